@@ -1,0 +1,7 @@
+"""`python -m attnsearch`."""
+
+import sys
+
+from attnsearch.cli import main
+
+sys.exit(main())

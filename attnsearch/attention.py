@@ -1,0 +1,208 @@
+"""Scaled dot-product attention over a catalog, in numpy and nothing else.
+
+Axis letters, in every shape below:
+    m = queries    n = keys    d = key width    e = value width    k = keys kept on top
+
+Two roads to one answer. `attend` holds all weights at once. `State` sees the keys block by block, keeps a
+running maximum, and merges with the state of other keys; it never holds more than one block.
+
+Vaswani et al. 2017, equation (1): https://arxiv.org/abs/1706.03762
+Milakov & Gimelshein 2018, online softmax: https://arxiv.org/abs/1805.02867
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.errors import ShapeError
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Attention(NamedTuple):
+    """What `attend` returns: logits (…, m, n), weights (…, m, n), output (…, m, e)."""
+
+    logits: Floats
+    weights: Floats
+    output: Floats
+
+
+def attend(
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    *,
+    scale: float | None = None,
+    bias: Floats | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> Attention:
+    """softmax(q kᵀ · scale + bias) v.
+
+    q (…, m, d), k (…, n, d), v (…, n, e); `scale` is 1/√d unless given. `bias` broadcasts to (…, m, n), in
+    units of logits, added after the scale. `mask` broadcasts to (…, m, n); True keeps a key, False hides it.
+
+    Raises ShapeError when axes disagree, or when a query has every key hidden: such a row has no softmax,
+    and a uniform guess would look like an answer.
+
+    >>> three_to_one = attend(np.eye(1, 2), np.eye(2), np.array([[1.0], [0.0]]), scale=math.log(3))
+    >>> three_to_one.weights.round(6).tolist(), three_to_one.output.round(6).tolist()
+    ([[0.75, 0.25]], [[0.75]])
+    """
+    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ShapeError(
+            f"attend needs q (…, m, d), k (…, n, d), v (…, n, e), not {q.shape}, {k.shape}, {v.shape}"
+        )
+    z = logits(q, k, scale=scale, bias=bias, mask=mask)
+    top = z.max(axis=-1, keepdims=True, initial=-np.inf)
+    if np.isneginf(top).any():
+        raise ShapeError("a query has every key hidden, so its weights are not defined")
+    z_exp = np.exp(z - top)
+    weights = z_exp / z_exp.sum(axis=-1, keepdims=True)
+    return Attention(z, weights, weights @ v)
+
+
+def logits(
+    q: Floats,
+    k: Floats,
+    *,
+    scale: float | None = None,
+    bias: Floats | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """q kᵀ · scale + bias (…, m, n); -inf where a key is hidden."""
+    z = (q @ np.swapaxes(k, -1, -2)) * q.dtype.type(1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    if bias is not None:
+        z = z + bias
+    return z if mask is None else np.where(mask, z, -np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The attention of m queries over the keys seen so far.
+
+    With z the logits of those keys, p = softmax(z), and M = max z:
+        maximum (m,)      M, or -inf before the first key
+        total (m,)        Σ exp(z - M), the softmax's denominator
+        moment (m,)       Σ exp(z - M) · (z - M), which gives the entropy
+        output (m, e)     Σ exp(z - M) · v; None when nobody asked for it
+        top_logits (m, ≤k), top_keys (m, ≤k)
+                          the highest logits and the numbers of their keys, best first, ties by key number;
+                          a hidden key has the logit -inf
+        kept (m,)         how many keys the mask let through
+
+    Everything but the key numbers and counts is float64: the sums run over millions of keys.
+    """
+
+    k: int
+    maximum: NDArray[np.float64]
+    total: NDArray[np.float64]
+    moment: NDArray[np.float64]
+    output: NDArray[np.float64] | None
+    top_logits: NDArray[np.float64]
+    top_keys: NDArray[np.int64]
+    kept: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, m: int, k: int, e: int | None = None) -> State:
+        """The state before any key; `e` asks for the output and gives its width. Merging it changes nothing."""
+        return cls(
+            k=k,
+            maximum=np.full(m, -np.inf),
+            total=np.zeros(m),
+            moment=np.zeros(m),
+            output=None if e is None else np.zeros((m, e)),
+            top_logits=np.empty((m, 0)),
+            top_keys=np.empty((m, 0), np.int64),
+            kept=np.zeros(m, np.int64),
+        )
+
+    @classmethod
+    def of(cls, z: Floats, v: Floats | None = None, *, k: int, first: int = 0) -> State:
+        """The state of one block: logits z (m, n), -inf where hidden, and, if wanted, values v (n, e).
+
+        The block's keys are numbered from `first` on.
+        """
+        z = z.astype(np.float64, copy=False)
+        maximum = z.max(axis=1, initial=-np.inf)
+        shifted = z - _finite(maximum)[:, None]
+        z_exp = np.exp(shifted)
+        at = _top(z, k)
+        return cls(
+            k=k,
+            maximum=maximum,
+            total=z_exp.sum(axis=1),
+            moment=np.einsum("mn,mn->m", z_exp, np.where(z_exp > 0, shifted, 0.0)),
+            output=None
+            if v is None
+            else (z_exp.astype(v.dtype, copy=False) @ v).astype(np.float64, copy=False),
+            top_logits=np.take_along_axis(z, at, axis=1),
+            top_keys=at + first,
+            kept=np.isfinite(z).sum(axis=1),
+        )
+
+    def merge(self, other: State) -> State:
+        """The state of the union of two disjoint sets of keys. Order and grouping do not matter."""
+        maximum = np.maximum(self.maximum, other.maximum)
+        shifts = [_finite(part.maximum) - _finite(maximum) for part in (self, other)]
+        a, b = (
+            np.where(np.isneginf(p.maximum), 0.0, np.exp(s))
+            for p, s in zip((self, other), shifts, strict=True)
+        )
+        z = np.concatenate([self.top_logits, other.top_logits], axis=1)
+        keys = np.concatenate([self.top_keys, other.top_keys], axis=1)
+        order = np.lexsort((keys, -z))[:, : self.k]
+        output = None
+        if self.output is not None and other.output is not None:
+            output = a[:, None] * self.output + b[:, None] * other.output
+        return State(
+            k=self.k,
+            maximum=maximum,
+            total=a * self.total + b * other.total,
+            moment=a * (self.moment + shifts[0] * self.total) + b * (other.moment + shifts[1] * other.total),
+            output=output,
+            top_logits=np.take_along_axis(z, order, axis=1),
+            top_keys=np.take_along_axis(keys, order, axis=1),
+            kept=self.kept + other.kept,
+        )
+
+    def weights(self) -> NDArray[np.float64]:
+        """The softmax weights of the top keys (m, ≤k): shares of all keys seen, not of the top alone."""
+        return np.exp(self.top_logits - _finite(self.log_normalizer())[:, None])
+
+    def log_normalizer(self) -> NDArray[np.float64]:
+        """log Σ exp z (m,); -inf for a query that saw no key."""
+        with np.errstate(divide="ignore"):
+            return self.maximum + np.log(self.total)
+
+    def entropy(self) -> NDArray[np.float64]:
+        """-Σ p log p (m,), in nats: exp of it is the number of keys that share the attention."""
+        total = np.where(self.total > 0, self.total, 1.0)
+        return np.maximum(np.log(total) - self.moment / total, 0.0)
+
+    def mean_value(self) -> NDArray[np.float64]:
+        """softmax(z) v (m, e), the output of equation (1); ShapeError when the state was made without values."""
+        if self.output is None:
+            raise ShapeError("this state saw no values, so it has no output")
+        return self.output / np.where(self.total > 0, self.total, 1.0)[:, None]
+
+
+def _finite(maximum: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-inf, the maximum of no key at all, as 0, so that differences stay numbers."""
+    return np.where(np.isneginf(maximum), 0.0, maximum)
+
+
+def _top(z: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """Columns of the k highest logits of each row (m, ≤k), best first, ties by column; hidden keys come last."""
+    n = z.shape[1]
+    k = min(k, n)
+    found = np.empty((z.shape[0], k), np.int64)
+    for row, values in enumerate(z if k else ()):
+        least = np.partition(values, n - k)[n - k]
+        at = np.flatnonzero(values >= least)
+        found[row] = at[np.lexsort((at, -values[at]))][:k]
+    return found

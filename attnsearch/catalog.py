@@ -1,0 +1,162 @@
+"""A file → the items of a catalog: what each is called, what describes it, and everything else that it carries."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from attnsearch import records
+from attnsearch.errors import InputError
+from attnsearch.yaml12 import Value
+
+BUILT_IN = ("library", "kitchen", "toolbox")
+
+_NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
+
+
+class Fields(NamedTuple):
+    """Which fields of a record are its id, its title and, if not the usual ones, its key text."""
+
+    id: str = "id"
+    title: str = "title"
+    text: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One described thing. `text` is its key, what the encoder reads; `place` is its file:line."""
+
+    id: str
+    title: str
+    description: str
+    fields: Mapping[str, Value]
+    text: str
+    place: str = ""
+
+
+class Catalog(NamedTuple):
+    """The items of one or more files, drawn one by one, and what a single file says about itself."""
+
+    name: str | None
+    description: str
+    items: Iterator[Item]
+
+
+def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | None = None) -> Catalog:
+    """The items of the files `sources` as one catalog; `-` is standard input. Forms: see `records.read`.
+
+    Items are checked as they are drawn. Raises InputError, with the line: nothing that could be a title or an
+    id, no text, the same id twice, a title that is no text, no item at all.
+    """
+    fields = fields or Fields()
+    as_text = frozenset({"description", fields.id, fields.title})
+    found = [(records.place(source), records.read(source, form=form, as_text=as_text)) for source in sources]
+    head = found[0][1].head if len(found) == 1 else {}
+    items = (
+        _item(record, fields, f"{where}:{record.line}") for where, part in found for record in part.items
+    )
+    return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _distinct(items, found[0][0]))
+
+
+def _opt(value: Value) -> str | None:
+    return None if value is None else str(value)
+
+
+def check_name(name: str) -> str:
+    """`name`, when it can be a catalog's: letters, digits, spaces, `.`, `_` and `-`, at most 64, no dot first."""
+    if not _NAME.fullmatch(name):
+        hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
+        raise InputError(f"{name!r} can't be a catalog's name", hint=hint)
+    return name
+
+
+def built_in(name: str) -> Path | None:
+    """The file of a catalog that comes with the package: inside it, or beside it in a checkout."""
+    if name not in BUILT_IN:
+        return None
+    package = Path(__file__).resolve().parent
+    places = (package / "catalogs", package.parent / "catalogs")
+    return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
+
+
+def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fields | None = None) -> str:
+    """What the encoder reads of an item: title, description and tags, or the fields chosen for it, in that order.
+
+    >>> key_text("Dune", "A desert planet.", {"year": 1965, "tags": ["sand", "spice"]})
+    'Dune. A desert planet. sand, spice'
+    """
+    if fields and fields.text:
+        known = {**rest, "description": description, fields.title: title}
+        parts = [_words(known.get(name)) for name in fields.text]
+    else:
+        parts = [title, description, _words(rest.get("tags"))]
+    return _sentences(part for part in parts if part.strip())
+
+
+def _sentences(parts: Iterator[str]) -> str:
+    text = ""
+    for part in parts:
+        text += part.strip() if not text else (" " if text[-1] in ".!?…。:;" else ". ") + part.strip()
+    return text
+
+
+def _words(value: Value) -> str:
+    """A field's value in words."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(_words(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_words(part)}" for name, part in value.items())
+    return str(value)
+
+
+def _distinct(items: Iterator[Item], where: str) -> Iterator[Item]:
+    """The same items; InputError when two share an id, or when there is none."""
+    first: dict[str, str] = {}
+    for item in items:
+        if item.id in first:
+            file, _, line = first[item.id].rpartition(":")
+            earlier = f"on line {line}" if item.place.startswith(f"{file}:") else f"at {first[item.id]}"
+            hint = "give each item its own id"
+            raise InputError(f"id '{item.id}' was already used {earlier}", where=item.place, hint=hint)
+        first[item.id] = item.place
+        yield item
+    if not first:
+        raise InputError("no items", where=where, hint="a catalog needs at least one")
+
+
+def _item(record: records.Mapping, fields: Fields, place: str) -> Item:
+    title = _text(record, fields.title, place)
+    description = _text(record, "description", place)
+    ident = _text(record, fields.id, place) or _slug(title)
+    has = f"its fields are: {', '.join(record)}" if record else "it has no fields"
+    if not ident:
+        hint = f"{has}; name the right ones with --id-field and --title-field"
+        raise InputError(f"an item has no '{fields.title}' and no '{fields.id}'", where=place, hint=hint)
+    apart = {fields.id, fields.title, "description"}
+    rest = {name: value for name, value in record.items() if name not in apart and value is not None}
+    text = key_text(title, description, rest, fields)
+    if not text:
+        hint = f"{has}; name those that describe it with --text-field"
+        raise InputError(f"item '{ident}' has no text to search", where=place, hint=hint)
+    return Item(ident, title, description, rest, text, place)
+
+
+def _text(record: records.Mapping, name: str, place: str) -> str:
+    value = record.get(name)
+    if isinstance(value, (list, dict)):
+        raise InputError(
+            f"'{name}' is a {'list' if isinstance(value, list) else 'mapping'}, not text", where=place
+        )
+    return "" if value is None else str(value).strip()
+
+
+def _slug(title: str) -> str:
+    """An id for a title: its letters and digits, lower case, joined by hyphens; the title itself if it has none."""
+    plain = unicodedata.normalize("NFKC", title).casefold()
+    return re.sub(r"\W+", "-", plain).strip("-") or title

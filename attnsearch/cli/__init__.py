@@ -1,0 +1,60 @@
+"""argv → one call → stdout and an exit code. The only room that prints, and the one boundary for errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from attnsearch.errors import AttnsearchError, Exit, InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv`; the process's exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        import typer
+
+        from attnsearch.cli import terminal
+        from attnsearch.cli.app import app, explained
+
+        try:
+            code = app(args=argv, prog_name="attnsearch", standalone_mode=False)
+            sys.stdout.flush()
+            if code == Exit.INTERRUPTED:
+                raise KeyboardInterrupt
+            return int(code or Exit.DONE)
+        except typer.TyperException as problem:
+            return _fail(explained(problem, argv), argv)
+        except terminal.PipeClosedError:
+            raise BrokenPipeError from None
+    except AttnsearchError as problem:
+        return _fail(problem, argv)
+    except KeyboardInterrupt:
+        sys.stderr.write("attnsearch: interrupted; what was committed before is whole\n")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Point stdout elsewhere, or Python complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except OSError as problem:
+        return _fail(InputError(f"the output can't be written: {problem.strerror}"), argv)
+
+
+def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
+    from attnsearch.render import error
+
+    sys.stderr.write(error(problem, as_json=_wants_json(argv)))
+    return problem.code
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Whether the command line asks for JSON, even one that can't be parsed."""
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    forms = {"json", "jsonl"}
+    return any(
+        word in ("--json", "--jsonl")
+        or (word in ("-f", "--format") and following in forms)
+        or word.removeprefix("--format=") in forms & {word[9:]}
+        for word, following in pairs
+    )

@@ -1,0 +1,51 @@
+"""The commands, in the order in which `--help` lists them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import typer
+
+from attnsearch.cli import catalogs, explain, index, query
+from attnsearch.cli.options import Version
+from attnsearch.errors import InputError
+
+app = typer.Typer(
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+COMMANDS = {
+    "query": query.query,
+    "index": index.index,
+    "list": catalogs.list_,
+    "info": catalogs.info,
+    "remove": catalogs.remove,
+    "explain": explain.explain,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+@app.callback(invoke_without_command=True)
+def attnsearch(context: typer.Context, version: Version = False) -> None:
+    """Semantic search over a catalog of described things, as attention.
+
+    You say what you want; every item of the catalog gets its share of attention, softmax(QKᵀ/√d_k), and the
+    items are listed by it.
+
+    attnsearch query "science fiction"
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def explained(problem: typer.TyperException, argv: Sequence[str]) -> InputError:
+    """What typer says of a command line that it can't parse, in one line."""
+    message = problem.format_message().strip().rstrip(".")
+    command = next((word for word in argv if word in COMMANDS), None)
+    hint = f"see 'attnsearch {command} --help'" if command else "see 'attnsearch --help'"
+    if message.startswith("No such command") and argv and not difflib.get_close_matches(argv[0], COMMANDS):
+        hint = f'did you mean: attnsearch query "{" ".join(argv)}"'
+    return InputError(message[:1].lower() + message[1:], hint=hint)

@@ -1,0 +1,120 @@
+"""`attnsearch list`, `info` and `remove`: what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnsearch.cli import options, terminal
+from attnsearch.errors import CatalogError
+
+if TYPE_CHECKING:
+    from attnsearch.store import Info
+
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME|FILE", show_default=False, help="Catalogs, by name or file.")
+]
+
+
+def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
+    """List the catalogs that are indexed, and the built-in ones."""
+    from attnsearch import render
+    from attnsearch.catalog import BUILT_IN
+    from attnsearch.index import infos
+
+    rows: list[dict[str, Any]] = []
+    for folder, found in infos():
+        if isinstance(found, CatalogError):
+            rows.append({"name": folder.name, "problem": found.message})
+        else:
+            rows.append(_row(found))
+    there = {row["name"] for row in rows}
+    rows += [{"name": name, "built_in": True} for name in BUILT_IN if name not in there]
+    screen = terminal.screen(color=not no_color)
+    if json:
+        terminal.emit([render.to_json(rows, screen, indent=2)])
+        return
+    columns = {
+        "name": lambda row: row["name"],
+        "items": lambda row: f"{row['items']:,}" if "items" in row else "",
+        "model": lambda row: row.get("model", ""),
+        "updated": lambda row: row.get("updated", "")[:16].replace("T", " "),
+        "from": lambda row: (
+            row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"]))
+        ),
+    }
+    terminal.emit([render.listing(columns, rows, screen)])
+
+
+def _row(info: Info) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "items": info.items,
+        "model": info.model,
+        "updated": info.updated,
+        "sources": [source.path for source in info.sources],
+    }
+
+
+def info(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A catalog, by name or file.")
+    ],
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Tell what is known of a catalog: its items, model, source, size."""
+    from attnsearch import render
+    from attnsearch.index import find
+    from attnsearch.store import Store
+
+    folder, _ = find(name)
+    with Store(folder) as store:
+        found, segments, dead = store.info, store.segments, store.dead
+    told = {
+        "name": found.name,
+        "description": found.description,
+        "items": found.items,
+        "keys": found.keys,
+        "model": found.model,
+        "weights_sha256": found.sha256,
+        "d": found.d,
+        "temperature": found.temperature,
+        "sources": [source.path for source in found.sources],
+        "id_field": found.fields.id,
+        "title_field": found.fields.title,
+        "text_fields": list(found.fields.text) or ["title", "description", "tags"],
+        "segments": segments,
+        "tombstones": dead,
+        "bytes": sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()),
+        "created": found.created,
+        "updated": found.updated,
+        "folder": str(folder),
+    }
+    screen = terminal.screen(color=not no_color)
+    if json:
+        terminal.emit([render.to_json(told, screen, indent=2)])
+        return
+    columns = {"": lambda pair: pair[0].replace("_", " "), " ": lambda pair: _words(pair[1])}
+    terminal.emit([render.listing(columns, told.items(), screen)])
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def remove(name: Names, quiet: options.Quiet = False) -> None:
+    """Remove catalogs. Their sources are not touched."""
+    from attnsearch import writer
+    from attnsearch.index import find
+
+    folders = [(one, find(one)[0]) for one in name]
+    for one, folder in folders:
+        with terminal.working(quiet=quiet):
+            writer.remove(folder)
+        if not quiet:
+            terminal.emit([f"removed {one}\n"])

@@ -1,0 +1,100 @@
+"""`attnsearch index`: make a catalog, or bring it up to date."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from attnsearch.cli import options, terminal
+from attnsearch.errors import InputError
+
+FORMS = ("yaml", "json", "jsonl", "csv", "tsv")
+
+
+def index(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            show_default=False,
+            help="YAML, JSON, JSONL, CSV or TSV; '-' is standard input. Several are a catalog each, or one with --name.",
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", show_default=False, help="The catalog's name. [as in the file, or the file's]"
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            show_default=False,
+            help="A sentence-transformers model. [all-MiniLM-L6-v2]",
+        ),
+    ] = None,
+    text_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD", show_default=False, help="What to embed, repeatable. [title, description, tags]"
+        ),
+    ] = None,
+    id_field: Annotated[
+        str | None, typer.Option(metavar="FIELD", show_default=False, help="The id. [id]")
+    ] = None,
+    title_field: Annotated[
+        str | None, typer.Option(metavar="FIELD", show_default=False, help="The title. [title]")
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="|".join(FORMS),
+            show_default=False,
+            help="What SOURCE is, if its name is silent.",
+        ),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep items that SOURCE no longer has.")] = False,
+    json: options.Json = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Index the items of SOURCE. Only what is new or changed is embedded; what is gone is removed.
+
+    attnsearch index books.yaml
+
+    attnsearch index shop.csv --name shop --id-field sku --title-field product --text-field blurb
+    """
+    if from_ and from_ not in FORMS:
+        raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+
+    from dataclasses import asdict
+
+    from attnsearch import render
+    from attnsearch.catalog import Fields
+    from attnsearch.index import update
+
+    fields = None
+    if text_field or id_field or title_field:
+        fields = Fields(id_field or "id", title_field or "title", tuple(text_field or ()))
+    told = []
+    for sources in [source] if name else [[one] for one in source]:
+        with terminal.working(quiet=quiet) as working:
+            report = update(
+                sources,
+                name=name,
+                model=model,
+                fields=fields,
+                form=from_,
+                keep=keep,
+                offline=offline,
+                progress=working.progress,
+            )
+        if json:
+            told.append({**asdict(report), "schema": render.SCHEMA})
+        elif not quiet:
+            terminal.emit([render.report(report)])
+    if json:
+        terminal.emit([render.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])

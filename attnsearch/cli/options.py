@@ -1,0 +1,87 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnsearch.errors import InputError
+from attnsearch.render import FORMATS
+
+if TYPE_CHECKING:
+    from attnsearch.projections import Projections
+    from attnsearch.store import Info
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from attnsearch import __version__
+
+        typer.echo(f"attnsearch {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+]
+Catalog = Annotated[
+    str | None,
+    typer.Option(
+        "-c",
+        "--catalog",
+        metavar="NAME|FILE",
+        show_default=False,
+        help="The catalog to ask. A file is indexed first if it is new or changed. Without this: "
+        "$ATTNSEARCH_CATALOG, else the only catalog you indexed, else the built-in library.",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. [0.05]"
+    ),
+]
+Textbook = Annotated[
+    bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "-f", "--format", metavar="|".join(FORMATS), show_default=False, help="What to print. [table]"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+JsonLines = Annotated[
+    bool, typer.Option("--jsonl", help="The same as --format jsonl: one object a query, a line each.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never fetch a model, whatever is missing.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but data and errors.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colors, as with NO_COLOR.")]
+
+
+def chosen_format(
+    form: str | None, *, json: bool = False, jsonl: bool = False, allowed: tuple[str, ...] = FORMATS
+) -> str:
+    """The one format that the options name; InputError when they name two, or none that there is."""
+    named = {name for name, is_set in ((form, form), ("json", json), ("jsonl", jsonl)) if is_set and name}
+    if len(named) > 1:
+        raise InputError(f"two formats at once: {' and '.join(sorted(named))}", hint="name one")
+    found = named.pop() if named else "table"
+    if found not in allowed:
+        raise InputError(f"there is no format '{found}'", hint=f"use one of {', '.join(allowed)}")
+    return found
+
+
+def projections(info: Info, temperature: float | None, *, textbook: bool) -> Projections:
+    """W_Q, W_K and W_V as the options say."""
+    from attnsearch.projections import identity
+    from attnsearch.projections import textbook as w_q_is_identity
+
+    if textbook and temperature is not None:
+        raise InputError(
+            "--textbook has no temperature of its own", hint="leave out --temperature or --textbook"
+        )
+    if textbook:
+        return w_q_is_identity(info.d)
+    return identity(info.d, info.temperature if temperature is None else temperature)

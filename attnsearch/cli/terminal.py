@@ -1,0 +1,165 @@
+"""What the commands share: where output goes, what is said on stderr, and progress while something takes long."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from attnsearch.errors import InputError
+from attnsearch.render import Screen, inert
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+SOON = 0.5  # seconds of silence before progress is shown
+
+log = logging.getLogger("attnsearch")
+
+
+class PipeClosedError(Exception):
+    """Whoever read our output has seen enough. (typer would catch Python's own BrokenPipeError, and exit 1.)"""
+
+
+def screen(*, color: bool = True, quiet: bool = False) -> Screen:
+    """What stdout is."""
+    is_terminal = sys.stdout.isatty()
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Screen(
+        width=shutil.get_terminal_size().columns if is_terminal else None,
+        color=is_terminal and color and not plain,
+        unicode=(sys.stdout.encoding or "").lower().startswith("utf"),
+        quiet=quiet,
+    )
+
+
+def emit(parts: Iterable[str]) -> None:
+    """Write to stdout, all of it or until the reader has gone."""
+    try:
+        for part in parts:
+            sys.stdout.write(part)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosedError from None
+    except UnicodeEncodeError:
+        hint = "set PYTHONIOENCODING=utf-8, or use --json"
+        raise InputError(f"the output has characters that {sys.stdout.encoding} lacks", hint=hint) from None
+
+
+def queries(texts: list[str]) -> Iterator[str]:
+    """The queries of the command line; `-`, or nothing with a pipe on stdin, stands for its lines."""
+    if not texts and sys.stdin.isatty():
+        raise InputError("nothing to look for", hint='say what: attnsearch query "science fiction"')
+    for text in texts or ["-"]:
+        if text == "-":
+            yield from _lines()
+        else:
+            yield text
+
+
+def _lines() -> Iterator[str]:
+    """The lines of stdin that say something."""
+    number = 0
+    for number, raw in enumerate(sys.stdin.buffer, 1):
+        try:
+            line = raw.decode().strip()
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8", where=f"standard input:{number}") from None
+        if line:
+            yield line
+    if not number:
+        raise InputError("no query on standard input", hint="write one on each line")
+
+
+class Working:
+    """Shows, on a terminal's stderr, what takes long; on anything else only warnings, a line each."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.live = not quiet and sys.stderr.isatty()
+        self.began = time.monotonic()
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Texts embedded so far."""
+        if self.live and time.monotonic() - self.began > SOON:
+            self._show("embedding", done, total)
+
+    def say(self, words: str) -> None:
+        """What begins now and may take a while."""
+        if self.live:
+            self._show(words, 0, None)
+
+    def warn(self, words: str) -> None:
+        """A line that stays."""
+        if not self.quiet:
+            line = f"attnsearch: {inert(words)}"
+            if self.bar:
+                self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                sys.stderr.write(line + "\n")
+
+    def _show(self, words: str, done: int, total: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        if self.bar is None:
+            self.bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self.bar.start()
+        if self.task is None or self.bar.tasks[0].description != words:
+            for task in self.bar.task_ids:
+                self.bar.remove_task(task)
+            self.task = self.bar.add_task(words, total=total)
+        self.bar.update(self.task, completed=done, total=total)
+
+    def stop(self) -> None:
+        """Take the progress off the screen."""
+        if self.bar:
+            self.bar.stop()
+            self.bar = self.task = None
+
+
+class _Handler(logging.Handler):
+    def __init__(self, working: Working) -> None:
+        super().__init__()
+        self.working = working
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell = self.working.warn if record.levelno >= logging.WARNING else self.working.say
+        tell(record.getMessage())
+
+
+@contextmanager
+def working(*, quiet: bool = False) -> Iterator[Working]:
+    """Let the rooms' messages reach stderr while the body runs."""
+    shown = Working(quiet=quiet)
+    handler = _Handler(shown)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield shown
+    finally:
+        shown.stop()
+        log.removeHandler(handler)

@@ -1,0 +1,125 @@
+"""Result → the steps of equation (1), with the real numbers that the road computed.
+
+softmax(Q Kᵀ / √d_k) V, from the words of the query to what attention carries home.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.errors import InputError
+from attnsearch.search import Hit, Result
+
+FIRST = 4  # components of a vector that are shown
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the formula: what it is called, what it says, and a small table of its numbers."""
+
+    name: str
+    formula: str
+    says: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+
+
+def explain(result: Result) -> list[Step]:
+    """The steps from the query's words to the output; InputError for a result without a trace."""
+    trace = result.trace
+    if trace is None:
+        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    n, d = trace.keys
+    d_k = trace.q.shape[-1]
+    root = math.sqrt(d_k)
+    hits = result.hits
+    return [
+        Step(
+            "tokens",
+            "text → tokens",
+            f"the encoder reads {len(trace.tokens)} tokens of the query, {trace.window} at most",
+            ("position", "token"),
+            list(enumerate(trace.tokens)),
+        ),
+        Step(
+            "query",
+            "q = x W_Q",
+            f"{result.model} turns them into x, a unit vector; W_Q {_matrix(trace.projections.w_q)} makes it the query",
+            _vector_columns(),
+            [_vector("x", trace.x), _vector("q", trace.q)],
+        ),
+        Step(
+            "keys",
+            "K = X W_K",
+            f"each of {n:,} keys is the embedding of a description; W_K {_matrix(trace.projections.w_k)}",
+            ("matrix", "shape"),
+            [("X", _shape(n, d)), ("K", _shape(n, d_k))],
+        ),
+        Step(
+            "products",
+            "Q Kᵀ",
+            f"the query against every key: {_shape(1, n)}; the highest {len(hits)}",
+            ("rank", "item", "q·k"),
+            [(hit.rank, _name(hit), hit.logit * root) for hit in hits],
+        ),
+        Step(
+            "logits",
+            "Q Kᵀ / √d_k",
+            f"√{d_k} = {root:.4f}, so a logit is {_logit_in_words(result)}",
+            ("rank", "item", "cosine", "logit"),
+            [(hit.rank, _name(hit), hit.score, hit.logit) for hit in hits],
+        ),
+        Step(
+            "weights",
+            "softmax(Q Kᵀ / √d_k)",
+            f"exp(logit) over the sum of it for all {n:,} keys, log of the sum {trace.log_normalizer:.4f};"
+            f" the attention is spread as over {result.effective_items:.1f} items",
+            ("rank", "item", "exp(logit - max)", "weight"),
+            [(hit.rank, _name(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits],
+        ),
+        Step(
+            "output",
+            "softmax(Q Kᵀ / √d_k) V",
+            f"what is carried home: the values in the shares of their weights; W_V {_matrix(trace.projections.w_v)}",
+            _vector_columns(),
+            [_vector("output", trace.output)],
+        ),
+    ]
+
+
+def _logit_in_words(result: Result) -> str:
+    hits = result.hits
+    if not hits or not math.isclose(hits[0].logit * result.temperature, hits[0].score, abs_tol=1e-4):
+        return "the product divided by it"
+    return f"the cosine divided by the temperature {result.temperature:g}"
+
+
+def _matrix(w: NDArray[np.floating[Any]]) -> str:
+    """A projection in words: a multiple of the identity is said to be one."""
+    factor = float(w[0, 0])
+    if np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w.dtype.type(factor)):
+        return f"= {'' if factor == 1 else f'{factor:.6g} '}I"
+    return f"{_shape(*w.shape)}, learned"
+
+
+def _vector_columns() -> tuple[str, ...]:
+    return ("vector", "shape", "norm", *(f"[{i}]" for i in range(FIRST)))
+
+
+def _vector(name: str, v: NDArray[np.floating[Any]]) -> tuple[Cell, ...]:
+    return (name, _shape(1, v.shape[-1]), float(np.linalg.norm(v)), *(float(part) for part in v[:FIRST]))
+
+
+def _shape(*axes: int) -> str:
+    return f"({', '.join(f'{axis:,}' for axis in axes)})"
+
+
+def _name(hit: Hit) -> str:
+    return hit.title or hit.id

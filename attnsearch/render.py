@@ -1,0 +1,301 @@
+"""Results → a table, JSON, JSONL, CSV, TSV or Markdown. Everything is returned; nothing is printed here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from attnsearch.errors import AttnsearchError
+from attnsearch.explain import Step, explain
+from attnsearch.index import Report
+from attnsearch.search import Result
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SCHEMA = 1  # of the JSON; raised when a field changes its meaning
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
+
+_COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description")
+_BAR = 10  # cells of the longest bar
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What the output goes to. `width` in cells, None where it is no terminal and nothing is to be cut."""
+
+    width: int | None = None
+    color: bool = False
+    unicode: bool = True
+    quiet: bool = False
+
+
+PIPE = Screen()
+
+
+def render(
+    results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False
+) -> Iterator[str]:
+    """The results in one of `FORMATS`, piece by piece, each with its line end.
+
+    `several` says that there may be more than one result: JSON is then a list, and each table has a heading.
+    """
+    match form:
+        case "json":
+            told = [as_json(result) for result in results]
+            yield to_json(told if several else told[0], screen, indent=2)
+        case "jsonl":
+            for result in results:
+                yield to_json(as_json(result), screen)
+        case "csv" | "tsv":
+            yield from _separated(results, "," if form == "csv" else "\t")
+        case "md":
+            for number, result in enumerate(results):
+                yield ("\n" if number else "") + _markdown(result)
+        case _:
+            for number, result in enumerate(results):
+                if several:
+                    yield ("\n" if number else "") + inert(result.query) + "\n"
+                yield _table(result, screen)
+                if result.trace:
+                    yield "\n" + steps(explain(result), screen)
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The JSON object of one result, as the README documents it."""
+    told: dict[str, Any] = {"schema": SCHEMA}
+    for name in (
+        "query",
+        "catalog",
+        "model",
+        "temperature",
+        "items",
+        "masked",
+        "none_of_these",
+        "effective_items",
+    ):
+        told[name] = getattr(result, name)
+    told["elapsed_ms"] = round(result.elapsed_ms, 3)
+    told["hits"] = [asdict(hit) for hit in result.hits]
+    if result.trace:
+        told["steps"] = [_step_as_json(step) for step in explain(result)]
+    return told
+
+
+def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> str:
+    """One JSON text and a line end; what could act on a terminal is escaped, so the data is whole and inert."""
+    text = json.dumps(value, ensure_ascii=not screen.unicode, allow_nan=False, indent=indent)
+    return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
+    """One line on what went wrong and what to do; as JSON: {"error": {"code", "message", "hint"}}."""
+    if as_json:
+        return to_json(
+            {"error": {"code": int(problem.code), "message": problem.message, "hint": problem.hint}}
+        )
+    return f"attnsearch: {inert(str(problem))}\n"
+
+
+def inert(text: str) -> str:
+    """Text that can't act on a terminal: white space as one space, controls and bidi overrides spelled out.
+
+    >>> inert("a\\tb \\x1b[31mred")
+    'a b \\\\x1b[31mred'
+    """
+    return _UNSAFE.sub(lambda found: _spelled(found[0]), " ".join(text.split()))
+
+
+def _spelled(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
+
+
+def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
+    """The steps of the formula, each a heading, a sentence and a small table."""
+    parts = []
+    for number, step in enumerate(found, 1):
+        table = _plain_table()
+        for name, cell in zip(step.columns, step.rows[0] if step.rows else step.columns, strict=True):
+            is_word = isinstance(cell, str)
+            table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
+        for row in step.rows:
+            table.add_row(*(_cell(cell) for cell in row))
+        parts.append(f"{number}. {step.name}: {step.formula}\n{step.says}\n{_drawn(table, screen)}")
+    return "\n".join(parts)
+
+
+def listing(columns: Mapping[str, Callable[[Any], Any]], rows: Iterable[Any], screen: Screen = PIPE) -> str:
+    """A table of `rows`: under each column's name, what its function makes of a row."""
+    table = _plain_table()
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(_cell(get(row)) for get in columns.values()))
+    return _drawn(table, screen)
+
+
+def report(done: Report) -> str:
+    """What indexing did, in one line."""
+    counts = [(done.added, "new"), (done.changed, "changed"), (done.removed, "removed")]
+    did = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
+    embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
+    return inert(f"{done.info.name}: {done.info.items:,} items; {did}; {embedded}") + "\n"
+
+
+def footer(result: Result) -> str:
+    """The line under the table: how many items, how many share the attention, and by which model."""
+    parts = [
+        f"{result.items - result.masked:,} items",
+        f"{result.effective_items:.1f} effective",
+        f"temperature {result.temperature:.3g}",
+        result.model,
+        f"{result.elapsed_ms / 1000:.2f} s" if result.elapsed_ms >= 1000 else f"{result.elapsed_ms:.0f} ms",
+    ]
+    return inert(" · ".join(parts))
+
+
+# --- tables ---------------------------------------------------------------------------------------------------
+
+
+def _table(result: Result, screen: Screen) -> str:
+    """The ranked table, fitted to the window: where it is narrow, first the description goes, then the bar."""
+    from rich.text import Text
+
+    width = screen.width
+    table = _plain_table()
+    table.add_column("#", justify="right", no_wrap=True)
+    longest = max((len(hit.title or hit.id) for hit in result.hits), default=5)
+    table.add_column(
+        "title", no_wrap=True, overflow="ellipsis", style="bold", width=_title_width(longest, width)
+    )
+    table.add_column("weight", justify="right", no_wrap=True)
+    bars = width is None or width >= 48
+    if bars:
+        table.add_column("", no_wrap=True, style="cyan", min_width=_BAR)
+    table.add_column("score", justify="right", no_wrap=True)
+    descriptions = width is None or width >= 72
+    if descriptions:
+        table.add_column("description", no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
+    top = max((hit.weight for hit in result.hits), default=0.0)
+    for hit in result.hits:
+        cells: list[str | Text] = [str(hit.rank), Text(inert(hit.title or hit.id)), percent(hit.weight)]
+        if bars:
+            cells.append(bar(hit.weight / top if top else 0.0, unicode=screen.unicode))
+        cells.append(f"{hit.score:.3f}")
+        if descriptions:
+            cells.append(Text(inert(hit.description)))
+        table.add_row(*cells)
+    return _drawn(table, screen) + ("" if screen.quiet else footer(result) + "\n")
+
+
+def percent(share: float) -> str:
+    """A share in percent, never rounded to nothing.
+
+    >>> percent(0.4421), percent(0.00021), percent(0.0)
+    ('44.2%', '<0.1%', '0.0%')
+    """
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
+def bar(share: float, *, unicode: bool = True) -> str:
+    """A bar of up to ten cells, in eighths of a cell.
+
+    >>> bar(1.0), bar(0.25), bar(0.25, unicode=False)
+    ('██████████', '██▌', '##')
+    """
+    if not unicode:
+        return "#" * round(share * _BAR)
+    whole, eighths = divmod(round(share * _BAR * 8), 8)
+    return "█" * whole + _EIGHTHS[eighths].strip()
+
+
+def _title_width(longest: int, width: int | None) -> int | None:
+    """Cells for the titles: all that they need, but not more than two fifths of a window."""
+    if width is None:
+        return None
+    if width < 72:
+        return max(8, min(longest, width - (20 if width < 48 else 20 + _BAR + 2)))
+    return min(max(longest, 5), max(16, 2 * width // 5))
+
+
+def _plain_table() -> Table:
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+
+
+def _drawn(table: Table, screen: Screen) -> str:
+    """The table as text, without the spaces that rich puts behind each line."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=screen.width or 1_000_000,
+        force_terminal=screen.color,
+        color_system="standard" if screen.color else None,
+        no_color=not screen.color,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(table)
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def _cell(cell: object) -> Any:
+    from rich.text import Text
+
+    if isinstance(cell, float):
+        return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
+    return Text(inert(str(cell)))
+
+
+# --- for programs ---------------------------------------------------------------------------------------------
+
+
+def _separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:
+    yield _line(_COLUMNS, delimiter)
+    for result in results:
+        for hit in result.hits:
+            told = {**asdict(hit), "query": result.query}
+            yield _line([told[name] for name in _COLUMNS], delimiter)
+
+
+def _line(cells: Sequence[Any], delimiter: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerow(
+        [inert(cell) if isinstance(cell, str) else cell for cell in cells]
+    )
+    return out.getvalue()
+
+
+def _markdown(result: Result) -> str:
+    lines = [
+        f"**{_escaped(result.query)}**",
+        "",
+        "| # | title | weight | score | description |",
+        "|--:|:--|--:|--:|:--|",
+    ]
+    lines += [
+        f"| {hit.rank} | {_escaped(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
+        f" {_escaped(hit.description)} |"
+        for hit in result.hits
+    ]
+    return "\n".join([*lines, "", f"{_escaped(footer(result))}", ""])
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", inert(text))
+
+
+def _step_as_json(step: Step) -> dict[str, Any]:
+    rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]
+    return {"name": step.name, "formula": step.formula, "says": step.says, "rows": rows}

@@ -1,0 +1,188 @@
+"""The road: query → result. Everything else in the house stands beside it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.attention import State, logits
+from attnsearch.errors import InputError
+from attnsearch.index import Index, is_cut
+from attnsearch.projections import Projections, identity
+from attnsearch.yaml12 import Value
+
+log = logging.getLogger("attnsearch")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item that attention turns to. `weight` is its share among all unmasked items, `score` the cosine."""
+
+    rank: int
+    id: str
+    title: str
+    weight: float
+    score: float
+    logit: float
+    description: str
+    fields: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the road computed on its way, kept for `explain`; d is the width.
+
+    x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and
+    `log_normalizer` log Σ exp z over all keys, output (d,) = softmax(z) V.
+    """
+
+    tokens: list[str]
+    window: int
+    projections: Projections
+    x: NDArray[np.float32]
+    q: NDArray[np.float32]
+    keys: tuple[int, int]
+    maximum: float
+    log_normalizer: float
+    output: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to one query. `items` counts the catalog, `masked` those of them that were hidden.
+
+    `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is
+    the null key's weight, None for an encoder that it was not fitted to.
+    """
+
+    query: str
+    catalog: str
+    model: str
+    temperature: float
+    items: int
+    masked: int
+    none_of_these: float | None
+    effective_items: float
+    elapsed_ms: float
+    hits: list[Hit]
+    trace: Trace | None = None
+
+
+def query(index: Index, text: str, *, k: int = 10, temperature: float | None = None) -> Result:
+    """The `k` items of an index that fit `text` best, with their shares of attention. Errors: see `search`."""
+    projections = None if temperature is None else identity(index.info.d, temperature)
+    return search(index, [text], projections, k=k)[0]
+
+
+def search(
+    index: Index,
+    texts: Sequence[str],
+    projections: Projections | None = None,
+    *,
+    k: int = 10,
+    min_weight: float = 0.0,
+    min_score: float = -1.0,
+    trace: bool = False,
+) -> list[Result]:
+    """One result for each of `texts`, asked of every key of the index at once.
+
+    `projections` default to the identity at the index's temperature. Hits are the `k` best that have at least
+    `min_weight` and `min_score`; ranks go by logit, ties by the order in which items were indexed. `trace`
+    keeps what `explain` shows.
+
+    Raises InputError for an empty text.
+    """
+    began = time.perf_counter()
+    for text in texts:
+        _check(text, index)
+    projections = projections or identity(index.info.d, index.info.temperature)
+
+    x = index.encoder.encode(texts, "query")
+    state = _attend(index, projections, x, k=k, output=trace)
+    found = [_hits(index, state, x[i], i) for i in range(len(texts))]
+    traces = [
+        _trace(index, projections, state, x, i, text) if trace else None for i, text in enumerate(texts)
+    ]
+
+    elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
+    return [
+        Result(
+            query=text,
+            catalog=index.info.name,
+            model=index.info.model,
+            temperature=projections.temperature,
+            items=index.info.items,
+            masked=0,
+            none_of_these=None,
+            effective_items=math.exp(state.entropy()[i]),
+            elapsed_ms=elapsed_ms,
+            hits=[hit for hit in hits if hit.weight >= min_weight and hit.score >= min_score],
+            trace=traces[i],
+        )
+        for i, (text, hits) in enumerate(zip(texts, found, strict=True))
+    ]
+
+
+def _check(text: str, index: Index) -> None:
+    if not text.strip():
+        raise InputError(
+            "the query is empty", hint='say what you look for: attnsearch query "science fiction"'
+        )
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise InputError("the query is not valid UTF-8")
+    if is_cut(index.encoder, text):
+        log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
+                    index.encoder.window)  # fmt: skip
+
+
+def _attend(index: Index, projections: Projections, x: NDArray[np.float32], *, k: int, output: bool) -> State:
+    """The state of the queries x (m, d) after all keys of the index; with `output`, of its values too."""
+    q = projections.fold(x)
+    state = State.empty(len(x), k, index.info.d if output else None)
+    for first, keys, alive in index.store.blocks():
+        z = logits(q, keys, scale=projections.scale, mask=alive)
+        state = state.merge(State.of(z, keys if output else None, k=k, first=first))
+    return state
+
+
+def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hit]:
+    """The top of the i-th query, x (d,), as items."""
+    seen = np.isfinite(state.top_logits[i])
+    keys = state.top_keys[i][seen].tolist()
+    scores = index.store.embeddings(keys) @ x
+    told = zip(index.store.items(keys), state.weights()[i], scores, state.top_logits[i], strict=False)
+    return [
+        Hit(
+            rank,
+            item.id,
+            item.title,
+            float(weight),
+            float(score),
+            float(logit),
+            item.description,
+            item.fields,
+        )
+        for rank, (item, weight, score, logit) in enumerate(told, 1)
+    ]
+
+
+def _trace(
+    index: Index, projections: Projections, state: State, x: NDArray[np.float32], i: int, text: str
+) -> Trace:
+    return Trace(
+        tokens=index.encoder.tokens(text),
+        window=index.encoder.window,
+        projections=projections,
+        keys=(index.info.keys, index.info.d),
+        x=x[i],
+        q=projections.project(x[i]),
+        maximum=float(state.maximum[i]),
+        log_normalizer=float(state.log_normalizer()[i]),
+        output=state.mean_value()[i] @ projections.w_v,
+    )
