@@ -25,8 +25,8 @@ _ROOMS = {
     "search": ("Hit", "Result", "query"),
 }
 __all__ = [
-    "AttnsearchError",
     "Attention",
+    "AttnsearchError",
     "CatalogError",
     "Hit",
     "Index",

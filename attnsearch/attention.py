@@ -54,9 +54,7 @@ def attend(
     ([[0.75, 0.25]], [[0.75]])
     """
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
-        raise ShapeError(
-            f"attend needs q (…, m, d), k (…, n, d), v (…, n, e), not {q.shape}, {k.shape}, {v.shape}"
-        )
+        raise ShapeError(f"attend needs q (…, m, d), k (…, n, d), v (…, n, e), not {q.shape}, {k.shape}, {v.shape}")
     z = logits(q, k, scale=scale, bias=bias, mask=mask)
     top = z.max(axis=-1, keepdims=True, initial=-np.inf)
     if np.isneginf(top).any():
@@ -127,32 +125,27 @@ class State:
 
         The block's keys are numbered from `first` on.
         """
-        z = z.astype(np.float64, copy=False)
-        maximum = z.max(axis=1, initial=-np.inf)
-        shifted = z - _finite(maximum)[:, None]
-        z_exp = np.exp(shifted)
-        at = _top(z, k)
+        logit: NDArray[np.float64] = np.asarray(z, np.float64)
+        maximum = logit.max(axis=1, initial=-np.inf)
+        shifted = logit - _finite(maximum)[:, None]
+        share = np.exp(shifted)
+        at = _top(logit, k)
         return cls(
             k=k,
             maximum=maximum,
-            total=z_exp.sum(axis=1),
-            moment=np.einsum("mn,mn->m", z_exp, np.where(z_exp > 0, shifted, 0.0)),
-            output=None
-            if v is None
-            else (z_exp.astype(v.dtype, copy=False) @ v).astype(np.float64, copy=False),
-            top_logits=np.take_along_axis(z, at, axis=1),
+            total=share.sum(axis=1),
+            moment=np.einsum("mn,mn->m", share, np.where(share > 0, shifted, 0.0)),
+            output=None if v is None else (share.astype(v.dtype, copy=False) @ v).astype(np.float64, copy=False),
+            top_logits=np.take_along_axis(logit, at, axis=1),
             top_keys=at + first,
-            kept=np.isfinite(z).sum(axis=1),
+            kept=np.isfinite(logit).sum(axis=1),
         )
 
     def merge(self, other: State) -> State:
         """The state of the union of two disjoint sets of keys. Order and grouping do not matter."""
         maximum = np.maximum(self.maximum, other.maximum)
-        shifts = [_finite(part.maximum) - _finite(maximum) for part in (self, other)]
-        a, b = (
-            np.where(np.isneginf(p.maximum), 0.0, np.exp(s))
-            for p, s in zip((self, other), shifts, strict=True)
-        )
+        # A part that saw no key has nothing to shift: its maximum is -inf and its sums are 0.
+        (shift_a, a), (shift_b, b) = (_shift(part.maximum, maximum) for part in (self, other))
         z = np.concatenate([self.top_logits, other.top_logits], axis=1)
         keys = np.concatenate([self.top_keys, other.top_keys], axis=1)
         order = np.lexsort((keys, -z))[:, : self.k]
@@ -163,7 +156,7 @@ class State:
             k=self.k,
             maximum=maximum,
             total=a * self.total + b * other.total,
-            moment=a * (self.moment + shifts[0] * self.total) + b * (other.moment + shifts[1] * other.total),
+            moment=a * (self.moment + shift_a * self.total) + b * (other.moment + shift_b * other.total),
             output=output,
             top_logits=np.take_along_axis(z, order, axis=1),
             top_keys=np.take_along_axis(keys, order, axis=1),
@@ -194,6 +187,12 @@ class State:
 def _finite(maximum: NDArray[np.float64]) -> NDArray[np.float64]:
     """-inf, the maximum of no key at all, as 0, so that differences stay numbers."""
     return np.where(np.isneginf(maximum), 0.0, maximum)
+
+
+def _shift(maximum: NDArray[np.float64], to: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a sum about `maximum` needs to be one about the maximum `to`: the shift (m,), and its exp."""
+    shift = np.where(np.isneginf(maximum), 0.0, maximum - _finite(to))
+    return shift, np.exp(shift)
 
 
 def _top(z: NDArray[np.float64], k: int) -> NDArray[np.int64]:

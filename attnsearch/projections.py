@@ -57,9 +57,7 @@ def identity(d: int, temperature: float = TEMPERATURE) -> Projections:
     2.0
     """
     if not (math.isfinite(temperature) and temperature >= 1e-6):
-        raise InputError(
-            f"a temperature of {temperature:g} is no use", hint="give a number above 0, such as 0.05"
-        )
+        raise InputError(f"a temperature of {temperature:g} is no use", hint="give a number above 0, such as 0.05")
     eye = np.eye(d, dtype=np.float32)
     return Projections(eye * np.float32(math.sqrt(d) / temperature), eye, eye, temperature)
 

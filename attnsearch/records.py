@@ -10,9 +10,10 @@ import csv
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from attnsearch import strict_json, yaml12
 from attnsearch.errors import InputError
@@ -44,17 +45,20 @@ def read(source: str, *, form: str | None = None, as_text: frozenset[str] = froz
     Raises InputError, with the line where there is one, for whatever can't be read as that form; for JSONL,
     CSV and TSV while the records are drawn.
     """
-    lines = _lines(source)
+    _check_there(source)
     where = place(source)
+    file = _lines(source)
     form = form or FORMS.get(Path(source).suffix.lower())
+    lines: Iterator[str] = file
     if form is None:
-        lines, form = _guess(lines)
+        lines, form = _guess(file)
     match form:
         case "jsonl":
-            return Records(Mapping(), _jsonl(lines, where))
+            return Records(Mapping(), _until_closed(file, _jsonl(lines, where)))
         case "csv" | "tsv":
-            return Records(Mapping(), _csv(lines, where, "," if form == "csv" else "\t", as_text))
-    text = _whole(lines, where)
+            return Records(Mapping(), _until_closed(file, _csv(lines, where, "," if form == "csv" else "\t", as_text)))
+    with closing(file):
+        text = _whole(lines, where)
     if form == "json":
         return _records(strict_json.load(text, where=where), where)
     return _records(yaml12.load(text, where=where, as_text=as_text), where)
@@ -86,28 +90,25 @@ def _records(document: Value, where: str) -> Records:
     return Records(head, iter(document))
 
 
-def _lines(source: str) -> Iterator[str]:
-    """The lines of `source`, decoded, with their ends; InputError at once when it can't be opened."""
-    stream = _opened(source)
-    return _decoded(stream, place(source))
-
-
-def _opened(source: str) -> BinaryIO:
+def _check_there(source: str) -> None:
+    """InputError, before anything else is done, for what can't be a file."""
+    path = Path(source)
     if source == "-":
-        return sys.stdin.buffer
+        return
+    if path.is_dir():
+        raise InputError("is a folder", where=source, hint="name the file inside it")
+    if not path.exists():
+        raise InputError("no such file", where=source)
+
+
+def _lines(source: str) -> Generator[str, None, None]:
+    """The lines of `source`, decoded, with their ends."""
+    where = place(source)
     try:
-        return Path(source).open("rb")
-    except FileNotFoundError:
-        raise InputError("no such file", where=source) from None
-    except IsADirectoryError:
-        raise InputError("is a folder", where=source, hint="name the file inside it") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"can't be read: {reason}", where=source) from None
-
-
-def _decoded(stream: BinaryIO, where: str) -> Iterator[str]:
-    with stream:
+        stream = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115 (the next line but two closes it)
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", where=where) from None
+    with nullcontext(stream) if source == "-" else stream:  # stdin is not ours to close
         for number in itertools.count(1):
             raw = stream.readline(LINE + 1)
             if not raw:
@@ -121,6 +122,12 @@ def _decoded(stream: BinaryIO, where: str) -> Iterator[str]:
             except UnicodeDecodeError:
                 hint = "save the file as UTF-8"
                 raise InputError("not UTF-8", where=f"{where}:{number}", hint=hint) from None
+
+
+def _until_closed(lines: Generator[str, None, None], items: Iterator[Mapping]) -> Iterator[Mapping]:
+    """The items; the file behind them is closed when they end, also by an error."""
+    with closing(lines):
+        yield from items
 
 
 def _whole(lines: Iterator[str], where: str) -> str:
@@ -159,11 +166,9 @@ def _jsonl(lines: Iterator[str], where: str) -> Iterator[Mapping]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        value = strict_json.loads(line, where=where, line=number)
+        value = strict_json.loads(line.rstrip(), where=where, line=number)
         if not isinstance(value, Mapping):
-            raise InputError(
-                "not a JSON object", where=f"{where}:{number}", hint="write one {…} on each line"
-            )
+            raise InputError("not a JSON object", where=f"{where}:{number}", hint="write one {…} on each line")
         yield value
 
 
@@ -184,9 +189,7 @@ def _csv(lines: Iterator[str], where: str, delimiter: str, as_text: frozenset[st
         elif names is not None and row:
             if len(row) != len(names):
                 hint = "put a text with a delimiter or a line break in it into double quotes"
-                raise InputError(
-                    f"{len(row)} cells under {len(names)} columns", where=f"{where}:{line}", hint=hint
-                )
+                raise InputError(f"{len(row)} cells under {len(names)} columns", where=f"{where}:{line}", hint=hint)
             yield _row(names, row, line, as_text)
         line = rows.line_num + 1
 
@@ -203,9 +206,7 @@ def _columns(row: list[str], where: str) -> list[str]:
 
 def _row(names: Iterable[str], cells: Iterable[str], line: int, as_text: frozenset[str]) -> Mapping:
     """One row; an empty cell is a field that the item lacks."""
-    mapping = Mapping(
-        (name, _cell(name, cell, as_text)) for name, cell in zip(names, cells, strict=True) if cell
-    )
+    mapping = Mapping((name, _cell(name, cell, as_text)) for name, cell in zip(names, cells, strict=True) if cell)
     mapping.line = line
     return mapping
 

@@ -41,9 +41,7 @@ class Screen:
 PIPE = Screen()
 
 
-def render(
-    results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False
-) -> Iterator[str]:
+def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False) -> Iterator[str]:
     """The results in one of `FORMATS`, piece by piece, each with its line end.
 
     `several` says that there may be more than one result: JSON is then a list, and each table has a heading.
@@ -99,17 +97,15 @@ def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> 
 def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
     """One line on what went wrong and what to do; as JSON: {"error": {"code", "message", "hint"}}."""
     if as_json:
-        return to_json(
-            {"error": {"code": int(problem.code), "message": problem.message, "hint": problem.hint}}
-        )
+        return to_json({"error": {"code": int(problem.code), "message": problem.message, "hint": problem.hint}})
     return f"attnsearch: {inert(str(problem))}\n"
 
 
 def inert(text: str) -> str:
-    """Text that can't act on a terminal: white space as one space, controls and bidi overrides spelled out.
+    r"""Text that can't act on a terminal: white space as one space, controls and bidi overrides spelled out.
 
-    >>> inert("a\\tb \\x1b[31mred")
-    'a b \\\\x1b[31mred'
+    >>> print(inert("a\tb \x1b[31mred"))
+    a b \x1b[31mred
     """
     return _UNSAFE.sub(lambda found: _spelled(found[0]), " ".join(text.split()))
 
@@ -162,9 +158,6 @@ def footer(result: Result) -> str:
     return inert(" · ".join(parts))
 
 
-# --- tables ---------------------------------------------------------------------------------------------------
-
-
 def _table(result: Result, screen: Screen) -> str:
     """The ranked table, fitted to the window: where it is narrow, first the description goes, then the bar."""
     from rich.text import Text
@@ -173,9 +166,7 @@ def _table(result: Result, screen: Screen) -> str:
     table = _plain_table()
     table.add_column("#", justify="right", no_wrap=True)
     longest = max((len(hit.title or hit.id) for hit in result.hits), default=5)
-    table.add_column(
-        "title", no_wrap=True, overflow="ellipsis", style="bold", width=_title_width(longest, width)
-    )
+    table.add_column("title", no_wrap=True, overflow="ellipsis", style="bold", width=_title_width(longest, width))
     table.add_column("weight", justify="right", no_wrap=True)
     bars = width is None or width >= 48
     if bars:
@@ -256,9 +247,6 @@ def _cell(cell: object) -> Any:
     if isinstance(cell, float):
         return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
     return Text(inert(str(cell)))
-
-
-# --- for programs ---------------------------------------------------------------------------------------------
 
 
 def _separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:

@@ -106,9 +106,7 @@ def search(
     x = index.encoder.encode(texts, "query")
     state = _attend(index, projections, x, k=k, output=trace)
     found = [_hits(index, state, x[i], i) for i in range(len(texts))]
-    traces = [
-        _trace(index, projections, state, x, i, text) if trace else None for i, text in enumerate(texts)
-    ]
+    traces = [_trace(index, projections, state, x, i, text) if trace else None for i, text in enumerate(texts)]
 
     elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
     return [
@@ -131,9 +129,7 @@ def search(
 
 def _check(text: str, index: Index) -> None:
     if not text.strip():
-        raise InputError(
-            "the query is empty", hint='say what you look for: attnsearch query "science fiction"'
-        )
+        raise InputError("the query is empty", hint='say what you look for: attnsearch query "science fiction"')
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise InputError("the query is not valid UTF-8")
     if is_cut(index.encoder, text):
@@ -172,9 +168,7 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hi
     ]
 
 
-def _trace(
-    index: Index, projections: Projections, state: State, x: NDArray[np.float32], i: int, text: str
-) -> Trace:
+def _trace(index: Index, projections: Projections, state: State, x: NDArray[np.float32], i: int, text: str) -> Trace:
     return Trace(
         tokens=index.encoder.tokens(text),
         window=index.encoder.window,

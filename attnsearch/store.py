@@ -140,7 +140,7 @@ class Store:
 
     def _map(self, file: str, rows: int) -> NDArray[np.float32]:
         try:
-            x = np.load(self.folder / "segments" / file, mmap_mode="r", allow_pickle=False)
+            x: NDArray[np.float32] = np.load(self.folder / "segments" / file, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise damaged(self.folder, f"the segment {file} can't be read: {error}") from None
         if x.dtype != np.float32 or x.shape != (rows, self.info.d) or not x.flags.c_contiguous:
@@ -165,9 +165,7 @@ class Store:
             for start in range(0, len(x), BLOCK):
                 rows = x[start : start + BLOCK]
                 at = first + start
-                dead = self._dead[
-                    np.searchsorted(self._dead, at) : np.searchsorted(self._dead, at + len(rows))
-                ]
+                dead = self._dead[np.searchsorted(self._dead, at) : np.searchsorted(self._dead, at + len(rows))]
                 alive = None
                 if len(dead):
                     alive = np.ones(len(rows), bool)
@@ -178,9 +176,7 @@ class Store:
         """The rows of X for the keys of these numbers (n, d)."""
         found = np.empty((len(keys), self.info.d), np.float32)
         firsts = np.array([first for first, _ in self._segments])
-        for at, (key, part) in enumerate(
-            zip(keys, np.searchsorted(firsts, keys, side="right") - 1, strict=True)
-        ):
+        for at, (key, part) in enumerate(zip(keys, np.searchsorted(firsts, keys, side="right") - 1, strict=True)):
             first, x = self._segments[part]
             found[at] = x[key - first]
         return found
@@ -191,9 +187,10 @@ class Store:
         with damage(self.folder):
             for start in range(0, len(keys), _SQL_WORDS):
                 some = [int(key) for key in keys[start : start + _SQL_WORDS]]
+                marks = ", ".join("?" * len(some))
                 rows = self._db.execute(
-                    "SELECT key, id, title, description, fields FROM keys JOIN items USING (item)"
-                    f" WHERE key IN ({', '.join('?' * len(some))})",  # noqa: S608 (question marks only)
+                    "SELECT key, id, title, description, fields FROM keys JOIN items USING (item)"  # noqa: S608
+                    f" WHERE key IN ({marks})",  # question marks and nothing else
                     some,
                 )
                 for key, ident, title, description, fields in rows:
@@ -247,20 +244,20 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         raise CatalogError(
             f"was made by a newer attnsearch (form {schema}, not {SCHEMA})", where=folder.name, hint=hint
         )
-    told: dict[str, Any] = {
-        name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")
-    }
+    told: dict[str, Any] = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
     ident, title, text = told.pop("fields")
     sources = tuple(Source(*source) for source in told.pop("sources"))
     return Info(fields=Fields(ident, title, tuple(text)), sources=sources, **told)
 
 
 def missing(folder: Path) -> CatalogError:
+    """What to raise where no catalog is."""
     hint = "'attnsearch list' shows what there is; 'attnsearch index FILE' adds to it"
     return CatalogError(f"there is no catalog '{folder.name}'", hint=hint)
 
 
 def damaged(folder: Path, what: str) -> CatalogError:
+    """What to raise where a catalog is not whole."""
     hint = f"'attnsearch remove {folder.name}', then index it again"
     return CatalogError(f"the catalog is damaged: {what}", where=folder.name, hint=hint)
 

@@ -73,9 +73,7 @@ def _int(text: str) -> int:
     return int(text)
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int)
 
 
 @contextmanager
@@ -89,9 +87,7 @@ def _errors(where: str, line: int) -> Iterator[None]:
     except RecursionError:
         raise InputError(f"nested more than {DEPTH} deep", where=f"{where}:{line}") from None
     except UnicodeEncodeError:
-        raise InputError(
-            "half of a surrogate pair (\\ud800…) is no character", where=f"{where}:{line}"
-        ) from None
+        raise InputError("half of a surrogate pair (\\ud800…) is no character", where=f"{where}:{line}") from None
     except ValueError as error:
         raise InputError(str(error), where=f"{where}:{line}") from None
 
@@ -106,9 +102,7 @@ def _check(text: str, value: Value) -> None:
             if depth > DEPTH:
                 raise RecursionError
             inside = (
-                part.values() if isinstance(part, dict) else part
-                for part in layer
-                if isinstance(part, (dict, list))
+                part.values() if isinstance(part, dict) else part for part in layer if isinstance(part, (dict, list))
             )
             layer, depth = list(itertools.chain.from_iterable(inside)), depth + 1
 

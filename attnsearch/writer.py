@@ -36,7 +36,8 @@ WAIT = 30.0  # seconds to wait for another writer
 
 _TABLES = """
 CREATE TABLE info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, file TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL);
+CREATE TABLE segments (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, file TEXT NOT NULL UNIQUE,
+                       sha256 TEXT NOT NULL);
 CREATE TABLE items (item INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, description TEXT NOT NULL,
                     fields TEXT NOT NULL, text_sha256 BLOB NOT NULL);
 CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items);
@@ -178,9 +179,7 @@ class Writer:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         temporary.rename(folder / file)
         _sync(folder)
-        self._db.execute(
-            "INSERT INTO segments VALUES (?, ?, ?, ?)", (self._next, self._waiting, file, sha256)
-        )
+        self._db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (self._next, self._waiting, file, sha256))
         self._next += self._waiting
         self._rows, self._waiting = [], 0
 

@@ -29,9 +29,7 @@ _PLAIN = {
     "null": re.compile(r"null|Null|NULL|~|"),
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
     "int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
-    "float": re.compile(
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-    ),
+    "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 }
 
 
@@ -157,10 +155,9 @@ class _Builder:
             if plain and text == "<<":
                 raise self._error("merge keys (<<) are not YAML 1.2; write the fields out", line)
             return text
+        kind = _kind(text) if plain else "str"
         if event.tag and event.tag != "!":
             kind = event.tag.removeprefix(_TAG)
-        else:
-            kind = _kind(text) if plain else "str"
         if kind != "null" and top and top.key in self.as_text:
             return text
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "query": query.query,
     "index": index.index,
     "list": catalogs.list_,
@@ -29,11 +29,10 @@ for name, command in COMMANDS.items():
 
 
 @app.callback(invoke_without_command=True)
-def attnsearch(context: typer.Context, version: Version = False) -> None:
+def attnsearch(context: typer.Context, version: Version = False) -> None:  # noqa: ARG001 (its callback acts)
     """Semantic search over a catalog of described things, as attention.
 
-    You say what you want; every item of the catalog gets its share of attention, softmax(QKᵀ/√d_k), and the
-    items are listed by it.
+    Say what you want: every item of the catalog gets its share of attention, and the list is sorted by it.
 
     attnsearch query "science fiction"
     """

@@ -13,16 +13,14 @@ from attnsearch.errors import CatalogError
 if TYPE_CHECKING:
     from attnsearch.store import Info
 
-Names = Annotated[
-    list[str], typer.Argument(metavar="NAME|FILE", show_default=False, help="Catalogs, by name or file.")
-]
+Names = Annotated[list[str], typer.Argument(metavar="NAME|FILE", show_default=False, help="Catalogs, by name or file.")]
 
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
     from attnsearch import render
     from attnsearch.catalog import BUILT_IN
-    from attnsearch.index import infos
+    from attnsearch.shelf import infos
 
     rows: list[dict[str, Any]] = []
     for folder, found in infos():
@@ -41,9 +39,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
         "items": lambda row: f"{row['items']:,}" if "items" in row else "",
         "model": lambda row: row.get("model", ""),
         "updated": lambda row: row.get("updated", "")[:16].replace("T", " "),
-        "from": lambda row: (
-            row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"]))
-        ),
+        "from": lambda row: row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"])),
     }
     terminal.emit([render.listing(columns, rows, screen)])
 
@@ -59,15 +55,13 @@ def _row(info: Info) -> dict[str, Any]:
 
 
 def info(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A catalog, by name or file.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A catalog, by name or file.")],
     json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
     from attnsearch import render
-    from attnsearch.index import find
+    from attnsearch.shelf import find
     from attnsearch.store import Store
 
     folder, _ = find(name)
@@ -110,7 +104,7 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch import writer
-    from attnsearch.index import find
+    from attnsearch.shelf import find
 
     folders = [(one, find(one)[0]) for one in name]
     for one, folder in folders:

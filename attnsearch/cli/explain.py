@@ -12,9 +12,7 @@ from attnsearch.cli import options, terminal
 def explain(
     text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="What you look for.")],
     catalog: options.Catalog = None,
-    top_k: Annotated[
-        int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")
-    ] = 5,
+    top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
     format_: options.Format = None,

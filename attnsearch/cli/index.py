@@ -18,14 +18,12 @@ def index(
         typer.Argument(
             metavar="SOURCE",
             show_default=False,
-            help="YAML, JSON, JSONL, CSV or TSV; '-' is standard input. Several are a catalog each, or one with --name.",
+            help="YAML, JSON, JSONL, CSV or TSV; '-' is standard input. Several make one each, or all one with --name.",
         ),
     ],
     name: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", show_default=False, help="The catalog's name. [as in the file, or the file's]"
-        ),
+        typer.Option(metavar="NAME", show_default=False, help="The catalog's name. [as in the file, or the file's]"),
     ] = None,
     model: Annotated[
         str | None,
@@ -37,13 +35,9 @@ def index(
     ] = None,
     text_field: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FIELD", show_default=False, help="What to embed, repeatable. [title, description, tags]"
-        ),
+        typer.Option(metavar="FIELD", show_default=False, help="What to embed, repeatable. [title, description, tags]"),
     ] = None,
-    id_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", show_default=False, help="The id. [id]")
-    ] = None,
+    id_field: Annotated[str | None, typer.Option(metavar="FIELD", show_default=False, help="The id. [id]")] = None,
     title_field: Annotated[
         str | None, typer.Option(metavar="FIELD", show_default=False, help="The title. [title]")
     ] = None,

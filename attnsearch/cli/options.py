@@ -38,18 +38,14 @@ Catalog = Annotated[
 ]
 Temperature = Annotated[
     float | None,
-    typer.Option(
-        metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. [0.05]"
-    ),
+    typer.Option(metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. [0.05]"),
 ]
 Textbook = Annotated[
     bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
 ]
 Format = Annotated[
     str | None,
-    typer.Option(
-        "-f", "--format", metavar="|".join(FORMATS), show_default=False, help="What to print. [table]"
-    ),
+    typer.Option("-f", "--format", metavar="|".join(FORMATS), show_default=False, help="What to print. [table]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 JsonLines = Annotated[
@@ -79,9 +75,7 @@ def projections(info: Info, temperature: float | None, *, textbook: bool) -> Pro
     from attnsearch.projections import textbook as w_q_is_identity
 
     if textbook and temperature is not None:
-        raise InputError(
-            "--textbook has no temperature of its own", hint="leave out --temperature or --textbook"
-        )
+        raise InputError("--textbook has no temperature of its own", hint="leave out --temperature or --textbook")
     if textbook:
         return w_q_is_identity(info.d)
     return identity(info.d, info.temperature if temperature is None else temperature)

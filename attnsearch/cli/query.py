@@ -25,9 +25,7 @@ def query(
         ),
     ] = None,
     catalog: options.Catalog = None,
-    top_k: Annotated[
-        int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to list.")
-    ] = 10,
+    top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to list.")] = 10,
     min_weight: Annotated[
         float, typer.Option(metavar="SHARE", min=0, max=1, help="Leave out items with a smaller weight.")
     ] = 0.0,
@@ -36,15 +34,11 @@ def query(
     ] = -1.0,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show every step of the formula as well.")
-    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every step of the formula as well.")] = False,
     format_: options.Format = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
-    fail_empty: Annotated[
-        bool, typer.Option("--fail-empty", help="Exit with 1 when nothing was found.")
-    ] = False,
+    fail_empty: Annotated[bool, typer.Option("--fail-empty", help="Exit with 1 when nothing was found.")] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,

@@ -23,7 +23,7 @@ log = logging.getLogger("attnsearch")
 
 
 class PipeClosedError(Exception):
-    """Whoever read our output has seen enough. (typer would catch Python's own BrokenPipeError, and exit 1.)"""
+    """Whoever read our output has seen enough; by another name, since typer would exit with 1 for Python's own."""
 
 
 def screen(*, color: bool = True, quiet: bool = False) -> Screen:

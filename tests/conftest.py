@@ -1,0 +1,112 @@
+"""A home of its own for every test, and an encoder that a person can compute by hand."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+AXES = ("moon", "sea", "robot")
+
+
+class SmallEncoder:
+    """Counts three words; anything else counts on a fourth axis. "moon sea" is (1, 1, 0, 0)/√2."""
+
+    window = 8
+
+    def __init__(self, name: str = "small", sha256: str = "5" * 64) -> None:
+        self.name = name
+        self.sha256 = sha256
+        self.read: list[str] = []
+
+    def encode(self, texts: Sequence[str], role: str = "key", progress: Callable[[int], None] | None = None):
+        self.read += texts
+        x = np.zeros((len(texts), len(AXES) + 1), np.float32)
+        for row, text in zip(x, texts, strict=True):
+            for word in re.findall(r"\w+", text.lower()) or ["?"]:
+                row[AXES.index(word) if word in AXES else len(AXES)] += 1
+        if progress:
+            progress(len(texts))
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def tokens(self, text: str) -> list[str]:
+        return ["<", *text.split(), ">"]
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty home, far from the user's own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("ATTNSEARCH_HOME", str(folder))
+    monkeypatch.delenv("ATTNSEARCH_CATALOG", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch) -> SmallEncoder:
+    """The small encoder, in the place of every model."""
+    from attnsearch import encoder
+
+    one = SmallEncoder()
+    monkeypatch.setattr(encoder, "load", lambda name=None, *, offline=False: one)
+    return one
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """The command line, in this process: argv, and what comes down a pipe, to exit code, stdout and stderr."""
+    from attnsearch.cli import main
+
+    def run(*argv: str, stdin: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = main([str(word) for word in argv])
+        return Ran(int(code), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file and return its path."""
+
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of judged data; tests that need it are skipped where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip("the judged data (../shared/data) is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def real():
+    """The default model, loaded once."""
+    from attnsearch import encoder
+
+    return encoder.load()

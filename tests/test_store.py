@@ -1,0 +1,288 @@
+"""Store and writer: what goes in comes out, or nothing does."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+
+import numpy as np
+import pytest
+
+from attnsearch import store, writer
+from attnsearch.catalog import Fields, Item
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.store import Info, Source, Store
+from attnsearch.writer import Writer
+
+INFO = Info("shop", "A shop.", (Source("shop.yaml", "ab"),), Fields(), "small", "5" * 64, 3, 0.05)
+
+
+def item(number: int, text: str = "", **fields) -> Item:
+    return Item(f"i{number}", f"Item {number}", "", fields, text or f"Item {number}")
+
+
+def vectors(*numbers: int) -> np.ndarray:
+    return np.array([[n, n + 0.25, n + 0.5] for n in numbers], np.float32)
+
+
+@pytest.fixture
+def folder(home):
+    return home / "shop"
+
+
+def put(folder, numbers, text="", keep=False):
+    with Writer(folder) as w:
+        items = [item(n, text) for n in numbers]
+        changed = [i for i in items if w.compare(i) in ("new", "changed")]
+        if changed:
+            w.put(changed, vectors(*(int(i.id[1:]) for i in changed)))
+        gone = 0 if keep else w.drop_unseen()
+        w.commit(INFO)
+    return len(changed), gone
+
+
+def contents(folder):
+    """Every living key: its item's id and its vector's first component."""
+    with Store(folder) as s:
+        found = []
+        for first, x, alive in s.blocks():
+            rows = range(len(x)) if alive is None else np.flatnonzero(alive)
+            items = s.items([first + r for r in rows])
+            found += [(i.id, float(x[r, 0])) for i, r in zip(items, rows, strict=True)]
+        assert s.info.keys == len(found)
+        return found
+
+
+def test_what_goes_in_comes_out(folder):
+    fields = {"year": 1965, "tags": ["a", "b"], "nested": {"deep": [1.5, None]}, "名": "\x1b[31m\u202e"}
+    with Writer(folder) as w:
+        w.put([Item("a", "Title", "Words", fields, "text")], vectors(7))
+        committed = w.commit(INFO)
+    with Store(folder) as s:
+        assert s.info == committed
+        assert (s.info.items, s.info.keys, s.info.name) == (1, 1, "shop")
+        (found,) = s.items([0])
+        assert (found.id, found.title, found.description, found.fields) == ("a", "Title", "Words", fields)
+        assert s.embeddings([0]).tolist() == vectors(7).tolist()
+
+
+def test_only_what_changed_is_asked_for(folder):
+    assert put(folder, [1, 2, 3]) == (3, 0)
+    assert put(folder, [1, 2, 3]) == (0, 0)
+    assert put(folder, [1, 3, 4]) == (1, 1)
+    assert contents(folder) == [("i1", 1.0), ("i3", 3.0), ("i4", 4.0)]
+    assert put(folder, [5], keep=True) == (1, 0)
+    assert contents(folder) == [("i1", 1.0), ("i3", 3.0), ("i4", 4.0), ("i5", 5.0)]
+
+
+def test_a_changed_text_is_a_new_row(folder):
+    put(folder, [1, 2, 3])
+    with Writer(folder) as w:
+        assert w.compare(item(2, "new words")) == "changed"
+        w.put([item(2, "new words")], vectors(20))
+        w.commit(INFO)
+    assert contents(folder) == [("i1", 1.0), ("i3", 3.0), ("i2", 20.0)]
+
+
+def test_other_fields_need_no_new_row(folder):
+    put(folder, [1])
+    with Writer(folder) as w:
+        assert w.compare(item(1, year=1965)) == "described"
+        w.commit(INFO)
+    with Store(folder) as s:
+        assert s.items([0])[0].fields == {"year": 1965}
+    with Writer(folder) as w:
+        assert w.compare(item(1, year=1965)) == "same"
+
+
+def test_without_a_commit_nothing_happened(folder):
+    put(folder, [1])
+    with Writer(folder) as w:
+        w.put([item(2)], vectors(2))
+        w.drop_unseen()
+    assert contents(folder) == [("i1", 1.0)]
+
+
+def test_a_catalog_that_never_was(folder):
+    with Writer(folder):
+        pass
+    assert store.folders() == []
+    with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
+        Store(folder)
+
+
+def test_segments_are_bounded_and_blocks_cross_none(folder, monkeypatch):
+    monkeypatch.setattr(writer, "SEGMENT", 4)
+    monkeypatch.setattr(store, "BLOCK", 3)
+    with Writer(folder) as w:
+        for start in range(0, 10, 2):
+            w.put([item(n) for n in (start, start + 1)], vectors(start, start + 1))
+        w.commit(INFO)
+    assert contents(folder) == [(f"i{n}", float(n)) for n in range(10)]
+    with Store(folder) as s:
+        assert s.segments == 3
+        assert [(block.first, len(block.x)) for block in s.blocks()] == [(0, 3), (3, 1), (4, 3), (7, 1), (8, 2)]
+        assert s.embeddings([9, 0, 5])[:, 0].tolist() == [9.0, 0.0, 5.0]
+        assert s.embeddings([]).shape == (0, 3)
+
+
+def test_dead_segments_and_orphans_go(folder):
+    put(folder, [1])
+    put(folder, [2])
+    (folder / "segments" / "orphan.npy").write_bytes(b"x")
+    put(folder, [3])
+    put(folder, [3])
+    assert len(list((folder / "segments").iterdir())) == 1
+    assert contents(folder) == [("i3", 3.0)]
+
+
+def test_a_reader_keeps_its_snapshot(folder):
+    put(folder, [1, 2])
+    with Store(folder) as s:
+        put(folder, [3])
+        put(folder, [4])
+        assert [i.id for i in s.items([0, 1])] == ["i1", "i2"]
+        assert [float(v) for block in s.blocks() for v in block.x[:, 0]] == [1.0, 2.0]
+    assert contents(folder) == [("i4", 4.0)]
+
+
+def test_a_second_writer_waits_or_says_so(folder, caplog):
+    put(folder, [1])
+    with Writer(folder), pytest.raises(CatalogError, match="another attnsearch is writing to it; try again"):
+        Writer(folder, wait=0.05)
+    assert "waiting for another attnsearch" in caplog.text
+
+    first = Writer(folder)
+    second = threading.Thread(target=put, args=(folder, [7]))
+    second.start()
+    first.put([item(5)], vectors(5))
+    first.commit(INFO)
+    first.close()
+    second.join(timeout=20)
+    assert contents(folder) == [("i7", 7.0)]
+
+
+def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder):
+    put(folder, [1])
+    first = Writer(folder)
+    second = threading.Thread(target=put, args=(folder, [7]))
+    second.start()
+    while not second.is_alive():
+        pass
+    folder.rename(folder.with_name(".removed-x"))
+    first.close()
+    second.join(timeout=20)
+    assert contents(folder) == [("i7", 7.0)]
+
+
+def test_remove(folder, home):
+    put(folder, [1])
+    writer.remove(folder)
+    assert list(home.iterdir()) == []
+    with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
+        writer.remove(folder)
+
+
+class TestDamage:
+    """Whatever is wrong is said, with exit code 3 and what mends it."""
+
+    @pytest.fixture
+    def segment(self, folder):
+        put(folder, [1, 2, 3])
+        (path,) = (folder / "segments").iterdir()
+        return path
+
+    def refused(self, folder, match):
+        with pytest.raises(CatalogError, match=match) as caught:
+            contents(folder)
+        assert caught.value.code == 3
+        assert caught.value.hint
+        return True
+
+    def test_a_missing_segment(self, folder, segment):
+        segment.unlink()
+        assert self.refused(folder, "the segment .* is gone")
+
+    def test_a_short_segment(self, folder, segment):
+        segment.write_bytes(segment.read_bytes()[:-4])
+        assert self.refused(folder, "the segment .* can't be read")
+
+    def test_an_empty_segment(self, folder, segment):
+        segment.write_bytes(b"")
+        assert self.refused(folder, "the segment .* can't be read")
+
+    @pytest.mark.parametrize("x", [np.zeros((3, 3)), np.zeros((2, 3), "f4"), np.zeros((3, 3), "f4", order="F")])
+    def test_another_shape(self, folder, segment, x):
+        np.save(segment, x)
+        assert self.refused(folder, "the segment .* is float")
+
+    def test_objects(self, folder, segment):
+        np.save(segment, np.array([[{}]]), allow_pickle=True)
+        assert self.refused(folder, "the segment .* can't be read")
+
+    def test_no_database(self, folder, segment):
+        (folder / "index.sqlite").write_bytes(b"not a database, but long enough to look at" * 100)
+        assert self.refused(folder, "is damaged: file is not a database")
+        with pytest.raises(CatalogError, match="is damaged"):
+            Writer(folder)
+        writer.remove(folder)
+        assert not folder.exists()
+
+    def test_somebody_elses_database(self, folder):
+        folder.mkdir(parents=True)
+        with sqlite3.connect(folder / "index.sqlite") as db:
+            db.execute("CREATE TABLE t (x)")
+        db.close()
+        assert self.refused(folder, "was not made by attnsearch")
+
+    def test_a_newer_form(self, folder, segment):
+        with sqlite3.connect(folder / "index.sqlite") as db:
+            db.execute("PRAGMA user_version=99")
+        db.close()
+        assert self.refused(folder, "was made by a newer attnsearch")
+
+    def test_a_key_without_item(self, folder, segment):
+        with sqlite3.connect(folder / "index.sqlite") as db:
+            db.execute("DELETE FROM keys WHERE key = 1")
+        db.close()
+        assert self.refused(folder, "the key 1 has no item")
+
+
+class TestNoRoom:
+    """What can't be written leaves the last commit whole."""
+
+    def test_disk_full(self, folder, monkeypatch):
+        put(folder, [1])
+
+        def full(handle):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(CatalogError, match="can't be written: No space left on device"):
+            put(folder, [2])
+        monkeypatch.undo()
+        assert contents(folder) == [("i1", 1.0)]
+
+    def test_a_file_in_the_place_of_the_home(self, home, folder):
+        home.write_text("")
+        with pytest.raises(CatalogError, match="can't be written"):
+            Writer(folder)
+
+
+class TestPlaces:
+    def test_home(self, monkeypatch, tmp_path):
+        assert store.home() == tmp_path / "home"
+        monkeypatch.delenv("ATTNSEARCH_HOME")
+        monkeypatch.setenv("XDG_DATA_HOME", "/data")
+        assert str(store.home()) == "/data/attnsearch"
+        monkeypatch.delenv("XDG_DATA_HOME")
+        monkeypatch.setenv("HOME", "/users/ada")
+        assert str(store.home()) == "/users/ada/.local/share/attnsearch"
+
+    def test_two_files_of_one_name_do_not_meet(self, tmp_path):
+        one, other = store.folder_of_file(tmp_path / "a" / "x.yaml"), store.folder_of_file(tmp_path / "b" / "x.yaml")
+        assert one != other
+        assert one == store.folder_of_file(tmp_path / "a" / ".." / "a" / "x.yaml")
+        with pytest.raises(InputError):
+            store.folder_of(one.name)
