@@ -21,25 +21,28 @@ def find(ref: str) -> tuple[Path, Path | None]:
     A name is tried before a file; `./x` is always a file. Raises InputError for a file, CatalogError for a name
     that is not there.
     """
-    path = Path(ref).expanduser()
-    is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
-    if not is_path:
-        folder = store.home() / ref
-        built_in = catalog.built_in(ref)
-        if not ref.startswith(".") and store.exists(folder):
-            return folder, built_in if built_in and _is_from(folder, built_in) else None
-        if built_in:
-            return folder, built_in
-    if path.is_file():
-        return store.folder_of_file(path), path
-    if is_path or path.suffix.lower() in records.FORMS or path.exists():
-        raise InputError(
-            "is a folder" if path.is_dir() else "no such file", where=ref, hint="-c takes a file or a name"
-        )
+    path = Path(ref)
+    try:
+        path = path.expanduser()
+        is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
+        if not is_path and not ref.startswith("."):
+            folder, built_in = store.home() / ref, catalog.built_in(ref)
+            if store.exists(folder):
+                return folder, built_in if built_in and _is_from(folder, built_in) else None
+            if built_in:
+                return folder, built_in
+        if path.is_file():
+            return store.folder_of_file(path), path
+        there = path.exists()
+    except (OSError, RuntimeError):  # a name too long for the file system; a ~user who is none
+        there = is_path = False
+    if there or is_path or path.suffix.lower() in records.FORMS:
+        what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
+        raise InputError(what, where=ref, hint="-c takes a file or a name")
     known = [folder.name for folder in store.folders()] + list(catalog.BUILT_IN)
     near = difflib.get_close_matches(ref, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
-    raise CatalogError(f"there is no catalog '{ref}'", hint=hint)
+    raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
 
 
 def infos() -> Iterator[tuple[Path, Info | CatalogError]]:

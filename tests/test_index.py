@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from attnsearch import catalog, index, shelf, store
+from attnsearch.catalog import Fields
+from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.index import Index, update
+from attnsearch.search import query
+
+SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title: robot}\n"
+
+
+@pytest.fixture
+def shop(write, small):
+    path = write("shop.yaml", SHOP)
+    update([str(path)])
+    return path
+
+
+def titles(ref=None):
+    with Index.open(ref) as opened:
+        return {hit.title for hit in query(opened, "moon", k=99).hits}
+
+
+def test_a_second_time_embeds_nothing(shop, small):
+    small.read.clear()
+    done = update([str(shop)])
+    assert (done.added, done.changed, done.removed, done.embedded) == (0, 0, 0, 0)
+    assert small.read == []
+
+
+def test_one_changed_text_is_embedded(shop, small):
+    small.read.clear()
+    shop.write_text(SHOP.replace("title: sea", "title: deep sea"))
+    done = update([str(shop)])
+    assert (done.changed, done.embedded, small.read) == (1, 1, ["deep sea"])
+    assert titles("shop") == {"moon", "deep sea", "robot"}
+
+
+def test_another_price_is_not(shop, small):
+    small.read.clear()
+    shop.write_text(SHOP.replace("price: 3", "price: 4"))
+    done = update([str(shop)])
+    assert (done.changed, done.embedded) == (1, 0)
+    with Index.open("shop") as opened:
+        assert [hit.fields for hit in query(opened, "sea", k=1).hits] == [{"price": 4}]
+
+
+def test_what_is_gone_goes_unless_kept(shop):
+    shop.write_text("- {id: a, title: moon}\n- {id: d, title: new}\n")
+    done = update([str(shop)], keep=True)
+    assert (done.added, done.removed, done.info.items) == (1, 0, 4)
+    done = update([str(shop)])
+    assert (done.added, done.removed, done.info.items) == (0, 2, 2)
+
+
+def test_an_error_late_in_the_file_changes_nothing(shop):
+    shop.write_text("- {id: z, title: zebra}\n- {year: 1}\n")
+    with pytest.raises(InputError, match=r"shop\.yaml:2"):
+        update([str(shop)])
+    assert titles("shop") == {"moon", "sea", "robot"}
+
+
+def test_many_items_come_in_chunks(write, small, monkeypatch):
+    monkeypatch.setattr(index, "CHUNK", 4)
+    path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
+    told = []
+    done = update([str(path)], progress=lambda done, total: told.append((done, total)))
+    assert done.embedded == 10
+    assert told == [(4, None), (8, None), (10, 10)]
+    assert titles("many") == {f"t{n}" for n in range(10)}
+
+
+class TestNames:
+    def test_the_name_in_the_file(self, write, small):
+        path = write("x.yaml", "name: the shop\ndescription: All we have.\nitems:\n- {title: moon}\n")
+        info = update([str(path)]).info
+        assert (info.name, info.description) == ("the shop", "All we have.")
+
+    def test_several_files_need_one(self, write, small):
+        paths = [str(write("a.yaml", "- {title: moon}\n")), str(write("b.yaml", "- {title: sea}\n"))]
+        with pytest.raises(InputError, match="needs a name"):
+            update(paths)
+        assert update(paths, name="both").info.items == 2
+
+    def test_another_file_does_not_replace_unasked(self, shop, write):
+        other = write("elsewhere/shop.yaml", "- {title: other}\n")
+        with pytest.raises(InputError, match="was made from .*--name shop to replace it"):
+            update([str(other)])
+        assert titles("shop") == {"moon", "sea", "robot"}
+        update([str(other)], name="shop")
+        assert titles("shop") == {"other"}
+
+    @pytest.mark.parametrize("name", ["../../x", "a/b", ".x", "@x"])
+    def test_no_way_out_of_the_home(self, shop, home, name):
+        before = sorted(home.parent.rglob("*"))
+        with pytest.raises(InputError, match="can't be a catalog's name"):
+            update([str(shop)], name=name)
+        assert sorted(home.parent.rglob("*")) == before
+
+
+class TestMemory:
+    """A catalog remembers how it was made."""
+
+    def test_fields(self, write, small):
+        path = write("x.csv", "sku,blurb\n1,moon\n")
+        update([str(path)], fields=Fields("sku", "title", ("blurb",)))
+        path.write_text("sku,blurb\n1,moon\n2,sea\n")
+        assert update([str(path)]).embedded == 1
+
+    def test_model(self, shop, monkeypatch):
+        asked = []
+
+        def load(name=None, *, offline=False):
+            asked.append(name)
+            raise ModelError("stop")
+
+        monkeypatch.setattr(index.encoder, "load", load)
+        for model in (None, "other"):
+            with pytest.raises(ModelError):
+                update([str(shop)], model=model)
+        assert asked == ["small", "other"]
+
+
+class TestOtherWeights:
+    def test_a_query_is_refused(self, shop, small):
+        small.sha256 = "6" * 64
+        with pytest.raises(CatalogError, match="other weights of small") as caught:
+            Index.open("shop")
+        assert caught.value.hint == f"embed it anew: attnsearch index {shop}"
+
+    def test_indexing_embeds_all_anew(self, shop, small, caplog):
+        small.sha256 = "6" * 64
+        assert update([str(shop)]).embedded == 3
+        assert "embedding everything anew" in caplog.text
+        assert titles("shop") == {"moon", "sea", "robot"}
+
+    def test_a_file_on_the_fly_is_embedded_anew(self, write, small):
+        path = write("x.yaml", "- {title: moon}\n")
+        assert titles(str(path)) == {"moon"}
+        small.sha256 = "6" * 64
+        assert titles(str(path)) == {"moon"}
+
+
+class TestOnTheFly:
+    def test_only_when_the_file_changed(self, write, small):
+        path = write("x.yaml", SHOP)
+        assert titles(str(path)) == {"moon", "sea", "robot"}
+        small.read.clear()
+        titles(str(path))
+        assert small.read == ["moon"]  # the query alone
+        path.write_text(SHOP.replace("sea", "lake"))
+        assert titles(str(path)) == {"moon", "lake", "robot"}
+        assert small.read == ["moon", "lake", "moon"]
+
+    def test_two_files_of_one_name(self, write, small):
+        one, other = write("a/x.yaml", "- {title: moon}\n"), write("b/x.yaml", "- {title: sea}\n")
+        assert titles(str(one)) == {"moon"}
+        assert titles(str(other)) == {"sea"}
+        assert titles(str(one)) == {"moon"}
+
+
+class TestWhichCatalog:
+    def test_the_library_when_nothing_is_there(self, small):
+        assert "Dune" in titles()
+
+    def test_the_only_one(self, shop, small):
+        titles("library")
+        assert titles() == {"moon", "sea", "robot"}
+
+    def test_the_library_when_there_are_several(self, shop, write, small, caplog):
+        update([str(write("other.yaml", "- {title: x}\n"))])
+        assert "Dune" in titles()
+        assert "another catalog say -c other or -c shop" in caplog.text
+
+    def test_the_environment(self, shop, monkeypatch, write, small):
+        update([str(write("other.yaml", "- {title: x}\n"))])
+        monkeypatch.setenv("ATTNSEARCH_CATALOG", "other")
+        assert titles() == {"x"}
+
+    def test_ones_own_library_comes_before_the_built_in(self, write, small):
+        update([str(write("library.yaml", "- {title: mine}\n"))])
+        assert titles("library") == {"mine"}
+        assert titles() == {"mine"}
+
+    def test_a_new_version_of_a_built_in_is_indexed(self, write, small, monkeypatch):
+        path = write("library.yaml", "- {title: old}\n")
+        monkeypatch.setattr(catalog, "built_in", lambda name: path if name == "library" else None)
+        assert titles("library") == {"old"}
+        path.write_text("- {title: new}\n")
+        assert titles("library") == {"new"}
+
+    @pytest.mark.parametrize(
+        ("ref", "error", "message"),
+        [
+            ("shp", CatalogError, "there is no catalog 'shp'; did you mean 'shop'?"),
+            ("zzz", CatalogError, "there is no catalog 'zzz'; 'attnsearch list' shows"),
+            ("none.yaml", InputError, "none.yaml: no such file"),
+            ("./none", InputError, "./none: no such file"),
+            ("/", InputError, "/: is a folder"),
+            ("..", InputError, "..: is a folder"),
+            ("x" * 5000, CatalogError, "there is no catalog"),
+        ],
+    )
+    def test_not_there(self, shop, ref, error, message):
+        with pytest.raises(error) as caught:
+            shelf.find(ref)
+        assert str(caught.value).startswith(message)
+
+
+def test_texts_longer_than_the_window_are_counted(write, small, caplog):
+    path = write("x.yaml", "- {title: a b c d e f g h i j k}\n- {title: short}\n")
+    update([str(path)])
+    assert [r.message for r in caplog.records if r.levelno == logging.WARNING] == [
+        "1 of the texts are longer than the 8 tokens that the model reads; the rest of them is not searched"
+    ]
+
+
+def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
+    for segment in (home / "shop" / "segments").iterdir():
+        segment.unlink()
+    ((_, problem),) = list(shelf.infos())
+    assert "is gone" in problem.message
+    assert store.folders() == [home / "shop"]
