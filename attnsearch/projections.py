@@ -56,10 +56,15 @@ def identity(d: int, temperature: float = TEMPERATURE) -> Projections:
     >>> float((two.fold(x) @ x.T * two.scale).item())
     2.0
     """
-    if not (math.isfinite(temperature) and temperature >= 1e-6):
-        raise InputError(f"a temperature of {temperature:g} is no use", hint="give a number above 0, such as 0.05")
+    check_temperature(temperature)
     eye = np.eye(d, dtype=np.float32)
     return Projections(eye * np.float32(math.sqrt(d) / temperature), eye, eye, temperature)
+
+
+def check_temperature(temperature: float) -> None:
+    """InputError unless the temperature is a finite number, and large enough that logits stay finite."""
+    if not (math.isfinite(temperature) and temperature >= 1e-6):
+        raise InputError(f"a temperature of {temperature:g} is no use", hint="give a number above 0, such as 0.05")
 
 
 def textbook(d: int) -> Projections:

@@ -23,6 +23,7 @@ FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description")
 _BAR = 10  # cells of the longest bar
+_GAP = 2  # cells between columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
@@ -159,32 +160,45 @@ def footer(result: Result) -> str:
 
 
 def _table(result: Result, screen: Screen) -> str:
-    """The ranked table, fitted to the window: where it is narrow, first the description goes, then the bar."""
+    """The ranked table; in a narrow window first the description goes, then the bar, then the score."""
     from rich.text import Text
 
-    width = screen.width
-    table = _plain_table()
-    table.add_column("#", justify="right", no_wrap=True)
-    longest = max((len(hit.title or hit.id) for hit in result.hits), default=5)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", style="bold", width=_title_width(longest, width))
-    table.add_column("weight", justify="right", no_wrap=True)
-    bars = width is None or width >= 48
-    if bars:
-        table.add_column("", no_wrap=True, style="cyan", min_width=_BAR)
-    table.add_column("score", justify="right", no_wrap=True)
-    descriptions = width is None or width >= 72
-    if descriptions:
-        table.add_column("description", no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
+    titles = [inert(hit.title or hit.id) for hit in result.hits]
     top = max((hit.weight for hit in result.hits), default=0.0)
-    for hit in result.hits:
-        cells: list[str | Text] = [str(hit.rank), Text(inert(hit.title or hit.id)), percent(hit.weight)]
-        if bars:
-            cells.append(bar(hit.weight / top if top else 0.0, unicode=screen.unicode))
-        cells.append(f"{hit.score:.3f}")
-        if descriptions:
-            cells.append(Text(inert(hit.description)))
-        table.add_row(*cells)
+    columns: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("#", {"justify": "right"}, [str(hit.rank) for hit in result.hits]),
+        ("title", {"style": "bold"}, titles),
+        ("weight", {"justify": "right"}, [percent(hit.weight) for hit in result.hits]),
+        ("", {"style": "cyan"}, [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits]),
+        ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
+        ("description", {"style": "dim"}, [inert(hit.description) for hit in result.hits]),
+    ]
+    widths = _widths([max(_cells(text) for text in (name, *cells)) for name, _, cells in columns], screen.width)
+    table = _plain_table()
+    for (name, look, _), width in zip(columns, widths, strict=True):
+        if width:
+            table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
+    for row in zip(*(cells for _, _, cells in columns), strict=True):
+        table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
     return _drawn(table, screen) + ("" if screen.quiet else footer(result) + "\n")
+
+
+def _widths(needed: list[int], window: int | None) -> list[int]:
+    """Cells for each column of the ranked table, fitted to the window; 0 leaves a column out."""
+    if window is None:
+        return needed
+    rank, title, weight, _, score, description = needed
+    bars, scores, tells = window >= 48, window >= 36, window >= 72
+    fixed = rank + weight + (_BAR + _GAP) * bars + (score + _GAP) * scores + 2 * _GAP
+    title = max(4, min(title, 2 * window // 5 if tells else window - fixed))
+    left = window - fixed - title - _GAP
+    return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def percent(share: float) -> str:
@@ -208,19 +222,10 @@ def bar(share: float, *, unicode: bool = True) -> str:
     return "█" * whole + _EIGHTHS[eighths].strip()
 
 
-def _title_width(longest: int, width: int | None) -> int | None:
-    """Cells for the titles: all that they need, but not more than two fifths of a window."""
-    if width is None:
-        return None
-    if width < 72:
-        return max(8, min(longest, width - (20 if width < 48 else 20 + _BAR + 2)))
-    return min(max(longest, 5), max(16, 2 * width // 5))
-
-
 def _plain_table() -> Table:
     from rich.table import Table
 
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_edge=False)
 
 
 def _drawn(table: Table, screen: Screen) -> str:

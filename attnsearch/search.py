@@ -100,7 +100,10 @@ def search(
     """
     began = time.perf_counter()
     for text in texts:
-        _check(text, index)
+        check(text)
+        if is_cut(index.encoder, text):
+            log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
+                        index.encoder.window)  # fmt: skip
     projections = projections or identity(index.info.d, index.info.temperature)
 
     x = index.encoder.encode(texts, "query")
@@ -127,14 +130,12 @@ def search(
     ]
 
 
-def _check(text: str, index: Index) -> None:
+def check(text: str) -> None:
+    """InputError for a query that says nothing, or that is no text."""
     if not text.strip():
         raise InputError("the query is empty", hint='say what you look for: attnsearch query "science fiction"')
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise InputError("the query is not valid UTF-8")
-    if is_cut(index.encoder, text):
-        log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
-                    index.encoder.window)  # fmt: skip
 
 
 def _attend(index: Index, projections: Projections, x: NDArray[np.float32], *, k: int, output: bool) -> State:

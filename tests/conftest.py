@@ -23,7 +23,7 @@ AXES = ("moon", "sea", "robot")
 class SmallEncoder:
     """Counts three words; anything else counts on a fourth axis. "moon sea" is (1, 1, 0, 0)/√2."""
 
-    window = 8
+    window = 100
 
     def __init__(self, name: str = "small", sha256: str = "5" * 64) -> None:
         self.name = name

@@ -62,7 +62,7 @@ def imports(path: Path) -> list[tuple[str, bool]]:
     tree = ast.parse(path.read_text())
     found = []
 
-    def walk(node: ast.AST, top: bool) -> None:
+    def walk(node: ast.AST, *, top: bool) -> None:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             return
         if isinstance(node, ast.Import):
@@ -75,9 +75,9 @@ def imports(path: Path) -> list[tuple[str, bool]]:
                 found.append((node.module or "", top))
         inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for child in ast.iter_child_nodes(node):
-            walk(child, top and not inside)
+            walk(child, top=top and not inside)
 
-    walk(tree, True)
+    walk(tree, top=True)
     return found
 
 

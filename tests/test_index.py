@@ -88,7 +88,7 @@ class TestNames:
 
     def test_another_file_does_not_replace_unasked(self, shop, write):
         other = write("elsewhere/shop.yaml", "- {title: other}\n")
-        with pytest.raises(InputError, match="was made from .*--name shop to replace it"):
+        with pytest.raises(InputError, match=r"was made from .*--name shop to replace it"):
             update([str(other)])
         assert titles("shop") == {"moon", "sea", "robot"}
         update([str(other)], name="shop")
@@ -212,10 +212,10 @@ class TestWhichCatalog:
 
 
 def test_texts_longer_than_the_window_are_counted(write, small, caplog):
-    path = write("x.yaml", "- {title: a b c d e f g h i j k}\n- {title: short}\n")
+    path = write("x.yaml", f"- {{title: {'long ' * 99}}}\n- {{title: {'fits ' * 98}}}\n")
     update([str(path)])
     assert [r.message for r in caplog.records if r.levelno == logging.WARNING] == [
-        "1 of the texts are longer than the 8 tokens that the model reads; the rest of them is not searched"
+        "1 of the texts are longer than the 100 tokens that the model reads; the rest of them is not searched"
     ]
 
 

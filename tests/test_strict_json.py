@@ -40,7 +40,7 @@ def test_refused(text, line, message):
 
 @pytest.mark.parametrize(("text", "message"), [(text, m) for text, _, m in WRONG[:9]])
 def test_one_line_is_as_strict(text, message):
-    with pytest.raises(InputError, match="^x:7: ") as caught:
+    with pytest.raises(InputError, match=r"^x:7: ") as caught:
         strict_json.loads(text, where="x", line=7)
     assert message in caught.value.message
 

@@ -28,11 +28,14 @@ def explain(
     attnsearch explain "science fiction" --textbook
     """
     form = options.chosen_format(format_, json=json, allowed=("table", "json"))
+    options.check_sharpness(temperature, textbook=textbook)
 
     from attnsearch import render
     from attnsearch.explain import explain as steps_of
     from attnsearch.index import Index
-    from attnsearch.search import search
+    from attnsearch.search import check, search
+
+    check(text)
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:

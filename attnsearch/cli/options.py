@@ -69,13 +69,19 @@ def chosen_format(
     return found
 
 
+def check_sharpness(temperature: float | None, *, textbook: bool) -> None:
+    """InputError for a temperature that can't be, before anything is loaded for it."""
+    from attnsearch.projections import check_temperature
+
+    if temperature is not None:
+        check_temperature(temperature)
+        if textbook:
+            raise InputError("--textbook has no temperature of its own", hint="leave out --temperature or --textbook")
+
+
 def projections(info: Info, temperature: float | None, *, textbook: bool) -> Projections:
     """W_Q, W_K and W_V as the options say."""
     from attnsearch.projections import identity
     from attnsearch.projections import textbook as w_q_is_identity
 
-    if textbook and temperature is not None:
-        raise InputError("--textbook has no temperature of its own", hint="leave out --temperature or --textbook")
-    if textbook:
-        return w_q_is_identity(info.d)
-    return identity(info.d, info.temperature if temperature is None else temperature)
+    return w_q_is_identity(info.d) if textbook else identity(info.d, temperature or info.temperature)

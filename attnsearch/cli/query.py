@@ -53,15 +53,19 @@ def query(
     cat requests.txt | attnsearch query --jsonl
     """
     form = options.chosen_format(format_, json=json, jsonl=jsonl)
+    options.check_sharpness(temperature, textbook=textbook)
+
+    from attnsearch import render
+    from attnsearch.index import Index
+    from attnsearch.search import Result, check, search
+
     asked = terminal.queries(text or [])
     first = list(itertools.islice(asked, 2))
     if not first:
         raise InputError("no query on standard input", hint="write one on each line")
+    for one in first:
+        check(one)
     found = 0
-
-    from attnsearch import render
-    from attnsearch.index import Index
-    from attnsearch.search import Result, search
 
     with terminal.working(quiet=quiet) as working:
 

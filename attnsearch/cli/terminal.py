@@ -64,7 +64,6 @@ def queries(texts: list[str]) -> Iterator[str]:
 
 def _lines() -> Iterator[str]:
     """The lines of stdin that say something."""
-    number = 0
     for number, raw in enumerate(sys.stdin.buffer, 1):
         try:
             line = raw.decode().strip()
@@ -72,8 +71,6 @@ def _lines() -> Iterator[str]:
             raise InputError("not UTF-8", where=f"standard input:{number}") from None
         if line:
             yield line
-    if not number:
-        raise InputError("no query on standard input", hint="write one on each line")
 
 
 class Working:

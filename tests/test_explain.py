@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from attnsearch.errors import InputError
+from attnsearch.explain import explain
+from attnsearch.index import Index, update
+from attnsearch.projections import identity, textbook
+from attnsearch.search import search
+
+
+@pytest.fixture
+def asked(write, small):
+    update([str(write("x.yaml", "- {id: m, title: moon}\n- {id: ms, title: moon sea}\n- {id: r, title: robot}\n"))])
+    with Index.open("x") as index:
+        yield lambda projections=None: search(index, ["moon now"], projections, k=2, trace=True)[0]
+
+
+def test_the_steps_are_the_formula(asked):
+    steps = explain(asked())
+    assert [step.formula for step in steps] == [
+        "text → tokens",
+        "q = x W_Q",
+        "K = X W_K",
+        "Q Kᵀ",
+        "Q Kᵀ / √d_k",
+        "softmax(Q Kᵀ / √d_k)",
+        "softmax(Q Kᵀ / √d_k) V",
+    ]
+    assert [step.name for step in steps] == ["tokens", "query", "keys", "products", "logits", "weights", "output"]
+    for step in steps:
+        assert all(len(row) == len(step.columns) for row in step.rows)
+
+
+def test_each_number_follows_from_the_one_before(asked):
+    """q·k / √d_k is the logit, exp(logit) over the sum is the weight; and they are the hits' own numbers."""
+    result = asked(identity(4, 0.25))
+    tokens, query, keys, products, logits, weights, output = explain(result)
+    assert tokens.rows == [(0, "<"), (1, "moon"), (2, "now"), (3, ">")]
+    (x, q), root = query.rows, math.sqrt(4)
+    assert x[:3] == ("x", "(1, 4)", pytest.approx(1))
+    assert q[2] == pytest.approx(8)  # √4 / 0.25
+    assert q[3:] == pytest.approx([8 * component for component in x[3:]])
+    assert "W_Q = 8 I" in query.says
+    assert "W_K = I" in keys.says
+    assert keys.rows == [("X", "(3, 4)"), ("K", "(3, 4)")]
+    for hit, product, logit, weight in zip(result.hits, products.rows, logits.rows, weights.rows, strict=True):
+        assert product == (hit.rank, hit.title, pytest.approx(hit.logit * root))
+        assert logit == (hit.rank, hit.title, hit.score, hit.logit)
+        assert weight[-1] == hit.weight
+        assert weight[2] == pytest.approx(math.exp(hit.logit - result.hits[0].logit))
+        assert math.exp(hit.logit - result.trace.log_normalizer) == pytest.approx(hit.weight)
+    assert "the cosine divided by the temperature 0.25" in logits.says
+    assert output.rows[0][2] == pytest.approx(sum(v * v for v in result.trace.output) ** 0.5)
+
+
+def test_the_textbook(asked):
+    steps = explain(asked(textbook(4)))
+    assert "W_Q = I" in steps[1].says
+    assert "√4 = 2.0000" in steps[4].says
+
+
+def test_a_result_without_a_trace(write, small):
+    update([str(write("x.yaml", "- {title: moon}\n"))])
+    with Index.open("x") as index, pytest.raises(InputError, match="without a trace"):
+        explain(search(index, ["moon"])[0])
