@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
             table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
-        parts.append(f"{number}. {step.name}: {step.formula}\n{step.says}\n{_drawn(table, screen)}")
+        parts.append(f"{number}. {step.name}: {step.formula}\n{_filled(step.says, screen)}{_drawn(table, screen)}")
     return "\n".join(parts)
 
 
@@ -180,7 +181,7 @@ def _table(result: Result, screen: Screen) -> str:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
-    return _drawn(table, screen) + ("" if screen.quiet else footer(result) + "\n")
+    return _drawn(table, screen) + ("" if screen.quiet else _filled(footer(result), screen))
 
 
 def _widths(needed: list[int], window: int | None) -> list[int]:
@@ -193,6 +194,11 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
     title = max(4, min(title, 2 * window // 5 if tells else window - fixed))
     left = window - fixed - title - _GAP
     return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
+
+
+def _filled(sentence: str, screen: Screen) -> str:
+    """A sentence in lines that fit the window."""
+    return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
 
 
 def _cells(text: str) -> int:

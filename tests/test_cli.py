@@ -414,6 +414,32 @@ class TestTerminal:
         assert len(lines) == 4
         assert all(len(line) <= columns for line in lines)
 
+    @pytest.mark.parametrize("command", [["query"], ["explain"]])
+    def test_sentences_are_broken_between_words(self, run, shop, terminal, command):
+        out = terminal(30)
+        run(*command, "moon", "-c", "shop.yaml", "--no-color")
+        assert all(len(line) <= 30 for line in out.getvalue().splitlines())
+        assert "temperature" in out.getvalue().split()
+
+    def test_progress_is_shown_and_taken_away(self, run, shop, monkeypatch):
+        err = Terminal()
+        monkeypatch.setattr(sys, "stderr", err)
+        monkeypatch.setattr("attnsearch.cli.terminal.SOON", 0)
+        monkeypatch.setenv("TERM", "xterm")
+        out = run("index", "shop.yaml").out
+        assert out.startswith("shop: 3 items")
+        assert "embedding" in err.getvalue()
+        assert "3/3" in err.getvalue()
+        assert err.getvalue().endswith("\x1b[2K")
+
+    def test_no_progress_where_it_is_not_wanted(self, run, shop, monkeypatch):
+        monkeypatch.setattr("attnsearch.cli.terminal.SOON", 0)
+        assert run("index", "shop.yaml").err == ""
+        err = Terminal()
+        monkeypatch.setattr(sys, "stderr", err)
+        run("index", "shop.yaml", "-q", "--name", "again")
+        assert err.getvalue() == ""
+
     def test_a_terminal_on_stdin_is_not_read(self, run, shop, monkeypatch):
         class Keyboard(io.TextIOWrapper):
             def isatty(self):

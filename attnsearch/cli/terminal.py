@@ -15,7 +15,8 @@ from attnsearch.errors import InputError
 from attnsearch.render import Screen, inert
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
+    from rich.status import Status
 
 SOON = 0.5  # seconds of silence before progress is shown
 
@@ -80,29 +81,19 @@ class Working:
         self.quiet = quiet
         self.live = not quiet and sys.stderr.isatty()
         self.began = time.monotonic()
-        self.bar: Progress | None = None
-        self.task: TaskID | None = None
-
-    def progress(self, done: int, total: int | None) -> None:
-        """Texts embedded so far."""
-        if self.live and time.monotonic() - self.began > SOON:
-            self._show("embedding", done, total)
+        self.shown: Status | Progress | None = None
 
     def say(self, words: str) -> None:
         """What begins now and may take a while."""
         if self.live:
-            self._show(words, 0, None)
+            from rich.console import Console
 
-    def warn(self, words: str) -> None:
-        """A line that stays."""
-        if not self.quiet:
-            line = f"attnsearch: {inert(words)}"
-            if self.bar:
-                self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-            else:
-                sys.stderr.write(line + "\n")
+            self._show(Console(stderr=True).status(inert(words)))
 
-    def _show(self, words: str, done: int, total: int | None) -> None:
+    def progress(self, done: int, total: int | None) -> None:
+        """Texts embedded so far."""
+        if not self.live or time.monotonic() - self.began < SOON:
+            return
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -113,28 +104,36 @@ class Working:
             TimeRemainingColumn,
         )
 
-        if self.bar is None:
-            self.bar = Progress(
+        bar = self.shown
+        if not isinstance(bar, Progress):
+            columns = (
                 SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
+                TextColumn("embedding"),
+                BarColumn(24),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
             )
-            self.bar.start()
-        if self.task is None or self.bar.tasks[0].description != words:
-            for task in self.bar.task_ids:
-                self.bar.remove_task(task)
-            self.task = self.bar.add_task(words, total=total)
-        self.bar.update(self.task, completed=done, total=total)
+            bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            bar.add_task("embedding", total=total)
+            self._show(bar)
+        bar.update(bar.task_ids[0], completed=done, total=total)
+
+    def warn(self, words: str) -> None:
+        """A line that stays."""
+        if not self.quiet:
+            self.stop()
+            sys.stderr.write(f"attnsearch: {inert(words)}\n")
+
+    def _show(self, shown: Status | Progress) -> None:
+        self.stop()
+        self.shown = shown
+        shown.start()
 
     def stop(self) -> None:
-        """Take the progress off the screen."""
-        if self.bar:
-            self.bar.stop()
-            self.bar = self.task = None
+        """Take away what is shown."""
+        if self.shown:
+            self.shown.stop()
+            self.shown = None
 
 
 class _Handler(logging.Handler):
