@@ -196,6 +196,28 @@ class TestCatalogs:
         assert run("index", "shop.yaml").code == 0
 
 
+class TestNotIndexedYet:
+    """A built-in catalog, or a file, that nobody has asked so far."""
+
+    @pytest.mark.parametrize("command", ["info", "remove"])
+    @pytest.mark.parametrize("ref", ["library", "./shop.yaml"])
+    def test_it_says_so(self, run, shop, command, ref):
+        code, out, err = run(command, ref)
+        assert (code, out) == (3, "")
+        assert err == f"attnsearch: '{ref}' is not indexed yet; 'attnsearch query TEXT -c {ref}' does it\n"
+
+
+def test_completion_knows_the_catalogs(run, shop, monkeypatch):
+    run("index", "shop.yaml")
+    monkeypatch.setenv("_ATTNSEARCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "attnsearch query moon -c ")
+    monkeypatch.setenv("COMP_CWORD", "4")
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 0
+    assert {"shop", "library", "kitchen", "toolbox"} <= set(sys.stdout.getvalue().split())
+
+
 class TestExplain:
     def test_steps(self, run, shop):
         code, out, err = run("explain", "moon", "-c", "shop.yaml")
@@ -416,9 +438,9 @@ class TestTerminal:
 
     @pytest.mark.parametrize("command", [["query"], ["explain"]])
     def test_sentences_are_broken_between_words(self, run, shop, terminal, command):
-        out = terminal(30)
+        out = terminal(40)
         run(*command, "moon", "-c", "shop.yaml", "--no-color")
-        assert all(len(line) <= 30 for line in out.getvalue().splitlines())
+        assert all(len(line) <= 40 for line in out.getvalue().splitlines())
         assert "temperature" in out.getvalue().split()
 
     def test_progress_is_shown_and_taken_away(self, run, shop, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +10,13 @@ from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from attnsearch.store import Info
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME|FILE", show_default=False, help="Catalogs, by name or file.")]
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="Catalogs.")
+]
 
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
@@ -55,16 +58,17 @@ def _row(info: Info) -> dict[str, Any]:
 
 
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A catalog, by name or file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="A catalog.")
+    ],
     json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
     from attnsearch import render
-    from attnsearch.shelf import find
     from attnsearch.store import Store
 
-    folder, _ = find(name)
+    folder = _indexed(name)
     with Store(folder) as store:
         found, segments, dead = store.info, store.segments, store.dead
     told = {
@@ -82,7 +86,7 @@ def info(
         "text_fields": list(found.fields.text) or ["title", "description", "tags"],
         "segments": segments,
         "tombstones": dead,
-        "bytes": sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()),
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         "created": found.created,
         "updated": found.updated,
         "folder": str(folder),
@@ -95,6 +99,16 @@ def info(
     terminal.emit([render.listing(columns, told.items(), screen)])
 
 
+def _indexed(ref: str) -> Path:
+    """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
+    from attnsearch import shelf, store
+
+    folder, _ = shelf.find(ref)
+    if not store.exists(folder):
+        raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
+    return folder
+
+
 def _words(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(value)
@@ -104,10 +118,8 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch import writer
-    from attnsearch.shelf import find
 
-    folders = [(one, find(one)[0]) for one in name]
-    for one, folder in folders:
+    for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
             writer.remove(folder)
         if not quiet:

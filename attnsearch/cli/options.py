@@ -22,6 +22,14 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def names(incomplete: str) -> list[str]:
+    """The catalogs whose name begins so, for the shell's completion."""
+    from attnsearch import catalog, store
+
+    known = {folder.name for folder in store.folders() if not folder.name.startswith("@")}
+    return sorted(name for name in known.union(catalog.BUILT_IN) if name.startswith(incomplete))
+
+
 Version = Annotated[
     bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
 ]
@@ -32,6 +40,7 @@ Catalog = Annotated[
         "--catalog",
         metavar="NAME|FILE",
         show_default=False,
+        autocompletion=names,
         help="The catalog to ask. A file is indexed first if it is new or changed. Without this: "
         "$ATTNSEARCH_CATALOG, else the only catalog you indexed, else the built-in library.",
     ),
