@@ -111,8 +111,9 @@ def update(
 
     Items that are new, or whose text changed, are embedded; those that are gone are removed, unless `keep`.
     Without `name` it is the one in the file, else the file's own. A catalog indexed before keeps its `model` and
-    its `fields` unless others are given; another model embeds everything anew. `on_the_fly` keeps the catalog under
-    the file's path instead of a name. All or nothing: on any error the catalog is as it was.
+    its `fields` unless others are given; another model embeds everything anew, so that `keep` is refused with it.
+    `on_the_fly` keeps the catalog under the file's path instead of a name. All or nothing: on any error the catalog
+    is as it was.
 
     Raises InputError, CatalogError, ModelError.
     """
@@ -132,12 +133,15 @@ def update(
     with Writer(folder) as writer:
         old = writer.info
         if old and (old.model, old.sha256) != (reader.name, reader.sha256):
+            if keep:
+                hint = "leave out --keep, or index under another name with --name"
+                raise InputError("what another model embedded can't be kept", where=name, hint=hint)
             log.warning("%s: embedding everything anew with %s", name, reader.name)
             writer.clear()
-        count = _Counter(reader, writer, progress)
+        intake = _Intake(reader, writer, progress)
         for item in listing.items:
-            count.take(item)
-        d = count.finish() or (old.d if old else 0)
+            intake.take(item)
+        d = intake.finish() or (old.d if old else 0)
         removed = 0 if keep else writer.drop_unseen()
         info = writer.commit(
             Info(
@@ -151,10 +155,10 @@ def update(
                 temperature=TEMPERATURE,
             )
         )
-    return Report(info, count.added, count.changed, removed, count.embedded, time.perf_counter() - began)
+    return Report(info, intake.added, intake.changed, removed, intake.embedded, time.perf_counter() - began)
 
 
-class _Counter:
+class _Intake:
     """Passes items on to the writer, the new and changed ones by way of the encoder, and counts them."""
 
     def __init__(self, reader: Encoder, writer: Writer, progress: Progress | None) -> None:

@@ -62,7 +62,8 @@ class Writer:
         self._waiting = 0
         with _failures(folder):
             if not folder.exists():
-                folder.mkdir(parents=True)
+                (folder / "segments").mkdir(parents=True, exist_ok=True)
+                _sync(folder)
                 _sync(folder.parent)
             (folder / "segments").mkdir(exist_ok=True)
             try:
@@ -122,6 +123,8 @@ class Writer:
 
     def put(self, items: Sequence[Item], x: NDArray[np.float32]) -> None:
         """Store new or changed items with the embeddings of their texts, x (n, d)."""
+        if self._waiting + len(items) > SEGMENT:
+            self._flush()
         for item in items:
             (number,) = self._db.execute(
                 "INSERT INTO items (id, title, description, fields, text_sha256) VALUES (?, ?, ?, ?, ?)"
@@ -133,8 +136,6 @@ class Writer:
             self._db.execute("INSERT INTO keys VALUES (?, ?)", (self._next + self._waiting, number))
             self._waiting += 1
         self._rows.append(np.ascontiguousarray(x, np.float32))
-        if self._waiting >= SEGMENT:
-            self._flush()
 
     def drop_unseen(self) -> int:
         """Remove the items that `compare` was not asked about; how many they were."""

@@ -138,6 +138,13 @@ class TestOtherWeights:
         assert "embedding everything anew" in caplog.text
         assert titles("shop") == {"moon", "sea", "robot"}
 
+    def test_what_another_model_embedded_is_not_kept(self, shop, small):
+        small.sha256 = "6" * 64
+        with pytest.raises(InputError, match="what another model embedded can't be kept"):
+            update([str(shop)], keep=True)
+        small.sha256 = "5" * 64
+        assert titles("shop") == {"moon", "sea", "robot"}
+
     def test_a_file_on_the_fly_is_embedded_anew(self, write, small):
         path = write("x.yaml", "- {title: moon}\n")
         assert titles(str(path)) == {"moon"}

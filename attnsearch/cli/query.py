@@ -73,11 +73,19 @@ def query(
             nonlocal found
             with Index.open(catalog, offline=offline, progress=working.progress) as index:
                 projections = options.projections(index.info, temperature, textbook=textbook)
-                limits = {"min_weight": min_weight, "min_score": min_score}
                 texts = itertools.chain(first, asked)
                 while batch := list(itertools.islice(texts, BATCH)):
-                    for result in search(index, batch, projections, k=top_k, **limits, trace=explain):
-                        working.stop()
+                    answers = search(
+                        index,
+                        batch,
+                        projections,
+                        k=top_k,
+                        min_weight=min_weight,
+                        min_score=min_score,
+                        trace=explain,
+                    )
+                    working.stop()
+                    for result in answers:
                         found += len(result.hits)
                         yield result
 
