@@ -14,11 +14,9 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,12 +25,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch import lock
 from attnsearch.catalog import Item
-from attnsearch.errors import CatalogError
-from attnsearch.store import APPLICATION, SCHEMA, Info, damage, damaged, home, missing, read_info
+from attnsearch.lock import failures, sync
+from attnsearch.store import APPLICATION, SCHEMA, Info, damage, damaged, read_info
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
-WAIT = 30.0  # seconds to wait for another writer
 
 _TABLES = """
 CREATE TABLE info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -56,18 +54,13 @@ class Writer:
     Used as a context manager. Raises CatalogError: another writer works, or the folder can't be written.
     """
 
-    def __init__(self, folder: Path, wait: float = WAIT) -> None:
+    def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
         self.folder = folder
         self._rows: list[NDArray[np.float32]] = []
         self._waiting = 0
-        with _failures(folder):
-            if not folder.exists():
-                (folder / "segments").mkdir(parents=True, exist_ok=True)
-                _sync(folder)
-                _sync(folder.parent)
-            (folder / "segments").mkdir(exist_ok=True)
+        with failures(folder):
             try:
-                self._db = _lock(folder, wait)
+                self._db = lock.take(folder, wait)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
@@ -93,7 +86,7 @@ class Writer:
     def _collect(self) -> None:
         """Delete files that no transaction lists. We hold the lock, so no other writer is about to list them."""
         listed = {file for (file,) in self._db.execute("SELECT file FROM segments")}
-        for path in (self.folder / "segments").iterdir():
+        for path in (self.folder / "segments").glob("*"):
             if path.name not in listed:
                 path.unlink()
 
@@ -147,7 +140,7 @@ class Writer:
 
     def commit(self, info: Info) -> Info:
         """Make it all real, and return `info` with its counts and times. After it nothing can be lost."""
-        with _failures(self.folder, "written"):
+        with failures(self.folder, "written"):
             self._flush()
             self._drop_dead_segments()
             (items,) = self._db.execute("SELECT count(*) FROM items").fetchone()
@@ -179,7 +172,7 @@ class Writer:
         with temporary.open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         temporary.rename(folder / file)
-        _sync(folder)
+        sync(folder)
         self._db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (self._next, self._waiting, file, sha256))
         self._next += self._waiting
         self._rows, self._waiting = [], 0
@@ -205,92 +198,9 @@ class Writer:
         self.close()
 
 
-def _lock(folder: Path, wait: float) -> sqlite3.Connection:
-    """A connection that holds the catalog's write lock; the file is made if it must be."""
-    while True:
-        db = sqlite3.connect(folder / "index.sqlite", timeout=0, isolation_level=None)
-        try:
-            inode = _inode(folder)
-            try:
-                _begin(db)
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error):
-                    raise
-                log.warning("waiting for another attnsearch that writes to %s", folder.name)
-                db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
-                _begin(db)
-            if inode is not None and inode == _inode(folder):
-                return db
-        except BaseException:
-            db.close()
-            raise
-        db.close()  # while we waited, the folder was removed under us; what we wrote would go with it
-        (folder / "segments").mkdir(parents=True, exist_ok=True)
-
-
-def _begin(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("BEGIN IMMEDIATE")
-
-
-def _inode(folder: Path) -> int | None:
-    try:
-        return (folder / "index.sqlite").stat().st_ino
-    except FileNotFoundError:
-        return None
-
-
-def remove(folder: Path) -> None:
-    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed."""
-    if not (folder / "index.sqlite").exists():
-        raise missing(folder)
-    with _failures(folder, "removed"):
-        lock = None
-        try:
-            lock = _lock(folder, WAIT)
-        except sqlite3.Error as error:
-            if _is_busy(error):
-                raise
-            # too damaged to be locked, so nobody works in it
-        away = folder.with_name(f".removed-{uuid.uuid4().hex}")
-        folder.rename(away)
-        if lock:
-            lock.close()
-    for left in home().glob(".removed-*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
 def _json(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _text_sha256(item: Item) -> bytes:
     return hashlib.sha256(item.text.encode()).digest()
-
-
-def _sync(folder: Path) -> None:
-    """Make a folder's list of names durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-@contextmanager
-def _failures(folder: Path, done: str = "written") -> Iterator[None]:
-    """Turn what the system says when it can't write into a CatalogError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if _is_busy(error):
-            hint = "try again when it is done"
-            raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
-        raise CatalogError(f"can't be {done}: {error}", where=str(folder)) from None
-    except OSError as error:
-        raise CatalogError(f"can't be {done}: {error.strerror or error}", where=str(folder)) from None

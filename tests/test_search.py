@@ -129,3 +129,14 @@ def test_the_trace_is_what_was_computed(index):
     assert trace.log_normalizer == pytest.approx(math.log(z.sum()))
     assert trace.output == pytest.approx(z @ x / z.sum())
     assert search(index, ["moon"])[0].trace is None
+
+
+def test_each_trace_is_its_own_query_s(index):
+    traces = [result.trace for result in search(index, ["moon", "robot sea"], trace=True)]
+    for text, trace in zip(["moon", "robot sea"], traces, strict=True):
+        alone = search(index, [text], trace=True)[0].trace
+        assert trace.tokens == alone.tokens
+        assert trace.x.tolist() == alone.x.tolist()
+        assert trace.output == pytest.approx(alone.output, abs=1e-6)
+        assert (trace.maximum, trace.log_normalizer) == pytest.approx((alone.maximum, alone.log_normalizer))
+    assert traces[0].output != pytest.approx(traces[1].output, abs=1e-2)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 
 import numpy as np
 import pytest
 
-from attnsearch import store, writer
+from attnsearch import lock, store, writer
 from attnsearch.catalog import Fields, Item
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.store import Info, Source, Store
@@ -163,13 +164,14 @@ def test_a_second_writer_waits_or_says_so(folder, caplog):
     assert contents(folder) == [("i7", 7.0)]
 
 
-def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder):
+@pytest.mark.parametrize("pause", [0, 0.001, 0.01, 0.2])
+def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder, pause):
+    """However far the second writer has come by then."""
     put(folder, [1])
     first = Writer(folder)
     second = threading.Thread(target=put, args=(folder, [7]))
     second.start()
-    while not second.is_alive():
-        pass
+    time.sleep(pause)
     folder.rename(folder.with_name(".removed-x"))
     first.close()
     second.join(timeout=20)
@@ -178,10 +180,10 @@ def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder):
 
 def test_remove(folder, home):
     put(folder, [1])
-    writer.remove(folder)
+    lock.remove(folder)
     assert list(home.iterdir()) == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
-        writer.remove(folder)
+        lock.remove(folder)
 
 
 class TestDamage:
@@ -226,7 +228,7 @@ class TestDamage:
         assert self.refused(folder, "is damaged: file is not a database")
         with pytest.raises(CatalogError, match="is damaged"):
             Writer(folder)
-        writer.remove(folder)
+        lock.remove(folder)
         assert not folder.exists()
 
     def test_somebody_elses_database(self, folder):

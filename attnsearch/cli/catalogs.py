@@ -117,10 +117,10 @@ def _words(value: object) -> str:
 
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
-    from attnsearch import writer
+    from attnsearch import lock
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
-            writer.remove(folder)
+            lock.remove(folder)
         if not quiet:
             terminal.emit([f"removed {one}\n"])

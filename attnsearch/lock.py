@@ -1,0 +1,127 @@
+"""One writer at a time: the lock on a catalog, and its removal. The lock is SQLite's own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from attnsearch.errors import CatalogError
+from attnsearch.store import home, missing
+
+WAIT = 30.0  # seconds to wait for another writer
+
+log = logging.getLogger("attnsearch")
+
+
+def take(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
+    """A connection that holds the catalog's write lock; the file is made if it must be.
+
+    While we wait, the folder may be removed, or even made anew: what we wrote to the old file would go with it.
+    So the lock counts only if the file under the name is still the one that we opened.
+    """
+    while True:
+        _make(folder)
+        opened = _inode(folder)
+        try:
+            db = _locked(folder, wait)
+        except sqlite3.OperationalError:
+            if opened and opened == _inode(folder):
+                raise
+            continue
+        if opened and opened == _inode(folder):
+            return db
+        db.close()
+
+
+def _make(folder: Path) -> None:
+    """The catalog's folders and an empty database, durable before anything is put into them."""
+    while not (folder / "index.sqlite").exists():
+        (folder / "segments").mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # removed in between: once more
+            (folder / "index.sqlite").touch()
+            sync(folder)
+            sync(folder.parent)
+
+
+def _locked(folder: Path, wait: float) -> sqlite3.Connection:
+    """A connection in the one transaction that writes, begun at once or when another writer has ended its own."""
+    db = sqlite3.connect(folder / "index.sqlite", timeout=0, isolation_level=None)
+    try:
+        try:
+            _begin(db)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            log.warning("waiting for another attnsearch that writes to %s", folder.name)
+            db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
+            _begin(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("BEGIN IMMEDIATE")
+
+
+def remove(folder: Path) -> None:
+    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed."""
+    if not (folder / "index.sqlite").exists():
+        raise missing(folder)
+    with failures(folder, "removed"):
+        taken = None
+        try:
+            taken = take(folder)
+        except sqlite3.Error as error:
+            if _is_busy(error):
+                raise
+            # too damaged to be locked, so nobody works in it
+        away = folder.with_name(f".removed-{uuid.uuid4().hex}")
+        folder.rename(away)
+        if taken:
+            taken.close()
+    for left in home().glob(".removed-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _inode(folder: Path) -> int | None:
+    try:
+        return (folder / "index.sqlite").stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def sync(folder: Path) -> None:
+    """Make a folder's list of names durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+@contextmanager
+def failures(folder: Path, done: str = "written") -> Iterator[None]:
+    """Turn what the system says when it can't write into a CatalogError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _is_busy(error):
+            hint = "try again when it is done"
+            raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
+        raise CatalogError(f"can't be {done}: {error}", where=str(folder)) from None
+    except OSError as error:
+        raise CatalogError(f"can't be {done}: {error.strerror or error}", where=str(folder)) from None
