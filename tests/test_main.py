@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,15 @@ def test_help_is_quick_because_nothing_heavy_is_imported(tmp_path):
         loaded = {name.split(".")[0] for name in ran.stderr.split()}
         assert "attnsearch" in loaded
         assert not {"torch", "transformers", "sentence_transformers", "huggingface_hub"} & loaded, argv
+
+
+def test_the_wheel_carries_what_is_needed(tmp_path):
+    """The built-in catalogs and the mark of a typed package; no tests."""
+    root = Path(catalog.__file__).resolve().parents[1]
+    argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(argv, cwd=root, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"attnsearch/catalogs/{name}.yaml" for name in catalog.BUILT_IN} <= names
+    assert {"attnsearch/py.typed", "attnsearch/cli/app.py"} <= names
+    assert not any("test" in name for name in names)
