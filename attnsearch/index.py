@@ -68,7 +68,7 @@ class Index:
         opened = Store(folder)
         try:
             model = encoder.load(opened.info.model, offline=offline)
-            if model.sha256 != opened.info.sha256:
+            if model.stamp != opened.info.stamp and model.sha256 != opened.info.sha256:
                 if not file:
                     raise _stale(opened.info, model)
                 opened.close()
@@ -151,6 +151,7 @@ def update(
                 fields=fields,
                 model=reader.name,
                 sha256=reader.sha256,
+                stamp=reader.stamp,
                 d=d,
                 temperature=TEMPERATURE,
             )

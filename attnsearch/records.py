@@ -15,9 +15,8 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch import strict_json, yaml12
 from attnsearch.errors import InputError
-from attnsearch.yaml12 import Mapping, Value
+from attnsearch.values import Mapping, Value
 
 FORMS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv",
          ".tsv": "tsv"}  # fmt: skip
@@ -60,7 +59,11 @@ def read(source: str, *, form: str | None = None, as_text: frozenset[str] = froz
     with closing(file):
         text = _whole(lines, where)
     if form == "json":
+        from attnsearch import strict_json
+
         return _records(strict_json.load(text, where=where), where)
+    from attnsearch import yaml12
+
     return _records(yaml12.load(text, where=where, as_text=as_text), where)
 
 
@@ -163,6 +166,8 @@ def _guess(lines: Iterator[str]) -> tuple[Iterator[str], str]:
 
 
 def _jsonl(lines: Iterator[str], where: str) -> Iterator[Mapping]:
+    from attnsearch import strict_json
+
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

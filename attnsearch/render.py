@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import AttnsearchError
-from attnsearch.explain import Step, explain
-from attnsearch.index import Report
-from attnsearch.search import Result
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from attnsearch.explain import Step
+    from attnsearch.index import Report
+    from attnsearch.search import Result
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
@@ -66,6 +67,8 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
                     yield ("\n" if number else "") + inert(result.query) + "\n"
                 yield _table(result, screen)
                 if result.trace:
+                    from attnsearch.explain import explain
+
                     yield "\n" + steps(explain(result), screen)
 
 
@@ -86,6 +89,8 @@ def as_json(result: Result) -> dict[str, Any]:
     told["elapsed_ms"] = round(result.elapsed_ms, 3)
     told["hits"] = [asdict(hit) for hit in result.hits]
     if result.trace:
+        from attnsearch.explain import explain
+
         told["steps"] = [_step_as_json(step) for step in explain(result)]
     return told
 

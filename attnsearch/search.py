@@ -15,7 +15,7 @@ from attnsearch.attention import State, logits
 from attnsearch.errors import InputError
 from attnsearch.index import Index, is_cut
 from attnsearch.projections import Projections, identity
-from attnsearch.yaml12 import Value
+from attnsearch.values import Value
 
 log = logging.getLogger("attnsearch")
 

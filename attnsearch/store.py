@@ -46,6 +46,7 @@ class Info:
     fields: Fields
     model: str
     sha256: str
+    stamp: str
     d: int
     temperature: float
     items: int = 0

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from attnsearch.errors import InputError
-from attnsearch.yaml12 import DEPTH, LONGEST_NUMBER, Mapping, Value
+from attnsearch.values import DEPTH, LONGEST_NUMBER, Mapping, Value
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 

@@ -16,11 +16,8 @@ from typing import Any
 import yaml
 
 from attnsearch.errors import InputError
+from attnsearch.values import DEPTH, LONGEST_NUMBER, Mapping, Value
 
-Value = Any  # str | int | float | bool | None | list[Value] | dict[str, Value]
-
-DEPTH = 64  # containers inside one another
-LONGEST_NUMBER = 1000  # digits
 REPEATED = 10_000_000  # characters that all aliases of a file may stand for
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -31,12 +28,6 @@ _PLAIN = {
     "int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
     "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 }
-
-
-class Mapping(dict[str, Value]):
-    """A mapping that knows the line on which it begins."""
-
-    line: int = 0
 
 
 @dataclass(slots=True)

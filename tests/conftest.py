@@ -30,6 +30,10 @@ class SmallEncoder:
         self.sha256 = sha256
         self.read: list[str] = []
 
+    @property
+    def stamp(self) -> str:
+        return self.sha256
+
     def encode(self, texts: Sequence[str], role: str = "key", progress: Callable[[int], None] | None = None):
         self.read += texts
         x = np.zeros((len(texts), len(AXES) + 1), np.float32)

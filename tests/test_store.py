@@ -16,7 +16,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.store import Info, Source, Store
 from attnsearch.writer import Writer
 
-INFO = Info("shop", "A shop.", (Source("shop.yaml", "ab"),), Fields(), "small", "5" * 64, 3, 0.05)
+INFO = Info("shop", "A shop.", (Source("shop.yaml", "ab"),), Fields(), "small", "5" * 64, "stamp", 3, 0.05)
 
 
 def item(number: int, text: str = "", **fields) -> Item:

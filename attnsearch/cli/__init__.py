@@ -12,6 +12,8 @@ from attnsearch.errors import AttnsearchError, Exit, InputError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`; the process's exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    # One query is too small for a pool of BLAS threads, which takes longer to start than to do without.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import typer
 

