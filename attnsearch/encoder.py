@@ -198,11 +198,15 @@ class FastEncoder:
 
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
-        return list(_tokenizer(self.found.folder, None).encode(text).tokens)
+        return list(self._whole_tokenizer.encode(text).tokens)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         return _tokenizer(self.found.folder, self.window)
+
+    @cached_property
+    def _whole_tokenizer(self) -> Tokenizer:
+        return _tokenizer(self.found.folder, None)
 
     @cached_property
     def _transformer(self) -> Transformer:

@@ -329,6 +329,21 @@ def test_refused(run, shop, argv, code, message):
         assert found.err.startswith(f"attnsearch: {message}")
 
 
+@pytest.mark.parametrize("words", [["--json"], ["--jsonl"], ["-f", "json"], ["--format", "jsonl"], ["--format=json"]])
+def test_an_error_is_json_where_json_was_asked_for(run, words):
+    assert json.loads(run("query", "", *words).err)["error"]["code"] == 2
+    assert json.loads(run("query", "x", *words, "--no-such").err)["error"]["message"].startswith(
+        "no such option: --no-such"
+    )
+
+
+def test_a_home_that_can_t_be_read(run, home, monkeypatch):
+    monkeypatch.setenv("ATTNSEARCH_HOME", "x" * 300)
+    code, out, err = run("query", "moon", "-c", "library")
+    assert (code, out) == (3, "")
+    assert ONE_LINE.fullmatch(err)
+
+
 def test_no_model(run, shop, monkeypatch):
     def gone(name=None, *, offline=False):
         raise ModelError("the model is not on this machine, and the network is off", where="m", hint="get it")
@@ -493,7 +508,7 @@ def test_a_full_disk_behind_stdout(shop, monkeypatch, capfd):
     assert main(["query", "moon", "-c", "shop.yaml"]) == 2
     os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
     full.close()
-    assert capfd.readouterr().err == "attnsearch: the output can't be written: No space left on device\n"
+    assert capfd.readouterr().err == "attnsearch: the output: No space left on device\n"
 
 
 @pytest.mark.parametrize("argv", [["query", " "], ["query", "x", "--temperature", "0"], ["explain", ""]])

@@ -105,6 +105,12 @@ class TestFastPath:
         real.encode(["long enough", "for the other road"])
         assert asked == [["long enough", "for the other road"]]
 
+    def test_the_tokenizer_is_read_once(self, real, monkeypatch):
+        """Looking at every text of a catalog must not read its file again for each."""
+        real.tokens("x")
+        monkeypatch.setattr(encoder, "_tokenizer", None)
+        assert real.tokens("x y") == ["[CLS]", "x", "y", "[SEP]"]
+
     def test_nothing_heavy_is_imported(self, write):
         program = "import sys; from attnsearch import encoder; print(encoder.load().encode(['x']).shape, *sys.modules)"
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

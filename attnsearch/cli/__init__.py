@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except OSError as problem:
-        return _fail(InputError(f"the output can't be written: {problem.strerror}"), argv)
+        where = str(problem.filename) if problem.filename else "the output"
+        return _fail(InputError(problem.strerror or str(problem), where=where), argv)
 
 
 def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
@@ -52,11 +54,7 @@ def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Whether the command line asks for JSON, even one that can't be parsed."""
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
-    forms = {"json", "jsonl"}
-    return any(
-        word in ("--json", "--jsonl")
-        or (word in ("-f", "--format") and following in forms)
-        or word.removeprefix("--format=") in forms & {word[9:]}
-        for word, following in pairs
-    )
+    told = {"--json", "--jsonl", "--format=json", "--format=jsonl"}
+    if not told.isdisjoint(argv):
+        return True
+    return any(a in ("-f", "--format") and b in ("json", "jsonl") for a, b in itertools.pairwise(argv))
