@@ -302,7 +302,7 @@ def test_bad_files(run, shop, write, tmp_path, home, command, name, content, mes
         (["query", "x", "-f", "xml"], 2, "there is no format 'xml'; use one of table, json, jsonl, csv, tsv, md"),
         (["query", "x", "--json", "--jsonl"], 2, "two formats at once: json and jsonl; name one"),
         (["query", "x", "--jsn"], 2, "no such option: --jsn"),
-        (["qury", "x"], 2, "no such command 'qury'. Did you mean 'query'?"),
+        (["qury", "x"], 2, "no such command 'qury'. Did you mean 'query'?\n"),
         (
             ["science fiction"],
             2,

@@ -47,4 +47,6 @@ def explained(problem: typer.TyperException, argv: Sequence[str]) -> InputError:
     hint = f"see 'attnsearch {command} --help'" if command else "see 'attnsearch --help'"
     if message.startswith("No such command") and argv and not difflib.get_close_matches(argv[0], COMMANDS):
         hint = f'did you mean: attnsearch query "{" ".join(argv)}"'
+    if message.endswith("?"):
+        hint = ""  # typer says itself what was meant
     return InputError(message[:1].lower() + message[1:], hint=hint)
