@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import model, transformer
+from attnsearch import transformer
 from attnsearch.errors import ModelError
-from attnsearch.model import Model
+from attnsearch.model import Model, find
 from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -36,19 +36,11 @@ log = logging.getLogger("attnsearch")
 
 
 class Encoder(Protocol):
-    """What turns texts into vectors. Two encoders are the same when their names and their weights' hashes are."""
+    """What turns texts into vectors. Two of them are the same when their models' names and hashes are."""
 
     @property
-    def name(self) -> str:
-        """The model's name, or the folder it lies in."""
-
-    @property
-    def sha256(self) -> str:
-        """The hash of its weights, in hexadecimal."""
-
-    @property
-    def stamp(self) -> str:
-        """What stays the same as long as the weights do, and is quicker to tell."""
+    def model(self) -> Model:
+        """Which model it runs."""
 
     @property
     def window(self) -> int:
@@ -63,7 +55,7 @@ class Encoder(Protocol):
 
 def load(name: str | None = None, *, offline: bool = False) -> Encoder:
     """The encoder called `name`, or the default one: see `model.find`, whose errors it raises."""
-    found = model.find(name, offline=offline)
+    found = find(name, offline=offline)
     covered = _covered(found.folder)
     return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
 
@@ -71,19 +63,8 @@ def load(name: str | None = None, *, offline: bool = False) -> Encoder:
 class SentenceEncoder:
     """A model that sentence-transformers runs. It is loaded when first asked for something only it knows."""
 
-    def __init__(self, found: Model) -> None:
-        self.name = found.name
-        self.found = found
-
-    @cached_property
-    def sha256(self) -> str:
-        """See `Model.sha256`."""
-        return self.found.sha256()
-
-    @cached_property
-    def stamp(self) -> str:
-        """See `Model.stamp`."""
-        return self.found.stamp()
+    def __init__(self, model: Model) -> None:
+        self.model = model
 
     @property
     def window(self) -> int:
@@ -107,7 +88,7 @@ class SentenceEncoder:
             x[at] = batch
             if progress:
                 progress(len(at))
-        return unit(x, f"model {self.name}")
+        return unit(x, f"model {self.model.name}")
 
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
@@ -117,7 +98,7 @@ class SentenceEncoder:
 
     @cached_property
     def _model(self) -> SentenceTransformer:
-        log.info("loading the model %s", self.name)
+        log.info("loading the model %s", self.model.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from sentence_transformers import SentenceTransformer
@@ -126,12 +107,12 @@ class SentenceEncoder:
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
             try:
-                model = SentenceTransformer(str(self.found.folder), trust_remote_code=False, local_files_only=True)
+                loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
             except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
                 reason = str(error).strip().partition("\n")[0]
                 what = f"can't be loaded as a sentence-transformers model: {reason}"
-                raise ModelError(what, where=self.name) from error
-        return model.eval()
+                raise ModelError(what, where=self.model.name) from error
+        return loaded.eval()
 
 
 class FastEncoder:
@@ -141,21 +122,10 @@ class FastEncoder:
     faster after.
     """
 
-    def __init__(self, found: Model, covered: Covered) -> None:
-        self.name = found.name
+    def __init__(self, model: Model, covered: Covered) -> None:
         self.window = covered.window
-        self.found = found
+        self.model = model
         self.covered = covered
-
-    @cached_property
-    def sha256(self) -> str:
-        """See `Model.sha256`."""
-        return self.found.sha256()
-
-    @cached_property
-    def stamp(self) -> str:
-        """See `Model.stamp`."""
-        return self.found.stamp()
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d): those of sentence-transformers, to 1e-6 a component."""
@@ -168,7 +138,7 @@ class FastEncoder:
             x[at] = found
             if progress:
                 progress(len(at))
-        return unit(x, f"model {self.name}")
+        return unit(x, f"model {self.model.name}")
 
     def _encoded(self, batches: list[list[str]]) -> Iterator[NDArray[np.float32]]:
         """Each batch's vectors, in order; several at a time, since numpy lets go of the interpreter to multiply."""
@@ -202,19 +172,19 @@ class FastEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.found.folder, self.window)
+        return _tokenizer(self.model.folder, self.window)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.found.folder, None)
+        return _tokenizer(self.model.folder, None)
 
     @cached_property
     def _transformer(self) -> Transformer:
-        return Transformer.load(self.found.folder)
+        return Transformer.load(self.model.folder)
 
     @cached_property
     def _slow(self) -> SentenceEncoder:
-        return SentenceEncoder(self.found)
+        return SentenceEncoder(self.model)
 
 
 class Covered(NamedTuple):

@@ -14,6 +14,7 @@ from attnsearch import catalog, encoder, shelf, store
 from attnsearch.catalog import Fields, Item
 from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.model import Model
 from attnsearch.projections import TEMPERATURE
 from attnsearch.store import Info, Source, Store
 from attnsearch.writer import Writer
@@ -67,17 +68,17 @@ class Index:
             refresh()
         opened = Store(folder)
         try:
-            model = encoder.load(opened.info.model, offline=offline)
-            if model.stamp != opened.info.stamp and model.sha256 != opened.info.sha256:
+            reader = encoder.load(opened.info.model, offline=offline)
+            if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
                 if not file:
-                    raise _stale(opened.info, model)
+                    raise _stale(opened.info, reader.model)
                 opened.close()
                 refresh()
                 opened = Store(folder)
         except BaseException:
             opened.close()
             raise
-        return cls(opened, model)
+        return cls(opened, reader)
 
     @property
     def info(self) -> Info:
@@ -132,11 +133,11 @@ def update(
     reader = encoder.load(model or (before.model if before else None), offline=offline)
     with Writer(folder) as writer:
         old = writer.info
-        if old and (old.model, old.sha256) != (reader.name, reader.sha256):
+        if old and (old.model, old.sha256) != (reader.model.name, reader.model.sha256):
             if keep:
                 hint = "leave out --keep, or index under another name with --name"
                 raise InputError("what another model embedded can't be kept", where=name, hint=hint)
-            log.warning("%s: embedding everything anew with %s", name, reader.name)
+            log.warning("%s: embedding everything anew with %s", name, reader.model.name)
             writer.clear()
         intake = _Intake(reader, writer, progress)
         for item in listing.items:
@@ -149,9 +150,9 @@ def update(
                 description=listing.description,
                 sources=tuple(given),
                 fields=fields,
-                model=reader.name,
-                sha256=reader.sha256,
-                stamp=reader.stamp,
+                model=reader.model.name,
+                sha256=reader.model.sha256,
+                stamp=reader.model.stamp,
                 d=d,
                 temperature=TEMPERATURE,
             )
@@ -220,7 +221,7 @@ def _holds(folder: Path, file: Path) -> bool:
         return opened.info.sources == (_source(str(file)),)
 
 
-def _stale(info: Info, model: Encoder) -> CatalogError:
+def _stale(info: Info, model: Model) -> CatalogError:
     return CatalogError(
         f"was indexed with other weights of {info.model} ({info.sha256[:12]}… then, {model.sha256[:12]}… now)",
         where=info.name,

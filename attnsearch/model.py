@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from attnsearch.errors import ModelError
@@ -23,13 +24,14 @@ _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack
 log = logging.getLogger("attnsearch")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """A model's name, or the path that it was called by, and the folder it lies in."""
 
     name: str
     folder: Path
 
+    @cached_property
     def sha256(self) -> str:
         """The hash of the one weights file; of several, the hash of their names and hashes; in hexadecimal.
 
@@ -42,6 +44,7 @@ class Model:
         listing = "".join(f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True))
         return hashlib.sha256(listing.encode()).hexdigest()
 
+    @cached_property
     def stamp(self) -> str:
         """Where the weights lie, how long they are and when they were written: as long as it stays, so do they.
 

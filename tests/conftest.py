@@ -34,6 +34,11 @@ class SmallEncoder:
     def stamp(self) -> str:
         return self.sha256
 
+    @property
+    def model(self) -> SmallEncoder:
+        """Itself: it has a model's name, hash and stamp."""
+        return self
+
     def encode(self, texts: Sequence[str], role: str = "key", progress: Callable[[int], None] | None = None):
         self.read += texts
         x = np.zeros((len(texts), len(AXES) + 1), np.float32)

@@ -21,12 +21,12 @@ TEXTS = ["science fiction", "A much longer text, " * 30, "", "日本の小説 �
 
 class TestDefault:
     def test_it_is_the_published_one(self, real):
-        assert (real.name, real.sha256, real.window) == ("all-MiniLM-L6-v2", PUBLISHED, 256)
+        assert (real.model.name, real.model.sha256, real.window) == ("all-MiniLM-L6-v2", PUBLISHED, 256)
 
     def test_sentence_transformers_says_the_same(self, real):
         from sentence_transformers import SentenceTransformer
 
-        peer = SentenceTransformer(str(real.found.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
+        peer = SentenceTransformer(str(real.model.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
         done = []
         x = real.encode(TEXTS, progress=done.append)
         assert x.dtype == np.float32
@@ -47,7 +47,7 @@ class TestDefault:
 
     @pytest.mark.parametrize("name", [None, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
     def test_its_names(self, name):
-        assert encoder.load(name).name == "all-MiniLM-L6-v2"
+        assert encoder.load(name).model.name == "all-MiniLM-L6-v2"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ class TestFastPath:
         assert isinstance(real, encoder.FastEncoder)
 
     def test_sentence_transformers_says_the_same(self, real):
-        slow = encoder.SentenceEncoder(real.found)
+        slow = encoder.SentenceEncoder(real.model)
         theirs = slow.encode(MIXED)
         assert real.encode(MIXED) == pytest.approx(theirs, abs=1e-5)
         assert np.concatenate([real.encode([text]) for text in MIXED[:12]]) == pytest.approx(theirs[:12], abs=1e-5)
@@ -120,7 +120,7 @@ class TestFastPath:
     @pytest.fixture
     def copy(self, real, tmp_path):
         """The default model in a folder of its own, with changes in its files."""
-        shutil.copytree(real.found.folder, tmp_path / "m", copy_function=os.link)
+        shutil.copytree(real.model.folder, tmp_path / "m", copy_function=os.link)
 
         def change(file, **fields):
             path = tmp_path / "m" / file
@@ -139,7 +139,7 @@ class TestFastPath:
         fast = encoder.load(str(copy.folder))
         assert isinstance(fast, encoder.FastEncoder)
         assert fast.encode(MIXED[:20]) == pytest.approx(
-            encoder.SentenceEncoder(fast.found).encode(MIXED[:20]), abs=1e-5
+            encoder.SentenceEncoder(fast.model).encode(MIXED[:20]), abs=1e-5
         )
 
     @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ class TestFolder:
 
     def test_no_model(self, tmp_path):
         with pytest.raises(ModelError, match="no weights"):
-            _ = encoder.load(str(tmp_path)).sha256
+            _ = encoder.load(str(tmp_path)).model.sha256
         with pytest.raises(ModelError, match="can't be loaded as a sentence-transformers model"):
             encoder.load(str(tmp_path)).encode(["x"])
 

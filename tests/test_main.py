@@ -53,7 +53,7 @@ def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
     told = json.loads(ran.stdout)
 
     items = list(catalog.read([str(catalog.built_in("library"))]).items)
-    model = SentenceTransformer(str(real.found.folder), device="cpu")
+    model = SentenceTransformer(str(real.model.folder), device="cpu")
     x = model.encode([item.text for item in items], normalize_embeddings=True).astype(float)
     cosines = x @ model.encode("science fiction", normalize_embeddings=True).astype(float)
     weights = np.exp(20 * cosines) / np.exp(20 * cosines).sum()

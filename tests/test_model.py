@@ -32,7 +32,7 @@ class TestPlaces:
         (repository / "refs").mkdir(parents=True)
         (repository / "refs" / "main").write_text("abc")
         snapshot.mkdir(parents=True)
-        for file in real.found.folder.iterdir():
+        for file in real.model.folder.iterdir():
             (snapshot / file.name).symlink_to(file)
         return snapshot
 
@@ -43,7 +43,7 @@ class TestPlaces:
     def test_then_the_cache(self, tmp_path, monkeypatch, real, no_bundle):
         snapshot = self.cached(tmp_path, monkeypatch, real)
         found = model.find(offline=True)
-        assert (found.name, found.folder, found.sha256()) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
+        assert (found.name, found.folder, found.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
 
     def test_another_model_from_the_cache(self, tmp_path, monkeypatch, real):
         snapshot = self.cached(tmp_path, monkeypatch, real, "other-model")
@@ -68,10 +68,10 @@ class TestPlaces:
             if local_files_only:
                 raise FileNotFoundError
             asked.append((repository, ignore_patterns))
-            return str(real.found.folder)
+            return str(real.model.folder)
 
         monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-        assert model.find().sha256() == PUBLISHED
+        assert model.find().sha256 == PUBLISHED
         ((repository, ignored),) = asked
         assert repository == "sentence-transformers/all-MiniLM-L6-v2"
         assert {"*.bin", "onnx/*"} <= set(ignored)
@@ -114,33 +114,31 @@ class TestWeights:
     def test_one_file_has_its_own_hash(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
         found = model.find(str(tmp_path))
-        assert found.sha256() == hashlib.sha256(b"weights").hexdigest()
+        assert found.sha256 == hashlib.sha256(b"weights").hexdigest()
 
     def test_several_have_one_hash(self, tmp_path):
         (tmp_path / "a.safetensors").write_bytes(b"1")
         (tmp_path / "b.safetensors").write_bytes(b"2")
-        found = model.find(str(tmp_path))
-        before = found.sha256()
+        before = model.find(str(tmp_path)).sha256
         (tmp_path / "b.safetensors").write_bytes(b"3")
         assert len(before) == 64
-        assert found.sha256() != before
+        assert model.find(str(tmp_path)).sha256 != before
 
     def test_a_stamp_stays_as_long_as_the_file(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
-        found = model.find(str(tmp_path))
-        before = found.stamp()
-        assert found.stamp() == before
+        before = model.find(str(tmp_path)).stamp
+        assert model.find(str(tmp_path)).stamp == before
         os.utime(tmp_path / "model.safetensors", ns=(1, 1))
-        assert found.stamp() != before
+        assert model.find(str(tmp_path)).stamp != before
 
     def test_copies_for_other_engines_do_not_count(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
         (tmp_path / "pytorch_model.bin").write_bytes(b"the same, for older versions")
         (tmp_path / "openvino").mkdir()
         (tmp_path / "openvino" / "model.bin").write_bytes(b"others")
-        assert model.find(str(tmp_path)).sha256() == hashlib.sha256(b"weights").hexdigest()
+        assert model.find(str(tmp_path)).sha256 == hashlib.sha256(b"weights").hexdigest()
 
     def test_no_weights(self, tmp_path):
-        for ask in (model.find(str(tmp_path)).sha256, model.find(str(tmp_path)).stamp):
+        for what in ("sha256", "stamp"):
             with pytest.raises(ModelError, match="no weights"):
-                ask()
+                getattr(model.find(str(tmp_path)), what)
