@@ -51,10 +51,12 @@ class TestPlaces:
             found = model.find(name, offline=True)
             assert (found.name, found.folder) == (name, snapshot)
 
-    @pytest.mark.parametrize("offline", [True, False])
-    def test_the_network_is_not_asked_when_it_is_off(self, tmp_path, monkeypatch, no_bundle, offline):
-        """By --offline, or by HF_HUB_OFFLINE, which the tests set."""
+    @pytest.mark.parametrize(("offline", "variable"), [(True, False), (False, True)])
+    def test_the_network_is_not_asked_when_it_is_off(self, tmp_path, monkeypatch, no_bundle, offline, variable):
+        """By --offline, or by HF_HUB_OFFLINE; either is enough."""
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", variable)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
         with pytest.raises(ModelError, match="is not on this machine, and the network is off") as caught:
             model.find(offline=offline)
         assert caught.value.code == 4
