@@ -49,6 +49,7 @@ def test_weights_are_shares_of_all_items_not_of_those_shown(index):
 
 def test_default_temperature(index):
     result = query(index, "moon sea")
+    assert result.elapsed_ms > 0
     assert result.temperature == 0.05
     for hit in result.hits:
         assert hit.logit == pytest.approx(20 * hit.score, abs=1e-4)
