@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attnsearch import transformer
 from attnsearch.errors import ModelError
-from attnsearch.model import Model, find
+from attnsearch.model import Model, find, first_line
 from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ class SentenceEncoder:
             try:
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
             except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
-                reason = str(error).strip().partition("\n")[0]
-                what = f"can't be loaded as a sentence-transformers model: {reason}"
+                what = f"can't be loaded as a sentence-transformers model: {first_line(error)}"
                 raise ModelError(what, where=self.model.name) from error
         return loaded.eval()
 
@@ -208,9 +207,11 @@ def _covered(folder: Path) -> Covered | None:
     extra = folder / "config_sentence_transformers.json"
     prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
     files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
-    modes = [mode for mode, on in pooling.items() if mode.startswith("pooling_mode_") and on]
-    mode = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(modes[0]) if modes else None
-    mode = pooling.get("pooling_mode", mode if len(modes) == 1 else None)
+    named = [
+        name.removeprefix("pooling_mode_") for name, on in pooling.items() if name.startswith("pooling_mode_") and on
+    ]
+    older = {"mean_tokens": "mean", "cls_token": "cls"}.get(named[0]) if len(named) == 1 else None
+    mode = pooling.get("pooling_mode", older)
     if (
         transformer.covers(config)
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])

@@ -105,7 +105,7 @@ def _from_hub(repository: str, offline: bool, mend: str) -> Path:
             return folder
         return Path(hub.snapshot_download(repository, ignore_patterns=list(_OTHER_ENGINES)))
     except OSError as error:  # the hub's own errors are OSErrors too
-        raise ModelError(f"the model can't be fetched: {_first_line(error)}", where=repository, hint=mend) from error
+        raise ModelError(f"the model can't be fetched: {first_line(error)}", where=repository, hint=mend) from error
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -122,5 +122,6 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of another library says, as far as it fits into a line."""
     return str(error).strip().partition("\n")[0]

@@ -97,6 +97,10 @@ class Writer:
 
     def compare(self, item: Item) -> Change:
         """How the item stands to what is stored; all but its text is brought up to date at once."""
+        with failures(self.folder):
+            return self._compare(item)
+
+    def _compare(self, item: Item) -> Change:
         self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (item.id,))
         row = self._db.execute(
             "SELECT item, text_sha256, title, description, fields FROM items WHERE id = ?", (item.id,)
@@ -116,6 +120,10 @@ class Writer:
 
     def put(self, items: Sequence[Item], x: NDArray[np.float32]) -> None:
         """Store new or changed items with the embeddings of their texts, x (n, d)."""
+        with failures(self.folder):
+            self._put(items, x)
+
+    def _put(self, items: Sequence[Item], x: NDArray[np.float32]) -> None:
         if self._waiting + len(items) > SEGMENT:
             self._flush()
         for item in items:
@@ -132,10 +140,11 @@ class Writer:
 
     def drop_unseen(self) -> int:
         """Remove the items that `compare` was not asked about; how many they were."""
-        gone = self._db.execute("SELECT item FROM items WHERE id NOT IN (SELECT id FROM seen)").fetchall()
-        for (number,) in gone:
-            self._bury(number)
-            self._db.execute("DELETE FROM items WHERE item = ?", (number,))
+        with failures(self.folder):
+            gone = self._db.execute("SELECT item FROM items WHERE id NOT IN (SELECT id FROM seen)").fetchall()
+            for (number,) in gone:
+                self._bury(number)
+                self._db.execute("DELETE FROM items WHERE item = ?", (number,))
         return len(gone)
 
     def commit(self, info: Info) -> Info:

@@ -266,6 +266,20 @@ class TestNoRoom:
         monkeypatch.undo()
         assert contents(folder) == [("i1", 1.0)]
 
+    @pytest.mark.parametrize("step", ["compare", "put"])
+    def test_disk_full_before_the_commit(self, folder, step):
+        """SQLite meets the end of the disk while items come in."""
+        put(folder, [1])
+        steps = {
+            "compare": lambda w: w.compare(Item("i1", "Item 1", "x" * 5_000_000, {}, "Item 1")),
+            "put": lambda w: w.put([Item("i2", "Item 2", "x" * 5_000_000, {}, "Item 2")], vectors(2)),
+        }
+        with Writer(folder) as w:
+            w._db.execute("PRAGMA max_page_count=30")
+            with pytest.raises(CatalogError, match="can't be written: database or disk is full"):
+                steps[step](w)
+        assert contents(folder) == [("i1", 1.0)]
+
     def test_a_file_in_the_place_of_the_home(self, home, folder):
         home.write_text("")
         with pytest.raises(CatalogError, match="can't be written"):
