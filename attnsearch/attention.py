@@ -23,6 +23,8 @@ from attnsearch.errors import ShapeError
 
 Floats = NDArray[np.floating[Any]]
 
+_NO_KEY = np.iinfo(np.int64).max  # the number of a key that is not there; it comes after all that are
+
 
 class Attention(NamedTuple):
     """What `attend` returns: logits (…, m, n), weights (…, m, n), output (…, m, e)."""
@@ -73,7 +75,10 @@ def logits(
     mask: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """q kᵀ · scale + bias (…, m, n); -inf where a key is hidden."""
-    z = (q @ np.swapaxes(k, -1, -2)) * q.dtype.type(1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # fewer numbers than q kᵀ
+    # Many dot products read the keys as fast as the memory gives them; a matrix product of one row does not.
+    z = np.vecdot(k, q) if q.shape == (1, k.shape[-1]) and k.ndim == 2 else q @ np.swapaxes(k, -1, -2)
+    z = z.reshape(*q.shape[:-1], k.shape[-2])
     if bias is not None:
         z = z + bias
     return z if mask is None else np.where(mask, z, -np.inf)
@@ -90,10 +95,11 @@ class State:
         output (m, e)     Σ exp(z - M) · v; None when nobody asked for it
         top_logits (m, ≤k), top_keys (m, ≤k)
                           the highest logits and the numbers of their keys, best first, ties by key number;
-                          a hidden key has the logit -inf
+                          where a query has fewer, the logit -inf fills the row
         kept (m,)         how many keys the mask let through
 
-    Everything but the key numbers and counts is float64: the sums run over millions of keys.
+    Everything but the key numbers and counts is float64: the sums run over millions of keys. Within a block they
+    have the type of its logits.
     """
 
     k: int
@@ -120,26 +126,36 @@ class State:
         )
 
     @classmethod
-    def of(cls, z: Floats, v: Floats | None = None, *, k: int, first: int = 0) -> State:
+    def of(
+        cls, z: Floats, v: Floats | None = None, *, k: int, first: int = 0, least: NDArray[np.float64] | None = None
+    ) -> State:
         """The state of one block: logits z (m, n), -inf where hidden, and, if wanted, values v (n, e).
 
-        The block's keys are numbered from `first` on.
+        The block's keys are numbered from `first` on. Those with a logit below `least` (m,) are left out of the
+        top: there are k better ones elsewhere.
         """
-        logit: NDArray[np.float64] = np.asarray(z, np.float64)
-        maximum = logit.max(axis=1, initial=-np.inf)
-        shifted = logit - _finite(maximum)[:, None]
+        maximum = z.max(axis=1, initial=-np.inf)
+        shifted = z - _finite(maximum)[:, None]
         share = np.exp(shifted)
-        at = _top(logit, k)
+        kept = np.full(len(z), z.shape[1])
+        if z.min(initial=np.inf) == -np.inf:
+            kept = np.isfinite(z).sum(axis=1)
+            np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf is no number
+        top_logits, top_keys = _top(z, k, first, np.full(len(z), -np.inf) if least is None else least)
         return cls(
             k=k,
-            maximum=maximum,
-            total=share.sum(axis=1),
-            moment=np.einsum("mn,mn->m", share, np.where(share > 0, shifted, 0.0)),
-            output=None if v is None else (share.astype(v.dtype, copy=False) @ v).astype(np.float64, copy=False),
-            top_logits=np.take_along_axis(logit, at, axis=1),
-            top_keys=at + first,
-            kept=np.isfinite(logit).sum(axis=1),
+            maximum=maximum.astype(np.float64),
+            total=share.sum(axis=1).astype(np.float64),
+            moment=np.vecdot(share, shifted).astype(np.float64),
+            output=None if v is None else (share.astype(v.dtype, copy=False) @ v).astype(np.float64),
+            top_logits=top_logits,
+            top_keys=top_keys,
+            kept=kept,
         )
+
+    def least(self) -> NDArray[np.float64]:
+        """The logit (m,) that another key needs to come into the top: the k-th best, or -inf before there are k."""
+        return self.top_logits[:, -1] if self.top_logits.shape[1] == self.k else np.full(len(self.total), -np.inf)
 
     def merge(self, other: State) -> State:
         """The state of the union of two disjoint sets of keys. Order and grouping do not matter."""
@@ -184,9 +200,9 @@ class State:
         return self.output / np.where(self.total > 0, self.total, 1.0)[:, None]
 
 
-def _finite(maximum: NDArray[np.float64]) -> NDArray[np.float64]:
+def _finite(maximum: Floats) -> Floats:
     """-inf, the maximum of no key at all, as 0, so that differences stay numbers."""
-    return np.where(np.isneginf(maximum), 0.0, maximum)
+    return np.where(np.isneginf(maximum), maximum.dtype.type(0), maximum)
 
 
 def _shift(maximum: NDArray[np.float64], to: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -195,13 +211,20 @@ def _shift(maximum: NDArray[np.float64], to: NDArray[np.float64]) -> tuple[NDArr
     return shift, np.exp(shift)
 
 
-def _top(z: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Columns of the k highest logits of each row (m, ≤k), best first, ties by column; hidden keys come last."""
-    n = z.shape[1]
-    k = min(k, n)
-    found = np.empty((z.shape[0], k), np.int64)
-    for row, values in enumerate(z if k else ()):
-        least = np.partition(values, n - k)[n - k]
-        at = np.flatnonzero(values >= least)
-        found[row] = at[np.lexsort((at, -values[at]))][:k]
-    return found
+def _top(z: Floats, k: int, first: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest logits of each row that reach `least` (m,), and their keys, numbered from `first`; ties by key."""
+    m, n = z.shape
+    bar = np.maximum(least, np.finfo(z.dtype).min)  # a hidden key is nobody's best
+    unknown = np.flatnonzero(np.isneginf(least))
+    if 0 < k < n and len(unknown):
+        bar[unknown] = np.maximum(bar[unknown], np.partition(z[unknown], n - k, axis=1)[:, n - k])
+    row, column = np.divmod(np.flatnonzero(z >= bar[:, None].astype(z.dtype)), max(n, 1))
+    order = np.lexsort((column, -z[row, column], row))
+    row, column = row[order], column[order]
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    row, column, rank = (part[rank < k] for part in (row, column, rank))
+    shape = m, rank.max(initial=-1) + 1
+    logit, key = np.full(shape, -np.inf), np.full(shape, _NO_KEY)
+    logit[row, rank] = z[row, column]
+    key[row, rank] = column + first
+    return logit, key

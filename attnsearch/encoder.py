@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import transformer
+from attnsearch import threads, transformer
 from attnsearch.errors import ModelError
 from attnsearch.model import Model, find, first_line
 from attnsearch.transformer import Transformer
@@ -133,22 +132,13 @@ class FastEncoder:
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # equal lengths share a batch
         batches = [order[start : start + _SMALL_BATCH] for start in range(0, len(order), _SMALL_BATCH)]
         x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
-        for at, found in zip(batches, self._encoded([[texts[i] for i in at] for at in batches]), strict=True):
+        _ = self._tokenizer  # like the transformer, made before there are threads
+        read = threads.each(self._encode, [[texts[i] for i in at] for at in batches])
+        for at, found in zip(batches, read, strict=True):
             x[at] = found
             if progress:
                 progress(len(at))
         return unit(x, f"model {self.model.name}")
-
-    def _encoded(self, batches: list[list[str]]) -> Iterator[NDArray[np.float32]]:
-        """Each batch's vectors, in order; several at a time, since numpy lets go of the interpreter to multiply."""
-        if len(batches) < 2:
-            yield from map(self._encode, batches)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        _ = self._tokenizer, self._transformer  # made once, before there are threads
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(self._encode, batches)
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         read = self._tokenizer.encode_batch(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
@@ -11,11 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch import threads
 from attnsearch.attention import State, logits
 from attnsearch.errors import InputError
 from attnsearch.index import Index, is_cut
 from attnsearch.projections import Projections, identity
+from attnsearch.store import BLOCK
 from attnsearch.values import Value
+
+_LOGITS = 1 << 22  # logits that a thread holds at once: 16 MB
+_PARTS = 4  # of the keys, for each thread: whoever is done early takes another
 
 log = logging.getLogger("attnsearch")
 
@@ -141,11 +147,21 @@ def check(text: str) -> None:
 def _attend(index: Index, projections: Projections, x: NDArray[np.float32], *, k: int, output: bool) -> State:
     """The state of the queries x (m, d) after all keys of the index; with `output`, of its values too."""
     q = projections.fold(x)
-    state = State.empty(len(x), k, index.info.d if output else None)
-    for first, keys, alive in index.store.blocks():
-        z = logits(q, keys, scale=projections.scale, mask=alive)
-        state = state.merge(State.of(z, keys if output else None, k=k, first=first))
-    return state
+    rows = max(min(BLOCK, _LOGITS // max(len(x), 1)), 1)
+
+    least = np.full(len(x), -np.inf)  # shared: k good keys found by one thread spare the others lesser ones
+    nothing = State.empty(len(x), k, index.info.d if output else None)
+
+    def over(part: tuple[int, int]) -> State:
+        state = nothing
+        for first, keys, alive in index.store.blocks(*part, rows=rows):
+            z = logits(q, keys, scale=projections.scale, mask=alive)
+            state = state.merge(State.of(z, keys if output else None, k=k, first=first, least=least))
+            np.maximum(least, state.least(), out=least)
+        return state
+
+    parts = index.store.parts(_PARTS * threads.count())
+    return functools.reduce(State.merge, threads.each(over, parts), nothing)
 
 
 def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hit]:

@@ -23,7 +23,7 @@ from attnsearch.catalog import Fields, Item, check_name, key_text
 from attnsearch.errors import CatalogError
 
 SCHEMA = 1
-BLOCK = 8_192  # rows that `blocks` gives at once
+BLOCK = 32_768  # rows that `blocks` gives at once
 
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 _SQL_WORDS = 500  # parameters of one statement
@@ -160,18 +160,27 @@ class Store:
         """How many rows of them are nobody's key any more."""
         return len(self._dead)
 
-    def blocks(self) -> Iterator[Block]:
-        """All keys, in order of their numbers, in blocks of at most `BLOCK` rows."""
-        for first, x in self._segments:
-            for start in range(0, len(x), BLOCK):
-                rows = x[start : start + BLOCK]
-                at = first + start
-                dead = self._dead[np.searchsorted(self._dead, at) : np.searchsorted(self._dead, at + len(rows))]
+    def parts(self, count: int) -> list[tuple[int, int]]:
+        """The numbers of all keys, first and past the last, in at most `count` parts of much the same length.
+
+        None is shorter than `BLOCK`, but for the last.
+        """
+        end = self._segments[-1][0] + len(self._segments[-1][1]) if self._segments else 0
+        length = max(BLOCK, -(-end // count))
+        return [(first, min(first + length, end)) for first in range(0, end, length)]
+
+    def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[Block]:
+        """The keys numbered from `first` to before `end`, in order, in blocks of at most `rows` of them."""
+        for number, segment in self._segments:
+            for start in range(max(first - number, 0), min(end - number, len(segment)), rows):
+                x = segment[start : min(start + rows, end - number)]
+                at = number + start
+                dead = self._dead[np.searchsorted(self._dead, at) : np.searchsorted(self._dead, at + len(x))]
                 alive = None
                 if len(dead):
-                    alive = np.ones(len(rows), bool)
+                    alive = np.ones(len(x), bool)
                     alive[dead - at] = False
-                yield Block(at, rows, alive)
+                yield Block(at, x, alive)
 
     def embeddings(self, keys: Sequence[int]) -> NDArray[np.float32]:
         """The rows of X for the keys of these numbers (n, d)."""

@@ -111,10 +111,17 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
 
     z = whole.logits
     states = [State.of(z[:, a:b], v[a:b], k=k, first=a) for a, b in parts]
+    bounded = State.empty(len(q), k, 3)
+    for a, b in parts:
+        bounded = bounded.merge(State.of(z[:, a:b], v[a:b], k=k, first=a, least=bounded.least()))
     if balanced:
         while len(states) > 1:
             states = [functools.reduce(State.merge, states[i : i + 2]) for i in range(0, len(states), 2)]
     state = functools.reduce(State.merge, states, State.empty(len(q), k, 3))
+    for name in ("top_logits", "top_keys"):
+        found, expected = (getattr(one, name)[:, : z.shape[1]] for one in (bounded, state))
+        width = min(found.shape[1], expected.shape[1])
+        assert found[:, :width].tolist() == expected[:, :width].tolist()
 
     assert state.mean_value() == pytest.approx(output, abs=1e-6)
     assert state.kept.tolist() == mask.sum(axis=1).tolist()
@@ -136,6 +143,25 @@ def test_hiding_a_key_is_removing_it(problem):
     removed = attend(q[:1], keys[keep], v[keep], scale=scale, bias=bias[:1, keep])
     assert hidden.weights[:, keep] == pytest.approx(removed.weights, abs=1e-12)
     assert hidden.output == pytest.approx(removed.output, abs=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems())
+def test_single_precision_with_any_mask(problem):
+    q, keys, _, bias, mask, _, _ = problem
+    q, keys, bias = (x.astype(np.float32) for x in (q, keys, bias))
+    state = State.of(logits(q, keys, scale=20, bias=bias, mask=mask), k=3)
+    weights = attend(*(x.astype(np.float64) for x in (q, keys, keys)), scale=20, bias=bias, mask=mask).weights
+    entropy = [-sum(p * math.log(p) for p in row if p > 0) for row in weights]
+    assert state.entropy() == pytest.approx(entropy, abs=1e-4)
+    assert state.weights()[:, 0] == pytest.approx(weights.max(axis=1), abs=1e-4)
+
+
+def test_one_query_ranks_equal_keys_alike_wherever_they_lie():
+    rng = np.random.default_rng(5)
+    keys = np.tile(rng.normal(size=384).astype(np.float32), (1000, 1))
+    z = logits(rng.normal(size=(1, 384)).astype(np.float32), keys)
+    assert len(np.unique(z)) == 1
 
 
 def test_a_state_without_keys_changes_nothing():

@@ -13,6 +13,7 @@ PACKAGE = Path(attnsearch.__file__).parent
 ROOMS = [
     "errors",
     "values",
+    "threads",
     "yaml12",
     "strict_json",
     "records",
