@@ -1,8 +1,6 @@
 """`python -m attnsearch`."""
 
-import sys
-
-from attnsearch.cli import main
+from attnsearch.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

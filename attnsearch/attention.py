@@ -13,7 +13,6 @@ Milakov & Gimelshein 2018, online softmax: https://arxiv.org/abs/1805.02867
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,8 +83,7 @@ def logits(
     return z if mask is None else np.where(mask, z, -np.inf)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The attention of m queries over the keys seen so far.
 
     With z the logits of those keys, p = softmax(z), and M = max z:

@@ -6,8 +6,7 @@ softmax(Q Kᵀ / √d_k) V, from the words of the query to what attention carrie
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,7 @@ FIRST = 4  # components of a vector that are shown
 Cell = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One step of the formula: what it is called, what it says, and a small table of its numbers."""
 
     name: str

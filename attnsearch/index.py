@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from attnsearch import catalog, encoder, shelf, store
 from attnsearch.catalog import Fields, Item
@@ -17,7 +15,9 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.model import Model
 from attnsearch.projections import TEMPERATURE
 from attnsearch.store import Info, Source, Store
-from attnsearch.writer import Writer
+
+if TYPE_CHECKING:
+    from attnsearch.writer import Writer
 
 CHUNK = 4_096  # texts embedded at once, between two looks at the source
 
@@ -27,8 +27,7 @@ Progress = Callable[[int, int | None], None]
 log = logging.getLogger("attnsearch")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What `update` did, in items; `embedded` of them went through the encoder."""
 
     info: Info
@@ -39,8 +38,7 @@ class Report:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """A catalog open for questions: one snapshot of its keys, and the encoder that made them.
 
     >>> with Index.open("library") as index:  # doctest: +SKIP
@@ -118,6 +116,8 @@ def update(
 
     Raises InputError, CatalogError, ModelError.
     """
+    from attnsearch.writer import Writer  # and with it OpenSSL, which a query has no need of
+
     began = time.perf_counter()
     given = [_source(source) for source in sources]
     before = _before(given, name)
@@ -260,9 +260,11 @@ def _source(source: str) -> Source:
     path = Path(source)
     if source == "-" or not path.is_file():
         return Source(source, None)
+    from hashlib import file_digest
+
     try:
         with path.open("rb") as stream:
-            return Source(str(path.resolve()), hashlib.file_digest(stream, "sha256").hexdigest())
+            return Source(str(path.resolve()), file_digest(stream, "sha256").hexdigest())
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", where=source) from None
 

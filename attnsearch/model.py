@@ -5,11 +5,9 @@ And that only to fetch a model that is nowhere on this machine.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import logging
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -24,12 +22,12 @@ _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack
 log = logging.getLogger("attnsearch")
 
 
-@dataclass(frozen=True)
 class Model:
     """A model's name, or the path that it was called by, and the folder it lies in."""
 
-    name: str
-    folder: Path
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
 
     @cached_property
     def sha256(self) -> str:
@@ -41,8 +39,10 @@ class Model:
         hashes = [_sha256(file) for file in files]
         if len(files) == 1:
             return hashes[0]
+        from hashlib import sha256
+
         listing = "".join(f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True))
-        return hashlib.sha256(listing.encode()).hexdigest()
+        return sha256(listing.encode()).hexdigest()
 
     @cached_property
     def stamp(self) -> str:
@@ -118,8 +118,10 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def _sha256(file: Path) -> str:
+    from hashlib import file_digest  # OpenSSL, which a query has no need of
+
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def first_line(error: Exception) -> str:

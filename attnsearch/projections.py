@@ -10,8 +10,7 @@ and other projections need no other index.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,7 @@ Floats = NDArray[np.floating[Any]]
 TEMPERATURE = 0.05  # that with which the default encoder was trained: its loss had a scale of 20
 
 
-@dataclass(frozen=True, slots=True)
-class Projections:
+class Projections(NamedTuple):
     """W_Q (d, d_k), W_K (d, d_k), W_V (d, d), and the temperature that W_Q holds."""
 
     w_q: Floats

@@ -8,8 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnsearch.errors import AttnsearchError
 
@@ -31,8 +30,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(NamedTuple):
     """What the output goes to. `width` in cells, None where it is no terminal and nothing is to be cut."""
 
     width: int | None = None
@@ -87,7 +85,7 @@ def as_json(result: Result) -> dict[str, Any]:
     ):
         told[name] = getattr(result, name)
     told["elapsed_ms"] = round(result.elapsed_ms, 3)
-    told["hits"] = [asdict(hit) for hit in result.hits]
+    told["hits"] = [hit._asdict() for hit in result.hits]
     if result.trace:
         from attnsearch.explain import explain
 
@@ -269,7 +267,7 @@ def _separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:
     yield _line(_COLUMNS, delimiter)
     for result in results:
         for hit in result.hits:
-            told = {**asdict(hit), "query": result.query}
+            told = {**hit._asdict(), "query": result.query}
             yield _line([told[name] for name in _COLUMNS], delimiter)
 
 

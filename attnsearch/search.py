@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ _PARTS = 4  # of the keys, for each thread: whoever is done early takes another
 log = logging.getLogger("attnsearch")
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """An item that attention turns to. `weight` is its share among all unmasked items, `score` the cosine."""
 
     rank: int
@@ -40,8 +39,7 @@ class Hit:
     fields: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """What the road computed on its way, kept for `explain`; d is the width.
 
     x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and
@@ -59,8 +57,7 @@ class Trace:
     output: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The answer to one query. `items` counts the catalog, `masked` those of them that were hidden.
 
     `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is

@@ -6,13 +6,11 @@ A catalog is a folder: `index.sqlite` (items, which key is whose, the list of se
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -36,8 +34,7 @@ class Source(NamedTuple):
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(NamedTuple):
     """What a catalog says about itself. Times are ISO 8601, UTC."""
 
     name: str
@@ -78,9 +75,11 @@ def folder_of(name: str) -> Path:
 
 def folder_of_file(file: Path) -> Path:
     """The folder of the catalog that a file is by itself: no name can be that, and no two files share it."""
+    from hashlib import sha256  # OpenSSL, which a query of a named catalog has no need of
+
     path = str(file.resolve())
     stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
-    return home() / f"@{stem}-{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
+    return home() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
 def folders() -> list[Path]:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,7 @@ _HEADER = 100 << 20  # bytes at most of a safetensors header
 _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """The weights of one layer, each matrix (in, out)."""
 
     query: tuple[Floats, Floats]
@@ -43,8 +41,7 @@ class Layer:
     norm: tuple[Floats, Floats]
 
 
-@dataclass(frozen=True, slots=True)
-class Transformer:
+class Transformer(NamedTuple):
     """A BERT encoder: `words` (vocabulary, d), `places` (positions, d) with the token type's row added in."""
 
     words: Floats

@@ -17,7 +17,6 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -156,9 +155,9 @@ class Writer:
             (keys,) = self._db.execute("SELECT count(*) FROM keys").fetchone()
             now = datetime.now(UTC).isoformat(timespec="seconds")
             created = self.info.created if self.info else now
-            info = replace(info, items=items, keys=keys, created=created, updated=now)
+            info = info._replace(items=items, keys=keys, created=created, updated=now)
             self._db.execute("DELETE FROM info")
-            rows = [(name, json.dumps(value)) for name, value in asdict(info).items()]
+            rows = [(name, json.dumps(value)) for name, value in info._asdict().items()]
             self._db.executemany("INSERT INTO info VALUES (?, ?)", rows)
             self._db.execute("COMMIT")
         return info

@@ -64,8 +64,6 @@ def index(
     if from_ and from_ not in FORMS:
         raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
 
-    from dataclasses import asdict
-
     from attnsearch import render
     from attnsearch.catalog import Fields
     from attnsearch.index import update
@@ -87,7 +85,7 @@ def index(
                 progress=working.progress,
             )
         if json:
-            told.append({**asdict(report), "schema": render.SCHEMA})
+            told.append({**report._asdict(), "info": report.info._asdict(), "schema": render.SCHEMA})
         elif not quiet:
             terminal.emit([render.report(report)])
     if json:
