@@ -48,14 +48,14 @@ def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | No
     """The items of the files `sources` as one catalog; `-` is standard input. Forms: see `records.read`.
 
     Items are checked as they are drawn. Raises InputError, with the line: nothing that could be a title or an
-    id, no text, the same id twice, a title that is no text, no item at all.
+    id, no text, a title that is no text, no item at all. That no two items share an id, the writer checks.
     """
     fields = fields or Fields()
     as_text = frozenset({"description", fields.id, fields.title})
     found = [(records.place(source), records.read(source, form=form, as_text=as_text)) for source in sources]
     head = found[0][1].head if len(found) == 1 else {}
     items = (_item(record, fields, f"{where}:{record.line}") for where, part in found for record in part.items)
-    return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _distinct(items, found[0][0]))
+    return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _some(items, found[0][0]))
 
 
 def _opt(value: Value) -> str | None:
@@ -111,18 +111,12 @@ def _words(value: Value) -> str:
     return str(value)
 
 
-def _distinct(items: Iterator[Item], where: str) -> Iterator[Item]:
-    """The same items; InputError when two share an id, or when there is none."""
-    first: dict[str, str] = {}
+def _some(items: Iterator[Item], where: str) -> Iterator[Item]:
+    """The same items; InputError when there is none."""
+    item = None
     for item in items:
-        if item.id in first:
-            file, _, line = first[item.id].rpartition(":")
-            earlier = f"on line {line}" if item.place.startswith(f"{file}:") else f"at {first[item.id]}"
-            hint = "give each item its own id"
-            raise InputError(f"id '{item.id}' was already used {earlier}", where=item.place, hint=hint)
-        first[item.id] = item.place
         yield item
-    if not first:
+    if item is None:
         raise InputError("no items", where=where, hint="a catalog needs at least one")
 
 

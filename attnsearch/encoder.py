@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Role = Literal["query", "key"]
+Precision = Literal["float32", "bfloat16"]
 Progress = Callable[[int], None]
 
-CROSSOVER = 150_000  # characters: on more than these, sentence-transformers saves the 6 s that its loading costs
+CROSSOVER = 250_000  # characters: for fewer, what bfloat16 or a GPU saves is less than what loading torch costs
 
-_BATCH = 32  # texts that sentence-transformers reads at once
-_SMALL_BATCH = 8  # texts that numpy does: more would not fit the processor's caches
+_BATCH = 6_000  # characters, padding among them, of the texts that sentence-transformers reads at once on a CPU
+_GPU_BATCH = 200_000  # and on a GPU
+_SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
 _ENDLESS = 1 << 30  # tokens
 
 log = logging.getLogger("attnsearch")
@@ -42,6 +44,14 @@ class Encoder(Protocol):
         """Which model it runs."""
 
     @property
+    def precision(self) -> Precision:
+        """Of its arithmetic; the vectors are float32 whatever it is."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether it starts within milliseconds."""
+
+    @property
     def window(self) -> int:
         """How many tokens it reads of a text."""
 
@@ -51,19 +61,34 @@ class Encoder(Protocol):
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, the encoder's own marks among them, however long it is."""
 
+    def suited(self, length: int, precision: Precision | None = None) -> Encoder:
+        """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
 
-def load(name: str | None = None, *, offline: bool = False) -> Encoder:
-    """The encoder called `name`, or the default one: see `model.find`, whose errors it raises."""
+
+def load(name: str | None = None, *, offline: bool = False, quick: bool = True) -> Encoder:
+    """The encoder called `name`, or the default one: see `model.find`, whose errors it raises.
+
+    `quick` says that the fast path may be taken.
+    """
     found = find(name, offline=offline)
-    covered = _covered(found.folder)
+    covered = _covered(found.folder) if quick else None
     return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
+
+
+def agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
+    """Whether two encoders of one model give the same vectors, as far as their precisions can tell."""
+    cosines = np.vecdot(one.encode(texts), other.encode(texts))
+    return bool((cosines > 1 - (1e-5 if one.precision == other.precision else 0.02)).all())
 
 
 class SentenceEncoder:
     """A model that sentence-transformers runs. It is loaded when first asked for something only it knows."""
 
-    def __init__(self, model: Model) -> None:
+    quick = False
+
+    def __init__(self, model: Model, precision: Precision = "float32") -> None:
         self.model = model
+        self.precision: Precision = precision
 
     @property
     def window(self) -> int:
@@ -72,22 +97,25 @@ class SentenceEncoder:
         return int(min(longest or _ENDLESS, _ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
-        """Unit vectors (n, d), in float32, by the model's own pooling and, if it has them, its prompts.
+        """Unit vectors (n, d), by the model's own pooling and, if it has them, its prompts.
 
         Raises ModelError when the model gives a vector without a direction: NaN, infinity or zeros.
         """
         run = self._model.encode_query if role == "query" else self._model.encode_document
-        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # equal lengths share a batch
         x = np.empty((0, 0), np.float32)
-        for start in range(0, len(order), _BATCH):
-            at = order[start : start + _BATCH]
-            batch = run([texts[i] for i in at], batch_size=_BATCH, show_progress_bar=False)
-            if not start:
+        for at in _batches(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
+            batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
+            if not x.size:
                 x = np.empty((len(texts), batch.shape[1]), np.float32)
             x[at] = batch
             if progress:
                 progress(len(at))
         return unit(x, f"model {self.model.name}")
+
+    def suited(self, length: int, precision: Precision | None = None) -> SentenceEncoder:
+        """Itself, or the same model in bfloat16 where that is asked for, or pays."""
+        precision = precision or ("bfloat16" if length > CROSSOVER and _halves_pay() else "float32")
+        return self if precision == self.precision else SentenceEncoder(self.model, precision)
 
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
@@ -100,6 +128,7 @@ class SentenceEncoder:
         log.info("loading the model %s", self.model.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            import torch
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging as chatter
 
@@ -110,27 +139,23 @@ class SentenceEncoder:
             except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
                 what = f"can't be loaded as a sentence-transformers model: {first_line(error)}"
                 raise ModelError(what, where=self.model.name) from error
-        return loaded.eval()
+        return loaded.eval().to(getattr(torch, self.precision))
 
 
 class FastEncoder:
-    """A BERT in numpy: what a query needs, within milliseconds of the process's start.
+    """A BERT in numpy: what a query needs, within milliseconds of the process's start."""
 
-    A job of more than `CROSSOVER` characters goes to sentence-transformers, which takes seconds to load and is
-    faster after.
-    """
+    quick = True
+    precision: Precision = "float32"
 
     def __init__(self, model: Model, covered: Covered) -> None:
         self.window = covered.window
         self.model = model
         self.covered = covered
 
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:  # noqa: ARG002 (it has no prompts)
         """Unit vectors (n, d): those of sentence-transformers, to 1e-6 a component."""
-        if sum(map(len, texts)) > CROSSOVER:
-            return self._slow.encode(texts, role, progress)
-        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # equal lengths share a batch
-        batches = [order[start : start + _SMALL_BATCH] for start in range(0, len(order), _SMALL_BATCH)]
+        batches = list(_batches(texts, _SMALL_BATCH))
         x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
         _ = self._tokenizer  # like the transformer, made before there are threads
         read = threads.each(self._encode, [[texts[i] for i in at] for at in batches])
@@ -139,6 +164,11 @@ class FastEncoder:
             if progress:
                 progress(len(at))
         return unit(x, f"model {self.model.name}")
+
+    def suited(self, length: int, precision: Precision | None = None) -> Encoder:
+        """Itself, unless bfloat16 is asked for, or would save more than it costs to load sentence-transformers."""
+        by_torch = SentenceEncoder(self.model).suited(length, precision)
+        return by_torch if by_torch.precision == "bfloat16" else self
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         read = self._tokenizer.encode_batch(texts)
@@ -171,9 +201,28 @@ class FastEncoder:
     def _transformer(self) -> Transformer:
         return Transformer.load(self.model.folder)
 
-    @cached_property
-    def _slow(self) -> SentenceEncoder:
-        return SentenceEncoder(self.model)
+
+def _batches(texts: Sequence[str], length: int) -> Iterator[list[int]]:
+    """Which texts to read at once: some of much the same length, which together have about that many characters."""
+    batch: list[int] = []
+    for at in sorted(range(len(texts)), key=lambda at: len(texts[at])):
+        if batch and (len(batch) + 1) * len(texts[at]) > length:
+            yield batch
+            batch = []
+        batch.append(at)
+    if batch:
+        yield batch
+
+
+def _halves_pay() -> bool:
+    """Whether this machine computes much faster in bfloat16: on a GPU, or by instructions of its CPU's own."""
+    import torch
+
+    accelerator = getattr(torch, "accelerator", None)  # an older torch can't tell
+    if accelerator and accelerator.is_available():
+        return True
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 class Covered(NamedTuple):

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from attnsearch import catalog, encoder, shelf, store
-from attnsearch.catalog import Fields, Item
-from attnsearch.encoder import Encoder
+from attnsearch.catalog import Fields
+from attnsearch.encoder import Encoder, Precision
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.model import Model
 from attnsearch.projections import TEMPERATURE
 from attnsearch.store import Info, Source, Store
 
 if TYPE_CHECKING:
+    from attnsearch.draft import Draft
     from attnsearch.writer import Writer
 
-CHUNK = 4_096  # texts embedded at once, between two looks at the source
+CHUNK = 1_024  # texts embedded at once; what a run that is killed can lose
+_TRIED = 8  # texts on which the fast path is compared with sentence-transformers
+_LENGTH = 4 << 20  # characters that they may have together
 
 Progress = Callable[[int, int | None], None]
 """Told how many texts are embedded, and of how many, if that is known."""
@@ -66,7 +70,7 @@ class Index(NamedTuple):
             refresh()
         opened = Store(folder)
         try:
-            reader = encoder.load(opened.info.model, offline=offline)
+            reader = encoder.load(opened.info.model, offline=offline, quick=opened.info.quick)
             if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
                 if not file:
                     raise _stale(opened.info, reader.model)
@@ -76,6 +80,8 @@ class Index(NamedTuple):
         except BaseException:
             opened.close()
             raise
+        if not reader.quick:
+            log.warning("the model %s needs sentence-transformers, which takes seconds to load", reader.model.name)
         return cls(opened, reader)
 
     @property
@@ -102,6 +108,7 @@ def update(
     fields: Fields | None = None,
     form: str | None = None,
     keep: bool = False,
+    precision: Precision | None = None,
     on_the_fly: bool = False,
     offline: bool = False,
     progress: Progress | None = None,
@@ -111,11 +118,13 @@ def update(
     Items that are new, or whose text changed, are embedded; those that are gone are removed, unless `keep`.
     Without `name` it is the one in the file, else the file's own. A catalog indexed before keeps its `model` and
     its `fields` unless others are given; another model embeds everything anew, so that `keep` is refused with it.
-    `on_the_fly` keeps the catalog under the file's path instead of a name. All or nothing: on any error the catalog
-    is as it was.
+    `precision` is that of the encoder: by default bfloat16 where there is much to embed on a machine that is faster
+    in it, else float32. `on_the_fly` keeps the catalog under the file's path instead of a name. All or nothing: on any
+    error the catalog is as it was, but what was embedded until then is not embedded again.
 
     Raises InputError, CatalogError, ModelError.
     """
+    from attnsearch.draft import Draft
     from attnsearch.writer import Writer  # and with it OpenSSL, which a query has no need of
 
     began = time.perf_counter()
@@ -130,22 +139,35 @@ def update(
         folder = store.folder_of(name)
         if not explicit:
             _refuse_another(folder, given)
-    reader = encoder.load(model or (before.model if before else None), offline=offline)
+    known = before if before and model in (None, before.model) else None
+    reader = encoder.load(known.model if known else model, offline=offline, quick=known.quick if known else True)
     with Writer(folder) as writer:
         old = writer.info
+        how = None
         if old and (old.model, old.sha256) != (reader.model.name, reader.model.sha256):
+            how = reader.model.name
+        elif old and precision == "float32" != old.precision:
+            how = precision
+        kept = None if how else old
+        if how:
             if keep:
                 hint = "leave out --keep, or index under another name with --name"
-                raise InputError("what another model embedded can't be kept", where=name, hint=hint)
-            log.warning("%s: embedding everything anew with %s", name, reader.model.name)
+                raise InputError("what another model or precision embedded can't be kept", where=name, hint=hint)
+            log.warning("%s: embedding everything anew with %s", name, how)
             writer.clear()
-        intake = _Intake(reader, writer, progress)
-        for item in listing.items:
-            intake.take(item)
-        d = intake.finish() or (old.d if old else 0)
-        removed = 0 if keep else writer.drop_unseen()
-        info = writer.commit(
-            Info(
+        changes = writer.take(listing.items, keep=keep)
+        worker = reader.suited(changes.length, precision)
+        with Draft(folder, f"{reader.model.sha256[:16]}-{worker.precision}") as draft:
+            total = writer.recall(draft)
+            if draft.rows:
+                log.warning("going on where an interrupted run stopped: %d texts were embedded already", draft.rows)
+            quick = reader.quick and (worker.quick or _agree(reader, worker, writer))
+            if kept and reader.quick and not quick:
+                what = f"was embedded without sentence-transformers, which {reader.model.name} can't do without"
+                raise CatalogError(what, where=name, hint=f"'attnsearch remove {name}', then index it again")
+            _embed(worker, writer, draft, progress, total)
+            precisions = {worker.precision if total else "float32", kept.precision if kept else "float32"}
+            info = Info(
                 name=name,
                 description=listing.description,
                 sources=tuple(given),
@@ -153,59 +175,58 @@ def update(
                 model=reader.model.name,
                 sha256=reader.model.sha256,
                 stamp=reader.model.stamp,
-                d=d,
+                d=0,
                 temperature=TEMPERATURE,
+                precision="bfloat16" if "bfloat16" in precisions else "float32",
+                quick=quick,
             )
+            info = writer.commit(info, draft)
+    return Report(info, changes.added, changes.changed, changes.removed, total, time.perf_counter() - began)
+
+
+def _agree(reader: Encoder, worker: Encoder, writer: Writer) -> bool:
+    """Whether the fast path is right about the model, tried on some of the texts while both are there."""
+    texts = [text for _, text in itertools.islice(writer.missing(), _TRIED)]
+    if not texts or encoder.agree(reader, worker, texts):
+        return True
+    log.warning("the fast path is wrong about %s, so that its queries will need sentence-transformers",
+                reader.model.name)  # fmt: skip
+    return False
+
+
+def _embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | None, total: int) -> None:
+    """Embed every text that is missing, `total` of them, and keep it at once."""
+    done = cut = 0
+
+    def more(texts: int) -> None:
+        nonlocal done
+        done += texts
+        if progress:
+            progress(done, total)
+
+    for some in _chunks(writer.missing()):
+        texts = [text for _, text in some]
+        writer.put(draft, [sha256 for sha256, _ in some], reader.encode(texts, progress=more))
+        cut += sum(is_cut(reader, text) for text in texts)
+    if cut:
+        log.warning(
+            "%d of the texts are longer than the %d tokens that the model reads; the rest of them is not searched",
+            cut,
+            reader.window,
         )
-    return Report(info, intake.added, intake.changed, removed, intake.embedded, time.perf_counter() - began)
 
 
-class _Intake:
-    """Passes items on to the writer, the new and changed ones by way of the encoder, and counts them."""
-
-    def __init__(self, reader: Encoder, writer: Writer, progress: Progress | None) -> None:
-        self.reader, self.writer, self.progress = reader, writer, progress
-        self.added = self.changed = self.embedded = self.cut = self.d = 0
-        self.waiting: list[Item] = []
-
-    def take(self, item: Item) -> None:
-        change = self.writer.compare(item)
-        self.added += change == "new"
-        self.changed += change in ("changed", "described")
-        if change in ("new", "changed"):
-            self.waiting.append(item)
-            if len(self.waiting) == CHUNK:
-                self._embed(last=False)
-
-    def finish(self) -> int:
-        """Embed what is left, and return the width of what was embedded; 0 if nothing was."""
-        self._embed(last=True)
-        if self.cut:
-            log.warning(
-                "%d of the texts are longer than the %d tokens that the model reads; the rest of them is not searched",
-                self.cut,
-                self.reader.window,
-            )
-        return self.d
-
-    def _embed(self, *, last: bool) -> None:
-        if not self.waiting:
-            return
-        total = self.embedded + len(self.waiting) if last else None
-        done = self.embedded
-
-        def more(texts: int) -> None:
-            nonlocal done
-            done += texts
-            if self.progress:
-                self.progress(done, total)
-
-        x = self.reader.encode([item.text for item in self.waiting], progress=more)
-        self.cut += sum(is_cut(self.reader, item.text) for item in self.waiting)
-        self.writer.put(self.waiting, x)
-        self.embedded += len(self.waiting)
-        self.d = x.shape[1]
-        self.waiting = []
+def _chunks(texts: Iterator[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
+    """The texts in lists of `CHUNK`, or fewer where they are long."""
+    chunk, length = [], 0
+    for sha256, text in texts:
+        chunk.append((sha256, text))
+        length += len(text)
+        if len(chunk) == CHUNK or length > _LENGTH:
+            yield chunk
+            chunk, length = [], 0
+    if chunk:
+        yield chunk
 
 
 def is_cut(reader: Encoder, text: str) -> bool:

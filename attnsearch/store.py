@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.catalog import Fields, Item, check_name, key_text
+from attnsearch.encoder import Precision
 from attnsearch.errors import CatalogError
 
 SCHEMA = 1
@@ -35,7 +36,10 @@ class Source(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What a catalog says about itself. Times are ISO 8601, UTC."""
+    """What a catalog says about itself. Times are ISO 8601, UTC.
+
+    `precision` is the least that any of its texts was embedded with; `quick` that its encoder's fast path may be taken.
+    """
 
     name: str
     description: str
@@ -46,6 +50,8 @@ class Info(NamedTuple):
     stamp: str
     d: int
     temperature: float
+    precision: Precision = "float32"
+    quick: bool = True
     items: int = 0
     keys: int = 0
     created: str = ""

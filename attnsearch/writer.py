@@ -1,6 +1,7 @@
-"""Items and their embeddings → disk. The only room that writes; the form on disk: docs/storage.md.
+"""Items and their embeddings → disk. The form on disk: docs/storage.md.
 
-A commit is
+A run is: `take` what the sources hold and compare; `missing`, the texts that nobody has embedded yet; `put` their
+embeddings, as often as there are some; `commit`, which is
 
     segment to a temporary name → fsync → rename → fsync of the folder → one SQLite transaction that lists it
 
@@ -16,18 +17,20 @@ import logging
 import os
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import lock
 from attnsearch.catalog import Item
+from attnsearch.draft import Draft
+from attnsearch.errors import InputError
 from attnsearch.lock import failures, sync
-from attnsearch.store import APPLICATION, SCHEMA, Info, damage, damaged, read_info
+from attnsearch.store import APPLICATION, SCHEMA, Info, Store, damage, damaged, read_info
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
 
@@ -44,7 +47,27 @@ CREATE TABLE tombstones (key INTEGER PRIMARY KEY);
 
 log = logging.getLogger("attnsearch")
 
-Change = Literal["new", "changed", "described", "same"]
+# What one run needs to know: gone with its connection. `place` is the item's file:line; `vectors` says where the
+# embedding of a text is: in the catalog under a key, or in a row of the draft.
+_RUN = """
+CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT, description TEXT, fields TEXT,
+                            text_sha256 BLOB, text TEXT, place TEXT);
+CREATE TEMP TABLE pending (n INTEGER PRIMARY KEY, text_sha256 BLOB NOT NULL);
+CREATE TEMP TABLE vectors (text_sha256 BLOB PRIMARY KEY, key INTEGER, row INTEGER) WITHOUT ROWID;
+"""
+_MISSING = """
+CREATE TEMP TABLE missing AS SELECT min(n) AS n FROM pending
+WHERE text_sha256 NOT IN (SELECT text_sha256 FROM vectors) GROUP BY text_sha256 ORDER BY 1
+"""
+
+
+class Changes(NamedTuple):
+    """How what came stands to what was stored, in items; `length` is that of all texts to embed, in characters."""
+
+    added: int
+    changed: int
+    removed: int
+    length: int
 
 
 class Writer:
@@ -55,8 +78,6 @@ class Writer:
 
     def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
         self.folder = folder
-        self._rows: list[NDArray[np.float32]] = []
-        self._waiting = 0
         with failures(folder):
             try:
                 self._db = lock.take(folder, wait)
@@ -78,7 +99,8 @@ class Writer:
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={SCHEMA}")
             self._db.execute(f"PRAGMA application_id={APPLICATION}")
-        self._db.execute("CREATE TEMP TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        for statement in _RUN.split(";"):
+            self._db.execute(statement)
         (self._next,) = self._db.execute("SELECT coalesce(max(first + rows), 0) FROM segments").fetchone()
         self._collect()
 
@@ -94,96 +116,146 @@ class Writer:
         for table in ("keys", "tombstones", "items", "segments"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
 
-    def compare(self, item: Item) -> Change:
-        """How the item stands to what is stored; all but its text is brought up to date at once."""
-        with failures(self.folder):
-            return self._compare(item)
+    def take(self, items: Iterable[Item], *, keep: bool = False) -> Changes:
+        """Bring everything but the keys up to date with `items`, drawn one by one; what is gone goes, unless `keep`.
 
-    def _compare(self, item: Item) -> Change:
-        self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (item.id,))
-        row = self._db.execute(
-            "SELECT item, text_sha256, title, description, fields FROM items WHERE id = ?", (item.id,)
-        ).fetchone()
-        if row is None:
-            return "new"
-        number, text_sha256, *told = row
-        if text_sha256 != _text_sha256(item):
-            return "changed"
-        if told == [item.title, item.description, _json(item.fields)]:
-            return "same"
-        self._db.execute(
-            "UPDATE items SET title = ?, description = ?, fields = ? WHERE item = ?",
-            (item.title, item.description, _json(item.fields), number),
+        Raises InputError for an id used twice.
+        """
+        with failures(self.folder):
+            self._draw(items)
+            return self._compare(keep=keep)
+
+    def _draw(self, items: Iterable[Item]) -> None:
+        drawn = None
+
+        def rows() -> Iterator[tuple[str | bytes, ...]]:
+            nonlocal drawn
+            for drawn in items:
+                text, fields = drawn.text, _json(drawn.fields)
+                sha256 = hashlib.sha256(text.encode()).digest()
+                yield drawn.id, drawn.title, drawn.description, fields, sha256, text, drawn.place
+
+        columns = "id, title, description, fields, text_sha256, text, place"
+        try:
+            self._db.executemany(f"INSERT INTO incoming ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows())  # noqa: S608
+        except sqlite3.IntegrityError:
+            if drawn is None:
+                raise
+            (first,) = self._db.execute("SELECT place FROM incoming WHERE id = ?", (drawn.id,)).fetchone()
+            file, _, line = first.rpartition(":")
+            earlier = f"on line {line}" if drawn.place.startswith(f"{file}:") else f"at {first}"
+            hint = "give each item its own id"
+            raise InputError(f"id '{drawn.id}' was already used {earlier}", where=drawn.place, hint=hint) from None
+
+    def _compare(self, *, keep: bool) -> Changes:
+        run = self._db.execute
+        run(
+            "INSERT INTO pending SELECT n, incoming.text_sha256 FROM incoming LEFT JOIN items USING (id)"
+            " WHERE items.text_sha256 IS NOT incoming.text_sha256"
         )
-        return "described"
+        added = run("SELECT count(*) FROM incoming WHERE id NOT IN (SELECT id FROM items)").fetchone()[0]
+        same = run(
+            "SELECT count(*) FROM incoming JOIN items USING (id, title, description, fields, text_sha256)"
+        ).fetchone()[0]
+        every = run("SELECT count(*) FROM incoming").fetchone()[0]
+        # The same text may be there already, under another id.
+        run(
+            "INSERT INTO vectors SELECT text_sha256, min(key), NULL FROM items JOIN keys USING (item)"
+            " WHERE text_sha256 IN (SELECT text_sha256 FROM pending) GROUP BY text_sha256"
+        )
+        removed = 0
+        if not keep:
+            gone = "SELECT item FROM items WHERE id NOT IN (SELECT id FROM incoming)"
+            self._bury(gone)
+            removed = run(f"DELETE FROM items WHERE item IN ({gone})").rowcount  # noqa: S608
+        run(
+            "INSERT INTO items (id, title, description, fields, text_sha256)"
+            " SELECT id, title, description, fields, text_sha256 FROM incoming WHERE true ORDER BY n"
+            " ON CONFLICT (id) DO UPDATE SET title = excluded.title, description = excluded.description,"
+            " fields = excluded.fields, text_sha256 = excluded.text_sha256"
+            " WHERE (title, description, fields, text_sha256)"
+            " IS NOT (excluded.title, excluded.description, excluded.fields, excluded.text_sha256)"
+        )
+        self._bury("SELECT item FROM pending JOIN incoming USING (n) JOIN items USING (id)")
+        length = run("SELECT coalesce(sum(length(text)), 0) FROM pending JOIN incoming USING (n)").fetchone()[0]
+        return Changes(added, every - same - added, removed, length)
 
-    def put(self, items: Sequence[Item], x: NDArray[np.float32]) -> None:
-        """Store new or changed items with the embeddings of their texts, x (n, d)."""
+    def recall(self, draft: Draft) -> int:
+        """Look what of this run an earlier one has embedded before it was interrupted; how many texts are missing."""
         with failures(self.folder):
-            self._put(items, x)
+            recalled = ((text, row) for row, text in enumerate(draft.recall()))
+            self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", recalled)
+            self._db.execute(_MISSING)
+            return int(self._db.execute("SELECT count(*) FROM missing").fetchone()[0])
 
-    def _put(self, items: Sequence[Item], x: NDArray[np.float32]) -> None:
-        if self._waiting + len(items) > SEGMENT:
-            self._flush()
-        for item in items:
-            (number,) = self._db.execute(
-                "INSERT INTO items (id, title, description, fields, text_sha256) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET title = excluded.title, description = excluded.description,"
-                " fields = excluded.fields, text_sha256 = excluded.text_sha256 RETURNING item",
-                (item.id, item.title, item.description, _json(item.fields), _text_sha256(item)),
-            ).fetchone()
-            self._bury(number)
-            self._db.execute("INSERT INTO keys VALUES (?, ?)", (self._next + self._waiting, number))
-            self._waiting += 1
-        self._rows.append(np.ascontiguousarray(x, np.float32))
+    def missing(self) -> Iterator[tuple[bytes, str]]:
+        """The texts that nobody has embedded, each once, with its SHA-256, in the order of their items."""
+        yield from self._db.execute("SELECT text_sha256, text FROM missing JOIN incoming USING (n) ORDER BY n")
 
-    def drop_unseen(self) -> int:
-        """Remove the items that `compare` was not asked about; how many they were."""
+    def put(self, draft: Draft, texts: Sequence[bytes], x: NDArray[np.float32]) -> None:
+        """Keep the embeddings x (n, d) of the texts with these SHA-256, also if the run ends here."""
         with failures(self.folder):
-            gone = self._db.execute("SELECT item FROM items WHERE id NOT IN (SELECT id FROM seen)").fetchall()
-            for (number,) in gone:
-                self._bury(number)
-                self._db.execute("DELETE FROM items WHERE item = ?", (number,))
-        return len(gone)
+            first = draft.append(texts, x)
+            rows = ((text, first + at) for at, text in enumerate(texts))
+            self._db.executemany("INSERT INTO vectors VALUES (?, NULL, ?)", rows)
 
-    def commit(self, info: Info) -> Info:
-        """Make it all real, and return `info` with its counts and times. After it nothing can be lost."""
+    def commit(self, info: Info, draft: Draft) -> Info:
+        """Make it all real, and return `info` with its width, counts and times. After it nothing can be lost."""
         with failures(self.folder, "written"):
-            self._flush()
+            d = draft.d or (self.info.d if self.info else 0)
+            self._place(draft, d)
             self._drop_dead_segments()
             (items,) = self._db.execute("SELECT count(*) FROM items").fetchone()
             (keys,) = self._db.execute("SELECT count(*) FROM keys").fetchone()
             now = datetime.now(UTC).isoformat(timespec="seconds")
             created = self.info.created if self.info else now
-            info = info._replace(items=items, keys=keys, created=created, updated=now)
+            info = info._replace(d=d, items=items, keys=keys, created=created, updated=now)
             self._db.execute("DELETE FROM info")
             rows = [(name, json.dumps(value)) for name, value in info._asdict().items()]
             self._db.executemany("INSERT INTO info VALUES (?, ?)", rows)
             self._db.execute("COMMIT")
+            draft.discard()
         return info
 
-    def _bury(self, item: int) -> None:
-        self._db.execute("INSERT INTO tombstones SELECT key FROM keys WHERE item = ?", (item,))
-        self._db.execute("DELETE FROM keys WHERE item = ?", (item,))
+    def _bury(self, items: str) -> None:
+        """Make the keys of items, chosen by a SELECT of ours, nobody's."""
+        self._db.execute(f"INSERT INTO tombstones SELECT key FROM keys WHERE item IN ({items})")  # noqa: S608
+        self._db.execute(f"DELETE FROM keys WHERE item IN ({items})")  # noqa: S608
 
-    def _flush(self) -> None:
-        """Write the rows that wait as a segment, durable before any transaction can list it."""
-        if not self._waiting:
-            return
+    def _place(self, draft: Draft, d: int) -> None:
+        """Give every pending item its key, in the order of the items, in segments of at most `SEGMENT` rows."""
+        pending = self._db.execute(
+            "SELECT item, key, row FROM pending JOIN vectors USING (text_sha256) JOIN incoming USING (n)"
+            " JOIN items USING (id) ORDER BY n"
+        )
+        while some := pending.fetchmany(SEGMENT):
+            x = np.empty((len(some), d), np.float32)
+            drafted = [at for at, (_, key, _) in enumerate(some) if key is None]
+            if drafted:
+                x[drafted] = draft.embeddings([some[at][2] for at in drafted])
+            if len(drafted) < len(some):
+                stored = [at for at, (_, key, _) in enumerate(some) if key is not None]
+                with Store(self.folder) as before:
+                    x[stored] = before.embeddings([some[at][1] for at in stored])
+            numbered = enumerate((item for item, _, _ in some), self._next)
+            self._db.executemany("INSERT INTO keys VALUES (?, ?)", numbered)
+            self._write(x)
+
+    def _write(self, x: NDArray[np.float32]) -> None:
+        """Write x (n, d) as the next segment, durable before any transaction can list it."""
         folder = self.folder / "segments"
         file = f"{uuid.uuid4().hex}.npy"
         temporary = folder / f".{file}"
         with temporary.open("xb") as stream:
-            np.save(stream, np.concatenate(self._rows), allow_pickle=False)
+            np.save(stream, x, allow_pickle=False)
             stream.flush()
             os.fsync(stream.fileno())
         with temporary.open("rb") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()
         temporary.rename(folder / file)
         sync(folder)
-        self._db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (self._next, self._waiting, file, sha256))
-        self._next += self._waiting
-        self._rows, self._waiting = [], 0
+        self._db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (self._next, len(x), file, sha256))
+        self._next += len(x)
 
     def _drop_dead_segments(self) -> None:
         """Take segments without a living row off the list; the next writer deletes their files."""
@@ -208,7 +280,3 @@ class Writer:
 
 def _json(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _text_sha256(item: Item) -> bytes:
-    return hashlib.sha256(item.text.encode()).digest()

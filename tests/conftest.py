@@ -24,6 +24,8 @@ class SmallEncoder:
     """Counts three words; anything else counts on a fourth axis. "moon sea" is (1, 1, 0, 0)/√2."""
 
     window = 100
+    precision = "float32"
+    quick = True
 
     def __init__(self, name: str = "small", sha256: str = "5" * 64) -> None:
         self.name = name
@@ -48,6 +50,9 @@ class SmallEncoder:
         if progress:
             progress(len(texts))
         return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def suited(self, length: int, precision: str | None = None) -> SmallEncoder:
+        return self
 
     def tokens(self, text: str) -> list[str]:
         return ["<", *text.split(), ">"]
@@ -75,7 +80,7 @@ def small(monkeypatch) -> SmallEncoder:
     from attnsearch import encoder
 
     one = SmallEncoder()
-    monkeypatch.setattr(encoder, "load", lambda name=None, *, offline=False: one)
+    monkeypatch.setattr(encoder, "load", lambda name=None, **how: one)
     return one
 
 

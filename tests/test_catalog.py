@@ -64,8 +64,6 @@ def replace_text(fields):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("- {title: A}\n- {title: B}\n- {title: A}\n", "x.yaml:3: id 'a' was already used on line 1; give each item"),
-        ("- {id: a, title: A}\n\n- id: a\n  title: B\n", "x.yaml:3: id 'a' was already used on line 1"),
         ("- {title: A}\n- {year: 1}\n", "x.yaml:2: an item has no 'title' and no 'id'; its fields are: year"),
         ("- {}\n", "x.yaml:1: an item has no 'title' and no 'id'; it has no fields"),
         ("- {id: a, blurb: b}\n", "x.yaml:1: item 'a' has no text to search; its fields are: id, blurb"),
@@ -83,14 +81,6 @@ def test_refused(write, monkeypatch, tmp_path, content, message):
     with pytest.raises(InputError) as caught:
         read("x.yaml")
     assert str(caught.value).startswith(message)
-
-
-def test_the_same_id_in_two_files(write, monkeypatch, tmp_path):
-    write("x.yaml", "- title: A\n")
-    write("y.yaml", "- title: B\n- title: A\n")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"y\.yaml:2: id 'a' was already used at x\.yaml:1"):
-        read("x.yaml", "y.yaml")
 
 
 @pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])

@@ -29,6 +29,7 @@ ROOMS = [
     "filters",
     "store",
     "lock",
+    "draft",
     "writer",
     "shelf",
     "index",
@@ -42,8 +43,8 @@ ROOMS = [
 # What each heavy or outward library may be imported by; and whether only inside a function.
 ALLOWED = {
     "yaml": ({"yaml12"}, False),
-    "numpy": ({"attention", "projections", "transformer", "encoder", "store", "writer", "search", "explain", "metrics",
-               "evaluation", "training"}, False),
+    "numpy": ({"attention", "projections", "transformer", "encoder", "store", "draft", "writer", "search", "explain",
+               "metrics", "evaluation", "training"}, False),
     "sqlite3": ({"store", "lock", "writer"}, False),
     "typer": ({"cli"}, False),
     "rich": ({"render", "cli"}, True),

@@ -64,13 +64,63 @@ def test_an_error_late_in_the_file_changes_nothing(shop):
     assert titles("shop") == {"moon", "sea", "robot"}
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "- {title: A}\n- {title: B}\n- {title: A}\n",
+            "shop.yaml:3: id 'a' was already used on line 1; give each item",
+        ),
+        ("- {id: a, title: A}\n\n- id: a\n  title: B\n", "shop.yaml:3: id 'a' was already used on line 1"),
+    ],
+)
+def test_an_id_used_twice(shop, content, message):
+    shop.write_text(content)
+    with pytest.raises(InputError, match=message):
+        update([str(shop)])
+    assert titles("shop") == {"moon", "sea", "robot"}
+
+
+def test_an_id_used_in_two_files(write, small):
+    paths = [str(write("x.yaml", "- title: A\n")), str(write("y.yaml", "- title: B\n- title: A\n"))]
+    with pytest.raises(InputError, match=r"y\.yaml:2: id 'a' was already used at .*x\.yaml:1"):
+        update(paths, name="both")
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, caplog, home):
+    monkeypatch.setattr(index, "CHUNK", 4)
+    path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
+    encode = small.encode
+
+    def tired(texts, role="key", progress=None):
+        if "t8" in texts:
+            raise KeyboardInterrupt
+        return encode(texts, role, progress)
+
+    monkeypatch.setattr(small, "encode", tired)
+    with pytest.raises(KeyboardInterrupt):
+        update([str(path)])
+    monkeypatch.undo()
+    assert shelf.default() == "library"  # no catalog yet
+    monkeypatch.setenv("ATTNSEARCH_HOME", str(home))
+    monkeypatch.setattr(index.encoder, "load", lambda name=None, **how: small)
+    small.read.clear()
+    told = []
+    done = update([str(path)], progress=lambda done, total: told.append((done, total)))
+    assert small.read == ["t8", "t9"]
+    assert (done.added, done.embedded, told) == (10, 2, [(2, 2)])
+    assert "going on where an interrupted run stopped: 8 texts were embedded already" in caplog.text
+    assert titles("many") == {f"t{n}" for n in range(10)}
+    assert not list((home / "many").glob("unfinished*"))
+
+
 def test_many_items_come_in_chunks(write, small, monkeypatch):
     monkeypatch.setattr(index, "CHUNK", 4)
     path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
     told = []
     done = update([str(path)], progress=lambda done, total: told.append((done, total)))
     assert done.embedded == 10
-    assert told == [(4, None), (8, None), (10, 10)]
+    assert told == [(4, 10), (8, 10), (10, 10)]
     assert titles("many") == {f"t{n}" for n in range(10)}
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from attnsearch import lock, store, writer
 from attnsearch.catalog import Fields, Item
+from attnsearch.draft import Draft
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.store import Info, Source, Store
 from attnsearch.writer import Writer
@@ -32,15 +33,28 @@ def folder(home):
     return home / "shop"
 
 
-def put(folder, numbers, text="", keep=False):
+def embed(w, draft):
+    """Embed what is missing: a text is the number in it."""
+    w.recall(draft)
+    missing = list(w.missing())
+    if missing:
+        w.put(draft, [sha256 for sha256, _ in missing], vectors(*(int(text.split()[-1]) for _, text in missing)))
+    return [text for _, text in missing]
+
+
+def write(w, items, keep=False):
+    """One whole run: what changed, and which texts were embedded."""
+    changes = w.take(items, keep=keep)
+    with Draft(w.folder, "small") as draft:
+        embedded = embed(w, draft)
+        w.commit(INFO, draft)
+    return changes, embedded
+
+
+def put(folder, numbers, keep=False):
     with Writer(folder) as w:
-        items = [item(n, text) for n in numbers]
-        changed = [i for i in items if w.compare(i) in ("new", "changed")]
-        if changed:
-            w.put(changed, vectors(*(int(i.id[1:]) for i in changed)))
-        gone = 0 if keep else w.drop_unseen()
-        w.commit(INFO)
-    return len(changed), gone
+        changes, embedded = write(w, [item(n) for n in numbers], keep)
+    return len(embedded), changes.removed
 
 
 def contents(folder):
@@ -58,11 +72,9 @@ def contents(folder):
 def test_what_goes_in_comes_out(folder):
     fields = {"year": 1965, "tags": ["a", "b"], "nested": {"deep": [1.5, None]}, "名": "\x1b[31m\u202e"}
     with Writer(folder) as w:
-        w.put([Item("a", "Title", "Words", fields, "text")], vectors(7))
-        committed = w.commit(INFO)
+        assert write(w, [Item("a", "Title", "Words", fields, "text 7")])[0][:3] == (1, 0, 0)
     with Store(folder) as s:
-        assert s.info == committed
-        assert (s.info.items, s.info.keys, s.info.name) == (1, 1, "shop")
+        assert s.info == INFO._replace(items=1, keys=1, created=s.info.created, updated=s.info.updated)
         (found,) = s.items([0])
         assert (found.id, found.title, found.description, found.fields) == ("a", "Title", "Words", fields)
         assert s.embeddings([0]).tolist() == vectors(7).tolist()
@@ -80,28 +92,27 @@ def test_only_what_changed_is_asked_for(folder):
 def test_a_changed_text_is_a_new_row(folder):
     put(folder, [1, 2, 3])
     with Writer(folder) as w:
-        assert w.compare(item(2, "new words")) == "changed"
-        w.put([item(2, "new words")], vectors(20))
-        w.commit(INFO)
+        changes, embedded = write(w, [item(1), item(2, "now 20"), item(3)])
+    assert (changes[:3], embedded) == ((0, 1, 0), ["now 20"])
     assert contents(folder) == [("i1", 1.0), ("i3", 3.0), ("i2", 20.0)]
 
 
 def test_other_fields_need_no_new_row(folder):
     put(folder, [1])
     with Writer(folder) as w:
-        assert w.compare(item(1, year=1965)) == "described"
-        w.commit(INFO)
+        assert write(w, [item(1, year=1965)])[0] == (0, 1, 0, 0)
     with Store(folder) as s:
         assert s.items([0])[0].fields == {"year": 1965}
     with Writer(folder) as w:
-        assert w.compare(item(1, year=1965)) == "same"
+        assert write(w, [item(1, year=1965)])[0] == (0, 0, 0, 0)
 
 
 def test_without_a_commit_nothing_happened(folder):
     put(folder, [1])
     with Writer(folder) as w:
-        w.put([item(2)], vectors(2))
-        w.drop_unseen()
+        w.take([item(2)])
+        with Draft(folder, "small") as draft:
+            embed(w, draft)
     assert contents(folder) == [("i1", 1.0)]
 
 
@@ -117,9 +128,7 @@ def test_segments_are_bounded_and_blocks_cross_none(folder, monkeypatch):
     monkeypatch.setattr(writer, "SEGMENT", 4)
     monkeypatch.setattr(store, "BLOCK", 2)
     with Writer(folder) as w:
-        for start in range(0, 10, 2):
-            w.put([item(n) for n in (start, start + 1)], vectors(start, start + 1))
-        w.commit(INFO)
+        write(w, [item(n) for n in range(10)])
     assert contents(folder) == [(f"i{n}", float(n)) for n in range(10)]
     with Store(folder) as s:
         assert s.segments == 3
@@ -163,8 +172,7 @@ def test_a_second_writer_waits_or_says_so(folder, caplog):
     first = Writer(folder)
     second = threading.Thread(target=put, args=(folder, [7]))
     second.start()
-    first.put([item(5)], vectors(5))
-    first.commit(INFO)
+    write(first, [item(5)])
     first.close()
     second.join(timeout=20)
     assert contents(folder) == [("i7", 7.0)]
@@ -190,6 +198,17 @@ def test_remove(folder, home):
     assert list(home.iterdir()) == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
         lock.remove(folder)
+
+
+def test_equal_texts_are_embedded_once(folder):
+    """Also when the text was there before, under an id that is gone now."""
+    with Writer(folder) as w:
+        assert write(w, [item(1, "text 7"), item(2, "text 8"), item(3, "text 7")])[1] == ["text 7", "text 8"]
+    assert contents(folder) == [("i1", 7.0), ("i2", 8.0), ("i3", 7.0)]
+    with Writer(folder) as w:
+        changes, embedded = write(w, [item(2, "text 8"), item(4, "text 7"), item(5, "text 9"), item(6, "text 8")])
+    assert (changes[:3], embedded) == ((3, 0, 2), ["text 9"])
+    assert contents(folder) == [("i2", 8.0), ("i4", 7.0), ("i5", 9.0), ("i6", 8.0)]
 
 
 class TestDamage:
@@ -272,18 +291,14 @@ class TestNoRoom:
         monkeypatch.undo()
         assert contents(folder) == [("i1", 1.0)]
 
-    @pytest.mark.parametrize("step", ["compare", "put"])
-    def test_disk_full_before_the_commit(self, folder, step):
-        """SQLite meets the end of the disk while items come in."""
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_disk_full_before_the_commit(self, folder, number):
+        """SQLite meets the end of the disk while items come in, old ones or new ones."""
         put(folder, [1])
-        steps = {
-            "compare": lambda w: w.compare(Item("i1", "Item 1", "x" * 5_000_000, {}, "Item 1")),
-            "put": lambda w: w.put([Item("i2", "Item 2", "x" * 5_000_000, {}, "Item 2")], vectors(2)),
-        }
         with Writer(folder) as w:
             w._db.execute("PRAGMA max_page_count=30")
             with pytest.raises(CatalogError, match="can't be written: database or disk is full"):
-                steps[step](w)
+                w.take([Item(f"i{number}", "Item", "x" * 5_000_000, {}, "Item 1")])
         assert contents(folder) == [("i1", 1.0)]
 
     def test_a_file_in_the_place_of_the_home(self, home, folder):

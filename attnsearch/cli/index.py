@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -50,6 +50,14 @@ def index(
             help="What SOURCE is, if its name is silent.",
         ),
     ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(
+            metavar="float32|bfloat16",
+            show_default=False,
+            help="The encoder's. [bfloat16 for much text where the machine is fast in it, else float32]",
+        ),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep items that SOURCE no longer has.")] = False,
     json: options.Json = False,
     offline: options.Offline = False,
@@ -81,6 +89,7 @@ def index(
                 fields=fields,
                 form=from_,
                 keep=keep,
+                precision=precision,
                 offline=offline,
                 progress=working.progress,
             )
