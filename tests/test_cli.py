@@ -345,7 +345,7 @@ def test_a_home_that_can_t_be_read(run, home, monkeypatch):
 
 
 def test_no_model(run, shop, monkeypatch):
-    def gone(name=None, *, offline=False):
+    def gone(name=None, **how):
         raise ModelError("the model is not on this machine, and the network is off", where="m", hint="get it")
 
     monkeypatch.setattr(encoder, "load", gone)

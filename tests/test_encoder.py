@@ -96,14 +96,43 @@ class TestFastPath:
         assert [real.tokens(text) for text in MIXED] == [slow.tokens(text) for text in MIXED]
         assert real.window == slow.window
 
-    def test_a_large_job_goes_to_sentence_transformers(self, real, monkeypatch):
-        asked = []
-        monkeypatch.setattr(encoder, "CROSSOVER", 10)
-        monkeypatch.setattr(encoder.SentenceEncoder, "encode", lambda self, texts, role, progress: asked.append(texts))
-        real.encode(["short"])
-        assert asked == []
-        real.encode(["long enough", "for the other road"])
-        assert asked == [["long enough", "for the other road"]]
+    @pytest.mark.parametrize("pays", [True, False])
+    def test_which_road_is_sooner_there(self, real, monkeypatch, pays):
+        monkeypatch.setattr(encoder, "_halves_pay", lambda: pays)
+        much = encoder.CROSSOVER + 1
+        assert real.suited(10) is real.suited(much, "float32") is real
+        assert (real.suited(much) is real) == (not pays)
+        assert real.suited(much).precision == ("bfloat16" if pays else "float32")
+        assert real.suited(10, "bfloat16").precision == "bfloat16"
+        slow = encoder.SentenceEncoder(real.model)
+        assert slow.suited(10) is slow
+        assert slow.suited(much).precision == real.suited(much).precision
+        assert slow.suited(much, "float32") is slow
+
+    def test_whether_halves_pay_can_be_told_here(self):
+        assert encoder._halves_pay() in (True, False)
+
+    def test_bfloat16_agrees_as_far_as_it_can(self, real):
+        halves = real.suited(10, "bfloat16")
+        x = halves.encode(MIXED[9:60])
+        assert x.dtype == np.float32
+        assert np.linalg.norm(x, axis=1) == pytest.approx(np.ones(len(x)), abs=1e-5)
+        cosines = np.vecdot(x, real.encode(MIXED[9:60]))
+        assert 0.98 < cosines.min() < 1 - 1e-6
+        assert encoder.agree(real, halves, MIXED[9:60])
+
+    def test_two_that_do_not_agree(self, real, copy):
+        copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
+        other = encoder.load(str(copy.folder))
+        assert encoder.agree(real, real, MIXED[:20])
+        assert not encoder.agree(real, other, MIXED[:20])
+        other.precision = "bfloat16"
+        assert not encoder.agree(real, other, MIXED[:20])
+
+    def test_batches(self):
+        texts = ["x" * n for n in (5, 1, 3, 3, 9, 20)]
+        assert list(encoder._batches(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
+        assert list(encoder._batches([], 9)) == []
 
     def test_the_tokenizer_is_read_once(self, real, monkeypatch):
         """Looking at every text of a catalog must not read its file again for each."""

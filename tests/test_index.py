@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 
 from attnsearch import catalog, index, shelf, store
@@ -164,7 +165,7 @@ class TestMemory:
     def test_model(self, shop, monkeypatch):
         asked = []
 
-        def load(name=None, *, offline=False):
+        def load(name=None, **how):
             asked.append(name)
             raise ModelError("stop")
 
@@ -209,7 +210,7 @@ class TestOtherWeights:
 
     def test_what_another_model_embedded_is_not_kept(self, shop, small):
         small.sha256 = "6" * 64
-        with pytest.raises(InputError, match="what another model embedded can't be kept"):
+        with pytest.raises(InputError, match="what another model or precision embedded can't be kept"):
             update([str(shop)], keep=True)
         small.sha256 = "5" * 64
         assert titles("shop") == {"moon", "sea", "robot"}
@@ -219,6 +220,87 @@ class TestOtherWeights:
         assert titles(str(path)) == {"moon"}
         small.sha256 = "6" * 64
         assert titles(str(path)) == {"moon"}
+
+
+class TestPrecision:
+    """A machine that computes faster in bfloat16, and one that does not."""
+
+    @pytest.fixture
+    def halves(self, small, monkeypatch):
+        other = type(small)()
+        other.precision, other.quick = "bfloat16", False
+        monkeypatch.setattr(
+            small, "suited", lambda length, precision=None: small if precision == "float32" else other, raising=False
+        )
+        return other
+
+    def test_the_index_knows_the_least_of_it(self, halves, small, write):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        assert update([str(path)]).info.precision == "bfloat16"
+        small.read.clear()
+        path.write_text("- {title: moon}\n- {title: robot}\n")
+        small.suited = lambda length, precision=None: small
+        done = update([str(path)])
+        assert (done.embedded, done.info.precision, small.read) == (1, "bfloat16", ["robot"])
+
+    def test_asked_for_float32_everything_is_embedded_anew(self, halves, small, write, caplog):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        update([str(path)])
+        with pytest.raises(InputError, match="precision embedded can't be kept"):
+            update([str(path)], precision="float32", keep=True)
+        done = update([str(path)], precision="float32")
+        assert (done.embedded, done.info.precision) == (2, "float32")
+        assert "embedding everything anew with float32" in caplog.text
+        assert update([str(path)], precision="float32").embedded == 0
+
+    def test_another_precision_does_not_go_on_with_its_unfinished_run(self, halves, small, write, monkeypatch):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        monkeypatch.setattr(index, "CHUNK", 1)
+        monkeypatch.setattr(index.encoder, "agree", lambda *_: True)
+        encode = halves.encode
+        halves.encode = lambda texts, **how: encode(texts, **how) if texts == ["moon"] else 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            update([str(path)])
+        small.read.clear()
+        assert update([str(path)], precision="float32").embedded == 2
+
+
+class TestAFastPathThatIsWrong:
+    """It is found out when sentence-transformers is loaded anyway."""
+
+    @pytest.fixture
+    def right(self, small, monkeypatch):
+        other = type(small)()
+        other.quick = False
+        encode = small.encode
+        monkeypatch.setattr(small, "encode", lambda *texts, **how: np.roll(encode(*texts, **how), 1, axis=1))
+        monkeypatch.setattr(small, "suited", lambda length, precision=None: other, raising=False)
+        monkeypatch.setattr(index.encoder, "load", lambda name=None, *, quick=True, **how: small if quick else other)
+        return other
+
+    def test_the_index_is_answered_the_long_way(self, right, small, write, caplog):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        done = update([str(path)])
+        assert not done.info.quick
+        assert "the fast path is wrong about small" in caplog.text
+        with Index.open("x") as opened:
+            assert opened.encoder is right
+            assert query(opened, "sea", k=1).hits[0].title == "sea"
+        assert caplog.text.count("the model small needs sentence-transformers") == 1
+        path.write_text("- {title: moon}\n- {title: sea}\n- {title: robot}\n")
+        small.read.clear()
+        assert update([str(path)]).embedded == 1
+        assert small.read == []
+
+    def test_what_it_embedded_before_is_not_mixed_with_the_rest(self, right, small, write, monkeypatch):
+        path = write("x.yaml", "- {title: moon}\n")
+        with monkeypatch.context() as patched:
+            patched.setattr(small, "suited", lambda length, precision=None: small)
+            assert update([str(path)]).info.quick
+        path.write_text("- {title: moon}\n- {title: sea}\n")
+        with pytest.raises(CatalogError, match="was embedded without sentence-transformers") as caught:
+            update([str(path)])
+        assert caught.value.hint == "'attnsearch remove x', then index it again"
 
 
 class TestOnTheFly:
