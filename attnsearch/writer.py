@@ -17,10 +17,10 @@ import logging
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from attnsearch.draft import Draft
 from attnsearch.errors import InputError
 from attnsearch.lock import failures, sync
 from attnsearch.store import APPLICATION, SCHEMA, Info, Store, damage, damaged, read_info
+
+_as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
 
@@ -131,7 +133,7 @@ class Writer:
         def rows() -> Iterator[tuple[str | bytes, ...]]:
             nonlocal drawn
             for drawn in items:
-                text, fields = drawn.text, _json(drawn.fields)
+                text, fields = drawn.text, _as_json(drawn.fields)
                 sha256 = hashlib.sha256(text.encode()).digest()
                 yield drawn.id, drawn.title, drawn.description, fields, sha256, text, drawn.place
 
@@ -276,7 +278,3 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _json(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -111,12 +111,14 @@ class Working:
                 TextColumn("embedding"),
                 BarColumn(24),
                 MofNCompleteColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(compact=True),
             )
             bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            bar.add_task("embedding", total=total)
+            bar.add_task("embedding", total=total, rate="")
             self._show(bar)
-        bar.update(bar.task_ids[0], completed=done, total=total)
+        speed = bar.tasks[0].speed
+        bar.update(bar.task_ids[0], completed=done, total=total, rate=f"{speed:,.0f} items/s" if speed else "")
 
     def warn(self, words: str) -> None:
         """A line that stays."""
