@@ -110,7 +110,7 @@ def search(
     projections = projections or identity(index.info.d, index.info.temperature)
 
     x = index.encoder.encode(texts, "query")
-    state = _attend(index, projections, x, k=k, output=trace)
+    state = scan(index, projections, x, k=k, output=trace)
     found = [_hits(index, state, x[i], i) for i in range(len(texts))]
     traces = [_trace(index, projections, state, x, i, text) if trace else None for i, text in enumerate(texts)]
 
@@ -141,7 +141,7 @@ def check(text: str) -> None:
         raise InputError("the query is not valid UTF-8")
 
 
-def _attend(index: Index, projections: Projections, x: NDArray[np.float32], *, k: int, output: bool) -> State:
+def scan(index: Index, projections: Projections, x: NDArray[np.float32], *, k: int, output: bool) -> State:
     """The state of the queries x (m, d) after all keys of the index; with `output`, of its values too."""
     q = projections.fold(x)
     rows = max(min(BLOCK, _LOGITS // max(len(x), 1)), 1)
@@ -157,7 +157,7 @@ def _attend(index: Index, projections: Projections, x: NDArray[np.float32], *, k
             np.maximum(least, state.least(), out=least)
         return state
 
-    parts = index.store.parts(_PARTS * threads.count())
+    parts = index.store.parts(_PARTS * threads.count(), least=max(BLOCK // max(len(x), 1), 1))
     return functools.reduce(State.merge, threads.each(over, parts), nothing)
 
 

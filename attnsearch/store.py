@@ -165,13 +165,13 @@ class Store:
         """How many rows of them are nobody's key any more."""
         return len(self._dead)
 
-    def parts(self, count: int) -> list[tuple[int, int]]:
-        """The numbers of all keys, first and past the last, in at most `count` parts of much the same length.
+    def parts(self, count: int, *, least: int = BLOCK) -> list[tuple[int, int]]:
+        """The numbers of all keys, first and past the last, in at most `count` parts of one length, but for the last.
 
-        None is shorter than `BLOCK`, but for the last.
+        That length is `least` or more.
         """
         end = self._segments[-1][0] + len(self._segments[-1][1]) if self._segments else 0
-        length = max(BLOCK, -(-end // count))
+        length = max(least, -(-end // count))
         return [(first, min(first + length, end)) for first in range(0, end, length)]
 
     def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[Block]:

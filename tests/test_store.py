@@ -126,7 +126,6 @@ def test_a_catalog_that_never_was(folder):
 
 def test_segments_are_bounded_and_blocks_cross_none(folder, monkeypatch):
     monkeypatch.setattr(writer, "SEGMENT", 4)
-    monkeypatch.setattr(store, "BLOCK", 2)
     with Writer(folder) as w:
         write(w, [item(n) for n in range(10)])
     assert contents(folder) == [(f"i{n}", float(n)) for n in range(10)]
@@ -134,10 +133,10 @@ def test_segments_are_bounded_and_blocks_cross_none(folder, monkeypatch):
         assert s.segments == 3
         bounds = [(block.first, len(block.x)) for block in s.blocks(rows=3)]
         assert bounds == [(0, 3), (3, 1), (4, 3), (7, 1), (8, 2)]
-        assert s.parts(3) == [(0, 4), (4, 8), (8, 10)]
-        assert s.parts(99) == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]  # none shorter than BLOCK
+        assert s.parts(3, least=1) == [(0, 4), (4, 8), (8, 10)]
+        assert s.parts(99, least=2) == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]
         for count in range(1, 6):
-            found = [x for part in s.parts(count) for block in s.blocks(*part, rows=3) for x in block.x[:, 0]]
+            found = [x for part in s.parts(count, least=1) for block in s.blocks(*part, rows=3) for x in block.x[:, 0]]
             assert found == list(range(10))
         assert s.embeddings([9, 0, 5])[:, 0].tolist() == [9.0, 0.0, 5.0]
         assert s.embeddings([]).shape == (0, 3)

@@ -1,0 +1,58 @@
+"""Catalogs of any size, made of the built-in ones' words, and indexes of random keys."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from attnsearch import catalog, encoder, store
+from attnsearch.catalog import Fields, Item
+from attnsearch.draft import Draft
+from attnsearch.store import Info, Source
+from attnsearch.writer import Writer
+
+_CHUNK = 8_192
+
+
+def texts(count: int) -> Iterator[str]:
+    """Different texts of a dozen words or two: halves of the descriptions that are built in, put together anew."""
+    halves = []
+    for name in catalog.BUILT_IN:
+        for item in catalog.read([str(catalog.built_in(name))]).items:
+            words = item.description.split()[:16]
+            halves.append((" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])))
+    pairs = (
+        (a, b) for gap in itertools.count(1) for (a, _), (_, b) in zip(halves, halves[gap:] + halves[:gap], strict=True)
+    )
+    for number, (a, b) in enumerate(itertools.islice(pairs, count)):
+        yield f"{a} {b} ({number})"
+
+
+def jsonl(path: Path, count: int, changed: int = 0) -> None:
+    """A file of `count` items, of which the first `changed` have another text than without."""
+    with path.open("w") as stream:
+        for number, text in enumerate(texts(count)):
+            more = " Not as it was." if number < changed else ""
+            stream.write(
+                json.dumps({"id": str(number), "title": f"Number {number}", "description": text + more}) + "\n"
+            )
+
+
+def index(name: str, count: int) -> None:
+    """An index of `count` items whose keys are random directions, as good as any for timing a scan."""
+    model = encoder.load().model
+    rng = np.random.default_rng(count)
+    items = (Item(f"i{n}", f"Number {n}", text, {"number": n}, f"{n}") for n, text in enumerate(texts(count)))
+    with Writer(store.folder_of(name)) as writer, Draft(store.folder_of(name), "random") as draft:
+        writer.take(items)
+        writer.recall(draft)
+        missing = writer.missing()
+        while some := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:
+            x = rng.standard_normal((len(some), 384), np.float32)
+            writer.put(draft, some, x / np.linalg.norm(x, axis=1, keepdims=True))
+        told = Info(name, "", (Source("made", None),), Fields(), model.name, model.sha256, model.stamp, 384, 0.05)
+        writer.commit(told, draft)

@@ -1,0 +1,104 @@
+"""Exact attention over keys in memory: ours against numpy, faiss, usearch, torch, and merely reading the keys.
+
+Ours is all that `query` does after the text is embedded and before the items are looked up: the exact softmax over
+every key, its entropy, the top 10. So do "numpy" and "torch", without the entropy; faiss and usearch find the top 10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+
+import faiss
+import numpy as np
+import torch
+import usearch.index
+
+from attnsearch import threads
+from attnsearch.index import Index
+from attnsearch.projections import identity
+from attnsearch.search import scan
+from benchmarks import made
+from benchmarks.measure import heading, in_turn, ratio, table
+
+TOP = 10
+
+
+def main() -> None:
+    """Print a table for each size and number of queries."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-n", "--rounds", type=int, default=9)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    asked = parser.parse_args()
+    heading("Warm scan, 384 wide", "faiss-cpu", "usearch", "torch")
+    for size in asked.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["ATTNSEARCH_HOME"] = folder
+            made.index("made", size)
+            with Index.open("made") as index:
+                for count in (1, 100):
+                    seconds = in_turn(runs(index, count), asked.rounds if count == 1 else max(asked.rounds // 3, 1))
+                    ours, reading = seconds["attnsearch"], seconds.get("reading the keys")
+                    print(f"### {size:,} keys, {count} {'query' if count == 1 else 'queries at once'}\n")
+                    rows = [
+                        (name, statistics.median(took) * 1000 / count, ratio(took, ours),
+                         ratio(took, reading) if reading else "")
+                        for name, took in seconds.items()
+                    ]  # fmt: skip
+                    table(("", "ms a query", "times ours", "times reading"), rows)
+
+
+def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
+    """What is timed. All give the same top 10, which is checked."""
+    blocks = [block.x for block in index.store.blocks()]
+    keys = np.concatenate(blocks)
+    rng = np.random.default_rng(1)
+    x = index.encoder.encode([f"science fiction {n}" for n in range(count)], "query")
+    x += rng.standard_normal(x.shape, np.float32) * np.float32(0.02)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    projections = identity(384)
+    by_faiss, by_torch, queries = faiss.IndexFlatIP(384), torch.from_numpy(keys), torch.from_numpy(x)
+    by_faiss.add(keys)
+    faiss.omp_set_num_threads(threads.count())
+
+    def read() -> None:
+        parts = index.store.parts(4 * threads.count())
+        list(threads.each(lambda part: [block.x.max() for block in index.store.blocks(*part)], parts))
+
+    def ours() -> np.ndarray:
+        return scan(index, projections, x, k=TOP, output=False).top_keys
+
+    def by_numpy() -> np.ndarray:
+        z = x @ keys.T * np.float32(20)
+        weights = np.exp(z - z.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        top = np.argpartition(weights, -TOP, axis=1)[:, -TOP:]
+        return np.take_along_axis(top, np.take_along_axis(-weights, top, 1).argsort(axis=1), 1)
+
+    def softmax() -> np.ndarray:
+        with torch.inference_mode():
+            return torch.softmax(queries @ by_torch.T * 20, dim=1).topk(TOP, dim=1).indices.numpy()
+
+    def exact() -> np.ndarray:
+        found = usearch.index.search(keys, x if count > 1 else x[0], TOP, usearch.index.MetricKind.IP, exact=True)
+        return np.atleast_2d(found.keys)
+
+    answers = {
+        "attnsearch": ours,
+        "numpy": by_numpy,
+        "torch": softmax,
+        "faiss IndexFlatIP": lambda: by_faiss.search(x, TOP)[1],
+        "usearch exact": exact,
+    }
+    expected = ours()
+    for name, run in answers.items():
+        if not (np.sort(run(), axis=1) == np.sort(expected, axis=1)).all():
+            raise SystemExit(f"{name} finds others than attnsearch")
+    return {"reading the keys": read, **answers} if count == 1 else dict(answers)
+
+
+if __name__ == "__main__":
+    main()

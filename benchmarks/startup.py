@@ -1,0 +1,74 @@
+"""One query as a whole process: attnsearch, `llm similar`, ten lines of sentence-transformers, and the floor.
+
+The floor is a process that imports what attnsearch must import, and does nothing. The others ask the same 1,000 items,
+embedded before, with the same model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from attnsearch import encoder
+from benchmarks import made
+from benchmarks.measure import BIN, heading, process, processes, ratio, table
+
+QUERY = "science fiction"
+FLOOR = "import numpy, typer, sqlite3, json, tokenizers"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-n", "--rounds", type=int, default=9)
+    parser.add_argument("--items", type=int, default=1000)
+    asked = parser.parse_args()
+    heading("Cold query", "typer", "tokenizers", "sentence-transformers", "torch", "llm", "llm-sentence-transformers")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        argvs = prepared(home, asked.items)
+        took = processes(argvs, asked.rounds, ATTNSEARCH_HOME=folder, LLM_USER_PATH=str(home / "llm"))
+    seconds = {name: [one.seconds for one in runs] for name, runs in took.items()}
+    ours, floor = seconds["attnsearch query --json"], seconds["the floor"]
+    rows = []
+    for name, each in seconds.items():
+        mib = round(statistics.median(one.mib for one in took[name]))
+        rows.append((name, statistics.median(each), mib, ratio(each, ours), ratio(each, floor)))
+    table(("process", "s", "MiB", "times ours", "times the floor"), rows)
+
+
+def prepared(home: Path, count: int) -> dict[str, list[str | Path]]:
+    """Index the same items for each; the commands that ask them."""
+    model = encoder.load().model.folder
+    items, kept, peer = home / "items.jsonl", home / "x.npy", f"sentence-transformers/{model}"
+    made.jsonl(items, count)
+    env = {"ATTNSEARCH_HOME": str(home), "LLM_USER_PATH": str(home / "llm")}
+    process([BIN / "attnsearch", "index", items, "-q"], **env)
+    process([BIN / "llm", "sentence-transformers", "register", str(model)], **env)
+    contents = home / "contents.json"
+    lines = [json.loads(line) for line in items.read_text().splitlines()]
+    contents.write_text(json.dumps([{"id": line["id"], "content": line["description"]} for line in lines]))
+    process([BIN / "llm", "embed-multi", "items", contents, "-m", peer, "--store"], **env)
+    script = Path(__file__).with_name("ten_lines.py")
+    argvs: dict[str, list[str | Path]] = {
+        "attnsearch query --json": [BIN / "attnsearch", "query", QUERY, "-c", "items", "--json"],
+        "attnsearch query": [BIN / "attnsearch", "query", QUERY, "-c", "items"],
+        "the floor": [sys.executable, "-c", f"import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; {FLOOR}"],
+        "ten lines": [sys.executable, script, model, items, kept, QUERY],
+        "llm similar": [BIN / "llm", "similar", "items", "-c", QUERY],
+    }
+    for argv in argvs.values():
+        told = subprocess.run(argv, env={**os.environ, **env}, capture_output=True, text=True, check=True)
+        if argv[0] != sys.executable or script in argv:
+            assert told.stdout.strip(), argv
+    return argvs
+
+
+if __name__ == "__main__":
+    main()
