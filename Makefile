@@ -1,12 +1,15 @@
 # make demo    set up, index the sample library, ask it one question
 # make test    set up, run every test
 # make check   format, lint, types, then every test
+# make bench   set up the peers too, measure everything against them (an hour); benchmarks/README.md
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint .ci/constraints.txt
 
-.PHONY: demo test check format clean
+BENCH := $(BIN)/python -W ignore -m benchmarks
+
+.PHONY: demo test check bench format clean
 
 demo: .venv/.installed
 	$(BIN)/attnsearch index catalogs/library.yaml
@@ -21,6 +24,15 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+bench: .venv/.bench
+	$(BENCH).startup
+	$(BENCH).scan
+	$(BENCH).scale --plot benchmarks/query.svg
+	$(BENCH).indexing
+	$(BENCH).indexing --again 100000
+	$(BENCH).indexing --quality
+	$(BENCH).agreement
+
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -33,6 +45,10 @@ format: .venv/.dev
 
 .venv/.dev: .venv/.installed
 	$(PIP) --editable '.[bundled,dev]'
+	@touch $@
+
+.venv/.bench: .venv/.dev
+	$(PIP) --editable '.[bundled,dev,bench]'
 	@touch $@
 
 clean:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnsearch.attention import Attention, State, attend
     from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelError, ShapeError
-    from attnsearch.index import Index, Report, update
+    from attnsearch.index import Index
+    from attnsearch.intake import Report, update
     from attnsearch.search import Hit, Result, query
 
 __version__ = "0.1.0"
@@ -21,7 +22,8 @@ __version__ = "0.1.0"
 _ROOMS = {
     "attention": ("Attention", "State", "attend"),
     "errors": ("AttnsearchError", "CatalogError", "InputError", "ModelError", "ShapeError"),
-    "index": ("Index", "Report", "update"),
+    "index": ("Index",),
+    "intake": ("Report", "update"),
     "search": ("Hit", "Result", "query"),
 }
 __all__ = [

@@ -81,6 +81,11 @@ def agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
     return bool((cosines > 1 - (1e-5 if one.precision == other.precision else 0.02)).all())
 
 
+def is_cut(reader: Encoder, text: str) -> bool:
+    """Whether the encoder stops before the end of the text; a token has at least one character."""
+    return len(text) > reader.window - 2 and len(reader.tokens(text)) > reader.window
+
+
 class SentenceEncoder:
     """A model that sentence-transformers runs. It is loaded when first asked for something only it knows."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from attnsearch.explain import Step
-    from attnsearch.index import Report
+    from attnsearch.intake import Report
     from attnsearch.search import Result
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning

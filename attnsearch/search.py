@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.attention import State, logits
+from attnsearch.encoder import is_cut
 from attnsearch.errors import InputError
-from attnsearch.index import Index, is_cut
+from attnsearch.index import Index
 from attnsearch.projections import Projections, identity
 from attnsearch.store import BLOCK
 from attnsearch.values import Value

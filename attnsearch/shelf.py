@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attnsearch import catalog, records, store
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.store import Info, Store
+from attnsearch.store import Info, Source, Store
 
 log = logging.getLogger("attnsearch")
 
@@ -67,6 +67,20 @@ def default() -> str:
     if len(own) > 1:
         log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(own))
     return own[0] if len(own) == 1 else "library"
+
+
+def source(file: str) -> Source:
+    """Where a file lies, and what it holds now. Raises InputError where it can't be read."""
+    path = Path(file)
+    if file == "-" or not path.is_file():
+        return Source(file, None)
+    from hashlib import file_digest
+
+    try:
+        with path.open("rb") as stream:
+            return Source(str(path.resolve()), file_digest(stream, "sha256").hexdigest())
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", where=file) from None
 
 
 def _is_built_in(info: Info) -> bool:

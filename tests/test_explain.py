@@ -6,7 +6,8 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.explain import explain
-from attnsearch.index import Index, update
+from attnsearch.index import Index
+from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
 from attnsearch.search import search
 

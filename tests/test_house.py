@@ -32,6 +32,7 @@ ROOMS = [
     "draft",
     "writer",
     "shelf",
+    "intake",
     "index",
     "search",
     "explain",

@@ -142,6 +142,27 @@ def test_the_package_runs_without_its_development_tools(tmp_path):
     assert not {"pytest", "hypothesis", "mypy", "ruff"} & set(ran.stderr.split())
 
 
+def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
+    program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
+    index = [sys.executable, "-m", "attnsearch", "index", str(catalog.built_in("kitchen")), "--name", "meals", "-q"]
+    subprocess.run(index, env=env, check=True)
+    argv = [sys.executable, "-c", program, "query", "x", "-c", "meals", "--json"]
+    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    loaded = set(ran.stderr.split())
+    heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
+    ours = {
+        "attnsearch.intake",
+        "attnsearch.writer",
+        "attnsearch.draft",
+        "attnsearch.yaml12",
+        "attnsearch.strict_json",
+        "attnsearch.explain",
+    }
+    assert "attnsearch.transformer" in loaded
+    assert not (heavy | ours) & loaded
+
+
 def test_help_is_quick_because_nothing_heavy_is_imported(tmp_path):
     program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     for argv in (["--version"], ["list"], ["query", " "], ["index", str(Path("none.yaml"))]):

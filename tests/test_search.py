@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.index import Index, update
+from attnsearch.index import Index
+from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
 from attnsearch.search import query, search
 

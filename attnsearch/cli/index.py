@@ -74,7 +74,7 @@ def index(
 
     from attnsearch import render
     from attnsearch.catalog import Fields
-    from attnsearch.index import update
+    from attnsearch.intake import update
 
     fields = None
     if text_field or id_field or title_field:

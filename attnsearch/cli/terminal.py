@@ -91,7 +91,7 @@ class Working:
             self._show(Console(stderr=True).status(inert(words)))
 
     def progress(self, done: int, total: int | None) -> None:
-        """Texts embedded so far."""
+        """Texts embedded so far, of `total`; or, without a total, items read."""
         if not self.live or time.monotonic() - self.began < SOON:
             return
         from rich.console import Console
@@ -108,17 +108,21 @@ class Working:
         if not isinstance(bar, Progress):
             columns = (
                 SpinnerColumn(),
-                TextColumn("embedding"),
+                TextColumn("{task.description}"),
                 BarColumn(24),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(compact=True),
             )
             bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            bar.add_task("embedding", total=total, rate="")
+            bar.add_task("", total=total, rate="")
             self._show(bar)
-        speed = bar.tasks[0].speed
-        bar.update(bar.task_ids[0], completed=done, total=total, rate=f"{speed:,.0f} items/s" if speed else "")
+        (task,) = bar.tasks
+        if task.total is None and total is not None:
+            bar.reset(task.id)
+        rate = f"{task.speed:,.0f} items/s" if task.speed else ""
+        what = "reading" if total is None else "embedding"
+        bar.update(task.id, completed=done, total=total, description=what, rate=rate)
 
     def warn(self, words: str) -> None:
         """A line that stays."""
