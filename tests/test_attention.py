@@ -222,4 +222,5 @@ def test_equal_keys_rank_by_number_when_their_weights_underflow():
     z = np.array([[0.0, -5000.0, -4000.0, -5000.0]])
     state = State.of(z, k=4)
     assert state.top_keys.tolist() == [[0, 2, 1, 3]]
+    assert State.of(z, k=3).top_keys.tolist() == [[0, 2, 1]]
     assert state.weights().tolist() == [[1.0, 0.0, 0.0, 0.0]]

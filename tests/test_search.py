@@ -142,3 +142,28 @@ def test_each_trace_is_its_own_query_s(index):
         assert trace.output == pytest.approx(alone.output, abs=1e-6)
         assert (trace.maximum, trace.log_normalizer) == pytest.approx((alone.maximum, alone.log_normalizer))
     assert traces[0].output != pytest.approx(traces[1].output, abs=1e-2)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, queries):
+    """Many equal keys, some of them removed, in parts of two and blocks of one: the same answers in the same order."""
+    words = ["moon", "sea", "moon sea", "robot", "robot moon moon", "other"]
+    path = write("x.jsonl", "".join(f'{{"id": "{n}", "title": "{words[n % 6]}"}}\n' for n in range(60)))
+    update([str(path)])
+    path.write_text("".join(line for n, line in enumerate(path.read_text().splitlines(keepends=True)) if n % 7))
+    update([str(path)])
+    texts = ["moon sea", "robot", "sea"][:queries]
+    with Index.open("x") as opened:
+        whole = search(opened, texts, k=20, trace=True)
+        monkeypatch.setattr("attnsearch.search.BLOCK", 2 * queries)
+        monkeypatch.setattr("attnsearch.search._LOGITS", queries)
+        monkeypatch.setattr("attnsearch.search._PARTS", 30)
+        monkeypatch.setattr("attnsearch.threads.count", lambda: 4)
+        split = search(opened, texts, k=20, trace=True)
+    for one, other in zip(whole, split, strict=True):
+        assert [hit.id for hit in one.hits] == [hit.id for hit in other.hits]
+        assert [hit.weight for hit in one.hits] == pytest.approx([hit.weight for hit in other.hits], rel=1e-5)
+        assert one.effective_items == pytest.approx(other.effective_items, rel=1e-5)
+        assert one.trace.output == pytest.approx(other.trace.output, abs=1e-6)
+        ranked = [(-hit.logit, int(hit.id)) for hit in one.hits]
+        assert ranked == sorted(ranked)
