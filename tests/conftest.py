@@ -84,6 +84,28 @@ def small(monkeypatch) -> SmallEncoder:
     return one
 
 
+SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title: robot}\n"
+
+
+@pytest.fixture
+def shop(write, small) -> Path:
+    """The file of a catalog of three items, indexed."""
+    from attnsearch.intake import update
+
+    path = write("shop.yaml", SHOP)
+    update([str(path)])
+    return path
+
+
+def titles(ref: str | None = None) -> set[str]:
+    """Of all items of a catalog."""
+    from attnsearch.index import Index
+    from attnsearch.search import query
+
+    with Index.open(ref) as opened:
+        return {hit.title for hit in query(opened, "moon", k=99).hits}
+
+
 @pytest.fixture
 def run(capsys, monkeypatch):
     """The command line, in this process: argv, and what comes down a pipe, to exit code, stdout and stderr."""

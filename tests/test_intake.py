@@ -11,20 +11,7 @@ from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.search import query
-
-SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title: robot}\n"
-
-
-@pytest.fixture
-def shop(write, small):
-    path = write("shop.yaml", SHOP)
-    update([str(path)])
-    return path
-
-
-def titles(ref=None):
-    with Index.open(ref) as opened:
-        return {hit.title for hit in query(opened, "moon", k=99).hits}
+from tests.conftest import SHOP, titles
 
 
 def test_a_second_time_embeds_nothing(shop, small):
