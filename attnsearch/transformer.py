@@ -78,10 +78,10 @@ class Transformer(NamedTuple):
         """Hidden states (b, t, d) of the token ids (b, t); `mask` (b, t) is True where a token is, False on padding."""
         b, t = ids.shape
         x = layer_norm(self.words[ids] + self.places[:t], self.norm, self.epsilon)
-        keep = mask[:, None, None, :]
+        keep = None if mask.all() else mask[:, None, None, :]
         for layer in self.layers:
             q, k, v = (self._split(_linear(x, w)) for w in (layer.query, layer.key, layer.value))
-            heads = attend(q, k, v, mask=None if mask.all() else keep).output
+            heads = attend(q, k, v, mask=keep).output
             joined = np.swapaxes(heads, 1, 2).reshape(b, t, -1)
             x = layer_norm(x + _linear(joined, layer.attended), layer.attended_norm, self.epsilon)
             x = layer_norm(x + _linear(gelu(_linear(x, layer.wider)), layer.narrower), layer.norm, self.epsilon)

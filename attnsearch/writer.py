@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import sqlite3
 import uuid
@@ -46,8 +45,6 @@ CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES ite
 CREATE INDEX keys_by_item ON keys (item);
 CREATE TABLE tombstones (key INTEGER PRIMARY KEY);
 """
-
-log = logging.getLogger("attnsearch")
 
 # What one run needs to know: gone with its connection. `place` is the item's file:line; `vectors` says where the
 # embedding of a text is: in the catalog under a key, or in a row of the draft.
@@ -137,9 +134,9 @@ class Writer:
                 sha256 = hashlib.sha256(text.encode()).digest()
                 yield drawn.id, drawn.title, drawn.description, fields, sha256, text, drawn.place
 
-        columns = "id, title, description, fields, text_sha256, text, place"
         try:
-            self._db.executemany(f"INSERT INTO incoming ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows())  # noqa: S608
+            # NULL: the next number
+            self._db.executemany("INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows())
         except sqlite3.IntegrityError:
             if drawn is None:
                 raise

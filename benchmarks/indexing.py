@@ -13,7 +13,7 @@ import numpy as np
 
 from attnsearch import encoder
 from benchmarks import made
-from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, judged, process, ratio, table
+from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, judged, process, ratio, table, timed
 
 TEXTS = {"recipe_mpr": 1200, "cranfield": 160}  # of some 9 and 170 words
 
@@ -47,7 +47,7 @@ def speed(rounds: int) -> None:
     for name, count in TEXTS.items():
         texts = judged(name).items[:count] if DATA.is_dir() else list(made.texts(count))
         runs = {"ours": partial(ours.encode, texts), "peer": partial(peer.encode, texts, show_progress_bar=False)}
-        took = in_turn(runs, rounds)
+        took = in_turn({who: timed(run) for who, run in runs.items()}, rounds)
         words = round(statistics.mean(len(text.split()) for text in texts))
         mine, theirs = (count / statistics.median(took[who]) for who in ("ours", "peer"))
         rows.append((f"{count} of {words} words", round(mine), round(theirs), ratio(took["peer"], took["ours"])))

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from attnsearch.catalog import key_text
 
 Name = TypeVar("Name")
+Result = TypeVar("Result")
 
 BIN = Path(sys.executable).parent
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -45,15 +46,25 @@ def judged(name: str) -> Judged:
     return Judged(texts, [query["text"] for query in asked], grades)
 
 
-def in_turn(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each of `runs`, `rounds` times one after the other, after one round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:
+    """What each of `runs` returned, run one after the other `rounds` times, after one round that does not count."""
+    found: dict[Name, list[Result]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            began = time.perf_counter()
-            run()
+            one = run()
             if number:
-                seconds[name].append(time.perf_counter() - began)
+                found[name].append(one)
+    return found
+
+
+def timed(run: Callable[[], object]) -> Callable[[], float]:
+    """The same, to return how many seconds it took."""
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        run()
+        return time.perf_counter() - began
+
     return seconds
 
 
@@ -82,17 +93,6 @@ def process(argv: Sequence[str | Path], **env: str) -> Took:
     if told[2] != "0":
         raise subprocess.CalledProcessError(int(told[2]), [str(word) for word in argv])
     return Took(float(told[0]), float(told[1]))
-
-
-def processes(argvs: Mapping[Name, Sequence[str | Path]], rounds: int, **env: str) -> dict[Name, list[Took]]:
-    """What each of the commands took, run one after the other `rounds` times, after one round that does not count."""
-    took: dict[Name, list[Took]] = {name: [] for name in argvs}
-    for number in range(rounds + 1):
-        for name, argv in argvs.items():
-            one = process(argv, **env)
-            if number:
-                took[name].append(one)
-    return took
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:

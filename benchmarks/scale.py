@@ -6,10 +6,11 @@ import argparse
 import os
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks import made
-from benchmarks.measure import BIN, heading, processes, ratio, table
+from benchmarks.measure import BIN, heading, in_turn, process, ratio, table
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 
@@ -31,7 +32,7 @@ def main() -> None:
             keys[size] = sum(file.stat().st_size for file in files) / 2**20
 
         query = (BIN / "attnsearch", "query", "science fiction", "--json", "-c")
-        took = processes({size: (*query, f"n{size}") for size in asked.sizes}, asked.rounds)
+        took = in_turn({size: partial(process, (*query, f"n{size}")) for size in asked.sizes}, asked.rounds)
     seconds = {size: [one.seconds for one in runs] for size, runs in took.items()}
     least = asked.sizes[0]
     rows = [

@@ -22,7 +22,7 @@ from attnsearch.index import Index
 from attnsearch.projections import identity
 from attnsearch.search import scan
 from benchmarks import made
-from benchmarks.measure import heading, in_turn, ratio, table
+from benchmarks.measure import heading, in_turn, ratio, table, timed
 
 TOP = 10
 
@@ -40,7 +40,10 @@ def main() -> None:
             made.index("made", size)
             with Index.open("made") as index:
                 for count in (1, 100):
-                    seconds = in_turn(runs(index, count), asked.rounds if count == 1 else max(asked.rounds // 3, 1))
+                    seconds = in_turn(
+                        {name: timed(run) for name, run in runs(index, count).items()},
+                        asked.rounds if count == 1 else max(asked.rounds // 3, 1),
+                    )
                     ours, reading = seconds["attnsearch"], seconds.get("reading the keys")
                     print(f"### {size:,} keys, {count} {'query' if count == 1 else 'queries at once'}\n")
                     rows = [

@@ -13,11 +13,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from attnsearch import encoder
 from benchmarks import made
-from benchmarks.measure import BIN, heading, process, processes, ratio, table
+from benchmarks.measure import BIN, heading, in_turn, process, ratio, table
 
 QUERY = "science fiction"
 FLOOR = "import numpy, typer, sqlite3, json, tokenizers"
@@ -33,7 +34,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         argvs = prepared(home, asked.items)
-        took = processes(argvs, asked.rounds, ATTNSEARCH_HOME=folder, LLM_USER_PATH=str(home / "llm"))
+        env = {"ATTNSEARCH_HOME": folder, "LLM_USER_PATH": str(home / "llm")}
+        took = in_turn({name: partial(process, argv, **env) for name, argv in argvs.items()}, asked.rounds)
     seconds = {name: [one.seconds for one in runs] for name, runs in took.items()}
     ours, floor = seconds["attnsearch query --json"], seconds["the floor"]
     rows = []
