@@ -57,6 +57,9 @@ class SmallEncoder:
     def tokens(self, text: str) -> list[str]:
         return ["<", *text.split(), ">"]
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return [word.span() for word in re.finditer(r"\S+", text)]
+
 
 class Ran(NamedTuple):
     code: int

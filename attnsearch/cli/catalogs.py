@@ -12,7 +12,7 @@ from attnsearch.errors import CatalogError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from attnsearch.store import Info
+    from attnsearch.ledger import Info
 
 Names = Annotated[
     list[str], typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="Catalogs.")
@@ -70,7 +70,7 @@ def info(
 
     folder = _indexed(name)
     with Store(folder) as store:
-        found, segments, dead = store.info, store.segments, store.dead
+        found, segments, dead = store.info, len(store.segments), store.dead
     told = {
         "name": found.name,
         "description": found.description,
@@ -101,10 +101,10 @@ def info(
 
 def _indexed(ref: str) -> Path:
     """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
-    from attnsearch import shelf, store
+    from attnsearch import shelf
 
     folder, _ = shelf.find(ref)
-    if not store.exists(folder):
+    if not shelf.exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
     return folder
 
