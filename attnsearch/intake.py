@@ -90,7 +90,7 @@ def update(
             writer.clear()
         changes = writer.take(_counted(listing.items, progress), functools.partial(split, reader), keep=keep)
         worker = reader.suited(changes.length, precision)
-        with Draft(folder, f"{reader.model.sha256[:16]}-{worker.precision}") as draft:
+        with draft_of(worker, folder) as draft:
             total = writer.recall(draft)
             if draft.rows:
                 log.warning("going on where an interrupted run stopped: %d texts were embedded already", draft.rows)
@@ -98,7 +98,7 @@ def update(
             if kept and reader.quick and not quick:
                 what = f"was embedded without sentence-transformers, which {reader.model.name} can't do without"
                 raise CatalogError(what, where=name, hint=f"'attnsearch remove {name}', then index it again")
-            _embed(worker, writer, draft, progress, total)
+            embed(worker, writer, draft, progress, total)
             precisions = {worker.precision if changes.length else None, kept.precision if kept else None}
             info = Info(
                 name=name,
@@ -142,7 +142,12 @@ def _agree(reader: Encoder, worker: Encoder, writer: Writer) -> bool:
     return False
 
 
-def _embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | None, total: int) -> None:
+def draft_of(reader: Encoder, folder: Path) -> Draft:
+    """Where what that encoder makes is kept until the commit."""
+    return Draft(folder, f"{reader.model.sha256[:16]}-{reader.precision}")
+
+
+def embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | None, total: int) -> None:
     """Embed every text that is missing, `total` of them, and keep it at once."""
     done = 0
 

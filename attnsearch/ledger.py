@@ -132,19 +132,34 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         )
     if schema < SCHEMA:
         raise OlderError(f"was made by an older attnsearch (form {schema})", where=folder.name)
-    rows = dict(db.execute("SELECT name, value FROM info ORDER BY name").fetchall())
-    written = rows.pop("sum")
-    if str(info_sum(rows)) != written:
-        raise ValueError("what it says about itself is not what was written")
+    return info_from(info_rows(db))
+
+
+def info_rows(db: sqlite3.Connection) -> dict[str, str]:
+    """The table `info` as it is."""
+    return dict(db.execute("SELECT name, value FROM info ORDER BY name").fetchall())
+
+
+def info_from(rows: Mapping[str, str]) -> Info:
+    """What the rows of the table `info` say; ValueError where they are not what was written."""
     told: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
+    if told.pop("sum") != _info_sum(rows):
+        raise ValueError("what it says about itself is not what was written")
     ident, title, text = told.pop("fields")
     sources = tuple(Source(*source) for source in told.pop("sources"))
     return Info(fields=Fields(ident, title, tuple(text)), sources=sources, **told)
 
 
-def info_sum(rows: Mapping[str, str]) -> int:
-    """The checksum of the rows of the table `info`."""
-    return checksum.of_row(*(cell for pair in sorted(rows.items()) for cell in pair))
+def write_info(db: sqlite3.Connection, told: Mapping[str, Any]) -> None:
+    """Fill the table `info`, whose values are JSON."""
+    rows = {name: json.dumps(value) for name, value in told.items()}
+    rows["sum"] = str(_info_sum(rows))
+    db.execute("DELETE FROM info")
+    db.executemany("INSERT INTO info VALUES (?, ?)", rows.items())
+
+
+def _info_sum(rows: Mapping[str, str]) -> int:
+    return checksum.of_row(*(cell for pair in sorted(rows.items()) if pair[0] != "sum" for cell in pair))
 
 
 def read_key(row: Sequence[Any]) -> tuple[int, int, int, int]:
@@ -176,6 +191,8 @@ def read_segments(db: sqlite3.Connection, listing: int | None = None) -> tuple[l
 
 
 def _bits(raw: bytes | None, rows: int) -> NDArray[np.bool_] | None:
+    if raw is not None and len(raw) != -(-rows // 8):
+        raise ValueError("the list of segments is not what was written")
     return None if raw is None else np.unpackbits(np.frombuffer(raw, np.uint8), count=rows).astype(bool)
 
 

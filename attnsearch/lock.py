@@ -39,6 +39,16 @@ def take(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
         db.close()
 
 
+def take_if_whole(folder: Path) -> sqlite3.Connection | None:
+    """The same; None where the database is too damaged to be locked, so that nobody works in it either."""
+    try:
+        return take(folder)
+    except sqlite3.Error as error:
+        if _is_busy(error):
+            raise
+        return None
+
+
 def _make(folder: Path) -> None:
     """The catalog's folders and an empty database, durable before anything is put into them."""
     refuse_links(folder)
@@ -83,13 +93,7 @@ def remove(folder: Path) -> None:
     if not (folder / "index.sqlite").exists():
         raise missing(folder)
     with failures(folder, "removed"):
-        taken = None
-        try:
-            taken = take(folder)
-        except sqlite3.Error as error:
-            if _is_busy(error):
-                raise
-            # too damaged to be locked, so nobody works in it
+        taken = take_if_whole(folder)
         away = folder.with_name(f".removed-{uuid.uuid4().hex}")
         folder.rename(away)
         if taken:

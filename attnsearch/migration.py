@@ -16,7 +16,7 @@ import numpy as np
 
 from attnsearch import checksum, lock, segment
 from attnsearch.catalog import Fields, key_text
-from attnsearch.ledger import SCHEMA, damage, damaged, info_sum, read_segments
+from attnsearch.ledger import SCHEMA, damage, damaged, read_segments, write_info
 from attnsearch.lock import failures
 
 _UNCUT = 254  # characters that no encoder's window is too short for, as far as we know
@@ -82,10 +82,7 @@ def _from_1(db: sqlite3.Connection, folder: Path) -> None:
         db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", (*row, checksum.of_row(*row)))
     for table in ("tombstones", "segments_1", "keys_1", "items_1"):
         db.execute(f"DROP TABLE {table}")
-    info |= {"commit": uuid.uuid4().hex, "listing": read_segments(db)[1]}
-    told = {name: json.dumps(value) for name, value in info.items()}
-    db.execute("DELETE FROM info")
-    db.executemany("INSERT INTO info VALUES (?, ?)", [*told.items(), ("sum", str(info_sum(told)))])
+    write_info(db, {**info, "commit": uuid.uuid4().hex, "listing": read_segments(db)[1]})
     if any(length > _UNCUT for length in lengths.values()):
         log.warning("index %s again, so that its long texts are searched to their ends", folder.name)
 

@@ -15,34 +15,36 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch import checksum
-from attnsearch.ledger import Info, read_info
+from attnsearch.ledger import info_rows
 from attnsearch.segment import sync
 
 _FILE = "index.seal"
 
 
 class Seal(NamedTuple):
-    """Which state was sealed, and the SHA-256 of the database that held it."""
+    """Which state was sealed, the SHA-256 of the database that held it, and once more what it says about itself."""
 
     commit: str
     sha256: str
+    info: dict[str, str]
 
     def told(self) -> bytes:
         """The bytes of the file."""
-        return json.dumps({**self._asdict(), "sum": checksum.of_row(*self)}).encode()
+        told = self._asdict()
+        return json.dumps({**told, "sum": checksum.of_row(json.dumps(told))}).encode()
 
 
-def put(db: sqlite3.Connection, folder: Path, info: Info) -> None:
-    """Seal the state `info`, which was committed through `db`, unless a reader or the disk keeps us from it."""
+def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
+    """Seal the state `commit`, which was committed through `db`, unless a reader or the disk keeps us from it."""
     with suppress(OSError, sqlite3.Error):
         db.execute("PRAGMA busy_timeout=0")
         (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
-        now = read_info(db, folder)
-        if not busy and now and now.commit == info.commit:
+        told = info_rows(db)
+        if not busy and json.loads(told["commit"]) == commit:
             temporary = folder / f".{_FILE}"
             with temporary.open("wb") as out:
-                out.write(Seal(info.commit, sha256_of(folder)).told())
+                out.write(Seal(commit, sha256_of(folder), told).told())
                 out.flush()
                 os.fsync(out.fileno())
             temporary.replace(folder / _FILE)
@@ -57,7 +59,7 @@ def read(folder: Path) -> Seal | None:
     except FileNotFoundError:
         return None
     told = json.loads(raw)
-    seal = Seal(told["commit"], told["sha256"])
+    seal = Seal(told["commit"], told["sha256"], told["info"])
     if seal.told() != raw:
         raise ValueError(f"{_FILE} is not what was written")
     return seal

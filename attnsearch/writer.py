@@ -12,7 +12,6 @@ files that are whole. One writer at a time, by SQLite's own lock.
 from __future__ import annotations
 
 import itertools
-import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,9 +33,9 @@ from attnsearch.ledger import (
     OlderError,
     damage,
     damaged,
-    info_sum,
     read_info,
     read_segments,
+    write_info,
 )
 from attnsearch.lock import failures
 from attnsearch.store import Store
@@ -156,7 +155,7 @@ class Writer:
             self._db.execute("COMMIT")
         # It is done, whatever happens now: what is left to do can be done later.
         draft.discard()
-        seal.put(self._db, self.folder, info)
+        seal.put(self._db, self.folder, info.commit)
         return info
 
     def _conclude(self, info: Info) -> Info:
@@ -164,15 +163,12 @@ class Writer:
         info = info._replace(
             items=self._db.execute("SELECT count(*) FROM items").fetchone()[0],
             keys=self._db.execute("SELECT count(*) FROM keys").fetchone()[0],
-            created=self.info.created if self.info else now,
+            created=info.created or (self.info.created if self.info else now),
             updated=now,
             commit=uuid.uuid4().hex,
             listing=read_segments(self._db)[1],
         )
-        rows = {name: json.dumps(value) for name, value in info._asdict().items()}
-        rows["sum"] = str(info_sum(rows))
-        self._db.execute("DELETE FROM info")
-        self._db.executemany("INSERT INTO info VALUES (?, ?)", rows.items())
+        write_info(self._db, info._asdict())
         return info
 
     def _place(self, draft: Draft, d: int) -> None:

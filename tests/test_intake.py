@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import sqlite3
 
 import numpy as np

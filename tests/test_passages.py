@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def check(reader, title, text):
     for one in found:
         assert len(reader.tokens(one.text)) <= reader.window
         assert one.text.endswith(text[one.start : one.stop])
-    for one, after in zip(found, found[1:], strict=False):
+    for one, after in itertools.pairwise(found):
         assert one.start < after.start <= one.stop < after.stop
     return found
 
@@ -40,7 +42,7 @@ def test_what_fits_is_one_passage(count):
 def test_as_few_as_overlap_enough(count, passages):
     found = check(READER, "", words(count))
     assert len(found) == passages
-    for one, after in zip(found, found[1:], strict=False):
+    for one, after in itertools.pairwise(found):
         shared = set(one.text.split()) & set(after.text.split())
         assert len(shared) >= ROOM * OVERLAP / 2 - 1
 
@@ -84,4 +86,4 @@ def test_the_real_tokenizer(text):
         assert len(reader.tokens(one.text)) <= reader.window
     assert found[0].start == 0
     assert found[-1].stop == len(text)
-    assert all(one.stop >= after.start for one, after in zip(found, found[1:], strict=False))
+    assert all(one.stop >= after.start for one, after in itertools.pairwise(found))
