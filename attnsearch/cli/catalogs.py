@@ -118,9 +118,10 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch import lock
+    from attnsearch.render import inert
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
             lock.remove(folder)
         if not quiet:
-            terminal.emit([f"removed {one}\n"])
+            terminal.emit([f"removed {inert(one)}\n"])
