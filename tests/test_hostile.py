@@ -81,7 +81,7 @@ FILES = {
     "deep-keys.yaml": (repeated("? ", 8 * MB), ":1: a key must be text"),
     "deep.json": (repeated("[", 8 * MB), MANY),
     "deep-map.json": (numbered('{{"a":', 100_000), ":1: nested more than 64 deep"),
-    "deep-70.json": (lambda: iter([b"[{\"title\": \"a\", \"x\": " + b"[" * 70 + b"]" * 70 + b"}]"]), "nested more than 64 deep"),
+    "deep-70.json": (numbered("", 0, '[{"title": "a", "x": ' + "[" * 70 + "]" * 70 + "}]"), "nested more than 64 deep"),
     "deep.jsonl": (repeated("[" * 400_000, 0, "[" * 400_000), ":1: nested more than 64 deep"),
     "maps.yaml": (repeated("{},\n", 4 * MB, "[", "{}]"), MANY),
     "maps.json": (repeated("{},\n", 60 * MB, "[", "{}]"), MANY),
