@@ -60,9 +60,7 @@ class Nursery:
         if preload:
             environment["LD_PRELOAD"] = str(preload)
         argv = [sys.executable, "-m", "tests.torture.driver", "--serve"]
-        self._process = subprocess.Popen(
-            argv, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def begin(self, home: Path, source: Path, **job: Any) -> None:
         """Start a child; `work` says what a job may hold."""
@@ -84,6 +82,14 @@ class Nursery:
         if outcome.of("late"):
             raise Violation(f"a child hung: {outcome.said[-5:]}, {outcome.errors[-500:]}")
         return outcome
+
+    def wait_for(self, file: Path) -> None:
+        """Until a child made the file."""
+        end = time.monotonic() + LIMIT
+        while not file.exists():
+            if time.monotonic() > end:
+                raise Violation(f"a child never came to make {file.name}")
+            time.sleep(0.01)
 
     def run(self, home: Path, source: Path, **job: Any) -> Outcome:
         """Start a child and wait for it."""
@@ -132,14 +138,17 @@ def note(words: str) -> None:
 
 
 def work(job: dict[str, Any]) -> int:
-    """Do a job: `drive` with what it says, or `remove`; faults.c told to `watch`, `arm` and `trace` what it says."""
+    """Do a job: `drive` with what it says, or `remove`; faults.c told to `watch`, `arm` and `trace` what it says.
+
+    With `hold` the encoder makes the file `announce`, and takes so many seconds.
+    """
     os.environ["ATTNSEARCH_HOME"] = job["home"]
     hold = job.get("hold", 0.0)
 
     class Slow(SmallEncoder):
         def encode(self, texts, role="key", progress=None):
-            if hold:
-                say("holds")
+            if hold:  # embedding happens under the lock
+                Path(job["announce"]).touch()
                 time.sleep(hold)
             return super().encode(texts, role, progress)
 
@@ -155,7 +164,10 @@ def work(job: dict[str, Any]) -> int:
         if job.get("remove"):
             say("exit", int(cli.main(["remove", NAME])))
         else:
-            drive(Path(job["source"]), **{key: job[key] for key in ("first", "count", "step", "name", "pause") if key in job})
+            drive(
+                Path(job["source"]),
+                **{key: job[key] for key in ("first", "count", "step", "name", "pause") if key in job},
+            )
     except AttnsearchError as error:
         say("error", str(error), type(error).__name__)
     except Exception:  # noqa: BLE001 (that is the finding)

@@ -23,6 +23,7 @@ from tests.torture.verifier import at as at_home
 
 DIE_BEFORE, DIE_AFTER, DIE_HALFWAY, FAIL, SHORT = range(1, 6)  # as in faults.c
 ALWAYS = -1
+ERRORS = errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT
 
 
 class Fault(NamedTuple):
@@ -38,12 +39,12 @@ FAULTS = [
     Fault("die before", DIE_BEFORE),
     Fault("die after", DIE_AFTER),
     Fault("die halfway", DIE_HALFWAY),
-    *(Fault(f"{errno.errorcode[error]} once", FAIL, error) for error in (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)),
-    *(Fault(f"{errno.errorcode[error]} from then on", FAIL, error, ALWAYS) for error in (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)),
+    *(Fault(f"{errno.errorcode[error]} once", FAIL, error) for error in ERRORS),
+    *(Fault(f"{errno.errorcode[error]} from then on", FAIL, error, ALWAYS) for error in ERRORS),
     Fault("half a write, then ENOSPC", SHORT, errno.ENOSPC, ALWAYS),
     Fault("EINTR once", FAIL, errno.EINTR),
     Fault("EINTR three times", FAIL, errno.EINTR, 3),
-]  # fmt: skip
+]
 
 
 class Scene(NamedTuple):
@@ -140,7 +141,11 @@ def attempt(nursery: Nursery, work: Path, scene: Scene, fault: Fault, at: int) -
     arm = (at, fault.times, fault.how, fault.error, int(fault.error == errno.EINTR))
     outcome = run(nursery, work, scene, arm=arm)
     ended = judge(scene, fault, outcome)
-    states = {"done": (scene.after, scene.after), "failed": (scene.before, scene.after), "died": (scene.before, scene.after)}
+    states = {
+        "done": (scene.after, scene.after),
+        "failed": (scene.before, scene.after),
+        "died": (scene.before, scene.after),
+    }
     ends = sorted({*states[ended]})
     if ended == "died" and outcome.acknowledged:
         ends = [scene.after]

@@ -1,7 +1,8 @@
-"""A home → which generation its catalog is, read as any new process would. Whatever is not exactly one is a Violation."""
+"""A home → which generation its catalog is, read as a new process would. What is not exactly one is a Violation."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def answer(index: Index, text: str) -> int:
         if not abs(hit.weight - weights[hit.id]) <= CLOSE:
             raise Violation(f"generation {g}, {text!r}: {hit.id} weighs {hit.weight}, not {weights[hit.id]}")
     ranked = [weights[hit.id] for hit in hits]
-    if any(later > earlier + CLOSE for earlier, later in zip(ranked, ranked[1:], strict=False)):
+    if any(later > earlier + CLOSE for earlier, later in itertools.pairwise(ranked)):
         raise Violation(f"generation {g}, {text!r}: not in order")
     return g
 
