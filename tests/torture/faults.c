@@ -1,8 +1,8 @@
 /* Preloaded into a process, this stands between it and the files under one folder.
 
-   It counts the calls that change them, makes the N-th one fail or the process die there, and writes down what was done,
-   so that a power cut can be played afterwards. Every function makes its system call itself: no look-up of the
-   function that it hides, and nothing that could change errno in between. Linux, 64 bits. */
+   It counts the calls that change them, makes the N-th one fail or the process die there, and writes down a line for
+   each that it counted, so that a power cut can be played afterwards. Every function makes its system call itself: no
+   look-up of the function that it hides, and nothing that could change errno in between. Linux, 64 bits. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -144,10 +144,7 @@ static int open_in(int folder, const char *name, int flags, mode_t mode) {
         return -1;
     there = !syscall(SYS_faccessat, folder, name, F_OK);
     int handle = syscall(SYS_openat, folder, name, flags, mode);
-    if (handle >= 0 && !there)
-        record("create", path, "", 0, "", 0);
-    else if (handle >= 0 && flags & O_TRUNC)
-        record("size", path, "", 0, "", 0);
+    record(handle < 0 ? "failed" : !there ? "create" : flags & O_TRUNC ? "size" : "open", path, "", 0, "", 0);
     end();
     return handle;
 }
@@ -181,7 +178,9 @@ static ssize_t put(int handle, const void *data, size_t length, off_t offset) {
         return -1;
     ssize_t done = offset < 0 ? syscall(SYS_write, handle, data, length)
                               : syscall(SYS_pwrite64, handle, data, length, offset);
-    if (counts && done >= 0) {
+    if (counts && done < 0)
+        record("failed", path, "", 0, "", 0);
+    else if (counts) {
         int kept = errno;
         off_t start = offset < 0 ? lseek(handle, 0, SEEK_CUR) - done : offset;
         errno = kept;
@@ -240,8 +239,11 @@ static ssize_t get(int handle, void *data, size_t length, off_t offset) {
     char path[PATH_MAX];
     if (watched_length && reads_too) {
         name_of(handle, path);
-        if (inside(path) && begin(READS, NULL))
-            return -1;
+        if (inside(path)) {
+            if (begin(READS, NULL))
+                return -1;
+            record("read", path, "", offset < 0 ? 0 : offset, "", 0);
+        }
     }
     return offset < 0 ? syscall(SYS_read, handle, data, length) : syscall(SYS_pread64, handle, data, length, offset);
 }
@@ -261,8 +263,7 @@ ssize_t pread64(int handle, void *data, size_t length, off64_t offset) { return 
     if (begin(WRITES, NULL))                                                                                           \
         return -1;                                                                                                     \
     int done = call;                                                                                                   \
-    if (!done)                                                                                                         \
-        record(op, path, "", offset, "", 0);                                                                           \
+    record(done ? "failed" : op, path, "", offset, "", 0);                                                             \
     end();                                                                                                             \
     return done;
 
@@ -273,7 +274,9 @@ int ftruncate64(int handle, off64_t size) { return ftruncate(handle, size); }
 int fallocate(int handle, int mode, off_t offset, off_t length) {
     ON_FILE("room", offset + length, syscall(SYS_fallocate, handle, mode, offset, length))
 }
-int fallocate64(int handle, int mode, off64_t offset, off64_t length) { return fallocate(handle, mode, offset, length); }
+int fallocate64(int handle, int mode, off64_t offset, off64_t length) {
+    return fallocate(handle, mode, offset, length);
+}
 int posix_fallocate(int handle, off_t offset, off_t length) { return fallocate(handle, 0, offset, length) ? errno : 0; }
 int posix_fallocate64(int handle, off64_t offset, off64_t length) { return posix_fallocate(handle, offset, length); }
 
@@ -289,8 +292,7 @@ int posix_fallocate64(int handle, off64_t offset, off64_t length) { return posix
     if (begin(WRITES, NULL))                                                                                           \
         return -1;                                                                                                     \
     int done = call;                                                                                                   \
-    if (!done)                                                                                                         \
-        record(op, path, second, 0, "", 0);                                                                            \
+    record(done ? "failed" : op, path, second, 0, "", 0);                                                              \
     end();                                                                                                             \
     return done;
 

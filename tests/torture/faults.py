@@ -7,8 +7,8 @@ becomes success or a CatalogError of one line, and never leaves anything but one
 from __future__ import annotations
 
 import errno
-import itertools
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +23,7 @@ from tests.torture.verifier import at as at_home
 
 DIE_BEFORE, DIE_AFTER, DIE_HALFWAY, FAIL, SHORT = range(1, 6)  # as in faults.c
 ALWAYS = -1
+LATE = "failed, though it was done"
 ERRORS = errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT
 
 
@@ -45,6 +46,36 @@ FAULTS = [
     Fault("EINTR once", FAIL, errno.EINTR),
     Fault("EINTR three times", FAIL, errno.EINTR, 3),
 ]
+
+
+class Call(NamedTuple):
+    """One line of the trace, with the data of a write."""
+
+    op: str
+    offset: int
+    path: str
+    other: str
+    data: bytes
+
+    @property
+    def base(self) -> str:
+        """The file's name, without what is another each time."""
+        return re.sub(r"[0-9a-f]{32}", "*", Path(self.path).name)
+
+    def __str__(self) -> str:
+        length = f" {len(self.data)} bytes at {self.offset}" if self.op == "write" else ""
+        return f"{self.op}{length} {Path(self.path).name} {Path(self.other).name}".strip()
+
+
+def trace(file: Path) -> list[Call]:
+    """What faults.c wrote down."""
+    raw, calls, start = file.read_bytes(), [], 0
+    while start < len(raw):
+        end = raw.index(b"\n", start)
+        op, offset, length, path, other = raw[start:end].decode().split("\t")
+        start = end + 1 + int(length) + 1
+        calls.append(Call(op, int(offset), path, other, raw[end + 1 : start - 1]))
+    return calls
 
 
 class Scene(NamedTuple):
@@ -76,7 +107,7 @@ def scenes(work: Path, nursery: Nursery) -> list[Scene]:
         expect(nursery.run(many / "home", source, first=g, count=1))
     shutil.copytree(many, crashed)
     # What a killed writer leaves at worst: a segment that nobody lists, a draft, a WAL that nobody has read.
-    total = calls(nursery, work, Scene("", many, 7, 8, {"first": 8, "count": 1}))
+    total = len(calls(nursery, work, Scene("", many, 7, 8, {"first": 8, "count": 1})))
     for g, at in ((8, total * 19 // 20), (9, total // 2)):
         nursery.run(crashed / "home", source, first=g, count=1, watch=str(crashed), arm=(at, 1, DIE_BEFORE, 0, 0))
     copy = work / "copy"  # reading brings the WAL in order, which the scene is to do itself
@@ -107,10 +138,16 @@ def run(nursery: Nursery, work: Path, scene: Scene, **how: object) -> Outcome:
     return nursery.run(box / "home", work / "faults.jsonl", watch=str(box), **scene.job, **how)
 
 
-def calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = False) -> int:
-    """How many calls there are to fail."""
+def calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = False) -> list[Call]:
+    """The calls there are to fail: the N-th is the one that a fault at N meets."""
+    file = work / "calls"
+    file.unlink(missing_ok=True)
     arm = (1 << 40, 1, FAIL, 0, int(reads))
-    return expect(run(nursery, work, scene, arm=arm)).of("calls")[0]
+    told = expect(run(nursery, work, scene, arm=arm, trace=str(file))).of("calls")
+    found = [call for call in trace(file) if call.op != "note"]
+    if told != [len(found)]:
+        raise RuntimeError(f"{told} calls counted, {len(found)} in the trace")
+    return found
 
 
 def judge(scene: Scene, fault: Fault, outcome: Outcome) -> str:
@@ -153,35 +190,47 @@ def attempt(nursery: Nursery, work: Path, scene: Scene, fault: Fault, at: int) -
     if found not in ends:
         raise Violation(f"generation {found}, which is neither {' nor '.join(map(str, ends))}")
     if ended == "failed" and found == scene.after:
-        return "failed, though it was done"
+        return LATE
     return ended
 
 
-def plan(nursery: Nursery, work: Path, scene: Scene) -> Iterator[tuple[Fault, int]]:
+def plan(nursery: Nursery, work: Path, scene: Scene) -> Iterator[tuple[Fault, int, Call]]:
     """Every fault at every call."""
-    total, reads = (calls(nursery, work, scene, reads=reads) for reads in (False, True))
+    changes, all_calls = (calls(nursery, work, scene, reads=reads) for reads in (False, True))
     for fault in FAULTS:
-        for at in range(1, (reads if fault.error == errno.EINTR else total) + 1):
-            yield fault, at
+        for at, call in enumerate(all_calls if fault.error == errno.EINTR else changes, 1):
+            if call.op == "write" or fault.how not in (DIE_HALFWAY, SHORT):
+                yield fault, at, call
 
 
-def faults(work: Path, seed: int, share: int = 1) -> str:
-    """Every `share`-th fault of every scene; a summary. Raises Violation with all that was found."""
+def faults(work: Path, seed: int, share: int = 1, only: str = "") -> str:
+    """Every `share`-th fault of every scene, or `only` one; a summary. Raises Violation with all that was found."""
     library = compiled(work)
     if not library:
         return "skipped: no C compiler, or not Linux on 64 bits"
     ended: Counter[str] = Counter()
+    late: Counter[str] = Counter()
     found: dict[str, list[str]] = {}
     with Nursery(library) as nursery:
         for scene in scenes(work, nursery):
+            if only not in ("", scene.words):
+                continue
             every = list(plan(nursery, work, scene))
             random.Random(seed).shuffle(every)
-            for fault, at in itertools.islice(every, None, None, share):
+            for fault, at, call in every[::share]:
+                where = f"{scene.words}, {fault.words}, {call.op} {call.base}"
                 try:
-                    ended[attempt(nursery, work, scene, fault, at)] += 1
+                    how = attempt(nursery, work, scene, fault, at)
                 except Violation as violation:
-                    found.setdefault(f"{scene.words}, {fault.words}", []).append(f"call {at}: {violation}")
+                    found.setdefault(where, []).append(f"call {at}: {violation}")
+                else:
+                    ended[how] += 1
+                    late[where] += how == LATE
+    words = ", ".join(f"{count} {word}" for word, count in sorted(ended.items()))
+    words = f"{sum(ended.values())} faults: {words}"
+    if LATE in ended:
+        words += f" ({'; '.join(where for where, count in sorted(late.items()) if count)})"
     if found:
         told = [f"{where}: {len(whats)} times, first {whats[0]}" for where, whats in sorted(found.items())]
-        raise Violation("\n".join(told))
-    return f"{sum(ended.values())} faults: {', '.join(f'{count} {word}' for word, count in sorted(ended.items()))}"
+        raise Violation("\n".join([*told, f"else {words}"]))
+    return words

@@ -21,35 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.torture.driver import Nursery
-from tests.torture.faults import compiled, expect
+from tests.torture.faults import Call, compiled, expect, trace
 from tests.torture.verifier import Violation, verify
 
 SECTOR = 512
-
-
-class Call(NamedTuple):
-    """One line of the trace, with the data of a write."""
-
-    op: str
-    offset: int
-    path: str
-    other: str
-    data: bytes
-
-    def __str__(self) -> str:
-        length = f" {len(self.data)} bytes at {self.offset}" if self.op == "write" else ""
-        return f"{self.op}{length} {Path(self.path).name} {Path(self.other).name}".strip()
-
-
-def trace(file: Path) -> list[Call]:
-    """What faults.c wrote down."""
-    raw, calls, start = file.read_bytes(), [], 0
-    while start < len(raw):
-        end = raw.index(b"\n", start)
-        op, offset, length, path, other = raw[start:end].decode().split("\t")
-        start = end + 1 + int(length) + 1
-        calls.append(Call(op, int(offset), path, other, raw[end + 1 : start - 1]))
-    return calls
 
 
 class File:
@@ -333,14 +308,16 @@ def cut(work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, more:
             yield f"{', '.join(lost)}: {words} was on the disk after call {number} ({call}): {what}"
 
 
-def power(work: Path, seed: int, share: int = 1, more: int = 4) -> str:
-    """Cut the power in every scene; a summary. Raises Violation with all that was found."""
+def power(work: Path, seed: int, share: int = 1, more: int = 4, only: str = "") -> str:
+    """Cut the power in every scene, or `only` one; a summary. Raises Violation with all that was found."""
     library = compiled(work)
     if not library:
         return "skipped: no C compiler, or not Linux on 64 bits"
     disks, found = 0, {}
     with Nursery(library) as nursery:
         for scene in scenes(work, nursery):
+            if only not in ("", scene.words):
+                continue
             for what in cut(work, scene, nursery, seed, share, more):
                 disks += 1
                 if what:
