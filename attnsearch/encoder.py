@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -60,6 +61,9 @@ class Encoder(Protocol):
 
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, the encoder's own marks among them, however long it is."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters, from the first to before the last, of each word piece of a text; the marks have none."""
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
@@ -128,6 +132,17 @@ class SentenceEncoder:
         ids = tokenizer(text, truncation=False, verbose=False)["input_ids"]
         return [str(token) for token in tokenizer.convert_ids_to_tokens(ids)]
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each word piece lies; a tokenizer in Python can't tell, so there a word lends its own place to each."""
+        tokenizer = self._model.tokenizer
+        if tokenizer.is_fast:
+            read = tokenizer(
+                text, truncation=False, verbose=False, add_special_tokens=False, return_offsets_mapping=True
+            )
+            return [(int(start), int(stop)) for start, stop in read["offset_mapping"]]
+        words = re.finditer(r"\S+", text)
+        return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
+
     @cached_property
     def _model(self) -> SentenceTransformer:
         log.info("loading the model %s", self.model.name)
@@ -193,6 +208,10 @@ class FastEncoder:
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
         return list(self._whole_tokenizer.encode(text).tokens)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each word piece lies."""
+        return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

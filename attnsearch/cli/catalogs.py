@@ -1,7 +1,8 @@
-"""`attnsearch list`, `info` and `remove`: what there is."""
+"""`attnsearch list`, `info`, `check` and `remove`: what there is, and whether it is whole."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from attnsearch.errors import CatalogError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from attnsearch.store import Info
+    from attnsearch.ledger import Info
 
 Names = Annotated[
     list[str], typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="Catalogs.")
@@ -70,7 +71,7 @@ def info(
 
     folder = _indexed(name)
     with Store(folder) as store:
-        found, segments, dead = store.info, store.segments, store.dead
+        found, segments, dead = store.info, len(store.segments), store.dead
     told = {
         "name": found.name,
         "description": found.description,
@@ -101,10 +102,10 @@ def info(
 
 def _indexed(ref: str) -> Path:
     """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
-    from attnsearch import shelf, store
+    from attnsearch import shelf
 
     folder, _ = shelf.find(ref)
-    if not store.exists(folder):
+    if not shelf.exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
     return folder
 
@@ -124,3 +125,49 @@ def remove(name: Names, quiet: options.Quiet = False) -> None:
             lock.remove(folder)
         if not quiet:
             terminal.emit([f"removed {one}\n"])
+
+
+def check(
+    name: Names,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make whole what is not; only what is broken is embedded again.")
+    ] = False,
+    json: options.Json = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Verify every checksum, count and reference of catalogs, and say what is wrong.
+
+    attnsearch check library
+
+    attnsearch check library --repair
+    """
+    from attnsearch import render
+    from attnsearch.damage import find
+    from attnsearch.shelf import info_of
+
+    told = []
+    for one, folder in [(one, _indexed(one)) for one in name]:
+        with terminal.working(quiet=quiet) as working:
+            with suppress(CatalogError):
+                info_of(folder)  # one of an older form is brought up to date
+            problems, embedded = find(folder), None
+            if problems and repair:
+                from attnsearch.repair import repair as make_whole
+
+                embedded = make_whole(folder, offline=offline, progress=working.progress).embedded
+        left = find(folder) if embedded is not None else problems
+        told.append({"catalog": one, "whole": not left, "problems": problems, "embedded_again": embedded})
+        if not json and not quiet:
+            terminal.emit(f"{render.inert(f'{one}: {problem}')}\n" for problem in problems)
+            if embedded is not None and not left:
+                terminal.emit([f"{one}: whole again; {embedded:,} texts embedded anew\n"])
+            elif not left:
+                terminal.emit([f"{one}: whole\n"])
+    if json:
+        rows = [{"schema": render.SCHEMA, **row} for row in told]
+        terminal.emit([render.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
+    broken = [str(row["catalog"]) for row in told if not row["whole"]]
+    if broken:
+        hint = f"'attnsearch check {' '.join(broken)} --repair' mends it"
+        raise CatalogError("the catalog is damaged", where=", ".join(broken), hint=hint)
