@@ -102,7 +102,7 @@ def _structure(db: sqlite3.Connection) -> Iterator[str]:
         for (line,) in db.execute(f"PRAGMA integrity_check({_LINES})"):
             if line != "ok":
                 yield f"index.sqlite: {line}".replace("\n", " ")
-    except sqlite3.Error as error:
+    except WRONG as error:
         yield f"index.sqlite: {error}"
 
 
@@ -137,7 +137,7 @@ def _keys(db: sqlite3.Connection, listed: list[Listed], numbers: list[int]) -> I
         orphans = "SELECT key FROM keys LEFT JOIN items USING (item) WHERE id IS NULL"
         for (key,) in db.execute(orphans):
             yield f"index.sqlite: the key {key} has no item"
-    except sqlite3.Error as error:
+    except WRONG as error:
         yield f"index.sqlite: its keys can't be read: {error}"
 
 
@@ -163,7 +163,7 @@ def _items(db: sqlite3.Connection, info: Info, numbers: list[int]) -> Iterator[s
                 yield f"index.sqlite: {error}"
         for (ident,) in db.execute("SELECT id FROM items WHERE item NOT IN (SELECT item FROM keys)"):
             yield f"index.sqlite: the item {ident!r} has no key"
-    except sqlite3.Error as error:
+    except WRONG as error:
         yield f"index.sqlite: its items can't be read: {error}"
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import threads, transformer
+from attnsearch import threads
 from attnsearch.errors import ModelError
-from attnsearch.model import Model, find, first_line
+from attnsearch.model import Covered, Model, find, first_line, reading
 from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ _BATCH = 6_000  # characters, padding among them, of the texts that sentence-tra
 _GPU_BATCH = 200_000  # and on a GPU
 _SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
 _ENDLESS = 1 << 30  # tokens
-_MARKS = 2  # tokens of a text that are not its own: [CLS] and [SEP]
 
 log = logging.getLogger("attnsearch")
 
@@ -76,7 +74,7 @@ def load(name: str | None = None, *, offline: bool = False, quick: bool = True) 
     `quick` says that the fast path may be taken.
     """
     found = find(name, offline=offline)
-    covered = _covered(found.folder) if quick else None
+    covered = reading(found.folder) if quick else None
     return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
 
 
@@ -250,54 +248,6 @@ def _halves_pay() -> bool:
         return True
     able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-
-
-class Covered(NamedTuple):
-    """How the fast path is to read a model: how many tokens of a text, and what it makes of their states."""
-
-    window: int
-    pooling: Literal["mean", "cls"]
-
-
-def _covered(folder: Path) -> Covered | None:
-    """What the model's own files say of it; None where anything in them is beyond the fast path."""
-    try:
-        return _read(folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # sentence-transformers may know better, or say what is wrong
-
-
-def _read(folder: Path) -> Covered | None:
-    config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
-    reading, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
-    kinds = [module["type"].rpartition(".")[2] for module in modules]
-    extra = folder / "config_sentence_transformers.json"
-    prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
-    files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
-    named = [
-        name.removeprefix("pooling_mode_") for name, on in pooling.items() if name.startswith("pooling_mode_") and on
-    ]
-    older = {"mean_tokens": "mean", "cls_token": "cls"}.get(named[0]) if len(named) == 1 else None
-    mode = pooling.get("pooling_mode", older)
-    longest = config["max_position_embeddings"]
-    window = min(reading.get("max_seq_length") or longest, longest)
-    if (
-        transformer.covers(config)
-        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-        and modules[0]["path"] == ""
-        and mode in ("mean", "cls")
-        and not reading.get("do_lower_case")
-        and not any(prompts.values())
-        and all(file.is_file() for file in files)
-        and type(window) is int
-        and window > _MARKS
-    ):
-        return Covered(window, mode)
-    return None
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from attnsearch import catalog, encoder, migration, shelf
+from attnsearch import catalog, encoder, shelf
 from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError
 from attnsearch.ledger import Info, OlderError
@@ -83,6 +83,8 @@ def _opened(folder: Path) -> Store:
     try:
         return Store(folder)
     except OlderError:
+        from attnsearch import migration
+
         migration.bring_up(folder)
         return Store(folder)
 

@@ -104,7 +104,7 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
         if not os.access(folder, os.W_OK) and not file.with_name("index.sqlite-wal").exists():
             db.close()
             return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite may quote what it can't read
         pass  # not a database; the next statement says so in our words
     return db
 

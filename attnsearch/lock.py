@@ -96,6 +96,7 @@ def remove(folder: Path) -> None:
         taken = take_if_whole(folder)
         away = folder.with_name(f".removed-{uuid.uuid4().hex}")
         folder.rename(away)
+        sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
         if taken:
             taken.close()
     for left in folder.parent.glob(".removed-*"):

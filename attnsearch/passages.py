@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from attnsearch.catalog import key_text
 from attnsearch.encoder import Encoder, is_cut
+from attnsearch.model import MARKS
 
 OVERLAP = 1 / 4  # of a passage that its neighbor has too, about: what one of them cuts in two is whole in the other
 
-_MARKS = 2  # tokens of the encoder's own: [CLS] and [SEP]
 _SLAB = 1 << 16  # characters tokenized at once, so that the longest text takes little memory
 
 
@@ -38,12 +38,12 @@ def split(reader: Encoder, title: str, text: str) -> list[Passage]:
     if not is_cut(reader, text):
         return [Passage(0, len(text), text)]
     title = title if text.startswith(title) else ""
-    head = len(reader.tokens(title)) - _MARKS + 1 if title else 0
+    head = len(reader.tokens(title)) - MARKS + 1 if title else 0
     if head > reader.window // 4:
         title, head = "", 0
     spans = np.concatenate([at + np.array(reader.spans(slab), np.int64).reshape(-1, 2) for at, slab in _slabs(text)])
     found = []
-    for first, last in _ranges(spans, reader.window - _MARKS - head):
+    for first, last in _ranges(spans, reader.window - MARKS - head):
         start = int(spans[first, 0]) if first else 0
         stop = int(spans[last - 1, 1]) if last < len(spans) else len(text)
         part = text[start:stop]

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from attnsearch.explain import Step
     from attnsearch.intake import Report
-    from attnsearch.search import Result
+    from attnsearch.search import Hit, Result
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
-_COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description")
+_COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
 _LINE = 1000  # characters at most of a message, or of a hint
 _BAR = 10  # cells of the longest bar
@@ -74,11 +74,8 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
 
 def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
-    told: dict[str, Any] = {"schema": SCHEMA}
-    for name in _TOLD:
-        told[name] = getattr(result, name)
-    told["elapsed_ms"] = round(result.elapsed_ms, 3)
-    told["hits"] = [hit._asdict() for hit in result.hits]
+    told: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _TOLD}}
+    told |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
     if result.trace:
         from attnsearch.explain import explain
 
@@ -128,9 +125,8 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
             table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
-        parts.append(
-            f"{number}. {step.name}: {step.formula}\n{_filled(inert(step.says), screen)}{_drawn(table, screen)}"
-        )
+        says = _filled(inert(step.says), screen)
+        parts.append(f"{number}. {step.name}: {step.formula}\n{says}{_drawn(table, screen)}")
     return "\n".join(parts)
 
 
@@ -149,7 +145,8 @@ def report(done: Report) -> str:
     counts = [(done.added, "new"), (done.changed, "changed"), (done.removed, "removed")]
     did = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
     embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
-    return inert(f"{done.info.name}: {done.info.items:,} items; {did}; {embedded}") + "\n"
+    keys = f" in {done.info.keys:,} passages" if done.info.keys > done.info.items else ""
+    return inert(f"{done.info.name}: {done.info.items:,} items{keys}; {did}; {embedded}") + "\n"
 
 
 def footer(result: Result) -> str:
@@ -176,7 +173,7 @@ def _table(result: Result, screen: Screen) -> str:
         ("weight", {"justify": "right"}, [percent(hit.weight) for hit in result.hits]),
         ("", {"style": "cyan"}, [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits]),
         ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
-        ("description", {"style": "dim"}, [inert(hit.description) for hit in result.hits]),
+        ("description", {"style": "dim"}, [inert(_told(hit)) for hit in result.hits]),
     ]
     widths = _widths([max(_cells(text) for text in (name, *cells)) for name, _, cells in columns], screen.width)
     table = _plain_table()
@@ -186,6 +183,11 @@ def _table(result: Result, screen: Screen) -> str:
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
     return _drawn(table, screen) + ("" if screen.quiet else _filled(footer(result), screen))
+
+
+def _told(hit: Hit) -> str:
+    """What describes the hit: the passage that was met, between dots, where the text has several."""
+    return f"… {hit.passage} …" if hit.passage else hit.description
 
 
 def _widths(needed: list[int], window: int | None) -> list[int]:
@@ -289,7 +291,7 @@ def _markdown(result: Result) -> str:
     ]
     lines += [
         f"| {hit.rank} | {_escaped(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
-        f" {_escaped(hit.description)} |"
+        f" {_escaped(_told(hit))} |"
         for hit in result.hits
     ]
     return "\n".join([*lines, "", f"{_escaped(footer(result))}", ""])

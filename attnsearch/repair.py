@@ -157,5 +157,5 @@ def _exchange(folder: Path, staging: Path) -> None:
         away = folder.with_name(f".removed-{uuid.uuid4().hex}")
         folder.rename(away)
         staging.rename(folder)
-        shutil.rmtree(away, ignore_errors=True)
+        away.rename(staging)
     sync(folder.parent)

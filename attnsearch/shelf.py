@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from attnsearch import catalog, migration, records
+from attnsearch import catalog, records
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.ledger import Info, MissingError, OlderError, Source, connect_to_read, damage, missing, read_info
 
@@ -62,6 +62,8 @@ def info_of(folder: Path) -> Info:
     try:
         return _read(folder)
     except OlderError:
+        from attnsearch import migration
+
         migration.bring_up(folder)
         return _read(folder)
 

@@ -32,8 +32,7 @@ def answer() -> list[tuple]:
     with Index.open("flipped") as index:
         results = search(index, ASKED, k=99)
     return [
-        (result.items, round(result.effective_items, 6), hit.rank, hit.id, hit.title, hit.description, repr(hit.fields))
-        + (hit.passage, round(hit.weight, 7), round(hit.score, 6))
+        (result.items, round(result.effective_items, 6), *hit[:3], round(hit.weight, 7), round(hit.score, 6), *hit[6:])
         for result in results
         for hit in result.hits
     ]

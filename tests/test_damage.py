@@ -47,6 +47,13 @@ def test_a_flipped_byte_is_no_other_answer_and_is_found(folder):
     assert list(flips.flip(folder, header + some, 0xFF)) == []
 
 
+def test_a_schema_that_is_not_utf_8(folder):
+    """SQLite quotes it in its message, which Python can't read."""
+    raw = (folder / "index.sqlite").read_bytes()
+    at = raw.index(b"CREATE INDEX keys_by_item")
+    assert list(flips.flip(folder, [(folder / "index.sqlite", at + 2)], 0xFF)) == []
+
+
 def test_a_whole_catalog(folder):
     assert damage.find(folder) == []
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from attnsearch import encoder, store
+from attnsearch import damage, encoder, shelf
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.index import Index
 from attnsearch.intake import update
@@ -82,20 +81,9 @@ def read(name: str = NAME) -> int:
 
 
 def checked(name: str = NAME) -> None:
-    """What `attnsearch check` does: every file and count agrees."""
-    folder = store.folder_of(name)
-    with store.Store(folder) as opened:
-        keys, dead, stored = opened.info.keys, opened.dead, opened.info.items
-    with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
-        (whole,) = db.execute("PRAGMA integrity_check").fetchone()
-        rows, listed = db.execute("SELECT coalesce(sum(rows), 0), count(*) FROM segments").fetchone()
-        (living,) = db.execute("SELECT count(*) FROM keys").fetchone()
-        (items,) = db.execute("SELECT count(*) FROM items").fetchone()
-    if whole != "ok":
-        raise Violation(f"integrity_check: {whole}")
-    if (rows, living, items) != (keys + dead, keys, stored):
-        told = f"{listed} segments of {rows} rows, {living} keys, {dead} tombstones, {items} items"
-        raise Violation(f"{told}; the catalog says {keys} keys, {stored} items")
+    """What `attnsearch check` does."""
+    for problem in damage.find(shelf.folder_of(name)):
+        raise Violation(f"check says: {problem}")
 
 
 def verify(home: Path, source: Path, least: int, most: int, name: str = NAME) -> int:
