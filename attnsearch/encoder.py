@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -32,7 +33,6 @@ _BATCH = 6_000  # characters, padding among them, of the texts that sentence-tra
 _GPU_BATCH = 200_000  # and on a GPU
 _SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
 _ENDLESS = 1 << 30  # tokens
-_MARKS = 2  # tokens of a text that are not its own: [CLS] and [SEP]
 
 log = logging.getLogger("attnsearch")
 
@@ -99,8 +99,8 @@ class SentenceEncoder:
     @property
     def window(self) -> int:
         """How many tokens the model reads of a text; it never sees the rest."""
-        longest = self._model.max_seq_length  # infinite for models without positions
-        return int(min(longest or _ENDLESS, _ENDLESS))
+        with _trouble("reads nothing", self.model.name):  # or without end: infinite for models without positions
+            return int(min(self._model.max_seq_length or _ENDLESS, _ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d), by the model's own pooling and, if it has them, its prompts.
@@ -110,7 +110,8 @@ class SentenceEncoder:
         run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
         for at in _batches(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
+            with _trouble("can't embed", self.model.name):
+                batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), batch.shape[1]), np.float32)
             x[at] = batch
@@ -140,11 +141,8 @@ class SentenceEncoder:
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
-            try:
+            with _trouble("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
-            except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
-                what = f"can't be loaded as a sentence-transformers model: {first_line(error)}"
-                raise ModelError(what, where=self.model.name) from error
         return loaded.eval().to(getattr(torch, self.precision))
 
 
@@ -243,38 +241,33 @@ class Covered(NamedTuple):
 def _covered(folder: Path) -> Covered | None:
     """What the model's own files say of it; None where anything in them is beyond the fast path."""
     try:
-        return _read(folder)
+        return _told(folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # sentence-transformers may know better, or say what is wrong
 
 
-def _read(folder: Path) -> Covered | None:
+def _told(folder: Path) -> Covered | None:
     config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
     reading, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
     kinds = [module["type"].rpartition(".")[2] for module in modules]
     extra = folder / "config_sentence_transformers.json"
     prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
-    files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
-    named = [
-        name.removeprefix("pooling_mode_") for name, on in pooling.items() if name.startswith("pooling_mode_") and on
-    ]
-    older = {"mean_tokens": "mean", "cls_token": "cls"}.get(named[0]) if len(named) == 1 else None
+    on = [name for name, is_on in pooling.items() if name.startswith("pooling_mode_") and is_on]
+    older = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(on[0]) if len(on) == 1 else None
     mode = pooling.get("pooling_mode", older)
-    longest = config["max_position_embeddings"]
-    window = min(reading.get("max_seq_length") or longest, longest)
-    if (
+    window = min(reading.get("max_seq_length") or _ENDLESS, config["max_position_embeddings"])
+    fits = (
         transformer.covers(config)
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and modules[0]["path"] == ""
         and mode in ("mean", "cls")
         and not reading.get("do_lower_case")
         and not any(prompts.values())
-        and all(file.is_file() for file in files)
+        and all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json"))
         and type(window) is int
-        and window > _MARKS
-    ):
-        return Covered(window, mode)
-    return None
+        and window > 2  # [CLS] and [SEP]
+    )
+    return Covered(window, mode) if fits else None
 
 
 def _json(file: Path) -> Any:
@@ -284,16 +277,23 @@ def _json(file: Path) -> Any:
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    try:
+    with _trouble("its tokenizer.json can't be read", str(folder)):
         found = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 (it raises nothing narrower)
-        raise ModelError(f"its tokenizer.json can't be read: {first_line(error)}", where=str(folder)) from None
     found.no_padding()
     if window:
         found.enable_truncation(window)
     else:
         found.no_truncation()
     return found
+
+
+@contextmanager
+def _trouble(what: str, where: str) -> Iterator[None]:
+    """Whatever a library raises is a ModelError: a model's files decide what that is, and they may hold anything."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"{what}: {first_line(error)}", where=where) from error
 
 
 def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:

@@ -115,7 +115,8 @@ def _from_hub(repository: str, offline: bool, mend: str) -> Path:
 def _weights(folder: Path) -> list[Path]:
     """The files of a model that hold its weights, in a fixed order; safetensors where there are any."""
     for pattern in _WEIGHTS:
-        files = (file for file in folder.rglob(pattern) if not file.relative_to(folder).parts[0].startswith("."))
+        there = (file for file in folder.rglob(pattern) if file.is_file())
+        files = (file for file in there if not file.relative_to(folder).parts[0].startswith("."))
         if found := sorted(file for file in files if file.relative_to(folder).parts[0] not in ("onnx", "openvino")):
             return found
     return []
@@ -124,8 +125,11 @@ def _weights(folder: Path) -> list[Path]:
 def _sha256(file: Path) -> str:
     from hashlib import file_digest  # OpenSSL, which a query has no need of
 
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    try:
+        with file.open("rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
 
 
 def first_line(error: Exception) -> str:
