@@ -24,6 +24,7 @@ FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description")
 _TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
+_STRIP = 1 << 20  # characters escaped at once: each that must be takes the memory of fifty
 _LINE = 1000  # characters at most of a message, or of a hint
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
@@ -74,9 +75,7 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
 
 def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
-    told: dict[str, Any] = {"schema": SCHEMA}
-    for name in _TOLD:
-        told[name] = getattr(result, name)
+    told: dict[str, Any] = {"schema": SCHEMA} | {name: getattr(result, name) for name in _TOLD}
     told["elapsed_ms"] = round(result.elapsed_ms, 3)
     told["hits"] = [hit._asdict() for hit in result.hits]
     if result.trace:
@@ -89,7 +88,12 @@ def as_json(result: Result) -> dict[str, Any]:
 def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> str:
     """One JSON text and a line end; what could act on a terminal is escaped, so the data is whole and inert."""
     text = json.dumps(value, ensure_ascii=not screen.unicode, allow_nan=False, indent=indent)
-    return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text) + "\n"
+    strips = (text[at : at + _STRIP] for at in range(0, len(text), _STRIP))
+    return "".join(_UNSAFE.sub(_coded, strip) for strip in strips) + "\n"
+
+
+def _coded(found: re.Match[str]) -> str:
+    return found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}"
 
 
 def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
@@ -166,6 +170,7 @@ def footer(result: Result) -> str:
 
 def _table(result: Result, screen: Screen) -> str:
     """The ranked table; in a narrow window first the description goes, then the bar, then the score."""
+    from rich.cells import cell_len
     from rich.text import Text
 
     titles = [inert(hit.title or hit.id) for hit in result.hits]
@@ -178,7 +183,7 @@ def _table(result: Result, screen: Screen) -> str:
         ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
         ("description", {"style": "dim"}, [inert(hit.description) for hit in result.hits]),
     ]
-    widths = _widths([max(_cells(text) for text in (name, *cells)) for name, _, cells in columns], screen.width)
+    widths = _widths([max(map(cell_len, (name, *cells))) for name, _, cells in columns], screen.width)
     table = _plain_table()
     for (name, look, _), width in zip(columns, widths, strict=True):
         if width:
@@ -203,12 +208,6 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
 def _filled(sentence: str, screen: Screen) -> str:
     """A sentence in lines that fit the window."""
     return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
-
-
-def _cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def percent(share: float) -> str:

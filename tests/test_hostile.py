@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -490,3 +491,15 @@ class TestNoNetwork:
                 ["info", "meals"], ["remove", "meals", "-q"]]  # fmt: skip
         assert self.ran(NO_NETWORK, *first, home=tmp_path) == (0, "")
         assert self.ran(NO_NETWORK, *then, home=tmp_path) == (0, "")
+
+
+def test_much_that_must_be_escaped():
+    """Strip by strip, and nothing is lost where two meet."""
+    text = ("\u202e" + "x" * 7) * 300_000
+    tracemalloc.start()
+    out = render.to_json([text])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert json.loads(out) == [text]
+    assert acting(out) == set()
+    assert most < 9 * len(out)  # 12 without strips

@@ -105,7 +105,7 @@ def _model() -> encoder.Encoder:
 
 def output(data: bytes) -> None:
     """No format lets through what acts on a terminal, and JSON keeps the data."""
-    text = data.decode(errors="surrogatepass" if data[:1] == b"\xed" else "replace")
+    text = data.decode(errors="surrogateescape")  # bytes that are no text come as halves of pairs
     for form in render.FORMATS:
         for screen in (render.PIPE, render.Screen(width=40, unicode=len(data) % 2 == 0)):
             out = "".join(render.render([a_result(text)], form, screen))
