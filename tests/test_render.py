@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.render import PIPE, Screen, bar, error, inert, percent, render, to_json
+from attnsearch.plain import PIPE, Screen, error, inert, to_json
+from attnsearch.render import bar, percent, render
 from attnsearch.search import Hit, Result
 
 NASTY = "\x1b]52;c;ZXZpbA==\x07\x1b[31m[bold]x[/bold]\x9b2J\u202egpj.exe\u2028\r\n\tend\x7f"

@@ -22,7 +22,7 @@ Names = Annotated[
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
-    from attnsearch import render
+    from attnsearch import plain, render
     from attnsearch.catalog import BUILT_IN
     from attnsearch.shelf import infos
 
@@ -36,7 +36,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
     rows += [{"name": name, "built_in": True} for name in BUILT_IN if name not in there]
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([render.to_json(rows, screen, indent=2)])
+        terminal.emit([plain.to_json(rows, screen, indent=2)])
         return
     columns = {
         "name": lambda row: row["name"],
@@ -66,7 +66,7 @@ def info(
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
-    from attnsearch import render
+    from attnsearch import plain, render
     from attnsearch.store import Store
 
     folder = _indexed(name)
@@ -94,7 +94,7 @@ def info(
     }
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([render.to_json(told, screen, indent=2)])
+        terminal.emit([plain.to_json(told, screen, indent=2)])
         return
     columns = {"": lambda pair: pair[0].replace("_", " "), " ": lambda pair: _words(pair[1])}
     terminal.emit([render.listing(columns, told.items(), screen)])
@@ -119,7 +119,7 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch import lock
-    from attnsearch.render import inert
+    from attnsearch.plain import inert
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
@@ -143,7 +143,7 @@ def check(
 
     attnsearch check library --repair
     """
-    from attnsearch import render
+    from attnsearch import plain, render
     from attnsearch.damage import find
     from attnsearch.shelf import info_of
 
@@ -160,14 +160,14 @@ def check(
         left = find(folder) if embedded is not None else problems
         told.append({"catalog": one, "whole": not left, "problems": problems, "embedded_again": embedded})
         if not json and not quiet:
-            terminal.emit(f"{render.inert(f'{one}: {problem}')}\n" for problem in problems)
+            terminal.emit(f"{plain.inert(f'{one}: {problem}')}\n" for problem in problems)
             if embedded is not None and not left:
-                terminal.emit([f"{render.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
+                terminal.emit([f"{plain.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
             elif not left:
-                terminal.emit([f"{render.inert(one)}: whole\n"])
+                terminal.emit([f"{plain.inert(one)}: whole\n"])
     if json:
         rows = [{"schema": render.SCHEMA, **row} for row in told]
-        terminal.emit([render.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
+        terminal.emit([plain.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
     broken = [str(row["catalog"]) for row in told if not row["whole"]]
     if broken:
         hint = f"'attnsearch check {' '.join(broken)} --repair' mends it"

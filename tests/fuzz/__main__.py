@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def main() -> None:
     told = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
         sys.exit('fuzzing needs atheris: pip install "attnsearch[fuzz]"')
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
     import atheris
 
     with atheris.instrument_imports(include=["attnsearch", "tests.fuzz", "json", "yaml"]):
