@@ -119,7 +119,8 @@ def update(
 
 def _unlike(old: Info | None, reader: Encoder, precision: Precision | None) -> str | None:
     """What to embed everything anew with: a model, or a precision, that the catalog was not made with."""
-    if old and (old.model, old.sha256) != (reader.model.name, reader.model.sha256):
+    made = reader.model.name, reader.model.sha256  # asked for also where it is new: a model without weights ends here
+    if old and (old.model, old.sha256) != made:
         return reader.model.name
     return precision if old and precision == "float32" != old.precision else None
 
