@@ -2,6 +2,7 @@
 # make test    set up, run every test
 # make check   format, lint, types, then every test
 # make bench   set up the peers too, measure everything against them (an hour); benchmarks/README.md
+# make fuzz    ten minutes for each of the fuzzers' targets (an hour and a half)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint .ci/c
 
 BENCH := $(BIN)/python -W ignore -m benchmarks
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench fuzz format clean
 
 demo: .venv/.installed
 	$(BIN)/attnsearch index catalogs/library.yaml
@@ -33,6 +34,9 @@ bench: .venv/.bench
 	$(BENCH).indexing --quality
 	$(BENCH).agreement
 
+fuzz: .venv/.fuzz
+	for target in tests/fuzz/seeds/*; do $(BIN)/python -m tests.fuzz $$(basename $$target) || exit 1; done
+
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -51,5 +55,9 @@ format: .venv/.dev
 	$(PIP) --editable '.[bundled,dev,bench]'
 	@touch $@
 
+.venv/.fuzz: .venv/.dev
+	$(PIP) --editable '.[bundled,dev,fuzz]'
+	@touch $@
+
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

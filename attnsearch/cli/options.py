@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.render import FORMATS
+from attnsearch.render import FORMATS, inert
 
 if TYPE_CHECKING:
     from attnsearch.projections import Projections
@@ -27,7 +27,8 @@ def names(incomplete: str) -> list[str]:
     from attnsearch import catalog, store
 
     known = {folder.name for folder in store.folders() if not folder.name.startswith("@")}
-    return sorted(name for name in known.union(catalog.BUILT_IN) if name.startswith(incomplete))
+    harmless = (name for name in known.union(catalog.BUILT_IN) if name == inert(name))  # the shell prints them
+    return sorted(name for name in harmless if name.startswith(incomplete))
 
 
 Version = Annotated[
