@@ -3,6 +3,7 @@
 # make check   format, lint, types, then every test
 # make torture try to break the commit path: kills, faults, power cuts, load (half an hour)
 # make bench   set up the peers too, measure everything against them (an hour); benchmarks/README.md
+# make fuzz    ten minutes for each of the fuzzers' targets (an hour and a half)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint .ci/c
 
 BENCH := $(BIN)/python -W ignore -m benchmarks
 
-.PHONY: demo test check torture bench format clean
+.PHONY: demo test check torture fuzz bench format clean
 
 demo: .venv/.installed
 	$(BIN)/attnsearch index catalogs/library.yaml
@@ -37,6 +38,9 @@ bench: .venv/.bench
 	$(BENCH).indexing --quality
 	$(BENCH).agreement
 
+fuzz: .venv/.fuzz
+	for target in tests/fuzz/seeds/*; do $(BIN)/python -m tests.fuzz $$(basename $$target) || exit 1; done
+
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -55,5 +59,9 @@ format: .venv/.dev
 	$(PIP) --editable '.[bundled,dev,bench]'
 	@touch $@
 
+.venv/.fuzz: .venv/.dev
+	$(PIP) --editable '.[bundled,dev,fuzz]'
+	@touch $@
+
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

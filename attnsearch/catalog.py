@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,10 +55,13 @@ def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | No
     """
     fields = fields or Fields()
     as_text = frozenset({"description", fields.id, fields.title})
-    found = [(records.place(source), records.read(source, form=form, as_text=as_text)) for source in sources]
-    head = found[0][1].head if len(found) == 1 else {}
+    places = [records.place(source) for source in sources]
+    parts = (records.read(source, form=form, as_text=as_text) for source in sources)  # one at a time: they may be large
+    first = next(parts)
+    head = first.head if len(sources) == 1 else {}
+    found = zip(places, itertools.chain([first], parts), strict=True)
     items = (_item(record, fields, f"{where}:{record.line}") for where, part in found for record in part.items)
-    return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _some(items, found[0][0]))
+    return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _some(items, places[0]))
 
 
 def _opt(value: Value) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -221,6 +222,18 @@ class TestFiles:
             code, out, err = run(*argv)
             assert code in (0, 2, 3)
             assert acting(out + err) == set()
+
+
+def test_a_folder_in_the_home_that_acts(home, shop, run):
+    from attnsearch.cli.options import names
+
+    for attack in ATTACKS[:4]:
+        folder = home / attack.replace("/", "")
+        shutil.copytree(home / "shop", folder)
+        assert folder.name not in names("")
+    assert "shop" in names("")
+    code, out, err = run("list")
+    assert (code, acting(out + err)) == (0, set())
 
 
 class TestStandardInput:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import InputError
+from attnsearch.plain import inert
 from attnsearch.render import FORMATS
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def names(incomplete: str) -> list[str]:
     from attnsearch import catalog, shelf
 
     known = {folder.name for folder in shelf.folders() if not folder.name.startswith("@")}
-    return sorted(name for name in known.union(catalog.BUILT_IN) if name.startswith(incomplete))
+    harmless = (name for name in known.union(catalog.BUILT_IN) if name == inert(name))  # the shell prints them
+    return sorted(name for name in harmless if name.startswith(incomplete))
 
 
 Version = Annotated[
