@@ -46,12 +46,10 @@ def test_kill(work):
     kill.kill(work, SEED, kills=12)
 
 
-@pytest.mark.xfail(raises=Violation, reason="may meet what TestFound has")
 def test_faults(work):
     whole(faults.faults(work, SEED, share=80))
 
 
-@pytest.mark.xfail(raises=Violation, reason="may meet what TestFound has")
 def test_power(work):
     whole(power.power(work, SEED, share=40, more=1))
 
@@ -72,16 +70,13 @@ def meet(work, scene, fault, op, name):
 class TestFound:
     """What the harnesses found, each by itself."""
 
-    @pytest.mark.xfail(strict=True, raises=Violation, reason="closing a draft writes once more, and fails as OSError")
     @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EDQUOT"])
     def test_a_draft_that_cant_be_written(self, work, error):
         assert meet(work, "commit", f"{error} from then on", "write", "unfinished-.*") == "failed"
 
-    @pytest.mark.xfail(strict=True, raises=Violation, reason="a read-only connection can't roll a journal back")
     def test_death_before_there_is_a_wal(self, work):
         assert meet(work, "first commit", "die after", "write", "index.sqlite") == "died"
 
-    @pytest.mark.xfail(strict=True, raises=Violation, reason="the name of a new home is not synced")
     def test_a_power_cut_after_the_first_commit_in_a_new_home(self, work):
         whole(power.power(work, SEED, share=1 << 30, more=0, only="first commits in a new home"))
 
