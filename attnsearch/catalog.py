@@ -14,6 +14,8 @@ from attnsearch.values import Value
 
 BUILT_IN = ("library", "kitchen", "toolbox")
 
+LONGEST = 4_000_000  # characters of a text: more than War and Peace has
+
 _NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
 
@@ -134,6 +136,7 @@ def _item(record: values.Mapping, fields: Fields, place: str) -> Item:
     if not text:
         hint = f"{has}; name those that describe it with --text-field"
         raise InputError(f"item '{ident}' has no text to search", where=place, hint=hint)
+    _check_length(text, "its text", place)
     return Item(ident, title, description, rest, text, place)
 
 
@@ -141,7 +144,15 @@ def _text(record: values.Mapping, name: str, place: str) -> str:
     value = record.get(name)
     if isinstance(value, (list, dict)):
         raise InputError(f"'{name}' is a {'list' if isinstance(value, list) else 'mapping'}, not text", where=place)
-    return "" if value is None else str(value).strip()
+    text = "" if value is None else str(value).strip()
+    _check_length(text, f"'{name}'", place)
+    return text
+
+
+def _check_length(text: str, what: str, place: str) -> None:
+    if len(text) > LONGEST:
+        hint = "make several items of it"
+        raise InputError(f"{what} has {len(text):,} characters; at most {LONGEST:,} are read", where=place, hint=hint)
 
 
 def _slug(title: str) -> str:

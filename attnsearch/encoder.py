@@ -33,6 +33,7 @@ _BATCH = 6_000  # characters, padding among them, of the texts that sentence-tra
 _GPU_BATCH = 200_000  # and on a GPU
 _SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
 _ENDLESS = 1 << 30  # tokens
+_MARKS = 2  # tokens of a text that are not its own: [CLS] and [SEP]
 
 log = logging.getLogger("attnsearch")
 
@@ -198,6 +199,8 @@ class FastEncoder:
         for row, one in enumerate(read):
             ids[row, : len(one.ids)] = one.ids
             mask[row, : len(one.ids)] = True
+        if not mask.any(axis=1).all() or ids.max() >= len(self._transformer.words):
+            raise ModelError("its tokenizer is not that of its weights", where=self.model.name)
         hidden = self._transformer.forward(ids, mask)
         if self.covered.pooling == "cls":
             return hidden[:, 0]
@@ -259,14 +262,15 @@ class Covered(NamedTuple):
 def _covered(folder: Path) -> Covered | None:
     """What the model's own files say of it; None where anything in them is beyond the fast path."""
     try:
-        config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
-        reading, pooling = (
-            _json(folder / "sentence_bert_config.json"),
-            _json(folder / modules[1]["path"] / "config.json"),
-        )
-        kinds = [module["type"].rpartition(".")[2] for module in modules]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
+        return _read(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # sentence-transformers may know better, or say what is wrong
+
+
+def _read(folder: Path) -> Covered | None:
+    config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
+    reading, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
+    kinds = [module["type"].rpartition(".")[2] for module in modules]
     extra = folder / "config_sentence_transformers.json"
     prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
     files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
@@ -275,6 +279,8 @@ def _covered(folder: Path) -> Covered | None:
     ]
     older = {"mean_tokens": "mean", "cls_token": "cls"}.get(named[0]) if len(named) == 1 else None
     mode = pooling.get("pooling_mode", older)
+    longest = config["max_position_embeddings"]
+    window = min(reading.get("max_seq_length") or longest, longest)
     if (
         transformer.covers(config)
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
@@ -283,9 +289,10 @@ def _covered(folder: Path) -> Covered | None:
         and not reading.get("do_lower_case")
         and not any(prompts.values())
         and all(file.is_file() for file in files)
+        and type(window) is int
+        and window > _MARKS
     ):
-        longest = config["max_position_embeddings"]
-        return Covered(min(reading.get("max_seq_length") or longest, longest), mode)
+        return Covered(window, mode)
     return None
 
 
@@ -296,7 +303,10 @@ def _json(file: Path) -> Any:
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    found = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    try:
+        found = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # noqa: BLE001 (it raises nothing narrower)
+        raise ModelError(f"its tokenizer.json can't be read: {first_line(error)}", where=str(folder)) from None
     found.no_padding()
     if window:
         found.enable_truncation(window)

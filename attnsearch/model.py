@@ -70,6 +70,10 @@ def find(name: str | None = None, *, offline: bool = False) -> Model:
     name = name or DEFAULT
     path = Path(name).expanduser()
     if path.is_dir():
+        try:
+            str(path.resolve()).encode()
+        except UnicodeEncodeError:  # no index could remember it
+            raise ModelError("its name is not UTF-8", where=name, hint="rename the folder") from None
         return Model(str(path.resolve()), path.resolve())
     if name.startswith((".", "~", os.sep)):
         raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")

@@ -10,10 +10,10 @@ import csv
 import itertools
 import re
 import sys
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 from attnsearch.errors import InputError
 from attnsearch.values import Mapping, Value
@@ -22,8 +22,13 @@ FORMS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".jsonl": "jsonl", ".
          ".tsv": "tsv"}  # fmt: skip
 STDIN = "standard input"
 WHOLE = 64 << 20  # bytes of a YAML or JSON file
-LINE = 16 << 20  # bytes of one line of JSONL, CSV or TSV
+LINE = 16 << 20  # bytes of one line of JSONL, or of one row of CSV or TSV
+COLUMNS = 10_000
+EMPTY = 1_000_000  # lines one after the other
 
+_PER_LINE = 64  # bytes that a line takes beside its text
+
+_QUOTE = "is a quote left open?"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")
 
 
@@ -45,26 +50,27 @@ def read(source: str, *, form: str | None = None, as_text: frozenset[str] = froz
     CSV and TSV while the records are drawn.
     """
     _check_there(source)
-    where = place(source)
-    file = _lines(source)
+    file = _File(source)
     form = form or FORMS.get(Path(source).suffix.lower())
-    lines: Iterator[str] = file
+    head: list[str] = []
     if form is None:
-        lines, form = _guess(file)
+        head, form = _guess(file)
+    lines = itertools.chain(head, file)
     match form:
         case "jsonl":
-            return Records(Mapping(), _until_closed(file, _jsonl(lines, where)))
+            return Records(Mapping(), _until_closed(file, _jsonl(lines, file.where)))
         case "csv" | "tsv":
-            return Records(Mapping(), _until_closed(file, _csv(lines, where, "," if form == "csv" else "\t", as_text)))
+            rows = _csv(lines, file.where, "," if form == "csv" else "\t", as_text)
+            return Records(Mapping(), _until_closed(file, rows))
     with closing(file):
-        text = _whole(lines, where)
+        text = "".join(head) + file.rest()
     if form == "json":
         from attnsearch import strict_json
 
-        return _records(strict_json.load(text, where=where), where)
+        return _records(strict_json.load(text, where=file.where), file.where)
     from attnsearch import yaml12
 
-    return _records(yaml12.load(text, where=where, as_text=as_text), where)
+    return _records(yaml12.load(text, where=file.where, as_text=as_text), file.where)
 
 
 def place(source: str) -> str:
@@ -102,58 +108,83 @@ def _check_there(source: str) -> None:
         raise InputError("is a folder", where=source, hint="name the file inside it")
     if not path.exists():
         raise InputError("no such file", where=source)
-
-
-def _lines(source: str) -> Generator[str, None, None]:
-    """The lines of `source`, decoded, with their ends."""
-    where = place(source)
     try:
-        stream = sys.stdin.buffer if source == "-" else Path(source).open("rb")  # noqa: SIM115 (the next line but two closes it)
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", where=where) from None
-    with nullcontext(stream) if source == "-" else stream:  # stdin is not ours to close
-        for number in itertools.count(1):
-            raw = stream.readline(LINE + 1)
-            if not raw:
-                return
-            if len(raw) > LINE:
-                raise InputError(f"a line of more than {LINE >> 20} MiB", where=f"{where}:{number}")
-            if number == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
+        str(path.resolve()).encode()
+    except UnicodeEncodeError:  # no index, and no JSON, could say where its items come from
+        raise InputError("its name is not UTF-8", where=source, hint="rename it, or the folder it is in") from None
+
+
+class _File:
+    """A file or standard input as text: line by line, each with its end, or all that is left of it."""
+
+    def __init__(self, source: str) -> None:
+        self.source, self.where = source, place(source)
+        self.line = self.empty = 0
+        self.opened: BinaryIO | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        raw = self._stream().readline(LINE + 1)
+        if not raw:
+            raise StopIteration
+        self.line += 1
+        if len(raw) > LINE:
+            raise self._error(f"a line of more than {LINE >> 20} MiB", self.line)
+        self.empty = self.empty + 1 if raw.isspace() else 0
+        if self.empty > EMPTY:
+            raise self._error(f"more than {EMPTY:,} empty lines", self.line)
+        return self._text(raw, self.line)
+
+    def rest(self) -> str:
+        """What has not been read yet, all at once."""
+        raw = self._stream().read(WHOLE + 1)
+        if len(raw) > WHOLE:
+            hint = "use JSONL or CSV, which are read as a stream"
+            raise InputError(f"over {WHOLE >> 20} MiB", where=self.where, hint=hint)
+        return self._text(raw, self.line + 1)
+
+    def close(self) -> None:
+        if self.opened and self.source != "-":  # stdin is not ours to close
+            self.opened.close()
+
+    def _stream(self) -> BinaryIO:
+        if self.opened is None:
             try:
-                yield raw.decode()
-            except UnicodeDecodeError:
-                hint = "save the file as UTF-8"
-                raise InputError("not UTF-8", where=f"{where}:{number}", hint=hint) from None
+                self.opened = sys.stdin.buffer if self.source == "-" else Path(self.source).open("rb")  # noqa: SIM115 (close does)
+            except OSError as error:
+                raise InputError(f"can't be read: {error.strerror}", where=self.where) from None
+        return self.opened
+
+    def _text(self, raw: bytes, line: int) -> str:
+        try:
+            return (raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw).decode()
+        except UnicodeDecodeError as error:
+            line += error.object.count(b"\n", 0, error.start)
+            raise self._error("not UTF-8", line, "save the file as UTF-8") from None
+
+    def _error(self, message: str, line: int, hint: str = "") -> InputError:
+        self.close()
+        return InputError(message, where=f"{self.where}:{line}", hint=hint)
 
 
-def _until_closed(lines: Generator[str, None, None], items: Iterator[Mapping]) -> Iterator[Mapping]:
+def _until_closed(file: _File, items: Iterator[Mapping]) -> Iterator[Mapping]:
     """The items; the file behind them is closed when they end, also by an error."""
-    with closing(lines):
+    with closing(file):
         yield from items
 
 
-def _whole(lines: Iterator[str], where: str) -> str:
-    parts = []
-    size = 0
-    for line in lines:
-        size += len(line)
-        if size > WHOLE:
-            raise InputError(
-                f"over {WHOLE >> 20} MiB", where=where, hint="use JSONL or CSV, which are read as a stream"
-            )
-        parts.append(line)
-    return "".join(parts)
-
-
-def _guess(lines: Iterator[str]) -> tuple[Iterator[str], str]:
-    """The form of a stream without a telling name, from its first line with something on it."""
-    head = []
+def _guess(lines: Iterator[str]) -> tuple[list[str], str]:
+    """The form of a stream without a telling name, and the lines that told: up to the first with something on it."""
+    head: list[str] = []
     first = ""
+    size = 0
     for line in lines:
         head.append(line)
         first = line.strip()
-        if first and not first.startswith("#"):
+        size += len(line) + _PER_LINE
+        if size > LINE or (first and not first.startswith("#")):
             break
     form = "yaml"
     if first.startswith("["):
@@ -162,7 +193,7 @@ def _guess(lines: Iterator[str]) -> tuple[Iterator[str], str]:
         form = "jsonl" if first.endswith("}") else "json"
     elif not re.match(r"(-|---|%YAML.*|[\w ]+:)(\s|$)", first):
         form = "tsv" if "\t" in first else "csv" if "," in first else "yaml"
-    return itertools.chain(head, lines), form
+    return head, form
 
 
 def _jsonl(lines: Iterator[str], where: str) -> Iterator[Mapping]:
@@ -178,10 +209,20 @@ def _jsonl(lines: Iterator[str], where: str) -> Iterator[Mapping]:
 
 
 def _csv(lines: Iterator[str], where: str, delimiter: str, as_text: frozenset[str]) -> Iterator[Mapping]:
+    line, size = 1, 0
+
+    def measured() -> Iterator[str]:
+        """The lines; a quote that is never closed makes one row of all that follow."""
+        nonlocal size
+        for text in lines:
+            size += len(text) + _PER_LINE
+            if size > LINE:
+                raise InputError(f"a row of more than {LINE >> 20} MiB", where=f"{where}:{line}", hint=_QUOTE)
+            yield text
+
     csv.field_size_limit(LINE)
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    rows = csv.reader(measured(), delimiter=delimiter, strict=True)
     names: list[str] | None = None
-    line = 1
     while True:
         try:
             row = next(rows, None)
@@ -196,17 +237,20 @@ def _csv(lines: Iterator[str], where: str, delimiter: str, as_text: frozenset[st
                 hint = "put a text with a delimiter or a line break in it into double quotes"
                 raise InputError(f"{len(row)} cells under {len(names)} columns", where=f"{where}:{line}", hint=hint)
             yield _row(names, row, line, as_text)
-        line = rows.line_num + 1
+        line, size = rows.line_num + 1, 0
 
 
 def _columns(row: list[str], where: str) -> list[str]:
-    names = [name.strip() for name in row]
-    for at, name in enumerate(names):
+    if len(row) > COLUMNS:
+        raise InputError(f"{len(row):,} columns; at most {COLUMNS:,} can be read", where=where)
+    names: dict[str, None] = {}
+    for number, name in enumerate(map(str.strip, row), 1):
         if not name:
-            raise InputError(f"column {at + 1} has no name", where=where)
-        if name in names[:at]:
+            raise InputError(f"column {number} has no name", where=where)
+        if name in names:
             raise InputError(f"the column '{name}' is there twice", where=where)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _row(names: Iterable[str], cells: Iterable[str], line: int, as_text: frozenset[str]) -> Mapping:

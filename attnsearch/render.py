@@ -23,6 +23,8 @@ SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description")
+_TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
+_LINE = 1000  # characters at most of a message, or of a hint
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -73,16 +75,7 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
 def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
     told: dict[str, Any] = {"schema": SCHEMA}
-    for name in (
-        "query",
-        "catalog",
-        "model",
-        "temperature",
-        "items",
-        "masked",
-        "none_of_these",
-        "effective_items",
-    ):
+    for name in _TOLD:
         told[name] = getattr(result, name)
     told["elapsed_ms"] = round(result.elapsed_ms, 3)
     told["hits"] = [hit._asdict() for hit in result.hits]
@@ -101,9 +94,15 @@ def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> 
 
 def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
     """One line on what went wrong and what to do; as JSON: {"error": {"code", "message", "hint"}}."""
+    message, hint = short(problem.message), short(problem.hint)
     if as_json:
-        return to_json({"error": {"code": int(problem.code), "message": problem.message, "hint": problem.hint}})
-    return f"attnsearch: {inert(str(problem))}\n"
+        return to_json({"error": {"code": int(problem.code), "message": message, "hint": hint}})
+    return f"attnsearch: {inert(f'{message}; {hint}' if hint else message)}\n"
+
+
+def short(text: str) -> str:
+    """The text as far as it can be a message: a key or a tag that is told of may have a million characters."""
+    return text if len(text) <= _LINE else f"{text[:_LINE]}…"
 
 
 def inert(text: str) -> str:
@@ -129,7 +128,9 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
             table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
-        parts.append(f"{number}. {step.name}: {step.formula}\n{_filled(step.says, screen)}{_drawn(table, screen)}")
+        parts.append(
+            f"{number}. {step.name}: {step.formula}\n{_filled(inert(step.says), screen)}{_drawn(table, screen)}"
+        )
     return "\n".join(parts)
 
 

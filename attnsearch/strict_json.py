@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from attnsearch.errors import InputError
-from attnsearch.values import DEPTH, LONGEST_NUMBER, Mapping, Value
+from attnsearch.values import DEPTH, LONGEST_NUMBER, PARTS, Mapping, Value
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # one left open goes to the end: linear
 
 
 def loads(text: str, *, where: str, line: int = 1) -> Value:
@@ -26,6 +27,7 @@ def loads(text: str, *, where: str, line: int = 1) -> Value:
     Raises InputError, with `where` and the line, for what is not JSON or not I-JSON.
     """
     with _errors(where, line):
+        _check_size(text)
         value = _DECODER.decode(text)
         _check(text, value)
     if isinstance(value, Mapping):
@@ -35,6 +37,8 @@ def loads(text: str, *, where: str, line: int = 1) -> Value:
 
 def load(text: str, *, where: str) -> Value:
     """The document in `text`: like `loads`, but the objects of a list, or of a list under `items`, have lines too."""
+    with _errors(where, 1):
+        _check_size(text)
     scan = _Scan(text, where)
     if scan.peek() == "[":
         document: Value = scan.items()
@@ -50,9 +54,9 @@ def load(text: str, *, where: str) -> Value:
 def _object(pairs: list[tuple[str, Value]]) -> Mapping:
     mapping = Mapping(pairs)
     if len(mapping) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key '{twice}' is used twice in one object")
+        last = {key: at for at, (key, _) in enumerate(pairs)}
+        twice = next(key for at, (key, _) in enumerate(pairs) if at < last[key])
+        raise ValueError(f"the key '{twice[:80]}' is used twice in one object")
     return mapping
 
 
@@ -90,6 +94,18 @@ def _errors(where: str, line: int) -> Iterator[None]:
         raise InputError("half of a surrogate pair (\\ud800…) is no character", where=f"{where}:{line}") from None
     except ValueError as error:
         raise InputError(str(error), where=f"{where}:{line}") from None
+
+
+def _check_size(text: str) -> None:
+    """ValueError for more parts than memory could hold, told by the marks between them before anything is made."""
+    if _parts(text) > PARTS:
+        bare, strings = _STRING.subn("", text, PARTS + 1)  # marks in a string are text
+        if strings > PARTS or _parts(bare) > PARTS:
+            raise ValueError(f"more than {PARTS:,} keys and values; use JSONL or CSV, which are read as a stream")
+
+
+def _parts(text: str) -> int:
+    return text.count(",") + text.count(":") + 2 * (text.count("[") + text.count("{"))
 
 
 def _check(text: str, value: Value) -> None:
@@ -176,7 +192,7 @@ class _Scan:
             self.take(":")
             value = self.items() if key == "items" and self.peek() == "[" else self.value()
             if key in head:
-                raise InputError(f"the key '{key}' is used twice", where=f"{self.where}:{line}")
+                raise InputError(f"the key '{key[:80]}' is used twice", where=f"{self.where}:{line}")
             head[key] = value
             if self.take(",}") == "}":
                 return head

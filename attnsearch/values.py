@@ -8,9 +8,11 @@ Value = Any  # str | int | float | bool | None | list[Value] | dict[str, Value]
 
 DEPTH = 64  # containers inside one another
 LONGEST_NUMBER = 1000  # digits
+PARTS = 1_000_000  # keys, values and ends of containers in one document, or on one line of JSONL
 
 
 class Mapping(dict[str, Value]):
-    """A mapping that knows the line on which it begins."""
+    """A mapping that knows the line on which it begins, where its reader told it."""
 
-    line: int = 0
+    __slots__ = ("line",)  # a file can have a million of them
+    line: int

@@ -8,6 +8,7 @@ number for every complaint. https://yaml.org/spec/1.2.2/#103-core-schema
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
@@ -16,18 +17,22 @@ from typing import Any
 import yaml
 
 from attnsearch.errors import InputError
-from attnsearch.values import DEPTH, LONGEST_NUMBER, Mapping, Value
+from attnsearch.values import DEPTH, LONGEST_NUMBER, PARTS, Mapping, Value
 
 REPEATED = 10_000_000  # characters that all aliases of a file may stand for
+DIRECTIVES = 100  # libyaml compares each with all before it
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
+_DIRECTIVE = re.compile(r"[\n\r\x85\u2028\u2029]%TAG")
 _PLAIN = {
     "null": re.compile(r"null|Null|NULL|~|"),
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
     "int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
     "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 }
+_SCALARS = ("str", *_PLAIN)
+_NOT_TEXT = frozenset("nNtTfF~-+.0123456789")  # what a plain scalar begins with that may be other than text
 
 
 @dataclass(slots=True)
@@ -52,9 +57,15 @@ def load(text: str, *, where: str, as_text: frozenset[str] = frozenset()) -> Val
     `REPEATED` characters.
     """
     build = _Builder(where, as_text)
+    if text.count("%TAG") > DIRECTIVES and len(_DIRECTIVE.findall(text)) > DIRECTIVES:
+        raise InputError(f"more than {DIRECTIVES} %TAG directives", where=where)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        events = yaml.parse(text, Loader=_LOADER)
+        for event in itertools.islice(events, PARTS):
             build.take(event)
+        if next(events, None):
+            hint = "use JSONL or CSV, which are read as a stream"
+            raise InputError(f"more than {PARTS:,} keys and values", where=where, hint=hint)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -81,7 +92,7 @@ class _Builder:
         line = event.start_mark.line + 1
         match event:
             case yaml.ScalarEvent():
-                self._tag(event.tag, ("str", *_PLAIN), line)
+                self._tag(event.tag, _SCALARS, line)
                 self._add(self._scalar(event, line), len(event.value) + 1, event.anchor, line)
             case yaml.MappingStartEvent():
                 self._tag(event.tag, ("map",), line)
@@ -96,7 +107,7 @@ class _Builder:
                 self._add(done.value, done.size, done.anchor, line)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
-                    raise self._error(f"alias *{event.anchor} has no anchor before it", line)
+                    raise self._error(f"alias *{event.anchor:.80} has no anchor before it", line)
                 value, size = self.anchors[event.anchor]
                 self.repeated += size
                 if self.repeated > REPEATED:
@@ -134,7 +145,7 @@ class _Builder:
         if not isinstance(value, str):
             raise self._error("a key must be text", line)
         if value in top.lines:
-            raise self._error(f"the key '{value}' was already used on line {top.lines[value]}", line)
+            raise self._error(f"the key '{value[:80]}' was already used on line {top.lines[value]}", line)
         top.lines[value] = line
         return value
 
@@ -158,7 +169,7 @@ class _Builder:
 
     def _tag(self, tag: str | None, known: tuple[str, ...], line: int) -> None:
         if tag and tag != "!" and tag.removeprefix(_TAG) not in known:
-            raise self._error(f"the tag {tag} is not one of YAML's own", line)
+            raise self._error(f"the tag {tag[:80]} is not one of YAML's own", line)
 
     def _error(self, message: str, line: int) -> InputError:
         return InputError(message, where=f"{self.where}:{line}")
@@ -166,6 +177,8 @@ class _Builder:
 
 def _kind(text: str) -> str:
     """The core schema's name for a plain scalar."""
+    if text and text[0] not in _NOT_TEXT:
+        return "str"
     return next((kind for kind, form in _PLAIN.items() if form.fullmatch(text)), "str")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from attnsearch import damage
 from attnsearch.errors import CatalogError
 from attnsearch.index import Index
@@ -34,8 +32,8 @@ def answer() -> list[tuple]:
     with Index.open("flipped") as index:
         results = search(index, ASKED, k=99)
     return [
-        (result.items, round(result.effective_items, 9), hit.rank, hit.id, hit.title, hit.description, repr(hit.fields))
-        + (hit.passage, float(np.float32(hit.weight)), float(np.float32(hit.score)))
+        (result.items, round(result.effective_items, 6), hit.rank, hit.id, hit.title, hit.description, repr(hit.fields))
+        + (hit.passage, round(hit.weight, 7), round(hit.score, 6))
         for result in results
         for hit in result.hits
     ]

@@ -119,12 +119,13 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch import lock
+    from attnsearch.render import inert
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
             lock.remove(folder)
         if not quiet:
-            terminal.emit([f"removed {one}\n"])
+            terminal.emit([f"removed {inert(one)}\n"])
 
 
 def check(
@@ -161,9 +162,9 @@ def check(
         if not json and not quiet:
             terminal.emit(f"{render.inert(f'{one}: {problem}')}\n" for problem in problems)
             if embedded is not None and not left:
-                terminal.emit([f"{one}: whole again; {embedded:,} texts embedded anew\n"])
+                terminal.emit([f"{render.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
             elif not left:
-                terminal.emit([f"{one}: whole\n"])
+                terminal.emit([f"{render.inert(one)}: whole\n"])
     if json:
         rows = [{"schema": render.SCHEMA, **row} for row in told]
         terminal.emit([render.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])

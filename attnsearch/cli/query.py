@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -54,6 +55,8 @@ def query(
     """
     form = options.chosen_format(format_, json=json, jsonl=jsonl)
     options.check_sharpness(temperature, textbook=textbook)
+    if math.isnan(min_weight) or math.isnan(min_score):
+        raise InputError("NaN is no limit", hint="give --min-weight and --min-score a number")
 
     from attnsearch import render
     from attnsearch.index import Index

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
-from attnsearch.render import Screen, inert
+from attnsearch.render import Screen, inert, short
 
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.status import Status
 
+QUERY = 128 << 10  # bytes of a query on standard input; Linux lets an argument have as many
 SOON = 0.5  # seconds of silence before progress is shown
 
 log = logging.getLogger("attnsearch")
@@ -41,10 +42,16 @@ def screen(*, color: bool = True, quiet: bool = False) -> Screen:
 
 def emit(parts: Iterable[str]) -> None:
     """Write to stdout, all of it or until the reader has gone."""
+    for part in parts:
+        _write(part)
+    _write("", flush=True)
+
+
+def _write(text: str, *, flush: bool = False) -> None:
     try:
-        for part in parts:
-            sys.stdout.write(part)
-        sys.stdout.flush()
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
     except BrokenPipeError:
         raise PipeClosedError from None
     except UnicodeEncodeError:
@@ -65,11 +72,16 @@ def queries(texts: list[str]) -> Iterator[str]:
 
 def _lines() -> Iterator[str]:
     """The lines of stdin that say something."""
-    for number, raw in enumerate(sys.stdin.buffer, 1):
+    number = 0
+    while raw := sys.stdin.buffer.readline(QUERY + 1):
+        number += 1
+        where = f"standard input:{number}"
+        if len(raw) > QUERY:
+            raise InputError(f"a query of more than {QUERY >> 10} KiB", where=where, hint="write one on each line")
         try:
             line = raw.decode().strip()
         except UnicodeDecodeError:
-            raise InputError("not UTF-8", where=f"standard input:{number}") from None
+            raise InputError("not UTF-8", where=where) from None
         if line:
             yield line
 
@@ -87,8 +99,9 @@ class Working:
         """What begins now and may take a while."""
         if self.live:
             from rich.console import Console
+            from rich.text import Text  # words alone would be read as markup
 
-            self._show(Console(stderr=True).status(inert(words)))
+            self._show(Console(stderr=True).status(Text(inert(short(words)))))
 
     def progress(self, done: int, total: int | None) -> None:
         """Texts embedded so far, of `total`; or, without a total, items read."""
@@ -128,7 +141,7 @@ class Working:
         """A line that stays."""
         if not self.quiet:
             self.stop()
-            sys.stderr.write(f"attnsearch: {inert(words)}\n")
+            sys.stderr.write(f"attnsearch: {inert(short(words))}\n")
 
     def _show(self, shown: Status | Progress) -> None:
         self.stop()

@@ -1,0 +1,122 @@
+"""What is fuzzed: one function of bytes each. Whatever it raises, but an AttnsearchError, is a finding."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+# Named here to be instrumented: the package imports some of them late.
+from attnsearch import catalog, encoder, records, render, strict_json, transformer, yaml12  # noqa: F401
+from attnsearch.errors import AttnsearchError
+from attnsearch.search import Hit, Result
+
+BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def acting(text: str, *, but: str = "\n") -> set[str]:
+    """The characters of an output that could do something other than be seen."""
+    return {c for c in text if (unicodedata.category(c) in ("Cc", "Cs") or c in BIDI) and c not in but}
+
+
+def a_result(text: str) -> Result:
+    """An answer in which every text is this one."""
+    hit = Hit(1, text, text, 0.5, 0.4, 8.0, text, {text: [text, {text: text}]})
+    return Result(text, text, text, 0.05, 3, 0, None, 2.0, 1.0, [hit, hit._replace(title="")])
+
+
+def _read(data: bytes, form: str | None) -> None:
+    """Through every room that a file goes through, to items that every other room can hold."""
+    with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
+        try:
+            for item in catalog.read(["-"], form=form).items:
+                assert item.text.strip()
+                "".join([item.id, item.title, item.description, item.text]).encode()
+                json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()
+        except AttnsearchError as problem:
+            told = render.error(problem)
+            assert told.count("\n") == 1
+            assert not acting(told)
+
+
+def yaml(data: bytes) -> None:
+    _read(data, "yaml")
+
+
+def json_(data: bytes) -> None:
+    _read(data, "json")
+
+
+def jsonl(data: bytes) -> None:
+    _read(data, "jsonl")
+
+
+def csv(data: bytes) -> None:
+    _read(data, "csv")
+    _read(data, "tsv")
+
+
+def guess(data: bytes) -> None:
+    """Standard input, whose form its first line tells."""
+    _read(data, None)
+
+
+@functools.cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="attnsearch-fuzz-"))
+
+
+def safetensors(data: bytes) -> None:
+    """A file as it is; or, of bytes that begin with a brace, a line of header with the right length, and data."""
+    if data.startswith(b"{"):
+        header, _, rest = data.partition(b"\n")
+        data = len(header).to_bytes(8, "little") + header + rest
+    file = _folder() / "model.safetensors"
+    file.write_bytes(data)
+    with contextlib.suppress(AttnsearchError):
+        for x in transformer.read_safetensors(file).values():
+            assert x.dtype in (np.float32, np.float16)
+            assert x.nbytes <= len(data)
+            x.sum(dtype=np.float64)
+
+
+def tokenizer(data: bytes) -> None:
+    """Any text at all has a direction."""
+    text = data.decode(errors="ignore")
+    x = _model().encode([text, f"{text} moon"])
+    assert np.isfinite(x).all()
+    assert np.abs(np.linalg.norm(x, axis=1) - 1).max() < 1e-5
+    assert len(_model().tokens(text)) >= 2
+
+
+@functools.cache
+def _model() -> encoder.Encoder:
+    return encoder.load()
+
+
+def output(data: bytes) -> None:
+    """No format lets through what acts on a terminal, and JSON keeps the data."""
+    text = data.decode(errors="surrogatepass" if data[:1] == b"\xed" else "replace")
+    for form in render.FORMATS:
+        for screen in (render.PIPE, render.Screen(width=40, unicode=len(data) % 2 == 0)):
+            out = "".join(render.render([a_result(text)], form, screen))
+            assert not acting(out, but="\n\t" if form == "tsv" else "\n")
+            if form == "json":
+                assert json.loads(out)["hits"][0]["title"] == text
+            if form in ("csv", "tsv", "jsonl"):
+                assert out.count("\n") == (1 if form == "jsonl" else 3)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    function.__name__.strip("_"): function
+    for function in (yaml, json_, jsonl, csv, guess, safetensors, tokenizer, output)
+}
