@@ -46,11 +46,11 @@ def test_kill(work):
 
 
 def test_faults(work):
-    whole(faults.faults(work, SEED, share=80))
+    whole(faults.faults(work, SEED, share=100))
 
 
 def test_power(work):
-    whole(power.power(work, SEED, share=40, more=1))
+    whole(power.power(work, SEED, share=80, more=1))
 
 
 def meet(work, scene, fault, op, name):
@@ -77,7 +77,13 @@ class TestFound:
         assert meet(work, "first commit", "die after", "write", "index.sqlite") == "died"
 
     def test_a_power_cut_after_the_first_commit_in_a_new_home(self, work):
-        whole(power.power(work, SEED, share=1 << 30, more=0, only="first commits in a new home"))
+        whole(power.power(work, SEED, share=1, more=0, only="first commits in a new home", after="note"))
+
+    @pytest.mark.xfail(
+        strict=True, raises=Violation, reason="the home is not synced before a removed catalog's files go"
+    )
+    def test_a_power_cut_in_a_removal(self, work):
+        whole(power.power(work, SEED, share=1, more=0, only="removal", after="unlink"))
 
 
 def test_two_writers(work):

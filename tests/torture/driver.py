@@ -26,10 +26,11 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a child has only the thread that for
 import attnsearch.cli.app  # noqa: F401 (so that no child has to import it)
 from attnsearch import cli, encoder
 from attnsearch.errors import AttnsearchError
+from attnsearch.index import Index
 from attnsearch.intake import update
 from tests.conftest import SmallEncoder
 from tests.torture import generations
-from tests.torture.verifier import NAME, Violation
+from tests.torture.verifier import NAME, Violation, answer
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds that a child may take
@@ -140,7 +141,8 @@ def note(words: str) -> None:
 def work(job: dict[str, Any]) -> int:
     """Do a job: `drive` with what it says, or `remove`; faults.c told to `watch`, `arm` and `trace` what it says.
 
-    With `hold` the encoder makes the file `announce`, and takes so many seconds.
+    With `reader` a reader keeps the first snapshot, so that SQLite's log only grows, and answers at the end. With
+    `hold` the encoder makes the file `announce`, and takes so many seconds.
     """
     os.environ["ATTNSEARCH_HOME"] = job["home"]
     hold = job.get("hold", 0.0)
@@ -164,10 +166,14 @@ def work(job: dict[str, Any]) -> int:
         if job.get("remove"):
             say("exit", int(cli.main(["remove", NAME])))
         else:
+            reader = Index.open(NAME) if job.get("reader") else None
             drive(
                 Path(job["source"]),
                 **{key: job[key] for key in ("first", "count", "step", "name", "pause") if key in job},
             )
+            if reader:
+                say("reads", answer(reader, generations.QUERIES[0]))
+                reader.close()
     except AttnsearchError as error:
         say("error", str(error), type(error).__name__)
     except Exception:  # noqa: BLE001 (that is the finding)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attnsearch.catalog import key_text
+from attnsearch.passages import split
 from tests.conftest import AXES, SmallEncoder
 
 Items = dict[str, dict]
@@ -61,7 +63,9 @@ def _some(chance: random.Random, here: Items, count: int) -> list[str]:
 
 
 def _texts(chance: random.Random) -> dict[str, str]:
-    counts = [chance.randrange(7) for _ in WORDS]
+    # Now and then more words than the small encoder reads at once: passages.
+    most = 60 if chance.random() < 0.1 else 6
+    counts = [chance.randint(0, most) for _ in WORDS]
     words = " ".join(f"{word} " * count for word, count in zip(WORDS, counts, strict=True)).split()
     return {"title": f"{words[0] if words else 'lamp'}", "description": " ".join(words[1:])}
 
@@ -71,9 +75,12 @@ def weights(g: int, text: str) -> dict[str, float]:
     """What softmax over all items gives each of them, in float64."""
     here = items(g)
     encoder = SmallEncoder()
-    x = encoder.encode([f"{item['title']} {item['description']}" for item in here.values()]).astype(np.float64)
     (q,) = encoder.encode([text], "query").astype(np.float64)
-    z = [float(cosine) / TEMPERATURE for cosine in x @ q]
+    z = []
+    for item in here.values():
+        passages = split(encoder, item["title"], key_text(item["title"], item["description"], {}))
+        x = encoder.encode([passage.text for passage in passages]).astype(np.float64)
+        z.append(float((x @ q).max()) / TEMPERATURE)
     total = math.fsum(math.exp(one - max(z)) for one in z)
     return {ident: math.exp(one - max(z)) / total for ident, one in zip(here, z, strict=True)}
 

@@ -10,7 +10,7 @@ from tests.torture.driver import Nursery
 from tests.torture.verifier import Violation, verify
 
 FRESH = 8  # every so many kills begin with no home at all
-SPAN = 0.15, 0.04  # seconds within which the moment lies: of several commits, or of the first
+SPAN = 0.3, 0.08  # seconds within which the moment lies: of several commits, or of the first
 
 
 def kill(work: Path, seed: int, kills: int) -> str:

@@ -264,52 +264,63 @@ def scenes(work: Path, nursery: Nursery) -> list[Scene]:
         Scene("first commits in a new home", work / "empty", -1, {"first": 0, "count": 2}),
         Scene("first commits", work / "new", -1, {"first": 0, "count": 2}),
         Scene("commits", many, 5, {"first": 6, "count": 4}),
+        Scene("commits beside a reader", many, 5, {"first": 6, "count": 4, "reader": True}),
         Scene("removal", many, 5, {"remove": True}),
     ]
 
 
-def cut(work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, more: int) -> Iterator[str | None]:
-    """Cut the power after every `share`-th call: for each of the disks tried None, or what is wrong with it."""
-    box, file, made, source = work / "box", work / "trace", work / "disk", work / "cut.jsonl"
+def cut(
+    work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, more: int, after: str = ""
+) -> Iterator[str | None]:
+    """Cut the power after every call, or every one of a kind: for each `share`-th disk None, or what is wrong."""
+    box, file = work / "box", work / "trace"
     shutil.rmtree(box, ignore_errors=True)
     shutil.copytree(scene.start, box)
     disk = Disk(box)
     file.unlink(missing_ok=True)
-    expect(nursery.run(box / "home", source, watch=str(box), trace=str(file), **scene.job))
-    acknowledged = scene.before
+    outcome = expect(nursery.run(box / "home", work / "cut.jsonl", watch=str(box), trace=str(file), **scene.job))
+    if set(outcome.of("reads")) - {scene.before}:
+        raise Violation(f"a reader's snapshot of generation {scene.before} became {outcome.of('reads')}")
+    acknowledged, turn = scene.before, seed
     for number, call in enumerate(trace(file)):
         disk.do(call)
         if call.op == "note":
             acknowledged = int(call.path.removeprefix("ack "))
-        if (number + seed) % share and call.op != "note":
+        if after not in ("", call.op):
             continue
         ends = (-1, acknowledged) if "remove" in scene.job else (acknowledged, acknowledged + 1)
-        chance = random.Random(f"{seed} {number}")
-        for words, fates in _fates(chance, list(disk.unsure()), more):
-
-            def wrong(fates: dict[int, object], ends: tuple[int, int] = ends) -> str:
-                build(disk, fates, made)
-                try:
-                    verify(made / "home", source, *ends)
-                except Violation as violation:
-                    return str(violation)
-                return ""
-
-            what = wrong(fates)
-            if not what:
-                yield None
-                continue
-            # The smallest example: give back to the disk whatever is not needed to go wrong.
-            for one in list(fates):
-                less = {other: fate for other, fate in fates.items() if other != one}
-                if found := wrong(less):
-                    fates, what = less, found
-            lost = [path for path, node in disk.unsure() if id(node) in fates]
-            yield f"{', '.join(lost)}: {words} was on the disk after call {number} ({call}): {what}"
+        for words, fates in _fates(random.Random(f"{seed} {number}"), list(disk.unsure()), more):
+            turn += 1
+            if turn % share == 0:
+                wrong = _tried(work, disk, fates, ends)
+                yield wrong and wrong.replace("\0", f"{words} was on the disk after call {number} ({call})")
 
 
-def power(work: Path, seed: int, share: int = 1, more: int = 4, only: str = "") -> str:
-    """Cut the power in every scene, or `only` one; a summary. Raises Violation with all that was found."""
+def _tried(work: Path, disk: Disk, fates: dict[int, object], ends: tuple[int, int]) -> str | None:
+    """What is wrong when the disk ends so, with as little as it takes; None if nothing is."""
+
+    def wrong(fates: dict[int, object]) -> str:
+        build(disk, fates, work / "disk")
+        try:
+            verify(work / "disk" / "home", work / "cut.jsonl", *ends)
+        except Violation as violation:
+            return str(violation)
+        return ""
+
+    what = wrong(fates)
+    if not what:
+        return None
+    # The smallest example: give back to the disk whatever is not needed to go wrong.
+    for one in list(fates):
+        less = {other: fate for other, fate in fates.items() if other != one}
+        if found := wrong(less):
+            fates, what = less, found
+    lost = [path for path, node in disk.unsure() if id(node) in fates]
+    return f"{', '.join(lost)}: \0: {what}"
+
+
+def power(work: Path, seed: int, share: int = 1, more: int = 4, only: str = "", after: str = "") -> str:
+    """Cut the power in every scene, or `only` one; a summary. See `cut`. Raises Violation with all that was found."""
     library = compiled(work)
     if not library:
         return "skipped: no C compiler, or not Linux on 64 bits"
@@ -318,7 +329,7 @@ def power(work: Path, seed: int, share: int = 1, more: int = 4, only: str = "") 
         for scene in scenes(work, nursery):
             if only not in ("", scene.words):
                 continue
-            for what in cut(work, scene, nursery, seed, share, more):
+            for what in cut(work, scene, nursery, seed, share, more, after):
                 disks += 1
                 if what:
                     found.setdefault(f"{scene.words}, {what.partition(': ')[0]}", []).append(what)
