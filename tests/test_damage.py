@@ -15,7 +15,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.repair import repair
-from tests import flips
+from tests.torture import flips
 
 
 @pytest.fixture
