@@ -117,6 +117,18 @@ class TestRepair:
         repair(folder)
         assert flips.answer() == right
 
+    def test_an_empty_database(self, folder, small, tmp_path):
+        """It is not taken for a catalog that never was, whose segments would be nobody's."""
+        right = flips.answer()
+        (folder / "index.sqlite").write_bytes(b"")
+        with pytest.raises(CatalogError, match="index.sqlite is empty"):
+            Index.open("flipped")
+        with pytest.raises(CatalogError, match="index.sqlite is empty"):
+            update([str(tmp_path / "flipped.yaml")], name="flipped")
+        assert segment(folder).exists()
+        repair(folder)
+        assert flips.answer() == right
+
     def test_without_its_sources_what_is_there_is_kept(self, folder, small, tmp_path, caplog):
         change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
         (tmp_path / "flipped.yaml").unlink()
