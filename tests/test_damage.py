@@ -121,9 +121,9 @@ class TestRepair:
         """It is not taken for a catalog that never was, whose segments would be nobody's."""
         right = flips.answer()
         (folder / "index.sqlite").write_bytes(b"")
-        with pytest.raises(CatalogError, match="index.sqlite is empty"):
+        with pytest.raises(CatalogError, match=r"index\.sqlite is empty"):
             Index.open("flipped")
-        with pytest.raises(CatalogError, match="index.sqlite is empty"):
+        with pytest.raises(CatalogError, match=r"index\.sqlite is empty"):
             update([str(tmp_path / "flipped.yaml")], name="flipped")
         assert segment(folder).exists()
         repair(folder)
