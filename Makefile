@@ -1,6 +1,7 @@
 # make demo    set up, index the sample library, ask it one question
 # make test    set up, run every test
 # make check   format, lint, types, then every test
+# make torture try to break the commit path: kills, faults, power cuts, load (half an hour)
 # make bench   set up the peers too, measure everything against them (an hour); benchmarks/README.md
 # make fuzz    ten minutes for each of the fuzzers' targets (an hour and a half)
 
@@ -10,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint .ci/c
 
 BENCH := $(BIN)/python -W ignore -m benchmarks
 
-.PHONY: demo test check bench fuzz format clean
+.PHONY: demo test check torture fuzz bench format clean
 
 demo: .venv/.installed
 	$(BIN)/attnsearch index catalogs/library.yaml
@@ -24,6 +25,9 @@ check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+torture: .venv/.dev
+	$(BIN)/python -m tests.torture
 
 bench: .venv/.bench
 	$(BENCH).startup

@@ -83,6 +83,27 @@ def logits(
     return z if mask is None else np.where(mask, z, -np.inf)
 
 
+def best_of_each(z: Floats, joined: NDArray[np.bool_]) -> Floats:
+    """Logits z (m, n) with all but the highest of each item's keys hidden, the first of equal ones being the highest.
+
+    `joined` (n,) is True where a key goes on with the item of the key before it. An item's score is that of its best
+    passage: MaxP, Dai & Callan 2019.
+
+    >>> best_of_each(np.array([[1.0, 3.0, 2.0, 5.0]]), np.array([False, True, True, False])).tolist()
+    [[-inf, 3.0, -inf, 5.0]]
+    """
+    several = joined | np.append(joined[1:], False)  # the keys of items that have more than one
+    heads = np.flatnonzero(~joined[several])
+    sizes = np.diff(np.append(heads, several.sum()))
+    logit = z[:, several]
+    highest = np.repeat(np.maximum.reduceat(logit, heads, axis=1), sizes, axis=1)
+    place = np.where(logit == highest, np.arange(logit.shape[1]), logit.shape[1])
+    first = np.repeat(np.minimum.reduceat(place, heads, axis=1), sizes, axis=1)
+    found = z.copy()
+    found[:, several] = np.where(place == first, logit, -np.inf)
+    return found
+
+
 class State(NamedTuple):
     """The attention of m queries over the keys seen so far.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -80,11 +81,13 @@ class Draft:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()  # and leave it for the next run
+        with suppress(OSError):  # a full disk, which was told already
+            self._stream.close()  # and leave it for the next run
 
     def discard(self) -> None:
         """The run is finished: nobody needs it any more."""
-        self._path.unlink()
+        with suppress(OSError):  # the next run will
+            self._path.unlink()
 
 
 def _crc(record: np.void) -> int:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import threads, transformer
+from attnsearch import threads
 from attnsearch.errors import ModelError
-from attnsearch.model import Model, find, first_line
+from attnsearch.model import ENDLESS, Covered, Model, find, first_line, reading
 from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ CROSSOVER = 250_000  # characters: for fewer, what bfloat16 or a GPU saves is le
 _BATCH = 6_000  # characters, padding among them, of the texts that sentence-transformers reads at once on a CPU
 _GPU_BATCH = 200_000  # and on a GPU
 _SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
-_ENDLESS = 1 << 30  # tokens
 
 log = logging.getLogger("attnsearch")
 
@@ -62,6 +61,9 @@ class Encoder(Protocol):
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, the encoder's own marks among them, however long it is."""
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The characters, from the first to before the last, of each word piece of a text; the marks have none."""
+
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
 
@@ -72,7 +74,7 @@ def load(name: str | None = None, *, offline: bool = False, quick: bool = True) 
     `quick` says that the fast path may be taken.
     """
     found = find(name, offline=offline)
-    covered = _covered(found.folder) if quick else None
+    covered = reading(found.folder) if quick else None
     return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
 
 
@@ -100,7 +102,7 @@ class SentenceEncoder:
     def window(self) -> int:
         """How many tokens the model reads of a text; it never sees the rest."""
         with _trouble("reads nothing", self.model.name):  # or without end: infinite for models without positions
-            return int(min(self._model.max_seq_length or _ENDLESS, _ENDLESS))
+            return int(min(self._model.max_seq_length or ENDLESS, ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d), by the model's own pooling and, if it has them, its prompts.
@@ -129,6 +131,17 @@ class SentenceEncoder:
         tokenizer = self._model.tokenizer
         ids = tokenizer(text, truncation=False, verbose=False)["input_ids"]
         return [str(token) for token in tokenizer.convert_ids_to_tokens(ids)]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each word piece lies; a tokenizer in Python can't tell, so there a word lends its own place to each."""
+        tokenizer = self._model.tokenizer
+        if tokenizer.is_fast:
+            read = tokenizer(
+                text, truncation=False, verbose=False, add_special_tokens=False, return_offsets_mapping=True
+            )
+            return [(int(start), int(stop)) for start, stop in read["offset_mapping"]]
+        words = re.finditer(r"\S+", text)
+        return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -195,6 +208,10 @@ class FastEncoder:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
         return list(self._whole_tokenizer.encode(text).tokens)
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each word piece lies."""
+        return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
+
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         return _tokenizer(self.model.folder, self.window)
@@ -229,49 +246,6 @@ def _halves_pay() -> bool:
         return True
     able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-
-
-class Covered(NamedTuple):
-    """How the fast path is to read a model: how many tokens of a text, and what it makes of their states."""
-
-    window: int
-    pooling: Literal["mean", "cls"]
-
-
-def _covered(folder: Path) -> Covered | None:
-    """What the model's own files say of it; None where anything in them is beyond the fast path."""
-    try:
-        return _told(folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # sentence-transformers may know better, or say what is wrong
-
-
-def _told(folder: Path) -> Covered | None:
-    config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
-    reading, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
-    kinds = [module["type"].rpartition(".")[2] for module in modules]
-    extra = folder / "config_sentence_transformers.json"
-    prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
-    on = [name for name, is_on in pooling.items() if name.startswith("pooling_mode_") and is_on]
-    older = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(on[0]) if len(on) == 1 else None
-    mode = pooling.get("pooling_mode", older)
-    window = min(reading.get("max_seq_length") or _ENDLESS, config["max_position_embeddings"])
-    fits = (
-        transformer.covers(config)
-        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-        and modules[0]["path"] == ""
-        and mode in ("mean", "cls")
-        and not reading.get("do_lower_case")
-        and not any(prompts.values())
-        and all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json"))
-        and type(window) is int
-        and window > 2  # [CLS] and [SEP]
-    )
-    return Covered(window, mode) if fits else None
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:

@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from attnsearch import catalog, encoder, shelf, store
+from attnsearch import catalog, encoder, shelf
 from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError
+from attnsearch.ledger import Info, OlderError
 from attnsearch.model import Model
-from attnsearch.store import Info, Store
+from attnsearch.store import Store
 
 if TYPE_CHECKING:
     from attnsearch.intake import Progress
@@ -46,7 +47,7 @@ class Index(NamedTuple):
 
         if file and not _holds(folder, file):
             refresh()
-        opened = Store(folder)
+        opened = _opened(folder)
         try:
             reader = encoder.load(opened.info.model, offline=offline, quick=opened.info.quick)
             if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
@@ -78,12 +79,19 @@ class Index(NamedTuple):
         self.close()
 
 
+def _opened(folder: Path) -> Store:
+    try:
+        return Store(folder)
+    except OlderError:
+        from attnsearch import migration
+
+        migration.bring_up(folder)
+        return Store(folder)
+
+
 def _holds(folder: Path, file: Path) -> bool:
     """Whether the folder's catalog was made from the file as it is now."""
-    if not store.exists(folder):
-        return False
-    with Store(folder) as opened:
-        return opened.info.sources == (shelf.source(str(file)),)
+    return shelf.exists(folder) and shelf.info_of(folder).sources == (shelf.source(str(file)),)
 
 
 def _stale(info: Info, model: Model) -> CatalogError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import time
@@ -9,13 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch import catalog, encoder, shelf, store
+from attnsearch import catalog, encoder, shelf
 from attnsearch.catalog import Fields, Item
 from attnsearch.draft import Draft
-from attnsearch.encoder import Encoder, Precision, is_cut
+from attnsearch.encoder import Encoder, Precision
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.ledger import Info, Source
+from attnsearch.passages import split
 from attnsearch.projections import TEMPERATURE
-from attnsearch.store import Info, Source, Store
 from attnsearch.writer import Writer
 
 CHUNK = 1_024  # texts embedded at once; what a run that is killed can lose
@@ -69,10 +71,10 @@ def update(
     fields = fields or (before.fields if before else None) or Fields()
     listing = catalog.read(sources, fields, form=form)
     if on_the_fly:
-        folder, name = store.folder_of_file(Path(sources[0])), given[0].path
+        folder, name = shelf.folder_of_file(Path(sources[0])), given[0].path
     else:
         name, explicit = name or listing.name or _stem(sources), name is not None
-        folder = store.folder_of(name)
+        folder = shelf.folder_of(name)
         if not explicit:
             _refuse_another(folder, given)
     known = before if before and model in (None, before.model) else None
@@ -86,9 +88,9 @@ def update(
                 raise InputError("what another model or precision embedded can't be kept", where=name, hint=hint)
             log.warning("%s: embedding everything anew with %s", name, how)
             writer.clear()
-        changes = writer.take(_counted(listing.items, progress), keep=keep)
+        changes = writer.take(_counted(listing.items, progress), functools.partial(split, reader), keep=keep)
         worker = reader.suited(changes.length, precision)
-        with Draft(folder, f"{reader.model.sha256[:16]}-{worker.precision}") as draft:
+        with draft_of(worker, folder) as draft:
             total = writer.recall(draft)
             if draft.rows:
                 log.warning("going on where an interrupted run stopped: %d texts were embedded already", draft.rows)
@@ -96,7 +98,7 @@ def update(
             if kept and reader.quick and not quick:
                 what = f"was embedded without sentence-transformers, which {reader.model.name} can't do without"
                 raise CatalogError(what, where=name, hint=f"'attnsearch remove {name}', then index it again")
-            _embed(worker, writer, draft, progress, total)
+            embed(worker, writer, draft, progress, total)
             precisions = {worker.precision if changes.length else None, kept.precision if kept else None}
             info = Info(
                 name=name,
@@ -117,7 +119,8 @@ def update(
 
 def _unlike(old: Info | None, reader: Encoder, precision: Precision | None) -> str | None:
     """What to embed everything anew with: a model, or a precision, that the catalog was not made with."""
-    if old and (old.model, old.sha256) != (reader.model.name, reader.model.sha256):
+    made = reader.model.name, reader.model.sha256  # asked for also where it is new: a model without weights ends here
+    if old and (old.model, old.sha256) != made:
         return reader.model.name
     return precision if old and precision == "float32" != old.precision else None
 
@@ -140,9 +143,14 @@ def _agree(reader: Encoder, worker: Encoder, writer: Writer) -> bool:
     return False
 
 
-def _embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | None, total: int) -> None:
+def draft_of(reader: Encoder, folder: Path) -> Draft:
+    """Where what that encoder makes is kept until the commit."""
+    return Draft(folder, f"{reader.model.sha256[:16]}-{reader.precision}")
+
+
+def embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | None, total: int) -> None:
     """Embed every text that is missing, `total` of them, and keep it at once."""
-    done = cut = 0
+    done = 0
 
     def more(texts: int) -> None:
         nonlocal done
@@ -153,13 +161,6 @@ def _embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | N
     for some in _chunks(writer.missing()):
         texts = [text for _, text in some]
         writer.put(draft, [sha256 for sha256, _ in some], reader.encode(texts, progress=more))
-        cut += sum(is_cut(reader, text) for text in texts)
-    if cut:
-        log.warning(
-            "%d of the texts are longer than the %d tokens that the model reads; the rest of them is not searched",
-            cut,
-            reader.window,
-        )
 
 
 def _chunks(texts: Iterator[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
@@ -178,11 +179,8 @@ def _chunks(texts: Iterator[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, st
 def _before(given: list[Source], name: str | None) -> Info | None:
     """The info of the catalog called `name`, or else made of the same files, when there is one."""
     if name:
-        folder = store.folder_of(name)
-        if not store.exists(folder):
-            return None
-        with Store(folder) as opened:
-            return opened.info
+        folder = shelf.folder_of(name)
+        return shelf.info_of(folder) if shelf.exists(folder) else None
     paths = [source.path for source in given]
     same = (info for _, info in shelf.infos() if isinstance(info, Info) and [s.path for s in info.sources] == paths)
     return next(same, None)
@@ -190,10 +188,9 @@ def _before(given: list[Source], name: str | None) -> Info | None:
 
 def _refuse_another(folder: Path, given: list[Source]) -> None:
     """A file must not replace, unasked, the catalog of another file that happens to have its name."""
-    if not store.exists(folder):
+    if not shelf.exists(folder):
         return
-    with Store(folder) as opened:
-        sources = opened.info.sources
+    sources = shelf.info_of(folder).sources
     if [source.path for source in sources] != [source.path for source in given]:
         raise InputError(
             f"the catalog '{folder.name}' was made from {', '.join(source.path for source in sources)}",

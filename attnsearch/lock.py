@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sqlite3
 import uuid
@@ -12,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attnsearch.errors import CatalogError
-from attnsearch.store import home, missing
+from attnsearch.ledger import missing, refuse_links
+from attnsearch.segment import sync
 
 WAIT = 30.0  # seconds to wait for another writer
 
@@ -39,14 +39,29 @@ def take(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
         db.close()
 
 
+def take_if_whole(folder: Path) -> sqlite3.Connection | None:
+    """The same; None where the database is too damaged to be locked, so that nobody works in it either."""
+    try:
+        return take(folder)
+    except sqlite3.Error as error:
+        if _is_busy(error):
+            raise
+        return None
+
+
 def _make(folder: Path) -> None:
     """The catalog's folders and an empty database, durable before anything is put into them."""
-    while not (folder / "index.sqlite").exists():
-        (folder / "segments").mkdir(parents=True, exist_ok=True)
+    refuse_links(folder)
+    home, file = folder.parent, folder / "index.sqlite"
+    new = [path.parent for path in (home, *home.parents) if not path.exists()]
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is kept here may be nobody else's business
+    while not file.exists() or not file.stat().st_size:
         with suppress(FileNotFoundError):  # removed in between: once more
-            (folder / "index.sqlite").touch()
-            sync(folder)
-            sync(folder.parent)
+            (folder / "segments").mkdir(parents=True, exist_ok=True)
+            file.touch()
+            for path in (folder, home, *new):
+                sync(path)
+            return
 
 
 def _locked(folder: Path, wait: float) -> sqlite3.Connection:
@@ -78,18 +93,13 @@ def remove(folder: Path) -> None:
     if not (folder / "index.sqlite").exists():
         raise missing(folder)
     with failures(folder, "removed"):
-        taken = None
-        try:
-            taken = take(folder)
-        except sqlite3.Error as error:
-            if _is_busy(error):
-                raise
-            # too damaged to be locked, so nobody works in it
+        taken = take_if_whole(folder)
         away = folder.with_name(f".removed-{uuid.uuid4().hex}")
         folder.rename(away)
+        sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
         if taken:
             taken.close()
-    for left in home().glob(".removed-*"):
+    for left in folder.parent.glob(".removed-*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -98,15 +108,6 @@ def _inode(folder: Path) -> int | None:
         return (folder / "index.sqlite").stat().st_ino
     except FileNotFoundError:
         return None
-
-
-def sync(folder: Path) -> None:
-    """Make a folder's list of names durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

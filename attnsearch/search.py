@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.attention import State, logits
+from attnsearch.attention import State, best_of_each, logits
 from attnsearch.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.index import Index
@@ -28,7 +28,10 @@ log = logging.getLogger("attnsearch")
 
 
 class Hit(NamedTuple):
-    """An item that attention turns to. `weight` is its share among all unmasked items, `score` the cosine."""
+    """An item that attention turns to. `weight` is its share among all unmasked items, `score` the cosine.
+
+    `passage` is the part of a long text that the request met, by which the item is judged; None where it is all of it.
+    """
 
     rank: int
     id: str
@@ -38,6 +41,7 @@ class Hit(NamedTuple):
     logit: float
     description: str
     fields: Mapping[str, Value]
+    passage: str | None = None
 
 
 class Trace(NamedTuple):
@@ -152,8 +156,9 @@ def scan(index: Index, projections: Projections, x: NDArray[np.float32], *, k: i
 
     def over(part: tuple[int, int]) -> State:
         state = nothing
-        for first, keys, alive in index.store.blocks(*part, rows=rows):
+        for first, keys, alive, joined in index.store.blocks(*part, rows=rows):
             z = logits(q, keys, scale=projections.scale, mask=alive)
+            z = z if joined is None else best_of_each(z, joined)
             state = state.merge(State.of(z, keys if output else None, k=k, first=first, least=least))
             np.maximum(least, state.least(), out=least)
         return state
@@ -167,7 +172,7 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hi
     seen = np.isfinite(state.top_logits[i])
     keys = state.top_keys[i][seen].tolist()
     scores = index.store.embeddings(keys) @ x
-    told = zip(index.store.items(keys), state.weights()[i], scores, state.top_logits[i], strict=False)
+    told = zip(index.store.find(keys), state.weights()[i], scores, state.top_logits[i], strict=False)
     return [
         Hit(
             rank,
@@ -178,8 +183,9 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hi
             float(logit),
             item.description,
             item.fields,
+            passage,
         )
-        for rank, (item, weight, score, logit) in enumerate(told, 1)
+        for rank, ((item, passage), weight, score, logit) in enumerate(told, 1)
     ]
 
 

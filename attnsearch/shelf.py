@@ -6,13 +6,74 @@ import difflib
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-from attnsearch import catalog, records, store
+from attnsearch import catalog, records
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.store import Info, Source, Store
+from attnsearch.ledger import Info, MissingError, OlderError, Source, connect_to_read, damage, missing, read_info
 
 log = logging.getLogger("attnsearch")
+
+
+def home() -> Path:
+    """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch."""
+    if own := os.environ.get("ATTNSEARCH_HOME"):
+        return Path(own).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "attnsearch"
+
+
+def folder_of(name: str) -> Path:
+    """The folder of the catalog called `name`."""
+    return home() / catalog.check_name(name)
+
+
+def folder_of_file(file: Path) -> Path:
+    """The folder of the catalog that a file is by itself: no name can be that, and no two files share it."""
+    from hashlib import sha256  # OpenSSL, which a query of a named catalog has no need of
+
+    path = str(file.resolve())
+    stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
+    return home() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def folders() -> list[Path]:
+    """The folders of all catalogs, by name."""
+    try:
+        return [folder for folder in sorted(home().glob("[!.]*")) if exists(folder)]
+    except OSError as error:
+        raise CatalogError(f"can't be read: {error.strerror}", where=str(home())) from None
+
+
+def exists(folder: Path) -> bool:
+    """Whether a catalog was ever committed there, whole or damaged since."""
+    try:
+        _read(folder)
+    except MissingError:
+        return False
+    except CatalogError:
+        return True
+    return True
+
+
+def info_of(folder: Path) -> Info:
+    """What the catalog says about itself, without a look at its keys. Raises CatalogError as `Store` does."""
+    try:
+        return _read(folder)
+    except OlderError:
+        from attnsearch import migration
+
+        migration.bring_up(folder)
+        return _read(folder)
+
+
+def _read(folder: Path) -> Info:
+    with closing(connect_to_read(folder)) as db, damage(folder):
+        info = read_info(db, folder)
+    if info is None:
+        raise missing(folder)
+    return info
 
 
 def find(ref: str) -> tuple[Path, Path | None]:
@@ -26,20 +87,20 @@ def find(ref: str) -> tuple[Path, Path | None]:
         path = path.expanduser()
         is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
         if not is_path and not ref.startswith("."):
-            folder, built_in = store.home() / ref, catalog.built_in(ref)
-            if store.exists(folder):
+            folder, built_in = home() / ref, catalog.built_in(ref)
+            if exists(folder):
                 return folder, built_in if built_in and _is_from(folder, built_in) else None
             if built_in:
                 return folder, built_in
         if path.is_file():
-            return store.folder_of_file(path), path
+            return folder_of_file(path), path
         there = path.exists()
     except (OSError, RuntimeError):  # a name too long for the file system; a ~user who is none
         there = is_path = False
     if there or is_path or path.suffix.lower() in records.FORMS:
         what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
         raise InputError(what, where=ref, hint="-c takes a file or a name")
-    known = [folder.name for folder in store.folders()] + list(catalog.BUILT_IN)
+    known = [folder.name for folder in folders()] + list(catalog.BUILT_IN)
     near = difflib.get_close_matches(ref, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
@@ -47,10 +108,9 @@ def find(ref: str) -> tuple[Path, Path | None]:
 
 def infos() -> Iterator[tuple[Path, Info | CatalogError]]:
     """Every catalog's folder, with its info, or with what is wrong with it."""
-    for folder in store.folders():
+    for folder in folders():
         try:
-            with Store(folder) as opened:
-                yield folder, opened.info
+            yield folder, info_of(folder)
         except CatalogError as error:
             yield folder, error
 
@@ -89,5 +149,4 @@ def _is_built_in(info: Info) -> bool:
 
 
 def _is_from(folder: Path, file: Path) -> bool:
-    with Store(folder) as opened:
-        return [source.path for source in opened.info.sources] == [str(file)]
+    return [source.path for source in info_of(folder).sources] == [str(file)]

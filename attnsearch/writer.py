@@ -11,62 +11,50 @@ files that are whole. One writer at a time, by SQLite's own lock.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
+import itertools
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import lock
+from attnsearch import checksum, compaction, comparison, lock, migration, seal
 from attnsearch.catalog import Item
+from attnsearch.comparison import Changes, Split
 from attnsearch.draft import Draft
-from attnsearch.errors import InputError
-from attnsearch.lock import failures, sync
-from attnsearch.store import APPLICATION, SCHEMA, Info, Store, damage, damaged, read_info
-
-_as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
+from attnsearch.ledger import (
+    APPLICATION,
+    SCHEMA,
+    Info,
+    OlderError,
+    damage,
+    damaged,
+    read_info,
+    read_segments,
+    write_info,
+)
+from attnsearch.lock import failures
+from attnsearch.store import Store
 
 _TABLES = """
 CREATE TABLE info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, file TEXT NOT NULL UNIQUE,
-                       sha256 TEXT NOT NULL);
+CREATE TABLE segments (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, file TEXT NOT NULL UNIQUE, sums BLOB NOT NULL,
+                       dead BLOB, joined BLOB);
 CREATE TABLE items (item INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, description TEXT NOT NULL,
-                    fields TEXT NOT NULL, text_sha256 BLOB NOT NULL);
-CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items);
+                    fields TEXT NOT NULL, text_sha256 BLOB NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items, start INTEGER NOT NULL,
+                   stop INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX keys_by_item ON keys (item);
-CREATE TABLE tombstones (key INTEGER PRIMARY KEY);
 """
 
-# What one run needs to know: gone with its connection. `place` is the item's file:line; `vectors` says where the
-# embedding of a text is: in the catalog under a key, or in a row of the draft.
-_RUN = """
-CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT, description TEXT, fields TEXT,
-                            text_sha256 BLOB, text TEXT, place TEXT);
-CREATE TEMP TABLE pending (n INTEGER PRIMARY KEY, text_sha256 BLOB NOT NULL);
-CREATE TEMP TABLE vectors (text_sha256 BLOB PRIMARY KEY, key INTEGER, row INTEGER) WITHOUT ROWID;
-"""
 _MISSING = """
-CREATE TEMP TABLE missing AS SELECT min(n) AS n FROM pending
-WHERE text_sha256 NOT IN (SELECT text_sha256 FROM vectors) GROUP BY text_sha256 ORDER BY 1
+CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
+WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
 """
-
-
-class Changes(NamedTuple):
-    """How what came stands to what was stored, in items; `length` is that of all texts to embed, in characters."""
-
-    added: int
-    changed: int
-    removed: int
-    length: int
 
 
 class Writer:
@@ -86,11 +74,22 @@ class Writer:
                 raise damaged(folder, str(error)) from None
             try:
                 with damage(folder):
-                    self.info = read_info(self._db, folder)
+                    self._read()
                 self._prepare()
             except BaseException:
                 self.close()
                 raise
+
+    def _read(self) -> None:
+        try:
+            self.info = read_info(self._db, self.folder)
+        except OlderError:
+            migration.upgrade(self._db, self.folder)
+            self.info = read_info(self._db, self.folder)
+        self._next = 0
+        if self.info is not None:
+            segments, _ = read_segments(self._db, self.info.listing)
+            self._next = max((listed.first + listed.rows for listed in segments), default=0)
 
     def _prepare(self) -> None:
         if self.info is None:
@@ -98,86 +97,29 @@ class Writer:
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={SCHEMA}")
             self._db.execute(f"PRAGMA application_id={APPLICATION}")
-        for statement in _RUN.split(";"):
-            self._db.execute(statement)
-        (self._next,) = self._db.execute("SELECT coalesce(max(first + rows), 0) FROM segments").fetchone()
+        comparison.begin(self._db)
         self._collect()
 
     def _collect(self) -> None:
         """Delete files that no transaction lists. We hold the lock, so no other writer is about to list them."""
         listed = {file for (file,) in self._db.execute("SELECT file FROM segments")}
-        for path in (self.folder / "segments").glob("*"):
+        for path in (self.folder / "segments").iterdir():
             if path.name not in listed:
                 path.unlink()
 
     def clear(self) -> None:
         """Forget every item and key, as when another model is to read them all again."""
-        for table in ("keys", "tombstones", "items", "segments"):
+        for table in ("keys", "items", "segments"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
 
-    def take(self, items: Iterable[Item], *, keep: bool = False) -> Changes:
+    def take(self, items: Iterable[Item], split: Split, *, keep: bool = False) -> Changes:
         """Bring everything but the keys up to date with `items`, drawn one by one; what is gone goes, unless `keep`.
 
         Raises InputError for an id used twice.
         """
         with failures(self.folder):
-            self._draw(items)
-            return self._compare(keep=keep)
-
-    def _draw(self, items: Iterable[Item]) -> None:
-        drawn = None
-
-        def rows() -> Iterator[tuple[str | bytes, ...]]:
-            nonlocal drawn
-            for drawn in items:
-                text, fields = drawn.text, _as_json(drawn.fields)
-                sha256 = hashlib.sha256(text.encode()).digest()
-                yield drawn.id, drawn.title, drawn.description, fields, sha256, text, drawn.place
-
-        try:
-            # NULL: the next number
-            self._db.executemany("INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows())
-        except sqlite3.IntegrityError:
-            if drawn is None:
-                raise
-            (first,) = self._db.execute("SELECT place FROM incoming WHERE id = ?", (drawn.id,)).fetchone()
-            file, _, line = first.rpartition(":")
-            earlier = f"on line {line}" if drawn.place.startswith(f"{file}:") else f"at {first}"
-            hint = "give each item its own id"
-            raise InputError(f"id '{drawn.id}' was already used {earlier}", where=drawn.place, hint=hint) from None
-
-    def _compare(self, *, keep: bool) -> Changes:
-        run = self._db.execute
-        run(
-            "INSERT INTO pending SELECT n, incoming.text_sha256 FROM incoming LEFT JOIN items USING (id)"
-            " WHERE items.text_sha256 IS NOT incoming.text_sha256"
-        )
-        added = run("SELECT count(*) FROM incoming WHERE id NOT IN (SELECT id FROM items)").fetchone()[0]
-        same = run(
-            "SELECT count(*) FROM incoming JOIN items USING (id, title, description, fields, text_sha256)"
-        ).fetchone()[0]
-        every = run("SELECT count(*) FROM incoming").fetchone()[0]
-        # The same text may be there already, under another id.
-        run(
-            "INSERT INTO vectors SELECT text_sha256, min(key), NULL FROM items JOIN keys USING (item)"
-            " WHERE text_sha256 IN (SELECT text_sha256 FROM pending) GROUP BY text_sha256"
-        )
-        removed = 0
-        if not keep:
-            gone = "SELECT item FROM items WHERE id NOT IN (SELECT id FROM incoming)"
-            self._bury(gone)
-            removed = run(f"DELETE FROM items WHERE item IN ({gone})").rowcount  # noqa: S608
-        run(
-            "INSERT INTO items (id, title, description, fields, text_sha256)"
-            " SELECT id, title, description, fields, text_sha256 FROM incoming WHERE true ORDER BY n"
-            " ON CONFLICT (id) DO UPDATE SET title = excluded.title, description = excluded.description,"
-            " fields = excluded.fields, text_sha256 = excluded.text_sha256"
-            " WHERE (title, description, fields, text_sha256)"
-            " IS NOT (excluded.title, excluded.description, excluded.fields, excluded.text_sha256)"
-        )
-        self._bury("SELECT item FROM pending JOIN incoming USING (n) JOIN items USING (id)")
-        length = run("SELECT coalesce(sum(length(text)), 0) FROM pending JOIN incoming USING (n)").fetchone()[0]
-        return Changes(added, every - same - added, removed, length)
+            comparison.draw(self._db, items)
+            return comparison.compare(self._db, split, keep=keep)
 
     def recall(self, draft: Draft) -> int:
         """Look what of this run an earlier one has embedded before it was interrupted; how many texts are missing."""
@@ -189,7 +131,10 @@ class Writer:
 
     def missing(self) -> Iterator[tuple[bytes, str]]:
         """The texts that nobody has embedded, each once, with its SHA-256, in the order of their items."""
-        yield from self._db.execute("SELECT text_sha256, text FROM missing JOIN incoming USING (n) ORDER BY n")
+        yield from self._db.execute(
+            "SELECT sha256, coalesce(passages.text, incoming.text) FROM missing JOIN passages USING (n, start, sha256)"
+            " JOIN incoming USING (n) ORDER BY n, start"
+        )
 
     def put(self, draft: Draft, texts: Sequence[bytes], x: NDArray[np.float32]) -> None:
         """Keep the embeddings x (n, d) of the texts with these SHA-256, also if the run ends here."""
@@ -203,68 +148,51 @@ class Writer:
         with failures(self.folder, "written"):
             d = draft.d or (self.info.d if self.info else 0)
             self._place(draft, d)
-            self._drop_dead_segments()
-            (items,) = self._db.execute("SELECT count(*) FROM items").fetchone()
-            (keys,) = self._db.execute("SELECT count(*) FROM keys").fetchone()
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            created = self.info.created if self.info else now
-            info = info._replace(d=d, items=items, keys=keys, created=created, updated=now)
-            self._db.execute("DELETE FROM info")
-            rows = [(name, json.dumps(value)) for name, value in info._asdict().items()]
-            self._db.executemany("INSERT INTO info VALUES (?, ?)", rows)
+            buried = self._db.execute("SELECT key FROM buried ORDER BY key").fetchall()
+            with damage(self.folder):
+                compaction.settle(self._db, self.folder, d, [key for (key,) in buried])
+            info = self._conclude(info._replace(d=d))
             self._db.execute("COMMIT")
-            draft.discard()
+        # It is done, whatever happens now: what is left to do can be done later.
+        draft.discard()
+        seal.put(self._db, self.folder, info.commit)
         return info
 
-    def _bury(self, items: str) -> None:
-        """Make the keys of items, chosen by a SELECT of ours, nobody's."""
-        self._db.execute(f"INSERT INTO tombstones SELECT key FROM keys WHERE item IN ({items})")  # noqa: S608
-        self._db.execute(f"DELETE FROM keys WHERE item IN ({items})")  # noqa: S608
+    def _conclude(self, info: Info) -> Info:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        info = info._replace(
+            items=self._db.execute("SELECT count(*) FROM items").fetchone()[0],
+            keys=self._db.execute("SELECT count(*) FROM keys").fetchone()[0],
+            created=info.created or (self.info.created if self.info else now),
+            updated=now,
+            commit=uuid.uuid4().hex,
+            listing=read_segments(self._db)[1],
+        )
+        write_info(self._db, info._asdict())
+        return info
 
     def _place(self, draft: Draft, d: int) -> None:
-        """Give every pending item its key, in the order of the items, in segments of at most `SEGMENT` rows."""
+        """Give every passage of a pending item its key, in their order, in segments of at most `SEGMENT` rows."""
         pending = self._db.execute(
-            "SELECT item, key, row FROM pending JOIN vectors USING (text_sha256) JOIN incoming USING (n)"
-            " JOIN items USING (id) ORDER BY n"
+            "SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)"
+            " JOIN incoming USING (n) JOIN items USING (id) ORDER BY n, start"
         )
-        while some := pending.fetchmany(SEGMENT):
+        for some in _runs(pending):
             x = np.empty((len(some), d), np.float32)
-            drafted = [at for at, (_, key, _) in enumerate(some) if key is None]
+            drafted = [at for at, row in enumerate(some) if row[3] is None]
             if drafted:
-                x[drafted] = draft.embeddings([some[at][2] for at in drafted])
+                x[drafted] = draft.embeddings([some[at][4] for at in drafted])
             if len(drafted) < len(some):
-                stored = [at for at, (_, key, _) in enumerate(some) if key is not None]
+                stored = [at for at, row in enumerate(some) if row[3] is not None]
                 with Store(self.folder) as before:
-                    x[stored] = before.embeddings([some[at][1] for at in stored])
-            numbered = enumerate((item for item, _, _ in some), self._next)
-            self._db.executemany("INSERT INTO keys VALUES (?, ?)", numbered)
-            self._write(x)
-
-    def _write(self, x: NDArray[np.float32]) -> None:
-        """Write x (n, d) as the next segment, durable before any transaction can list it."""
-        folder = self.folder / "segments"
-        file = f"{uuid.uuid4().hex}.npy"
-        temporary = folder / f".{file}"
-        with temporary.open("xb") as stream:
-            np.save(stream, x, allow_pickle=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        with temporary.open("rb") as written:
-            sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-        temporary.rename(folder / file)
-        sync(folder)
-        self._db.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (self._next, len(x), file, sha256))
-        self._next += len(x)
-
-    def _drop_dead_segments(self) -> None:
-        """Take segments without a living row off the list; the next writer deletes their files."""
-        dead = self._db.execute(
-            "SELECT first, first + rows FROM segments WHERE NOT EXISTS"
-            " (SELECT 1 FROM keys WHERE key >= first AND key < first + rows)"
-        ).fetchall()
-        for first, end in dead:
-            self._db.execute("DELETE FROM segments WHERE first = ?", (first,))
-            self._db.execute("DELETE FROM tombstones WHERE key >= ? AND key < ?", (first, end))
+                    x[stored] = before.embeddings([some[at][3] for at in stored])
+            keys = [(key, *row[:3]) for key, row in enumerate(some, self._next)]
+            self._db.executemany(
+                "INSERT INTO keys VALUES (?, ?, ?, ?, ?)", ((*key, checksum.of_row(*key)) for key in keys)
+            )
+            joined = np.array([start > 0 for _, _, start, _ in keys])
+            compaction.add(self._db, self.folder, self._next, x, joined)
+            self._next += len(x)
 
     def close(self) -> None:
         """Give the lock back. What was not committed is as if it had never been."""
@@ -275,3 +203,16 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _runs(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows in lists of at most `SEGMENT`, or more where one item has more; no item is in two of them."""
+    run: list[tuple[Any, ...]] = []
+    for _, item in itertools.groupby(rows, key=lambda row: row[0]):
+        passages = list(item)
+        if run and len(run) + len(passages) > compaction.SEGMENT:
+            yield run
+            run = []
+        run += passages
+    if run:
+        yield run

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line has it; two kinds of threads fight for the processors
+
 import numpy as np
 import pytest
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -56,6 +57,9 @@ class SmallEncoder:
 
     def tokens(self, text: str) -> list[str]:
         return ["<", *text.split(), ">"]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return [word.span() for word in re.finditer(r"\S+", text)]
 
 
 class Ran(NamedTuple):

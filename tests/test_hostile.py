@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnsearch import catalog, encoder, render, transformer
+from attnsearch import catalog, encoder, model, plain, render, transformer
 from attnsearch.errors import InputError, ModelError
 from attnsearch.explain import Step
-from attnsearch.render import FORMATS, Screen
+from attnsearch.plain import Screen
+from attnsearch.render import FORMATS
 from tests.fuzz.targets import a_result, acting
 from tests.test_transformer import CONFIG, tensors
 from tests.test_transformer import write as write_tensors
@@ -124,7 +125,7 @@ import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 from attnsearch import catalog
 from attnsearch.errors import InputError
-from attnsearch.render import error
+from attnsearch.plain import error
 for name in sys.stdin:
     began = time.process_time()
     told = "read\\n"
@@ -277,8 +278,8 @@ def test_nothing_else_that_is_shown_acts(text):
     problem = InputError(text, where=text, hint=text)
     step = Step("name", "formula", text, ("rank", "item"), [(1, text)])
     shown = [
-        render.error(problem),
-        render.error(problem, as_json=True),
+        plain.error(problem),
+        plain.error(problem, as_json=True),
         render.steps([step], Screen(width=60)),
         render.listing({"a": str}, [text]),
         render.footer(a_result(text)) + "\n",
@@ -288,7 +289,7 @@ def test_nothing_else_that_is_shown_acts(text):
 
 
 def test_a_message_has_an_end():
-    told = render.error(InputError("x" * MB, hint="y" * MB))
+    told = plain.error(InputError("x" * MB, hint="y" * MB))
     assert len(told) < 3000
     assert "…; yyy" in told
 
@@ -380,12 +381,12 @@ class TestModel:
     @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}'])
     def test_a_file_that_the_fast_path_can_not_read(self, file, content, folder):
         (folder / file).write_bytes(content)
-        assert encoder._covered(folder) is None or content == b'{"prompts": null}' or file != "config.json"
+        assert model.reading(folder) is None or content == b'{"prompts": null}' or file != "config.json"
 
     @pytest.mark.parametrize("window", [-5, 0.5, 1, 2, "x", True, [7]])
     def test_a_window_that_can_not_be(self, window, folder):
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": window}))
-        assert encoder._covered(folder) is None
+        assert model.reading(folder) is None
 
     def test_whatever_sentence_transformers_raises(self, folder, run, write):
         (folder / "config_sentence_transformers.json").write_text('{"prompts": []}')
@@ -511,7 +512,7 @@ def test_much_that_must_be_escaped(monkeypatch):
     monkeypatch.setattr(render, "_STRIP", 1 << 12)
     text = ("\u202e" + "x" * 7) * 20_000
     tracemalloc.start()
-    out = render.to_json([text])
+    out = plain.to_json([text])
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert json.loads(out) == [text]

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import logging
+import sqlite3
 
 import numpy as np
 import pytest
 
-from attnsearch import intake, shelf, store
+from attnsearch import intake, shelf
 from attnsearch.catalog import Fields
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.index import Index
@@ -270,17 +270,35 @@ class TestAFastPathThatIsWrong:
         assert caught.value.hint == "'attnsearch remove x', then index it again"
 
 
-def test_texts_longer_than_the_window_are_counted(write, small, caplog):
-    path = write("x.yaml", f"- {{title: {'long ' * 99}}}\n- {{title: {'fits ' * 98}}}\n")
-    update([str(path)])
-    assert [r.message for r in caplog.records if r.levelno == logging.WARNING] == [
-        "1 of the texts are longer than the 100 tokens that the model reads; the rest of them is not searched"
-    ]
+def test_a_text_longer_than_the_window_is_several_keys(write, small):
+    """Its item is found by the end of the text as well as by its beginning, and says which part was met."""
+    long = f"Tides. moon {'filler ' * 150}sea {'filler ' * 150}robot"
+    path = write("x.yaml", f"- {{title: Tides, description: {long[7:]}}}\n- {{title: moon moon}}\n")
+    report = update([str(path)])
+    assert (report.info.items, report.info.keys) == (2, 1 + 4)
+    with Index.open("x") as opened:
+        hits = {word: {hit.title: hit for hit in query(opened, word).hits} for word in ("moon", "sea", "robot")}
+    for word, found in hits.items():
+        assert set(found) == {"Tides", "moon moon"}  # each item once
+        assert sum(hit.weight for hit in found.values()) == pytest.approx(1)
+        assert word in found["Tides"].passage
+        assert found["moon moon"].passage is None
+    assert hits["sea"]["Tides"].passage.split().count("filler") < 100
+    assert update([str(path)]).embedded == 0
+    path.write_text(path.read_text().replace("moon moon", "moon"))
+    assert update([str(path)]).embedded == 1
+    path.write_text(path.read_text().replace("robot", "ship"))
+    report = update([str(path)])
+    assert (report.info.keys, report.changed) == (5, 1)
+    with Index.open("x") as opened:
+        (first, _) = query(opened, "ship").hits
+    assert first.passage.endswith("ship")
 
 
 def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
-    for segment in (home / "shop" / "segments").iterdir():
-        segment.unlink()
+    with sqlite3.connect(home / "shop" / "index.sqlite") as db:
+        db.execute("DELETE FROM info WHERE name = 'model'")
+    db.close()
     ((_, problem),) = list(shelf.infos())
-    assert "is gone" in problem.message
-    assert store.folders() == [home / "shop"]
+    assert "what it says about itself is not what was written" in problem.message
+    assert shelf.folders() == [home / "shop"]

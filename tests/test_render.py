@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.render import PIPE, Screen, bar, error, inert, percent, render, to_json
+from attnsearch.plain import PIPE, Screen, error, inert, to_json
+from attnsearch.render import bar, percent, render
 from attnsearch.search import Hit, Result
 
 NASTY = "\x1b]52;c;ZXZpbA==\x07\x1b[31m[bold]x[/bold]\x9b2J\u202egpj.exe\u2028\r\n\tend\x7f"
@@ -34,7 +35,8 @@ def test_json_is_as_designed():
     assert list(told) == ["schema", "query", "catalog", "model", "temperature", "items", "masked", "none_of_these",
                           "effective_items", "elapsed_ms", "hits"]  # fmt: skip
     assert (told["schema"], told["none_of_these"], told["elapsed_ms"]) == (1, None, 41.235)
-    assert list(told["hits"][0]) == ["rank", "id", "title", "weight", "score", "logit", "description", "fields"]
+    assert list(told["hits"][0]) == ["rank", "id", "title", "weight", "score", "logit", "description", "fields",
+                                       "passage"]  # fmt: skip
     assert told["hits"][0]["fields"] == {"year": 1965}
 
 
@@ -90,15 +92,15 @@ def test_quiet_leaves_out_the_line_below():
 
 def test_nothing_found():
     assert json.loads(drawn("json", [EMPTY]))["hits"] == []
-    assert drawn("csv", [EMPTY]) == "query,rank,id,title,weight,score,logit,description\n"
+    assert drawn("csv", [EMPTY]) == "query,rank,id,title,weight,score,logit,description,passage\n"
     assert drawn("table", [EMPTY], Screen(quiet=True)).split() == ["#", "title", "weight", "score", "description"]
 
 
 def test_separated_values():
     (row,) = list(csv.DictReader(io.StringIO(drawn("csv", [RESULT]))))[:1]
     assert row == {"query": "query", "rank": "1", "id": "a", "title": "First", "weight": "0.61", "score": "0.58",
-                   "logit": "11.6", "description": HITS[0].description}  # fmt: skip
-    assert all(line.count("\t") == 7 for line in drawn("tsv").splitlines())
+                   "logit": "11.6", "description": HITS[0].description, "passage": ""}  # fmt: skip
+    assert all(line.count("\t") == 8 for line in drawn("tsv").splitlines())
 
 
 def test_markdown():
@@ -148,3 +150,11 @@ def test_errors():
     assert json.loads(error(problem, as_json=True)) == {
         "error": {"code": 2, "message": "x.yaml:3: odd\x1b[2J", "hint": "mend it"}
     }
+
+
+def test_a_passage_is_shown_instead_of_the_description():
+    result = EMPTY._replace(hits=[HITS[0]._replace(passage="the part that was met")])
+    assert "… the part that was met …" in drawn("table", [result])
+    assert "… the part that was met …" in drawn("md", [result])
+    assert drawn("csv", [result]).endswith(",the part that was met\n")
+    assert json.loads(drawn("jsonl", [result]))["hits"][0]["passage"] == "the part that was met"

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
-    from attnsearch.render import error
+    from attnsearch.plain import error
 
     sys.stderr.write(error(problem, as_json=_wants_json(argv)))
     return problem.code

@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "index": index.index,
     "list": catalogs.list_,
     "info": catalogs.info,
+    "check": catalogs.check,
     "remove": catalogs.remove,
     "explain": explain.explain,
 }

@@ -1,7 +1,8 @@
-"""`attnsearch list`, `info` and `remove`: what there is."""
+"""`attnsearch list`, `info`, `check` and `remove`: what there is, and whether it is whole."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from attnsearch.errors import CatalogError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from attnsearch.store import Info
+    from attnsearch.ledger import Info
 
 Names = Annotated[
     list[str], typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="Catalogs.")
@@ -21,7 +22,7 @@ Names = Annotated[
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
-    from attnsearch import render
+    from attnsearch import plain, render
     from attnsearch.catalog import BUILT_IN
     from attnsearch.shelf import infos
 
@@ -35,7 +36,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
     rows += [{"name": name, "built_in": True} for name in BUILT_IN if name not in there]
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([render.to_json(rows, screen, indent=2)])
+        terminal.emit([plain.to_json(rows, screen, indent=2)])
         return
     columns = {
         "name": lambda row: row["name"],
@@ -65,12 +66,12 @@ def info(
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
-    from attnsearch import render
+    from attnsearch import plain, render
     from attnsearch.store import Store
 
     folder = _indexed(name)
     with Store(folder) as store:
-        found, segments, dead = store.info, store.segments, store.dead
+        found, segments, dead = store.info, len(store.segments), store.dead
     told = {
         "name": found.name,
         "description": found.description,
@@ -93,7 +94,7 @@ def info(
     }
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([render.to_json(told, screen, indent=2)])
+        terminal.emit([plain.to_json(told, screen, indent=2)])
         return
     columns = {"": lambda pair: pair[0].replace("_", " "), " ": lambda pair: _words(pair[1])}
     terminal.emit([render.listing(columns, told.items(), screen)])
@@ -101,10 +102,10 @@ def info(
 
 def _indexed(ref: str) -> Path:
     """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
-    from attnsearch import shelf, store
+    from attnsearch import shelf
 
     folder, _ = shelf.find(ref)
-    if not store.exists(folder):
+    if not shelf.exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
     return folder
 
@@ -118,10 +119,56 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch import lock
-    from attnsearch.render import inert
+    from attnsearch.plain import inert
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
             lock.remove(folder)
         if not quiet:
             terminal.emit([f"removed {inert(one)}\n"])
+
+
+def check(
+    name: Names,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make whole what is not; only what is broken is embedded again.")
+    ] = False,
+    json: options.Json = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Verify every checksum, count and reference of catalogs, and say what is wrong.
+
+    attnsearch check library
+
+    attnsearch check library --repair
+    """
+    from attnsearch import plain, render
+    from attnsearch.damage import find
+    from attnsearch.shelf import info_of
+
+    told = []
+    for one, folder in [(one, _indexed(one)) for one in name]:
+        with terminal.working(quiet=quiet) as working:
+            with suppress(CatalogError):
+                info_of(folder)  # one of an older form is brought up to date
+            problems, embedded = find(folder), None
+            if problems and repair:
+                from attnsearch.repair import repair as make_whole
+
+                embedded = make_whole(folder, offline=offline, progress=working.progress).embedded
+        left = find(folder) if embedded is not None else problems
+        told.append({"catalog": one, "whole": not left, "problems": problems, "embedded_again": embedded})
+        if not json and not quiet:
+            terminal.emit(f"{plain.inert(f'{one}: {problem}')}\n" for problem in problems)
+            if embedded is not None and not left:
+                terminal.emit([f"{plain.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
+            elif not left:
+                terminal.emit([f"{plain.inert(one)}: whole\n"])
+    if json:
+        rows = [{"schema": render.SCHEMA, **row} for row in told]
+        terminal.emit([plain.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
+    broken = [str(row["catalog"]) for row in told if not row["whole"]]
+    if broken:
+        hint = f"'attnsearch check {' '.join(broken)} --repair' mends it"
+        raise CatalogError("the catalog is damaged", where=", ".join(broken), hint=hint)

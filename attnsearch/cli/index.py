@@ -72,7 +72,7 @@ def index(
     if from_ and from_ not in FORMS:
         raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
 
-    from attnsearch import render
+    from attnsearch import plain, render
     from attnsearch.catalog import Fields
     from attnsearch.intake import update
 
@@ -98,4 +98,4 @@ def index(
         elif not quiet:
             terminal.emit([render.report(report)])
     if json:
-        terminal.emit([render.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])
+        terminal.emit([plain.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.render import FORMATS, inert
+from attnsearch.plain import inert
+from attnsearch.render import FORMATS
 
 if TYPE_CHECKING:
+    from attnsearch.ledger import Info
     from attnsearch.projections import Projections
-    from attnsearch.store import Info
 
 
 def _version(asked: bool) -> None:
@@ -24,9 +25,9 @@ def _version(asked: bool) -> None:
 
 def names(incomplete: str) -> list[str]:
     """The catalogs whose name begins so, for the shell's completion."""
-    from attnsearch import catalog, store
+    from attnsearch import catalog, shelf
 
-    known = {folder.name for folder in store.folders() if not folder.name.startswith("@")}
+    known = {folder.name for folder in shelf.folders() if not folder.name.startswith("@")}
     harmless = (name for name in known.union(catalog.BUILT_IN) if name == inert(name))  # the shell prints them
     return sorted(name for name in harmless if name.startswith(incomplete))
 

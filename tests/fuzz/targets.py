@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 # Named here to be instrumented: the package imports some of them late.
-from attnsearch import catalog, encoder, records, render, strict_json, transformer, yaml12  # noqa: F401
+from attnsearch import catalog, encoder, plain, records, render, strict_json, transformer, yaml12  # noqa: F401
 from attnsearch.errors import AttnsearchError
 from attnsearch.search import Hit, Result
 
@@ -43,7 +43,7 @@ def _read(data: bytes, form: str | None) -> None:
                 "".join([item.id, item.title, item.description, item.text]).encode()
                 json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()
         except AttnsearchError as problem:
-            told = render.error(problem)
+            told = plain.error(problem)
             assert told.count("\n") == 1
             assert not acting(told)
 
@@ -107,7 +107,7 @@ def output(data: bytes) -> None:
     """No format lets through what acts on a terminal, and JSON keeps the data."""
     text = data.decode(errors="surrogateescape")  # bytes that are no text come as halves of pairs
     for form in render.FORMATS:
-        for screen in (render.PIPE, render.Screen(width=40, unicode=len(data) % 2 == 0)):
+        for screen in (plain.PIPE, plain.Screen(width=40, unicode=len(data) % 2 == 0)):
             out = "".join(render.render([a_result(text)], form, screen))
             assert not acting(out, but="\n\t" if form == "tsv" else "\n")
             if form == "json":

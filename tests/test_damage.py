@@ -1,0 +1,233 @@
+"""What is wrong is found, refused, and mended."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from attnsearch import damage, shelf
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.index import Index
+from attnsearch.intake import update
+from attnsearch.repair import repair
+from tests import flips
+
+
+@pytest.fixture
+def folder(home, tmp_path, small):
+    flips.make(tmp_path / "flipped.yaml")
+    return home / "flipped"
+
+
+def change(folder, statement):
+    with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+        db.execute(statement)
+
+
+def segment(folder):
+    return sorted((folder / "segments").iterdir(), key=lambda path: path.stat().st_size)[-1]
+
+
+def spoil(path, at):
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 1
+    path.write_bytes(raw)
+
+
+def test_a_flipped_byte_is_no_other_answer_and_is_found(folder):
+    """Some of them; the whole run has all."""
+    everywhere = flips.places(folder)
+    header = [(file, at) for file, at in everywhere if at < 120]
+    some = random.Random(1).sample(everywhere, 300)
+    assert list(flips.flip(folder, header + some, 0xFF)) == []
+
+
+def test_a_schema_that_is_not_utf_8(folder):
+    """SQLite quotes it in its message, which Python can't read."""
+    raw = (folder / "index.sqlite").read_bytes()
+    at = raw.index(b"CREATE INDEX keys_by_item")
+    assert list(flips.flip(folder, [(folder / "index.sqlite", at + 2)], 0xFF)) == []
+
+
+def test_a_whole_catalog(folder):
+    assert damage.find(folder) == []
+
+
+WRONG = {
+    "UPDATE items SET title = 'mars' WHERE id = 'a'": "the item 1 is not what was written",
+    "UPDATE items SET fields = '{' WHERE id = 'a'": "the item 1 is not what was written",
+    "DELETE FROM items WHERE id = 'a'": "the key 0 has no item",
+    "DELETE FROM keys WHERE key = 0": "the item 'a' has no key",
+    "UPDATE keys SET item = 2 WHERE key = 0": "the key 0 is not what was written",
+    "UPDATE segments SET dead = NULL": "the list of segments is not what was written",
+    "DELETE FROM segments WHERE first = 0": "the list of segments is not what was written",
+    "UPDATE info SET value = '0.5' WHERE name = 'temperature'": "what it says about itself is not what was written",
+    "DELETE FROM info": "'sum'",
+    "DROP TABLE keys": "no such table",
+}
+
+
+@pytest.mark.parametrize("statement", WRONG)
+def test_what_another_program_did_to_the_database(folder, statement):
+    """It is found, it is refused where it would show, and it is mended."""
+    right = flips.answer()
+    change(folder, statement)
+    assert any(WRONG[statement] in problem for problem in damage.find(folder))
+    with pytest.raises(CatalogError, match="'attnsearch check flipped --repair' mends it"):
+        flips.answer()
+    repair(folder)
+    assert damage.find(folder) == []
+    assert flips.answer() == right
+
+
+class TestRepair:
+    def test_only_what_is_broken_is_embedded(self, home, tmp_path, small):
+        file = tmp_path / "many.yaml"
+        file.write_text("".join(f"- {{id: i{n}, title: moon {n}}}\n" for n in range(600)))
+        update([str(file)])
+        folder = home / "many"
+        spoil(segment(folder), -1 - 4 * 4 * 300)
+        (problem,) = damage.find(folder)
+        assert problem.endswith("its rows 256 to 511 are not what was written")
+        with pytest.raises(CatalogError, match="rows 256 to 511") as caught:
+            Index.open("many")
+        assert caught.value.code == 3
+        small.read.clear()
+        assert repair(folder).embedded == len(small.read) == 256
+        assert damage.find(folder) == []
+
+    def test_a_lost_segment(self, folder, small):
+        right = flips.answer()
+        segment(folder).unlink()
+        assert any("it is gone" in problem for problem in damage.find(folder))
+        repair(folder)
+        assert flips.answer() == right
+        assert damage.find(folder) == []
+
+    def test_a_database_that_is_none(self, folder, small):
+        """The seal still says what the catalog is; the sources have the items."""
+        right = flips.answer()
+        (folder / "index.sqlite").write_bytes(b"not a database" * 1000)
+        assert damage.find(folder)
+        repair(folder)
+        assert flips.answer() == right
+
+    def test_without_its_sources_what_is_there_is_kept(self, folder, small, tmp_path, caplog):
+        change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
+        (tmp_path / "flipped.yaml").unlink()
+        assert repair(folder).info.items == 4
+        assert "1 of its items are lost" in caplog.text
+        assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
+
+    def test_without_anything_it_says_so(self, folder, small):
+        change(folder, "DELETE FROM info")
+        (folder / "index.seal").unlink()
+        with pytest.raises(CatalogError, match="says no more what it was made of; 'attnsearch remove flipped'"):
+            repair(folder)
+
+    def test_other_weights_can_not_repair(self, folder, small):
+        segment(folder).unlink()
+        small.sha256 = "6" * 64
+        with pytest.raises(CatalogError, match="has other weights now; embed it anew"):
+            repair(folder)
+
+    def test_a_failure_changes_nothing(self, folder, small, monkeypatch):
+        segment(folder).unlink()
+        before = damage.find(folder)
+        monkeypatch.setattr("attnsearch.writer.Writer.commit", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            repair(folder)
+        assert damage.find(folder) == before
+        assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
+
+    def test_where_folders_can_not_swap(self, folder, small, monkeypatch):
+        right = flips.answer()
+        segment(folder).unlink()
+        monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: None)
+        repair(folder)
+        assert flips.answer() == right
+        assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
+
+
+class TestSeal:
+    def test_a_byte_where_nothing_looks(self, folder):
+        """SQLite itself does not miss it."""
+        raw = (folder / "index.sqlite").read_bytes()
+        at = raw.index(bytes(64))
+        spoil(folder / "index.sqlite", at)
+        assert damage.find(folder) == ["index.sqlite: some of its bytes are not what was written"]
+        right = flips.answer()
+        repair(folder)
+        assert damage.find(folder) == []
+        assert flips.answer() == right
+
+    def test_a_reader_keeps_a_commit_from_its_seal(self, folder, tmp_path):
+        """The catalog is whole, and the next commit is sealed."""
+        file = tmp_path / "flipped.yaml"
+        with Index.open("flipped"):
+            update([str(file)], name="flipped")
+        assert damage.find(folder) == []
+        update([str(file)], name="flipped")
+        raw = (folder / "index.sqlite").read_bytes()
+        spoil(folder / "index.sqlite", raw.index(bytes(64)))
+        assert len(damage.find(folder)) == 1
+
+
+class TestLinks:
+    """Nothing under the home leads out of it."""
+
+    def test_a_catalog(self, folder, tmp_path):
+        shutil.move(folder, tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(CatalogError, match="is a link"):
+            Index.open("flipped")
+        with pytest.raises(CatalogError, match="is a link"):
+            update([str(tmp_path / "flipped.yaml")], name="flipped")
+
+    @pytest.mark.parametrize("name", ["index.sqlite", "segments"])
+    def test_a_part_of_one(self, folder, tmp_path, name):
+        shutil.move(folder / name, tmp_path / "elsewhere")
+        (folder / name).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(CatalogError, match="is a link"):
+            Index.open("flipped")
+
+    def test_a_segment(self, folder, tmp_path):
+        path = segment(folder)
+        shutil.move(path, tmp_path / "elsewhere.npy")
+        path.symlink_to(tmp_path / "elsewhere.npy")
+        with pytest.raises(CatalogError, match="the segment"):
+            Index.open("flipped")
+
+    @pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "a/../../x", "..", "."])
+    def test_a_name(self, small, tmp_path, name, write):
+        with pytest.raises(InputError, match="can't be a catalog's name"):
+            update([str(write("x.yaml", "- {title: moon}\n"))], name=name)
+
+
+def test_a_segment_that_lies_elsewhere(folder):
+    """A database with a path in it is not followed, whoever made its checksums right."""
+    from attnsearch.ledger import read_info, read_segments, write_info
+
+    with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+        info = read_info(db, folder)
+        db.execute("UPDATE segments SET file = '../../../secret.npy' WHERE first = 0")
+        write_info(db, {**info._asdict(), "listing": read_segments(db)[1]})
+    with pytest.raises(CatalogError, match="that is no segment's name"):
+        Index.open("flipped")
+
+
+def test_objects_and_a_huge_shape(folder, monkeypatch):
+    """A header is never believed: nothing is unpickled, nothing is allocated."""
+    path = segment(folder)
+    monkeypatch.setattr(np, "load", lambda *_, **__: 1 / 0)
+    raw = path.read_bytes()
+    for lie in (raw.replace(b"<f4", b"|O8"), raw.replace(b"(", b"(9999999"), b"\x93NUMPY\x01\x00" + bytes(9000)):
+        path.write_bytes(lie)
+        with pytest.raises(CatalogError, match="the segment"):
+            Index.open("flipped")
+    assert shelf.exists(folder)

@@ -1,0 +1,50 @@
+"""`python -m tests.torture [--seed N] [HARNESS…]`: every harness, whole; one line each."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.torture.faults import faults
+from tests.torture.kill import kill
+from tests.torture.load import load, many
+from tests.torture.power import power
+from tests.torture.verifier import Violation
+from tests.torture.writers import writers
+
+HARNESSES: dict[str, Callable[[Path, int], str]] = {
+    "kill": lambda work, seed: kill(work, seed, kills=240),
+    "faults": faults,
+    "power": power,
+    "writers": writers,
+    "load": load,
+    "many": many,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break the commit path.")
+    parser.add_argument("harness", nargs="*", metavar="HARNESS", help=f"of {', '.join(HARNESSES)}; all by default")
+    parser.add_argument("--seed", type=int, default=1, help="of all that is random (default 1)")
+    wanted = parser.parse_args()
+    logging.getLogger("attnsearch").addHandler(logging.NullHandler())
+    failed = 0
+    memory = Path("/dev/shm")  # a disk would only make it slow: nothing here is ever read back from one
+    for name in wanted.harness or HARNESSES:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as work:
+            try:
+                told = HARNESSES[name](Path(work).resolve(), wanted.seed)
+            except Violation as violation:
+                failed, told = 1, f"VIOLATION {violation}"
+        print(f"{name}: {told} ({time.monotonic() - began:.0f} s)", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
