@@ -37,7 +37,7 @@ def split(reader: Encoder, title: str, text: str) -> list[Passage]:
     """
     if not is_cut(reader, text):
         return [Passage(0, len(text), text)]
-    title = title if text.startswith(title) else ""
+    title = title if text.startswith(title) and not is_cut(reader, title) else ""
     head = len(reader.tokens(title)) - MARKS + 1 if title else 0
     if head > reader.window // 4:
         title, head = "", 0

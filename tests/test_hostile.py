@@ -507,9 +507,10 @@ class TestNoNetwork:
         assert self.ran(NO_NETWORK, *then, home=tmp_path) == (0, "")
 
 
-def test_much_that_must_be_escaped():
+def test_much_that_must_be_escaped(monkeypatch):
     """Strip by strip, and nothing is lost where two meet."""
-    text = ("\u202e" + "x" * 7) * 300_000
+    monkeypatch.setattr(plain, "_STRIP", 1 << 12)
+    text = ("\u202e" + "x" * 7) * 20_000
     tracemalloc.start()
     out = plain.to_json([text])
     most = tracemalloc.get_traced_memory()[1]
@@ -517,3 +518,19 @@ def test_much_that_must_be_escaped():
     assert json.loads(out) == [text]
     assert acting(out) == set()
     assert most < 9 * len(out)  # 12 without strips
+
+
+def test_the_end_of_a_long_text_is_not_tokenized_for_nothing():
+    """The tokenizer takes hundreds of bytes a character; a text of a million words is cut, whatever its end."""
+
+    class Reader:
+        window = 10
+
+        def tokens(self, text):
+            asked.append(len(text))
+            return text.split()
+
+    for text, is_cut in [("a " * 200_000, True), (" " * 200_000 + "a", False), ("a " * 9, False), ("a " * 11, True)]:
+        asked = []
+        assert encoder.is_cut(Reader(), text) == is_cut
+        assert sum(asked) <= (len(text) + 1000 if not is_cut else 1000)
