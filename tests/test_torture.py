@@ -79,9 +79,6 @@ class TestFound:
     def test_a_power_cut_after_the_first_commit_in_a_new_home(self, work):
         whole(power.power(work, SEED, share=1, more=0, only="first commits in a new home", after="note"))
 
-    @pytest.mark.xfail(
-        strict=True, raises=Violation, reason="the home is not synced before a removed catalog's files go"
-    )
     def test_a_power_cut_in_a_removal(self, work):
         whole(power.power(work, SEED, share=1, more=0, only="removal", after="unlink"))
 
