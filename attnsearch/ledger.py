@@ -212,9 +212,19 @@ def damaged(folder: Path, what: str) -> CatalogError:
 
 
 @contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Turn what Python says of text in the database that is no text into a CatalogError."""
+    try:
+        yield
+    except UnicodeDecodeError:  # of SQLite's own message, which quotes what it found
+        raise damaged(folder, "index.sqlite has words that are not UTF-8") from None
+
+
+@contextmanager
 def damage(folder: Path) -> Iterator[None]:
     """Turn what SQLite or JSON say of a file they can't read into a CatalogError."""
     try:
-        yield
+        with unreadable(folder):
+            yield
     except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
         raise damaged(folder, str(error)) from None

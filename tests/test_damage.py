@@ -33,9 +33,9 @@ def segment(folder):
     return sorted((folder / "segments").iterdir(), key=lambda path: path.stat().st_size)[-1]
 
 
-def spoil(path, at):
+def spoil(path, at, mask=1):
     raw = bytearray(path.read_bytes())
-    raw[at] ^= 1
+    raw[at] ^= mask
     path.write_bytes(raw)
 
 
@@ -52,6 +52,11 @@ def test_a_schema_that_is_not_utf_8(folder):
     raw = (folder / "index.sqlite").read_bytes()
     at = raw.index(b"CREATE INDEX keys_by_item")
     assert list(flips.flip(folder, [(folder / "index.sqlite", at + 2)], 0xFF)) == []
+    spoil(folder / "index.sqlite", at + 2, 0xFF)
+    with pytest.raises(CatalogError, match="has words that are not UTF-8; 'attnsearch check flipped --repair'"):
+        update([], name="flipped")
+    repair(folder)
+    assert damage.find(folder) == []
 
 
 def test_a_whole_catalog(folder):
