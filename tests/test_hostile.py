@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -244,6 +245,18 @@ class TestStandardInput:
         code, _, err = run("query", "-c", "shop", stdin=b"moon\n" + b"x" * (64 * MB))
         assert (code, "standard input:2: a query of more than" in err) == (2, True)
 
+    def test_no_more_than_a_line_is_held(self, run, shop, monkeypatch):
+        from attnsearch.cli import terminal
+
+        class Endless(io.BytesIO):
+            def readline(self, size=-1):
+                assert size > 0
+                return b"x" * size
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Endless()))
+        with pytest.raises(InputError, match="more than 128 KiB"):
+            list(terminal.queries(["-"]))
+
     def test_lines_without_end_for_an_index(self, run, shop):
         code, _, err = run("index", "-", "--name", "x", stdin=b"#\n" * (40 * MB))
         assert (code, err[:35]) == (2, "attnsearch: standard input: over 64")
@@ -453,7 +466,7 @@ A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [1 << 40] * 100_000}},
         {"a": A, "b": {**A, "data_offsets": [8, 12], "dtype": []}},
         {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": 1}},
-        '{"a": 1, "a": 2}',
+        '{{"a": {0}, "a": {0}}}'.format(json.dumps({**A, "shape": [3], "data_offsets": [0, 12]})),
         "[" * 100_000,
         '{"a": ' * 100_000,
         "[" + "{}," * 1_500_000 + "{}]",
