@@ -42,6 +42,7 @@ FAULTS = [
     Fault("die halfway", DIE_HALFWAY),
     *(Fault(f"{errno.errorcode[error]} once", FAIL, error) for error in ERRORS),
     *(Fault(f"{errno.errorcode[error]} from then on", FAIL, error, ALWAYS) for error in ERRORS),
+    Fault("half a write", SHORT, errno.ENOSPC),  # which is no error at all: the rest has to be written
     Fault("half a write, then ENOSPC", SHORT, errno.ENOSPC, ALWAYS),
     Fault("EINTR once", FAIL, errno.EINTR),
     Fault("EINTR three times", FAIL, errno.EINTR, 3),

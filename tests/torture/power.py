@@ -172,6 +172,18 @@ def half(chance: random.Random, node: File | Folder) -> object:
     return _applied(node.durable, [*done, (at, data[: len(data) // 2])] if data else done)
 
 
+def padded(chance: random.Random, node: File | Folder) -> object:
+    """The first so many bytes of what was written, and zeros up to the whole length."""
+    if isinstance(node, Folder):
+        return node.now
+    left = chance.randrange(sum(len(data or b"") for _, data in node.since) + 1)
+    steps: list[tuple[int, bytes | None]] = []
+    for at, data in node.since:
+        steps.append((at, data and data[:left]))
+        left = max(left - len(data or b""), 0)
+    return _applied(node.durable, steps).ljust(len(node.now()), b"\0")
+
+
 def zeros(chance: random.Random, node: File | Folder) -> object:
     """As long as it should be, but with nothing in it."""
     if isinstance(node, Folder):
@@ -207,6 +219,7 @@ EXTREMES: list[tuple[str, Fate, Fate]] = [  # for files, for folders
     ("names without content", nothing, everything),
     ("half of both", half, half),
     ("half of the content", half, everything),
+    ("the first part of the content, then zeros", padded, everything),
     ("zeros", zeros, everything),
 ]
 
