@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +26,8 @@ from attnsearch.ledger import (
     read_segments,
 )
 
+log = logging.getLogger("attnsearch")
+
 _LINES = 20  # of one kind
 
 WRONG = (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError, OSError)
@@ -36,6 +39,7 @@ def find(folder: Path) -> list[str]:
 
     Raises CatalogError where there is none, or it is of another form.
     """
+    log.info("checking %s", folder.name)
     with closing(connect_to_read(folder)) as db:
         return list(_find(db, folder))
 

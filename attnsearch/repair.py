@@ -52,6 +52,7 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
 
     Raises CatalogError where it says no more what it is, ModelError where its encoder is not to be had.
     """
+    log.info("repairing %s", folder.name)
     with failures(folder):
         _held.append(lock.take_if_whole(folder))
     with closing(connect_to_read(folder)) as db:
