@@ -37,6 +37,7 @@ bench: .venv/.bench
 	$(BENCH).indexing --again 100000
 	$(BENCH).indexing --quality
 	$(BENCH).agreement
+	$(BENCH).passages
 
 fuzz: .venv/.fuzz
 	for target in tests/fuzz/seeds/*; do $(BIN)/python -m tests.fuzz $$(basename $$target) || exit 1; done

@@ -26,7 +26,7 @@ def of_row(*cells: Cell) -> int:
 
 
 def _told(cells: tuple[Cell, ...]) -> Iterator[bytes]:
-    """Each cell with its length before it, so that no two rows look alike."""
+    """Each cell with its type and length before it, so that no two rows look alike."""
     for cell in cells:
         raw = cell if isinstance(cell, bytes) else str(cell).encode()
-        yield b"%d:%b" % (len(raw), raw)
+        yield b"%b%d:%b" % (type(cell).__name__[0].encode(), len(raw), raw)

@@ -32,6 +32,7 @@ CROSSOVER = 250_000  # characters: for fewer, what bfloat16 or a GPU saves is le
 _BATCH = 6_000  # characters, padding among them, of the texts that sentence-transformers reads at once on a CPU
 _GPU_BATCH = 200_000  # and on a GPU
 _SMALL_BATCH = 3_000  # that numpy does: more would leave the processor's caches
+_SURE = 100  # characters of a word at most, a longer one being a single token: what one cut in two may lose
 
 log = logging.getLogger("attnsearch")
 
@@ -86,6 +87,8 @@ def agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
 
 def is_cut(reader: Encoder, text: str) -> bool:
     """Whether the encoder stops before the end of the text; a token has at least one character."""
+    if len(text) > _SURE * reader.window and len(reader.tokens(text[: _SURE * reader.window])) > reader.window + _SURE:
+        return True  # tokens take hundreds of bytes a character, so the whole text is read only where it must be
     return len(text) > reader.window - 2 and len(reader.tokens(text)) > reader.window
 
 

@@ -77,7 +77,7 @@ def explain(result: Result) -> list[Step]:
         Step(
             "weights",
             "softmax(Q Kᵀ / √d_k)",
-            f"exp(logit) over the sum of it for all {n:,} keys, log of the sum {trace.log_normalizer:.4f};"
+            f"exp(logit) over the sum of it for {_all_keys(result, n)}, log of the sum {trace.log_normalizer:.4f};"
             f" the attention is spread as over {result.effective_items:.1f} items",
             ("rank", "item", "exp(logit - max)", "weight"),
             [(hit.rank, _name(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits],
@@ -90,6 +90,11 @@ def explain(result: Result) -> list[Step]:
             [_vector("output", trace.output)],
         ),
     ]
+
+
+def _all_keys(result: Result, n: int) -> str:
+    """An item with a long text has several keys, of which the best counts."""
+    return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
 
 
 def _logit_in_words(result: Result) -> str:

@@ -22,6 +22,7 @@ from attnsearch.encoder import Precision
 from attnsearch.errors import CatalogError
 
 SCHEMA = 2
+SEAL = "index.seal"
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # what `read_item` reads
@@ -122,6 +123,8 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
     (schema,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     if schema == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        if (folder / SEAL).exists():
+            raise damaged(folder, "index.sqlite is empty")
         return None
     if application != APPLICATION:
         raise damaged(folder, "index.sqlite was not made by attnsearch")
@@ -209,9 +212,19 @@ def damaged(folder: Path, what: str) -> CatalogError:
 
 
 @contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Turn what Python says of text in the database that is no text into a CatalogError."""
+    try:
+        yield
+    except UnicodeDecodeError:  # of SQLite's own message, which quotes what it found
+        raise damaged(folder, "index.sqlite has words that are not UTF-8") from None
+
+
+@contextmanager
 def damage(folder: Path) -> Iterator[None]:
     """Turn what SQLite or JSON say of a file they can't read into a CatalogError."""
     try:
-        yield
+        with unreadable(folder):
+            yield
     except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
         raise damaged(folder, str(error)) from None

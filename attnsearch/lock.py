@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attnsearch.errors import CatalogError
-from attnsearch.ledger import missing, refuse_links
+from attnsearch.ledger import damaged, missing, refuse_links, unreadable
 from attnsearch.segment import sync
 
 WAIT = 30.0  # seconds to wait for another writer
@@ -43,8 +43,8 @@ def take_if_whole(folder: Path) -> sqlite3.Connection | None:
     """The same; None where the database is too damaged to be locked, so that nobody works in it either."""
     try:
         return take(folder)
-    except sqlite3.Error as error:
-        if _is_busy(error):
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if isinstance(error, sqlite3.Error) and _is_busy(error):
             raise
         return None
 
@@ -111,18 +111,25 @@ def _inode(folder: Path) -> int | None:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 @contextmanager
 def failures(folder: Path, done: str = "written") -> Iterator[None]:
     """Turn what the system says when it can't write into a CatalogError."""
     try:
-        yield
+        with unreadable(folder):
+            yield
     except sqlite3.Error as error:
         if _is_busy(error):
             hint = "try again when it is done"
             raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
+        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise damaged(folder, str(error)) from None
         raise CatalogError(f"can't be {done}: {error}", where=str(folder)) from None
     except OSError as error:
         raise CatalogError(f"can't be {done}: {error.strerror or error}", where=str(folder)) from None

@@ -32,12 +32,12 @@ class Passage(NamedTuple):
 def split(reader: Encoder, title: str, text: str) -> list[Passage]:
     """The passages of an item's key text, in order: one where the encoder reads it whole, else as few as will do.
 
-    Together they hold every character. They begin and end between words where there is such a place nearby. All but
+    Together they hold every word. They begin and end between words where there is such a place nearby. All but
     the first are read with the title before them, if the text begins with it and it is not long.
     """
     if not is_cut(reader, text):
         return [Passage(0, len(text), text)]
-    title = title if text.startswith(title) else ""
+    title = title if text.startswith(title) and not is_cut(reader, title) else ""
     head = len(reader.tokens(title)) - MARKS + 1 if title else 0
     if head > reader.window // 4:
         title, head = "", 0
@@ -55,7 +55,7 @@ def _ranges(spans: NDArray[np.int64], room: int) -> Iterator[tuple[int, int]]:
     """Which word pieces, first and past the last, make each passage; spans (n, 2) are where they lie in the text."""
     n = len(spans)
     slack = int(room * OVERLAP / 2)  # that either end may give up for a better place
-    count = max(1 + math.ceil((n - room) / (room - 2 * slack - 1)), 1)
+    count = max(1 + math.ceil((n - room) / max(room - 2 * slack - 1, 1)), 1)
     gaps = np.flatnonzero(spans[1:, 0] > spans[:-1, 1]) + 1  # pieces that begin a word
     for number in range(count):
         first = round(number * (n - room) / (count - 1)) if number else 0

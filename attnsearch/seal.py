@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch import checksum
-from attnsearch.ledger import info_rows
+from attnsearch.ledger import SEAL, info_rows
 from attnsearch.segment import sync
-
-_FILE = "index.seal"
 
 
 class Seal(NamedTuple):
@@ -42,12 +40,12 @@ def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
         told = info_rows(db)
         if not busy and json.loads(told["commit"]) == commit:
-            temporary = folder / f".{_FILE}"
+            temporary = folder / f".{SEAL}"
             with temporary.open("wb") as out:
                 out.write(Seal(commit, sha256_of(folder), told).told())
                 out.flush()
                 os.fsync(out.fileno())
-            temporary.replace(folder / _FILE)
+            temporary.replace(folder / SEAL)
             sync(folder)
         db.execute("ROLLBACK")
 
@@ -55,13 +53,13 @@ def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
 def read(folder: Path) -> Seal | None:
     """The seal, or None where there is none; ValueError where it is not what was written."""
     try:
-        raw = (folder / _FILE).read_bytes()
+        raw = (folder / SEAL).read_bytes()
     except FileNotFoundError:
         return None
     told = json.loads(raw)
     seal = Seal(told["commit"], told["sha256"], told["info"])
     if seal.told() != raw:
-        raise ValueError(f"{_FILE} is not what was written")
+        raise ValueError(f"{SEAL} is not what was written")
     return seal
 
 

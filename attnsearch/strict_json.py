@@ -98,10 +98,8 @@ def _errors(where: str, line: int) -> Iterator[None]:
 
 def _check_size(text: str) -> None:
     """ValueError for more parts than memory could hold, told by the marks between them before anything is made."""
-    if _parts(text) > PARTS:
-        bare, strings = _STRING.subn("", text, PARTS + 1)  # marks in a string are text
-        if strings > PARTS or _parts(bare) > PARTS:
-            raise ValueError(f"more than {PARTS:,} keys and values; use JSONL or CSV, which are read as a stream")
+    if _parts(text) > PARTS and _parts(_STRING.sub("", text, PARTS + 1)) > PARTS:  # marks in a string are text
+        raise ValueError(f"more than {PARTS:,} keys and values; use JSONL or CSV, which are read as a stream")
 
 
 def _parts(text: str) -> int:

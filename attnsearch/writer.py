@@ -12,7 +12,6 @@ files that are whole. One writer at a time, by SQLite's own lock.
 from __future__ import annotations
 
 import itertools
-import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -32,7 +31,6 @@ from attnsearch.ledger import (
     Info,
     OlderError,
     damage,
-    damaged,
     read_info,
     read_segments,
     write_info,
@@ -66,12 +64,7 @@ class Writer:
     def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
         self.folder = folder
         with failures(folder):
-            try:
-                self._db = lock.take(folder, wait)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                raise damaged(folder, str(error)) from None
+            self._db = lock.take(folder, wait)
             try:
                 with damage(folder):
                     self._read()

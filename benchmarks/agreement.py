@@ -100,7 +100,7 @@ def rankings(sets: list[str]) -> bool:
     slow = SentenceEncoder(fast.model)
     rows = []
     for name in sets:
-        items, queries, _ = judged(name)
+        items, _, queries, _ = judged(name)
         ours, theirs = (cosines(one, items, queries) for one in (fast, slow))
         order, other = (np.argsort(-z, axis=1, kind="stable")[:, :FIRST] for z in (ours, theirs))
         moved = order != other

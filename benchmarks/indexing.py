@@ -78,7 +78,7 @@ def quality(sets: list[str]) -> None:
     heading("nDCG@10 by precision", "sentence-transformers", "torch")
     rows = []
     for name in sets:
-        items, queries, grades = judged(name)
+        items, _, queries, grades = judged(name)
         x = fast.encode(queries, "query")
         found = [ndcg(x @ one.encode(items).T, grades) for one in (fast, halves)]
         rows.append((name, *(f"{value:.4f}" for value in found), f"{found[1] - found[0]:+.4f}"))

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import catalog, encoder, store
+from attnsearch import catalog, encoder, shelf
 from attnsearch.catalog import Fields, Item
 from attnsearch.draft import Draft
-from attnsearch.store import Info, Source
+from attnsearch.ledger import Info, Source
+from attnsearch.passages import Passage
 from attnsearch.writer import Writer
 
 _CHUNK = 8_192
@@ -47,8 +48,8 @@ def index(name: str, count: int) -> None:
     model = encoder.load().model
     rng = np.random.default_rng(count)
     items = (Item(f"i{n}", f"Number {n}", text, {"number": n}, f"{n}") for n, text in enumerate(texts(count)))
-    with Writer(store.folder_of(name)) as writer, Draft(store.folder_of(name), "random") as draft:
-        writer.take(items)
+    with Writer(shelf.folder_of(name)) as writer, Draft(shelf.folder_of(name), "random") as draft:
+        writer.take(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(draft)
         missing = writer.missing()
         while some := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:

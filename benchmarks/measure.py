@@ -25,9 +25,10 @@ SETS = ("nl2bash_tldr", "recipe_mpr", "scifact", "cranfield", "gutenberg_books")
 
 
 class Judged(NamedTuple):
-    """A judged set: the items' key texts, the queries, and the grade of each (query, item), by their places."""
+    """A judged set: the items' key texts and titles, the queries, and each (query, item)'s grade, by their places."""
 
     items: list[str]
+    titles: list[str]
     queries: list[str]
     grades: dict[int, dict[int, float]]
 
@@ -43,7 +44,7 @@ def judged(name: str) -> Judged:
         query, item, grade = line.split("\t")
         grades.setdefault(of_query[query], {})[of_item[item]] = float(grade)
     texts = [key_text(item["title"], item["description"], item) for item in items]
-    return Judged(texts, [query["text"] for query in asked], grades)
+    return Judged(texts, [item["title"] for item in items], [query["text"] for query in asked], grades)
 
 
 def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:

@@ -15,7 +15,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.repair import repair
-from tests import flips
+from tests.torture import flips
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def segment(folder):
     return sorted((folder / "segments").iterdir(), key=lambda path: path.stat().st_size)[-1]
 
 
-def spoil(path, at):
+def spoil(path, at, mask=1):
     raw = bytearray(path.read_bytes())
-    raw[at] ^= 1
+    raw[at] ^= mask
     path.write_bytes(raw)
 
 
@@ -52,6 +52,11 @@ def test_a_schema_that_is_not_utf_8(folder):
     raw = (folder / "index.sqlite").read_bytes()
     at = raw.index(b"CREATE INDEX keys_by_item")
     assert list(flips.flip(folder, [(folder / "index.sqlite", at + 2)], 0xFF)) == []
+    spoil(folder / "index.sqlite", at + 2, 0xFF)
+    with pytest.raises(CatalogError, match="has words that are not UTF-8; 'attnsearch check flipped --repair'"):
+        update([], name="flipped")
+    repair(folder)
+    assert damage.find(folder) == []
 
 
 def test_a_whole_catalog(folder):
@@ -114,6 +119,18 @@ class TestRepair:
         right = flips.answer()
         (folder / "index.sqlite").write_bytes(b"not a database" * 1000)
         assert damage.find(folder)
+        repair(folder)
+        assert flips.answer() == right
+
+    def test_an_empty_database(self, folder, small, tmp_path):
+        """It is not taken for a catalog that never was, whose segments would be nobody's."""
+        right = flips.answer()
+        (folder / "index.sqlite").write_bytes(b"")
+        with pytest.raises(CatalogError, match=r"index\.sqlite is empty"):
+            Index.open("flipped")
+        with pytest.raises(CatalogError, match=r"index\.sqlite is empty"):
+            update([str(tmp_path / "flipped.yaml")], name="flipped")
+        assert segment(folder).exists()
         repair(folder)
         assert flips.answer() == right
 

@@ -67,3 +67,12 @@ def test_a_result_without_a_trace(write, small):
     update([str(write("x.yaml", "- {title: moon}\n"))])
     with Index.open("x") as index, pytest.raises(InputError, match="without a trace"):
         explain(search(index, ["moon"])[0])
+
+
+def test_of_several_passages_the_best_counts(write, small):
+    update([str(write("x.yaml", f"- {{title: tide, description: {'filler ' * 150}}}\n- {{title: moon}}\n"))])
+    with Index.open("x") as index:
+        (result,) = search(index, ["moon"], trace=True)
+    says = {step.name: step.says for step in explain(result)}
+    assert says["keys"].startswith("each of 3 keys")
+    assert "the best key of each of 2 items" in says["weights"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -244,6 +245,18 @@ class TestStandardInput:
         code, _, err = run("query", "-c", "shop", stdin=b"moon\n" + b"x" * (64 * MB))
         assert (code, "standard input:2: a query of more than" in err) == (2, True)
 
+    def test_no_more_than_a_line_is_held(self, run, shop, monkeypatch):
+        from attnsearch.cli import terminal
+
+        class Endless(io.BytesIO):
+            def readline(self, size=-1):
+                assert size > 0
+                return b"x" * size
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Endless()))
+        with pytest.raises(InputError, match="more than 128 KiB"):
+            list(terminal.queries(["-"]))
+
     def test_lines_without_end_for_an_index(self, run, shop):
         code, _, err = run("index", "-", "--name", "x", stdin=b"#\n" * (40 * MB))
         assert (code, err[:35]) == (2, "attnsearch: standard input: over 64")
@@ -453,7 +466,7 @@ A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": [1 << 40] * 100_000}},
         {"a": A, "b": {**A, "data_offsets": [8, 12], "dtype": []}},
         {"a": A, "b": {**A, "data_offsets": [8, 12], "shape": 1}},
-        '{"a": 1, "a": 2}',
+        '{{"a": {0}, "a": {0}}}'.format(json.dumps({**A, "shape": [3], "data_offsets": [0, 12]})),
         "[" * 100_000,
         '{"a": ' * 100_000,
         "[" + "{}," * 1_500_000 + "{}]",
@@ -507,9 +520,10 @@ class TestNoNetwork:
         assert self.ran(NO_NETWORK, *then, home=tmp_path) == (0, "")
 
 
-def test_much_that_must_be_escaped():
+def test_much_that_must_be_escaped(monkeypatch):
     """Strip by strip, and nothing is lost where two meet."""
-    text = ("\u202e" + "x" * 7) * 300_000
+    monkeypatch.setattr(plain, "_STRIP", 1 << 12)
+    text = ("\u202e" + "x" * 7) * 20_000
     tracemalloc.start()
     out = plain.to_json([text])
     most = tracemalloc.get_traced_memory()[1]
@@ -517,3 +531,19 @@ def test_much_that_must_be_escaped():
     assert json.loads(out) == [text]
     assert acting(out) == set()
     assert most < 9 * len(out)  # 12 without strips
+
+
+def test_the_end_of_a_long_text_is_not_tokenized_for_nothing():
+    """The tokenizer takes hundreds of bytes a character; a text of a million words is cut, whatever its end."""
+
+    class Reader:
+        window = 10
+
+        def tokens(self, text):
+            asked.append(len(text))
+            return text.split()
+
+    for text, is_cut in [("a " * 200_000, True), (" " * 200_000 + "a", False), ("a " * 9, False), ("a " * 11, True)]:
+        asked = []
+        assert encoder.is_cut(Reader(), text) == is_cut
+        assert sum(asked) <= (len(text) + 1000 if not is_cut else 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,19 +118,16 @@ def test_books_from_the_shared_data(shell, shared, tmp_path):
     file = tmp_path / "books.jsonl"
     some = [*journey, *(line for line in lines[:39] if line not in journey)]
     file.write_text("".join(some))
-    assert (
-        f"books: {len(some)} items; {len(some)} new; {len(some)} embedded"
-        in shell("attnsearch index books.jsonl").stdout
-    )
+    items = rf"books: {len(some)} items in \d+ passages; "
+    assert re.match(rf"{items}{len(some)} new; \d+ embedded in", shell("attnsearch index books.jsonl").stdout)
     told = json.loads(shell('attnsearch query "scientists climb down into a volcano" -c books --json').stdout)
     assert told["hits"][0]["title"] == "A Journey to the Centre of the Earth"
-    assert (
-        shell("attnsearch index books.jsonl").stdout == f"books: {len(some)} items; nothing changed; nothing to embed\n"
-    )
+    again = shell("attnsearch index books.jsonl").stdout
+    assert re.fullmatch(f"{items}nothing changed; nothing to embed\n", again)
     book = json.loads(some[-1])
     some[-1] = json.dumps({**book, "description": "Another description."}) + "\n"
     file.write_text("".join(some))
-    assert f"books: {len(some)} items; 1 changed; 1 embedded in" in shell("attnsearch index books.jsonl").stdout
+    assert re.match(f"{items}1 changed; 1 embedded in", shell("attnsearch index books.jsonl").stdout)
 
 
 def test_the_package_runs_without_its_development_tools(tmp_path):

@@ -1,4 +1,4 @@
-"""Long texts: every character in a passage, every passage within the window."""
+"""Long texts: every word in a passage, every passage within the window."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def check(reader, title, text):
         assert len(reader.tokens(one.text)) <= reader.window
         assert one.text.endswith(text[one.start : one.stop])
     for one, after in itertools.pairwise(found):
-        assert one.start < after.start <= one.stop < after.stop
+        assert one.start < after.start
+        assert one.stop < after.stop
+        assert not text[one.stop : after.start].strip()
     return found
 
 
@@ -58,6 +60,13 @@ def test_all_but_the_first_begin_with_the_title():
 def test_a_title_that_is_not_in_the_text_or_long_stays_out(title):
     text = words(300)
     assert all(text[one.start : one.stop] == one.text for one in check(READER, title, text))
+
+
+@pytest.mark.parametrize("window", [3, 4, 5, 8])
+def test_a_tiny_window(window):
+    reader = SmallEncoder()
+    reader.window = window
+    assert len(check(reader, "", words(20))) >= 20 / (window - 2)
 
 
 @given(st.lists(st.text("ab ", min_size=1, max_size=30), min_size=1, max_size=400))

@@ -16,9 +16,27 @@ from unittest import mock
 import numpy as np
 
 # Named here to be instrumented: the package imports some of them late.
-from attnsearch import catalog, encoder, plain, records, render, strict_json, transformer, yaml12  # noqa: F401
+from attnsearch import (  # noqa: F401
+    catalog,
+    comparison,
+    damage,
+    draft,
+    encoder,
+    ledger,
+    passages,
+    plain,
+    records,
+    render,
+    store,
+    strict_json,
+    transformer,
+    yaml12,
+)
 from attnsearch.errors import AttnsearchError
 from attnsearch.search import Hit, Result
+from attnsearch.writer import Writer
+from tests.torture import flips
+from tests.torture.verifier import at
 
 BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -116,7 +134,64 @@ def output(data: bytes) -> None:
                 assert out.count("\n") == (1 if form == "jsonl" else 3)
 
 
+@functools.cache
+def _catalog() -> Path:
+    """A small catalog in a home of its own, whole."""
+    with at(_folder() / "home"):
+        flips.make(_folder() / "flipped.yaml")
+        return _folder() / "home" / "flipped"
+
+
+def _asked(file: Path, data: bytes) -> None:
+    """Ask, check and write to the catalog while one of its files holds this; then it is as it was."""
+    whole = file.read_bytes()
+    file.write_bytes(data)
+    try:
+        with at(_catalog().parent):
+            with contextlib.suppress(AttnsearchError):
+                assert flips.answer() == flips.answer()
+            with contextlib.suppress(AttnsearchError):
+                assert data == whole or damage.find(_catalog())
+            with contextlib.suppress(AttnsearchError), Writer(_catalog()) as writer:
+                writer.take([], passages.split)
+    finally:
+        for left in ("index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"):
+            (_catalog() / left).unlink(missing_ok=True)
+        file.write_bytes(whole)
+
+
+def sqlite(data: bytes) -> None:
+    """A database as it is; or, of bytes that begin with a plus, changes of a whole one: where (2 bytes), what (1)."""
+    file = _catalog() / "index.sqlite"
+    if data.startswith(b"+"):
+        changed = bytearray(file.read_bytes())
+        for at_ in range(1, len(data) - 2, 3):
+            changed[int.from_bytes(data[at_ : at_ + 2], "little") % len(changed)] = data[at_ + 2]
+        data = bytes(changed)
+    _asked(file, data)
+
+
+def segment(data: bytes) -> None:
+    _asked(sorted((_catalog() / "segments").iterdir())[0], data)
+
+
+def seal(data: bytes) -> None:
+    _asked(_catalog() / "index.seal", data)
+
+
+def draft_(data: bytes) -> None:
+    """What an interrupted run left is taken as far as it is whole, and goes on from there."""
+    (_folder() / "unfinished-x").write_bytes(data)
+    with draft.Draft(_folder(), "x") as opened:
+        known = len(list(opened.recall()))
+        x = np.ones((1, opened.d or 3), np.float32)
+        assert opened.append([bytes(32)], x) == known
+        assert (opened.embeddings([known]) == x).all()
+    with draft.Draft(_folder(), "x") as opened:
+        assert len(list(opened.recall())) == known + 1
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     function.__name__.strip("_"): function
-    for function in (yaml, json_, jsonl, csv, guess, safetensors, tokenizer, output)
+    for function in (yaml, json_, jsonl, csv, guess, safetensors, tokenizer, output, sqlite, segment, seal, draft_)
 }

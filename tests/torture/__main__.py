@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.torture.faults import faults
+from tests.torture.flips import flips
 from tests.torture.kill import kill
 from tests.torture.load import load, many
 from tests.torture.power import power
@@ -21,6 +22,7 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
     "kill": lambda work, seed: kill(work, seed, kills=240),
     "faults": faults,
     "power": power,
+    "flips": flips,
     "writers": writers,
     "load": load,
     "many": many,

@@ -10,6 +10,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.search import search
+from tests.torture.verifier import Violation, at
 
 LONG = " ".join(f"word{n}" for n in range(150))
 ITEMS = (
@@ -17,6 +18,21 @@ ITEMS = (
     f"- {{id: d, title: tide, description: moon {LONG} sea}}\n- {{id: e, title: gone soon}}\n"
 )
 ASKED = ("moon", "the sea and a robot")
+
+
+MASKS = 0xFF, 0x01, 0x80
+
+
+def flips(work: Path, seed: int) -> str:
+    """Flip all of them with each mask; a summary."""
+    with at(work / "home"):
+        make(work / "flipped.yaml")
+        folder = work / "home" / "flipped"
+        everywhere = places(folder)
+        wrong = [line for mask in MASKS for line in flip(folder, everywhere, mask)]
+    if wrong:
+        raise Violation("\n".join(wrong[:20]))
+    return f"{len(everywhere):,} bytes, each flipped {len(MASKS)} times: the same answer or a refusal, and always found"
 
 
 def make(file: Path) -> None:
@@ -42,12 +58,12 @@ def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterato
     """What is wrong with the answers after each of the flips, made alone and undone."""
     right = answer()
     assert damage.find(folder) == []
-    for file, at in places:
+    for file, byte in places:
         raw = file.read_bytes()
         with file.open("r+b") as stream:
-            stream.seek(at)
-            stream.write(bytes([raw[at] ^ mask]))
-        where = f"{file.name}, byte {at} xor {mask}"
+            stream.seek(byte)
+            stream.write(bytes([raw[byte] ^ mask]))
+        where = f"{file.name}, byte {byte} xor {mask}"
         try:
             if answer() != right:
                 yield f"{where}: another answer"
@@ -63,11 +79,11 @@ def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterato
         except Exception as error:  # noqa: BLE001
             yield f"{where}: check: {error!r}"
         with file.open("r+b") as stream:
-            stream.seek(at)
-            stream.write(raw[at : at + 1])
+            stream.seek(byte)
+            stream.write(raw[byte : byte + 1])
 
 
 def places(folder: Path) -> list[tuple[Path, int]]:
     """Every byte of every file."""
     files = [folder / "index.sqlite", folder / "index.seal", *(folder / "segments").iterdir()]
-    return [(file, at) for file in files for at in range(file.stat().st_size)]
+    return [(file, byte) for file in files for byte in range(file.stat().st_size)]
