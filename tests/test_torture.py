@@ -92,4 +92,4 @@ def test_load(work):
 
 
 def test_many_queries(work):
-    load.many(work, SEED, small=500, real=0)
+    load.many(work, SEED, small=1000, real=0)
