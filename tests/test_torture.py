@@ -80,7 +80,7 @@ class TestFound:
         whole(power.power(work, SEED, share=1, more=0, only="first commits in a new home", after="note"))
 
     def test_a_power_cut_in_a_removal(self, work):
-        whole(power.power(work, SEED, share=1, more=0, only="removal", after="unlink"))
+        whole(power.power(work, SEED, share=3, more=0, only="removal", after="unlink"))
 
 
 def test_two_writers(work):
@@ -92,4 +92,4 @@ def test_load(work):
 
 
 def test_many_queries(work):
-    load.many(work, SEED, small=500, real=0)
+    load.many(work, SEED, small=1000, real=0)

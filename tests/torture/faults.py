@@ -200,7 +200,7 @@ def plan(nursery: Nursery, work: Path, scene: Scene) -> Iterator[tuple[Fault, in
     changes, all_calls = (calls(nursery, work, scene, reads=reads) for reads in (False, True))
     for fault in FAULTS:
         for at, call in enumerate(all_calls if fault.error == errno.EINTR else changes, 1):
-            if call.op == "write" or fault.how not in (DIE_HALFWAY, SHORT):
+            if len(call.data) > 1 or fault.how not in (DIE_HALFWAY, SHORT):  # what has two halves
                 yield fault, at, call
 
 
