@@ -61,7 +61,8 @@ def update(
     its `fields` unless others are given; another model embeds everything anew, so that `keep` is refused with it.
     `precision` is that of the encoder: by default bfloat16 where there is much to embed on a machine that is faster
     in it, else float32. `on_the_fly` keeps the catalog under the file's path instead of a name. All or nothing: on any
-    error the catalog is as it was, but what was embedded until then is not embedded again.
+    error the catalog is as it was, but what was embedded until then is not embedded again. (On a disk that fails while
+    it is told to make the commit durable, nobody can say whether it is; then it is whole, one way or the other.)
 
     Raises InputError, CatalogError, ModelError.
     """
