@@ -35,7 +35,7 @@ from attnsearch.passages import split
 from attnsearch.segment import sync
 from attnsearch.writer import Writer
 
-_held: list[sqlite3.Connection | None] = []  # closing one would delete the log of the file that has its place now
+_held: list[sqlite3.Connection] = []  # closing one would delete the log of the file that has its place now
 
 log = logging.getLogger("attnsearch")
 
@@ -54,35 +54,48 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
     """
     log.info("repairing %s", folder.name)
     with failures(folder):
-        _held.append(lock.take_if_whole(folder))
+        taken = lock.take_if_whole(folder)
+    staging = folder.with_name(f".repaired-{folder.name}")
+    shutil.rmtree(staging, ignore_errors=True)  # left by one who was interrupted
+    try:
+        done = _made_anew(folder, staging, offline=offline, progress=progress)
+        with failures(folder):
+            _exchange(folder, staging)
+        if taken:
+            _held.append(taken)
+            taken = None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if taken:
+            taken.close()
+    return done
+
+
+def _made_anew(folder: Path, staging: Path, *, offline: bool, progress: Progress | None) -> Repaired:
+    """A whole catalog in the folder `staging`."""
     with closing(connect_to_read(folder)) as db:
         info = info_or_problem(db, folder)[0] or sealed_info(folder)
         if info is None:
-            hint = f"'attnsearch remove {folder.name}', then index it again"
-            raise CatalogError("the catalog says no more what it was made of", where=folder.name, hint=hint)
+            raise CatalogError("the catalog says no more what it was made of", where=folder.name, hint=_anew(folder))
         reader = encoder.load(info.model, offline=offline, quick=info.quick)
         if reader.model.sha256 != info.sha256:
             hint = f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}"
             raise CatalogError(f"{info.model} has other weights now", where=info.name, hint=hint)
         worker = reader.suited(0, info.precision)
-        staging = folder.with_name(f".repaired-{folder.name}")
-        shutil.rmtree(staging, ignore_errors=True)  # left by one who was interrupted
         items = dict(_intact(db, info))
-        try:
-            with Writer(staging) as writer:
-                with draft_of(worker, staging) as draft:
-                    _salvage(db, folder, info, reader, items, draft)
-                info, source = _source(info, list(items.values()))
-                writer.take(source, functools.partial(split, reader))
-                with draft_of(worker, staging) as draft:
-                    missing = writer.recall(draft)
-                    embed(worker, writer, draft, progress, missing)
-                    info = writer.commit(info, draft)
-            with failures(folder):
-                _exchange(folder, staging)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return Repaired(info, missing)
+        with Writer(staging) as writer:
+            with draft_of(worker, staging) as draft:
+                _salvage(db, folder, info, reader, items, draft)
+            info, source = _source(folder, info, list(items.values()))
+            writer.take(source, functools.partial(split, reader))
+            with draft_of(worker, staging) as draft:
+                missing = writer.recall(draft)
+                embed(worker, writer, draft, progress, missing)
+                return Repaired(writer.commit(info, draft), missing)
+
+
+def _anew(folder: Path) -> str:
+    return f"'attnsearch remove {folder.name}', then index it again"
 
 
 def _intact(db: sqlite3.Connection, info: Info) -> Iterator[tuple[int, Item]]:
@@ -94,7 +107,7 @@ def _intact(db: sqlite3.Connection, info: Info) -> Iterator[tuple[int, Item]]:
                 yield row[0], read_item(row, info.fields)
 
 
-def _source(info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:
+def _source(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:
     """Where the items are to come from: the database if it has them all, else the sources, else what there is."""
     if len(intact) == info.items:
         return info, iter(intact)
@@ -105,6 +118,8 @@ def _source(info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:
                     info.items - len(intact))  # fmt: skip
         info = info._replace(sources=tuple(shelf.source(path) for path in paths))
         return info, catalog.read(paths, info.fields).items
+    if not intact:
+        raise CatalogError("no item can be read, and their source is not there", where=info.name, hint=_anew(folder))
     log.warning("%s: %d of its items are lost, and their source is not there; index it again to have them back",
                 info.name, info.items - len(intact))  # fmt: skip
     return info, iter(intact)

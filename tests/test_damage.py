@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from attnsearch import damage, shelf
+from attnsearch import damage, lock, shelf
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
@@ -141,6 +141,15 @@ class TestRepair:
         assert "1 of its items are lost" in caplog.text
         assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
 
+    def test_where_nothing_is_left_nothing_is_thrown_away(self, folder, small, tmp_path):
+        raw = b"not a database" * 1000
+        (folder / "index.sqlite").write_bytes(raw)
+        (tmp_path / "flipped.yaml").unlink()
+        with pytest.raises(CatalogError, match="no item can be read, and their source is not there"):
+            repair(folder)
+        assert (folder / "index.sqlite").read_bytes() == raw
+        assert segment(folder).exists()
+
     def test_without_anything_it_says_so(self, folder, small):
         change(folder, "DELETE FROM info")
         (folder / "index.seal").unlink()
@@ -152,6 +161,7 @@ class TestRepair:
         small.sha256 = "6" * 64
         with pytest.raises(CatalogError, match="has other weights now; embed it anew"):
             repair(folder)
+        lock.take(folder, wait=0).close()  # nobody holds it any more
 
     def test_a_failure_changes_nothing(self, folder, small, monkeypatch):
         segment(folder).unlink()
