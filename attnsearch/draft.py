@@ -6,6 +6,7 @@ killed, or a machine that loses its power, can only spoil the end, which is cut 
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -34,7 +35,8 @@ class Draft:
             for path in folder.glob(f"{_PREFIX}*"):
                 if path != self._path:
                     path.unlink()
-            self._stream = self._path.open("a+b")
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            self._stream = os.fdopen(handle, "a+b")
             self._stream.seek(0)
             d = int.from_bytes(self._stream.read(4), "little")
         self.d = d if d <= _WIDEST else 0

@@ -112,8 +112,8 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
 
 def refuse_links(folder: Path) -> None:
     """CatalogError where a link would lead out of the catalog's folder."""
-    for path in (folder, folder / "segments", *(folder / f"index.sqlite{end}" for end in ("", "-wal", "-shm"))):
-        if path.is_symlink():
+    for name in ("", "segments", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL):
+        if (path := folder / name).is_symlink():
             hint = "put the catalog itself there"
             raise CatalogError("is a link, and none is followed here", where=str(path), hint=hint)
 

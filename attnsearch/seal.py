@@ -41,7 +41,8 @@ def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
         told = info_rows(db)
         if not busy and json.loads(told["commit"]) == commit:
             temporary = folder / f".{SEAL}"
-            with temporary.open("wb") as out:
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as out:
                 out.write(Seal(commit, sha256_of(folder), told).told())
                 out.flush()
                 os.fsync(out.fileno())

@@ -216,7 +216,13 @@ class TestLinks:
         with pytest.raises(CatalogError, match="is a link"):
             update([str(tmp_path / "flipped.yaml")], name="flipped")
 
-    @pytest.mark.parametrize("name", ["index.sqlite", "segments"])
+    def test_a_draft(self, folder, tmp_path, small):
+        (folder / f"unfinished-{'5' * 16}-float32").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(CatalogError, match="can't be written"):
+            update([str(tmp_path / "flipped.yaml")], name="flipped")
+        assert not (tmp_path / "elsewhere").exists()
+
+    @pytest.mark.parametrize("name", ["index.sqlite", "segments", "index.seal"])
     def test_a_part_of_one(self, folder, tmp_path, name):
         shutil.move(folder / name, tmp_path / "elsewhere")
         (folder / name).symlink_to(tmp_path / "elsewhere")

@@ -325,6 +325,15 @@ class TestPlaces:
         monkeypatch.setenv("HOME", "/users/ada")
         assert str(shelf.home()) == "/users/ada/.local/share/attnsearch"
 
+    def test_a_new_home_is_the_users_own(self, folder, home):
+        put(folder, [1])
+        assert home.stat().st_mode & 0o777 == 0o700
+
+    def test_a_home_that_is_there_stays_as_it_is(self, folder, home):
+        home.mkdir(mode=0o755)
+        put(folder, [1])
+        assert home.stat().st_mode & 0o777 == 0o755
+
     def test_two_files_of_one_name_do_not_meet(self, tmp_path):
         one, other = shelf.folder_of_file(tmp_path / "a" / "x.yaml"), shelf.folder_of_file(tmp_path / "b" / "x.yaml")
         assert one != other
