@@ -16,6 +16,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line has it; two kind
 import numpy as np
 import pytest
 
+# The same examples each time, however slow the machine: a red test must mean that the code changed.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 AXES = ("moon", "sea", "robot")
