@@ -15,6 +15,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line has it; two kind
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 # The same examples each time, however slow the machine: a red test must mean that the code changed.
 settings.register_profile("repeatable", deadline=None, derandomize=True)

@@ -295,6 +295,22 @@ def test_a_text_longer_than_the_window_is_several_keys(write, small):
     assert first.passage.endswith("ship")
 
 
+def test_the_passages_of_a_text_that_moves_keep_their_vectors(write, small):
+    """Under another id it is the same text: nothing is embedded, and each of its passages is what it was."""
+    path = write(
+        "x.yaml", f"- {{id: a, title: Tides, description: moon {'filler ' * 150}sea {'filler ' * 150}robot}}\n"
+    )
+    update([str(path)])
+    with Index.open("x") as opened:
+        before = {word: query(opened, word).hits[0] for word in ("moon", "sea", "robot")}
+    path.write_text(path.read_text().replace("id: a", "id: b"))
+    assert update([str(path)]).embedded == 0
+    with Index.open("x") as opened:
+        for word, hit in before.items():
+            (now,) = query(opened, word).hits
+            assert (now.id, now.score, now.passage) == ("b", hit.score, hit.passage)
+
+
 def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
     with sqlite3.connect(home / "shop" / "index.sqlite") as db:
         db.execute("DELETE FROM info WHERE name = 'model'")

@@ -151,6 +151,26 @@ def test_segments_are_bounded_and_blocks_cross_none(folder, monkeypatch):
         assert s.embeddings([]).shape == (0, 3)
 
 
+def test_no_item_is_in_two_blocks(folder):
+    """Nor in two parts: its passages are compared with each other."""
+    with Writer(folder) as w:
+        texts = {n: "x" * (n % 4 + 1) for n in range(30)}
+        w.take([item(n, text) for n, text in texts.items()],
+               lambda _, text: [Passage(at, at + 1, f"{text} {at}") for at in range(len(text))])  # fmt: skip
+        with Draft(folder, "small") as draft:
+            embed(w, draft)
+            w.commit(INFO, draft)
+    with Store(folder) as s:
+        assert s.info.keys == sum(map(len, texts.values()))
+        for rows in range(1, 7):
+            for count in range(1, 9):
+                blocks = [block for part in s.parts(count, least=1) for block in s.blocks(*part, rows=rows)]
+                assert not any(block.joined is not None and block.joined[0] for block in blocks)
+                assert [one for block in blocks for one in range(block.first, block.first + len(block.x))] == list(
+                    range(s.info.keys)
+                )
+
+
 def test_dead_segments_and_orphans_go(folder):
     put(folder, [1])
     put(folder, [2])
