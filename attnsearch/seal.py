@@ -60,7 +60,7 @@ def read(folder: Path) -> Seal | None:
     told = json.loads(raw)
     seal = Seal(told["commit"], told["sha256"], told["info"])
     if seal.told() != raw:
-        raise ValueError(f"{SEAL} is not what was written")
+        raise ValueError("it is not what was written")
     return seal
 
 

@@ -15,6 +15,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.repair import repair
+from attnsearch.writer import Writer
 from tests.torture import flips
 
 
@@ -199,10 +200,18 @@ class TestSeal:
         with Index.open("flipped"):
             update([str(file)], name="flipped")
         assert damage.find(folder) == []
+        with Writer(folder):
+            pass  # which leaves the log empty, and the file another one than before
+        assert damage.find(folder) == []
         update([str(file)], name="flipped")
         raw = (folder / "index.sqlite").read_bytes()
         spoil(folder / "index.sqlite", raw.index(bytes(64)))
         assert len(damage.find(folder)) == 1
+
+    def test_a_byte_of_the_seal_that_means_nothing(self, folder):
+        file = folder / "index.seal"
+        file.write_bytes(file.read_bytes().replace(b": ", b":\t", 1))
+        assert damage.find(folder) == ["index.seal: it is not what was written"]
 
 
 class TestLinks:
