@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from attnsearch import catalog, encoder, shelf
 from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError
-from attnsearch.ledger import Info, OlderError
+from attnsearch.ledger import Info
 from attnsearch.model import Model
 from attnsearch.store import Store
 
@@ -47,7 +47,7 @@ class Index(NamedTuple):
 
         if file and not _holds(folder, file):
             refresh()
-        opened = _opened(folder)
+        opened = shelf.up_to_date(folder, Store)
         try:
             reader = encoder.load(opened.info.model, offline=offline, quick=opened.info.quick)
             if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
@@ -77,16 +77,6 @@ class Index(NamedTuple):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _opened(folder: Path) -> Store:
-    try:
-        return Store(folder)
-    except OlderError:
-        from attnsearch import migration
-
-        migration.bring_up(folder)
-        return Store(folder)
 
 
 def _holds(folder: Path, file: Path) -> bool:

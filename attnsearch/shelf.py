@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 from attnsearch import catalog, records
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.ledger import Info, MissingError, OlderError, Source, connect_to_read, damage, missing, read_info
+
+Read = TypeVar("Read")
 
 log = logging.getLogger("attnsearch")
 
@@ -59,13 +62,18 @@ def exists(folder: Path) -> bool:
 
 def info_of(folder: Path) -> Info:
     """What the catalog says about itself, without a look at its keys. Raises CatalogError as `Store` does."""
+    return up_to_date(folder, _read)
+
+
+def up_to_date(folder: Path, read: Callable[[Path], Read]) -> Read:
+    """What `read` makes of the catalog, which is brought to this form first if it is of an older one."""
     try:
-        return _read(folder)
+        return read(folder)
     except OlderError:
         from attnsearch import migration
 
         migration.bring_up(folder)
-        return _read(folder)
+        return read(folder)
 
 
 def _read(folder: Path) -> Info:

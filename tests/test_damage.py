@@ -14,6 +14,7 @@ from attnsearch import damage, lock, shelf
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
+from attnsearch.ledger import read_info, read_segments, write_info
 from attnsearch.repair import repair
 from attnsearch.writer import Writer
 from tests.torture import flips
@@ -251,14 +252,29 @@ class TestLinks:
             update([str(write("x.yaml", "- {title: moon}\n"))], name=name)
 
 
-def test_a_segment_that_lies_elsewhere(folder):
-    """A database with a path in it is not followed, whoever made its checksums right."""
-    from attnsearch.ledger import read_info, read_segments, write_info
-
+def forge(folder, statement):
+    """Change the list of segments, and make its checksums right."""
     with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
         info = read_info(db, folder)
-        db.execute("UPDATE segments SET file = '../../../secret.npy' WHERE first = 0")
+        db.execute(statement)
         write_info(db, {**info._asdict(), "listing": read_segments(db)[1]})
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE segments SET dead = X'80' WHERE first = 0", "its keys are not the living rows of its segments"),
+        ("UPDATE segments SET joined = NULL", "its passages are not where its segments have them"),
+    ],
+)
+def test_a_list_that_contradicts_the_keys(folder, statement, problem):
+    forge(folder, statement)
+    assert f"index.sqlite: {problem}" in damage.find(folder)
+
+
+def test_a_segment_that_lies_elsewhere(folder):
+    """A database with a path in it is not followed, whoever made its checksums right."""
+    forge(folder, "UPDATE segments SET file = '../../../secret.npy' WHERE first = 0")
     with pytest.raises(CatalogError, match="that is no segment's name"):
         Index.open("flipped")
 
