@@ -72,7 +72,7 @@ class Draft:
 
     def embeddings(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """The embeddings in these rows (n, d)."""
-        found: NDArray[np.float32] = np.memmap(self._path, self._record, "r", 4, (self.rows,))["x"][list(rows)]
+        found: NDArray[np.float32] = np.memmap(self._stream, self._record, "r", 4, (self.rows,))["x"][list(rows)]
         return found
 
     @property

@@ -92,9 +92,9 @@ def update(
         changes = writer.take(_counted(listing.items, progress), functools.partial(split, reader), keep=keep)
         worker = reader.suited(changes.length, precision)
         with draft_of(worker, folder) as draft:
-            total = writer.recall(draft)
-            if draft.rows:
-                log.warning("going on where an interrupted run stopped: %d texts were embedded already", draft.rows)
+            recalled, total = writer.recall(draft)
+            if recalled:
+                log.warning("going on where an interrupted run stopped: %d texts were embedded already", recalled)
             quick = reader.quick and (worker.quick or _agree(reader, worker, writer))
             if kept and reader.quick and not quick:
                 what = f"was embedded without sentence-transformers, which {reader.model.name} can't do without"

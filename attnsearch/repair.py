@@ -89,7 +89,7 @@ def _made_anew(folder: Path, staging: Path, *, offline: bool, progress: Progress
             info, source = _source(folder, info, list(items.values()))
             writer.take(source, functools.partial(split, reader))
             with draft_of(worker, staging) as draft:
-                missing = writer.recall(draft)
+                _, missing = writer.recall(draft)
                 embed(worker, writer, draft, progress, missing)
                 return Repaired(writer.commit(info, draft), missing)
 

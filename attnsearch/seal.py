@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -40,8 +41,7 @@ def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
         told = info_rows(db)
         if not busy and json.loads(told["commit"]) == commit:
-            temporary = folder / f".{SEAL}"
-            temporary.unlink(missing_ok=True)
+            temporary = folder / f".{SEAL}-{uuid.uuid4().hex}"  # another writer may be sealing its own commit
             with temporary.open("xb") as out:
                 out.write(Seal(commit, sha256_of(folder), told).told())
                 out.flush()

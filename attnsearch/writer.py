@@ -12,8 +12,10 @@ files that are whole. One writer at a time, by SQLite's own lock.
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +30,7 @@ from attnsearch.draft import Draft
 from attnsearch.ledger import (
     APPLICATION,
     SCHEMA,
+    SEAL,
     Info,
     OlderError,
     damage,
@@ -52,6 +55,10 @@ CREATE INDEX keys_by_item ON keys (item);
 _MISSING = """
 CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
 WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
+"""
+_COUNTS = """
+SELECT (SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)),
+    (SELECT count(*) FROM missing)
 """
 
 
@@ -99,6 +106,8 @@ class Writer:
         for path in (self.folder / "segments").iterdir():
             if path.name not in listed:
                 path.unlink()
+        for path in self.folder.glob(f".{SEAL}-*"):
+            path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget every item and key, as when another model is to read them all again."""
@@ -114,13 +123,14 @@ class Writer:
             comparison.draw(self._db, items)
             return comparison.compare(self._db, split, keep=keep)
 
-    def recall(self, draft: Draft) -> int:
-        """Look what of this run an earlier one has embedded before it was interrupted; how many texts are missing."""
+    def recall(self, draft: Draft) -> tuple[int, int]:
+        """How many texts of this run an earlier one embedded before it was interrupted, and how many are missing."""
         with failures(self.folder):
-            recalled = ((text, row) for row, text in enumerate(draft.recall()))
-            self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", recalled)
+            rows = ((text, row) for row, text in enumerate(draft.recall()))
+            self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", rows)
             self._db.execute(_MISSING)
-            return int(self._db.execute("SELECT count(*) FROM missing").fetchone()[0])
+            recalled, missing = self._db.execute(_COUNTS).fetchone()
+            return recalled, missing
 
     def missing(self) -> Iterator[tuple[bytes, str]]:
         """The texts that nobody has embedded, each once, with its SHA-256, in the order of their items."""
@@ -147,7 +157,11 @@ class Writer:
             info = self._conclude(info._replace(d=d))
             self._db.execute("COMMIT")
         # It is done, whatever happens now: what is left to do can be done later.
-        draft.discard()
+        self._db.execute("PRAGMA busy_timeout=0")
+        with suppress(sqlite3.Error):
+            self._db.execute("BEGIN IMMEDIATE")  # or another writer has the draft open, and will discard it
+            draft.discard()
+            self._db.execute("ROLLBACK")
         seal.put(self._db, self.folder, info.commit)
         return info
 

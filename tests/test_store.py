@@ -220,6 +220,39 @@ def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder, 
     assert contents(folder) == [("i7", 7.0)]
 
 
+def test_a_draft_is_not_taken_from_the_writer_that_comes_next(folder, monkeypatch):
+    """It waits for the lock, which the commit gives back, and opens the draft before the first has discarded it."""
+    put(folder, [1])
+    second = []
+
+    def discard(draft):
+        w = Writer(folder, wait=0)  # by the time of this, nobody else may come in
+        second.append(w)
+
+    monkeypatch.setattr(Draft, "discard", discard)
+    with pytest.raises(CatalogError, match="another attnsearch is writing to it"):
+        put(folder, [2])
+    assert not second
+    assert contents(folder) == [("i2", 2.0)]
+
+
+def test_an_open_draft_is_read_even_when_its_name_is_gone(folder):
+    with Writer(folder) as w:
+        w.take([item(7)], whole)
+        with Draft(folder, "small") as draft:
+            embed(w, draft)
+            next(folder.glob("unfinished-*")).unlink()
+            w.commit(INFO, draft)
+    assert contents(folder) == [("i7", 7.0)]
+
+
+def test_what_a_killed_writer_left_of_a_seal_goes(folder):
+    put(folder, [1])
+    (folder / ".index.seal-0").write_bytes(b"half")
+    put(folder, [2])
+    assert list(folder.glob(".index.seal*")) == []
+
+
 def test_remove(folder, home):
     put(folder, [1])
     lock.remove(folder)
