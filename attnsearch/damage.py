@@ -119,7 +119,7 @@ def _segment(folder: Path, listed: Listed, d: int) -> Iterator[str]:
         yield f"segments/{listed.file}: {error}"
     else:
         for rows in broken:
-            yield f"segments/{listed.file}: {segment.in_words(rows)} not what was written"
+            yield f"segments/{listed.file}: {segment.in_words(rows)}"
 
 
 def _keys(db: sqlite3.Connection, listed: list[Listed], numbers: list[int]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from attnsearch import catalog, encoder, shelf
 from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError
-from attnsearch.ledger import Info
+from attnsearch.ledger import Info, MissingError
 from attnsearch.model import Model
 from attnsearch.store import Store
 
@@ -81,7 +81,10 @@ class Index(NamedTuple):
 
 def _holds(folder: Path, file: Path) -> bool:
     """Whether the folder's catalog was made from the file as it is now."""
-    return shelf.exists(folder) and shelf.info_of(folder).sources == (shelf.source(str(file)),)
+    try:
+        return shelf.info_of(folder).sources == (shelf.source(str(file)),)
+    except MissingError:
+        return False
 
 
 def _stale(info: Info, model: Model) -> CatalogError:

@@ -87,6 +87,7 @@ def _from_1(db: sqlite3.Connection, folder: Path) -> None:
         log.warning("index %s again, so that its long texts are searched to their ends", folder.name)
 
 
+# Form 2 as it was: the tables that `writer` makes may go on to another form, these may not.
 _FORM_2 = """
 ALTER TABLE segments RENAME TO segments_1;
 ALTER TABLE keys RENAME TO keys_1;

@@ -36,7 +36,6 @@ class Seal(NamedTuple):
 def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
     """Seal the state `commit`, which was committed through `db`, unless a reader or the disk keeps us from it."""
     with suppress(OSError, sqlite3.Error):
-        db.execute("PRAGMA busy_timeout=0")
         (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
         told = info_rows(db)

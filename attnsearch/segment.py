@@ -46,7 +46,7 @@ def load(folder: Path, file: str, shape: tuple[int, ...], written: bytes) -> NDA
     """The vectors (rows, d) of a file, mapped. Raises ValueError where its checksums are not those `written`."""
     x, broken = examine(folder, file, shape, written)
     for rows in broken:
-        raise ValueError(f"{in_words(rows)} not what was written")
+        raise ValueError(in_words(rows))
     return x
 
 
@@ -87,8 +87,9 @@ def _sums(mapped: memoryview[int], header: int, shape: tuple[int, ...]) -> bytes
 
 
 def in_words(rows: range) -> str:
-    """Some of its rows as the begin of a sentence."""
-    return f"its rows {rows[0]:,} to {rows[-1]:,} are" if rows else "its header is"
+    """What is wrong with some of its rows, or with its header."""
+    broken = f"its rows {rows[0]:,} to {rows[-1]:,} are" if rows else "its header is"
+    return f"{broken} not what was written"
 
 
 def sync(folder: Path) -> None:
