@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from attnsearch.ledger import damaged, missing, refuse_links, unreadable
 from attnsearch.segment import sync
 
 WAIT = 30.0  # seconds to wait for another writer
+
+_PAUSE = 0.01  # seconds between two attempts that SQLite itself does not wait for
 
 log = logging.getLogger("attnsearch")
 
@@ -75,11 +78,24 @@ def _locked(folder: Path, wait: float) -> sqlite3.Connection:
                 raise
             log.warning("waiting for another attnsearch that writes to %s", folder.name)
             db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
-            _begin(db)
+            _begin_patiently(db, time.monotonic() + wait)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _begin_patiently(db: sqlite3.Connection, end: float) -> None:
+    """Begin when it can be done: SQLite does not wait, whatever its time-out, while another puts the log in order."""
+    while True:
+        try:
+            _begin(db)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _begin(db: sqlite3.Connection) -> None:

@@ -206,6 +206,23 @@ def test_a_second_writer_waits_or_says_so(folder, caplog):
     assert contents(folder) == [("i7", 7.0)]
 
 
+def test_it_also_waits_where_sqlite_does_not(folder, monkeypatch):
+    """While the log is put in order, SQLite says at once that it is busy."""
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+    answers = [busy, busy, busy]
+    begin = lock._begin
+
+    def begin_later(db):
+        if answers:
+            raise answers.pop()
+        begin(db)
+
+    monkeypatch.setattr(lock, "_begin", begin_later)
+    put(folder, [1])
+    assert contents(folder) == [("i1", 1.0)]
+
+
 @pytest.mark.parametrize("pause", [0, 0.001, 0.01, 0.2])
 def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder, pause):
     """However far the second writer has come by then."""
