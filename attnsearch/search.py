@@ -44,16 +44,33 @@ class Hit(NamedTuple):
     passage: str | None = None
 
 
+class Setting(NamedTuple):
+    """How a catalog is asked; what is None is as the catalog has it."""
+
+    projections: Projections | None = None
+
+
+DEFAULT = Setting()
+
+
+class Bias(NamedTuple):
+    """What was added to the logit of a hit: by each term of the query, and by each field that is a prior."""
+
+    lexical: Mapping[str, float]
+    prior: Mapping[str, float]
+
+
 class Trace(NamedTuple):
     """What the road computed on its way, kept for `explain`; d is the width.
 
-    x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and
+    `biases` are those of the hits, in their order. x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and
     `log_normalizer` log Σ exp z over all keys, output (d,) = softmax(z) V.
     """
 
     tokens: list[str]
     window: int
     projections: Projections
+    biases: list[Bias]
     x: NDArray[np.float32]
     q: NDArray[np.float32]
     keys: tuple[int, int]
@@ -85,13 +102,13 @@ class Result(NamedTuple):
 def query(index: Index, text: str, *, k: int = 10, temperature: float | None = None) -> Result:
     """The `k` items of an index that fit `text` best, with their shares of attention. Errors: see `search`."""
     projections = None if temperature is None else identity(index.info.d, temperature)
-    return search(index, [text], projections, k=k)[0]
+    return search(index, [text], Setting(projections), k=k)[0]
 
 
 def search(
     index: Index,
     texts: Sequence[str],
-    projections: Projections | None = None,
+    setting: Setting = DEFAULT,
     *,
     k: int = 10,
     min_weight: float = 0.0,
@@ -100,7 +117,7 @@ def search(
 ) -> list[Result]:
     """One result for each of `texts`, asked of every key of the index at once.
 
-    `projections` default to the identity at the index's temperature. Hits are the `k` best that have at least
+    Without projections they are the identity at the index's temperature. Hits are the `k` best that have at least
     `min_weight` and `min_score`; ranks go by logit, ties by the order in which items were indexed. `trace`
     keeps what `explain` shows.
 
@@ -112,12 +129,14 @@ def search(
         if is_cut(index.encoder, text):
             log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
                         index.encoder.window)  # fmt: skip
-    projections = projections or identity(index.info.d, index.info.temperature)
+    projections = setting.projections or identity(index.info.d, index.info.temperature)
 
     x = index.encoder.encode(texts, "query")
     state = scan(index, projections, x, k=k, output=trace)
     found = [_hits(index, state, x[i], i) for i in range(len(texts))]
-    traces = [_trace(index, projections, state, x, i, text) if trace else None for i, text in enumerate(texts)]
+    traces = [
+        _trace(index, projections, state, x, i, text, found[i]) if trace else None for i, text in enumerate(texts)
+    ]
 
     elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
     return [
@@ -167,6 +186,21 @@ def scan(index: Index, projections: Projections, x: NDArray[np.float32], *, k: i
     return functools.reduce(State.merge, threads.each(over, parts), nothing)
 
 
+def weigh(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) -> NDArray[np.float32]:
+    """The logits (m, n) of all keys by number, -inf for those that no query sees: what the softmax is taken of.
+
+    For who needs every weight, as `evaluation` does: of an item with several passages only the best has a logit.
+    """
+    projections = setting.projections or identity(index.info.d, index.info.temperature)
+    q = projections.fold(index.encoder.encode(texts, "query"))
+    parts = index.store.parts(1)
+    found = np.full((len(texts), parts[0][1] if parts else 0), -np.inf, np.float32)
+    for first, keys, alive, joined in index.store.blocks():
+        z = logits(q, keys, scale=projections.scale, mask=alive)
+        found[:, first : first + len(keys)] = z if joined is None else best_of_each(z, joined)
+    return found
+
+
 def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hit]:
     """The top of the i-th query, x (d,), as items."""
     seen = np.isfinite(state.top_logits[i])
@@ -189,11 +223,14 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hi
     ]
 
 
-def _trace(index: Index, projections: Projections, state: State, x: NDArray[np.float32], i: int, text: str) -> Trace:
+def _trace(
+    index: Index, projections: Projections, state: State, x: NDArray[np.float32], i: int, text: str, hits: list[Hit]
+) -> Trace:
     return Trace(
         tokens=index.encoder.tokens(text),
         window=index.encoder.window,
         projections=projections,
+        biases=[Bias({}, {}) for _ in hits],
         keys=(index.info.keys, index.info.d),
         x=x[i],
         q=projections.project(x[i]),

@@ -9,14 +9,14 @@ from attnsearch.explain import explain
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
-from attnsearch.search import search
+from attnsearch.search import Setting, search
 
 
 @pytest.fixture
 def asked(write, small):
     update([str(write("x.yaml", "- {id: m, title: moon}\n- {id: ms, title: moon sea}\n- {id: r, title: robot}\n"))])
     with Index.open("x") as index:
-        yield lambda projections=None: search(index, ["moon now"], projections, k=2, trace=True)[0]
+        yield lambda projections=None: search(index, ["moon now"], Setting(projections), k=2, trace=True)[0]
 
 
 def test_the_steps_are_the_formula(asked):

@@ -9,7 +9,7 @@ from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
-from attnsearch.search import query, search
+from attnsearch.search import Setting, query, search, weigh
 
 ITEMS = """\
 - {id: m, title: moon}
@@ -57,7 +57,7 @@ def test_default_temperature(index):
 
 
 def test_the_textbook_is_flat(index):
-    (result,) = search(index, ["moon"], textbook(4))
+    (result,) = search(index, ["moon"], Setting(textbook(4)))
     assert result.hits[0].logit == pytest.approx(1 / 2)  # 1/√4
     assert result.temperature == pytest.approx(2)
     assert result.effective_items > 4.5
@@ -120,7 +120,7 @@ def test_a_long_query_says_what_it_leaves_out(index, caplog):
 
 
 def test_the_trace_is_what_was_computed(index):
-    (result,) = search(index, ["moon"], identity(4, 0.5), trace=True)
+    (result,) = search(index, ["moon"], Setting(identity(4, 0.5)), trace=True)
     trace = result.trace
     assert trace.x.tolist() == [1, 0, 0, 0]
     assert trace.q == pytest.approx(np.array([4, 0, 0, 0]))  # √4 / 0.5
@@ -167,3 +167,10 @@ def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, que
         assert one.trace.output == pytest.approx(other.trace.output, abs=1e-6)
         ranked = [(-hit.logit, int(hit.id)) for hit in one.hits]
         assert ranked == sorted(ranked)
+
+
+def test_every_logit(index):
+    z = weigh(index, ["moon sea", "robot"])
+    for row, text in zip(z, ["moon sea", "robot"], strict=True):
+        best = np.sort(row[np.isfinite(row)])[::-1]
+        assert best.tolist() == pytest.approx([hit.logit for hit in query(index, text, k=99).hits], abs=1e-5)

@@ -33,14 +33,14 @@ def explain(
     from attnsearch import render
     from attnsearch.explain import explain as steps_of
     from attnsearch.index import Index
-    from attnsearch.search import check, search
+    from attnsearch.search import Setting, check, search
 
     check(text)
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            projections = options.projections(index.info, temperature, textbook=textbook)
-            (result,) = search(index, [text], projections, k=top_k, trace=True)
+            setting = Setting(options.projections(index.info, temperature, textbook=textbook))
+            (result,) = search(index, [text], setting, k=top_k, trace=True)
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
         if form == "json":

@@ -60,7 +60,7 @@ def query(
 
     from attnsearch import render
     from attnsearch.index import Index
-    from attnsearch.search import Result, check, search
+    from attnsearch.search import Result, Setting, check, search
 
     asked = terminal.queries(text or [])
     first = list(itertools.islice(asked, 2))
@@ -75,13 +75,13 @@ def query(
         def results() -> Iterator[Result]:
             nonlocal found
             with Index.open(catalog, offline=offline, progress=working.progress) as index:
-                projections = options.projections(index.info, temperature, textbook=textbook)
+                setting = Setting(options.projections(index.info, temperature, textbook=textbook))
                 texts = itertools.chain(first, asked)
                 while batch := list(itertools.islice(texts, BATCH)):
                     answers = search(
                         index,
                         batch,
-                        projections,
+                        setting,
                         k=top_k,
                         min_weight=min_weight,
                         min_score=min_score,
