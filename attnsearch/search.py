@@ -63,8 +63,8 @@ class Bias(NamedTuple):
 class Trace(NamedTuple):
     """What the road computed on its way, kept for `explain`; d is the width.
 
-    `biases` are those of the hits, in their order. x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and
-    `log_normalizer` log Σ exp z over all keys, output (d,) = softmax(z) V.
+    `biases` are those of the hits, in their order. x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape
+    (n, d) of X, `maximum` max z and `log_normalizer` log Σ exp z over all keys, output (d,) = softmax(z) V.
     """
 
     tokens: list[str]
