@@ -47,7 +47,8 @@ class Source(NamedTuple):
 class Info(NamedTuple):
     """What a catalog says about itself. Times are ISO 8601, UTC.
 
-    `precision` is the least that any of its texts was embedded with; `quick` that its encoder's fast path may be taken.
+    `precision` is the least that any of its texts was embedded with; `quick` that its encoder's fast path may be taken;
+    `lexical` and `priors` are the bias of a query that names no other (see `bias`).
     """
 
     name: str
@@ -67,6 +68,8 @@ class Info(NamedTuple):
     updated: str = ""
     commit: str = ""  # a random name for this state
     listing: int = 0  # the checksum of the list of segments
+    lexical: float = 0.0
+    priors: Mapping[str, float] = {}
 
 
 class Listed(NamedTuple):

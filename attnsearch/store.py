@@ -8,6 +8,7 @@ what still has the checksum that it was written with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -107,9 +108,8 @@ class Store:
 
         That length is `least` or more.
         """
-        end = self.segments[-1].first + self.segments[-1].rows if self.segments else 0
-        length = max(least, -(-end // count))
-        return [(first, min(first + length, end)) for first in range(0, end, length)]
+        length = max(least, -(-self.size // count))
+        return [(first, min(first + length, self.size)) for first in range(0, self.size, length)]
 
     def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[Block]:
         """The keys of the items that begin from `first` to before `end`, in order, in blocks of some `rows` of them."""
@@ -149,6 +149,28 @@ class Store:
             return [found[int(key)] for key in keys]
         except KeyError as error:
             raise damaged(self.folder, f"the key {error} has no item") from None
+
+    def items(self) -> Iterator[tuple[int, Item]]:
+        """Every item and its first key, in the order of the keys."""
+        with damage(self.folder):
+            for row in self._db.execute(f"{_FIND} WHERE start = 0 ORDER BY key"):
+                yield read_key(row[:5])[0], read_item(row[5:], self.info.fields)
+
+    @property
+    def size(self) -> int:
+        """One more than the highest key."""
+        return self.segments[-1].first + self.segments[-1].rows if self.segments else 0
+
+    @cached_property
+    def heads(self) -> NDArray[np.int64] | None:
+        """For each key its item's first (size,), by their numbers; None where no item has another."""
+        if all(listed.joined is None for listed in self.segments):
+            return None
+        found = np.arange(self.size)
+        for listed in self.segments:
+            if listed.joined is not None:
+                found[listed.first : listed.first + listed.rows][listed.joined] = 0
+        return np.maximum.accumulate(found)
 
     def close(self) -> None:
         """End the snapshot."""

@@ -33,7 +33,8 @@ def explain(
     from attnsearch import render
     from attnsearch.explain import explain as steps_of
     from attnsearch.index import Index
-    from attnsearch.search import Setting, check, search
+    from attnsearch.scan import Setting
+    from attnsearch.search import check, search
 
     check(text)
 

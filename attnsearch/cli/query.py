@@ -60,7 +60,8 @@ def query(
 
     from attnsearch import render
     from attnsearch.index import Index
-    from attnsearch.search import Result, Setting, check, search
+    from attnsearch.scan import Setting
+    from attnsearch.search import Result, check, search
 
     asked = terminal.queries(text or [])
     first = list(itertools.islice(asked, 2))
