@@ -7,7 +7,8 @@ what still has the checksum that it was written with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -149,6 +150,18 @@ class Store:
             return [found[int(key)] for key in keys]
         except KeyError as error:
             raise damaged(self.folder, f"the key {error} has no item") from None
+
+    def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
+        """The numbers of the keys of the items with these ids; those that the catalog lacks are left out."""
+        found: dict[str, list[int]] = {}
+        wanted = iter(ids)
+        with damage(self.folder):
+            while some := list(itertools.islice(wanted, _SQL_WORDS)):
+                marks = ", ".join("?" * len(some))
+                for row in self._db.execute(f"{_FIND} WHERE id IN ({marks}) ORDER BY key", some):
+                    ident = read_item(row[5:], self.info.fields).id
+                    found.setdefault(ident, []).append(read_key(row[:5])[0])
+        return found
 
     def close(self) -> None:
         """End the snapshot."""
