@@ -78,7 +78,7 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
             table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
-        says = _filled(inert(step.says), screen)
+        says = filled(inert(step.says), screen)
         parts.append(f"{number}. {step.name}: {step.formula}\n{says}{_drawn(table, screen)}")
     return "\n".join(parts)
 
@@ -136,7 +136,7 @@ def _table(result: Result, screen: Screen) -> str:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
-    return _drawn(table, screen) + ("" if screen.quiet else _filled(footer(result), screen))
+    return _drawn(table, screen) + ("" if screen.quiet else filled(footer(result), screen))
 
 
 def _told(hit: Hit) -> str:
@@ -156,7 +156,7 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
     return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
 
 
-def _filled(sentence: str, screen: Screen) -> str:
+def filled(sentence: str, screen: Screen) -> str:
     """A sentence in lines that fit the window."""
     return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
 

@@ -7,7 +7,8 @@ what still has the checksum that it was written with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -171,6 +172,18 @@ class Store:
             if listed.joined is not None:
                 found[listed.first : listed.first + listed.rows][listed.joined] = 0
         return np.maximum.accumulate(found)
+
+    def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
+        """The numbers of the keys of the items with these ids; those that the catalog lacks are left out."""
+        found: dict[str, list[int]] = {}
+        wanted = iter(ids)
+        with damage(self.folder):
+            while some := list(itertools.islice(wanted, _SQL_WORDS)):
+                marks = ", ".join("?" * len(some))
+                for row in self._db.execute(f"{_FIND} WHERE id IN ({marks}) ORDER BY key", some):
+                    ident = read_item(row[5:], self.info.fields).id
+                    found.setdefault(ident, []).append(read_key(row[:5])[0])
+        return found
 
     def close(self) -> None:
         """End the snapshot."""

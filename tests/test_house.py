@@ -56,6 +56,7 @@ ROOMS = [
     "training",
     "plain",
     "render",
+    "scorecard",
     "cli",
 ]
 # What each heavy or outward library may be imported by; and whether only inside a function.
@@ -74,6 +75,7 @@ ALLOWED = {
     "transformers": ({"encoder"}, True),
     "huggingface_hub": ({"model"}, True),
     "tokenizers": ({"encoder"}, True),
+    "scipy": ({"evaluation"}, True),
     "torch": ({"encoder", "training"}, True),
     "bm25s": ({"lexical"}, True),
     "Stemmer": ({"lexical"}, True),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,6 +14,7 @@ from attnsearch.render import FORMATS
 if TYPE_CHECKING:
     from attnsearch.ledger import Info
     from attnsearch.projections import Projections
+    from attnsearch.scan import Setting
 
 
 def _version(asked: bool) -> None:
@@ -96,3 +98,37 @@ def projections(info: Info, temperature: float | None, *, textbook: bool) -> Pro
     from attnsearch.projections import textbook as w_q_is_identity
 
     return w_q_is_identity(info.d) if textbook else identity(info.d, temperature or info.temperature)
+
+
+class Asked(NamedTuple):
+    """What the options say of how a catalog is asked; what a catalog makes of it."""
+
+    temperature: float | None
+    textbook: bool
+
+    def setting(self, info: Info) -> Setting:
+        """The same for a catalog."""
+        from attnsearch.scan import Setting
+
+        return Setting(projections(info, self.temperature, textbook=self.textbook))
+
+
+def asked(temperature: Temperature = None, textbook: Textbook = False) -> Asked:
+    """The options of this kind, each declared once more for `asked_in`; InputError for those that can't be."""
+    check_sharpness(temperature, textbook=textbook)
+    return Asked(temperature, textbook)
+
+
+def asked_in(text: str, option: str) -> Asked:
+    """The same options as one text, the value of `option`. InputError for what they are not."""
+    parser = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
+    parser.command()(asked)
+    hint = f"write the options of a setting into one text: {option} '--temperature 0.1'"
+    try:
+        found: Asked = parser(args=shlex.split(text), prog_name=option, standalone_mode=False)
+    except typer.TyperException as problem:
+        said = problem.format_message().strip().rstrip(".")
+        raise InputError(f"{option}: {said[:1].lower()}{said[1:]}", hint=hint) from None
+    except ValueError as problem:
+        raise InputError(f"{option}: {str(problem).lower()}", hint=hint) from None
+    return found
