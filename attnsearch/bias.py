@@ -104,9 +104,10 @@ def of(index: Index, texts: Sequence[str], where: Sequence[Filter], weight: floa
 
 
 def _terms(index: Index, text: str, weight: float) -> dict[str, tuple[Term, float]]:
-    """A term that the query says twice counts twice."""
-    said = Counter(lexical.terms(text))
-    found = ((word, index.postings.term(word), times) for word, times in said.items())
+    """By the first word that the query has for it; a term that it says twice counts twice."""
+    said = lexical.terms(text)
+    words = {term: word for word, term in reversed(said)}
+    found = ((words[term], index.postings.term(term), times) for term, times in Counter(t for _, t in said).items())
     return {word: (term, weight * times) for word, term, times in found if term}
 
 

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-WEIGHT = 0.3  # λ, in logits for each point of BM25: it helped on every judged set tried
-
 _NUMBERS = np.dtype("<u4")
 _SCORES = np.dtype("<f4")
 _K1, _B = 1.5, 0.75
@@ -40,13 +38,13 @@ class Term(NamedTuple):
     scores: NDArray[np.float32]
 
 
-def terms(text: str) -> list[str]:
-    """The words of a text as they are compared: lower case, stemmed as English, without the most frequent ones.
+def terms(text: str) -> list[tuple[str, str]]:
+    """The words of a text, and how they are compared: stemmed as English, lower case, without the most frequent ones.
 
-    >>> terms("The Martians are landing"), terms("東京都 2024")
-    (['martian', 'land'], ['東京', '京都', '2024'])
+    >>> terms("The Martians are landing"), terms("東京都")
+    ([('martians', 'martian'), ('landing', 'land')], [('東京', '東京'), ('京都', '京都')])
     """
-    return [term for word in _words(text.lower()) if word not in _STOP for term in [_stemmer().stemWord(word)]]
+    return [(word, _stemmer().stemWord(word)) for word in _words(text.lower()) if word not in _STOP]
 
 
 def _words(text: str) -> Iterator[str]:
@@ -83,7 +81,7 @@ def _weights(texts: Iterable[str]) -> Iterator[tuple[str, NDArray[np.int32], NDA
     import bm25s
 
     known: dict[str, int] = {}
-    read = [np.array([known.setdefault(term, len(known)) for term in terms(text)], np.int32) for text in texts]
+    read = [np.array([known.setdefault(term, len(known)) for _, term in terms(text)], np.int32) for text in texts]
     if not known:
         return
     model = bm25s.BM25(k1=_K1, b=_B, method="lucene", backend="numpy")

@@ -38,7 +38,7 @@ class Readout(NamedTuple):
 def read(field: str, found: list[Facet], weights: NDArray[np.float64]) -> Readout:
     """What the weights (N,), told at the first key of each item, read out of a field."""
     keys = np.unique(np.concatenate([facet.keys for facet in found]))
-    known = float(weights[keys].sum())
+    known = min(float(weights[keys].sum()), 1.0)
     measured = measure(found)
     if measured is None:
         shares = sorted(((float(weights[facet.keys].sum()), facet.value) for facet in found), key=lambda one: -one[0])

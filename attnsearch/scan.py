@@ -30,13 +30,13 @@ _SPARSE = 1 / 8  # of a block's keys are seen: fewer are copied out before they 
 class Setting(NamedTuple):
     """How a catalog is asked; what is None is as the catalog has it.
 
-    `where` are filters that must all hold, `lexical` is λ, the weight of BM25, `priors` the weight of each field.
+    `where` are filters that must all hold, `lexical` is λ, the weight of BM25, `priors` has a weight for each field.
     """
 
     projections: Projections | None = None
     where: tuple[Filter, ...] = ()
     lexical: float | None = None
-    priors: Mapping[str, float] | None = None
+    priors: Mapping[str, float] = {}
 
 
 DEFAULT = Setting()
@@ -80,14 +80,18 @@ def look(
     return Seen(projections, x, bias, state, null, z)
 
 
+def weight_of(index: Index, setting: Setting) -> float:
+    """λ: as the setting says, else as the catalog does."""
+    return index.info.lexical if setting.lexical is None else setting.lexical
+
+
 def _bias(index: Index, texts: Sequence[str], setting: Setting) -> Bias | None:
-    weight = index.info.lexical if setting.lexical is None else setting.lexical
-    priors = index.info.priors if setting.priors is None else setting.priors
-    if not (setting.where or weight or priors):
+    weight = weight_of(index, setting)
+    if not (setting.where or weight or setting.priors):
         return None
     from attnsearch import bias  # most queries have none
 
-    return bias.of(index, texts, setting.where, weight, priors)
+    return bias.of(index, texts, setting.where, weight, setting.priors)
 
 
 def scan(

@@ -16,7 +16,7 @@ from attnsearch.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.projections import Projections, identity
-from attnsearch.scan import DEFAULT, Seen, Setting, look
+from attnsearch.scan import DEFAULT, Seen, Setting, look, weight_of
 from attnsearch.values import Value
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ class Trace(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The answer to one query. `items` counts the catalog, `masked` those of them that were hidden.
+    """The answer to one query.
 
+    `lexical` is λ, 0 where terms do not count. `items` counts the catalog, `masked` those of them that were hidden.
     `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is the null
     key's weight, None for an encoder that it was not fitted to. `values` are the fields that were to be read out,
     `output` (d,) is softmax(z) V, if asked for.
@@ -76,6 +77,7 @@ class Result(NamedTuple):
     catalog: str
     model: str
     temperature: float
+    lexical: float
     items: int
     masked: int
     none_of_these: float | None
@@ -137,6 +139,7 @@ def search(
                 catalog=index.info.name,
                 model=index.info.model,
                 temperature=seen.projections.temperature,
+                lexical=weight_of(index, setting),
                 items=index.info.items,
                 masked=index.info.items - int(state.kept[i]),
                 none_of_these=None if seen.nothing is None else float(seen.nothing[i]),

@@ -55,6 +55,7 @@ ROOMS = [
     "evaluation",
     "training",
     "plain",
+    "notes",
     "render",
     "scorecard",
     "cli",

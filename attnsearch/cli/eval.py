@@ -15,7 +15,7 @@ def eval_(
         typer.Argument(
             metavar="JUDGMENTS",
             show_default=False,
-            help="YAML, JSON or JSONL: requests, and the ids of the items that are right. Or TREC's queries, with QRELS.",
+            help="YAML, JSON or JSONL: requests, and the ids of what is right. Or TREC's queries, with QRELS.",
         ),
     ],
     qrels: Annotated[
@@ -25,6 +25,9 @@ def eval_(
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="The k of recall@k.")] = 10,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    where: options.Where = None,
+    lexical: options.Lexical = None,
+    prior: options.Prior = None,
     compare: Annotated[
         str | None,
         typer.Option(
@@ -47,7 +50,7 @@ def eval_(
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
     """
-    asked = options.asked(temperature, textbook)
+    asked = options.asked(temperature, textbook, where, lexical, prior)
     another = None if compare is None else options.asked_in(compare, "--compare")
 
     from attnsearch import judgments as judged

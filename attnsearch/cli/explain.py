@@ -15,6 +15,9 @@ def explain(
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    where: options.Where = None,
+    lexical: options.Lexical = None,
+    prior: options.Prior = None,
     format_: options.Format = None,
     json: options.Json = False,
     offline: options.Offline = False,
@@ -28,20 +31,18 @@ def explain(
     attnsearch explain "science fiction" --textbook
     """
     form = options.chosen_format(format_, json=json, allowed=("table", "json"))
-    options.check_sharpness(temperature, textbook=textbook)
+    asked = options.asked(temperature, textbook, where, lexical, prior)
 
     from attnsearch import render
     from attnsearch.explain import explain as steps_of
     from attnsearch.index import Index
-    from attnsearch.scan import Setting
     from attnsearch.search import check, search
 
     check(text)
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            setting = Setting(options.projections(index.info, temperature, textbook=textbook))
-            (result,) = search(index, [text], setting, k=top_k, trace=True)
+            (result,) = search(index, [text], asked.setting(index.info), k=top_k, trace=True)
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
         if form == "json":
