@@ -211,4 +211,5 @@ def _keep(db: sqlite3.Connection, folder: Path, label: str, commit: str) -> None
         temporary.rename(folder / f"{label}.{commit}.{_sum(temporary)}")
     except (OSError, sqlite3.Error) as error:
         log.info("%s can't be kept: %s", label, error)
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

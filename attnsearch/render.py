@@ -23,7 +23,7 @@ SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
-_TOLD = ("query", "catalog", "model", "temperature", "lexical", "items", "masked", "none_of_these", "effective_items")
+_TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -62,6 +62,8 @@ def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
     told: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _TOLD}}
     told |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
+    if result.lexical:
+        told["lexical"] = result.lexical
     if result.values:
         told["values"] = [values_as_json(read) for read in result.values]
     if result.output is not None:

@@ -77,14 +77,14 @@ class Result(NamedTuple):
     catalog: str
     model: str
     temperature: float
-    lexical: float
     items: int
     masked: int
     none_of_these: float | None
     effective_items: float
     elapsed_ms: float
     hits: list[Hit]
-    values: list[Readout]
+    lexical: float = 0.0
+    values: Sequence[Readout] = ()
     output: NDArray[np.float64] | None = None
     trace: Trace | None = None
 

@@ -83,7 +83,7 @@ def test_a_pipe_gets_whole_lines():
     lines = drawn("table").splitlines()
     assert lines[1].endswith("A description of some length, told in one line.")
     assert lines[2].split()[:3] == ["2", "b", "<0.1%"]
-    assert lines[-1] == "64 items · 3.1 effective · temperature 0.05 · small · 41 ms"
+    assert lines[-1] == "64 items · 3.1 effective · small · 41 ms"
 
 
 def test_quiet_leaves_out_the_line_below():
