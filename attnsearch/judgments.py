@@ -132,7 +132,7 @@ def _of_trec(source: str, qrels: str) -> list[Judged]:
     graded: dict[str, dict[str, float]] = {}
     for ident, item, grade, place in _qrels(qrels):
         if ident not in queries:
-            hint = f"{records.place(source)} has {len(queries):,} others"
+            hint = f"the queries are those of {records.place(source)}"
             raise InputError(f"there is no query '{ident[:80]}'", where=place, hint=hint)
         grades = graded.setdefault(ident, {})
         if item in grades:
