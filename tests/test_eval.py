@@ -8,6 +8,7 @@ import math
 import pytest
 
 from attnsearch import evaluation
+from attnsearch.plain import Screen
 
 JUDGED = """\
 - query: moon
@@ -40,7 +41,7 @@ def test_a_table(run, judged):
     assert told["MRR"] == f"{(1 + 1 + 1 / 3) / 3:.3f}"
     assert told["recall@10"] == "1.000"
     assert told["precision at 1"] == "0.667"
-    assert list(told)[4:] == ["KL to the right items, nats", "calibration error of the top weight"]
+    assert list(told)[4:] == ["KL to the right items, nats", "calibration error, top weight"]
     assert [line.split() for line in worst.splitlines()] == [
         ["nDCG@10", "right", "from", "request", "on", "rank", "1"],
         ["0.500", "rank", "3", "sea", "sea"],
@@ -56,7 +57,7 @@ def test_options(run, judged):
     assert "temperature 0.5 ·" in run("eval", "judged.yaml", "-c", "shop", "--temperature", "0.5").out
     assert "temperature 2 ·" in run("eval", "judged.yaml", "-c", "shop", "--textbook").out
     out = run("eval", "judged.yaml", "-c", "shop", "-k", "1").out
-    assert f"recall@1                             {(1 + 1 / 2 + 0) / 3:.3f}" in out
+    assert f"recall@1                       {(1 + 1 / 2 + 0) / 3:.3f}" in out
 
 
 def test_json(run, judged):
@@ -163,9 +164,9 @@ def test_chances_that_nothing_fits(run, judged, monkeypatch):
         ],
     )
     out = run("eval", "judged.yaml", "-c", "shop").out
-    assert "none of these, where true            0.750\n" in out
-    assert "none of these, where false           0.250\n" in out
-    assert "none of these, balanced accuracy     1.000\n" in out
+    assert "none of these where true       0.750\n" in out
+    assert "none of these where false      0.250\n" in out
+    assert "balanced accuracy of that      1.000\n" in out
     told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--json").out)
     assert told["none_of_these"] == {"where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1.0}
 
@@ -211,3 +212,16 @@ def test_nothing_acts_on_a_terminal(run, judged, write):
     assert "\x1b" not in out + told
     assert "\u202e" not in out + told
     assert json.loads(told)["per_query"][0]["query"] == nasty
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_in_a_window(run, judged, write, monkeypatch, columns):
+    """Texts are cut, numbers are not."""
+    write("x.jsonl", json.dumps({"query": "moon " * 30, "relevant": ["b"]}) + "\n")
+    monkeypatch.setattr("attnsearch.cli.terminal.screen", lambda **_: Screen(width=columns, quiet=True))
+    out = run("eval", "x.jsonl", "-c", "shop").out
+    row = out.splitlines()[-1]
+    assert row.split()[:5] == [f"{1 / math.log2(3):.3f}", "rank", "2", "moon", "moon"]
+    assert all(len(line) <= columns for line in out.splitlines())
+    assert ("…" in row) == (columns < 200)
+    assert row.endswith("  moon")
