@@ -138,7 +138,7 @@ def _of_trec(source: str, qrels: str) -> list[Judged]:
         if item in grades:
             raise InputError(f"'{item[:80]}' is judged twice for the query '{ident[:80]}'", where=place)
         grades[item] = grade
-    if unjudged := len(queries) - len(graded):
+    if graded and (unjudged := len(queries) - len(graded)):
         log.warning("%s: %d of %d queries have no judgments, and are left out",
                     records.place(source), unjudged, len(queries))  # fmt: skip
     return [Judged(text, graded[ident], place) for ident, (text, place) in queries.items() if ident in graded]
