@@ -132,13 +132,13 @@ def _of_trec(source: str, qrels: str) -> list[Judged]:
     graded: dict[str, dict[str, float]] = {}
     for ident, item, grade, place in _qrels(qrels):
         if ident not in queries:
-            hint = f"{records.place(source)} has {len(queries):,} others"
+            hint = f"the queries are those of {records.place(source)}"
             raise InputError(f"there is no query '{ident[:80]}'", where=place, hint=hint)
         grades = graded.setdefault(ident, {})
         if item in grades:
             raise InputError(f"'{item[:80]}' is judged twice for the query '{ident[:80]}'", where=place)
         grades[item] = grade
-    if unjudged := len(queries) - len(graded):
+    if graded and (unjudged := len(queries) - len(graded)):
         log.warning("%s: %d of %d queries have no judgments, and are left out",
                     records.place(source), unjudged, len(queries))  # fmt: skip
     return [Judged(text, graded[ident], place) for ident, (text, place) in queries.items() if ident in graded]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from attnsearch.evaluation import CONFIDENCE, DEPTH, Comparison, Report, Row
-from attnsearch.plain import PIPE, Screen, to_json
+from attnsearch.plain import PIPE, Screen, inert, to_json
 from attnsearch.render import SCHEMA, filled, listing
+
+_MEASURES = 53  # cells that the table of means needs beside the options of another setting
+_NUMBERS = 23  # cells that the table of the worst needs beside its texts
 
 
 class Other(NamedTuple):
@@ -20,11 +23,11 @@ class Other(NamedTuple):
 
 def table(report: Report, screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None) -> str:
     """The means, those of another setting beside them, the test of the difference, and the `worst` requests."""
-    parts = [listing(_columns(other), _measures(report, other), screen)]
+    parts = [listing(_columns(other, screen), _measures(report, other), screen)]
     if other:
         parts.append(filled(_tested(other), screen))
     if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
-        parts.append(listing(_WORST, rows, screen))
+        parts.append(listing(_worst(rows, screen), rows, screen))
     if not screen.quiet:
         parts.append(filled(_footer(report), screen))
     return "\n".join(parts)
@@ -73,12 +76,12 @@ def _values(report: Report) -> dict[str, float | None]:
         f"recall@{report.k}": means["recall"],
         "precision at 1": means["precision_at_1"],
         "KL to the right items, nats": means["kl"],
-        "calibration error of the top weight": report.calibration_error,
+        "calibration error, top weight": report.calibration_error,
     }
     if report.nothing:
-        found["none of these, where true"] = report.nothing.where_true
-        found["none of these, where false"] = report.nothing.where_false
-        found["none of these, balanced accuracy"] = report.nothing.balanced_accuracy
+        found["none of these where true"] = report.nothing.where_true
+        found["none of these where false"] = report.nothing.where_false
+        found["balanced accuracy of that"] = report.nothing.balanced_accuracy
     return found
 
 
@@ -92,8 +95,11 @@ def _measures(report: Report, other: Other | None) -> list[tuple[str, ...]]:
             for name, value in values.items()]  # fmt: skip
 
 
-def _columns(other: Other | None) -> Mapping[str, Any]:
-    names = ["measure", "value"] if not other else ["measure", "as asked", other.options or "as it is", "difference"]
+def _columns(other: Other | None, screen: Screen) -> Mapping[str, Any]:
+    names = ["measure", "value"]
+    if other:
+        options = _cut(other.options, max((screen.width or 1 << 20) - _MEASURES, 12))
+        names = ["measure", "as asked", options or "as it is", "difference"]
     return {name: lambda row, at=at: row[at] for at, name in enumerate(names)}
 
 
@@ -109,12 +115,21 @@ def _came_first(row: Row) -> str:
     return row.top_title or row.top or ""
 
 
-_WORST = {
-    f"nDCG@{DEPTH}": lambda row: _number(row.ndcg),
-    "right from": lambda row: f"rank {row.first:,}" if row.first else "nowhere",
-    "request": lambda row: row.query,
-    "on rank 1": _came_first,
-}
+def _worst(rows: Sequence[Row], screen: Screen) -> Mapping[str, Callable[[Row], str]]:
+    """The columns of the table of the worst; in a narrow window its texts are cut, not its numbers."""
+    left = max((screen.width or 1 << 20) - _NUMBERS, 20)
+    first = min(max(len(inert(_came_first(row))) for row in rows), 2 * left // 5)
+    return {
+        f"nDCG@{DEPTH}": lambda row: _number(row.ndcg),
+        "right from": lambda row: f"rank {row.first:,}" if row.first else "nowhere",
+        "request": lambda row: _cut(row.query, left - max(first, len("on rank 1"))),
+        "on rank 1": lambda row: _cut(_came_first(row), first),
+    }
+
+
+def _cut(text: str, length: int) -> str:
+    shown = inert(text)
+    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
 
 
 def _tested(other: Other) -> str:

@@ -71,10 +71,13 @@ def test_the_house():
 
 def test_the_numbers_of_the_library():
     """The one real output and the text name the same catalog that ships."""
-    from attnsearch import catalog
+    from attnsearch import catalog, judgments
 
     items = list(catalog.read([str(catalog.built_in("library"))]).items)
     assert f"{len(items)} items · " in README
+    judged = judgments.read(str(ROOT / "catalogs" / "library.judgments.yaml"))
+    right = sum(bool(one.relevant) for one in judged)
+    assert f"{right} requests with an answer, {len(judged) - right} without · library" in README
     assert f"library of {len(items)} books" in (ROOT / "docs" / "attention.md").read_text()
 
 

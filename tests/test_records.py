@@ -97,6 +97,15 @@ def test_refused(write, monkeypatch, tmp_path, name, content, message):
     assert caught.value.message.startswith(message)
 
 
+def test_lines_that_say_something(write, tmp_path):
+    path = write("x.txt", b"\xef\xbb\xbfa\n\n \t\nb")
+    assert list(records.lines(str(path))) == [(1, "a\n"), (4, "b")]
+    with pytest.raises(InputError, match=r"x\.txt:2: not UTF-8"):
+        list(records.lines(str(write("x.txt", b"a\n\xff"))))
+    with pytest.raises(InputError, match="is a folder"):
+        list(records.lines(str(tmp_path)))
+
+
 def test_no_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "none.yaml")

@@ -171,6 +171,34 @@ def test_no_item_is_in_two_blocks(folder):
                 )
 
 
+def test_the_keys_of_items(folder, monkeypatch):
+    with Writer(folder) as w:
+        w.take([item(n, "x" * (n % 3 + 1)) for n in range(9)],
+               lambda _, text: [Passage(at, at + 1, f"{text} {at}") for at in range(len(text))])  # fmt: skip
+        with Draft(folder, "small") as draft:
+            embed(w, draft)
+            w.commit(INFO, draft)
+    with Store(folder) as s:
+        monkeypatch.setattr("attnsearch.store._SQL_WORDS", 4)
+        found = s.keys_of([*(f"i{n}" for n in range(9)), "i9", "'; --"])
+        assert {ident: len(keys) for ident, keys in found.items()} == {f"i{n}": n % 3 + 1 for n in range(9)}
+        for ident, keys in found.items():
+            assert {one.item.id for one in s.find(keys)} == {ident}
+        assert s.keys_of([]) == {}
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE keys SET start = 5 WHERE key = 1", "UPDATE items SET id = 'i7' WHERE item = 2"]
+)
+def test_keys_are_those_that_were_written(folder, change):
+    put(folder, [1, 2])
+    with sqlite3.connect(folder / "index.sqlite") as db:
+        db.execute(change)
+    db.close()
+    with Store(folder) as s, pytest.raises(CatalogError, match="is not what was written"):
+        s.keys_of(["i1", "i2", "i7"])
+
+
 def test_dead_segments_and_orphans_go(folder):
     put(folder, [1])
     put(folder, [2])

@@ -55,6 +55,11 @@ def test_as_text():
     assert found == [{"title": "1984", "year": 1984, "id": "007"}, {"title": "1.10"}, {"title": None, "id": None}]
 
 
+def test_a_list_as_text():
+    found = load("- {ids: [007, 1.10, ~], n: [007]}\n- {n: &n [1], ids: *n}\n", as_text=frozenset({"ids"}))
+    assert found == [{"ids": ["007", "1.10", None], "n": [7]}, {"n": [1], "ids": [1]}]
+
+
 BOMB = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"b{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
 )

@@ -15,7 +15,7 @@ def eval_(
         typer.Argument(
             metavar="JUDGMENTS",
             show_default=False,
-            help="YAML, JSON or JSONL: requests, and the ids of what is right. Or TREC's queries, with QRELS.",
+            help="YAML, JSON or JSONL: requests and the ids that are right. Or the queries that QRELS grade.",
         ),
     ],
     qrels: Annotated[

@@ -22,6 +22,7 @@ from attnsearch import (  # noqa: F401
     damage,
     draft,
     encoder,
+    judgments,
     ledger,
     passages,
     plain,
@@ -86,6 +87,34 @@ def csv(data: bytes) -> None:
 def guess(data: bytes) -> None:
     """Standard input, whose form its first line tells."""
     _read(data, None)
+
+
+def judgments_(data: bytes) -> None:
+    """Requests and what is right for them, in any form."""
+    with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
+        _judged("-")
+
+
+def trec(data: bytes) -> None:
+    """Queries and qrels, with a line of === between them."""
+    queries, _, qrels = data.partition(b"\n===\n")
+    for name, content in (("queries", queries), ("qrels", qrels)):
+        (_folder() / name).write_bytes(content)
+    with mock.patch.object(judgments.log, "warning"):  # of queries that nobody judged
+        _judged(str(_folder() / "queries"), str(_folder() / "qrels"))
+
+
+def _judged(*sources: str) -> None:
+    """Requests that can be asked, with grades that can be counted with; or one line on what is wrong."""
+    try:
+        for one in judgments.read(*sources):
+            assert one.query.strip()
+            assert all(0 <= grade < float("inf") for grade in one.grades.values())
+            "".join([one.query, *one.grades]).encode()
+    except AttnsearchError as problem:
+        told = plain.error(problem)
+        assert told.count("\n") == 1
+        assert not acting(told)
 
 
 @functools.cache
@@ -193,5 +222,20 @@ def draft_(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     function.__name__.strip("_"): function
-    for function in (yaml, json_, jsonl, csv, guess, safetensors, tokenizer, output, sqlite, segment, seal, draft_)
+    for function in (
+        yaml,
+        json_,
+        jsonl,
+        csv,
+        guess,
+        judgments_,
+        trec,
+        safetensors,
+        tokenizer,
+        output,
+        sqlite,
+        segment,
+        seal,
+        draft_,
+    )
 }
