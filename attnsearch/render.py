@@ -7,16 +7,18 @@ import io
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attnsearch.plain import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from attnsearch.explain import Step
     from attnsearch.intake import Report
     from attnsearch.search import Hit, Result
+    from attnsearch.shares import Why
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
@@ -29,10 +31,18 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
-def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False) -> Iterator[str]:
+def render(
+    results: Iterable[Result],
+    form: str,
+    screen: Screen = PIPE,
+    *,
+    several: bool = False,
+    below: Callable[[Result, Screen], str] | None = None,
+) -> Iterator[str]:
     """The results in one of `FORMATS`, piece by piece, each with its line end.
 
-    `several` says that there may be more than one result: JSON is then a list, and each table has a heading.
+    `several` says that there may be more than one result: JSON is then a list, and each table has a heading. `below`
+    gives what is to stand under the table of a result.
     """
     match form:
         case "json":
@@ -47,20 +57,15 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
             for number, result in enumerate(results):
                 yield ("\n" if number else "") + _markdown(result)
         case _:
-            for number, result in enumerate(results):
-                if several:
-                    yield ("\n" if number else "") + inert(result.query) + "\n"
-                yield _table(result, screen)
-                if result.trace:
-                    from attnsearch.explain import explain
-
-                    yield "\n" + steps(explain(result), screen)
+            yield from _tables(results, screen, several, below)
 
 
 def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
     told: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _TOLD}}
     told |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
+    for hit, why in zip(told["hits"], result.whys or (), strict=False):
+        hit["why"] = _why_as_json(why)
     if result.trace:
         from attnsearch.explain import explain
 
@@ -78,8 +83,8 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
             table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
-        says = _filled(inert(step.says), screen)
-        parts.append(f"{number}. {step.name}: {step.formula}\n{says}{_drawn(table, screen)}")
+        says = filled(inert(step.says), screen)
+        parts.append(f"{number}. {step.name}: {step.formula}\n{says}{drawn(table, screen)}")
     return "\n".join(parts)
 
 
@@ -90,7 +95,7 @@ def listing(columns: Mapping[str, Callable[[Any], Any]], rows: Iterable[Any], sc
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(*(_cell(get(row)) for get in columns.values()))
-    return _drawn(table, screen)
+    return drawn(table, screen)
 
 
 def report(done: Report) -> str:
@@ -112,6 +117,21 @@ def footer(result: Result) -> str:
         f"{result.elapsed_ms / 1000:.2f} s" if result.elapsed_ms >= 1000 else f"{result.elapsed_ms:.0f} ms",
     ]
     return inert(" · ".join(parts))
+
+
+def _tables(
+    results: Iterable[Result], screen: Screen, several: bool, below: Callable[[Result, Screen], str] | None
+) -> Iterator[str]:
+    for number, result in enumerate(results):
+        if several:
+            yield ("\n" if number else "") + inert(result.query) + "\n"
+        yield _table(result, screen)
+        if below and result.hits:
+            yield "\n" + below(result, screen)
+        if result.trace:
+            from attnsearch.explain import explain
+
+            yield "\n" + steps(explain(result), screen)
 
 
 def _table(result: Result, screen: Screen) -> str:
@@ -136,7 +156,7 @@ def _table(result: Result, screen: Screen) -> str:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
-    return _drawn(table, screen) + ("" if screen.quiet else _filled(footer(result), screen))
+    return drawn(table, screen) + ("" if screen.quiet else filled(footer(result), screen))
 
 
 def _told(hit: Hit) -> str:
@@ -156,7 +176,7 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
     return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
 
 
-def _filled(sentence: str, screen: Screen) -> str:
+def filled(sentence: str, screen: Screen) -> str:
     """A sentence in lines that fit the window."""
     return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
 
@@ -188,8 +208,8 @@ def _plain_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_edge=False)
 
 
-def _drawn(table: Table, screen: Screen) -> str:
-    """The table as text, without the spaces that rich puts behind each line."""
+def drawn(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
+    """The table, or a text in lines, without the spaces that rich puts behind each."""
     from rich.console import Console
 
     out = io.StringIO()
@@ -197,7 +217,7 @@ def _drawn(table: Table, screen: Screen) -> str:
         file=out,
         width=screen.width or 1_000_000,
         force_terminal=screen.color,
-        color_system="standard" if screen.color else None,
+        color_system=colors if screen.color else None,
         no_color=not screen.color,
         highlight=False,
         legacy_windows=False,
@@ -252,3 +272,17 @@ def _escaped(text: str) -> str:
 def _step_as_json(step: Step) -> dict[str, Any]:
     rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]
     return {"name": step.name, "formula": step.formula, "says": step.says, "rows": rows}
+
+
+def _why_as_json(why: Why) -> dict[str, Any]:
+    query, item = why.query, why.item
+    return {
+        "semantic": why.semantic,
+        "lexical": dict(why.lexical),
+        "prior": dict(why.prior),
+        "query_words": query and [word._asdict() for word in query.words],
+        "item_words": item and [word._asdict() for word in item.words],
+        "item_text": item and item.text,
+        "marks": {"query": query and query.marks, "item": item and item.marks},
+        "rounding": {"query": query and query.rounding, "item": item and item.rounding},
+    }

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from attnsearch.index import Index
 from attnsearch.projections import Projections, identity
 from attnsearch.store import BLOCK
 from attnsearch.values import Value
+
+if TYPE_CHECKING:
+    from attnsearch.shares import Why
 
 _LOGITS = 1 << 22  # logits that a thread holds at once: 16 MB
 _PARTS = 4  # of the keys, for each thread: whoever is done early takes another
@@ -63,13 +66,15 @@ class Bias(NamedTuple):
 class Trace(NamedTuple):
     """What the road computed on its way, kept for `explain`; d is the width.
 
-    `biases` are those of the hits, in their order. x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape
-    (n, d) of X, `maximum` max z and `log_normalizer` log Σ exp z over all keys, output (d,) = softmax(z) V.
+    `hit_keys` are the numbers of the hits' keys, and `biases` the hits' own, in their order. x (d,) the embedded query,
+    q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and `log_normalizer` log Σ exp z over all keys,
+    output (d,) = softmax(z) V.
     """
 
     tokens: list[str]
     window: int
     projections: Projections
+    hit_keys: list[int]
     biases: list[Bias]
     x: NDArray[np.float32]
     q: NDArray[np.float32]
@@ -83,7 +88,8 @@ class Result(NamedTuple):
     """The answer to one query. `items` counts the catalog, `masked` those of them that were hidden.
 
     `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is
-    the null key's weight, None for an encoder that it was not fitted to.
+    the null key's weight, None for an encoder that it was not fitted to. `whys`, one for each hit, are what
+    `reasons` adds.
     """
 
     query: str
@@ -97,6 +103,7 @@ class Result(NamedTuple):
     elapsed_ms: float
     hits: list[Hit]
     trace: Trace | None = None
+    whys: Sequence[Why] | None = None
 
 
 def query(index: Index, text: str, *, k: int = 10, temperature: float | None = None) -> Result:
@@ -133,7 +140,14 @@ def search(
 
     x = index.encoder.encode(texts, "query")
     state = scan(index, projections, x, k=k, output=trace)
-    found = [_hits(index, state, x[i], i) for i in range(len(texts))]
+    found = [
+        [
+            (key, hit)
+            for key, hit in zip(state.top_keys[i].tolist(), _hits(index, state, x[i], i), strict=False)
+            if hit.weight >= min_weight and hit.score >= min_score
+        ]
+        for i in range(len(texts))
+    ]
     traces = [
         _trace(index, projections, state, x, i, text, found[i]) if trace else None for i, text in enumerate(texts)
     ]
@@ -150,7 +164,7 @@ def search(
             none_of_these=None,
             effective_items=math.exp(state.entropy()[i]),
             elapsed_ms=elapsed_ms,
-            hits=[hit for hit in hits if hit.weight >= min_weight and hit.score >= min_score],
+            hits=[hit for _, hit in hits],
             trace=traces[i],
         )
         for i, (text, hits) in enumerate(zip(texts, found, strict=True))
@@ -224,12 +238,19 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hi
 
 
 def _trace(
-    index: Index, projections: Projections, state: State, x: NDArray[np.float32], i: int, text: str, hits: list[Hit]
+    index: Index,
+    projections: Projections,
+    state: State,
+    x: NDArray[np.float32],
+    i: int,
+    text: str,
+    hits: list[tuple[int, Hit]],
 ) -> Trace:
     return Trace(
         tokens=index.encoder.tokens(text),
         window=index.encoder.window,
         projections=projections,
+        hit_keys=[key for key, _ in hits],
         biases=[Bias({}, {}) for _ in hits],
         keys=(index.info.keys, index.info.d),
         x=x[i],
@@ -238,3 +259,30 @@ def _trace(
         log_normalizer=float(state.log_normalizer()[i]),
         output=state.mean_value()[i] @ projections.w_v,
     )
+
+
+def hits_of(index: Index, texts: Sequence[str], setting: Setting, idents: Sequence[str]) -> list[Result]:
+    """The results of `texts` with, instead of the best, the items of these ids as hits, each with its rank.
+
+    Raises InputError for an item that is not there, or that a query does not see.
+    """
+    found = []
+    for result, z in zip(search(index, texts, setting, k=1, trace=True), weigh(index, texts, setting), strict=True):
+        trace, best = result.trace, [_best_key(index, z, ident) for ident in idents]
+        assert trace is not None  # noqa: S101 (it was asked for)
+        state = State.of(z[None], k=0)._replace(top_keys=np.array([best]), top_logits=z[None, best].astype(np.float64))
+        hits = [
+            hit._replace(rank=1 + int((z > z[key]).sum() + (z[:key] == z[key]).sum()))
+            for key, hit in zip(best, _hits(index, state, trace.x, 0), strict=True)
+        ]
+        trace = trace._replace(hit_keys=best, biases=[Bias({}, {}) for _ in hits])
+        found.append(result._replace(hits=hits, trace=trace))
+    return found
+
+
+def _best_key(index: Index, z: NDArray[np.float32], ident: str) -> int:
+    """The key by which an item is judged, z (n,) being the logits of all keys."""
+    keys = [key for key in index.store.keys_of(ident) if z[key] > -np.inf]
+    if not keys:
+        raise InputError(f"the query sees no item '{ident}'", where=index.info.name)
+    return max(keys, key=lambda key: float(z[key]))

@@ -35,7 +35,9 @@ def query(
     ] = -1.0,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show every step of the formula as well.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show why each item has its logit, and every step of the formula.")
+    ] = False,
     format_: options.Format = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -69,6 +71,11 @@ def query(
     for one in first:
         check(one)
     found = 0
+    below = None
+    if explain and form in ("table", "json", "jsonl"):
+        from attnsearch import reasons, shading
+
+        below = shading.whys
 
     with terminal.working(quiet=quiet) as working:
 
@@ -87,12 +94,14 @@ def query(
                         min_score=min_score,
                         trace=explain,
                     )
+                    if below:
+                        answers = reasons.give(index, answers)
                     working.stop()
                     for result in answers:
                         found += len(result.hits)
                         yield result
 
         screen = terminal.screen(color=not no_color, quiet=quiet)
-        terminal.emit(render.render(results(), form, screen, several=len(first) > 1))
+        terminal.emit(render.render(results(), form, screen, several=len(first) > 1, below=below))
     if fail_empty and not found:
         raise typer.Exit(Exit.EMPTY)
