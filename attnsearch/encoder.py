@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import warnings
@@ -227,12 +228,15 @@ class FastEncoder:
         """What each word piece adds; nothing can be told of a model whose vector is that of [CLS]."""
         from attnsearch.shares import of_mean
 
-        def of(text: str) -> Shares:
-            (read,), _, hidden = self._read([text])
-            return of_mean(hidden[0], read.offsets, read.special_tokens_mask)
+        def of(at: list[int]) -> list[tuple[int, Shares]]:
+            read, _, hidden = self._read([texts[i] for i in at])
+            told = zip(at, read, hidden, strict=True)
+            return [(i, of_mean(h[: len(one.ids)], one.offsets, one.special_tokens_mask)) for i, one, h in told]
 
         _ = self._tokenizer, self._transformer  # made before there are threads
-        return list(threads.each(of, texts)) if self.covered.pooling == "mean" else [None] * len(texts)
+        batches = _batches(texts, _SMALL_BATCH) if self.covered.pooling == "mean" else ()
+        found = dict(itertools.chain.from_iterable(threads.each(of, batches)))
+        return [found.get(i) for i in range(len(texts))]
 
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""

@@ -6,6 +6,7 @@ On a terminal without color, and down a pipe, the strongest words and their numb
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from attnsearch.plain import PIPE, Screen, inert
@@ -14,7 +15,7 @@ from attnsearch.render import drawn, filled, listing
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from attnsearch.reasons import Lead, Part
+    from attnsearch.reasons import Lead
     from attnsearch.search import Hit, Result
     from attnsearch.shares import Sum, Why, Word
 
@@ -23,6 +24,14 @@ _AGAINST = ("224", "217", "210", "203", "196")
 _MOST = 6  # words named for a logit
 _LEAST = 3  # and against it
 _SEEN = 0.005  # logits: less is 0.00
+_KINDS = {
+    "word": "query's word",
+    "marks": "query's marks",
+    "rounding": "rounding",
+    "semantic": "semantic, as a whole",
+    "term": "lexical term",
+    "field": "prior",
+}
 
 
 def whys(result: Result, screen: Screen = PIPE) -> str:
@@ -35,38 +44,23 @@ def lead(found: Lead, screen: Screen = PIPE) -> str:
     """Why one hit ranks above or below another: a sentence, and the parts of the difference."""
     one, other = (inert(hit.title or hit.id) for hit in (found.one, found.other))
     above = "above" if found.one.rank < found.other.rank else "below"
-    ratio = "" if found.ratio is None else f", {_times(found.ratio)} the weight"
+    ratio = "" if found.ratio is None else f", {found.ratio:.3g} times the weight"
     sentence = (
         f"{one} (rank {found.one.rank}) ranks {above} {other} (rank {found.other.rank}):"
         f" {found.one.logit:.2f} - {found.other.logit:.2f} = {found.difference:+.2f}{ratio}"
     )
-    rows = [part for part in found.parts if part.kind != "rounding" or abs(part.difference) >= _SEEN]
-    columns = {"difference": lambda part: f"{part.difference:+.2f}", "of": _part}
+    rows = [
+        (f"{part.difference:+.2f}", _KINDS[part.kind], part.name)
+        for part in found.parts
+        if part.kind != "rounding" or abs(part.difference) >= _SEEN
+    ]
+    rows.append((f"{found.difference:+.2f}", "in all", ""))
+    columns = {name: itemgetter(at) for at, name in enumerate(("logit", "by", ""))}
     return filled(sentence, screen) + "\n" + listing(columns, rows, screen)
 
 
-def _part(part: Part) -> str:
-    match part.kind:
-        case "word":
-            return f"the query's word '{part.name}'"
-        case "term":
-            return f"the term '{part.name}' in the item"
-        case "field":
-            return f"the field {part.name}"
-        case "marks":
-            return "the marks around the query"
-        case "semantic":
-            return "the meaning; this model's vector is no sum over words"
-        case "rounding":
-            return "rounding"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.3g} times"
-
-
 def _block(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
-    yield filled(f"{hit.rank}. {inert(hit.title or hit.id)}: {_sum(hit, why)}", screen)
+    yield filled(f"#{hit.rank} {inert(hit.title or hit.id)}: {_sum(hit, why)}", screen)
     for name, told in (("query", why.query), ("item", why.item)):
         if told:
             yield drawn(_shaded(name, told), screen, "256") if screen.color else filled(_named(name, told), screen)
