@@ -44,7 +44,7 @@ def lead(found: Lead, screen: Screen = PIPE) -> str:
     """Why one hit ranks above or below another: a sentence, and the parts of the difference."""
     one, other = (inert(hit.title or hit.id) for hit in (found.one, found.other))
     above = "above" if found.one.rank < found.other.rank else "below"
-    ratio = "" if found.ratio is None else f", {found.ratio:.3g} times the weight"
+    ratio = "" if found.ratio is None else f", {_number(found.ratio)} times the weight"
     sentence = (
         f"{one} (rank {found.one.rank}) ranks {above} {other} (rank {found.other.rank}):"
         f" {found.one.logit:.2f} - {found.other.logit:.2f} = {found.difference:+.2f}{ratio}"
@@ -52,11 +52,15 @@ def lead(found: Lead, screen: Screen = PIPE) -> str:
     rows = [
         (f"{part.difference:+.2f}", _KINDS[part.kind], part.name)
         for part in found.parts
-        if part.kind != "rounding" or abs(part.difference) >= _SEEN
+        if part.name or abs(part.difference) >= _SEEN
     ]
     rows.append((f"{found.difference:+.2f}", "in all", ""))
     columns = {name: itemgetter(at) for at, name in enumerate(("logit", "by", ""))}
     return filled(sentence, screen) + "\n" + listing(columns, rows, screen)
+
+
+def _number(ratio: float) -> str:
+    return f"{ratio:,.0f}" if 100 <= ratio < 1e6 else f"{ratio:.3g}"
 
 
 def _block(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
