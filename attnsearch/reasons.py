@@ -77,6 +77,8 @@ def compare(result: Result) -> Lead:
 
 def called(index: Index, name: str) -> str:
     """The id of the item with this id, else of the only one with this title; InputError, naming the nearest."""
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise InputError("the item's name is not valid UTF-8")
     if index.store.keys_of(name):
         return name
     exact, loose, near = [], [], dict[str, str]()

@@ -270,6 +270,7 @@ class TestCommands:
             (["--over", "b"], "--over needs an ITEM to compare with; attnsearch explain TEXT ITEM --over OTHER"),
             (["moo"], "shop: no item 'moo'; did you mean 'moon'?"),
             (["a", "--over", "se"], "shop: no item 'se'; did you mean 'sea'?"),
+            (["\udc80"], "the item's name is not valid UTF-8"),
             (["a", "--over", "moon"], "'a' and 'moon' are one item; name two"),
             (["\x1b[2J"], "shop: no item '\\x1b[2J'; name one by its id or its title"),
         ],
