@@ -17,7 +17,7 @@ from attnsearch.search import Hit, Result, Trace
 from attnsearch.shares import Shares, Sum, Why, add_up
 
 _TEXTS = 64  # whose shares are held at once: up to a megabyte each
-_NAMES = 20_000  # items among which one that was mistyped is looked for
+_NAMES = 5_000  # items among which one that was mistyped is looked for
 
 Doubles = NDArray[np.float64]
 Kind = Literal["word", "marks", "rounding", "semantic", "term", "field"]
