@@ -38,6 +38,7 @@ bench: .venv/.bench
 	$(BENCH).indexing --quality
 	$(BENCH).agreement
 	$(BENCH).passages
+	$(BENCH).nothing
 
 fuzz: .venv/.fuzz
 	for target in tests/fuzz/seeds/*; do $(BIN)/python -m tests.fuzz $$(basename $$target) || exit 1; done

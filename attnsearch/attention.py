@@ -174,6 +174,8 @@ class State(NamedTuple):
 
     def least(self) -> NDArray[np.float64]:
         """The logit (m,) that another key needs to come into the top: the k-th best, or -inf before there are k."""
+        if not self.k:
+            return np.full(len(self.total), np.inf)
         return self.top_logits[:, -1] if self.top_logits.shape[1] == self.k else np.full(len(self.total), -np.inf)
 
     def merge(self, other: State) -> State:
@@ -233,9 +235,11 @@ def _shift(maximum: NDArray[np.float64], to: NDArray[np.float64]) -> tuple[NDArr
 def _top(z: Floats, k: int, first: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The k highest logits of each row that reach `least` (m,), and their keys, numbered from `first`; ties by key."""
     m, n = z.shape
+    if not k:
+        return np.empty((m, 0)), np.empty((m, 0), np.int64)
     bar = np.maximum(least, np.finfo(z.dtype).min)  # a hidden key is nobody's best
     unknown = np.flatnonzero(np.isneginf(least))
-    if 0 < k < n and len(unknown):
+    if k < n and len(unknown):
         bar[unknown] = np.maximum(bar[unknown], np.partition(z[unknown], n - k, axis=1)[:, n - k])
     row, column = np.divmod(np.flatnonzero(z >= bar[:, None].astype(z.dtype)), max(n, 1))
     order = np.lexsort((column, -z[row, column], row))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import seal, segment
+from attnsearch import postings, seal, segment
 from attnsearch.errors import CatalogError
 from attnsearch.ledger import (
     ITEM,
@@ -57,6 +57,7 @@ def _find(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     except WRONG as error:
         yield f"index.sqlite: {error}"
         return
+    yield from _first(f"{name}: it is not what was written" for name in postings.broken(folder))
     for one in listed:
         yield from _first(_segment(folder, one, info.d))
     numbers: list[int] = []

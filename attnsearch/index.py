@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from attnsearch import catalog, encoder, shelf
 from attnsearch.encoder import Encoder
@@ -15,19 +16,21 @@ from attnsearch.store import Store
 
 if TYPE_CHECKING:
     from attnsearch.intake import Progress
+    from attnsearch.postings import Postings
 
 log = logging.getLogger("attnsearch")
 
 
-class Index(NamedTuple):
+class Index:
     """A catalog open for questions: one snapshot of its keys, and the encoder that made them.
 
     >>> with Index.open("library") as index:  # doctest: +SKIP
     ...     print(index.info.items)
     """
 
-    store: Store
-    encoder: Encoder
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        self.store = store
+        self.encoder = encoder
 
     @classmethod
     def open(cls, ref: str | None = None, *, offline: bool = False, progress: Progress | None = None) -> Self:
@@ -68,8 +71,17 @@ class Index(NamedTuple):
         """What the catalog says about itself."""
         return self.store.info
 
+    @cached_property
+    def postings(self) -> Postings:
+        """Which of its items have a value of a field, or a term."""
+        from attnsearch.postings import Postings  # which most queries have no need of
+
+        return Postings(self.store)
+
     def close(self) -> None:
         """End the snapshot."""
+        if "postings" in vars(self):
+            self.postings.close()
         self.store.close()
 
     def __enter__(self) -> Self:

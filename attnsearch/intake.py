@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch import catalog, encoder, shelf
+from attnsearch import catalog, encoder, postings, shelf
 from attnsearch.catalog import Fields, Item
 from attnsearch.draft import Draft
 from attnsearch.encoder import Encoder, Precision
@@ -50,6 +50,7 @@ def update(
     form: str | None = None,
     keep: bool = False,
     precision: Precision | None = None,
+    lexical: float | None = None,
     on_the_fly: bool = False,
     offline: bool = False,
     progress: Progress | None = None,
@@ -60,9 +61,10 @@ def update(
     Without `name` it is the one in the file, else the file's own. A catalog indexed before keeps its `model` and
     its `fields` unless others are given; another model embeds everything anew, so that `keep` is refused with it.
     `precision` is that of the encoder: by default bfloat16 where there is much to embed on a machine that is faster
-    in it, else float32. `on_the_fly` keeps the catalog under the file's path instead of a name. All or nothing: on any
-    error the catalog is as it was, but what was embedded until then is not embedded again. (On a disk that fails while
-    it is told to make the commit durable, nobody can say whether it is; then it is whole, one way or the other.)
+    in it, else float32. `lexical` is the λ of queries that name none; a catalog keeps its own. `on_the_fly` keeps the
+    catalog under the file's path instead of a name. All or nothing: on any error the catalog is as it was, but what was
+    embedded until then is not embedded again. (On a disk that fails while it is told to make the commit durable, nobody
+    can say whether it is; then it is whole, one way or the other.)
 
     Raises InputError, CatalogError, ModelError.
     """
@@ -113,8 +115,11 @@ def update(
                 temperature=TEMPERATURE,
                 precision="bfloat16" if "bfloat16" in precisions else "float32",
                 quick=quick,
+                lexical=(before.lexical if before else 0.0) if lexical is None else lexical,
             )
             info = writer.commit(info, draft)
+    if info.lexical or (folder / postings.FOLDER).is_dir():
+        postings.refresh(folder, terms=bool(info.lexical))
     return Report(info, changes.added, changes.changed, changes.removed, total, time.perf_counter() - began)
 
 

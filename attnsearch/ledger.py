@@ -47,7 +47,8 @@ class Source(NamedTuple):
 class Info(NamedTuple):
     """What a catalog says about itself. Times are ISO 8601, UTC.
 
-    `precision` is the least that any of its texts was embedded with; `quick` that its encoder's fast path may be taken.
+    `precision` is the least that any of its texts was embedded with; `quick` that its encoder's fast path may be taken;
+    `lexical` is the λ of a query that names no other (see `bias`).
     """
 
     name: str
@@ -67,6 +68,7 @@ class Info(NamedTuple):
     updated: str = ""
     commit: str = ""  # a random name for this state
     listing: int = 0  # the checksum of the list of segments
+    lexical: float = 0.0
 
 
 class Listed(NamedTuple):
@@ -112,7 +114,7 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
 
 def refuse_links(folder: Path) -> None:
     """CatalogError where a link would lead out of the catalog's folder."""
-    for name in ("", "segments", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL):
+    for name in ("", "segments", "postings", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL):
         if (path := folder / name).is_symlink():
             hint = "put the catalog itself there"
             raise CatalogError("is a link, and none is followed here", where=str(path), hint=hint)

@@ -79,10 +79,11 @@ def called(index: Index, name: str) -> str:
     """The id of the item with this id, else of the only one with this title; InputError, naming the nearest."""
     if any("\ud800" <= char <= "\udfff" for char in name):
         raise InputError("the item's name is not valid UTF-8")
-    if index.store.keys_of(name):
+    if index.store.keys_of([name]):
         return name
     exact, loose, near = [], [], dict[str, str]()
-    for ident, title in index.store.names():
+    for _, item in index.store.items():  # noqa: PERF102 (it is no dict)
+        ident, title = item.id, item.title
         if title == name:
             exact.append(ident)
         for word in (title, ident):

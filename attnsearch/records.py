@@ -73,6 +73,17 @@ def read(source: str, *, form: str | None = None, as_text: frozenset[str] = froz
     return _records(yaml12.load(text, where=file.where, as_text=as_text), file.where)
 
 
+def lines(source: str) -> Iterator[tuple[int, str]]:
+    """The lines of the file `source`, or of standard input, that say something, with their numbers.
+
+    For what is no list of records. InputError as by `read`.
+    """
+    _check_there(source)
+    file = _File(source)
+    with closing(file):
+        yield from ((file.line, line) for line in file if line.strip())
+
+
 def place(source: str) -> str:
     """The name of `source` for a message."""
     return STDIN if source == "-" else source
@@ -94,7 +105,7 @@ def _records(document: Value, where: str) -> Records:
     for number, item in enumerate(document, 1):
         if not isinstance(item, Mapping):
             kind = "a list" if isinstance(item, list) else repr(item)[:40]
-            hint = "an item is a mapping with a title and a description"
+            hint = "an item is a mapping: its fields and their values"
             raise InputError(f"item {number} is {kind}", where=where, hint=hint)
     return Records(head, iter(document))
 

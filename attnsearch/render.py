@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from attnsearch.notes import footer, notes, percent, values_as_json
 from attnsearch.plain import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
-_TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
+_TOLD = ("query", "catalog", "model", "temperature", "lexical", "items", "masked", "none_of_these", "effective_items")
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -64,6 +65,10 @@ def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of one result, as the README documents it."""
     told: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _TOLD}}
     told |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
+    if result.values:
+        told["values"] = [values_as_json(read) for read in result.values]
+    if result.output is not None:
+        told["output"] = result.output.tolist()
     for hit, why in zip(told["hits"], result.whys or (), strict=False):
         hit["why"] = _why_as_json(why)
     if result.trace:
@@ -107,18 +112,6 @@ def report(done: Report) -> str:
     return inert(f"{done.info.name}: {done.info.items:,} items{keys}; {did}; {embedded}") + "\n"
 
 
-def footer(result: Result) -> str:
-    """The line under the table: how many items, how many share the attention, and by which model."""
-    parts = [
-        f"{result.items - result.masked:,} items",
-        f"{result.effective_items:.1f} effective",
-        f"temperature {result.temperature:.3g}",
-        result.model,
-        f"{result.elapsed_ms / 1000:.2f} s" if result.elapsed_ms >= 1000 else f"{result.elapsed_ms:.0f} ms",
-    ]
-    return inert(" · ".join(parts))
-
-
 def _tables(
     results: Iterable[Result], screen: Screen, several: bool, below: Callable[[Result, Screen], str] | None
 ) -> Iterator[str]:
@@ -156,7 +149,7 @@ def _table(result: Result, screen: Screen) -> str:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
-    return drawn(table, screen) + ("" if screen.quiet else filled(footer(result), screen))
+    return drawn(table, screen) + ("" if screen.quiet else "".join(filled(line, screen) for line in notes(result)))
 
 
 def _told(hit: Hit) -> str:
@@ -179,15 +172,6 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
 def filled(sentence: str, screen: Screen) -> str:
     """A sentence in lines that fit the window."""
     return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
-
-
-def percent(share: float) -> str:
-    """A share in percent, never rounded to nothing.
-
-    >>> percent(0.4421), percent(0.00021), percent(0.0)
-    ('44.2%', '<0.1%', '0.0%')
-    """
-    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
 def bar(share: float, *, unicode: bool = True) -> str:
@@ -262,7 +246,9 @@ def _markdown(result: Result) -> str:
         f" {_escaped(_told(hit))} |"
         for hit in result.hits
     ]
-    return "\n".join([*lines, "", f"{_escaped(footer(result))}", ""])
+    return "\n".join(
+        [*lines, "", *(f"{_escaped(line)}  " for line in notes(result)[:-1]), _escaped(footer(result)), ""]
+    )
 
 
 def _escaped(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import time
@@ -12,20 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import threads
-from attnsearch.attention import State, best_of_each, logits
+from attnsearch.attention import State
 from attnsearch.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.projections import Projections, identity
-from attnsearch.store import BLOCK
+from attnsearch.scan import DEFAULT, Seen, Setting, look, weight_of
 from attnsearch.values import Value
 
 if TYPE_CHECKING:
+    from attnsearch.bias import Part
+    from attnsearch.readout import Readout
     from attnsearch.shares import Why
 
-_LOGITS = 1 << 22  # logits that a thread holds at once: 16 MB
-_PARTS = 4  # of the keys, for each thread: whoever is done early takes another
+_ALL = 1 << 25  # logits held at once where every one is wanted: 128 MB
 
 log = logging.getLogger("attnsearch")
 
@@ -47,22 +46,6 @@ class Hit(NamedTuple):
     passage: str | None = None
 
 
-class Setting(NamedTuple):
-    """How a catalog is asked; what is None is as the catalog has it."""
-
-    projections: Projections | None = None
-
-
-DEFAULT = Setting()
-
-
-class Bias(NamedTuple):
-    """What was added to the logit of a hit: by each term of the query, and by each field that is a prior."""
-
-    lexical: Mapping[str, float]
-    prior: Mapping[str, float]
-
-
 class Trace(NamedTuple):
     """What the road computed on its way, kept for `explain`; d is the width.
 
@@ -75,7 +58,7 @@ class Trace(NamedTuple):
     window: int
     projections: Projections
     hit_keys: list[int]
-    biases: list[Bias]
+    biases: list[Part]
     x: NDArray[np.float32]
     q: NDArray[np.float32]
     keys: tuple[int, int]
@@ -85,23 +68,27 @@ class Trace(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The answer to one query. `items` counts the catalog, `masked` those of them that were hidden.
+    """The answer to one query.
 
-    `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is
-    the null key's weight, None for an encoder that it was not fitted to. `whys`, one for each hit, are what
-    `reasons` adds.
+    `lexical` is λ, 0 where terms do not count. `items` counts the catalog, `masked` those of them that were hidden.
+    `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is the null
+    key's weight, None for an encoder that it was not fitted to. `values` are the fields that were to be read out,
+    `output` (d,) is softmax(z) V, if asked for. `whys`, one for each hit, are what `reasons` adds.
     """
 
     query: str
     catalog: str
     model: str
     temperature: float
+    lexical: float
     items: int
     masked: int
     none_of_these: float | None
     effective_items: float
     elapsed_ms: float
     hits: list[Hit]
+    values: list[Readout]
+    output: NDArray[np.float64] | None = None
     trace: Trace | None = None
     whys: Sequence[Why] | None = None
 
@@ -117,58 +104,60 @@ def search(
     texts: Sequence[str],
     setting: Setting = DEFAULT,
     *,
-    k: int = 10,
+    k: int | None = 10,
+    top_p: float = 1.0,
     min_weight: float = 0.0,
     min_score: float = -1.0,
+    values: Sequence[str] = (),
+    output: bool = False,
     trace: bool = False,
 ) -> list[Result]:
     """One result for each of `texts`, asked of every key of the index at once.
 
-    Without projections they are the identity at the index's temperature. Hits are the `k` best that have at least
-    `min_weight` and `min_score`; ranks go by logit, ties by the order in which items were indexed. `trace`
+    Hits are the `k` best items, or all where that is None; of these the fewest that hold the share `top_p` of the
+    attention; and of these the ones that have at least `min_weight` and `min_score`. Ranks go by logit, ties by the
+    order in which items were indexed. `values` are fields to read out, `output` asks for softmax(z) V, and `trace`
     keeps what `explain` shows.
 
-    Raises InputError for an empty text.
+    Raises InputError for an empty text, and for a field that no item has.
     """
-    began = time.perf_counter()
     for text in texts:
         check(text)
         if is_cut(index.encoder, text):
             log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
                         index.encoder.window)  # fmt: skip
-    projections = setting.projections or identity(index.info.d, index.info.temperature)
-
-    x = index.encoder.encode(texts, "query")
-    state = scan(index, projections, x, k=k, output=trace)
-    found = [
-        [
-            (key, hit)
-            for key, hit in zip(state.top_keys[i].tolist(), _hits(index, state, x[i], i), strict=False)
-            if hit.weight >= min_weight and hit.score >= min_score
-        ]
-        for i in range(len(texts))
-    ]
-    traces = [
-        _trace(index, projections, state, x, i, text, found[i]) if trace else None for i, text in enumerate(texts)
-    ]
-
-    elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
-    return [
-        Result(
-            query=text,
-            catalog=index.info.name,
-            model=index.info.model,
-            temperature=projections.temperature,
-            items=index.info.items,
-            masked=0,
-            none_of_these=None,
-            effective_items=math.exp(state.entropy()[i]),
-            elapsed_ms=elapsed_ms,
-            hits=[hit for _, hit in hits],
-            trace=traces[i],
-        )
-        for i, (text, hits) in enumerate(zip(texts, found, strict=True))
-    ]
+    all_logits = bool(values) or k is None
+    at_once = max(_ALL // max(index.store.size, 1), 1) if all_logits else max(len(texts), 1)
+    results = []
+    for start in range(0, len(texts), at_once):
+        began = time.perf_counter()
+        batch = texts[start : start + at_once]
+        seen = look(index, batch, setting, k=k or 0, output=output or trace, all_logits=all_logits)
+        state = seen.state if k is not None or seen.logits is None else _with_top(seen.state, seen.logits, top_p)
+        found = []
+        for i, text in enumerate(batch):
+            best = _hits(index, state, seen.x[i], i, top_p)
+            kept = [(key, hit) for key, hit in best if hit.weight >= min_weight and hit.score >= min_score]
+            result = Result(
+                query=text,
+                catalog=index.info.name,
+                model=index.info.model,
+                temperature=seen.projections.temperature,
+                lexical=weight_of(index, setting),
+                items=index.info.items,
+                masked=index.info.items - int(state.kept[i]),
+                none_of_these=None if seen.nothing is None else float(seen.nothing[i]),
+                effective_items=math.exp(state.entropy()[i]) if state.kept[i] else 0.0,
+                elapsed_ms=0.0,
+                hits=[hit for _, hit in kept],
+                values=_read(index, seen, i, values) if values else [],
+                output=_output(seen, i) if output else None,
+                trace=_trace(index, seen, i, text, [key for key, _ in kept]) if trace else None,
+            )
+            found.append(result)
+        elapsed_ms = (time.perf_counter() - began) * 1000 / len(batch)
+        results += [result._replace(elapsed_ms=elapsed_ms) for result in found]
+    return results
 
 
 def check(text: str) -> None:
@@ -179,85 +168,84 @@ def check(text: str) -> None:
         raise InputError("the query is not valid UTF-8")
 
 
-def scan(index: Index, projections: Projections, x: NDArray[np.float32], *, k: int, output: bool) -> State:
-    """The state of the queries x (m, d) after all keys of the index; with `output`, of its values too."""
-    q = projections.fold(x)
-    rows = max(min(BLOCK, _LOGITS // max(len(x), 1)), 1)
-
-    least = np.full(len(x), -np.inf)  # shared: k good keys found by one thread spare the others lesser ones
-    nothing = State.empty(len(x), k, index.info.d if output else None)
-
-    def over(part: tuple[int, int]) -> State:
-        state = nothing
-        for first, keys, alive, joined in index.store.blocks(*part, rows=rows):
-            z = logits(q, keys, scale=projections.scale, mask=alive)
-            z = z if joined is None else best_of_each(z, joined)
-            state = state.merge(State.of(z, keys if output else None, k=k, first=first, least=least))
-            np.maximum(least, state.least(), out=least)
-        return state
-
-    parts = index.store.parts(_PARTS * threads.count(), least=max(BLOCK // max(len(x), 1), 1))
-    return functools.reduce(State.merge, threads.each(over, parts), nothing)
-
-
 def weigh(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) -> NDArray[np.float32]:
-    """The logits (m, n) of all keys by number, -inf for those that no query sees: what the softmax is taken of.
+    """The logits (m, N) of all keys by number, -inf for those that no query sees: what the softmax is taken of.
 
     For who needs every weight, as `evaluation` does: of an item with several passages only the best has a logit.
     """
-    projections = setting.projections or identity(index.info.d, index.info.temperature)
-    q = projections.fold(index.encoder.encode(texts, "query"))
-    parts = index.store.parts(1)
-    found = np.full((len(texts), parts[0][1] if parts else 0), -np.inf, np.float32)
-    for first, keys, alive, joined in index.store.blocks():
-        z = logits(q, keys, scale=projections.scale, mask=alive)
-        found[:, first : first + len(keys)] = z if joined is None else best_of_each(z, joined)
-    return found
+    found = look(index, texts, setting, all_logits=True).logits
+    return np.empty((0, 0), np.float32) if found is None else found
 
 
-def _hits(index: Index, state: State, x: NDArray[np.float32], i: int) -> list[Hit]:
-    """The top of the i-th query, x (d,), as items."""
+def _with_top(state: State, z: NDArray[np.float32], top_p: float) -> State:
+    """The state with as many keys on top as hold the share `top_p` of the attention; z (m, N) are its logits."""
+    shares = np.exp(z - state.log_normalizer()[:, None], where=np.isfinite(z), out=np.zeros(z.shape))
+    shares[:, ::-1].sort(axis=1)
+    needed = (np.cumsum(shares, axis=1) < top_p).sum(axis=1) + 1
+    k = int(np.minimum(needed, state.kept).max(initial=0))
+    top = State.of(z, k=k)
+    return state._replace(k=k, top_logits=top.top_logits, top_keys=top.top_keys)
+
+
+def _hits(index: Index, state: State, x: NDArray[np.float32], i: int, top_p: float = 1.0) -> list[tuple[int, Hit]]:
+    """The top of the i-th query, x (d,), as items with their keys; the fewest that hold the share `top_p`."""
+    weights = state.weights()[i]
     seen = np.isfinite(state.top_logits[i])
+    if top_p < 1:
+        seen &= np.cumsum(weights) - weights < top_p
     keys = state.top_keys[i][seen].tolist()
     scores = index.store.embeddings(keys) @ x
-    told = zip(index.store.find(keys), state.weights()[i], scores, state.top_logits[i], strict=False)
+    told = zip(keys, index.store.find(keys), weights[seen], scores, state.top_logits[i][seen], strict=True)
     return [
-        Hit(
-            rank,
-            item.id,
-            item.title,
-            float(weight),
-            float(score),
-            float(logit),
-            item.description,
-            item.fields,
-            passage,
+        (
+            key,
+            Hit(
+                rank,
+                item.id,
+                item.title,
+                float(weight),
+                float(score),
+                float(logit),
+                item.description,
+                item.fields,
+                passage,
+            ),
         )
-        for rank, ((item, passage), weight, score, logit) in enumerate(told, 1)
+        for rank, (key, (item, passage), weight, score, logit) in enumerate(told, 1)
     ]
 
 
-def _trace(
-    index: Index,
-    projections: Projections,
-    state: State,
-    x: NDArray[np.float32],
-    i: int,
-    text: str,
-    hits: list[tuple[int, Hit]],
-) -> Trace:
+def _read(index: Index, seen: Seen, i: int, fields: Sequence[str]) -> list[Readout]:
+    """What the i-th query reads out of the fields."""
+    from attnsearch import readout
+
+    index.postings.need(fields)
+    if seen.logits is None or not seen.state.kept[i]:
+        return []
+    weights = readout.of_items(seen.logits[i], float(seen.state.log_normalizer()[i]), index.store.heads)
+    return [readout.read(field, index.postings.facets(field), weights) for field in fields]
+
+
+def _output(seen: Seen, i: int) -> NDArray[np.float64]:
+    output: NDArray[np.float64] = seen.state.mean_value()[i] @ seen.projections.w_v
+    return output
+
+
+def _trace(index: Index, seen: Seen, i: int, text: str, keys: list[int]) -> Trace:
+    from attnsearch.bias import Part
+
     return Trace(
         tokens=index.encoder.tokens(text),
         window=index.encoder.window,
-        projections=projections,
-        hit_keys=[key for key, _ in hits],
-        biases=[Bias({}, {}) for _ in hits],
+        projections=seen.projections,
+        hit_keys=keys,
+        biases=[seen.bias.part(i, key) if seen.bias else Part({}, {}) for key in keys],
         keys=(index.info.keys, index.info.d),
-        x=x[i],
-        q=projections.project(x[i]),
-        maximum=float(state.maximum[i]),
-        log_normalizer=float(state.log_normalizer()[i]),
-        output=state.mean_value()[i] @ projections.w_v,
+        x=seen.x[i],
+        q=seen.projections.project(seen.x[i]),
+        maximum=float(seen.state.maximum[i]),
+        log_normalizer=float(seen.state.log_normalizer()[i]),
+        output=_output(seen, i),
     )
 
 
@@ -266,23 +254,20 @@ def hits_of(index: Index, texts: Sequence[str], setting: Setting, idents: Sequen
 
     Raises InputError for an item that is not there, or that a query does not see.
     """
+    seen = look(index, texts, setting, output=True, all_logits=True)
+    assert seen.logits is not None  # noqa: S101 (they were asked for)
+    keys_of = index.store.keys_of(idents)
     found = []
-    for result, z in zip(search(index, texts, setting, k=1, trace=True), weigh(index, texts, setting), strict=True):
-        trace, best = result.trace, [_best_key(index, z, ident) for ident in idents]
-        assert trace is not None  # noqa: S101 (it was asked for)
-        state = State.of(z[None], k=0)._replace(top_keys=np.array([best]), top_logits=z[None, best].astype(np.float64))
+    for i, (result, z) in enumerate(zip(search(index, texts, setting, k=1), seen.logits, strict=True)):
+        best = [max(keys_of.get(ident, [-1]), key=lambda key: z[key]) for ident in idents]
+        for ident, key in zip(idents, best, strict=True):
+            if key < 0 or z[key] == -np.inf:
+                raise InputError(f"the query sees no item '{ident}'", where=index.info.name)
+        tops = np.tile(best, (len(texts), 1))
+        state = seen.state._replace(top_keys=tops, top_logits=seen.logits[:, best].astype(np.float64))
         hits = [
             hit._replace(rank=1 + int((z > z[key]).sum() + (z[:key] == z[key]).sum()))
-            for key, hit in zip(best, _hits(index, state, trace.x, 0), strict=True)
+            for key, hit in _hits(index, state, seen.x[i], i)
         ]
-        trace = trace._replace(hit_keys=best, biases=[Bias({}, {}) for _ in hits])
-        found.append(result._replace(hits=hits, trace=trace))
+        found.append(result._replace(hits=hits, trace=_trace(index, seen, i, result.query, best)))
     return found
-
-
-def _best_key(index: Index, z: NDArray[np.float32], ident: str) -> int:
-    """The key by which an item is judged, z (n,) being the logits of all keys."""
-    keys = [key for key in index.store.keys_of(ident) if z[key] > -np.inf]
-    if not keys:
-        raise InputError(f"the query sees no item '{ident}'", where=index.info.name)
-    return max(keys, key=lambda key: float(z[key]))

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 _ALIGNED = 64  # what the length of a .npy file's header is a multiple of
 _LONGEST = 1 << 16  # bytes of such a header
 # Links lead out of the folder, and a pipe would keep us waiting.
-_OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def write(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
@@ -74,7 +74,7 @@ def _map(folder: Path, file: str, shape: tuple[int, ...]) -> tuple[memoryview[in
     """The bytes of a file of that many float32 numbers, and how many of them are its header."""
     if not _NAME.fullmatch(file):
         raise ValueError("that is no segment's name")
-    with os.fdopen(os.open(folder / file, _OPEN), "rb") as stream:
+    with os.fdopen(os.open(folder / file, FLAGS), "rb") as stream:
         told = os.fstat(stream.fileno())
         header = told.st_size - math.prod(shape) * 4
         if not stat.S_ISREG(told.st_mode) or not 0 < header < _LONGEST or header % _ALIGNED or min(shape) < 1:

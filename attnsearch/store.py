@@ -7,7 +7,9 @@ what still has the checksum that it was written with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -115,9 +117,8 @@ class Store:
 
         That length is `least` or more.
         """
-        end = self.segments[-1].first + self.segments[-1].rows if self.segments else 0
-        length = max(least, -(-end // count))
-        return [(first, min(first + length, end)) for first in range(0, end, length)]
+        length = max(least, -(-self.size // count))
+        return [(first, min(first + length, self.size)) for first in range(0, self.size, length)]
 
     def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[Block]:
         """The keys of the items that begin from `first` to before `end`, in order, in blocks of some `rows` of them."""
@@ -156,9 +157,39 @@ class Store:
         except KeyError as error:
             raise damaged(self.folder, f"the key {error} has no item") from None
 
-    def keys_of(self, ident: str) -> list[int]:
-        """The numbers of the keys of the item with this id, in order; none where no item has it."""
-        return sorted(key for key, (item, _, _) in self._places("id = ?", [ident]).items() if item.id == ident)
+    def items(self) -> Iterator[tuple[int, Item]]:
+        """Every item and its first key, in the order of the keys."""
+        with damage(self.folder):
+            for row in self._db.execute(f"{_FIND} WHERE start = 0 ORDER BY key"):
+                yield read_key(row[:5])[0], read_item(row[5:], self.info.fields)
+
+    @property
+    def size(self) -> int:
+        """One more than the highest key."""
+        return self.segments[-1].first + self.segments[-1].rows if self.segments else 0
+
+    @cached_property
+    def heads(self) -> NDArray[np.int64] | None:
+        """For each key its item's first (size,), by their numbers; None where no item has another."""
+        if all(listed.joined is None for listed in self.segments):
+            return None
+        found = np.arange(self.size)
+        for listed in self.segments:
+            if listed.joined is not None:
+                found[listed.first : listed.first + listed.rows][listed.joined] = 0
+        return np.maximum.accumulate(found)
+
+    def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
+        """The numbers of the keys of the items with these ids; those that the catalog lacks are left out."""
+        found: dict[str, list[int]] = {}
+        wanted = iter(ids)
+        with damage(self.folder):
+            while some := list(itertools.islice(wanted, _SQL_WORDS)):
+                marks = ", ".join("?" * len(some))
+                for row in self._db.execute(f"{_FIND} WHERE id IN ({marks}) ORDER BY key", some):
+                    ident = read_item(row[5:], self.info.fields).id
+                    found.setdefault(ident, []).append(read_key(row[:5])[0])
+        return found
 
     def _places(self, where: str, words: Sequence[int | str]) -> dict[int, Place]:
         found = {}
@@ -167,13 +198,6 @@ class Store:
                 key, _, start, stop = read_key(row[:5])
                 found[key] = Place(read_item(row[5:], self.info.fields), start, stop)
         return found
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        """The ids and titles of all items, in their order."""
-        with damage(self.folder):
-            for row in self._db.execute(f"SELECT {ITEM} FROM items ORDER BY item"):  # noqa: S608 (our own words)
-                item = read_item(row, self.info.fields)
-                yield item.id, item.title
 
     def close(self) -> None:
         """End the snapshot."""

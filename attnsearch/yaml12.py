@@ -37,7 +37,7 @@ _NOT_TEXT = frozenset("nNtTfF~-+.0123456789")  # what a plain scalar begins with
 
 @dataclass(slots=True)
 class _Open:
-    """A container whose end has not come yet."""
+    """A container whose end has not come yet. `key` waits for its value; of a list it is what the list is under."""
 
     value: Mapping | list[Value]
     anchor: str | None
@@ -49,8 +49,8 @@ class _Open:
 def load(text: str, *, where: str, as_text: frozenset[str] = frozenset()) -> Value:
     """The one document in `text`; None when it is empty.
 
-    Values of the keys named in `as_text` stay text as written, but for an empty or null one: `title: 1984`
-    is a title, not a year. Mappings come as `Mapping`, with their line.
+    Values of the keys named in `as_text`, and what is in a list there, stay text as written, but for an empty or null
+    one: `title: 1984` is a title, not a year. Mappings come as `Mapping`, with their line.
 
     Raises InputError, with `where` and the line: not YAML, two documents, a key used twice, a tag beyond
     the core schema, a number that is not finite, nesting deeper than `DEPTH`, aliases that repeat more than
@@ -123,7 +123,8 @@ class _Builder:
             raise self._error(f"nested more than {DEPTH} deep", line)
         if self.open and isinstance(self.open[-1].value, Mapping) and self.open[-1].key is None:
             raise self._error("a key must be text", line)
-        self.open.append(_Open(value, anchor))
+        listed = self.open[-1].key if self.open and isinstance(value, list) else None
+        self.open.append(_Open(value, anchor, key=listed))
 
     def _add(self, value: Value, size: int, anchor: str | None, line: int) -> None:
         if anchor:

@@ -20,7 +20,7 @@ import usearch.index
 from attnsearch import threads
 from attnsearch.index import Index
 from attnsearch.projections import identity
-from attnsearch.search import scan
+from attnsearch.scan import scan
 from benchmarks import made
 from benchmarks.measure import heading, in_turn, ratio, table, timed
 
@@ -72,7 +72,7 @@ def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
         list(threads.each(lambda part: [block.x.max() for block in index.store.blocks(*part)], parts))
 
     def ours() -> np.ndarray:
-        return scan(index, projections, x, k=TOP, output=False).top_keys
+        return scan(index, projections, x, k=TOP, output=False)[0].top_keys
 
     def by_numpy() -> np.ndarray:
         z = x @ keys.T * np.float32(20)

@@ -9,7 +9,8 @@ from attnsearch.explain import explain
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
-from attnsearch.search import Setting, search
+from attnsearch.scan import Setting
+from attnsearch.search import search
 
 
 @pytest.fixture

@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch import encoder, reasons
+from attnsearch.bias import Part as Bias
 from attnsearch.errors import InputError
+from attnsearch.filters import parse
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import Projections, identity
-from attnsearch.search import Bias, Setting, hits_of, search
+from attnsearch.scan import Setting
+from attnsearch.search import hits_of, search
 from tests.conftest import SmallEncoder
 
 ITEMS = "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
@@ -126,12 +129,32 @@ def test_later_passages_are_read_with_their_title(write, small):
     update([str(write("x.json", json.dumps([{"id": "a", "title": "tide", "description": text}])))])
     with Index.open("x") as index:
         (hit,), (why,) = (result := explained(index, "moon")).hits, result.whys
-        assert index.store.keys_of("a") == [0, 1]
+        assert index.store.keys_of(["a"])["a"] == [0, 1]
     assert why.item.text == f"tide. {hit.passage}"
     assert why.item.text in small.read
     assert why.item.words[0].word == "tide"
     assert [word.word for word in why.item.words if word.share] == ["moon"]
     assert total(why.item) == pytest.approx(hit.logit, abs=1e-5)
+
+
+def test_terms_and_priors_are_parts(write, small):
+    """The road's own biases: BM25 of the word, and the rank of the price, 3 of 1 and 3 being above half of them."""
+    items = "- {id: a, title: moon sea, price: 1}\n- {id: b, title: sea sea, price: 3}\n- {id: c, title: robot}\n"
+    update([str(write("x.yaml", items))])
+    setting = Setting(identity(4, 0.25), lexical=0.5, priors={"price": 2.0})
+    with Index.open("x") as index:
+        result = explained(index, "moon", setting)
+        chosen = reasons.give(index, hits_of(index, ["moon"], setting, ["a", "b", "c"]))[0]
+    why = dict(zip([hit.id for hit in result.hits], result.whys, strict=True))
+    assert list(why["a"].lexical) == ["moon"]
+    assert why["a"].lexical["moon"] > 0
+    assert [dict(why[ident].prior) for ident in "abc"] == [{"price": -0.5}, {"price": 0.5}, {"price": 0}]
+    assert (why["b"].lexical, why["c"].lexical) == ({}, {})
+    for hit, one in [*zip(result.hits, result.whys, strict=True), *zip(chosen.hits, chosen.whys, strict=True)]:
+        assert one.semantic + sum(one.lexical.values()) + sum(one.prior.values()) == pytest.approx(hit.logit, abs=1e-5)
+        assert total(one.item) == pytest.approx(one.semantic, abs=1e-5)
+    assert [one.lexical for one in chosen.whys] == [why[ident].lexical for ident in "abc"]
+    assert [hit.logit for hit in chosen.hits] == sorted(hit.logit for hit in result.hits)[::-1]
 
 
 class TestChosen:
@@ -154,8 +177,16 @@ class TestChosen:
         with Index.open("x") as index:
             (result,) = hits_of(index, ["moon"], Setting(), ["a"])
             assert result.hits[0].passage.endswith("moon")
-            assert result.trace.hit_keys == [index.store.keys_of("a")[-1]]
+            assert result.trace.hit_keys == [index.store.keys_of(["a"])["a"][-1]]
             assert result.hits[0].rank == 1
+
+    def test_what_is_hidden(self, write, small):
+        update([str(write("x.yaml", "- {id: a, title: moon, price: 1}\n- {id: b, title: sea}\n"))])
+        with Index.open("x") as index:
+            setting = Setting(where=(parse("price?"),))
+            assert hits_of(index, ["moon"], setting, ["a"])[0].hits[0].weight == pytest.approx(1)
+            with pytest.raises(InputError, match="sees no item 'b'"):
+                hits_of(index, ["moon"], setting, ["b"])
 
     def test_nothing_there(self, index):
         with pytest.raises(InputError, match="sees no item 'zzz'"):
@@ -283,12 +314,14 @@ class TestCommands:
 def test_a_thousand_queries_add_up():
     """Every hit of a built-in catalog: the parts, the query's words and the item's words are each the logit."""
     with Index.open("kitchen") as index:
-        vocabulary = sorted({word for ident, title in index.store.names() for word in re.findall(r"\w+", title)})
+        vocabulary = sorted({word for _, item in index.store.items() for word in re.findall(r"\w+", item.title)})
         choose = random.Random(4)
         asked = [" ".join(choose.sample(vocabulary, choose.randint(1, 8))) for _ in range(1000)]
-        results = reasons.give(index, search(index, asked, k=10, trace=True))
+        setting = Setting(lexical=0.3, priors={"minutes": 1.0})
+        results = reasons.give(index, search(index, asked, setting, k=10, trace=True))
     told = [(hit, why) for result in results for hit, why in zip(result.hits, result.whys, strict=True)]
     assert len(told) == 10_000
+    assert sum(len(why.lexical) for _, why in told) > 1000
     for hit, why in told:
         assert abs(why.semantic + sum(why.lexical.values()) + sum(why.prior.values()) - hit.logit) < 1e-5
         for side in (why.query, why.item):

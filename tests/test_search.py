@@ -9,7 +9,8 @@ from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
-from attnsearch.search import Setting, query, search, weigh
+from attnsearch.scan import Setting
+from attnsearch.search import query, search, weigh
 
 ITEMS = """\
 - {id: m, title: moon}
@@ -155,9 +156,9 @@ def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, que
     texts = ["moon sea", "robot", "sea"][:queries]
     with Index.open("x") as opened:
         whole = search(opened, texts, k=20, trace=True)
-        monkeypatch.setattr("attnsearch.search.BLOCK", 2 * queries)
-        monkeypatch.setattr("attnsearch.search._LOGITS", queries)
-        monkeypatch.setattr("attnsearch.search._PARTS", 30)
+        monkeypatch.setattr("attnsearch.scan.BLOCK", 2 * queries)
+        monkeypatch.setattr("attnsearch.scan._LOGITS", queries)
+        monkeypatch.setattr("attnsearch.scan._PARTS", 30)
         monkeypatch.setattr("attnsearch.threads.count", lambda: 4)
         split = search(opened, texts, k=20, trace=True)
     for one, other in zip(whole, split, strict=True):

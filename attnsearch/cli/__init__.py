@@ -31,9 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from attnsearch.cli import terminal
         from attnsearch.cli.app import app, explained
+        from attnsearch.cli.options import spelled
 
         try:
-            code = app(args=argv, prog_name="attnsearch", standalone_mode=False)
+            code = app(args=spelled(argv), prog_name="attnsearch", standalone_mode=False)
             sys.stdout.flush()
             if code == Exit.INTERRUPTED:
                 raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from attnsearch.cli import catalogs, explain, index, query
+from attnsearch.cli import eval as measure
 from attnsearch.cli.options import Version
 from attnsearch.errors import InputError
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": catalogs.check,
     "remove": catalogs.remove,
     "explain": explain.explain,
+    "eval": measure.eval_,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)

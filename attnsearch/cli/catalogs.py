@@ -81,6 +81,7 @@ def info(
         "weights_sha256": found.sha256,
         "d": found.d,
         "temperature": found.temperature,
+        "lexical": found.lexical,
         "sources": [source.path for source in found.sources],
         "id_field": found.fields.id,
         "title_field": found.fields.title,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from attnsearch.index import Index
     from attnsearch.plain import Screen
-    from attnsearch.search import Result, Setting
+    from attnsearch.scan import Setting
+    from attnsearch.search import Result
 
 
 def explain(
@@ -31,6 +32,9 @@ def explain(
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    where: options.Where = None,
+    lexical: options.Lexical = None,
+    prior: options.Prior = None,
     format_: options.Format = None,
     json: options.Json = False,
     offline: options.Offline = False,
@@ -48,20 +52,20 @@ def explain(
     attnsearch explain "science fiction" Solaris --over "The Martian"
     """
     form = options.chosen_format(format_, json=json, allowed=("table", "json"))
-    options.check_sharpness(temperature, textbook=textbook)
+    asked = options.asked(temperature, textbook, where, lexical, prior)
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
     from attnsearch import render
     from attnsearch.explain import explain as steps_of
     from attnsearch.index import Index
-    from attnsearch.search import Setting, check, search
+    from attnsearch.search import check, search
 
     check(text)
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            setting = Setting(options.projections(index.info, temperature, textbook=textbook))
+            setting = asked.setting(index.info)
             if item is None:
                 (result,) = search(index, [text], setting, k=top_k, trace=True)
             else:

@@ -58,6 +58,17 @@ def index(
             help="The encoder's. [bfloat16 for much text where the machine is fast in it, else float32]",
         ),
     ] = None,
+    lexical: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[λ]",
+            min=0,
+            max=1000,
+            show_default=False,
+            help="Let queries of this catalog count shared words too: λ·BM25. 0.3 without a number, 0 for not at all. "
+            "[as before, else 0]",
+        ),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep items that SOURCE no longer has.")] = False,
     json: options.Json = False,
     offline: options.Offline = False,
@@ -90,6 +101,7 @@ def index(
                 form=from_,
                 keep=keep,
                 precision=precision,
+                lexical=lexical,
                 offline=offline,
                 progress=working.progress,
             )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import math
+import re
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,8 +15,14 @@ from attnsearch.plain import inert
 from attnsearch.render import FORMATS
 
 if TYPE_CHECKING:
+    from attnsearch.filters import Filter
     from attnsearch.ledger import Info
     from attnsearch.projections import Projections
+    from attnsearch.scan import Setting
+
+WEIGHT = 0.3  # λ of a --lexical that names none: it helped on every judged set tried
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
 
 
 def _version(asked: bool) -> None:
@@ -53,6 +63,37 @@ Temperature = Annotated[
 ]
 Textbook = Annotated[
     bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-w",
+        "--where",
+        metavar="'FIELD OP VALUE'",
+        show_default=False,
+        help="Only items with this: = != < <= > >=, ~ (contains), FIELD? (has one). FIELD=a,b is any of them. "
+        "Repeatable; all must hold.",
+    ),
+]
+Lexical = Annotated[
+    float | None,
+    typer.Option(
+        metavar="[λ]",
+        min=0,
+        max=1000,
+        show_default=False,
+        help="Count shared words too: λ·BM25 is added to the logit. 0.3 without a number. "
+        "[as the catalog has it, else 0]",
+    ),
+]
+Prior = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FIELD[=WEIGHT]",
+        show_default=False,
+        help="Prefer items with a high number or a late date there, or, below 0, a low one: WEIGHT logits "
+        "lie between the last and the first. [1] Repeatable.",
+    ),
 ]
 Format = Annotated[
     str | None,
@@ -96,3 +137,81 @@ def projections(info: Info, temperature: float | None, *, textbook: bool) -> Pro
     from attnsearch.projections import textbook as w_q_is_identity
 
     return w_q_is_identity(info.d) if textbook else identity(info.d, temperature or info.temperature)
+
+
+class Asked(NamedTuple):
+    """What the options say of how a catalog is asked; what a catalog makes of it."""
+
+    temperature: float | None
+    textbook: bool
+    where: tuple[Filter, ...]
+    lexical: float | None
+    priors: dict[str, float]
+
+    def setting(self, info: Info) -> Setting:
+        """The same for a catalog."""
+        from attnsearch.scan import Setting
+
+        w = projections(info, self.temperature, textbook=self.textbook)
+        return Setting(w, self.where, self.lexical, self.priors)
+
+
+def asked(
+    temperature: Temperature = None,
+    textbook: Textbook = False,
+    where: Where = None,
+    lexical: Lexical = None,
+    prior: Prior = None,
+) -> Asked:
+    """The options of this kind, each declared once more for `asked_in`; InputError for those that can't be."""
+    check_sharpness(temperature, textbook=textbook)
+    filters: tuple[Filter, ...] = ()
+    if where:
+        from attnsearch.filters import parse
+
+        filters = tuple(parse(one) for one in where)
+    if lexical is not None and not math.isfinite(lexical):
+        raise InputError("NaN is no weight", hint="give --lexical a number, such as 0.3")
+    return Asked(temperature, textbook, filters, lexical, dict(_prior(one) for one in prior or ()))
+
+
+def _prior(text: str) -> tuple[str, float]:
+    field, said, weight = text.rpartition("=")
+    if not said:
+        return text.strip(), 1.0
+    try:
+        number = float(weight)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or not field.strip():
+        raise InputError(f"--prior can't be '{text}'", hint="write FIELD or FIELD=WEIGHT, such as year=0.5")
+    return field.strip(), number
+
+
+def spelled(argv: Sequence[str]) -> list[str]:
+    """The same words, where a --lexical without its number has one: the parser knows no option that may have a value.
+
+    >>> spelled(["moon", "--lexical", "-k", "3"]), spelled(["--lexical", "0.5", "moon"])
+    (['moon', '--lexical=0.3', '-k', '3'], ['--lexical', '0.5', 'moon'])
+    """
+    words = list(argv)
+    end = words.index("--") if "--" in words else len(words)
+    for at, word in enumerate(words[:end]):
+        if word == "--lexical" and not (at + 1 < end and _NUMBER.fullmatch(words[at + 1])):
+            words[at] = f"--lexical={WEIGHT}"
+    return words
+
+
+def asked_in(text: str, option: str) -> Asked:
+    """The same options as one text, the value of `option`. InputError for what they are not."""
+    parser = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
+    parser.command()(asked)
+    hint = f"write the options of a setting into one text: {option} '--temperature 0.1'"
+    try:
+        found: Asked = parser(args=spelled(shlex.split(text)), prog_name=option, standalone_mode=False)
+    except typer.TyperException as problem:
+        said = problem.format_message().strip().rstrip(".")
+        raise InputError(f"{option}: {said[:1].lower()}{said[1:]}", hint=hint) from None
+    except ValueError as problem:
+        raise InputError(f"{option}: {str(problem).lower()}", hint=hint) from None
+    return found

@@ -5,12 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import Exit, InputError
+
+if TYPE_CHECKING:
+    from attnsearch.index import Index
+    from attnsearch.plain import Screen
+    from attnsearch.search import Result
 
 BATCH = 256  # queries embedded together
 
@@ -26,22 +31,51 @@ def query(
         ),
     ] = None,
     catalog: options.Catalog = None,
-    top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to list.")] = 10,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            "-k", "--top-k", "-n", "--limit", min=1, show_default=False, help="How many items to list. [10, or --top-p]"
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            show_default=False,
+            help="As many items as hold this share of the attention, however many that are.",
+        ),
+    ] = None,
     min_weight: Annotated[
         float, typer.Option(metavar="SHARE", min=0, max=1, help="Leave out items with a smaller weight.")
     ] = 0.0,
     min_score: Annotated[
         float, typer.Option(metavar="COSINE", min=-1, max=1, help="Leave out items with a smaller score.")
     ] = -1.0,
+    where: options.Where = None,
+    lexical: options.Lexical = None,
+    prior: options.Prior = None,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD",
+            show_default=False,
+            help="Read out what attention carries home: a number's mean and spread, a category's shares. Repeatable.",
+        ),
+    ] = None,
+    output: Annotated[bool, typer.Option("--output", help="With JSON: the output itself, weights · V.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show why each item has its logit, and every step of the formula.")
     ] = False,
     format_: options.Format = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
-    fail_empty: Annotated[bool, typer.Option("--fail-empty", help="Exit with 1 when nothing was found.")] = False,
+    fail_empty: Annotated[
+        bool, typer.Option("--fail-empty", help="Exit with 1 when nothing was found, or nothing that matches well.")
+    ] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
@@ -56,52 +90,65 @@ def query(
     cat requests.txt | attnsearch query --jsonl
     """
     form = options.chosen_format(format_, json=json, jsonl=jsonl)
-    options.check_sharpness(temperature, textbook=textbook)
-    if math.isnan(min_weight) or math.isnan(min_score):
-        raise InputError("NaN is no limit", hint="give --min-weight and --min-score a number")
+    asked = options.asked(temperature, textbook, where, lexical, prior)
+    if any(math.isnan(limit) for limit in (min_weight, min_score, top_p or 0)):
+        raise InputError("NaN is no limit", hint="give --top-p, --min-weight and --min-score a number")
+    if output and form not in ("json", "jsonl"):
+        raise InputError("--output is a vector of hundreds of numbers", hint="ask for it with --json or --jsonl")
 
     from attnsearch import render
     from attnsearch.index import Index
-    from attnsearch.search import Result, Setting, check, search
+    from attnsearch.notes import is_none_of_these
+    from attnsearch.search import check, search
 
-    asked = terminal.queries(text or [])
-    first = list(itertools.islice(asked, 2))
+    requests = terminal.queries(text or [])
+    first = list(itertools.islice(requests, 2))
     if not first:
         raise InputError("no query on standard input", hint="write one on each line")
     for one in first:
         check(one)
     found = 0
-    below = None
-    if explain and form in ("table", "json", "jsonl"):
-        from attnsearch import reasons, shading
-
-        below = shading.whys
+    told = explain and form in ("table", "json", "jsonl")
 
     with terminal.working(quiet=quiet) as working:
 
         def results() -> Iterator[Result]:
             nonlocal found
             with Index.open(catalog, offline=offline, progress=working.progress) as index:
-                setting = Setting(options.projections(index.info, temperature, textbook=textbook))
-                texts = itertools.chain(first, asked)
+                setting = asked.setting(index.info)
+                texts = itertools.chain(first, requests)
                 while batch := list(itertools.islice(texts, BATCH)):
                     answers = search(
                         index,
                         batch,
                         setting,
-                        k=top_k,
+                        k=10 if top_k is None and top_p is None else top_k,
+                        top_p=1.0 if top_p is None else top_p,
                         min_weight=min_weight,
                         min_score=min_score,
+                        values=value or (),
+                        output=output,
                         trace=explain,
                     )
-                    if below:
-                        answers = reasons.give(index, answers)
+                    answers = _with_whys(index, answers) if told else answers
                     working.stop()
                     for result in answers:
-                        found += len(result.hits)
+                        found += bool(result.hits) and not is_none_of_these(result)
                         yield result
 
         screen = terminal.screen(color=not no_color, quiet=quiet)
-        terminal.emit(render.render(results(), form, screen, several=len(first) > 1, below=below))
+        terminal.emit(render.render(results(), form, screen, several=len(first) > 1, below=_below if told else None))
     if fail_empty and not found:
         raise typer.Exit(Exit.EMPTY)
+
+
+def _with_whys(index: Index, results: list[Result]) -> list[Result]:
+    from attnsearch.reasons import give
+
+    return give(index, results)
+
+
+def _below(result: Result, screen: Screen) -> str:
+    from attnsearch.shading import whys
+
+    return whys(result, screen)

@@ -1,0 +1,76 @@
+"""`attnsearch eval`: how well a catalog answers requests that somebody judged."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from attnsearch.cli import options, terminal
+
+
+def eval_(
+    judgments: Annotated[
+        str,
+        typer.Argument(
+            metavar="JUDGMENTS",
+            show_default=False,
+            help="YAML, JSON or JSONL: requests, and the ids of what is right. Or TREC's queries, with QRELS.",
+        ),
+    ],
+    qrels: Annotated[
+        str | None, typer.Argument(metavar="[QRELS]", show_default=False, help="TREC's grades for these queries.")
+    ] = None,
+    catalog: options.Catalog = None,
+    top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="The k of recall@k.")] = 10,
+    temperature: options.Temperature = None,
+    textbook: options.Textbook = False,
+    where: options.Where = None,
+    lexical: options.Lexical = None,
+    prior: options.Prior = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OPTIONS",
+            show_default=False,
+            help="Another setting to measure beside this one, such as '--temperature 0.1'.",
+        ),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, metavar="N", help="How many of the worst requests to name.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Every number, those of each request too, as JSON.")] = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Measure how well a catalog answers JUDGMENTS: nDCG, MRR, recall, KL, calibration, the worst requests.
+
+    attnsearch eval judgments.yaml -c library
+
+    attnsearch eval judgments.yaml -c library --compare '--temperature 0.1'
+
+    attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
+    """
+    asked = options.asked(temperature, textbook, where, lexical, prior)
+    another = None if compare is None else options.asked_in(compare, "--compare")
+
+    from attnsearch import judgments as judged
+    from attnsearch import scorecard
+    from attnsearch.evaluation import compare as compared
+    from attnsearch.evaluation import evaluate
+    from attnsearch.index import Index
+
+    with terminal.working(quiet=quiet) as working:
+        requests = judged.read(judgments, qrels)
+        with Index.open(catalog, offline=offline, progress=working.progress) as index:
+            report = evaluate(index, requests, asked.setting(index.info), k=top_k)
+            other = None
+            if another is not None and compare is not None:
+                found = evaluate(index, requests, another.setting(index.info), k=top_k)
+                other = scorecard.Other(compare, found, compared(report, found))
+        working.stop()
+        screen = terminal.screen(color=not no_color, quiet=quiet)
+        if json:
+            files = [judgments] if qrels is None else [judgments, qrels]
+            terminal.emit([scorecard.as_json(report, files, screen, worst=worst, other=other)])
+        else:
+            terminal.emit([scorecard.table(report, screen, worst=worst, other=other)])

@@ -1,0 +1,98 @@
+"""Ranks and weights → how good they are, one query at a time, in numpy and nothing else.
+
+Axis letters, in every shape below:
+    n = ranks    j = judged items    m = queries
+
+The first four are those of TREC's evaluator, to the last digit: https://github.com/usnistgov/trec_eval
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def ndcg(ranked: Floats, judged: Floats, k: int = 10) -> float:
+    """Discounted cumulative gain of the first `k` ranks, over that of the best order there could be.
+
+    `ranked` (n,) holds the grade of the item on each rank, 0 where it is not judged; `judged` (j,) the grades of all
+    that are, found or not. A gain is the grade, divided by log2(rank + 1): Järvelin & Kekäläinen 2002, in the form
+    that trec_eval has.
+
+    >>> round(ndcg(np.array([0.0, 2.0, 1.0]), np.array([1.0, 2.0])), 4)  # (2/log2 3 + 1/2) / (2 + 1/log2 3)
+    0.6697
+    """
+    best = _gain(np.sort(judged)[::-1][:k])
+    return _gain(ranked[:k]) / best if best else 0.0
+
+
+def _gain(grades: Floats) -> float:
+    return float(np.sum(grades / np.log2(np.arange(2, len(grades) + 2))))
+
+
+def reciprocal_rank(ranked: Floats) -> float:
+    """1 over the rank of the first item that is right, 0 where none is; of `ranked` (n,) as in `ndcg`.
+
+    Its mean over queries is the MRR: Voorhees 1999.
+
+    >>> reciprocal_rank(np.array([0.0, 2.0, 1.0]))
+    0.5
+    """
+    right = np.flatnonzero(ranked > 0)
+    return 1.0 / (int(right[0]) + 1) if len(right) else 0.0
+
+
+def recall(ranked: Floats, judged: Floats, k: int) -> float:
+    """How many of the items that are right stand on the first `k` ranks; shapes as in `ndcg`.
+
+    >>> recall(np.array([0.0, 2.0, 1.0]), np.array([1.0, 2.0]), k=2)
+    0.5
+    """
+    right = np.count_nonzero(judged > 0)
+    return float(np.count_nonzero(ranked[:k] > 0) / right) if right else 0.0
+
+
+def precision_at_1(ranked: Floats) -> float:
+    """Whether the first item is right.
+
+    >>> precision_at_1(np.array([0.0, 2.0, 1.0]))
+    0.0
+    """
+    return float(len(ranked) > 0 and ranked[0] > 0)
+
+
+def divergence(log_weights: Floats) -> float:
+    """KL(p ‖ w) in nats, from the items that are right, each with the same share p, to their weights w.
+
+    `log_weights` (j,) are the logarithms of those weights: a weight may be too small for a float. It is
+    -log j - mean log w (Kullback & Leibler 1951): 0 where the attention is theirs alone, in equal shares.
+
+    >>> divergence(np.log([0.5, 0.5])), round(divergence(np.log([0.25, 0.25])), 4)  # log 2
+    (0.0, 0.6931)
+    """
+    return float(max(-np.log(len(log_weights)) - np.mean(log_weights), 0.0))
+
+
+def calibration_error(confidence: Floats, right: Floats, bins: int = 10) -> float:
+    """How far a confidence (m,) is from the share of cases in which it is `right` (m,), 0 or 1.
+
+    The expected calibration error of Naeini et al. 2015: the distance of the two means in each of `bins` of equal
+    width, (0, 0.1], (0.1, 0.2], …, weighted by how many cases are in it.
+
+    >>> calibration_error(np.array([0.75, 0.75, 0.5, 0.25]), np.array([1, 0, 1, 0]))  # (2·0.25 + 0.5 + 0.25) / 4
+    0.3125
+    """
+    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
+    distances = np.bincount(bin_of, confidence - right, bins)
+    return float(np.abs(distances).sum() / max(len(confidence), 1))
+
+
+def balanced_accuracy(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
+    """The mean of how often it is said (m,) where it is true (m,), and not said where it is not.
+
+    >>> balanced_accuracy(np.array([True, False, False]), np.array([True, True, False]))
+    0.75
+    """
+    return float(np.mean(said[true]) + np.mean(~said[~true])) / 2

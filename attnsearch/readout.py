@@ -1,0 +1,60 @@
+"""The weights and a field → what attention reads out: a mean and a spread, or shares.
+
+It is softmax(z) V, the output of equation (1), with the field as V.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.facets import Facet, measure
+
+MOST = 10  # values of a category that are told
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400.0
+
+
+class Readout(NamedTuple):
+    """What a field is, for what attention carries home.
+
+    `known` is the share of the attention that goes to items with a value. Of numbers and dates, `mean` and `spread`
+    (the standard deviation; of dates in days) over these. Of anything else, the `shares` of the whole attention that
+    each value has, the largest first; they add up to more than one where items have several.
+    """
+
+    field: str
+    known: float
+    mean: float | str | None
+    spread: float | None
+    shares: dict[str, float]
+
+
+def read(field: str, found: list[Facet], weights: NDArray[np.float64]) -> Readout:
+    """What the weights (N,), told at the first key of each item, read out of a field."""
+    keys = np.unique(np.concatenate([facet.keys for facet in found]))
+    known = min(float(weights[keys].sum()), 1.0)
+    measured = measure(found)
+    if measured is None:
+        shares = sorted(((float(weights[facet.keys].sum()), facet.value) for facet in found), key=lambda one: -one[0])
+        return Readout(field, known, None, None, {value: share for share, value in shares[:MOST] if share})
+    weight = weights[measured.keys]
+    total = float(weight.sum())
+    if not total:
+        return Readout(field, known, None, None, {})
+    mean = float(weight @ measured.values) / total
+    spread = math.sqrt(float(weight @ (measured.values - mean) ** 2) / total)
+    if measured.is_date:
+        return Readout(field, known, (_EPOCH + timedelta(seconds=mean)).date().isoformat(), spread / _DAY, {})
+    return Readout(field, known, mean, spread, {})
+
+
+def of_items(z: NDArray[np.floating], log_normalizer: float, heads: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """The softmax weights (N,) of logits z (N,), each told at the first key of its item."""
+    weights = np.exp(z.astype(np.float64) - log_normalizer)
+    return weights if heads is None else np.bincount(heads, weights, minlength=len(z)).astype(np.float64)

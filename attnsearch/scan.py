@@ -1,0 +1,153 @@
+"""Queries and a setting → the state of attention after every key of the catalog, in one pass.
+
+Axis letters: m = queries, N = all keys, d = width.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch import nothing, threads
+from attnsearch.attention import State, best_of_each, logits
+from attnsearch.index import Index
+from attnsearch.projections import Projections, identity
+from attnsearch.store import BLOCK
+
+if TYPE_CHECKING:
+    from attnsearch.bias import Bias
+    from attnsearch.filters import Filter
+
+_LOGITS = 1 << 22  # logits that a thread holds at once: 16 MB
+_PARTS = 4  # of the keys, for each thread: whoever is done early takes another
+_SPARSE = 1 / 8  # of a block's keys are seen: fewer are copied out before they are compared
+
+
+class Setting(NamedTuple):
+    """How a catalog is asked; what is None is as the catalog has it.
+
+    `where` are filters that must all hold, `lexical` is λ, the weight of BM25, `priors` has a weight for each field.
+    """
+
+    projections: Projections | None = None
+    where: tuple[Filter, ...] = ()
+    lexical: float | None = None
+    priors: Mapping[str, float] = {}
+
+
+DEFAULT = Setting()
+
+
+class Seen(NamedTuple):
+    """What m queries saw of all keys.
+
+    x (m, d) are the queries, `state` that of the attention, `nothing` (m,) the null key's weight, None for an encoder
+    that has none. `logits` (m, N) are those of all keys by number, -inf where a query does not see one, and for all
+    but the best key of each item; None unless asked for.
+    """
+
+    projections: Projections
+    x: NDArray[np.float32]
+    bias: Bias | None
+    state: State
+    nothing: NDArray[np.float64] | None
+    logits: NDArray[np.float32] | None
+
+
+def look(
+    index: Index,
+    texts: Sequence[str],
+    setting: Setting = DEFAULT,
+    *,
+    k: int = 0,
+    output: bool = False,
+    all_logits: bool = False,
+) -> Seen:
+    """What the queries see; the state with the `k` best keys of each and, if asked for, its output.
+
+    Raises InputError for a field that no item has.
+    """
+    projections = setting.projections or identity(index.info.d, index.info.temperature)
+    x = index.encoder.encode(texts, "query")
+    bias = _bias(index, texts, setting)
+    z = np.full((len(x), index.store.size), -np.inf, np.float32) if all_logits else None
+    state, plain = scan(index, projections, x, k=k, output=output, bias=bias, into=z)
+    null = nothing.chance(index.info.sha256, plain.maximum, plain.log_normalizer(), plain.kept)
+    return Seen(projections, x, bias, state, null, z)
+
+
+def weight_of(index: Index, setting: Setting) -> float:
+    """λ: as the setting says, else as the catalog does."""
+    return index.info.lexical if setting.lexical is None else setting.lexical
+
+
+def _bias(index: Index, texts: Sequence[str], setting: Setting) -> Bias | None:
+    weight = weight_of(index, setting)
+    if not (setting.where or weight or setting.priors):
+        return None
+    from attnsearch import bias  # most queries have none
+
+    return bias.of(index, texts, setting.where, weight, setting.priors)
+
+
+def scan(
+    index: Index,
+    projections: Projections,
+    x: NDArray[np.float32],
+    *,
+    k: int = 0,
+    output: bool = False,
+    bias: Bias | None = None,
+    into: NDArray[np.float32] | None = None,
+) -> tuple[State, State]:
+    """The state of the queries x (m, d) after all keys, and one of their plain logits, cosine / 0.05.
+
+    The second has no top and no output. With `into` (m, N) it holds all logits afterwards.
+    """
+    usual = identity(index.info.d)
+    same = bias is None and np.array_equal(projections.w_q, usual.w_q) and np.array_equal(projections.w_k, usual.w_k)
+    q, q_plain = projections.fold(x), usual.fold(x)
+    rows = max(min(BLOCK, _LOGITS // max(len(x), 1)), 1)
+
+    empty = State.empty(len(x), k, index.info.d if output else None), State.empty(len(x), 0)
+    least = empty[0].least()  # shared: k good keys found by one thread spare the others lesser ones
+
+    def over(part: tuple[int, int]) -> tuple[State, State]:
+        state, plain = empty
+        for first, keys, alive, joined in index.store.blocks(*part, rows=rows):
+            span = first, first + len(keys)
+            mask = alive if bias is None else bias.mask(*span, alive)
+            if mask is not None and not mask.any():
+                continue
+            z = _compare(q, keys, projections.scale, mask)
+            z = z if joined is None else best_of_each(z, joined)
+            if not same:
+                z_plain = np.where(np.isfinite(z), _compare(q_plain, keys, usual.scale, mask), -np.inf)
+                plain = plain.merge(State.of(z_plain, k=0))
+            if bias is not None and (added := bias.block(*span)) is not None:
+                z = z + added
+            if into is not None:
+                into[:, slice(*span)] = z
+            state = state.merge(State.of(z, keys if output else None, k=k, first=first, least=least))
+            np.maximum(least, state.least(), out=least)
+        return state, plain
+
+    parts = index.store.parts(_PARTS * threads.count(), least=max(BLOCK // max(len(x), 1), 1))
+    found = list(threads.each(over, parts))
+    state = functools.reduce(State.merge, (one for one, _ in found), empty[0])
+    return state, state if same else functools.reduce(State.merge, (one for _, one in found), empty[1])
+
+
+def _compare(
+    q: NDArray[np.float32], keys: NDArray[np.float32], scale: float, mask: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """The logits (m, n) of a block's keys; only those that are seen are computed where they are few."""
+    if mask is None or mask.sum() > _SPARSE * len(keys):
+        return logits(q, keys, scale=scale, mask=mask)
+    z = np.full((len(q), len(keys)), -np.inf, np.float32)
+    z[:, mask] = logits(q, keys[mask], scale=scale)
+    return z
