@@ -28,6 +28,7 @@ _DATE = re.compile(
     r"\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAST = timedelta(microseconds=1)
 _HINT = "write FIELD OP VALUE, such as 'year >= 1990', 'tags ~ moon', 'genre = poetry,drama', or 'series?'"
 
 
@@ -145,9 +146,8 @@ def _span(text: str) -> tuple[float | None, float | None]:
         if len(text) > 10:
             begin = datetime.fromisoformat(text)
             begin = begin if begin.tzinfo else begin.replace(tzinfo=UTC)
-            end = begin + timedelta(seconds=1 if text.count(":") > 1 and "." not in text else 60)
-            if "." in text:
-                end = begin + timedelta(microseconds=1)
+            length = len(re.split(r"[Z+-]", text[11:])[0])  # 10:00, 10:00:00, or with a fraction
+            end = begin + (timedelta(minutes=1) if length == 5 else timedelta(seconds=1) if length == 8 else _LEAST)
         else:
             year, month, day = (int(part) for part in (text + "-01-01")[:10].split("-"))
             begin = datetime(year, month, day, tzinfo=UTC)

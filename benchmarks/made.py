@@ -47,7 +47,10 @@ def index(name: str, count: int) -> None:
     """An index of `count` items whose keys are random directions, as good as any for timing a scan."""
     model = encoder.load().model
     rng = np.random.default_rng(count)
-    items = (Item(f"i{n}", f"Number {n}", text, {"number": n}, f"{n}") for n, text in enumerate(texts(count)))
+    items = (
+        Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")
+        for n, text in enumerate(texts(count))
+    )
     with Writer(shelf.folder_of(name)) as writer, Draft(shelf.folder_of(name), "random") as draft:
         writer.take(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(draft)
