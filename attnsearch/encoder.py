@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.errors import ModelError
-from attnsearch.model import ENDLESS, Covered, Model, find, first_line, reading
+from attnsearch.model import ENDLESS, Covered, Model, find, reading, trouble
 from attnsearch.transformer import Transformer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
+
+    from attnsearch.shares import Shares
 
 Role = Literal["query", "key"]
 Precision = Literal["float32", "bfloat16"]
@@ -65,6 +67,9 @@ class Encoder(Protocol):
     def spans(self, text: str) -> list[tuple[int, int]]:
         """The characters, from the first to before the last, of each word piece of a text; the marks have none."""
 
+    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:
+        """What each word piece adds to the unit vector of its text; None where that is no mean over word pieces."""
+
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
 
@@ -104,7 +109,7 @@ class SentenceEncoder:
     @property
     def window(self) -> int:
         """How many tokens the model reads of a text; it never sees the rest."""
-        with _trouble("reads nothing", self.model.name):  # or without end: infinite for models without positions
+        with trouble("reads nothing", self.model.name):  # or without end: infinite for models without positions
             return int(min(self._model.max_seq_length or ENDLESS, ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
@@ -115,7 +120,7 @@ class SentenceEncoder:
         run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
         for at in _batches(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            with _trouble("can't embed", self.model.name):
+            with trouble("can't embed", self.model.name):
                 batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), batch.shape[1]), np.float32)
@@ -146,6 +151,14 @@ class SentenceEncoder:
         words = re.finditer(r"\S+", text)
         return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
 
+    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:
+        """What each word piece adds, if the pieces' vectors are seen to add up to that of the text."""
+        from attnsearch.shares import by_sentence_transformers
+
+        x = self.encode(texts, role)
+        with trouble("can't embed", self.model.name):
+            return list(by_sentence_transformers(self._model, texts, x, query=role == "query"))
+
     @cached_property
     def _model(self) -> SentenceTransformer:
         log.info("loading the model %s", self.model.name)
@@ -157,7 +170,7 @@ class SentenceEncoder:
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
-            with _trouble("can't be loaded as a sentence-transformers model", self.model.name):
+            with trouble("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
         return loaded.eval().to(getattr(torch, self.precision))
 
@@ -191,6 +204,15 @@ class FastEncoder:
         return by_torch if by_torch.precision == "bfloat16" else self
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        _, mask, hidden = self._read(texts)
+        if self.covered.pooling == "cls":
+            return hidden[:, 0]
+        weight = mask[..., None].astype(np.float32)
+        mean: NDArray[np.float32] = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
+        return mean
+
+    def _read(self, texts: list[str]) -> tuple[list[Encoding], NDArray[np.bool_], NDArray[np.float32]]:
+        """The word pieces of some texts, which of the places are theirs (n, t), and the hidden states (n, t, d)."""
         read = self._tokenizer.encode_batch(texts)
         longest = max(len(one.ids) for one in read)
         ids = np.zeros((len(texts), longest), np.int64)
@@ -200,12 +222,21 @@ class FastEncoder:
             mask[row, : len(one.ids)] = True
         if not mask.any(axis=1).all() or ids.max() >= len(self._transformer.words):
             raise ModelError("its tokenizer is not that of its weights", where=self.model.name)
-        hidden = self._transformer.forward(ids, mask)
-        if self.covered.pooling == "cls":
-            return hidden[:, 0]
-        weight = mask[..., None].astype(np.float32)
-        mean: NDArray[np.float32] = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
-        return mean
+        return read, mask, self._transformer.forward(ids, mask)
+
+    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:  # noqa: ARG002 (no prompts)
+        """What each word piece adds; nothing can be told of a model whose vector is that of [CLS]."""
+        from attnsearch.shares import of_mean
+
+        def of(at: list[int]) -> list[tuple[int, Shares]]:
+            read, _, hidden = self._read([texts[i] for i in at])
+            told = zip(at, read, hidden, strict=True)
+            return [(i, of_mean(h[: len(one.ids)], one.offsets, one.special_tokens_mask)) for i, one, h in told]
+
+        _ = self._tokenizer, self._transformer  # made before there are threads
+        batches = _batches(texts, _SMALL_BATCH) if self.covered.pooling == "mean" else ()
+        found = dict(itertools.chain.from_iterable(threads.each(of, batches)))
+        return [found.get(i) for i in range(len(texts))]
 
     def tokens(self, text: str) -> list[str]:
         """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
@@ -254,7 +285,7 @@ def _halves_pay() -> bool:
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    with _trouble("its tokenizer.json can't be read", str(folder)):
+    with trouble("its tokenizer.json can't be read", str(folder)):
         found = Tokenizer.from_file(str(folder / "tokenizer.json"))
     found.no_padding()
     if window:
@@ -262,15 +293,6 @@ def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
     else:
         found.no_truncation()
     return found
-
-
-@contextmanager
-def _trouble(what: str, where: str) -> Iterator[None]:
-    """Whatever a library raises is a ModelError: a model's files decide what that is, and they may hold anything."""
-    try:
-        yield
-    except Exception as error:
-        raise ModelError(f"{what}: {first_line(error)}", where=where) from error
 
 
 def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:

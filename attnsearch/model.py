@@ -9,6 +9,8 @@ import importlib.util
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -184,3 +186,12 @@ def _sha256(file: Path) -> str:
 def first_line(error: Exception) -> str:
     """What an error of another library says, as far as it fits into a line."""
     return str(error).strip().partition("\n")[0]
+
+
+@contextmanager
+def trouble(what: str, where: str) -> Iterator[None]:
+    """Whatever a library raises is a ModelError: a model's files decide what that is, and they may hold anything."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"{what}: {first_line(error)}", where=where) from error

@@ -37,10 +37,7 @@ def split(reader: Encoder, title: str, text: str) -> list[Passage]:
     """
     if not is_cut(reader, text):
         return [Passage(0, len(text), text)]
-    title = title if text.startswith(title) and not is_cut(reader, title) else ""
-    head = len(reader.tokens(title)) - MARKS + 1 if title else 0
-    if head > reader.window // 4:
-        title, head = "", 0
+    title, head = _heading(reader, title, text)
     spans = np.concatenate([at + np.array(reader.spans(slab), np.int64).reshape(-1, 2) for at, slab in _slabs(text)])
     found = []
     for first, last in _ranges(spans, reader.window - MARKS - head):
@@ -49,6 +46,18 @@ def split(reader: Encoder, title: str, text: str) -> list[Passage]:
         part = text[start:stop]
         found.append(Passage(start, stop, key_text(title, part, {}) if first else part))
     return found
+
+
+def read_as(reader: Encoder, title: str, text: str, start: int, stop: int) -> str:
+    """What the encoder was given for the passage from `start` to before `stop` of an item's key text."""
+    return key_text(_heading(reader, title, text)[0], text[start:stop], {}) if start else text[:stop]
+
+
+def _heading(reader: Encoder, title: str, text: str) -> tuple[str, int]:
+    """The title as it stands before later passages, and how many word pieces it takes of each."""
+    title = title if text.startswith(title) and not is_cut(reader, title) else ""
+    head = len(reader.tokens(title)) - MARKS + 1 if title else 0
+    return (title, head) if head <= reader.window // 4 else ("", 0)
 
 
 def _ranges(spans: NDArray[np.int64], room: int) -> Iterator[tuple[int, int]]:

@@ -7,17 +7,19 @@ import io
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attnsearch.notes import footer, notes, percent, values_as_json
 from attnsearch.plain import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from attnsearch.explain import Step
     from attnsearch.intake import Report
     from attnsearch.search import Hit, Result
+    from attnsearch.shares import Why
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
@@ -30,10 +32,18 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
-def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, several: bool = False) -> Iterator[str]:
+def render(
+    results: Iterable[Result],
+    form: str,
+    screen: Screen = PIPE,
+    *,
+    several: bool = False,
+    below: Callable[[Result, Screen], str] | None = None,
+) -> Iterator[str]:
     """The results in one of `FORMATS`, piece by piece, each with its line end.
 
-    `several` says that there may be more than one result: JSON is then a list, and each table has a heading.
+    `several` says that there may be more than one result: JSON is then a list, and each table has a heading. `below`
+    gives what is to stand under the table of a result.
     """
     match form:
         case "json":
@@ -48,14 +58,7 @@ def render(results: Iterable[Result], form: str, screen: Screen = PIPE, *, sever
             for number, result in enumerate(results):
                 yield ("\n" if number else "") + _markdown(result)
         case _:
-            for number, result in enumerate(results):
-                if several:
-                    yield ("\n" if number else "") + inert(result.query) + "\n"
-                yield _table(result, screen)
-                if result.trace:
-                    from attnsearch.explain import explain
-
-                    yield "\n" + steps(explain(result), screen)
+            yield from _tables(results, screen, several, below)
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -68,6 +71,8 @@ def as_json(result: Result) -> dict[str, Any]:
         told["values"] = [values_as_json(read) for read in result.values]
     if result.output is not None:
         told["output"] = result.output.tolist()
+    for hit, why in zip(told["hits"], result.whys or (), strict=False):
+        hit["why"] = _why_as_json(why)
     if result.trace:
         from attnsearch.explain import explain
 
@@ -86,7 +91,7 @@ def steps(found: Sequence[Step], screen: Screen = PIPE) -> str:
         for row in step.rows:
             table.add_row(*(_cell(cell) for cell in row))
         says = filled(inert(step.says), screen)
-        parts.append(f"{number}. {step.name}: {step.formula}\n{says}{_drawn(table, screen)}")
+        parts.append(f"{number}. {step.name}: {step.formula}\n{says}{drawn(table, screen)}")
     return "\n".join(parts)
 
 
@@ -97,7 +102,7 @@ def listing(columns: Mapping[str, Callable[[Any], Any]], rows: Iterable[Any], sc
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(*(_cell(get(row)) for get in columns.values()))
-    return _drawn(table, screen)
+    return drawn(table, screen)
 
 
 def report(done: Report) -> str:
@@ -107,6 +112,21 @@ def report(done: Report) -> str:
     embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
     keys = f" in {done.info.keys:,} passages" if done.info.keys > done.info.items else ""
     return inert(f"{done.info.name}: {done.info.items:,} items{keys}; {did}; {embedded}") + "\n"
+
+
+def _tables(
+    results: Iterable[Result], screen: Screen, several: bool, below: Callable[[Result, Screen], str] | None
+) -> Iterator[str]:
+    for number, result in enumerate(results):
+        if several:
+            yield ("\n" if number else "") + inert(result.query) + "\n"
+        yield _table(result, screen)
+        if below and result.hits:
+            yield "\n" + below(result, screen)
+        if result.trace:
+            from attnsearch.explain import explain
+
+            yield "\n" + steps(explain(result), screen)
 
 
 def _table(result: Result, screen: Screen) -> str:
@@ -131,7 +151,7 @@ def _table(result: Result, screen: Screen) -> str:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
-    return _drawn(table, screen) + ("" if screen.quiet else "".join(filled(line, screen) for line in notes(result)))
+    return drawn(table, screen) + ("" if screen.quiet else "".join(filled(line, screen) for line in notes(result)))
 
 
 def _told(hit: Hit) -> str:
@@ -174,8 +194,8 @@ def _plain_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_edge=False)
 
 
-def _drawn(table: Table, screen: Screen) -> str:
-    """The table as text, without the spaces that rich puts behind each line."""
+def drawn(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
+    """The table, or a text in lines, without the spaces that rich puts behind each."""
     from rich.console import Console
 
     out = io.StringIO()
@@ -183,7 +203,7 @@ def _drawn(table: Table, screen: Screen) -> str:
         file=out,
         width=screen.width or 1_000_000,
         force_terminal=screen.color,
-        color_system="standard" if screen.color else None,
+        color_system=colors if screen.color else None,
         no_color=not screen.color,
         highlight=False,
         legacy_windows=False,
@@ -240,3 +260,17 @@ def _escaped(text: str) -> str:
 def _step_as_json(step: Step) -> dict[str, Any]:
     rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]
     return {"name": step.name, "formula": step.formula, "says": step.says, "rows": rows}
+
+
+def _why_as_json(why: Why) -> dict[str, Any]:
+    query, item = why.query, why.item
+    return {
+        "semantic": why.semantic,
+        "lexical": dict(why.lexical),
+        "prior": dict(why.prior),
+        "query_words": query and [word._asdict() for word in query.words],
+        "item_words": item and [word._asdict() for word in item.words],
+        "item_text": item and item.text,
+        "marks": {"query": query and query.marks, "item": item and item.marks},
+        "rounding": {"query": query and query.rounding, "item": item and item.rounding},
+    }

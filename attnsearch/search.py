@@ -22,6 +22,7 @@ from attnsearch.values import Value
 if TYPE_CHECKING:
     from attnsearch.bias import Part
     from attnsearch.readout import Readout
+    from attnsearch.shares import Why
 
 _ALL = 1 << 25  # logits held at once where every one is wanted: 128 MB
 
@@ -48,13 +49,15 @@ class Hit(NamedTuple):
 class Trace(NamedTuple):
     """What the road computed on its way, kept for `explain`; d is the width.
 
-    `biases` are those of the hits, in their order. x (d,) the embedded query, q (d_k,) = x W_Q, `keys` the shape
-    (n, d) of X, `maximum` max z and `log_normalizer` log Σ exp z over all keys, output (d,) = softmax(z) V.
+    `hit_keys` are the numbers of the hits' keys, and `biases` the hits' own, in their order. x (d,) the embedded query,
+    q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and `log_normalizer` log Σ exp z over all keys,
+    output (d,) = softmax(z) V.
     """
 
     tokens: list[str]
     window: int
     projections: Projections
+    hit_keys: list[int]
     biases: list[Part]
     x: NDArray[np.float32]
     q: NDArray[np.float32]
@@ -70,7 +73,7 @@ class Result(NamedTuple):
     `lexical` is λ, 0 where terms do not count. `items` counts the catalog, `masked` those of them that were hidden.
     `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is the null
     key's weight, None for an encoder that it was not fitted to. `values` are the fields that were to be read out,
-    `output` (d,) is softmax(z) V, if asked for.
+    `output` (d,) is softmax(z) V, if asked for. `whys`, one for each hit, are what `reasons` adds.
     """
 
     query: str
@@ -87,6 +90,7 @@ class Result(NamedTuple):
     values: Sequence[Readout] = ()
     output: NDArray[np.float64] | None = None
     trace: Trace | None = None
+    whys: Sequence[Why] | None = None
 
 
 def query(index: Index, text: str, *, k: int = 10, temperature: float | None = None) -> Result:
@@ -234,6 +238,7 @@ def _trace(index: Index, seen: Seen, i: int, text: str, keys: list[int]) -> Trac
         tokens=index.encoder.tokens(text),
         window=index.encoder.window,
         projections=seen.projections,
+        hit_keys=keys,
         biases=[seen.bias.part(i, key) if seen.bias else Part({}, {}) for key in keys],
         keys=(index.info.keys, index.info.d),
         x=seen.x[i],
@@ -242,3 +247,27 @@ def _trace(index: Index, seen: Seen, i: int, text: str, keys: list[int]) -> Trac
         log_normalizer=float(seen.state.log_normalizer()[i]),
         output=_output(seen, i),
     )
+
+
+def hits_of(index: Index, texts: Sequence[str], setting: Setting, idents: Sequence[str]) -> list[Result]:
+    """The results of `texts` with, instead of the best, the items of these ids as hits, each with its rank.
+
+    Raises InputError for an item that is not there, or that a query does not see.
+    """
+    seen = look(index, texts, setting, output=True, all_logits=True)
+    assert seen.logits is not None  # noqa: S101 (they were asked for)
+    keys_of = index.store.keys_of(idents)
+    found = []
+    for i, (result, z) in enumerate(zip(search(index, texts, setting, k=1), seen.logits, strict=True)):
+        best = [max(keys_of.get(ident, [-1]), key=lambda key: z[key]) for ident in idents]
+        for ident, key in zip(idents, best, strict=True):
+            if key < 0 or z[key] == -np.inf:
+                raise InputError(f"the query sees no item '{ident}'", where=index.info.name)
+        tops = np.tile(best, (len(texts), 1))
+        state = seen.state._replace(top_keys=tops, top_logits=seen.logits[:, best].astype(np.float64))
+        hits = [
+            hit._replace(rank=1 + int((z > z[key]).sum() + (z[:key] == z[key]).sum()))
+            for key, hit in _hits(index, state, seen.x[i], i)
+        ]
+        found.append(result._replace(hits=hits, trace=_trace(index, seen, i, result.query, best)))
+    return found

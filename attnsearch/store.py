@@ -58,6 +58,14 @@ class Found(NamedTuple):
     passage: str | None
 
 
+class Place(NamedTuple):
+    """An item, and the characters of its text, from `start` to before `stop`, that a key of it stands for."""
+
+    item: Item
+    start: int
+    stop: int
+
+
 class Store:
     """A catalog open for reading: one snapshot, however long it is held, and every key of it what was written.
 
@@ -135,17 +143,15 @@ class Store:
 
     def find(self, keys: Sequence[int]) -> list[Found]:
         """The items, and the passages of them, that the keys of these numbers stand for."""
-        found: dict[int, Found] = {}
-        with damage(self.folder):
-            for at in range(0, len(keys), _SQL_WORDS):
-                some = [int(key) for key in keys[at : at + _SQL_WORDS]]
-                marks = ", ".join("?" * len(some))
-                rows = self._db.execute(f"{_FIND} WHERE key IN ({marks})", some)  # question marks, no text
-                for row in rows:
-                    key, _, start, stop = read_key(row[:5])
-                    one = read_item(row[5:], self.info.fields)
-                    whole = (start, stop) == (0, len(one.text))
-                    found[key] = Found(one, None if whole else one.text[start:stop])
+        told = ((item, start, stop, (start, stop) == (0, len(item.text))) for item, start, stop in self.places(keys))
+        return [Found(item, None if whole else item.text[start:stop]) for item, start, stop, whole in told]
+
+    def places(self, keys: Sequence[int]) -> list[Place]:
+        """The items, and the characters of their texts, that the keys of these numbers stand for."""
+        found: dict[int, Place] = {}
+        for at in range(0, len(keys), _SQL_WORDS):
+            some = [int(key) for key in keys[at : at + _SQL_WORDS]]
+            found |= self._places(f"key IN ({', '.join('?' * len(some))})", some)  # question marks, no text
         try:
             return [found[int(key)] for key in keys]
         except KeyError as error:
@@ -183,6 +189,14 @@ class Store:
                 for row in self._db.execute(f"{_FIND} WHERE id IN ({marks}) ORDER BY key", some):
                     ident = read_item(row[5:], self.info.fields).id
                     found.setdefault(ident, []).append(read_key(row[:5])[0])
+        return found
+
+    def _places(self, where: str, words: Sequence[int | str]) -> dict[int, Place]:
+        found = {}
+        with damage(self.folder):
+            for row in self._db.execute(f"{_FIND} WHERE {where}", words):
+                key, _, start, stop = read_key(row[:5])
+                found[key] = Place(read_item(row[5:], self.info.fields), start, stop)
         return found
 
     def close(self) -> None:

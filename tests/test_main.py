@@ -158,6 +158,9 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.yaml12",
         "attnsearch.strict_json",
         "attnsearch.explain",
+        "attnsearch.reasons",
+        "attnsearch.shares",
+        "attnsearch.shading",
     }
     assert "attnsearch.transformer" in loaded
     assert not (heavy | ours) & loaded

@@ -1,16 +1,33 @@
-"""`attnsearch explain`: every step of the formula."""
+"""`attnsearch explain`: every step of the formula, or why an item has its logit."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnsearch.cli import options, terminal
+from attnsearch.errors import InputError
+from attnsearch.plain import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from attnsearch.index import Index
+    from attnsearch.plain import Screen
+    from attnsearch.scan import Setting
+    from attnsearch.search import Result
 
 
 def explain(
     text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="What you look for.")],
+    item: Annotated[
+        str | None, typer.Argument(metavar="ITEM", show_default=False, help="Why this item, by its id or title.")
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option("--over", metavar="OTHER", show_default=False, help="Why ITEM ranks above or below this one."),
+    ] = None,
     catalog: options.Catalog = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
     temperature: options.Temperature = None,
@@ -29,9 +46,15 @@ def explain(
     attnsearch explain "science fiction"
 
     attnsearch explain "science fiction" --textbook
+
+    With ITEM: why that item has its logit, as a sum over the words of both; with --over: why it ranks where it does.
+
+    attnsearch explain "science fiction" Solaris --over "The Martian"
     """
     form = options.chosen_format(format_, json=json, allowed=("table", "json"))
     asked = options.asked(temperature, textbook, where, lexical, prior)
+    if over is not None and item is None:
+        raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
     from attnsearch import render
     from attnsearch.explain import explain as steps_of
@@ -42,10 +65,45 @@ def explain(
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            (result,) = search(index, [text], asked.setting(index.info), k=top_k, trace=True)
+            setting = asked.setting(index.info)
+            if item is None:
+                (result,) = search(index, [text], setting, k=top_k, trace=True)
+            else:
+                result = _of_items(index, text, setting, [item] if over is None else [item, over])
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
-        if form == "json":
+        if item is not None:
+            terminal.emit(_why(result, form, screen))
+        elif form == "json":
             terminal.emit(render.render([result], "json", screen))
         else:
             terminal.emit([render.steps(steps_of(result), screen)])
+
+
+def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
+    """The result for the items of these names, with the whys of their logits."""
+    from attnsearch import reasons
+    from attnsearch.search import hits_of
+
+    idents = [reasons.called(index, name) for name in names]
+    if len(set(idents)) < len(idents):
+        raise InputError(f"'{names[0]}' and '{names[1]}' are one item", hint="name two")
+    (result,) = reasons.give(index, hits_of(index, [text], setting, idents))
+    return result._replace(trace=None)
+
+
+def _why(result: Result, form: str, screen: Screen) -> Iterator[str]:
+    """Why the item, or why the first above the second."""
+    from attnsearch import reasons, render, shading
+
+    lead = reasons.compare(result) if len(result.hits) > 1 else None
+    if form == "json":
+        told = render.as_json(result)
+        if lead:
+            parts = [part._asdict() for part in lead.parts]
+            told["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
+        yield to_json(told, screen, indent=2)
+    elif lead:
+        yield from render.render([result], "table", screen, below=lambda _, screen: shading.lead(lead, screen))
+    else:
+        yield from render.render([result], "table", screen, below=shading.whys)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import Exit, InputError
+
+if TYPE_CHECKING:
+    from attnsearch.index import Index
+    from attnsearch.plain import Screen
+    from attnsearch.search import Result
 
 BATCH = 256  # queries embedded together
 
@@ -62,7 +67,9 @@ def query(
         ),
     ] = None,
     output: Annotated[bool, typer.Option("--output", help="With JSON: the output itself, weights · V.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show every step of the formula as well.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show why each item has its logit, and every step of the formula.")
+    ] = False,
     format_: options.Format = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -92,7 +99,7 @@ def query(
     from attnsearch import render
     from attnsearch.index import Index
     from attnsearch.notes import is_none_of_these
-    from attnsearch.search import Result, check, search
+    from attnsearch.search import check, search
 
     requests = terminal.queries(text or [])
     first = list(itertools.islice(requests, 2))
@@ -101,6 +108,7 @@ def query(
     for one in first:
         check(one)
     found = 0
+    told = explain and form in ("table", "json", "jsonl")
 
     with terminal.working(quiet=quiet) as working:
 
@@ -122,12 +130,25 @@ def query(
                         output=output,
                         trace=explain,
                     )
+                    answers = _with_whys(index, answers) if told else answers
                     working.stop()
                     for result in answers:
                         found += bool(result.hits) and not is_none_of_these(result)
                         yield result
 
         screen = terminal.screen(color=not no_color, quiet=quiet)
-        terminal.emit(render.render(results(), form, screen, several=len(first) > 1))
+        terminal.emit(render.render(results(), form, screen, several=len(first) > 1, below=_below if told else None))
     if fail_empty and not found:
         raise typer.Exit(Exit.EMPTY)
+
+
+def _with_whys(index: Index, results: list[Result]) -> list[Result]:
+    from attnsearch.reasons import give
+
+    return give(index, results)
+
+
+def _below(result: Result, screen: Screen) -> str:
+    from attnsearch.shading import whys
+
+    return whys(result, screen)
