@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from attnsearch.shares import Why
 
 _ALL = 1 << 25  # logits held at once where every one is wanted: 128 MB
+_ROUNDING = 1e-9  # of a sum of weights
 
 log = logging.getLogger("attnsearch")
 
@@ -93,10 +94,24 @@ class Result(NamedTuple):
     whys: Sequence[Why] | None = None
 
 
-def query(index: Index, text: str, *, k: int = 10, temperature: float | None = None) -> Result:
-    """The `k` items of an index that fit `text` best, with their shares of attention. Errors: see `search`."""
+def query(
+    index: Index,
+    text: str,
+    *,
+    k: int = 10,
+    temperature: float | None = None,
+    where: Sequence[str] = (),
+    lexical: float | None = None,
+) -> Result:
+    """The `k` items of an index that fit `text` best, with their shares of attention.
+
+    `where` are filters such as "year >= 1990", `lexical` is the weight of shared words; see `filters` and `search`.
+    """
+    from attnsearch.filters import parse
+
     projections = None if temperature is None else identity(index.info.d, temperature)
-    return search(index, [text], Setting(projections), k=k)[0]
+    setting = Setting(projections, tuple(parse(one) for one in where), lexical)
+    return search(index, [text], setting, k=k)[0]
 
 
 def search(
@@ -181,7 +196,7 @@ def _with_top(state: State, z: NDArray[np.float32], top_p: float) -> State:
     """The state with as many keys on top as hold the share `top_p` of the attention; z (m, N) are its logits."""
     shares = np.exp(z - state.log_normalizer()[:, None], where=np.isfinite(z), out=np.zeros(z.shape))
     shares[:, ::-1].sort(axis=1)
-    needed = (np.cumsum(shares, axis=1) < top_p).sum(axis=1) + 1
+    needed = (np.cumsum(shares, axis=1) < top_p - _ROUNDING).sum(axis=1) + 1
     k = int(np.minimum(needed, state.kept).max(initial=0))
     top = State.of(z, k=k)
     return state._replace(k=k, top_logits=top.top_logits, top_keys=top.top_keys)
@@ -192,7 +207,7 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int, top_p: flo
     weights = state.weights()[i]
     seen = np.isfinite(state.top_logits[i])
     if top_p < 1:
-        seen &= np.cumsum(weights) - weights < top_p
+        seen &= np.cumsum(weights) - weights < top_p - _ROUNDING
     keys = state.top_keys[i][seen].tolist()
     scores = index.store.embeddings(keys) @ x
     told = zip(keys, index.store.find(keys), weights[seen], scores, state.top_logits[i][seen], strict=True)

@@ -151,6 +151,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
     loaded = set(ran.stderr.split())
     heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
+    heavy |= {"bm25s", "Stemmer", "scipy"}
     ours = {
         "attnsearch.intake",
         "attnsearch.writer",
@@ -161,6 +162,14 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.reasons",
         "attnsearch.shares",
         "attnsearch.shading",
+        "attnsearch.filters",
+        "attnsearch.facets",
+        "attnsearch.lexical",
+        "attnsearch.postings",
+        "attnsearch.bias",
+        "attnsearch.readout",
+        "attnsearch.judgments",
+        "attnsearch.evaluation",
     }
     assert "attnsearch.transformer" in loaded
     assert not (heavy | ours) & loaded

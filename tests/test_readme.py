@@ -85,5 +85,5 @@ def test_public_names_are_there():
     for name in attnsearch.__all__:
         assert getattr(attnsearch, name).__doc__
     assert set(attnsearch.__all__) <= set(dir(attnsearch))
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = attnsearch.nothing
+    with pytest.raises(AttributeError, match="no attribute 'nobody'"):
+        _ = attnsearch.nobody

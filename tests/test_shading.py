@@ -24,7 +24,7 @@ def summed(text, shares, marks=0.0, rounding=0.0):
 WHY = Why(
     10.31, {"moon": 0.5, "sea": 0.21}, {}, summed("Moon, sea", [4, -1]), summed("the moon", [0.001, 9.0], 1.25, 0.06)
 )
-RESULT = Result("q", "shop", "small", 0.05, 0.0, 64, 0, None, 3.1, 41.2, [HIT], [], whys=[WHY])
+RESULT = Result("q", "shop", "small", 0.05, 64, 0, None, 3.1, 41.2, [HIT], whys=[WHY])
 
 
 def test_the_sum():

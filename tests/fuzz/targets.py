@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import json
+import sqlite3
 import sys
 import tempfile
 import unicodedata
@@ -22,6 +23,8 @@ from attnsearch import (  # noqa: F401
     damage,
     draft,
     encoder,
+    facets,
+    filters,
     judgments,
     ledger,
     passages,
@@ -33,6 +36,7 @@ from attnsearch import (  # noqa: F401
     transformer,
     yaml12,
 )
+from attnsearch.catalog import Fields
 from attnsearch.errors import AttnsearchError
 from attnsearch.search import Hit, Result
 from attnsearch.writer import Writer
@@ -93,6 +97,29 @@ def judgments_(data: bytes) -> None:
     """Requests and what is right for them, in any form."""
     with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
         _judged("-")
+
+
+def where(data: bytes) -> None:
+    """A filter is refused in one line, or can be asked of any values."""
+    text = data.decode(errors="replace")
+    try:
+        asked = filters.parse(text)
+    except AttnsearchError as problem:
+        told = plain.error(problem)
+        assert told.count("\n") == 1
+        assert not acting(told)
+        return
+    condition, parameters = filters.sql(asked)
+    with (
+        contextlib.closing(sqlite3.connect(":memory:")) as db,
+        contextlib.closing(facets.Drawn("f", Fields())) as drawn,
+    ):
+        for key, value in enumerate([*asked.values, text]):
+            drawn.add(key, catalog.Item("i", "t", "", {"f": value}, ""))
+        drawn.fill(db, "f")
+        found = set(facets.select(db, condition, parameters).tolist())
+    if asked.op == "=":
+        assert found >= set(range(len(asked.values)))  # each value is equal to itself
 
 
 def trec(data: bytes) -> None:
@@ -230,6 +257,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         guess,
         judgments_,
         trec,
+        where,
         safetensors,
         tokenizer,
         output,
