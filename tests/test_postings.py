@@ -87,16 +87,17 @@ def test_an_index_that_asks_for_terms_has_them_at_once(path, folder):
     assert files(folder) == ["terms"]
 
 
-@pytest.mark.parametrize("byte", [0, 100, 5000, -1])
-def test_a_flipped_byte_is_found_and_mended(folder, byte):
-    ask("year > 1995")
-    (file,) = (folder / "postings").iterdir()
-    raw = bytearray(file.read_bytes())
-    raw[byte] ^= 1
-    file.write_bytes(raw)
-    assert [line for line in damage.find(folder) if file.name in line]
-    assert ask("year > 1995") == ["6", "7", "8"]
-    assert damage.find(folder) == []
+def test_flipped_bytes_are_found_and_mended(folder):
+    ask("year > 1995", lexical=1)
+    for file in list((folder / "postings").iterdir()):
+        whole = file.read_bytes()
+        for byte in range(0, len(whole), 499):
+            raw = bytearray(whole)
+            raw[byte] ^= 1 << byte % 8
+            file.write_bytes(raw)
+            assert damage.find(folder) == [f"postings/{file.name}: it is not what was written"]
+            assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
+            assert damage.find(folder) == []
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b""), lambda file: file.unlink() or file.mkdir()])
