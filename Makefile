@@ -36,6 +36,7 @@ bench: .venv/.bench
 	$(BENCH).indexing
 	$(BENCH).indexing --again 100000
 	$(BENCH).indexing --quality
+	$(BENCH).quality
 	$(BENCH).agreement
 	$(BENCH).passages
 	$(BENCH).nothing

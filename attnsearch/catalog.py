@@ -88,8 +88,12 @@ def built_in(name: str) -> Path | None:
 def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fields | None = None) -> str:
     """What the encoder reads of an item: title, description and tags, or the fields chosen for it, in that order.
 
+    It ends without a full stop, as requests do: a short text is found better so.
+
     >>> key_text("Dune", "A desert planet.", {"year": 1965, "tags": ["sand", "spice"]})
     'Dune. A desert planet. sand, spice'
+    >>> key_text("Dune", "A desert planet.", {})
+    'Dune. A desert planet'
     """
     if fields and fields.text:
         known = {**rest, "description": description, fields.title: title}
@@ -103,7 +107,7 @@ def _sentences(parts: Iterator[str]) -> str:
     text = ""
     for part in parts:
         text += part.strip() if not text else (" " if text[-1] in ".!?…。:;" else ". ") + part.strip()
-    return text
+    return text.rstrip(" .") or text
 
 
 def _words(value: Value) -> str:

@@ -82,11 +82,11 @@ def _made_anew(folder: Path, staging: Path, *, offline: bool, progress: Progress
             hint = f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}"
             raise CatalogError(f"{info.model} has other weights now", where=info.name, hint=hint)
         worker = reader.suited(0, info.precision)
-        items = dict(_intact(db, info))
+        intact = list(_intact(db, info))
         with Writer(staging) as writer:
             with draft_of(worker, staging) as draft:
-                _salvage(db, folder, info, reader, items, draft)
-            info, source = _source(folder, info, list(items.values()))
+                _salvage(db, folder, info, reader, {number: item for number, item, read in intact if read}, draft)
+            info, source = _source(folder, info, [item for _, item, _ in intact])
             writer.take(source, functools.partial(split, reader))
             with draft_of(worker, staging) as draft:
                 _, missing = writer.recall(draft)
@@ -98,13 +98,17 @@ def _anew(folder: Path) -> str:
     return f"'attnsearch remove {folder.name}', then index it again"
 
 
-def _intact(db: sqlite3.Connection, info: Info) -> Iterator[tuple[int, Item]]:
-    """The items that are what was written, by number, in the order in which they were indexed."""
+def _intact(db: sqlite3.Connection, info: Info) -> Iterator[tuple[int, Item, bool]]:
+    """The items that are what was written, in the order in which they were indexed: number, item, whether keys are its.
+
+    They may be of what was its text by the rules of an older attnsearch.
+    """
     with suppress(*WRONG):
         order = f"SELECT {ITEM} FROM items ORDER BY (SELECT min(key) FROM keys WHERE keys.item = items.item)"  # noqa: S608
         for row in db.execute(order):
             with suppress(*WRONG):
-                yield row[0], read_item(row, info.fields)
+                item = read_item(row, info.fields)
+                yield row[0], item, row[5] == hashlib.sha256(item.text.encode()).digest()
 
 
 def _source(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:

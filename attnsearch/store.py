@@ -143,7 +143,8 @@ class Store:
 
     def find(self, keys: Sequence[int]) -> list[Found]:
         """The items, and the passages of them, that the keys of these numbers stand for."""
-        told = ((item, start, stop, (start, stop) == (0, len(item.text))) for item, start, stop in self.places(keys))
+        # More than all, if the text had a full stop when it was read.
+        told = ((item, start, stop, start == 0 and stop >= len(item.text)) for item, start, stop in self.places(keys))
         return [Found(item, None if whole else item.text[start:stop]) for item, start, stop, whole in told]
 
     def places(self, keys: Sequence[int]) -> list[Place]:

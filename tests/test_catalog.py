@@ -48,6 +48,16 @@ def test_several_files_are_one_catalog(write):
     assert [item.id for item in items] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("title", "description", "text"),
+    [("", "A soup.", "A soup"), ("", "A soup .", "A soup"), ("Dune", "Wait...", "Dune. Wait"),
+     ("Dune", "Why?", "Dune. Why?"), ("Wait...", "A play.", "Wait... A play"), ("...", "", "..."),
+     ("Dune.", "", "Dune")],
+)  # fmt: skip
+def test_a_key_text_ends_without_a_full_stop(title, description, text):
+    assert catalog.key_text(title, description, {}) == text
+
+
 def test_the_key_text_can_be_made_again(write):
     """The store keeps no text: title, description and fields give it back."""
     fields = Fields("id", "name", ("plot", "name"))

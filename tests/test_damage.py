@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from attnsearch import damage, lock, shelf
+from attnsearch import catalog, damage, lock, shelf
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
@@ -151,6 +151,14 @@ class TestRepair:
             repair(folder)
         assert (folder / "index.sqlite").read_bytes() == raw
         assert segment(folder).exists()
+
+    def test_keys_of_texts_by_older_rules_are_not_kept(self, home, write, small, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(catalog, "key_text", lambda title, *_: f"{title} robot")
+            update([str(write("old.yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n"))])
+        assert repair(home / "old").embedded == 2
+        assert small.read[-2:] == ["moon", "sea"]
+        assert repair(home / "old").embedded == 0
 
     def test_without_anything_it_says_so(self, folder, small):
         change(folder, "DELETE FROM info")

@@ -5,7 +5,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from attnsearch import intake, shelf
+from attnsearch import catalog, intake, shelf
 from attnsearch.catalog import Fields
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.index import Index
@@ -318,3 +318,16 @@ def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
     ((_, problem),) = list(shelf.infos())
     assert "what it says about itself is not what was written" in problem.message
     assert shelf.folders() == [home / "shop"]
+
+
+def test_a_text_that_was_read_with_a_full_stop(write, small, monkeypatch):
+    """By the rules of an older attnsearch: all of it is no passage, and the next run reads it by those of today."""
+    path = write("x.yaml", "- {title: moon}\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "key_text", lambda title, *_: f"{title}.")
+        update([str(path)])
+    with Index.open("x") as opened:
+        assert query(opened, "moon").hits[0].passage is None
+    assert update([str(path)]).embedded == 1
+    assert small.read[-1] == "moon"
+    assert update([str(path)]).embedded == 0
