@@ -13,7 +13,7 @@ import numpy as np
 from attnsearch import search
 from attnsearch.index import Index
 from attnsearch.intake import update
-from attnsearch.search import Setting
+from attnsearch.scan import Setting
 from benchmarks.indexing import ndcg
 from benchmarks.measure import DATA, SETS, Judged, heading, judged, table
 
