@@ -65,9 +65,7 @@ def _stemmer() -> Stemmer:
 def fill(db: sqlite3.Connection, texts: Iterable[str], keys: Sequence[int]) -> None:
     """Write the terms of the texts to a database of its own. `keys`, theirs, may be filled while they are drawn."""
     db.execute("CREATE TABLE terms (term TEXT PRIMARY KEY, keys BLOB NOT NULL, scores BLOB NOT NULL)")
-    for term, found, scores in _weights(texts):
-        row = np.array(keys)[found].astype(_NUMBERS).tobytes(), scores.astype(_SCORES).tobytes()
-        db.execute("INSERT INTO terms VALUES (?, ?, ?)", (term, *row))
+    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _rows(texts, keys))
 
 
 def find(db: sqlite3.Connection, term: str) -> Term | None:
@@ -76,8 +74,8 @@ def find(db: sqlite3.Connection, term: str) -> Term | None:
     return Term(np.frombuffer(row[0], _NUMBERS), np.frombuffer(row[1], _SCORES)) if row else None
 
 
-def _weights(texts: Iterable[str]) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.float32]]]:
-    """Each term of the texts, the numbers of those that have it (n,), ascending, and its BM25 in each (n,)."""
+def _rows(texts: Iterable[str], keys: Sequence[int]) -> Iterator[tuple[str, bytes, bytes]]:
+    """Each term of the texts, the keys of those that have it (n,), ascending, and its BM25 in each (n,)."""
     import bm25s
 
     known: dict[str, int] = {}
@@ -87,7 +85,8 @@ def _weights(texts: Iterable[str]) -> Iterator[tuple[str, NDArray[np.int32], NDA
     model = bm25s.BM25(k1=_K1, b=_B, method="lucene", backend="numpy")
     model.index((read, dict(known)), show_progress=False)  # it adds an empty word of its own
     scores, numbers, starts = (model.scores[name] for name in ("data", "indices", "indptr"))
+    key_of = np.array(keys, _NUMBERS)
     for term, at in sorted(known.items()):
         part = slice(starts[at], starts[at + 1])
         order = np.argsort(numbers[part])
-        yield term, numbers[part][order], scores[part][order]
+        yield term, key_of[numbers[part][order]].tobytes(), scores[part][order].astype(_SCORES).tobytes()
