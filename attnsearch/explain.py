@@ -38,6 +38,8 @@ def explain(result: Result) -> list[Step]:
     d_k = trace.q.shape[-1]
     root = math.sqrt(d_k)
     hits = result.hits
+    added = [sum(bias.lexical.values()) + sum(bias.prior.values()) for bias in trace.biases]
+    biased = any(bias.lexical or bias.prior for bias in trace.biases)
     return [
         Step(
             "tokens",
@@ -65,18 +67,21 @@ def explain(result: Result) -> list[Step]:
             "Q Kᵀ",
             f"the query against every key: {_shape(1, n)}; the highest {len(hits)}",
             ("rank", "item", "q·k"),
-            [(hit.rank, _name(hit), hit.logit * root) for hit in hits],
+            [(hit.rank, _name(hit), (hit.logit - more) * root) for hit, more in zip(hits, added, strict=True)],
         ),
         Step(
             "logits",
-            "Q Kᵀ / √d_k",
-            f"√{d_k} = {root:.4f}, so a logit is {_logit_in_words(result)}",
-            ("rank", "item", "cosine", "logit"),
-            [(hit.rank, _name(hit), hit.score, hit.logit) for hit in hits],
+            _logits(biased),
+            f"√{d_k} = {root:.4f}, so a logit is {_logit_in_words(result, added)}",
+            ("rank", "item", "cosine", *(["bias"] if biased else []), "logit"),
+            [
+                (hit.rank, _name(hit), hit.score, *([more] if biased else []), hit.logit)
+                for hit, more in zip(hits, added, strict=True)
+            ],
         ),
         Step(
             "weights",
-            "softmax(Q Kᵀ / √d_k)",
+            f"softmax({_logits(biased)})",
             f"exp(logit) over the sum of it for {_all_keys(result, n)}, log of the sum {trace.log_normalizer:.4f};"
             f" the attention is spread as over {result.effective_items:.1f} items",
             ("rank", "item", "exp(logit - max)", "weight"),
@@ -84,7 +89,7 @@ def explain(result: Result) -> list[Step]:
         ),
         Step(
             "output",
-            "softmax(Q Kᵀ / √d_k) V",
+            f"softmax({_logits(biased)}) V",
             f"what is carried home: the values in the shares of their weights; W_V {_matrix(trace.projections.w_v)}",
             _vector_columns(),
             [_vector("output", trace.output)],
@@ -92,16 +97,23 @@ def explain(result: Result) -> list[Step]:
     ]
 
 
+def _logits(biased: bool) -> str:
+    return "Q Kᵀ / √d_k + bias" if biased else "Q Kᵀ / √d_k"
+
+
 def _all_keys(result: Result, n: int) -> str:
-    """An item with a long text has several keys, of which the best counts."""
+    """An item with a long text has several keys, of which the best counts; a hidden one has none that does."""
+    if result.masked:
+        return f"the best key of each of the {result.items - result.masked:,} items that a filter lets through"
     return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
 
 
-def _logit_in_words(result: Result) -> str:
+def _logit_in_words(result: Result, added: list[float]) -> str:
     hits = result.hits
-    if not hits or not math.isclose(hits[0].logit * result.temperature, hits[0].score, abs_tol=1e-4):
-        return "the product divided by it"
-    return f"the cosine divided by the temperature {result.temperature:g}"
+    more = " plus what terms and priors add" if any(added) else ""
+    if not hits or not math.isclose((hits[0].logit - added[0]) * result.temperature, hits[0].score, abs_tol=1e-4):
+        return f"the product divided by it{more}"
+    return f"the cosine divided by the temperature {result.temperature:g}{more}"
 
 
 def _matrix(w: NDArray[np.floating[Any]]) -> str:

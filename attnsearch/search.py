@@ -235,9 +235,9 @@ def _read(index: Index, seen: Seen, i: int, fields: Sequence[str]) -> list[Reado
     from attnsearch import readout
 
     index.postings.need(fields)
-    if seen.logits is None or not seen.state.kept[i]:
-        return []
-    weights = readout.of_items(seen.logits[i], float(seen.state.log_normalizer()[i]), index.store.heads)
+    weights = np.zeros(index.store.size)
+    if seen.logits is not None and seen.state.kept[i]:
+        weights = readout.of_items(seen.logits[i], float(seen.state.log_normalizer()[i]), index.store.heads)
     return [readout.read(field, index.postings.facets(field), weights) for field in fields]
 
 

@@ -162,7 +162,9 @@ def test_values(run, books):
 def test_values_are_of_what_is_seen(run, books):
     (kind,) = told(run, "moon", "--value", "kind", "-k", "1", "-w", "kind = poem")["values"]
     assert [one["value"] for one in kind["shares"]] == ["poem"]
-    assert told(run, "moon", "--value", "kind", "-w", "kind = none").get("values") is None
+    (kind,) = told(run, "moon", "--value", "kind", "-w", "kind = none")["values"]
+    assert kind == {"field": "kind", "known": 0.0, "shares": []}
+    assert "year: no item that is seen has one" in run("query", "moon", "--value", "year", "-w", "kind = none").out
 
 
 def test_values_do_not_reach_the_separated_formats(run, books):

@@ -6,6 +6,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.explain import explain
+from attnsearch.filters import parse
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
@@ -77,3 +78,25 @@ def test_of_several_passages_the_best_counts(write, small):
     says = {step.name: step.says for step in explain(result)}
     assert says["keys"].startswith("each of 3 keys")
     assert "the best key of each of 2 items" in says["weights"]
+
+
+def test_a_mask_and_a_bias_are_steps_too(write, small):
+    path = write("books.yaml", "- {title: moon, year: 1}\n- {title: moon sea, year: 2}\n- {title: robot}\n")
+    update([str(path)])
+    with Index.open("books") as index:
+        plain, biased = (
+            search(index, ["moon"], setting, k=2, trace=True)[0]
+            for setting in (Setting(), Setting(where=(parse("year?"),), lexical=1.0, priors={"year": -2}))
+        )
+    before, after = ({step.name: step for step in explain(result)} for result in (plain, biased))
+    for (*_, product), (*_, plain_product) in zip(after["products"].rows, before["products"].rows, strict=True):
+        assert product == pytest.approx(plain_product, abs=1e-4)
+    assert after["logits"].formula == "Q Kᵀ / √d_k + bias"
+    assert "plus what terms and priors add" in after["logits"].says
+    for (_, _, cosine, bias, logit), (_, _, plain_cosine, plain_logit) in zip(
+        after["logits"].rows, before["logits"].rows, strict=True
+    ):
+        assert cosine == plain_cosine
+        assert logit == pytest.approx(plain_logit + bias, abs=1e-5)
+        assert bias != 0
+    assert "the 2 items that a filter lets through" in after["weights"].says
