@@ -515,3 +515,20 @@ def test_a_full_disk_behind_stdout(shop, monkeypatch, capfd):
 def test_a_wrong_word_is_refused_before_anything_is_loaded(run, shop, home, argv):
     assert run(*argv).code == 2
     assert not home.exists()
+
+
+def test_no_word_of_the_help_is_taken_for_markup(run, monkeypatch):
+    """The help is rich's markup, in which [table] would be a style, and vanish."""
+    import ast
+    from pathlib import Path
+
+    from attnsearch import cli
+
+    helps = [
+        ast.unparse(word.value)
+        for file in Path(cli.__file__).parent.glob("*.py")
+        for word in ast.walk(ast.parse(file.read_text()))
+        if isinstance(word, ast.keyword) and word.arg == "help"
+    ]
+    assert len(helps) > 30
+    assert not [text for text in helps if re.search(r"\[[a-z#/@]", text)]

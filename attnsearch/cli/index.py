@@ -23,23 +23,23 @@ def index(
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", show_default=False, help="The catalog's name. [as in the file, or the file's]"),
+        typer.Option(metavar="NAME", show_default=False, help="The catalog's name. (as in the file, or the file's)"),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
             show_default=False,
-            help="A sentence-transformers model. [all-MiniLM-L6-v2]",
+            help="A sentence-transformers model. (all-MiniLM-L6-v2)",
         ),
     ] = None,
     text_field: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD", show_default=False, help="What to embed, repeatable. [title, description, tags]"),
+        typer.Option(metavar="FIELD", show_default=False, help="What to embed, repeatable. (title, description, tags)"),
     ] = None,
-    id_field: Annotated[str | None, typer.Option(metavar="FIELD", show_default=False, help="The id. [id]")] = None,
+    id_field: Annotated[str | None, typer.Option(metavar="FIELD", show_default=False, help="The id. (id)")] = None,
     title_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", show_default=False, help="The title. [title]")
+        str | None, typer.Option(metavar="FIELD", show_default=False, help="The title. (title)")
     ] = None,
     from_: Annotated[
         str | None,
@@ -55,7 +55,7 @@ def index(
         typer.Option(
             metavar="float32|bfloat16",
             show_default=False,
-            help="The encoder's. [bfloat16 for much text where the machine is fast in it, else float32]",
+            help="The encoder's. (bfloat16 for much text where the machine is fast in it, else float32)",
         ),
     ] = None,
     lexical: Annotated[
@@ -66,7 +66,7 @@ def index(
             max=1000,
             show_default=False,
             help="Let queries of this catalog count shared words too: λ·BM25. 0.3 without a number, 0 for not at all. "
-            "[as before, else 0]",
+            "(as before, else 0)",
         ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep items that SOURCE no longer has.")] = False,

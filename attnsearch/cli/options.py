@@ -59,7 +59,7 @@ Catalog = Annotated[
 ]
 Temperature = Annotated[
     float | None,
-    typer.Option(metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. [0.05]"),
+    typer.Option(metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. (0.05)"),
 ]
 Textbook = Annotated[
     bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
@@ -83,7 +83,7 @@ Lexical = Annotated[
         max=1000,
         show_default=False,
         help="Count shared words too: λ·BM25 is added to the logit. 0.3 without a number. "
-        "[as the catalog has it, else 0]",
+        "(as the catalog has it, else 0)",
     ),
 ]
 Prior = Annotated[
@@ -92,12 +92,12 @@ Prior = Annotated[
         metavar="FIELD[=WEIGHT]",
         show_default=False,
         help="Prefer items with a high number or a late date there, or, below 0, a low one: WEIGHT logits "
-        "lie between the last and the first. [1] Repeatable.",
+        "lie between the last and the first. (1) Repeatable.",
     ),
 ]
 Format = Annotated[
     str | None,
-    typer.Option("-f", "--format", metavar="|".join(FORMATS), show_default=False, help="What to print. [table]"),
+    typer.Option("-f", "--format", metavar="|".join(FORMATS), show_default=False, help="What to print. (table)"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 JsonLines = Annotated[

@@ -34,7 +34,7 @@ def query(
     top_k: Annotated[
         int | None,
         typer.Option(
-            "-k", "--top-k", "-n", "--limit", min=1, show_default=False, help="How many items to list. [10, or --top-p]"
+            "-k", "--top-k", "-n", "--limit", min=1, show_default=False, help="How many items to list. (10, or --top-p)"
         ),
     ] = None,
     top_p: Annotated[
