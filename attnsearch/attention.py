@@ -146,12 +146,20 @@ class State(NamedTuple):
 
     @classmethod
     def of(
-        cls, z: Floats, v: Floats | None = None, *, k: int, first: int = 0, least: NDArray[np.float64] | None = None
+        cls,
+        z: Floats,
+        v: Floats | None = None,
+        *,
+        k: int,
+        first: int = 0,
+        columns: NDArray[np.int64] | None = None,
+        least: NDArray[np.float64] | None = None,
     ) -> State:
         """The state of one block: logits z (m, n), -inf where hidden, and, if wanted, values v (n, e).
 
-        The block's keys are numbered from `first` on. Those with a logit below `least` (m,) are left out of the
-        top: there are k better ones elsewhere.
+        The block's keys are numbered from `first` on; of a block of which only some columns are there, `columns` (n,)
+        says which, in their order. Those with a logit below `least` (m,) are left out of the top: there are k better
+        ones elsewhere.
         """
         maximum = z.max(axis=1, initial=-np.inf)
         shifted = z - _finite(maximum)[:, None]
@@ -160,7 +168,9 @@ class State(NamedTuple):
         if z.min(initial=np.inf) == -np.inf:
             kept = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf is no number
-        top_logits, top_keys = _top(z, k, first, np.full(len(z), -np.inf) if least is None else least)
+        top_logits, top_keys = _top(z, k, np.full(len(z), -np.inf) if least is None else least)
+        there = top_keys != _NO_KEY
+        top_keys[there] = first + (top_keys[there] if columns is None else columns[top_keys[there]])
         return cls(
             k=k,
             maximum=maximum.astype(np.float64),
@@ -232,8 +242,8 @@ def _shift(maximum: NDArray[np.float64], to: NDArray[np.float64]) -> tuple[NDArr
     return shift, np.exp(shift)
 
 
-def _top(z: Floats, k: int, first: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k highest logits of each row that reach `least` (m,), and their keys, numbered from `first`; ties by key."""
+def _top(z: Floats, k: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest logits of each row that reach `least` (m,), and their columns, by which ties go."""
     m, n = z.shape
     if not k:
         return np.empty((m, 0)), np.empty((m, 0), np.int64)
@@ -249,5 +259,5 @@ def _top(z: Floats, k: int, first: int, least: NDArray[np.float64]) -> tuple[NDA
     shape = m, rank.max(initial=-1) + 1
     logit, key = np.full(shape, -np.inf), np.full(shape, _NO_KEY)
     logit[row, rank] = z[row, column]
-    key[row, rank] = column + first
+    key[row, rank] = column
     return logit, key

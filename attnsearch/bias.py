@@ -49,10 +49,13 @@ class Bias(NamedTuple):
         keep = self.keep[self._at(first, end)]
         return keep if alive is None else keep & alive
 
-    def block(self, first: int, end: int) -> NDArray[np.float32] | None:
-        """What is added to the logits of those keys (m, n), or (1, n) where it is the same for all; None: nothing."""
-        if not self.priors and not any(self.terms):
-            return None
+    @property
+    def adds(self) -> bool:
+        """Whether it does more than hide."""
+        return bool(self.priors) or any(self.terms)
+
+    def block(self, first: int, end: int) -> NDArray[np.float32]:
+        """What is added to the logits of those keys (m, n), or (1, n) where it is the same for all."""
         at = self._at(first, end)
         rows = np.zeros((len(self.terms) if any(self.terms) else 1, end - first), np.float32)
         for prior in self.priors.values():
@@ -120,11 +123,11 @@ def _ranks(index: Index, field: str, size: int) -> NDArray[np.float32]:
     if measured is None:
         hint = "give --prior a field of numbers or dates"
         raise InputError(f"the field '{field}' has no numbers", hint=hint)
-    highest = np.full(size, -np.inf)
-    np.maximum.at(highest, measured.keys, measured.values)
-    has = np.isfinite(highest)
-    ordered = np.sort(highest[has])
-    below = np.searchsorted(ordered, highest[has], side="left") + np.searchsorted(ordered, highest[has], side="right")
+    numbers, group = np.unique(measured.numbers, return_inverse=True)
+    place = np.full(size, -1)
+    place[measured.keys] = np.repeat(group, measured.counts)  # of several the last stays: the highest
+    has = place >= 0
+    count = np.bincount(place[has], minlength=len(numbers))
     ranks = np.zeros(size, np.float32)
-    ranks[has] = below / (2 * len(ordered)) - 0.5
+    ranks[has] = ((np.cumsum(count) - count / 2) / count.sum() - 0.5)[place[has]]
     return ranks

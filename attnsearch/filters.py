@@ -40,6 +40,27 @@ class Filter(NamedTuple):
     values: tuple[str, ...]
 
 
+class Condition(NamedTuple):
+    """A comparison of a column, value, folded, number or begin, in SQL: its text is ours, its bounds parameters.
+
+    >>> Condition("begin", "BETWEEN", (0.0, 60.0)).sql
+    'begin >= ? AND begin < ?'
+    """
+
+    column: str
+    op: str
+    bounds: tuple[str | int | float | None, ...]
+
+    @property
+    def sql(self) -> str:
+        """The comparison, with a question mark for each bound."""
+        if self.op == "~":
+            return f"instr({self.column}, ?)"
+        if self.op == "BETWEEN":  # but for the end
+            return f"{self.column} >= ? AND {self.column} < ?"
+        return f"{self.column} {self.op} ?"
+
+
 class Reading(NamedTuple):
     """What a text may be besides itself: a number; a span of time, in seconds since 1970, UTC, its end not in it."""
 
@@ -85,41 +106,36 @@ def _values(text: str, rest: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def sql(asked: Filter) -> tuple[str, list[str | int | float]]:
-    """A condition on the columns value, folded, number, begin of one field's values, and its parameters.
+def conditions(asked: Filter) -> list[Condition]:
+    """What one of the field's values must meet, any of these; for `!=`, what none of them may.
 
-    For `!=` it says what must not hold.
-
-    >>> sql(parse("year < 1990"))
-    ('number < ? OR begin < ?', [1990, 631152000.0])
+    >>> conditions(parse("year < 1990"))
+    [Condition(column='number', op='<', bounds=(1990,)), Condition(column='begin', op='<', bounds=(631152000.0,))]
     """
-    conditions, parameters = [], []
-    for value in asked.values:
-        for condition, parameter in _conditions(asked.op, value):
-            conditions.append(condition)
-            parameters += parameter
-    return " OR ".join(conditions) or "TRUE", parameters
+    if asked.op == "?":
+        return [Condition("value", "IS NOT", (None,))]
+    return [condition for value in asked.values for condition in _conditions(asked.op, value)]
 
 
-def _conditions(op: str, value: str) -> list[tuple[str, list[str | int | float]]]:
+def _conditions(op: str, value: str) -> list[Condition]:
     if op == "~":
-        return [("instr(folded, ?)", [fold(value)])]
+        return [Condition("folded", "~", (fold(value),))]
     number, begin, end = reading(value)
+    found = []
     if op in ("=", "!="):
-        found: list[tuple[str, list[str | int | float]]] = [("value = ?", [value])]
+        found.append(Condition("value", "=", (value,)))
         if number is not None:
-            found.append(("number = ?", [number]))
-        if begin is not None and end is not None:
-            found.append(("begin >= ? AND begin < ?", [begin, end]))
+            found.append(Condition("number", "=", (number,)))
+        if begin is not None:
+            found.append(Condition("begin", "BETWEEN", (begin, end)))
         return found
-    if number is None and begin is None:
-        return [(f"value {op} ?", [value])]
-    found = [] if number is None else [(f"number {op} ?", [number])]
-    if begin is not None and end is not None:
+    if number is not None:
+        found.append(Condition("number", op, (number,)))
+    if begin is not None:
         # Later than May is from June on, and up to May includes May.
-        edge = {"<": ("<", begin), ">=": (">=", begin), ">": (">=", end), "<=": ("<", end)}[op]
-        found.append((f"begin {edge[0]} ?", [edge[1]]))
-    return found
+        found.append(Condition("begin", *{"<": ("<", (begin,)), ">=": (">=", (begin,)), ">": (">=", (end,)),
+                                          "<=": ("<", (end,))}[op]))  # fmt: skip
+    return found or [Condition("value", op, (value,))]
 
 
 def fold(text: str) -> str:

@@ -71,7 +71,7 @@ class Postings:
     def select(self, asked: filters.Filter) -> NDArray[np.uint32]:
         """The first keys of the items for which a filter holds; for `!=`, of those for which it does not."""
         self.need([asked.field])
-        return facets.select(self._open[_label(asked.field)], *filters.sql(asked))
+        return facets.select(self._open[_label(asked.field)], filters.conditions(asked))
 
     def facets(self, field: str) -> list[Facet]:
         """All values of a field."""

@@ -37,8 +37,9 @@ class Readout(NamedTuple):
 
 def read(field: str, found: list[Facet], weights: NDArray[np.float64]) -> Readout:
     """What the weights (N,), told at the first key of each item, read out of a field."""
-    keys = np.unique(np.concatenate([facet.keys for facet in found]))
-    known = min(float(weights[keys].sum()), 1.0)
+    has = np.zeros(len(weights), bool)
+    has[np.concatenate([facet.keys for facet in found])] = True
+    known = min(float(weights[has].sum()), 1.0)
     measured = measure(found)
     if measured is None:
         shares = sorted(((float(weights[facet.keys].sum()), facet.value) for facet in found), key=lambda one: -one[0])
@@ -47,8 +48,9 @@ def read(field: str, found: list[Facet], weights: NDArray[np.float64]) -> Readou
     total = float(weight.sum())
     if not total:
         return Readout(field, known, None, None, {})
-    mean = float(weight @ measured.values) / total
-    spread = math.sqrt(float(weight @ (measured.values - mean) ** 2) / total)
+    numbers = np.repeat(measured.numbers, measured.counts)
+    mean = float(weight @ numbers) / total
+    spread = math.sqrt(float(weight @ (numbers - mean) ** 2) / total)
     if measured.is_date:
         return Readout(field, known, (_EPOCH + timedelta(seconds=mean)).date().isoformat(), spread / _DAY, {})
     return Readout(field, known, mean, spread, {})

@@ -109,8 +109,9 @@ def scan(
     The second has no top and no output. With `into` (m, N) it holds all logits afterwards.
     """
     usual = identity(index.info.d)
-    same = bias is None and np.array_equal(projections.w_q, usual.w_q) and np.array_equal(projections.w_k, usual.w_k)
+    as_usual = np.array_equal(projections.w_q, usual.w_q) and np.array_equal(projections.w_k, usual.w_k)
     q, q_plain = projections.fold(x), usual.fold(x)
+    one = as_usual and not (bias and bias.adds)  # and so one state is enough
     rows = max(min(BLOCK, _LOGITS // max(len(x), 1)), 1)
 
     empty = State.empty(len(x), k, index.info.d if output else None), State.empty(len(x), 0)
@@ -121,33 +122,34 @@ def scan(
         for first, keys, alive, joined in index.store.blocks(*part, rows=rows):
             span = first, first + len(keys)
             mask = alive if bias is None else bias.mask(*span, alive)
-            if mask is not None and not mask.any():
-                continue
-            z = _compare(q, keys, projections.scale, mask)
-            z = z if joined is None else best_of_each(z, joined)
-            if not same:
-                z_plain = np.where(np.isfinite(z), _compare(q_plain, keys, usual.scale, mask), -np.inf)
-                plain = plain.merge(State.of(z_plain, k=0))
-            if bias is not None and (added := bias.block(*span)) is not None:
-                z = z + added
+            kept = None if mask is None or joined is not None else np.flatnonzero(mask)
+            z = z_plain = _compare(q, keys, projections.scale, kept)
+            if joined is not None:
+                z = best_of_each(z if mask is None else np.where(mask, z, -np.inf), joined)
+            if not one:
+                z_plain = z_plain if as_usual else _compare(q_plain, keys, usual.scale, kept)
+                plain = plain.merge(State.of(np.where(np.isfinite(z), z_plain, -np.inf), k=0))
+            if bias is not None and bias.adds:
+                added = bias.block(*span)
+                z = z + (added if kept is None else added[:, kept])
             if into is not None:
-                into[:, slice(*span)] = z
-            state = state.merge(State.of(z, keys if output else None, k=k, first=first, least=least))
+                into[:, slice(*span) if kept is None else first + kept] = z
+            v = None if not output else keys if kept is None else keys[kept]
+            state = state.merge(State.of(z, v, k=k, first=first, columns=kept, least=least))
             np.maximum(least, state.least(), out=least)
         return state, plain
 
     parts = index.store.parts(_PARTS * threads.count(), least=max(BLOCK // max(len(x), 1), 1))
-    found = list(threads.each(over, parts))
-    state = functools.reduce(State.merge, (one for one, _ in found), empty[0])
-    return state, state if same else functools.reduce(State.merge, (one for _, one in found), empty[1])
+    found = [empty, *threads.each(over, parts)]
+    state, plain = (functools.reduce(State.merge, states) for states in zip(*found, strict=True))
+    return state, state if one else plain
 
 
 def _compare(
-    q: NDArray[np.float32], keys: NDArray[np.float32], scale: float, mask: NDArray[np.bool_] | None
+    q: NDArray[np.float32], keys: NDArray[np.float32], scale: float, kept: NDArray[np.int64] | None
 ) -> NDArray[np.float32]:
-    """The logits (m, n) of a block's keys; only those that are seen are computed where they are few."""
-    if mask is None or mask.sum() > _SPARSE * len(keys):
-        return logits(q, keys, scale=scale, mask=mask)
-    z = np.full((len(q), len(keys)), -np.inf, np.float32)
-    z[:, mask] = logits(q, keys[mask], scale=scale)
-    return z
+    """The logits (m, n) of a block's keys, or of those in the rows `kept` (n,); if these are few, of no other."""
+    if kept is not None and len(kept) < _SPARSE * len(keys):
+        return logits(q, keys[kept], scale=scale)
+    z = logits(q, keys, scale=scale)
+    return z if kept is None else z[:, kept]

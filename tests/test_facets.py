@@ -9,7 +9,7 @@ import pytest
 from attnsearch import facets
 from attnsearch.catalog import Fields, Item
 from attnsearch.facets import Drawn, Facet, measure, values
-from attnsearch.filters import parse, sql
+from attnsearch.filters import conditions, parse
 
 ITEMS = [
     Item(
@@ -88,7 +88,26 @@ def test_conditions(where, keys):
         for key, item in enumerate(ITEMS):
             found.add(key * 10, item)
         found.fill(db, "year")
-        assert sorted(facets.select(db, *sql(parse(where))).tolist()) == keys
+        assert sorted(set(facets.select(db, conditions(parse(where))).tolist())) == keys
+
+
+@pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "=", "!="])
+@pytest.mark.parametrize("length", [1, 2, 3, 1000])
+def test_runs_of_many_values(monkeypatch, op, length):
+    """Numbers and dates, some of them equal, in runs of a few: as if each were looked at."""
+    monkeypatch.setattr(facets, "_LENGTH", length)
+    days = [f"2020-{1 + n % 12:02}-{1 + n % 5:02}" for n in range(40)]
+    numbers = [n * 7 % 31 / 2 for n in range(40)]
+    texts = [f"{number:g}" if n % 4 else f"{number:.2f}" for n, number in enumerate(numbers)]  # the same in two ways
+    compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}.get(op, np.equal)
+    for field, told, asked in (("n", np.array(numbers), [-1, 0, 3.5, 7, 15, 99]), ("when", np.array(days), days[:12])):
+        with closing(Drawn([field], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
+            for key, (number, day) in enumerate(zip(texts, days, strict=True)):
+                found.add(key, Item("", "", "", {"n": number, "when": day}, ""))
+            found.fill(db, field)
+            for value in asked:
+                met = facets.select(db, conditions(parse(f"{field} {op} {value}")))
+                assert np.unique(met).tolist() == np.flatnonzero(compare(told, value)).tolist()
 
 
 def keys(*numbers: int) -> np.ndarray:
@@ -96,11 +115,12 @@ def keys(*numbers: int) -> np.ndarray:
 
 
 def test_numbers_or_dates_by_which_there_is_more_of():
-    years = [Facet("1969", 1969, -31536000.0, keys(0, 1)), Facet("old", None, None, keys(2))]
-    assert measure(years).values.tolist() == [1969, 1969]
-    assert not measure(years).is_date
-    dates = [Facet("1970-01-02", None, 86_400.0, keys(0)), Facet("1970-01-01", None, 0.0, keys(3))]
-    assert measure(dates).is_date
-    assert (measure(dates).values.tolist(), measure(dates).keys.tolist()) == ([86_400.0, 0.0], [0, 3])
+    years = [Facet("2000", 2000, 946684800.0, keys(5)), Facet("1969", 1969, -31536000.0, keys(0, 1)),
+             Facet("old", None, None, keys(2))]  # fmt: skip
+    found = measure(years)
+    assert (found.numbers.tolist(), found.counts.tolist(), found.keys.tolist()) == ([1969, 2000], [2, 1], [0, 1, 5])
+    assert not found.is_date
+    dates = measure([Facet("1970-01-02", None, 86_400.0, keys(0)), Facet("1970-01-01", None, 0.0, keys(3))])
+    assert (dates.is_date, dates.numbers.tolist(), dates.keys.tolist()) == (True, [0.0, 86_400.0], [3, 0])
     assert measure([Facet("3", 3, None, keys(0)), Facet("x", None, None, keys(1))]) is None
     assert measure([]) is None

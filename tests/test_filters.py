@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.filters import Filter, fold, parse, reading, sql
+from attnsearch.filters import Filter, conditions, fold, parse, reading
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,29 @@ def test_what_else_a_text_is(text, number, begin, end):
     assert type(reading(text).number) is type(number)
 
 
-def test_a_part_of_a_year_is_all_of_it():
-    assert sql(parse("when > 1970-01")) == ("begin >= ?", [31 * 86_400.0])
-    assert sql(parse("when <= 1970-01")) == ("begin < ?", [31 * 86_400.0])
-    assert sql(parse("when >= 1970-01")) == ("begin >= ?", [0.0])
-    assert sql(parse("when = 1970-01")) == ("value = ? OR begin >= ? AND begin < ?", ["1970-01", 0.0, 31 * 86_400.0])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("when > 1970-01", [("begin >= ?", 31 * 86_400.0)]),
+        ("when <= 1970-01", [("begin < ?", 31 * 86_400.0)]),
+        ("when >= 1970-01", [("begin >= ?", 0.0)]),
+        ("when < 1970-01", [("begin < ?", 0.0)]),
+        ("when = 1970-01", [("value = ?", "1970-01"), ("begin >= ? AND begin < ?", 0.0, 31 * 86_400.0)]),
+        ("n = 5,x", [("value = ?", "5"), ("number = ?", 5), ("value = ?", "x")]),
+        ("n <= 5", [("number <= ?", 5)]),
+        ("n < x", [("value < ?", "x")]),
+        ("n?", [("value IS NOT ?", None)]),
+    ],
+)
+def test_conditions(text, found):
+    """A part of a year is all of it: later than January is from February on."""
+    assert [(one.sql, *one.bounds) for one in conditions(parse(text))] == found
 
 
 def test_nothing_of_the_value_gets_into_the_statement():
-    condition, parameters = sql(parse("x ~ '; DROP TABLE facets --"))
-    assert condition == "instr(folded, ?)"
-    assert parameters == ["'; drop table facets --"]
+    (condition,) = conditions(parse("x ~ '; DROP TABLE facets --"))
+    assert condition.sql == "instr(folded, ?)"
+    assert condition.bounds == ("'; drop table facets --",)
 
 
 def test_case_and_accents():

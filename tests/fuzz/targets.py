@@ -109,7 +109,6 @@ def where(data: bytes) -> None:
         assert told.count("\n") == 1
         assert not acting(told)
         return
-    condition, parameters = filters.sql(asked)
     with (
         contextlib.closing(sqlite3.connect(":memory:")) as db,
         contextlib.closing(facets.Drawn("f", Fields())) as drawn,
@@ -117,7 +116,7 @@ def where(data: bytes) -> None:
         for key, value in enumerate([*asked.values, text]):
             drawn.add(key, catalog.Item("i", "t", "", {"f": value}, ""))
         drawn.fill(db, "f")
-        found = set(facets.select(db, condition, parameters).tolist())
+        found = set(facets.select(db, filters.conditions(asked)).tolist())
     if asked.op == "=":
         assert found >= set(range(len(asked.values)))  # each value is equal to itself
 
