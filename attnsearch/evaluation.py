@@ -6,6 +6,7 @@ Every logit of the catalog is looked at, not only the top, so that a rank may be
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -19,8 +20,7 @@ from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.judgments import Judged
 from attnsearch.projections import identity
-from attnsearch.scan import DEFAULT, Setting
-from attnsearch.search import search, weigh
+from attnsearch.scan import DEFAULT, Setting, look
 
 DEPTH = 10  # of nDCG
 METRICS = ("ndcg", "mrr", "recall", "precision_at_1", "kl")  # of a request that has an answer
@@ -123,11 +123,11 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
     rows: list[Row] = []
     for at in range(0, len(judged), some):
         batch = judged[at : at + some]
-        z = weigh(index, [one.query for one in batch], setting)
-        rows += [_row(*told, keys, k) for told in zip(batch, z, _tops(index, z), strict=True)]
-    if not all(one.relevant for one in judged):
-        told = _none_of_these(index, [one.query for one in judged], setting)
-        rows = [row._replace(none_of_these=chance) for row, chance in zip(rows, told, strict=True)]
+        seen = look(index, [one.query for one in batch], setting, all_logits=True)
+        z = np.empty((0, 0), np.float32) if seen.logits is None else seen.logits
+        chances = itertools.repeat(None) if seen.nothing is None else map(float, seen.nothing)
+        for one, logits, top, chance in zip(batch, z, _tops(index, z), chances, strict=False):
+            rows.append(_row(one, logits, top, keys, k)._replace(none_of_these=chance))
 
     projections = setting.projections or identity(index.info.d, index.info.temperature)
     found = [row for row in rows if row.relevant and row.top_weight is not None]
@@ -219,11 +219,6 @@ def _tops(index: Index, z: NDArray[np.float32]) -> list[Item | None]:
     best = [int(np.argmax(row)) if np.isfinite(row).any() else None for row in z]
     items = iter(index.store.find([key for key in best if key is not None]))
     return [None if key is None else next(items).item for key in best]
-
-
-def _none_of_these(index: Index, texts: Sequence[str], setting: Setting) -> list[float | None]:
-    """The chance that nothing in the catalog fits, as `search` tells it."""
-    return [result.none_of_these for result in search(index, texts, setting, k=1)]
 
 
 def _nothing(rows: Sequence[Row]) -> Nothing | None:

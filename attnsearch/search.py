@@ -183,15 +183,6 @@ def check(text: str) -> None:
         raise InputError("the query is not valid UTF-8")
 
 
-def weigh(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) -> NDArray[np.float32]:
-    """The logits (m, N) of all keys by number, -inf for those that no query sees: what the softmax is taken of.
-
-    For who needs every weight, as `evaluation` does: of an item with several passages only the best has a logit.
-    """
-    found = look(index, texts, setting, all_logits=True).logits
-    return np.empty((0, 0), np.float32) if found is None else found
-
-
 def _with_top(state: State, z: NDArray[np.float32], top_p: float) -> State:
     """The state with as many keys on top as hold the share `top_p` of the attention; z (m, N) are its logits."""
     shares = np.exp(z - state.log_normalizer()[:, None], where=np.isfinite(z), out=np.zeros(z.shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
 from attnsearch import evaluation
@@ -155,13 +156,13 @@ def test_from_a_pipe(run, judged):
 
 
 def test_chances_that_nothing_fits(run, judged, monkeypatch):
-    search = evaluation.search
+    look = evaluation.look
     monkeypatch.setattr(
         evaluation,
-        "search",
-        lambda *how, **told: [
-            one._replace(none_of_these=0.75 if one.query == "elsewhere" else 0.25) for one in search(*how, **told)
-        ],
+        "look",
+        lambda index, texts, *how, **told: look(index, texts, *how, **told)._replace(
+            nothing=np.array([0.75 if text == "elsewhere" else 0.25 for text in texts])
+        ),
     )
     out = run("eval", "judged.yaml", "-c", "shop").out
     assert "none of these where true       0.750\n" in out

@@ -151,13 +151,15 @@ def test_however_many_are_asked_at_once(index, monkeypatch):
 
 @pytest.mark.parametrize(("chances", "accuracy"), [((0.9, 0.5, 0.2, 0.1), 1), ((0.9, 0.4, 0.6, 0.1), 0.5)])
 def test_none_of_these(index, monkeypatch, chances, accuracy):
-    search = evaluation.search
+    look = evaluation.look
     asked = [Judged("moon", {}), Judged("sea", {"o": 0}), Judged("robot", {"r": 1}), Judged("other", {"o": 1})]
     of = dict(zip([judged.query for judged in asked], chances, strict=True))
     monkeypatch.setattr(
         evaluation,
-        "search",
-        lambda *how, **told: [one._replace(none_of_these=of[one.query]) for one in search(*how, **told)],
+        "look",
+        lambda index, texts, *how, **told: look(index, texts, *how, **told)._replace(
+            nothing=np.array([of[text] for text in texts])
+        ),
     )
     report = evaluate(index, asked)
     assert [row.none_of_these for row in report.rows] == list(chances)

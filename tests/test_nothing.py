@@ -99,9 +99,9 @@ def test_one_item_that_fits_is_found_among_any_number_of_strangers(n):
 )  # fmt: skip
 def test_the_built_in_catalogs_know_what_they_have_not(real, catalog, has, has_not):
     from attnsearch.index import Index
-    from attnsearch.search import weigh
+    from attnsearch.scan import look
 
     with Index.open(catalog) as index:
         assert index.info.sha256 == real.model.sha256 == MINILM
-        found = told(weigh(index, has + has_not))
+        found = look(index, has + has_not).nothing
     assert dict(zip(has + has_not, found > 0.5, strict=True)) == {text: text in has_not for text in has + has_not}

@@ -9,8 +9,8 @@ from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.intake import update
 from attnsearch.projections import identity, textbook
-from attnsearch.scan import Setting
-from attnsearch.search import query, search, weigh
+from attnsearch.scan import Setting, look
+from attnsearch.search import query, search
 
 ITEMS = """\
 - {id: m, title: moon}
@@ -171,7 +171,7 @@ def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, que
 
 
 def test_every_logit(index):
-    z = weigh(index, ["moon sea", "robot"])
+    z = look(index, ["moon sea", "robot"], all_logits=True).logits
     for row, text in zip(z, ["moon sea", "robot"], strict=True):
         best = np.sort(row[np.isfinite(row)])[::-1]
         assert best.tolist() == pytest.approx([hit.logit for hit in query(index, text, k=99).hits], abs=1e-5)
