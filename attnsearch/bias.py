@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from attnsearch import lexical
 from attnsearch.errors import InputError
-from attnsearch.facets import measure
 from attnsearch.filters import Filter
 from attnsearch.index import Index
 from attnsearch.lexical import Term
@@ -119,7 +118,7 @@ def _ranks(index: Index, field: str, size: int) -> NDArray[np.float32]:
 
     Of several numbers the highest counts; equal ones share their ranks.
     """
-    measured = measure(index.postings.facets(field))
+    measured = index.postings.measure(field)
     if measured is None:
         hint = "give --prior a field of numbers or dates"
         raise InputError(f"the field '{field}' has no numbers", hint=hint)

@@ -39,11 +39,9 @@ _LENGTH = 1_000  # values of a run
 
 
 class Facet(NamedTuple):
-    """A value, how else it can be read (see `filters.reading`), and the first keys (n,) of the items that have it."""
+    """A value, and the first keys (n,) of the items that have it."""
 
     value: str
-    number: int | float | None
-    begin: float | None
     keys: NDArray[np.uint32]
 
 
@@ -150,20 +148,20 @@ def select(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[n
 
 def every(db: sqlite3.Connection) -> list[Facet]:
     """All values of the field."""
-    rows = db.execute("SELECT value, number, begin, keys FROM facets ORDER BY rowid")
-    return [Facet(value, number, begin, np.frombuffer(keys, NUMBERS)) for value, number, begin, keys in rows]
+    rows = db.execute("SELECT value, keys FROM facets ORDER BY rowid")
+    return [Facet(value, np.frombuffer(keys, NUMBERS)) for value, keys in rows]
 
 
-def measure(found: list[Facet]) -> Measured | None:
-    """The numbers of a field, or its dates, if most of its items have one; what is neither is left out."""
-    total = sum(len(facet.keys) for facet in found)
-    for is_date in (False, True):
-        pairs = [(facet.begin if is_date else facet.number, facet.keys) for facet in found]
-        read = sorted(((number, keys) for number, keys in pairs if number is not None), key=lambda pair: pair[0])
-        counts = np.array([len(keys) for _, keys in read], np.int64)
-        if 2 * counts.sum() > total:
-            numbers = np.array([number for number, _ in read], np.float64)
-            return Measured(is_date, numbers, counts, np.concatenate([keys for _, keys in read]))
+def measure(db: sqlite3.Connection) -> Measured | None:
+    """The numbers of the field, or its dates, if most of its items have one; what is neither is left out."""
+    (total,) = db.execute("SELECT sum(length(keys)) FROM facets").fetchone()
+    for kind in _MEASURES:
+        rows = db.execute(f"SELECT {kind}, keys FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}").fetchall()  # noqa: S608
+        keys = b"".join(some for _, some in rows)
+        if 2 * len(keys) > total:
+            counts = np.array([len(some) // NUMBERS.itemsize for _, some in rows], np.int64)
+            numbers = np.array([number for number, _ in rows], np.float64)
+            return Measured(kind == "begin", numbers, counts, np.frombuffer(keys, NUMBERS))
     return None
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from attnsearch import checksum, facets, filters, lexical
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.facets import Drawn, Facet
+from attnsearch.facets import Drawn, Facet, Measured
 from attnsearch.lexical import Term
 from attnsearch.lock import failures
 from attnsearch.segment import FLAGS
@@ -72,6 +72,11 @@ class Postings:
         """The first keys of the items for which a filter holds; for `!=`, of those for which it does not."""
         self.need([asked.field])
         return facets.select(self._open[_label(asked.field)], filters.conditions(asked))
+
+    def measure(self, field: str) -> Measured | None:
+        """The numbers, or the dates, of a field that has them for most of its items."""
+        self.need([field])
+        return facets.measure(self._open[_label(field)])
 
     def facets(self, field: str) -> list[Facet]:
         """All values of a field."""

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.facets import Facet, measure
+from attnsearch.filters import Filter
+from attnsearch.postings import Postings
 
 MOST = 10  # values of a category that are told
 
@@ -35,14 +36,15 @@ class Readout(NamedTuple):
     shares: dict[str, float]
 
 
-def read(field: str, found: list[Facet], weights: NDArray[np.float64]) -> Readout:
+def read(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
     """What the weights (N,), told at the first key of each item, read out of a field."""
     has = np.zeros(len(weights), bool)
-    has[np.concatenate([facet.keys for facet in found])] = True
+    has[postings.select(Filter(field, "?", ()))] = True
     known = min(float(weights[has].sum()), 1.0)
-    measured = measure(found)
+    measured = postings.measure(field)
     if measured is None:
-        shares = sorted(((float(weights[facet.keys].sum()), facet.value) for facet in found), key=lambda one: -one[0])
+        found = postings.facets(field)
+        shares = sorted(((float(weights[keys].sum()), value) for value, keys in found), key=lambda one: -one[0])
         return Readout(field, known, None, None, {value: share for share, value in shares[:MOST] if share})
     weight = weights[measured.keys]
     total = float(weight.sum())

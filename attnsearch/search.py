@@ -229,7 +229,7 @@ def _read(index: Index, seen: Seen, i: int, fields: Sequence[str]) -> list[Reado
     weights = np.zeros(index.store.size)
     if seen.logits is not None and seen.state.kept[i]:
         weights = readout.of_items(seen.logits[i], float(seen.state.log_normalizer()[i]), index.store.heads)
-    return [readout.read(field, index.postings.facets(field), weights) for field in fields]
+    return [readout.read(index.postings, field, weights) for field in fields]
 
 
 def _output(seen: Seen, i: int) -> NDArray[np.float64]:

@@ -7,7 +7,9 @@ import os
 import statistics
 import tempfile
 from functools import partial
+from pathlib import Path
 
+from attnsearch import shelf
 from benchmarks import made
 from benchmarks.measure import BIN, heading, in_turn, process, ratio, table
 
@@ -30,12 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-n", "--rounds", type=int, default=9)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--home", type=Path, help="keep the indexes there, for another run")
     asked = parser.parse_args()
     heading("Options of a cold query")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["ATTNSEARCH_HOME"] = folder
+        os.environ["ATTNSEARCH_HOME"] = str((asked.home or Path(folder)).resolve())
         for size in asked.sizes:
-            made.index(f"n{size}", size)
+            if not shelf.exists(shelf.folder_of(f"n{size}")):
+                made.index(f"n{size}", size)
             query = (BIN / "attnsearch", "query", "the ocean at night", "--json", "-c", f"n{size}")
             runs = {
                 name: partial(process, (*query, *(word.format(half=size // 2) for word in words)))

@@ -8,7 +8,7 @@ import pytest
 
 from attnsearch import facets
 from attnsearch.catalog import Fields, Item
-from attnsearch.facets import Drawn, Facet, measure, values
+from attnsearch.facets import Drawn, Facet, values
 from attnsearch.filters import conditions, parse
 
 ITEMS = [
@@ -110,17 +110,23 @@ def test_runs_of_many_values(monkeypatch, op, length):
                 assert np.unique(met).tolist() == np.flatnonzero(compare(told, value)).tolist()
 
 
-def keys(*numbers: int) -> np.ndarray:
-    return np.array(numbers, np.uint32)
-
-
-def test_numbers_or_dates_by_which_there_is_more_of():
-    years = [Facet("2000", 2000, 946684800.0, keys(5)), Facet("1969", 1969, -31536000.0, keys(0, 1)),
-             Facet("old", None, None, keys(2))]  # fmt: skip
-    found = measure(years)
-    assert (found.numbers.tolist(), found.counts.tolist(), found.keys.tolist()) == ([1969, 2000], [2, 1], [0, 1, 5])
-    assert not found.is_date
-    dates = measure([Facet("1970-01-02", None, 86_400.0, keys(0)), Facet("1970-01-01", None, 0.0, keys(3))])
-    assert (dates.is_date, dates.numbers.tolist(), dates.keys.tolist()) == (True, [0.0, 86_400.0], [3, 0])
-    assert measure([Facet("3", 3, None, keys(0)), Facet("x", None, None, keys(1))]) is None
-    assert measure([]) is None
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        (["2000", "1969", "old", "1969.0"], (False, [1969, 1969, 2000], [1, 1, 1], [1, 3, 0])),
+        (["1970-01-02", "1970-01-01", "1970-01-01"], (True, [0.0, 86_400.0], [2, 1], [1, 2, 0])),
+        (["5", "x"], None),
+        (["5", "x", "1970-01-02"], None),
+        (["x"], None),
+    ],
+)
+def test_numbers_or_dates_by_which_there_is_more_of(told, found):
+    with closing(Drawn(["f"], Fields())) as drawn, closing(sqlite3.connect(":memory:")) as db:
+        for key, value in enumerate(told):
+            drawn.add(key, Item("", "", "", {"f": value}, ""))
+        drawn.fill(db, "f")
+        measured = facets.measure(db)
+    if found is None:
+        assert measured is None
+    else:
+        assert (measured.is_date, *(part.tolist() for part in measured[1:])) == found
