@@ -141,9 +141,7 @@ def select(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[n
             parts.append((f"{some} WHERE kind = ? AND ({low}) <> ({high}) AND {condition.sql}", (column, *bounds * 3)))
         else:
             parts.append((f"SELECT keys FROM facets WHERE {condition.sql}", bounds))  # noqa: S608
-    # One blob of all: SQLite puts them together in less than half the time that it takes to hand them out.
-    found = (db.execute(f"SELECT CAST(group_concat(keys, '') AS BLOB) FROM ({sql})", bounds) for sql, bounds in parts)  # noqa: S608
-    return np.frombuffer(b"".join(row.fetchone()[0] or b"" for row in found), NUMBERS)
+    return np.frombuffer(b"".join(keys for sql, bounds in parts for (keys,) in db.execute(sql, bounds)), NUMBERS)
 
 
 def every(db: sqlite3.Connection) -> list[Facet]:

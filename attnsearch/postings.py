@@ -10,14 +10,12 @@ lost or spoiled is made anew.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import mmap
 import os
 import re
 import sqlite3
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -121,6 +119,8 @@ class Postings:
         self._open |= made
 
     def _unknown(self, field: str) -> InputError:
+        import difflib  # a query that finds its fields does without
+
         near = difflib.get_close_matches(field, self._seen.union(_ALWAYS), n=1)
         known = ", ".join(sorted(self._seen)[:_TOLD])
         hint = f"did you mean '{near[0]}'?" if near else f"there is {known}" if known else "its items have no fields"
@@ -209,6 +209,8 @@ def _new() -> sqlite3.Connection:
 
 def _keep(db: sqlite3.Connection, folder: Path, label: str, commit: str) -> None:
     """Put a copy where the next query finds it, unless the disk is full or may not be written."""
+    import uuid  # as above
+
     temporary = folder / f".{uuid.uuid4().hex}"
     try:
         folder.mkdir(exist_ok=True)
