@@ -33,6 +33,7 @@ bench: .venv/.bench
 	$(BENCH).startup
 	$(BENCH).scan
 	$(BENCH).scale --plot benchmarks/query.svg
+	$(BENCH).options
 	$(BENCH).indexing
 	$(BENCH).indexing --again 100000
 	$(BENCH).indexing --quality
