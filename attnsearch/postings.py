@@ -172,7 +172,7 @@ def _label(field: str) -> str:
 
 def _files(folder: Path) -> Iterator[tuple[Path, str, str, str]]:
     """What is there: its path, its label, its commit, its checksum."""
-    if folder.is_dir() and not folder.is_symlink():
+    if folder.is_dir():
         for path in folder.iterdir():
             if found := _NAME.fullmatch(path.name):
                 yield path, found[1], found[2], found[3]

@@ -198,6 +198,17 @@ def test_all_passages_of_an_item_have_its_bias(write, small):
         assert result.values[0].known == pytest.approx(1)
 
 
+def test_what_is_gone_does_not_come_back_by_what_it_is_not(write, small):
+    """A row that is nobody's key any more has no value, which is unlike any."""
+    items = [{"id": f"{n}", "title": "moon", "kind": "ab"[n % 2]} for n in range(12)]
+    made(write, "left", items)
+    with Index.open(made(write, "left", items[2:])) as index:
+        assert index.store.dead == 2
+        (result,) = search(index, ["moon"], Setting(where=(parse("kind != a"),)), k=99)
+    assert [hit.id for hit in result.hits] == ["3", "5", "7", "9", "11"]
+    assert (result.masked, result.effective_items) == (5, pytest.approx(5))
+
+
 def test_several_queries_each_have_their_own(books):
     both = search(books, ["moon", "sea"], Setting(lexical=1), k=9, trace=True)
     for result, text in zip(both, ["moon", "sea"], strict=True):

@@ -16,7 +16,7 @@ ITEMS = [
         "a",
         "Moon",
         "white",
-        {"year": 1969, "tags": ["Dust", "dust", "cold"], "author": {"name": "Ann"}, "ok": True},
+        {"year": 1969, "tags": ["Dust", "dust", "cold", "cold"], "author": {"name": "Ann"}, "ok": True},
         "",
     ),
     Item("b", "Sea", "blue", {"year": "2000", "tags": "salt", "author": [{"name": "Bo"}, {"name": "Ann"}]}, ""),
@@ -67,6 +67,10 @@ def test_the_fields_that_are_id_and_title():
 def test_what_is_held_in_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(facets, "_HELD", 3)
     items = [Item(f"{n}", "x", "", {"tags": [f"{n % 3}", "all"]}, "") for n in range(10)]
+    with closing(Drawn(["tags"], Fields())) as held:
+        for key, item in enumerate(items):
+            held.add(key, item)
+            assert sum(map(len, held._held["tags"].values())) < 3
     found = {facet.value: facet.keys.tolist() for facet in drawn("tags", items)}
     assert found == {f"{r}": [n * 10 for n in range(10) if n % 3 == r] for r in range(3)} | {
         "all": list(range(0, 100, 10))
