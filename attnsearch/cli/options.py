@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -204,6 +203,8 @@ def spelled(argv: Sequence[str]) -> list[str]:
 
 def asked_in(text: str, option: str) -> Asked:
     """The same options as one text, the value of `option`. InputError for what they are not."""
+    import shlex
+
     parser = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
     parser.command()(asked)
     hint = f"write the options of a setting into one text: {option} '--temperature 0.1'"
