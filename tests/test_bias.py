@@ -225,9 +225,41 @@ def test_the_null_key_sees_the_cosine_alone(write, fitted):
         (usual,) = search(index, ["moon"], k=1)
         for setting in (Setting(lexical=2.0), Setting(priors={"year": 5}), Setting(identity(4, 0.7))):
             (other,) = search(index, ["moon"], setting, k=1)
-            assert other.none_of_these == pytest.approx(usual.none_of_these, abs=1e-9)
+            assert other.none_of_these == pytest.approx(usual.none_of_these, rel=1e-4, abs=0)
         (hidden,) = search(index, ["moon"], Setting(where=(parse("id=b"),)), k=1)
         assert hidden.none_of_these > usual.none_of_these
+
+
+def test_the_null_key_sees_the_best_passage_alone(write, fitted):
+    from attnsearch.projections import identity
+
+    fitted.window = 6
+    items = [{"id": "a", "title": "x", "description": "sea " * 6 + "robot " * 6 + "moon"}, {"id": "b", "title": "sea"}]
+    with Index.open(made(write, "long", items)) as index:
+        assert index.info.keys > 3
+        (usual,), (other,) = (
+            search(index, ["moon robot"], setting) for setting in (Setting(), Setting(identity(4, 0.7)))
+        )
+        assert other.none_of_these == pytest.approx(usual.none_of_these, rel=1e-4, abs=0)
+
+
+@pytest.mark.parametrize("where", ["n = 3,17", "n >= 20", "n != 5"])
+def test_a_mask_leaves_each_logit_as_it_is(write, small, where):
+    """However few or many are seen, terms and priors stay with their items."""
+    words = ["moon", "sea moon", "robot", "moon moon robot"]
+    made(write, "many", [{"id": f"{n}", "title": words[n % 4] + " more" * (n % 3), "n": n} for n in range(40)])
+    with Index.open("many") as index:
+        bias = {"lexical": 1.0, "priors": {"n": 2}}
+        (every,) = search(index, ["moon robot"], Setting(**bias), k=99, output=True)
+        (some,) = search(index, ["moon robot"], Setting(where=(parse(where),), **bias), k=99, values=["n"], output=True)
+    told = {hit.id: hit.logit for hit in every.hits}
+    assert len(some.hits) == 40 - some.masked < 40
+    assert {hit.id: hit.logit for hit in some.hits} == pytest.approx(
+        {hit.id: told[hit.id] for hit in some.hits}, abs=1e-5
+    )
+    assert some.values[0].mean == pytest.approx(sum(hit.weight * int(hit.id) for hit in some.hits), rel=1e-5)
+    x = small.encode([hit.title for hit in some.hits])
+    assert some.output == pytest.approx(sum(hit.weight * row for hit, row in zip(some.hits, x, strict=True)), abs=1e-5)
 
 
 def test_what_the_catalog_has_by_itself(write, small):
