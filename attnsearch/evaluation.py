@@ -118,8 +118,7 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
     """
     keys, unknown = _keys(index, judged)
     log.info("asking %s %d queries", index.info.name, len(judged))
-    parts = index.store.parts(1)
-    some = max(min(_QUERIES, _LOGITS // max(parts[0][1] if parts else 0, 1)), 1)
+    some = max(min(_QUERIES, _LOGITS // max(index.store.size, 1)), 1)
     rows: list[Row] = []
     for at in range(0, len(judged), some):
         batch = judged[at : at + some]

@@ -30,8 +30,6 @@ _INDEXES = (
     "CREATE INDEX by_number ON facets (number) WHERE number IS NOT NULL",
     "CREATE INDEX by_begin ON facets (begin) WHERE begin IS NOT NULL",
 )
-
-
 _RUNS = "CREATE TABLE runs (kind TEXT NOT NULL, low NOT NULL, high NOT NULL, keys BLOB NOT NULL)"
 _MEASURES = ("number", "begin")
 _ORDERED = ("<", "<=", ">", ">=")
@@ -114,9 +112,14 @@ class Drawn:
         self._spilled.close()
 
 
+def _ordered(db: sqlite3.Connection, kind: str) -> sqlite3.Cursor:
+    """Each number, or time, and the keys that have it, in their order."""
+    return db.execute(f"SELECT {kind}, keys FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}")  # noqa: S608
+
+
 def _runs(db: sqlite3.Connection, kind: str) -> Iterator[tuple[str, float, float, bytes]]:
     """The values in the order of their numbers, or of their times: the first and the last of some, all their keys."""
-    rows = db.execute(f"SELECT {kind}, keys FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}")  # noqa: S608
+    rows = _ordered(db, kind)
     while some := rows.fetchmany(_LENGTH):
         yield kind, some[0][0], some[-1][0], b"".join(keys for _, keys in some)
 
@@ -154,7 +157,7 @@ def measure(db: sqlite3.Connection) -> Measured | None:
     """The numbers of the field, or its dates, if most of its items have one; what is neither is left out."""
     (total,) = db.execute("SELECT sum(length(keys)) FROM facets").fetchone()
     for kind in _MEASURES:
-        rows = db.execute(f"SELECT {kind}, keys FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}").fetchall()  # noqa: S608
+        rows = _ordered(db, kind).fetchall()
         keys = b"".join(some for _, some in rows)
         if 2 * len(keys) > total:
             counts = np.array([len(some) // NUMBERS.itemsize for _, some in rows], np.int64)

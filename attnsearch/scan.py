@@ -110,7 +110,8 @@ def scan(
     """
     usual = identity(index.info.d)
     as_usual = np.array_equal(projections.w_q, usual.w_q) and np.array_equal(projections.w_k, usual.w_k)
-    q, q_plain = projections.fold(x), usual.fold(x)
+    q = projections.fold(x)
+    q_plain = q if as_usual else usual.fold(x)
     one = as_usual and not (bias and bias.adds)  # and so one state is enough
     rows = max(min(BLOCK, _LOGITS // max(len(x), 1)), 1)
 

@@ -136,11 +136,7 @@ def search(
 
     Raises InputError for an empty text, and for a field that no item has.
     """
-    for text in texts:
-        check(text)
-        if is_cut(index.encoder, text):
-            log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
-                        index.encoder.window)  # fmt: skip
+    _check_all(index, texts)
     all_logits = bool(values) or k is None
     at_once = max(_ALL // max(index.store.size, 1), 1) if all_logits else max(len(texts), 1)
     results = []
@@ -153,17 +149,7 @@ def search(
         for i, text in enumerate(batch):
             best = _hits(index, state, seen.x[i], i, top_p)
             kept = [(key, hit) for key, hit in best if hit.weight >= min_weight and hit.score >= min_score]
-            result = Result(
-                query=text,
-                catalog=index.info.name,
-                model=index.info.model,
-                temperature=seen.projections.temperature,
-                lexical=weight_of(index, setting),
-                items=index.info.items,
-                masked=index.info.items - int(state.kept[i]),
-                none_of_these=None if seen.nothing is None else float(seen.nothing[i]),
-                effective_items=math.exp(state.entropy()[i]) if state.kept[i] else 0.0,
-                elapsed_ms=0.0,
+            result = _result(index, setting, seen, i, text)._replace(
                 hits=[hit for _, hit in kept],
                 values=_read(index, seen, i, values) if values else [],
                 output=_output(seen, i) if output else None,
@@ -181,6 +167,33 @@ def check(text: str) -> None:
         raise InputError("the query is empty", hint='say what you look for: attnsearch query "science fiction"')
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise InputError("the query is not valid UTF-8")
+
+
+def _check_all(index: Index, texts: Sequence[str]) -> None:
+    """What `check` says of each; and a warning for those of which the model reads only a part."""
+    for text in texts:
+        check(text)
+        if is_cut(index.encoder, text):
+            log.warning("the query is longer than the %d tokens that the model reads; the rest is left out",
+                        index.encoder.window)  # fmt: skip
+
+
+def _result(index: Index, setting: Setting, seen: Seen, i: int, text: str) -> Result:
+    """What is to be said of the i-th query, but for its hits."""
+    kept = int(seen.state.kept[i])
+    return Result(
+        query=text,
+        catalog=index.info.name,
+        model=index.info.model,
+        temperature=seen.projections.temperature,
+        items=index.info.items,
+        masked=index.info.items - kept,
+        none_of_these=None if seen.nothing is None else float(seen.nothing[i]),
+        effective_items=math.exp(seen.state.entropy()[i]) if kept else 0.0,
+        elapsed_ms=0.0,
+        hits=[],
+        lexical=weight_of(index, setting),
+    )
 
 
 def _with_top(state: State, z: NDArray[np.float32], top_p: float) -> State:
@@ -260,11 +273,13 @@ def hits_of(index: Index, texts: Sequence[str], setting: Setting, idents: Sequen
 
     Raises InputError for an item that is not there, or that a query does not see.
     """
+    _check_all(index, texts)
+    began = time.perf_counter()
     seen = look(index, texts, setting, output=True, all_logits=True)
     assert seen.logits is not None  # noqa: S101 (they were asked for)
     keys_of = index.store.keys_of(idents)
     found = []
-    for i, (result, z) in enumerate(zip(search(index, texts, setting, k=1), seen.logits, strict=True)):
+    for i, (text, z) in enumerate(zip(texts, seen.logits, strict=True)):
         best = [max(keys_of.get(ident, [-1]), key=lambda key: z[key]) for ident in idents]
         for ident, key in zip(idents, best, strict=True):
             if key < 0 or z[key] == -np.inf:
@@ -275,5 +290,7 @@ def hits_of(index: Index, texts: Sequence[str], setting: Setting, idents: Sequen
             hit._replace(rank=1 + int((z > z[key]).sum() + (z[:key] == z[key]).sum()))
             for key, hit in _hits(index, state, seen.x[i], i)
         ]
-        found.append(result._replace(hits=hits, trace=_trace(index, seen, i, result.query, best)))
-    return found
+        result = _result(index, setting, seen, i, text)
+        found.append(result._replace(hits=hits, trace=_trace(index, seen, i, text, best)))
+    elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
+    return [result._replace(elapsed_ms=elapsed_ms) for result in found]

@@ -149,10 +149,7 @@ class Store:
 
     def places(self, keys: Sequence[int]) -> list[Place]:
         """The items, and the characters of their texts, that the keys of these numbers stand for."""
-        found: dict[int, Place] = {}
-        for at in range(0, len(keys), _SQL_WORDS):
-            some = [int(key) for key in keys[at : at + _SQL_WORDS]]
-            found |= self._places(f"key IN ({', '.join('?' * len(some))})", some)  # question marks, no text
+        found = dict(self._places("key", map(int, keys)))
         try:
             return [found[int(key)] for key in keys]
         except KeyError as error:
@@ -183,22 +180,19 @@ class Store:
     def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
         """The numbers of the keys of the items with these ids; those that the catalog lacks are left out."""
         found: dict[str, list[int]] = {}
-        wanted = iter(ids)
-        with damage(self.folder):
-            while some := list(itertools.islice(wanted, _SQL_WORDS)):
-                marks = ", ".join("?" * len(some))
-                for row in self._db.execute(f"{_FIND} WHERE id IN ({marks}) ORDER BY key", some):
-                    ident = read_item(row[5:], self.info.fields).id
-                    found.setdefault(ident, []).append(read_key(row[:5])[0])
+        for key, place in self._places("id", ids):
+            found.setdefault(place.item.id, []).append(key)
         return found
 
-    def _places(self, where: str, words: Sequence[int | str]) -> dict[int, Place]:
-        found = {}
+    def _places(self, column: str, words: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
+        """Each key of those whose `column`, a name of ours, is one of the words, and what it stands for."""
+        wanted = iter(words)
         with damage(self.folder):
-            for row in self._db.execute(f"{_FIND} WHERE {where}", words):
-                key, _, start, stop = read_key(row[:5])
-                found[key] = Place(read_item(row[5:], self.info.fields), start, stop)
-        return found
+            while some := list(itertools.islice(wanted, _SQL_WORDS)):
+                marks = ", ".join("?" * len(some))  # question marks, no text
+                for row in self._db.execute(f"{_FIND} WHERE {column} IN ({marks}) ORDER BY key", some):
+                    key, _, start, stop = read_key(row[:5])
+                    yield key, Place(read_item(row[5:], self.info.fields), start, stop)
 
     def close(self) -> None:
         """End the snapshot."""
