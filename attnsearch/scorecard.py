@@ -1,13 +1,16 @@
-"""What an evaluation found → a table, and JSON. Everything is returned; nothing is printed here."""
+"""What an evaluation, or a training, found → a table, and JSON. Everything is returned; nothing is printed here."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from attnsearch.evaluation import CONFIDENCE, DEPTH, Comparison, Report, Row
+from attnsearch.gate import Gain
 from attnsearch.plain import PIPE, Screen, inert, to_json
 from attnsearch.render import SCHEMA, filled, listing
+from attnsearch.training import Outcome
 
 _MEASURES = 53  # cells that the table of means needs beside the options of another setting
 _NUMBERS = 23  # cells that the table of the worst needs beside its texts
@@ -54,6 +57,68 @@ def as_json(
         test = {"metric": "ndcg", "confidence": CONFIDENCE, **other.comparison._asdict()}
         told["compare"] = {"options": other.options, "differences": test.pop("differences"), "test": test}
         told["compare"] |= _told(other.report)
+    return to_json(told, screen, indent=2)
+
+
+def verdict(outcome: Outcome, screen: Screen = PIPE) -> str:
+    """What held-out requests say of what was learned, and what comes of it."""
+    said = outcome.verdict
+    rows = [(f"nDCG@{DEPTH}", said.ndcg), ("KL to the right items, nats", said.kl)]
+    columns: Mapping[str, Callable[[tuple[str, Gain]], str]] = {
+        "held out": lambda row: row[0],
+        "untrained": lambda row: _number(row[1].before),
+        "trained": lambda row: _number(row[1].after),
+        "change": lambda row: f"{row[1].change:+.3f}",
+        f"{CONFIDENCE:.0%} interval": lambda row: f"{row[1].low:+.3f} to {row[1].high:+.3f}",
+    }
+    told = [] if math.isnan(said.ndcg.before) else [listing(columns, rows, screen)]
+    return "\n".join([*told, filled(_conclusion(outcome), screen)])
+
+
+def _conclusion(outcome: Outcome) -> str:
+    learned, said = outcome.learned, outcome.verdict
+    if learned is None:
+        more = f"; {_about(said.more)} judged requests more might show a gain" if said.more else ""
+        return f"nothing learned: {said.why}{more}. --force takes it all the same."
+    parts = [f"temperature {learned.temperature:.3g}"]
+    if learned.lexical is not None:
+        parts.append(f"--lexical {learned.lexical:g}")
+    if learned.null is not None:
+        parts.append("the null key")
+    why = said.why if said.accepted else f"{said.why}; taken all the same"
+    return f"learned from {learned.story['from']}: W_Q, {', '.join(parts)}; W_K = W_V = I. {why[:1].upper()}{why[1:]}."
+
+
+def _about(count: int) -> str:
+    """A number rounded up to one digit, for it is a guess.
+
+    >>> _about(4), _about(127)
+    ('4', 'some 200')
+    """
+    if count < 10:
+        return str(count)
+    step = 10 ** (len(str(count)) - 1)
+    return f"some {-(-count // step) * step:,}"
+
+
+def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, **more: Any) -> str:
+    """The same with every number, as one JSON object; `more` is put into it."""
+    learned, said = outcome.learned, outcome.verdict
+    gains = {name: {"change": gain.change, **gain._asdict()} for name, gain in (("ndcg", said.ndcg), ("kl", said.kl))}
+    told = {
+        "schema": SCHEMA,
+        "catalog": catalog,
+        "requests": said.requests,
+        "unknown_ids": outcome.unknown,
+        "accepted": said.accepted,
+        "why": said.why,
+        "more": said.more,
+        "held_out": {"confidence": CONFIDENCE, **gains},
+        "temperature": learned and learned.temperature,
+        "lexical": learned and learned.lexical,
+        "null_key": learned and learned.null and learned.null._asdict(),
+        **more,
+    }
     return to_json(told, screen, indent=2)
 
 

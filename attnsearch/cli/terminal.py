@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -105,6 +105,14 @@ class Working:
 
     def progress(self, done: int, total: int | None) -> None:
         """Texts embedded so far, of `total`; or, without a total, items read."""
+        self._advance(done, total, "reading" if total is None else "embedding", "items/s")
+
+    def learning(self, done: int, total: int, curve: Sequence[float]) -> None:
+        """Fits done so far, of `total`, and what each strength gained on held-out requests, from the strongest on."""
+        so_far = ", ".join(f"{gain:+.3f}" for gain in curve)
+        self._advance(done, total, f"learning; held-out nDCG {so_far or '…'}", "fits/s")
+
+    def _advance(self, done: int, total: int | None, what: str, unit: str) -> None:
         if not self.live or time.monotonic() - self.began < SOON:
             return
         from rich.console import Console
@@ -133,8 +141,7 @@ class Working:
         (task,) = bar.tasks
         if task.total is None and total is not None:
             bar.reset(task.id)
-        rate = f"{task.speed:,.0f} items/s" if task.speed else ""
-        what = "reading" if total is None else "embedding"
+        rate = f"{task.speed:,.0f} {unit}" if task.speed else ""
         bar.update(task.id, completed=done, total=total, description=what, rate=rate)
 
     def warn(self, words: str) -> None:

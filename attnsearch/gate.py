@@ -1,0 +1,107 @@
+"""What was seen on held-out requests → whether what was learned is taken, and why.
+
+It has to be better beyond chance on requests that it has not seen, and the judgments have to be about this catalog.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.trial import Lesson, Trial, others
+
+CONFIDENCE = 0.95  # of an interval
+FEWEST = 5  # requests from which anything is learned
+
+Doubles = NDArray[np.float64]
+
+
+class Gain(NamedTuple):
+    """A mean over requests before and after, and the interval of the difference that chance leaves."""
+
+    before: float
+    after: float
+    low: float
+    high: float
+
+    @property
+    def change(self) -> float:
+        """After less before."""
+        return self.after - self.before
+
+
+class Verdict(NamedTuple):
+    """Whether what was learned is taken, and why: what held-out requests say.
+
+    nDCG is better if higher, KL if lower. `more` is how many judged requests more might show a gain; None if nobody
+    can say.
+    """
+
+    requests: int
+    ndcg: Gain
+    kl: Gain
+    accepted: bool
+    why: str
+    more: int | None = None
+
+
+def judge(lesson: Lesson, trial: Trial) -> Verdict:
+    """The verdict on what was learned in the trial.
+
+    Three things are asked of requests that have an answer, each with a confidence of 97.5 %, or of 50 % for nDCG:
+
+    - Is KL lower, at the same temperature? It is what was learned for, and it notices far smaller gains than nDCG.
+    - Is nDCG@10 higher in the mean? What is better by KL alone is of no use to anybody.
+    - Do the untrained weights already find each request's own answers better than other requests'? If not, the ids
+      are another catalog's, or shuffled, and what can be learned from them is which items are judged often.
+    """
+    ndcg = _gain(trial.before.ndcg, trial.gain)
+    kl = _gain(trial.before.kl, -trial.kl_gain)
+    requests = int(np.count_nonzero(~np.isnan(trial.before.ndcg)))
+    related = interval(others(lesson, trial.before))[0] > 0
+    why, more = "", None
+    if requests < FEWEST:
+        why = f"{requests} requests with an answer are too few to tell anything from; {FEWEST} are the least"
+        more = FEWEST - requests
+    elif not related:
+        why = "the judged items fit their own requests no better than those of others: are they this catalog's?"
+    elif not trial.chosen:
+        why = "requests that were held out are answered best as it is"
+    elif ndcg.change <= 0:
+        why = "requests that were held out are not ranked better by what was learned from the others"
+    elif kl.high >= 0:
+        why = "what it gains on requests that were held out may be chance"
+        more = _more(requests, trial.kl_gain)
+    return Verdict(requests, ndcg, kl, not why, why or "held-out requests are answered better beyond chance", more)
+
+
+def interval(gains: Doubles) -> tuple[float, float]:
+    """The interval around the mean of the gains (m,) that are numbers, by the t-test; all reals for fewer than two."""
+    gains = gains[~np.isnan(gains)]
+    if len(gains) < 2:
+        return -math.inf, math.inf
+    if np.ptp(gains) < 1e-12:
+        return float(gains[0]), float(gains[0])
+    from scipy import stats
+
+    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(CONFIDENCE)
+    return float(low), float(high)
+
+
+def _gain(before: Doubles, gain: Doubles) -> Gain:
+    if np.isnan(before).all():
+        return Gain(math.nan, math.nan, math.nan, math.nan)
+    mean = float(np.nanmean(before))
+    return Gain(mean, mean + float(np.nanmean(gain)), *interval(gain))
+
+
+def _more(requests: int, gains: Doubles) -> int | None:
+    """How many requests more would put a gain as large as this one beyond chance."""
+    gains = gains[~np.isnan(gains)]
+    mean, spread = float(gains.mean()), float(gains.std(ddof=1))
+    if mean <= 0:
+        return None
+    return max(math.ceil((2 * spread / mean) ** 2) - requests, 1)
