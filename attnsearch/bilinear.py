@@ -29,7 +29,7 @@ _THREAD = 1 << 16  # logits that are worth a thread
 _STEPS = 40
 _TOLERANCE = 1e-4  # of the loss, relative: below what a held-out request can tell
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; numpy's types lose that on the way
 
 
 class Catalog(NamedTuple):
@@ -78,11 +78,11 @@ def logits(catalog: Catalog, x: Floats, w: Floats | None = None) -> Floats:
 
 
 class Loss:
-    """The cross-entropy of some queries, and its gradient, by A in the span of these."""
+    """The cross-entropy of some queries, and its gradient, by A in the span of these; or by any A, if it is `whole`."""
 
-    def __init__(self, catalog: Catalog, x: Floats, targets: Targets) -> None:
+    def __init__(self, catalog: Catalog, x: Floats, targets: Targets, *, whole: bool = False) -> None:
         self.catalog = catalog
-        self.basis = _basis(x)
+        self.basis = np.eye(x.shape[1], dtype=np.float32) if whole else _basis(x)
         rows = max(-(-len(x) // threads.count()), _THREAD // len(catalog.keys))
         rows = max(min(rows, _LOGITS // len(catalog.keys)), 1)
         spans = [(first, min(first + rows, len(x))) for first in range(0, len(x), rows)]
@@ -116,8 +116,11 @@ class Loss:
         return loss, beta * (in_basis.T @ (p @ catalog.keys))
 
 
-def fit(loss: Loss, pull: float, start: Floats | None = None) -> Floats:
-    """W (d, d) at the minimum of the loss with that pull; `start` is where to look from."""
+def fit(loss: Loss, pull: float, start: Floats | None = None, *, symmetric: bool = False) -> Floats:
+    """W (d, d) at the minimum of the loss with that pull; `start` is where to look from.
+
+    With `symmetric` it is sought among W = Wᵀ alone, for which the loss must be of a `whole` A.
+    """
     from scipy.optimize import minimize
 
     d = len(loss.basis)
@@ -127,6 +130,7 @@ def fit(loss: Loss, pull: float, start: Floats | None = None) -> Floats:
     def value(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         c = flat.reshape(shape).astype(np.float32)
         told, gradient = loss(c)
+        gradient = (gradient + gradient.T) / 2 if symmetric else gradient  # so c, which is symmetric at first, stays so
         return told + pull / 2 * float(np.vdot(c, c)), (gradient + np.float32(pull) * c).ravel().astype(np.float64)
 
     options: dict[str, Any] = {"maxiter": _STEPS, "ftol": _TOLERANCE, "gtol": 1e-5}

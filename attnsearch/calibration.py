@@ -19,7 +19,7 @@ _SHARPNESSES = np.array([8, 10, 12, 14, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 
 _SHARPEST = 30  # that is tried together with λ
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
 _KEPT = 0.99  # of the untrained's KL may be used up for the calibration of the top weight
-_AS_MANY = 20.0  # requests that speak for the null key as it is
+_PULL = 2.0  # of the null key towards what it was
 
 Doubles = NDArray[np.float64]
 
@@ -98,8 +98,8 @@ def _mean(parts: Sequence[tuple[int, list[Score]]]) -> list[Score]:
 def null_key(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | None) -> NullKey | None:
     """The null key by the evidence (m,) of requests of which it is known whether nothing is right for them (m,).
 
-    Logistic regression (Platt 1999), in which the one there was `before` counts as so many requests; None where it is
-    no better on held-out ones.
+    Logistic regression (Platt 1999), pulled towards the one there was `before`; None where it is no better on held-out
+    ones.
     """
     if min(nothing.sum(), (~nothing).sum()) < _FOLDS:
         return None
@@ -123,8 +123,8 @@ def _logistic(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | N
     start = np.array(before or NullKey(0.0, 1.0))
 
     def loss(parameters: Doubles) -> float:
-        away = float(np.sum(((parameters - start) / np.maximum(np.abs(start), 1.0)) ** 2)) if before else 0.0
-        return float(_surprise(NullKey(*parameters), evidence, nothing).sum()) + _AS_MANY / 2 * away
+        away = float(np.sum(((parameters - start) / np.maximum(np.abs(start), 1.0)) ** 2))
+        return float(_surprise(NullKey(*parameters), evidence, nothing).sum()) + _PULL * away
 
     return NullKey(*map(float, minimize(loss, start, method="Nelder-Mead").x))
 

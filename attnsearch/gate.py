@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.trial import Lesson, Trial, others
+from attnsearch.bilinear import Floats, logits
+from attnsearch.lesson import Lesson
+from attnsearch.trial import Trial, others, tell
 
 CONFIDENCE = 0.95  # of an interval
 FEWEST = 5  # requests from which anything is learned
@@ -48,6 +50,11 @@ class Verdict(NamedTuple):
     more: int | None = None
 
 
+_NOBODY = Gain(math.nan, math.nan, math.nan, math.nan)
+UNKNOWN = Verdict(0, _NOBODY, _NOBODY, accepted=True, why="no judged request says whether it is better")
+"""The verdict of nobody."""
+
+
 def judge(lesson: Lesson, trial: Trial) -> Verdict:
     """The verdict on what was learned in the trial.
 
@@ -78,6 +85,17 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     return Verdict(requests, ndcg, kl, not why, why or "held-out requests are answered better beyond chance", more)
 
 
+def measure(lesson: Lesson, w: Floats) -> Verdict:
+    """The verdict on a W (d, d) that was learned from none of the lesson's queries: whether they speak against it."""
+    before = tell(lesson, logits(lesson.catalog, lesson.x))
+    after = tell(lesson, logits(lesson.catalog, lesson.x, w))
+    ndcg = _gain(before.ndcg, after.ndcg - before.ndcg)
+    kl = _gain(before.kl, after.kl - before.kl)
+    worse = ndcg.change < 0
+    why = f"the judged requests are answered {'worse' if worse else 'no worse'}"
+    return Verdict(int(np.count_nonzero(~np.isnan(before.ndcg))), ndcg, kl, not worse, why)
+
+
 def interval(gains: Doubles) -> tuple[float, float]:
     """The interval around the mean of the gains (m,) that are numbers, by the t-test; all reals for fewer than two."""
     gains = gains[~np.isnan(gains)]
@@ -93,7 +111,7 @@ def interval(gains: Doubles) -> tuple[float, float]:
 
 def _gain(before: Doubles, gain: Doubles) -> Gain:
     if np.isnan(before).all():
-        return Gain(math.nan, math.nan, math.nan, math.nan)
+        return _NOBODY
     mean = float(np.nanmean(before))
     return Gain(mean, mean + float(np.nanmean(gain)), *interval(gain))
 

@@ -16,28 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import metrics
-from attnsearch.bilinear import Catalog, Floats, Loss, Targets, fit, logits
+from attnsearch.bilinear import Floats, Loss, fit, logits
+from attnsearch.lesson import Lesson
 
 STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # of the pull; each W is found from the one before
 DEPTH = 10  # of nDCG
 
-_PRIOR = 3  # requests' worth of pull at the least: a few alone would be learned by heart
+_PRIOR = 7  # requests' worth of pull at the least: a few alone would be learned by heart
 _FEW = 100  # requests: fewer are cut into more folds, each nearly as good as all
 _WORSE = 2  # strengths in a row: then weaker ones need not be tried
 
 Doubles = NDArray[np.float64]
-
-
-class Lesson(NamedTuple):
-    """A catalog, queries x (m, d), what is right for them, and all that was judged right: grades by item number.
-
-    A judged item that the catalog lacks has the number -1: it is missed.
-    """
-
-    catalog: Catalog
-    x: Floats
-    targets: Targets
-    graded: Sequence[tuple[NDArray[np.int64], Doubles]]
 
 
 class Told(NamedTuple):
@@ -49,6 +38,10 @@ class Told(NamedTuple):
     ndcg: Doubles
     kl: Doubles
     top: NDArray[np.int64]
+
+    def of(self, chosen: NDArray[np.int64]) -> Told:
+        """What was said of the chosen queries."""
+        return Told(self.ndcg[chosen], self.kl[chosen], self.top[chosen])
 
 
 class Trial(NamedTuple):
@@ -68,12 +61,14 @@ class Trial(NamedTuple):
     @property
     def gain(self) -> Doubles:
         """By how much the nDCG of each query (m,) is better than before, as the mean of the rounds."""
-        return np.mean([told.ndcg for told in self.after], axis=0) - self.before.ndcg
+        gain: Doubles = np.mean([told.ndcg for told in self.after], axis=0) - self.before.ndcg
+        return gain
 
     @property
     def kl_gain(self) -> Doubles:
         """By how much the KL of each query (m,) is lower than before."""
-        return self.before.kl - np.mean([told.kl for told in self.after], axis=0)
+        gain: Doubles = self.before.kl - np.mean([told.kl for told in self.after], axis=0)
+        return gain
 
 
 Progress = Callable[[int, int, Sequence[float]], None]
@@ -119,7 +114,7 @@ def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> 
         one = _empty(m)
         for fold, strength in enumerate(best):
             out = np.flatnonzero(order == fold)
-            _put(one, out, Told(*(part[out] for part in told[strength][number])))
+            _put(one, out, told[strength][number].of(out))
         after.append(one)
     chosen = choose(kls)
     held_out = [

@@ -67,8 +67,10 @@ def train(
             folder = index.store.folder
             if requests is None:
                 requests = feedback.read(folder)
-            teach = train_self if self_made else learn
-            outcome = teach(index, requests, seed=seed, force=force, progress=working.learning)
+            if self_made:
+                outcome = train_self(index, requests, seed=seed, force=force, progress=working.progress)
+            else:
+                outcome = learn(index, requests, seed=seed, force=force, progress=working.learning)
             name = index.info.name
         working.stop()
         if outcome.learned is not None:
