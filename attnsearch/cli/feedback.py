@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,11 +12,16 @@ import typer
 from attnsearch.cli import options, terminal
 from attnsearch.cli.catalogs import Names
 from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.plain import Screen, inert, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _NAMED = 80  # characters of a request that an answer repeats
+_SAID, _WHEN = 8, 18  # cells of a column, and of a gap beside it
+_TELLS = 60  # cells of a window in which there is room for the time
+
+_Cells = tuple[str, str, str, str]
 
 
 def feedback(
@@ -73,7 +79,7 @@ def feedback(
         raise InputError("nothing is said of any item", hint=hint)
 
     from attnsearch import feedback as room
-    from attnsearch import plain, render, shelf
+    from attnsearch import render, shelf
 
     with terminal.working(quiet=quiet) as working:
         ref = catalog or shelf.default()
@@ -89,12 +95,12 @@ def feedback(
             told = {"noted": done, "grades": grades}
     if json:
         row = {"schema": render.SCHEMA, "catalog": ref, "query": query, **told, "requests": len(kept)}
-        terminal.emit([plain.to_json(row, terminal.screen(), indent=2)])
+        terminal.emit([to_json(row, terminal.screen(), indent=2)])
     elif not quiet:
         what = f"{_counted(done)} for '{query[:_NAMED]}'; {_requests(len(kept))}"
         learns = f"'attnsearch train -c {ref}' learns from {'it' if len(kept) == 1 else 'them'}"
         line = f"took back: {what} left" if remove else f"noted: {what} so far; {learns}"
-        terminal.emit([f"{plain.inert(line)}\n"])
+        terminal.emit([f"{inert(line)}\n"])
 
 
 def reset(name: Names, quiet: options.Quiet = False) -> None:
@@ -104,7 +110,6 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
     """
     from attnsearch import feedback as room
     from attnsearch import shelf
-    from attnsearch.plain import inert
 
     for one, folder in [(one, shelf.find(one)[0]) for one in name]:
         with terminal.working(quiet=quiet):
@@ -169,7 +174,7 @@ def _titles(folder: Path, ids: Iterable[str]) -> dict[str, str]:
 
 def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
     from attnsearch import feedback as room
-    from attnsearch import plain, render, shelf
+    from attnsearch import render, shelf
 
     with terminal.working(quiet=quiet):
         folder, _ = shelf.find(catalog or shelf.default())
@@ -188,21 +193,39 @@ def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> No
             }
             for one in said
         ]
-        terminal.emit([plain.to_json(told, screen, indent=2)])
+        terminal.emit([to_json(told, screen, indent=2)])
         return
-    rows = [(one, ident) for one in said for ident in one.judged.grades or [""]]
-    columns = {
-        "query": lambda row: row[0].judged.query,
-        "said": lambda row: _word(row[0].judged.grades.get(row[1])),
-        "item": lambda row: row[1] if row[1] in titles or not row[1] else f"{row[1]} (gone)",
-        "title": lambda row: titles.get(row[1], ""),
-        "when": lambda row: row[0].when[:16].replace("T", " "),
-    }
-    terminal.emit([render.listing(columns, rows, screen)])
+    rows = []
+    for one in said:
+        for ident, grade in one.judged.grades.items() or [("", None)]:
+            word = "" if grade is None else "good" if grade > 0 else "bad"
+            item = titles[ident] or ident if ident in titles else f"{ident} (gone)" if ident else "(nothing is right)"
+            rows.append((one.judged.query, word, item, one.when[:16].replace("T", " ")))
+    terminal.emit([render.listing(_columns(rows, screen), rows, screen)])
 
 
-def _word(grade: float | None) -> str:
-    return "nothing is right" if grade is None else "good" if grade > 0 else "bad"
+def _columns(rows: list[_Cells], screen: Screen) -> dict[str, Callable[[_Cells], str]]:
+    """The columns of the list; in a narrow window queries and items are cut, and in a very narrow one the time goes."""
+    from rich.cells import cell_len
+
+    tells = screen.width is None or screen.width >= _TELLS
+    columns: dict[str, Callable[[_Cells], str]] = {"query": itemgetter(0), "said": itemgetter(1), "item": itemgetter(2)}
+    if screen.width is not None:
+        query, item = (max((cell_len(inert(row[at])) for row in rows), default=0) for at in (0, 2))
+        left = max(2, screen.width - _SAID - _WHEN * tells)
+        if query + item > left:
+            query = max(left - item, min(query, left // 2))
+            columns["query"] = lambda row: _cut(row[0], query)
+            columns["item"] = lambda row: _cut(row[2], left - query)
+    return columns | ({"when": itemgetter(3)} if tells else {})
+
+
+def _cut(text: str, cells: int) -> str:
+    from rich.text import Text
+
+    shown = Text(inert(text))
+    shown.truncate(cells, overflow="ellipsis")
+    return shown.plain
 
 
 def _counted(grades: Mapping[str, float]) -> str:
