@@ -54,17 +54,27 @@ def read(source: str, qrels: str | None = None) -> list[Judged]:
     Raises InputError, with the line where there is one: what can't be read, no query, no or two judgments of it, the
     same request or item twice, a grade that is none.
     """
-    found = _of_records(source) if qrels is None else _of_trec(source, qrels)
+    if qrels is None:
+        found = of(records.read(source, as_text=frozenset({"query", "relevant"})).items, records.place(source))
+    else:
+        found = _of_trec(source, qrels)
     if not found:
         where = records.place(qrels or source)
         raise InputError("no judgments", where=where, hint="write a request and what is right for it")
     return found
 
 
-def _of_records(source: str) -> list[Judged]:
-    where = records.place(source)
+def request(query: str) -> str:
+    """A request with white space as one space. InputError where it is empty, too long, or no text."""
+    if any("\ud800" <= char <= "\udfff" for char in query):
+        raise InputError("the query is not valid UTF-8")
+    return _text(" ".join(query.split()), "the query", "")
+
+
+def of(found_in: Iterable[values.Mapping], where: str) -> list[Judged]:
+    """The judged requests of records, one of each. Raises InputError as `read` does; `where` is their file."""
     found: dict[str, Judged] = {}
-    for record in records.read(source, as_text=frozenset({"query", "relevant"})).items:
+    for record in found_in:
         place = f"{where}:{record.line}"
         query = _text(record.get("query"), "the query", place)
         if query in found:

@@ -45,6 +45,7 @@ ROOMS = [
     "seal",
     "writer",
     "shelf",
+    "feedback",
     "intake",
     "damage",
     "repair",

@@ -188,17 +188,39 @@ def _prior(text: str) -> tuple[str, float]:
 
 
 def spelled(argv: Sequence[str]) -> list[str]:
-    """The same words, where a --lexical without its number has one: the parser knows no option that may have a value.
+    """The same words, as the parser knows them: it has no option that may have a value, and none with several.
 
     >>> spelled(["moon", "--lexical", "-k", "3"]), spelled(["--lexical", "0.5", "moon"])
     (['moon', '--lexical=0.3', '-k', '3'], ['--lexical', '0.5', 'moon'])
+    >>> spelled(["feedback", "moon", "--good", "a", "b"])
+    ['feedback', 'moon', '--good', 'a', '--good', 'b']
     """
     words = list(argv)
+    if words[:1] == ["feedback"]:
+        words = _each(words)
     end = words.index("--") if "--" in words else len(words)
     for at, word in enumerate(words[:end]):
         if word == "--lexical" and not (at + 1 < end and _NUMBER.fullmatch(words[at + 1])):
             words[at] = f"--lexical={WEIGHT}"
     return words
+
+
+def _each(words: Sequence[str]) -> list[str]:
+    """The words of `feedback`, with the option before each of several items: where the query stands before them all."""
+    end = words.index("--") if "--" in words else len(words)
+    found, option, is_value, is_asked = ["feedback"], "", False, False
+    for word in words[1:end]:
+        if is_value:
+            is_value = False
+        elif word.startswith("-"):
+            option = word if word in ("--good", "--bad") else ""
+            is_value = word in ("--good", "--bad", "-c", "--catalog")
+        elif option and is_asked:
+            found.append(option)
+        else:
+            option, is_asked = "", True
+        found.append(word)
+    return [*found, *words[end:]]
 
 
 def asked_in(text: str, option: str) -> Asked:
