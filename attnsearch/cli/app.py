@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from attnsearch.cli import catalogs, explain, feedback, index, query
+from attnsearch.cli import catalogs, explain, feedback, index, query, train
 from attnsearch.cli import eval as measure
 from attnsearch.cli.options import Version
 from attnsearch.errors import InputError
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "remove": catalogs.remove,
     "explain": explain.explain,
     "eval": measure.eval_,
+    "train": train.train,
     "feedback": feedback.feedback,
     "reset": feedback.reset,
 }
