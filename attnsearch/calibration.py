@@ -5,8 +5,7 @@ Axis letters: m = queries, i = items.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ _SHARPNESSES = np.array([8, 10, 12, 14, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 
 _SHARPEST = 30  # that is tried together with λ
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
 _KEPT = 0.99  # of the untrained's KL may be used up for the calibration of the top weight
+_FOLDS = 5
 _PULL = 2.0  # of the null key towards what it was
 
 Doubles = NDArray[np.float64]
@@ -32,67 +32,75 @@ class Cut(NamedTuple):
     right: Sequence[NDArray[np.int64]]
 
 
-class Score(NamedTuple):
-    """Of some weights: the mean KL from what is right, the log loss of the top weight as the chance that it is right.
+class Scores(NamedTuple):
+    """Of each setting and query (s, m): KL, and the log loss of the top weight as the chance that the top is right."""
 
-    And its calibration error.
-    """
-
-    kl: float
-    top_loss: float
+    kl: Doubles
+    loss: Doubles
 
 
-def temperature(cuts: Callable[[], Iterable[Cut]], untrained: float) -> float:
+def temperature(cuts: Iterable[Cut], untrained: float) -> float:
     """τ: of those that leave KL a hundredth below the `untrained`'s, that whose top weight has the least log loss.
 
     KL alone would make weights flatter where several items are right for a request, and the top weight say less and
     less of the chance that the top item is right.
     """
-    scores = _mean([_scores(cut, [(beta, 0.0) for beta in _SHARPNESSES]) for cut in cuts()])
-    kl = np.array([score.kl for score in scores])
-    loss = np.array([score.top_loss for score in scores])
+    return _best(_scores(cuts, [(beta, 0.0) for beta in _SHARPNESSES]), untrained)
+
+
+def _best(scores: Scores, untrained: float) -> float:
+    kl, loss = scores.kl.mean(axis=1), scores.loss.mean(axis=1)
     loss[kl > _KEPT * untrained] = np.inf
     best = loss.argmin() if np.isfinite(loss).any() else kl.argmin()
     return float(1 / _SHARPNESSES[best])
 
 
-def weight(cuts: Callable[[], Iterable[Cut]], temperature: float) -> float:
+def alone(cut: Cut, usual: float, *, seed: int = 0) -> tuple[float, Doubles, Doubles]:
+    """τ where W stays I; and KL of each query (m,) at the `usual` temperature, and at that which the others ask for."""
+    scores = _scores([cut], [(beta, 0.0) for beta in (*_SHARPNESSES, 1 / usual)])
+    tried, before = Scores(scores.kl[:-1], scores.loss[:-1]), scores.kl[-1]
+    fold = np.random.default_rng(seed).permutation(len(before)) % _FOLDS
+    after = np.empty(len(before))
+    for out in range(_FOLDS):
+        known = fold != out
+        best = _best(Scores(tried.kl[:, known], tried.loss[:, known]), float(before[known].mean()))
+        after[~known] = tried.kl[int(np.abs(1 / best - _SHARPNESSES).argmin()), ~known]
+    return _best(tried, float(before.mean())), before, after
+
+
+def weight(cuts: Iterable[Cut], temperature: float) -> float:
     """λ: that with the lowest KL, each at the temperature that suits it; then in proportion to the one that there is.
 
     BM25 makes weights sharper as well as better; it is to be judged by what it makes better.
     """
     settings = [(beta, share) for share in _WEIGHTS for beta in _SHARPNESSES[_SHARPNESSES <= _SHARPEST]]
-    scores = _mean([_scores(cut, settings) for cut in cuts()])
-    beta, best = settings[int(np.argmin([score.kl for score in scores]))]
+    beta, best = settings[int(_scores(cuts, settings).kl.mean(axis=1).argmin())]
     return round(float(best / beta / temperature), 2)
 
 
-def _scores(cut: Cut, settings: Sequence[tuple[float, float]]) -> tuple[int, list[Score]]:
-    """The queries that have a right item, and for each (β, λ) the score over them."""
+def _scores(cuts: Iterable[Cut], settings: Sequence[tuple[float, float]]) -> Scores:
+    """Those of each (β, λ), of the queries that have a right item."""
+    parts = [_of(cut, settings) for cut in cuts]
+    return Scores(*(np.concatenate([part[field] for part in parts], axis=1) for field in (0, 1)))
+
+
+def _of(cut: Cut, settings: Sequence[tuple[float, float]]) -> Scores:
     some = [at for at, right in enumerate(cut.right) if len(right)]
-    found = []
-    for beta, weight in settings:
+    sizes = np.array([len(cut.right[at]) for at in some], np.int64)
+    rows, items = np.repeat(np.arange(len(some)), sizes), np.concatenate([np.empty(0, np.int64), *cut.right])
+    kl, loss = (np.empty((len(settings), len(some))) for _ in range(2))
+    for setting, (beta, weight) in enumerate(settings):
         z = cut.z[some] * np.float32(beta / SHARPNESS)
         if weight and cut.terms is not None:
             z += np.float32(weight) * cut.terms[some]
-        highest = z.max(axis=1)
-        log_total = np.log(np.exp(z - highest[:, None]).sum(axis=1))
-        kl = [
-            log_total[row] - float(np.mean(z[row, cut.right[at]] - highest[row])) - math.log(len(cut.right[at]))
-            for row, at in enumerate(some)
-        ]
-        top = z.argmax(axis=1)
-        hit = np.array([top[row] in cut.right[at] for row, at in enumerate(some)], bool)
-        log_weight = np.minimum(-log_total.astype(np.float64), -1e-6)
-        loss = -np.where(hit, log_weight, np.log(-np.expm1(log_weight)))
-        found.append(Score(float(np.mean(kl)), float(loss.mean())) if some else Score(0.0, 0.0))
-    return len(some), found
-
-
-def _mean(parts: Sequence[tuple[int, list[Score]]]) -> list[Score]:
-    counts = np.array([count for count, _ in parts], np.float64)
-    numbers = np.array([found for _, found in parts])  # (parts, settings, 2)
-    return [Score(*map(float, row)) for row in np.einsum("p,psv->sv", counts / max(counts.sum(), 1), numbers)]
+        top, highest = z.argmax(axis=1), z.max(axis=1)
+        log_total = np.log(np.exp(z - highest[:, None]).sum(axis=1)).astype(np.float64)
+        log_weights = z[rows, items] - highest[rows] - log_total[rows]
+        kl[setting] = -np.log(sizes) - np.bincount(rows, log_weights, len(some)) / sizes
+        hit = np.bincount(rows, top[rows] == items, len(some)) > 0
+        log_top = np.minimum(-log_total, -1e-6)  # so that to be sure and wrong is not infinitely bad
+        loss[setting] = -np.where(hit, log_top, np.log(-np.expm1(log_top)))
+    return Scores(kl, loss)
 
 
 def null_key(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | None) -> NullKey | None:
@@ -112,9 +120,6 @@ def null_key(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | No
         held_out[~some] = _surprise(_logistic(evidence[some], nothing[some], before), evidence[~some], nothing[~some])
     usual = _surprise(before or NullKey(0.0, 0.0), evidence, nothing)
     return _logistic(evidence, nothing, before) if held_out.mean() < usual.mean() else None
-
-
-_FOLDS = 5
 
 
 def _logistic(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | None) -> NullKey:

@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
     """Whether what was learned is taken, and why: what held-out requests say.
 
     nDCG is better if higher, KL if lower. `more` is how many judged requests more might show a gain; None if nobody
-    can say.
+    can say. `sound` says that the requests are enough to tell from, and about this catalog.
     """
 
     requests: int
@@ -48,6 +48,7 @@ class Verdict(NamedTuple):
     accepted: bool
     why: str
     more: int | None = None
+    sound: bool = True
 
 
 _NOBODY = Gain(math.nan, math.nan, math.nan, math.nan)
@@ -82,7 +83,23 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     elif kl.high >= 0:
         why = "what it gains on requests that were held out may be chance"
         more = _more(requests, trial.kl_gain)
-    return Verdict(requests, ndcg, kl, not why, why or "held-out requests are answered better beyond chance", more)
+    sound = requests >= FEWEST and related
+    return Verdict(
+        requests, ndcg, kl, not why, why or "held-out requests are answered better beyond chance", more, sound
+    )
+
+
+def judge_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Verdict:
+    """The verdict on another temperature alone, by the KL (m,) of held-out requests with it, where W_Q was refused.
+
+    It changes no rank.
+    """
+    kl = _gain(before, after - before)
+    if kl.high >= 0:
+        return verdict
+    why = f"W_Q stays, since {verdict.why}; but their weights are better by another temperature, beyond chance"
+    same = Gain(verdict.ndcg.before, verdict.ndcg.before, 0.0, 0.0)
+    return verdict._replace(ndcg=same, kl=kl, accepted=True, why=why, more=None)
 
 
 def measure(lesson: Lesson, w: Floats) -> Verdict:

@@ -80,13 +80,14 @@ def _conclusion(outcome: Outcome) -> str:
     if learned is None:
         more = f"; {_about(said.more)} judged requests more might show a gain" if said.more else ""
         return f"nothing learned: {said.why}{more}. --force takes it all the same."
-    parts = [f"temperature {learned.temperature:.3g}"]
+    parts = ["W_Q"] if learned.story["pull"] else []
+    parts.append(f"temperature {learned.temperature:.3g}")
     if learned.lexical is not None:
         parts.append(f"--lexical {learned.lexical:g}")
     if learned.null is not None:
         parts.append("the null key")
     why = said.why if said.accepted else f"{said.why}; taken all the same"
-    return f"learned from {learned.story['from']}: W_Q, {', '.join(parts)}; W_K = W_V = I. {why[:1].upper()}{why[1:]}."
+    return f"learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I. {why[:1].upper()}{why[1:]}."
 
 
 def _about(count: int) -> str:

@@ -53,16 +53,21 @@ def train(
     log.info("learning from %d requests", len(school.judged))
     seen = trial.hold(school.lesson, seed=seed, progress=progress)
     verdict = gate.judge(school.lesson, seen)
-    if not (verdict.accepted or force):
-        return Outcome(None, verdict, school.unknown)
-    strength = max(seen.chosen, 1)
-    usual = index.info.temperature
-    temperature, weight = usual, None
-    if verdict.requests >= _ENOUGH:
+    strength, temperature = max(seen.chosen, 1), index.info.temperature
+    if not (verdict.accepted or force):  # where W_Q is best as it is, its temperature need not be
+        strength = 0
+        if verdict.sound and verdict.requests >= _ENOUGH:
+            temperature, before, after = calibration.alone(_cut(school), temperature, seed=seed)
+            verdict = gate.judge_temperature(verdict, before, after)
+        if not verdict.accepted:
+            return Outcome(None, verdict, school.unknown)
+    elif verdict.requests >= _ENOUGH:
         untrained = float(np.nanmean(seen.before.kl))
-        temperature = calibration.temperature(lambda: _cuts(index, school, seen, terms=False), untrained)
-        if not school.sampled:
-            weight = calibration.weight(lambda: _cuts(index, school, seen, terms=True), temperature)
+        temperature = calibration.temperature(_cuts(index, school, seen, terms=False), untrained)
+    weight = None
+    if verdict.requests >= _ENOUGH and not school.sampled:
+        held_out = seen if strength else seen.untrained
+        weight = calibration.weight(_cuts(index, school, held_out, terms=True), temperature)
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
@@ -71,7 +76,9 @@ def train(
         lexical=weight,
         null=_null_key(index, judged),
         requests=frozenset(short_hash(one.query) for one in judged),
-        story=_story(f"{len(school.judged):,} judged requests", trial.STRENGTHS[strength - 1], verdict, seed),
+        story=_story(
+            f"{len(school.judged):,} judged requests", strength and trial.STRENGTHS[strength - 1], verdict, seed
+        ),
     )
     return Outcome(learned, verdict, school.unknown)
 
@@ -112,7 +119,7 @@ def train_self(
     return Outcome(learned, verdict, real.unknown if real else 0)
 
 
-def _story(source: str, pull: float, verdict: Verdict, seed: int) -> dict[str, Any]:
+def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict[str, Any]:
     """How something was learned, for `info`."""
     held_out = {"requests": verdict.requests, "ndcg": verdict.ndcg._asdict(), "kl": verdict.kl._asdict()}
     return {
@@ -123,6 +130,13 @@ def _story(source: str, pull: float, verdict: Verdict, seed: int) -> dict[str, A
         "pull": pull,
         "seed": seed,
     }
+
+
+def _cut(school: School) -> Cut:
+    """The logits of all queries, with W = I."""
+    lesson = school.lesson
+    right = [items[(items >= 0) & (grades > 0)] for items, grades in lesson.graded]
+    return Cut(bilinear.logits(lesson.catalog, lesson.x), None, right)
 
 
 def _cuts(index: Index, school: School, seen: Trial, *, terms: bool) -> Iterator[Cut]:

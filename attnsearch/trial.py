@@ -65,6 +65,13 @@ class Trial(NamedTuple):
         return gain
 
     @property
+    def untrained(self) -> Trial:
+        """The same, had nothing been learned."""
+        d = self.held_out[0][1].shape[1]
+        everyone = np.arange(len(self.before.kl)), np.eye(d, dtype=np.float32)
+        return self._replace(after=[self.before], chosen=0, held_out=[everyone])
+
+    @property
     def kl_gain(self) -> Doubles:
         """By how much the KL of each query (m,) is lower than before."""
         gain: Doubles = self.before.kl - np.mean([told.kl for told in self.after], axis=0)
@@ -155,7 +162,7 @@ def tell(lesson: Lesson, z: Floats) -> Told:
     log_total = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1))
     told = _empty(len(z))
     for query, (items, grades) in enumerate(lesson.graded):
-        found = items[items >= 0]
+        found = items[(items >= 0) & (grades > 0)]
         if not (grades > 0).any():
             continue
         told.ndcg[query] = _ndcg(top[query], items, grades)

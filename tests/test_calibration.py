@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnsearch.bilinear import SHARPNESS
-from attnsearch.calibration import Cut, null_key, temperature, weight
+from attnsearch.calibration import Cut, alone, null_key, temperature, weight
 from attnsearch.nothing import NullKey
 
 
@@ -25,13 +25,13 @@ def answered(beta: float, *, share: float = 0.0, m: int = 3000, n: int = 40, see
 @pytest.mark.parametrize("beta", [12, 20, 30])
 def test_the_temperature_is_that_by_which_items_were_right(beta):
     cut = answered(beta)
-    assert 1 / temperature(lambda: [cut], np.inf) == pytest.approx(beta, rel=0.1)
+    assert 1 / temperature([cut], np.inf) == pytest.approx(beta, rel=0.1)
 
 
 def test_cuts_count_by_their_queries():
     """One query that says otherwise is nothing beside many."""
     cuts = [answered(12), answered(45, m=1)]
-    assert 1 / temperature(lambda: cuts, np.inf) == pytest.approx(12, rel=0.1)
+    assert 1 / temperature(cuts, np.inf) == pytest.approx(12, rel=0.1)
 
 
 def test_the_top_weight_may_not_cost_all_of_kl():
@@ -39,19 +39,29 @@ def test_the_top_weight_may_not_cost_all_of_kl():
     rng = np.random.default_rng(0)
     z = rng.normal(0, 1, (200, 20)).astype(np.float32) * 4
     cut = Cut(z, None, [np.argsort(-row)[:2] for row in z])
-    free, bound = temperature(lambda: [cut], np.inf), temperature(lambda: [cut], 1.0)
+    free, bound = temperature([cut], np.inf), temperature([cut], 1.0)
     assert free < bound
+
+
+def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
+    found, before, after = alone(answered(30, m=400), 0.05)
+    assert 1 / found == pytest.approx(30, rel=0.15)
+    assert after.mean() < before.mean()
+    assert not np.array_equal(after, before)
+    usual, before, after = alone(answered(20, m=400), 0.05)
+    assert after.mean() == pytest.approx(before.mean(), abs=0.02)
+    assert 1 / usual == pytest.approx(20, rel=0.15)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
 def test_lambda_is_that_by_which_items_were_right(share):
     cut = answered(20, share=share)
-    assert weight(lambda: [cut], 0.05) == pytest.approx(share, abs=0.08)
+    assert weight([cut], 0.05) == pytest.approx(share, abs=0.08)
 
 
 def test_lambda_is_in_proportion_to_the_temperature():
     cut = answered(20, share=0.3)
-    assert weight(lambda: [cut], 0.1) == pytest.approx(0.15, abs=0.04)
+    assert weight([cut], 0.1) == pytest.approx(0.15, abs=0.04)
 
 
 def known(sharpness: float, logit: float, m: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attnsearch.bilinear import Catalog, Targets
-from attnsearch.gate import interval, judge
+from attnsearch.gate import interval, judge, judge_temperature
 from attnsearch.lesson import Lesson
 from attnsearch.trial import Told, Trial
 
@@ -74,3 +74,18 @@ def test_too_few():
 def test_the_interval_of_too_few_or_of_equal_gains():
     assert interval(np.array([1.0])) == (-math.inf, math.inf)
     assert interval(np.array([0.5, np.nan, 0.5])) == (0.5, 0.5)
+
+
+def test_a_temperature_alone_is_taken_if_kl_is_lower_beyond_chance():
+    refused = judge(*seen(SURE, -UP))
+    before = np.full(6, 3.0)
+    taken = judge_temperature(refused, before, before - SURE)
+    assert taken.accepted
+    assert taken.ndcg.change == 0
+    assert judge_temperature(refused, before, before + np.array([0.1, -0.2, 0.1, -0.2, 0.1, 0.1])) == refused
+
+
+def test_what_is_not_sound_is_known():
+    assert judge(*seen(SURE, UP)).sound
+    assert not judge(*seen(SURE, UP, related=False)).sound
+    assert not judge(*seen(SURE[:4], UP[:4])).sound
