@@ -26,6 +26,7 @@ from attnsearch.projections import Projections, check_temperature, identity
 FILE = "learned.safetensors"
 VERSION = 1
 
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # nobody waits for a pipe
 _LARGEST = 1 << 30  # bytes of a file that is read at all
 
 
@@ -108,7 +109,7 @@ def read(path: Path) -> Learned:
 
     Raises FileNotFoundError, InputError for one of a newer version, ValueError where it is not what was written.
     """
-    with path.open("rb") as stream:
+    with os.fdopen(os.open(path, _FLAGS), "rb") as stream:
         raw = stream.read(_LARGEST)
     try:
         (length,) = struct.unpack_from("<Q", raw)
@@ -140,9 +141,13 @@ def _check(found: Learned) -> None:
     square = found.w.ndim == 2 and len(set(found.w.shape)) == 1
     if not (square and np.isfinite(found.w).all() and all(map(math.isfinite, numbers)) and numbers[1] >= 0):
         raise ValueError("its numbers can't be")
-    check_temperature(found.temperature)
+    try:
+        check_temperature(found.temperature)
+    except InputError as error:
+        raise ValueError(error.message) from None
     if not isinstance(found.story, dict) or not all(isinstance(word, str) for word in (found.model, found.sha256)):
         raise TypeError("its words are none")
+    json.dumps(found.story, allow_nan=False)
 
 
 def of(folder: Path) -> Learned | None:
