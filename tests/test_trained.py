@@ -194,6 +194,8 @@ def test_each_logit_is_a_sum_of_what_was_learned(index):
     steps = {step.name: step.says for step in explain(result)}
     assert "the learned W_Q (4, 4) makes it the query" in steps["query"]
     assert "W_K = I" in steps["keys"]
+    (result,) = search(index, ["robot"], trace=True)  # which is as it was, by chance
+    steps = {step.name: step.says for step in explain(result)}
     assert steps["logits"].endswith("a logit is the product divided by it")
 
 

@@ -184,9 +184,7 @@ class Asked(NamedTuple):
         from attnsearch.scan import Setting
 
         w = textbook(info.d) if self.textbook else None
-        return Setting(
-            w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained or self.textbook
-        )
+        return Setting(w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained)
 
 
 def asked(
