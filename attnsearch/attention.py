@@ -22,6 +22,7 @@ from attnsearch.errors import ShapeError
 
 Floats = NDArray[np.floating[Any]]
 
+_FEW = 8  # queries
 _NO_KEY = np.iinfo(np.int64).max  # the number of a key that is not there; it comes after all that are
 
 
@@ -75,9 +76,11 @@ def logits(
 ) -> Floats:
     """q kᵀ · scale + bias (…, m, n); -inf where a key is hidden."""
     q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # fewer numbers than q kᵀ
-    # Many dot products read the keys as fast as the memory gives them; a matrix product of one row does not.
-    z = np.vecdot(k, q) if q.shape == (1, k.shape[-1]) and k.ndim == 2 else q @ np.swapaxes(k, -1, -2)
-    z = z.reshape(*q.shape[:-1], k.shape[-2])
+    if q.ndim == k.ndim == 2 and len(q) <= _FEW:
+        # Many dot products read the keys as fast as the memory gives them; a matrix product of few rows does not.
+        z = np.ascontiguousarray(np.vecdot(k[:, None], q).T)
+    else:
+        z = q @ np.swapaxes(k, -1, -2)
     if bias is not None:
         z = z + bias
     return z if mask is None else np.where(mask, z, -np.inf)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import postings, seal, segment
+from attnsearch import learned, postings, seal, segment
 from attnsearch.errors import CatalogError
 from attnsearch.ledger import (
     ITEM,
@@ -48,6 +48,7 @@ def _find(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     info, problem = info_or_problem(db, folder)
     if problem:
         yield problem
+    yield from _learned(folder)
     yield from _first(_seal(folder, info))
     yield from _first(_structure(db))
     if info is None:
@@ -100,6 +101,15 @@ def _seal(folder: Path, info: Info | None) -> Iterator[str]:
             yield "index.sqlite: some of its bytes are not what was written"
     except WRONG as error:
         yield f"index.seal: {error}"
+
+
+def _learned(folder: Path) -> Iterator[str]:
+    try:
+        learned.read(folder / learned.FILE)
+    except FileNotFoundError:
+        pass  # nothing was learned
+    except WRONG as error:
+        yield f"{learned.FILE}: {error}"
 
 
 def _structure(db: sqlite3.Connection) -> Iterator[str]:

@@ -19,8 +19,7 @@ from attnsearch.catalog import Item
 from attnsearch.errors import InputError
 from attnsearch.index import Index
 from attnsearch.judgments import Judged
-from attnsearch.projections import identity
-from attnsearch.scan import DEFAULT, Setting, look
+from attnsearch.scan import DEFAULT, Setting, learned_of, look, projections_of
 
 DEPTH = 10  # of nDCG
 METRICS = ("ndcg", "mrr", "recall", "precision_at_1", "kl")  # of a request that has an answer
@@ -71,7 +70,8 @@ class Report(NamedTuple):
 
     nDCG is at rank `DEPTH`, recall at rank `k`. `calibration_error` is that of the top weight, as the chance that the
     top item is right. `unknown` counts the judged ids that the catalog lacks. `nothing` is None where no request is
-    without an answer, or all are, or `none_of_these` is not told.
+    without an answer, or all are, or `none_of_these` is not told. `taught` counts the requests from which the
+    projections were learned.
     """
 
     catalog: str
@@ -84,6 +84,7 @@ class Report(NamedTuple):
     calibration_error: float | None
     nothing: Nothing | None
     rows: list[Row]
+    taught: int = 0
 
     @property
     def answerable(self) -> list[Row]:
@@ -128,14 +129,14 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
         for one, logits, top, chance in zip(batch, z, _tops(index, z), chances, strict=False):
             rows.append(_row(one, logits, top, keys, k)._replace(none_of_these=chance))
 
-    projections = setting.projections or identity(index.info.d, index.info.temperature)
+    learned = learned_of(index, setting)
     found = [row for row in rows if row.relevant and row.top_weight is not None]
     confidence = np.array([row.top_weight for row in found])
     right = np.array([row.precision_at_1 for row in found])
     return Report(
         catalog=index.info.name,
         model=index.info.model,
-        temperature=projections.temperature,
+        temperature=projections_of(index, setting).temperature,
         items=index.info.items,
         k=k,
         unknown=unknown,
@@ -143,6 +144,7 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
         calibration_error=metrics.calibration_error(confidence, right) if found else None,
         nothing=_nothing(rows),
         rows=rows,
+        taught=learned.taught([one.query for one in judged]) if learned else 0,
     )
 
 

@@ -38,6 +38,7 @@ def explain(result: Result) -> list[Step]:
     d_k = trace.q.shape[-1]
     root = math.sqrt(d_k)
     hits = result.hits
+    w_q = _matrix("W_Q", trace.projections.w_q)
     added = [sum(bias.lexical.values()) + sum(bias.prior.values()) for bias in trace.biases]
     biased = any(bias.lexical or bias.prior for bias in trace.biases)
     return [
@@ -51,14 +52,14 @@ def explain(result: Result) -> list[Step]:
         Step(
             "query",
             "q = x W_Q",
-            f"{result.model} turns them into x, a unit vector; W_Q {_matrix(trace.projections.w_q)} makes it the query",
+            f"{result.model} turns them into x, a unit vector; {w_q} makes it the query",
             _vector_columns(),
             [_vector("x", trace.x), _vector("q", trace.q)],
         ),
         Step(
             "keys",
             "K = X W_K",
-            f"each of {n:,} keys is the embedding of a description; W_K {_matrix(trace.projections.w_k)}",
+            f"each of {n:,} keys is the embedding of a description; {_matrix('W_K', trace.projections.w_k)}",
             ("matrix", "shape"),
             [("X", _shape(n, d)), ("K", _shape(n, d_k))],
         ),
@@ -90,7 +91,7 @@ def explain(result: Result) -> list[Step]:
         Step(
             "output",
             f"softmax({_logits(biased)}) V",
-            f"what is carried home: the values in the shares of their weights; W_V {_matrix(trace.projections.w_v)}",
+            f"what is carried home: the values in the shares of their weights; {_matrix('W_V', trace.projections.w_v)}",
             _vector_columns(),
             [_vector("output", trace.output)],
         ),
@@ -111,17 +112,24 @@ def _all_keys(result: Result, n: int) -> str:
 def _logit_in_words(result: Result, added: list[float]) -> str:
     hits = result.hits
     more = " plus what terms and priors add" if any(added) else ""
-    if not hits or not math.isclose((hits[0].logit - added[0]) * result.temperature, hits[0].score, abs_tol=1e-4):
-        return f"the product divided by it{more}"
-    return f"the cosine divided by the temperature {result.temperature:g}{more}"
+    if hits and result.trace and _is_plain(result.trace.projections.w_q):
+        cosine = (hits[0].logit - added[0]) * result.temperature
+        if math.isclose(cosine, hits[0].score, abs_tol=1e-4):
+            return f"the cosine divided by the temperature {result.temperature:g}{more}"
+    return f"the product divided by it{more}"
 
 
-def _matrix(w: NDArray[np.floating[Any]]) -> str:
+def _matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
     """A projection in words: a multiple of the identity is said to be one."""
+    if not _is_plain(w):
+        return f"the learned {name} {_shape(*w.shape)}"
     factor = float(w[0, 0])
-    if np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w.dtype.type(factor)):
-        return f"= {'' if factor == 1 else f'{factor:.6g} '}I"
-    return f"{_shape(*w.shape)}, learned"
+    return f"{name} = {'' if factor == 1 else f'{factor:.6g} '}I"
+
+
+def _is_plain(w: NDArray[np.floating[Any]]) -> bool:
+    """Whether it is a multiple of the identity."""
+    return np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w[0, 0])
 
 
 def _vector_columns() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from attnsearch.store import Store
 
 if TYPE_CHECKING:
     from attnsearch.intake import Progress
+    from attnsearch.learned import Learned
     from attnsearch.postings import Postings
 
 log = logging.getLogger("attnsearch")
@@ -77,6 +78,18 @@ class Index:
         from attnsearch.postings import Postings  # which most queries have no need of
 
         return Postings(self.store)
+
+    @cached_property
+    def learned(self) -> Learned | None:
+        """What its librarian has learned, where that is for its encoder; CatalogError where it is damaged."""
+        from attnsearch import learned
+
+        found = learned.of(self.store.folder)
+        if found is None or found.suits(self.info.sha256, self.info.d):
+            return found
+        log.warning("%s: what was learned is for other weights of the encoder and is not used;"
+                    " train again, or 'attnsearch reset %s'", self.info.name, self.store.folder.name)  # fmt: skip
+        return None
 
     def close(self) -> None:
         """End the snapshot."""

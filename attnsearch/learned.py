@@ -6,7 +6,6 @@ metadata. It is tied to the weights of the encoder whose embeddings it was learn
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -22,11 +21,12 @@ from numpy.typing import NDArray
 from attnsearch import checksum, segment
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.nothing import NullKey
-from attnsearch.projections import Projections, identity
+from attnsearch.projections import Projections, check_temperature, identity
 
 FILE = "learned.safetensors"
 VERSION = 1
 
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # nobody waits for a pipe
 _LARGEST = 1 << 30  # bytes of a file that is read at all
 
 
@@ -52,6 +52,10 @@ class Learned(NamedTuple):
         plain = identity(len(self.w), self.temperature)
         return plain._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
 
+    def suits(self, sha256: str, d: int) -> bool:
+        """Whether it is for the encoder with these weights, whose vectors have d numbers."""
+        return self.sha256 == sha256 and len(self.w) == d
+
     def taught(self, queries: Sequence[str]) -> int:
         """How many of the queries it was learned from."""
         return sum(short_hash(query) in self.requests for query in queries)
@@ -63,6 +67,8 @@ def short_hash(query: str) -> str:
     >>> short_hash("science fiction") == short_hash(" Science  fiction ")
     True
     """
+    import hashlib  # of which a query has no need
+
     return hashlib.sha256(" ".join(query.casefold().split()).encode()).hexdigest()[:16]
 
 
@@ -103,7 +109,7 @@ def read(path: Path) -> Learned:
 
     Raises FileNotFoundError, InputError for one of a newer version, ValueError where it is not what was written.
     """
-    with path.open("rb") as stream:
+    with os.fdopen(os.open(path, _FLAGS), "rb") as stream:
         raw = stream.read(_LARGEST)
     try:
         (length,) = struct.unpack_from("<Q", raw)
@@ -117,14 +123,31 @@ def read(path: Path) -> Learned:
             hint = "upgrade attnsearch, or train again"
             raise InputError("was learned by a newer attnsearch", where=str(path), hint=hint)
         null = said.pop("null")
-        return Learned(
+        found = Learned(
             w=np.frombuffer(w, "<f4").reshape(shape),
-            null=None if null is None else NullKey(*null),
+            null=None if null is None else NullKey(*map(float, null)),
             requests=frozenset(said.pop("requests")),
             **said,
         )
-    except (struct.error, LookupError, TypeError, ValueError) as error:
+        _check(found)
+    except (struct.error, LookupError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it is not what was written ({error})") from None
+    return found
+
+
+def _check(found: Learned) -> None:
+    """ValueError, or TypeError, for what no training makes: whoever made a file may have made its checksum."""
+    numbers = (found.temperature, found.lexical or 0.0, *(found.null or ()))
+    square = found.w.ndim == 2 and len(set(found.w.shape)) == 1
+    if not (square and np.isfinite(found.w).all() and all(map(math.isfinite, numbers)) and numbers[1] >= 0):
+        raise ValueError("its numbers can't be")
+    try:
+        check_temperature(found.temperature)
+    except InputError as error:
+        raise ValueError(error.message) from None
+    if not isinstance(found.story, dict) or not all(isinstance(word, str) for word in (found.model, found.sha256)):
+        raise TypeError("its words are none")
+    json.dumps(found.story, allow_nan=False)
 
 
 def of(folder: Path) -> Learned | None:

@@ -114,7 +114,8 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
 
 def refuse_links(folder: Path) -> None:
     """CatalogError where a link would lead out of the catalog's folder."""
-    for name in ("", "segments", "postings", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL):
+    files = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL, "learned.safetensors", "feedback.jsonl")
+    for name in ("", "segments", "postings", *files):
         if (path := folder / name).is_symlink():
             hint = "put the catalog itself there"
             raise CatalogError("is a link, and none is followed here", where=str(path), hint=hint)

@@ -42,6 +42,8 @@ def footer(result: Result) -> str:
     ]
     if result.none_of_these is not None:
         parts.append(f"none of these {percent(result.none_of_these)}")
+    if result.trained:
+        parts.append("trained")
     if result.temperature != TEMPERATURE:
         parts.append(f"temperature {result.temperature:.3g}")
     if result.lexical:

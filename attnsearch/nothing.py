@@ -41,19 +41,16 @@ FITTED = {
 
 
 def chance(
-    sha256: str, maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], kept: NDArray[np.int64]
-) -> NDArray[np.float64] | None:
-    """The chance (m,) that nothing answers each query; None for an encoder that no null key was fitted to.
+    null: NullKey, maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], kept: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The chance (m,) that nothing answers each query.
 
     `maximum` (m,) is max z, `log_normalizer` (m,) log Σ exp z, `kept` (m,) how many items were not hidden: a `State`
     of the logits z = cosine / 0.05 has all three. Where every item was hidden there is nothing, and the chance is 1.
 
-    >>> chance("another's", np.array([9.0]), np.array([9.5]), np.array([10])) is None
-    True
+    >>> chance(NullKey(2.0, 1.0), np.array([-np.inf]), np.array([-np.inf]), np.array([0])).tolist()
+    [1.0]
     """
-    null = FITTED.get(sha256)
-    if null is None:
-        return None
     against = null.sharpness * evidence(maximum, log_normalizer, kept) - null.logit
     return np.exp(-np.logaddexp(0.0, against))
 

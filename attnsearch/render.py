@@ -67,6 +67,8 @@ def as_json(result: Result) -> dict[str, Any]:
     told |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
     if result.lexical:
         told["lexical"] = result.lexical
+    if result.trained:
+        told["trained"] = True
     if result.values:
         told["values"] = [values_as_json(read) for read in result.values]
     if result.output is not None:

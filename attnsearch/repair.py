@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import catalog, encoder, lock, segment, shelf
+from attnsearch import catalog, encoder, learned, lock, segment, shelf
 from attnsearch.catalog import Item
 from attnsearch.damage import WRONG, info_or_problem, sealed_info
 from attnsearch.draft import Draft
@@ -60,6 +60,7 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
     try:
         done = _made_anew(folder, staging, offline=offline, progress=progress)
         with failures(folder):
+            _carry_over(folder, staging)
             _exchange(folder, staging)
         if taken:
             _held.append(taken)
@@ -166,6 +167,24 @@ def _embeddings(db: sqlite3.Connection, folder: Path, info: Info) -> Iterator[tu
                         key, item, start, _ = read_key(row)
                         if key - listed.first not in lost:
                             yield item, start, x[key - listed.first]
+
+
+def _carry_over(folder: Path, staging: Path) -> None:
+    """Take along what was learned, if it is whole, and what was judged."""
+    names = [learned.FILE, "feedback.jsonl"]
+    try:
+        learned.read(folder / learned.FILE)
+    except FileNotFoundError:
+        names.remove(learned.FILE)
+    except (OSError, ValueError) as error:
+        names.remove(learned.FILE)
+        log.warning("%s: what was learned is lost, since %s is damaged (%s); train it again",
+                    folder.name, learned.FILE, error)  # fmt: skip
+    for name in names:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, staging / name)
+            sync(staging / name)
+    sync(staging)
 
 
 def _exchange(folder: Path, staging: Path) -> None:

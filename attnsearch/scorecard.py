@@ -31,6 +31,8 @@ def table(report: Report, screen: Screen = PIPE, *, worst: int = 5, other: Other
         parts.append(filled(_tested(other), screen))
     if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
         parts.append(listing(_worst(rows, screen), rows, screen))
+    if said := _taught([report, other.report] if other else [report]):
+        parts.append(filled(said, screen))
     if not screen.quiet:
         parts.append(filled(_footer(report), screen))
     return "\n".join(parts)
@@ -127,6 +129,7 @@ def _told(report: Report) -> dict[str, Any]:
     """What another setting may change."""
     return {
         "temperature": report.temperature,
+        "taught": report.taught,
         "metrics": {**report.means, "calibration_error": report.calibration_error},
         "none_of_these": report.nothing and report.nothing._asdict(),
         "per_query": [row._asdict() for row in report.rows],
@@ -207,6 +210,17 @@ def _tested(other: Other) -> str:
     return (
         f"difference of nDCG@{DEPTH}: {test.low:+.3f} to {test.high:+.3f} with {CONFIDENCE:.0%} confidence, {p}"
         f" (paired t-test, {test.queries:,} requests)"
+    )
+
+
+def _taught(reports: Sequence[Report]) -> str:
+    """That the figures flatter, where somebody was asked what he learned from."""
+    most = max(reports, key=lambda report: report.taught)
+    if not most.taught:
+        return ""
+    return (
+        f"{most.taught:,} of these {len(most.rows):,} requests were used for training, so that the figures flatter:"
+        f" judge others, or take the held-out gain that 'attnsearch info {most.catalog}' tells; --untrained is fair"
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from attnsearch.attention import State
 from attnsearch.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.index import Index
-from attnsearch.projections import Projections, identity
-from attnsearch.scan import DEFAULT, Seen, Setting, look, weight_of
+from attnsearch.projections import Projections
+from attnsearch.scan import DEFAULT, Seen, Setting, learned_of, look, weight_of
 from attnsearch.values import Value
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ class Trace(NamedTuple):
 class Result(NamedTuple):
     """The answer to one query.
 
-    `lexical` is λ, 0 where terms do not count. `items` counts the catalog, `masked` those of them that were hidden.
-    `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is the null
-    key's weight, None for an encoder that it was not fitted to. `values` are the fields that were to be read out,
-    `output` (d,) is softmax(z) V, if asked for. `whys`, one for each hit, are what `reasons` adds.
+    `lexical` is λ, 0 where terms do not count; `trained` that the projections were learned. `items` counts the catalog,
+    `masked` those of them that were hidden. `effective_items` is exp(entropy) of the weights: how many items share the
+    attention. `none_of_these` is the null key's weight, None for an encoder that it was not fitted to. `values` are the
+    fields that were to be read out, `output` (d,) is softmax(z) V, if asked for. `whys`, one for each hit, are what
+    `reasons` adds.
     """
 
     query: str
@@ -92,6 +93,7 @@ class Result(NamedTuple):
     output: NDArray[np.float64] | None = None
     trace: Trace | None = None
     whys: Sequence[Why] | None = None
+    trained: bool = False
 
 
 def query(
@@ -101,16 +103,18 @@ def query(
     k: int = 10,
     temperature: float | None = None,
     where: Sequence[str] = (),
-    lexical: float | None = None,
+    lexical: float | Literal["auto"] | None = None,
+    untrained: bool = False,
 ) -> Result:
     """The `k` items of an index that fit `text` best, with their shares of attention.
 
-    `where` are filters such as "year >= 1990", `lexical` is the weight of shared words; see `filters` and `search`.
+    `where` are filters such as "year >= 1990", `lexical` is the weight of shared words, and `untrained` asks without
+    what the catalog has learned; see `filters` and `scan.Setting`.
     """
     from attnsearch.filters import parse
 
-    projections = None if temperature is None else identity(index.info.d, temperature)
-    setting = Setting(projections, tuple(parse(one) for one in where), lexical)
+    filters = tuple(parse(one) for one in where)
+    setting = Setting(where=filters, lexical=lexical, temperature=temperature, untrained=untrained)
     return search(index, [text], setting, k=k)[0]
 
 
@@ -193,6 +197,7 @@ def _result(index: Index, setting: Setting, seen: Seen, i: int, text: str) -> Re
         elapsed_ms=0.0,
         hits=[],
         lexical=weight_of(index, setting),
+        trained=learned_of(index, setting) is not None,
     )
 
 

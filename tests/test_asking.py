@@ -88,14 +88,14 @@ def test_lexical_at_the_end_of_the_line_and_before_the_text(run, books):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["query", "x", "--lexical"], ["query", "x", "--lexical=0.3"]),
-        (["--lexical", "-k", "3"], ["--lexical=0.3", "-k", "3"]),
+        (["query", "x", "--lexical"], ["query", "x", "--lexical=auto"]),
+        (["--lexical", "-k", "3"], ["--lexical=auto", "-k", "3"]),
         (["--lexical", ".5"], ["--lexical", ".5"]),
         (["--lexical", "-1"], ["--lexical", "-1"]),
         (["--lexical", "1e-1"], ["--lexical", "1e-1"]),
         (["--lexical=7"], ["--lexical=7"]),
         (["--", "--lexical"], ["--", "--lexical"]),
-        (["--lexical", "--", "3"], ["--lexical=0.3", "--", "3"]),
+        (["--lexical", "--", "3"], ["--lexical=auto", "--", "3"]),
         ([], []),
     ],
 )

@@ -14,16 +14,13 @@ from attnsearch.nothing import NullKey, chance, evidence
 MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def told(z, sha256=MINILM):
+def told(z, null=None):
     """The chance for logits z (m, n)."""
     state = State.of(np.atleast_2d(np.array(z, float)), k=1)
-    return chance(sha256, state.maximum, state.log_normalizer(), state.kept)
+    return chance(null or nothing.FITTED[MINILM], state.maximum, state.log_normalizer(), state.kept)
 
 
-@pytest.fixture
-def by_hand(monkeypatch):
-    """A null key whose logit is ln 3, beside evidence as it is."""
-    monkeypatch.setitem(nothing.FITTED, "by hand", NullKey(math.log(3), 1.0))
+BY_HAND = NullKey(math.log(3), 1.0)  # evidence counts as it is
 
 
 def test_evidence_is_the_mean_and_the_best_once_more_as_one_of_a_thousand():
@@ -31,28 +28,23 @@ def test_evidence_is_the_mean_and_the_best_once_more_as_one_of_a_thousand():
     assert np.exp(evidence(state.maximum, state.log_normalizer(), state.kept)) == pytest.approx([3 + 0.006])
 
 
-def test_three_to_one_that_there_is_nothing(by_hand):
-    assert told([-math.log(1.001)], "by hand") == pytest.approx([0.75])
+def test_three_to_one_that_there_is_nothing():
+    assert told([-math.log(1.001)], BY_HAND) == pytest.approx([0.75])
 
 
-def test_a_sharper_one(monkeypatch):
-    monkeypatch.setitem(nothing.FITTED, "by hand", NullKey(math.log(3), 2.0))
-    assert told([math.log(3 / 1.001)], "by hand") == pytest.approx([0.25])  # 3 to 3²
+def test_a_sharper_one():
+    assert told([math.log(3 / 1.001)], NullKey(math.log(3), 2.0)) == pytest.approx([0.25])  # 3 to 3²
 
 
-def test_an_encoder_that_it_was_not_fitted_to():
-    assert told([3.0, 4.0], "5" * 64) is None
-
-
-def test_each_query_has_its_own(by_hand):
+def test_each_query_has_its_own():
     z = np.array([[1.0, 2.0], [4.0, -1.0], [0.0, 0.0]])
-    assert told(z, "by hand") == pytest.approx([told(row, "by hand")[0] for row in z])
-    assert told(np.empty((0, 2)), "by hand").shape == (0,)
+    assert told(z, BY_HAND) == pytest.approx([told(row, BY_HAND)[0] for row in z])
+    assert told(np.empty((0, 2)), BY_HAND).shape == (0,)
 
 
-def test_where_every_item_is_hidden_there_is_nothing(by_hand):
-    assert told([[-np.inf, -np.inf], [9.0, -np.inf]], "by hand")[0] == 1
-    assert told(np.empty((2, 0)), "by hand").tolist() == [1, 1]
+def test_where_every_item_is_hidden_there_is_nothing():
+    assert told([[-np.inf, -np.inf], [9.0, -np.inf]], BY_HAND)[0] == 1
+    assert told(np.empty((2, 0)), BY_HAND).tolist() == [1, 1]
 
 
 def test_hiding_an_item_is_removing_it():

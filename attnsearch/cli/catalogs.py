@@ -11,8 +11,10 @@ from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from attnsearch.learned import Learned
     from attnsearch.ledger import Info
 
 Names = Annotated[
@@ -66,12 +68,14 @@ def info(
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
-    from attnsearch import plain, render
+    from attnsearch import learned, plain, render
     from attnsearch.store import Store
 
     folder = _indexed(name)
     with Store(folder) as store:
         found, segments, dead = store.info, len(store.segments), store.dead
+    trained = learned.of(folder)
+    used = trained if trained and trained.suits(found.sha256, found.d) else None
     told = {
         "name": found.name,
         "description": found.description,
@@ -80,8 +84,8 @@ def info(
         "model": found.model,
         "weights_sha256": found.sha256,
         "d": found.d,
-        "temperature": found.temperature,
-        "lexical": found.lexical,
+        "temperature": used.temperature if used else found.temperature,
+        "lexical": used.lexical if used and used.lexical is not None and found.lexical else found.lexical,
         "sources": [source.path for source in found.sources],
         "id_field": found.fields.id,
         "title_field": found.fields.title,
@@ -92,13 +96,14 @@ def info(
         "created": found.created,
         "updated": found.updated,
         "folder": str(folder),
+        "learned": trained and _learned(trained, in_use=used is not None),
     }
     screen = terminal.screen(color=not no_color)
     if json:
         terminal.emit([plain.to_json(told, screen, indent=2)])
         return
     columns = {"": lambda pair: pair[0].replace("_", " "), " ": lambda pair: _words(pair[1])}
-    terminal.emit([render.listing(columns, told.items(), screen)])
+    terminal.emit([render.listing(columns, _rows(told), screen)])
 
 
 def _indexed(ref: str) -> Path:
@@ -111,10 +116,48 @@ def _indexed(ref: str) -> Path:
     return folder
 
 
+def _learned(trained: Learned, *, in_use: bool) -> dict[str, Any]:
+    """What a librarian has learned; of the matrix, its shape."""
+    return {
+        "in_use": in_use,
+        "model": trained.model,
+        "weights_sha256": trained.sha256,
+        "w": trained.w.shape,
+        "temperature": trained.temperature,
+        "lexical": trained.lexical,
+        "none_of_these": trained.null and trained.null._asdict(),
+        "requests": len(trained.requests),
+        "story": trained.story,
+    }
+
+
+def _rows(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values as words; of what was learned, a row for each part, and each of its story."""
+    trained = told.pop("learned")
+    yield from ((name, _words(value)) for name, value in told.items())
+    if trained is None:
+        return
+    unused = "" if trained["in_use"] else f"; for other weights of {trained['model']}, and not used"
+    yield "learned", f"from {trained['requests']:,} requests{unused}"
+    parts = {name: trained[name] for name in ("temperature", "lexical", "none_of_these")}
+    for name, value in {**parts, **trained["story"]}.items():
+        if value is not None:
+            yield f"learned {name}", _words(value)
+
+
 def _words(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(value)
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    match value:
+        case list() | tuple():
+            return ", ".join(map(_words, value))
+        case dict():
+            return ", ".join(f"{name} {_words(one)}".replace("_", " ") for name, one in value.items())
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4g}"
+    return str(value)
 
 
 def remove(name: Names, quiet: options.Quiet = False) -> None:

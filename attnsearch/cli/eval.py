@@ -25,6 +25,8 @@ def eval_(
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="The k of recall@k.")] = 10,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    untrained: options.Untrained = False,
+    projections: options.Learnt = None,
     where: options.Where = None,
     lexical: options.Lexical = None,
     prior: options.Prior = None,
@@ -50,7 +52,7 @@ def eval_(
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
     """
-    asked = options.asked(temperature, textbook, where, lexical, prior)
+    asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     another = None if compare is None else options.asked_in(compare, "--compare")
 
     from attnsearch import judgments as judged

@@ -32,6 +32,8 @@ def explain(
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    untrained: options.Untrained = False,
+    projections: options.Learnt = None,
     where: options.Where = None,
     lexical: options.Lexical = None,
     prior: options.Prior = None,
@@ -52,7 +54,7 @@ def explain(
     attnsearch explain "science fiction" Solaris --over "The Martian"
     """
     form = options.chosen_format(format_, json=json, allowed=("table", "json"))
-    asked = options.asked(temperature, textbook, where, lexical, prior)
+    asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 

@@ -59,11 +59,9 @@ def index(
         ),
     ] = None,
     lexical: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="[λ]",
-            min=0,
-            max=1000,
             show_default=False,
             help="Let queries of this catalog count shared words too: λ·BM25. 0.3 without a number, 0 for not at all. "
             "(as before, else 0)",
@@ -82,10 +80,12 @@ def index(
     """
     if from_ and from_ not in FORMS:
         raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+    weight = options.weight(lexical)
 
     from attnsearch import plain, render
     from attnsearch.catalog import Fields
     from attnsearch.intake import update
+    from attnsearch.scan import WEIGHT
 
     fields = None
     if text_field or id_field or title_field:
@@ -101,7 +101,7 @@ def index(
                 form=from_,
                 keep=keep,
                 precision=precision,
-                lexical=lexical,
+                lexical=WEIGHT if weight == "auto" else weight,
                 offline=offline,
                 progress=working.progress,
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -15,12 +16,11 @@ from attnsearch.render import FORMATS
 
 if TYPE_CHECKING:
     from attnsearch.filters import Filter
+    from attnsearch.learned import Learned
     from attnsearch.ledger import Info
-    from attnsearch.projections import Projections
     from attnsearch.scan import Setting
 
-WEIGHT = 0.3  # λ of a --lexical that names none: it helped on every judged set tried
-
+_MOST = 1000  # that λ may be
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
 
 
@@ -63,6 +63,16 @@ Temperature = Annotated[
 Textbook = Annotated[
     bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
 ]
+Untrained = Annotated[bool, typer.Option("--untrained", help="Without what the catalog has learned from requests.")]
+Learnt = Annotated[
+    Path | None,
+    typer.Option(
+        "--projections",
+        metavar="FILE",
+        show_default=False,
+        help="With what is in this file instead: another catalog's, of the same model.",
+    ),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(
@@ -75,13 +85,11 @@ Where = Annotated[
     ),
 ]
 Lexical = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         metavar="[λ]",
-        min=0,
-        max=1000,
         show_default=False,
-        help="Count shared words too: λ·BM25 is added to the logit. 0.3 without a number. "
+        help="Count shared words too: λ·BM25 is added to the logit. Without a number as it was learned, else 0.3. "
         "(as the catalog has it, else 0)",
     ),
 ]
@@ -130,12 +138,33 @@ def check_sharpness(temperature: float | None, *, textbook: bool) -> None:
             raise InputError("--textbook has no temperature of its own", hint="leave out --temperature or --textbook")
 
 
-def projections(info: Info, temperature: float | None, *, textbook: bool) -> Projections:
-    """W_Q, W_K and W_V as the options say."""
-    from attnsearch.projections import identity
-    from attnsearch.projections import textbook as w_q_is_identity
+def learned_in(file: Path) -> Learned:
+    """What the file of --projections has; InputError where it has nothing."""
+    from attnsearch import learned
 
-    return w_q_is_identity(info.d) if textbook else identity(info.d, temperature or info.temperature)
+    try:
+        return learned.read(file)
+    except OSError as error:
+        raise InputError(f"--projections: {error.strerror or error}", where=str(file)) from None
+    except ValueError as error:
+        hint = "name a file that 'attnsearch train' made"
+        raise InputError(f"--projections: {error}", where=str(file), hint=hint) from None
+
+
+def weight(text: str | None) -> float | Literal["auto"] | None:
+    """λ, "auto" for one that is not named; InputError for what it can't be."""
+    if text is None or text == "auto":
+        return "auto" if text else None
+    hint = "give --lexical a number, such as 0.3"
+    try:
+        number = float(text)
+    except ValueError:
+        raise InputError(f"invalid value for '--lexical': '{text}' is not a number", hint=hint) from None
+    if math.isnan(number):
+        raise InputError("NaN is no weight", hint=hint)
+    if not 0 <= number <= _MOST:
+        raise InputError(f"invalid value for '--lexical': {text} is not in the range 0<=x<={_MOST}", hint=hint)
+    return number
 
 
 class Asked(NamedTuple):
@@ -143,35 +172,43 @@ class Asked(NamedTuple):
 
     temperature: float | None
     textbook: bool
+    untrained: bool
+    learned: Learned | None
     where: tuple[Filter, ...]
-    lexical: float | None
+    lexical: float | Literal["auto"] | None
     priors: dict[str, float]
 
     def setting(self, info: Info) -> Setting:
         """The same for a catalog."""
+        from attnsearch.projections import textbook
         from attnsearch.scan import Setting
 
-        w = projections(info, self.temperature, textbook=self.textbook)
-        return Setting(w, self.where, self.lexical, self.priors)
+        w = textbook(info.d) if self.textbook else None
+        return Setting(w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained)
 
 
 def asked(
     temperature: Temperature = None,
     textbook: Textbook = False,
+    untrained: Untrained = False,
+    projections: Learnt = None,
     where: Where = None,
     lexical: Lexical = None,
     prior: Prior = None,
 ) -> Asked:
     """The options of this kind, each declared once more for `asked_in`; InputError for those that can't be."""
     check_sharpness(temperature, textbook=textbook)
+    if projections and (untrained or textbook):
+        other = "--untrained" if untrained else "--textbook"
+        raise InputError(f"{other} takes no projections", hint=f"leave out {other} or --projections")
     filters: tuple[Filter, ...] = ()
     if where:
         from attnsearch.filters import parse
 
         filters = tuple(parse(one) for one in where)
-    if lexical is not None and not math.isfinite(lexical):
-        raise InputError("NaN is no weight", hint="give --lexical a number, such as 0.3")
-    return Asked(temperature, textbook, filters, lexical, dict(_prior(one) for one in prior or ()))
+    learned = learned_in(projections) if projections else None
+    priors = dict(_prior(one) for one in prior or ())
+    return Asked(temperature, textbook, untrained, learned, filters, weight(lexical), priors)
 
 
 def _prior(text: str) -> tuple[str, float]:
@@ -191,7 +228,7 @@ def spelled(argv: Sequence[str]) -> list[str]:
     """The same words, as the parser knows them: it has no option that may have a value, and none with several.
 
     >>> spelled(["moon", "--lexical", "-k", "3"]), spelled(["--lexical", "0.5", "moon"])
-    (['moon', '--lexical=0.3', '-k', '3'], ['--lexical', '0.5', 'moon'])
+    (['moon', '--lexical=auto', '-k', '3'], ['--lexical', '0.5', 'moon'])
     >>> spelled(["feedback", "moon", "--good", "a", "b"])
     ['feedback', 'moon', '--good', 'a', '--good', 'b']
     """
@@ -201,7 +238,7 @@ def spelled(argv: Sequence[str]) -> list[str]:
     end = words.index("--") if "--" in words else len(words)
     for at, word in enumerate(words[:end]):
         if word == "--lexical" and not (at + 1 < end and _NUMBER.fullmatch(words[at + 1])):
-            words[at] = f"--lexical={WEIGHT}"
+            words[at] = "--lexical=auto"
     return words
 
 

@@ -58,6 +58,8 @@ def query(
     prior: options.Prior = None,
     temperature: options.Temperature = None,
     textbook: options.Textbook = False,
+    untrained: options.Untrained = False,
+    projections: options.Learnt = None,
     value: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,7 +92,7 @@ def query(
     cat requests.txt | attnsearch query --jsonl
     """
     form = options.chosen_format(format_, json=json, jsonl=jsonl)
-    asked = options.asked(temperature, textbook, where, lexical, prior)
+    asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     if any(math.isnan(limit) for limit in (min_weight, min_score, top_p or 0)):
         raise InputError("NaN is no limit", hint="give --top-p, --min-weight and --min-score a number")
     if output and form not in ("json", "jsonl"):
