@@ -66,7 +66,8 @@ def test_json(run, judged):
     told = json.loads(out)
     assert (code, err) == (0, "")
     assert list(told) == ["schema", "judgments", "catalog", "model", "items", "k", "queries", "unanswerable",
-                          "unknown_ids", "worst", "temperature", "metrics", "none_of_these", "per_query"]  # fmt: skip
+                          "unknown_ids", "worst", "temperature", "taught", "metrics", "none_of_these",
+                          "per_query"]  # fmt: skip
     assert (told["schema"], told["judgments"], told["k"]) == (1, ["judged.yaml"], 2)
     assert (told["queries"], told["unanswerable"], told["unknown_ids"], told["worst"]) == (4, 1, 0, ["sea"])
     assert list(told["metrics"]) == [*evaluation.METRICS, "calibration_error"]
