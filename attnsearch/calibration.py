@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from attnsearch.bilinear import SHARPNESS, Floats
 from attnsearch.nothing import NullKey
 
-_SHARPNESSES = np.array([8, 10, 12, 14, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 28, 30, 32, 34, 36, 40, 45, 50])
+_SHARPNESSES = np.array([*range(8, 16), *np.arange(16, 26, 0.5), *range(26, 36, 2), 36, 40, 45, 50])  # 1/τ, to be tried
 _SHARPEST = 30  # that is tried together with λ
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
-_KEPT = 0.99  # of the untrained's KL may be used up for the calibration of the top weight
 _FOLDS = 5
 _PULL = 2.0  # of the null key towards what it was
 
@@ -40,7 +39,7 @@ class Scores(NamedTuple):
 
 
 def temperature(cuts: Iterable[Cut], untrained: float) -> float:
-    """τ: of those that leave KL a hundredth below the `untrained`'s, that whose top weight has the least log loss.
+    """τ: of those whose KL is no higher than the `untrained` one's, that whose top weight has the least log loss.
 
     KL alone would make weights flatter where several items are right for a request, and the top weight say less and
     less of the chance that the top item is right.
@@ -50,14 +49,14 @@ def temperature(cuts: Iterable[Cut], untrained: float) -> float:
 
 def _best(scores: Scores, untrained: float) -> float:
     kl, loss = scores.kl.mean(axis=1), scores.loss.mean(axis=1)
-    loss[kl > _KEPT * untrained] = np.inf
+    loss[kl > untrained] = np.inf
     best = loss.argmin() if np.isfinite(loss).any() else kl.argmin()
     return float(1 / _SHARPNESSES[best])
 
 
 def alone(cut: Cut, usual: float, *, seed: int = 0) -> tuple[float, Doubles, Doubles]:
     """τ where W stays I; and KL of each query (m,) at the `usual` temperature, and at that which the others ask for."""
-    scores = _scores([cut], [(beta, 0.0) for beta in (*_SHARPNESSES, 1 / usual)])
+    scores = _scores([cut], [(beta, 0.0) for beta in [*_SHARPNESSES, 1 / usual]])
     tried, before = Scores(scores.kl[:-1], scores.loss[:-1]), scores.kl[-1]
     fold = np.random.default_rng(seed).permutation(len(before)) % _FOLDS
     after = np.empty(len(before))

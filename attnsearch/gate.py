@@ -17,6 +17,7 @@ from attnsearch.trial import Trial, others, tell
 
 CONFIDENCE = 0.95  # of an interval
 FEWEST = 5  # requests from which anything is learned
+ENOUGH = 20  # requests that may tell by KL alone, and from which a temperature is fitted
 
 Doubles = NDArray[np.float64]
 
@@ -62,7 +63,8 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     Three things are asked of requests that have an answer, each with a confidence of 97.5 %, or of 50 % for nDCG:
 
     - Is KL lower, at the same temperature? It is what was learned for, and it notices far smaller gains than nDCG.
-    - Is nDCG@10 higher in the mean? What is better by KL alone is of no use to anybody.
+    - Is nDCG@10 higher in the mean? What is better by KL alone is of no use to anybody. Fewer than `ENOUGH` requests say
+      little of it: from them it has to be so with 97.5 %, too.
     - Do the untrained weights already find each request's own answers better than other requests'? If not, the ids
       are another catalog's, or shuffled, and what can be learned from them is which items are judged often.
     """
@@ -80,9 +82,9 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
         why = "requests that were held out are answered best as it is"
     elif ndcg.change <= 0:
         why = "requests that were held out are not ranked better by what was learned from the others"
-    elif kl.high >= 0:
+    elif kl.high >= 0 or (requests < ENOUGH and ndcg.low <= 0):
         why = "what it gains on requests that were held out may be chance"
-        more = _more(requests, trial.kl_gain)
+        more = max(_more(requests, trial.kl_gain) or 0, ENOUGH - requests) or None
     sound = requests >= FEWEST and related
     return Verdict(
         requests, ndcg, kl, not why, why or "held-out requests are answered better beyond chance", more, sound

@@ -25,8 +25,6 @@ from attnsearch.projections import identity
 from attnsearch.scan import Setting, look
 from attnsearch.trial import Progress, Trial
 
-_ENOUGH = 20  # requests from which a temperature is fitted
-
 log = logging.getLogger("attnsearch")
 
 
@@ -56,16 +54,16 @@ def train(
     strength, temperature = max(seen.chosen, 1), index.info.temperature
     if not (verdict.accepted or force):  # where W_Q is best as it is, its temperature need not be
         strength = 0
-        if verdict.sound and verdict.requests >= _ENOUGH:
+        if verdict.sound and verdict.requests >= gate.ENOUGH:
             temperature, before, after = calibration.alone(_cut(school), temperature, seed=seed)
             verdict = gate.judge_temperature(verdict, before, after)
         if not verdict.accepted:
             return Outcome(None, verdict, school.unknown)
-    elif verdict.requests >= _ENOUGH:
+    elif verdict.requests >= gate.ENOUGH:
         untrained = float(np.nanmean(seen.before.kl))
         temperature = calibration.temperature(_cuts(index, school, seen, terms=False), untrained)
     weight = None
-    if verdict.requests >= _ENOUGH and not school.sampled:
+    if verdict.requests >= gate.ENOUGH and not school.sampled:
         held_out = seen if strength else seen.untrained
         weight = calibration.weight(_cuts(index, school, held_out, terms=True), temperature)
     learned = Learned(

@@ -149,12 +149,12 @@ def few(index: Index, asked: list[Judged], draws: int) -> Iterator[Sequence[obje
 
 
 def shuffled(index: Index, asked: list[Judged], draws: int) -> Iterator[Sequence[object]]:
-    """Judgments that are about nothing: how often they are taken, of so many draws."""
+    """Sixty judgments that are about nothing: how often they are taken, of so many draws."""
     ids = [item.id for _, item in index.store.items()]
     taken = [0, 0, 0]
     for draw in range(draws):
         rng = np.random.default_rng(draw)
-        some = [asked[at] for at in rng.choice(len(asked), min(len(asked), 150), replace=False)]
+        some = [asked[at] for at in rng.choice(len(asked), min(len(asked), 60), replace=False)]
         order = rng.permutation(len(some))
         other = dict(zip(ids, rng.permutation(ids).tolist(), strict=True))
         ways = (

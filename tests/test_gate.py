@@ -50,6 +50,13 @@ def test_what_may_be_chance_is_refused_and_says_how_many_more():
     assert verdict.more == pytest.approx(389 - 6, abs=2)
 
 
+def test_few_requests_have_to_show_it_in_ranks_too():
+    unsure = np.array([0.3, -0.1] * 3)
+    assert not judge(*seen(SURE, unsure)).accepted
+    assert judge(*seen(SURE, unsure)).more == 14
+    assert judge(*seen(SURE * 4, np.tile(unsure, 4))).accepted
+
+
 def test_a_worse_ranking_is_refused_however_good_kl_is():
     verdict = judge(*seen(SURE, -UP))
     assert not verdict.accepted

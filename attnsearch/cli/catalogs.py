@@ -138,9 +138,10 @@ def _rows(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if trained is None:
         return
     unused = "" if trained["in_use"] else f"; for other weights of {trained['model']}, and not used"
-    yield "learned", f"from {trained['requests']:,} requests{unused}"
+    story = dict(trained["story"])
+    yield "learned", f"from {story.pop('from', 'elsewhere')}{unused}"
     parts = {name: trained[name] for name in ("temperature", "lexical", "none_of_these")}
-    for name, value in {**parts, **trained["story"]}.items():
+    for name, value in {**parts, **story}.items():
         if value is not None:
             yield f"learned {name}", _words(value)
 

@@ -118,7 +118,7 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
             except FileNotFoundError:
                 line = "nothing was learned"
             else:
-                count = f" from {_requests(len(found.requests))}" if found else ", which was damaged"
+                count = f" from {found.story.get('from', 'elsewhere')}" if found else ", which was damaged"
                 line = f"forgot what was learned{count}"
             said = []
             with suppress(AttnsearchError):  # that can be mended later
