@@ -35,6 +35,11 @@ class Gain(NamedTuple):
         """After less before."""
         return self.after - self.before
 
+    def told(self) -> dict[str, float | None]:
+        """The numbers by their names, None for those that nobody can tell."""
+        numbers = {**self._asdict(), "change": self.change}
+        return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
+
 
 class Verdict(NamedTuple):
     """Whether what was learned is taken, and why: what held-out requests say.
@@ -63,8 +68,8 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     Three things are asked of requests that have an answer, each with a confidence of 97.5 %, or of 50 % for nDCG:
 
     - Is KL lower, at the same temperature? It is what was learned for, and it notices far smaller gains than nDCG.
-    - Is nDCG@10 higher in the mean? What is better by KL alone is of no use to anybody. Fewer than `ENOUGH` requests say
-      little of it: from them it has to be so with 97.5 %, too.
+    - Is nDCG@10 higher in the mean? What is better by KL alone is of no use to anybody. Fewer requests than `ENOUGH`
+      say little of it: by them it has to be so with 97.5 %, too.
     - Do the untrained weights already find each request's own answers better than other requests'? If not, the ids
       are another catalog's, or shuffled, and what can be learned from them is which items are judged often.
     """

@@ -71,10 +71,14 @@ def verdict(outcome: Outcome, screen: Screen = PIPE) -> str:
         "untrained": lambda row: _number(row[1].before),
         "trained": lambda row: _number(row[1].after),
         "change": lambda row: f"{row[1].change:+.3f}",
-        f"{CONFIDENCE:.0%} interval": lambda row: f"{row[1].low:+.3f} to {row[1].high:+.3f}",
+        f"{CONFIDENCE:.0%} interval": lambda row: _interval(row[1]),
     }
     told = [] if math.isnan(said.ndcg.before) else [listing(columns, rows, screen)]
     return "\n".join([*told, filled(_conclusion(outcome), screen)])
+
+
+def _interval(gain: Gain) -> str:
+    return f"{gain.low:+.3f} to {gain.high:+.3f}" if math.isfinite(gain.low) else "unknown"
 
 
 def _conclusion(outcome: Outcome) -> str:
@@ -107,7 +111,6 @@ def _about(count: int) -> str:
 def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, **more: Any) -> str:
     """The same with every number, as one JSON object; `more` is put into it."""
     learned, said = outcome.learned, outcome.verdict
-    gains = {name: {"change": gain.change, **gain._asdict()} for name, gain in (("ndcg", said.ndcg), ("kl", said.kl))}
     told = {
         "schema": SCHEMA,
         "catalog": catalog,
@@ -116,7 +119,7 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, **mor
         "accepted": said.accepted,
         "why": said.why,
         "more": said.more,
-        "held_out": {"confidence": CONFIDENCE, **gains},
+        "held_out": {"confidence": CONFIDENCE, "ndcg": said.ndcg.told(), "kl": said.kl.told()},
         "temperature": learned and learned.temperature,
         "lexical": learned and learned.lexical,
         "null_key": learned and learned.null and learned.null._asdict(),

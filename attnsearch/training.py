@@ -119,7 +119,7 @@ def train_self(
 
 def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict[str, Any]:
     """How something was learned, for `info`."""
-    held_out = {"requests": verdict.requests, "ndcg": verdict.ndcg._asdict(), "kl": verdict.kl._asdict()}
+    held_out = {"requests": verdict.requests, "ndcg": verdict.ndcg.told(), "kl": verdict.kl.told()}
     return {
         "from": source,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -89,14 +89,14 @@ def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> 
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(m) % folds for _ in range(rounds)]  # the fold of each query, in each round
     cuts = [(number, fold) for number in range(rounds) for fold in range(folds)]
-    losses = [_loss(lesson, np.flatnonzero(orders[number] != fold)) for number, fold in cuts]
 
     before = tell(lesson, logits(lesson.catalog, lesson.x))
     told = [[before] * rounds]
     ws: list[list[Floats | None]] = [[None] * len(cuts)]
     kl = [before.kl]
     worse, curve = 0, list[float]()
-    strengths = [pull for pull in STRENGTHS if pull * m >= _PRIOR]
+    strengths = [pull for pull in STRENGTHS if pull * m >= _PRIOR and m > 1]
+    losses = [_loss(lesson, np.flatnonzero(orders[number] != fold)) for number, fold in cuts if strengths]
     for strength, pull in enumerate(strengths, 1):
         found = [_empty(m) for _ in range(rounds)]
         ws.append([])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import sys
@@ -167,3 +168,29 @@ def real():
     from attnsearch import encoder
 
     return encoder.load()
+
+
+COUNTS = [counts for counts in itertools.product(range(4), repeat=3) if sum(counts) and max(counts) < 4]
+
+
+def words(moon: int, sea: int, robot: int) -> str:
+    return " ".join(["moon"] * moon + ["sea"] * sea + ["robot"] * robot)
+
+
+@pytest.fixture
+def world(write, small):
+    """A catalog of all mixtures of three words; who says robot wants what has the sea, and the other way round."""
+    different = {tuple(np.round(np.array(c) / np.linalg.norm(c), 6)): c for c in COUNTS}.values()
+    lines = [f"- {{id: {'-'.join(map(str, c))}, title: {words(*c)}}}\n" for c in different]
+    from attnsearch.index import Index
+    from attnsearch.intake import update
+    from attnsearch.judgments import Judged
+
+    update([str(write("world.yaml", "".join(lines)))])
+    judged = [
+        Judged(words(moon, sea, robot), {f"{moon}-{robot}-{sea}": 1.0})
+        for moon, sea, robot in different
+        if (moon, robot, sea) in different
+    ]
+    with Index.open("world") as index:
+        yield index, judged

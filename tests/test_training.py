@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
 from attnsearch import bilinear, lesson, nothing
 from attnsearch.errors import InputError
-from attnsearch.index import Index
-from attnsearch.intake import update
 from attnsearch.judgments import Judged
 from attnsearch.lesson import gather
-from attnsearch.training import train
-
-COUNTS = [counts for counts in itertools.product(range(4), repeat=3) if sum(counts) and max(counts) < 4]
-
-
-def words(moon: int, sea: int, robot: int) -> str:
-    return " ".join(["moon"] * moon + ["sea"] * sea + ["robot"] * robot)
-
-
-@pytest.fixture
-def world(write, small):
-    """A catalog of all mixtures of three words; who says robot wants what has the sea, and the other way round."""
-    different = {tuple(np.round(np.array(c) / np.linalg.norm(c), 6)): c for c in COUNTS}.values()
-    lines = [f"- {{id: {'-'.join(map(str, c))}, title: {words(*c)}}}\n" for c in different]
-    update([str(write("world.yaml", "".join(lines)))])
-    judged = [
-        Judged(words(moon, sea, robot), {f"{moon}-{robot}-{sea}": 1.0})
-        for moon, sea, robot in different
-        if (moon, robot, sea) in different
-    ]
-    with Index.open("world") as index:
-        yield index, judged
+from attnsearch.training import train, train_self
+from tests.conftest import SHARED
 
 
 def test_what_is_judged_is_learned_for_requests_that_were_not_judged(world):
@@ -78,12 +54,16 @@ def test_force_takes_it_all_the_same(world):
     assert forced.verdict.more == 1
 
 
-def test_answers_that_are_right_already_teach_nothing(world):
+def test_where_w_q_is_best_as_it_is_the_temperature_may_change(world):
+    """What is on top is right already, and could have more of the attention."""
     index, _ = world
     items = [item for _, item in index.store.items()]
     outcome = train(index, [Judged(item.title, {item.id: 1.0}) for item in items])
-    assert outcome.learned is None
     assert outcome.verdict.ndcg.before == pytest.approx(1)
+    assert np.array_equal(outcome.learned.w, np.eye(4))
+    assert outcome.learned.temperature < 0.05
+    assert outcome.verdict.kl.high < 0
+    assert "W_Q stays" in outcome.verdict.why
 
 
 def test_no_usable_request(world):
@@ -149,3 +129,39 @@ def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     state = look(index, ["moon", "cheese wine"]).state
     found = nothing.evidence(state.maximum, state.log_normalizer(), state.kept)
     assert found[0] > null.logit / null.sharpness > found[1]  # where the chance is a half
+
+
+def test_a_catalog_teaches_itself_without_any_judgment(world):
+    index, judged = world
+    outcome = train_self(index)
+    assert outcome.verdict.accepted
+    assert outcome.verdict.requests == 0
+    w = outcome.learned.w
+    assert np.allclose(w, w.T, atol=1e-5)
+    assert np.linalg.eigvalsh(w).max() <= 1 + 1e-5  # nothing is turned up
+    mean = index.store.embeddings(range(index.info.keys)).mean(axis=0)
+    assert mean @ w @ mean < 0.9 * (mean @ mean) + 1e-6
+    assert outcome.learned.temperature == index.info.temperature
+    assert outcome.learned.taught([one.query for one in judged]) == 0
+
+
+def test_judged_requests_have_a_veto(world):
+    index, judged = world
+    refused = train_self(index, judged)
+    assert refused.verdict.requests == len(judged)
+    assert (refused.learned is None) == (refused.verdict.ndcg.change < 0)
+    assert train_self(index, judged, force=True).learned is not None
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "least"), [("gutenberg_books", 0.02), ("recipe_mpr", 0.008)])
+def test_real_requests_gain_on_the_other_half(name, least, tmp_path):
+    if not SHARED.is_dir():
+        pytest.skip("the judged data is not here")
+    from benchmarks.learning import change, halves, opened, requests, untrained
+
+    with opened(name, tmp_path / f"{name}.jsonl") as index:
+        asked = requests(name)[:200]
+        before = untrained(index, asked)
+        gains = [change(index, other, train(index, one).learned, before) for one, other in halves(asked)]
+    assert np.mean(gains) > least
