@@ -79,7 +79,8 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     related = interval(others(lesson, trial.before))[0] > 0
     why, more = "", None
     if requests < FEWEST:
-        why = f"{requests} requests with an answer are too few to tell anything from; {FEWEST} are the least"
+        counted = f"{requests} request{'' if requests == 1 else 's'} with an answer"
+        why = f"{counted}, where {FEWEST} are the least to tell anything from"
         more = FEWEST - requests
     elif not related:
         why = "the judged items fit their own requests no better than those of others: are they this catalog's?"

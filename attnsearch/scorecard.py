@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from attnsearch.evaluation import CONFIDENCE, DEPTH, Comparison, Report, Row
 from attnsearch.gate import Gain
 from attnsearch.plain import PIPE, Screen, inert, to_json
+from attnsearch.projections import TEMPERATURE
 from attnsearch.render import SCHEMA, filled, listing
 from attnsearch.training import Outcome
 
@@ -73,12 +73,12 @@ def verdict(outcome: Outcome, screen: Screen = PIPE) -> str:
         "change": lambda row: f"{row[1].change:+.3f}",
         f"{CONFIDENCE:.0%} interval": lambda row: _interval(row[1]),
     }
-    told = [] if math.isnan(said.ndcg.before) else [listing(columns, rows, screen)]
+    told = [listing(columns, rows, screen)] if said.requests > 1 else []
     return "\n".join([*told, filled(_conclusion(outcome), screen)])
 
 
 def _interval(gain: Gain) -> str:
-    return f"{gain.low:+.3f} to {gain.high:+.3f}" if math.isfinite(gain.low) else "unknown"
+    return f"{gain.low:+.3f} to {gain.high:+.3f}"
 
 
 def _conclusion(outcome: Outcome) -> str:
@@ -87,7 +87,8 @@ def _conclusion(outcome: Outcome) -> str:
         more = f"; {_about(said.more)} judged requests more might show a gain" if said.more else ""
         return f"nothing learned: {said.why}{more}. --force takes it all the same."
     parts = ["W_Q"] if learned.story["pull"] else []
-    parts.append(f"temperature {learned.temperature:.3g}")
+    if learned.temperature != TEMPERATURE:
+        parts.append(f"temperature {learned.temperature:.3g}")
     if learned.lexical is not None:
         parts.append(f"--lexical {learned.lexical:g}")
     if learned.null is not None:

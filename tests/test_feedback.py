@@ -398,14 +398,14 @@ class TestReset:
     def test_what_it_says(self, run, folder):
         assert run("reset", "shop") == (0, "shop: nothing was learned\n", "")
         learned.write(folder / learned.FILE, SOME)
-        assert run("reset", "shop") == (0, "shop: forgot what was learned from 2 requests\n", "")
+        assert run("reset", "shop") == (0, "shop: forgot what was learned from 2 judged requests\n", "")
         assert not (folder / learned.FILE).exists()
         assert run("reset", "shop", "-q") == (0, "", "")
 
     def test_feedback_is_kept(self, run, folder):
         feedback.add(folder, "night", {"a": 1})
         learned.write(folder / learned.FILE, SOME)
-        said = "shop: forgot what was learned from 2 requests; the feedback on 1 request is kept\n"
+        said = "shop: forgot what was learned from 2 judged requests; the feedback on 1 request is kept\n"
         assert run("reset", "shop") == (0, said, "")
         assert run("reset", "shop").out == "shop: nothing was learned; the feedback on 1 request is kept\n"
         assert grades(folder) == {"night": {"a": 1}}
@@ -414,7 +414,7 @@ class TestReset:
     def test_whatever_is_damaged(self, run, folder, damaged):
         learned.write(folder / learned.FILE, SOME)
         (folder / damaged).write_bytes(b"rubbish" * 1000)
-        count = ", which was damaged" if damaged == learned.FILE else " from 2 requests"
+        count = ", which was damaged" if damaged == learned.FILE else " from 2 judged requests"
         assert run("reset", "shop") == (0, f"shop: forgot what was learned{count}\n", "")
         assert not (folder / learned.FILE).exists()
 

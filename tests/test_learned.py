@@ -11,7 +11,9 @@ from attnsearch.learned import Learned
 from attnsearch.nothing import NullKey
 
 W = np.array([[1.0, 0.5], [0.0, 2.0]], np.float32)
-SOME = Learned("a model", "ab" * 32, W, 0.1, 0.4, NullKey(1.5, 2.5), frozenset({"12", "34"}), {"from": "judgments"})
+SOME = Learned(
+    "a model", "ab" * 32, W, 0.1, 0.4, NullKey(1.5, 2.5), frozenset({"12", "34"}), {"from": "2 judged requests"}
+)
 
 
 def test_what_is_written_comes_back(tmp_path):

@@ -288,10 +288,9 @@ def test_info(run, trained, shop):
     }  # fmt: skip
     rows = dict(line.split("  ", 1) for line in run("info", "shop").out.splitlines() if "  " in line)
     assert {name: value.strip() for name, value in rows.items() if name.startswith("learned")} == {
-        "learned": "from 2 requests",
+        "learned": "from 2 judged requests",
         "learned temperature": "0.9102",
         "learned lexical": "0.7",
-        "learned from": "2 judged requests",
         "learned gain": "ndcg 0.0625, certain yes",
         "learned when": "2026-01-02",
     }

@@ -50,7 +50,7 @@ def test_force_takes_it_all_the_same(world):
     forced = train(index, few, force=True)
     assert forced.learned is not None
     assert not forced.verdict.accepted
-    assert "too few" in forced.verdict.why
+    assert "4 requests with an answer, where 5" in forced.verdict.why
     assert forced.verdict.more == 1
 
 

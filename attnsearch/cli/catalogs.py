@@ -151,7 +151,9 @@ def _words(value: object) -> str:
         case list() | tuple():
             return ", ".join(map(_words, value))
         case dict():
-            return ", ".join(f"{name} {_words(one)}".replace("_", " ") for name, one in value.items())
+            known = ((name.replace("_", " "), one) for name, one in value.items() if one is not None)
+            return ", ".join(f"{name} ({_words(one)})" if isinstance(one, dict) else f"{name} {_words(one)}"
+                             for name, one in known)  # fmt: skip
         case bool():
             return "yes" if value else "no"
         case int():
