@@ -23,7 +23,8 @@ STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # of the pull; each W is found fro
 DEPTH = 10  # of nDCG
 
 _PRIOR = 7  # requests' worth of pull at the least: a few alone would be learned by heart
-_FEW = 100  # requests: fewer are cut into more folds, each nearly as good as all
+_FEW, _MANY = 100, 1_000  # requests: fewer are cut into more folds, and oftener, since each is nearly as good as all
+_OTHERS = 30  # queries whose answers are compared with a query's own
 _WORSE = 2  # strengths in a row: then weaker ones need not be tried
 
 Doubles = NDArray[np.float64]
@@ -85,7 +86,7 @@ Progress = Callable[[int, int, Sequence[float]], None]
 def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> Trial:
     """Answer every query by what was learned without it."""
     m = len(lesson.x)
-    folds, rounds = (min(10, m), 3) if m < _FEW else (5, 2)
+    folds, rounds = (min(10, m), 3) if m < _FEW else (5, 2) if m < _MANY else (3, 1)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(m) % folds for _ in range(rounds)]  # the fold of each query, in each round
     cuts = [(number, fold) for number in range(rounds) for fold in range(folds)]
@@ -173,14 +174,15 @@ def tell(lesson: Lesson, z: Floats) -> Told:
 
 
 def others(lesson: Lesson, told: Told) -> Doubles:
-    """How much better each query's own answers rank in its top (m,) than those of the other queries do, in nDCG.
+    """How much better each query's own answers rank in its top (m,) than those of some other queries do, in nDCG.
 
     The mean is 0 if what was judged has nothing to do with what was asked.
     """
     found = np.full(len(told.top), np.nan)
     there = [query for query, (_, grades) in enumerate(lesson.graded) if (grades > 0).any()]
-    for query in there:
-        values = [_ndcg(told.top[query], *lesson.graded[other]) for other in there if other != query]
+    for at, query in enumerate(there):
+        near = (there[(at + step) % len(there)] for step in range(1, min(len(there), _OTHERS + 1)))
+        values = [_ndcg(told.top[query], *lesson.graded[other]) for other in near]
         found[query] = told.ndcg[query] - np.mean(values) if values else np.nan
     return found
 
