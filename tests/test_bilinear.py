@@ -115,3 +115,17 @@ def test_targets_are_cut_and_taken():
     targets = Targets(np.array([0, 0, 1, 3]), np.array([4, 5, 6, 7]), np.array([0.5, 0.5, 1, 1], np.float32))
     assert [part.tolist() for part in targets.of(1, 4)] == [[0, 2], [6, 7], [1, 1]]
     assert [part.tolist() for part in targets.take(np.array([3, 0]))] == [[0, 1, 1], [7, 4, 5], [1, 0.5, 0.5]]
+
+
+def test_a_symmetric_w_is_the_best_of_those():
+    catalog, x, targets = some(2, m=8, n=20)
+    loss = Loss(catalog, x, targets, whole=True)
+    w, free = fit(loss, 0.3, symmetric=True), fit(loss, 0.3)
+    assert np.allclose(w, w.T, atol=1e-6)
+    assert not np.allclose(free, free.T, atol=1e-2)
+    eye = np.eye(5, dtype=np.float32)
+
+    def value(some_w) -> float:
+        return loss(some_w - eye)[0] + 0.15 * float(((some_w - eye) ** 2).sum())
+
+    assert value(free) < value(w) < value((free + free.T) / 2) + 1e-6

@@ -41,6 +41,15 @@ def test_no_query_is_answered_by_what_was_learned_from_it(monkeypatch):
     assert counts.tolist() == [3] * 12
 
 
+def test_the_strength_for_a_fold_is_chosen_by_the_others(monkeypatch):
+    seen = []
+    monkeypatch.setattr(trial, "choose", lambda kl: seen.append(kl.shape[1]) or 0)
+    hold(lesson(m=12))
+    assert sorted(seen) == [10] * 6 + [11] * 24 + [
+        12
+    ]  # ten folds of 12 requests, three times; and all, for what is kept
+
+
 def test_what_is_told_of_logits_is_what_the_metrics_say():
     one = lesson(missed=True)
     z = logits(one.catalog, one.x)
