@@ -41,6 +41,7 @@ bench: .venv/.bench
 	$(BENCH).agreement
 	$(BENCH).passages
 	$(BENCH).nothing
+	$(BENCH).learning --plot docs/learning.svg
 
 fuzz: .venv/.fuzz
 	for target in tests/fuzz/seeds/*; do $(BIN)/python -m tests.fuzz $$(basename $$target) || exit 1; done

@@ -62,8 +62,8 @@ def as_json(
     return to_json(told, screen, indent=2)
 
 
-def verdict(outcome: Outcome, screen: Screen = PIPE) -> str:
-    """What held-out requests say of what was learned, and what comes of it."""
+def verdict(outcome: Outcome, screen: Screen = PIPE, *, kept: bool = True) -> str:
+    """What held-out requests say of what was learned, and what comes of it, or would if it were `kept`."""
     said = outcome.verdict
     rows = [(f"nDCG@{DEPTH}", said.ndcg), ("KL to the right items, nats", said.kl)]
     columns: Mapping[str, Callable[[tuple[str, Gain]], str]] = {
@@ -74,14 +74,14 @@ def verdict(outcome: Outcome, screen: Screen = PIPE) -> str:
         f"{CONFIDENCE:.0%} interval": lambda row: _interval(row[1]),
     }
     told = [listing(columns, rows, screen)] if said.requests > 1 else []
-    return "\n".join([*told, filled(_conclusion(outcome), screen)])
+    return "\n".join([*told, filled(_conclusion(outcome, kept=kept), screen)])
 
 
 def _interval(gain: Gain) -> str:
     return f"{gain.low:+.3f} to {gain.high:+.3f}"
 
 
-def _conclusion(outcome: Outcome) -> str:
+def _conclusion(outcome: Outcome, *, kept: bool) -> str:
     learned, said = outcome.learned, outcome.verdict
     if learned is None:
         more = f"; {_about(said.more)} judged requests more might show a gain" if said.more else ""
@@ -94,7 +94,8 @@ def _conclusion(outcome: Outcome) -> str:
     if learned.null is not None:
         parts.append("the null key")
     why = said.why if said.accepted else f"{said.why}; taken all the same"
-    return f"learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I. {why[:1].upper()}{why[1:]}."
+    what = f"{'' if kept else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
+    return f"{what}. {why[:1].upper()}{why[1:]}."
 
 
 def _about(count: int) -> str:

@@ -52,6 +52,7 @@ def test_a_dry_run_changes_nothing(school, run):
     assert told["accepted"]
     assert not told["kept"]
     assert not file.exists()
+    assert "would be learned from" in run("train", judged, "-c", "world", "--dry-run").out
 
 
 def test_what_was_saved_works_elsewhere(school, run, tmp_path):

@@ -109,7 +109,7 @@ class Working:
 
     def learning(self, done: int, total: int, curve: Sequence[float]) -> None:
         """Fits done so far, of `total`, and what each strength gained on held-out requests, from the strongest on."""
-        so_far = ", ".join(f"{gain:+.3f}" for gain in curve)
+        so_far = " ".join(f"{gain:+.3f}".replace("0.", ".") for gain in curve)
         self._advance(done, total, f"learning; held-out nDCG {so_far or '…'}", "fits/s")
 
     def _advance(self, done: int, total: int | None, what: str, unit: str) -> None:

@@ -80,7 +80,7 @@ def train(
                 learned.write(folder / learned.FILE, outcome.learned)
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
-        kept = outcome.learned is not None and not dry_run
+        kept = not dry_run and outcome.learned is not None
         terminal.emit([scorecard.verdict_as_json(outcome, name, screen, kept=kept)])
     else:
-        terminal.emit([scorecard.verdict(outcome, screen)])
+        terminal.emit([scorecard.verdict(outcome, screen, kept=not dry_run)])
