@@ -18,6 +18,7 @@ _SHARPNESSES = np.array([*range(8, 16), *np.arange(16, 26, 0.5), *range(26, 36, 
 _SHARPEST = 30  # that is tried together with λ
 _WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
 _FOLDS = 5
+_TOP = 2.0  # nats of KL that a nat of the top weight's log loss is worth
 _PULL = 2.0  # of the null key towards what it was
 
 Doubles = NDArray[np.float64]
@@ -39,18 +40,18 @@ class Scores(NamedTuple):
 
 
 def temperature(cuts: Iterable[Cut], untrained: float) -> float:
-    """τ: of those whose KL is no higher than the `untrained` one's, that whose top weight has the least log loss.
+    """τ: of those whose KL is no higher than the `untrained` one's, that with the least KL and, twice, log loss.
 
     KL alone would make weights flatter where several items are right for a request, and the top weight say less and
-    less of the chance that the top item is right.
+    less of the chance that the top item is right; the log loss alone is unsure where few tops are right.
     """
     return _best(_scores(cuts, [(beta, 0.0) for beta in _SHARPNESSES]), untrained)
 
 
 def _best(scores: Scores, untrained: float) -> float:
-    kl, loss = scores.kl.mean(axis=1), scores.loss.mean(axis=1)
-    loss[kl > untrained] = np.inf
-    best = loss.argmin() if np.isfinite(loss).any() else kl.argmin()
+    kl = scores.kl.mean(axis=1)
+    price = np.where(kl <= untrained, kl + _TOP * scores.loss.mean(axis=1), np.inf)
+    best = price.argmin() if np.isfinite(price).any() else kl.argmin()
     return float(1 / _SHARPNESSES[best])
 
 

@@ -29,6 +29,7 @@ from benchmarks.quality import write
 LEXICAL = 0.3  # of the untrained, with --lexical
 SIZES = (10, 20, 40, 80, 160, 250)  # judged requests
 FEW = 10
+SPLITS = 3
 
 
 def main() -> None:
@@ -91,19 +92,27 @@ def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, le
 
 
 def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
-    """Two folds, each answered by what was learned from the other, if the gate let it through; untrained → trained."""
-    pairs: dict[str, list[tuple[Report, Report]]] = {"": [], "lexical": []}
+    """Two folds, each answered by what the gate let be learned from the other: the mean, least and most of three splits."""
+    pairs: dict[str, list[list[tuple[Report, Report]]]] = {"": [], "lexical": []}
     taken, seconds = 0, []
-    for known, held_out in halves(asked):
-        began = time.perf_counter()
-        learned = train(index, known).learned
-        seconds.append(time.perf_counter() - began)
-        taken += learned is not None
-        for name, found in pairs.items():
-            found.append(tuple(answer(index, held_out, one, lexical=bool(name)) for one in (None, learned)))  # type: ignore[arg-type]
+    for seed in range(SPLITS):
+        for found in pairs.values():
+            found.append([])
+        for known, held_out in halves(asked, seed):
+            began = time.perf_counter()
+            learned = train(index, known).learned
+            seconds.append(time.perf_counter() - began)
+            taken += learned is not None
+            for name, found in pairs.items():
+                found[-1].append(tuple(answer(index, held_out, one, lexical=bool(name)) for one in (None, learned)))  # type: ignore[arg-type]
     cells = []
     for name, metrics in (("", ("ndcg", "kl", "calibration_error")), ("lexical", ("ndcg",))):
-        cells += [" → ".join(f"{_mean(pairs[name], side, metric):.3f}" for side in (0, 1)) for metric in metrics]
+        for metric in metrics:
+            of_splits = ([_mean(split, side, metric) for split in pairs[name]] for side in (0, 1))
+            before, after = map(statistics.fmean, of_splits)
+            least = min(_mean(split, 1, metric) - _mean(split, 0, metric) for split in pairs[name])
+            most = max(_mean(split, 1, metric) - _mean(split, 0, metric) for split in pairs[name])
+            cells.append(f"{before:.3f} → {after:.3f} ({least:+.3f} to {most:+.3f})")
     yield [index.info.name, index.info.items, len(asked), *cells, taken, f"{max(seconds):.0f}", f"{_mib():.0f}"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnsearch.bilinear import SHARPNESS
-from attnsearch.calibration import Cut, alone, null_key, temperature, weight
+from attnsearch.calibration import Cut, _scores, alone, null_key, temperature, weight
 from attnsearch.nothing import NullKey
 
 
@@ -39,8 +39,9 @@ def test_the_top_weight_may_not_cost_all_of_kl():
     rng = np.random.default_rng(0)
     z = rng.normal(0, 1, (200, 20)).astype(np.float32) * 4
     cut = Cut(z, None, [np.argsort(-row)[:2] for row in z])
-    free, bound = temperature([cut], np.inf), temperature([cut], 1.0)
-    assert free < bound
+    free, bound = (1 / temperature([cut], untrained) for untrained in (np.inf, 0.65))
+    assert 15 < bound < free  # KL alone is least at 15
+    assert _scores([cut], [(bound, 0.0)]).kl.mean() <= 0.65
 
 
 def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
