@@ -92,7 +92,7 @@ def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, le
 
 
 def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
-    """Two folds, each answered by what the gate let be learned from the other: the mean, least and most of three splits."""
+    """Two folds, each answered by what the gate let be learned from the other: mean, least, most of three splits."""
     pairs: dict[str, list[list[tuple[Report, Report]]]] = {"": [], "lexical": []}
     taken, seconds = 0, []
     for seed in range(SPLITS):

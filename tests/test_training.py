@@ -165,7 +165,7 @@ def test_real_requests_gain_on_the_other_half(name, least, tmp_path):
     from benchmarks.learning import change, halves, opened, requests, untrained
 
     with opened(name, tmp_path / f"{name}.jsonl") as index:
-        asked = requests(name)[:200]
+        asked = requests(name)
         before = untrained(index, asked)
         gains = [change(index, other, train(index, one).learned, before) for one, other in halves(asked)]
     assert np.mean(gains) > least
