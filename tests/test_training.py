@@ -158,14 +158,13 @@ def test_judged_requests_have_a_veto(world, monkeypatch):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("name", "least"), [("gutenberg_books", 0.02), ("recipe_mpr", 0.008)])
-def test_real_requests_gain_on_the_other_half(name, least, tmp_path):
+def test_real_requests_gain_on_the_other_half(tmp_path):
     if not SHARED.is_dir():
         pytest.skip("the judged data is not here")
     from benchmarks.learning import change, halves, opened, requests, untrained
 
-    with opened(name, tmp_path / f"{name}.jsonl") as index:
-        asked = requests(name)
+    with opened("gutenberg_books", tmp_path / "books.jsonl") as index:
+        asked = requests("gutenberg_books")
         before = untrained(index, asked)
         gains = [change(index, other, train(index, one).learned, before) for one, other in halves(asked)]
-    assert np.mean(gains) > least
+    assert np.mean(gains) > 0.02
