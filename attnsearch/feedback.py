@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,10 +19,10 @@ from attnsearch import judgments, learned, lock, records, values
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.judgments import Judged
 from attnsearch.learned import Learned
-from attnsearch.ledger import missing
-from attnsearch.segment import sync
+from attnsearch.ledger import FEEDBACK, missing
+from attnsearch.segment import put, sync
 
-FILE = "feedback.jsonl"
+FILE = FEEDBACK
 GOOD, BAD = 1, 0
 
 _NAMED = 80  # characters of a request, or of an id, that a message shows
@@ -156,13 +154,4 @@ def _write(file: Path, kept: list[values.Mapping]) -> None:
         raise InputError(f"over {records.LINE >> 20} MiB would be noted for one query", where=str(file))
     for left in file.parent.glob(f".{file.name}-*"):  # by one who was killed; nobody else holds the lock
         left.unlink(missing_ok=True)
-    temporary = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as out:
-            out.writelines(lines)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(file.parent)
+    put(file, b"".join(lines))

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import struct
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +72,7 @@ def short_hash(query: str) -> str:
 
 
 def write(path: Path, learned: Learned) -> None:
-    """Put it into a file, durable before it has its name, so that there is the old one or the new one."""
+    """Put it into a file, all of it or nothing: see `segment.put`."""
     said = {
         "version": VERSION,
         "model": learned.model,
@@ -92,16 +91,7 @@ def write(path: Path, learned: Learned) -> None:
     }
     raw = json.dumps(header).encode()
     raw += b" " * (-len(raw) % 8)
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as out:
-            out.write(struct.pack("<Q", len(raw)) + raw + w)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    segment.sync(path.parent)
+    segment.put(path, struct.pack("<Q", len(raw)) + raw + w)
 
 
 def read(path: Path) -> Learned:

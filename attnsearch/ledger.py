@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import checksum
+from attnsearch import checksum, learned
 from attnsearch.catalog import Fields, Item, key_text
 from attnsearch.encoder import Precision
 from attnsearch.errors import CatalogError
 
 SCHEMA = 2
 SEAL = "index.seal"
+FEEDBACK = "feedback.jsonl"
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # what `read_item` reads
@@ -114,7 +115,7 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
 
 def refuse_links(folder: Path) -> None:
     """CatalogError where a link would lead out of the catalog's folder."""
-    files = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL, "learned.safetensors", "feedback.jsonl")
+    files = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL, learned.FILE, FEEDBACK)
     for name in ("", "segments", "postings", *files):
         if (path := folder / name).is_symlink():
             hint = "put the catalog itself there"

@@ -29,7 +29,7 @@ from attnsearch.draft import Draft
 from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError
 from attnsearch.intake import CHUNK, Progress, draft_of, embed
-from attnsearch.ledger import ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
+from attnsearch.ledger import FEEDBACK, ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
 from attnsearch.lock import failures
 from attnsearch.passages import split
 from attnsearch.segment import sync
@@ -171,7 +171,7 @@ def _embeddings(db: sqlite3.Connection, folder: Path, info: Info) -> Iterator[tu
 
 def _carry_over(folder: Path, staging: Path) -> None:
     """Take along what was learned, if it is whole, and what was judged."""
-    names = [learned.FILE, "feedback.jsonl"]
+    names = [learned.FILE, FEEDBACK]
     try:
         learned.read(folder / learned.FILE)
     except FileNotFoundError:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch import checksum
+from attnsearch import checksum, segment
 from attnsearch.ledger import SEAL, info_rows
-from attnsearch.segment import sync
 
 
 class Seal(NamedTuple):
@@ -40,13 +37,7 @@ def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
         told = info_rows(db)
         if not busy and json.loads(told["commit"]) == commit:
-            temporary = folder / f".{SEAL}-{uuid.uuid4().hex}"  # another writer may be sealing its own commit
-            with temporary.open("xb") as out:
-                out.write(Seal(commit, sha256_of(folder), told).told())
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(folder / SEAL)
-            sync(folder)
+            segment.put(folder / SEAL, Seal(commit, sha256_of(folder), told).told())
         db.execute("ROLLBACK")
 
 

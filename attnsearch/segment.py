@@ -92,6 +92,20 @@ def in_words(rows: range) -> str:
     return f"{broken} not what was written"
 
 
+def put(file: Path, raw: bytes) -> None:
+    """Give a file these bytes, durable before they have its name, so that there is what was there before, or they."""
+    temporary = file.with_name(f".{file.name}-{uuid.uuid4().hex}")  # others may be putting theirs
+    try:
+        with temporary.open("xb") as out:
+            out.write(raw)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(file.parent)
+
+
 def sync(folder: Path) -> None:
     """Make a folder's list of names durable."""
     handle = os.open(folder, os.O_RDONLY)

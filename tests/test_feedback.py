@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from attnsearch import feedback, judgments, learned, lock, shelf
+from attnsearch import feedback, judgments, learned, lock, segment, shelf
 from attnsearch.cli.options import spelled
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.intake import update
@@ -158,7 +158,7 @@ def test_a_failed_write_leaves_the_old_one(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(feedback.os, "fsync", fail)
+        patched.setattr(segment.os, "fsync", fail)
         with pytest.raises(CatalogError, match="can't be written: No space left"):
             feedback.add(folder, "day", {"a": 1})
     assert grades(folder) == {"night": {"a": 1}}
@@ -214,7 +214,7 @@ from attnsearch import feedback
 folder = Path(sys.argv[1])
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("_write", "sync") and event == "line":
+    if frame.f_code.co_name in ("_write", "put", "sync") and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
