@@ -153,24 +153,27 @@ def compare(one: Report, other: Report) -> Comparison:
     pairs = [*one.means.items(), ("calibration_error", one.calibration_error)]
     others = {**other.means, "calibration_error": other.calibration_error}
     differences = {name: _minus(others[name], mean) for name, mean in pairs}
-    ndcg = np.array([[row.ndcg for row in report.answerable] for report in (other, one)], np.float64)
-    return Comparison(differences, ndcg.shape[1], *_t_test(*ndcg))
+    after, before = np.array([[row.ndcg for row in report.answerable] for report in (other, one)], np.float64)
+    return Comparison(differences, len(after), *t_test(after - before))
 
 
 def _minus(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
-def _t_test(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
-    """The interval around the mean of one - other (m,), and the chance of as large a mean if there were none."""
-    if len(one) < 2:
+def t_test(differences: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
+    """The interval around the mean of paired differences (m,), and the chance of as large a mean if there were none.
+
+    None for fewer than two.
+    """
+    if len(differences) < 2:
         return None, None, None
-    if np.ptp(one - other) < 1e-12:  # without a spread there is no t
-        mean = float(one[0] - other[0])
+    if np.ptp(differences) < 1e-12:  # without a spread there is no t
+        mean = float(differences[0])
         return mean, mean, float(mean == 0)
     from scipy import stats
 
-    told = stats.ttest_rel(one, other)
+    told = stats.ttest_1samp(differences, 0.0)
     low, high = told.confidence_interval(CONFIDENCE)
     return float(low), float(high), float(told.pvalue)
 

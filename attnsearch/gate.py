@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.bilinear import Floats, logits
+from attnsearch.evaluation import t_test
 from attnsearch.lesson import Lesson
 from attnsearch.trial import Trial, others, tell
 
-CONFIDENCE = 0.95  # of an interval
 FEWEST = 5  # requests from which anything is learned
 ENOUGH = 20  # requests that may tell by KL alone, and from which a temperature is fitted
 
@@ -123,15 +123,8 @@ def measure(lesson: Lesson, w: Floats) -> Verdict:
 
 def interval(gains: Doubles) -> tuple[float, float]:
     """The interval around the mean of the gains (m,) that are numbers, by the t-test; all reals for fewer than two."""
-    gains = gains[~np.isnan(gains)]
-    if len(gains) < 2:
-        return -math.inf, math.inf
-    if np.ptp(gains) < 1e-12:
-        return float(gains[0]), float(gains[0])
-    from scipy import stats
-
-    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(CONFIDENCE)
-    return float(low), float(high)
+    low, high, _ = t_test(gains[~np.isnan(gains)])
+    return (-math.inf, math.inf) if low is None or high is None else (low, high)
 
 
 def _gain(before: Doubles, gain: Doubles) -> Gain:

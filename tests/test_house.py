@@ -88,7 +88,7 @@ ALLOWED = {
     "transformers": ({"encoder"}, True),
     "huggingface_hub": ({"model"}, True),
     "tokenizers": ({"encoder"}, True),
-    "scipy": ({"evaluation", "bilinear", "calibration", "gate"}, True),
+    "scipy": ({"evaluation", "bilinear", "calibration"}, True),
     "torch": ({"encoder"}, True),
     "bm25s": ({"lexical"}, True),
     "Stemmer": ({"lexical"}, True),
