@@ -42,11 +42,6 @@ class Catalog(NamedTuple):
     heads: NDArray[np.int64] | None = None
     offset: Floats | None = None
 
-    @property
-    def items(self) -> int:
-        """How many there are."""
-        return len(self.keys if self.heads is None else self.heads)
-
     def best(self, z: Floats) -> Floats:
         """The logits of the items (m, i), each that of its best key, of those of the keys (m, n)."""
         return z if self.heads is None else np.maximum.reduceat(z, self.heads, axis=1)

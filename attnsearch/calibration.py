@@ -55,9 +55,9 @@ def _best(scores: Scores, untrained: float) -> float:
     return float(1 / _SHARPNESSES[best])
 
 
-def alone(cut: Cut, usual: float, *, seed: int = 0) -> tuple[float, Doubles, Doubles]:
+def alone(cuts: Iterable[Cut], usual: float, *, seed: int = 0) -> tuple[float, Doubles, Doubles]:
     """τ where W stays I; and KL of each query (m,) at the `usual` temperature, and at that which the others ask for."""
-    scores = _scores([cut], [(beta, 0.0) for beta in [*_SHARPNESSES, 1 / usual]])
+    scores = _scores(cuts, [(beta, 0.0) for beta in [*_SHARPNESSES, 1 / usual]])
     tried, before = Scores(scores.kl[:-1], scores.loss[:-1]), scores.kl[-1]
     fold = np.random.default_rng(seed).permutation(len(before)) % _FOLDS
     after = np.empty(len(before))

@@ -48,8 +48,12 @@ class School(NamedTuple):
     lesson: Lesson
     judged: list[Judged]
     firsts: NDArray[np.int64]
-    sampled: bool
     unknown: int
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it has only some of the items."""
+        return self.lesson.catalog.offset is not None
 
 
 def gather(
@@ -63,9 +67,9 @@ def gather(
 
     `progress` is told how many more of the requests are embedded.
     """
-    keys = index.store.keys_of(dict.fromkeys(ident for one in judged for ident in one.grades))
-    first = {ident: min(numbers) for ident, numbers in keys.items()}
-    unknown = len({ident for one in judged for ident in one.grades} - set(first))
+    ids = dict.fromkeys(ident for one in judged for ident in one.grades)
+    first = {ident: min(keys) for ident, keys in index.store.keys_of(ids).items()}
+    unknown = len(ids) - len(first)
     usable = [one for one in judged if any(ident in first for ident in (one.relevant or one.grades))]
     if not usable:
         what = "no request has an item that the catalog knows" if judged else "there is no judged request"
@@ -77,14 +81,10 @@ def gather(
     catalog, firsts = _catalog(index, x, np.array(sorted(first.values())), seed)
     graded = []
     for one in usable:
-        at = [_place(firsts, first[ident]) if ident in first else -1 for ident in one.grades]
+        at = [int(np.searchsorted(firsts, first[ident])) if ident in first else -1 for ident in one.grades]
         graded.append((np.array(at, np.int64), np.array(list(one.grades.values()), np.float64)))
     lesson = Lesson(catalog, x, _targets(catalog, x, graded), graded)
-    return School(lesson, usable, firsts, catalog.offset is not None, unknown)
-
-
-def _place(firsts: NDArray[np.int64], key: int) -> int:
-    return int(np.searchsorted(firsts, key))
+    return School(lesson, usable, firsts, unknown)
 
 
 def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> tuple[Catalog, NDArray[np.int64]]:
@@ -96,7 +96,7 @@ def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> t
     store = index.store
     numbers = _alive(store)
     heads = numbers if store.heads is None else store.heads[numbers]
-    firsts = firsts_of(store)
+    firsts = np.unique(heads)
     offset = None
     if len(numbers) > _MOST:
         near = np.concatenate([_near(index, x[at : at + _NEAR]) for at in range(0, len(x), _NEAR)])

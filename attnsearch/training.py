@@ -6,9 +6,9 @@ Axis letters: m = queries, n = keys, i = items. X is never touched: no item is e
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from attnsearch.lesson import School, firsts_of, gather
 from attnsearch.projections import identity
 from attnsearch.scan import Setting, look
 from attnsearch.trial import Progress, Trial
+
+if TYPE_CHECKING:
+    from attnsearch.intake import Progress as Embedded
 
 log = logging.getLogger("attnsearch")
 
@@ -53,9 +56,10 @@ def train(
     verdict = gate.judge(school.lesson, seen)
     strength, temperature = max(seen.chosen, 1), index.info.temperature
     if not (verdict.accepted or force):  # where W_Q is best as it is, its temperature need not be
-        strength = 0
+        strength, seen = 0, seen.untrained
         if verdict.sound and verdict.requests >= gate.ENOUGH:
-            temperature, before, after = calibration.alone(_cut(school), temperature, seed=seed)
+            cuts = _cuts(index, school, seen, terms=False)
+            temperature, before, after = calibration.alone(cuts, temperature, seed=seed)
             verdict = gate.judge_temperature(verdict, before, after)
         if not verdict.accepted:
             return Outcome(None, verdict, school.unknown)
@@ -64,8 +68,7 @@ def train(
         temperature = calibration.temperature(_cuts(index, school, seen, terms=False), untrained)
     weight = None
     if verdict.requests >= gate.ENOUGH and not school.sampled:
-        held_out = seen if strength else seen.untrained
-        weight = calibration.weight(_cuts(index, school, held_out, terms=True), temperature)
+        weight = calibration.weight(_cuts(index, school, seen, terms=True), temperature)
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
@@ -87,7 +90,7 @@ def train_self(
     *,
     seed: int = 0,
     force: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Embedded | None = None,
 ) -> Outcome:
     """What is learned from requests that the catalog makes of itself: W_Q alone. Nothing is written.
 
@@ -128,13 +131,6 @@ def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict
         "pull": pull,
         "seed": seed,
     }
-
-
-def _cut(school: School) -> Cut:
-    """The logits of all queries, with W = I."""
-    lesson = school.lesson
-    right = [items[(items >= 0) & (grades > 0)] for items, grades in lesson.graded]
-    return Cut(bilinear.logits(lesson.catalog, lesson.x), None, right)
 
 
 def _cuts(index: Index, school: School, seen: Trial, *, terms: bool) -> Iterator[Cut]:

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import metrics
+from attnsearch.attention import State
 from attnsearch.bilinear import Floats, Loss, fit, logits
+from attnsearch.evaluation import DEPTH
 from attnsearch.lesson import Lesson
 
 STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # of the pull; each W is found from the one before
-DEPTH = 10  # of nDCG
 
 _PRIOR = 7  # requests' worth of pull at the least: a few alone would be learned by heart
 _FEW, _MANY = 100, 1_000  # requests: fewer are cut into more folds, and oftener, since each is nearly as good as all
@@ -33,7 +34,7 @@ Doubles = NDArray[np.float64]
 class Told(NamedTuple):
     """What logits say of each query: nDCG (m,), KL (m,) from what is right to the weights, the top items (m, DEPTH).
 
-    Both are NaN for a query without a right item.
+    Both are NaN for a query without a right item; where there are fewer items, the top is filled with -2.
     """
 
     ndcg: Doubles
@@ -49,8 +50,8 @@ class Trial(NamedTuple):
     """What was seen on held-out queries.
 
     `kl` (s, m) is for each strength the mean over the rounds. `before` is what the untrained says, `after` are the
-    rounds of what was learned. `chosen` is the number of the strength, `w` gives the matrix (d, d) by which each query
-    was answered when it was held out, in the first round, at the strength `chosen`.
+    rounds of what was learned. `chosen` is the number of the strength for all; `held_out` has, for each fold of each
+    round, its queries and the W (d, d) that was learned without them at that strength.
     """
 
     kl: Doubles
@@ -158,18 +159,17 @@ def choose(kl: Doubles) -> int:
 
 def tell(lesson: Lesson, z: Floats) -> Told:
     """What the logits z (m, i) of the lesson's queries say."""
-    top = _top(z)
-    highest = z.max(axis=1)
-    log_total = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1))
+    state = State.of(z, k=DEPTH)
+    log_total = state.log_normalizer()
     told = _empty(len(z))
+    told.top[:, : state.top_keys.shape[1]] = state.top_keys
     for query, (items, grades) in enumerate(lesson.graded):
         found = items[(items >= 0) & (grades > 0)]
         if not (grades > 0).any():
             continue
-        told.ndcg[query] = _ndcg(top[query], items, grades)
+        told.ndcg[query] = _ndcg(told.top[query], items, grades)
         if len(found):
             told.kl[query] = metrics.divergence(z[query, found].astype(np.float64) - log_total[query])
-    told.top[:] = top
     return told
 
 
@@ -192,17 +192,6 @@ def _ndcg(top: NDArray[np.int64], items: NDArray[np.int64], grades: Doubles) -> 
     where, which = np.nonzero(top[:, None] == items)
     ranked[where] = grades[which]
     return metrics.ndcg(ranked, grades, DEPTH)
-
-
-def _top(z: Floats) -> NDArray[np.int64]:
-    """The items (m, DEPTH) with the highest logits, -2 where there are no more; ties go by their order."""
-    k = min(DEPTH, z.shape[1])
-    found = np.full((len(z), DEPTH), -2)
-    bar = -np.partition(-z, k - 1, axis=1)[:, k - 1]
-    for query, (row, least) in enumerate(zip(z, bar, strict=True)):
-        best = np.flatnonzero(row >= least)
-        found[query, :k] = best[np.argsort(-row[best], kind="stable")[:k]]
-    return found
 
 
 def _empty(m: int) -> Told:

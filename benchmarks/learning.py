@@ -108,11 +108,10 @@ def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object
     cells = []
     for name, metrics in (("", ("ndcg", "kl", "calibration_error")), ("lexical", ("ndcg",))):
         for metric in metrics:
-            of_splits = ([_mean(split, side, metric) for split in pairs[name]] for side in (0, 1))
-            before, after = map(statistics.fmean, of_splits)
-            least = min(_mean(split, 1, metric) - _mean(split, 0, metric) for split in pairs[name])
-            most = max(_mean(split, 1, metric) - _mean(split, 0, metric) for split in pairs[name])
-            cells.append(f"{before:.3f} → {after:.3f} ({least:+.3f} to {most:+.3f})")
+            before, after = ([_mean(split, side, metric) for split in pairs[name]] for side in (0, 1))
+            gains = [late - early for early, late in zip(before, after, strict=True)]
+            means = " → ".join(f"{statistics.fmean(side):.3f}" for side in (before, after))
+            cells.append(f"{means} ({min(gains):+.3f} to {max(gains):+.3f})")
     yield [index.info.name, index.info.items, len(asked), *cells, taken, f"{max(seconds):.0f}", f"{_mib():.0f}"]
 
 

@@ -45,11 +45,11 @@ def test_the_top_weight_may_not_cost_all_of_kl():
 
 
 def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
-    found, before, after = alone(answered(30, m=400), 0.05)
+    found, before, after = alone([answered(30, m=400)], 0.05)
     assert 1 / found == pytest.approx(30, rel=0.15)
     assert after.mean() < before.mean()
     assert not np.array_equal(after, before)
-    usual, before, after = alone(answered(20, m=400), 0.05)
+    usual, before, after = alone([answered(20, m=400)], 0.05)
     assert after.mean() == pytest.approx(before.mean(), abs=0.02)
     assert 1 / usual == pytest.approx(20, rel=0.15)
 

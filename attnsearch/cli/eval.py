@@ -18,9 +18,7 @@ def eval_(
             help="YAML, JSON or JSONL: requests and the ids that are right. Or the queries that QRELS grade.",
         ),
     ],
-    qrels: Annotated[
-        str | None, typer.Argument(metavar="[QRELS]", show_default=False, help="TREC's grades for these queries.")
-    ] = None,
+    qrels: options.Qrels = None,
     catalog: options.Catalog = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="The k of recall@k.")] = 10,
     temperature: options.Temperature = None,

@@ -56,6 +56,9 @@ Catalog = Annotated[
         "$ATTNSEARCH_CATALOG, else the only catalog you indexed, else the built-in library.",
     ),
 ]
+Qrels = Annotated[
+    str | None, typer.Argument(metavar="[QRELS]", show_default=False, help="TREC's grades for these queries.")
+]
 Temperature = Annotated[
     float | None,
     typer.Option(metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. (0.05)"),

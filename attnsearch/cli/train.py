@@ -20,9 +20,7 @@ def train(
             help="Requests and the ids that are right, as eval reads them. Without: what 'feedback' noted.",
         ),
     ] = None,
-    qrels: Annotated[
-        str | None, typer.Argument(metavar="[QRELS]", show_default=False, help="TREC's grades for these queries.")
-    ] = None,
+    qrels: options.Qrels = None,
     catalog: options.Catalog = None,
     self_made: Annotated[
         bool,
