@@ -6,6 +6,7 @@ import argparse
 import math
 import statistics
 import tempfile
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--again", type=int, metavar="ITEMS", help="index so many, change one in a hundred, index again"
     )
-    parser.add_argument("--quality", nargs="*", metavar="SET", help="nDCG@10 of both precisions")
+    parser.add_argument("--quality", nargs="*", metavar="SET", help="nDCG@10 of both precisions, anywhere")
     asked = parser.parse_args()
     if asked.again:
         again(asked.again)
@@ -73,17 +74,25 @@ def quality(sets: list[str]) -> None:
     """What bfloat16 costs in what is found: nDCG@10 (Järvelin & Kekäläinen 2002, linear gain) of both precisions."""
     if not DATA.is_dir():
         raise SystemExit("the judged data is not here")
+    from benchmarks.halves import WideSums
+
     fast = encoder.load()
     halves = fast.suited(0, "bfloat16")
+    has_halves = fast.suited(encoder.CROSSOVER + 1).precision == "bfloat16"
     heading("nDCG@10 by precision", "sentence-transformers", "torch")
+    if not has_halves:
+        print("This processor has no bfloat16: its products are made of the same numbers in float32.\n")
     rows = []
     for name in sets:
         items, _, queries, grades = judged(name)
-        x = fast.encode(queries, "query")
-        found = [ndcg(x @ one.encode(items).T, grades) for one in (fast, halves)]
-        rows.append((name, *(f"{value:.4f}" for value in found), f"{found[1] - found[0]:+.4f}"))
+        x, keys = fast.encode(queries, "query"), fast.encode(items)
+        with nullcontext() if has_halves else WideSums():
+            rounded = halves.encode(items)
+        found = [ndcg(x @ k.T, grades) for k in (keys, rounded)]
+        cosine = np.vecdot(keys, rounded).min()
+        rows.append((name, *(f"{value:.4f}" for value in found), f"{found[1] - found[0]:+.4f}", f"{cosine:.5f}"))
         print(rows[-1], flush=True)
-    table(("set", "float32", "bfloat16", "difference"), rows)
+    table(("set", "float32", "bfloat16", "difference", "smallest cosine of the two"), rows)
 
 
 def ndcg(scores: np.ndarray, grades: dict[int, dict[int, float]], k: int = 10) -> float:

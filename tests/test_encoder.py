@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -109,8 +110,33 @@ class TestFastPath:
         assert slow.suited(much).precision == real.suited(much).precision
         assert slow.suited(much, "float32") is slow
 
-    def test_whether_halves_pay_can_be_told_here(self):
-        assert encoder._halves_pay() in (True, False)
+    @pytest.mark.parametrize(
+        ("able", "pay"),
+        [
+            ({}, False),
+            ({"avx2": True, "avx512_f": True, "amx_bf16": False, "avx512_bf16": False}, False),
+            ({"amx_bf16": True}, True),
+            ({"avx512_bf16": True}, True),
+        ],
+    )
+    def test_halves_pay_where_the_processor_has_them(self, monkeypatch, able, pay):
+        import torch
+
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+        assert encoder._halves_pay() is pay
+
+    def test_halves_pay_on_a_gpu(self, monkeypatch):
+        import torch
+
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        assert encoder._halves_pay()
+
+    def test_what_torch_calls_them(self):
+        import torch
+
+        if platform.machine() in ("x86_64", "AMD64"):
+            assert {"amx_bf16", "avx512_bf16"} <= set(torch.cpu.get_capabilities())
 
     def test_bfloat16_agrees_as_far_as_it_can(self, real):
         halves = real.suited(10, "bfloat16")
