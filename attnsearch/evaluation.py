@@ -32,7 +32,7 @@ log = logging.getLogger("attnsearch")
 
 
 class Row(NamedTuple):
-    """How one request was answered; `METRICS` are None where nothing in the catalog is right for it.
+    """How one request was answered; `METRICS` are None where it is not known that something is right for it.
 
     `relevant` counts the items that are right, whether or not the catalog has them; `first` is the rank of the first
     of them. `kl` is taken to those that were seen, None where none was. `top` is the item on rank 1, None where
@@ -70,8 +70,8 @@ class Report(NamedTuple):
 
     nDCG is at rank `DEPTH`, recall at rank `k`. `calibration_error` is that of the top weight, as the chance that the
     top item is right. `unknown` counts the judged ids that the catalog lacks. `nothing` is None where no request is
-    without an answer, or all are, or `none_of_these` is not told. `taught` counts the requests from which the
-    projections were learned.
+    known to have an answer, or to have none, or `none_of_these` is not told. `without` counts those that have none.
+    `taught` counts the requests from which the projections were learned.
     """
 
     catalog: str
@@ -83,6 +83,7 @@ class Report(NamedTuple):
     means: Mapping[str, float | None]
     calibration_error: float | None
     nothing: Nothing | None
+    without: int
     rows: list[Row]
     taught: int = 0
 
@@ -142,7 +143,8 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
         unknown=unknown,
         means={name: _mean([getattr(row, name) for row in rows]) for name in METRICS},
         calibration_error=metrics.calibration_error(confidence, right) if found else None,
-        nothing=_nothing(rows),
+        nothing=_nothing(rows, judged),
+        without=sum(one.answer is False for one in judged),
         rows=rows,
         taught=learned.taught([one.query for one in judged]) if learned else 0,
     )
@@ -225,9 +227,10 @@ def _tops(index: Index, z: NDArray[np.float32]) -> list[Item | None]:
     return [None if key is None else next(items).item for key in best]
 
 
-def _nothing(rows: Sequence[Row]) -> Nothing | None:
-    chances = np.array([row.none_of_these for row in rows], np.float64)  # None is NaN
-    true = np.array([not row.relevant for row in rows])
+def _nothing(rows: Sequence[Row], judged: Sequence[Judged]) -> Nothing | None:
+    told = [[row.none_of_these, one.answer] for row, one in zip(rows, judged, strict=True) if one.answer is not None]
+    chances, answers = np.array(told, np.float64).reshape(-1, 2).T  # None is NaN
+    true = answers == 0
     if np.isnan(chances).any() or true.all() or not true.any():
         return None
     accuracy = metrics.balanced_accuracy(chances >= 0.5, true)

@@ -41,8 +41,13 @@ class Judged(NamedTuple):
 
     @property
     def relevant(self) -> list[str]:
-        """The ids of the items that are right; none where nothing in the catalog is."""
+        """The ids of the items that are right."""
         return [ident for ident, grade in self.grades.items() if grade > 0]
+
+    @property
+    def answer(self) -> bool | None:
+        """Whether something in the catalog is right; None where it is only said what is wrong."""
+        return True if self.relevant else None if self.grades else False
 
 
 def read(source: str, qrels: str | None = None) -> list[Judged]:

@@ -50,7 +50,7 @@ def as_json(
         "items": report.items,
         "k": report.k,
         "queries": len(report.rows),
-        "unanswerable": len(report.rows) - len(report.answerable),
+        "unanswerable": report.without,
         "unknown_ids": report.unknown,
         "worst": [row.query for row in report.worst(worst)],
         **_told(report),
@@ -231,8 +231,10 @@ def _taught(reports: Sequence[Report]) -> str:
 
 def _footer(report: Report) -> str:
     right = len(report.answerable)
+    unknown = len(report.rows) - right - report.without
     parts = [
-        f"{right:,} requests with an answer, {len(report.rows) - right:,} without",
+        f"{right:,} requests with an answer, {report.without:,} without"
+        + (f", {unknown:,} unknown" if unknown else ""),
         f"{report.catalog}, {report.items:,} items",
         f"temperature {report.temperature:.3g}",
         report.model,

@@ -153,10 +153,11 @@ def _terms(index: Index, school: School, chosen: NDArray[np.int64]) -> Floats:
 
 
 def _null_key(index: Index, judged: Sequence[Judged]) -> nothing.NullKey | None:
-    """The null key by the requests, those among them that nothing is right for."""
-    empty = np.array([not one.grades for one in judged])
+    """The null key by the requests of which it is known whether anything is right for them."""
+    known = [one for one in judged if one.answer is not None]
+    empty = np.array([not one.answer for one in known], bool)
     if not empty.any():
         return None
-    state = look(index, [one.query for one in judged], Setting(identity(index.info.d))).state
+    state = look(index, [one.query for one in known], Setting(identity(index.info.d))).state
     evidence = nothing.evidence(state.maximum, state.log_normalizer(), state.kept)
     return calibration.null_key(evidence, empty, nothing.FITTED.get(index.info.sha256))

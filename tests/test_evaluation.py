@@ -136,7 +136,7 @@ def test_another_catalog_s_judgments(index):
 def test_only_requests_without_an_answer(index):
     report = evaluate(index, [Judged("moon", {}), Judged("sea", {"m": 0})])
     assert set(report.means.values()) == {None}
-    assert (report.calibration_error, report.worst(5), report.nothing) == (None, [], None)
+    assert (report.calibration_error, report.worst(5), report.nothing, report.without) == (None, [], None, 1)
 
 
 def test_however_many_are_asked_at_once(index, monkeypatch):
@@ -152,7 +152,7 @@ def test_however_many_are_asked_at_once(index, monkeypatch):
 @pytest.mark.parametrize(("chances", "accuracy"), [((0.9, 0.5, 0.2, 0.1), 1), ((0.9, 0.4, 0.6, 0.1), 0.5)])
 def test_none_of_these(index, monkeypatch, chances, accuracy):
     look = evaluation.look
-    asked = [Judged("moon", {}), Judged("sea", {"o": 0}), Judged("robot", {"r": 1}), Judged("other", {"o": 1})]
+    asked = [Judged("moon", {}), Judged("sea", {}), Judged("robot", {"r": 1}), Judged("other", {"o": 1})]
     of = dict(zip([judged.query for judged in asked], chances, strict=True))
     monkeypatch.setattr(
         evaluation,
@@ -165,6 +165,17 @@ def test_none_of_these(index, monkeypatch, chances, accuracy):
     assert [row.none_of_these for row in report.rows] == list(chances)
     true, false = sum(chances[:2]) / 2, sum(chances[2:]) / 2
     assert report.nothing == pytest.approx((true, false, accuracy))
+    assert report.without == 2
+
+
+def test_a_request_that_only_says_what_is_wrong_may_have_an_answer(index, monkeypatch):
+    asked = [Judged("moon", {}), Judged("robot", {"r": 1}), Judged("sea", {"o": 0})]
+    look = evaluation.look
+    chances = np.array([0.9, 0.1, 0.3])
+    monkeypatch.setattr(evaluation, "look", lambda *how, **told: look(*how, **told)._replace(nothing=chances))
+    report = evaluate(index, asked)
+    assert report.nothing == pytest.approx((0.9, 0.1, 1))
+    assert (report.without, len(report.answerable), len(report.rows)) == (1, 1, 3)
 
 
 def test_what_another_setting_changes(index):

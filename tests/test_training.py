@@ -124,6 +124,8 @@ def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     null = outcome.learned.null
     assert null is not None
     assert train(index, judged).learned.null is None
+    some_wrong = [Judged(f"wine {'cheese ' * n}", dict.fromkeys(judged[0].grades, 0.0)) for n in range(1, 31)]
+    assert train(index, [*judged, *some_wrong, *empty]).learned.null == null  # of these nobody knows
     from attnsearch.scan import look
 
     state = look(index, ["moon", "cheese wine"]).state
