@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from attnsearch.errors import AttnsearchError
 
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")  # of results
+
 _STRIP = 1 << 20  # characters escaped at once: each that must be takes the memory of fifty
 _LINE = 1000  # characters at most of a message, or of a hint
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

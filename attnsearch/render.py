@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from attnsearch.shares import Why
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
-FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _TOLD = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
@@ -40,7 +39,7 @@ def render(
     several: bool = False,
     below: Callable[[Result, Screen], str] | None = None,
 ) -> Iterator[str]:
-    """The results in one of `FORMATS`, piece by piece, each with its line end.
+    """The results in one of `plain.FORMATS`, piece by piece, each with its line end.
 
     `several` says that there may be more than one result: JSON is then a list, and each table has a heading. `below`
     gives what is to stand under the table of a result.

@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from attnsearch import catalog, encoder, model, plain, render, transformer
 from attnsearch.errors import InputError, ModelError
 from attnsearch.explain import Step
-from attnsearch.plain import Screen
-from attnsearch.render import FORMATS
+from attnsearch.plain import FORMATS, Screen
 from tests.fuzz.targets import a_result, acting
 from tests.test_transformer import CONFIG, tensors
 from tests.test_transformer import write as write_tensors

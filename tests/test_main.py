@@ -177,7 +177,9 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
 
 def test_help_is_quick_because_nothing_heavy_is_imported(tmp_path):
     program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
-    for argv in (["--version"], ["list"], ["query", " "], ["index", str(Path("none.yaml"))]):
+    reads = ["list"], ["query", " "], ["index", str(Path("none.yaml"))]
+    tells = ["--version"], ["--help"], ["query", "--help"], ["qery"], ["query", "-k", "x"]
+    for argv in (*reads, *tells):
         env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
         ran = subprocess.run(
             [sys.executable, "-c", program, *argv], env=env, capture_output=True, text=True, check=True
@@ -185,6 +187,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported(tmp_path):
         loaded = {name.split(".")[0] for name in ran.stderr.split()}
         assert "attnsearch" in loaded
         assert not {"torch", "transformers", "sentence_transformers", "huggingface_hub"} & loaded, argv
+        assert not ("numpy" in loaded and argv in tells), argv
 
 
 def test_the_wheel_carries_what_is_needed(tmp_path):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.plain import inert
-from attnsearch.render import FORMATS
+from attnsearch.plain import FORMATS, inert
 
 if TYPE_CHECKING:
     from attnsearch.filters import Filter

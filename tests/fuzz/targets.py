@@ -179,7 +179,7 @@ def _model() -> encoder.Encoder:
 def output(data: bytes) -> None:
     """No format lets through what acts on a terminal, and JSON keeps the data."""
     text = data.decode(errors="surrogateescape")  # bytes that are no text come as halves of pairs
-    for form in render.FORMATS:
+    for form in plain.FORMATS:
         for screen in (plain.PIPE, plain.Screen(width=40, unicode=len(data) % 2 == 0)):
             out = "".join(render.render([a_result(text)], form, screen))
             assert not acting(out, but="\n\t" if form == "tsv" else "\n")
