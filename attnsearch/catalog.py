@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,14 +100,26 @@ def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fi
         parts = [_words(known.get(name)) for name in fields.text]
     else:
         parts = [title, description, _words(rest.get("tags"))]
-    return _sentences(part for part in parts if part.strip())
-
-
-def _sentences(parts: Iterator[str]) -> str:
-    text = ""
-    for part in parts:
-        text += part.strip() if not text else (" " if text[-1] in ".!?…。:;" else ". ") + part.strip()
+    text = _sentences(parts)
     return text.rstrip(" .") or text
+
+
+def described(item: Item, fields: Fields) -> str:
+    """What describes an item: its description, else the fields chosen for its key text, its title left out.
+
+    >>> lamp = Item("7", "Lamp", "", {"blurb": "Light for one page.", "price": 9}, "Lamp. Light for one page")
+    >>> described(lamp, Fields("sku", "product", ("product", "blurb")))
+    'Light for one page.'
+    """
+    return item.description or _sentences(_words(item.fields.get(name)) for name in fields.text)
+
+
+def _sentences(parts: Iterable[str]) -> str:
+    """What is in the parts, each a sentence."""
+    text = ""
+    for part in filter(None, map(str.strip, parts)):
+        text += part if not text else (" " if text[-1] in ".!?…。:;" else ". ") + part
+    return text
 
 
 def _words(value: Value) -> str:
@@ -136,13 +148,13 @@ def _item(record: values.Mapping, fields: Fields, place: str) -> Item:
     ident = _text(record, fields.id, place) or _slug(title)
     has = f"its fields are: {', '.join(record)}" if record else "it has no fields"
     if not ident:
-        hint = f"{has}; name the right ones with --id-field and --title-field"
+        hint = f"{has}; name the right ones: attnsearch index --title-field FIELD --id-field FIELD"
         raise InputError(f"an item has no '{fields.title}' and no '{fields.id}'", where=place, hint=hint)
     apart = {fields.id, fields.title, "description"}
     rest = {name: value for name, value in record.items() if name not in apart and value is not None}
     text = key_text(title, description, rest, fields)
     if not text:
-        hint = f"{has}; name those that describe it with --text-field"
+        hint = f"{has}; name those that describe it: attnsearch index --text-field FIELD"
         raise InputError(f"item '{ident}' has no text to search", where=place, hint=hint)
     _check_length(text, "its text", place)
     return Item(ident, title, description, rest, text, place)

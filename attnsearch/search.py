@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention import State
+from attnsearch.catalog import described
 from attnsearch.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.index import Index
@@ -230,7 +231,7 @@ def _hits(index: Index, state: State, x: NDArray[np.float32], i: int, top_p: flo
                 float(weight),
                 float(score),
                 float(logit),
-                item.description,
+                described(item, index.info.fields),
                 item.fields,
                 passage,
             ),

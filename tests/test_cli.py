@@ -150,6 +150,8 @@ class TestIndex:
         assert run("index", "x.csv", *options).code == 0
         (hit,) = json.loads(run("query", "moon", "-c", "x", "--json").out)["hits"]
         assert (hit["id"], hit["title"], hit["score"]) == ("1", "Lamp", pytest.approx(1))
+        assert hit["description"] == "moon"
+        assert run("query", "moon", "-c", "x").out.splitlines()[1].split()[-1] == "moon"
 
     def test_keep(self, run, shop):
         run("index", "shop.yaml")

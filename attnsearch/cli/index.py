@@ -76,7 +76,7 @@ def index(
 
     attnsearch index books.yaml
 
-    attnsearch index shop.csv --name shop --id-field sku --title-field product --text-field blurb
+    attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
     """
     if from_ and from_ not in FORMS:
         raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
