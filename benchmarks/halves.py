@@ -10,10 +10,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class WideSums(TorchFunctionMode):
-    """Products of bfloat16 are computed in float32 and then rounded, within `with WideSums():`.
+    """Within `with WideSums():`, what autocast would multiply in bfloat16 is rounded to it and multiplied in float32.
 
-    That is what the instructions do (Intel 2018, "bfloat16 - Hardware Numerics Definition": products are exact and are
-    added up in float32), but for the order of the sums. All else is torch's own.
+    The processors' instructions do the same but for the order of the sums: their products are exact, and are added up
+    in float32 (Intel 2018, "bfloat16 - Hardware Numerics Definition").
     """
 
     _PRODUCTS = (torch.nn.functional.linear, torch.nn.functional.scaled_dot_product_attention)
@@ -27,11 +27,12 @@ class WideSums(TorchFunctionMode):
     ) -> Any:
         """What torch calls instead of each of its functions."""
         told = kwargs or {}
-        if function not in self._PRODUCTS or args[0].dtype != torch.bfloat16:
+        if function not in self._PRODUCTS or not torch.is_autocast_enabled("cpu"):
             return function(*args, **told)
-        return function(*map(_wide, args), **{name: _wide(value) for name, value in told.items()}).bfloat16()
+        with torch.autocast("cpu", enabled=False):
+            return function(*map(_rounded, args), **{name: _rounded(one) for name, one in told.items()}).bfloat16()
 
 
-def _wide(value: Any) -> Any:
-    halves = isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16
-    return value.float() if halves else value
+def _rounded(value: Any) -> Any:
+    is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.bfloat16().float() if is_float else value
