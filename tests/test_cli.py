@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from attnsearch import __version__, encoder
+from attnsearch.cli.app import COMMANDS, app_for
 from attnsearch.errors import ModelError
 
 SHOP = "- {id: a, title: moon, description: Up there}\n- {id: b, title: sea}\n- {id: c, title: robot moon}\n"
@@ -157,6 +158,20 @@ class TestIndex:
         run("index", "shop.yaml")
         shop.write_text("- {title: new}\n")
         assert run("index", "shop.yaml", "--keep").out.startswith("shop: 4 items; 1 new; 1 embedded")
+
+
+@pytest.mark.parametrize(
+    ("argv", "built"),
+    [
+        (["query", "list"], ["query"]),
+        (["list"], ["list"]),
+        ([], COMMANDS),
+        (["--help"], COMMANDS),
+        (["qery"], COMMANDS),
+    ],
+)
+def test_typer_reads_no_command_that_is_not_asked_for(argv, built):
+    assert [command.name for command in app_for(argv).registered_commands] == list(built)
 
 
 class TestCatalogs:

@@ -30,11 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         import typer
 
         from attnsearch.cli import terminal
-        from attnsearch.cli.app import app, explained
+        from attnsearch.cli.app import app_for, explained
         from attnsearch.cli.options import spelled
 
         try:
-            code = app(args=spelled(argv), prog_name="attnsearch", standalone_mode=False)
+            code = app_for(argv)(args=spelled(argv), prog_name="attnsearch", standalone_mode=False)
             sys.stdout.flush()
             if code == Exit.INTERRUPTED:
                 raise KeyboardInterrupt

@@ -12,11 +12,6 @@ from attnsearch.cli import eval as measure
 from attnsearch.cli.options import Version
 from attnsearch.errors import InputError
 
-app = typer.Typer(
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 COMMANDS: dict[str, Callable[..., None]] = {
     "query": query.query,
     "index": index.index,
@@ -30,11 +25,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "feedback": feedback.feedback,
     "reset": feedback.reset,
 }
-for name, command in COMMANDS.items():
-    app.command(name)(command)
 
 
-@app.callback(invoke_without_command=True)
+def app_for(argv: Sequence[str]) -> typer.Typer:
+    """The command line, with the one command that `argv` asks for, else with all: typer reads each for milliseconds."""
+    app = typer.Typer(
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(attnsearch)
+    for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
+        app.command(name)(COMMANDS[name])
+    return app
+
+
 def attnsearch(context: typer.Context, version: Version = False) -> None:  # noqa: ARG001 (its callback acts)
     """Semantic search over a catalog of described things, as attention.
 
