@@ -13,11 +13,12 @@ from typing import NamedTuple
 from attnsearch import catalog, encoder, postings, shelf
 from attnsearch.catalog import Fields, Item
 from attnsearch.draft import Draft
-from attnsearch.encoder import Encoder, Precision
+from attnsearch.encoder import Encoder
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.ledger import Info, Source
 from attnsearch.passages import split
 from attnsearch.projections import TEMPERATURE
+from attnsearch.sbert import Precision
 from attnsearch.writer import Writer
 
 CHUNK = 1_024  # texts embedded at once; what a run that is killed can lose

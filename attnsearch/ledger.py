@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from attnsearch import checksum, learned
 from attnsearch.catalog import Fields, Item, key_text
-from attnsearch.encoder import Precision
 from attnsearch.errors import CatalogError
+from attnsearch.sbert import Precision
 
 SCHEMA = 2
 SEAL = "index.seal"

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from attnsearch import encoder
-from attnsearch.encoder import Encoder, SentenceEncoder
+from attnsearch.encoder import Encoder
+from attnsearch.sbert import SentenceEncoder
 from benchmarks.measure import DATA, SETS, heading, judged, table
 
 ALIKE = 1e-5

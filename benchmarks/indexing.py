@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import encoder
+from attnsearch import encoder, sbert
 from benchmarks import made
 from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, judged, process, ratio, table, timed
 
@@ -41,7 +41,7 @@ def speed(rounds: int) -> None:
     from sentence_transformers import SentenceTransformer
 
     fast = encoder.load()
-    ours = fast.suited(encoder.CROSSOVER + 1)
+    ours = fast.suited(sbert.CROSSOVER + 1)
     peer = SentenceTransformer(str(fast.model.folder))
     heading(f"Embedding, ours in {ours.precision}", "sentence-transformers", "torch")
     rows = []
@@ -78,7 +78,7 @@ def quality(sets: list[str]) -> None:
 
     fast = encoder.load()
     halves = fast.suited(0, "bfloat16")
-    has_halves = fast.suited(encoder.CROSSOVER + 1).precision == "bfloat16"
+    has_halves = fast.suited(sbert.CROSSOVER + 1).precision == "bfloat16"
     heading("nDCG@10 by precision", "sentence-transformers", "torch")
     if not has_halves:
         print("This processor has no bfloat16: its products are made of the same numbers in float32.\n")

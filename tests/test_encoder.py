@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnsearch import encoder
+from attnsearch import encoder, sbert
 from attnsearch.errors import ModelError
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -90,7 +90,7 @@ class TestFastPath:
         assert isinstance(real, encoder.FastEncoder)
 
     def test_sentence_transformers_says_the_same(self, real):
-        slow = encoder.SentenceEncoder(real.model)
+        slow = sbert.SentenceEncoder(real.model)
         theirs = slow.encode(MIXED)
         assert real.encode(MIXED) == pytest.approx(theirs, abs=1e-5)
         assert np.concatenate([real.encode([text]) for text in MIXED[:12]]) == pytest.approx(theirs[:12], abs=1e-5)
@@ -99,13 +99,13 @@ class TestFastPath:
 
     @pytest.mark.parametrize("pays", [True, False])
     def test_which_road_is_sooner_there(self, real, monkeypatch, pays):
-        monkeypatch.setattr(encoder, "_halves_pay", lambda: pays)
-        much = encoder.CROSSOVER + 1
+        monkeypatch.setattr(sbert, "_halves_pay", lambda: pays)
+        much = sbert.CROSSOVER + 1
         assert real.suited(10) is real.suited(much, "float32") is real
         assert (real.suited(much) is real) == (not pays)
         assert real.suited(much).precision == ("bfloat16" if pays else "float32")
         assert real.suited(10, "bfloat16").precision == "bfloat16"
-        slow = encoder.SentenceEncoder(real.model)
+        slow = sbert.SentenceEncoder(real.model)
         assert slow.suited(10) is slow
         assert slow.suited(much).precision == real.suited(much).precision
         assert slow.suited(much, "float32") is slow
@@ -124,13 +124,13 @@ class TestFastPath:
 
         monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-        assert encoder._halves_pay() is pay
+        assert sbert._halves_pay() is pay
 
     def test_halves_pay_on_a_gpu(self, monkeypatch):
         import torch
 
         monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-        assert encoder._halves_pay()
+        assert sbert._halves_pay()
 
     def test_what_torch_calls_them(self):
         import torch
@@ -157,8 +157,8 @@ class TestFastPath:
 
     def test_batches(self):
         texts = ["x" * n for n in (5, 1, 3, 3, 9, 20)]
-        assert list(encoder._batches(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
-        assert list(encoder._batches([], 9)) == []
+        assert list(sbert.batches(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
+        assert list(sbert.batches([], 9)) == []
 
     def test_the_tokenizer_is_read_once(self, real, monkeypatch):
         """Looking at every text of a catalog must not read its file again for each."""
@@ -193,9 +193,7 @@ class TestFastPath:
         copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
         fast = encoder.load(str(copy.folder))
         assert isinstance(fast, encoder.FastEncoder)
-        assert fast.encode(MIXED[:20]) == pytest.approx(
-            encoder.SentenceEncoder(fast.model).encode(MIXED[:20]), abs=1e-5
-        )
+        assert fast.encode(MIXED[:20]) == pytest.approx(sbert.SentenceEncoder(fast.model).encode(MIXED[:20]), abs=1e-5)
 
     @pytest.mark.parametrize(
         ("file", "fields"),
@@ -210,11 +208,11 @@ class TestFastPath:
     )
     def test_what_it_does_not_know_goes_the_other_road(self, copy, file, fields):
         copy(file, **fields)
-        assert isinstance(encoder.load(str(copy.folder)), encoder.SentenceEncoder)
+        assert isinstance(encoder.load(str(copy.folder)), sbert.SentenceEncoder)
 
     def test_a_missing_file_too(self, copy):
         (copy.folder / "tokenizer.json").unlink()
-        assert isinstance(encoder.load(str(copy.folder)), encoder.SentenceEncoder)
+        assert isinstance(encoder.load(str(copy.folder)), sbert.SentenceEncoder)
 
 
 class TestFolder:
@@ -238,4 +236,4 @@ class TestFolder:
         x = np.ones((2, 3), np.float32)
         x[1] = wrong
         with pytest.raises(ModelError, match="a vector without a direction"):
-            encoder.unit(x, "m")
+            sbert.unit(x, "m")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch import encoder
-from attnsearch.encoder import SentenceEncoder
+from attnsearch.sbert import SentenceEncoder
 from attnsearch.shares import Shares, add_up, of_mean
 from tests.conftest import SmallEncoder
 
