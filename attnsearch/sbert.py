@@ -95,7 +95,7 @@ class SentenceEncoder:
         from attnsearch.shares import by_sentence_transformers
 
         x = self.encode(texts, role)
-        with trouble("can't embed", self.model.name):
+        with trouble("can't embed", self.model.name), self._rounding():
             return list(by_sentence_transformers(self._model, texts, x, query=role == "query"))
 
     @cached_property

@@ -146,6 +146,7 @@ class TestFastPath:
         angles = np.linalg.norm(x - real.encode(MIXED[9:60]), axis=1)
         assert 1e-3 < angles.mean() < 0.008  # .010 if all sums were rounded too
         assert encoder.agree(real, halves, MIXED[9:60])
+        assert len(halves.shares(["moon", "a ship at sea"])) == 2
 
     def test_two_that_do_not_agree(self, real, copy):
         copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
