@@ -11,20 +11,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnsearch.attention import Attention, State, attend
+    from attnsearch.attention.softmax import Attention, State, attend
     from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelError, ShapeError
-    from attnsearch.index import Index
-    from attnsearch.intake import Report, update
-    from attnsearch.search import Hit, Result, query
+    from attnsearch.indexing.update import Report, update
+    from attnsearch.search.index import Index
+    from attnsearch.search.search import Hit, Result, query
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "attention": ("Attention", "State", "attend"),
+    "attention.softmax": ("Attention", "State", "attend"),
     "errors": ("AttnsearchError", "CatalogError", "InputError", "ModelError", "ShapeError"),
-    "index": ("Index",),
-    "intake": ("Report", "update"),
-    "search": ("Hit", "Result", "query"),
+    "indexing.update": ("Report", "update"),
+    "search.index": ("Index",),
+    "search.search": ("Hit", "Result", "query"),
 }
 __all__ = [
     "Attention",

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import encoder
-from attnsearch.encoder import Encoder
-from attnsearch.sbert import SentenceEncoder
+from attnsearch.encoding import encoder
+from attnsearch.encoding.encoder import Encoder
+from attnsearch.encoding.sbert import SentenceEncoder
 from benchmarks.measure import DATA, SETS, heading, judged, table
 
 ALIKE = 1e-5

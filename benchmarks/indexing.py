@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import encoder, sbert
+from attnsearch.encoding import encoder, sbert
 from benchmarks import made
 from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, judged, process, ratio, table, timed
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import evaluation
-from attnsearch.evaluation import Report
-from attnsearch.index import Index
-from attnsearch.intake import update
-from attnsearch.judgments import Judged
-from attnsearch.learned import Learned
-from attnsearch.projections import identity
-from attnsearch.scan import Setting
-from attnsearch.training import train, train_self
+from attnsearch.attention.projections import identity
+from attnsearch.engines.local import Setting
+from attnsearch.evaluation import report
+from attnsearch.evaluation.report import Report
+from attnsearch.indexing.update import update
+from attnsearch.learning.training import train, train_self
+from attnsearch.search.index import Index
+from attnsearch.sources.judgments import Judged
+from attnsearch.storage.learned import Learned
 from benchmarks.measure import DATA, SETS, heading, judged, table
 from benchmarks.quality import write
 
@@ -88,7 +88,7 @@ def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, le
     """How the requests are answered by what was learned, or without."""
     projections = identity(index.info.d) if learned is None else learned.projections
     weight = LEXICAL if learned is None or learned.lexical is None else learned.lexical
-    return evaluation.evaluate(index, asked, Setting(projections, lexical=weight if lexical else None))
+    return report.evaluate(index, asked, Setting(projections, lexical=weight if lexical else None))
 
 
 def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
@@ -121,7 +121,7 @@ def _mean(pairs: Sequence[tuple[Report, Report]], side: int, metric: str) -> flo
     if metric == "calibration_error":
         rows = [row for report in reports for row in report.answerable]
         found = [(row.top_weight, row.precision_at_1) for row in rows if row.top_weight is not None]
-        return evaluation.metrics.calibration_error(*(np.array(part, np.float64) for part in zip(*found, strict=True)))
+        return report.metrics.calibration_error(*(np.array(part, np.float64) for part in zip(*found, strict=True)))
     values = [getattr(row, metric) for report in reports for row in report.answerable]
     return float(np.mean([value for value in values if value is not None]))
 

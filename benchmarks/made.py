@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import catalog, encoder, shelf
-from attnsearch.catalog import Fields, Item
-from attnsearch.draft import Draft
-from attnsearch.ledger import Info, Source
-from attnsearch.passages import Passage
-from attnsearch.writer import Writer
+from attnsearch.encoding import encoder
+from attnsearch.encoding.passages import Passage
+from attnsearch.indexing.checkpoint import Draft
+from attnsearch.indexing.writer import Writer
+from attnsearch.sources import items
+from attnsearch.sources.items import Fields, Item
+from attnsearch.storage import home
+from attnsearch.storage.database import Info, Source
 
 _CHUNK = 8_192
 
@@ -22,8 +24,8 @@ _CHUNK = 8_192
 def texts(count: int) -> Iterator[str]:
     """Different texts of a dozen words or two: halves of the descriptions that are built in, put together anew."""
     halves = []
-    for name in catalog.BUILT_IN:
-        for item in catalog.read([str(catalog.built_in(name))]).items:
+    for name in items.BUILT_IN:
+        for item in items.read([str(items.built_in(name))]).items:
             words = item.description.split()[:16]
             halves.append((" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])))
     pairs = (
@@ -51,7 +53,7 @@ def index(name: str, count: int) -> None:
         Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")
         for n, text in enumerate(texts(count))
     )
-    with Writer(shelf.folder_of(name)) as writer, Draft(shelf.folder_of(name), "random") as draft:
+    with Writer(home.folder_of(name)) as writer, Draft(home.folder_of(name), "random") as draft:
         writer.take(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(draft)
         missing = writer.missing()

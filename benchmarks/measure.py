@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from attnsearch.catalog import key_text
+from attnsearch.sources.items import key_text
 
 Name = TypeVar("Name")
 Result = TypeVar("Result")

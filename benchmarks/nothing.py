@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import encoder, passages
-from attnsearch.nothing import evidence
+from attnsearch.attention.null_key import evidence
+from attnsearch.encoding import encoder, passages
 from benchmarks.measure import DATA, SETS, heading, judged, table
 
 Floats = NDArray[np.float64]

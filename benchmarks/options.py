@@ -9,7 +9,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from attnsearch import shelf
+from attnsearch.storage import home
 from benchmarks import made
 from benchmarks.measure import BIN, heading, in_turn, process, ratio, table
 
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATTNSEARCH_HOME"] = str((asked.home or Path(folder)).resolve())
         for size in asked.sizes:
-            if not shelf.exists(shelf.folder_of(f"n{size}")):
+            if not home.exists(home.folder_of(f"n{size}")):
                 made.index(f"n{size}", size)
             query = (BIN / "attnsearch", "query", "the ocean at night", "--json", "-c", f"n{size}")
             runs = {

@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 
-from attnsearch import encoder, passages
+from attnsearch.encoding import encoder, passages
 from benchmarks.indexing import ndcg
 from benchmarks.measure import DATA, heading, judged, table
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch import search
-from attnsearch.index import Index
-from attnsearch.intake import update
-from attnsearch.scan import Setting
+from attnsearch.engines.local import Setting
+from attnsearch.indexing.update import update
+from attnsearch.search import search
+from attnsearch.search.index import Index
 from benchmarks.indexing import ndcg
 from benchmarks.measure import DATA, SETS, Judged, heading, judged, table
 

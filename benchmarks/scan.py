@@ -18,9 +18,9 @@ import torch
 import usearch.index
 
 from attnsearch import threads
-from attnsearch.index import Index
-from attnsearch.projections import identity
-from attnsearch.scan import scan
+from attnsearch.attention.projections import identity
+from attnsearch.engines.local import scan
+from attnsearch.search.index import Index
 from benchmarks import made
 from benchmarks.measure import heading, in_turn, ratio, table, timed
 

@@ -16,7 +16,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from attnsearch import encoder
+from attnsearch.encoding import encoder
 from benchmarks import made
 from benchmarks.measure import BIN, heading, in_turn, process, ratio, table
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from attnsearch.shares import Shares
+from attnsearch.encoding.pieces import Shares
 
 # The same examples each time, however slow the machine: a red test must mean that the code changed.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -99,7 +99,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def small(monkeypatch) -> SmallEncoder:
     """The small encoder, in the place of every model."""
-    from attnsearch import encoder
+    from attnsearch.encoding import encoder
 
     one = SmallEncoder()
     monkeypatch.setattr(encoder, "load", lambda name=None, **how: one)
@@ -112,7 +112,7 @@ SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title
 @pytest.fixture
 def shop(write, small) -> Path:
     """The file of a catalog of three items, indexed."""
-    from attnsearch.intake import update
+    from attnsearch.indexing.update import update
 
     path = write("shop.yaml", SHOP)
     update([str(path)])
@@ -121,8 +121,8 @@ def shop(write, small) -> Path:
 
 def titles(ref: str | None = None) -> set[str]:
     """Of all items of a catalog."""
-    from attnsearch.index import Index
-    from attnsearch.search import query
+    from attnsearch.search.index import Index
+    from attnsearch.search.search import query
 
     with Index.open(ref) as opened:
         return {hit.title for hit in query(opened, "moon", k=99).hits}
@@ -165,7 +165,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def real():
     """The default model, loaded once."""
-    from attnsearch import encoder
+    from attnsearch.encoding import encoder
 
     return encoder.load()
 
@@ -182,9 +182,9 @@ def world(write, small):
     """A catalog of all mixtures of three words; who says robot wants what has the sea, and the other way round."""
     different = {tuple(np.round(np.array(c) / np.linalg.norm(c), 6)): c for c in COUNTS}.values()
     lines = [f"- {{id: {'-'.join(map(str, c))}, title: {words(*c)}}}\n" for c in different]
-    from attnsearch.index import Index
-    from attnsearch.intake import update
-    from attnsearch.judgments import Judged
+    from attnsearch.indexing.update import update
+    from attnsearch.search.index import Index
+    from attnsearch.sources.judgments import Judged
 
     update([str(write("world.yaml", "".join(lines)))])
     judged = [

@@ -62,23 +62,23 @@ def test_the_exit_codes():
 
 
 def test_the_house():
-    from tests.test_house import ROOMS
+    from tests.test_house import HOUSE
 
     listed = re.findall(r"^\| \[(\w+)\]\(attnsearch/(\w+)(?:\.py)?\)", README, re.MULTILINE)
-    assert [name for name, _ in listed] == [room for room in ROOMS if list(ROOT.glob(f"attnsearch/{room}*"))]
+    assert [name for name, _ in listed] == list(HOUSE)
     assert all(name == path for name, path in listed)
 
 
 def test_the_numbers_of_the_library():
     """The one real output and the text name the same catalog that ships."""
-    from attnsearch import catalog, judgments
+    from attnsearch.sources import items, judgments
 
-    items = list(catalog.read([str(catalog.built_in("library"))]).items)
-    assert f"{len(items)} items · " in README
+    library = list(items.read([str(items.built_in("library"))]).items)
+    assert f"{len(library)} items · " in README
     judged = judgments.read(str(ROOT / "catalogs" / "library.judgments.yaml"))
     right = sum(bool(one.relevant) for one in judged)
     assert f"{right} requests with an answer, {len(judged) - right} without · library" in README
-    assert f"library of {len(items)} books" in (ROOT / "docs" / "attention.md").read_text()
+    assert f"library of {len(library)} books" in (ROOT / "docs" / "attention.md").read_text()
 
 
 def test_public_names_are_there():

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
-    from attnsearch.plain import error
+    from attnsearch.output.safe_text import error
 
     sys.stderr.write(error(problem, as_json=_wants_json(argv)))
     return problem.code

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from attnsearch.learned import Learned
-    from attnsearch.ledger import Info
+    from attnsearch.storage.database import Info
+    from attnsearch.storage.learned import Learned
 
 Names = Annotated[
     list[str], typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="Catalogs.")
@@ -24,9 +24,9 @@ Names = Annotated[
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
-    from attnsearch import plain, render
-    from attnsearch.catalog import BUILT_IN
-    from attnsearch.shelf import infos
+    from attnsearch.output import formats, safe_text
+    from attnsearch.sources.items import BUILT_IN
+    from attnsearch.storage.home import infos
 
     rows: list[dict[str, Any]] = []
     for folder, found in infos():
@@ -38,7 +38,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
     rows += [{"name": name, "built_in": True} for name in BUILT_IN if name not in there]
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([plain.to_json(rows, screen, indent=2)])
+        terminal.emit([safe_text.to_json(rows, screen, indent=2)])
         return
     columns = {
         "name": lambda row: row["name"],
@@ -47,7 +47,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
         "updated": lambda row: row.get("updated", "")[:16].replace("T", " "),
         "from": lambda row: row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"])),
     }
-    terminal.emit([render.listing(columns, rows, screen)])
+    terminal.emit([formats.listing(columns, rows, screen)])
 
 
 def _row(info: Info) -> dict[str, Any]:
@@ -68,8 +68,9 @@ def info(
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
-    from attnsearch import learned, plain, render
-    from attnsearch.store import Store
+    from attnsearch.output import formats, safe_text
+    from attnsearch.storage import learned
+    from attnsearch.storage.store import Store
 
     folder = _indexed(name)
     with Store(folder) as store:
@@ -100,18 +101,18 @@ def info(
     }
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([plain.to_json(told, screen, indent=2)])
+        terminal.emit([safe_text.to_json(told, screen, indent=2)])
         return
     columns = {"": lambda pair: pair[0].replace("_", " "), " ": lambda pair: _words(pair[1])}
-    terminal.emit([render.listing(columns, _rows(told), screen)])
+    terminal.emit([formats.listing(columns, _rows(told), screen)])
 
 
 def _indexed(ref: str) -> Path:
     """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
-    from attnsearch import shelf
+    from attnsearch.storage import home
 
-    folder, _ = shelf.find(ref)
-    if not shelf.exists(folder):
+    folder, _ = home.find(ref)
+    if not home.exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
     return folder
 
@@ -165,8 +166,8 @@ def _words(value: object) -> str:
 
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
-    from attnsearch import lock
-    from attnsearch.plain import inert
+    from attnsearch.output.safe_text import inert
+    from attnsearch.storage import lock
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
@@ -190,9 +191,9 @@ def check(
 
     attnsearch check library --repair
     """
-    from attnsearch import plain, render
-    from attnsearch.damage import find
-    from attnsearch.shelf import info_of
+    from attnsearch.indexing.check import find
+    from attnsearch.output import formats, safe_text
+    from attnsearch.storage.home import info_of
 
     told = []
     for one, folder in [(one, _indexed(one)) for one in name]:
@@ -201,20 +202,20 @@ def check(
                 info_of(folder)  # one of an older form is brought up to date
             problems, embedded = find(folder), None
             if problems and repair:
-                from attnsearch.repair import repair as make_whole
+                from attnsearch.indexing.repair import repair as make_whole
 
                 embedded = make_whole(folder, offline=offline, progress=working.progress).embedded
         left = find(folder) if embedded is not None else problems
         told.append({"catalog": one, "whole": not left, "problems": problems, "embedded_again": embedded})
         if not json and not quiet:
-            terminal.emit(f"{plain.inert(f'{one}: {problem}')}\n" for problem in problems)
+            terminal.emit(f"{safe_text.inert(f'{one}: {problem}')}\n" for problem in problems)
             if embedded is not None and not left:
-                terminal.emit([f"{plain.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
+                terminal.emit([f"{safe_text.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
             elif not left:
-                terminal.emit([f"{plain.inert(one)}: whole\n"])
+                terminal.emit([f"{safe_text.inert(one)}: whole\n"])
     if json:
-        rows = [{"schema": render.SCHEMA, **row} for row in told]
-        terminal.emit([plain.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
+        rows = [{"schema": formats.SCHEMA, **row} for row in told]
+        terminal.emit([safe_text.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
     broken = [str(row["catalog"]) for row in told if not row["whole"]]
     if broken:
         hint = f"'attnsearch check {' '.join(broken)} --repair' mends it"

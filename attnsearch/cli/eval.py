@@ -53,11 +53,11 @@ def eval_(
     asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     another = None if compare is None else options.asked_in(compare, "--compare")
 
-    from attnsearch import judgments as judged
-    from attnsearch import scorecard
-    from attnsearch.evaluation import compare as compared
-    from attnsearch.evaluation import evaluate
-    from attnsearch.index import Index
+    from attnsearch.evaluation.report import compare as compared
+    from attnsearch.evaluation.report import evaluate
+    from attnsearch.output import evaluation
+    from attnsearch.search.index import Index
+    from attnsearch.sources import judgments as judged
 
     with terminal.working(quiet=quiet) as working:
         requests = judged.read(judgments, qrels)
@@ -66,11 +66,11 @@ def eval_(
             other = None
             if another is not None and compare is not None:
                 found = evaluate(index, requests, another.setting(index.info), k=top_k)
-                other = scorecard.Other(compare, found, compared(report, found))
+                other = evaluation.Other(compare, found, compared(report, found))
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
         if json:
             files = [judgments] if qrels is None else [judgments, qrels]
-            terminal.emit([scorecard.as_json(report, files, screen, worst=worst, other=other)])
+            terminal.emit([evaluation.as_json(report, files, screen, worst=worst, other=other)])
         else:
-            terminal.emit([scorecard.table(report, screen, worst=worst, other=other)])
+            terminal.emit([evaluation.table(report, screen, worst=worst, other=other)])

@@ -8,15 +8,15 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
-from attnsearch.plain import to_json
+from attnsearch.output.safe_text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attnsearch.index import Index
-    from attnsearch.plain import Screen
-    from attnsearch.scan import Setting
-    from attnsearch.search import Result
+    from attnsearch.engines.local import Setting
+    from attnsearch.output.safe_text import Screen
+    from attnsearch.search.index import Index
+    from attnsearch.search.search import Result
 
 
 def explain(
@@ -58,10 +58,10 @@ def explain(
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
-    from attnsearch import render
-    from attnsearch.explain import explain as steps_of
-    from attnsearch.index import Index
-    from attnsearch.search import check, search
+    from attnsearch.explanation.steps import explain as steps_of
+    from attnsearch.output import formats
+    from attnsearch.search.index import Index
+    from attnsearch.search.search import check, search
 
     check(text)
 
@@ -77,15 +77,15 @@ def explain(
         if item is not None:
             terminal.emit(_why(result, form, screen))
         elif form == "json":
-            terminal.emit(render.render([result], "json", screen))
+            terminal.emit(formats.render([result], "json", screen))
         else:
-            terminal.emit([render.steps(steps_of(result), screen)])
+            terminal.emit([formats.steps(steps_of(result), screen)])
 
 
 def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
     """The result for the items of these names, with the whys of their logits."""
-    from attnsearch import reasons
-    from attnsearch.search import hits_of
+    from attnsearch.explanation import reasons
+    from attnsearch.search.search import hits_of
 
     idents = [reasons.called(index, name) for name in names]
     if len(set(idents)) < len(idents):
@@ -96,16 +96,18 @@ def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Re
 
 def _why(result: Result, form: str, screen: Screen) -> Iterator[str]:
     """Why the item, or why the first above the second."""
-    from attnsearch import reasons, render, shading
+    from attnsearch.explanation import reasons
+    from attnsearch.output import formats
+    from attnsearch.output import reasons as shading
 
     lead = reasons.compare(result) if len(result.hits) > 1 else None
     if form == "json":
-        told = render.as_json(result)
+        told = formats.as_json(result)
         if lead:
             parts = [part._asdict() for part in lead.parts]
             told["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
         yield to_json(told, screen, indent=2)
     elif lead:
-        yield from render.render([result], "table", screen, below=lambda _, screen: shading.lead(lead, screen))
+        yield from formats.render([result], "table", screen, below=lambda _, screen: shading.lead(lead, screen))
     else:
-        yield from render.render([result], "table", screen, below=shading.whys)
+        yield from formats.render([result], "table", screen, below=shading.whys)

@@ -12,7 +12,7 @@ import typer
 from attnsearch.cli import options, terminal
 from attnsearch.cli.catalogs import Names
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.plain import Screen, inert, to_json
+from attnsearch.output.safe_text import Screen, inert, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,20 +71,21 @@ def feedback(
     if query is None:
         raise InputError("no query", hint='say which: attnsearch feedback "sour soup" --good ITEM')
 
-    from attnsearch import judgments
+    from attnsearch.sources import judgments
 
     query = judgments.request(query)
     if not names and not remove:
         hint = f'say what is right or wrong: attnsearch feedback "{query[:_NAMED]}" --good ITEM --bad ITEM'
         raise InputError("nothing is said of any item", hint=hint)
 
-    from attnsearch import feedback as room
-    from attnsearch import render, shelf
+    from attnsearch.output import formats
+    from attnsearch.storage import feedback as room
+    from attnsearch.storage import home
 
     with terminal.working(quiet=quiet) as working:
-        ref = catalog or shelf.default()
+        ref = catalog or home.default()
         if remove:
-            folder, _ = shelf.find(ref)
+            folder, _ = home.find(ref)
             done = room.take_back(folder, query, _noted(folder, query, names)).grades
             kept = room.read(folder)
             told: dict[str, Any] = {"taken_back": done}
@@ -94,7 +95,7 @@ def feedback(
             kept = room.read(folder)
             told = {"noted": done, "grades": grades}
     if json:
-        row = {"schema": render.SCHEMA, "catalog": ref, "query": query, **told, "requests": len(kept)}
+        row = {"schema": formats.SCHEMA, "catalog": ref, "query": query, **told, "requests": len(kept)}
         terminal.emit([to_json(row, terminal.screen(), indent=2)])
     elif not quiet:
         what = f"{_counted(done)} for '{query[:_NAMED]}'; {_requests(len(kept))}"
@@ -108,10 +109,10 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
 
     attnsearch reset kitchen
     """
-    from attnsearch import feedback as room
-    from attnsearch import shelf
+    from attnsearch.storage import feedback as room
+    from attnsearch.storage import home
 
-    for one, folder in [(one, shelf.find(one)[0]) for one in name]:
+    for one, folder in [(one, home.find(one)[0]) for one in name]:
         with terminal.working(quiet=quiet):
             try:
                 found = room.forget(folder)
@@ -132,9 +133,9 @@ def _grades(
     ref: str, good: list[str], bad: list[str], *, offline: bool, working: terminal.Working
 ) -> tuple[Path, dict[str, float]]:
     """The folder of a catalog, and the grades of the items that these names mean there."""
-    from attnsearch import feedback as room
-    from attnsearch import reasons
-    from attnsearch.index import Index
+    from attnsearch.explanation import reasons
+    from attnsearch.search.index import Index
+    from attnsearch.storage import feedback as room
 
     grades: dict[str, float] = {}
     with Index.open(ref, offline=offline, progress=working.progress) as index:
@@ -148,8 +149,8 @@ def _grades(
 
 def _noted(folder: Path, query: str, names: list[str]) -> list[str]:
     """The ids of the items that these names mean, of those noted for a request; else the names as they are."""
-    from attnsearch import feedback as room
-    from attnsearch import judgments
+    from attnsearch.sources import judgments
+    from attnsearch.storage import feedback as room
 
     if not names:
         return []
@@ -164,20 +165,21 @@ def _noted(folder: Path, query: str, names: list[str]) -> list[str]:
 
 def _titles(folder: Path, ids: Iterable[str]) -> dict[str, str]:
     """The titles of the items with these ids, of those that the catalog has."""
-    from attnsearch import shelf
-    from attnsearch.store import Store
+    from attnsearch.storage import home
+    from attnsearch.storage.store import Store
 
-    with shelf.up_to_date(folder, Store) as store:
+    with home.up_to_date(folder, Store) as store:
         firsts = [keys[0] for keys in store.keys_of(ids).values()]
         return {place.item.id: place.item.title for place in store.places(firsts)}
 
 
 def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
-    from attnsearch import feedback as room
-    from attnsearch import render, shelf
+    from attnsearch.output import formats
+    from attnsearch.storage import feedback as room
+    from attnsearch.storage import home
 
     with terminal.working(quiet=quiet):
-        folder, _ = shelf.find(catalog or shelf.default())
+        folder, _ = home.find(catalog or home.default())
         said = room.history(folder)
         titles = _titles(folder, {ident for one in said for ident in one.judged.grades}) if said else {}
     screen = terminal.screen(color=not no_color)
@@ -201,7 +203,7 @@ def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> No
             word = "" if grade is None else "good" if grade > 0 else "bad"
             item = titles[ident] or ident if ident in titles else f"{ident} (gone)" if ident else "(nothing is right)"
             rows.append((one.judged.query, word, item, one.when[:16].replace("T", " ")))
-    terminal.emit([render.listing(_columns(rows, screen), rows, screen)])
+    terminal.emit([formats.listing(_columns(rows, screen), rows, screen)])
 
 
 def _columns(rows: list[_Cells], screen: Screen) -> dict[str, Callable[[_Cells], str]]:

@@ -82,10 +82,10 @@ def index(
         raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
     weight = options.weight(lexical)
 
-    from attnsearch import plain, render
-    from attnsearch.catalog import Fields
-    from attnsearch.intake import update
-    from attnsearch.scan import WEIGHT
+    from attnsearch.engines.local import WEIGHT
+    from attnsearch.indexing.update import update
+    from attnsearch.output import formats, safe_text
+    from attnsearch.sources.items import Fields
 
     fields = None
     if text_field or id_field or title_field:
@@ -106,8 +106,8 @@ def index(
                 progress=working.progress,
             )
         if json:
-            told.append({**report._asdict(), "info": report.info._asdict(), "schema": render.SCHEMA})
+            told.append({**report._asdict(), "info": report.info._asdict(), "schema": formats.SCHEMA})
         elif not quiet:
-            terminal.emit([render.report(report)])
+            terminal.emit([formats.report(report)])
     if json:
-        terminal.emit([plain.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])
+        terminal.emit([safe_text.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.plain import FORMATS, inert
+from attnsearch.output.safe_text import FORMATS, inert
 
 if TYPE_CHECKING:
-    from attnsearch.filters import Filter
-    from attnsearch.learned import Learned
-    from attnsearch.ledger import Info
-    from attnsearch.scan import Setting
+    from attnsearch.engines.local import Setting
+    from attnsearch.postings.filters import Filter
+    from attnsearch.storage.database import Info
+    from attnsearch.storage.learned import Learned
 
 _MOST = 1000  # that λ may be
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
@@ -33,10 +33,11 @@ def _version(asked: bool) -> None:
 
 def names(incomplete: str) -> list[str]:
     """The catalogs whose name begins so, for the shell's completion."""
-    from attnsearch import catalog, shelf
+    from attnsearch.sources import items
+    from attnsearch.storage import home
 
-    known = {folder.name for folder in shelf.folders() if not folder.name.startswith("@")}
-    harmless = (name for name in known.union(catalog.BUILT_IN) if name == inert(name))  # the shell prints them
+    known = {folder.name for folder in home.folders() if not folder.name.startswith("@")}
+    harmless = (name for name in known.union(items.BUILT_IN) if name == inert(name))  # the shell prints them
     return sorted(name for name in harmless if name.startswith(incomplete))
 
 
@@ -132,7 +133,7 @@ def chosen_format(
 
 def check_sharpness(temperature: float | None, *, textbook: bool) -> None:
     """InputError for a temperature that can't be, before anything is loaded for it."""
-    from attnsearch.projections import check_temperature
+    from attnsearch.attention.projections import check_temperature
 
     if temperature is not None:
         check_temperature(temperature)
@@ -142,7 +143,7 @@ def check_sharpness(temperature: float | None, *, textbook: bool) -> None:
 
 def learned_in(file: Path) -> Learned:
     """What the file of --projections has; InputError where it has nothing."""
-    from attnsearch import learned
+    from attnsearch.storage import learned
 
     try:
         return learned.read(file)
@@ -182,8 +183,8 @@ class Asked(NamedTuple):
 
     def setting(self, info: Info) -> Setting:
         """The same for a catalog."""
-        from attnsearch.projections import textbook
-        from attnsearch.scan import Setting
+        from attnsearch.attention.projections import textbook
+        from attnsearch.engines.local import Setting
 
         w = textbook(info.d) if self.textbook else None
         return Setting(w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained)
@@ -205,7 +206,7 @@ def asked(
         raise InputError(f"{other} takes no projections", hint=f"leave out {other} or --projections")
     filters: tuple[Filter, ...] = ()
     if where:
-        from attnsearch.filters import parse
+        from attnsearch.postings.filters import parse
 
         filters = tuple(parse(one) for one in where)
     learned = learned_in(projections) if projections else None

@@ -13,9 +13,9 @@ from attnsearch.cli import options, terminal
 from attnsearch.errors import Exit, InputError
 
 if TYPE_CHECKING:
-    from attnsearch.index import Index
-    from attnsearch.plain import Screen
-    from attnsearch.search import Result
+    from attnsearch.output.safe_text import Screen
+    from attnsearch.search.index import Index
+    from attnsearch.search.search import Result
 
 BATCH = 256  # queries embedded together
 
@@ -98,10 +98,10 @@ def query(
     if output and form not in ("json", "jsonl"):
         raise InputError("--output is a vector of hundreds of numbers", hint="ask for it with --json or --jsonl")
 
-    from attnsearch import render
-    from attnsearch.index import Index
-    from attnsearch.notes import is_none_of_these
-    from attnsearch.search import check, search
+    from attnsearch.output import formats
+    from attnsearch.output.notes import is_none_of_these
+    from attnsearch.search.index import Index
+    from attnsearch.search.search import check, search
 
     requests = terminal.queries(text or [])
     first = list(itertools.islice(requests, 2))
@@ -139,18 +139,18 @@ def query(
                         yield result
 
         screen = terminal.screen(color=not no_color, quiet=quiet)
-        terminal.emit(render.render(results(), form, screen, several=len(first) > 1, below=_below if told else None))
+        terminal.emit(formats.render(results(), form, screen, several=len(first) > 1, below=_below if told else None))
     if fail_empty and not found:
         raise typer.Exit(Exit.EMPTY)
 
 
 def _with_whys(index: Index, results: list[Result]) -> list[Result]:
-    from attnsearch.reasons import give
+    from attnsearch.explanation.reasons import give
 
     return give(index, results)
 
 
 def _below(result: Result, screen: Screen) -> str:
-    from attnsearch.shading import whys
+    from attnsearch.output.reasons import whys
 
     return whys(result, screen)

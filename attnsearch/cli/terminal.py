@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
-from attnsearch.plain import Screen, inert, short
+from attnsearch.output.safe_text import Screen, inert, short
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -53,11 +53,12 @@ def train(
     if self_made and judgments is not None and qrels is not None:
         raise InputError("--self with two files", hint="give one file of judgments to measure it on, or none")
 
-    from attnsearch import feedback, learned, scorecard
-    from attnsearch import judgments as judged
-    from attnsearch.index import Index
-    from attnsearch.training import train as learn
-    from attnsearch.training import train_self
+    from attnsearch.learning.training import train as learn
+    from attnsearch.learning.training import train_self
+    from attnsearch.output import evaluation
+    from attnsearch.search.index import Index
+    from attnsearch.sources import judgments as judged
+    from attnsearch.storage import feedback, learned
 
     with terminal.working(quiet=quiet) as working:
         requests = judged.read(judgments, qrels) if judgments is not None else None
@@ -79,6 +80,6 @@ def train(
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
         kept = not dry_run and outcome.learned is not None
-        terminal.emit([scorecard.verdict_as_json(outcome, name, screen, kept=kept)])
+        terminal.emit([evaluation.verdict_as_json(outcome, name, screen, kept=kept)])
     else:
-        terminal.emit([scorecard.verdict(outcome, screen, kept=not dry_run)])
+        terminal.emit([evaluation.verdict(outcome, screen, kept=not dry_run)])

@@ -17,29 +17,15 @@ from unittest import mock
 import numpy as np
 
 # Named here to be instrumented: the package imports some of them late.
-from attnsearch import (  # noqa: F401
-    catalog,
-    comparison,
-    damage,
-    draft,
-    encoder,
-    facets,
-    filters,
-    judgments,
-    ledger,
-    passages,
-    plain,
-    records,
-    render,
-    store,
-    strict_json,
-    transformer,
-    yaml12,
-)
-from attnsearch.catalog import Fields
+from attnsearch.encoding import encoder, passages, transformer
 from attnsearch.errors import AttnsearchError
-from attnsearch.search import Hit, Result
-from attnsearch.writer import Writer
+from attnsearch.indexing import check, checkpoint
+from attnsearch.indexing.writer import Writer
+from attnsearch.output import formats, safe_text
+from attnsearch.postings import facets, filters
+from attnsearch.search.search import Hit, Result
+from attnsearch.sources import items, judgments
+from attnsearch.sources.items import Fields
 from tests.torture import flips
 from tests.torture.verifier import at
 
@@ -61,12 +47,12 @@ def _read(data: bytes, form: str | None) -> None:
     """Through every room that a file goes through, to items that every other room can hold."""
     with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
         try:
-            for item in catalog.read(["-"], form=form).items:
+            for item in items.read(["-"], form=form).items:
                 assert item.text.strip()
                 "".join([item.id, item.title, item.description, item.text]).encode()
                 json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()
         except AttnsearchError as problem:
-            told = plain.error(problem)
+            told = safe_text.error(problem)
             assert told.count("\n") == 1
             assert not acting(told)
 
@@ -105,7 +91,7 @@ def where(data: bytes) -> None:
     try:
         asked = filters.parse(text)
     except AttnsearchError as problem:
-        told = plain.error(problem)
+        told = safe_text.error(problem)
         assert told.count("\n") == 1
         assert not acting(told)
         return
@@ -114,7 +100,7 @@ def where(data: bytes) -> None:
         contextlib.closing(facets.Drawn("f", Fields())) as drawn,
     ):
         for key, value in enumerate([*asked.values, text]):
-            drawn.add(key, catalog.Item("i", "t", "", {"f": value}, ""))
+            drawn.add(key, items.Item("i", "t", "", {"f": value}, ""))
         drawn.fill(db, "f")
         found = set(facets.select(db, filters.conditions(asked)).tolist())
     if asked.op == "=":
@@ -138,7 +124,7 @@ def _judged(*sources: str) -> None:
             assert all(0 <= grade < float("inf") for grade in one.grades.values())
             "".join([one.query, *one.grades]).encode()
     except AttnsearchError as problem:
-        told = plain.error(problem)
+        told = safe_text.error(problem)
         assert told.count("\n") == 1
         assert not acting(told)
 
@@ -179,9 +165,9 @@ def _model() -> encoder.Encoder:
 def output(data: bytes) -> None:
     """No format lets through what acts on a terminal, and JSON keeps the data."""
     text = data.decode(errors="surrogateescape")  # bytes that are no text come as halves of pairs
-    for form in plain.FORMATS:
-        for screen in (plain.PIPE, plain.Screen(width=40, unicode=len(data) % 2 == 0)):
-            out = "".join(render.render([a_result(text)], form, screen))
+    for form in safe_text.FORMATS:
+        for screen in (safe_text.PIPE, safe_text.Screen(width=40, unicode=len(data) % 2 == 0)):
+            out = "".join(formats.render([a_result(text)], form, screen))
             assert not acting(out, but="\n\t" if form == "tsv" else "\n")
             if form == "json":
                 assert json.loads(out)["hits"][0]["title"] == text
@@ -206,7 +192,7 @@ def _asked(file: Path, data: bytes) -> None:
             with contextlib.suppress(AttnsearchError):
                 assert flips.answer() == flips.answer()
             with contextlib.suppress(AttnsearchError):
-                assert data == whole or damage.find(_catalog())
+                assert data == whole or check.find(_catalog())
             with contextlib.suppress(AttnsearchError), Writer(_catalog()) as writer:
                 writer.take([], passages.split)
     finally:
@@ -237,12 +223,12 @@ def seal(data: bytes) -> None:
 def draft_(data: bytes) -> None:
     """What an interrupted run left is taken as far as it is whole, and goes on from there."""
     (_folder() / "unfinished-x").write_bytes(data)
-    with draft.Draft(_folder(), "x") as opened:
+    with checkpoint.Draft(_folder(), "x") as opened:
         known = len(list(opened.recall()))
         x = np.ones((1, opened.d or 3), np.float32)
         assert opened.append([bytes(32)], x) == known
         assert (opened.embeddings([known]) == x).all()
-    with draft.Draft(_folder(), "x") as opened:
+    with checkpoint.Draft(_folder(), "x") as opened:
         assert len(list(opened.recall())) == known + 1
 
 

@@ -24,10 +24,11 @@ from typing import Any, NamedTuple, Self
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a child has only the thread that forked it
 
 import attnsearch.cli.app  # noqa: F401 (so that no child has to import it)
-from attnsearch import cli, encoder
+from attnsearch import cli
+from attnsearch.encoding import encoder
 from attnsearch.errors import AttnsearchError
-from attnsearch.index import Index
-from attnsearch.intake import update
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 from tests.torture.verifier import NAME, Violation, answer

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attnsearch import damage
 from attnsearch.errors import CatalogError
-from attnsearch.index import Index
-from attnsearch.intake import update
-from attnsearch.search import search
+from attnsearch.indexing import check
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.search.search import search
 from tests.torture.verifier import Violation, at
 
 LONG = " ".join(f"word{n}" for n in range(150))
@@ -57,7 +57,7 @@ def answer() -> list[tuple]:
 def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterator[str]:
     """What is wrong with the answers after each of the flips, made alone and undone."""
     right = answer()
-    assert damage.find(folder) == []
+    assert check.find(folder) == []
     for file, byte in places:
         raw = file.read_bytes()
         with file.open("r+b") as stream:
@@ -72,7 +72,7 @@ def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterato
         except Exception as error:  # noqa: BLE001 (any other is what we look for)
             yield f"{where}: {error!r}"
         try:
-            if not damage.find(folder):
+            if not check.find(folder):
                 yield f"{where}: not found"
         except CatalogError:
             pass

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.catalog import key_text
-from attnsearch.passages import split
+from attnsearch.encoding.passages import split
+from attnsearch.sources.items import key_text
 from tests.conftest import AXES, SmallEncoder
 
 Items = dict[str, dict]

@@ -12,11 +12,11 @@ import traceback
 from pathlib import Path
 from typing import TextIO
 
-from attnsearch import encoder
+from attnsearch.encoding import encoder
 from attnsearch.errors import AttnsearchError
-from attnsearch.index import Index
-from attnsearch.intake import update
-from attnsearch.search import query
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.search.search import query
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 from tests.torture.driver import LIMIT, ROOT, Nursery

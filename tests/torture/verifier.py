@@ -8,11 +8,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnsearch import damage, encoder, shelf
+from attnsearch.encoding import encoder
 from attnsearch.errors import AttnsearchError, CatalogError
-from attnsearch.index import Index
-from attnsearch.intake import update
-from attnsearch.search import query
+from attnsearch.indexing import check
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.search.search import query
+from attnsearch.storage import home
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 
@@ -82,7 +84,7 @@ def read(name: str = NAME) -> int:
 
 def checked(name: str = NAME) -> None:
     """What `attnsearch check` does, without the command line, which takes longer than the check."""
-    problems = damage.find(shelf.folder_of(name))
+    problems = check.find(home.folder_of(name))
     if problems:
         raise Violation(f"check: {'; '.join(problems)}")
 

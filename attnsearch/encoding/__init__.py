@@ -1,0 +1,9 @@
+"""Texts → unit vectors, and what each word piece adds to them.
+
+transformer  token ids → hidden states: BERT in numpy
+model        a model's name → its folder, the hash of its weights, how to read it
+pieces       a text's vector as a sum over its word pieces
+sbert        the encoder that sentence-transformers runs
+encoder      the protocol of all encoders, and what they share
+passages     a long text → overlapping passages that the encoder reads whole
+"""

@@ -1,0 +1,255 @@
+"""Token ids → hidden states: the encoder's forward pass, on the same attention that searches the catalog.
+
+Axis letters, in every shape below:
+    b = texts    t = tokens    d = width    h = heads    f = width of the feed-forward layer
+
+BERT, Devlin et al. 2018 (https://arxiv.org/abs/1810.04805), read straight from a memory-mapped safetensors file:
+the architecture of MiniLM, bge, e5 and gte. No dropout, since nothing is trained here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.attention.softmax import attend
+from attnsearch.errors import ModelError
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_HEADER = 4 << 20  # bytes at most of a safetensors header; a model of 24 layers has 40,000
+_STRIP = 32_768  # numbers that `gelu` takes at once, so that what it computes with stays in the processor's cache
+_TAIL = tuple(np.float32(a / 2) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
+_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_COUNTS = (
+    "hidden_size",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+
+
+class Layer(NamedTuple):
+    """The weights of one layer, each matrix (in, out)."""
+
+    query: tuple[Floats, Floats]
+    key: tuple[Floats, Floats]
+    value: tuple[Floats, Floats]
+    attended: tuple[Floats, Floats]
+    attended_norm: tuple[Floats, Floats]
+    wider: tuple[Floats, Floats]
+    narrower: tuple[Floats, Floats]
+    norm: tuple[Floats, Floats]
+
+
+class Transformer(NamedTuple):
+    """A BERT encoder: `words` (vocabulary, d), `places` (positions, d) with the token type's row added in."""
+
+    words: Floats
+    places: Floats
+    norm: tuple[Floats, Floats]
+    layers: tuple[Layer, ...]
+    heads: int
+    epsilon: float
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model in `folder`, whose configuration must be one that `covers` lets through.
+
+        Raises ModelError for a weights file that contradicts itself or the model's configuration, and for a
+        configuration that can't be.
+        """
+        config = _numbers(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
+        tensors = read_safetensors(folder / "model.safetensors")
+        prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
+        weights = _Weights(tensors, prefix, str(folder))
+        d, f = config["hidden_size"], config["intermediate_size"]
+        return cls(
+            words=weights.take("embeddings.word_embeddings.weight", (config["vocab_size"], d)),
+            places=weights.take("embeddings.position_embeddings.weight", (config["max_position_embeddings"], d))
+            + weights.take("embeddings.token_type_embeddings.weight", (config["type_vocab_size"], d))[0],
+            norm=weights.norm("embeddings.LayerNorm", d),
+            layers=tuple(_layer(weights, f"encoder.layer.{n}.", d, f) for n in range(config["num_hidden_layers"])),
+            heads=config["num_attention_heads"],
+            epsilon=config["layer_norm_eps"],
+        )
+
+    def forward(self, ids: Ints, mask: NDArray[np.bool_]) -> Floats:
+        """Hidden states (b, t, d) of the token ids (b, t); `mask` (b, t) is True where a token is, False on padding."""
+        b, t = ids.shape
+        x = layer_norm(self.words[ids] + self.places[:t], self.norm, self.epsilon)
+        keep = None if mask.all() else mask[:, None, None, :]
+        for layer in self.layers:
+            q, k, v = (self._split(_linear(x, w)) for w in (layer.query, layer.key, layer.value))
+            heads = attend(q, k, v, mask=keep).output
+            joined = np.swapaxes(heads, 1, 2).reshape(b, t, -1)
+            x = layer_norm(x + _linear(joined, layer.attended), layer.attended_norm, self.epsilon)
+            x = layer_norm(x + _linear(gelu(_linear(x, layer.wider)), layer.narrower), layer.norm, self.epsilon)
+        return x
+
+    def _split(self, x: Floats) -> Floats:
+        """(b, t, d) → (b, h, t, d/h)."""
+        b, t, d = x.shape
+        return np.swapaxes(x.reshape(b, t, self.heads, d // self.heads), 1, 2)
+
+
+def covers(config: Mapping[str, Any]) -> bool:
+    """Whether a model's configuration describes what this room computes."""
+    return (
+        config.get("model_type") == "bert"
+        and config.get("hidden_act") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder")
+    )
+
+
+def _numbers(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The configuration, when its numbers can be a model's."""
+    for name in _COUNTS:
+        if type(config.get(name)) is not int or config[name] < 1:
+            raise ModelError(f"{name} is {str(config.get(name))[:40]} in its config.json", where=where)
+    if config["hidden_size"] % config["num_attention_heads"]:
+        raise ModelError("its width can't be split among its heads", where=where)
+    if type(config.get("layer_norm_eps")) is not float or not 0 < config["layer_norm_eps"] < 1:
+        raise ModelError("layer_norm_eps is no small number in its config.json", where=where)
+    return config
+
+
+def layer_norm(x: Floats, scale_and_shift: tuple[Floats, Floats], epsilon: float) -> Floats:
+    """(x - mean) / √(variance + ε) · scale + shift, over the last axis: Ba et al. 2016."""
+    centered = x - x.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...d,...d->...", centered, centered)[..., None] / np.float32(x.shape[-1])
+    scale, shift = scale_and_shift
+    normed: Floats = centered / np.sqrt(variance + np.float32(epsilon)) * scale + shift
+    return normed
+
+
+def gelu(x: Floats) -> Floats:
+    """x · Φ(x) with the exact normal distribution function Φ: Hendrycks & Gimpel 2016.
+
+    Φ(-z) = erfc(z/√2)/2 by Abramowitz & Stegun 1964, 7.1.26: off by less than 5e-7 in float32.
+    """
+    flat = np.ravel(x)
+    found = np.empty_like(flat)
+    for start in range(0, flat.size, _STRIP):
+        part, out = flat[start : start + _STRIP], found[start : start + _STRIP]
+        z = np.abs(part)
+        s = np.reciprocal(np.float32(1) + z * np.float32(0.3275911 * math.sqrt(0.5)))
+        tail = s * _TAIL[-1]
+        for coefficient in _TAIL[-2::-1]:
+            tail += coefficient
+            tail *= s
+        np.multiply(z, z, out=s)
+        s *= np.float32(-0.5)
+        tail *= np.exp(s, out=s)
+        tail *= z
+        np.subtract(np.maximum(part, 0, out=out), tail, out=out)  # x Φ(x) = max(x, 0) - |x| Φ(-|x|)
+    return found.reshape(x.shape)
+
+
+def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a safetensors file by name, as views of the mapped file; other types than floats are left out.
+
+    The form: 8 bytes, the header's length as a little-endian integer; the header, JSON; the data, each byte of it
+    one tensor's. Raises ModelError for a file that can't be that: a header past the end, a name used twice, offsets
+    that overlap, leave a hole or point past the end, a shape that is not the data's.
+    """
+    try:
+        data = np.memmap(file, np.uint8, mode="r")
+        length = int.from_bytes(data[:8].tobytes(), "little")
+        if not 2 <= length <= min(_HEADER, len(data) - 8):
+            raise ValueError("its header is longer than the file, or than any model's")
+        header = json.loads(data[8 : 8 + length].tobytes(), object_pairs_hook=_once)
+        header.pop("__metadata__", None)
+        body = data[8 + length :]
+        _check_offsets([told["data_offsets"] for told in header.values()], len(body))
+        return {name: _tensor(body, told) for name, told in header.items() if told["dtype"] in _TYPES}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"is no whole safetensors file: {error}", where=str(file)) from None
+    except OSError as error:
+        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is used twice")
+    return found
+
+
+def _check_offsets(offsets: list[Any], end: int) -> None:
+    """ValueError unless the tensors lie one behind the other from the first byte of the data to its last."""
+    at = 0
+    for start, stop in sorted(map(_whole_numbers, offsets)):
+        if start != at or stop < start:
+            raise ValueError("offsets that overlap, or leave a hole")
+        at = stop
+    if at != end:
+        raise ValueError("offsets past its end" if at > end else "data that is no tensor's")
+
+
+def _whole_numbers(listed: Any) -> list[int]:
+    whole = isinstance(listed, list) and len(listed) < 9 and all(type(n) is int and n >= 0 for n in listed)
+    if not whole:
+        raise ValueError(f"{str(listed)[:40]} where whole numbers belong")
+    return list(listed)
+
+
+def _tensor(body: NDArray[np.uint8], told: Mapping[str, Any]) -> NDArray[Any]:
+    start, end = told["data_offsets"]
+    kind: np.dtype[Any] = _TYPES[told["dtype"]]
+    shape = _whole_numbers(told["shape"])
+    if math.prod(shape) * kind.itemsize != end - start:
+        raise ValueError(f"a shape of {math.prod(shape)} numbers for {end - start} bytes")
+    return body[start:end].view(kind).reshape(shape)
+
+
+class _Weights:
+    """Tensors by name, each checked against the shape that the configuration asks for."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], prefix: str, where: str) -> None:
+        self.tensors, self.prefix, self.where = tensors, prefix, where
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Floats:
+        found = self.tensors.get(self.prefix + name)
+        if found is None or found.shape != shape:
+            what = "is missing" if found is None else f"has the shape {found.shape}, not {shape}"
+            raise ModelError(f"the tensor {name} {what}", where=self.where)
+        return found.astype(np.float32, copy=False)
+
+    def linear(self, name: str, wide: int, out: int) -> tuple[Floats, Floats]:
+        """Weights as (in, out); stored as (out, in)."""
+        return self.take(f"{name}.weight", (out, wide)).T, self.take(f"{name}.bias", (out,))
+
+    def norm(self, name: str, d: int) -> tuple[Floats, Floats]:
+        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,))
+
+
+def _layer(weights: _Weights, name: str, d: int, f: int) -> Layer:
+    return Layer(
+        query=weights.linear(f"{name}attention.self.query", d, d),
+        key=weights.linear(f"{name}attention.self.key", d, d),
+        value=weights.linear(f"{name}attention.self.value", d, d),
+        attended=weights.linear(f"{name}attention.output.dense", d, d),
+        attended_norm=weights.norm(f"{name}attention.output.LayerNorm", d),
+        wider=weights.linear(f"{name}intermediate.dense", d, f),
+        narrower=weights.linear(f"{name}output.dense", f, d),
+        norm=weights.norm(f"{name}output.LayerNorm", d),
+    )
+
+
+def _linear(x: Floats, weight_and_bias: tuple[Floats, Floats]) -> Floats:
+    weight, bias = weight_and_bias
+    y = x.reshape(-1, x.shape[-1]) @ weight  # one product; of a stack, numpy would make many small ones
+    y += bias
+    return y.reshape(*x.shape[:-1], -1)

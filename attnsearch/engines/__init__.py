@@ -1,0 +1,5 @@
+"""Folded queries → the state of attention after every key, wherever the keys lie.
+
+bias   what is added to each logit, by key number
+local  one pass over the keys on this machine, on all its cores
+"""

@@ -1,0 +1,131 @@
+"""How a catalog is asked → what is added to every logit: a filter's mask, what terms say, what items have for them.
+
+logit = q kᵀ / √d_k + λ · BM25 + Σ weight · (rank - 1/2), of which nothing is left where a filter does not hold. All
+keys of an item have the same. A prior counts by its rank, between 0 and 1, so that its unit does not matter.
+
+Axis letters: m = queries, n = keys of a block, N = all keys.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.errors import InputError
+from attnsearch.postings.filters import Filter
+from attnsearch.postings.terms import Term, split_terms
+from attnsearch.search.index import Index
+
+
+class Part(NamedTuple):
+    """What was added to one logit: by each term of the query, and by each field that is a prior."""
+
+    lexical: Mapping[str, float]
+    prior: Mapping[str, float]
+
+
+class Bias(NamedTuple):
+    """What m queries have for all keys, told at the first key of each item.
+
+    `keep` (N,) says which items are seen; None: all. `terms` are those of each query, and what each point of their
+    BM25 is worth. `priors` (N,) are what each field adds.
+    """
+
+    heads: NDArray[np.int64] | None
+    keep: NDArray[np.bool_] | None
+    terms: list[dict[str, tuple[Term, float]]]
+    priors: dict[str, NDArray[np.float32]]
+
+    def mask(self, first: int, end: int, alive: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Which of the keys from `first` to before `end` are seen (n,), of those that are `alive`; None: all."""
+        if self.keep is None:
+            return alive
+        keep = self.keep[self._at(first, end)]
+        return keep if alive is None else keep & alive
+
+    @property
+    def adds(self) -> bool:
+        """Whether it does more than hide."""
+        return bool(self.priors) or any(self.terms)
+
+    def block(self, first: int, end: int) -> NDArray[np.float32]:
+        """What is added to the logits of those keys (m, n), or (1, n) where it is the same for all."""
+        at = self._at(first, end)
+        rows = np.zeros((len(self.terms) if any(self.terms) else 1, end - first), np.float32)
+        for prior in self.priors.values():
+            rows += prior[at]
+        for row, terms in zip(rows, self.terms, strict=False):
+            for (keys, scores), worth in terms.values():
+                part = slice(*np.searchsorted(keys, [first, end]))
+                if self.heads is None:
+                    row[keys[part] - first] += worth * scores[part]
+                else:
+                    said = np.zeros(end - first, np.float32)
+                    said[keys[part] - first] = worth * scores[part]
+                    row += said[self.heads[first:end] - first]
+        return rows
+
+    def _at(self, first: int, end: int) -> slice | NDArray[np.int64]:
+        return slice(first, end) if self.heads is None else self.heads[first:end]
+
+    def part(self, query: int, key: int) -> Part:
+        """What was added to the logit of one query and one key."""
+        key = key if self.heads is None else int(self.heads[key])
+        said = {}
+        for term, ((keys, scores), worth) in self.terms[query].items():
+            at = int(np.searchsorted(keys, key))
+            if at < len(keys) and keys[at] == key:
+                said[term] = float(worth * scores[at])
+        return Part(said, {field: float(prior[key]) for field, prior in self.priors.items()})
+
+
+def of(index: Index, texts: Sequence[str], where: Sequence[Filter], weight: float, priors: Mapping[str, float]) -> Bias:
+    """The bias of the queries: filters that must all hold, the lexical `weight` λ, and each prior field's weight.
+
+    Raises InputError for a field that no item has, or for a prior that has no numbers.
+    """
+    index.postings.need([*(one.field for one in where), *priors], terms=bool(weight))
+    size = index.store.size
+    keep = None
+    for one in where:
+        holds = np.zeros(size, bool)
+        holds[index.postings.select(one)] = True
+        holds = ~holds if one.op == "!=" else holds
+        keep = holds if keep is None else keep & holds
+    return Bias(
+        heads=index.store.heads,
+        keep=keep,
+        terms=[_terms(index, text, weight) if weight else {} for text in texts],
+        priors={field: np.float32(worth) * _ranks(index, field, size) for field, worth in priors.items()},
+    )
+
+
+def _terms(index: Index, text: str, weight: float) -> dict[str, tuple[Term, float]]:
+    """By the first word that the query has for it; a term that it says twice counts twice."""
+    said = split_terms(text)
+    words = {term: word for word, term in reversed(said)}
+    found = ((words[term], index.postings.term(term), times) for term, times in Counter(t for _, t in said).items())
+    return {word: (term, weight * times) for word, term, times in found if term}
+
+
+def _ranks(index: Index, field: str, size: int) -> NDArray[np.float32]:
+    """Which share of the items that have a number, or a date, have a lower one, less a half; 0 for those without.
+
+    Of several numbers the highest counts; equal ones share their ranks.
+    """
+    measured = index.postings.measure(field)
+    if measured is None:
+        hint = "give --prior a field of numbers or dates"
+        raise InputError(f"the field '{field}' has no numbers", hint=hint)
+    numbers, group = np.unique(measured.numbers, return_inverse=True)
+    place = np.full(size, -1)
+    place[measured.keys] = np.repeat(group, measured.counts)  # of several the last stays: the highest
+    has = place >= 0
+    count = np.bincount(place[has], minlength=len(numbers))
+    ranks = np.zeros(size, np.float32)
+    ranks[has] = ((np.cumsum(count) - count / 2) / count.sum() - 0.5)[place[has]]
+    return ranks

@@ -1,0 +1,147 @@
+"""Results → why each hit has its logit, and why one item ranks above another: sums that add up."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.encoding import passages
+from attnsearch.encoding.pieces import Shares, Sum, Why, add_up
+from attnsearch.errors import InputError
+from attnsearch.search.index import Index
+from attnsearch.search.search import Hit, Result, Trace
+
+_TEXTS = 64  # whose shares are held at once: up to a megabyte each
+_NAMES = 5_000  # items among which one that was mistyped is looked for
+
+Doubles = NDArray[np.float64]
+Kind = Literal["word", "marks", "rounding", "semantic", "term", "field"]
+
+
+class Part(NamedTuple):
+    """What a word of the query, a term or a field adds to a difference of logits.
+
+    Without a name: the encoder's marks, the rounding, or all that is semantic where no words can be told.
+    """
+
+    kind: Kind
+    name: str
+    difference: float
+
+
+class Lead(NamedTuple):
+    """By how much one hit's logit is above the other's, or below, as a sum: the largest parts first.
+
+    `ratio` is that of their weights, exp of the difference; None where it is beyond all floats.
+    """
+
+    one: Hit
+    other: Hit
+    difference: float
+    ratio: float | None
+    parts: list[Part]
+
+
+def give(index: Index, results: Sequence[Result]) -> list[Result]:
+    """The same results of this index, each with the `whys` of its hits; InputError for one without a trace."""
+    traces = [result.trace for result in results if result.trace is not None]
+    if len(traces) < len(results):
+        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    queries = [_folded(trace, trace.x.astype(np.float64)) for trace in traces]
+    by_item = _by_item(index, traces, queries)
+    asked = index.encoder.shares([result.query for result in results], "query")
+    found = []
+    for i, (result, trace, shares) in enumerate(zip(results, traces, asked, strict=True)):
+        pieces = shares and Shares(shares.spans, _folded(trace, shares.vectors))
+        whys = []
+        for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
+            semantic = float(queries[i] @ x)
+            by_query = pieces and add_up(result.query, pieces, x, semantic)
+            whys.append(Why(semantic, bias.lexical, bias.prior, by_query, by_item.get((i, key))))
+        found.append(result._replace(whys=whys))
+    return found
+
+
+def compare(result: Result) -> Lead:
+    """Why the first of a result's two hits, whose `whys` it has, ranks above the second, or below it."""
+    (one, other), (why, why_other) = result.hits, result.whys or ()
+    difference = one.logit - other.logit
+    parts = sorted(_parts(why, why_other), key=lambda part: -abs(part.difference))
+    return Lead(one, other, difference, math.exp(difference) if abs(difference) < 700 else None, parts)
+
+
+def called(index: Index, name: str) -> str:
+    """The id of the item with this id, else of the only one with this title; InputError, naming the nearest."""
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise InputError("the item's name is not valid UTF-8")
+    if index.store.keys_of([name]):
+        return name
+    exact, loose, near = [], [], dict[str, str]()
+    for _, item in index.store.items():  # noqa: PERF102 (it is no dict)
+        ident, title = item.id, item.title
+        if title == name:
+            exact.append(ident)
+        for word in (title, ident):
+            if word.casefold() == name.casefold():
+                loose.append(ident)
+            if word and len(near) < _NAMES:
+                near.setdefault(word.casefold(), word)
+    found = list(dict.fromkeys(exact or loose))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"name one by its id: {', '.join(found[:5])}{', …' if len(found) > 5 else ''}"
+        raise InputError(f"{len(found)} items are called '{name}'", where=index.info.name, hint=hint)
+    likely = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
+    hint = f"did you mean {' or '.join(likely)}?" if likely else "name one by its id or its title"
+    raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)
+
+
+def _by_item(index: Index, traces: Sequence[Trace], queries: Sequence[Doubles]) -> dict[tuple[int, int], Sum]:
+    """The logit of each hit, by the number of its query and its key, as a sum over what was read of the item."""
+    whose: dict[int, list[int]] = {}  # each text is read once, whoever met it
+    for i, trace in enumerate(traces):
+        for key in trace.hit_keys:
+            whose.setdefault(key, []).append(i)
+    found = {}
+    for first in range(0, len(whose), _TEXTS):
+        keys = list(whose)[first : first + _TEXTS]
+        texts = [
+            passages.read_as(index.encoder, place.item.title, place.item.text, place.start, place.stop)
+            for place in index.store.places(keys)
+        ]
+        read = zip(keys, texts, _embeddings(index, keys), index.encoder.shares(texts), strict=True)
+        for key, text, x, shares in read:
+            if shares is None:
+                continue
+            for i in whose[key]:
+                found[i, key] = add_up(text, shares, queries[i], float(queries[i] @ x))
+    return found
+
+
+def _folded(trace: Trace, x: Doubles) -> NDArray[Any]:
+    """x W_Q W_Kᵀ / √d_k: what is to be multiplied with an embedding for a logit."""
+    return trace.projections.fold(x) * trace.projections.scale
+
+
+def _embeddings(index: Index, keys: Sequence[int]) -> Doubles:
+    return index.store.embeddings(keys).astype(np.float64)
+
+
+def _parts(one: Why, other: Why) -> Iterator[Part]:
+    if one.query and other.query:
+        for word, word_other in zip(one.query.words, other.query.words, strict=True):
+            yield Part("word", word.word, word.share - word_other.share)
+        yield Part("marks", "", one.query.marks - other.query.marks)
+        yield Part("rounding", "", one.query.rounding - other.query.rounding)
+    else:
+        yield Part("semantic", "", one.semantic - other.semantic)
+    for term in {**one.lexical, **other.lexical}:
+        yield Part("term", term, one.lexical.get(term, 0.0) - other.lexical.get(term, 0.0))
+    for field in {**one.prior, **other.prior}:
+        yield Part("field", field, one.prior.get(field, 0.0) - other.prior.get(field, 0.0))

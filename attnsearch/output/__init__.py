@@ -1,0 +1,8 @@
+"""Results → text and pictures, and nothing that acts on a terminal.
+
+safe_text   words and values → text and JSON that a terminal can't obey
+notes       result → the lines under its table
+formats     results → table, JSON, JSONL, CSV, TSV, Markdown
+reasons     reasons → lines with shaded words
+evaluation  an evaluation → a table, JSON
+"""

@@ -1,0 +1,87 @@
+"""Result → what is said under its table: that nothing fits, what attention read out, the counts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.output.safe_text import inert
+
+if TYPE_CHECKING:
+    from attnsearch.search.readout import Readout
+    from attnsearch.search.search import Result
+
+LIKELY = 0.5  # a null key with more of the attention than all items together is believed
+
+_VALUES = 4  # of a category, in words
+_YEAR = 365.2425  # days
+
+
+def notes(result: Result) -> list[str]:
+    """The lines, the last of them the counts."""
+    lines = []
+    if result.masked == result.items:
+        lines.append(f"nothing is left: --where hides all {result.items:,} items")
+    elif is_none_of_these(result):
+        lines.append("nothing here matches well")
+    return [*lines, *(f"{inert(one.field)}: {in_words(one)}" for one in result.values), footer(result)]
+
+
+def is_none_of_these(result: Result) -> bool:
+    """Whether the null key has more of the attention than all items together."""
+    return result.none_of_these is not None and result.none_of_these > LIKELY
+
+
+def footer(result: Result) -> str:
+    """How many items, how many share the attention, whether none of them fits, and by which model."""
+    seen = result.items - result.masked
+    parts = [
+        f"{seen:,} of {result.items:,} items" if result.masked else f"{seen:,} items",
+        f"{result.effective_items:.1f} effective",
+    ]
+    if result.none_of_these is not None:
+        parts.append(f"none of these {percent(result.none_of_these)}")
+    if result.trained:
+        parts.append("trained")
+    if result.temperature != TEMPERATURE:
+        parts.append(f"temperature {result.temperature:.3g}")
+    if result.lexical:
+        parts.append(f"lexical {result.lexical:.3g}")
+    took = f"{result.elapsed_ms / 1000:.2f} s" if result.elapsed_ms >= 1000 else f"{result.elapsed_ms:.0f} ms"
+    return inert(" · ".join([*parts, result.model, took]))
+
+
+def in_words(read: Readout) -> str:
+    """A readout: "about 1968 ± 14", or "62% science fiction, 11% horror"; and of which share, if not of nearly all."""
+    some = "" if read.known > 0.995 else f" ({percent(read.known)} of the attention is on items that have one)"
+    if isinstance(read.mean, str):
+        days = read.spread or 0.0
+        return f"about {read.mean} ± {f'{days / _YEAR:.1f} years' if days > 2 * _YEAR else f'{days:.0f} days'}{some}"
+    if read.mean is not None:
+        spread = read.spread or 0.0
+        digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
+        return f"about {_number(read.mean, digits)} ± {_number(spread, digits)}{some}"
+    shares = [f"{percent(share)} {inert(value)}" for value, share in read.shares.items()]
+    return ", ".join(shares[:_VALUES]) + some if shares else "no item that is seen has one"
+
+
+def _number(number: float, digits: int) -> str:
+    return f"{number:.{digits}f}" if abs(number) < 1e15 and digits < 12 else f"{number:.4g}"
+
+
+def values_as_json(read: Readout) -> dict[str, Any]:
+    """A readout as the README documents it."""
+    told: dict[str, Any] = {"field": read.field, "known": read.known}
+    if read.mean is not None:
+        return {**told, "mean": read.mean, "spread_days" if isinstance(read.mean, str) else "spread": read.spread}
+    return {**told, "shares": [{"value": value, "share": share} for value, share in read.shares.items()]}
+
+
+def percent(share: float) -> str:
+    """A share in percent, never rounded to nothing.
+
+    >>> percent(0.4421), percent(0.00021), percent(0.0)
+    ('44.2%', '<0.1%', '0.0%')
+    """
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"

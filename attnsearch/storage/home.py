@@ -1,0 +1,169 @@
+"""A name or a file → the folder of its catalog; and what catalogs there are."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.sources import items, records
+from attnsearch.storage.database import (
+    Info,
+    MissingError,
+    OlderError,
+    Source,
+    connect_to_read,
+    damage,
+    missing,
+    read_info,
+)
+
+Read = TypeVar("Read")
+
+log = logging.getLogger("attnsearch")
+
+
+def home() -> Path:
+    """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch."""
+    if own := os.environ.get("ATTNSEARCH_HOME"):
+        return Path(own).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "attnsearch"
+
+
+def folder_of(name: str) -> Path:
+    """The folder of the catalog called `name`."""
+    return home() / items.check_name(name)
+
+
+def folder_of_file(file: Path) -> Path:
+    """The folder of the catalog that a file is by itself: no name can be that, and no two files share it."""
+    from hashlib import sha256  # OpenSSL, which a query of a named catalog has no need of
+
+    path = str(file.resolve())
+    stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
+    return home() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def folders() -> list[Path]:
+    """The folders of all catalogs, by name."""
+    try:
+        return [folder for folder in sorted(home().glob("[!.]*")) if exists(folder)]
+    except OSError as error:
+        raise CatalogError(f"can't be read: {error.strerror}", where=str(home())) from None
+
+
+def exists(folder: Path) -> bool:
+    """Whether a catalog was ever committed there, whole or damaged since."""
+    try:
+        _read(folder)
+    except MissingError:
+        return False
+    except CatalogError:
+        return True
+    return True
+
+
+def info_of(folder: Path) -> Info:
+    """What the catalog says about itself, without a look at its keys. Raises CatalogError as `Store` does."""
+    return up_to_date(folder, _read)
+
+
+def up_to_date(folder: Path, read: Callable[[Path], Read]) -> Read:
+    """What `read` makes of the catalog, which is brought to this form first if it is of an older one."""
+    try:
+        return read(folder)
+    except OlderError:
+        from attnsearch.storage import migration
+
+        migration.bring_up(folder)
+        return read(folder)
+
+
+def _read(folder: Path) -> Info:
+    with closing(connect_to_read(folder)) as db, damage(folder):
+        info = read_info(db, folder)
+    if info is None:
+        raise missing(folder)
+    return info
+
+
+def find(ref: str) -> tuple[Path, Path | None]:
+    """The folder of the catalog `ref`, and the file that it must agree with, if there is one.
+
+    A name is tried before a file; `./x` is always a file. Raises InputError for a file, CatalogError for a name
+    that is not there.
+    """
+    path = Path(ref)
+    try:
+        path = path.expanduser()
+        is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
+        if not is_path and not ref.startswith("."):
+            folder, built_in = home() / ref, items.built_in(ref)
+            if exists(folder):
+                return folder, built_in if built_in and _is_from(folder, built_in) else None
+            if built_in:
+                return folder, built_in
+        if path.is_file():
+            return folder_of_file(path), path
+        there = path.exists()
+    except (OSError, RuntimeError):  # a name too long for the file system; a ~user who is none
+        there = is_path = False
+    if there or is_path or path.suffix.lower() in records.FORMS:
+        what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
+        raise InputError(what, where=ref, hint="-c takes a file or a name")
+    known = [folder.name for folder in folders()] + list(items.BUILT_IN)
+    near = difflib.get_close_matches(ref, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
+    raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
+
+
+def infos() -> Iterator[tuple[Path, Info | CatalogError]]:
+    """Every catalog's folder, with its info, or with what is wrong with it."""
+    for folder in folders():
+        try:
+            yield folder, info_of(folder)
+        except CatalogError as error:
+            yield folder, error
+
+
+def default() -> str:
+    """The catalog that is meant when none is named: see `Index.open`."""
+    if named := os.environ.get("ATTNSEARCH_CATALOG"):
+        return named
+    own = [
+        info.name
+        for folder, info in infos()
+        if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(info)
+    ]
+    if len(own) > 1:
+        log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(own))
+    return own[0] if len(own) == 1 else "library"
+
+
+def source(file: str) -> Source:
+    """Where a file lies, and what it holds now. Raises InputError where it can't be read."""
+    path = Path(file)
+    if file == "-" or not path.is_file():
+        return Source(file, None)
+    from hashlib import file_digest
+
+    try:
+        with path.open("rb") as stream:
+            return Source(str(path.resolve()), file_digest(stream, "sha256").hexdigest())
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", where=file) from None
+
+
+def _is_built_in(info: Info) -> bool:
+    file = items.built_in(info.name)
+    return file is not None and [source.path for source in info.sources] == [str(file)]
+
+
+def _is_from(folder: Path, file: Path) -> bool:
+    return [source.path for source in info_of(folder).sources] == [str(file)]

@@ -1,0 +1,60 @@
+"""A hash over the whole of index.sqlite, so that a check can find any damaged byte, also where nothing looks.
+
+It is made after a commit, when SQLite's log is empty and so the file is all there is. A run that ends before, or a
+reader that is busy, leaves the catalog unsealed: whole, but for the next commit to seal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from attnsearch.storage import checksum, segment
+from attnsearch.storage.database import SEAL, info_rows
+
+
+class Seal(NamedTuple):
+    """Which state was sealed, the SHA-256 of the database that held it, and once more what it says about itself."""
+
+    commit: str
+    sha256: str
+    info: dict[str, str]
+
+    def told(self) -> bytes:
+        """The bytes of the file."""
+        told = self._asdict()
+        return json.dumps({**told, "sum": checksum.of_row(json.dumps(told))}).encode()
+
+
+def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
+    """Seal the state `commit`, which was committed through `db`, unless a reader or the disk keeps us from it."""
+    with suppress(OSError, sqlite3.Error):
+        (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        db.execute("BEGIN")  # as long as we read, no writer gets past the log
+        told = info_rows(db)
+        if not busy and json.loads(told["commit"]) == commit:
+            segment.put(folder / SEAL, Seal(commit, sha256_of(folder), told).told())
+        db.execute("ROLLBACK")
+
+
+def read(folder: Path) -> Seal | None:
+    """The seal, or None where there is none; ValueError where it is not what was written."""
+    try:
+        raw = (folder / SEAL).read_bytes()
+    except FileNotFoundError:
+        return None
+    told = json.loads(raw)
+    seal = Seal(told["commit"], told["sha256"], told["info"])
+    if seal.told() != raw:
+        raise ValueError("it is not what was written")
+    return seal
+
+
+def sha256_of(folder: Path) -> str:
+    """The SHA-256 of the database, in hexadecimal."""
+    with (folder / "index.sqlite").open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

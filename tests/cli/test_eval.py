@@ -1,0 +1,229 @@
+"""`attnsearch eval`: argv → exit code, stdout, stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from attnsearch.evaluation import report
+from attnsearch.output.safe_text import Screen
+
+JUDGED = """\
+- query: moon
+  relevant: [a]
+- query: robot
+  grades: {c: 2, b: 1}
+- query: sea
+  relevant: [c]
+- query: elsewhere
+  relevant: []
+"""
+
+
+@pytest.fixture
+def judged(write, shop, monkeypatch, tmp_path):
+    """The shop's items are moon, sea and robot: two requests are answered, one is not, as it was judged."""
+    monkeypatch.chdir(tmp_path)
+    return write("judged.yaml", JUDGED)
+
+
+def test_a_table(run, judged):
+    code, out, err = run("eval", "judged.yaml", "-c", "shop")
+    assert (code, err) == (0, "")
+    means, worst, footer = out.split("\n\n")
+    robot = 2 / (2 + 1 / math.log2(3)) + (1 / 2) / (2 + 1 / math.log2(3))  # sea comes third: a tie, and a is before it
+    ndcg = (1 + robot + 1 / 2) / 3
+    assert means.splitlines()[0].split() == ["measure", "value"]
+    told = {line[:-6].strip(): line[-5:] for line in means.splitlines()[1:]}
+    assert told["nDCG@10"] == f"{ndcg:.3f}"
+    assert told["MRR"] == f"{(1 + 1 + 1 / 3) / 3:.3f}"
+    assert told["recall@10"] == "1.000"
+    assert told["precision at 1"] == "0.667"
+    assert list(told)[4:] == ["KL to the right items, nats", "calibration error, top weight"]
+    assert [line.split() for line in worst.splitlines()] == [
+        ["nDCG@10", "right", "from", "request", "on", "rank", "1"],
+        ["0.500", "rank", "3", "sea", "sea"],
+        [f"{robot:.3f}", "rank", "1", "robot", "robot"],
+    ]
+    assert footer == "3 requests with an answer, 1 without · shop, 3 items · temperature 0.05 · small\n"
+
+
+def test_options(run, judged):
+    assert "sea" not in run("eval", "judged.yaml", "-c", "shop", "--worst", "0").out
+    assert len(run("eval", "judged.yaml", "-c", "shop", "--worst", "1").out.split("\n\n")[1].splitlines()) == 2
+    assert "requests with" not in run("eval", "judged.yaml", "-c", "shop", "-q").out
+    assert "temperature 0.5 ·" in run("eval", "judged.yaml", "-c", "shop", "--temperature", "0.5").out
+    assert "temperature 2 ·" in run("eval", "judged.yaml", "-c", "shop", "--textbook").out
+    out = run("eval", "judged.yaml", "-c", "shop", "-k", "1").out
+    assert f"recall@1                       {(1 + 1 / 2 + 0) / 3:.3f}" in out
+
+
+def test_json(run, judged):
+    code, out, err = run("eval", "judged.yaml", "-c", "shop", "--json", "-k", "2", "--worst", "1")
+    told = json.loads(out)
+    assert (code, err) == (0, "")
+    assert list(told) == ["schema", "judgments", "catalog", "model", "items", "k", "queries", "unanswerable",
+                          "unknown_ids", "worst", "temperature", "taught", "metrics", "none_of_these",
+                          "per_query"]  # fmt: skip
+    assert (told["schema"], told["judgments"], told["k"]) == (1, ["judged.yaml"], 2)
+    assert (told["queries"], told["unanswerable"], told["unknown_ids"], told["worst"]) == (4, 1, 0, ["sea"])
+    assert list(told["metrics"]) == [*report.METRICS, "calibration_error"]
+    assert [row["query"] for row in told["per_query"]] == ["moon", "robot", "sea", "elsewhere"]
+    assert told["per_query"][2] == {
+        "query": "sea", "place": "judged.yaml:5", "relevant": 1, "ndcg": 0.5, "mrr": 1 / 3, "recall": 0.0,
+        "precision_at_1": 0.0, "kl": pytest.approx(20, abs=1e-4), "first": 3, "top": "b", "top_title": "sea",
+        "top_weight": pytest.approx(1), "none_of_these": None,
+    }  # fmt: skip
+    assert told["per_query"][3]["ndcg"] is None
+    assert told["metrics"]["ndcg"] == pytest.approx(sum(row["ndcg"] for row in told["per_query"][:3]) / 3)
+
+
+def test_compare(run, judged):
+    argv = ["eval", "judged.yaml", "-c", "shop", "--compare", "--temperature 1", "--worst", "0"]
+    code, out, err = run(*argv)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split() == ["measure", "as", "asked", "--temperature", "1", "difference"]
+    sharp, flat = (20 + math.log(1 + 2 * math.exp(-20)), 1 + math.log(1 + 2 / math.e))
+    line = next(line for line in out.splitlines() if line.startswith("KL")).split()[-3:]
+    told = json.loads(run(*argv, "--json").out)
+    one, other = told["metrics"]["kl"], told["compare"]["metrics"]["kl"]
+    assert line == [f"{one:.3f}", f"{other:.3f}", f"{other - one:+.3f}"]
+    assert told["per_query"][2]["kl"] == pytest.approx(sharp, abs=1e-4)
+    assert told["compare"]["per_query"][2]["kl"] == pytest.approx(flat, abs=1e-4)
+    assert told["compare"]["differences"]["kl"] == pytest.approx(other - one)
+    assert (told["temperature"], told["compare"]["temperature"], told["compare"]["options"]) == (
+        0.05,
+        1,
+        "--temperature 1",
+    )
+    assert told["compare"]["test"] == {
+        "metric": "ndcg", "confidence": 0.95, "queries": 3, "low": 0, "high": 0, "p_value": 1,
+    }  # fmt: skip
+    assert "+0.000 to +0.000 with 95% confidence, p = 1.000 (paired t-test, 3 requests)" in out
+
+
+def test_compare_with_the_textbook(run, judged):
+    told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--compare=--textbook", "--json").out)
+    assert told["compare"]["temperature"] == 2
+    told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--textbook", "--compare", "", "--json").out)
+    assert (told["temperature"], told["compare"]["temperature"]) == (2, 0.05)
+
+
+def test_one_request_is_too_few_to_test(run, judged, write):
+    write("one.yaml", "- {query: moon, relevant: [a]}\n")
+    out = run("eval", "one.yaml", "-c", "shop", "--compare", "--textbook").out
+    assert "no test: it takes two requests that have an answer" in out
+    assert "on rank 1" not in out  # none is wrong
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--tmperature 1", "no such option: --tmperature"),
+        ("--temperature", "option '--temperature' requires an argument"),
+        ("--temperature x", "invalid value for '--temperature': 'x' is not a valid float"),
+        ("--temperature '1", "no closing quotation"),
+        ("hot", "got unexpected extra argument"),
+        ("--help", "no such option: --help"),
+        ("-c other", "no such option: -c"),
+        ("--temperature 0", "a temperature of 0 is no use"),
+        ("--textbook --temperature 1", "--textbook has no temperature of its own"),
+    ],
+)
+def test_options_that_are_none(run, judged, options, message):
+    code, out, err = run("eval", "judged.yaml", "-c", "shop", "--compare", options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_trec(run, judged, write):
+    write("q.tsv", "1\tmoon\n2\tsea\n3\tx\n")
+    write("r.tsv", "query-id\tdoc-id\tgrade\n1\ta\t1\n2\tc\t1\n2\tgone\t1\n")
+    code, out, err = run("eval", "q.tsv", "r.tsv", "-c", "shop", "--json")
+    assert code == 0
+    assert err == (
+        "attnsearch: q.tsv: 1 of 3 queries have no judgments, and are left out\n"
+        "attnsearch: shop: 1 of 3 judged ids are not in it, such as 'gone'; they count as never found\n"
+    )
+    told = json.loads(out)
+    assert (told["judgments"], told["unknown_ids"], told["queries"]) == (["q.tsv", "r.tsv"], 1, 2)
+
+
+def test_from_a_pipe(run, judged):
+    assert run("eval", "-", "-c", "shop", stdin=JUDGED.encode()).out == run("eval", "judged.yaml", "-c", "shop").out
+
+
+def test_chances_that_nothing_fits(run, judged, monkeypatch):
+    look = report.look
+    monkeypatch.setattr(
+        report,
+        "look",
+        lambda index, texts, *how, **told: look(index, texts, *how, **told)._replace(
+            nothing=np.array([0.75 if text == "elsewhere" else 0.25 for text in texts])
+        ),
+    )
+    out = run("eval", "judged.yaml", "-c", "shop").out
+    assert "none of these where true       0.750\n" in out
+    assert "none of these where false      0.250\n" in out
+    assert "balanced accuracy of that      1.000\n" in out
+    told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--json").out)
+    assert told["none_of_these"] == {"where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["none.yaml"], 2, "none.yaml: no such file"),
+        (
+            ["shop.yaml"],
+            2,
+            "shop.yaml:1: the query is missing; queries without judgments are given together with their",
+        ),
+        (["judged.yaml", "none"], 2, "judged.yaml:1: no tab between"),
+        (["judged.yaml", "-c", "none"], 3, "there is no catalog 'none'"),
+        (
+            ["other.yaml", "-c", "shop"],
+            2,
+            "shop: none of the 1 judged ids is in the catalog; name the catalog that was",
+        ),
+        (["judged.yaml", "-k", "0"], 2, "invalid value for '-k'"),
+        ([], 2, "missing argument 'JUDGMENTS'"),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_errors_are_one_line(run, judged, write, argv, code, message, form):
+    write("other.yaml", "- {query: moon, relevant: [x]}\n")
+    ran = run("eval", *argv, *(["--json"] if form == "json" else []))
+    assert (ran.code, ran.out) == (code, "")
+    if form == "json":
+        assert json.loads(ran.err)["error"]["message"].startswith(message.split(";")[0])
+    else:
+        assert ran.err.startswith(f"attnsearch: {message}")
+        assert ran.err.count("\n") == 1
+
+
+def test_nothing_acts_on_a_terminal(run, judged, write):
+    nasty = "moon \x1b[31m\u202e[bold]x"
+    write("x.jsonl", json.dumps({"query": nasty, "relevant": ["b"]}) + "\n")
+    out = run("eval", "x.jsonl", "-c", "shop").out
+    assert "moon \\x1b[31m\\u202e[bold]x" in out
+    told = run("eval", "x.jsonl", "-c", "shop", "--json").out
+    assert "\x1b" not in out + told
+    assert "\u202e" not in out + told
+    assert json.loads(told)["per_query"][0]["query"] == nasty
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_in_a_window(run, judged, write, monkeypatch, columns):
+    """Texts are cut, numbers are not."""
+    write("x.jsonl", json.dumps({"query": "moon " * 30, "relevant": ["b"]}) + "\n")
+    monkeypatch.setattr("attnsearch.cli.terminal.screen", lambda **_: Screen(width=columns, quiet=True))
+    out = run("eval", "x.jsonl", "-c", "shop").out
+    row = out.splitlines()[-1]
+    assert row.split()[:5] == [f"{1 / math.log2(3):.3f}", "rank", "2", "moon", "moon"]
+    assert all(len(line) <= columns for line in out.splitlines())
+    assert ("…" in row) == (columns < 200)
+    assert row.endswith("  moon")

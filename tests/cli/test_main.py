@@ -1,0 +1,202 @@
+"""Whole processes with the real model, as a user runs them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attnsearch.sources import items
+
+pytestmark = pytest.mark.real
+
+ATTNSEARCH = f"{sys.executable} -m attnsearch"
+
+
+@pytest.fixture(scope="module")
+def warm_home(tmp_path_factory):
+    """A home in which the library is indexed already."""
+    home = tmp_path_factory.mktemp("warm")
+    env = {**os.environ, "ATTNSEARCH_HOME": str(home)}
+    subprocess.run([sys.executable, "-m", "attnsearch", "query", "x", "-q"], env=env, check=True, capture_output=True)
+    return home
+
+
+@pytest.fixture
+def shell(warm_home, tmp_path):
+    """Run a line in bash, where `attnsearch` is this one."""
+
+    def shell(line: str, **more: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home), **more}
+        script = f'attnsearch() {{ {ATTNSEARCH} "$@"; }}; set -o pipefail; {line}'
+        return subprocess.run(
+            ["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return shell
+
+
+def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
+    """The same numbers from a few lines of sentence-transformers and numpy."""
+    from sentence_transformers import SentenceTransformer
+
+    ran = shell('attnsearch query "science fiction" -k 1000 --json')
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = json.loads(ran.stdout)
+
+    library = list(items.read([str(items.built_in("library"))]).items)
+    model = SentenceTransformer(str(real.model.folder), device="cpu")
+    x = model.encode([item.text for item in library], normalize_embeddings=True).astype(float)
+    cosines = x @ model.encode("science fiction", normalize_embeddings=True).astype(float)
+    weights = np.exp(20 * cosines) / np.exp(20 * cosines).sum()
+    expected = {item.id: weight for item, weight in zip(library, weights, strict=True)}
+
+    assert {hit["id"]: hit["weight"] for hit in told["hits"]} == pytest.approx(expected, abs=1e-5)
+    assert sum(hit["weight"] for hit in told["hits"]) == pytest.approx(1, abs=1e-6)
+    assert told["items"] == len(library)
+    genre = {item.id: item.fields["genre"] for item in library}
+    assert [genre[hit["id"]] for hit in told["hits"][:5]] == ["science fiction"] * 5
+
+
+def test_a_pipe_in_and_a_pipe_out(shell):
+    ran = shell(r"printf 'a\nb\n' | attnsearch query --jsonl")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [json.loads(line)["query"] for line in ran.stdout.splitlines()] == ["a", "b"]
+
+
+def test_a_reader_that_leaves_early(shell):
+    ran = shell(r"for n in $(seq 300); do echo word $n; done | attnsearch query -k 99 --jsonl | head -1 | wc -l")
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "1", "")
+
+
+def test_json_tool_reads_it(shell):
+    ran = shell(f'attnsearch query "science fiction" --json | {sys.executable} -m json.tool')
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["hits"][0]["rank"] == 1
+
+
+def test_ctrl_c(warm_home):
+    """It waits for a line on stdin that never comes."""
+    env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
+    argv = [sys.executable, "-m", "attnsearch", "query"]
+    pipe = subprocess.PIPE
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    with subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "attnsearch: interrupted; what was committed before is whole\n"
+
+
+def test_an_index_that_is_killed_leaves_what_was(shell, warm_home, tmp_path):
+    lines = [json.dumps({"id": str(n), "title": f"Thing number {n}"}) for n in range(3000)]
+    source = tmp_path / "things.jsonl"
+    source.write_text("\n".join(lines[:2]))
+    assert shell("attnsearch index things.jsonl").returncode == 0
+    source.write_text("\n".join(lines))
+    env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
+    with subprocess.Popen([sys.executable, "-m", "attnsearch", "index", str(source)], env=env) as process:
+        time.sleep(1.5)  # it imports, or embeds; it can't have finished
+        process.kill()
+    told = json.loads(shell("attnsearch query thing -c things --json").stdout)
+    assert told["items"] == 2
+
+
+def test_books_from_the_shared_data(shell, shared, tmp_path):
+    """Index, ask, index again, change one line: forty of the 844 books, and the whole way."""
+    lines = (shared / "catalogs" / "books_en_844.jsonl").read_text().splitlines(keepends=True)
+    journey = [line for line in lines if "A Journey to the Centre of the Earth" in line]
+    file = tmp_path / "books.jsonl"
+    some = [*journey, *(line for line in lines[:39] if line not in journey)]
+    file.write_text("".join(some))
+    counts = rf"books: {len(some)} items in \d+ passages; "
+    assert re.match(rf"{counts}{len(some)} new; \d+ embedded in", shell("attnsearch index books.jsonl").stdout)
+    told = json.loads(shell('attnsearch query "scientists climb down into a volcano" -c books --json').stdout)
+    assert told["hits"][0]["title"] == "A Journey to the Centre of the Earth"
+    again = shell("attnsearch index books.jsonl").stdout
+    assert re.fullmatch(f"{counts}nothing changed; nothing to embed\n", again)
+    book = json.loads(some[-1])
+    some[-1] = json.dumps({**book, "description": "Another description."}) + "\n"
+    file.write_text("".join(some))
+    assert re.match(f"{counts}1 changed; 1 embedded in", shell("attnsearch index books.jsonl").stdout)
+
+
+def test_the_package_runs_without_its_development_tools(tmp_path):
+    """Everything that `query` imports is a declared dependency, or comes with one."""
+    program = (
+        "import sys; from attnsearch.cli import main; main(['query', 'x', '-q']); print(*sys.modules, file=sys.stderr)"
+    )
+    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert not {"pytest", "hypothesis", "mypy", "ruff"} & set(ran.stderr.split())
+
+
+def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
+    program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
+    index = [sys.executable, "-m", "attnsearch", "index", str(items.built_in("kitchen")), "--name", "meals", "-q"]
+    subprocess.run(index, env=env, check=True)
+    argv = [sys.executable, "-c", program, "query", "x", "-c", "meals", "--json"]
+    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    loaded = set(ran.stderr.split())
+    heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
+    heavy |= {"bm25s", "Stemmer", "scipy"}
+    ours = {
+        "attnsearch.indexing.update",
+        "attnsearch.indexing.writer",
+        "attnsearch.indexing.checkpoint",
+        "attnsearch.sources.yaml12",
+        "attnsearch.sources.strict_json",
+        "attnsearch.explanation.steps",
+        "attnsearch.explanation.reasons",
+        "attnsearch.encoding.pieces",
+        "attnsearch.output.reasons",
+        "attnsearch.postings.filters",
+        "attnsearch.postings.facets",
+        "attnsearch.postings.terms",
+        "attnsearch.postings.cache",
+        "attnsearch.engines.bias",
+        "attnsearch.search.readout",
+        "attnsearch.sources.judgments",
+        "attnsearch.evaluation.report",
+    }
+    assert "attnsearch.encoding.transformer" in loaded
+    assert not (heavy | ours) & loaded
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported(tmp_path):
+    program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    reads = ["list"], ["query", " "], ["index", str(Path("none.yaml"))]
+    tells = ["--version"], ["--help"], ["query", "--help"], ["qery"], ["query", "-k", "x"]
+    for argv in (*reads, *tells):
+        env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+        ran = subprocess.run(
+            [sys.executable, "-c", program, *argv], env=env, capture_output=True, text=True, check=True
+        )
+        loaded = {name.split(".")[0] for name in ran.stderr.split()}
+        assert "attnsearch" in loaded
+        assert not {"torch", "transformers", "sentence_transformers", "huggingface_hub"} & loaded, argv
+        assert not ("numpy" in loaded and argv in tells), argv
+
+
+def test_the_wheel_carries_what_is_needed(tmp_path):
+    """The built-in catalogs and the mark of a typed package; no tests."""
+    root = Path(items.__file__).resolve().parents[2]
+    argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(argv, cwd=root, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"attnsearch/catalogs/{name}.yaml" for name in items.BUILT_IN} <= names
+    assert {"attnsearch/py.typed", "attnsearch/cli/app.py"} <= names
+    assert not any("test" in name for name in names)

@@ -1,0 +1,124 @@
+"""The command `train`: argv → exit code, stdout, stderr, and what is in the folder afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from attnsearch.storage import learned
+
+
+@pytest.fixture
+def school(world, write, home):
+    """The file of what is judged, and where what is learned will be."""
+    _, judged = world
+    lines = [json.dumps({"query": one.query, "relevant": one.relevant}) for one in judged]
+    return str(write("judged.jsonl", "\n".join(lines))), home / "world" / learned.FILE
+
+
+def test_what_is_learned_answers_from_then_on(school, run):
+    judged, file = school
+    before = run("query", "robot", "-c", "world", "--json", "-k", "1")
+    ran = run("train", judged, "-c", "world")
+    assert ran.code == 0
+    assert "learned from" in ran.out
+    assert "nDCG@10" in ran.out
+    assert file.is_file()
+    after = run("query", "robot", "-c", "world", "--json", "-k", "1")
+    assert json.loads(before.out)["hits"][0]["title"] != json.loads(after.out)["hits"][0]["title"]
+    assert "sea" in json.loads(after.out)["hits"][0]["title"]
+    told = json.loads(run("info", "world", "--json").out)["learned"]
+    assert told["in_use"]
+    assert "judged requests" in told["story"]["from"]
+    assert (
+        "were used" in run("eval", judged, "-c", "world").out
+        or "learned from" in run("eval", judged, "-c", "world").out
+    )
+
+
+def test_no_item_is_embedded_again(school, run, small, home):
+    judged, _ = school
+    segments = {path.name: path.read_bytes() for path in (home / "world" / "segments").iterdir()}
+    small.read.clear()
+    run("train", judged, "-c", "world")
+    assert len(small.read) == len(set(small.read))  # each request once, and nothing else
+    assert {path.name: path.read_bytes() for path in (home / "world" / "segments").iterdir()} == segments
+
+
+def test_a_dry_run_changes_nothing(school, run):
+    judged, file = school
+    told = json.loads(run("train", judged, "-c", "world", "--dry-run", "--json").out)
+    assert told["accepted"]
+    assert not told["kept"]
+    assert not file.exists()
+    assert "would be learned from" in run("train", judged, "-c", "world", "--dry-run").out
+
+
+def test_what_was_saved_works_elsewhere(school, run, tmp_path):
+    judged, file = school
+    saved = tmp_path / "saved.safetensors"
+    assert run("train", judged, "-c", "world", "--dry-run", "--save", str(saved)).code == 0
+    assert not file.exists()
+    plain, taken = (run("query", "robot", "-c", "world", "-k", "1", "-f", "csv", *more)
+                    for more in ((), ("--projections", str(saved))))  # fmt: skip
+    assert plain.out != taken.out
+
+
+def test_a_refusal_is_no_error_and_leaves_what_was_there(school, run, write):
+    judged, file = school
+    run("train", judged, "-c", "world")
+    before = file.read_bytes()
+    few = write("few.yaml", "- {query: moon, relevant: [3-0-0]}\n")
+    ran = run("train", str(few), "-c", "world")
+    assert ran.code == 0
+    assert "nothing learned" in ran.out
+    assert "4 judged requests more" in ran.out
+    assert file.read_bytes() == before
+
+
+def test_without_a_file_it_learns_from_feedback(school, run):
+    empty = run("train", "-c", "world")
+    assert empty.code == 2
+    assert "feedback" in empty.err
+    run("feedback", "robot", "--good", "0-3-0", "-c", "world")
+    ran = run("train", "-c", "world", "--force", "--json")
+    assert json.loads(ran.out)["requests"] == 1
+    assert json.loads(ran.out)["kept"]
+
+
+def test_interrupted_it_leaves_what_was_there(school, run, monkeypatch):
+    judged, file = school
+    run("train", judged, "-c", "world")
+    before = file.read_bytes()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attnsearch.learning.cross_validation.learn", interrupt)
+    assert run("train", judged, "-c", "world", "--seed", "1").code == 130
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in file.parent.glob(".*")) == []
+
+
+def test_self_needs_no_judgment(school, run):
+    _, file = school
+    ran = run("train", "--self", "-c", "world")
+    assert (ran.code, "of its own" in ran.out) == (0, True)
+    assert learned.read(file).story["from"].endswith("of its own")
+    assert "of its own" in run("reset", "world").out
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (["nowhere.yaml"], 2, "nowhere.yaml"),
+        (["--seed", "-1"], 2, "--seed"),
+        (["a.yaml", "b.tsv", "--self"], 2, "--self"),
+    ],
+)
+def test_what_cannot_be(school, run, argv, code, said):
+    ran = run("train", *argv, "-c", "world")
+    assert ran.code == code
+    assert said in ran.err

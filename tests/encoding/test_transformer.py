@@ -1,0 +1,187 @@
+"""Each piece by hand or against plain loops; the whole against sentence-transformers in test_encoder.py."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnsearch.encoding import transformer
+from attnsearch.encoding.transformer import Transformer, gelu, layer_norm, read_safetensors
+from attnsearch.errors import ModelError
+
+
+@given(st.floats(-20, 20))
+def test_gelu(value):
+    x = np.array([value], np.float32)
+    assert gelu(x)[0] == pytest.approx(x[0] * 0.5 * (1 + math.erf(x[0] / math.sqrt(2))), abs=1e-6)
+
+
+def test_gelu_takes_long_arrays_in_strips(monkeypatch):
+    x = np.linspace(-6, 6, 60, dtype=np.float32).reshape(3, 4, 5)
+    whole = gelu(x)
+    monkeypatch.setattr(transformer, "_STRIP", 7)
+    assert gelu(x).tolist() == whole.tolist()
+
+
+def test_layer_norm_by_hand():
+    """Mean 2, variance 1: -1 and 1, times 3, plus 10."""
+    x = np.array([[1.0, 3.0]], np.float32)
+    found = layer_norm(x, (np.full(2, 3, np.float32), np.full(2, 10, np.float32)), 0.0)
+    assert found.tolist() == [[7.0, 13.0]]
+
+
+def write(path, tensors, metadata=None):
+    """A safetensors file, written as the form says, without the library."""
+    header, data = {}, b""
+    for name, x in tensors.items():
+        header[name] = {"dtype": {"f4": "F32", "f2": "F16", "i8": "I64"}[x.dtype.str[1:]], "shape": list(x.shape),
+                        "data_offsets": [len(data), len(data) + x.nbytes]}  # fmt: skip
+        data += x.tobytes()
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header} if metadata is None else metadata).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path
+
+
+CONFIG = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 4, "intermediate_size": 6, "vocab_size": 5,
+          "max_position_embeddings": 7, "type_vocab_size": 2, "num_hidden_layers": 2, "num_attention_heads": 2,
+          "layer_norm_eps": 1e-12}  # fmt: skip
+
+
+def tensors(prefix=""):
+    rng = np.random.default_rng(8)
+    shapes = {"embeddings.word_embeddings.weight": (5, 4), "embeddings.position_embeddings.weight": (7, 4),
+              "embeddings.token_type_embeddings.weight": (2, 4), "embeddings.LayerNorm.weight": (4,),
+              "embeddings.LayerNorm.bias": (4,)}  # fmt: skip
+    for n in range(2):
+        layer = f"encoder.layer.{n}."
+        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            shapes |= {f"{layer}{part}.weight": (4, 4), f"{layer}{part}.bias": (4,)}
+        shapes |= {f"{layer}intermediate.dense.weight": (6, 4), f"{layer}intermediate.dense.bias": (6,)}
+        shapes |= {f"{layer}output.dense.weight": (4, 6), f"{layer}output.dense.bias": (4,)}
+        for part in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes |= {f"{layer}{part}.weight": (4,), f"{layer}{part}.bias": (4,)}
+    return {prefix + name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    write(tmp_path / "model.safetensors", tensors())
+    return tmp_path
+
+
+def test_transformers_says_the_same(folder):
+    """A small random BERT with padding, against the library's own."""
+    torch = pytest.importorskip("torch")
+    from transformers import BertConfig, BertModel
+
+    peer = BertModel(BertConfig(**CONFIG, attn_implementation="eager"), add_pooling_layer=False).eval()
+    peer.load_state_dict({name: torch.from_numpy(x) for name, x in tensors().items()})
+    ids = np.array([[1, 2, 3, 4], [4, 3, 0, 0]])
+    mask = np.array([[True] * 4, [True, True, False, False]])
+    with torch.no_grad():
+        theirs = peer(torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))).last_hidden_state.numpy()
+    ours = Transformer.load(folder).forward(ids, mask)
+    assert ours[mask] == pytest.approx(theirs[mask], abs=1e-5)
+
+
+def test_padding_changes_nothing(folder):
+    model = Transformer.load(folder)
+    alone = model.forward(np.array([[4, 3]]), np.ones((1, 2), bool))
+    padded = model.forward(np.array([[4, 3, 1]]), np.array([[True, True, False]]))
+    assert padded[:, :2] == pytest.approx(alone, abs=1e-6)
+
+
+def test_a_prefix_and_half_precision(folder, tmp_path):
+    plain = np.array(Transformer.load(folder).words)
+    write(tmp_path / "model.safetensors", {name: x.astype(np.float16) for name, x in tensors("bert.").items()})
+    half = Transformer.load(folder)
+    assert half.words.dtype == np.float32
+    assert half.words == pytest.approx(plain, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model_type": "roberta"},
+        {"hidden_act": "relu"},
+        {"position_embedding_type": "relative_key"},
+        {"is_decoder": True},
+    ],
+)
+def test_what_is_not_covered(other):
+    assert transformer.covers(CONFIG)
+    assert not transformer.covers({**CONFIG, **other})
+
+
+class TestSafetensors:
+    def test_the_library_reads_what_we_read(self, folder):
+        from safetensors.numpy import load_file
+
+        ours, theirs = read_safetensors(folder / "model.safetensors"), load_file(folder / "model.safetensors")
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+    def test_other_types_are_left_out(self, tmp_path):
+        path = write(tmp_path / "x", {"a": np.ones(2, np.float32), "position_ids": np.ones(2, np.int64)})
+        assert list(read_safetensors(path)) == ["a"]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"1234567",
+            b"\xff" * 8,
+            (1 << 62).to_bytes(8, "little") + b"{}",
+            (100).to_bytes(8, "little") + b"{}",
+            (2).to_bytes(8, "little") + b"[]",
+            (2).to_bytes(8, "little") + b"{{",
+            (4).to_bytes(8, "little") + b"null",
+        ],
+    )
+    def test_no_header(self, tmp_path, content):
+        path = tmp_path / "x"
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="no whole safetensors file"):
+            read_safetensors(path)
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"dtype": "F32", "shape": [2], "data_offsets": [0, 80]},
+            {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]},
+            {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]},
+            {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [-1, 1 << 62], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [2], "data_offsets": [0, 7]},
+            {"dtype": "F32", "shape": "2", "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [2], "data_offsets": "08"},
+            {"dtype": "F32", "shape": [2]},
+            {"shape": [2], "data_offsets": [0, 8]},
+            "nothing",
+            None,
+        ],
+    )
+    def test_a_header_that_lies(self, tmp_path, told):
+        path = write(tmp_path / "x", {"a": np.ones(2, np.float32)}, metadata={"a": told})
+        with pytest.raises(ModelError, match="no whole safetensors file"):
+            read_safetensors(path)
+
+    def test_a_tensor_of_another_shape(self, folder):
+        broken = tensors()
+        broken["encoder.layer.1.output.dense.weight"] = np.ones((6, 4), np.float32)
+        write(folder / "model.safetensors", broken)
+        with pytest.raises(ModelError, match=r"output\.dense\.weight has the shape \(6, 4\), not \(4, 6\)"):
+            Transformer.load(folder)
+
+    def test_a_missing_tensor(self, folder):
+        broken = tensors()
+        del broken["embeddings.LayerNorm.bias"]
+        write(folder / "model.safetensors", broken)
+        with pytest.raises(ModelError, match=r"embeddings\.LayerNorm\.bias is missing"):
+            Transformer.load(folder)

@@ -1,0 +1,342 @@
+"""Sums by hand, by property, and of the real model."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnsearch.attention.projections import Projections, identity
+from attnsearch.encoding import encoder
+from attnsearch.engines.bias import Part as Bias
+from attnsearch.engines.local import Setting
+from attnsearch.errors import InputError
+from attnsearch.explanation import reasons
+from attnsearch.indexing.update import update
+from attnsearch.postings.filters import parse
+from attnsearch.search.index import Index
+from attnsearch.search.search import hits_of, search
+from tests.conftest import SmallEncoder
+
+ITEMS = "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
+
+
+@pytest.fixture
+def index(write, small):
+    update([str(write("x.yaml", ITEMS))])
+    with Index.open("x") as opened:
+        yield opened
+
+
+def explained(index, text, setting=None, **options):
+    (result,) = reasons.give(index, search(index, [text], setting or Setting(), trace=True, **options))
+    return result
+
+
+def shares(told):
+    return {word.word: pytest.approx(word.share, abs=1e-6) for word in told.words}
+
+
+def total(told):
+    return sum(word.share for word in told.words) + told.marks
+
+
+def test_by_hand(index):
+    """τ = 1/4, so logits are four cosines; "Moon and sea" is (1, 1, 0, 1)/√3, and "moon sea" (1, 1, 0, 0)/√2."""
+    result = explained(index, "moon sea", Setting(identity(4, 0.25)), k=2)
+    why = dict(zip([hit.id for hit in result.hits], result.whys, strict=True))
+    each = 4 / math.sqrt(6)
+    assert shares(why["ms"].query) == {"moon": each, "sea": each}
+    assert shares(why["ms"].item) == {"Moon": each, "and": 0, "sea": each}
+    assert why["ms"].semantic == pytest.approx(2 * each)
+    assert shares(why["m"].query) == {"moon": 4 / math.sqrt(2), "sea": 0}
+    assert why["m"].item.text == "moon"
+    assert (why["m"].lexical, why["m"].prior) == ({}, {})
+
+
+def test_only_with_a_trace(index):
+    with pytest.raises(InputError, match="without a trace"):
+        reasons.give(index, search(index, ["moon"]))
+
+
+def test_hits_that_are_left_out(index):
+    """Keys stay with their hits when a limit takes others away."""
+    result = explained(index, "sea", min_score=0.1)
+    assert [hit.id for hit in result.hits] == ["ms"]
+    assert [why.item.text for why in result.whys] == ["Moon and sea"]
+    assert reasons.give(index, search(index, ["sea"], trace=True, min_score=1.0))[0].whys == []
+
+
+def test_each_key_is_read_once(index, small, monkeypatch):
+    read = []
+    monkeypatch.setattr(reasons, "_TEXTS", 2)
+    monkeypatch.setattr(small, "shares", lambda texts, role="key": read.append(texts) or [None] * len(texts))
+    asked = search(index, ["moon", "sea", "robot"], trace=True)
+    found = reasons.give(index, asked)
+    assert sorted(text for texts in read[:2] for text in texts) == ["Moon and sea", "moon", "robot", "robot"]
+    assert read[2] == ["moon", "sea", "robot"]
+    assert len(read) == 3
+    for result in found:
+        assert [(why.query, why.item) for why in result.whys] == [(None, None)] * 4
+        for hit, why in zip(result.hits, result.whys, strict=True):
+            assert why.semantic == pytest.approx(hit.logit, abs=1e-5)
+
+
+WORDS = st.lists(st.sampled_from(["moon", "Sea", "robot,", "and", "the"]), min_size=1, max_size=6).map(" ".join)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), WORDS, st.integers(0, 9))
+def test_all_sums_are_the_logit(tmp_path_factory, texts, text, seed):
+    """With any matrices, whatever the words."""
+    rng = np.random.default_rng(seed)
+    w_q, w_k = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    setting = Setting(Projections(w_q, w_k, np.eye(4, dtype=np.float32), 0.05))
+    home = tmp_path_factory.mktemp("home")
+    (home / "x.json").write_text(json.dumps([{"id": str(n), "title": one} for n, one in enumerate(texts)]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTNSEARCH_HOME", str(home))
+        patch.setattr(encoder, "load", lambda name=None, **how: SmallEncoder())
+        update([str(home / "x.json")])
+        with Index.open("x") as index:
+            result = explained(index, text, setting)
+    assert len(result.hits) == len(texts)
+    for hit, why in zip(result.hits, result.whys, strict=True):
+        assert why.semantic == pytest.approx(hit.logit, abs=1e-5)
+        assert total(why.query) == pytest.approx(hit.logit, abs=1e-5)
+        assert total(why.item) == pytest.approx(hit.logit, abs=1e-5)
+        assert total(why.query) + why.query.rounding == pytest.approx(why.semantic, abs=1e-12)
+        assert total(why.item) + why.item.rounding == pytest.approx(why.semantic, abs=1e-12)
+
+
+def test_what_a_stored_vector_lost_has_a_name(index, small, monkeypatch):
+    """An encoder whose vectors are one per cent longer than those that were stored."""
+    exact = small.shares
+    monkeypatch.setattr(
+        small, "shares", lambda texts, role="key": [one._replace(vectors=one.vectors * 1.01) for one in exact(texts)]
+    )
+    (why,) = explained(index, "moon", k=1).whys
+    assert why.semantic == pytest.approx(20)
+    assert (total(why.item), why.item.rounding) == (pytest.approx(20.2), pytest.approx(-0.2))
+
+
+def test_later_passages_are_read_with_their_title(write, small):
+    text = f"{'filler ' * 120}sea {'filler ' * 40}moon"
+    update([str(write("x.json", json.dumps([{"id": "a", "title": "tide", "description": text}])))])
+    with Index.open("x") as index:
+        (hit,), (why,) = (result := explained(index, "moon")).hits, result.whys
+        assert index.store.keys_of(["a"])["a"] == [0, 1]
+    assert why.item.text == f"tide. {hit.passage}"
+    assert why.item.text in small.read
+    assert why.item.words[0].word == "tide"
+    assert [word.word for word in why.item.words if word.share] == ["moon"]
+    assert total(why.item) == pytest.approx(hit.logit, abs=1e-5)
+
+
+def test_terms_and_priors_are_parts(write, small):
+    """The road's own biases: BM25 of the word, and the rank of the price, 3 of 1 and 3 being above half of them."""
+    items = "- {id: a, title: moon sea, price: 1}\n- {id: b, title: sea sea, price: 3}\n- {id: c, title: robot}\n"
+    update([str(write("x.yaml", items))])
+    setting = Setting(identity(4, 0.25), lexical=0.5, priors={"price": 2.0})
+    with Index.open("x") as index:
+        result = explained(index, "moon", setting)
+        chosen = reasons.give(index, hits_of(index, ["moon"], setting, ["a", "b", "c"]))[0]
+    why = dict(zip([hit.id for hit in result.hits], result.whys, strict=True))
+    assert list(why["a"].lexical) == ["moon"]
+    assert why["a"].lexical["moon"] > 0
+    assert [dict(why[ident].prior) for ident in "abc"] == [{"price": -0.5}, {"price": 0.5}, {"price": 0}]
+    assert (why["b"].lexical, why["c"].lexical) == ({}, {})
+    for hit, one in [*zip(result.hits, result.whys, strict=True), *zip(chosen.hits, chosen.whys, strict=True)]:
+        assert one.semantic + sum(one.lexical.values()) + sum(one.prior.values()) == pytest.approx(hit.logit, abs=1e-5)
+        assert total(one.item) == pytest.approx(one.semantic, abs=1e-5)
+    assert [one.lexical for one in chosen.whys] == [why[ident].lexical for ident in "abc"]
+    assert [hit.logit for hit in chosen.hits] == sorted(hit.logit for hit in result.hits)[::-1]
+
+
+class TestChosen:
+    def test_ranks_and_weights_are_those_of_the_road(self, index):
+        asked = ["moon sea", "robot"]
+        every = search(index, asked, k=9)
+        for result, whole in zip(hits_of(index, asked, Setting(), ["r2", "ms", "m", "r"]), every, strict=True):
+            assert [hit.id for hit in result.hits] == ["r2", "ms", "m", "r"]
+            for hit in result.hits:
+                (peer,) = [one for one in whole.hits if one.id == hit.id]
+                assert (hit.rank, hit.title, hit.passage) == (peer.rank, peer.title, peer.passage)
+                assert hit.logit == pytest.approx(peer.logit, abs=1e-5)
+                assert hit.weight == pytest.approx(peer.weight, abs=1e-6)
+                assert hit.score == peer.score
+            assert [why.item.text for why in reasons.give(index, [result])[0].whys][1] == "Moon and sea"
+
+    def test_by_the_best_passage(self, write, small):
+        long = {"id": "a", "title": "tide", "description": f"{'filler ' * 140}moon"}
+        update([str(write("x.json", json.dumps([{"id": "m", "title": "robot"}, long])))])
+        with Index.open("x") as index:
+            (result,) = hits_of(index, ["moon"], Setting(), ["a"])
+            assert result.hits[0].passage.endswith("moon")
+            assert result.trace.hit_keys == [index.store.keys_of(["a"])["a"][-1]]
+            assert result.hits[0].rank == 1
+
+    def test_what_is_hidden(self, write, small):
+        update([str(write("x.yaml", "- {id: a, title: moon, price: 1}\n- {id: b, title: sea}\n"))])
+        with Index.open("x") as index:
+            setting = Setting(where=(parse("price?"),))
+            assert hits_of(index, ["moon"], setting, ["a"])[0].hits[0].weight == pytest.approx(1)
+            with pytest.raises(InputError, match="sees no item 'b'"):
+                hits_of(index, ["moon"], setting, ["b"])
+
+    def test_nothing_there(self, index):
+        with pytest.raises(InputError, match="sees no item 'zzz'"):
+            hits_of(index, ["moon"], Setting(), ["zzz"])
+
+    @pytest.mark.parametrize(("name", "ident"), [("ms", "ms"), ("moon", "m"), ("MOON", "m"), ("moon and SEA", "ms")])
+    def test_names(self, index, name, ident):
+        assert reasons.called(index, name) == ident
+
+    @pytest.mark.parametrize(
+        ("name", "message", "hint"),
+        [
+            ("robot", "2 items are called 'robot'", "name one by its id: r, r2"),
+            ("mooon", "no item 'mooon'", "did you mean 'moon'?"),
+            ("xyzzy", "no item 'xyzzy'", "name one by its id or its title"),
+        ],
+    )
+    def test_names_that_will_not_do(self, index, name, message, hint):
+        with pytest.raises(InputError) as caught:
+            reasons.called(index, name)
+        assert (caught.value.message, caught.value.hint) == (f"x: {message}", hint)
+
+
+class TestCompare:
+    def test_by_hand(self, index):
+        """Of "moon sea", moon alone has 4/√2 for one word; the item of three words 4/√6 for each of two."""
+        (result,) = reasons.give(index, hits_of(index, ["moon sea"], Setting(identity(4, 0.25)), ["m", "ms"]))
+        lead = reasons.compare(result)
+        parts = {(part.kind, part.name): part.difference for part in lead.parts}
+        assert parts["word", "sea"] == pytest.approx(-4 / math.sqrt(6))
+        assert parts["word", "moon"] == pytest.approx(4 / math.sqrt(2) - 4 / math.sqrt(6))
+        assert lead.parts[0].name == "sea"
+        assert lead.difference == pytest.approx(sum(parts.values()), abs=1e-5) == pytest.approx(-0.4376, abs=1e-3)
+        assert lead.ratio == pytest.approx(result.hits[0].weight / result.hits[1].weight, rel=1e-5)
+
+    def test_terms_and_fields(self, index, small, monkeypatch):
+        monkeypatch.setattr(small, "shares", lambda texts, role="key": [None] * len(texts))
+        (result,) = hits_of(index, ["moon sea"], Setting(), ["m", "ms"])
+        biases = [Bias({"moon": 0.5}, {"stars": -0.25}), Bias({"moon": 0.25, "sea": 2.0}, {})]
+        hits = [
+            hit._replace(logit=hit.logit + sum(bias.lexical.values()) + sum(bias.prior.values()))
+            for hit, bias in zip(result.hits, biases, strict=True)
+        ]
+        (result,) = reasons.give(index, [result._replace(hits=hits, trace=result.trace._replace(biases=biases))])
+        lead = reasons.compare(result)
+        parts = {(part.kind, part.name): part.difference for part in lead.parts}
+        assert parts.pop(("semantic", "")) == pytest.approx(result.whys[0].semantic - result.whys[1].semantic)
+        assert parts == {("term", "moon"): 0.25, ("term", "sea"): -2.0, ("field", "stars"): -0.25}
+        assert sum(part.difference for part in lead.parts) == pytest.approx(lead.difference, abs=1e-5)
+
+    def test_a_ratio_beyond_all_floats(self, index):
+        (result,) = reasons.give(index, hits_of(index, ["moon"], Setting(identity(4, 1e-4)), ["m", "r"]))
+        assert reasons.compare(result).ratio is None
+
+
+class TestCommands:
+    def test_query(self, run, shop):
+        argv = ["query", "moon or sea", "-c", "shop", "-k", "2", "--explain"]
+        for told in (json.loads(run(*argv, "--json").out), json.loads(run(*argv, "--jsonl").out)):
+            for hit in told["hits"]:
+                why = hit["why"]
+                for side in ("query", "item"):
+                    words = sum(word["share"] for word in why[f"{side}_words"])
+                    whole = words + why["marks"][side] + why["rounding"][side]
+                    assert whole == pytest.approx(hit["logit"], abs=1e-5)
+                assert (why["lexical"], why["prior"]) == ({}, {})
+                for word in why["item_words"]:
+                    assert why["item_text"][word["start"] : word["stop"]] == word["word"]
+        out = run(*argv).out
+        assert "#1 moon: 11.55 = 11.55 semantic\n   query: mostly moon +11.55\n   item: mostly moon +11.55\n" in out
+        assert "1. tokens: text → tokens" in out
+        plain = run(*argv[:-1], "-f", "csv").out
+        assert run(*argv, "-f", "csv").out == plain
+
+    def test_without_it(self, run, shop):
+        assert "why" not in json.loads(run("query", "moon", "-c", "shop", "--json").out)["hits"][0]
+
+    def test_absent(self, run, shop, small, monkeypatch):
+        monkeypatch.setattr(small, "shares", lambda texts, role="key": [None] * len(texts))
+        argv = ["query", "moon", "-c", "shop", "-k", "1", "--explain"]
+        assert "\n#1 moon: 20.00 = 20.00 semantic\n   (this model's vector is no sum over words)\n" in run(*argv).out
+        (hit,) = json.loads(run(*argv, "--json").out)["hits"]
+        none = {"query": None, "item": None}
+        assert hit["why"] == {"semantic": pytest.approx(20), "lexical": {}, "prior": {}, "query_words": None,
+                              "item_words": None, "item_text": None, "marks": none, "rounding": none}  # fmt: skip
+        out = run("explain", "moon", "a", "--over", "b", "-c", "shop").out
+        assert "+20.00  semantic, as a whole" in out
+
+    def test_explain_an_item(self, run, shop):
+        code, out, err = run("explain", "moon sea robot moon", "sea", "-c", "shop")
+        assert (code, err) == (0, "")
+        assert out.splitlines()[1].split()[:2] == ["2", "sea"]
+        assert out.endswith("\n#2 sea: 8.16 = 8.16 semantic\n   query: mostly sea +8.16\n   item: mostly sea +8.16\n")
+        told = json.loads(run("explain", "moon", "b", "-c", "shop", "--json").out)
+        assert [hit["id"] for hit in told["hits"]] == ["b"]
+        assert not {"steps", "over"} & set(told)
+
+    def test_explain_one_over_another(self, run, shop):
+        argv = ["explain", "moon moon sea", "-c", "shop"]
+        out = run(*argv, "a", "--over", "b").out
+        assert "\nmoon (rank 1) ranks above sea (rank 2): 17.89 - 8.94 = +8.94, 7,664 times the weight\n" in out
+        assert [line.split()[0] for line in out.splitlines()[-4:]] == ["+8.94", "+8.94", "-8.94", "+8.94"]
+        out = run(*argv, "b", "--over", "a").out
+        assert "\nsea (rank 2) ranks below moon (rank 1): 8.94 - 17.89 = -8.94, 0.00013 times the weight\n" in out
+        over = json.loads(run(*argv, "b", "--over", "a", "--json").out)["over"]
+        assert over["difference"] == pytest.approx(sum(part["difference"] for part in over["parts"]), abs=1e-5)
+        assert over["ratio"] == pytest.approx(math.exp(over["difference"]))
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["--over", "b"], "--over needs an ITEM to compare with; attnsearch explain TEXT ITEM --over OTHER"),
+            (["moo"], "shop: no item 'moo'; did you mean 'moon'?"),
+            (["a", "--over", "se"], "shop: no item 'se'; did you mean 'sea'?"),
+            (["\udc80"], "the item's name is not valid UTF-8"),
+            (["a", "--over", "moon"], "'a' and 'moon' are one item; name two"),
+            (["\x1b[2J"], "shop: no item '\\x1b[2J'; name one by its id or its title"),
+        ],
+    )
+    def test_refused(self, run, shop, argv, message):
+        assert run("explain", "moon", *argv, "-c", "shop") == (2, "", f"attnsearch: {message}\n")
+
+
+@pytest.mark.real
+def test_a_thousand_queries_add_up():
+    """Every hit of a built-in catalog: the parts, the query's words and the item's words are each the logit."""
+    with Index.open("kitchen") as index:
+        vocabulary = sorted({word for _, item in index.store.items() for word in re.findall(r"\w+", item.title)})
+        choose = random.Random(4)
+        asked = [" ".join(choose.sample(vocabulary, choose.randint(1, 8))) for _ in range(1000)]
+        setting = Setting(lexical=0.3, priors={"minutes": 1.0})
+        results = reasons.give(index, search(index, asked, setting, k=10, trace=True))
+    told = [(hit, why) for result in results for hit, why in zip(result.hits, result.whys, strict=True)]
+    assert len(told) == 10_000
+    assert sum(len(why.lexical) for _, why in told) > 1000
+    for hit, why in told:
+        assert abs(why.semantic + sum(why.lexical.values()) + sum(why.prior.values()) - hit.logit) < 1e-5
+        for side in (why.query, why.item):
+            assert abs(total(side) - why.semantic) < 1e-5
+            assert abs(total(side) + side.rounding - why.semantic) < 1e-12
+
+
+@pytest.mark.real
+def test_bfloat16_is_told_as_rounding(write):
+    update(
+        [str(write("x.yaml", "- {title: The moon and the sea, description: A tide table.}\n"))], precision="bfloat16"
+    )
+    with Index.open("x") as index:
+        (why,) = explained(index, "when is high water").whys
+    assert 1e-5 < abs(why.item.rounding) < 0.5
+    assert abs(why.query.rounding) < 1e-5
+    assert total(why.item) + why.item.rounding == pytest.approx(why.semantic, abs=1e-12)

@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from attnsearch.encoding import encoder
+from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.indexing import update as module
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.search.search import query
+from attnsearch.sources import items
+from attnsearch.sources.items import Fields
+from attnsearch.storage.home import default, folders, infos
+from tests.conftest import SHOP, titles
+
+
+def test_a_second_time_embeds_nothing(shop, small):
+    small.read.clear()
+    done = update([str(shop)])
+    assert (done.added, done.changed, done.removed, done.embedded) == (0, 0, 0, 0)
+    assert small.read == []
+
+
+def test_one_changed_text_is_embedded(shop, small):
+    small.read.clear()
+    shop.write_text(SHOP.replace("title: sea", "title: deep sea"))
+    done = update([str(shop)])
+    assert (done.changed, done.embedded, small.read) == (1, 1, ["deep sea"])
+    assert titles("shop") == {"moon", "deep sea", "robot"}
+
+
+def test_another_price_is_not(shop, small):
+    small.read.clear()
+    shop.write_text(SHOP.replace("price: 3", "price: 4"))
+    done = update([str(shop)])
+    assert (done.changed, done.embedded) == (1, 0)
+    with Index.open("shop") as opened:
+        assert [hit.fields for hit in query(opened, "sea", k=1).hits] == [{"price": 4}]
+
+
+def test_what_is_gone_goes_unless_kept(shop):
+    shop.write_text("- {id: a, title: moon}\n- {id: d, title: new}\n")
+    done = update([str(shop)], keep=True)
+    assert (done.added, done.removed, done.info.items) == (1, 0, 4)
+    done = update([str(shop)])
+    assert (done.added, done.removed, done.info.items) == (0, 2, 2)
+
+
+def test_an_error_late_in_the_file_changes_nothing(shop):
+    shop.write_text("- {id: z, title: zebra}\n- {year: 1}\n")
+    with pytest.raises(InputError, match=r"shop\.yaml:2"):
+        update([str(shop)])
+    assert titles("shop") == {"moon", "sea", "robot"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "- {title: A}\n- {title: B}\n- {title: A}\n",
+            "shop.yaml:3: id 'a' was already used on line 1; give each item",
+        ),
+        ("- {id: a, title: A}\n\n- id: a\n  title: B\n", "shop.yaml:3: id 'a' was already used on line 1"),
+    ],
+)
+def test_an_id_used_twice(shop, content, message):
+    shop.write_text(content)
+    with pytest.raises(InputError, match=message):
+        update([str(shop)])
+    assert titles("shop") == {"moon", "sea", "robot"}
+
+
+def test_an_id_used_in_two_files(write, small):
+    paths = [str(write("x.yaml", "- title: A\n")), str(write("y.yaml", "- title: B\n- title: A\n"))]
+    with pytest.raises(InputError, match=r"y\.yaml:2: id 'a' was already used at .*x\.yaml:1"):
+        update(paths, name="both")
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, caplog, home):
+    monkeypatch.setattr(module, "CHUNK", 4)
+    path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
+    encode = small.encode
+
+    def tired(texts, role="key", progress=None):
+        if "t8" in texts:
+            raise KeyboardInterrupt
+        return encode(texts, role, progress)
+
+    monkeypatch.setattr(small, "encode", tired)
+    with pytest.raises(KeyboardInterrupt):
+        update([str(path)])
+    monkeypatch.undo()
+    assert default() == "library"  # no catalog yet
+    monkeypatch.setenv("ATTNSEARCH_HOME", str(home))
+    monkeypatch.setattr(encoder, "load", lambda name=None, **how: small)
+    small.read.clear()
+    told = []
+    done = update([str(path)], progress=lambda done, total: told.append((done, total)))
+    assert small.read == ["t8", "t9"]
+    assert (done.added, done.embedded, told) == (10, 2, [(2, 2)])
+    assert "going on where an interrupted run stopped: 8 texts were embedded already" in caplog.text
+    assert titles("many") == {f"t{n}" for n in range(10)}
+    assert not list((home / "many").glob("unfinished*"))
+
+
+def test_many_items_come_in_chunks(write, small, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 4)
+    path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
+    told = []
+    done = update([str(path)], progress=lambda done, total: told.append((done, total)))
+    assert done.embedded == 10
+    assert told == [(4, None), (8, None), (4, 10), (8, 10), (10, 10)]
+    assert titles("many") == {f"t{n}" for n in range(10)}
+
+
+class TestNames:
+    def test_the_name_in_the_file(self, write, small):
+        path = write("x.yaml", "name: the shop\ndescription: All we have.\nitems:\n- {title: moon}\n")
+        info = update([str(path)]).info
+        assert (info.name, info.description) == ("the shop", "All we have.")
+
+    def test_several_files_need_one(self, write, small):
+        paths = [str(write("a.yaml", "- {title: moon}\n")), str(write("b.yaml", "- {title: sea}\n"))]
+        with pytest.raises(InputError, match="needs a name"):
+            update(paths)
+        assert update(paths, name="both").info.items == 2
+
+    def test_another_file_does_not_replace_unasked(self, shop, write):
+        other = write("elsewhere/shop.yaml", "- {title: other}\n")
+        with pytest.raises(InputError, match=r"was made from .*--name shop to replace it"):
+            update([str(other)])
+        assert titles("shop") == {"moon", "sea", "robot"}
+        update([str(other)], name="shop")
+        assert titles("shop") == {"other"}
+
+    @pytest.mark.parametrize("name", ["../../x", "a/b", ".x", "@x"])
+    def test_no_way_out_of_the_home(self, shop, home, name):
+        before = sorted(home.parent.rglob("*"))
+        with pytest.raises(InputError, match="can't be a catalog's name"):
+            update([str(shop)], name=name)
+        assert sorted(home.parent.rglob("*")) == before
+
+
+class TestMemory:
+    """A catalog remembers how it was made."""
+
+    def test_fields(self, write, small):
+        path = write("x.csv", "sku,blurb\n1,moon\n")
+        update([str(path)], fields=Fields("sku", "title", ("blurb",)))
+        path.write_text("sku,blurb\n1,moon\n2,sea\n")
+        assert update([str(path)]).embedded == 1
+
+    def test_model(self, shop, monkeypatch):
+        asked = []
+
+        def load(name=None, **how):
+            asked.append(name)
+            raise ModelError("stop")
+
+        monkeypatch.setattr(encoder, "load", load)
+        for model in (None, "other"):
+            with pytest.raises(ModelError):
+                update([str(shop)], model=model)
+        assert asked == ["small", "other"]
+
+
+class TestOtherWeights:
+    def test_indexing_embeds_all_anew(self, shop, small, caplog):
+        small.sha256 = "6" * 64
+        assert update([str(shop)]).embedded == 3
+        assert "embedding everything anew" in caplog.text
+        assert titles("shop") == {"moon", "sea", "robot"}
+
+    def test_what_another_model_embedded_is_not_kept(self, shop, small):
+        small.sha256 = "6" * 64
+        with pytest.raises(InputError, match="what another model or precision embedded can't be kept"):
+            update([str(shop)], keep=True)
+        small.sha256 = "5" * 64
+        assert titles("shop") == {"moon", "sea", "robot"}
+
+
+class TestPrecision:
+    """A machine that computes faster in bfloat16, and one that does not."""
+
+    @pytest.fixture
+    def halves(self, small, monkeypatch):
+        other = type(small)()
+        other.precision, other.quick = "bfloat16", False
+        monkeypatch.setattr(
+            small, "suited", lambda length, precision=None: small if precision == "float32" else other, raising=False
+        )
+        return other
+
+    def test_the_index_knows_the_least_of_it(self, halves, small, write):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        assert update([str(path)]).info.precision == "bfloat16"
+        small.read.clear()
+        path.write_text("- {title: moon}\n- {title: robot}\n")
+        small.suited = lambda length, precision=None: small
+        done = update([str(path)])
+        assert (done.embedded, done.info.precision, small.read) == (1, "bfloat16", ["robot"])
+
+    def test_asked_for_float32_everything_is_embedded_anew(self, halves, small, write, caplog):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        update([str(path)])
+        with pytest.raises(InputError, match="precision embedded can't be kept"):
+            update([str(path)], precision="float32", keep=True)
+        done = update([str(path)], precision="float32")
+        assert (done.embedded, done.info.precision) == (2, "float32")
+        assert "embedding everything anew with float32" in caplog.text
+        assert update([str(path)], precision="float32").embedded == 0
+
+    def test_also_when_an_unfinished_run_has_it_all(self, halves, small, write, monkeypatch):
+        path = write("x.yaml", "- {title: moon}\n")
+        monkeypatch.setattr(encoder, "agree", lambda *_: True)
+        with monkeypatch.context() as patched:
+            patched.setattr("attnsearch.indexing.writer.Writer.commit", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                update([str(path)])
+        done = update([str(path)])
+        assert (done.embedded, done.info.precision) == (0, "bfloat16")
+
+    def test_another_precision_does_not_go_on_with_its_unfinished_run(self, halves, small, write, monkeypatch):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        monkeypatch.setattr(module, "CHUNK", 1)
+        monkeypatch.setattr(encoder, "agree", lambda *_: True)
+        encode = halves.encode
+        halves.encode = lambda texts, **how: encode(texts, **how) if texts == ["moon"] else 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            update([str(path)])
+        small.read.clear()
+        assert update([str(path)], precision="float32").embedded == 2
+
+
+class TestAFastPathThatIsWrong:
+    """It is found out when sentence-transformers is loaded anyway."""
+
+    @pytest.fixture
+    def right(self, small, monkeypatch):
+        other = type(small)()
+        other.quick = False
+        encode = small.encode
+        monkeypatch.setattr(small, "encode", lambda *texts, **how: np.roll(encode(*texts, **how), 1, axis=1))
+        monkeypatch.setattr(small, "suited", lambda length, precision=None: other, raising=False)
+        monkeypatch.setattr(encoder, "load", lambda name=None, *, quick=True, **how: small if quick else other)
+        return other
+
+    def test_the_index_is_answered_the_long_way(self, right, small, write, caplog):
+        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
+        done = update([str(path)])
+        assert not done.info.quick
+        assert "the fast path is wrong about small" in caplog.text
+        with Index.open("x") as opened:
+            assert opened.encoder is right
+            assert query(opened, "sea", k=1).hits[0].title == "sea"
+        assert caplog.text.count("the model small needs sentence-transformers") == 1
+        path.write_text("- {title: moon}\n- {title: sea}\n- {title: robot}\n")
+        small.read.clear()
+        assert update([str(path)]).embedded == 1
+        assert small.read == []
+
+    def test_what_it_embedded_before_is_not_mixed_with_the_rest(self, right, small, write, monkeypatch):
+        path = write("x.yaml", "- {title: moon}\n")
+        with monkeypatch.context() as patched:
+            patched.setattr(small, "suited", lambda length, precision=None: small)
+            assert update([str(path)]).info.quick
+        path.write_text("- {title: moon}\n- {title: sea}\n")
+        with pytest.raises(CatalogError, match="was embedded without sentence-transformers") as caught:
+            update([str(path)])
+        assert caught.value.hint == "'attnsearch remove x', then index it again"
+
+
+def test_a_text_longer_than_the_window_is_several_keys(write, small):
+    """Its item is found by the end of the text as well as by its beginning, and says which part was met."""
+    long = f"Tides. moon {'filler ' * 150}sea {'filler ' * 150}robot"
+    path = write("x.yaml", f"- {{title: Tides, description: {long[7:]}}}\n- {{title: moon moon}}\n")
+    report = update([str(path)])
+    assert (report.info.items, report.info.keys) == (2, 1 + 4)
+    with Index.open("x") as opened:
+        hits = {word: {hit.title: hit for hit in query(opened, word).hits} for word in ("moon", "sea", "robot")}
+    for word, found in hits.items():
+        assert set(found) == {"Tides", "moon moon"}  # each item once
+        assert sum(hit.weight for hit in found.values()) == pytest.approx(1)
+        assert word in found["Tides"].passage
+        assert found["moon moon"].passage is None
+    assert hits["sea"]["Tides"].passage.split().count("filler") < 100
+    assert update([str(path)]).embedded == 0
+    path.write_text(path.read_text().replace("moon moon", "moon"))
+    assert update([str(path)]).embedded == 1
+    path.write_text(path.read_text().replace("robot", "ship"))
+    report = update([str(path)])
+    assert (report.info.keys, report.changed) == (5, 1)
+    with Index.open("x") as opened:
+        (first, _) = query(opened, "ship").hits
+    assert first.passage.endswith("ship")
+
+
+def test_the_passages_of_a_text_that_moves_keep_their_vectors(write, small):
+    """Under another id it is the same text: nothing is embedded, and each of its passages is what it was."""
+    path = write(
+        "x.yaml", f"- {{id: a, title: Tides, description: moon {'filler ' * 150}sea {'filler ' * 150}robot}}\n"
+    )
+    update([str(path)])
+    with Index.open("x") as opened:
+        before = {word: query(opened, word).hits[0] for word in ("moon", "sea", "robot")}
+    path.write_text(path.read_text().replace("id: a", "id: b"))
+    assert update([str(path)]).embedded == 0
+    with Index.open("x") as opened:
+        for word, hit in before.items():
+            (now,) = query(opened, word).hits
+            assert (now.id, now.score, now.passage) == ("b", hit.score, hit.passage)
+
+
+def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
+    with sqlite3.connect(home / "shop" / "index.sqlite") as db:
+        db.execute("DELETE FROM info WHERE name = 'model'")
+    db.close()
+    ((_, problem),) = list(infos())
+    assert "what it says about itself is not what was written" in problem.message
+    assert folders() == [home / "shop"]
+
+
+def test_a_text_that_was_read_with_a_full_stop(write, small, monkeypatch):
+    """By the rules of an older attnsearch: all of it is no passage, and the next run reads it by those of today."""
+    path = write("x.yaml", "- {title: moon}\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(items, "key_text", lambda title, *_: f"{title}.")
+        update([str(path)])
+    with Index.open("x") as opened:
+        assert query(opened, "moon").hits[0].passage is None
+    assert update([str(path)]).embedded == 1
+    assert small.read[-1] == "moon"
+    assert update([str(path)]).embedded == 0

@@ -1,0 +1,98 @@
+"""When what was learned is taken, by numbers that a person can check."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from attnsearch.learning.acceptance import interval, judge, judge_temperature
+from attnsearch.learning.bilinear import Catalog, Targets
+from attnsearch.learning.cross_validation import Told, Trial
+from attnsearch.learning.examples import Lesson
+
+
+def seen(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[Lesson, Trial]:
+    """A trial in which each query's own item is on top, or that of the next one."""
+    m = len(kl_gain)
+    own = np.arange(m)
+    top = np.full((m, 10), -2)
+    top[:, 0] = own if related else np.roll(own, 1)
+    graded = [(np.array([at]), np.ones(1)) for at in own]
+    eye = np.eye(m, 3, dtype=np.float32)
+    lesson = Lesson(Catalog(eye), eye, Targets(own, own, np.ones(m, np.float32)), graded)
+    first = (top[:, 0] == own).astype(float)
+    before = Told(first, np.full(m, 3.0), top)
+    after = Told(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
+    return lesson, Trial(np.zeros((3, m)), before, [after], chosen, [])
+
+
+SURE = [0.1, 0.2, 0.3, 0.2, 0.1, 0.2]
+UP = np.full(6, -0.1) + 0.2
+
+
+def test_better_beyond_chance_is_taken():
+    verdict = judge(*seen(SURE, UP))
+    assert verdict.accepted
+    assert verdict.requests == 6
+    assert verdict.kl.change == pytest.approx(-np.mean(SURE))
+    # t of 5 degrees of freedom is 2.5706 at 97.5 %
+    error = np.std(SURE, ddof=1) / math.sqrt(6)
+    assert verdict.kl.high == pytest.approx(-np.mean(SURE) + 2.5706 * error, abs=1e-4)
+
+
+def test_what_may_be_chance_is_refused_and_says_how_many_more():
+    verdict = judge(*seen([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
+    assert not verdict.accepted
+    assert "chance" in verdict.why
+    # mean .05, spread .493: 2·.493/.05 = 19.7, squared 389
+    assert verdict.more == pytest.approx(389 - 6, abs=2)
+
+
+def test_few_requests_have_to_show_it_in_ranks_too():
+    unsure = np.array([0.3, -0.1] * 3)
+    assert not judge(*seen(SURE, unsure)).accepted
+    assert judge(*seen(SURE, unsure)).more == 14
+    assert judge(*seen(SURE * 4, np.tile(unsure, 4))).accepted
+
+
+def test_a_worse_ranking_is_refused_however_good_kl_is():
+    verdict = judge(*seen(SURE, -UP))
+    assert not verdict.accepted
+    assert "not ranked better" in verdict.why
+
+
+def test_judgments_that_have_nothing_to_do_with_the_requests_are_refused():
+    verdict = judge(*seen(SURE, UP, related=False))
+    assert not verdict.accepted
+    assert "this catalog's" in verdict.why
+
+
+def test_where_the_identity_was_best_nothing_is_taken():
+    assert "as it is" in judge(*seen(SURE, UP, chosen=0)).why
+
+
+def test_too_few():
+    verdict = judge(*seen(SURE[:4], UP[:4]))
+    assert (verdict.accepted, verdict.more) == (False, 1)
+
+
+def test_the_interval_of_too_few_or_of_equal_gains():
+    assert interval(np.array([1.0])) == (-math.inf, math.inf)
+    assert interval(np.array([0.5, np.nan, 0.5])) == (0.5, 0.5)
+
+
+def test_a_temperature_alone_is_taken_if_kl_is_lower_beyond_chance():
+    refused = judge(*seen(SURE, -UP))
+    before = np.full(6, 3.0)
+    taken = judge_temperature(refused, before, before - SURE)
+    assert taken.accepted
+    assert taken.ndcg.change == 0
+    assert judge_temperature(refused, before, before + np.array([0.1, -0.2, 0.1, -0.2, 0.1, 0.1])) == refused
+
+
+def test_what_is_not_sound_is_known():
+    assert judge(*seen(SURE, UP)).sound
+    assert not judge(*seen(SURE, UP, related=False)).sound
+    assert not judge(*seen(SURE[:4], UP[:4])).sound

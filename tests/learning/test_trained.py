@@ -1,0 +1,384 @@
+"""A catalog that has learned something: what is asked with it, and what is not. W_Q by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from attnsearch import Index, query
+from attnsearch.attention import null_key
+from attnsearch.attention.null_key import NullKey
+from attnsearch.attention.projections import textbook
+from attnsearch.attention.softmax import State
+from attnsearch.engines.local import Setting, look, projections_of, weight_of
+from attnsearch.errors import InputError
+from attnsearch.evaluation.report import evaluate
+from attnsearch.explanation import reasons
+from attnsearch.explanation.steps import explain
+from attnsearch.indexing.check import find
+from attnsearch.indexing.repair import repair
+from attnsearch.indexing.update import update
+from attnsearch.search.search import hits_of, search
+from attnsearch.sources.judgments import Judged
+from attnsearch.storage import learned
+from attnsearch.storage.learned import Learned
+from tests.conftest import SmallEncoder
+
+SWAPS = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]  # who says moon means the sea, and the other way round
+LN3 = 1 / math.log(3)  # the temperature at which a cosine of 1 weighs three times one of 0
+STORY = {"from": "2 judged requests", "gain": {"ndcg": 0.0625, "certain": True}, "when": "2026-01-02"}
+ASKED = frozenset(learned.short_hash(query) for query in ("moon", "sea"))
+SOME = Learned("small", "5" * 64, SWAPS, LN3, 0.7, None, ASKED, STORY)
+
+
+@pytest.fixture
+def trained(shop, home):
+    """The folder of the shop (moon, sea, robot), which has learned to swap two axes."""
+    learned.write(home / "shop" / learned.FILE, SOME)
+    return home / "shop"
+
+
+@pytest.fixture
+def index(trained):
+    with Index.open("shop") as opened:
+        yield opened
+
+
+def told(run, *argv: str) -> dict:
+    ran = run("query", "moon", "-c", "shop", "--json", *argv)
+    assert (ran.code, ran.err) == (0, "")
+    return json.loads(ran.out)
+
+
+def ids(run, *argv: str) -> list[str]:
+    return [hit["id"] for hit in told(run, *argv)["hits"]]
+
+
+def test_what_was_learned_is_in_every_query(index):
+    result = query(index, "moon")
+    assert [hit.id for hit in result.hits] == ["b", "a", "c"]
+    assert [hit.weight for hit in result.hits] == pytest.approx([3 / 5, 1 / 5, 1 / 5])
+    assert [hit.score for hit in result.hits] == pytest.approx([0, 1, 0])
+    assert (result.temperature, result.trained) == (LN3, True)
+
+
+def test_untrained_as_if_nothing_had_been_learned(index, trained):
+    before = query(index, "moon", untrained=True)
+    (trained / learned.FILE).unlink()
+    with Index.open("shop") as plain:
+        after = query(plain, "moon")
+    assert before._replace(elapsed_ms=0) == after._replace(elapsed_ms=0)
+    assert (after.temperature, after.trained, after.hits[0].id) == (0.05, False, "a")
+
+
+def test_a_temperature_changes_the_scale_alone(index):
+    result = query(index, "moon", temperature=1 / math.log(6))
+    assert [(hit.id, hit.weight) for hit in result.hits] == [(ident, pytest.approx(w / 8)) for ident, w in
+                                                             (("b", 6), ("a", 1), ("c", 1))]  # fmt: skip
+    assert result.temperature == 1 / math.log(6)
+
+
+def test_the_textbook_is_what_it_is(index):
+    result = search(index, ["moon"], Setting(textbook(4)))[0]
+    assert [hit.weight for hit in result.hits] == pytest.approx(np.exp([0.5, 0, 0]) / (math.exp(0.5) + 2))
+    assert not result.trained
+
+
+def test_another_librarian(index):
+    other = Setting(learned=SOME._replace(w=np.eye(4, dtype=np.float32)))
+    assert [hit.id for hit in search(index, ["moon"], other)[0].hits] == ["a", "b", "c"]
+    assert search(index, ["moon"], other)[0].temperature == LN3
+
+
+@pytest.mark.parametrize("other", [SOME._replace(sha256="6" * 64), SOME._replace(w=np.eye(3, dtype=np.float32))])
+def test_another_librarian_for_another_encoder(index, other):
+    with pytest.raises(InputError, match=r"shop: has small .* the projections were learned for small"):
+        search(index, ["moon"], Setting(learned=other))
+
+
+@pytest.mark.parametrize(
+    ("catalog", "said", "found"),
+    [
+        (0.0, None, 0.0),
+        (0.5, None, 0.7),
+        (0.0, "auto", 0.7),
+        (0.5, "auto", 0.7),
+        (0.5, 0.0, 0.0),
+        (0.0, 0.4, 0.4),
+    ],
+)
+def test_the_weight_of_terms(index, catalog, said, found):
+    index.store.info = index.info._replace(lexical=catalog)
+    assert weight_of(index, Setting(lexical=said)) == found
+    without = {None: catalog, "auto": 0.3}.get(said, said)
+    assert weight_of(index, Setting(lexical=said, untrained=True)) == without
+    assert weight_of(index, Setting(textbook(4), lexical=said)) == without
+    assert weight_of(index, Setting(lexical=said, learned=SOME._replace(lexical=None))) == without
+
+
+def test_a_null_key_of_its_own(index, monkeypatch):
+    fitted = NullKey(0.0, 1.0)
+    monkeypatch.setattr(null_key, "FITTED", {"5" * 64: fitted})
+    own = SOME._replace(null=NullKey(2.0, 0.5))
+    state = State.of(np.array([[20.0, 0.0, 0.0]]), k=0)  # the plain cosines, whatever was learned
+    by_hand = {
+        key: null_key.chance(key, state.maximum, state.log_normalizer(), state.kept) for key in (fitted, own.null)
+    }
+    assert look(index, ["moon"]).nothing == pytest.approx(by_hand[fitted], rel=1e-5)
+    assert look(index, ["moon"], Setting(learned=own)).nothing == pytest.approx(by_hand[own.null], rel=1e-5)
+    assert look(index, ["moon"], Setting(untrained=True)).nothing == pytest.approx(by_hand[fitted], rel=1e-5)
+
+
+@pytest.mark.parametrize("texts", [["moon sea"], ["moon", "sea robot", "what"] * 5], ids=["one", "many"])
+@pytest.mark.parametrize("where", ["", "n >= 2", "n = 5"])
+def test_the_null_key_sees_plain_cosines(write, small, home, monkeypatch, texts, where):
+    """Of the best passage of each item that is not hidden, as if nobody had learned."""
+    monkeypatch.setattr(null_key, "FITTED", {"5" * 64: NullKey(1.0, 0.3)})
+    filler = "robot " * 110
+    lines = [f"- {{id: i{n}, title: {title}, n: {n}}}" for n, title in
+             enumerate(["moon", "sea", "robot moon", f"{filler}moon", f"sea {filler}", "what sea"])]  # fmt: skip
+    update([str(write("some.yaml", "\n".join(lines)))])
+    from attnsearch.postings.filters import parse
+
+    setting = Setting(where=(parse(where),) if where else ())
+    with Index.open("some") as index:
+        assert index.info.keys > index.info.items
+        plain = look(index, texts, setting)
+        seen = look(index, texts, setting._replace(learned=SOME), all_logits=True)
+        x = SmallEncoder().encode(texts) @ SWAPS
+        every = index.store.embeddings(range(index.store.size))
+    assert seen.nothing == pytest.approx(plain.nothing, rel=1e-5)
+    shown = np.isfinite(seen.logits)
+    assert shown.any()
+    assert seen.logits[shown] == pytest.approx((x @ every.T / LN3)[shown], abs=1e-5)
+
+
+def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog, shop):
+    learned.write(trained / learned.FILE, SOME._replace(sha256="6" * 64))
+    with Index.open("shop") as index:
+        assert query(index, "moon").hits[0].id == query(index, "sea moon moon").hits[0].id == "a"
+        assert projections_of(index, Setting()).temperature == 0.05
+    assert len(caplog.records) == 1
+    assert "train again, or 'attnsearch reset shop'" in caplog.text
+    ran = run("query", "moon", "sea", "-c", "shop", "--jsonl")
+    assert (ran.code, ran.err.count("\n")) == (0, 1)
+    assert "other weights" in ran.err
+    assert run("query", "moon", "-c", "shop", "--jsonl", "--untrained").err == ""
+    assert "for other weights of small, and not used" in run("info", "shop").out
+    info = json.loads(run("info", "shop", "--json").out)
+    assert (info["learned"]["in_use"], info["temperature"]) == (False, 0.05)
+
+
+def test_damaged(trained, run):
+    file = trained / learned.FILE
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    ran = run("query", "moon", "-c", "shop")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (3, "", 1)
+    assert "attnsearch reset shop" in ran.err
+    assert ids(run, "--untrained") == ids(run, "--textbook") == ["a", "b", "c"]
+
+
+def test_each_logit_is_a_sum_of_what_was_learned(index):
+    (result,) = reasons.give(index, search(index, ["moon robot"], trace=True))
+    assert [hit.id for hit in result.hits] == ["b", "c", "a"]
+    for hit, why in zip(result.hits, result.whys, strict=True):
+        assert hit.logit == pytest.approx(why.semantic, abs=1e-5)
+        for each in (why.query, why.item):
+            assert sum(word.share for word in each.words) + each.marks + each.rounding == pytest.approx(why.semantic)
+    assert [word.share for word in result.whys[0].query.words] == pytest.approx([math.log(3) / math.sqrt(2), 0])
+    (pair,) = reasons.give(index, hits_of(index, ["moon robot"], Setting(), ["b", "a"]))
+    lead = reasons.compare(pair)
+    assert lead.difference == pytest.approx(math.log(3) / math.sqrt(2), abs=1e-5)
+    assert sum(part.difference for part in lead.parts) == pytest.approx(lead.difference, abs=1e-5)
+    steps = {step.name: step.says for step in explain(result)}
+    assert "the learned W_Q (4, 4) makes it the query" in steps["query"]
+    assert "W_K = I" in steps["keys"]
+    (result,) = search(index, ["robot"], trace=True)  # which is as it was, by chance
+    steps = {step.name: step.says for step in explain(result)}
+    assert steps["logits"].endswith("a logit is the product divided by it")
+
+
+def test_the_words_of_the_commands(run, trained, tmp_path):
+    assert ids(run) == ["b", "a", "c"]
+    assert told(run)["trained"] is True
+    assert "trained" not in told(run, "--untrained")
+    assert ids(run, "--untrained") == ids(run, "--untrained", "--textbook") == ["a", "b", "c"]
+    assert [told(run, *argv)["temperature"] for argv in ([], ["--untrained"], ["--textbook"])] == [LN3, 0.05, 2]
+    assert [told(run, *argv).get("lexical") for argv in ([], ["--lexical"], ["--lexical", "--untrained"])] == [
+        None, 0.7, 0.3]  # fmt: skip
+    assert " · trained · temperature 0.91 · " in run("query", "moon", "-c", "shop").out
+    why = ("explain", "moon", "b", "--over", "a", "-c", "shop")
+    assert run(*why).out.splitlines()[-1].split() == ["+1.10", "in", "all"]
+    assert run(*why, "--untrained").out.splitlines()[-1].split() == ["-20.00", "in", "all"]
+    assert "the learned W_Q (4, 4)" in run("explain", "moon", "-c", "shop").out
+    assert (
+        "#1 sea: 1.10 = 1.10 semantic\n   query: mostly moon +1.10"
+        in run("query", "moon", "-c", "shop", "--explain").out
+    )
+    other = tmp_path / "other.safetensors"
+    learned.write(other, SOME._replace(w=np.eye(4, dtype=np.float32)[[2, 1, 0, 3]], lexical=None))
+    assert ids(run, "--projections", str(other)) == ["c", "a", "b"]
+    assert told(run, "--projections", str(other), "--lexical")["lexical"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--projections", "none"], "none: --projections: No such file or directory"),
+        (["--projections", "."], ".: --projections: Is a directory"),
+        (["--projections", "shop.yaml"], "shop.yaml: --projections: it is not what was written"),
+        (["--projections", "other", "--untrained"], "--untrained takes no projections; leave out"),
+        (["--projections", "other", "--textbook"], "--textbook takes no projections; leave out"),
+        (["--projections", "other"], "shop: has small (555555555555…, 4 wide), and the projections were learned for"),
+        (["--projections", "newer"], "newer: was learned by a newer attnsearch"),
+    ],
+)
+def test_refused(run, trained, argv, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    learned.write(tmp_path / "other", SOME._replace(sha256="6" * 64))
+    with monkeypatch.context() as newer:
+        newer.setattr(learned, "VERSION", 2)
+        learned.write(tmp_path / "newer", SOME)
+    for command in (["query", "moon"], ["explain", "moon"]):
+        ran = run(*command, "-c", "shop", *argv)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert ran.err.startswith(f"attnsearch: {message}")
+
+
+def judge(*texts: str) -> list[Judged]:
+    return [Judged(text, {"a": 1}, text) for text in texts]
+
+
+def test_eval_says_what_was_learned_from(index):
+    report = evaluate(index, judge("moon", "Sea ", "robot"))
+    assert (report.taught, report.temperature) == (2, LN3)
+    assert [row.first for row in report.rows] == [2, 1, 2]
+    for setting in (
+        Setting(untrained=True),
+        Setting(textbook(4)),
+        Setting(learned=SOME._replace(requests=frozenset())),
+    ):
+        assert evaluate(index, judge("moon", "sea"), setting).taught == 0
+    assert evaluate(index, judge("robot")).taught == 0
+
+
+def test_eval_in_words(run, trained, write):
+    judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n")
+    said = "1 of these 2 requests were used for training, so that the figures flatter:"
+    assert said in run("eval", judged, "-c", "shop").out
+    assert said in run("eval", judged, "-c", "shop", "-q").out
+    assert said not in run("eval", judged, "-c", "shop", "--untrained").out
+    ran = run("eval", judged, "-c", "shop", "--untrained", "--compare", "--temperature 0.1")
+    assert said in ran.out
+    told = json.loads(run("eval", judged, "-c", "shop", "--compare", "--untrained", "--json").out)
+    assert (told["taught"], told["compare"]["taught"]) == (1, 0)
+    assert (told["temperature"], told["compare"]["temperature"]) == (LN3, 0.05)
+    assert told["compare"]["differences"]["mrr"] == pytest.approx(0.25)
+    ran = run("eval", judged, "-c", "shop", "--compare", "--projections none")
+    assert (ran.code, ran.err) == (2, "attnsearch: none: --projections: No such file or directory\n")
+
+
+def test_info(run, trained, shop):
+    told = json.loads(run("info", "shop", "--json").out)
+    assert (told["temperature"], told["lexical"]) == (LN3, 0)
+    assert told["learned"] == {
+        "in_use": True, "model": "small", "weights_sha256": "5" * 64, "w": [4, 4], "temperature": LN3, "lexical": 0.7,
+        "none_of_these": None, "requests": 2, "story": SOME.story,
+    }  # fmt: skip
+    rows = dict(line.split("  ", 1) for line in run("info", "shop").out.splitlines() if "  " in line)
+    assert {name: value.strip() for name, value in rows.items() if name.startswith("learned")} == {
+        "learned": "from 2 judged requests",
+        "learned temperature": "0.9102",
+        "learned lexical": "0.7",
+        "learned gain": "ndcg 0.0625, certain yes",
+        "learned when": "2026-01-02",
+    }
+    assert run("index", shop, "--lexical").code == 0
+    assert json.loads(run("info", "shop", "--json").out)["lexical"] == 0.7
+    (trained / learned.FILE).unlink()
+    assert json.loads(run("info", "shop", "--json").out)["learned"] is None
+    assert "learned" not in run("info", "shop").out
+
+
+def test_it_outlives_another_run_of_index(trained, shop):
+    (trained / "feedback.jsonl").write_text("{}\n")
+    shop.write_text("- {id: a, title: sea}\n- {id: z, title: moon}\n")
+    update([str(shop)])
+    with Index.open("shop") as index:
+        assert [hit.id for hit in query(index, "moon").hits] == ["a", "z"]
+    assert (trained / "feedback.jsonl").read_text() == "{}\n"
+
+
+def test_a_repair_takes_it_along(trained, run):
+    (trained / "feedback.jsonl").write_text("{}\n")
+    assert find(trained) == []
+    (segment,) = (trained / "segments").iterdir()
+    segment.write_bytes(segment.read_bytes()[:-1] + b"!")
+    assert repair(trained).embedded == 3
+    assert find(trained) == []
+    assert ids(run) == ["b", "a", "c"]
+    assert (trained / "feedback.jsonl").read_text() == "{}\n"
+
+
+def test_a_repair_leaves_out_what_is_damaged(trained, run):
+    file = trained / learned.FILE
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    (problem,) = find(trained)
+    assert problem.startswith("learned.safetensors: it is not what was written")
+    assert run("check", "shop").code == 3
+    ran = run("check", "shop", "--repair")
+    assert ran.code == 0
+    assert "shop: what was learned is lost, since learned.safetensors is damaged" in ran.err
+    assert not file.exists()
+    assert ids(run) == ["a", "b", "c"]
+
+
+def test_no_link_is_followed(trained, run, tmp_path):
+    for name in (learned.FILE, "feedback.jsonl"):
+        (trained / name).unlink(missing_ok=True)
+        (trained / name).symlink_to(tmp_path / "elsewhere")
+        ran = run("query", "moon", "-c", "shop")
+        assert (ran.code, ran.out) == (3, "")
+        assert "is a link, and none is followed here" in ran.err
+        (trained / name).unlink()
+
+
+def test_a_pipe_holds_nobody_up(trained, run):
+    import os
+
+    (trained / learned.FILE).unlink()
+    os.mkfifo(trained / learned.FILE)
+    assert run("query", "moon", "-c", "shop").code == 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"w": np.eye(4, 3, dtype=np.float32)},
+        {"w": np.full((4, 4), np.nan, np.float32)},
+        {"temperature": "1"},
+        {"temperature": 0.0},
+        {"lexical": -1.0},
+        {"lexical": float("inf")},
+        {"null": (1.0, "x")},
+        {"story": ["x"]},
+        {"story": {"x": float("nan")}},
+        {"model": 3},
+    ],
+)
+def test_what_nobody_learned_is_refused(trained, run, wrong):
+    learned.write(trained / learned.FILE, SOME._replace(**wrong))
+    ran = run("query", "moon", "-c", "shop")
+    assert (ran.code, ran.out) == (3, "")
+    assert "learned.safetensors: it is not what was written" in ran.err
+
+
+def test_removed_with_the_catalog(trained, run):
+    copy = trained.with_name("copy")
+    shutil.copytree(trained, copy)
+    assert run("remove", "copy").code == 0
+    assert not copy.exists()

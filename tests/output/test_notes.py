@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from attnsearch.output.notes import in_words, notes, values_as_json
+from attnsearch.search.readout import Readout
+from attnsearch.search.search import Result
+
+
+def result(**told) -> Result:
+    usual = {
+        "query": "moon", "catalog": "books", "model": "small", "temperature": 0.05, "lexical": 0.0, "items": 64,
+        "masked": 0, "none_of_these": 0.02, "effective_items": 3.1, "elapsed_ms": 41.0, "hits": [], "values": [],
+    }  # fmt: skip
+    return Result(**{**usual, **told})
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        ({}, ["64 items · 3.1 effective · none of these 2.0% · small · 41 ms"]),
+        ({"none_of_these": None}, ["64 items · 3.1 effective · small · 41 ms"]),
+        ({"none_of_these": 0.5}, ["64 items · 3.1 effective · none of these 50.0% · small · 41 ms"]),
+        (
+            {"none_of_these": 0.51},
+            ["nothing here matches well", "64 items · 3.1 effective · none of these 51.0% · small · 41 ms"],
+        ),
+        (
+            {"masked": 60, "lexical": 0.3, "temperature": 0.1, "elapsed_ms": 2345.0},
+            ["4 of 64 items · 3.1 effective · none of these 2.0% · temperature 0.1 · lexical 0.3 · small · 2.35 s"],
+        ),
+        (
+            {"masked": 64, "none_of_these": 1.0, "effective_items": 0.0},
+            ["nothing is left: --where hides all 64 items", "0 of 64 items · 0.0 effective · none of these 100.0% · small · 41 ms"],  # noqa: E501
+        ),
+        (
+            {"values": [Readout("year\x1b", 1.0, 1968.2, 14.3, {})], "none_of_these": None},
+            [r"year\x1b: about 1968 ± 14", "64 items · 3.1 effective · small · 41 ms"],
+        ),
+    ],
+)  # fmt: skip
+def test_lines(told, lines):
+    assert notes(result(**told)) == lines
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        (Readout("x", 1.0, 1968.2, 14.3, {}), "about 1968 ± 14"),
+        (Readout("x", 1.0, 39.53, 3.27, {}), "about 39.5 ± 3.3"),
+        (Readout("x", 1.0, 0.01234, 0.00021, {}), "about 0.01234 ± 0.00021"),
+        (Readout("x", 1.0, 7.0, 0.0, {}), "about 7.00 ± 0.00"),
+        (Readout("x", 1.0, 1.5e300, 2e299, {}), "about 1.5e+300 ± 2e+299"),
+        (Readout("x", 0.4, 7.0, 1.0, {}), "about 7.0 ± 1.0 (40.0% of the attention is on items that have one)"),
+        (Readout("x", 1.0, "2020-05-01", 12.4, {}), "about 2020-05-01 ± 12 days"),
+        (Readout("x", 1.0, "2020-05-01", 2000.0, {}), "about 2020-05-01 ± 5.5 years"),
+        (Readout("x", 1.0, None, None, {f"v{n}": 0.3 for n in range(6)}), "30.0% v0, 30.0% v1, 30.0% v2, 30.0% v3"),
+        (Readout("x", 1.0, None, None, {"[red]\u202e": 1.0}), r"100.0% [red]\u202e"),
+        (Readout("x", 0.0, None, None, {}), "no item that is seen has one"),
+    ],
+)
+def test_readouts_in_words(read, words):
+    assert in_words(read) == words
+
+
+def test_readouts_as_json():
+    assert values_as_json(Readout("x", 0.5, 3.0, 1.0, {})) == {"field": "x", "known": 0.5, "mean": 3.0, "spread": 1.0}
+    assert values_as_json(Readout("x", 0.5, "2020-05-01", 1.0, {})) == {
+        "field": "x", "known": 0.5, "mean": "2020-05-01", "spread_days": 1.0,
+    }  # fmt: skip
+    assert values_as_json(Readout("x", 0.5, None, None, {"a": 0.5})) == {
+        "field": "x", "known": 0.5, "shares": [{"value": "a", "share": 0.5}],
+    }  # fmt: skip

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from attnsearch.encoding.pieces import Sum, Why, Word
+from attnsearch.explanation.reasons import Lead, Part
+from attnsearch.output.reasons import lead, whys
+from attnsearch.output.safe_text import PIPE, Screen
+from attnsearch.search.search import Hit, Result
+
+NASTY = "\x1b]52;c;ZXZpbA==\x07\x1b[31m[bold]x[/bold]\x9b2J\u202egpj.exe\u2028end\x7f"
+RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+HIT = Hit(3, "a", "First", 0.61, 0.58, 11.02, "", {})
+
+
+def summed(text, shares, marks=0.0, rounding=0.0):
+    words = [Word(one[0], *one.span(), share) for one, share in zip(re.finditer(r"\w+", text), shares, strict=True)]
+    return Sum(text, words, marks, rounding)
+
+
+WHY = Why(
+    10.31, {"moon": 0.5, "sea": 0.21}, {}, summed("Moon, sea", [4, -1]), summed("the moon", [0.001, 9.0], 1.25, 0.06)
+)
+RESULT = Result("q", "shop", "small", 0.05, 64, 0, None, 3.1, 41.2, [HIT], whys=[WHY])
+
+
+def test_the_sum():
+    assert whys(RESULT).splitlines()[0] == "#3 First: 11.02 = 10.31 semantic + 0.71 lexical (moon 0.50, sea 0.21)"
+    prior = WHY._replace(lexical={}, prior={"stars": -0.5})
+    assert "= 10.31 semantic - 0.50 prior (stars -0.50)" in whys(RESULT._replace(whys=[prior]))
+
+
+def test_words_without_color():
+    """The largest first, what is 0.00 left out; the rounding only where it can be seen."""
+    assert whys(RESULT).splitlines()[1:] == [
+        "   query: mostly Moon +4.00; against it sea -1.00",
+        "   item: mostly moon +9.00; the marks +1.25; rounding +0.06",
+    ]
+
+
+def test_many_words():
+    why = WHY._replace(
+        query=None, item=summed("a b c d e f g h i j k l m A", [1, 2, 3, 4, 5, 6, 7, -1, -2, -3, -4, 0, 0, 9])
+    )
+    (_, line) = whys(RESULT._replace(whys=[why])).splitlines()
+    assert line.startswith(
+        "   item: mostly a +10.00, g +7.00, f +6.00, e +5.00, d +4.00, c +3.00, …; against it k -4.00,"
+    )
+    assert line.endswith(" k -4.00, j -3.00, i -2.00, …")
+
+
+def test_words_in_color():
+    """The strongest in the strongest green, a quarter of it against in a pale red; nothing on the weak."""
+    out = whys(RESULT, Screen(width=80, color=True))
+    assert "\x1b[38;5;16;48;5;46mMoon\x1b[0m, \x1b[38;5;16;48;5;224msea\x1b[0m" in out
+    assert "item: the \x1b[38;5;16;48;5;46mmoon\x1b[0m" in out
+    assert SGR.sub("", out).splitlines()[1:] == [
+        "   query: Moon, sea",
+        "   item: the moon (the marks +1.25; rounding +0.06)",
+    ]
+
+
+@pytest.mark.parametrize("color", [True, False])
+@pytest.mark.parametrize("width", [8, 20, 24, 33, 79])
+def test_it_fits_the_window(width, color):
+    long = summed("moon sea " * 30, [1, -1] * 30)
+    out = whys(RESULT._replace(whys=[WHY._replace(query=long, item=long)]), Screen(width=width, color=color))
+    assert all(len(line) <= width for line in SGR.sub("", out).splitlines())
+    assert not color or SGR.sub("", out).split().count("moon") == 60 or width < 20
+
+
+@pytest.mark.parametrize("screen", [PIPE, Screen(width=40), Screen(width=40, color=True), Screen(color=True)])
+def test_nothing_acts_on_a_terminal(screen):
+    nasty = Sum(f"{NASTY} {NASTY}", [Word(NASTY, 0, len(NASTY), 2.0)], 0.0, 0.0)
+    hit = HIT._replace(title=NASTY)
+    out = whys(
+        RESULT._replace(
+            hits=[hit], whys=[WHY._replace(lexical={NASTY: 1.0}, prior={NASTY: 1.0}, query=nasty, item=nasty)]
+        ),
+        screen,
+    )
+    parts = [Part("word", NASTY, 1.0), Part("term", NASTY, 1.0), Part("field", NASTY, 1.0)]
+    out += lead(Lead(hit, hit, 1.0, 2.7, parts), screen)
+    assert not RAW.search(SGR.sub("", out))
+    assert "x1b]52" in "".join(out.split())
+    assert bool(SGR.search(out)) == screen.color
+
+
+def test_a_lead():
+    other = HIT._replace(rank=5, title="Other", logit=10.02)
+    parts = [Part("word", "moon", 1.2), Part("semantic", "", -0.3), Part("rounding", "", 1e-7), Part("marks", "", 0.1)]
+    out = lead(Lead(HIT, other, 1.0, 2.718, parts))
+    assert out.splitlines() == [
+        "First (rank 3) ranks above Other (rank 5): 11.02 - 10.02 = +1.00, 2.72 times the weight",
+        "",
+        "logit  by",
+        "+1.20  query's word          moon",
+        "-0.30  semantic, as a whole",
+        "+0.10  query's marks",
+        "+1.00  in all",
+    ]
+    assert "times" not in lead(Lead(HIT, other, 800.0, None, []))
+    assert "ranks below First" in lead(Lead(other, HIT, -1.0, 0.37, parts))

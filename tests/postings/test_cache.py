@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from attnsearch.engines.local import Setting
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing import check
+from attnsearch.indexing.update import update
+from attnsearch.postings import cache
+from attnsearch.postings.filters import parse
+from attnsearch.search.index import Index
+from attnsearch.search.search import search
+from attnsearch.storage.store import Store
+
+ITEMS = [{"id": f"{n}", "title": "moon" if n % 2 else "sea", "year": 1990 + n, "kind": "ab"[n % 2]} for n in range(9)]
+
+
+@pytest.fixture
+def path(write, small):
+    path = write("books.jsonl", "".join(json.dumps(item) + "\n" for item in ITEMS))
+    update([str(path)])
+    return path
+
+
+@pytest.fixture
+def folder(path, home):
+    return home / "books"
+
+
+def ask(*where: str, **how) -> list[str]:
+    with Index.open("books") as index:
+        (result,) = search(index, ["moon"], Setting(where=tuple(map(parse, where)), **how), k=99)
+    return sorted(hit.id for hit in result.hits)
+
+
+def files(folder) -> list[str]:
+    return sorted(path.name.split(".")[0] for path in (folder / cache.FOLDER).iterdir())
+
+
+def test_made_once(folder, monkeypatch):
+    assert not (folder / "postings").exists()
+    assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
+    assert len(files(folder)) == 2
+    assert "terms" in files(folder)
+
+    def unread(self):
+        raise AssertionError("the items are read again")
+
+    monkeypatch.setattr(Store, "items", unread)
+    assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
+    with pytest.raises(AssertionError):
+        ask("kind = a")
+
+
+def test_one_pass_for_all_that_is_missing(folder, monkeypatch):
+    passes, items = [], Store.items
+    monkeypatch.setattr(Store, "items", lambda self: passes.append(1) or items(self))
+    assert ask("year > 1991", "kind = a", priors={"id": 1}, lexical=1) == ["2", "4", "6", "8"]
+    assert (len(passes), len(files(folder))) == (1, 4)
+
+
+def test_brought_up_to_date_with_the_catalog(path, folder, monkeypatch):
+    ask("year > 1995", lexical=1)
+    before = set((folder / "postings").iterdir())
+    path.write_text("".join(json.dumps({**item, "year": 3000}) + "\n" for item in ITEMS[:4]))
+    update([str(path)])
+    after = set((folder / "postings").iterdir())
+    assert len(after) == 2
+    assert not before & after
+    monkeypatch.setattr(Store, "items", None)
+    assert ask("year > 1995", lexical=1) == ["0", "1", "2", "3"]
+
+
+def test_a_field_that_went_is_forgotten(path, folder):
+    ask("year > 1995")
+    ask("kind = a")
+    path.write_text("".join(json.dumps({"id": item["id"], "title": "moon", "kind": "a"}) + "\n" for item in ITEMS))
+    update([str(path)])
+    assert len(files(folder)) == 1
+    with pytest.raises(InputError, match="no item of books has a field 'year'; there is kind"):
+        ask("year > 1995")
+
+
+def test_an_index_that_asks_for_terms_has_them_at_once(path, folder):
+    update([str(path)], lexical=0.3)
+    assert files(folder) == ["terms"]
+
+
+def test_flipped_bytes_are_found_and_mended(folder):
+    ask("year > 1995", lexical=1)
+    for file in list((folder / "postings").iterdir()):
+        whole = file.read_bytes()
+        for byte in range(0, len(whole), 499):
+            raw = bytearray(whole)
+            raw[byte] ^= 1 << byte % 8
+            file.write_bytes(raw)
+            assert check.find(folder) == [f"postings/{file.name}: it is not what was written"]
+            assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
+            assert check.find(folder) == []
+
+
+@pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b""), lambda file: file.unlink() or file.mkdir()])
+def test_what_is_no_file_of_ours(folder, spoil):
+    ask("year > 1995")
+    (file,) = (folder / "postings").iterdir()
+    spoil(file)
+    assert ask("year > 1995") == ["6", "7", "8"]
+
+
+def test_where_nothing_can_be_written(folder):
+    (folder / "postings").write_text("in the way")
+    assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
+
+
+def test_a_link_is_not_followed(folder, tmp_path):
+    (folder / "postings").symlink_to(tmp_path)
+    with pytest.raises(CatalogError, match="is a link"):
+        ask("year > 1995")
+
+
+def test_a_reader_keeps_its_state(path, folder):
+    with Index.open("books") as index:
+        path.write_text(json.dumps({"id": "new", "title": "moon", "year": 1}) + "\n")
+        update([str(path)])
+        (result,) = search(index, ["moon"], Setting(where=(parse("year > 1995"),)), k=99)
+        assert sorted(hit.id for hit in result.hits) == ["6", "7", "8"]
+    assert ask("year < 1995") == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [("yeer", "did you mean 'year'?"), ("titel", "did you mean 'title'?"), ("zzz", "there is kind, year")],
+)
+def test_a_field_that_no_item_has(folder, field, hint):
+    with pytest.raises(InputError, match=f"no item of books has a field '{field}'") as caught:
+        ask(f"{field} = 3")
+    assert caught.value.hint == hint
+    assert not (folder / "postings").exists()
+
+
+def test_a_catalog_without_fields(write, small):
+    update([str(write("plain.jsonl", '{"title": "moon"}\n'))])
+    with Index.open("plain") as index, pytest.raises(InputError, match="its items have no fields"):
+        search(index, ["moon"], Setting(where=(parse("zzz = 3"),)))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+import sqlite3
+
+import numpy as np
+import pytest
+
+from attnsearch.postings.terms import find_term, split_terms, write_terms
+
+K1, B = 1.5, 0.75
+
+
+def by_hand(texts: list[str], term: str) -> dict[int, float]:
+    """Robertson's formula, with Lucene's idf, in plain loops."""
+    read = [[word for _, word in split_terms(text)] for text in texts]
+    mean = sum(map(len, read)) / len(read)
+    having = sum(term in words for words in read)
+    idf = math.log(1 + (len(read) - having + 0.5) / (having + 0.5))
+    found = {}
+    for number, words in enumerate(read):
+        count = words.count(term)
+        if count:
+            found[number] = idf * count / (count + K1 * (1 - B + B * len(words) / mean))
+    return found
+
+
+@pytest.fixture
+def filled():
+    texts = ["moon and moons over the sea", "sea", "", "a robot", "robots, robots in 東京都"]
+    db = sqlite3.connect(":memory:")
+    write_terms(db, texts, [3, 5, 6, 8, 11])
+    yield texts, db
+    db.close()
+
+
+@pytest.mark.parametrize("term", ["moon", "sea", "robot", "東京", "京都"])
+def test_the_formula(filled, term):
+    texts, db = filled
+    keys, scores = find_term(db, term)
+    expected = by_hand(texts, term)
+    assert keys.tolist() == [[3, 5, 6, 8, 11][number] for number in expected]
+    assert scores == pytest.approx(list(expected.values()), rel=1e-5)
+    assert keys.dtype == np.uint32
+
+
+def test_a_term_that_no_text_has(filled):
+    assert find_term(filled[1], "dragon") is None
+    assert find_term(filled[1], "the") is None
+    assert find_term(filled[1], "") is None
+
+
+def test_texts_without_any_word():
+    db = sqlite3.connect(":memory:")
+    write_terms(db, ["?", "the"], [0, 1])
+    assert db.execute("SELECT count(*) FROM terms").fetchone() == (0,)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("Running RUNS", [("running", "run"), ("runs", "run")]),
+        ("of the", []),
+        ("x y", []),
+        ("don't", [("don", "don")]),
+        ("snake_case 3.14", [("snake_case", "snake_cas"), ("14", "14")]),
+        ("猫", [("猫", "猫")]),
+        (
+            "東京タワーtower",
+            [("東京", "東京"), ("京タ", "京タ"), ("タワ", "タワ"), ("ワー", "ワー"), ("tower", "tower")],
+        ),
+    ],
+)
+def test_terms(text, terms):
+    assert split_terms(text) == terms
+
+
+def test_a_megabyte_of_anything():
+    assert len(split_terms("a" * 1_000_000)) == 1
+    assert len(split_terms("漢" * 100_000)) == 99_999

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.sources import items
+from attnsearch.storage import home
+from tests.conftest import SHOP, titles
+
+
+class TestOtherWeights:
+    def test_a_query_is_refused(self, shop, small):
+        small.sha256 = "6" * 64
+        with pytest.raises(CatalogError, match="other weights of small") as caught:
+            Index.open("shop")
+        assert caught.value.hint == f"embed it anew: attnsearch index {shop}"
+
+    def test_a_file_that_was_only_touched_is_hashed_and_answered_from(self, shop, small, monkeypatch):
+        monkeypatch.setattr(type(small), "stamp", "another time")
+        assert titles("shop") == {"moon", "sea", "robot"}
+
+    def test_a_file_that_was_not_touched_is_not_hashed(self, shop, small):
+        class Unhashed(type(small)):
+            stamp = "5" * 64
+
+            @property
+            def sha256(self):
+                raise AssertionError
+
+            @sha256.setter
+            def sha256(self, value):
+                pass
+
+        small.__class__ = Unhashed
+        assert titles("shop") == {"moon", "sea", "robot"}
+
+    def test_a_file_on_the_fly_is_embedded_anew(self, write, small):
+        path = write("x.yaml", "- {title: moon}\n")
+        assert titles(str(path)) == {"moon"}
+        small.sha256 = "6" * 64
+        assert titles(str(path)) == {"moon"}
+
+
+class TestOnTheFly:
+    def test_only_when_the_file_changed(self, write, small):
+        path = write("x.yaml", SHOP)
+        assert titles(str(path)) == {"moon", "sea", "robot"}
+        small.read.clear()
+        titles(str(path))
+        assert small.read == ["moon"]  # the query alone
+        path.write_text(SHOP.replace("sea", "lake"))
+        assert titles(str(path)) == {"moon", "lake", "robot"}
+        assert small.read == ["moon", "lake", "moon"]
+
+    def test_two_files_of_one_name(self, write, small):
+        one, other = write("a/x.yaml", "- {title: moon}\n"), write("b/x.yaml", "- {title: sea}\n")
+        assert titles(str(one)) == {"moon"}
+        assert titles(str(other)) == {"sea"}
+        assert titles(str(one)) == {"moon"}
+
+
+class TestWhichCatalog:
+    def test_the_library_when_nothing_is_there(self, small):
+        assert "Dune" in titles()
+
+    def test_the_only_one(self, shop, small):
+        titles("library")
+        assert titles() == {"moon", "sea", "robot"}
+
+    def test_the_library_when_there_are_several(self, shop, write, small, caplog):
+        update([str(write("other.yaml", "- {title: x}\n"))])
+        assert "Dune" in titles()
+        assert "another catalog say -c other or -c shop" in caplog.text
+
+    def test_the_environment(self, shop, monkeypatch, write, small):
+        update([str(write("other.yaml", "- {title: x}\n"))])
+        monkeypatch.setenv("ATTNSEARCH_CATALOG", "other")
+        assert titles() == {"x"}
+
+    def test_ones_own_library_comes_before_the_built_in(self, write, small):
+        update([str(write("library.yaml", "- {title: mine}\n"))])
+        assert titles("library") == {"mine"}
+        assert titles() == {"mine"}
+
+    def test_a_new_version_of_a_built_in_is_indexed(self, write, small, monkeypatch):
+        path = write("library.yaml", "- {title: old}\n")
+        monkeypatch.setattr(items, "built_in", lambda name: path if name == "library" else None)
+        assert titles("library") == {"old"}
+        path.write_text("- {title: new}\n")
+        assert titles("library") == {"new"}
+
+    @pytest.mark.parametrize(
+        ("ref", "error", "message"),
+        [
+            ("shp", CatalogError, "there is no catalog 'shp'; did you mean 'shop'?"),
+            ("zzz", CatalogError, "there is no catalog 'zzz'; 'attnsearch list' shows"),
+            ("none.yaml", InputError, "none.yaml: no such file"),
+            ("./none", InputError, "./none: no such file"),
+            ("/", InputError, "/: is a folder"),
+            ("..", InputError, "..: is a folder"),
+            ("x" * 5000, CatalogError, "there is no catalog"),
+        ],
+    )
+    def test_not_there(self, shop, ref, error, message):
+        with pytest.raises(error) as caught:
+            home.find(ref)
+        assert str(caught.value).startswith(message)

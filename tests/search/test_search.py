@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from attnsearch.attention.projections import identity, textbook
+from attnsearch.engines.local import Setting, look
+from attnsearch.errors import InputError
+from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.search.search import query, search
+
+ITEMS = """\
+- {id: m, title: moon}
+- {id: ms, title: moon sea}
+- {id: r, title: robot}
+- {id: m2, title: moon, note: as the first}
+- {id: o, title: other}
+"""
+
+
+@pytest.fixture
+def index(write, small):
+    update([str(write("x.yaml", ITEMS))])
+    with Index.open("x") as opened:
+        yield opened
+
+
+def test_by_hand(index):
+    """Cosines to "moon": 1, 1/√2, 0, 1, 0. With τ = 1/ln 3 a cosine of 1 is three times one of 0."""
+    result = query(index, "moon", temperature=1 / math.log(3))
+    total = 3 + math.sqrt(3 ** math.sqrt(2)) + 1 + 3 + 1
+    assert [(hit.rank, hit.id) for hit in result.hits] == [(1, "m"), (2, "m2"), (3, "ms"), (4, "r"), (5, "o")]
+    expected = [3 / total, 3 / total, math.sqrt(3 ** math.sqrt(2)) / total, 1 / total, 1 / total]
+    assert [hit.weight for hit in result.hits] == pytest.approx(expected, rel=1e-6)
+    assert [hit.score for hit in result.hits] == pytest.approx([1, 1, math.sqrt(0.5), 0, 0], abs=1e-6)
+    assert result.hits[0].logit == pytest.approx(math.log(3), rel=1e-6)
+    assert result.effective_items == pytest.approx(math.exp(-sum(p * math.log(p) for p in expected)))
+    assert (result.items, result.masked, result.none_of_these) == (5, 0, None)
+    assert result.hits[1].fields == {"note": "as the first"}
+
+
+def test_weights_are_shares_of_all_items_not_of_those_shown(index):
+    whole, top = query(index, "moon", k=99), query(index, "moon", k=2)
+    assert sum(hit.weight for hit in whole.hits) == pytest.approx(1)
+    assert top.hits == whole.hits[:2]
+    assert top.effective_items == whole.effective_items
+
+
+def test_default_temperature(index):
+    result = query(index, "moon sea")
+    assert result.elapsed_ms > 0
+    assert result.temperature == 0.05
+    for hit in result.hits:
+        assert hit.logit == pytest.approx(20 * hit.score, abs=1e-4)
+
+
+def test_the_textbook_is_flat(index):
+    (result,) = search(index, ["moon"], Setting(textbook(4)))
+    assert result.hits[0].logit == pytest.approx(1 / 2)  # 1/√4
+    assert result.temperature == pytest.approx(2)
+    assert result.effective_items > 4.5
+
+
+def test_several_at_once_are_each_as_if_alone(index):
+    texts = ["moon", "robot sea", "other"]
+    for text, result in zip(texts, search(index, texts), strict=True):
+        alone = query(index, text)
+        assert result.query == text
+        assert [hit.id for hit in result.hits] == [hit.id for hit in alone.hits]
+        assert [hit.weight for hit in result.hits] == pytest.approx([hit.weight for hit in alone.hits])
+    assert search(index, []) == []
+
+
+def test_limits(index):
+    (result,) = search(index, ["moon"], min_score=0.5)
+    assert [hit.id for hit in result.hits] == ["m", "m2", "ms"]
+    (result,) = search(index, ["moon"], min_weight=0.4)
+    assert [hit.id for hit in result.hits] == ["m", "m2"]
+    (result,) = search(index, ["moon"], min_weight=0.99)
+    assert result.hits == []
+
+
+def test_the_order_of_items_does_not_matter(write, small):
+    lines = ITEMS.splitlines(keepends=True)
+    found = []
+    for name, some in (("one", lines), ("two", lines[::-1])):
+        update([str(write(f"{name}.yaml", "".join(some)))])
+        with Index.open(name) as opened:
+            found.append({hit.id: hit.weight for hit in query(opened, "moon sea").hits})
+    assert found[0] == pytest.approx(found[1])
+
+
+def test_a_changed_catalog_answers_as_a_new_one(write, small):
+    """Rows that were buried have no share."""
+    path = write("x.yaml", ITEMS)
+    update([str(path)])
+    path.write_text(ITEMS.replace("title: robot", "title: moon robot").replace("- {id: o, title: other}\n", ""))
+    update([str(path)])
+    update([str(path)], name="fresh")
+    answers = []
+    for name in ("x", "fresh"):
+        with Index.open(name) as opened:
+            answers.append({hit.id: hit.weight for hit in query(opened, "moon", temperature=1).hits})
+    assert answers[0] == pytest.approx(answers[1])
+    assert set(answers[0]) == {"m", "ms", "r", "m2"}
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "the query is empty"), (" \t\n", "the query is empty"),
+                                               ("a\udcff", "the query is not valid UTF-8")])  # fmt: skip
+def test_no_query(index, text, message):
+    with pytest.raises(InputError, match=message):
+        query(index, text)
+
+
+def test_a_long_query_says_what_it_leaves_out(index, caplog):
+    query(index, "long " * 99)
+    assert "the query is longer than the 100 tokens" in caplog.text
+
+
+def test_the_trace_is_what_was_computed(index):
+    (result,) = search(index, ["moon"], Setting(identity(4, 0.5)), trace=True)
+    trace = result.trace
+    assert trace.x.tolist() == [1, 0, 0, 0]
+    assert trace.q == pytest.approx(np.array([4, 0, 0, 0]))  # √4 / 0.5
+    assert trace.keys == (5, 4)
+    assert trace.maximum == pytest.approx(2)
+    x = np.array([[1, 0, 0, 0], [0.5**0.5, 0.5**0.5, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+    z = np.exp(x[:, 0] / 0.5)
+    assert trace.log_normalizer == pytest.approx(math.log(z.sum()))
+    assert trace.output == pytest.approx(z @ x / z.sum())
+    assert search(index, ["moon"])[0].trace is None
+
+
+def test_each_trace_is_its_own_query_s(index):
+    traces = [result.trace for result in search(index, ["moon", "robot sea"], trace=True)]
+    for text, trace in zip(["moon", "robot sea"], traces, strict=True):
+        alone = search(index, [text], trace=True)[0].trace
+        assert trace.tokens == alone.tokens
+        assert trace.x.tolist() == alone.x.tolist()
+        assert trace.output == pytest.approx(alone.output, abs=1e-6)
+        assert (trace.maximum, trace.log_normalizer) == pytest.approx((alone.maximum, alone.log_normalizer))
+    assert traces[0].output != pytest.approx(traces[1].output, abs=1e-2)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, queries):
+    """Many equal keys, some of them removed, in parts of two and blocks of one: the same answers in the same order."""
+    words = ["moon", "sea", "moon sea", "robot", "robot moon moon", "other"]
+    path = write("x.jsonl", "".join(f'{{"id": "{n}", "title": "{words[n % 6]}"}}\n' for n in range(60)))
+    update([str(path)])
+    path.write_text("".join(line for n, line in enumerate(path.read_text().splitlines(keepends=True)) if n % 7))
+    update([str(path)])
+    texts = ["moon sea", "robot", "sea"][:queries]
+    with Index.open("x") as opened:
+        whole = search(opened, texts, k=20, trace=True)
+        monkeypatch.setattr("attnsearch.engines.local.BLOCK", 2 * queries)
+        monkeypatch.setattr("attnsearch.engines.local._LOGITS", queries)
+        monkeypatch.setattr("attnsearch.engines.local._PARTS", 30)
+        monkeypatch.setattr("attnsearch.threads.count", lambda: 4)
+        split = search(opened, texts, k=20, trace=True)
+    for one, other in zip(whole, split, strict=True):
+        assert [hit.id for hit in one.hits] == [hit.id for hit in other.hits]
+        assert [hit.weight for hit in one.hits] == pytest.approx([hit.weight for hit in other.hits], rel=1e-5)
+        assert one.effective_items == pytest.approx(other.effective_items, rel=1e-5)
+        assert one.trace.output == pytest.approx(other.trace.output, abs=1e-6)
+        ranked = [(-hit.logit, int(hit.id)) for hit in one.hits]
+        assert ranked == sorted(ranked)
+
+
+def test_every_logit(index):
+    z = look(index, ["moon sea", "robot"], all_logits=True).logits
+    for row, text in zip(z, ["moon sea", "robot"], strict=True):
+        best = np.sort(row[np.isfinite(row)])[::-1]
+        assert best.tolist() == pytest.approx([hit.logit for hit in query(index, text, k=99).hits], abs=1e-5)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+
+from attnsearch.errors import InputError
+from attnsearch.sources import items
+from attnsearch.sources.items import Fields
+
+
+def read(*paths, fields=None):
+    return list(items.read([str(path) for path in paths], fields).items)
+
+
+def test_an_item_keeps_everything(write):
+    (item,) = read(write("x.yaml", "- id: dune\n  title: Dune\n  year: 1965\n  tags: [sand, spice]\n"
+                                   "  description: A desert planet\n  empty:\n"))  # fmt: skip
+    assert (item.id, item.title, item.description) == ("dune", "Dune", "A desert planet")
+    assert item.fields == {"year": 1965, "tags": ["sand", "spice"]}
+    assert item.text == "Dune. A desert planet. sand, spice"
+    assert item.place.endswith("x.yaml:1")
+
+
+def test_fields_by_other_names(write):
+    path = write("x.csv", "sku,product,blurb,stock\n007,Lamp,Bright light,3\n")
+    (item,) = read(path, fields=Fields("sku", "product", ("product", "blurb")))
+    assert (item.id, item.title, item.text) == ("007", "Lamp", "Lamp. Bright light")
+    assert item.fields == {"blurb": "Bright light", "stock": 3}
+
+
+@pytest.mark.parametrize(
+    ("title", "id_", "shown"),
+    [("1984", "1984", "1984"), ("On", "on", "On"), ("12:30:45", "12-30-45", "12:30:45"), ("1.10", "1-10", "1.10"),
+     ("'War & Peace!'", "war-peace", "War & Peace!"), ("Älplermagronen", "älplermagronen", "Älplermagronen"),
+     ("こころ", "こころ", "こころ"), ("'!!!'", "!!!", "!!!"), ("true", "true", "true")],
+)  # fmt: skip
+def test_a_title_is_text_and_makes_the_id(write, title, id_, shown):
+    (item,) = read(write("x.yaml", f"- title: {title}\n  description: x\n"))
+    assert (item.title, item.id) == (shown, id_)
+
+
+def test_numbers_in_json_titles(write):
+    (item,) = read(write("x.json", '[{"title": 1984, "id": 7}]'))
+    assert (item.title, item.id) == ("1984", "7")
+
+
+def test_several_files_are_one_catalog(write):
+    items = read(write("a.yaml", "- title: A\n"), write("b.csv", "title\nB\n"))
+    assert [item.id for item in items] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "text"),
+    [("", "A soup.", "A soup"), ("", "A soup .", "A soup"), ("Dune", "Wait...", "Dune. Wait"),
+     ("Dune", "Why?", "Dune. Why?"), ("Wait...", "A play.", "Wait... A play"), ("...", "", "..."),
+     ("Dune.", "", "Dune")],
+)  # fmt: skip
+def test_a_key_text_ends_without_a_full_stop(title, description, text):
+    assert items.key_text(title, description, {}) == text
+
+
+def test_the_key_text_can_be_made_again(write):
+    """The store keeps no text: title, description and fields give it back."""
+    fields = Fields("id", "name", ("plot", "name"))
+    path = write("x.yaml", "- {id: a, name: N, plot: P, description: D, tags: [t]}\n")
+    for chosen in (None, fields, replace_text(fields)):
+        (item,) = read(path, fields=chosen)
+        assert items.key_text(item.title, item.description, item.fields, chosen) == item.text
+
+
+def replace_text(fields):
+    return fields._replace(text=())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("- {title: A}\n- {year: 1}\n", "x.yaml:2: an item has no 'title' and no 'id'; its fields are: year"),
+        ("- {}\n", "x.yaml:1: an item has no 'title' and no 'id'; it has no fields"),
+        ("- {id: a, blurb: b}\n", "x.yaml:1: item 'a' has no text to search; its fields are: id, blurb"),
+        ("- {title: '  ', id: a}\n", "x.yaml:1: item 'a' has no text to search"),
+        ("- {title: [a]}\n", "x.yaml:1: 'title' is a list, not text"),
+        ("- {title: a, description: {b: c}}\n", "x.yaml:1: 'description' is a mapping, not text"),
+        ("", "x.yaml: no items"),
+        ("items: []\n", "x.yaml: no items"),
+        ("items:\n", "x.yaml: no items"),
+    ],
+)
+def test_refused(write, monkeypatch, tmp_path, content, message):
+    write("x.yaml", content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        read("x.yaml")
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])
+def test_names(name):
+    assert items.check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", ".hidden", "a.", "@x", "a\nb", "a\0", "-x", "a" * 65, " a"]
+)
+def test_no_names(name):
+    with pytest.raises(InputError, match="can't be a catalog's name"):
+        items.check_name(name)
+
+
+class TestBuiltIn:
+    @pytest.fixture(params=items.BUILT_IN)
+    def items(self, request):
+        return request.param, read(items.built_in(request.param))
+
+    def test_sizes(self, items):
+        name, found = items
+        assert len(found) >= {"library": 120, "kitchen": 60, "toolbox": 100}[name]
+
+    def test_each_is_described(self, items):
+        for item in items[1]:
+            assert 8 <= len(item.description.split()) <= 60, item.id
+            assert item.title
+            assert item.fields["tags"]
+
+    def test_the_library_has_its_fields(self):
+        found = read(items.built_in("library"))
+        assert len({item.fields["genre"] for item in found}) >= 12
+        for item in found:
+            assert isinstance(item.fields["year"], int)
+            assert item.fields["author"]
+            assert item.fields["language"]
+
+    def test_no_other_is_built_in(self):
+        assert items.built_in("../catalogs/library") is None

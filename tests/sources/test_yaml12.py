@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnsearch.errors import InputError
+from attnsearch.sources import yaml12
+
+
+def load(text, **options):
+    return yaml12.load(text, where="x.yaml", **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # YAML 1.2.2, 10.3.2, the core schema
+        ("null", None), ("~", None), ("Null", None), ("nULL", "nULL"),
+        ("true", True), ("False", False), ("On", "On"), ("yes", "yes"), ("y", "y"), ("OFF", "OFF"),
+        ("0", 0), ("-19", -19), ("007", 7), ("0o7", 7), ("0x3A", 58), ("0b1", "0b1"), ("1_000", "1_000"),
+        ("0.", 0.0), ("-.5", -0.5), ("12e03", 12000.0), ("+1.5E-2", 0.015), (".", "."), ("1e", "1e"),
+        ("12:30:45", "12:30:45"), ("2001-12-14", "2001-12-14"), ("=", "="), ("'1984'", "1984"), ('"~"', "~"),
+        ("!!str 1984", "1984"), ("!!float 3", 3.0), ("!!int '3'", 3), ("! 12", 12),
+        ("|\n  a\n  b\n", "a\nb\n"), (">-\n  a\n  b\n", "a b"),
+    ],
+)  # fmt: skip
+def test_scalars(text, value):
+    found = load(f"- {text}")[0]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_nothing():
+    assert load("") is None
+    assert load("# only a comment\n---\n") is None
+
+
+def test_containers_and_lines():
+    found = load("# head\n- a: 1\n  b: [x, {c: 2}]\n-\n  a: 3\n")
+    assert found == [{"a": 1, "b": ["x", {"c": 2}]}, {"a": 3}]
+    assert [item.line for item in found] == [2, 5]
+
+
+def test_aliases_stand_for_values():
+    assert load("- &x [a, b]\n- *x\n- {k: *x}\n") == [["a", "b"], ["a", "b"], {"k": ["a", "b"]}]
+
+
+def test_as_text():
+    found = load("- {title: 1984, year: 1984, id: 007}\n- {title: 1.10}\n- {title: ~, id: }\n",
+                 as_text=frozenset({"title", "id"}))  # fmt: skip
+    assert found == [{"title": "1984", "year": 1984, "id": "007"}, {"title": "1.10"}, {"title": None, "id": None}]
+
+
+def test_a_list_as_text():
+    found = load("- {ids: [007, 1.10, ~], n: [007]}\n- {n: &n [1], ids: *n}\n", as_text=frozenset({"ids"}))
+    assert found == [{"ids": ["007", "1.10", None], "n": [7]}, {"n": [1], "ids": [1]}]
+
+
+BOMB = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"b{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' was already used on line 1"),
+        ("- a: 1\n- {b: 1,\n   b: 2}\n", 3, "the key 'b' was already used on line 2"),
+        ("- a\n---\n- b\n", 2, "a second document begins"),
+        ("- !!python/object/apply:os.system ['true']\n", 1, "is not one of YAML's own"),
+        ("- !thing x\n", 1, "is not one of YAML's own"),
+        ("- !!map [a]\n", 1, "is not one of YAML's own"),
+        ("- !!int x\n", 1, "'x' is not a YAML int"),
+        ("- .nan\n", 1, ".nan is not a finite number"),
+        ("a: 1\nb: -.inf\n", 2, "-.inf is not a finite number"),
+        ("- 1e999\n", 1, "1e999 is not a finite number"),
+        (f"- {'9' * 1_000_000}\n", 1, "a number of 1,000,000 digits"),
+        ("a: [1, 2\n", 2, "not YAML: did not find expected ',' or ']'"),
+        ("a: 'x\n", 2, "not YAML: found unexpected end of stream"),
+        ("- a\n- b\x07c\n", 2, "not YAML: "),
+        ('- "\\ud800"\n', 1, "not YAML: "),
+        ("- *nowhere\n", 1, "alias *nowhere has no anchor"),
+        ("- {<<: {a: 1}}\n", 1, "merge keys (<<) are not YAML 1.2"),
+        ("- {[a]: 1}\n", 1, "a key must be text"),
+        ("- ? {a: 1}\n  : 2\n", 1, "a key must be text"),
+        ("[" * 100_000, 1, "nested more than 64 deep"),
+        ("- " * 5000 + "a", 1, "nested more than 64 deep"),
+        (BOMB, 7, "aliases repeat too much"),
+    ],
+)
+def test_refused(text, line, message):
+    with pytest.raises(InputError) as caught:
+        load(text)
+    assert caught.value.message.startswith(f"x.yaml:{line}: ")
+    assert message in caught.value.message
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text("abc", min_size=1), inside, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(values)
+def test_reads_what_pyyaml_writes(value):
+    # In quotes and with tags where needed: the two versions of YAML differ only in plain scalars.
+    text = yaml.safe_dump([value], default_style='"', allow_unicode=True)
+    assert load(text) == [value]
+
+
+@given(st.text(st.sampled_from("ab:- \n\t#&*!|>'\"%@`,[]{}?~0.\u2028é")))
+def test_any_text_is_read_or_refused(text):
+    with contextlib.suppress(InputError):
+        load(text)

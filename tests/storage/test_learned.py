@@ -1,0 +1,90 @@
+"""What was learned, on disk: what comes back, what is damaged, what was killed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attnsearch.attention.null_key import NullKey
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.storage import learned
+from attnsearch.storage.learned import Learned
+
+W = np.array([[1.0, 0.5], [0.0, 2.0]], np.float32)
+SOME = Learned(
+    "a model", "ab" * 32, W, 0.1, 0.4, NullKey(1.5, 2.5), frozenset({"12", "34"}), {"from": "2 judged requests"}
+)
+
+
+def test_what_is_written_comes_back(tmp_path):
+    path = tmp_path / learned.FILE
+    learned.write(path, SOME)
+    back = learned.read(path)
+    assert np.array_equal(back.w, W)
+    assert back._replace(w=W) == SOME
+    assert [file.name for file in tmp_path.iterdir()] == [learned.FILE]
+
+
+def test_other_programs_read_it(tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+    learned.write(tmp_path / learned.FILE, SOME)
+    with safetensors.safe_open(tmp_path / learned.FILE, "np") as file:
+        assert np.array_equal(file.get_tensor("w"), W)
+
+
+def test_w_q_has_the_temperature():
+    x = np.array([[1.0, 0.0]], np.float32)
+    projections = SOME.projections
+    logits = projections.fold(x) @ np.eye(2, dtype=np.float32).T * projections.scale
+    assert np.allclose(logits, [[10.0, 5.0]])  # x w / 0.1
+
+
+@pytest.mark.parametrize("at", [3, 20, 150, 400, -1])
+def test_a_damaged_byte_is_found(tmp_path, at):
+    path = tmp_path / learned.FILE
+    learned.write(path, SOME)
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(CatalogError, match="reset"):
+        learned.of(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, -4])
+def test_a_shortened_file_is_found(tmp_path, length):
+    path = tmp_path / learned.FILE
+    learned.write(path, SOME)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match="not what was written"):
+        learned.read(path)
+
+
+def test_a_newer_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(learned, "VERSION", 2)
+    learned.write(tmp_path / learned.FILE, SOME)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="newer"):
+        learned.of(tmp_path)
+
+
+def test_nothing_was_learned(tmp_path):
+    assert learned.of(tmp_path) is None
+
+
+def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / learned.FILE
+    learned.write(path, SOME)
+
+    def fail(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(learned.os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        learned.write(path, SOME._replace(temperature=0.2))
+    assert learned.read(path).temperature == 0.1
+    assert [file.name for file in tmp_path.iterdir()] == [learned.FILE]
+
+
+def test_requests_are_known_again_by_their_hash_alone():
+    one = SOME._replace(requests=frozenset({learned.short_hash("Sour soup")}))
+    assert one.taught(["sour  soup", "sweet soup"]) == 1
