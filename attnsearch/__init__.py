@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelError, ShapeError
     from attnsearch.indexing.update import Report, update
     from attnsearch.search.index import Index
-    from attnsearch.search.search import Hit, Result, query
+    from attnsearch.search.result import Hit, Result
+    from attnsearch.search.search import query
 
 __version__ = "0.1.0"
 

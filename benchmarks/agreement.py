@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.sbert import SentenceEncoder
 from benchmarks.measure import DATA, SETS, heading, judged, table
@@ -48,13 +48,13 @@ def main() -> None:
 
 def odd_texts(count: int) -> bool:
     """Embed odd texts on both roads, with the model's window opened to 512 tokens."""
-    model = encoder.load().model
+    model = loading.load().model
     with tempfile.TemporaryDirectory() as folder:
         wide = Path(folder) / "model"
         shutil.copytree(model.folder, wide)
         settings = wide / "sentence_bert_config.json"
         settings.write_text(json.dumps({**json.loads(settings.read_text()), "max_seq_length": 512}))
-        fast = encoder.load(str(wide))
+        fast = loading.load(str(wide))
         texts = odd(count)
         lengths = [len(fast.tokens(text)) for text in texts]
         off = np.abs(fast.encode(texts) - SentenceEncoder(fast.model).encode(texts)).max(axis=1)
@@ -97,7 +97,7 @@ def odd(count: int) -> list[str]:
 
 def rankings(sets: list[str]) -> bool:
     """Rank every set's items for its queries on both roads."""
-    fast = encoder.load()
+    fast = loading.load()
     slow = SentenceEncoder(fast.model)
     rows = []
     for name in sets:

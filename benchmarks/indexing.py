@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.encoding import encoder, sbert
+from attnsearch.encoding import loading, sbert
 from benchmarks import made
 from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, judged, process, ratio, table, timed
 
@@ -40,7 +40,7 @@ def speed(rounds: int) -> None:
     """Texts a second of encoders that are loaded already: ours as a large job chooses it, and the peer's defaults."""
     from sentence_transformers import SentenceTransformer
 
-    fast = encoder.load()
+    fast = loading.load()
     ours = fast.suited(sbert.CROSSOVER + 1)
     peer = SentenceTransformer(str(fast.model.folder))
     heading(f"Embedding, ours in {ours.precision}", "sentence-transformers", "torch")
@@ -76,7 +76,7 @@ def quality(sets: list[str]) -> None:
         raise SystemExit("the judged data is not here")
     from benchmarks.halves import WideSums
 
-    fast = encoder.load()
+    fast = loading.load()
     halves = fast.suited(0, "bfloat16")
     has_halves = fast.suited(sbert.CROSSOVER + 1).precision == "bfloat16"
     heading("nDCG@10 by precision", "sentence-transformers", "torch")

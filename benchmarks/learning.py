@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from attnsearch.attention.projections import identity
-from attnsearch.engines.local import Setting
 from attnsearch.evaluation import report
 from attnsearch.evaluation.report import Report
 from attnsearch.indexing.update import update
 from attnsearch.learning.training import train, train_self
 from attnsearch.search.index import Index
+from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned
 from benchmarks.measure import DATA, SETS, heading, judged, table

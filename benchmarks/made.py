@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.encoding.passages import Passage
 from attnsearch.indexing.checkpoint import Draft
 from attnsearch.indexing.writer import Writer
@@ -24,8 +24,8 @@ _CHUNK = 8_192
 def texts(count: int) -> Iterator[str]:
     """Different texts of a dozen words or two: halves of the descriptions that are built in, put together anew."""
     halves = []
-    for name in items.BUILT_IN:
-        for item in items.read([str(items.built_in(name))]).items:
+    for name in home.BUILT_IN:
+        for item in items.read([str(home.built_in(name))]).items:
             words = item.description.split()[:16]
             halves.append((" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])))
     pairs = (
@@ -47,7 +47,7 @@ def jsonl(path: Path, count: int, changed: int = 0) -> None:
 
 def index(name: str, count: int) -> None:
     """An index of `count` items whose keys are random directions, as good as any for timing a scan."""
-    model = encoder.load().model
+    model = loading.load().model
     rng = np.random.default_rng(count)
     items = (
         Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")

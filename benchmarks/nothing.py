@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import evidence
-from attnsearch.encoding import encoder, passages
+from attnsearch.encoding import loading, passages
 from benchmarks.measure import DATA, SETS, heading, judged, table
 
 Floats = NDArray[np.float64]
@@ -127,7 +127,7 @@ def main() -> None:
     table(("set", *kinds), rows)
 
     b, a = fit([whole[name][0] for name in SETS], OURS)
-    print(f"Fitted to all five sets: NullKey(logit={-b:.2f}, sharpness={a:.2f}), for {encoder.load().model.sha256}")
+    print(f"Fitted to all five sets: NullKey(logit={-b:.2f}, sharpness={a:.2f}), for {loading.load().model.sha256}")
 
 
 def gibberish(seed: int = 7) -> dict[str, list[str]]:
@@ -164,7 +164,7 @@ def gibberish(seed: int = 7) -> dict[str, list[str]]:
 
 def embed() -> Sets:
     """All of it, by the default encoder: a quarter of an hour on two cores."""
-    read = encoder.load()
+    read = loading.load()
     catalogs, queries, answers = {}, {}, {}
     for name in SETS:
         items, titles, asked, grades = judged(name)

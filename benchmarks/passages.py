@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 
-from attnsearch.encoding import encoder, passages
+from attnsearch.encoding import loading, passages
 from benchmarks.indexing import ndcg
 from benchmarks.measure import DATA, heading, judged, table
 
@@ -22,7 +22,7 @@ def main() -> None:
     rows = []
     for name in ("gutenberg_books", "cranfield"):
         items, titles, queries, grades = judged(name)
-        read = encoder.load()
+        read = loading.load()
         parts = [passages.split(read, title, text) for title, text in zip(titles, items, strict=True)]
         keys = read.encode([passage.text for found in parts for passage in found])
         begins = np.cumsum([0, *(len(found) for found in parts[:-1])])

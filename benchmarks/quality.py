@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.engines.local import Setting
 from attnsearch.indexing.update import update
 from attnsearch.search import search
 from attnsearch.search.index import Index
+from attnsearch.search.setting import Setting
 from benchmarks.indexing import ndcg
 from benchmarks.measure import DATA, SETS, Judged, heading, judged, table
 

@@ -16,7 +16,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from benchmarks import made
 from benchmarks.measure import BIN, heading, in_turn, process, ratio, table
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 def prepared(home: Path, count: int) -> dict[str, list[str | Path]]:
     """Index the same items for each; the commands that ask them."""
-    model = encoder.load().model.folder
+    model = loading.load().model.folder
     items, kept, peer = home / "items.jsonl", home / "x.npy", f"sentence-transformers/{model}"
     made.jsonl(items, count)
     env = {"ATTNSEARCH_HOME": str(home), "LLM_USER_PATH": str(home / "llm")}

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from attnsearch.encoding import loading
 from attnsearch.encoding.pieces import Shares
 
 # The same examples each time, however slow the machine: a red test must mean that the code changed.
@@ -99,11 +100,28 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def small(monkeypatch) -> SmallEncoder:
     """The small encoder, in the place of every model."""
-    from attnsearch.encoding import encoder
 
     one = SmallEncoder()
-    monkeypatch.setattr(encoder, "load", lambda name=None, **how: one)
+    monkeypatch.setattr(loading, "load", lambda name=None, **how: one)
     return one
+
+
+def scores_of(index, texts: Sequence[str], setting=None):
+    """The scores of some requests in a setting."""
+    from attnsearch.search.scoring import score
+    from attnsearch.search.setting import DEFAULT
+
+    asked = (setting or DEFAULT).resolve(index, texts)
+    return score(index.engine, asked, index.encoder.encode(texts, "query"))
+
+
+def logits_of(index, texts: Sequence[str], setting=None):
+    """The scores of some requests in a setting, and every logit."""
+    from attnsearch.search.scoring import score_all
+    from attnsearch.search.setting import DEFAULT
+
+    asked = (setting or DEFAULT).resolve(index, texts)
+    return score_all(index.engine, asked, index.encoder.encode(texts, "query"))
 
 
 SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title: robot}\n"
@@ -165,9 +183,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def real():
     """The default model, loaded once."""
-    from attnsearch.encoding import encoder
 
-    return encoder.load()
+    return loading.load()
 
 
 COUNTS = [counts for counts in itertools.product(range(4), repeat=3) if sum(counts) and max(counts) < 4]

@@ -19,14 +19,19 @@ HOUSE = {
     "threads": (),
     "attention": ("projections", "softmax", "null_key"),
     "sources": ("values", "yaml12", "strict_json", "records", "items", "judgments"),
-    "encoding": ("transformer", "model", "pieces", "sbert", "encoder", "passages"),
-    "storage": ("checksum", "segment", "learned", "database", "store", "lock", "seal", "migration", "home", "feedback"),
+    "encoding": (
+        "safetensors", "transformer", "model", "pieces", "encoder", "passages", "sbert", "fast", "loading",
+    ),
+    "storage": (
+        "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
+        "feedback", "home",
+    ),
     "postings": ("filters", "terms", "facets", "cache"),
     "indexing": ("changes", "checkpoint", "compaction", "writer", "update", "check", "repair"),
-    "search": ("index", "readout", "search"),
-    "engines": ("bias", "local"),
-    "explanation": ("steps", "reasons"),
-    "evaluation": ("metrics", "report"),
+    "engines": ("bias", "engine", "local"),
+    "search": ("index", "readout", "setting", "scoring", "result", "search"),
+    "explanation": ("steps", "words", "reasons"),
+    "evaluation": ("metrics", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
@@ -48,7 +53,7 @@ GUESTS = {
     "yaml": ({"sources/yaml12"}, False),
     "xxhash": ({"storage/checksum"}, False),
     "huggingface_hub": ({"encoding/model"}, True),
-    "tokenizers": ({"encoding/fast", "encoding/encoder"}, True),
+    "tokenizers": ({"encoding/fast"}, True),
     "torch": ({"encoding/sbert"}, True),
     "sentence_transformers": ({"encoding/sbert"}, True),
     "transformers": ({"encoding/sbert"}, True),
@@ -133,7 +138,6 @@ def import_breaches(name: str, imported: Import) -> Iterator[str]:
             yield f"imports {library} outside a function"
 
 
-@pytest.mark.xfail(strict=True, reason="scan takes an Index, so engines and search are one circle until they are split")
 def test_the_house_is_the_table():
     assert violations() == []
 
@@ -210,7 +214,6 @@ def test_only_the_command_line_prints(name):
     assert not attributes & {"sys.stdout", "sys.stderr", "sys.stdout.write"}
 
 
-@pytest.mark.xfail(strict=True, reason="the training set still walks them")
 def test_only_engines_and_storage_walk_the_blocks_of_keys():
     for name, path in python_files(PACKAGE).items():
         tree = ast.parse(path.read_text())

@@ -12,6 +12,7 @@ import pytest
 
 import attnsearch
 from attnsearch.errors import Exit
+from attnsearch.storage import home
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -73,7 +74,7 @@ def test_the_numbers_of_the_library():
     """The one real output and the text name the same catalog that ships."""
     from attnsearch.sources import items, judgments
 
-    library = list(items.read([str(items.built_in("library"))]).items)
+    library = list(items.read([str(home.built_in("library"))]).items)
     assert f"{len(library)} items · " in README
     judged = judgments.read(str(ROOT / "catalogs" / "library.judgments.yaml"))
     right = sum(bool(one.relevant) for one in judged)

@@ -9,6 +9,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError
+from attnsearch.storage import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,7 @@ Names = Annotated[
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
     from attnsearch.output import formats, safe_text
-    from attnsearch.sources.items import BUILT_IN
-    from attnsearch.storage.home import infos
+    from attnsearch.storage.home import BUILT_IN, infos
 
     rows: list[dict[str, Any]] = []
     for folder, found in infos():
@@ -167,11 +167,10 @@ def _words(value: object) -> str:
 def remove(name: Names, quiet: options.Quiet = False) -> None:
     """Remove catalogs. Their sources are not touched."""
     from attnsearch.output.safe_text import inert
-    from attnsearch.storage import lock
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
-            lock.remove(folder)
+            home.remove(folder)
         if not quiet:
             terminal.emit([f"removed {inert(one)}\n"])
 

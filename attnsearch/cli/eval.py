@@ -53,8 +53,8 @@ def eval_(
     asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     another = None if compare is None else options.asked_in(compare, "--compare")
 
-    from attnsearch.evaluation.report import compare as compared
     from attnsearch.evaluation.report import evaluate
+    from attnsearch.evaluation.significance import compare_reports as compared
     from attnsearch.output import evaluation
     from attnsearch.search.index import Index
     from attnsearch.sources import judgments as judged

@@ -13,10 +13,10 @@ from attnsearch.output.safe_text import to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attnsearch.engines.local import Setting
     from attnsearch.output.safe_text import Screen
     from attnsearch.search.index import Index
-    from attnsearch.search.search import Result
+    from attnsearch.search.result import Result
+    from attnsearch.search.setting import Setting
 
 
 def explain(
@@ -61,9 +61,9 @@ def explain(
     from attnsearch.explanation.steps import explain as steps_of
     from attnsearch.output import formats
     from attnsearch.search.index import Index
-    from attnsearch.search.search import check, search
+    from attnsearch.search.search import check_request, search
 
-    check(text)
+    check_request(text)
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
@@ -85,12 +85,13 @@ def explain(
 def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
     """The result for the items of these names, with the whys of their logits."""
     from attnsearch.explanation import reasons
-    from attnsearch.search.search import hits_of
+    from attnsearch.search.index import item_id
+    from attnsearch.search.search import rank_items
 
-    idents = [reasons.called(index, name) for name in names]
+    idents = [item_id(index, name) for name in names]
     if len(set(idents)) < len(idents):
         raise InputError(f"'{names[0]}' and '{names[1]}' are one item", hint="name two")
-    (result,) = reasons.give(index, hits_of(index, [text], setting, idents))
+    (result,) = reasons.give(index, [rank_items(index, text, setting, idents)])
     return result._replace(trace=None)
 
 

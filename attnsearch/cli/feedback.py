@@ -13,6 +13,7 @@ from attnsearch.cli import options, terminal
 from attnsearch.cli.catalogs import Names
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import Screen, inert, to_json
+from attnsearch.storage import learned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +116,7 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
     for one, folder in [(one, home.find(one)[0]) for one in name]:
         with terminal.working(quiet=quiet):
             try:
-                found = room.forget(folder)
+                found = learned.forget(folder)
             except FileNotFoundError:
                 line = "nothing was learned"
             else:
@@ -133,15 +134,14 @@ def _grades(
     ref: str, good: list[str], bad: list[str], *, offline: bool, working: terminal.Working
 ) -> tuple[Path, dict[str, float]]:
     """The folder of a catalog, and the grades of the items that these names mean there."""
-    from attnsearch.explanation import reasons
-    from attnsearch.search.index import Index
+    from attnsearch.search.index import Index, item_id
     from attnsearch.storage import feedback as room
 
     grades: dict[str, float] = {}
     with Index.open(ref, offline=offline, progress=working.progress) as index:
         for names, grade in ((good, room.GOOD), (bad, room.BAD)):
             for name in names:
-                ident = reasons.called(index, name)
+                ident = item_id(index, name)
                 if grades.setdefault(ident, grade) != grade:
                     raise InputError(f"'{ident[:_NAMED]}' is said to be both good and bad", hint="leave one out")
         return index.store.folder, grades

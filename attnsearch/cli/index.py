@@ -82,9 +82,9 @@ def index(
         raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
     weight = options.weight(lexical)
 
-    from attnsearch.engines.local import WEIGHT
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, safe_text
+    from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.items import Fields
 
     fields = None
@@ -101,7 +101,7 @@ def index(
                 form=from_,
                 keep=keep,
                 precision=precision,
-                lexical=WEIGHT if weight == "auto" else weight,
+                lexical=LEXICAL if weight == "auto" else weight,
                 offline=offline,
                 progress=working.progress,
             )

@@ -14,8 +14,8 @@ from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS, inert
 
 if TYPE_CHECKING:
-    from attnsearch.engines.local import Setting
     from attnsearch.postings.filters import Filter
+    from attnsearch.search.setting import Setting
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
@@ -33,11 +33,10 @@ def _version(asked: bool) -> None:
 
 def names(incomplete: str) -> list[str]:
     """The catalogs whose name begins so, for the shell's completion."""
-    from attnsearch.sources import items
     from attnsearch.storage import home
 
     known = {folder.name for folder in home.folders() if not folder.name.startswith("@")}
-    harmless = (name for name in known.union(items.BUILT_IN) if name == inert(name))  # the shell prints them
+    harmless = (name for name in known.union(home.BUILT_IN) if name == inert(name))  # the shell prints them
     return sorted(name for name in harmless if name.startswith(incomplete))
 
 
@@ -184,7 +183,7 @@ class Asked(NamedTuple):
     def setting(self, info: Info) -> Setting:
         """The same for a catalog."""
         from attnsearch.attention.projections import textbook
-        from attnsearch.engines.local import Setting
+        from attnsearch.search.setting import Setting
 
         w = textbook(info.d) if self.textbook else None
         return Setting(w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained)

@@ -15,7 +15,7 @@ from attnsearch.errors import Exit, InputError
 if TYPE_CHECKING:
     from attnsearch.output.safe_text import Screen
     from attnsearch.search.index import Index
-    from attnsearch.search.search import Result
+    from attnsearch.search.result import Result
 
 BATCH = 256  # queries embedded together
 
@@ -101,14 +101,14 @@ def query(
     from attnsearch.output import formats
     from attnsearch.output.notes import is_none_of_these
     from attnsearch.search.index import Index
-    from attnsearch.search.search import check, search
+    from attnsearch.search.search import check_request, search
 
     requests = terminal.queries(text or [])
     first = list(itertools.islice(requests, 2))
     if not first:
         raise InputError("no query on standard input", hint="write one on each line")
     for one in first:
-        check(one)
+        check_request(one)
     found = 0
     told = explain and form in ("table", "json", "jsonl")
 

@@ -9,6 +9,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
+from attnsearch.storage import files
 
 
 def train(
@@ -76,7 +77,7 @@ def train(
             if save is not None:
                 learned.write(save, outcome.learned)
             if not dry_run:
-                learned.write(folder / learned.FILE, outcome.learned)
+                learned.write(folder / files.LEARNED, outcome.learned)
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
         kept = not dry_run and outcome.learned is not None

@@ -1,9 +1,12 @@
 """Texts → unit vectors, and what each word piece adds to them.
 
+safetensors  tensors ↔ a safetensors file
 transformer  token ids → hidden states: BERT in numpy
 model        a model's name → its folder, the hash of its weights, how to read it
 pieces       a text's vector as a sum over its word pieces
-sbert        the encoder that sentence-transformers runs
 encoder      the protocol of all encoders, and what they share
 passages     a long text → overlapping passages that the encoder reads whole
+sbert        the encoder that sentence-transformers runs
+fast         the encoder in numpy, for models that it covers
+loading      a model's name → its encoder
 """

@@ -1,28 +1,23 @@
-"""Texts → unit vectors (n, d): on the fast path where the model is covered, by sentence-transformers elsewhere."""
+"""The protocol of everything that turns texts into unit vectors, and what its implementations share."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import threads
-from attnsearch.encoding.model import Covered, Model, find, reading, trouble
-from attnsearch.encoding.sbert import Precision, Progress, Role, SentenceEncoder, batches, unit
-from attnsearch.encoding.transformer import Transformer
+from attnsearch.encoding.model import Model
 from attnsearch.errors import ModelError
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
-
     from attnsearch.encoding.pieces import Shares
 
-_BATCH = 3_000  # characters, padding among them, that numpy reads at once: more would leave the processor's caches
+Role = Literal["query", "key"]
+Precision = Literal["float32", "bfloat16"]
+Progress = Callable[[int], None]
+
 _SURE = 100  # characters of a word at most, a longer one being a single token: what one cut in two may lose
 
 
@@ -61,16 +56,6 @@ class Encoder(Protocol):
         """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
 
 
-def load(name: str | None = None, *, offline: bool = False, quick: bool = True) -> Encoder:
-    """The encoder called `name`, or the default one: see `model.find`, whose errors it raises.
-
-    `quick` says that the fast path may be taken.
-    """
-    found = find(name, offline=offline)
-    covered = reading(found.folder) if quick else None
-    return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
-
-
 def agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
     """Whether two encoders of one model give the same vectors, as far as their precisions can tell."""
     cosines = np.vecdot(one.encode(texts), other.encode(texts))
@@ -84,98 +69,22 @@ def is_cut(reader: Encoder, text: str) -> bool:
     return len(text) > reader.window - 2 and len(reader.tokens(text)) > reader.window
 
 
-class FastEncoder:
-    """A BERT in numpy: what a query needs, within milliseconds of the process's start."""
-
-    quick = True
-    precision: Precision = "float32"
-
-    def __init__(self, model: Model, covered: Covered) -> None:
-        self.window = covered.window
-        self.model = model
-        self.covered = covered
-
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:  # noqa: ARG002 (it has no prompts)
-        """Unit vectors (n, d): those of sentence-transformers, to 1e-6 a component."""
-        parts = list(batches(texts, _BATCH))
-        x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
-        _ = self._tokenizer  # like the transformer, made before there are threads
-        read = threads.each(self._encode, [[texts[i] for i in at] for at in parts])
-        for at, found in zip(parts, read, strict=True):
-            x[at] = found
-            if progress:
-                progress(len(at))
-        return unit(x, f"model {self.model.name}")
-
-    def suited(self, length: int, precision: Precision | None = None) -> Encoder:
-        """Itself, unless bfloat16 is asked for, or would save more than it costs to load sentence-transformers."""
-        by_torch = SentenceEncoder(self.model).suited(length, precision)
-        return by_torch if by_torch.precision == "bfloat16" else self
-
-    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        _, mask, hidden = self._read(texts)
-        if self.covered.pooling == "cls":
-            return hidden[:, 0]
-        weight = mask[..., None].astype(np.float32)
-        mean: NDArray[np.float32] = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
-        return mean
-
-    def _read(self, texts: list[str]) -> tuple[list[Encoding], NDArray[np.bool_], NDArray[np.float32]]:
-        """The word pieces of some texts, which of the places are theirs (n, t), and the hidden states (n, t, d)."""
-        read = self._tokenizer.encode_batch(texts)
-        longest = max(len(one.ids) for one in read)
-        ids = np.zeros((len(texts), longest), np.int64)
-        mask = np.zeros((len(texts), longest), bool)
-        for row, one in enumerate(read):
-            ids[row, : len(one.ids)] = one.ids
-            mask[row, : len(one.ids)] = True
-        if not mask.any(axis=1).all() or ids.max() >= len(self._transformer.words):
-            raise ModelError("its tokenizer is not that of its weights", where=self.model.name)
-        return read, mask, self._transformer.forward(ids, mask)
-
-    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:  # noqa: ARG002 (no prompts)
-        """What each word piece adds; nothing can be told of a model whose vector is that of [CLS]."""
-        from attnsearch.encoding.pieces import of_mean
-
-        def of(at: list[int]) -> list[tuple[int, Shares]]:
-            read, _, hidden = self._read([texts[i] for i in at])
-            told = zip(at, read, hidden, strict=True)
-            return [(i, of_mean(h[: len(one.ids)], one.offsets, one.special_tokens_mask)) for i, one, h in told]
-
-        _ = self._tokenizer, self._transformer  # made before there are threads
-        parts = batches(texts, _BATCH) if self.covered.pooling == "mean" else ()
-        found = dict(itertools.chain.from_iterable(threads.each(of, parts)))
-        return [found.get(i) for i in range(len(texts))]
-
-    def tokens(self, text: str) -> list[str]:
-        """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
-        return list(self._whole_tokenizer.encode(text).tokens)
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each word piece lies."""
-        return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.model.folder, self.window)
-
-    @cached_property
-    def _whole_tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.model.folder, None)
-
-    @cached_property
-    def _transformer(self) -> Transformer:
-        return Transformer.load(self.model.folder)
+def batches(texts: Sequence[str], length: int) -> Iterator[list[int]]:
+    """Which texts to read at once: some of much the same length, which together have about that many characters."""
+    batch: list[int] = []
+    for at in sorted(range(len(texts)), key=lambda at: len(texts[at])):
+        if batch and (len(batch) + 1) * len(texts[at]) > length:
+            yield batch
+            batch = []
+        batch.append(at)
+    if batch:
+        yield batch
 
 
-def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    with trouble("its tokenizer.json can't be read", str(folder)):
-        found = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    found.no_padding()
-    if window:
-        found.enable_truncation(window)
-    else:
-        found.no_truncation()
+def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
+    """The rows of x (n, d) at length one; ModelError, naming `who`, for a row that has no direction."""
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=who)
+    found: NDArray[np.float32] = np.divide(x, norms, dtype=np.float32)
     return found

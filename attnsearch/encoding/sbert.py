@@ -8,30 +8,27 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.encoding.encoder import Precision, Progress, Role, batches, unit
 from attnsearch.encoding.model import ENDLESS, Model, trouble
-from attnsearch.errors import ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from attnsearch.encoding.pieces import Shares
 
-Role = Literal["query", "key"]
-Precision = Literal["float32", "bfloat16"]
-Progress = Callable[[int], None]
-
 CROSSOVER = 250_000  # characters: for fewer, what bfloat16 or a GPU saves is less than what loading torch costs
 
 _BATCH = 6_000  # characters, padding among them, of the texts that sentence-transformers reads at once on a CPU
 _GPU_BATCH = 200_000  # and on a GPU
+_EXACT = 1e-5  # of a component: what float32 may lose
 
 log = logging.getLogger("attnsearch")
 
@@ -92,11 +89,15 @@ class SentenceEncoder:
 
     def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:
         """What each word piece adds, if the pieces' vectors are seen to add up to that of the text."""
-        from attnsearch.encoding.pieces import by_sentence_transformers
-
         x = self.encode(texts, role)
         with trouble("can't embed", self.model.name), self._rounding():
-            return list(by_sentence_transformers(self._model, texts, x, query=role == "query"))
+            return [self._pieces(text, vector, role) for text, vector in zip(texts, x, strict=True)]
+
+    def _pieces(self, text: str, vector: NDArray[np.float32], role: Role) -> Shares | None:
+        """The word pieces of a text with its unit vector (d,); None where they do not add up to it."""
+        run = self._model.encode_query if role == "query" else self._model.encode_document
+        read: dict[str, Any] = run([text], output_value=None, show_progress_bar=False)[0]
+        return _checked(read, *_places(self._model, text, read), vector)
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -141,22 +142,37 @@ def _halves_pay() -> bool:
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
-def batches(texts: Sequence[str], length: int) -> Iterator[list[int]]:
-    """Which texts to read at once: some of much the same length, which together have about that many characters."""
-    batch: list[int] = []
-    for at in sorted(range(len(texts)), key=lambda at: len(texts[at])):
-        if batch and (len(batch) + 1) * len(texts[at]) > length:
-            yield batch
-            batch = []
-        batch.append(at)
-    if batch:
-        yield batch
+def _places(model: SentenceTransformer, text: str, read: Mapping[str, Any]) -> tuple[list[tuple[int, int]], list[int]]:
+    """Where each word piece lies in the text, and which of them are marks, as a prompt before it is."""
+    if "input_ids" in read and getattr(model.tokenizer, "is_fast", False):
+        for prompt in ("", *(model.prompts or {}).values()):
+            told = model.tokenizer(
+                (prompt or "") + text,
+                truncation=True,
+                max_length=model.max_seq_length,
+                return_offsets_mapping=True,
+                return_special_tokens_mask=True,
+            )
+            if told["input_ids"] == read["input_ids"].tolist():
+                n = len(prompt or "")
+                places = zip(told["offset_mapping"], told["special_tokens_mask"], strict=True)
+                found = [(max(a - n, 0), b - n, int(is_mark or b <= n)) for (a, b), is_mark in places]
+                return [(a, b) for a, b, _ in found], [is_mark for *_, is_mark in found]
+    return [], []
 
 
-def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
-    """The rows of x (n, d) at length one; ModelError, naming `who`, for a row that has no direction."""
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=who)
-    found: NDArray[np.float32] = np.divide(x, norms, dtype=np.float32)
-    return found
+def _checked(
+    read: Mapping[str, Any], offsets: list[tuple[int, int]], marks: list[int], vector: NDArray[np.float32]
+) -> Shares | None:
+    """The pieces with the prompt's among them, or without, as the model pools; None if neither adds up."""
+    if "token_embeddings" not in read or len(read["token_embeddings"]) != len(offsets):
+        return None
+    from attnsearch.encoding.pieces import of_mean  # which a query without `explain` does without
+
+    hidden = read["token_embeddings"].detach().float().cpu().numpy()
+    for first in (0, int(read.get("prompt_length") or 0)):
+        if len(hidden) > first:
+            found = of_mean(hidden[first:], offsets[first:], marks[first:])
+            if np.abs(found.vectors.sum(axis=0) - vector).max() < _EXACT:
+                return found
+    return None

@@ -19,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.softmax import attend
+from attnsearch.encoding import safetensors
 from attnsearch.errors import ModelError
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_HEADER = 4 << 20  # bytes at most of a safetensors header; a model of 24 layers has 40,000
 _STRIP = 32_768  # numbers that `gelu` takes at once, so that what it computes with stays in the processor's cache
 _TAIL = tuple(np.float32(a / 2) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
-_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _COUNTS = (
     "hidden_size",
     "intermediate_size",
@@ -70,7 +69,7 @@ class Transformer(NamedTuple):
         configuration that can't be.
         """
         config = _numbers(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
-        tensors = read_safetensors(folder / "model.safetensors")
+        tensors = read_weights(folder / "model.safetensors")
         prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
         weights = _Weights(tensors, prefix, str(folder))
         d, f = config["hidden_size"], config["intermediate_size"]
@@ -157,61 +156,14 @@ def gelu(x: Floats) -> Floats:
     return found.reshape(x.shape)
 
 
-def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a safetensors file by name, as views of the mapped file; other types than floats are left out.
-
-    The form: 8 bytes, the header's length as a little-endian integer; the header, JSON; the data, each byte of it
-    one tensor's. Raises ModelError for a file that can't be that: a header past the end, a name used twice, offsets
-    that overlap, leave a hole or point past the end, a shape that is not the data's.
-    """
+def read_weights(file: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a model's weights file by name, as views of the mapped file; ModelError where it is broken."""
     try:
-        data = np.memmap(file, np.uint8, mode="r")
-        length = int.from_bytes(data[:8].tobytes(), "little")
-        if not 2 <= length <= min(_HEADER, len(data) - 8):
-            raise ValueError("its header is longer than the file, or than any model's")
-        header = json.loads(data[8 : 8 + length].tobytes(), object_pairs_hook=_once)
-        header.pop("__metadata__", None)
-        body = data[8 + length :]
-        _check_offsets([told["data_offsets"] for told in header.values()], len(body))
-        return {name: _tensor(body, told) for name, told in header.items() if told["dtype"] in _TYPES}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"is no whole safetensors file: {error}", where=str(file)) from None
+        return safetensors.unpack(np.memmap(file, np.uint8, mode="r")).arrays
+    except ValueError as error:
+        raise ModelError(f"is not a complete safetensors file: {error}", where=str(file)) from None
     except OSError as error:
         raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is used twice")
-    return found
-
-
-def _check_offsets(offsets: list[Any], end: int) -> None:
-    """ValueError unless the tensors lie one behind the other from the first byte of the data to its last."""
-    at = 0
-    for start, stop in sorted(map(_whole_numbers, offsets)):
-        if start != at or stop < start:
-            raise ValueError("offsets that overlap, or leave a hole")
-        at = stop
-    if at != end:
-        raise ValueError("offsets past its end" if at > end else "data that is no tensor's")
-
-
-def _whole_numbers(listed: Any) -> list[int]:
-    whole = isinstance(listed, list) and len(listed) < 9 and all(type(n) is int and n >= 0 for n in listed)
-    if not whole:
-        raise ValueError(f"{str(listed)[:40]} where whole numbers belong")
-    return list(listed)
-
-
-def _tensor(body: NDArray[np.uint8], told: Mapping[str, Any]) -> NDArray[Any]:
-    start, end = told["data_offsets"]
-    kind: np.dtype[Any] = _TYPES[told["dtype"]]
-    shape = _whole_numbers(told["shape"])
-    if math.prod(shape) * kind.itemsize != end - start:
-        raise ValueError(f"a shape of {math.prod(shape)} numbers for {end - start} bytes")
-    return body[start:end].view(kind).reshape(shape)
 
 
 class _Weights:

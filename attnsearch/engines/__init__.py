@@ -1,5 +1,6 @@
 """Folded queries → the state of attention after every key, wherever the keys lie.
 
-bias   what is added to each logit, by key number
-local  one pass over the keys on this machine, on all its cores
+bias    what is added to each logit, by key number
+engine  the protocol of all engines
+local   one pass over the keys on this machine, on all its cores
 """

@@ -8,21 +8,17 @@ Axis letters: m = queries, n = keys of a block, N = all keys.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.errors import InputError
-from attnsearch.postings.filters import Filter
-from attnsearch.postings.terms import Term, split_terms
-from attnsearch.search.index import Index
+from attnsearch.postings.terms import Term
 
 
-class Part(NamedTuple):
-    """What was added to one logit: by each term of the query, and by each field that is a prior."""
+class Added(NamedTuple):
+    """What a bias adds to one logit: by each term of the query, and by each field that is a prior."""
 
     lexical: Mapping[str, float]
     prior: Mapping[str, float]
@@ -72,7 +68,7 @@ class Bias(NamedTuple):
     def _at(self, first: int, end: int) -> slice | NDArray[np.int64]:
         return slice(first, end) if self.heads is None else self.heads[first:end]
 
-    def part(self, query: int, key: int) -> Part:
+    def part(self, query: int, key: int) -> Added:
         """What was added to the logit of one query and one key."""
         key = key if self.heads is None else int(self.heads[key])
         said = {}
@@ -80,52 +76,4 @@ class Bias(NamedTuple):
             at = int(np.searchsorted(keys, key))
             if at < len(keys) and keys[at] == key:
                 said[term] = float(worth * scores[at])
-        return Part(said, {field: float(prior[key]) for field, prior in self.priors.items()})
-
-
-def of(index: Index, texts: Sequence[str], where: Sequence[Filter], weight: float, priors: Mapping[str, float]) -> Bias:
-    """The bias of the queries: filters that must all hold, the lexical `weight` λ, and each prior field's weight.
-
-    Raises InputError for a field that no item has, or for a prior that has no numbers.
-    """
-    index.postings.need([*(one.field for one in where), *priors], terms=bool(weight))
-    size = index.store.size
-    keep = None
-    for one in where:
-        holds = np.zeros(size, bool)
-        holds[index.postings.select(one)] = True
-        holds = ~holds if one.op == "!=" else holds
-        keep = holds if keep is None else keep & holds
-    return Bias(
-        heads=index.store.heads,
-        keep=keep,
-        terms=[_terms(index, text, weight) if weight else {} for text in texts],
-        priors={field: np.float32(worth) * _ranks(index, field, size) for field, worth in priors.items()},
-    )
-
-
-def _terms(index: Index, text: str, weight: float) -> dict[str, tuple[Term, float]]:
-    """By the first word that the query has for it; a term that it says twice counts twice."""
-    said = split_terms(text)
-    words = {term: word for word, term in reversed(said)}
-    found = ((words[term], index.postings.term(term), times) for term, times in Counter(t for _, t in said).items())
-    return {word: (term, weight * times) for word, term, times in found if term}
-
-
-def _ranks(index: Index, field: str, size: int) -> NDArray[np.float32]:
-    """Which share of the items that have a number, or a date, have a lower one, less a half; 0 for those without.
-
-    Of several numbers the highest counts; equal ones share their ranks.
-    """
-    measured = index.postings.measure(field)
-    if measured is None:
-        hint = "give --prior a field of numbers or dates"
-        raise InputError(f"the field '{field}' has no numbers", hint=hint)
-    numbers, group = np.unique(measured.numbers, return_inverse=True)
-    place = np.full(size, -1)
-    place[measured.keys] = np.repeat(group, measured.counts)  # of several the last stays: the highest
-    has = place >= 0
-    count = np.bincount(place[has], minlength=len(numbers))
-    ranks = np.zeros(size, np.float32)
-    ranks[has] = ((np.cumsum(count) - count / 2) / count.sum() - 0.5)[place[has]]
-    return ranks
+        return Added(said, {field: float(prior[key]) for field, prior in self.priors.items()})

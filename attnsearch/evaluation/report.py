@@ -14,16 +14,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.engines.local import DEFAULT, Setting, learned_of, look, projections_of
 from attnsearch.errors import InputError
 from attnsearch.evaluation import metrics
 from attnsearch.search.index import Index
+from attnsearch.search.scoring import score_all
+from attnsearch.search.setting import DEFAULT, Setting
 from attnsearch.sources.items import Item
 from attnsearch.sources.judgments import Judged
 
 DEPTH = 10  # of nDCG
 METRICS = ("ndcg", "mrr", "recall", "precision_at_1", "kl")  # of a request that has an answer
-CONFIDENCE = 0.95  # of the interval around a difference
+
 
 _LOGITS = 1 << 24  # held at once: 64 MB
 _QUERIES = 256  # asked at once, at most
@@ -97,21 +98,6 @@ class Report(NamedTuple):
         return sorted(self.answerable, key=lambda row: (row.ndcg, row.mrr))[:count]
 
 
-class Comparison(NamedTuple):
-    """What another setting changes: the differences of all means, and what chance leaves of that of nDCG.
-
-    `low` and `high` bound it with `CONFIDENCE`, `p_value` is that of no difference, both by a paired t-test over the
-    `queries` that have an answer; None for a single one. Of the tests in use, the t-test agrees with the randomization
-    test, which assumes nothing: Smucker, Allan & Carterette 2007.
-    """
-
-    differences: Mapping[str, float | None]
-    queries: int
-    low: float | None
-    high: float | None
-    p_value: float | None
-
-
 def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT, *, k: int = 10) -> Report:
     """How the catalog answers the `judged` requests in that setting; recall is at `k`.
 
@@ -122,22 +108,24 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
     log.info("asking %s %d queries", index.info.name, len(judged))
     some = max(min(_QUERIES, _LOGITS // max(index.store.size, 1)), 1)
     rows: list[Row] = []
+    asked = setting.resolve(index, ())
     for at in range(0, len(judged), some):
         batch = judged[at : at + some]
-        seen = look(index, [one.query for one in batch], setting, all_logits=True)
-        z = np.empty((0, 0), np.float32) if seen.logits is None else seen.logits
-        chances = itertools.repeat(None) if seen.nothing is None else map(float, seen.nothing)
+        texts = [request.query for request in batch]
+        asked = setting.resolve(index, texts)
+        scores, z = score_all(index.engine, asked, index.encoder.encode(texts, "query"))
+        chances = itertools.repeat(None) if scores.none_of_these is None else map(float, scores.none_of_these)
         for one, logits, top, chance in zip(batch, z, _tops(index, z), chances, strict=False):
             rows.append(_row(one, logits, top, keys, k)._replace(none_of_these=chance))
 
-    learned = learned_of(index, setting)
+    learned = asked.learned
     found = [row for row in rows if row.relevant and row.top_weight is not None]
     confidence = np.array([row.top_weight for row in found])
     right = np.array([row.precision_at_1 for row in found])
     return Report(
         catalog=index.info.name,
         model=index.info.model,
-        temperature=projections_of(index, setting).temperature,
+        temperature=asked.projections.temperature,
         items=index.info.items,
         k=k,
         unknown=unknown,
@@ -148,36 +136,6 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
         rows=rows,
         taught=learned.taught([one.query for one in judged]) if learned else 0,
     )
-
-
-def compare(one: Report, other: Report) -> Comparison:
-    """What the setting of the `other` report changes, of the same requests."""
-    pairs = [*one.means.items(), ("calibration_error", one.calibration_error)]
-    others = {**other.means, "calibration_error": other.calibration_error}
-    differences = {name: _minus(others[name], mean) for name, mean in pairs}
-    after, before = np.array([[row.ndcg for row in report.answerable] for report in (other, one)], np.float64)
-    return Comparison(differences, len(after), *t_test(after - before))
-
-
-def _minus(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
-
-
-def t_test(differences: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
-    """The interval around the mean of paired differences (m,), and the chance of as large a mean if there were none.
-
-    None for fewer than two.
-    """
-    if len(differences) < 2:
-        return None, None, None
-    if np.ptp(differences) < 1e-12:  # without a spread there is no t
-        mean = float(differences[0])
-        return mean, mean, float(mean == 0)
-    from scipy import stats
-
-    told = stats.ttest_1samp(differences, 0.0)
-    low, high = told.confidence_interval(CONFIDENCE)
-    return float(low), float(high), float(told.pvalue)
 
 
 def _keys(index: Index, judged: Sequence[Judged]) -> tuple[dict[str, list[int]], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
@@ -11,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.encoding import passages
-from attnsearch.encoding.pieces import Shares, Sum, Why, add_up
+from attnsearch.encoding.pieces import Shares
 from attnsearch.errors import InputError
+from attnsearch.explanation.words import add_up
 from attnsearch.search.index import Index
-from attnsearch.search.search import Hit, Result, Trace
+from attnsearch.search.result import Hit, Result, Sum, Trace, Why
 
 _TEXTS = 64  # whose shares are held at once: up to a megabyte each
-_NAMES = 5_000  # items among which one that was mistyped is looked for
 
 Doubles = NDArray[np.float64]
 Kind = Literal["word", "marks", "rounding", "semantic", "term", "field"]
@@ -73,33 +72,6 @@ def compare(result: Result) -> Lead:
     difference = one.logit - other.logit
     parts = sorted(_parts(why, why_other), key=lambda part: -abs(part.difference))
     return Lead(one, other, difference, math.exp(difference) if abs(difference) < 700 else None, parts)
-
-
-def called(index: Index, name: str) -> str:
-    """The id of the item with this id, else of the only one with this title; InputError, naming the nearest."""
-    if any("\ud800" <= char <= "\udfff" for char in name):
-        raise InputError("the item's name is not valid UTF-8")
-    if index.store.keys_of([name]):
-        return name
-    exact, loose, near = [], [], dict[str, str]()
-    for _, item in index.store.items():  # noqa: PERF102 (it is no dict)
-        ident, title = item.id, item.title
-        if title == name:
-            exact.append(ident)
-        for word in (title, ident):
-            if word.casefold() == name.casefold():
-                loose.append(ident)
-            if word and len(near) < _NAMES:
-                near.setdefault(word.casefold(), word)
-    found = list(dict.fromkeys(exact or loose))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        hint = f"name one by its id: {', '.join(found[:5])}{', …' if len(found) > 5 else ''}"
-        raise InputError(f"{len(found)} items are called '{name}'", where=index.info.name, hint=hint)
-    likely = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
-    hint = f"did you mean {' or '.join(likely)}?" if likely else "name one by its id or its title"
-    raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)
 
 
 def _by_item(index: Index, traces: Sequence[Trace], queries: Sequence[Doubles]) -> dict[tuple[int, int], Sum]:

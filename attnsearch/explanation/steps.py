@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
-from attnsearch.search.search import Hit, Result
+from attnsearch.search.result import Hit, Result
 
 FIRST = 4  # components of a vector that are shown
 

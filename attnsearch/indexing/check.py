@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.errors import CatalogError
 from attnsearch.postings import cache
-from attnsearch.storage import learned, seal, segment
+from attnsearch.storage import files, learned, seal, segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
@@ -26,13 +25,11 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
+from attnsearch.storage.failures import DAMAGE, DamagedError
 
 log = logging.getLogger("attnsearch")
 
 _LINES = 20  # of one kind
-
-WRONG = (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError, OSError)
-"""What reading something damaged may raise."""
 
 
 def find(folder: Path) -> list[str]:
@@ -56,7 +53,7 @@ def _find(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
         return
     try:
         listed, _ = read_segments(db, info.listing)
-    except WRONG as error:
+    except DAMAGE as error:
         yield f"index.sqlite: {error}"
         return
     yield from _first(f"{name}: it is not what was written" for name in cache.broken(folder))
@@ -78,11 +75,9 @@ def info_or_problem(db: sqlite3.Connection, folder: Path) -> tuple[Info | None, 
     try:
         db.execute("BEGIN")
         return read_info(db, folder), ""
-    except CatalogError as error:
-        if "damaged" not in error.message:
-            raise
+    except DamagedError as error:
         return None, error.message
-    except WRONG as error:
+    except DAMAGE as error:
         return None, f"index.sqlite: {error}"
 
 
@@ -91,7 +86,7 @@ def sealed_info(folder: Path) -> Info | None:
     try:
         sealed = seal.read(folder)
         return info_from(sealed.info) if sealed else None
-    except WRONG:
+    except DAMAGE:
         return None
 
 
@@ -100,17 +95,17 @@ def _seal(folder: Path, info: Info | None) -> Iterator[str]:
         sealed = seal.read(folder)
         if sealed and (info is None or info.commit == sealed.commit) and seal.sha256_of(folder) != sealed.sha256:
             yield "index.sqlite: some of its bytes are not what was written"
-    except WRONG as error:
+    except DAMAGE as error:
         yield f"index.seal: {error}"
 
 
 def _learned(folder: Path) -> Iterator[str]:
     try:
-        learned.read(folder / learned.FILE)
+        learned.read(folder / files.LEARNED)
     except FileNotFoundError:
         pass  # nothing was learned
-    except WRONG as error:
-        yield f"{learned.FILE}: {error}"
+    except DAMAGE as error:
+        yield f"{files.LEARNED}: {error}"
 
 
 def _structure(db: sqlite3.Connection) -> Iterator[str]:
@@ -118,7 +113,7 @@ def _structure(db: sqlite3.Connection) -> Iterator[str]:
         for (line,) in db.execute(f"PRAGMA integrity_check({_LINES})"):
             if line != "ok":
                 yield f"index.sqlite: {line}".replace("\n", " ")
-    except WRONG as error:
+    except DAMAGE as error:
         yield f"index.sqlite: {error}"
 
 
@@ -127,7 +122,7 @@ def _segment(folder: Path, listed: Listed, d: int) -> Iterator[str]:
         _, broken = segment.examine(folder / "segments", listed.file, (listed.rows, d), listed.sums)
     except FileNotFoundError:
         yield f"segments/{listed.file}: it is gone"
-    except WRONG as error:
+    except DAMAGE as error:
         yield f"segments/{listed.file}: {error}"
     else:
         for rows in broken:
@@ -143,7 +138,7 @@ def _keys(db: sqlite3.Connection, listed: list[Listed], numbers: list[int]) -> I
                 key, _, start, _ = read_key(row)
                 numbers.append(key)
                 joined.append(start > 0)
-            except WRONG as error:
+            except DAMAGE as error:
                 yield f"index.sqlite: {error}"
         found = np.array(numbers, np.int64)
         if not np.array_equal(found, _living(listed)):
@@ -153,7 +148,7 @@ def _keys(db: sqlite3.Connection, listed: list[Listed], numbers: list[int]) -> I
         orphans = "SELECT key FROM keys LEFT JOIN items USING (item) WHERE id IS NULL"
         for (key,) in db.execute(orphans):
             yield f"index.sqlite: the key {key} has no item"
-    except WRONG as error:
+    except DAMAGE as error:
         yield f"index.sqlite: its keys can't be read: {error}"
 
 
@@ -175,11 +170,11 @@ def _items(db: sqlite3.Connection, info: Info, numbers: list[int]) -> Iterator[s
             try:
                 read_item(row, info.fields)
                 numbers.append(row[0])
-            except WRONG as error:
+            except DAMAGE as error:
                 yield f"index.sqlite: {error}"
         for (ident,) in db.execute("SELECT id FROM items WHERE item NOT IN (SELECT item FROM keys)"):
             yield f"index.sqlite: the item {ident!r} has no key"
-    except WRONG as error:
+    except DAMAGE as error:
         yield f"index.sqlite: its items can't be read: {error}"
 
 

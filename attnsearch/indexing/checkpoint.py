@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.storage.lock import failures
+from attnsearch.storage.failures import writing
 
 _PREFIX = "unfinished-"
 _CHUNK = 4_096  # records read at once
@@ -31,7 +31,7 @@ class Draft:
 
     def __init__(self, folder: Path, maker: str) -> None:
         self._path = folder / f"{_PREFIX}{maker}"
-        with failures(folder):
+        with writing(folder):
             for path in folder.glob(f"{_PREFIX}*"):
                 if path != self._path:
                     path.unlink()

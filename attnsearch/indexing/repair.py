@@ -22,20 +22,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.passages import split
 from attnsearch.errors import CatalogError
-from attnsearch.indexing.check import WRONG, info_or_problem, sealed_info
+from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.checkpoint import Draft
 from attnsearch.indexing.update import CHUNK, Progress, draft_of, embed
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.storage import home, learned, lock, segment
-from attnsearch.storage.database import FEEDBACK, ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
-from attnsearch.storage.lock import failures
-from attnsearch.storage.segment import sync
+from attnsearch.storage import files, home, learned, lock, segment
+from attnsearch.storage.database import ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
+from attnsearch.storage.failures import DAMAGE, writing
+from attnsearch.storage.files import FEEDBACK, sync
 
 _held: list[sqlite3.Connection] = []  # closing one would delete the log of the file that has its place now
 
@@ -55,13 +55,13 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
     Raises CatalogError where it says no more what it is, ModelError where its encoder is not to be had.
     """
     log.info("repairing %s", folder.name)
-    with failures(folder):
-        taken = lock.take_if_whole(folder)
+    with writing(folder):
+        taken = lock.acquire_if_whole(folder)
     staging = folder.with_name(f".repaired-{folder.name}")
     shutil.rmtree(staging, ignore_errors=True)  # left by one who was interrupted
     try:
         done = _made_anew(folder, staging, offline=offline, progress=progress)
-        with failures(folder):
+        with writing(folder):
             _carry_over(folder, staging)
             _exchange(folder, staging)
         if taken:
@@ -80,7 +80,7 @@ def _made_anew(folder: Path, staging: Path, *, offline: bool, progress: Progress
         info = info_or_problem(db, folder)[0] or sealed_info(folder)
         if info is None:
             raise CatalogError("the catalog says no more what it was made of", where=folder.name, hint=_anew(folder))
-        reader = encoder.load(info.model, offline=offline, quick=info.quick)
+        reader = loading.load(info.model, offline=offline, quick=info.quick)
         if reader.model.sha256 != info.sha256:
             hint = f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}"
             raise CatalogError(f"{info.model} has other weights now", where=info.name, hint=hint)
@@ -106,10 +106,10 @@ def _intact(db: sqlite3.Connection, info: Info) -> Iterator[tuple[int, Item, boo
 
     They may be of what was its text by the rules of an older attnsearch.
     """
-    with suppress(*WRONG):
+    with suppress(*DAMAGE):
         order = f"SELECT {ITEM} FROM items ORDER BY (SELECT min(key) FROM keys WHERE keys.item = items.item)"  # noqa: S608
         for row in db.execute(order):
-            with suppress(*WRONG):
+            with suppress(*DAMAGE):
                 item = read_item(row, info.fields)
                 yield row[0], item, row[5] == hashlib.sha256(item.text.encode()).digest()
 
@@ -157,15 +157,15 @@ def _salvage(
 
 def _embeddings(db: sqlite3.Connection, folder: Path, info: Info) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """The item, the place in its text, and the vector (d,) of every key that is what was written."""
-    with suppress(*WRONG):
+    with suppress(*DAMAGE):
         for listed in read_segments(db, info.listing)[0]:
             shape = (listed.rows, info.d)
-            with suppress(*WRONG):
+            with suppress(*DAMAGE):
                 x, broken = segment.examine(folder / "segments", listed.file, shape, listed.sums)
                 lost = {row for rows in broken for row in rows}
                 of = (listed.first, listed.first + listed.rows)
                 for row in db.execute(f"SELECT {KEY} FROM keys WHERE key >= ? AND key < ?", of):  # noqa: S608
-                    with suppress(*WRONG):
+                    with suppress(*DAMAGE):
                         key, item, start, _ = read_key(row)
                         if key - listed.first not in lost:
                             yield item, start, x[key - listed.first]
@@ -173,15 +173,15 @@ def _embeddings(db: sqlite3.Connection, folder: Path, info: Info) -> Iterator[tu
 
 def _carry_over(folder: Path, staging: Path) -> None:
     """Take along what was learned, if it is whole, and what was judged."""
-    names = [learned.FILE, FEEDBACK]
+    names = [files.LEARNED, FEEDBACK]
     try:
-        learned.read(folder / learned.FILE)
+        learned.read(folder / files.LEARNED)
     except FileNotFoundError:
-        names.remove(learned.FILE)
+        names.remove(files.LEARNED)
     except (OSError, ValueError) as error:
-        names.remove(learned.FILE)
+        names.remove(files.LEARNED)
         log.warning("%s: what was learned is lost, since %s is damaged (%s); train it again",
-                    folder.name, learned.FILE, error)  # fmt: skip
+                    folder.name, files.LEARNED, error)  # fmt: skip
     for name in names:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, staging / name)

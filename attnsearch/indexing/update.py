@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.encoding import encoder
-from attnsearch.encoding.encoder import Encoder
+from attnsearch.encoding import encoder, loading
+from attnsearch.encoding.encoder import Encoder, Precision
 from attnsearch.encoding.passages import split
-from attnsearch.encoding.sbert import Precision
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.checkpoint import Draft
 from attnsearch.indexing.writer import Writer
 from attnsearch.postings import cache
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields, Item
-from attnsearch.storage import home
+from attnsearch.storage import files, home
 from attnsearch.storage.database import Info, Source
 
 CHUNK = 1_024  # texts embedded at once; what a run that is killed can lose
@@ -85,7 +84,7 @@ def update(
         if not explicit:
             _refuse_another(folder, given)
     known = before if before and model in (None, before.model) else None
-    reader = encoder.load(known.model if known else model, offline=offline, quick=known.quick if known else True)
+    reader = loading.load(known.model if known else model, offline=offline, quick=known.quick if known else True)
     with Writer(folder) as writer:
         how = _unlike(writer.info, reader, precision)
         kept = None if how else writer.info
@@ -122,7 +121,7 @@ def update(
                 lexical=(before.lexical if before else 0.0) if lexical is None else lexical,
             )
             info = writer.commit(info, draft)
-    if info.lexical or (folder / cache.FOLDER).is_dir():
+    if info.lexical or (folder / files.POSTINGS).is_dir():
         cache.refresh(folder, terms=bool(info.lexical))
     return Report(info, changes.added, changes.changed, changes.removed, total, time.perf_counter() - began)
 

@@ -28,18 +28,9 @@ from attnsearch.indexing.changes import Changes, Split
 from attnsearch.indexing.checkpoint import Draft
 from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
-from attnsearch.storage.database import (
-    APPLICATION,
-    SCHEMA,
-    SEAL,
-    Info,
-    OlderError,
-    damage,
-    read_info,
-    read_segments,
-    write_info,
-)
-from attnsearch.storage.lock import failures
+from attnsearch.storage.database import APPLICATION, SCHEMA, Info, read_info, read_segments, write_info
+from attnsearch.storage.failures import OlderError, reading, writing
+from attnsearch.storage.files import SEAL
 from attnsearch.storage.store import Store
 
 _TABLES = """
@@ -71,10 +62,10 @@ class Writer:
 
     def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
         self.folder = folder
-        with failures(folder):
-            self._db = lock.take(folder, wait)
+        with writing(folder):
+            self._db = lock.acquire(folder, wait)
             try:
-                with damage(folder):
+                with reading(folder):
                     self._read()
                 self._prepare()
             except BaseException:
@@ -120,13 +111,13 @@ class Writer:
 
         Raises InputError for an id used twice.
         """
-        with failures(self.folder):
+        with writing(self.folder):
             changes.draw(self._db, items)
             return changes.compare(self._db, split, keep=keep)
 
     def recall(self, draft: Draft) -> tuple[int, int]:
         """How many texts of this run an earlier one embedded before it was interrupted, and how many are missing."""
-        with failures(self.folder):
+        with writing(self.folder):
             rows = ((text, row) for row, text in enumerate(draft.recall()))
             self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", rows)
             self._db.execute(_MISSING)
@@ -142,18 +133,18 @@ class Writer:
 
     def put(self, draft: Draft, texts: Sequence[bytes], x: NDArray[np.float32]) -> None:
         """Keep the embeddings x (n, d) of the texts with these SHA-256, also if the run ends here."""
-        with failures(self.folder):
+        with writing(self.folder):
             first = draft.append(texts, x)
             rows = ((text, first + at) for at, text in enumerate(texts))
             self._db.executemany("INSERT INTO vectors VALUES (?, NULL, ?)", rows)
 
     def commit(self, info: Info, draft: Draft) -> Info:
         """Make it all real, and return `info` with its width, counts and times. After it nothing can be lost."""
-        with failures(self.folder, "written"):
+        with writing(self.folder, "written"):
             d = draft.d or (self.info.d if self.info else 0)
             self._place(draft, d)
             buried = self._db.execute("SELECT key FROM buried ORDER BY key").fetchall()
-            with damage(self.folder):
+            with reading(self.folder):
                 compaction.settle(self._db, self.folder, d, [key for (key,) in buried])
             info = self._conclude(info._replace(d=d))
             self._db.execute("COMMIT")

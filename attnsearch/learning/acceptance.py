@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.evaluation.report import t_test
+from attnsearch.evaluation.significance import t_test
 from attnsearch.learning.bilinear import Floats, logits
 from attnsearch.learning.cross_validation import Trial, others, tell
 from attnsearch.learning.examples import Lesson

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.projections import identity
-from attnsearch.engines.local import scan
 from attnsearch.errors import InputError
 from attnsearch.learning import bilinear
 from attnsearch.learning.bilinear import Catalog, Floats, Targets
 from attnsearch.search.index import Index
+from attnsearch.search.scoring import fold
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.store import Store
 
@@ -94,7 +94,7 @@ def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> t
     them in the normalizer: Bengio & Senécal 2008.
     """
     store = index.store
-    numbers = _alive(store)
+    numbers = store.living()
     heads = numbers if store.heads is None else store.heads[numbers]
     firsts = np.unique(heads)
     offset = None
@@ -112,22 +112,14 @@ def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> t
     return Catalog(store.embeddings(numbers.tolist()), begins, offset), firsts
 
 
-def _alive(store: Store) -> NDArray[np.int64]:
-    found = [np.empty(0, np.int64)]
-    for block in store.blocks():
-        alive = np.arange(len(block.x)) if block.alive is None else np.flatnonzero(block.alive)
-        found.append(block.first + alive)
-    return np.concatenate(found)
-
-
 def firsts_of(store: Store) -> NDArray[np.int64]:
     """The first key of each item."""
-    numbers = _alive(store)
+    numbers = store.living()
     return numbers if store.heads is None else np.unique(store.heads[numbers])
 
 
 def _near(index: Index, x: Floats) -> NDArray[np.int64]:
-    state, _ = scan(index, identity(index.info.d), x, k=_NEAR)
+    state = index.engine.attend(fold(identity(index.info.d), x), k=_NEAR).attention
     return np.unique(state.top_keys[np.isfinite(state.top_logits)])
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
 from attnsearch.attention.projections import identity
-from attnsearch.engines.local import Setting, look
 from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, self_supervision
 from attnsearch.learning.acceptance import Verdict
 from attnsearch.learning.bilinear import Floats
@@ -23,6 +22,8 @@ from attnsearch.learning.calibration import Cut
 from attnsearch.learning.cross_validation import Progress, Trial
 from attnsearch.learning.examples import School, firsts_of, gather
 from attnsearch.search.index import Index
+from attnsearch.search.scoring import fold
+from attnsearch.search.setting import bias_of
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned, short_hash
 
@@ -147,9 +148,7 @@ def _cuts(index: Index, school: School, seen: Trial, *, terms: bool) -> Iterator
 
 
 def _terms(index: Index, school: School, chosen: NDArray[np.int64]) -> Floats:
-    from attnsearch.engines import bias
-
-    said = bias.of(index, [school.judged[one].query for one in chosen], (), 1.0, {})
+    said = bias_of(index, [school.judged[one].query for one in chosen], (), 1.0, {})
     rows: Floats = np.zeros((len(chosen), len(school.firsts)), np.float32)
     if said.adds:
         rows += said.block(0, index.store.size)[:, school.firsts]
@@ -162,6 +161,7 @@ def _null_key(index: Index, judged: Sequence[Judged]) -> null_key.NullKey | None
     empty = np.array([not one.answer for one in known], bool)
     if not empty.any():
         return None
-    state = look(index, [one.query for one in known], Setting(identity(index.info.d))).state
+    x = index.encoder.encode([request.query for request in known], "query")
+    state = index.engine.attend(fold(identity(index.info.d), x)).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.kept)
     return calibration.null_key(evidence, empty, null_key.FITTED.get(index.info.sha256))

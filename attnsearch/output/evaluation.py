@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.evaluation.report import CONFIDENCE, DEPTH, Comparison, Report, Row
+from attnsearch.evaluation.report import DEPTH, Report, Row
+from attnsearch.evaluation.significance import CONFIDENCE, Comparison
 from attnsearch.learning.acceptance import Gain
 from attnsearch.learning.training import Outcome
 from attnsearch.output.formats import SCHEMA, filled, listing

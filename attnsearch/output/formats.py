@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from attnsearch.encoding.pieces import Why
     from attnsearch.explanation.steps import Step
     from attnsearch.indexing.update import Report
-    from attnsearch.search.search import Hit, Result
+    from attnsearch.search.result import Hit, Result, Why
 
 SCHEMA = 1  # of the JSON; raised when a field changes its meaning
 

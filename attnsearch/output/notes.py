@@ -10,7 +10,7 @@ from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
     from attnsearch.search.readout import Readout
-    from attnsearch.search.search import Result
+    from attnsearch.search.result import Result
 
 LIKELY = 0.5  # a null key with more of the attention than all items together is believed
 

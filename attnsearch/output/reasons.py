@@ -15,9 +15,8 @@ from attnsearch.output.safe_text import PIPE, Screen, inert
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from attnsearch.encoding.pieces import Sum, Why, Word
     from attnsearch.explanation.reasons import Lead
-    from attnsearch.search.search import Hit, Result
+    from attnsearch.search.result import Hit, Result, Sum, Why, Word
 
 _FOR = ("194", "157", "120", "83", "46")  # greens and reds of a terminal's 256 colors, palest first
 _AGAINST = ("224", "217", "210", "203", "196")

@@ -28,8 +28,8 @@ from attnsearch.postings import facets, filters
 from attnsearch.postings.facets import Drawn, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
 from attnsearch.storage import checksum
-from attnsearch.storage.lock import failures
-from attnsearch.storage.segment import FLAGS
+from attnsearch.storage.failures import writing
+from attnsearch.storage.files import FLAGS_NO_LINK
 from attnsearch.storage.store import Store
 
 FOLDER = "postings"
@@ -93,7 +93,7 @@ class Postings:
         log.info("reading all %d items of %s, once", info.items, info.name)
         made: dict[str, sqlite3.Connection] = {}
         keys: list[int] = []
-        with closing(Drawn(fields, info.fields)) as drawn, failures(self._store.folder, "read"):
+        with closing(Drawn(fields, info.fields)) as drawn, writing(self._store.folder, "read"):
 
             def texts() -> Iterator[str]:
                 for key, item in self._store.items():
@@ -194,7 +194,7 @@ def _read(path: Path, told: str) -> sqlite3.Connection | None:
 
 
 def _sum(path: Path) -> str:
-    with suppress(OSError, ValueError), os.fdopen(os.open(path, FLAGS), "rb") as stream:
+    with suppress(OSError, ValueError), os.fdopen(os.open(path, FLAGS_NO_LINK), "rb") as stream:
         if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
                 return checksum.of_parts(memoryview(raw), len(raw)).hex()

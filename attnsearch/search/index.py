@@ -7,19 +7,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.model import Model
-from attnsearch.errors import CatalogError
-from attnsearch.sources import items
+from attnsearch.engines.engine import Engine
+from attnsearch.engines.local import LocalEngine
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.sources.values import check_text
 from attnsearch.storage import home
-from attnsearch.storage.database import Info, MissingError
+from attnsearch.storage.database import Info
+from attnsearch.storage.failures import MissingError
 from attnsearch.storage.store import Store
 
 if TYPE_CHECKING:
     from attnsearch.indexing.update import Progress
     from attnsearch.postings.cache import Postings
     from attnsearch.storage.learned import Learned
+
+_NEAR = 5_000  # items among which the one that was meant by a mistyped name is looked for
 
 log = logging.getLogger("attnsearch")
 
@@ -48,14 +53,14 @@ class Index:
         def refresh() -> None:
             from attnsearch.indexing.update import update  # and with it what only writing needs
 
-            name = folder.name if file == items.built_in(folder.name) else None
+            name = folder.name if file == home.built_in(folder.name) else None
             update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
 
         if file and not _holds(folder, file):
             refresh()
         opened = home.up_to_date(folder, Store)
         try:
-            reader = encoder.load(opened.info.model, offline=offline, quick=opened.info.quick)
+            reader = loading.load(opened.info.model, offline=offline, quick=opened.info.quick)
             if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
                 if not file:
                     raise _stale(opened.info, reader.model)
@@ -73,6 +78,11 @@ class Index:
     def info(self) -> Info:
         """What the catalog says about itself."""
         return self.store.info
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What attends over its keys."""
+        return LocalEngine(self.store)
 
     @cached_property
     def postings(self) -> Postings:
@@ -120,3 +130,33 @@ def _stale(info: Info, model: Model) -> CatalogError:
         where=info.name,
         hint=f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}",
     )
+
+
+def item_id(index: Index, name: str) -> str:
+    """The id of the item with this id, else of the only one with this title.
+
+    Raises InputError for a name that no item, or more than one, has; it names the nearest.
+    """
+    check_text(name, "the item's name")
+    if index.store.keys_of([name]):
+        return name
+    exact, loose, near = [], [], dict[str, str]()
+    for _, item in index.store.items():  # noqa: PERF102 (it is not a dict)
+        if item.title == name:
+            exact.append(item.id)
+        for word in (item.title, item.id):
+            if word.casefold() == name.casefold():
+                loose.append(item.id)
+            if word and len(near) < _NEAR:
+                near.setdefault(word.casefold(), word)
+    idents = list(dict.fromkeys(exact or loose))
+    if len(idents) == 1:
+        return idents[0]
+    if idents:
+        hint = f"name one by its id: {', '.join(idents[:5])}{', …' if len(idents) > 5 else ''}"
+        raise InputError(f"{len(idents)} items are called '{name}'", where=index.info.name, hint=hint)
+    import difflib  # which a query does without
+
+    likely = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
+    hint = f"did you mean {' or '.join(likely)}?" if likely else "name an item by its id or its title"
+    raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)

@@ -6,18 +6,13 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.sources import records, values
 from attnsearch.sources.values import Value
 
-BUILT_IN = ("library", "kitchen", "toolbox")
-
 LONGEST = 4_000_000  # characters of a text: more than War and Peace has
-
-_NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
 
 class Fields(NamedTuple):
@@ -66,23 +61,6 @@ def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | No
 
 def _opt(value: Value) -> str | None:
     return None if value is None else str(value)
-
-
-def check_name(name: str) -> str:
-    """`name`, when it can be a catalog's: letters, digits, spaces, `.`, `_` and `-`, at most 64, no dot first."""
-    if not _NAME.fullmatch(name):
-        hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
-        raise InputError(f"{name!r} can't be a catalog's name", hint=hint)
-    return name
-
-
-def built_in(name: str) -> Path | None:
-    """The file of a catalog that comes with the package: inside it, or beside it in a checkout."""
-    if name not in BUILT_IN:
-        return None
-    package = Path(__file__).resolve().parents[1]
-    places = (package / "catalogs", package.parent / "catalogs")
-    return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
 
 
 def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fields | None = None) -> str:

@@ -71,8 +71,7 @@ def read(source: str, qrels: str | None = None) -> list[Judged]:
 
 def request(query: str) -> str:
     """A request with white space as one space. InputError where it is empty, too long, or no text."""
-    if any("\ud800" <= char <= "\udfff" for char in query):
-        raise InputError("the query is not valid UTF-8")
+    values.check_text(query, "the query")
     return _text(" ".join(query.split()), "the query", "")
 
 

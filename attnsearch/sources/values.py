@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attnsearch.errors import InputError
+
 Value = Any  # str | int | float | bool | None | list[Value] | dict[str, Value]
 
 DEPTH = 64  # containers inside one another
@@ -16,3 +18,9 @@ class Mapping(dict[str, Value]):
 
     __slots__ = ("line",)  # a file can have a million of them
     line: int
+
+
+def check_text(text: str, what: str) -> None:
+    """InputError for half of a surrogate pair: no file, no terminal and no JSON could hold it."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{what} is not valid UTF-8")

@@ -1,13 +1,15 @@
 """A catalog's folder on disk, durable and checked.
 
 checksum   bytes, or a row's cells → a checksum that finds damage
-segment    a file of vectors ↔ memory
-learned    what a catalog has learned ↔ a small file
+files      file names, atomic replacement, no links followed
+failures   what the system reports → the errors that people read
 database   index.sqlite ↔ info, segments, items, keys
-store      the folder → keys and items, one snapshot
+segment    a file of vectors ↔ memory
 lock       one writer at a time
+store      the folder → keys and items, one snapshot
 seal       a hash over the whole database, for the check
 migration  a catalog of an older form → one of the present form
-home       where catalogs live, by what name, and how they are removed
+learned    what a catalog has learned ↔ a small file
 feedback   judgments ↔ a file beside the catalog
+home       where catalogs live, by what name, and how they are removed
 """

@@ -8,34 +8,25 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.sbert import Precision
+from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import CatalogError
 from attnsearch.sources.items import Fields, Item, key_text
-from attnsearch.storage import checksum, learned
+from attnsearch.storage import checksum
+from attnsearch.storage.failures import OlderError, damaged, missing
+from attnsearch.storage.files import DATABASE, SEAL, refuse_links
 
 SCHEMA = 2
-SEAL = "index.seal"
-FEEDBACK = "feedback.jsonl"
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # what `read_item` reads
 KEY = "key, item, start, stop, keys.sum"  # what `read_key` reads
-
-
-class MissingError(CatalogError):
-    """Nothing was ever committed there."""
-
-
-class OlderError(CatalogError):
-    """The catalog is of an older form, which `migration` brings up to date."""
 
 
 class Source(NamedTuple):
@@ -92,7 +83,7 @@ class Listed(NamedTuple):
 
 def connect_to_read(folder: Path) -> sqlite3.Connection:
     """A connection that can't write. Raises MissingError."""
-    file = folder / "index.sqlite"
+    file = folder / DATABASE
     if not file.is_file():
         raise missing(folder)
     refuse_links(folder)
@@ -105,21 +96,12 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
             db.close()  # the first writer died while SQLite made an empty database
             raise missing(folder) from None
         # In a folder where we may not write, WAL can't make its index; but there nobody else writes either.
-        if not os.access(folder, os.W_OK) and not file.with_name("index.sqlite-wal").exists():
+        if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
             db.close()
             return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
     except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite may quote what it can't read
         pass  # not a database; the next statement says so in our words
     return db
-
-
-def refuse_links(folder: Path) -> None:
-    """CatalogError where a link would lead out of the catalog's folder."""
-    files = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", SEAL, learned.FILE, FEEDBACK)
-    for name in ("", "segments", "postings", *files):
-        if (path := folder / name).is_symlink():
-            hint = "put the catalog itself there"
-            raise CatalogError("is a link, and none is followed here", where=str(path), hint=hint)
 
 
 def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
@@ -201,34 +183,3 @@ def _bits(raw: bytes | None, rows: int) -> NDArray[np.bool_] | None:
     if raw is not None and len(raw) != -(-rows // 8):
         raise ValueError("the list of segments is not what was written")
     return None if raw is None else np.unpackbits(np.frombuffer(raw, np.uint8), count=rows).astype(bool)
-
-
-def missing(folder: Path) -> MissingError:
-    """What to raise where no catalog is."""
-    hint = "'attnsearch list' shows what there is; 'attnsearch index FILE' adds to it"
-    return MissingError(f"there is no catalog '{folder.name}'", hint=hint)
-
-
-def damaged(folder: Path, what: str) -> CatalogError:
-    """What to raise where a catalog is not whole."""
-    hint = f"'attnsearch check {folder.name} --repair' mends it"
-    return CatalogError(f"the catalog is damaged: {what}", where=folder.name, hint=hint)
-
-
-@contextmanager
-def unreadable(folder: Path) -> Iterator[None]:
-    """Turn what Python says of text in the database that is no text into a CatalogError."""
-    try:
-        yield
-    except UnicodeDecodeError:  # of SQLite's own message, which quotes what it found
-        raise damaged(folder, "index.sqlite has words that are not UTF-8") from None
-
-
-@contextmanager
-def damage(folder: Path) -> Iterator[None]:
-    """Turn what SQLite or JSON say of a file they can't read into a CatalogError."""
-    try:
-        with unreadable(folder):
-            yield
-    except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
-        raise damaged(folder, str(error)) from None

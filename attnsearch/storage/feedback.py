@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +18,9 @@ from typing import NamedTuple
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources import judgments, records, values
 from attnsearch.sources.judgments import Judged
-from attnsearch.storage import learned, lock
-from attnsearch.storage.database import FEEDBACK, missing
-from attnsearch.storage.learned import Learned
-from attnsearch.storage.segment import put, sync
+from attnsearch.storage import failures, lock
+from attnsearch.storage.failures import missing
+from attnsearch.storage.files import FEEDBACK, replace_file
 
 FILE = FEEDBACK
 GOOD, BAD = 1, 0
@@ -91,26 +90,6 @@ def take_back(folder: Path, query: str, ids: Collection[str] = ()) -> Judged:
     return Judged(query, taken)
 
 
-def forget(folder: Path) -> Learned | None:
-    """Delete what the catalog in a folder has learned, and return it; None where it is damaged.
-
-    Raises FileNotFoundError where it has learned nothing, CatalogError where it can't be deleted.
-    """
-    file, found = folder / learned.FILE, None
-    file.lstat()
-    with lock.failures(folder, "changed"):
-        taken = lock.take_if_whole(folder)
-        try:
-            with suppress(ValueError, InputError, OSError):
-                found = learned.read(file)
-            file.unlink(missing_ok=True)
-            sync(folder)
-        finally:
-            if taken:
-                taken.close()
-    return found
-
-
 def _records(folder: Path) -> list[values.Mapping]:
     """The file's records, all of one moment."""
     file = folder / FILE
@@ -130,7 +109,7 @@ def _changing(folder: Path) -> Iterator[dict[str, values.Mapping]]:
     """What is noted, by request, for the body to change; then it is written, unless the body fails."""
     if not (folder / "index.sqlite").exists():
         raise missing(folder)
-    with lock.failures(folder), closing(lock.take(folder)) as db:
+    with failures.writing(folder), closing(lock.acquire(folder)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema").fetchone():  # the catalog was removed while we waited
             raise missing(folder)
         found = _records(folder)
@@ -155,4 +134,4 @@ def _write(file: Path, kept: list[values.Mapping]) -> None:
         raise InputError(f"over {records.LINE >> 20} MiB would be noted for one query", where=str(file))
     for left in file.parent.glob(f".{file.name}-*"):  # by one who was killed; nobody else holds the lock
         left.unlink(missing_ok=True)
-    put(file, b"".join(lines))
+    replace_file(file, b"".join(lines))

@@ -5,23 +5,24 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
+import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.sources import items, records
-from attnsearch.storage.database import (
-    Info,
-    MissingError,
-    OlderError,
-    Source,
-    connect_to_read,
-    damage,
-    missing,
-    read_info,
-)
+from attnsearch.sources import records
+from attnsearch.storage import lock
+from attnsearch.storage.database import Info, Source, connect_to_read, read_info
+from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
+from attnsearch.storage.files import DATABASE, sync
+
+BUILT_IN = ("library", "kitchen", "toolbox")
+
+_NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
 Read = TypeVar("Read")
 
@@ -38,7 +39,7 @@ def home() -> Path:
 
 def folder_of(name: str) -> Path:
     """The folder of the catalog called `name`."""
-    return home() / items.check_name(name)
+    return home() / check_name(name)
 
 
 def folder_of_file(file: Path) -> Path:
@@ -48,6 +49,23 @@ def folder_of_file(file: Path) -> Path:
     path = str(file.resolve())
     stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
     return home() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def check_name(name: str) -> str:
+    """`name`, when it can be a catalog's: letters, digits, spaces, `.`, `_` and `-`, at most 64, no dot first."""
+    if not _NAME.fullmatch(name):
+        hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
+        raise InputError(f"{name!r} can't be a catalog's name", hint=hint)
+    return name
+
+
+def built_in(name: str) -> Path | None:
+    """The file of a catalog that comes with the package: inside it, or beside it in a checkout."""
+    if name not in BUILT_IN:
+        return None
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "catalogs", package.parent / "catalogs")
+    return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
 
 
 def folders() -> list[Path]:
@@ -86,7 +104,7 @@ def up_to_date(folder: Path, read: Callable[[Path], Read]) -> Read:
 
 
 def _read(folder: Path) -> Info:
-    with closing(connect_to_read(folder)) as db, damage(folder):
+    with closing(connect_to_read(folder)) as db, reading(folder):
         info = read_info(db, folder)
     if info is None:
         raise missing(folder)
@@ -104,11 +122,11 @@ def find(ref: str) -> tuple[Path, Path | None]:
         path = path.expanduser()
         is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
         if not is_path and not ref.startswith("."):
-            folder, built_in = home() / ref, items.built_in(ref)
+            folder, own = home() / ref, built_in(ref)
             if exists(folder):
-                return folder, built_in if built_in and _is_from(folder, built_in) else None
-            if built_in:
-                return folder, built_in
+                return folder, own if own and _is_from(folder, own) else None
+            if own:
+                return folder, own
         if path.is_file():
             return folder_of_file(path), path
         there = path.exists()
@@ -117,7 +135,7 @@ def find(ref: str) -> tuple[Path, Path | None]:
     if there or is_path or path.suffix.lower() in records.FORMS:
         what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
         raise InputError(what, where=ref, hint="-c takes a file or a name")
-    known = [folder.name for folder in folders()] + list(items.BUILT_IN)
+    known = [folder.name for folder in folders()] + list(BUILT_IN)
     near = difflib.get_close_matches(ref, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
@@ -161,9 +179,24 @@ def source(file: str) -> Source:
 
 
 def _is_built_in(info: Info) -> bool:
-    file = items.built_in(info.name)
+    file = built_in(info.name)
     return file is not None and [source.path for source in info.sources] == [str(file)]
 
 
 def _is_from(folder: Path, file: Path) -> bool:
     return [source.path for source in info_of(folder).sources] == [str(file)]
+
+
+def remove(folder: Path) -> None:
+    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed."""
+    if not (folder / DATABASE).exists():
+        raise missing(folder)
+    with writing(folder, "removed"):
+        taken = lock.acquire_if_whole(folder)
+        away = folder.with_name(f".removed-{uuid.uuid4().hex}")
+        folder.rename(away)
+        sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
+        if taken:
+            taken.close()
+    for left in folder.parent.glob(".removed-*"):
+        shutil.rmtree(left, ignore_errors=True)

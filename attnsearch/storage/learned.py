@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, check_temperature, identity
+from attnsearch.encoding import safetensors
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.storage import checksum, segment
+from attnsearch.storage import checksum, lock
+from attnsearch.storage.failures import writing
+from attnsearch.storage.files import FLAGS, LEARNED, replace_file, sync
 
-FILE = "learned.safetensors"
 VERSION = 1
 
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # nobody waits for a pipe
 _LARGEST = 1 << 30  # bytes of a file that is read at all
 
 
@@ -72,26 +73,21 @@ def short_hash(query: str) -> str:
 
 
 def write(path: Path, learned: Learned) -> None:
-    """Put it into a file, all of it or nothing: see `segment.put`."""
-    said = {
-        "version": VERSION,
-        "model": learned.model,
-        "sha256": learned.sha256,
-        "temperature": learned.temperature,
-        "lexical": learned.lexical,
-        "null": learned.null,
-        "requests": sorted(learned.requests),
-        "story": learned.story,
-    }
-    told = json.dumps(said)
-    w = np.ascontiguousarray(learned.w, "<f4").tobytes()
-    header = {
-        "__metadata__": {"attnsearch": told, "sum": str(_sum(told, learned.w.shape, w))},
-        "w": {"dtype": "F32", "shape": learned.w.shape, "data_offsets": [0, len(w)]},
-    }
-    raw = json.dumps(header).encode()
-    raw += b" " * (-len(raw) % 8)
-    segment.put(path, struct.pack("<Q", len(raw)) + raw + w)
+    """Replace a file with it, atomically."""
+    told = json.dumps(
+        {
+            "version": VERSION,
+            "model": learned.model,
+            "sha256": learned.sha256,
+            "temperature": learned.temperature,
+            "lexical": learned.lexical,
+            "null": learned.null,
+            "requests": sorted(learned.requests),
+            "story": learned.story,
+        }
+    )
+    metadata = {"attnsearch": told, "sum": str(_sum(told, learned.w))}
+    replace_file(path, safetensors.pack({"w": learned.w}, metadata))
 
 
 def read(path: Path) -> Learned:
@@ -99,14 +95,12 @@ def read(path: Path) -> Learned:
 
     Raises FileNotFoundError, InputError for one of a newer version, ValueError where it is not what was written.
     """
-    with os.fdopen(os.open(path, _FLAGS), "rb") as stream:
-        raw = stream.read(_LARGEST)
+    with os.fdopen(os.open(path, FLAGS), "rb") as stream:
+        raw = np.frombuffer(stream.read(_LARGEST), np.uint8)
     try:
-        (length,) = struct.unpack_from("<Q", raw)
-        header = json.loads(raw[8 : 8 + length])
-        told, written = header["__metadata__"]["attnsearch"], header["__metadata__"]["sum"]
-        shape, w = tuple(header["w"]["shape"]), raw[8 + length :]
-        if str(_sum(told, shape, w)) != written:
+        arrays, metadata = safetensors.unpack(raw, longest=len(raw))
+        w, told = arrays["w"], metadata["attnsearch"]
+        if w.dtype != np.float32 or metadata["sum"] != str(_sum(told, w)):
             raise ValueError("the checksum is another")
         said = json.loads(told)
         if said.pop("version") > VERSION:
@@ -114,13 +108,13 @@ def read(path: Path) -> Learned:
             raise InputError("was learned by a newer attnsearch", where=str(path), hint=hint)
         null = said.pop("null")
         found = Learned(
-            w=np.frombuffer(w, "<f4").reshape(shape),
+            w=w,
             null=None if null is None else NullKey(*map(float, null)),
             requests=frozenset(said.pop("requests")),
             **said,
         )
         _check(found)
-    except (struct.error, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it is not what was written ({error})") from None
     return found
 
@@ -143,13 +137,33 @@ def _check(found: Learned) -> None:
 def of(folder: Path) -> Learned | None:
     """What the catalog in a folder has learned, None where that is nothing; CatalogError where it is damaged."""
     try:
-        return read(folder / FILE)
+        return read(folder / LEARNED)
     except FileNotFoundError:
         return None
     except ValueError as error:
         hint = f"'attnsearch reset {folder.name}' goes back to the untrained; then train again"
-        raise CatalogError(f"{FILE}: {error}", where=folder.name, hint=hint) from None
+        raise CatalogError(f"{LEARNED}: {error}", where=folder.name, hint=hint) from None
 
 
-def _sum(told: str, shape: tuple[int, ...], w: bytes) -> int:
-    return checksum.of_row(told, str(list(shape)), w)
+def forget(folder: Path) -> Learned | None:
+    """Delete what the catalog in a folder has learned, and return it; None where it is damaged.
+
+    Raises FileNotFoundError where it has learned nothing, CatalogError where it can't be deleted.
+    """
+    file, found = folder / LEARNED, None
+    file.lstat()
+    with writing(folder, "changed"):
+        taken = lock.acquire_if_whole(folder)
+        try:
+            with suppress(ValueError, InputError, OSError):
+                found = read(file)
+            file.unlink(missing_ok=True)
+            sync(folder)
+        finally:
+            if taken:
+                taken.close()
+    return found
+
+
+def _sum(told: str, w: NDArray[np.float32]) -> int:
+    return checksum.of_row(told, str(list(w.shape)), w.tobytes())

@@ -1,19 +1,15 @@
-"""One writer at a time: the lock on a catalog, and its removal. The lock is SQLite's own."""
+"""One writer at a time: the lock on a catalog, which is SQLite's own."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from attnsearch.errors import CatalogError
-from attnsearch.storage.database import damaged, missing, refuse_links, unreadable
-from attnsearch.storage.segment import sync
+from attnsearch.storage.failures import is_busy
+from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_links, sync
 
 WAIT = 30.0  # seconds to wait for another writer
 
@@ -22,7 +18,7 @@ _PAUSE = 0.01  # seconds between two attempts that SQLite itself does not wait f
 log = logging.getLogger("attnsearch")
 
 
-def take(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
+def acquire(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
     """A connection that holds the catalog's write lock; the file is made if it must be.
 
     While we wait, the folder may be removed, or even made anew: what we wrote to the old file would go with it.
@@ -42,12 +38,12 @@ def take(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
         db.close()
 
 
-def take_if_whole(folder: Path) -> sqlite3.Connection | None:
+def acquire_if_whole(folder: Path) -> sqlite3.Connection | None:
     """The same; None where the database is too damaged to be locked, so that nobody works in it either."""
     try:
-        return take(folder)
+        return acquire(folder)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if isinstance(error, sqlite3.Error) and _is_busy(error):
+        if isinstance(error, sqlite3.Error) and is_busy(error):
             raise
         return None
 
@@ -55,12 +51,12 @@ def take_if_whole(folder: Path) -> sqlite3.Connection | None:
 def _make(folder: Path) -> None:
     """The catalog's folders and an empty database, durable before anything is put into them."""
     refuse_links(folder)
-    home, file = folder.parent, folder / "index.sqlite"
+    home, file = folder.parent, folder / DATABASE
     new = [path.parent for path in (home, *home.parents) if not path.exists()]
     home.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is kept here may be nobody else's business
     while not file.exists() or not file.stat().st_size:
         with suppress(FileNotFoundError):  # removed in between: once more
-            (folder / "segments").mkdir(parents=True, exist_ok=True)
+            (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
             file.touch()
             for path in (folder, home, *new):
                 sync(path)
@@ -69,12 +65,12 @@ def _make(folder: Path) -> None:
 
 def _locked(folder: Path, wait: float) -> sqlite3.Connection:
     """A connection in the one transaction that writes, begun at once or when another writer has ended its own."""
-    db = sqlite3.connect(folder / "index.sqlite", timeout=0, isolation_level=None)
+    db = sqlite3.connect(folder / DATABASE, timeout=0, isolation_level=None)
     try:
         try:
             _begin(db)
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
             log.warning("waiting for another attnsearch that writes to %s", folder.name)
             db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
@@ -91,7 +87,7 @@ def _begin_patiently(db: sqlite3.Connection, end: float) -> None:
         try:
             _begin(db)
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() >= end:
+            if not is_busy(error) or time.monotonic() >= end:
                 raise
             time.sleep(_PAUSE)
         else:
@@ -104,48 +100,8 @@ def _begin(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
 
 
-def remove(folder: Path) -> None:
-    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed."""
-    if not (folder / "index.sqlite").exists():
-        raise missing(folder)
-    with failures(folder, "removed"):
-        taken = take_if_whole(folder)
-        away = folder.with_name(f".removed-{uuid.uuid4().hex}")
-        folder.rename(away)
-        sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
-        if taken:
-            taken.close()
-    for left in folder.parent.glob(".removed-*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
 def _inode(folder: Path) -> int | None:
     try:
-        return (folder / "index.sqlite").stat().st_ino
+        return (folder / DATABASE).stat().st_ino
     except FileNotFoundError:
         return None
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return _code(error) == sqlite3.SQLITE_BUSY
-
-
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-@contextmanager
-def failures(folder: Path, done: str = "written") -> Iterator[None]:
-    """Turn what the system says when it can't write into a CatalogError."""
-    try:
-        with unreadable(folder):
-            yield
-    except sqlite3.Error as error:
-        if _is_busy(error):
-            hint = "try again when it is done"
-            raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
-        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise damaged(folder, str(error)) from None
-        raise CatalogError(f"can't be {done}: {error}", where=str(folder)) from None
-    except OSError as error:
-        raise CatalogError(f"can't be {done}: {error.strerror or error}", where=str(folder)) from None

@@ -16,8 +16,8 @@ import numpy as np
 
 from attnsearch.sources.items import Fields, key_text
 from attnsearch.storage import checksum, lock, segment
-from attnsearch.storage.database import SCHEMA, damage, damaged, read_segments, write_info
-from attnsearch.storage.lock import failures
+from attnsearch.storage.database import SCHEMA, read_segments, write_info
+from attnsearch.storage.failures import damaged, reading, writing
 
 _UNCUT = 254  # characters that no encoder's window is too short for, as far as we know
 
@@ -26,7 +26,7 @@ log = logging.getLogger("attnsearch")
 
 def bring_up(folder: Path) -> None:
     """Bring the catalog to this form. Raises CatalogError as `upgrade` does, or where nothing can be written."""
-    with failures(folder), closing(lock.take(folder)) as db:
+    with writing(folder), closing(lock.acquire(folder)) as db:
         if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:  # nobody did it while we waited
             upgrade(db, folder)
 
@@ -37,7 +37,7 @@ def upgrade(db: sqlite3.Connection, folder: Path) -> None:
     Raises CatalogError for a form that never was, or for a catalog that is damaged.
     """
     log.warning("%s was made by an older attnsearch and is brought to its present form", folder.name)
-    with damage(folder):
+    with reading(folder):
         while (form := db.execute("PRAGMA user_version").fetchone()[0]) != SCHEMA:
             if form not in _STEPS:
                 raise damaged(folder, f"there is no form {form}")

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch.storage import checksum, segment
-from attnsearch.storage.database import SEAL, info_rows
+from attnsearch.storage import checksum, files
+from attnsearch.storage.database import info_rows
+from attnsearch.storage.files import SEAL
 
 
 class Seal(NamedTuple):
@@ -37,7 +38,7 @@ def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
         told = info_rows(db)
         if not busy and json.loads(told["commit"]) == commit:
-            segment.put(folder / SEAL, Seal(commit, sha256_of(folder), told).told())
+            files.replace_file(folder / SEAL, Seal(commit, sha256_of(folder), told).told())
         db.execute("ROLLBACK")
 
 

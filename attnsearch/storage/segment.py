@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.storage import checksum
+from attnsearch.storage.files import FLAGS_NO_LINK, sync
 
 ROWS = 256  # under one checksum: what a damaged byte costs at most
 
 _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 _ALIGNED = 64  # what the length of a .npy file's header is a multiple of
 _LONGEST = 1 << 16  # bytes of such a header
-# Links lead out of the folder, and a pipe would keep us waiting.
-FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def write(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
@@ -74,7 +73,7 @@ def _map(folder: Path, file: str, shape: tuple[int, ...]) -> tuple[memoryview[in
     """The bytes of a file of that many float32 numbers, and how many of them are its header."""
     if not _NAME.fullmatch(file):
         raise ValueError("that is no segment's name")
-    with os.fdopen(os.open(folder / file, FLAGS), "rb") as stream:
+    with os.fdopen(os.open(folder / file, FLAGS_NO_LINK), "rb") as stream:
         told = os.fstat(stream.fileno())
         header = told.st_size - math.prod(shape) * 4
         if not stat.S_ISREG(told.st_mode) or not 0 < header < _LONGEST or header % _ALIGNED or min(shape) < 1:
@@ -90,26 +89,3 @@ def in_words(rows: range) -> str:
     """What is wrong with some of its rows, or with its header."""
     broken = f"its rows {rows[0]:,} to {rows[-1]:,} are" if rows else "its header is"
     return f"{broken} not what was written"
-
-
-def put(file: Path, raw: bytes) -> None:
-    """Give a file these bytes, durable before they have its name, so that there is what was there before, or they."""
-    temporary = file.with_name(f".{file.name}-{uuid.uuid4().hex}")  # others may be putting theirs
-    try:
-        with temporary.open("xb") as out:
-            out.write(raw)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(file.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make a folder's list of names durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

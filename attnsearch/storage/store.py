@@ -24,14 +24,12 @@ from attnsearch.storage.database import (
     KEY,
     Listed,
     connect_to_read,
-    damage,
-    damaged,
-    missing,
     read_info,
     read_item,
     read_key,
     read_segments,
 )
+from attnsearch.storage.failures import damaged, missing, reading
 
 BLOCK = 32_768  # rows that `blocks` gives at once
 
@@ -91,7 +89,7 @@ class Store:
                 return
 
     def _open(self) -> None:
-        with damage(self.folder):
+        with reading(self.folder):
             self._db.execute("BEGIN")
             info = read_info(self._db, self.folder)
             if info is None:
@@ -134,6 +132,14 @@ class Store:
                 yield Block(listed.first + start, segment_x[start:stop], None if dead is None else ~dead, joined)
                 start = stop
 
+    def living(self) -> NDArray[np.int64]:
+        """The numbers of all keys (n,), ascending."""
+        numbers = [np.empty(0, np.int64)]
+        for block in self.blocks():
+            rows = np.arange(len(block.x)) if block.alive is None else np.flatnonzero(block.alive)
+            numbers.append(block.first + rows)
+        return np.concatenate(numbers)
+
     def embeddings(self, keys: Sequence[int]) -> NDArray[np.float32]:
         """The rows of X for the keys of these numbers (n, d)."""
         found = np.empty((len(keys), self.info.d), np.float32)
@@ -158,7 +164,7 @@ class Store:
 
     def items(self) -> Iterator[tuple[int, Item]]:
         """Every item and its first key, in the order of the keys."""
-        with damage(self.folder):
+        with reading(self.folder):
             for row in self._db.execute(f"{_FIND} WHERE start = 0 ORDER BY key"):
                 yield read_key(row[:5])[0], read_item(row[5:], self.info.fields)
 
@@ -188,7 +194,7 @@ class Store:
     def _places(self, column: str, words: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
         """Each key of those whose `column`, a name of ours, is one of the words, and what it stands for."""
         wanted = iter(words)
-        with damage(self.folder):
+        with reading(self.folder):
             while some := list(itertools.islice(wanted, _SQL_WORDS)):
                 marks = ", ".join("?" * len(some))  # question marks, no text
                 for row in self._db.execute(f"{_FIND} WHERE {column} IN ({marks}) ORDER BY key", some):

@@ -10,6 +10,7 @@ import pytest
 from attnsearch.attention import null_key
 from attnsearch.attention.null_key import NullKey, chance, evidence
 from attnsearch.attention.softmax import State
+from tests.conftest import scores_of
 
 MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -90,10 +91,9 @@ def test_one_item_that_fits_is_found_among_any_number_of_strangers(n):
     ],
 )  # fmt: skip
 def test_the_built_in_catalogs_know_what_they_have_not(real, catalog, has, has_not):
-    from attnsearch.engines.local import look
     from attnsearch.search.index import Index
 
     with Index.open(catalog) as index:
         assert index.info.sha256 == real.model.sha256 == MINILM
-        found = look(index, has + has_not).nothing
-    assert dict(zip(has + has_not, found > 0.5, strict=True)) == {text: text in has_not for text in has + has_not}
+        chances = scores_of(index, has + has_not).none_of_these
+    assert dict(zip(has + has_not, chances > 0.5, strict=True)) == {text: text in has_not for text in has + has_not}

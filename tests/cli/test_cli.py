@@ -13,7 +13,7 @@ import pytest
 
 from attnsearch import __version__
 from attnsearch.cli.app import COMMANDS, app_for
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.errors import ModelError
 
 SHOP = "- {id: a, title: moon, description: Up there}\n- {id: b, title: sea}\n- {id: c, title: robot moon}\n"
@@ -366,7 +366,7 @@ def test_no_model(run, shop, monkeypatch):
     def gone(name=None, **how):
         raise ModelError("the model is not on this machine, and the network is off", where="m", hint="get it")
 
-    monkeypatch.setattr(encoder, "load", gone)
+    monkeypatch.setattr(loading, "load", gone)
     code, out, err = run("query", "x", "-c", "shop.yaml")
     assert (code, out) == (4, "")
     assert err == "attnsearch: m: the model is not on this machine, and the network is off; get it\n"

@@ -10,6 +10,8 @@ import pytest
 
 from attnsearch.evaluation import report
 from attnsearch.output.safe_text import Screen
+from attnsearch.search import scoring
+from attnsearch.sources import judgments
 
 JUDGED = """\
 - query: moon
@@ -157,14 +159,13 @@ def test_from_a_pipe(run, judged):
 
 
 def test_chances_that_nothing_fits(run, judged, monkeypatch):
-    look = report.look
-    monkeypatch.setattr(
-        report,
-        "look",
-        lambda index, texts, *how, **told: look(index, texts, *how, **told)._replace(
-            nothing=np.array([0.75 if text == "elsewhere" else 0.25 for text in texts])
-        ),
-    )
+    chances = [0.75 if request.query == "elsewhere" else 0.25 for request in judgments.read(str(judged))]
+
+    def score_all(*given):
+        scores, z = scoring.score_all(*given)
+        return scores._replace(none_of_these=np.array(chances)), z
+
+    monkeypatch.setattr(report, "score_all", score_all)
     out = run("eval", "judged.yaml", "-c", "shop").out
     assert "none of these where true       0.750\n" in out
     assert "none of these where false      0.250\n" in out

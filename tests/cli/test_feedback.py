@@ -17,7 +17,7 @@ from attnsearch.cli.options import spelled
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.sources import judgments
-from attnsearch.storage import feedback, learned, lock, segment
+from attnsearch.storage import feedback, files, learned, lock, segment
 from attnsearch.storage.home import folder_of, folder_of_file
 from tests.storage.test_learned import SOME
 
@@ -62,9 +62,9 @@ def test_spaces_do_not_make_another_request_and_letters_do(folder):
 
 def test_it_is_a_file_of_judgments(folder):
     feedback.add(folder, "солнце \u2028 \x1b[1m", {"a": 1, "b": 0})
-    (one,) = judgments.read(str(folder / feedback.FILE))
+    (one,) = judgments.read(str(folder / files.FEEDBACK))
     assert (one.query, one.grades, one.relevant) == ("солнце \x1b[1m", {"a": 1, "b": 0}, ["a"])
-    (line,) = (folder / feedback.FILE).read_text().split("\n")[:-1]
+    (line,) = (folder / files.FEEDBACK).read_text().split("\n")[:-1]
     assert list(json.loads(line)) == ["query", "grades", "when"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", feedback.history(folder)[0].when)
 
@@ -72,10 +72,10 @@ def test_it_is_a_file_of_judgments(folder):
 def test_what_somebody_wrote_into_it_stays(folder):
     by_hand = '{"query": "x  y", "relevant": ["a"], "who": "me"}\n\n{"query": "x y", "grades": {"b": 2}}\n' \
               '{"query": "none", "relevant": []}\n{"query": "z", "relevant": ["c"], "who": "you"}\n'  # fmt: skip
-    (folder / feedback.FILE).write_text(by_hand)
+    (folder / files.FEEDBACK).write_text(by_hand)
     feedback.add(folder, "other", {"a": 1})
     assert grades(folder) == {"x y": {"a": 1, "b": 2}, "none": {}, "z": {"c": 1}, "other": {"a": 1}}
-    assert '"who": "you"' in (folder / feedback.FILE).read_text()
+    assert '"who": "you"' in (folder / files.FEEDBACK).read_text()
 
 
 def test_take_back(folder):
@@ -129,7 +129,7 @@ def test_what_could_not_be_read_again_is_not_written(folder, query, given, messa
 
 @pytest.mark.parametrize("content", ["{", '{"query": "x"}\n', '{"query": "x", "relevant": []}\nrubbish\n', "\xff"])
 def test_a_file_that_can_t_be_read_is_left_alone(folder, content):
-    file = folder / feedback.FILE
+    file = folder / files.FEEDBACK
     file.write_bytes(content.encode("latin-1"))
     for act in (feedback.read, lambda at: feedback.add(at, "y", {"a": 1}), lambda at: feedback.take_back(at, "x")):
         with pytest.raises(InputError, match=rf"feedback.jsonl:{content.count(chr(10)) or 1}: "):
@@ -139,8 +139,8 @@ def test_a_file_that_can_t_be_read_is_left_alone(folder, content):
 
 def test_no_link_is_followed(folder, tmp_path):
     feedback.add(folder, "night", {"a": 1})
-    (folder / feedback.FILE).rename(tmp_path / "away")
-    (folder / feedback.FILE).symlink_to(tmp_path / "away")
+    (folder / files.FEEDBACK).rename(tmp_path / "away")
+    (folder / files.FEEDBACK).symlink_to(tmp_path / "away")
     for act in (feedback.read, lambda at: feedback.add(at, "y", {"a": 1})):
         with pytest.raises(CatalogError, match="link"):
             act(folder)
@@ -168,8 +168,8 @@ def test_a_failed_write_leaves_the_old_one(folder, monkeypatch):
 
 
 def test_one_writer_at_a_time(folder, monkeypatch):
-    monkeypatch.setattr(lock.take, "__defaults__", (0.05,))
-    held = lock.take(folder)
+    monkeypatch.setattr(lock.acquire, "__defaults__", (0.05,))
+    held = lock.acquire(folder)
     with pytest.raises(CatalogError, match="another attnsearch is writing"):
         feedback.add(folder, "night", {"a": 1})
     held.close()
@@ -351,7 +351,7 @@ class TestCommand:
 
     def test_eval_reads_it(self, run, folder):
         run("feedback", "moon", "--good", "a", "--bad", "b", "-c", "shop")
-        told = json.loads(run("eval", folder / feedback.FILE, "-c", "shop", "--json").out)
+        told = json.loads(run("eval", folder / files.FEEDBACK, "-c", "shop", "--json").out)
         assert (told["queries"], told["metrics"]["mrr"]) == (1, 1)
 
     @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ class TestCommand:
         assert (code, out) == (2, "")
         assert err.startswith(f"attnsearch: {message}")
         assert err.count("\n") == 1
-        assert not (folder / feedback.FILE).exists()
+        assert not (folder / files.FEEDBACK).exists()
 
     @pytest.mark.parametrize(
         ("argv", "words"),
@@ -399,32 +399,32 @@ class TestCommand:
 class TestReset:
     def test_what_it_says(self, run, folder):
         assert run("reset", "shop") == (0, "shop: nothing was learned\n", "")
-        learned.write(folder / learned.FILE, SOME)
+        learned.write(folder / files.LEARNED, SOME)
         assert run("reset", "shop") == (0, "shop: forgot what was learned from 2 judged requests\n", "")
-        assert not (folder / learned.FILE).exists()
+        assert not (folder / files.LEARNED).exists()
         assert run("reset", "shop", "-q") == (0, "", "")
 
     def test_feedback_is_kept(self, run, folder):
         feedback.add(folder, "night", {"a": 1})
-        learned.write(folder / learned.FILE, SOME)
+        learned.write(folder / files.LEARNED, SOME)
         said = "shop: forgot what was learned from 2 judged requests; the feedback on 1 request is kept\n"
         assert run("reset", "shop") == (0, said, "")
         assert run("reset", "shop").out == "shop: nothing was learned; the feedback on 1 request is kept\n"
         assert grades(folder) == {"night": {"a": 1}}
 
-    @pytest.mark.parametrize("damaged", [learned.FILE, "index.sqlite", feedback.FILE])
+    @pytest.mark.parametrize("damaged", [files.LEARNED, "index.sqlite", files.FEEDBACK])
     def test_whatever_is_damaged(self, run, folder, damaged):
-        learned.write(folder / learned.FILE, SOME)
+        learned.write(folder / files.LEARNED, SOME)
         (folder / damaged).write_bytes(b"rubbish" * 1000)
-        count = ", which was damaged" if damaged == learned.FILE else " from 2 judged requests"
+        count = ", which was damaged" if damaged == files.LEARNED else " from 2 judged requests"
         assert run("reset", "shop") == (0, f"shop: forgot what was learned{count}\n", "")
-        assert not (folder / learned.FILE).exists()
+        assert not (folder / files.LEARNED).exists()
 
     def test_refused(self, run, folder):
-        learned.write(folder / learned.FILE, SOME)
+        learned.write(folder / files.LEARNED, SOME)
         assert run("reset", "shp").err == "attnsearch: there is no catalog 'shp'; did you mean 'shop'?\n"
         assert run("reset", "shop", "shp").code == 3
-        assert (folder / learned.FILE).exists()
+        assert (folder / files.LEARNED).exists()
         assert run("reset").code == 2
 
     def test_what_is_not_indexed_yet_has_learned_nothing(self, run, home):

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnsearch.encoding import encoder, model, transformer
+from attnsearch.encoding import encoder, fast, loading, model, transformer
 from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
 from attnsearch.output import formats, safe_text
 from attnsearch.output.safe_text import FORMATS, Screen
 from attnsearch.sources import items
+from attnsearch.storage import home
 from tests.encoding.test_transformer import CONFIG, tensors
 from tests.encoding.test_transformer import write as write_tensors
 from tests.fuzz.targets import a_result, acting
@@ -384,7 +385,7 @@ class TestModel:
         return err
 
     def test_as_it_is(self, folder, run, write):
-        assert isinstance(encoder.load(str(folder)), encoder.FastEncoder)
+        assert isinstance(loading.load(str(folder)), fast.FastEncoder)
         assert run("index", write("x.yaml", "- title: moon\n"), "--model", folder).code == 0
 
     @pytest.mark.parametrize(
@@ -437,7 +438,7 @@ class TestModel:
     @pytest.mark.parametrize("content", [b"", b"x" * 1000, struct.pack("<Q", 1 << 62) + b"{}"])
     def test_weights_that_are_none(self, content, folder, run, write):
         (folder / "model.safetensors").write_bytes(content)
-        assert "is no whole safetensors file" in self.refused(folder, run, write)
+        assert "is not a complete safetensors file" in self.refused(folder, run, write)
 
     @pytest.mark.parametrize("other", ["folder", "loop"])
     def test_weights_that_are_no_file(self, other, folder, run, write):
@@ -449,7 +450,7 @@ class TestModel:
     def test_weights_that_end_early(self, folder, run, write):
         file = folder / "model.safetensors"
         file.write_bytes(file.read_bytes()[:-1])
-        assert "is no whole safetensors file" in self.refused(folder, run, write)
+        assert "is not a complete safetensors file" in self.refused(folder, run, write)
 
     def test_a_name_that_is_not_utf_8(self, folder, run, write):
         other = folder.rename(folder.with_name("model\udcff"))
@@ -489,8 +490,8 @@ A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 def test_a_header_of_safetensors_that_lies(header, tmp_path):
     text = (header if isinstance(header, str) else json.dumps(header)).encode()
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
-    with pytest.raises(ModelError, match="is no whole safetensors file"):
-        transformer.read_safetensors(tmp_path / "x")
+    with pytest.raises(ModelError, match="is not a complete safetensors file"):
+        transformer.read_weights(tmp_path / "x")
 
 
 NO_NETWORK = """
@@ -523,7 +524,7 @@ class TestNoNetwork:
         assert "RuntimeError: socket.__new__" in err
 
     def test_every_command(self, tmp_path):
-        kitchen = str(items.built_in("kitchen"))
+        kitchen = str(home.built_in("kitchen"))
         first = [["index", kitchen, "--name", "meals", "-q"], ["query", "soup", "-c", kitchen, "--explain"]]
         then = [["query", "soup", "-c", "meals", "--json"], ["explain", "soup", "-c", "meals"], ["list"],
                 ["info", "meals"], ["remove", "meals", "-q"]]  # fmt: skip

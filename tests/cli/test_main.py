@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from attnsearch.sources import items
+from attnsearch.storage import home
 
 pytestmark = pytest.mark.real
 
@@ -54,7 +55,7 @@ def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
     assert (ran.returncode, ran.stderr) == (0, "")
     told = json.loads(ran.stdout)
 
-    library = list(items.read([str(items.built_in("library"))]).items)
+    library = list(items.read([str(home.built_in("library"))]).items)
     model = SentenceTransformer(str(real.model.folder), device="cpu")
     x = model.encode([item.text for item in library], normalize_embeddings=True).astype(float)
     cosines = x @ model.encode("science fiction", normalize_embeddings=True).astype(float)
@@ -145,7 +146,7 @@ def test_the_package_runs_without_its_development_tools(tmp_path):
 def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
-    index = [sys.executable, "-m", "attnsearch", "index", str(items.built_in("kitchen")), "--name", "meals", "-q"]
+    index = [sys.executable, "-m", "attnsearch", "index", str(home.built_in("kitchen")), "--name", "meals", "-q"]
     subprocess.run(index, env=env, check=True)
     argv = [sys.executable, "-c", program, "query", "x", "-c", "meals", "--json"]
     ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
@@ -197,6 +198,6 @@ def test_the_wheel_carries_what_is_needed(tmp_path):
     subprocess.run(argv, cwd=root, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"attnsearch/catalogs/{name}.yaml" for name in items.BUILT_IN} <= names
+    assert {f"attnsearch/catalogs/{name}.yaml" for name in home.BUILT_IN} <= names
     assert {"attnsearch/py.typed", "attnsearch/cli/app.py"} <= names
     assert not any("test" in name for name in names)

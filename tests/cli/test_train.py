@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from attnsearch.storage import learned
+from attnsearch.storage import files, learned
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def school(world, write, home):
     """The file of what is judged, and where what is learned will be."""
     _, judged = world
     lines = [json.dumps({"query": one.query, "relevant": one.relevant}) for one in judged]
-    return str(write("judged.jsonl", "\n".join(lines))), home / "world" / learned.FILE
+    return str(write("judged.jsonl", "\n".join(lines))), home / "world" / files.LEARNED
 
 
 def test_what_is_learned_answers_from_then_on(school, run):

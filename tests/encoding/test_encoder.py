@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnsearch.encoding import encoder, sbert
+from attnsearch.encoding import encoder, fast, loading, sbert
 from attnsearch.errors import ModelError
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -48,7 +48,7 @@ class TestDefault:
 
     @pytest.mark.parametrize("name", [None, "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
     def test_its_names(self, name):
-        assert encoder.load(name).model.name == "all-MiniLM-L6-v2"
+        assert loading.load(name).model.name == "all-MiniLM-L6-v2"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ MIXED = [
 
 class TestFastPath:
     def test_it_is_taken(self, real):
-        assert isinstance(real, encoder.FastEncoder)
+        assert isinstance(real, fast.FastEncoder)
 
     def test_sentence_transformers_says_the_same(self, real):
         slow = sbert.SentenceEncoder(real.model)
@@ -150,7 +150,7 @@ class TestFastPath:
 
     def test_two_that_do_not_agree(self, real, copy):
         copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
-        other = encoder.load(str(copy.folder))
+        other = loading.load(str(copy.folder))
         assert encoder.agree(real, real, MIXED[:20])
         assert not encoder.agree(real, other, MIXED[:20])
         other.precision = "bfloat16"
@@ -158,17 +158,17 @@ class TestFastPath:
 
     def test_batches(self):
         texts = ["x" * n for n in (5, 1, 3, 3, 9, 20)]
-        assert list(sbert.batches(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
-        assert list(sbert.batches([], 9)) == []
+        assert list(encoder.batches(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
+        assert list(encoder.batches([], 9)) == []
 
     def test_the_tokenizer_is_read_once(self, real, monkeypatch):
         """Looking at every text of a catalog must not read its file again for each."""
         real.tokens("x")
-        monkeypatch.setattr(encoder, "_tokenizer", None)
+        monkeypatch.setattr("tokenizers.Tokenizer", None)
         assert real.tokens("x y") == ["[CLS]", "x", "y", "[SEP]"]
 
     def test_nothing_heavy_is_imported(self, write):
-        load = "from attnsearch.encoding import encoder; x = encoder.load().encode(['x'])"
+        load = "from attnsearch.encoding import loading; x = loading.load().encode(['x'])"
         program = f"import sys; {load}; print(x.shape, *sys.modules)"
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert ran.stdout.startswith("(1, 384)")
@@ -189,13 +189,13 @@ class TestFastPath:
         return change
 
     def test_a_folder_is_covered_too(self, copy):
-        assert isinstance(encoder.load(str(copy.folder)), encoder.FastEncoder)
+        assert isinstance(loading.load(str(copy.folder)), fast.FastEncoder)
 
     def test_cls_pooling(self, copy):
         copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
-        fast = encoder.load(str(copy.folder))
-        assert isinstance(fast, encoder.FastEncoder)
-        assert fast.encode(MIXED[:20]) == pytest.approx(sbert.SentenceEncoder(fast.model).encode(MIXED[:20]), abs=1e-5)
+        ours = loading.load(str(copy.folder))
+        assert isinstance(ours, fast.FastEncoder)
+        assert ours.encode(MIXED[:20]) == pytest.approx(sbert.SentenceEncoder(ours.model).encode(MIXED[:20]), abs=1e-5)
 
     @pytest.mark.parametrize(
         ("file", "fields"),
@@ -210,11 +210,11 @@ class TestFastPath:
     )
     def test_what_it_does_not_know_goes_the_other_road(self, copy, file, fields):
         copy(file, **fields)
-        assert isinstance(encoder.load(str(copy.folder)), sbert.SentenceEncoder)
+        assert isinstance(loading.load(str(copy.folder)), sbert.SentenceEncoder)
 
     def test_a_missing_file_too(self, copy):
         (copy.folder / "tokenizer.json").unlink()
-        assert isinstance(encoder.load(str(copy.folder)), sbert.SentenceEncoder)
+        assert isinstance(loading.load(str(copy.folder)), sbert.SentenceEncoder)
 
 
 class TestFolder:
@@ -229,13 +229,13 @@ class TestFolder:
 
     def test_no_model(self, tmp_path):
         with pytest.raises(ModelError, match="no weights"):
-            _ = encoder.load(str(tmp_path)).model.sha256
+            _ = loading.load(str(tmp_path)).model.sha256
         with pytest.raises(ModelError, match="can't be loaded as a sentence-transformers model"):
-            encoder.load(str(tmp_path)).encode(["x"])
+            loading.load(str(tmp_path)).encode(["x"])
 
     @pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.0])
     def test_a_vector_without_direction(self, wrong):
         x = np.ones((2, 3), np.float32)
         x[1] = wrong
         with pytest.raises(ModelError, match="a vector without a direction"):
-            sbert.unit(x, "m")
+            encoder.unit(x, "m")

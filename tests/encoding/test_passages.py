@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.encoding.encoder import load
+from attnsearch.encoding.loading import load
 from attnsearch.encoding.passages import OVERLAP, split
 from tests.conftest import SmallEncoder
 

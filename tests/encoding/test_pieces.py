@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.encoding import encoder
-from attnsearch.encoding.pieces import Shares, add_up, of_mean
+from attnsearch.encoding import loading
+from attnsearch.encoding.pieces import Shares, of_mean
 from attnsearch.encoding.sbert import SentenceEncoder
+from attnsearch.explanation.words import add_up
 from tests.conftest import SmallEncoder
 
 TEXTS = ["science fiction", "moon, sea: sci-fi; 日本の小説 🚀 done.", "", " \t\x00", "naïve Straße İstanbul ﬁn",
@@ -83,7 +84,7 @@ def copy(real, tmp_path):
         told = json.loads(path.read_text()) if path.exists() else {}
         path.unlink(missing_ok=True)
         path.write_text(json.dumps({**told, **fields}))
-        return encoder.load(str(tmp_path / "m"))
+        return loading.load(str(tmp_path / "m"))
 
     return change
 
@@ -110,7 +111,7 @@ class TestReal:
 
     def test_of_cls_nothing_can_be_told(self, copy):
         fast = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
-        assert isinstance(fast, encoder.FastEncoder)
+        assert isinstance(fast, fast.FastEncoder)
         assert fast.shares(TEXTS[:2]) == SentenceEncoder(fast.model).shares(TEXTS[:2]) == [None, None]
 
     @pytest.mark.parametrize("counts", [True, False])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding import transformer
-from attnsearch.encoding.transformer import Transformer, gelu, layer_norm, read_safetensors
+from attnsearch.encoding.transformer import Transformer, gelu, layer_norm, read_weights
 from attnsearch.errors import ModelError
 
 
@@ -123,13 +123,13 @@ class TestSafetensors:
     def test_the_library_reads_what_we_read(self, folder):
         from safetensors.numpy import load_file
 
-        ours, theirs = read_safetensors(folder / "model.safetensors"), load_file(folder / "model.safetensors")
+        ours, theirs = read_weights(folder / "model.safetensors"), load_file(folder / "model.safetensors")
         assert ours.keys() == theirs.keys()
         assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
     def test_other_types_are_left_out(self, tmp_path):
         path = write(tmp_path / "x", {"a": np.ones(2, np.float32), "position_ids": np.ones(2, np.int64)})
-        assert list(read_safetensors(path)) == ["a"]
+        assert list(read_weights(path)) == ["a"]
 
     @pytest.mark.parametrize(
         "content",
@@ -147,8 +147,8 @@ class TestSafetensors:
     def test_no_header(self, tmp_path, content):
         path = tmp_path / "x"
         path.write_bytes(content)
-        with pytest.raises(ModelError, match="no whole safetensors file"):
-            read_safetensors(path)
+        with pytest.raises(ModelError, match="not a complete safetensors file"):
+            read_weights(path)
 
     @pytest.mark.parametrize(
         "told",
@@ -169,8 +169,8 @@ class TestSafetensors:
     )
     def test_a_header_that_lies(self, tmp_path, told):
         path = write(tmp_path / "x", {"a": np.ones(2, np.float32)}, metadata={"a": told})
-        with pytest.raises(ModelError, match="no whole safetensors file"):
-            read_safetensors(path)
+        with pytest.raises(ModelError, match="not a complete safetensors file"):
+            read_weights(path)
 
     def test_a_tensor_of_another_shape(self, folder):
         broken = tensors()

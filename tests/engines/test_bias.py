@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnsearch.attention import null_key
-from attnsearch.engines.local import Setting
+from attnsearch.encoding import loading
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
+from attnsearch.search.setting import Setting
 from tests.conftest import SmallEncoder
 from tests.postings.test_terms import by_hand
 
@@ -75,10 +76,9 @@ def made(write, name: str, items: list[dict]) -> str:
 @pytest.fixture
 def fitted(monkeypatch):
     """The small encoder, with the weights' hash of a model that has a null key."""
-    from attnsearch.encoding import encoder
 
     one = SmallEncoder(sha256=next(iter(null_key.FITTED)))
-    monkeypatch.setattr(encoder, "load", lambda name=None, **how: one)
+    monkeypatch.setattr(loading, "load", lambda name=None, **how: one)
     return one
 
 

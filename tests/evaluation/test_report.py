@@ -9,8 +9,10 @@ from scipy import stats
 from attnsearch.attention.projections import identity, textbook
 from attnsearch.errors import InputError
 from attnsearch.evaluation import report as module
-from attnsearch.evaluation.report import compare, evaluate
+from attnsearch.evaluation.report import evaluate
+from attnsearch.evaluation.significance import compare_reports
 from attnsearch.indexing.update import update
+from attnsearch.search import scoring
 from attnsearch.search.index import Index
 from attnsearch.search.search import Setting, query
 from attnsearch.sources import judgments
@@ -150,18 +152,20 @@ def test_however_many_are_asked_at_once(index, monkeypatch):
         assert [row.kl for row in split.rows] == pytest.approx([row.kl for row in whole.rows])
 
 
+def give_chances(monkeypatch, chances):
+    """Let the requests, in their order, have these chances that nothing is right for them."""
+
+    def score_all(*given):
+        scores, z = scoring.score_all(*given)
+        return scores._replace(none_of_these=np.array(chances)), z
+
+    monkeypatch.setattr(module, "score_all", score_all)
+
+
 @pytest.mark.parametrize(("chances", "accuracy"), [((0.9, 0.5, 0.2, 0.1), 1), ((0.9, 0.4, 0.6, 0.1), 0.5)])
 def test_none_of_these(index, monkeypatch, chances, accuracy):
-    look = module.look
     asked = [Judged("moon", {}), Judged("sea", {}), Judged("robot", {"r": 1}), Judged("other", {"o": 1})]
-    of = dict(zip([judged.query for judged in asked], chances, strict=True))
-    monkeypatch.setattr(
-        module,
-        "look",
-        lambda index, texts, *how, **told: look(index, texts, *how, **told)._replace(
-            nothing=np.array([of[text] for text in texts])
-        ),
-    )
+    give_chances(monkeypatch, chances)
     report = evaluate(index, asked)
     assert [row.none_of_these for row in report.rows] == list(chances)
     true, false = sum(chances[:2]) / 2, sum(chances[2:]) / 2
@@ -171,9 +175,7 @@ def test_none_of_these(index, monkeypatch, chances, accuracy):
 
 def test_a_request_that_only_says_what_is_wrong_may_have_an_answer(index, monkeypatch):
     asked = [Judged("moon", {}), Judged("robot", {"r": 1}), Judged("sea", {"o": 0})]
-    look = module.look
-    chances = np.array([0.9, 0.1, 0.3])
-    monkeypatch.setattr(module, "look", lambda *how, **told: look(*how, **told)._replace(nothing=chances))
+    give_chances(monkeypatch, [0.9, 0.1, 0.3])
     report = evaluate(index, asked)
     assert report.nothing == pytest.approx((0.9, 0.1, 1))
     assert (report.without, len(report.answerable), len(report.rows)) == (1, 1, 3)
@@ -182,7 +184,7 @@ def test_a_request_that_only_says_what_is_wrong_may_have_an_answer(index, monkey
 def test_what_another_setting_changes(index):
     asked = [Judged("moon", {"m": 1}), Judged("robot", {"r": 1, "m": 1}), Judged("sea", {})]
     one, other = evaluate(index, asked), evaluate(index, asked, Setting(textbook(4)))
-    told = compare(one, other)
+    told = compare_reports(one, other)
     assert told.differences["ndcg"] == 0
     assert told.differences["kl"] == pytest.approx(other.means["kl"] - one.means["kl"])
     assert told.differences["calibration_error"] == pytest.approx(other.calibration_error - one.calibration_error)
@@ -197,7 +199,7 @@ def report_of(index, ndcg):
 
 def test_the_test(index):
     """Differences .1, .2, .3 and 0: a mean of .15, a standard error of .129/2, and t with 3 degrees of freedom."""
-    told = compare(report_of(index, [0.5, 0.5, 0.5, 0.5]), report_of(index, [0.6, 0.7, 0.8, 0.5]))
+    told = compare_reports(report_of(index, [0.5, 0.5, 0.5, 0.5]), report_of(index, [0.6, 0.7, 0.8, 0.5]))
     error = math.sqrt(0.05 / 3) / 2
     assert told.differences["ndcg"] == pytest.approx(0.15)
     assert (told.low, told.high) == pytest.approx((0.15 - 3.182446 * error, 0.15 + 3.182446 * error), abs=1e-6)
@@ -206,17 +208,16 @@ def test_the_test(index):
 
 def test_too_few_to_test(index):
     one, other = report_of(index, [0.5]), report_of(index, [0.7])
-    assert compare(one, other)[1:] == (1, None, None, None)
-    same = compare(report_of(index, [0.5, 0.25]), report_of(index, [0.75, 0.5]))
+    assert compare_reports(one, other)[1:] == (1, None, None, None)
+    same = compare_reports(report_of(index, [0.5, 0.25]), report_of(index, [0.75, 0.5]))
     assert same[1:] == (2, 0.25, 0.25, 0)
 
 
 @pytest.mark.real
 def test_the_library(home):
     """Far above what chance would reach, and where it stood when this was written, less a margin."""
-    from attnsearch.sources import items
 
-    file = items.built_in("library").with_name("library.judgments.yaml")
+    file = home.built_in("library").with_name("library.judgments.yaml")
     with Index.open("library") as library:
         report = evaluate(library, judgments.read(str(file)))
     assert report.unknown == 0

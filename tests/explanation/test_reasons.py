@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.attention.projections import Projections, identity
-from attnsearch.encoding import encoder
-from attnsearch.engines.bias import Part as Bias
-from attnsearch.engines.local import Setting
+from attnsearch.encoding import loading
+from attnsearch.engines.bias import Added as Bias
 from attnsearch.errors import InputError
 from attnsearch.explanation import reasons
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse
-from attnsearch.search.index import Index
-from attnsearch.search.search import hits_of, search
+from attnsearch.search.index import Index, item_id
+from attnsearch.search.search import rank_items, search
+from attnsearch.search.setting import Setting
 from tests.conftest import SmallEncoder
 
 ITEMS = "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
@@ -101,7 +101,7 @@ def test_all_sums_are_the_logit(tmp_path_factory, texts, text, seed):
     (home / "x.json").write_text(json.dumps([{"id": str(n), "title": one} for n, one in enumerate(texts)]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATTNSEARCH_HOME", str(home))
-        patch.setattr(encoder, "load", lambda name=None, **how: SmallEncoder())
+        patch.setattr(loading, "load", lambda name=None, **how: SmallEncoder())
         update([str(home / "x.json")])
         with Index.open("x") as index:
             result = explained(index, text, setting)
@@ -145,7 +145,7 @@ def test_terms_and_priors_are_parts(write, small):
     setting = Setting(identity(4, 0.25), lexical=0.5, priors={"price": 2.0})
     with Index.open("x") as index:
         result = explained(index, "moon", setting)
-        chosen = reasons.give(index, hits_of(index, ["moon"], setting, ["a", "b", "c"]))[0]
+        chosen = reasons.give(index, [rank_items(index, "moon", setting, ["a", "b", "c"])])[0]
     why = dict(zip([hit.id for hit in result.hits], result.whys, strict=True))
     assert list(why["a"].lexical) == ["moon"]
     assert why["a"].lexical["moon"] > 0
@@ -162,7 +162,8 @@ class TestChosen:
     def test_ranks_and_weights_are_those_of_the_road(self, index):
         asked = ["moon sea", "robot"]
         every = search(index, asked, k=9)
-        for result, whole in zip(hits_of(index, asked, Setting(), ["r2", "ms", "m", "r"]), every, strict=True):
+        for text, whole in zip(asked, every, strict=True):
+            result = rank_items(index, text, Setting(), ["r2", "ms", "m", "r"])
             assert [hit.id for hit in result.hits] == ["r2", "ms", "m", "r"]
             for hit in result.hits:
                 (peer,) = [one for one in whole.hits if one.id == hit.id]
@@ -176,7 +177,7 @@ class TestChosen:
         long = {"id": "a", "title": "tide", "description": f"{'filler ' * 140}moon"}
         update([str(write("x.json", json.dumps([{"id": "m", "title": "robot"}, long])))])
         with Index.open("x") as index:
-            (result,) = hits_of(index, ["moon"], Setting(), ["a"])
+            result = rank_items(index, "moon", Setting(), ["a"])
             assert result.hits[0].passage.endswith("moon")
             assert result.trace.hit_keys == [index.store.keys_of(["a"])["a"][-1]]
             assert result.hits[0].rank == 1
@@ -185,36 +186,36 @@ class TestChosen:
         update([str(write("x.yaml", "- {id: a, title: moon, price: 1}\n- {id: b, title: sea}\n"))])
         with Index.open("x") as index:
             setting = Setting(where=(parse("price?"),))
-            assert hits_of(index, ["moon"], setting, ["a"])[0].hits[0].weight == pytest.approx(1)
+            assert rank_items(index, "moon", setting, ["a"]).hits[0].weight == pytest.approx(1)
             with pytest.raises(InputError, match="sees no item 'b'"):
-                hits_of(index, ["moon"], setting, ["b"])
+                rank_items(index, "moon", setting, ["b"])
 
     def test_nothing_there(self, index):
         with pytest.raises(InputError, match="sees no item 'zzz'"):
-            hits_of(index, ["moon"], Setting(), ["zzz"])
+            rank_items(index, "moon", Setting(), ["zzz"])
 
     @pytest.mark.parametrize(("name", "ident"), [("ms", "ms"), ("moon", "m"), ("MOON", "m"), ("moon and SEA", "ms")])
     def test_names(self, index, name, ident):
-        assert reasons.called(index, name) == ident
+        assert item_id(index, name) == ident
 
     @pytest.mark.parametrize(
         ("name", "message", "hint"),
         [
             ("robot", "2 items are called 'robot'", "name one by its id: r, r2"),
             ("mooon", "no item 'mooon'", "did you mean 'moon'?"),
-            ("xyzzy", "no item 'xyzzy'", "name one by its id or its title"),
+            ("xyzzy", "no item 'xyzzy'", "name an item by its id or its title"),
         ],
     )
     def test_names_that_will_not_do(self, index, name, message, hint):
         with pytest.raises(InputError) as caught:
-            reasons.called(index, name)
+            item_id(index, name)
         assert (caught.value.message, caught.value.hint) == (f"x: {message}", hint)
 
 
 class TestCompare:
     def test_by_hand(self, index):
         """Of "moon sea", moon alone has 4/√2 for one word; the item of three words 4/√6 for each of two."""
-        (result,) = reasons.give(index, hits_of(index, ["moon sea"], Setting(identity(4, 0.25)), ["m", "ms"]))
+        (result,) = reasons.give(index, [rank_items(index, "moon sea", Setting(identity(4, 0.25)), ["m", "ms"])])
         lead = reasons.compare(result)
         parts = {(part.kind, part.name): part.difference for part in lead.parts}
         assert parts["word", "sea"] == pytest.approx(-4 / math.sqrt(6))
@@ -225,7 +226,7 @@ class TestCompare:
 
     def test_terms_and_fields(self, index, small, monkeypatch):
         monkeypatch.setattr(small, "shares", lambda texts, role="key": [None] * len(texts))
-        (result,) = hits_of(index, ["moon sea"], Setting(), ["m", "ms"])
+        result = rank_items(index, "moon sea", Setting(), ["m", "ms"])
         biases = [Bias({"moon": 0.5}, {"stars": -0.25}), Bias({"moon": 0.25, "sea": 2.0}, {})]
         hits = [
             hit._replace(logit=hit.logit + sum(bias.lexical.values()) + sum(bias.prior.values()))
@@ -239,7 +240,7 @@ class TestCompare:
         assert sum(part.difference for part in lead.parts) == pytest.approx(lead.difference, abs=1e-5)
 
     def test_a_ratio_beyond_all_floats(self, index):
-        (result,) = reasons.give(index, hits_of(index, ["moon"], Setting(identity(4, 1e-4)), ["m", "r"]))
+        (result,) = reasons.give(index, [rank_items(index, "moon", Setting(identity(4, 1e-4)), ["m", "r"])])
         assert reasons.compare(result).ratio is None
 
 
@@ -304,7 +305,7 @@ class TestCommands:
             (["a", "--over", "se"], "shop: no item 'se'; did you mean 'sea'?"),
             (["\udc80"], "the item's name is not valid UTF-8"),
             (["a", "--over", "moon"], "'a' and 'moon' are one item; name two"),
-            (["\x1b[2J"], "shop: no item '\\x1b[2J'; name one by its id or its title"),
+            (["\x1b[2J"], "shop: no item '\\x1b[2J'; name an item by its id or its title"),
         ],
     )
     def test_refused(self, run, shop, argv, message):

@@ -5,13 +5,13 @@ import math
 import pytest
 
 from attnsearch.attention.projections import identity, textbook
-from attnsearch.engines.local import Setting
 from attnsearch.errors import InputError
 from attnsearch.explanation.steps import explain
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
+from attnsearch.search.setting import Setting
 
 
 @pytest.fixture

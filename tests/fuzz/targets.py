@@ -17,13 +17,13 @@ from unittest import mock
 import numpy as np
 
 # Named here to be instrumented: the package imports some of them late.
-from attnsearch.encoding import encoder, passages, transformer
+from attnsearch.encoding import encoder, loading, passages, transformer
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text
 from attnsearch.postings import facets, filters
-from attnsearch.search.search import Hit, Result
+from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments
 from attnsearch.sources.items import Fields
 from tests.torture import flips
@@ -142,7 +142,7 @@ def safetensors(data: bytes) -> None:
     file = _folder() / "model.safetensors"
     file.write_bytes(data)
     with contextlib.suppress(AttnsearchError):
-        for x in transformer.read_safetensors(file).values():
+        for x in transformer.read_weights(file).values():
             assert x.dtype in (np.float32, np.float16)
             assert x.nbytes <= len(data)
             x.sum(dtype=np.float64)
@@ -159,7 +159,7 @@ def tokenizer(data: bytes) -> None:
 
 @functools.cache
 def _model() -> encoder.Encoder:
-    return encoder.load()
+    return loading.load()
 
 
 def output(data: bytes) -> None:

@@ -57,7 +57,7 @@ def test_a_schema_that_is_not_utf_8(folder):
     at = raw.index(b"CREATE INDEX keys_by_item")
     assert list(flips.flip(folder, [(folder / "index.sqlite", at + 2)], 0xFF)) == []
     spoil(folder / "index.sqlite", at + 2, 0xFF)
-    with pytest.raises(CatalogError, match="has words that are not UTF-8; 'attnsearch check flipped --repair'"):
+    with pytest.raises(CatalogError, match="holds text that is not UTF-8; 'attnsearch check flipped --repair'"):
         update([], name="flipped")
     repair(folder)
     assert check.find(folder) == []
@@ -173,7 +173,7 @@ class TestRepair:
         small.sha256 = "6" * 64
         with pytest.raises(CatalogError, match="has other weights now; embed it anew"):
             repair(folder)
-        lock.take(folder, wait=0).close()  # nobody holds it any more
+        lock.acquire(folder, wait=0).close()  # nobody holds it any more
 
     def test_a_failure_changes_nothing(self, folder, small, monkeypatch):
         segment(folder).unlink()

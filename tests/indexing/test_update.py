@@ -5,7 +5,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import encoder, loading
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, 
     monkeypatch.undo()
     assert default() == "library"  # no catalog yet
     monkeypatch.setenv("ATTNSEARCH_HOME", str(home))
-    monkeypatch.setattr(encoder, "load", lambda name=None, **how: small)
+    monkeypatch.setattr(loading, "load", lambda name=None, **how: small)
     small.read.clear()
     told = []
     done = update([str(path)], progress=lambda done, total: told.append((done, total)))
@@ -160,7 +160,7 @@ class TestMemory:
             asked.append(name)
             raise ModelError("stop")
 
-        monkeypatch.setattr(encoder, "load", load)
+        monkeypatch.setattr(loading, "load", load)
         for model in (None, "other"):
             with pytest.raises(ModelError):
                 update([str(shop)], model=model)
@@ -245,7 +245,7 @@ class TestAFastPathThatIsWrong:
         encode = small.encode
         monkeypatch.setattr(small, "encode", lambda *texts, **how: np.roll(encode(*texts, **how), 1, axis=1))
         monkeypatch.setattr(small, "suited", lambda length, precision=None: other, raising=False)
-        monkeypatch.setattr(encoder, "load", lambda name=None, *, quick=True, **how: small if quick else other)
+        monkeypatch.setattr(loading, "load", lambda name=None, *, quick=True, **how: small if quick else other)
         return other
 
     def test_the_index_is_answered_the_long_way(self, right, small, write, caplog):

@@ -14,7 +14,6 @@ from attnsearch.attention import null_key
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import textbook
 from attnsearch.attention.softmax import State
-from attnsearch.engines.local import Setting, look, projections_of, weight_of
 from attnsearch.errors import InputError
 from attnsearch.evaluation.report import evaluate
 from attnsearch.explanation import reasons
@@ -22,11 +21,12 @@ from attnsearch.explanation.steps import explain
 from attnsearch.indexing.check import find
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
-from attnsearch.search.search import hits_of, search
+from attnsearch.search.search import rank_items, search
+from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
-from attnsearch.storage import learned
+from attnsearch.storage import files, learned
 from attnsearch.storage.learned import Learned
-from tests.conftest import SmallEncoder
+from tests.conftest import SmallEncoder, logits_of, scores_of
 
 SWAPS = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]  # who says moon means the sea, and the other way round
 LN3 = 1 / math.log(3)  # the temperature at which a cosine of 1 weighs three times one of 0
@@ -38,7 +38,7 @@ SOME = Learned("small", "5" * 64, SWAPS, LN3, 0.7, None, ASKED, STORY)
 @pytest.fixture
 def trained(shop, home):
     """The folder of the shop (moon, sea, robot), which has learned to swap two axes."""
-    learned.write(home / "shop" / learned.FILE, SOME)
+    learned.write(home / "shop" / files.LEARNED, SOME)
     return home / "shop"
 
 
@@ -68,7 +68,7 @@ def test_what_was_learned_is_in_every_query(index):
 
 def test_untrained_as_if_nothing_had_been_learned(index, trained):
     before = query(index, "moon", untrained=True)
-    (trained / learned.FILE).unlink()
+    (trained / files.LEARNED).unlink()
     with Index.open("shop") as plain:
         after = query(plain, "moon")
     assert before._replace(elapsed_ms=0) == after._replace(elapsed_ms=0)
@@ -113,11 +113,11 @@ def test_another_librarian_for_another_encoder(index, other):
 )
 def test_the_weight_of_terms(index, catalog, said, found):
     index.store.info = index.info._replace(lexical=catalog)
-    assert weight_of(index, Setting(lexical=said)) == found
+    assert Setting(lexical=said).resolve(index, ["moon"]).lexical == found
     without = {None: catalog, "auto": 0.3}.get(said, said)
-    assert weight_of(index, Setting(lexical=said, untrained=True)) == without
-    assert weight_of(index, Setting(textbook(4), lexical=said)) == without
-    assert weight_of(index, Setting(lexical=said, learned=SOME._replace(lexical=None))) == without
+    assert Setting(lexical=said, untrained=True).resolve(index, ["moon"]).lexical == without
+    assert Setting(textbook(4), lexical=said).resolve(index, ["moon"]).lexical == without
+    assert Setting(lexical=said, learned=SOME._replace(lexical=None)).resolve(index, ["moon"]).lexical == without
 
 
 def test_a_null_key_of_its_own(index, monkeypatch):
@@ -128,9 +128,9 @@ def test_a_null_key_of_its_own(index, monkeypatch):
     by_hand = {
         key: null_key.chance(key, state.maximum, state.log_normalizer(), state.kept) for key in (fitted, own.null)
     }
-    assert look(index, ["moon"]).nothing == pytest.approx(by_hand[fitted], rel=1e-5)
-    assert look(index, ["moon"], Setting(learned=own)).nothing == pytest.approx(by_hand[own.null], rel=1e-5)
-    assert look(index, ["moon"], Setting(untrained=True)).nothing == pytest.approx(by_hand[fitted], rel=1e-5)
+    assert scores_of(index, ["moon"]).none_of_these == pytest.approx(by_hand[fitted], rel=1e-5)
+    assert scores_of(index, ["moon"], Setting(learned=own)).none_of_these == pytest.approx(by_hand[own.null], rel=1e-5)
+    assert scores_of(index, ["moon"], Setting(untrained=True)).none_of_these == pytest.approx(by_hand[fitted], rel=1e-5)
 
 
 @pytest.mark.parametrize("texts", [["moon sea"], ["moon", "sea robot", "what"] * 5], ids=["one", "many"])
@@ -147,21 +147,21 @@ def test_the_null_key_sees_plain_cosines(write, small, home, monkeypatch, texts,
     setting = Setting(where=(parse(where),) if where else ())
     with Index.open("some") as index:
         assert index.info.keys > index.info.items
-        plain = look(index, texts, setting)
-        seen = look(index, texts, setting._replace(learned=SOME), all_logits=True)
+        plain = scores_of(index, texts, setting)
+        scores, z = logits_of(index, texts, setting._replace(learned=SOME))
         x = SmallEncoder().encode(texts) @ SWAPS
         every = index.store.embeddings(range(index.store.size))
-    assert seen.nothing == pytest.approx(plain.nothing, rel=1e-5)
-    shown = np.isfinite(seen.logits)
+    assert scores.none_of_these == pytest.approx(plain.none_of_these, rel=1e-5)
+    shown = np.isfinite(z)
     assert shown.any()
-    assert seen.logits[shown] == pytest.approx((x @ every.T / LN3)[shown], abs=1e-5)
+    assert z[shown] == pytest.approx((x @ every.T / LN3)[shown], abs=1e-5)
 
 
 def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog, shop):
-    learned.write(trained / learned.FILE, SOME._replace(sha256="6" * 64))
+    learned.write(trained / files.LEARNED, SOME._replace(sha256="6" * 64))
     with Index.open("shop") as index:
         assert query(index, "moon").hits[0].id == query(index, "sea moon moon").hits[0].id == "a"
-        assert projections_of(index, Setting()).temperature == 0.05
+        assert Setting().resolve(index, []).projections.temperature == 0.05
     assert len(caplog.records) == 1
     assert "train again, or 'attnsearch reset shop'" in caplog.text
     ran = run("query", "moon", "sea", "-c", "shop", "--jsonl")
@@ -174,7 +174,7 @@ def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog,
 
 
 def test_damaged(trained, run):
-    file = trained / learned.FILE
+    file = trained / files.LEARNED
     file.write_bytes(file.read_bytes()[:-1] + b"!")
     ran = run("query", "moon", "-c", "shop")
     assert (ran.code, ran.out, ran.err.count("\n")) == (3, "", 1)
@@ -190,7 +190,7 @@ def test_each_logit_is_a_sum_of_what_was_learned(index):
         for each in (why.query, why.item):
             assert sum(word.share for word in each.words) + each.marks + each.rounding == pytest.approx(why.semantic)
     assert [word.share for word in result.whys[0].query.words] == pytest.approx([math.log(3) / math.sqrt(2), 0])
-    (pair,) = reasons.give(index, hits_of(index, ["moon robot"], Setting(), ["b", "a"]))
+    (pair,) = reasons.give(index, [rank_items(index, "moon robot", Setting(), ["b", "a"])])
     lead = reasons.compare(pair)
     assert lead.difference == pytest.approx(math.log(3) / math.sqrt(2), abs=1e-5)
     assert sum(part.difference for part in lead.parts) == pytest.approx(lead.difference, abs=1e-5)
@@ -299,7 +299,7 @@ def test_info(run, trained, shop):
     }
     assert run("index", shop, "--lexical").code == 0
     assert json.loads(run("info", "shop", "--json").out)["lexical"] == 0.7
-    (trained / learned.FILE).unlink()
+    (trained / files.LEARNED).unlink()
     assert json.loads(run("info", "shop", "--json").out)["learned"] is None
     assert "learned" not in run("info", "shop").out
 
@@ -325,7 +325,7 @@ def test_a_repair_takes_it_along(trained, run):
 
 
 def test_a_repair_leaves_out_what_is_damaged(trained, run):
-    file = trained / learned.FILE
+    file = trained / files.LEARNED
     file.write_bytes(file.read_bytes()[:-1] + b"!")
     (problem,) = find(trained)
     assert problem.startswith("learned.safetensors: it is not what was written")
@@ -338,7 +338,7 @@ def test_a_repair_leaves_out_what_is_damaged(trained, run):
 
 
 def test_no_link_is_followed(trained, run, tmp_path):
-    for name in (learned.FILE, "feedback.jsonl"):
+    for name in (files.LEARNED, "feedback.jsonl"):
         (trained / name).unlink(missing_ok=True)
         (trained / name).symlink_to(tmp_path / "elsewhere")
         ran = run("query", "moon", "-c", "shop")
@@ -350,8 +350,8 @@ def test_no_link_is_followed(trained, run, tmp_path):
 def test_a_pipe_holds_nobody_up(trained, run):
     import os
 
-    (trained / learned.FILE).unlink()
-    os.mkfifo(trained / learned.FILE)
+    (trained / files.LEARNED).unlink()
+    os.mkfifo(trained / files.LEARNED)
     assert run("query", "moon", "-c", "shop").code == 3
 
 
@@ -371,7 +371,7 @@ def test_a_pipe_holds_nobody_up(trained, run):
     ],
 )
 def test_what_nobody_learned_is_refused(trained, run, wrong):
-    learned.write(trained / learned.FILE, SOME._replace(**wrong))
+    learned.write(trained / files.LEARNED, SOME._replace(**wrong))
     ran = run("query", "moon", "-c", "shop")
     assert (ran.code, ran.out) == (3, "")
     assert "learned.safetensors: it is not what was written" in ran.err

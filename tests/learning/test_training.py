@@ -11,7 +11,7 @@ from attnsearch.learning import bilinear, examples
 from attnsearch.learning.examples import gather
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
-from tests.conftest import SHARED
+from tests.conftest import SHARED, scores_of
 
 
 def test_what_is_judged_is_learned_for_requests_that_were_not_judged(world):
@@ -127,9 +127,7 @@ def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     assert train(index, judged).learned.null is None
     some_wrong = [Judged(f"wine {'cheese ' * n}", dict.fromkeys(judged[0].grades, 0.0)) for n in range(1, 31)]
     assert train(index, [*judged, *some_wrong, *empty]).learned.null == null  # of these nobody knows
-    from attnsearch.engines.local import look
-
-    state = look(index, ["moon", "cheese wine"]).state
+    state = scores_of(index, ["moon", "cheese wine"]).state
     found = null_key.evidence(state.maximum, state.log_normalizer(), state.kept)
     assert found[0] > null.logit / null.sharpness > found[1]  # where the chance is a half
 

@@ -4,7 +4,7 @@ import pytest
 
 from attnsearch.output.notes import in_words, notes, values_as_json
 from attnsearch.search.readout import Readout
-from attnsearch.search.search import Result
+from attnsearch.search.result import Result
 
 
 def result(**told) -> Result:

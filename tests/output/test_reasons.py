@@ -4,11 +4,10 @@ import re
 
 import pytest
 
-from attnsearch.encoding.pieces import Sum, Why, Word
 from attnsearch.explanation.reasons import Lead, Part
 from attnsearch.output.reasons import lead, whys
 from attnsearch.output.safe_text import PIPE, Screen
-from attnsearch.search.search import Hit, Result
+from attnsearch.search.result import Hit, Result, Sum, Why, Word
 
 NASTY = "\x1b]52;c;ZXZpbA==\x07\x1b[31m[bold]x[/bold]\x9b2J\u202egpj.exe\u2028end\x7f"
 RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")

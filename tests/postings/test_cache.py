@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from attnsearch.engines.local import Setting
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
-from attnsearch.postings import cache
 from attnsearch.postings.filters import parse
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
+from attnsearch.search.setting import Setting
+from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.store import Store
 
 ITEMS = [{"id": f"{n}", "title": "moon" if n % 2 else "sea", "year": 1990 + n, "kind": "ab"[n % 2]} for n in range(9)]
@@ -36,7 +36,7 @@ def ask(*where: str, **how) -> list[str]:
 
 
 def files(folder) -> list[str]:
-    return sorted(path.name.split(".")[0] for path in (folder / cache.FOLDER).iterdir())
+    return sorted(path.name.split(".")[0] for path in (folder / POSTINGS).iterdir())
 
 
 def test_made_once(folder, monkeypatch):

@@ -5,7 +5,6 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
-from attnsearch.sources import items
 from attnsearch.storage import home
 from tests.conftest import SHOP, titles
 
@@ -86,7 +85,7 @@ class TestWhichCatalog:
 
     def test_a_new_version_of_a_built_in_is_indexed(self, write, small, monkeypatch):
         path = write("library.yaml", "- {title: old}\n")
-        monkeypatch.setattr(items, "built_in", lambda name: path if name == "library" else None)
+        monkeypatch.setattr(home, "built_in", lambda name: path if name == "library" else None)
         assert titles("library") == {"old"}
         path.write_text("- {title: new}\n")
         assert titles("library") == {"new"}

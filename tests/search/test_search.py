@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from attnsearch.attention.projections import identity, textbook
-from attnsearch.engines.local import Setting, look
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.search.search import query, search
+from attnsearch.search.setting import Setting
+from tests.conftest import logits_of
 
 ITEMS = """\
 - {id: m, title: moon}
@@ -171,7 +172,7 @@ def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, que
 
 
 def test_every_logit(index):
-    z = look(index, ["moon sea", "robot"], all_logits=True).logits
+    _, z = logits_of(index, ["moon sea", "robot"])
     for row, text in zip(z, ["moon sea", "robot"], strict=True):
         best = np.sort(row[np.isfinite(row)])[::-1]
         assert best.tolist() == pytest.approx([hit.logit for hit in query(index, text, k=99).hits], abs=1e-5)

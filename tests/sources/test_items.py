@@ -5,6 +5,7 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields
+from attnsearch.storage import home
 
 
 def read(*paths, fields=None):
@@ -95,7 +96,7 @@ def test_refused(write, monkeypatch, tmp_path, content, message):
 
 @pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])
 def test_names(name):
-    assert items.check_name(name) == name
+    assert home.check_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -103,13 +104,13 @@ def test_names(name):
 )
 def test_no_names(name):
     with pytest.raises(InputError, match="can't be a catalog's name"):
-        items.check_name(name)
+        home.check_name(name)
 
 
 class TestBuiltIn:
-    @pytest.fixture(params=items.BUILT_IN)
+    @pytest.fixture(params=home.BUILT_IN)
     def items(self, request):
-        return request.param, read(items.built_in(request.param))
+        return request.param, read(home.built_in(request.param))
 
     def test_sizes(self, items):
         name, found = items
@@ -122,7 +123,7 @@ class TestBuiltIn:
             assert item.fields["tags"]
 
     def test_the_library_has_its_fields(self):
-        found = read(items.built_in("library"))
+        found = read(home.built_in("library"))
         assert len({item.fields["genre"] for item in found}) >= 12
         for item in found:
             assert isinstance(item.fields["year"], int)
@@ -130,4 +131,4 @@ class TestBuiltIn:
             assert item.fields["language"]
 
     def test_no_other_is_built_in(self):
-        assert items.built_in("../catalogs/library") is None
+        assert home.built_in("../catalogs/library") is None

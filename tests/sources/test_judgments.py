@@ -4,6 +4,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.sources import items, judgments
+from attnsearch.storage import home
 
 SAME = [("a moon", {"m": 1.0, "007": 1.0}), ("a robot", {"r": 2.0, "s": 0.0, "t": 0.5}), ("nothing", {})]
 FORMS = {
@@ -166,7 +167,7 @@ def test_trec_refused(write, monkeypatch, tmp_path, queries, qrels, message):
 
 
 def test_the_judgments_of_the_library():
-    file = items.built_in("library")
+    file = home.built_in("library")
     judged = judgments.read(str(file.with_name("library.judgments.yaml")))
     ids = {item.id for item in items.read([str(file)]).items}
     assert {ident for one in judged for ident in one.grades} == ids  # each is there, and each is asked for

@@ -7,7 +7,7 @@ import pytest
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.storage import learned
+from attnsearch.storage import files, learned
 from attnsearch.storage.learned import Learned
 
 W = np.array([[1.0, 0.5], [0.0, 2.0]], np.float32)
@@ -17,18 +17,18 @@ SOME = Learned(
 
 
 def test_what_is_written_comes_back(tmp_path):
-    path = tmp_path / learned.FILE
+    path = tmp_path / files.LEARNED
     learned.write(path, SOME)
     back = learned.read(path)
     assert np.array_equal(back.w, W)
     assert back._replace(w=W) == SOME
-    assert [file.name for file in tmp_path.iterdir()] == [learned.FILE]
+    assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
 
 
 def test_other_programs_read_it(tmp_path):
     safetensors = pytest.importorskip("safetensors")
-    learned.write(tmp_path / learned.FILE, SOME)
-    with safetensors.safe_open(tmp_path / learned.FILE, "np") as file:
+    learned.write(tmp_path / files.LEARNED, SOME)
+    with safetensors.safe_open(tmp_path / files.LEARNED, "np") as file:
         assert np.array_equal(file.get_tensor("w"), W)
 
 
@@ -41,7 +41,7 @@ def test_w_q_has_the_temperature():
 
 @pytest.mark.parametrize("at", [3, 20, 150, 400, -1])
 def test_a_damaged_byte_is_found(tmp_path, at):
-    path = tmp_path / learned.FILE
+    path = tmp_path / files.LEARNED
     learned.write(path, SOME)
     raw = bytearray(path.read_bytes())
     raw[at] ^= 1
@@ -52,7 +52,7 @@ def test_a_damaged_byte_is_found(tmp_path, at):
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, -4])
 def test_a_shortened_file_is_found(tmp_path, length):
-    path = tmp_path / learned.FILE
+    path = tmp_path / files.LEARNED
     learned.write(path, SOME)
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ValueError, match="not what was written"):
@@ -61,7 +61,7 @@ def test_a_shortened_file_is_found(tmp_path, length):
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(learned, "VERSION", 2)
-    learned.write(tmp_path / learned.FILE, SOME)
+    learned.write(tmp_path / files.LEARNED, SOME)
     monkeypatch.undo()
     with pytest.raises(InputError, match="newer"):
         learned.of(tmp_path)
@@ -72,7 +72,7 @@ def test_nothing_was_learned(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / learned.FILE
+    path = tmp_path / files.LEARNED
     learned.write(path, SOME)
 
     def fail(_):
@@ -82,7 +82,7 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         learned.write(path, SOME._replace(temperature=0.2))
     assert learned.read(path).temperature == 0.1
-    assert [file.name for file in tmp_path.iterdir()] == [learned.FILE]
+    assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
 
 
 def test_requests_are_known_again_by_their_hash_alone():

@@ -16,9 +16,9 @@ from attnsearch.indexing import compaction
 from attnsearch.indexing.checkpoint import Draft
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Fields, Item
-from attnsearch.storage import lock
+from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info, Source
-from attnsearch.storage.home import folder_of, folder_of_file, folders
+from attnsearch.storage.home import folder_of, folder_of_file, folders, remove
 from attnsearch.storage.home import home as home_of
 from attnsearch.storage.store import Store
 
@@ -303,10 +303,10 @@ def test_what_a_killed_writer_left_of_a_seal_goes(folder):
 
 def test_remove(folder, home):
     put(folder, [1])
-    lock.remove(folder)
+    remove(folder)
     assert list(home.iterdir()) == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
-        lock.remove(folder)
+        remove(folder)
 
 
 def test_equal_texts_are_embedded_once(folder):
@@ -362,7 +362,7 @@ class TestDamage:
         assert self.refused(folder, "is damaged: file is not a database")
         with pytest.raises(CatalogError, match="is damaged"):
             Writer(folder)
-        lock.remove(folder)
+        remove(folder)
         assert not folder.exists()
 
     def test_somebody_elses_database(self, folder):

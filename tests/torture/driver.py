@@ -25,7 +25,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a child has only the thread that for
 
 import attnsearch.cli.app  # noqa: F401 (so that no child has to import it)
 from attnsearch import cli
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
@@ -155,7 +155,7 @@ def work(job: dict[str, Any]) -> int:
                 time.sleep(hold)
             return super().encode(texts, role, progress)
 
-    encoder.load = lambda name=None, **how: Slow()
+    loading.load = lambda name=None, **how: Slow()
     logging.getLogger("attnsearch").addHandler(_Said())
     library = ctypes.CDLL(None)
     if "watch" in job:

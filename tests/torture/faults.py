@@ -169,7 +169,7 @@ def judge(scene: Scene, fault: Fault, outcome: Outcome) -> str:
         return "failed" if code else "done"
     failed = [rest for word, *rest in outcome.said if word == "error"]
     for words, kind in failed:
-        if kind != "CatalogError" or "\n" in words or not words.strip():
+        if kind not in ("CatalogError", "DamagedError") or "\n" in words or not words.strip():
             raise Violation(f"{kind}: {words!r}")
     return "failed" if failed else "done"
 

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TextIO
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
@@ -170,7 +170,7 @@ def repeat(home: Path, kind: str, queries: int) -> None:
     name = "library"
     if kind != "real":
         name, one = NAME, Forgetful()
-        encoder.load = lambda name=None, **how: one
+        loading.load = lambda name=None, **how: one
         source = home.with_suffix(".jsonl")
         generations.write(source, 5)
         update([str(source)], name=NAME)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnsearch.encoding import encoder
+from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
@@ -29,13 +29,13 @@ class Violation(AssertionError):  # noqa: N818 (an error in what is tested, not 
 @contextlib.contextmanager
 def at(home: Path) -> Iterator[None]:
     """Let this process use that home, and the small encoder."""
-    before, load = os.environ.get("ATTNSEARCH_HOME"), encoder.load
+    before, load = os.environ.get("ATTNSEARCH_HOME"), loading.load
     os.environ["ATTNSEARCH_HOME"] = str(home)
-    encoder.load = lambda name=None, **how: SmallEncoder()
+    loading.load = lambda name=None, **how: SmallEncoder()
     try:
         yield
     finally:
-        encoder.load = load
+        loading.load = load
         if before is None:
             del os.environ["ATTNSEARCH_HOME"]
         else:
