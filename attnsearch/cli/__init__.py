@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from attnsearch.cli import terminal
         from attnsearch.cli.app import app_for, explained
-        from attnsearch.cli.options import spelled
+        from attnsearch.cli.argv import normalized
 
         try:
-            code = app_for(argv)(args=spelled(argv), prog_name="attnsearch", standalone_mode=False)
+            code = app_for(argv)(args=normalized(argv), prog_name="attnsearch", standalone_mode=False)
             sys.stdout.flush()
             if code == Exit.INTERRUPTED:
                 raise KeyboardInterrupt

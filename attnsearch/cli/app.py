@@ -9,7 +9,7 @@ import typer
 
 from attnsearch.cli import catalogs, explain, feedback, index, query, train
 from attnsearch.cli import eval as measure
-from attnsearch.cli.options import Version
+from attnsearch.cli.options import Version, with_setting
 from attnsearch.errors import InputError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -36,7 +36,7 @@ def app_for(argv: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(attnsearch)
     for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
-        app.command(name)(COMMANDS[name])
+        app.command(name)(with_setting(COMMANDS[name]))
     return app
 
 

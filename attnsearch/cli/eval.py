@@ -21,13 +21,7 @@ def eval_(
     qrels: options.Qrels = None,
     catalog: options.Catalog = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="The k of recall@k.")] = 10,
-    temperature: options.Temperature = None,
-    textbook: options.Textbook = False,
-    untrained: options.Untrained = False,
-    projections: options.Learnt = None,
-    where: options.Where = None,
-    lexical: options.Lexical = None,
-    prior: options.Prior = None,
+    asked_with: options.SettingOptions = options.SettingOptions(),
     compare: Annotated[
         str | None,
         typer.Option(
@@ -50,8 +44,7 @@ def eval_(
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
     """
-    asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
-    another = None if compare is None else options.asked_in(compare, "--compare")
+    another = None if compare is None else options.setting_in(compare, "--compare")
 
     from attnsearch.evaluation.report import evaluate
     from attnsearch.evaluation.significance import compare_reports as compared
@@ -62,7 +55,7 @@ def eval_(
     with terminal.working(quiet=quiet) as working:
         requests = judged.read(judgments, qrels)
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            report = evaluate(index, requests, asked.setting(index.info), k=top_k)
+            report = evaluate(index, requests, asked_with.setting(index.info), k=top_k)
             other = None
             if another is not None and compare is not None:
                 found = evaluate(index, requests, another.setting(index.info), k=top_k)

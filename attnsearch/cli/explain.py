@@ -30,13 +30,7 @@ def explain(
     ] = None,
     catalog: options.Catalog = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
-    temperature: options.Temperature = None,
-    textbook: options.Textbook = False,
-    untrained: options.Untrained = False,
-    projections: options.Learnt = None,
-    where: options.Where = None,
-    lexical: options.Lexical = None,
-    prior: options.Prior = None,
+    asked_with: options.SettingOptions = options.SettingOptions(),
     format_: options.Format = None,
     json: options.Json = False,
     offline: options.Offline = False,
@@ -54,7 +48,6 @@ def explain(
     attnsearch explain "science fiction" Solaris --over "The Martian"
     """
     form = options.chosen_format(format_, json=json, allowed=("table", "json"))
-    asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
@@ -67,7 +60,7 @@ def explain(
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            setting = asked.setting(index.info)
+            setting = asked_with.setting(index.info)
             if item is None:
                 (result,) = search(index, [text], setting, k=top_k, trace=True)
             else:

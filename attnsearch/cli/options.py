@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from attnsearch.cli.argv import normalized
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS, inert
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from attnsearch.storage.learned import Learned
 
 _MOST = 1000  # that λ may be
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
 
 
 def _version(asked: bool) -> None:
@@ -66,7 +67,7 @@ Textbook = Annotated[
     bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
 ]
 Untrained = Annotated[bool, typer.Option("--untrained", help="Without what the catalog has learned from requests.")]
-Learnt = Annotated[
+Projections = Annotated[
     Path | None,
     typer.Option(
         "--projections",
@@ -169,19 +170,19 @@ def weight(text: str | None) -> float | Literal["auto"] | None:
     return number
 
 
-class Asked(NamedTuple):
-    """What the options say of how a catalog is asked; what a catalog makes of it."""
+class SettingOptions(NamedTuple):
+    """How the options say that a catalog is to be asked, before it is known which catalog."""
 
-    temperature: float | None
-    textbook: bool
-    untrained: bool
-    learned: Learned | None
-    where: tuple[Filter, ...]
-    lexical: float | Literal["auto"] | None
-    priors: dict[str, float]
+    where: tuple[Filter, ...] = ()
+    lexical: float | Literal["auto"] | None = None
+    priors: Mapping[str, float] = {}
+    temperature: float | None = None
+    textbook: bool = False
+    untrained: bool = False
+    learned: Learned | None = None
 
     def setting(self, info: Info) -> Setting:
-        """The same for a catalog."""
+        """The setting for a catalog, whose width the textbook's matrices have."""
         from attnsearch.attention.projections import textbook
         from attnsearch.search.setting import Setting
 
@@ -189,16 +190,16 @@ class Asked(NamedTuple):
         return Setting(w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained)
 
 
-def asked(
-    temperature: Temperature = None,
-    textbook: Textbook = False,
-    untrained: Untrained = False,
-    projections: Learnt = None,
+def setting_options(
     where: Where = None,
     lexical: Lexical = None,
     prior: Prior = None,
-) -> Asked:
-    """The options of this kind, each declared once more for `asked_in`; InputError for those that can't be."""
+    temperature: Temperature = None,
+    textbook: Textbook = False,
+    untrained: Untrained = False,
+    projections: Projections = None,
+) -> SettingOptions:
+    """The options of a setting, declared here once; InputError for values that are invalid or contradict each other."""
     check_sharpness(temperature, textbook=textbook)
     if projections and (untrained or textbook):
         other = "--untrained" if untrained else "--textbook"
@@ -207,10 +208,45 @@ def asked(
     if where:
         from attnsearch.postings.filters import parse
 
-        filters = tuple(parse(one) for one in where)
+        filters = tuple(parse(condition) for condition in where)
     learned = learned_in(projections) if projections else None
-    priors = dict(_prior(one) for one in prior or ())
-    return Asked(temperature, textbook, untrained, learned, filters, weight(lexical), priors)
+    priors = dict(_prior(text) for text in prior or ())
+    return SettingOptions(filters, weight(lexical), priors, temperature, textbook, untrained, learned)
+
+
+def with_setting(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer is to see it: with the options of a setting in place of its parameter `asked_with`."""
+    parameters = inspect.signature(command, eval_str=True).parameters
+    if "asked_with" not in parameters:
+        return command
+    options = inspect.signature(setting_options, eval_str=True).parameters
+
+    def call(**values: Any) -> None:
+        asked_with = setting_options(**{name: values.pop(name) for name in options})
+        command(asked_with=asked_with, **values)
+
+    replaced = ((options.values() if name == "asked_with" else [value]) for name, value in parameters.items())
+    call.__signature__ = inspect.Signature(list(itertools.chain.from_iterable(replaced)))  # type: ignore[attr-defined]
+    call.__doc__ = command.__doc__
+    return call
+
+
+def setting_in(text: str, option: str) -> SettingOptions:
+    """The options of a setting in one text, the value of `option`. InputError where it is none."""
+    import shlex
+
+    parser = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
+    parser.command()(setting_options)
+    hint = f"write the options of a setting into one text: {option} '--temperature 0.1'"
+    try:
+        words = normalized(shlex.split(text))
+        parsed: SettingOptions = parser(args=words, prog_name=option, standalone_mode=False)
+    except typer.TyperException as problem:
+        message = problem.format_message().strip().rstrip(".")
+        raise InputError(f"{option}: {message[:1].lower()}{message[1:]}", hint=hint) from None
+    except ValueError as problem:
+        raise InputError(f"{option}: {str(problem).lower()}", hint=hint) from None
+    return parsed
 
 
 def _prior(text: str) -> tuple[str, float]:
@@ -224,56 +260,3 @@ def _prior(text: str) -> tuple[str, float]:
     if not math.isfinite(number) or not field.strip():
         raise InputError(f"--prior can't be '{text}'", hint="write FIELD or FIELD=WEIGHT, such as year=0.5")
     return field.strip(), number
-
-
-def spelled(argv: Sequence[str]) -> list[str]:
-    """The same words, as the parser knows them: it has no option that may have a value, and none with several.
-
-    >>> spelled(["moon", "--lexical", "-k", "3"]), spelled(["--lexical", "0.5", "moon"])
-    (['moon', '--lexical=auto', '-k', '3'], ['--lexical', '0.5', 'moon'])
-    >>> spelled(["feedback", "moon", "--good", "a", "b"])
-    ['feedback', 'moon', '--good', 'a', '--good', 'b']
-    """
-    words = list(argv)
-    if words[:1] == ["feedback"]:
-        words = _each(words)
-    end = words.index("--") if "--" in words else len(words)
-    for at, word in enumerate(words[:end]):
-        if word == "--lexical" and not (at + 1 < end and _NUMBER.fullmatch(words[at + 1])):
-            words[at] = "--lexical=auto"
-    return words
-
-
-def _each(words: Sequence[str]) -> list[str]:
-    """The words of `feedback`, with the option before each of several items: where the query stands before them all."""
-    end = words.index("--") if "--" in words else len(words)
-    found, option, is_value, is_asked = ["feedback"], "", False, False
-    for word in words[1:end]:
-        if is_value:
-            is_value = False
-        elif word.startswith("-"):
-            option = word if word in ("--good", "--bad") else ""
-            is_value = word in ("--good", "--bad", "-c", "--catalog")
-        elif option and is_asked:
-            found.append(option)
-        else:
-            option, is_asked = "", True
-        found.append(word)
-    return [*found, *words[end:]]
-
-
-def asked_in(text: str, option: str) -> Asked:
-    """The same options as one text, the value of `option`. InputError for what they are not."""
-    import shlex
-
-    parser = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
-    parser.command()(asked)
-    hint = f"write the options of a setting into one text: {option} '--temperature 0.1'"
-    try:
-        found: Asked = parser(args=spelled(shlex.split(text)), prog_name=option, standalone_mode=False)
-    except typer.TyperException as problem:
-        said = problem.format_message().strip().rstrip(".")
-        raise InputError(f"{option}: {said[:1].lower()}{said[1:]}", hint=hint) from None
-    except ValueError as problem:
-        raise InputError(f"{option}: {str(problem).lower()}", hint=hint) from None
-    return found

@@ -53,13 +53,7 @@ def query(
     min_score: Annotated[
         float, typer.Option(metavar="COSINE", min=-1, max=1, help="Leave out items with a smaller score.")
     ] = -1.0,
-    where: options.Where = None,
-    lexical: options.Lexical = None,
-    prior: options.Prior = None,
-    temperature: options.Temperature = None,
-    textbook: options.Textbook = False,
-    untrained: options.Untrained = False,
-    projections: options.Learnt = None,
+    asked_with: options.SettingOptions = options.SettingOptions(),
     value: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,7 +86,6 @@ def query(
     cat requests.txt | attnsearch query --jsonl
     """
     form = options.chosen_format(format_, json=json, jsonl=jsonl)
-    asked = options.asked(temperature, textbook, untrained, projections, where, lexical, prior)
     if any(math.isnan(limit) for limit in (min_weight, min_score, top_p or 0)):
         raise InputError("NaN is no limit", hint="give --top-p, --min-weight and --min-score a number")
     if output and form not in ("json", "jsonl"):
@@ -117,7 +110,7 @@ def query(
         def results() -> Iterator[Result]:
             nonlocal found
             with Index.open(catalog, offline=offline, progress=working.progress) as index:
-                setting = asked.setting(index.info)
+                setting = asked_with.setting(index.info)
                 texts = itertools.chain(first, requests)
                 while batch := list(itertools.islice(texts, BATCH)):
                     answers = search(

@@ -45,8 +45,8 @@ class Setting(NamedTuple):
     """How a user wants a catalog asked; what is None is as the catalog has it.
 
     `where` are filters that must all hold. `lexical` is λ, the weight of BM25; "auto" stands for the learned one, else
-    for `LEXICAL`. `priors` has a weight for each field. `learned` replaces what the catalog has learned, and `untrained`
-    asks without it; so do `projections`, which hold a temperature of their own.
+    for `LEXICAL`. `priors` has a weight for each field. `learned` replaces what the catalog has learned; `untrained`
+    asks without it, and so do `projections`, which hold a temperature of their own.
     """
 
     projections: Projections | None = None

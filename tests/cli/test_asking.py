@@ -10,7 +10,7 @@ import pytest
 
 from attnsearch import Index, query
 from attnsearch.attention import null_key
-from attnsearch.cli.options import spelled
+from attnsearch.cli.argv import normalized
 from attnsearch.indexing.update import update
 from tests.conftest import SmallEncoder
 
@@ -101,7 +101,7 @@ def test_lexical_at_the_end_of_the_line_and_before_the_text(run, books):
     ],
 )
 def test_a_weight_that_is_not_said(argv, words):
-    assert spelled(argv) == words
+    assert normalized(argv) == words
 
 
 def test_a_catalog_with_a_weight_of_its_own(run, books):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from attnsearch.cli.options import spelled
+from attnsearch.cli.argv import normalized
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.sources import judgments
@@ -392,8 +392,8 @@ class TestCommand:
         ],
     )
     def test_several_words_after_an_option(self, argv, words):
-        assert spelled(["feedback", *argv.split()]) == ["feedback", *words.split()]
-        assert spelled(["query", *argv.split()]) == ["query", *argv.split()]
+        assert normalized(["feedback", *argv.split()]) == ["feedback", *words.split()]
+        assert normalized(["query", *argv.split()]) == ["query", *argv.split()]
 
 
 class TestReset:

@@ -16,7 +16,7 @@ from attnsearch.indexing import compaction
 from attnsearch.indexing.checkpoint import Draft
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Fields, Item
-from attnsearch.storage import home, lock
+from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.home import folder_of, folder_of_file, folders, remove
 from attnsearch.storage.home import home as home_of
