@@ -35,8 +35,8 @@ HOUSE = {
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
-    "output": ("safe_text", "notes", "formats", "reasons", "evaluation"),
-    "cli": ("terminal", "argv", "options", "query", "index", "catalogs", "explain", "eval", "train", "feedback", "app"),
+    "output": ("safe_text", "notes", "table", "formats", "reasons", "evaluation", "training"),
+    "cli": ("terminal", "options", "query", "index", "catalogs", "explain", "eval", "train", "feedback", "app"),
 }  # fmt: skip
 ORDER = [
     file for folder, files in HOUSE.items() for file in ([f"{folder}/{name}" for name in files] if files else [folder])
@@ -177,7 +177,7 @@ class TestPlanted:
              "imports sources/items, which comes after it"),
             ("sources/items", "import numpy as np", "imports numpy"),
             ("search/index", "import sqlite3", "imports sqlite3"),
-            ("output/formats", "from rich.table import Table", "imports rich outside a function"),
+            ("output/table", "from rich.table import Table", "imports rich outside a function"),
             ("encoding/encoder", "def f():\n    import torch", "imports torch"),
             ("errors", "from .threads import each", "has a relative import"),
             ("errors", "import attnsearch.nowhere", "imports attnsearch.nowhere, which is not a file of the table"),

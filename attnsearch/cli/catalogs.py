@@ -25,8 +25,9 @@ Names = Annotated[
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
-    from attnsearch.output import formats, safe_text
-    from attnsearch.storage.home import BUILT_IN, infos
+    from attnsearch.output import safe_text, table
+    from attnsearch.sources.items import BUILT_IN
+    from attnsearch.storage.home import infos
 
     rows: list[dict[str, Any]] = []
     for folder, found in infos():
@@ -40,14 +41,17 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
     if json:
         terminal.emit([safe_text.to_json(rows, screen, indent=2)])
         return
-    columns = {
-        "name": lambda row: row["name"],
-        "items": lambda row: f"{row['items']:,}" if "items" in row else "",
-        "model": lambda row: row.get("model", ""),
-        "updated": lambda row: row.get("updated", "")[:16].replace("T", " "),
-        "from": lambda row: row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"])),
-    }
-    terminal.emit([formats.listing(columns, rows, screen)])
+    cells = [
+        (
+            row["name"],
+            f"{row['items']:,}" if "items" in row else "",
+            row.get("model", ""),
+            row.get("updated", "")[:16].replace("T", " "),
+            row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"])),
+        )
+        for row in rows
+    ]
+    terminal.emit([table.listing(("name", "items", "model", "updated", "from"), cells, screen)])
 
 
 def _row(info: Info) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def info(
     no_color: options.NoColor = False,
 ) -> None:
     """Tell what is known of a catalog: its items, model, source, size."""
-    from attnsearch.output import formats, safe_text
+    from attnsearch.output import safe_text, table
     from attnsearch.storage import learned
     from attnsearch.storage.store import Store
 
@@ -103,8 +107,8 @@ def info(
     if json:
         terminal.emit([safe_text.to_json(told, screen, indent=2)])
         return
-    columns = {"": lambda pair: pair[0].replace("_", " "), " ": lambda pair: _words(pair[1])}
-    terminal.emit([formats.listing(columns, _rows(told), screen)])
+    cells = [(name.replace("_", " "), value) for name, value in _rows(told)]
+    terminal.emit([table.listing(("", ""), cells, screen)])
 
 
 def _indexed(ref: str) -> Path:

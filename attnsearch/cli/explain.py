@@ -52,7 +52,7 @@ def explain(
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
     from attnsearch.explanation.steps import explain as steps_of
-    from attnsearch.output import formats
+    from attnsearch.output import formats, table
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
 
@@ -72,7 +72,7 @@ def explain(
         elif form == "json":
             terminal.emit(formats.render([result], "json", screen))
         else:
-            terminal.emit([formats.steps(steps_of(result), screen)])
+            terminal.emit([table.walkthrough(steps_of(result), screen)])
 
 
 def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -174,7 +173,7 @@ def _titles(folder: Path, ids: Iterable[str]) -> dict[str, str]:
 
 
 def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
-    from attnsearch.output import formats
+    from attnsearch.output import table
     from attnsearch.storage import feedback as room
     from attnsearch.storage import home
 
@@ -203,23 +202,27 @@ def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> No
             word = "" if grade is None else "good" if grade > 0 else "bad"
             item = titles[ident] or ident if ident in titles else f"{ident} (gone)" if ident else "(nothing is right)"
             rows.append((one.judged.query, word, item, one.when[:16].replace("T", " ")))
-    terminal.emit([formats.listing(_columns(rows, screen), rows, screen)])
+    columns = ("query", "said", "item", "when") if _tells(screen) else ("query", "said", "item")
+    terminal.emit([table.listing(columns, (row[: len(columns)] for row in _fitted(rows, screen)), screen)])
 
 
-def _columns(rows: list[_Cells], screen: Screen) -> dict[str, Callable[[_Cells], str]]:
-    """The columns of the list; in a narrow window queries and items are cut, and in a very narrow one the time goes."""
+def _tells(screen: Screen) -> bool:
+    """Whether the window has room for the time."""
+    return screen.width is None or screen.width >= _TELLS
+
+
+def _fitted(rows: list[_Cells], screen: Screen) -> list[_Cells]:
+    """The rows of the list; in a narrow window queries and items are cut."""
     from rich.cells import cell_len
 
-    tells = screen.width is None or screen.width >= _TELLS
-    columns: dict[str, Callable[[_Cells], str]] = {"query": itemgetter(0), "said": itemgetter(1), "item": itemgetter(2)}
-    if screen.width is not None:
-        query, item = (max((cell_len(inert(row[at])) for row in rows), default=0) for at in (0, 2))
-        left = max(2, screen.width - _SAID - _WHEN * tells)
-        if query + item > left:
-            query = max(left - item, min(query, left // 2))
-            columns["query"] = lambda row: _cut(row[0], query)
-            columns["item"] = lambda row: _cut(row[2], left - query)
-    return columns | ({"when": itemgetter(3)} if tells else {})
+    if screen.width is None:
+        return rows
+    query, item = (max((cell_len(inert(row[column])) for row in rows), default=0) for column in (0, 2))
+    left = max(2, screen.width - _SAID - _WHEN * _tells(screen))
+    if query + item <= left:
+        return rows
+    query = max(left - item, min(query, left // 2))
+    return [(_cut(text, query), word, _cut(name, left - query), when) for text, word, name, when in rows]
 
 
 def _cut(text: str, cells: int) -> str:

@@ -83,8 +83,7 @@ def index(
     weight = options.weight(lexical)
 
     from attnsearch.indexing.update import update
-    from attnsearch.output import formats, safe_text
-    from attnsearch.search.setting import LEXICAL
+    from attnsearch.output import formats, notes, safe_text
     from attnsearch.sources.items import Fields
 
     fields = None
@@ -108,6 +107,6 @@ def index(
         if json:
             told.append({**report._asdict(), "info": report.info._asdict(), "schema": formats.SCHEMA})
         elif not quiet:
-            terminal.emit([formats.report(report)])
+            terminal.emit([notes.report(report)])
     if json:
         terminal.emit([safe_text.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])

@@ -56,7 +56,7 @@ def train(
 
     from attnsearch.learning.training import train as learn
     from attnsearch.learning.training import train_self
-    from attnsearch.output import evaluation
+    from attnsearch.output import training
     from attnsearch.search.index import Index
     from attnsearch.sources import judgments as judged
     from attnsearch.storage import feedback, learned
@@ -80,7 +80,7 @@ def train(
                 learned.write(folder / files.LEARNED, outcome.learned)
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
-        kept = not dry_run and outcome.learned is not None
-        terminal.emit([evaluation.verdict_as_json(outcome, name, screen, kept=kept)])
+        stored = not dry_run and outcome.learned is not None
+        terminal.emit([training.verdict_as_json(outcome, name, screen, stored=stored)])
     else:
-        terminal.emit([evaluation.verdict(outcome, screen, kept=not dry_run)])
+        terminal.emit([training.verdict(outcome, screen, stored=not dry_run)])

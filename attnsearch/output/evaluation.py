@@ -1,24 +1,21 @@
-"""What an evaluation, or a training, found → a table, and JSON. Everything is returned; nothing is printed here."""
+"""An evaluation → a table, and JSON. Everything is returned; nothing is printed here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.evaluation.report import DEPTH, Report, Row
-from attnsearch.evaluation.significance import CONFIDENCE, Comparison
-from attnsearch.learning.acceptance import Gain
-from attnsearch.learning.training import Outcome
-from attnsearch.output.formats import SCHEMA, filled, listing
+from attnsearch.evaluation.report import CONFIDENCE, DEPTH, Comparison, Report, Row
+from attnsearch.output.formats import SCHEMA
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
+from attnsearch.output.table import decimals, filled, listing
 
 _MEASURES = 53  # cells that the table of means needs beside the options of another setting
 _NUMBERS = 23  # cells that the table of the worst needs beside its texts
 
 
 class Other(NamedTuple):
-    """The same requests in another setting, which is called by its options, and what that changes."""
+    """Another setting of the same requests: its options, by which it is called, its report, and what it changes."""
 
     options: str
     report: Report
@@ -27,13 +24,13 @@ class Other(NamedTuple):
 
 def table(report: Report, screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None) -> str:
     """The means, those of another setting beside them, the test of the difference, and the `worst` requests."""
-    parts = [listing(_columns(other, screen), _measures(report, other), screen)]
+    parts = [_means(report, other, screen)]
     if other:
         parts.append(filled(_tested(other), screen))
     if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
-        parts.append(listing(_worst(rows, screen), rows, screen))
-    if said := _taught([report, other.report] if other else [report]):
-        parts.append(filled(said, screen))
+        parts.append(_worst(rows, screen))
+    if warning := _taught([report, other.report] if other else [report]):
+        parts.append(filled(warning, screen))
     if not screen.quiet:
         parts.append(filled(_footer(report), screen))
     return "\n".join(parts)
@@ -43,7 +40,7 @@ def as_json(
     report: Report, judgments: Sequence[str], screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None
 ) -> str:
     """Every number, as one JSON object; `judgments` are the files that they were asked from."""
-    told = {
+    fields = {
         "schema": SCHEMA,
         "judgments": list(judgments),
         "catalog": report.catalog,
@@ -54,85 +51,17 @@ def as_json(
         "unanswerable": report.without,
         "unknown_ids": report.unknown,
         "worst": [row.query for row in report.worst(worst)],
-        **_told(report),
+        **_measured(report),
     }
     if other:
         test = {"metric": "ndcg", "confidence": CONFIDENCE, **other.comparison._asdict()}
-        told["compare"] = {"options": other.options, "differences": test.pop("differences"), "test": test}
-        told["compare"] |= _told(other.report)
-    return to_json(told, screen, indent=2)
+        fields["compare"] = {"options": other.options, "differences": test.pop("differences"), "test": test}
+        fields["compare"] |= _measured(other.report)
+    return to_json(fields, screen, indent=2)
 
 
-def verdict(outcome: Outcome, screen: Screen = PIPE, *, kept: bool = True) -> str:
-    """What held-out requests say of what was learned, and what comes of it, or would if it were `kept`."""
-    said = outcome.verdict
-    rows = [(f"nDCG@{DEPTH}", said.ndcg), ("KL to the right items, nats", said.kl)]
-    columns: Mapping[str, Callable[[tuple[str, Gain]], str]] = {
-        "held out": lambda row: row[0],
-        "untrained": lambda row: _number(row[1].before),
-        "trained": lambda row: _number(row[1].after),
-        "change": lambda row: f"{row[1].change:+.3f}",
-        f"{CONFIDENCE:.0%} interval": lambda row: _interval(row[1]),
-    }
-    told = [listing(columns, rows, screen)] if said.requests > 1 else []
-    return "\n".join([*told, filled(_conclusion(outcome, kept=kept), screen)])
-
-
-def _interval(gain: Gain) -> str:
-    return f"{gain.low:+.3f} to {gain.high:+.3f}"
-
-
-def _conclusion(outcome: Outcome, *, kept: bool) -> str:
-    learned, said = outcome.learned, outcome.verdict
-    if learned is None:
-        more = f"; {_about(said.more)} judged requests more might show a gain" if said.more else ""
-        return f"nothing learned: {said.why}{more}. --force takes it all the same."
-    parts = ["W_Q"] if learned.story["pull"] else []
-    if learned.temperature != TEMPERATURE:
-        parts.append(f"temperature {learned.temperature:.3g}")
-    if learned.lexical is not None:
-        parts.append(f"--lexical {learned.lexical:g}")
-    if learned.null is not None:
-        parts.append("the null key")
-    why = said.why if said.accepted else f"{said.why}; taken all the same"
-    what = f"{'' if kept else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
-    return f"{what}. {why[:1].upper()}{why[1:]}."
-
-
-def _about(count: int) -> str:
-    """A number rounded up to one digit, for it is a guess.
-
-    >>> _about(4), _about(127)
-    ('4', 'some 200')
-    """
-    if count < 10:
-        return str(count)
-    step = 10 ** (len(str(count)) - 1)
-    return f"some {-(-count // step) * step:,}"
-
-
-def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, **more: Any) -> str:
-    """The same with every number, as one JSON object; `more` is put into it."""
-    learned, said = outcome.learned, outcome.verdict
-    told = {
-        "schema": SCHEMA,
-        "catalog": catalog,
-        "requests": said.requests,
-        "unknown_ids": outcome.unknown,
-        "accepted": said.accepted,
-        "why": said.why,
-        "more": said.more,
-        "held_out": {"confidence": CONFIDENCE, "ndcg": said.ndcg.told(), "kl": said.kl.told()},
-        "temperature": learned and learned.temperature,
-        "lexical": learned and learned.lexical,
-        "null_key": learned and learned.null and learned.null._asdict(),
-        **more,
-    }
-    return to_json(told, screen, indent=2)
-
-
-def _told(report: Report) -> dict[str, Any]:
-    """What another setting may change."""
+def _measured(report: Report) -> dict[str, Any]:
+    """The fields that depend on the setting."""
     return {
         "temperature": report.temperature,
         "taught": report.taught,
@@ -142,10 +71,25 @@ def _told(report: Report) -> dict[str, Any]:
     }
 
 
+def _means(report: Report, other: Other | None, screen: Screen) -> str:
+    """A row for each measure: its name, its value, and with another setting that one's and the difference."""
+    values = _values(report)
+    if not other:
+        return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
+    others = _values(other.report)
+    options = _cut(other.options, max((screen.width or 1 << 20) - _MEASURES, 12))
+    columns = ("measure", "as asked", options or "as it is", "difference")
+    rows = [
+        (name, decimals(value), decimals(others.get(name)), _change(value, others.get(name)))
+        for name, value in values.items()
+    ]
+    return listing(columns, rows, screen)
+
+
 def _values(report: Report) -> dict[str, float | None]:
     """The measures in words, and their values."""
     means = report.means
-    found = {
+    values = {
         f"nDCG@{DEPTH}": means["ndcg"],
         "MRR": means["mrr"],
         f"recall@{report.k}": means["recall"],
@@ -154,52 +98,35 @@ def _values(report: Report) -> dict[str, float | None]:
         "calibration error, top weight": report.calibration_error,
     }
     if report.nothing:
-        found["none of these where true"] = report.nothing.where_true
-        found["none of these where false"] = report.nothing.where_false
-        found["balanced accuracy of that"] = report.nothing.balanced_accuracy
-    return found
+        values["none of these where true"] = report.nothing.where_true
+        values["none of these where false"] = report.nothing.where_false
+        values["balanced accuracy of that"] = report.nothing.balanced_accuracy
+    return values
 
 
-def _measures(report: Report, other: Other | None) -> list[tuple[str, ...]]:
-    """A row for each measure: its name, its value, and with another setting that one's and the difference."""
-    values = _values(report)
-    if not other:
-        return [(name, _number(value)) for name, value in values.items()]
-    others = _values(other.report)
-    return [(name, _number(value), _number(others.get(name)), _minus(others.get(name), value))
-            for name, value in values.items()]  # fmt: skip
+def _change(before: float | None, after: float | None) -> str:
+    return "" if before is None or after is None else f"{after - before:+.3f}"
 
 
-def _columns(other: Other | None, screen: Screen) -> Mapping[str, Any]:
-    names = ["measure", "value"]
-    if other:
-        options = _cut(other.options, max((screen.width or 1 << 20) - _MEASURES, 12))
-        names = ["measure", "as asked", options or "as it is", "difference"]
-    return {name: lambda row, at=at: row[at] for at, name in enumerate(names)}
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _minus(one: float | None, other: float | None) -> str:
-    return "" if one is None or other is None else f"{one - other:+.3f}"
+def _worst(rows: Sequence[Row], screen: Screen) -> str:
+    """The table of the worst requests; in a narrow window its texts are cut, not its numbers."""
+    left = max((screen.width or 1 << 20) - _NUMBERS, 20)
+    first = min(max(len(inert(_came_first(row))) for row in rows), 2 * left // 5)
+    columns = (f"nDCG@{DEPTH}", "right from", "request", "on rank 1")
+    cells = [
+        (
+            decimals(row.ndcg),
+            f"rank {row.first:,}" if row.first else "nowhere",
+            _cut(row.query, left - max(first, len("on rank 1"))),
+            _cut(_came_first(row), first),
+        )
+        for row in rows
+    ]
+    return listing(columns, cells, screen)
 
 
 def _came_first(row: Row) -> str:
     return row.top_title or row.top or ""
-
-
-def _worst(rows: Sequence[Row], screen: Screen) -> Mapping[str, Callable[[Row], str]]:
-    """The columns of the table of the worst; in a narrow window its texts are cut, not its numbers."""
-    left = max((screen.width or 1 << 20) - _NUMBERS, 20)
-    first = min(max(len(inert(_came_first(row))) for row in rows), 2 * left // 5)
-    return {
-        f"nDCG@{DEPTH}": lambda row: _number(row.ndcg),
-        "right from": lambda row: f"rank {row.first:,}" if row.first else "nowhere",
-        "request": lambda row: _cut(row.query, left - max(first, len("on rank 1"))),
-        "on rank 1": lambda row: _cut(_came_first(row), first),
-    }
 
 
 def _cut(text: str, length: int) -> str:

@@ -9,6 +9,7 @@ from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
+    from attnsearch.indexing.update import Report
     from attnsearch.search.readout import Readout
     from attnsearch.search.result import Result
 
@@ -25,7 +26,7 @@ def notes(result: Result) -> list[str]:
         lines.append(f"nothing is left: --where hides all {result.items:,} items")
     elif is_none_of_these(result):
         lines.append("nothing here matches well")
-    return [*lines, *(f"{inert(one.field)}: {in_words(one)}" for one in result.values), footer(result)]
+    return [*lines, *(f"{inert(readout.field)}: {in_words(readout)}" for readout in result.values), footer(result)]
 
 
 def is_none_of_these(result: Result) -> bool:
@@ -52,30 +53,40 @@ def footer(result: Result) -> str:
     return inert(" · ".join([*parts, result.model, took]))
 
 
-def in_words(read: Readout) -> str:
+def report(done: Report) -> str:
+    """What indexing did, in one line."""
+    counts = [(done.added, "new"), (done.changed, "changed"), (done.removed, "removed")]
+    did = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
+    embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
+    keys = f" in {done.info.keys:,} passages" if done.info.keys > done.info.items else ""
+    return inert(f"{done.info.name}: {done.info.items:,} items{keys}; {did}; {embedded}") + "\n"
+
+
+def in_words(readout: Readout) -> str:
     """A readout: "about 1968 ± 14", or "62% science fiction, 11% horror"; and of which share, if not of nearly all."""
-    some = "" if read.known > 0.995 else f" ({percent(read.known)} of the attention is on items that have one)"
-    if isinstance(read.mean, str):
-        days = read.spread or 0.0
-        return f"about {read.mean} ± {f'{days / _YEAR:.1f} years' if days > 2 * _YEAR else f'{days:.0f} days'}{some}"
-    if read.mean is not None:
-        spread = read.spread or 0.0
+    some = "" if readout.known > 0.995 else f" ({percent(readout.known)} of the attention is on items that have one)"
+    if isinstance(readout.mean, str):
+        days = readout.spread or 0.0
+        return f"about {readout.mean} ± {f'{days / _YEAR:.1f} years' if days > 2 * _YEAR else f'{days:.0f} days'}{some}"
+    if readout.mean is not None:
+        spread = readout.spread or 0.0
         digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
-        return f"about {_number(read.mean, digits)} ± {_number(spread, digits)}{some}"
-    shares = [f"{percent(share)} {inert(value)}" for value, share in read.shares.items()]
+        return f"about {_rounded(readout.mean, digits)} ± {_rounded(spread, digits)}{some}"
+    shares = [f"{percent(share)} {inert(value)}" for value, share in readout.shares.items()]
     return ", ".join(shares[:_VALUES]) + some if shares else "no item that is seen has one"
 
 
-def _number(number: float, digits: int) -> str:
+def _rounded(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if abs(number) < 1e15 and digits < 12 else f"{number:.4g}"
 
 
-def values_as_json(read: Readout) -> dict[str, Any]:
+def values_as_json(readout: Readout) -> dict[str, Any]:
     """A readout as the README documents it."""
-    told: dict[str, Any] = {"field": read.field, "known": read.known}
-    if read.mean is not None:
-        return {**told, "mean": read.mean, "spread_days" if isinstance(read.mean, str) else "spread": read.spread}
-    return {**told, "shares": [{"value": value, "share": share} for value, share in read.shares.items()]}
+    fields: dict[str, Any] = {"field": readout.field, "known": readout.known}
+    if readout.mean is not None:
+        spread = "spread_days" if isinstance(readout.mean, str) else "spread"
+        return {**fields, "mean": readout.mean, spread: readout.spread}
+    return {**fields, "shares": [{"value": value, "share": share} for value, share in readout.shares.items()]}
 
 
 def percent(share: float) -> str:

@@ -6,11 +6,10 @@ On a terminal without color, and down a pipe, the strongest words and their numb
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from attnsearch.output.formats import drawn, filled, listing
 from attnsearch.output.safe_text import PIPE, Screen, inert
+from attnsearch.output.table import drawn, filled, listing
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -35,38 +34,37 @@ _KINDS = {
 
 def whys(result: Result, screen: Screen = PIPE) -> str:
     """For each hit of a result its rank, its sum, and what the words of the query and of the item add to it."""
-    told = zip(result.hits, result.whys or (), strict=True)
-    return "\n".join("".join(_block(hit, why, screen)) for hit, why in told)
+    explained = zip(result.hits, result.whys or (), strict=True)
+    return "\n".join("".join(_block(hit, why, screen)) for hit, why in explained)
 
 
-def lead(found: Lead, screen: Screen = PIPE) -> str:
+def lead(comparison: Lead, screen: Screen = PIPE) -> str:
     """Why one hit ranks above or below another: a sentence, and the parts of the difference."""
-    one, other = (inert(hit.title or hit.id) for hit in (found.one, found.other))
-    above = "above" if found.one.rank < found.other.rank else "below"
-    ratio = "" if found.ratio is None else f", {_number(found.ratio)} times the weight"
+    one, other = (inert(hit.title or hit.id) for hit in (comparison.one, comparison.other))
+    above = "above" if comparison.one.rank < comparison.other.rank else "below"
+    ratio = "" if comparison.ratio is None else f", {_factor(comparison.ratio)} times the weight"
     sentence = (
-        f"{one} (rank {found.one.rank}) ranks {above} {other} (rank {found.other.rank}):"
-        f" {found.one.logit:.2f} - {found.other.logit:.2f} = {found.difference:+.2f}{ratio}"
+        f"{one} (rank {comparison.one.rank}) ranks {above} {other} (rank {comparison.other.rank}):"
+        f" {comparison.one.logit:.2f} - {comparison.other.logit:.2f} = {comparison.difference:+.2f}{ratio}"
     )
     rows = [
         (f"{part.difference:+.2f}", _KINDS[part.kind], part.name)
-        for part in found.parts
+        for part in comparison.parts
         if part.name or abs(part.difference) >= _SEEN
     ]
-    rows.append((f"{found.difference:+.2f}", "in all", ""))
-    columns = {name: itemgetter(at) for at, name in enumerate(("logit", "by", ""))}
-    return filled(sentence, screen) + "\n" + listing(columns, rows, screen)
+    rows.append((f"{comparison.difference:+.2f}", "in all", ""))
+    return filled(sentence, screen) + "\n" + listing(("logit", "by", ""), rows, screen)
 
 
-def _number(ratio: float) -> str:
+def _factor(ratio: float) -> str:
     return f"{ratio:,.0f}" if 100 <= ratio < 1e6 else f"{ratio:.3g}"
 
 
 def _block(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
     yield filled(f"#{hit.rank} {inert(hit.title or hit.id)}: {_sum(hit, why)}", screen)
-    for name, told in (("query", why.query), ("item", why.item)):
-        if told:
-            yield drawn(_shaded(name, told), screen, "256") if screen.color else filled(_named(name, told), screen)
+    for name, words in (("query", why.query), ("item", why.item)):
+        if words:
+            yield drawn(_shaded(name, words), screen, "256") if screen.color else filled(_named(name, words), screen)
     if not (why.query or why.item):
         yield filled("   (this model's vector is no sum over words)", screen)
 
@@ -81,11 +79,11 @@ def _sum(hit: Hit, why: Why) -> str:
     return f"{hit.logit:.2f} = {' + '.join(parts)}".replace("+ -", "- ")
 
 
-def _named(name: str, told: Sum) -> str:
+def _named(name: str, total: Sum) -> str:
     """The words that say most, and those that say most against it; a word that is there twice is one."""
     shares: dict[str, float] = {}
     spelled: dict[str, str] = {}
-    for word in told.words:
+    for word in total.words:
         spelled.setdefault(word.word.casefold(), word.word)
         shares[word.word.casefold()] = shares.get(word.word.casefold(), 0.0) + word.share
     ranked = [(inert(spelled[word]), share) for word, share in _largest(shares.items()) if abs(share) >= _SEEN]
@@ -96,22 +94,22 @@ def _named(name: str, told: Sum) -> str:
         for head, words, count in (("mostly", most, _MOST), ("against it", against, _LEAST))
         if words
     ]
-    return f"   {name}: {'; '.join([*parts, *_rest(told)])}"
+    return f"   {name}: {'; '.join([*parts, *_rest(total)])}"
 
 
-def _shaded(name: str, told: Sum) -> Text:
+def _shaded(name: str, total: Sum) -> Text:
     """The words as they stand, the darker the more they say: green for the logit, red against it."""
     from rich.text import Text
 
     text = Text(f"   {name}: ")
-    strongest = max((abs(word.share) for word in told.words), default=0.0)
-    at = 0
-    for word in told.words:
-        text.append(_between(told.text[at : word.start]))
+    strongest = max((abs(word.share) for word in total.words), default=0.0)
+    end = 0
+    for word in total.words:
+        text.append(_between(total.text[end : word.start]))
         text.append(inert(word.word), _shade(word, strongest))
-        at = word.stop
-    text.append(_between(told.text[at:]).rstrip())
-    rest = "; ".join(_rest(told))
+        end = word.stop
+    text.append(_between(total.text[end:]).rstrip())
+    rest = "; ".join(_rest(total))
     return text.append(f" ({rest})" if rest else "", "dim")
 
 
@@ -125,10 +123,10 @@ def _shade(word: Word, strongest: float) -> str:
     return f"color(16) on color({(_FOR if word.share > 0 else _AGAINST)[level - 1]})" if level else ""
 
 
-def _rest(told: Sum) -> list[str]:
-    parts = (("the marks", told.marks), ("rounding", told.rounding))
+def _rest(total: Sum) -> list[str]:
+    parts = (("the marks", total.marks), ("rounding", total.rounding))
     return [f"{name} {share:+.2f}" for name, share in parts if abs(share) >= _SEEN]
 
 
 def _largest(shares: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-    return sorted(shares, key=lambda one: -abs(one[1]))
+    return sorted(shares, key=lambda share: -abs(share[1]))

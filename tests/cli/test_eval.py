@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 
 from attnsearch.evaluation import report
-from attnsearch.output.safe_text import Screen
-from attnsearch.search import scoring
-from attnsearch.sources import judgments
 
 JUDGED = """\
 - query: moon
@@ -215,16 +212,3 @@ def test_nothing_acts_on_a_terminal(run, judged, write):
     assert "\x1b" not in out + told
     assert "\u202e" not in out + told
     assert json.loads(told)["per_query"][0]["query"] == nasty
-
-
-@pytest.mark.parametrize("columns", [60, 80, 200])
-def test_in_a_window(run, judged, write, monkeypatch, columns):
-    """Texts are cut, numbers are not."""
-    write("x.jsonl", json.dumps({"query": "moon " * 30, "relevant": ["b"]}) + "\n")
-    monkeypatch.setattr("attnsearch.cli.terminal.screen", lambda **_: Screen(width=columns, quiet=True))
-    out = run("eval", "x.jsonl", "-c", "shop").out
-    row = out.splitlines()[-1]
-    assert row.split()[:5] == [f"{1 / math.log2(3):.3f}", "rank", "2", "moon", "moon"]
-    assert all(len(line) <= columns for line in out.splitlines())
-    assert ("…" in row) == (columns < 200)
-    assert row.endswith("  moon")

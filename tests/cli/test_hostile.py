@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from attnsearch.encoding import encoder, fast, loading, model, transformer
 from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
-from attnsearch.output import formats, safe_text
+from attnsearch.output import formats, notes, safe_text, table
 from attnsearch.output.safe_text import FORMATS, Screen
 from attnsearch.sources import items
 from attnsearch.storage import home
@@ -305,9 +305,9 @@ def test_nothing_else_that_is_shown_acts(text):
     shown = [
         safe_text.error(problem),
         safe_text.error(problem, as_json=True),
-        formats.steps([step], Screen(width=60)),
-        formats.listing({"a": str}, [text]),
-        formats.footer(a_result(text)) + "\n",
+        table.walkthrough([step], Screen(width=60)),
+        table.listing(["a"], [[text]]),
+        notes.footer(a_result(text)) + "\n",
     ]
     assert acting("".join(shown)) == set()
     assert shown[0].count("\n") == shown[1].count("\n") == shown[4].count("\n") == 1

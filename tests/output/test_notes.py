@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from attnsearch.output.notes import in_words, notes, values_as_json
+from attnsearch.output.notes import in_words, notes, percent, values_as_json
 from attnsearch.search.readout import Readout
 from attnsearch.search.result import Result
 
@@ -71,3 +71,10 @@ def test_readouts_as_json():
     assert values_as_json(Readout("x", 0.5, None, None, {"a": 0.5})) == {
         "field": "x", "known": 0.5, "shares": [{"value": "a", "share": 0.5}],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1, "100.0%"), (0.4421, "44.2%"), (0.0005, "0.1%"), (1e-9, "<0.1%"), (0, "0.0%")]
+)
+def test_percent(share, text):
+    assert percent(share) == text

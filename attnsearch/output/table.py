@@ -1,0 +1,170 @@
+"""Rows → a table that fits the window. Everything is returned; nothing is printed here."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from attnsearch.output.notes import notes, percent
+from attnsearch.output.safe_text import PIPE, Screen, inert
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from attnsearch.explanation.steps import Step
+    from attnsearch.search.search import Hit, Result
+
+_BAR = 10  # cells of the longest bar
+_GAP = 2  # cells between columns
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], screen: Screen = PIPE) -> str:
+    """A table of `rows`, each with a cell for every column."""
+    table = _plain_table()
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(_cell(cell) for cell in row))
+    return drawn(table, screen)
+
+
+def ranked(
+    results: Iterable[Result],
+    screen: Screen = PIPE,
+    *,
+    several: bool = False,
+    below: Callable[[Result, Screen], str] | None = None,
+) -> Iterator[str]:
+    """The table of each result, with what `below` returns and the steps of a traced result under it.
+
+    With `several`, each table has its query as a heading.
+    """
+    for number, result in enumerate(results):
+        if several:
+            yield ("\n" if number else "") + inert(result.query) + "\n"
+        yield _hits(result, screen)
+        if below and result.hits:
+            yield "\n" + below(result, screen)
+        if result.trace:
+            from attnsearch.explanation.steps import explain
+
+            yield "\n" + walkthrough(explain(result), screen)
+
+
+def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
+    """The steps of the formula, each a heading, a sentence and a small table."""
+    parts = []
+    for number, step in enumerate(steps, 1):
+        table = _plain_table()
+        for name, cell in zip(step.columns, step.rows[0] if step.rows else step.columns, strict=True):
+            is_word = isinstance(cell, str)
+            table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
+        for row in step.rows:
+            table.add_row(*(_cell(cell) for cell in row))
+        sentence = filled(inert(step.says), screen)
+        parts.append(f"{number}. {step.name}: {step.formula}\n{sentence}{drawn(table, screen)}")
+    return "\n".join(parts)
+
+
+def about(hit: Hit) -> str:
+    """What a hit is about: the passage that matched, between dots, if its text has several; else the description."""
+    return f"… {hit.passage} …" if hit.passage else hit.description
+
+
+def decimals(value: float | None) -> str:
+    """A measure to three decimals; nothing for None.
+
+    >>> decimals(0.74849), decimals(None)
+    ('0.748', '')
+    """
+    return "" if value is None else f"{value:.3f}"
+
+
+def bar(share: float, *, unicode: bool = True) -> str:
+    """A bar of up to ten cells, in eighths of a cell.
+
+    >>> bar(1.0), bar(0.25), bar(0.25, unicode=False)
+    ('██████████', '██▌', '##')
+    """
+    if not unicode:
+        return "#" * round(share * _BAR)
+    whole, eighths = divmod(round(share * _BAR * 8), 8)
+    return "█" * whole + _EIGHTHS[eighths].strip()
+
+
+def filled(sentence: str, screen: Screen) -> str:
+    """A sentence in lines that fit the window."""
+    return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
+
+
+def drawn(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
+    """The table, or a text in lines, without the spaces that rich puts behind each."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=screen.width or 1_000_000,
+        force_terminal=screen.color,
+        color_system=colors if screen.color else None,
+        no_color=not screen.color,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(table)
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def _hits(result: Result, screen: Screen) -> str:
+    """The ranked table; in a narrow window first the description goes, then the bar, then the score."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    titles = [inert(hit.title or hit.id) for hit in result.hits]
+    top = max((hit.weight for hit in result.hits), default=0.0)
+    columns: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("#", {"justify": "right"}, [str(hit.rank) for hit in result.hits]),
+        ("title", {"style": "bold"}, titles),
+        ("weight", {"justify": "right"}, [percent(hit.weight) for hit in result.hits]),
+        ("", {"style": "cyan"}, [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits]),
+        ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
+        ("description", {"style": "dim"}, [inert(about(hit)) for hit in result.hits]),
+    ]
+    widths = _widths([max(map(cell_len, (name, *cells))) for name, _, cells in columns], screen.width)
+    table = _plain_table()
+    for (name, look, _), width in zip(columns, widths, strict=True):
+        if width:
+            table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
+    for row in zip(*(cells for _, _, cells in columns), strict=True):
+        table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
+    return drawn(table, screen) + ("" if screen.quiet else "".join(filled(line, screen) for line in notes(result)))
+
+
+def _widths(needed: list[int], window: int | None) -> list[int]:
+    """Cells for each column of the ranked table, fitted to the window; 0 leaves a column out."""
+    if window is None:
+        return needed
+    rank, title, weight, _, score, description = needed
+    bars, scores, tells = window >= 48, window >= 36, window >= 72
+    fixed = rank + weight + (_BAR + _GAP) * bars + (score + _GAP) * scores + 2 * _GAP
+    title = max(4, min(title, 2 * window // 5 if tells else window - fixed))
+    left = window - fixed - title - _GAP
+    return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
+
+
+def _plain_table() -> Table:
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_edge=False)
+
+
+def _cell(cell: object) -> Any:
+    from rich.text import Text
+
+    if isinstance(cell, float):
+        return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
+    return Text(inert(str(cell)))

@@ -1,0 +1,78 @@
+"""A training → a table with a conclusion, and JSON. Everything is returned; nothing is printed here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.evaluation.report import CONFIDENCE, DEPTH
+from attnsearch.learning.training import Outcome
+from attnsearch.output.formats import SCHEMA
+from attnsearch.output.safe_text import PIPE, Screen, to_json
+from attnsearch.output.table import decimals, filled, listing
+
+
+def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
+    """What held-out requests say of what was learned, and what comes of it, or would if it were `stored`."""
+    held_out = outcome.verdict
+    parts = []
+    if held_out.requests > 1:
+        columns = ("held out", "untrained", "trained", "change", f"{CONFIDENCE:.0%} interval")
+        gains = ((f"nDCG@{DEPTH}", held_out.ndcg), ("KL to the right items, nats", held_out.kl))
+        rows = [
+            (name, decimals(gain.before), decimals(gain.after), f"{gain.change:+.3f}",
+             f"{gain.low:+.3f} to {gain.high:+.3f}")
+            for name, gain in gains
+        ]  # fmt: skip
+        parts.append(listing(columns, rows, screen))
+    return "\n".join([*parts, filled(conclusion(outcome, stored=stored), screen)])
+
+
+def conclusion(outcome: Outcome, *, stored: bool) -> str:
+    """What was learned from what, and why it is taken; or why nothing was."""
+    learned, held_out = outcome.learned, outcome.verdict
+    if learned is None:
+        more = f"; {_about(held_out.more)} judged requests more might show a gain" if held_out.more else ""
+        return f"nothing learned: {held_out.why}{more}. --force takes it all the same."
+    parts = ["W_Q"] if learned.story["pull"] else []
+    if learned.temperature != TEMPERATURE:
+        parts.append(f"temperature {learned.temperature:.3g}")
+    if learned.lexical is not None:
+        parts.append(f"--lexical {learned.lexical:g}")
+    if learned.null is not None:
+        parts.append("the null key")
+    why = held_out.why if held_out.accepted else f"{held_out.why}; taken all the same"
+    what = f"{'' if stored else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
+    return f"{what}. {why[:1].upper()}{why[1:]}."
+
+
+def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, stored: bool) -> str:
+    """Every number of the verdict, and whether what was learned is `stored`, as one JSON object."""
+    learned, held_out = outcome.learned, outcome.verdict
+    fields: dict[str, Any] = {
+        "schema": SCHEMA,
+        "catalog": catalog,
+        "requests": held_out.requests,
+        "unknown_ids": outcome.unknown,
+        "accepted": held_out.accepted,
+        "why": held_out.why,
+        "more": held_out.more,
+        "held_out": {"confidence": CONFIDENCE, "ndcg": held_out.ndcg.told(), "kl": held_out.kl.told()},
+        "temperature": learned and learned.temperature,
+        "lexical": learned and learned.lexical,
+        "null_key": learned and learned.null and learned.null._asdict(),
+        "kept": stored,
+    }
+    return to_json(fields, screen, indent=2)
+
+
+def _about(count: int) -> str:
+    """A number rounded up to one digit, for it is a guess.
+
+    >>> _about(4), _about(127)
+    ('4', 'some 200')
+    """
+    if count < 10:
+        return str(count)
+    step = 10 ** (len(str(count)) - 1)
+    return f"some {-(-count // step) * step:,}"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from attnsearch.attention.null_key import NullKey
+from attnsearch.learning.acceptance import Gain, Verdict
+from attnsearch.learning.training import Outcome
+from attnsearch.output.training import conclusion, verdict, verdict_as_json
+from attnsearch.storage.learned import Learned
+
+NDCG, KL = Gain(0.5, 0.75, 0.125, 0.375), Gain(2.0, 1.5, -0.75, -0.25)
+BETTER = Verdict(30, NDCG, KL, accepted=True, why="held-out requests are answered better beyond chance")
+CHANCE = Verdict(30, NDCG, KL, accepted=False, why="it may be chance", more=127)
+LEARNED = Learned(
+    "small", "5" * 64, np.eye(4, dtype=np.float32), 0.05, story={"from": "30 judged requests", "pull": 1.0}
+)
+
+
+def test_the_table():
+    assert verdict(Outcome(LEARNED, BETTER, 0)).splitlines() == [
+        "held out                     untrained  trained  change  95% interval",
+        "nDCG@10                      0.500      0.750    +0.250  +0.125 to +0.375",
+        "KL to the right items, nats  2.000      1.500    -0.500  -0.750 to -0.250",
+        "",
+        "learned from 30 judged requests: W_Q; W_K = W_V = I. Held-out requests are answered better beyond chance.",
+    ]
+
+
+def test_no_table_of_a_single_request():
+    assert verdict(Outcome(None, CHANCE._replace(requests=1), 0)).startswith("nothing learned: it may be chance;")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stored", "sentence"),
+    [
+        (Outcome(None, CHANCE, 0), True,
+         "nothing learned: it may be chance; some 200 judged requests more might show a gain."
+         " --force takes it all the same."),
+        (Outcome(None, CHANCE._replace(more=None), 0), True,
+         "nothing learned: it may be chance. --force takes it all the same."),
+        (Outcome(LEARNED, CHANCE, 0), True,
+         "learned from 30 judged requests: W_Q; W_K = W_V = I. It may be chance; taken all the same."),
+        (Outcome(LEARNED._replace(temperature=0.125, lexical=0.5, null=NullKey(1.0, 2.0)), BETTER, 0), False,
+         "would be learned from 30 judged requests: W_Q, temperature 0.125, --lexical 0.5, the null key;"
+         " W_K = W_V = I. Held-out requests are answered better beyond chance."),
+        (Outcome(LEARNED._replace(temperature=0.125, story={**LEARNED.story, "pull": None}), BETTER, 0), True,
+         "learned from 30 judged requests: temperature 0.125; W_K = W_V = I."
+         " Held-out requests are answered better beyond chance."),
+    ],
+)  # fmt: skip
+def test_the_conclusion(outcome, stored, sentence):
+    assert conclusion(outcome, stored=stored) == sentence
+
+
+def test_json():
+    nobody = Gain(math.nan, math.nan, math.nan, math.nan)
+    fields = json.loads(verdict_as_json(Outcome(LEARNED, BETTER._replace(kl=nobody), 3), "shop", stored=True))
+    assert list(fields) == ["schema", "catalog", "requests", "unknown_ids", "accepted", "why", "more", "held_out",
+                            "temperature", "lexical", "null_key", "kept"]  # fmt: skip
+    assert (fields["catalog"], fields["unknown_ids"], fields["kept"]) == ("shop", 3, True)
+    assert fields["held_out"]["ndcg"] == {"before": 0.5, "after": 0.75, "low": 0.125, "high": 0.375, "change": 0.25}
+    assert set(fields["held_out"]["kl"].values()) == {None}
