@@ -11,17 +11,13 @@ import typer
 from attnsearch.cli import options, terminal
 from attnsearch.cli.catalogs import Names
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.output.safe_text import Screen, inert, to_json
-from attnsearch.storage import learned
+from attnsearch.output.safe_text import inert, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _NAMED = 80  # characters of a request that an answer repeats
-_SAID, _WHEN = 8, 18  # cells of a column, and of a gap beside it
-_TELLS = 60  # cells of a window in which there is room for the time
-
-_Cells = tuple[str, str, str, str]
+_ROOMY = 60  # cells of a window that has room for the time
 
 
 def feedback(
@@ -196,41 +192,16 @@ def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> No
         ]
         terminal.emit([to_json(told, screen, indent=2)])
         return
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in said:
         for ident, grade in one.judged.grades.items() or [("", None)]:
             word = "" if grade is None else "good" if grade > 0 else "bad"
             item = titles[ident] or ident if ident in titles else f"{ident} (gone)" if ident else "(nothing is right)"
             rows.append((one.judged.query, word, item, one.when[:16].replace("T", " ")))
-    columns = ("query", "said", "item", "when") if _tells(screen) else ("query", "said", "item")
-    terminal.emit([table.listing(columns, (row[: len(columns)] for row in _fitted(rows, screen)), screen)])
-
-
-def _tells(screen: Screen) -> bool:
-    """Whether the window has room for the time."""
-    return screen.width is None or screen.width >= _TELLS
-
-
-def _fitted(rows: list[_Cells], screen: Screen) -> list[_Cells]:
-    """The rows of the list; in a narrow window queries and items are cut."""
-    from rich.cells import cell_len
-
-    if screen.width is None:
-        return rows
-    query, item = (max((cell_len(inert(row[column])) for row in rows), default=0) for column in (0, 2))
-    left = max(2, screen.width - _SAID - _WHEN * _tells(screen))
-    if query + item <= left:
-        return rows
-    query = max(left - item, min(query, left // 2))
-    return [(_cut(text, query), word, _cut(name, left - query), when) for text, word, name, when in rows]
-
-
-def _cut(text: str, cells: int) -> str:
-    from rich.text import Text
-
-    shown = Text(inert(text))
-    shown.truncate(cells, overflow="ellipsis")
-    return shown.plain
+    columns: tuple[str, ...] = ("query", "said", "item", "when")
+    if screen.width is not None and screen.width < _ROOMY:
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    terminal.emit([table.listing(columns, rows, screen, elastic=("query", "item"))])
 
 
 def _counted(grades: Mapping[str, float]) -> str:

@@ -7,11 +7,8 @@ from typing import Any, NamedTuple
 
 from attnsearch.evaluation.report import CONFIDENCE, DEPTH, Comparison, Report, Row
 from attnsearch.output.formats import SCHEMA
-from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
+from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import decimals, filled, listing
-
-_MEASURES = 53  # cells that the table of means needs beside the options of another setting
-_NUMBERS = 23  # cells that the table of the worst needs beside its texts
 
 
 class Other(NamedTuple):
@@ -77,13 +74,12 @@ def _means(report: Report, other: Other | None, screen: Screen) -> str:
     if not other:
         return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
     others = _values(other.report)
-    options = _cut(other.options, max((screen.width or 1 << 20) - _MEASURES, 12))
-    columns = ("measure", "as asked", options or "as it is", "difference")
+    options = other.options or "as it is"
     rows = [
         (name, decimals(value), decimals(others.get(name)), _change(value, others.get(name)))
         for name, value in values.items()
     ]
-    return listing(columns, rows, screen)
+    return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
 
 
 def _values(report: Report) -> dict[str, float | None]:
@@ -110,28 +106,17 @@ def _change(before: float | None, after: float | None) -> str:
 
 def _worst(rows: Sequence[Row], screen: Screen) -> str:
     """The table of the worst requests; in a narrow window its texts are cut, not its numbers."""
-    left = max((screen.width or 1 << 20) - _NUMBERS, 20)
-    first = min(max(len(inert(_came_first(row))) for row in rows), 2 * left // 5)
     columns = (f"nDCG@{DEPTH}", "right from", "request", "on rank 1")
     cells = [
         (
             decimals(row.ndcg),
             f"rank {row.first:,}" if row.first else "nowhere",
-            _cut(row.query, left - max(first, len("on rank 1"))),
-            _cut(_came_first(row), first),
+            row.query,
+            row.top_title or row.top or "",
         )
         for row in rows
     ]
-    return listing(columns, cells, screen)
-
-
-def _came_first(row: Row) -> str:
-    return row.top_title or row.top or ""
-
-
-def _cut(text: str, length: int) -> str:
-    shown = inert(text)
-    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+    return listing(columns, cells, screen, elastic=("request", "on rank 1"))
 
 
 def _tested(other: Other) -> str:

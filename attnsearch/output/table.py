@@ -1,10 +1,12 @@
-"""Rows → a table that fits the window. Everything is returned; nothing is printed here."""
+"""Rows → a table that fits the window. Everything is returned; nothing is printed here.
+
+Widths are in cells of a terminal: a wide character (月) fills two, a combining mark none.
+"""
 
 from __future__ import annotations
 
 import io
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attnsearch.output.notes import notes, percent
@@ -19,16 +21,39 @@ if TYPE_CHECKING:
 
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
+_LEAST = 6  # cells of a column that is cut
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], screen: Screen = PIPE) -> str:
-    """A table of `rows`, each with a cell for every column."""
+def listing(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    screen: Screen = PIPE,
+    *,
+    elastic: Collection[str] = (),
+) -> str:
+    """A table of `rows`, each with a cell for every column.
+
+    In a narrow window the `elastic` columns are cut, so that the others are whole.
+    """
+    from rich.text import Text
+
+    names, cells = [inert(name) for name in columns], [[_shown(cell) for cell in row] for row in rows]
+    if elastic and screen.width:
+        from rich.cells import cell_len
+
+        needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+        chosen = [i for i, name in enumerate(columns) if name in elastic]
+        left = screen.width - _GAP * (len(columns) - 1) - sum(needed) + sum(needed[i] for i in chosen)
+        for i, width in zip(chosen, _shared([needed[i] for i in chosen], left), strict=True):
+            names[i] = cut(names[i], width)
+            for row in cells:
+                row[i] = cut(row[i], width)
     table = _plain_table()
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*(_cell(cell) for cell in row))
+    for name in names:
+        table.add_column(Text(name), no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        table.add_row(*map(Text, row))
     return drawn(table, screen)
 
 
@@ -57,14 +82,16 @@ def ranked(
 
 def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
     """The steps of the formula, each a heading, a sentence and a small table."""
+    from rich.text import Text
+
     parts = []
     for number, step in enumerate(steps, 1):
         table = _plain_table()
         for name, cell in zip(step.columns, step.rows[0] if step.rows else step.columns, strict=True):
             is_word = isinstance(cell, str)
-            table.add_column(name, justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
+            table.add_column(Text(name), justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
-            table.add_row(*(_cell(cell) for cell in row))
+            table.add_row(*(Text(_shown(cell)) for cell in row))
         sentence = filled(inert(step.says), screen)
         parts.append(f"{number}. {step.name}: {step.formula}\n{sentence}{drawn(table, screen)}")
     return "\n".join(parts)
@@ -96,9 +123,27 @@ def bar(share: float, *, unicode: bool = True) -> str:
     return "█" * whole + _EIGHTHS[eighths].strip()
 
 
+def cut(text: str, cells: int) -> str:
+    """The text, inert, in at most so many cells, with an ellipsis for what is cut; never half a wide character.
+
+    >>> cut("moonlight", 5), cut("月面基地", 6), cut("月面基地", 8), cut("moon", 0)
+    ('moon…', '月面…', '月面基地', '')
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    shown = inert(text)
+    if cell_len(shown) <= cells:
+        return shown
+    return set_cell_size(shown, cells - 1).rstrip() + "…" if cells > 0 else ""
+
+
 def filled(sentence: str, screen: Screen) -> str:
     """A sentence in lines that fit the window."""
-    return (textwrap.fill(sentence, screen.width) if screen.width else sentence) + "\n"
+    if not screen.width:
+        return sentence + "\n"
+    from rich.text import Text
+
+    return drawn(Text(sentence), screen)
 
 
 def drawn(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
@@ -140,7 +185,7 @@ def _hits(result: Result, screen: Screen) -> str:
         if width:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
-        table.add_row(*(Text(cell) for cell, width in zip(row, widths, strict=True) if width))
+        table.add_row(*(Text(cut(cell, width)) for cell, width in zip(row, widths, strict=True) if width))
     return drawn(table, screen) + ("" if screen.quiet else "".join(filled(line, screen) for line in notes(result)))
 
 
@@ -156,15 +201,26 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
     return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
 
 
+def _shared(needed: Sequence[int], total: int) -> list[int]:
+    """Cells for each column: what it needs if that is less than an equal share of the total, else such a share.
+
+    >>> _shared([4, 30, 50], 44), _shared([30, 10], 60)
+    ([4, 20, 20], [30, 10])
+    """
+    widths = list(needed)
+    for before, i in enumerate(sorted(range(len(needed)), key=needed.__getitem__)):
+        widths[i] = min(needed[i], max(total // (len(needed) - before), _LEAST))
+        total -= widths[i]
+    return widths
+
+
 def _plain_table() -> Table:
     from rich.table import Table
 
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_edge=False)
 
 
-def _cell(cell: object) -> Any:
-    from rich.text import Text
-
+def _shown(cell: object) -> str:
     if isinstance(cell, float):
         return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
-    return Text(inert(str(cell)))
+    return inert(str(cell))

@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from rich.cells import cell_len
 
-from attnsearch.evaluation.report import METRICS, Report, Row
-from attnsearch.output.evaluation import table
+from attnsearch.evaluation.report import METRICS, Comparison, Report, Row
+from attnsearch.output.evaluation import Other, table
 from attnsearch.output.safe_text import Screen
 
 
@@ -28,3 +29,58 @@ def test_in_a_window(columns):
     assert all(len(line) <= columns for line in out.splitlines())
     assert ("…" in row) == (columns < 200)
     assert row.endswith("  moon")
+
+
+# Two cells a character; a wide base and its mark; marks that fill no cell; one picture of five characters; in turns.
+WIDE = {
+    "kanji": "月面基地で起きた事件を調べる刑事の物語" * 3,
+    "decomposed kana": "か\u3099" * 60,
+    "accents": "e\u0301\u0323" * 90,
+    "joined": "👩\u200d👩\u200d👧" * 60,
+    "mixed": "a月b面c基d地" * 12,
+}
+
+
+def column_of(line: str, word: str) -> int:
+    """The cell of a line in which a word begins."""
+    return cell_len(line[: line.index(word)])
+
+
+@pytest.mark.parametrize("script", WIDE)
+@pytest.mark.parametrize("columns", [*range(44, 61), 80, 120])
+def test_wide_characters_in_a_window(columns, script):
+    """The worst requests: each line fits, its numbers are whole, and its texts begin below their names."""
+    rows = [
+        Row(WIDE[script], "x:1", 1, ndcg=0.125, mrr=0.1, first=12345, top="a", top_title=f"@{WIDE[script]}"),
+        Row("moon", "x:2", 1, ndcg=0.25, mrr=0.5, first=2, top="b", top_title=f"@{WIDE[script][:4]}"),
+        Row(WIDE[script], "x:3", 1, ndcg=0.5, mrr=0.5, first=None, top="c", top_title="@sea"),
+    ]
+    _, worst = table(report(*rows), Screen(width=columns, quiet=True)).split("\n\n")
+    header, *lines = worst.splitlines()
+    assert all(cell_len(line) <= columns for line in (header, *lines))
+    assert [line[:5] for line in lines] == ["0.125", "0.250", "0.500"]
+    assert [line[9:].split("  ")[0] for line in lines] == ["rank 12,345", "rank 2", "nowhere"]
+    assert {column_of(line, "@") for line in lines} == {column_of(header, "on r")}
+    assert column_of(lines[1], "moon") == column_of(header, "request")
+    assert "…" in lines[0]
+    assert "…" in lines[2]
+
+
+@pytest.mark.parametrize("columns", [60, 61, 80])
+def test_wide_options_in_a_window(columns):
+    """Another setting: its options are cut, the measures and their values are not."""
+    one, another = report(), report(means=dict.fromkeys(METRICS, 12.125))
+    comparison = Comparison({}, 30, 0.1, 0.2, 0.04)
+    out = table(one, Screen(width=columns, quiet=True), other=Other("--where '" + WIDE["kanji"], another, comparison))
+    header, *lines = out.split("\n\n")[0].splitlines()
+    assert all(cell_len(line) <= columns for line in (header, *lines))
+    assert "…" in header
+    assert [line.split()[-3:] for line in lines[:5]] == [["0.500", "12.125", "+11.625"]] * 5
+    assert [line.split("  ")[0] for line in lines[:2]] == ["nDCG@10", "MRR"]
+    assert {column_of(line, "+11") for line in lines[:5]} == {column_of(header, "difference")}
+
+
+def test_options_are_not_markup():
+    """Where rich would read `[/]` as markup, and fail."""
+    other = Other("--where 'a = [/]'", report(), Comparison({}, 30, 0.1, 0.2, 0.04))
+    assert "--where 'a = [/]'" in table(report(), other=other)

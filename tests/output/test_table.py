@@ -5,9 +5,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from attnsearch.output.safe_text import Screen
-from attnsearch.output.table import bar
+from attnsearch.output.safe_text import Screen, inert
+from attnsearch.output.table import bar, cut, filled, listing
 from tests.output.examples import HITS, RAW, RESULT, drawn
 
 
@@ -43,3 +44,40 @@ def test_quiet_leaves_out_the_line_below():
 @given(st.floats(0, 1), st.booleans())
 def test_bars(share, unicode):
     assert len(bar(share, unicode=unicode)) <= 10
+
+
+@pytest.mark.parametrize("width", [4, 7, 20, 79])
+@pytest.mark.parametrize(
+    "sentence", ["月面基地で起きた事件を調べる刑事" * 3, "the moon 月面 over the sea 海 " * 6, "e\u0301" * 30]
+)
+def test_a_sentence_fits_the_window(sentence, width):
+    out = filled(sentence.strip(), Screen(width=width))
+    assert all(cell_len(line) <= width for line in out.splitlines())
+    assert "".join(out.split()) == "".join(sentence.split())
+
+
+@given(st.text("ae\u0301月か\u3099👩\u200d👧 \x1b"), st.integers(0, 30))
+def test_a_cut_text_is_its_beginning(text, cells):
+    shown = cut(text, cells)
+    assert cell_len(shown) <= cells
+    assert shown == inert(text) or not cells or inert(text).startswith(shown.removesuffix("…"))
+    assert (shown == inert(text)) == (cell_len(inert(text)) <= cells)
+
+
+@pytest.mark.parametrize(("text", "cells", "shown"), [
+    ("か\u3099か\u3099", 3, "か\u3099…"), ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+    ("👩\u200d👧👩\u200d👧", 3, "👩\u200d👧…"),
+    ("月月", 2, "…"), ("a\x1bb", 4, "a\\x…"),
+])  # fmt: skip
+def test_no_character_loses_its_marks(text, cells, shown):
+    assert cut(text, cells) == shown
+
+
+def test_only_elastic_columns_are_cut():
+    rows = [("1,000", "moon " * 9, "b"), ("2", "月", "sea " * 9)]
+    lines = listing(("n", "query", "item"), rows, Screen(width=40), elastic=("query", "item")).splitlines()
+    assert lines == [
+        "n      query            item",
+        "1,000  moon moon moon…  b",
+        "2      月               sea sea sea se…",
+    ]
