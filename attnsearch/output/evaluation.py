@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from attnsearch.evaluation.report import CONFIDENCE, DEPTH, Comparison, Report, Row
 from attnsearch.output.formats import SCHEMA
+from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
-from attnsearch.output.table import decimals, filled, listing
+from attnsearch.output.table import decimals, listing, wrap
 
 
 class Other(NamedTuple):
-    """Another setting of the same requests: its options, by which it is called, its report, and what it changes."""
+    """Another setting: its options, as the user wrote them, its report on the same requests, and what it changes."""
 
     options: str
     report: Report
@@ -20,23 +21,23 @@ class Other(NamedTuple):
 
 
 def table(report: Report, screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None) -> str:
-    """The means, those of another setting beside them, the test of the difference, and the `worst` requests."""
+    """The means, beside those of another setting and with a test of the difference; then the `worst` requests."""
     parts = [_means(report, other, screen)]
     if other:
-        parts.append(filled(_tested(other), screen))
+        parts.append(wrap(_test(other), screen))
     if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
         parts.append(_worst(rows, screen))
-    if warning := _taught([report, other.report] if other else [report]):
-        parts.append(filled(warning, screen))
+    if warning := _warning([report, other.report] if other else [report]):
+        parts.append(wrap(warning, screen))
     if not screen.quiet:
-        parts.append(filled(_footer(report), screen))
+        parts.append(wrap(_footer(report), screen))
     return "\n".join(parts)
 
 
 def as_json(
     report: Report, judgments: Sequence[str], screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None
 ) -> str:
-    """Every number, as one JSON object; `judgments` are the files that they were asked from."""
+    """Every number, as one JSON object; `judgments` names the files that the requests came from."""
     fields = {
         "schema": SCHEMA,
         "judgments": list(judgments),
@@ -69,7 +70,7 @@ def _measured(report: Report) -> dict[str, Any]:
 
 
 def _means(report: Report, other: Other | None, screen: Screen) -> str:
-    """A row for each measure: its name, its value, and with another setting that one's and the difference."""
+    """The table of means: a row for each measure, with the value in another setting and the change."""
     values = _values(report)
     if not other:
         return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
@@ -83,7 +84,7 @@ def _means(report: Report, other: Other | None, screen: Screen) -> str:
 
 
 def _values(report: Report) -> dict[str, float | None]:
-    """The measures in words, and their values."""
+    """The value of each measure, by its name in words."""
     means = report.means
     values = {
         f"nDCG@{DEPTH}": means["ndcg"],
@@ -105,7 +106,7 @@ def _change(before: float | None, after: float | None) -> str:
 
 
 def _worst(rows: Sequence[Row], screen: Screen) -> str:
-    """The table of the worst requests; in a narrow window its texts are cut, not its numbers."""
+    """The table of the worst requests. In a narrow window its texts are cut, but not its numbers."""
     columns = (f"nDCG@{DEPTH}", "right from", "request", "on rank 1")
     cells = [
         (
@@ -119,11 +120,11 @@ def _worst(rows: Sequence[Row], screen: Screen) -> str:
     return listing(columns, cells, screen, elastic=("request", "on rank 1"))
 
 
-def _tested(other: Other) -> str:
-    """What chance leaves of the difference of nDCG, in a sentence."""
+def _test(other: Other) -> str:
+    """The confidence interval and the p-value of the difference of nDCG, in a sentence."""
     test = other.comparison
     if test.low is None or test.high is None or test.p_value is None:
-        return "no test: it takes two requests that have an answer"
+        return "no test: it needs two requests that have an answer"
     p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
     return (
         f"difference of nDCG@{DEPTH}: {test.low:+.3f} to {test.high:+.3f} with {CONFIDENCE:.0%} confidence, {p}"
@@ -131,14 +132,15 @@ def _tested(other: Other) -> str:
     )
 
 
-def _taught(reports: Sequence[Report]) -> str:
-    """That the figures flatter, where somebody was asked what he learned from."""
+def _warning(reports: Sequence[Report]) -> str:
+    """A warning if some of the requests were used for training; else nothing."""
     most = max(reports, key=lambda report: report.taught)
     if not most.taught:
         return ""
+    were = "was" if most.taught == 1 else "were"
     return (
-        f"{most.taught:,} of these {len(most.rows):,} requests were used for training, so that the figures flatter:"
-        f" judge others, or take the held-out gain that 'attnsearch info {most.catalog}' tells; --untrained is fair"
+        f"{most.taught:,} of these {counted(len(most.rows), 'request')} {were} used for training, which flatters the"
+        f" figures: judge others, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is fair"
     )
 
 
@@ -146,9 +148,9 @@ def _footer(report: Report) -> str:
     right = len(report.answerable)
     unknown = len(report.rows) - right - report.without
     parts = [
-        f"{right:,} requests with an answer, {report.without:,} without"
+        f"{counted(right, 'request')} with an answer, {report.without:,} without"
         + (f", {unknown:,} unknown" if unknown else ""),
-        f"{report.catalog}, {report.items:,} items",
+        f"{report.catalog}, {counted(report.items, 'item')}",
         f"temperature {report.temperature:.3g}",
         report.model,
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.notes import footer, notes, percent, values_as_json
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
-from attnsearch.output.table import about, ranked
+from attnsearch.output.table import describe, ranked
 
 if TYPE_CHECKING:
     from attnsearch.encoding.pieces import Why
@@ -32,10 +32,10 @@ def render(
     several: bool = False,
     below: Callable[[Result, Screen], str] | None = None,
 ) -> Iterator[str]:
-    """The results in one of `safe_text.FORMATS`, piece by piece, each with its line end.
+    """The results in one of `safe_text.FORMATS`, piece by piece; each piece ends with a line end.
 
-    With `several`, there may be more than one result: JSON is then a list, and each table has a heading. `below`
-    returns what is to stand under the table of a result.
+    `several` says that there may be more than one: JSON is then a list, and each table has a heading. What `below`
+    returns for a result is shown under its table.
     """
     match form:
         case "json":
@@ -54,7 +54,7 @@ def render(
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """The JSON object of one result, as the README documents it."""
+    """The JSON object of a result, as the README documents it."""
     fields: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _FIELDS}}
     fields |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
     if result.lexical:
@@ -99,7 +99,7 @@ def _markdown(result: Result) -> str:
     ]
     lines += [
         f"| {hit.rank} | {_escaped(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
-        f" {_escaped(about(hit))} |"
+        f" {_escaped(describe(hit))} |"
         for hit in result.hits
     ]
     return "\n".join(

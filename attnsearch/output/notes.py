@@ -1,4 +1,4 @@
-"""Result → what is said under its table: that nothing fits, what attention read out, the counts."""
+"""Result → the lines under its table: whether anything fits, what attention read out, the counts."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     from attnsearch.search.readout import Readout
     from attnsearch.search.result import Result
 
-LIKELY = 0.5  # a null key with more of the attention than all items together is believed
+LIKELY = 0.5  # a larger share for the null key means that nothing fits
 
-_VALUES = 4  # of a category, in words
+_VALUES = 4  # of a category, at most
 _YEAR = 365.2425  # days
 
 
 def notes(result: Result) -> list[str]:
-    """The lines, the last of them the counts."""
+    """The lines under a result's table; the last one has the counts."""
     lines = []
     if result.masked == result.items:
-        lines.append(f"nothing is left: --where hides all {result.items:,} items")
+        lines.append(f"nothing is left: --where hides all {counted(result.items, 'item')}")
     elif is_none_of_these(result):
         lines.append("nothing here matches well")
     return [*lines, *(f"{inert(readout.field)}: {in_words(readout)}" for readout in result.values), footer(result)]
 
 
 def is_none_of_these(result: Result) -> bool:
-    """Whether the null key has more of the attention than all items together."""
+    """Whether the null key gets more attention than all items together."""
     return result.none_of_these is not None and result.none_of_these > LIKELY
 
 
 def footer(result: Result) -> str:
-    """How many items, how many share the attention, whether none of them fits, and by which model."""
+    """The counts, *none of these*, every setting that is not the default, the model and the time, in one line."""
     seen = result.items - result.masked
     parts = [
-        f"{seen:,} of {result.items:,} items" if result.masked else f"{seen:,} items",
+        f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
         f"{result.effective_items:.1f} effective",
     ]
     if result.none_of_these is not None:
@@ -59,11 +59,11 @@ def report(done: Report) -> str:
     did = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
     embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
     keys = f" in {done.info.keys:,} passages" if done.info.keys > done.info.items else ""
-    return inert(f"{done.info.name}: {done.info.items:,} items{keys}; {did}; {embedded}") + "\n"
+    return inert(f"{done.info.name}: {counted(done.info.items, 'item')}{keys}; {did}; {embedded}") + "\n"
 
 
 def in_words(readout: Readout) -> str:
-    """A readout: "about 1968 ± 14", or "62% science fiction, 11% horror"; and of which share, if not of nearly all."""
+    """A readout, such as "about 1968 ± 14" or "62.0% science fiction, 11.0% horror", and the share that it covers."""
     some = "" if readout.known > 0.995 else f" ({percent(readout.known)} of the attention is on items that have one)"
     if isinstance(readout.mean, str):
         days = readout.spread or 0.0
@@ -73,7 +73,16 @@ def in_words(readout: Readout) -> str:
         digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
         return f"about {_rounded(readout.mean, digits)} ± {_rounded(spread, digits)}{some}"
     shares = [f"{percent(share)} {inert(value)}" for value, share in readout.shares.items()]
-    return ", ".join(shares[:_VALUES]) + some if shares else "no item that is seen has one"
+    return ", ".join(shares[:_VALUES]) + some if shares else "no visible item has one"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "item"), counted(2500, "item")
+    ('1 item', '2,500 items')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _rounded(number: float, digits: int) -> str:
@@ -81,7 +90,7 @@ def _rounded(number: float, digits: int) -> str:
 
 
 def values_as_json(readout: Readout) -> dict[str, Any]:
-    """A readout as the README documents it."""
+    """The JSON object of a readout, as the README documents it."""
     fields: dict[str, Any] = {"field": readout.field, "known": readout.known}
     if readout.mean is not None:
         spread = "spread_days" if isinstance(readout.mean, str) else "spread"
@@ -90,7 +99,7 @@ def values_as_json(readout: Readout) -> dict[str, Any]:
 
 
 def percent(share: float) -> str:
-    """A share in percent, never rounded to nothing.
+    """A share in percent. Only 0 is shown as 0.
 
     >>> percent(0.4421), percent(0.00021), percent(0.0)
     ('44.2%', '<0.1%', '0.0%')

@@ -1,6 +1,6 @@
-"""Why a hit has its logit → lines for a person: the sum, and the words shaded by their shares.
+"""Reasons → lines with shaded words: each logit as a sum, and the words by what they add to it.
 
-On a terminal without color, and down a pipe, the strongest words and their numbers instead.
+Without color, the strongest words and their numbers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import drawn, filled, listing
+from attnsearch.output.table import draw, listing, wrap
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from attnsearch.explanation.reasons import Lead
     from attnsearch.search.result import Hit, Result, Sum, Why, Word
 
-_FOR = ("194", "157", "120", "83", "46")  # greens and reds of a terminal's 256 colors, palest first
+_FOR = ("194", "157", "120", "83", "46")  # greens and reds of the 256 colors, palest first
 _AGAINST = ("224", "217", "210", "203", "196")
-_MOST = 6  # words named for a logit
-_LEAST = 3  # and against it
-_SEEN = 0.005  # logits: less is 0.00
+_MOST = 6  # words named that raise a logit
+_LEAST = 3  # and that lower it
+_SEEN = 0.005  # logits; less would be shown as 0.00
 _KINDS = {
     "word": "query's word",
     "marks": "query's marks",
@@ -33,18 +33,18 @@ _KINDS = {
 
 
 def whys(result: Result, screen: Screen = PIPE) -> str:
-    """For each hit of a result its rank, its sum, and what the words of the query and of the item add to it."""
+    """Each hit's rank, its logit as a sum, and what the words of the query and the item add to it."""
     explained = zip(result.hits, result.whys or (), strict=True)
     return "\n".join("".join(_block(hit, why, screen)) for hit, why in explained)
 
 
 def lead(comparison: Lead, screen: Screen = PIPE) -> str:
-    """Why one hit ranks above or below another: a sentence, and the parts of the difference."""
-    one, other = (inert(hit.title or hit.id) for hit in (comparison.one, comparison.other))
+    """Why one hit ranks above or below another: a sentence, and a table of what makes the difference."""
+    title, other = (inert(hit.title or hit.id) for hit in (comparison.one, comparison.other))
     above = "above" if comparison.one.rank < comparison.other.rank else "below"
     ratio = "" if comparison.ratio is None else f", {_factor(comparison.ratio)} times the weight"
     sentence = (
-        f"{one} (rank {comparison.one.rank}) ranks {above} {other} (rank {comparison.other.rank}):"
+        f"{title} (rank {comparison.one.rank}) ranks {above} {other} (rank {comparison.other.rank}):"
         f" {comparison.one.logit:.2f} - {comparison.other.logit:.2f} = {comparison.difference:+.2f}{ratio}"
     )
     rows = [
@@ -52,8 +52,8 @@ def lead(comparison: Lead, screen: Screen = PIPE) -> str:
         for part in comparison.parts
         if part.name or abs(part.difference) >= _SEEN
     ]
-    rows.append((f"{comparison.difference:+.2f}", "in all", ""))
-    return filled(sentence, screen) + "\n" + listing(("logit", "by", ""), rows, screen)
+    rows.append((f"{comparison.difference:+.2f}", "total", ""))
+    return wrap(sentence, screen) + "\n" + listing(("logit", "by", ""), rows, screen)
 
 
 def _factor(ratio: float) -> str:
@@ -61,16 +61,16 @@ def _factor(ratio: float) -> str:
 
 
 def _block(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
-    yield filled(f"#{hit.rank} {inert(hit.title or hit.id)}: {_sum(hit, why)}", screen)
+    yield wrap(f"#{hit.rank} {inert(hit.title or hit.id)}: {_sum(hit, why)}", screen)
     for name, words in (("query", why.query), ("item", why.item)):
         if words:
-            yield drawn(_shaded(name, words), screen, "256") if screen.color else filled(_named(name, words), screen)
+            yield draw(_shaded(name, words), screen, "256") if screen.color else wrap(_named(name, words), screen)
     if not (why.query or why.item):
-        yield filled("   (this model's vector is no sum over words)", screen)
+        yield wrap("   (this model's vectors are not sums over words)", screen)
 
 
 def _sum(hit: Hit, why: Why) -> str:
-    """11.02 = 10.31 semantic + 0.71 lexical (moon 0.50, sea 0.21)."""
+    """A logit as a sum: 11.02 = 10.31 semantic + 0.71 lexical (moon 0.50, sea 0.21)."""
     parts = [f"{why.semantic:.2f} semantic"]
     for name, added in (("lexical", why.lexical), ("prior", why.prior)):
         if added:
@@ -80,7 +80,7 @@ def _sum(hit: Hit, why: Why) -> str:
 
 
 def _named(name: str, total: Sum) -> str:
-    """The words that say most, and those that say most against it; a word that is there twice is one."""
+    """The words that raise the logit most, and those that lower it most. Repeated words are added up."""
     shares: dict[str, float] = {}
     spelled: dict[str, str] = {}
     for word in total.words:
@@ -98,7 +98,7 @@ def _named(name: str, total: Sum) -> str:
 
 
 def _shaded(name: str, total: Sum) -> Text:
-    """The words as they stand, the darker the more they say: green for the logit, red against it."""
+    """The text, its words green if they raise the logit and red if they lower it, the darker the more."""
     from rich.text import Text
 
     text = Text(f"   {name}: ")
@@ -114,7 +114,7 @@ def _shaded(name: str, total: Sum) -> Text:
 
 
 def _between(text: str) -> str:
-    """What stands between two words, inert, its outer spaces kept as one."""
+    """The text between two words, inert; spaces at its ends become one."""
     return " " * text[:1].isspace() + inert(text) + " " * (text[-1:].isspace() and not text.isspace())
 
 

@@ -34,7 +34,7 @@ def listing(
 ) -> str:
     """A table of `rows`, each with a cell for every column.
 
-    In a narrow window the `elastic` columns are cut, so that the others are whole.
+    In a narrow window only the `elastic` columns are cut, as long as each has a few cells left.
     """
     from rich.text import Text
 
@@ -54,7 +54,7 @@ def listing(
         table.add_column(Text(name), no_wrap=True, overflow="ellipsis")
     for row in cells:
         table.add_row(*map(Text, row))
-    return drawn(table, screen)
+    return draw(table, screen)
 
 
 def ranked(
@@ -64,7 +64,7 @@ def ranked(
     several: bool = False,
     below: Callable[[Result, Screen], str] | None = None,
 ) -> Iterator[str]:
-    """The table of each result, with what `below` returns and the steps of a traced result under it.
+    """The ranked table of each result, then what `below` returns, then the steps if the result has a trace.
 
     With `several`, each table has its query as a heading.
     """
@@ -92,18 +92,18 @@ def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
             table.add_column(Text(name), justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
             table.add_row(*(Text(_shown(cell)) for cell in row))
-        sentence = filled(inert(step.says), screen)
-        parts.append(f"{number}. {step.name}: {step.formula}\n{sentence}{drawn(table, screen)}")
+        sentence = wrap(inert(step.says), screen)
+        parts.append(f"{number}. {step.name}: {step.formula}\n{sentence}{draw(table, screen)}")
     return "\n".join(parts)
 
 
-def about(hit: Hit) -> str:
-    """What a hit is about: the passage that matched, between dots, if its text has several; else the description."""
+def describe(hit: Hit) -> str:
+    """The passage that matched, between ellipses, when the item has several; else its description."""
     return f"… {hit.passage} …" if hit.passage else hit.description
 
 
 def decimals(value: float | None) -> str:
-    """A measure to three decimals; nothing for None.
+    """A measure to three decimals; empty if it is unknown.
 
     >>> decimals(0.74849), decimals(None)
     ('0.748', '')
@@ -124,7 +124,7 @@ def bar(share: float, *, unicode: bool = True) -> str:
 
 
 def cut(text: str, cells: int) -> str:
-    """The text, inert, in at most so many cells, with an ellipsis for what is cut; never half a wide character.
+    """The text, inert, cut to so many cells with an ellipsis. A character is never split, nor parted from its marks.
 
     >>> cut("moonlight", 5), cut("月面基地", 6), cut("月面基地", 8), cut("moon", 0)
     ('moon…', '月面…', '月面基地', '')
@@ -137,17 +137,17 @@ def cut(text: str, cells: int) -> str:
     return set_cell_size(shown, cells - 1).rstrip() + "…" if cells > 0 else ""
 
 
-def filled(sentence: str, screen: Screen) -> str:
-    """A sentence in lines that fit the window."""
+def wrap(sentence: str, screen: Screen) -> str:
+    """The sentence in lines that fit the window."""
     if not screen.width:
         return sentence + "\n"
     from rich.text import Text
 
-    return drawn(Text(sentence), screen)
+    return draw(Text(sentence), screen)
 
 
-def drawn(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
-    """The table, or a text in lines, without the spaces that rich puts behind each."""
+def draw(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
+    """A table or a text as lines, without the spaces that rich puts at their ends."""
     from rich.console import Console
 
     out = io.StringIO()
@@ -165,7 +165,7 @@ def drawn(table: Table | Text, screen: Screen, colors: Literal["standard", "256"
 
 
 def _hits(result: Result, screen: Screen) -> str:
-    """The ranked table; in a narrow window first the description goes, then the bar, then the score."""
+    """The ranked table. In a narrow window it loses the description, then the bar, then the score."""
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -177,7 +177,7 @@ def _hits(result: Result, screen: Screen) -> str:
         ("weight", {"justify": "right"}, [percent(hit.weight) for hit in result.hits]),
         ("", {"style": "cyan"}, [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits]),
         ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
-        ("description", {"style": "dim"}, [inert(about(hit)) for hit in result.hits]),
+        ("description", {"style": "dim"}, [inert(describe(hit)) for hit in result.hits]),
     ]
     widths = _widths([max(map(cell_len, (name, *cells))) for name, _, cells in columns], screen.width)
     table = _plain_table()
@@ -186,23 +186,23 @@ def _hits(result: Result, screen: Screen) -> str:
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
     for row in zip(*(cells for _, _, cells in columns), strict=True):
         table.add_row(*(Text(cut(cell, width)) for cell, width in zip(row, widths, strict=True) if width))
-    return drawn(table, screen) + ("" if screen.quiet else "".join(filled(line, screen) for line in notes(result)))
+    return draw(table, screen) + ("" if screen.quiet else "".join(wrap(line, screen) for line in notes(result)))
 
 
 def _widths(needed: list[int], window: int | None) -> list[int]:
-    """Cells for each column of the ranked table, fitted to the window; 0 leaves a column out."""
+    """Cells for each column of the ranked table, so that it fits the window; 0 leaves a column out."""
     if window is None:
         return needed
     rank, title, weight, _, score, description = needed
-    bars, scores, tells = window >= 48, window >= 36, window >= 72
+    bars, scores, descriptions = window >= 48, window >= 36, window >= 72
     fixed = rank + weight + (_BAR + _GAP) * bars + (score + _GAP) * scores + 2 * _GAP
-    title = max(4, min(title, 2 * window // 5 if tells else window - fixed))
+    title = max(4, min(title, 2 * window // 5 if descriptions else window - fixed))
     left = window - fixed - title - _GAP
-    return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * tells]
+    return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * descriptions]
 
 
 def _shared(needed: Sequence[int], total: int) -> list[int]:
-    """Cells for each column: what it needs if that is less than an equal share of the total, else such a share.
+    """Divide the total among columns: each gets what it needs, or an equal share of what is left if that is less.
 
     >>> _shared([4, 30, 50], 44), _shared([30, 10], 60)
     ([4, 20, 20], [30, 10])

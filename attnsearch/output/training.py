@@ -8,12 +8,13 @@ from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.evaluation.report import CONFIDENCE, DEPTH
 from attnsearch.learning.training import Outcome
 from attnsearch.output.formats import SCHEMA
+from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
-from attnsearch.output.table import decimals, filled, listing
+from attnsearch.output.table import decimals, listing, wrap
 
 
 def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
-    """What held-out requests say of what was learned, and what comes of it, or would if it were `stored`."""
+    """The gains on held-out requests, if there are any, and a conclusion; `stored` says that the result is in use."""
     held_out = outcome.verdict
     parts = []
     if held_out.requests > 1:
@@ -25,15 +26,15 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
             for name, gain in gains
         ]  # fmt: skip
         parts.append(listing(columns, rows, screen))
-    return "\n".join([*parts, filled(conclusion(outcome, stored=stored), screen)])
+    return "\n".join([*parts, wrap(conclusion(outcome, stored=stored), screen)])
 
 
 def conclusion(outcome: Outcome, *, stored: bool) -> str:
-    """What was learned from what, and why it is taken; or why nothing was."""
+    """What was learned, from what, and why it is accepted; or why nothing was learned."""
     learned, held_out = outcome.learned, outcome.verdict
     if learned is None:
-        more = f"; {_about(held_out.more)} judged requests more might show a gain" if held_out.more else ""
-        return f"nothing learned: {held_out.why}{more}. --force takes it all the same."
+        more = f"; {_about(held_out.more)} might show a gain" if held_out.more else ""
+        return f"nothing learned: {held_out.why}{more}. --force learns anyway."
     parts = ["W_Q"] if learned.story["pull"] else []
     if learned.temperature != TEMPERATURE:
         parts.append(f"temperature {learned.temperature:.3g}")
@@ -41,13 +42,13 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
         parts.append(f"--lexical {learned.lexical:g}")
     if learned.null is not None:
         parts.append("the null key")
-    why = held_out.why if held_out.accepted else f"{held_out.why}; taken all the same"
+    why = held_out.why if held_out.accepted else f"{held_out.why}; --force keeps it anyway"
     what = f"{'' if stored else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
     return f"{what}. {why[:1].upper()}{why[1:]}."
 
 
 def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, stored: bool) -> str:
-    """Every number of the verdict, and whether what was learned is `stored`, as one JSON object."""
+    """Every number of the verdict, and whether the result was `stored`, as one JSON object."""
     learned, held_out = outcome.learned, outcome.verdict
     fields: dict[str, Any] = {
         "schema": SCHEMA,
@@ -67,12 +68,12 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
 
 
 def _about(count: int) -> str:
-    """A number rounded up to one digit, for it is a guess.
+    """How many more requests; from ten on rounded up to one digit, because it is a guess.
 
-    >>> _about(4), _about(127)
-    ('4', 'some 200')
+    >>> _about(1), _about(4), _about(127)
+    ('1 more judged request', '4 more judged requests', 'some 200 more judged requests')
     """
     if count < 10:
-        return str(count)
+        return counted(count, "more judged request")
     step = 10 ** (len(str(count)) - 1)
-    return f"some {-(-count // step) * step:,}"
+    return f"some {counted(-(-count // step) * step, 'more judged request')}"

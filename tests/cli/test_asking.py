@@ -165,7 +165,7 @@ def test_values_are_of_what_is_seen(run, books):
     assert [one["value"] for one in kind["shares"]] == ["poem"]
     (kind,) = told(run, "moon", "--value", "kind", "-w", "kind = none")["values"]
     assert kind == {"field": "kind", "known": 0.0, "shares": []}
-    assert "year: no item that is seen has one" in run("query", "moon", "--value", "year", "-w", "kind = none").out
+    assert "year: no visible item has one" in run("query", "moon", "--value", "year", "-w", "kind = none").out
 
 
 def test_values_do_not_reach_the_separated_formats(run, books):

@@ -114,7 +114,7 @@ def test_compare_with_the_textbook(run, judged):
 def test_one_request_is_too_few_to_test(run, judged, write):
     write("one.yaml", "- {query: moon, relevant: [a]}\n")
     out = run("eval", "one.yaml", "-c", "shop", "--compare", "--textbook").out
-    assert "no test: it takes two requests that have an answer" in out
+    assert "no test: it needs two requests that have an answer" in out
     assert "on rank 1" not in out  # none is wrong
 
 

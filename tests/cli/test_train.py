@@ -73,7 +73,7 @@ def test_a_refusal_is_no_error_and_leaves_what_was_there(school, run, write):
     ran = run("train", str(few), "-c", "world")
     assert ran.code == 0
     assert "nothing learned" in ran.out
-    assert "4 judged requests more" in ran.out
+    assert "4 more judged requests" in ran.out
     assert file.read_bytes() == before
 
 

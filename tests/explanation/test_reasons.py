@@ -269,7 +269,8 @@ class TestCommands:
     def test_absent(self, run, shop, small, monkeypatch):
         monkeypatch.setattr(small, "shares", lambda texts, role="key": [None] * len(texts))
         argv = ["query", "moon", "-c", "shop", "-k", "1", "--explain"]
-        assert "\n#1 moon: 20.00 = 20.00 semantic\n   (this model's vector is no sum over words)\n" in run(*argv).out
+        block = "\n#1 moon: 20.00 = 20.00 semantic\n   (this model's vectors are not sums over words)\n"
+        assert block in run(*argv).out
         (hit,) = json.loads(run(*argv, "--json").out)["hits"]
         none = {"query": None, "item": None}
         assert hit["why"] == {"semantic": pytest.approx(20), "lexical": {}, "prior": {}, "query_words": None,

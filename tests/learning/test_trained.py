@@ -212,8 +212,8 @@ def test_the_words_of_the_commands(run, trained, tmp_path):
         None, 0.7, 0.3]  # fmt: skip
     assert " · trained · temperature 0.91 · " in run("query", "moon", "-c", "shop").out
     why = ("explain", "moon", "b", "--over", "a", "-c", "shop")
-    assert run(*why).out.splitlines()[-1].split() == ["+1.10", "in", "all"]
-    assert run(*why, "--untrained").out.splitlines()[-1].split() == ["-20.00", "in", "all"]
+    assert run(*why).out.splitlines()[-1].split() == ["+1.10", "total"]
+    assert run(*why, "--untrained").out.splitlines()[-1].split() == ["-20.00", "total"]
     assert "the learned W_Q (4, 4)" in run("explain", "moon", "-c", "shop").out
     assert (
         "#1 sea: 1.10 = 1.10 semantic\n   query: mostly moon +1.10"
@@ -268,7 +268,7 @@ def test_eval_says_what_was_learned_from(index):
 
 def test_eval_in_words(run, trained, write):
     judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n")
-    said = "1 of these 2 requests were used for training, so that the figures flatter:"
+    said = "1 of these 2 requests was used for training, which flatters the figures:"
     assert said in run("eval", judged, "-c", "shop").out
     assert said in run("eval", judged, "-c", "shop", "-q").out
     assert said not in run("eval", judged, "-c", "shop", "--untrained").out

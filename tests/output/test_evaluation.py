@@ -84,3 +84,10 @@ def test_options_are_not_markup():
     """Where rich would read `[/]` as markup, and fail."""
     other = Other("--where 'a = [/]'", report(), Comparison({}, 30, 0.1, 0.2, 0.04))
     assert "--where 'a = [/]'" in table(report(), other=other)
+
+
+def test_counts_of_one():
+    row = Row("moon", "x:1", 1, ndcg=1.0, mrr=1.0, first=1, top="a")
+    out = table(report(row, items=1, taught=1))
+    assert "1 of these 1 request was used for training, which flatters the figures:" in out
+    assert out.endswith("\n1 request with an answer, 0 without · shop, 1 item · temperature 0.05 · small\n")

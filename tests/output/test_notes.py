@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from attnsearch.output.notes import in_words, notes, percent, values_as_json
+from attnsearch.indexing.update import Report
+from attnsearch.output.notes import in_words, notes, percent, report, values_as_json
 from attnsearch.search.readout import Readout
 from attnsearch.search.result import Result
 
@@ -19,6 +22,7 @@ def result(**told) -> Result:
     ("told", "lines"),
     [
         ({}, ["64 items · 3.1 effective · none of these 2.0% · small · 41 ms"]),
+        ({"items": 1, "effective_items": 1.0}, ["1 item · 1.0 effective · none of these 2.0% · small · 41 ms"]),
         ({"none_of_these": None}, ["64 items · 3.1 effective · small · 41 ms"]),
         ({"none_of_these": 0.5}, ["64 items · 3.1 effective · none of these 50.0% · small · 41 ms"]),
         (
@@ -56,7 +60,7 @@ def test_lines(told, lines):
         (Readout("x", 1.0, "2020-05-01", 2000.0, {}), "about 2020-05-01 ± 5.5 years"),
         (Readout("x", 1.0, None, None, {f"v{n}": 0.3 for n in range(6)}), "30.0% v0, 30.0% v1, 30.0% v2, 30.0% v3"),
         (Readout("x", 1.0, None, None, {"[red]\u202e": 1.0}), r"100.0% [red]\u202e"),
-        (Readout("x", 0.0, None, None, {}), "no item that is seen has one"),
+        (Readout("x", 0.0, None, None, {}), "no visible item has one"),
     ],
 )
 def test_readouts_in_words(read, words):
@@ -78,3 +82,18 @@ def test_readouts_as_json():
 )
 def test_percent(share, text):
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("counts", "keys", "line"),
+    [
+        ((3, 0, 0, 3), 3, "sh\\x1bop: 3 items; 3 new; 3 embedded in 0.2 s\n"),
+        ((0, 0, 0, 0), 3, "sh\\x1bop: 3 items; nothing changed; nothing to embed\n"),
+        ((0, 1, 2, 1200), 9, "sh\\x1bop: 3 items in 9 passages; 1 changed, 2 removed; 1,200 embedded in 0.2 s\n"),
+        ((0, 0, 2, 0), 1, "sh\\x1bop: 1 item; 2 removed; nothing to embed\n"),
+    ],
+)
+def test_what_indexing_did(counts, keys, line):
+    added, changed, removed, embedded = counts
+    info = SimpleNamespace(name="sh\x1bop", items=min(keys, 3), keys=keys)
+    assert report(Report(info, added=added, changed=changed, removed=removed, embedded=embedded, seconds=0.21)) == line

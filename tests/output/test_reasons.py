@@ -99,7 +99,7 @@ def test_a_lead():
         "+1.20  query's word          moon",
         "-0.30  semantic, as a whole",
         "+0.10  query's marks",
-        "+1.00  in all",
+        "+1.00  total",
     ]
     assert "times" not in lead(Lead(HIT, other, 800.0, None, []))
     assert "ranks below First" in lead(Lead(other, HIT, -1.0, 0.37, parts))

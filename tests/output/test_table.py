@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from attnsearch.output.safe_text import Screen, inert
-from attnsearch.output.table import bar, cut, filled, listing
+from attnsearch.output.table import bar, cut, listing, wrap
 from tests.output.examples import HITS, RAW, RESULT, drawn
 
 
@@ -51,7 +51,7 @@ def test_bars(share, unicode):
     "sentence", ["月面基地で起きた事件を調べる刑事" * 3, "the moon 月面 over the sea 海 " * 6, "e\u0301" * 30]
 )
 def test_a_sentence_fits_the_window(sentence, width):
-    out = filled(sentence.strip(), Screen(width=width))
+    out = wrap(sentence.strip(), Screen(width=width))
     assert all(cell_len(line) <= width for line in out.splitlines())
     assert "".join(out.split()) == "".join(sentence.split())
 

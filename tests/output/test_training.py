@@ -38,12 +38,12 @@ def test_no_table_of_a_single_request():
     ("outcome", "stored", "sentence"),
     [
         (Outcome(None, CHANCE, 0), True,
-         "nothing learned: it may be chance; some 200 judged requests more might show a gain."
-         " --force takes it all the same."),
+         "nothing learned: it may be chance; some 200 more judged requests might show a gain."
+         " --force learns anyway."),
         (Outcome(None, CHANCE._replace(more=None), 0), True,
-         "nothing learned: it may be chance. --force takes it all the same."),
+         "nothing learned: it may be chance. --force learns anyway."),
         (Outcome(LEARNED, CHANCE, 0), True,
-         "learned from 30 judged requests: W_Q; W_K = W_V = I. It may be chance; taken all the same."),
+         "learned from 30 judged requests: W_Q; W_K = W_V = I. It may be chance; --force keeps it anyway."),
         (Outcome(LEARNED._replace(temperature=0.125, lexical=0.5, null=NullKey(1.0, 2.0)), BETTER, 0), False,
          "would be learned from 30 judged requests: W_Q, temperature 0.125, --lexical 0.5, the null key;"
          " W_K = W_V = I. Held-out requests are answered better beyond chance."),
