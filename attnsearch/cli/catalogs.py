@@ -26,8 +26,7 @@ Names = Annotated[
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
     from attnsearch.output import safe_text, table
-    from attnsearch.sources.items import BUILT_IN
-    from attnsearch.storage.home import infos
+    from attnsearch.storage.home import BUILT_IN, infos
 
     rows: list[dict[str, Any]] = []
     for folder, found in infos():

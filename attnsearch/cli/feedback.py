@@ -105,8 +105,8 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
 
     attnsearch reset kitchen
     """
-    from attnsearch.storage import feedback as room
-    from attnsearch.storage import home
+    from attnsearch.storage import home, learned
+    from attnsearch.storage.feedback import read as feedback_of
 
     for one, folder in [(one, home.find(one)[0]) for one in name]:
         with terminal.working(quiet=quiet):
@@ -119,7 +119,7 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
                 line = f"forgot what was learned{count}"
             said = []
             with suppress(AttnsearchError):  # that can be mended later
-                said = room.read(folder)
+                said = feedback_of(folder)
         kept = f"; the feedback on {_requests(len(said))} is kept" if said else ""
         if not quiet:
             terminal.emit([f"{inert(f'{one}: {line}{kept}')}\n"])

@@ -84,6 +84,7 @@ def index(
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
+    from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.items import Fields
 
     fields = None

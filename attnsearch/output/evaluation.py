@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from attnsearch.evaluation.report import CONFIDENCE, DEPTH, Comparison, Report, Row
+from attnsearch.evaluation.report import DEPTH, Report, Row
+from attnsearch.evaluation.significance import CONFIDENCE, Comparison
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json

@@ -13,9 +13,8 @@ from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
 from attnsearch.output.table import describe, ranked
 
 if TYPE_CHECKING:
-    from attnsearch.encoding.pieces import Why
     from attnsearch.explanation.steps import Step
-    from attnsearch.search.search import Result
+    from attnsearch.search.result import Result, Why
 
 SCHEMA = 1  # of all JSON; raised when a field changes its meaning
 

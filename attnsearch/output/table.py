@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from attnsearch.explanation.steps import Step
-    from attnsearch.search.search import Hit, Result
+    from attnsearch.search.result import Hit, Result
 
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns

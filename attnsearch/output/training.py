@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.evaluation.report import CONFIDENCE, DEPTH
+from attnsearch.evaluation.report import DEPTH
+from attnsearch.evaluation.significance import CONFIDENCE
 from attnsearch.learning.training import Outcome
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from attnsearch.evaluation import report
+from attnsearch.search import scoring
+from attnsearch.sources import judgments
 
 JUDGED = """\
 - query: moon

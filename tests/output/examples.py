@@ -6,7 +6,7 @@ import re
 
 from attnsearch.output.formats import render
 from attnsearch.output.safe_text import PIPE
-from attnsearch.search.search import Hit, Result
+from attnsearch.search.result import Hit, Result
 
 NASTY = "\x1b]52;c;ZXZpbA==\x07\x1b[31m[bold]x[/bold]\x9b2J\u202egpj.exe\u2028\r\n\tend\x7f"
 HITS = [

@@ -5,7 +5,8 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from attnsearch.evaluation.report import METRICS, Comparison, Report, Row
+from attnsearch.evaluation.report import METRICS, Report, Row
+from attnsearch.evaluation.significance import Comparison
 from attnsearch.output.evaluation import Other, table
 from attnsearch.output.safe_text import Screen
 

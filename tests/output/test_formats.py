@@ -7,7 +7,7 @@ import json
 import pytest
 
 from attnsearch.output.safe_text import PIPE, Screen
-from attnsearch.search.search import Result
+from attnsearch.search.result import Result
 from tests.output.examples import EMPTY, FORMS, HITS, NASTY, RAW, RESULT, drawn
 
 
