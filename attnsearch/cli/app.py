@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from attnsearch.cli import catalogs, explain, feedback, index, query, train
+from attnsearch.cli import catalogs, docs, explain, feedback, index, query, train
 from attnsearch.cli import eval as measure
 from attnsearch.cli.options import Version, with_setting
 from attnsearch.errors import InputError
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
     "feedback": feedback.feedback,
     "reset": feedback.reset,
+    "docs": docs.docs,
 }
 
 
