@@ -90,9 +90,9 @@ def _read(descriptor: int) -> bytes:
 
 def is_shown(expected: str, output: str) -> bool:
     """Whether `output` is what the document shows, whatever time it took."""
-    pattern = re.escape(_TIMES.sub("TIME", expected)).replace(f"{LEFT_OUT}\n", "\0")
-    lines = re.sub(r"(^|(?<=\n))\0", r"(?:.*\\n)*?", pattern.replace("\\\n", "\n")).replace("\0", f"{LEFT_OUT}\n")
-    return re.fullmatch(lines, _TIMES.sub("TIME", output)) is not None
+    lines = _TIMES.sub("TIME", expected).splitlines(keepends=True)
+    pattern = "".join(r"(?:.*\n)*" if line.strip() == LEFT_OUT else re.escape(line) for line in lines)
+    return re.fullmatch(pattern, _TIMES.sub("TIME", output)) is not None
 
 
 def _shortened(expected: str, output: str) -> str:
@@ -109,13 +109,16 @@ def rewritten(text: str, terminal: Terminal) -> str:
     """The document with the present output under each of its commands."""
 
     def answered(found: re.Match[str]) -> str:
-        code, output, errors = terminal.run(found[1])
-        sys.stderr.write(f"{code} {found[1]}\n{errors}")
+        _, output, errors = terminal.run(found[1])
+        if "Traceback" in errors:
+            raise RuntimeError(errors)
         return f"$ {found[1]}\n{_shortened(found[2], output + errors)}"
 
     def block(found: re.Match[str]) -> str:
         if found[1] == "sh":
-            sys.stderr.write("{} {}{}".format(*terminal.run(found[2])))
+            code, _, errors = terminal.run(found[2])
+            if code:
+                raise RuntimeError(f"{found[2]}{errors}")
         return f"```{found[1]}\n{_ANSWER.sub(answered, found[2]) if found[1] == 'text' else found[2]}```"
 
     return _BLOCK.sub(block, text)

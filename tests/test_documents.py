@@ -1,90 +1,278 @@
-"""Every command and every line of Python in the README, run as written."""
+"""The documents: every command and output in them is real, every option and field is in them, every link leads somewhere."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import attnsearch
+from attnsearch.cli.app import COMMANDS, attnsearch as callback
 from attnsearch.errors import Exit
-from attnsearch.storage import home
+from tests.documents import DOCUMENTS, README, REFERENCE, ROOT, Terminal, blocks, is_shown, shown
 
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+WIDE = 120
+LINKED = [*DOCUMENTS, ROOT / "benchmarks" / "README.md"]
+by_name = pytest.mark.parametrize("document", LINKED, ids=lambda file: str(file.relative_to(ROOT)))
 
 
-@pytest.mark.real
-def test_every_command(tmp_path):
-    script = f'set -eo pipefail; attnsearch() {{ {sys.executable} -m attnsearch "$@"; }}\n' + "\n".join(blocks("sh"))
-    argv = ["bash", "-c", script]
-    ran = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert len(re.findall(r"^attnsearch ", "\n".join(blocks("sh")), re.MULTILINE)) >= 15
-    assert re.search(r"^1  Second Wind +[6-9]\d\.\d%", ran.stdout, re.MULTILINE)
-    assert re.search(r"^1  Tooth & Nail", ran.stdout, re.MULTILINE)
-    assert "nothing is clearly that" in ran.stdout
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, up to the next of its level or above."""
+    level = len(heading.split()[0])
+    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no heading {heading!r}"
+    return found[1]
 
 
-def test_the_python(small, capsys):
-    for block in blocks("python"):
-        exec(block, {})
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert all(re.fullmatch(r"\d+\.\d% .+", line) for line in lines)
+def rows(text: str) -> list[list[str]]:
+    """The cells of the tables in a text, without heads."""
+    lines = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    heads = {number - 1 for number, line in enumerate(cells) if set("".join(line)) <= set("-:")}
+    return [line for number, line in enumerate(cells) if number not in heads and number - 1 not in heads]
 
 
-def test_the_catalog(write, run, small):
-    (block,) = blocks("yaml")
-    assert run("index", write("x.yaml", block)).code == 0
-    (hit,) = json.loads(run("query", "lamp", "-c", "shop", "--json").out)["hits"]
-    assert (hit["id"], hit["fields"]) == ("lamp-7", {"tags": ["light", "desk"], "price": 39.5})
+class TestCommands:
+    @pytest.mark.real
+    @pytest.mark.parametrize("document", [README, REFERENCE], ids=lambda file: file.stem.lower())
+    def test_all_run_and_print_what_is_shown(self, document, tmp_path):
+        terminal = Terminal(tmp_path)
+        for script, expected in shown(document.read_text()):
+            code, output, errors = terminal.run(script)
+            if expected is None:
+                assert (code, errors) == (0, ""), script
+            else:
+                assert is_shown(expected, output + errors), f"$ {script}\n{output}{errors}"
+
+    def test_every_line_that_looks_like_one_is_run(self):
+        """Outside these blocks no line begins with the command: such lines would be run by nobody."""
+        for document in (README, REFERENCE):
+            text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+            assert not [line for line in text.splitlines() if re.match(r"\s*\$ ", line)]
+            assert not re.findall(r"^```(?!sh|text|python|yaml|json|$)", document.read_text(), re.MULTILINE)
+
+    def test_lines_left_out(self):
+        assert is_shown("a\n…\nd\n", "a\nb\nc\nd\n")
+        assert is_shown("…\nd\n", "a\nd\n")
+        assert is_shown("a…\n12 ms\n", "a…\n7 ms\n")
+        assert not is_shown("a\n…\nd\n", "a\nb\nc\n")
+        assert not is_shown("a\nd\n", "a\nb\nd\n")
+
+    def test_the_python(self, small, capsys):
+        for document in (README, REFERENCE):
+            (block,) = blocks(document, "python")
+            exec(block, {})
+            lines = capsys.readouterr().out.splitlines()
+            assert len([line for line in lines if re.fullmatch(r"\d+\.\d% .+", line)]) == 3
 
 
-def test_the_json(run, small):
-    (block,) = blocks("json")
-    shown = json.loads(block)
-    told = json.loads(run("query", "science fiction", "--json").out)
-    assert list(told) == list(shown)
-    assert list(told["hits"][0]) == list(shown["hits"][0])
+class TestReference:
+    text = REFERENCE.read_text()
+
+    def options(self) -> Iterator[tuple[str, list[str]]]:
+        """Every option of every command, with all of its names."""
+        app = typer.Typer(add_completion=False)
+        app.callback()(callback)
+        for name, function in COMMANDS.items():
+            app.command(name)(function)
+        for name, command in typer.main.get_command(app).commands.items():
+            for option in command.params:
+                if option.param_type_name == "option":
+                    yield name, option.opts
+
+    def documented(self) -> set[tuple[str, str]]:
+        """Every command and name of an option that the reference has: under the command, or with those that are shared."""
+        found = set()
+        for command in COMMANDS:
+            for cells in rows(section(self.text, f"### {command}")):
+                found |= {(command, name) for name in self.names(cells[0])}
+        for cells in rows(section(self.text, "## Shared options")):
+            found |= set(itertools.product(cells[-1].split(", "), self.names(cells[0])))
+        return found
+
+    @staticmethod
+    def names(cell: str) -> list[str]:
+        return re.findall(r"(?<![\w-])--?[a-z][\w-]*", cell)
+
+    def test_every_command_has_a_section(self):
+        headings = re.findall(r"^### (\w+)$", section(self.text, "## Commands"), re.MULTILINE)
+        assert headings == list(COMMANDS)
+
+    def test_every_option_is_there_and_no_other(self):
+        real = {(command, name) for command, names in self.options() for name in names}
+        assert real == self.documented()
+
+    def test_the_catalog_file(self, write, run, small):
+        (block,) = blocks(REFERENCE, "yaml")
+        assert run("index", write("x.yaml", block)).code == 0
+        (hit,) = json.loads(run("query", "lamp", "-c", "shop", "--json").out)["hits"]
+        assert (hit["id"], hit["fields"]) == ("lamp-7", {"tags": ["light", "desk"], "price": 39.5})
+
+    @pytest.mark.real
+    def test_the_json(self, run):
+        (block,) = blocks(REFERENCE, "json")
+        assert_alike(json.loads(block), json.loads(run("query", "science fiction", "-k", "1", "--json").out))
+
+    def test_every_field_of_a_result_is_there(self, write, run, small):
+        shop = write("shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {id: b, title: sea}\n")
+        how = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--output", "--json")
+        values = ("--value", "year", "--value", "day", "--value", "kind")
+        result = json.loads(run("query", "moon", *how, *values).out)
+        over = json.loads(run("explain", "moon", "a", "--over", "b", "-c", shop, "--json").out)
+        told = set(fields(result, {"fields", "rows"})) | set(fields(over, {"fields"}))
+        assert {"why", "query_words", "spread_days", "share", "says", "ratio"} <= told
+        tables = "\n".join(" ".join(cells) for cells in rows(section(self.text, "## JSON")))
+        assert told - {"trained"} <= set(re.findall(r"`(?:[\w\[\]]*\.)?(\w+)`", tables)) | {"moon", "year"}
+
+    @pytest.mark.parametrize(
+        ("row", "argv"),
+        [
+            ("index", ["index", "{shop}", "--json"]),
+            ("list", ["list", "--json"]),
+            ("info", ["info", "shop", "--json"]),
+            ("check", ["check", "shop", "--json"]),
+            ("eval", ["eval", "{judged}", "-c", "shop", "--json", "--compare", "--lexical 1"]),
+            ("train", ["train", "{judged}", "-c", "shop", "--json"]),
+            ("feedback", ["feedback", "moon", "--good", "a", "-c", "shop", "--json"]),
+            ("feedback", ["feedback", "moon", "--remove", "-c", "shop", "--json"]),
+            ("feedback --list", ["feedback", "--list", "-c", "shop", "--json"]),
+        ],
+        ids=lambda case: case if isinstance(case, str) else "",
+    )
+    def test_every_field_of_the_other_commands_is_there(self, row, argv, shop, write, run):
+        judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n")
+        run("feedback", "moon", "--bad", "b", "-c", "shop")
+        ran = run(*(word.format(shop=shop, judged=judged) for word in argv))
+        (cells,) = (cells for cells in rows(section(self.text, "## JSON")) if cells[0] == f"`{row}`")
+        told = set(fields(json.loads(ran.out), {"info"} if row == "index" else {"noted", "taken_back", "grades"}))
+        assert told <= set(re.findall(r"`(\w+)`", cells[1]))
+
+    def test_the_exit_codes(self):
+        assert [int(cells[0]) for cells in rows(section(self.text, "## Exit codes"))] == [int(code) for code in Exit]
+
+    def test_every_variable_that_the_code_reads(self):
+        code = "\n".join(file.read_text() for file in (ROOT / "attnsearch").rglob("*.py"))
+        read = set(re.findall(r"environ(?:\.get|\.setdefault)?[(\[]\"(\w+)", code))
+        assert len(read) >= 5
+        assert read <= set(re.findall(r"`(\w+)(?:=\w+)?`", section(self.text, "## Environment")))
+
+    def test_the_limits(self):
+        """The numbers in the table are those in the code."""
+        from attnsearch.cli.terminal import QUERY
+        from attnsearch.sources import items, judgments, records, values
+        from attnsearch.storage.lock import WAIT
+
+        table = dict(rows(section(self.text, "## Limits")))
+        assert table == {
+            "a YAML or JSON file": f"{records.WHOLE >> 20} MiB; {values.PARTS:,} keys, values and ends of containers; "
+            f"{values.DEPTH} levels of nesting",
+            "a JSONL, CSV or TSV file": "any size: it is read as a stream",
+            "a line of JSONL, a row of CSV or TSV": f"{records.LINE >> 20} MiB",
+            "columns of CSV or TSV": f"{records.COLUMNS:,}",
+            "an item's text, id, title or description": f"{items.LONGEST:,} characters",
+            "a number": f"{values.LONGEST_NUMBER:,} digits",
+            "a query on standard input": f"{QUERY >> 10} KiB",
+            "a request in a file of judgments": f"{judgments.LONGEST:,} characters",
+            "the wait for another writer": f"{WAIT:.0f} seconds; then the command exits with 3",
+        }
+
+    def test_every_public_name_is_there(self):
+        listed = section(self.text, "## Python")
+        for name in attnsearch.__all__:
+            assert re.search(rf"\b{name}\b", listed), name
+            assert getattr(attnsearch, name).__doc__
+        assert set(attnsearch.__all__) <= set(dir(attnsearch))
+        with pytest.raises(AttributeError, match="no attribute 'nobody'"):
+            _ = attnsearch.nobody
 
 
-def test_the_exit_codes():
-    listed = [int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)]
-    assert listed == [int(code) for code in Exit]
+def fields(value: Any, free: set[str]) -> Iterator[str]:
+    """The names in a JSON value; those in `free` hold names that the data choose."""
+    if isinstance(value, list):
+        for part in value:
+            yield from fields(part, free)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield name
+            if name not in free:
+                yield from fields(part, free)
 
 
-def test_the_house():
-    from tests.test_house import HOUSE
-
-    listed = re.findall(r"^\| \[(\w+)\]\(attnsearch/(\w+)(?:\.py)?\)", README, re.MULTILINE)
-    assert [name for name, _ in listed] == list(HOUSE)
-    assert all(name == path for name, path in listed)
-
-
-def test_the_numbers_of_the_library():
-    """The one real output and the text name the same catalog that ships."""
-    from attnsearch.sources import items, judgments
-
-    library = list(items.read([str(home.built_in("library"))]).items)
-    assert f"{len(library)} items · " in README
-    judged = judgments.read(str(ROOT / "catalogs" / "library.judgments.yaml"))
-    right = sum(bool(one.relevant) for one in judged)
-    assert f"{right} requests with an answer, {len(judged) - right} without · library" in README
-    assert f"library of {len(library)} books" in (ROOT / "docs" / "attention.md").read_text()
+def assert_alike(expected: Any, real: Any) -> None:
+    """JSON as the reference shows it: numbers to four digits, but for times; a text or list with … is shortened."""
+    if isinstance(expected, dict):
+        assert list(expected) == list(real)
+        for name in expected.keys() - {"elapsed_ms"}:
+            assert_alike(expected[name], real[name])
+    elif isinstance(expected, list):
+        assert "…" in expected or len(expected) == len(real)
+        for one, other in zip(expected, real, strict=False):
+            assert_alike(one, other)
+    elif isinstance(expected, str) and expected.endswith("…"):
+        assert real.startswith(expected.removesuffix("…"))
+    elif isinstance(expected, float):
+        assert real == pytest.approx(expected, rel=1e-4)
+    else:
+        assert expected == real
 
 
-def test_public_names_are_there():
-    for name in attnsearch.__all__:
-        assert getattr(attnsearch, name).__doc__
-    assert set(attnsearch.__all__) <= set(dir(attnsearch))
-    with pytest.raises(AttributeError, match="no attribute 'nobody'"):
-        _ = attnsearch.nobody
+class TestHouse:
+    listed = rows(section(README.read_text(), "## The house"))
+
+    def test_every_folder_in_order(self):
+        from tests.test_house import HOUSE
+
+        names = [name for cells in self.listed for name in re.findall(r"\[(\w+)\]", cells[0])]
+        assert names == list(HOUSE)
+
+    def test_links_to_itself(self):
+        for cells in self.listed:
+            for name, path in re.findall(r"\[(\w+)\]\(attnsearch/(\w+)(?:\.py)?\)", cells[0]):
+                assert name == path
+
+
+class TestText:
+    def test_the_readme_is_short(self):
+        lines = README.read_text().splitlines()
+        assert len(lines) <= 150
+        assert max(map(len, lines)) <= WIDE
+
+    def test_contributing_is_a_page(self):
+        assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 80
+
+    @by_name
+    def test_lines_fit(self, document):
+        """But for rows of tables, which can't be wrapped."""
+        lines = [line for line in document.read_text().splitlines() if not line.startswith("|")]
+        assert [line for line in lines if len(line) > WIDE] == []
+
+    @by_name
+    def test_links_lead_somewhere(self, document):
+        text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            if target.startswith(("https://", "http://")):
+                continue
+            path, _, anchor = target.partition("#")
+            file = (document.parent / path).resolve() if path else document
+            assert file.exists(), target
+            if anchor:
+                assert anchor in anchors(file), target
+
+    def test_the_numbers_of_the_library(self):
+        """The outputs and the text name the same catalog that ships."""
+        listed = (ROOT / "catalogs" / "library.yaml").read_text()
+        items = len(re.findall(r"^  - id: |^- id: |^  - title: |^- title: ", listed, re.MULTILINE))
+        assert f"{items} items · " in README.read_text()
+        assert f"library of {items} books" in (ROOT / "docs" / "attention.md").read_text()
+
+
+def anchors(file: Path) -> set[str]:
+    """What a link can point at: headings as GitHub spells them."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
