@@ -1,4 +1,4 @@
-"""The documents: every command and output in them is real, every option and field is in them, every link leads somewhere."""
+"""The documents: their commands run, their outputs are real, no option is missing, their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 import typer
 
 import attnsearch
-from attnsearch.cli.app import COMMANDS, attnsearch as callback
+from attnsearch.cli.app import COMMANDS
+from attnsearch.cli.app import attnsearch as callback
 from attnsearch.errors import Exit
 from tests.documents import DOCUMENTS, README, REFERENCE, ROOT, Terminal, blocks, is_shown, shown
 
@@ -23,11 +24,17 @@ by_name = pytest.mark.parametrize("document", LINKED, ids=lambda file: str(file.
 
 
 def section(text: str, heading: str) -> str:
-    """What stands under a heading, up to the next of its level or above."""
+    """The prose and tables under a heading, up to the next of its level or above."""
+    text = unfenced(text)
     level = len(heading.split()[0])
     found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"no heading {heading!r}"
     return found[1]
+
+
+def unfenced(text: str) -> str:
+    """The text without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -53,8 +60,7 @@ class TestCommands:
     def test_every_line_that_looks_like_one_is_run(self):
         """Outside these blocks no line begins with the command: such lines would be run by nobody."""
         for document in (README, REFERENCE):
-            text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
-            assert not [line for line in text.splitlines() if re.match(r"\s*\$ ", line)]
+            assert not [line for line in unfenced(document.read_text()).splitlines() if re.match(r"\s*\$ ", line)]
             assert not re.findall(r"^```(?!sh|text|python|yaml|json|$)", document.read_text(), re.MULTILINE)
 
     def test_lines_left_out(self):
@@ -87,7 +93,7 @@ class TestReference:
                     yield name, option.opts
 
     def documented(self) -> set[tuple[str, str]]:
-        """Every command and name of an option that the reference has: under the command, or with those that are shared."""
+        """Every command and option in the reference: under the command, or with the shared options."""
         found = set()
         for command in COMMANDS:
             for cells in rows(section(self.text, f"### {command}")):
@@ -120,7 +126,9 @@ class TestReference:
         assert_alike(json.loads(block), json.loads(run("query", "science fiction", "-k", "1", "--json").out))
 
     def test_every_field_of_a_result_is_there(self, write, run, small):
-        shop = write("shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {id: b, title: sea}\n")
+        shop = write(
+            "shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {id: b}\n"
+        )
         how = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--output", "--json")
         values = ("--value", "year", "--value", "day", "--value", "kind")
         result = json.loads(run("query", "moon", *how, *values).out)
@@ -254,8 +262,7 @@ class TestText:
 
     @by_name
     def test_links_lead_somewhere(self, document):
-        text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
-        for target in re.findall(r"\]\(([^)]+)\)", text):
+        for target in re.findall(r"\]\(([^)]+)\)", unfenced(document.read_text())):
             if target.startswith(("https://", "http://")):
                 continue
             path, _, anchor = target.partition("#")

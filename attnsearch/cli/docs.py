@@ -29,7 +29,7 @@ def pages() -> dict[str, Path]:
         files = sorted(installed.glob("*.md"))
     else:
         files = [beside / "README.md", *sorted(beside.glob("docs/*.md")), beside / "CHANGELOG.md"]
-    ours = {file.stem.lower(): file for file in files if file.is_file()}
+    ours = {file.stem.lower(): file for file in files if file.exists()}
     if not ours:
         raise CatalogError("the documentation is not installed", where=str(installed), hint="reinstall attnsearch")
     middle = [name for name in ours if name not in (*_FIRST, *_LAST)]
@@ -78,12 +78,14 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise CatalogError(f"cannot be read: {error.strerror}", where=str(file), hint="reinstall attnsearch") from None
+    except UnicodeDecodeError:
+        raise CatalogError("not UTF-8", where=str(file), hint="reinstall attnsearch") from None
 
 
 def _summary(text: str) -> str:
-    """The first sentence under a page's title, on one line.
+    r"""The first sentence under a page's title, on one line.
 
-    >>> _summary("# Storage\\n\\nEnough to read an index\\nwithout attnsearch. Form 2.\\n")
+    >>> _summary("# Storage\n\nEnough to read an index\nwithout attnsearch. Form 2.\n")
     'Enough to read an index without attnsearch.'
     """
     sentence = _SENTENCE.search(text)

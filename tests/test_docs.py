@@ -1,0 +1,131 @@
+"""`attnsearch docs`: the pages, in the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from attnsearch.cli import docs, main
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["readme", "reference", "attention", "learning", "reliability", "storage", "changelog"]
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def on_a_terminal(monkeypatch):
+    """Run the command line on a terminal of 80 columns; what it shows."""
+
+    def on_a_terminal(*argv: str, columns: int = 80) -> str:
+        screen = Screen()
+        monkeypatch.setattr("sys.stdout", screen)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "xterm")
+        assert main(argv) == 0
+        return screen.getvalue()
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return on_a_terminal
+
+
+def test_the_list(run):
+    ran = run("docs")
+    listed = [re.fullmatch(r"(\w+) {2,}(\S.*)", line).groups() for line in ran.out.splitlines()]
+    assert (ran.code, ran.err) == (0, "")
+    assert [name for name, _ in listed] == PAGES
+    assert all(sentence.endswith(".") and 20 < len(sentence) <= 105 for _, sentence in listed)
+    assert len({sentence for _, sentence in listed}) == len(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_in_a_pipe_a_page_is_its_markdown(page, run):
+    file = {"readme": "README.md", "changelog": "CHANGELOG.md"}.get(page, f"docs/{page}.md")
+    assert run("docs", page) == (0, (ROOT / file).read_text(), "")
+
+
+@pytest.mark.parametrize("name", ["Storage", "storage.md", "docs/storage.md", "STORAGE"])
+def test_other_ways_to_name_a_page(name, run):
+    assert run("docs", name).out == (ROOT / "docs" / "storage.md").read_text()
+
+
+def test_on_a_terminal_it_is_formatted(on_a_terminal):
+    shown = on_a_terminal("docs", "storage")
+    assert "\x1b[" in shown
+    assert "# The form on disk" not in shown
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in shown.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_colors_nothing_acts_on_the_terminal(page, on_a_terminal):
+    shown = on_a_terminal("docs", page, "--no-color", columns=60)
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_a_relative_link_is_its_text(on_a_terminal):
+    shown = on_a_terminal("docs", "readme", "--no-color")
+    assert "docs/reference.md" in shown
+    assert "](" not in shown
+
+
+@pytest.mark.parametrize(
+    ("page", "hint"),
+    [
+        ("refrence", "did you mean 'reference'?"),
+        ("zzz", "'attnsearch docs' lists the pages"),
+        ("../README", "did you mean 'readme'?"),
+        ("", "'attnsearch docs' lists the pages"),
+        ("contributing", "'attnsearch docs' lists the pages"),
+        ("\x1b[31m", "'attnsearch docs' lists the pages"),
+    ],
+)
+def test_no_such_page(page, hint, run):
+    ran = run("docs", page)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("attnsearch: there is no page '")
+    assert ran.err.endswith(f"'; {hint}\n")
+    assert "\x1b" not in ran.err
+
+
+class TestInstalled:
+    """Where the package holds its own pages, as the wheel puts them."""
+
+    @pytest.fixture
+    def package(self, tmp_path, monkeypatch) -> Path:
+        monkeypatch.setattr(docs, "_PACKAGE", tmp_path / "attnsearch")
+        return tmp_path / "attnsearch"
+
+    def test_its_own_pages_come_first(self, package, write, run):
+        write("attnsearch/docs/README.md", "# A\n\nOne sentence. Two.\n")
+        write("attnsearch/docs/other.md", "# B\n\nAnother\nsentence.\n")
+        write("README.md", "# Somebody else's\n")
+        assert run("docs").out == "readme  One sentence.\nother   Another sentence.\n"
+
+    def test_none(self, package, run):
+        ran = run("docs")
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.err == f"attnsearch: {package / 'docs'}: the documentation is not installed; reinstall attnsearch\n"
+        assert docs.names("") == []
+
+    def test_one_that_cannot_be_read(self, package, write, run):
+        write("attnsearch/docs/storage.md", b"\xff")
+        (package / "docs" / "folder.md").mkdir()
+        for page in ("storage", "folder"):
+            ran = run("docs", page)
+            assert (ran.code, ran.out) == (3, "")
+            assert ran.err.endswith("; reinstall attnsearch\n")
+
+
+def test_completion(run):
+    assert docs.names("re") == ["readme", "reference", "reliability"]
