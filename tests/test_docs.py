@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from attnsearch.cli import docs, main
+from tests.documents import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["readme", "reference", "attention", "learning", "reliability", "storage", "changelog"]
 
 
@@ -129,3 +133,17 @@ class TestInstalled:
 
 def test_completion(run):
     assert docs.names("re") == ["readme", "reference", "reliability"]
+
+
+@pytest.mark.slow
+def test_the_wheel_has_every_page(tmp_path):
+    argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    assert (tmp_path / "site" / "attnsearch" / "docs" / "learning.svg").is_file()
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    for page in ("readme", "reference", "changelog"):
+        argv = [sys.executable, "-m", "attnsearch", "docs", page]
+        ran = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        assert ran.stdout == docs.pages()[page].read_text()

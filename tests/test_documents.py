@@ -126,9 +126,7 @@ class TestReference:
         assert_alike(json.loads(block), json.loads(run("query", "science fiction", "-k", "1", "--json").out))
 
     def test_every_field_of_a_result_is_there(self, write, run, small):
-        shop = write(
-            "shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {id: b}\n"
-        )
+        shop = write("shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {title: b}\n")
         how = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--output", "--json")
         values = ("--value", "year", "--value", "day", "--value", "kind")
         result = json.loads(run("query", "moon", *how, *values).out)

@@ -11,6 +11,8 @@ import pytest
 from tests.torture import faults, generations, kill, load, power, writers
 from tests.torture.driver import Nursery
 
+pytestmark = pytest.mark.slow  # processes that are killed, by the hundred
+
 SEED = 1
 
 

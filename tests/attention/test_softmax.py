@@ -176,6 +176,7 @@ def test_a_state_without_keys_changes_nothing():
         assert state.kept.tolist() == [2]
 
 
+@pytest.mark.slow
 def test_torch_says_the_same():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(7)

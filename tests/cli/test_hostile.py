@@ -413,6 +413,7 @@ class TestModel:
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": window}))
         assert model.reading(folder) is None
 
+    @pytest.mark.slow
     def test_whatever_sentence_transformers_raises(self, folder, run, write):
         (folder / "config_sentence_transformers.json").write_text('{"prompts": []}')
         assert "can't be loaded as a sentence-transformers model" in self.refused(folder, run, write)

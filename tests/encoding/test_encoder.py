@@ -20,6 +20,7 @@ PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TEXTS = ["science fiction", "A much longer text, " * 30, "", "日本の小説 🚀", "x"]
 
 
+@pytest.mark.slow
 class TestDefault:
     def test_it_is_the_published_one(self, real):
         assert (real.model.name, real.model.sha256, real.window) == ("all-MiniLM-L6-v2", PUBLISHED, 256)
@@ -85,6 +86,7 @@ MIXED = [
 ]
 
 
+@pytest.mark.slow
 class TestFastPath:
     def test_it_is_taken(self, real):
         assert isinstance(real, fast.FastEncoder)
@@ -217,6 +219,7 @@ class TestFastPath:
         assert isinstance(loading.load(str(copy.folder)), sbert.SentenceEncoder)
 
 
+@pytest.mark.slow
 class TestFolder:
     def test_another_model(self, folder, run, write):
         path = write("x.yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n- {id: c, title: moon sea}\n")

@@ -75,6 +75,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_transformers_says_the_same(folder):
     """A small random BERT with padding, against the library's own."""
     torch = pytest.importorskip("torch")

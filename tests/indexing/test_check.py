@@ -43,6 +43,7 @@ def spoil(path, at, mask=1):
     path.write_bytes(raw)
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_is_no_other_answer_and_is_found(folder):
     """Some of them; the whole run has all."""
     everywhere = flips.places(folder)

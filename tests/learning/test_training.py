@@ -34,6 +34,7 @@ def test_the_same_seed_gives_the_same(world):
     assert one.verdict == other.verdict
 
 
+@pytest.mark.slow
 def test_shuffled_answers_are_refused(world):
     index, judged = world
     taken = 0
@@ -118,6 +119,7 @@ def test_of_a_large_catalog_a_sample_stands_for_the_rest(world, monkeypatch):
     assert np.allclose(np.mean(totals, axis=0), exact, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     index, judged = world
     empty = [Judged(f"cheese {'wine ' * n}", {}) for n in range(1, 31)]
