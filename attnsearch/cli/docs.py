@@ -15,7 +15,7 @@ from attnsearch.errors import CatalogError, InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FIRST, _LAST = ("readme", "reference"), ("changelog",)
-_SENTENCE = re.compile(r"^(?!#)\S.*?[.:](?=\s)", re.MULTILINE | re.DOTALL)
+_SENTENCE = re.compile(r"^(?!#)\S.*?\.(?=\s)", re.MULTILINE | re.DOTALL)
 _RELATIVE_LINK = re.compile(r"!?\[([^\]]+)\]\((?!https?:)[^)]+\)")
 
 
