@@ -17,6 +17,7 @@ from attnsearch.cli.app import COMMANDS
 from attnsearch.cli.app import attnsearch as callback
 from attnsearch.errors import Exit
 from tests.documents import DOCUMENTS, README, REFERENCE, ROOT, Terminal, blocks, is_shown, shown
+from tests.torture.__main__ import HARNESSES
 
 WIDE = 120
 LINKED = [*DOCUMENTS, ROOT / "benchmarks" / "README.md"]
@@ -275,6 +276,32 @@ class TestText:
         items = len(re.findall(r"^  - id: |^- id: |^  - title: |^- title: ", listed, re.MULTILINE))
         assert f"{items} items · " in README.read_text()
         assert f"library of {items} books" in (ROOT / "docs" / "attention.md").read_text()
+
+
+class TestNames:
+    def test_tests_that_are_named_exist(self):
+        """reliability.md names the test of each promise."""
+        text = (ROOT / "docs" / "reliability.md").read_text()
+        named = re.findall(r"`(test_\w+)(?:::(\w+))?`", text)
+        assert len(named) > 20
+        for module, name in named:
+            (file,) = (ROOT / "tests").rglob(f"{module}.py")
+            assert not name or re.search(rf"^(?:def|class) {name}\b", file.read_text(), re.MULTILINE), (
+                f"{module}::{name}"
+            )
+        for name in re.findall(r"`torture/(\w+)`", text):
+            assert name in HARNESSES
+
+    @by_name
+    def test_code_that_is_named_exists(self, document):
+        """`folder/file` or `folder/file.name`, of a folder of the package."""
+        folders = "|".join(path.name for path in (ROOT / "attnsearch").iterdir() if path.is_dir())
+        for path, name in re.findall(rf"`((?:{folders})/\w+)(?:\.py|\.(\w+))?`", document.read_text()):
+            file = ROOT / "attnsearch" / f"{path}.py"
+            assert file.is_file(), path
+            assert not name or re.search(rf"^(?:def |class )?{name}\b", file.read_text(), re.MULTILINE), (
+                f"{path}.{name}"
+            )
 
 
 def anchors(file: Path) -> set[str]:
