@@ -238,6 +238,12 @@ class TestHouse:
         names = [name for cells in self.listed for name in re.findall(r"\[(\w+)\]", cells[0])]
         assert names == list(HOUSE)
 
+    def test_each_sentence_is_the_folders_own(self):
+        for cells in self.listed[1:]:
+            (name,) = re.findall(r"\[(\w+)\]", cells[0])
+            own = (ROOT / "attnsearch" / name / "__init__.py").read_text().removeprefix('"""')
+            assert own.casefold().startswith(f"{cells[1]}.".casefold()), name
+
     def test_links_to_itself(self):
         for cells in self.listed:
             for name, path in re.findall(r"\[(\w+)\]\(attnsearch/(\w+)(?:\.py)?\)", cells[0]):
