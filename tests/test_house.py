@@ -35,8 +35,11 @@ HOUSE = {
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
-    "output": ("safe_text", "notes", "formats", "reasons", "evaluation"),
-    "cli": ("terminal", "options", "query", "index", "catalogs", "explain", "eval", "train", "feedback", "docs", "app"),
+    "output": ("safe_text", "notes", "table", "formats", "reasons", "evaluation", "training"),
+    "cli": (
+        "terminal", "argv", "options", "query", "index", "catalogs", "explain", "eval", "train", "feedback", "docs",
+        "app",
+    ),
 }  # fmt: skip
 ORDER = [
     file for folder, files in HOUSE.items() for file in ([f"{folder}/{name}" for name in files] if files else [folder])

@@ -92,7 +92,6 @@ def query(
         raise InputError("--output is a vector of hundreds of numbers", hint="ask for it with --json or --jsonl")
 
     from attnsearch.output import formats
-    from attnsearch.output.notes import is_none_of_these
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
 
@@ -128,7 +127,7 @@ def query(
                     answers = _with_whys(index, answers) if told else answers
                     working.stop()
                     for result in answers:
-                        found += bool(result.hits) and not is_none_of_these(result)
+                        found += bool(result.hits) and not result.is_none_of_these
                         yield result
 
         screen = terminal.screen(color=not no_color, quiet=quiet)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from attnsearch.search.readout import Readout
     from attnsearch.search.result import Result
 
-LIKELY = 0.5  # a larger share for the null key means that nothing fits
-
 _VALUES = 4  # of a category, at most
 _YEAR = 365.2425  # days
 
@@ -24,14 +22,9 @@ def notes(result: Result) -> list[str]:
     lines = []
     if result.masked == result.items:
         lines.append(f"nothing is left: --where hides all {counted(result.items, 'item')}")
-    elif is_none_of_these(result):
+    elif result.is_none_of_these:
         lines.append("nothing here matches well")
     return [*lines, *(f"{inert(readout.field)}: {in_words(readout)}" for readout in result.values), footer(result)]
-
-
-def is_none_of_these(result: Result) -> bool:
-    """Whether the null key gets more attention than all items together."""
-    return result.none_of_these is not None and result.none_of_these > LIKELY
 
 
 def footer(result: Result) -> str:
