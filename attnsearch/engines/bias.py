@@ -23,6 +23,11 @@ class Added(NamedTuple):
     lexical: Mapping[str, float]
     prior: Mapping[str, float]
 
+    @property
+    def total(self) -> float:
+        """What all of them added, in logits: Σ lexical + Σ prior."""
+        return sum(self.lexical.values()) + sum(self.prior.values())
+
 
 class Bias(NamedTuple):
     """What m queries have for all keys, told at the first key of each item.

@@ -1,4 +1,8 @@
-"""Results → why each hit has its logit, and why one item ranks above another: sums that add up."""
+"""Results → why each hit has its logit, and why one item ranks above another: sums that add up.
+
+The whole is always the float32 logit that the softmax saw, never one computed anew: two kernels round one product
+differently. So parts and `rounding` make that logit on any processor.
+"""
 
 from __future__ import annotations
 
@@ -52,16 +56,16 @@ def give(index: Index, results: Sequence[Result]) -> list[Result]:
     if len(traces) < len(results):
         raise InputError("this result was computed without a trace", hint="search with trace=True")
     queries = [_folded(trace, trace.x.astype(np.float64)) for trace in traces]
-    by_item = _by_item(index, traces, queries)
+    semantics = [_semantics(result, trace) for result, trace in zip(results, traces, strict=True)]
+    by_item = _by_item(index, queries, semantics)
     asked = index.encoder.shares([result.query for result in results], "query")
     found = []
-    for i, (result, trace, shares) in enumerate(zip(results, traces, asked, strict=True)):
+    for i, (result, trace, shares, semantic_of) in enumerate(zip(results, traces, asked, semantics, strict=True)):
         pieces = shares and Shares(shares.spans, _folded(trace, shares.vectors))
         whys = []
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
-            semantic = float(queries[i] @ x)
-            by_query = pieces and add_up(result.query, pieces, x, semantic)
-            whys.append(Why(semantic, bias.lexical, bias.prior, by_query, by_item.get((i, key))))
+            by_query = pieces and add_up(result.query, pieces, x, semantic_of[key])
+            whys.append(Why(semantic_of[key], bias.lexical, bias.prior, by_query, by_item.get((i, key))))
         found.append(result._replace(whys=whys))
     return found
 
@@ -74,11 +78,46 @@ def compare(result: Result) -> Lead:
     return Lead(one, other, difference, math.exp(difference) if abs(difference) < 700 else None, parts)
 
 
-def _by_item(index: Index, traces: Sequence[Trace], queries: Sequence[Doubles]) -> dict[tuple[int, int], Sum]:
-    """The logit of each hit, by the number of its query and its key, as a sum over what was read of the item."""
+def called(index: Index, name: str) -> str:
+    """The id of the item with this id, else of the only one with this title; InputError, naming the nearest."""
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise InputError("the item's name is not valid UTF-8")
+    if index.store.keys_of([name]):
+        return name
+    exact, loose, near = [], [], dict[str, str]()
+    for _, item in index.store.items():  # noqa: PERF102 (it is no dict)
+        ident, title = item.id, item.title
+        if title == name:
+            exact.append(ident)
+        for word in (title, ident):
+            if word.casefold() == name.casefold():
+                loose.append(ident)
+            if word and len(near) < _NAMES:
+                near.setdefault(word.casefold(), word)
+    found = list(dict.fromkeys(exact or loose))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"name one by its id: {', '.join(found[:5])}{', …' if len(found) > 5 else ''}"
+        raise InputError(f"{len(found)} items are called '{name}'", where=index.info.name, hint=hint)
+    likely = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
+    hint = f"did you mean {' or '.join(likely)}?" if likely else "name one by its id or its title"
+    raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)
+
+
+def _semantics(result: Result, trace: Trace) -> dict[int, float]:
+    """What of each hit's logit is not bias, by the hit's key."""
+    hits = zip(trace.hit_keys, result.hits, trace.biases, strict=True)
+    return {key: hit.logit - bias.total for key, hit, bias in hits}
+
+
+def _by_item(
+    index: Index, queries: Sequence[Doubles], semantics: Sequence[dict[int, float]]
+) -> dict[tuple[int, int], Sum]:
+    """What is semantic of each hit, by the number of its query and its key, as a sum over what was read of the item."""
     whose: dict[int, list[int]] = {}  # each text is read once, whoever met it
-    for i, trace in enumerate(traces):
-        for key in trace.hit_keys:
+    for i, semantic_of in enumerate(semantics):
+        for key in semantic_of:
             whose.setdefault(key, []).append(i)
     found = {}
     for first in range(0, len(whose), _TEXTS):
@@ -87,12 +126,11 @@ def _by_item(index: Index, traces: Sequence[Trace], queries: Sequence[Doubles]) 
             passages.read_as(index.encoder, place.item.title, place.item.text, place.start, place.stop)
             for place in index.store.places(keys)
         ]
-        read = zip(keys, texts, _embeddings(index, keys), index.encoder.shares(texts), strict=True)
-        for key, text, x, shares in read:
+        for key, text, shares in zip(keys, texts, index.encoder.shares(texts), strict=True):
             if shares is None:
                 continue
             for i in whose[key]:
-                found[i, key] = add_up(text, shares, queries[i], float(queries[i] @ x))
+                found[i, key] = add_up(text, shares, queries[i], semantics[i][key])
     return found
 
 

@@ -39,7 +39,7 @@ def explain(result: Result) -> list[Step]:
     root = math.sqrt(d_k)
     hits = result.hits
     w_q = _matrix("W_Q", trace.projections.w_q)
-    added = [sum(bias.lexical.values()) + sum(bias.prior.values()) for bias in trace.biases]
+    added = [bias.total for bias in trace.biases]
     biased = any(bias.lexical or bias.prior for bias in trace.biases)
     return [
         Step(

@@ -47,7 +47,8 @@ class Word(NamedTuple):
 class Sum(NamedTuple):
     """A logit as a sum over what the encoder read of a text: Σ shares of `words` + `marks` + `rounding`.
 
-    `rounding` is what a stored vector lost: next to nothing in float32, a hundredth where it was made in bfloat16.
+    `rounding` is what arithmetic lost between the words and the logit that the softmax saw, in logits: next to nothing in
+    float32, a hundredth where the stored vector was made in bfloat16.
     """
 
     text: str
@@ -57,10 +58,10 @@ class Sum(NamedTuple):
 
 
 class Why(NamedTuple):
-    """A hit's logit as a sum: semantic + Σ lexical + Σ prior.
+    """A hit's logit, the one that the softmax saw, as a sum: semantic + Σ lexical + Σ prior.
 
-    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is a sum again, by the query's words and by the item's; None where the encoder's
-    vector is not a mean over word pieces.
+    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without the bias. It is a sum again, by the query's words and by the
+    item's; these are None where the encoder's vector is not a mean over word pieces.
     """
 
     semantic: float
