@@ -24,6 +24,7 @@ from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from tests.conftest import SmallEncoder
 
+DISHES = ["lentil soup", "bread with olives and thyme", "pancakes", "tofu and ginger", "roast chicken", "white beans"]
 ITEMS = "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
 
 
@@ -330,11 +331,25 @@ def test_a_thousand_queries_add_up():
         asked = [" ".join(choose.sample(vocabulary, choose.randint(1, 8))) for _ in range(1000)]
         setting = Setting(lexical=0.3, priors={"minutes": 1.0})
         results = reasons.give(index, search(index, asked, setting, k=10, trace=True))
-    told = [(hit, why) for result in results for hit, why in zip(result.hits, result.whys, strict=True)]
-    assert len(told) == 10_000
-    assert sum(len(why.lexical) for _, why in told) > 1000
-    for hit, why in told:
+    hits = [(hit, why) for result in results for hit, why in zip(result.hits, result.whys, strict=True)]
+    assert len(hits) == 10_000
+    assert sum(len(why.lexical) for _, why in hits) > 1000
+    for hit, why in hits:
         check_sums(hit, why)
+
+
+@pytest.mark.real
+def test_a_few_items_add_up(write):
+    """Few enough for test_kernels, which asks for them once for each kernel."""
+    items = "".join(f"- {{title: {title}, minutes: {len(title)}}}\n" for title in DISHES)
+    update([str(write("x.yaml", items))])
+    setting = Setting(lexical=0.3, priors={"minutes": 1.0})
+    with Index.open("x") as index:
+        results = reasons.give(index, search(index, ["beans", "soup for a cold day", *DISHES], setting, trace=True))
+    for result in results:
+        assert len(result.hits) == len(DISHES)
+        for hit, why in zip(result.hits, result.whys, strict=True):
+            check_sums(hit, why)
 
 
 @pytest.mark.real

@@ -1,0 +1,95 @@
+"""The numeric tests once more under every kernel of OpenBLAS that this processor runs: each rounds differently."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What is run: all that needs no real encoder in these files, but for what is slow or loads torch; and of the real one's
+# tests those that are quick.
+FAST = [
+    "tests/test_attention.py",
+    "tests/test_bias.py",
+    "tests/test_bilinear.py",
+    "tests/test_explain.py",
+    "tests/test_nothing.py",
+    "tests/test_projections.py",
+    "tests/test_reasons.py",
+    "tests/test_search.py",
+    "tests/test_shares.py",
+    "tests/test_trained.py::test_each_logit_is_a_sum_of_what_was_learned",
+    "tests/test_transformer.py",
+    "tests/test_trial.py",
+]
+SLOW = [
+    "tests/test_attention.py::test_torch_says_the_same",
+    "tests/test_bias.py::test_hiding_items_is_removing_them",
+    "tests/test_reasons.py::test_all_sums_are_the_logit",
+    "tests/test_transformer.py::test_transformers_says_the_same",
+]
+REAL = [
+    "tests/test_encoder.py::TestDefault::test_more_than_a_batch_keeps_its_order",
+    "tests/test_reasons.py::test_a_few_items_add_up",
+]
+
+# By the names that OPENBLAS_CORETYPE takes: what a processor must have, in numpy's words. OpenBLAS does not look, and
+# without it a kernel dies of an illegal instruction.
+KERNELS = {
+    "Prescott": {"SSE3"},
+    "Nehalem": {"SSE42"},
+    "Sandybridge": {"AVX"},
+    "Haswell": {"AVX2", "FMA3"},
+    "Zen": {"AVX2", "FMA3"},
+    "SkylakeX": {"AVX512F", "AVX512CD", "AVX512BW", "AVX512DQ", "AVX512VL"},
+    "Cooperlake": {"AVX512F", "AVX512CD", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512BF16"},
+    "ARMV8": {"ASIMD"},
+    "NEOVERSEN1": {"ASIMDHP", "ASIMDDP"},
+    "NEOVERSEV1": {"ASIMDHP", "ASIMDDP", "SVE"},
+}
+ALIASES = {"katmai": "prescott"}  # what OpenBLAS calls its oldest
+ASK = "import numpy, threadpoolctl; print([x.get('architecture') for x in threadpoolctl.threadpool_info()][0])"
+
+
+def features() -> set[str]:
+    """What numpy sees of the processor."""
+    return {name for name, has in np._core._multiarray_umath.__cpu_features__.items() if has}
+
+
+def python(*argv: str, kernel: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A Python of its own, whose OpenBLAS is to take that kernel."""
+    environment = {**os.environ, **({"OPENBLAS_CORETYPE": kernel} if kernel else {})}
+    return subprocess.run(
+        [sys.executable, *argv], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+
+
+def running(kernel: str | None = None) -> str:
+    """The kernel that OpenBLAS really takes."""
+    name = python("-c", ASK, kernel=kernel).stdout.strip().lower()
+    return ALIASES.get(name, name)
+
+
+@pytest.mark.skipif(
+    "openblas" not in np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],
+    reason="numpy's BLAS is not OpenBLAS",
+)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_numbers_hold_under_every_kernel(kernel, tmp_path):
+    pytest.importorskip("threadpoolctl")
+    if missing := KERNELS[kernel] - features():
+        pytest.skip(f"this processor has no {', '.join(sorted(missing))}")
+    if running() == kernel.lower():
+        pytest.skip("all other tests run under this one")
+    if (taken := running(kernel)) != kernel.lower():
+        pytest.skip(f"this OpenBLAS takes {taken} for it")
+    for chosen in (["-m", "not real", *FAST, *(f"--deselect={test}" for test in SLOW)], REAL):
+        ran = python("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", *chosen,
+                     kernel=kernel)  # fmt: skip
+        assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
