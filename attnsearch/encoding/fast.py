@@ -39,7 +39,7 @@ class FastEncoder:
         self.covered = covered
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:  # noqa: ARG002 (it has no prompts)
-        """Unit vectors (n, d): those of sentence-transformers, to 1e-6 a component."""
+        """Unit vectors (n, d): those of sentence-transformers, but for float32's rounding: some 1e-7 a component."""
         parts = list(batches(texts, _BATCH))
         x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
         _ = self._tokenizer  # like the transformer, made before there are threads

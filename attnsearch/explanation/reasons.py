@@ -78,33 +78,6 @@ def compare(result: Result) -> Lead:
     return Lead(one, other, difference, math.exp(difference) if abs(difference) < 700 else None, parts)
 
 
-def called(index: Index, name: str) -> str:
-    """The id of the item with this id, else of the only one with this title; InputError, naming the nearest."""
-    if any("\ud800" <= char <= "\udfff" for char in name):
-        raise InputError("the item's name is not valid UTF-8")
-    if index.store.keys_of([name]):
-        return name
-    exact, loose, near = [], [], dict[str, str]()
-    for _, item in index.store.items():  # noqa: PERF102 (it is no dict)
-        ident, title = item.id, item.title
-        if title == name:
-            exact.append(ident)
-        for word in (title, ident):
-            if word.casefold() == name.casefold():
-                loose.append(ident)
-            if word and len(near) < _NAMES:
-                near.setdefault(word.casefold(), word)
-    found = list(dict.fromkeys(exact or loose))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        hint = f"name one by its id: {', '.join(found[:5])}{', …' if len(found) > 5 else ''}"
-        raise InputError(f"{len(found)} items are called '{name}'", where=index.info.name, hint=hint)
-    likely = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
-    hint = f"did you mean {' or '.join(likely)}?" if likely else "name one by its id or its title"
-    raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)
-
-
 def _semantics(result: Result, trace: Trace) -> dict[int, float]:
     """What of each hit's logit is not bias, by the hit's key."""
     hits = zip(trace.hit_keys, result.hits, trace.biases, strict=True)

@@ -47,8 +47,8 @@ class Word(NamedTuple):
 class Sum(NamedTuple):
     """A logit as a sum over what the encoder read of a text: Σ shares of `words` + `marks` + `rounding`.
 
-    `rounding` is what arithmetic lost between the words and the logit that the softmax saw, in logits: next to nothing in
-    float32, a hundredth where the stored vector was made in bfloat16.
+    `rounding` is what arithmetic lost between the words and the logit that the softmax saw: next to nothing in float32,
+    a hundredth where the stored vector was made in bfloat16.
     """
 
     text: str

@@ -19,7 +19,7 @@ from tests.conftest import SmallEncoder
 from tests.torture import generations
 
 NAME = "torture"
-CLOSE = 1e-6  # between a weight in float32 and in float64
+CLOSE = 1e-5  # between a weight of float32 logits and of float64 ones: 3.8e-7 with the oldest kernel
 
 
 class Violation(AssertionError):  # noqa: N818 (an error in what is tested, not in the test)
