@@ -15,28 +15,28 @@ ROOT = Path(__file__).resolve().parents[1]
 # What is run: all that needs no real encoder in these files, but for what is slow or loads torch; and of the real one's
 # tests those that are quick.
 FAST = [
-    "tests/test_attention.py",
-    "tests/test_bias.py",
-    "tests/test_bilinear.py",
-    "tests/test_explain.py",
-    "tests/test_nothing.py",
-    "tests/test_projections.py",
-    "tests/test_reasons.py",
-    "tests/test_search.py",
-    "tests/test_shares.py",
-    "tests/test_trained.py::test_each_logit_is_a_sum_of_what_was_learned",
-    "tests/test_transformer.py",
-    "tests/test_trial.py",
+    "tests/attention/test_softmax.py",
+    "tests/engines/test_bias.py",
+    "tests/learning/test_bilinear.py",
+    "tests/explanation/test_steps.py",
+    "tests/attention/test_null_key.py",
+    "tests/attention/test_projections.py",
+    "tests/explanation/test_reasons.py",
+    "tests/search/test_search.py",
+    "tests/encoding/test_pieces.py",
+    "tests/learning/test_trained.py::test_each_logit_is_a_sum_of_what_was_learned",
+    "tests/encoding/test_transformer.py",
+    "tests/learning/test_cross_validation.py",
 ]
 SLOW = [
-    "tests/test_attention.py::test_torch_says_the_same",
-    "tests/test_bias.py::test_hiding_items_is_removing_them",
-    "tests/test_reasons.py::test_all_sums_are_the_logit",
-    "tests/test_transformer.py::test_transformers_says_the_same",
+    "tests/attention/test_softmax.py::test_torch_says_the_same",
+    "tests/engines/test_bias.py::test_hiding_items_is_removing_them",
+    "tests/explanation/test_reasons.py::test_all_sums_are_the_logit",
+    "tests/encoding/test_transformer.py::test_transformers_says_the_same",
 ]
 REAL = [
-    "tests/test_encoder.py::TestDefault::test_more_than_a_batch_keeps_its_order",
-    "tests/test_reasons.py::test_a_few_items_add_up",
+    "tests/encoding/test_encoder.py::TestDefault::test_more_than_a_batch_keeps_its_order",
+    "tests/explanation/test_reasons.py::test_a_few_items_add_up",
 ]
 
 # By the names that OPENBLAS_CORETYPE takes: what a processor must have, in numpy's words. OpenBLAS does not look, and
