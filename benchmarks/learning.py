@@ -16,7 +16,7 @@ import numpy as np
 
 from attnsearch.attention.projections import identity
 from attnsearch.evaluation import report
-from attnsearch.evaluation.report import Report
+from attnsearch.evaluation.report import Evaluation
 from attnsearch.indexing.update import update
 from attnsearch.learning.training import train, train_self
 from attnsearch.search.index import Index
@@ -84,7 +84,7 @@ def halves(asked: Sequence[Judged], seed: int = 0) -> list[tuple[list[Judged], l
     return [(one, other), (other, one)]
 
 
-def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, lexical: bool = False) -> Report:
+def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, lexical: bool = False) -> Evaluation:
     """How the requests are answered by what was learned, or without."""
     projections = identity(index.info.d) if learned is None else learned.projections
     weight = LEXICAL if learned is None or learned.lexical is None else learned.lexical
@@ -93,7 +93,7 @@ def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, le
 
 def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
     """Two folds, each answered by what the gate let be learned from the other: mean, least, most of three splits."""
-    pairs: dict[str, list[list[tuple[Report, Report]]]] = {"": [], "lexical": []}
+    pairs: dict[str, list[list[tuple[Evaluation, Evaluation]]]] = {"": [], "lexical": []}
     taken, seconds = 0, []
     for seed in range(SPLITS):
         for found in pairs.values():
@@ -115,7 +115,7 @@ def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object
     yield [index.info.name, index.info.items, len(asked), *cells, taken, f"{max(seconds):.0f}", f"{_mib():.0f}"]
 
 
-def _mean(pairs: Sequence[tuple[Report, Report]], side: int, metric: str) -> float:
+def _mean(pairs: Sequence[tuple[Evaluation, Evaluation]], side: int, metric: str) -> float:
     """Of the requests of both folds; the calibration error is that of all of them together."""
     reports = [pair[side] for pair in pairs]
     if metric == "calibration_error":

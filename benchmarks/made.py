@@ -11,7 +11,7 @@ import numpy as np
 
 from attnsearch.encoding import loading
 from attnsearch.encoding.passages import Passage
-from attnsearch.indexing.checkpoint import Draft
+from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields, Item
@@ -25,7 +25,7 @@ def texts(count: int) -> Iterator[str]:
     """Different texts of a dozen words or two: halves of the descriptions that are built in, put together anew."""
     halves = []
     for name in home.BUILT_IN:
-        for item in items.read([str(home.built_in(name))]).items:
+        for item in items.read_items([str(home.built_in_file(name))]).items:
             words = item.description.split()[:16]
             halves.append((" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])))
     pairs = (
@@ -53,7 +53,7 @@ def index(name: str, count: int) -> None:
         Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")
         for n, text in enumerate(texts(count))
     )
-    with Writer(home.folder_of(name)) as writer, Draft(home.folder_of(name), "random") as draft:
+    with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as draft:
         writer.take(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(draft)
         missing = writer.missing()

@@ -168,7 +168,7 @@ def embed() -> Sets:
     catalogs, queries, answers = {}, {}, {}
     for name in SETS:
         items, titles, asked, grades = judged(name)
-        parts = [passages.split(read, title, text) for title, text in zip(titles, items, strict=True)]
+        parts = [passages.split_passages(read, title, text) for title, text in zip(titles, items, strict=True)]
         keys = read.encode([passage.text for found in parts for passage in found])
         catalogs[name] = Catalog(keys, np.cumsum([0, *(len(found) for found in parts[:-1])]))
         queries[name] = read.encode(asked, "query")

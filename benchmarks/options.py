@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATTNSEARCH_HOME"] = str((asked.home or Path(folder)).resolve())
         for size in asked.sizes:
-            if not home.exists(home.folder_of(f"n{size}")):
+            if not home.catalog_exists(home.catalog_folder(f"n{size}")):
                 made.index(f"n{size}", size)
             query = (BIN / "attnsearch", "query", "the ocean at night", "--json", "-c", f"n{size}")
             runs = {

@@ -23,7 +23,7 @@ def main() -> None:
     for name in ("gutenberg_books", "cranfield"):
         items, titles, queries, grades = judged(name)
         read = loading.load()
-        parts = [passages.split(read, title, text) for title, text in zip(titles, items, strict=True)]
+        parts = [passages.split_passages(read, title, text) for title, text in zip(titles, items, strict=True)]
         keys = read.encode([passage.text for found in parts for passage in found])
         begins = np.cumsum([0, *(len(found) for found in parts[:-1])])
         first = keys[begins]  # all of a short text; of a long one, what the encoder reads of it

@@ -75,7 +75,7 @@ def cosine(index: Index, told: Judged, places: dict[str, int]) -> np.ndarray:
     """The cosines (queries, items) of whole texts, the long ones cut where the model stops reading."""
     x = np.zeros((len(told.items), index.info.d), np.float32)
     keys = range(index.info.keys)
-    whole = {places[item.id]: key for key, (item, passage) in zip(keys, index.store.find(keys), strict=True)
+    whole = {places[item.id]: key for key, (item, passage) in zip(keys, index.store.items_at(keys), strict=True)
              if passage is None}  # fmt: skip
     x[list(whole)] = index.store.embeddings(list(whole.values()))
     long = sorted(set(places.values()) - set(whole))

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import settings
 
 from attnsearch.encoding import loading
-from attnsearch.encoding.pieces import Shares
+from attnsearch.encoding.pieces import Pieces
 
 # The same examples each time, however slow the machine: a red test must mean that the code changed.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -70,14 +70,14 @@ class SmallEncoder:
     def spans(self, text: str) -> list[tuple[int, int]]:
         return [word.span() for word in re.finditer(r"\S+", text)]
 
-    def shares(self, texts: Sequence[str], role: str = "key") -> list[Shares]:
+    def pieces(self, texts: Sequence[str], role: str = "key") -> list[Pieces]:
         """Each word adds its axis over the length of the sum: of "moon sea", 1/√2 each. It has no marks."""
         found = []
         for text in texts:
             words = list(re.finditer(r"\w+", text.lower())) or [None]
             axes = [AXES.index(word[0]) if word and word[0] in AXES else len(AXES) for word in words]
             each = np.eye(len(AXES) + 1)[axes]
-            found.append(Shares([word and word.span() for word in words], each / np.linalg.norm(each.sum(axis=0))))
+            found.append(Pieces([word and word.span() for word in words], each / np.linalg.norm(each.sum(axis=0))))
         return found
 
 

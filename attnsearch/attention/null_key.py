@@ -41,22 +41,22 @@ FITTED = {
 
 
 def chance(
-    null: NullKey, maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], kept: NDArray[np.int64]
+    null: NullKey, maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], visible: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """The chance (m,) that nothing answers each query.
 
-    `maximum` (m,) is max z, `log_normalizer` (m,) log Σ exp z, `kept` (m,) how many items were not hidden: a `State`
+    `maximum` (m,) is max z, `log_normalizer` (m,) log Σ exp z, `visible` (m,) how many items were not hidden: a `State`
     of the logits z = cosine / 0.05 has all three. Where every item was hidden there is nothing, and the chance is 1.
 
     >>> chance(NullKey(2.0, 1.0), np.array([-np.inf]), np.array([-np.inf]), np.array([0])).tolist()
     [1.0]
     """
-    against = null.sharpness * evidence(maximum, log_normalizer, kept) - null.logit
+    against = null.sharpness * evidence(maximum, log_normalizer, visible) - null.logit
     return np.exp(-np.logaddexp(0.0, against))
 
 
 def evidence(
-    maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], kept: NDArray[np.int64]
+    maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], visible: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """log(Σ exp(z)/n + exp(max z)/1000) (m,), -inf where there is no item.
 
@@ -64,5 +64,5 @@ def evidence(
     >>> float(one[0].round(6))
     0.001
     """
-    mean = log_normalizer - np.log(np.maximum(kept, 1))
+    mean = log_normalizer - np.log(np.maximum(visible, 1))
     return np.logaddexp(mean, maximum - math.log(_CROWD))

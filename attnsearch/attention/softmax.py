@@ -1,7 +1,7 @@
 """Scaled dot-product attention over a catalog, in numpy and nothing else.
 
 Axis letters, in every shape below:
-    m = queries    n = keys    d = key width    e = value width    k = keys kept on top
+    m = queries    n = keys    d = key width    e = value width    k = keys visible on top
 
 Two roads to one answer. `attend` holds all weights at once. `State` sees the keys block by block, keeps a
 running maximum, and merges with the state of other keys; it never holds more than one block.
@@ -118,7 +118,7 @@ class State(NamedTuple):
         top_logits (m, ≤k), top_keys (m, ≤k)
                           the highest logits and the numbers of their keys, best first, ties by key number;
                           where a query has fewer, the logit -inf fills the row
-        kept (m,)         how many keys the mask let through
+        visible (m,)         how many keys the mask let through
 
     Everything but the key numbers and counts is float64: the sums run over millions of keys. Within a block they
     have the type of its logits.
@@ -131,7 +131,7 @@ class State(NamedTuple):
     output: NDArray[np.float64] | None
     top_logits: NDArray[np.float64]
     top_keys: NDArray[np.int64]
-    kept: NDArray[np.int64]
+    visible: NDArray[np.int64]
 
     @classmethod
     def empty(cls, m: int, k: int, e: int | None = None) -> State:
@@ -144,7 +144,7 @@ class State(NamedTuple):
             output=None if e is None else np.zeros((m, e)),
             top_logits=np.empty((m, 0)),
             top_keys=np.empty((m, 0), np.int64),
-            kept=np.zeros(m, np.int64),
+            visible=np.zeros(m, np.int64),
         )
 
     @classmethod
@@ -167,9 +167,9 @@ class State(NamedTuple):
         maximum = z.max(axis=1, initial=-np.inf)
         shifted = z - _finite(maximum)[:, None]
         share = np.exp(shifted)
-        kept = np.full(len(z), z.shape[1])
+        visible = np.full(len(z), z.shape[1])
         if z.min(initial=np.inf) == -np.inf:
-            kept = np.isfinite(z).sum(axis=1)
+            visible = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf is no number
         top_logits, top_keys = _top(z, k, np.full(len(z), -np.inf) if least is None else least)
         there = top_keys != _NO_KEY
@@ -182,7 +182,7 @@ class State(NamedTuple):
             output=None if v is None else (share.astype(v.dtype, copy=False) @ v).astype(np.float64),
             top_logits=top_logits,
             top_keys=top_keys,
-            kept=kept,
+            visible=visible,
         )
 
     def least(self) -> NDArray[np.float64]:
@@ -210,7 +210,7 @@ class State(NamedTuple):
             output=output,
             top_logits=np.take_along_axis(z, order, axis=1),
             top_keys=np.take_along_axis(keys, order, axis=1),
-            kept=self.kept + other.kept,
+            visible=self.visible + other.visible,
         )
 
     def weights(self) -> NDArray[np.float64]:

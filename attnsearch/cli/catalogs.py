@@ -26,10 +26,10 @@ Names = Annotated[
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the catalogs that are indexed, and the built-in ones."""
     from attnsearch.output import safe_text, table
-    from attnsearch.storage.home import BUILT_IN, infos
+    from attnsearch.storage.home import BUILT_IN, catalog_infos
 
     rows: list[dict[str, Any]] = []
-    for folder, found in infos():
+    for folder, found in catalog_infos():
         if isinstance(found, CatalogError):
             rows.append({"name": folder.name, "problem": found.message})
         else:
@@ -78,7 +78,7 @@ def info(
     folder = _indexed(name)
     with Store(folder) as store:
         found, segments, dead = store.info, len(store.segments), store.dead
-    trained = learned.of(folder)
+    trained = learned.load_learned(folder)
     used = trained if trained and trained.suits(found.sha256, found.d) else None
     told = {
         "name": found.name,
@@ -114,8 +114,8 @@ def _indexed(ref: str) -> Path:
     """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
     from attnsearch.storage import home
 
-    folder, _ = home.find(ref)
-    if not home.exists(folder):
+    folder, _ = home.find_catalog(ref)
+    if not home.catalog_exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
     return folder
 
@@ -173,7 +173,7 @@ def remove(name: Names, quiet: options.Quiet = False) -> None:
 
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet):
-            home.remove(folder)
+            home.remove_catalog(folder)
         if not quiet:
             terminal.emit([f"removed {inert(one)}\n"])
 
@@ -193,21 +193,21 @@ def check(
 
     attnsearch check library --repair
     """
-    from attnsearch.indexing.check import find
+    from attnsearch.indexing.check import find_problems
     from attnsearch.output import formats, safe_text
-    from attnsearch.storage.home import info_of
+    from attnsearch.storage.home import read_catalog_info
 
     told = []
     for one, folder in [(one, _indexed(one)) for one in name]:
         with terminal.working(quiet=quiet) as working:
             with suppress(CatalogError):
-                info_of(folder)  # one of an older form is brought up to date
-            problems, embedded = find(folder), None
+                read_catalog_info(folder)  # one of an older form is brought up to date
+            problems, embedded = find_problems(folder), None
             if problems and repair:
                 from attnsearch.indexing.repair import repair as make_whole
 
                 embedded = make_whole(folder, offline=offline, progress=working.progress).embedded
-        left = find(folder) if embedded is not None else problems
+        left = find_problems(folder) if embedded is not None else problems
         told.append({"catalog": one, "whole": not left, "problems": problems, "embedded_again": embedded})
         if not json and not quiet:
             terminal.emit(f"{safe_text.inert(f'{one}: {problem}')}\n" for problem in problems)

@@ -47,13 +47,13 @@ def eval_(
     another = None if compare is None else options.setting_in(compare, "--compare")
 
     from attnsearch.evaluation.report import evaluate
-    from attnsearch.evaluation.significance import compare_reports as compared
+    from attnsearch.evaluation.significance import compare_evaluations as compared
     from attnsearch.output import evaluation
     from attnsearch.search.index import Index
     from attnsearch.sources import judgments as judged
 
     with terminal.working(quiet=quiet) as working:
-        requests = judged.read(judgments, qrels)
+        requests = judged.read_judgments(judgments, qrels)
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
             report = evaluate(index, requests, asked_with.setting(index.info), k=top_k)
             other = None

@@ -51,7 +51,7 @@ def explain(
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
-    from attnsearch.explanation.steps import explain as steps_of
+    from attnsearch.explanation.steps import explain_steps as steps_of
     from attnsearch.output import formats, table
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
@@ -84,7 +84,7 @@ def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Re
     idents = [item_id(index, name) for name in names]
     if len(set(idents)) < len(idents):
         raise InputError(f"'{names[0]}' and '{names[1]}' are one item", hint="name two")
-    (result,) = reasons.give(index, [rank_items(index, text, setting, idents)])
+    (result,) = reasons.explain_hits(index, [rank_items(index, text, setting, idents)])
     return result._replace(trace=None)
 
 
@@ -94,7 +94,7 @@ def _why(result: Result, form: str, screen: Screen) -> Iterator[str]:
     from attnsearch.output import formats
     from attnsearch.output import reasons as shading
 
-    lead = reasons.compare(result) if len(result.hits) > 1 else None
+    lead = reasons.compare_hits(result) if len(result.hits) > 1 else None
     if form == "json":
         told = formats.as_json(result)
         if lead:

@@ -69,7 +69,7 @@ def feedback(
 
     from attnsearch.sources import judgments
 
-    query = judgments.request(query)
+    query = judgments.normalize_request(query)
     if not names and not remove:
         hint = f'say what is right or wrong: attnsearch feedback "{query[:_NAMED]}" --good ITEM --bad ITEM'
         raise InputError("nothing is said of any item", hint=hint)
@@ -79,16 +79,16 @@ def feedback(
     from attnsearch.storage import home
 
     with terminal.working(quiet=quiet) as working:
-        ref = catalog or home.default()
+        ref = catalog or home.default_catalog()
         if remove:
-            folder, _ = home.find(ref)
-            done = room.take_back(folder, query, _noted(folder, query, names)).grades
-            kept = room.read(folder)
+            folder, _ = home.find_catalog(ref)
+            done = room.remove_judgment(folder, query, _noted(folder, query, names)).grades
+            kept = room.read_feedback(folder)
             told: dict[str, Any] = {"taken_back": done}
         else:
             folder, done = _grades(ref, good or [], bad or [], offline=offline, working=working)
-            grades = room.add(folder, query, done).grades
-            kept = room.read(folder)
+            grades = room.add_judgment(folder, query, done).grades
+            kept = room.read_feedback(folder)
             told = {"noted": done, "grades": grades}
     if json:
         row = {"schema": formats.SCHEMA, "catalog": ref, "query": query, **told, "requests": len(kept)}
@@ -106,12 +106,12 @@ def reset(name: Names, quiet: options.Quiet = False) -> None:
     attnsearch reset kitchen
     """
     from attnsearch.storage import home, learned
-    from attnsearch.storage.feedback import read as feedback_of
+    from attnsearch.storage.feedback import read_feedback as feedback_of
 
-    for one, folder in [(one, home.find(one)[0]) for one in name]:
+    for one, folder in [(one, home.find_catalog(one)[0]) for one in name]:
         with terminal.working(quiet=quiet):
             try:
-                found = learned.forget(folder)
+                found = learned.forget_learned(folder)
             except FileNotFoundError:
                 line = "nothing was learned"
             else:
@@ -149,7 +149,12 @@ def _noted(folder: Path, query: str, names: list[str]) -> list[str]:
 
     if not names:
         return []
-    ids = [ident for one in room.read(folder) if judgments.request(one.query) == query for ident in one.grades]
+    ids = [
+        ident
+        for one in room.read_feedback(folder)
+        if judgments.normalize_request(one.query) == query
+        for ident in one.grades
+    ]
     titles = _titles(folder, ids)
     found = []
     for name in names:
@@ -163,9 +168,9 @@ def _titles(folder: Path, ids: Iterable[str]) -> dict[str, str]:
     from attnsearch.storage import home
     from attnsearch.storage.store import Store
 
-    with home.up_to_date(folder, Store) as store:
+    with home.open_migrated(folder, Store) as store:
         firsts = [keys[0] for keys in store.keys_of(ids).values()]
-        return {place.item.id: place.item.title for place in store.places(firsts)}
+        return {place.item.id: place.item.title for place in store.places_at(firsts)}
 
 
 def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
@@ -174,8 +179,8 @@ def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> No
     from attnsearch.storage import home
 
     with terminal.working(quiet=quiet):
-        folder, _ = home.find(catalog or home.default())
-        said = room.history(folder)
+        folder, _ = home.find_catalog(catalog or home.default_catalog())
+        said = room.read_history(folder)
         titles = _titles(folder, {ident for one in said for ident in one.judged.grades}) if said else {}
     screen = terminal.screen(color=not no_color)
     if json:

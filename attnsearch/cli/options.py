@@ -36,7 +36,7 @@ def names(incomplete: str) -> list[str]:
     """The catalogs whose name begins so, for the shell's completion."""
     from attnsearch.storage import home
 
-    known = {folder.name for folder in home.folders() if not folder.name.startswith("@")}
+    known = {folder.name for folder in home.catalog_folders() if not folder.name.startswith("@")}
     harmless = (name for name in known.union(home.BUILT_IN) if name == inert(name))  # the shell prints them
     return sorted(name for name in harmless if name.startswith(incomplete))
 
@@ -146,7 +146,7 @@ def learned_in(file: Path) -> Learned:
     from attnsearch.storage import learned
 
     try:
-        return learned.read(file)
+        return learned.read_learned(file)
     except OSError as error:
         raise InputError(f"--projections: {error.strerror or error}", where=str(file)) from None
     except ValueError as error:
@@ -206,9 +206,9 @@ def setting_options(
         raise InputError(f"{other} takes no projections", hint=f"leave out {other} or --projections")
     filters: tuple[Filter, ...] = ()
     if where:
-        from attnsearch.postings.filters import parse
+        from attnsearch.postings.filters import parse_filter
 
-        filters = tuple(parse(condition) for condition in where)
+        filters = tuple(parse_filter(condition) for condition in where)
     learned = learned_in(projections) if projections else None
     priors = dict(_prior(text) for text in prior or ())
     return SettingOptions(filters, weight(lexical), priors, temperature, textbook, untrained, learned)

@@ -137,9 +137,9 @@ def query(
 
 
 def _with_whys(index: Index, results: list[Result]) -> list[Result]:
-    from attnsearch.explanation.reasons import give
+    from attnsearch.explanation.reasons import explain_hits
 
-    return give(index, results)
+    return explain_hits(index, results)
 
 
 def _below(result: Result, screen: Screen) -> str:

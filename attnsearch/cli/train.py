@@ -62,11 +62,11 @@ def train(
     from attnsearch.storage import feedback, learned
 
     with terminal.working(quiet=quiet) as working:
-        requests = judged.read(judgments, qrels) if judgments is not None else None
+        requests = judged.read_judgments(judgments, qrels) if judgments is not None else None
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
             folder = index.store.folder
             if requests is None:
-                requests = feedback.read(folder)
+                requests = feedback.read_feedback(folder)
             if self_made:
                 outcome = train_self(index, requests, seed=seed, force=force, progress=working.progress)
             else:
@@ -75,9 +75,9 @@ def train(
         working.stop()
         if outcome.learned is not None:
             if save is not None:
-                learned.write(save, outcome.learned)
+                learned.write_learned(save, outcome.learned)
             if not dry_run:
-                learned.write(folder / files.LEARNED, outcome.learned)
+                learned.write_learned(folder / files.LEARNED, outcome.learned)
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
         stored = not dry_run and outcome.learned is not None

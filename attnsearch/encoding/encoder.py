@@ -12,11 +12,11 @@ from attnsearch.encoding.model import Model
 from attnsearch.errors import ModelError
 
 if TYPE_CHECKING:
-    from attnsearch.encoding.pieces import Shares
+    from attnsearch.encoding.pieces import Pieces
 
 Role = Literal["query", "key"]
 Precision = Literal["float32", "bfloat16"]
-Progress = Callable[[int], None]
+OnTexts = Callable[[int], None]
 
 _SURE = 100  # characters of a word at most, a longer one being a single token: what one cut in two may lose
 
@@ -40,7 +40,7 @@ class Encoder(Protocol):
     def window(self) -> int:
         """How many tokens it reads of a text."""
 
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d). `progress` is told how many more texts are done."""
 
     def tokens(self, text: str) -> list[str]:
@@ -49,14 +49,14 @@ class Encoder(Protocol):
     def spans(self, text: str) -> list[tuple[int, int]]:
         """The characters, from the first to before the last, of each word piece of a text; the marks have none."""
 
-    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to the unit vector of its text; None where that is no mean over word pieces."""
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
 
 
-def agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
+def vectors_agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
     """Whether two encoders of one model give the same vectors, as far as their precisions can tell."""
     cosines = np.vecdot(one.encode(texts), other.encode(texts))
     return bool((cosines > 1 - (1e-5 if one.precision == other.precision else 0.02)).all())
@@ -69,7 +69,7 @@ def is_cut(reader: Encoder, text: str) -> bool:
     return len(text) > reader.window - 2 and len(reader.tokens(text)) > reader.window
 
 
-def batches(texts: Sequence[str], length: int) -> Iterator[list[int]]:
+def batch_by_length(texts: Sequence[str], length: int) -> Iterator[list[int]]:
     """Which texts to read at once: some of much the same length, which together have about that many characters."""
     batch: list[int] = []
     for at in sorted(range(len(texts)), key=lambda at: len(texts[at])):
@@ -81,7 +81,7 @@ def batches(texts: Sequence[str], length: int) -> Iterator[list[int]]:
         yield batch
 
 
-def unit(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
+def normalize_rows(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
     """The rows of x (n, d) at length one; ModelError, naming `who`, for a row that has no direction."""
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     if not (np.isfinite(norms).all() and (norms > 0).all()):

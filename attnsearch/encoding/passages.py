@@ -29,7 +29,7 @@ class Passage(NamedTuple):
     text: str
 
 
-def split(reader: Encoder, title: str, text: str) -> list[Passage]:
+def split_passages(reader: Encoder, title: str, text: str) -> list[Passage]:
     """The passages of an item's key text, in order: one where the encoder reads it whole, else as few as will do.
 
     Together they hold every word. They begin and end between words where there is such a place nearby. All but
@@ -48,7 +48,7 @@ def split(reader: Encoder, title: str, text: str) -> list[Passage]:
     return found
 
 
-def read_as(reader: Encoder, title: str, text: str, start: int, stop: int) -> str:
+def passage_text(reader: Encoder, title: str, text: str, start: int, stop: int) -> str:
     """What the encoder was given for the passage from `start` to before `stop` of an item's key text."""
     return key_text(_heading(reader, title, text)[0], text[start:stop], {}) if start else text[:stop]
 

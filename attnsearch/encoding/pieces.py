@@ -18,7 +18,7 @@ Floats = NDArray[np.floating[Any]]
 Span = tuple[int, int] | None
 
 
-class Shares(NamedTuple):
+class Pieces(NamedTuple):
     """The word pieces that the encoder read of a text: where each lies, and its part of the unit vector, (t, d).
 
     The encoder's own marks lie nowhere in the text; their span is None.
@@ -28,14 +28,14 @@ class Shares(NamedTuple):
     vectors: NDArray[np.float64]
 
 
-def of_mean(hidden: Floats, offsets: Sequence[tuple[int, int]], marks: Sequence[int]) -> Shares:
+def pieces_of_mean(hidden: Floats, offsets: Sequence[tuple[int, int]], marks: Sequence[int]) -> Pieces:
     """What each of the hidden states (t, d) adds to the unit vector that their mean points to.
 
     `offsets` (t) say where each piece lies, `marks` (t), with a 1, which are no part of the text.
 
-    >>> of_mean(np.array([[3.0, 0.0], [0.0, 4.0]]), [(0, 0), (0, 4)], [1, 0]).vectors.tolist()
+    >>> pieces_of_mean(np.array([[3.0, 0.0], [0.0, 4.0]]), [(0, 0), (0, 4)], [1, 0]).vectors.tolist()
     [[0.6, 0.0], [0.0, 0.8]]
     """
     spans = [None if is_mark else span for span, is_mark in zip(offsets, marks, strict=True)]
     states = hidden.astype(np.float64)
-    return Shares(spans, states / (len(states) * np.linalg.norm(states.mean(axis=0))))
+    return Pieces(spans, states / (len(states) * np.linalg.norm(states.mean(axis=0))))

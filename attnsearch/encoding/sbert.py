@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Precision, Progress, Role, batches, unit
-from attnsearch.encoding.model import ENDLESS, Model, trouble
+from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
+from attnsearch.encoding.model import ENDLESS, Model, model_errors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from attnsearch.encoding.pieces import Shares
+    from attnsearch.encoding.pieces import Pieces
 
 CROSSOVER = 250_000  # characters: for fewer, what bfloat16 or a GPU saves is less than what loading torch costs
 
@@ -45,25 +45,25 @@ class SentenceEncoder:
     @property
     def window(self) -> int:
         """How many tokens the model reads of a text; it never sees the rest."""
-        with trouble("reads nothing", self.model.name):  # or without end: infinite for models without positions
+        with model_errors("reads nothing", self.model.name):  # or without end: infinite for models without positions
             return int(min(self._model.max_seq_length or ENDLESS, ENDLESS))
 
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: Progress | None = None) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:
         """Unit vectors (n, d), by the model's own pooling and, if it has them, its prompts.
 
         Raises ModelError when the model gives a vector without a direction: NaN, infinity or zeros.
         """
         run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
-        for at in batches(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            with trouble("can't embed", self.model.name), self._rounding():
+        for at in batch_by_length(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
+            with model_errors("can't embed", self.model.name), self._rounding():
                 batch = run([texts[i] for i in at], batch_size=len(at), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), batch.shape[1]), np.float32)
             x[at] = batch
             if progress:
                 progress(len(at))
-        return unit(x, f"model {self.model.name}")
+        return normalize_rows(x, f"model {self.model.name}")
 
     def suited(self, length: int, precision: Precision | None = None) -> SentenceEncoder:
         """Itself, or the same model in bfloat16 where that is asked for, or pays."""
@@ -87,13 +87,13 @@ class SentenceEncoder:
         words = re.finditer(r"\S+", text)
         return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
 
-    def shares(self, texts: Sequence[str], role: Role = "key") -> list[Shares | None]:
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds, if the pieces' vectors are seen to add up to that of the text."""
         x = self.encode(texts, role)
-        with trouble("can't embed", self.model.name), self._rounding():
+        with model_errors("can't embed", self.model.name), self._rounding():
             return [self._pieces(text, vector, role) for text, vector in zip(texts, x, strict=True)]
 
-    def _pieces(self, text: str, vector: NDArray[np.float32], role: Role) -> Shares | None:
+    def _pieces(self, text: str, vector: NDArray[np.float32], role: Role) -> Pieces | None:
         """The word pieces of a text with its unit vector (d,); None where they do not add up to it."""
         run = self._model.encode_query if role == "query" else self._model.encode_document
         read: dict[str, Any] = run([text], output_value=None, show_progress_bar=False)[0]
@@ -110,7 +110,7 @@ class SentenceEncoder:
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
-            with trouble("can't be loaded as a sentence-transformers model", self.model.name):
+            with model_errors("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
         if self.precision == "bfloat16":  # once, what `_rounding` would do with each batch
             for module in loaded.modules():
@@ -163,16 +163,16 @@ def _places(model: SentenceTransformer, text: str, read: Mapping[str, Any]) -> t
 
 def _checked(
     read: Mapping[str, Any], offsets: list[tuple[int, int]], marks: list[int], vector: NDArray[np.float32]
-) -> Shares | None:
+) -> Pieces | None:
     """The pieces with the prompt's among them, or without, as the model pools; None if neither adds up."""
     if "token_embeddings" not in read or len(read["token_embeddings"]) != len(offsets):
         return None
-    from attnsearch.encoding.pieces import of_mean  # which a query without `explain` does without
+    from attnsearch.encoding.pieces import pieces_of_mean  # which a query without `explain` does without
 
     hidden = read["token_embeddings"].detach().float().cpu().numpy()
     for first in (0, int(read.get("prompt_length") or 0)):
         if len(hidden) > first:
-            found = of_mean(hidden[first:], offsets[first:], marks[first:])
+            found = pieces_of_mean(hidden[first:], offsets[first:], marks[first:])
             if np.abs(found.vectors.sum(axis=0) - vector).max() < _EXACT:
                 return found
     return None

@@ -55,7 +55,7 @@ class Row(NamedTuple):
     none_of_these: float | None = None
 
 
-class Nothing(NamedTuple):
+class NoneOfThese(NamedTuple):
     """The mean of `none_of_these` where it is true that nothing is right, and where it is not.
 
     `balanced_accuracy` is that of saying so from .5 on.
@@ -66,7 +66,7 @@ class Nothing(NamedTuple):
     balanced_accuracy: float
 
 
-class Report(NamedTuple):
+class Evaluation(NamedTuple):
     """How a catalog answered judged requests: the means of `METRICS` over those that have an answer, and each of them.
 
     nDCG is at rank `DEPTH`, recall at rank `k`. `calibration_error` is that of the top weight, as the chance that the
@@ -83,7 +83,7 @@ class Report(NamedTuple):
     unknown: int
     means: Mapping[str, float | None]
     calibration_error: float | None
-    nothing: Nothing | None
+    nothing: NoneOfThese | None
     without: int
     rows: list[Row]
     taught: int = 0
@@ -98,7 +98,7 @@ class Report(NamedTuple):
         return sorted(self.answerable, key=lambda row: (row.ndcg, row.mrr))[:count]
 
 
-def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT, *, k: int = 10) -> Report:
+def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT, *, k: int = 10) -> Evaluation:
     """How the catalog answers the `judged` requests in that setting; recall is at `k`.
 
     Ranks go by logit, ties by the order of the keys, as in `search`. Judged ids that the catalog lacks count as never
@@ -122,7 +122,7 @@ def evaluate(index: Index, judged: Sequence[Judged], setting: Setting = DEFAULT,
     found = [row for row in rows if row.relevant and row.top_weight is not None]
     confidence = np.array([row.top_weight for row in found])
     right = np.array([row.precision_at_1 for row in found])
-    return Report(
+    return Evaluation(
         catalog=index.info.name,
         model=index.info.model,
         temperature=asked.projections.temperature,
@@ -181,18 +181,18 @@ def _row(one: Judged, z: NDArray[np.float32], top: Item | None, keys: Mapping[st
 def _tops(index: Index, z: NDArray[np.float32]) -> list[Item | None]:
     """The item with the highest logit of each row of z (m, n), the first key of equal ones; None: all are hidden."""
     best = [int(np.argmax(row)) if np.isfinite(row).any() else None for row in z]
-    items = iter(index.store.find([key for key in best if key is not None]))
+    items = iter(index.store.items_at([key for key in best if key is not None]))
     return [None if key is None else next(items).item for key in best]
 
 
-def _nothing(rows: Sequence[Row], judged: Sequence[Judged]) -> Nothing | None:
+def _nothing(rows: Sequence[Row], judged: Sequence[Judged]) -> NoneOfThese | None:
     told = [[row.none_of_these, one.answer] for row, one in zip(rows, judged, strict=True) if one.answer is not None]
     chances, answers = np.array(told, np.float64).reshape(-1, 2).T  # None is NaN
     true = answers == 0
     if np.isnan(chances).any() or true.all() or not true.any():
         return None
     accuracy = metrics.balanced_accuracy(chances >= 0.5, true)
-    return Nothing(float(chances[true].mean()), float(chances[~true].mean()), accuracy)
+    return NoneOfThese(float(chances[true].mean()), float(chances[~true].mean()), accuracy)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.evaluation.report import Report
+from attnsearch.evaluation.report import Evaluation
 
 CONFIDENCE = 0.95  # of the interval around a difference
 
@@ -28,7 +28,7 @@ class Comparison(NamedTuple):
     p_value: float | None
 
 
-def compare_reports(one: Report, other: Report) -> Comparison:
+def compare_evaluations(one: Evaluation, other: Evaluation) -> Comparison:
     """What the setting of the `other` report changes, of the same requests."""
     pairs = [*one.means.items(), ("calibration_error", one.calibration_error)]
     others = {**other.means, "calibration_error": other.calibration_error}

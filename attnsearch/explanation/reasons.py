@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.encoding import passages
-from attnsearch.encoding.pieces import Shares
+from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.explanation.words import add_up
 from attnsearch.search.index import Index
@@ -26,7 +26,7 @@ Doubles = NDArray[np.float64]
 Kind = Literal["word", "marks", "rounding", "semantic", "term", "field"]
 
 
-class Part(NamedTuple):
+class Contribution(NamedTuple):
     """What a word of the query, a term or a field adds to a difference of logits.
 
     Without a name: the encoder's marks, the rounding, or all that is semantic where no words can be told.
@@ -47,10 +47,10 @@ class Lead(NamedTuple):
     other: Hit
     difference: float
     ratio: float | None
-    parts: list[Part]
+    parts: list[Contribution]
 
 
-def give(index: Index, results: Sequence[Result]) -> list[Result]:
+def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
     """The same results of this index, each with the `whys` of its hits; InputError for one without a trace."""
     traces = [result.trace for result in results if result.trace is not None]
     if len(traces) < len(results):
@@ -58,10 +58,10 @@ def give(index: Index, results: Sequence[Result]) -> list[Result]:
     queries = [_folded(trace, trace.x.astype(np.float64)) for trace in traces]
     semantics = [_semantics(result, trace) for result, trace in zip(results, traces, strict=True)]
     by_item = _by_item(index, queries, semantics)
-    asked = index.encoder.shares([result.query for result in results], "query")
+    asked = index.encoder.pieces([result.query for result in results], "query")
     found = []
     for i, (result, trace, shares, semantic_of) in enumerate(zip(results, traces, asked, semantics, strict=True)):
-        pieces = shares and Shares(shares.spans, _folded(trace, shares.vectors))
+        pieces = shares and Pieces(shares.spans, _folded(trace, shares.vectors))
         whys = []
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
             by_query = pieces and add_up(result.query, pieces, x, semantic_of[key])
@@ -70,7 +70,7 @@ def give(index: Index, results: Sequence[Result]) -> list[Result]:
     return found
 
 
-def compare(result: Result) -> Lead:
+def compare_hits(result: Result) -> Lead:
     """Why the first of a result's two hits, whose `whys` it has, ranks above the second, or below it."""
     (one, other), (why, why_other) = result.hits, result.whys or ()
     difference = one.logit - other.logit
@@ -96,10 +96,10 @@ def _by_item(
     for first in range(0, len(whose), _TEXTS):
         keys = list(whose)[first : first + _TEXTS]
         texts = [
-            passages.read_as(index.encoder, place.item.title, place.item.text, place.start, place.stop)
-            for place in index.store.places(keys)
+            passages.passage_text(index.encoder, place.item.title, place.item.text, place.start, place.stop)
+            for place in index.store.places_at(keys)
         ]
-        for key, text, shares in zip(keys, texts, index.encoder.shares(texts), strict=True):
+        for key, text, shares in zip(keys, texts, index.encoder.pieces(texts), strict=True):
             if shares is None:
                 continue
             for i in whose[key]:
@@ -116,15 +116,15 @@ def _embeddings(index: Index, keys: Sequence[int]) -> Doubles:
     return index.store.embeddings(keys).astype(np.float64)
 
 
-def _parts(one: Why, other: Why) -> Iterator[Part]:
+def _parts(one: Why, other: Why) -> Iterator[Contribution]:
     if one.query and other.query:
         for word, word_other in zip(one.query.words, other.query.words, strict=True):
-            yield Part("word", word.word, word.share - word_other.share)
-        yield Part("marks", "", one.query.marks - other.query.marks)
-        yield Part("rounding", "", one.query.rounding - other.query.rounding)
+            yield Contribution("word", word.word, word.share - word_other.share)
+        yield Contribution("marks", "", one.query.marks - other.query.marks)
+        yield Contribution("rounding", "", one.query.rounding - other.query.rounding)
     else:
-        yield Part("semantic", "", one.semantic - other.semantic)
+        yield Contribution("semantic", "", one.semantic - other.semantic)
     for term in {**one.lexical, **other.lexical}:
-        yield Part("term", term, one.lexical.get(term, 0.0) - other.lexical.get(term, 0.0))
+        yield Contribution("term", term, one.lexical.get(term, 0.0) - other.lexical.get(term, 0.0))
     for field in {**one.prior, **other.prior}:
-        yield Part("field", field, one.prior.get(field, 0.0) - other.prior.get(field, 0.0))
+        yield Contribution("field", field, one.prior.get(field, 0.0) - other.prior.get(field, 0.0))

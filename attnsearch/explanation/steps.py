@@ -29,7 +29,7 @@ class Step(NamedTuple):
     rows: list[tuple[Cell, ...]]
 
 
-def explain(result: Result) -> list[Step]:
+def explain_steps(result: Result) -> list[Step]:
     """The steps from the query's words to the output; InputError for a result without a trace."""
     trace = result.trace
     if trace is None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.pieces import Shares
+from attnsearch.encoding.pieces import Pieces
 from attnsearch.search.result import Sum, Word
 
 _HAN = "\u3400-\u9fff\uf900-\ufaff"  # written without spaces
@@ -17,12 +17,12 @@ _WORD = re.compile(rf"[{_HAN}]|[^\s{_HAN}]+")
 _AROUND = " .,;:!?…。、，\"'`“”‘’«»()[]{}<>"  # a word
 
 
-def add_up(text: str, shares: Shares, toward: NDArray[np.floating[Any]], whole: float) -> Sum:
+def add_up(text: str, shares: Pieces, toward: NDArray[np.floating[Any]], whole: float) -> Sum:
     """The logit `whole` of a text's vector with `toward` (d,), by words.
 
     A word ends where a space is, or a Chinese character; what stands around it without a space counts to it.
 
-    >>> shares = Shares([None, (0, 4), (4, 5), (6, 9)], np.array([[0.0, 0.5], [1.0, 0.0], [0.5, 0.0], [2.0, 1.0]]))
+    >>> shares = Pieces([None, (0, 4), (4, 5), (6, 9)], np.array([[0.0, 0.5], [1.0, 0.0], [0.5, 0.0], [2.0, 1.0]]))
     >>> found = add_up("moon, sea", shares, np.array([2.0, 2.0]), 10.0)
     >>> [(word.word, word.share) for word in found.words], found.marks, found.rounding
     ([('moon', 3.0), ('sea', 6.0)], 1.0, 0.0)

@@ -69,14 +69,14 @@ class Changes(NamedTuple):
     length: int
 
 
-def begin(db: sqlite3.Connection) -> None:
+def create_tables(db: sqlite3.Connection) -> None:
     """Make the tables that the rest needs."""
-    db.create_function("of_row", -1, checksum.of_row, deterministic=True)
+    db.create_function("of_row", -1, checksum.row_checksum, deterministic=True)
     for statement in _RUN.split(";"):
         db.execute(statement)
 
 
-def draw(db: sqlite3.Connection, items: Iterable[Item]) -> None:
+def load_items(db: sqlite3.Connection, items: Iterable[Item]) -> None:
     """Take the items in, one by one. Raises InputError for an id used twice."""
     drawn = None
 
@@ -100,7 +100,7 @@ def draw(db: sqlite3.Connection, items: Iterable[Item]) -> None:
         raise InputError(f"id '{drawn.id}' was already used {earlier}", where=drawn.place, hint=hint) from None
 
 
-def compare(db: sqlite3.Connection, split: Split, *, keep: bool) -> Changes:
+def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Changes:
     """Bring the table of items up to date; what did not come goes, unless `keep`. Its keys are `buried`."""
     run = db.execute
     run(_DIFFERING)

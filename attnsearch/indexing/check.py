@@ -17,9 +17,9 @@ from attnsearch.storage.database import (
     ITEM,
     KEY,
     Info,
-    Listed,
+    SegmentRow,
     connect_to_read,
-    info_from,
+    parse_info,
     read_info,
     read_item,
     read_key,
@@ -32,7 +32,7 @@ log = logging.getLogger("attnsearch")
 _LINES = 20  # of one kind
 
 
-def find(folder: Path) -> list[str]:
+def find_problems(folder: Path) -> list[str]:
     """What is wrong, in one line each; nothing where the catalog is whole.
 
     Raises CatalogError where there is none, or it is of another form.
@@ -56,7 +56,7 @@ def _find(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     except DAMAGE as error:
         yield f"index.sqlite: {error}"
         return
-    yield from _first(f"{name}: it is not what was written" for name in cache.broken(folder))
+    yield from _first(f"{name}: it is not what was written" for name in cache.broken_files(folder))
     for one in listed:
         yield from _first(_segment(folder, one, info.d))
     numbers: list[int] = []
@@ -84,16 +84,16 @@ def info_or_problem(db: sqlite3.Connection, folder: Path) -> tuple[Info | None, 
 def sealed_info(folder: Path) -> Info | None:
     """What the catalog said about itself when it was sealed, if that is whole."""
     try:
-        sealed = seal.read(folder)
-        return info_from(sealed.info) if sealed else None
+        sealed = seal.read_seal(folder)
+        return parse_info(sealed.info) if sealed else None
     except DAMAGE:
         return None
 
 
 def _seal(folder: Path, info: Info | None) -> Iterator[str]:
     try:
-        sealed = seal.read(folder)
-        if sealed and (info is None or info.commit == sealed.commit) and seal.sha256_of(folder) != sealed.sha256:
+        sealed = seal.read_seal(folder)
+        if sealed and (info is None or info.commit == sealed.commit) and seal.database_sha256(folder) != sealed.sha256:
             yield "index.sqlite: some of its bytes are not what was written"
     except DAMAGE as error:
         yield f"index.seal: {error}"
@@ -101,7 +101,7 @@ def _seal(folder: Path, info: Info | None) -> Iterator[str]:
 
 def _learned(folder: Path) -> Iterator[str]:
     try:
-        learned.read(folder / files.LEARNED)
+        learned.read_learned(folder / files.LEARNED)
     except FileNotFoundError:
         pass  # nothing was learned
     except DAMAGE as error:
@@ -117,19 +117,19 @@ def _structure(db: sqlite3.Connection) -> Iterator[str]:
         yield f"index.sqlite: {error}"
 
 
-def _segment(folder: Path, listed: Listed, d: int) -> Iterator[str]:
+def _segment(folder: Path, listed: SegmentRow, d: int) -> Iterator[str]:
     try:
-        _, broken = segment.examine(folder / "segments", listed.file, (listed.rows, d), listed.sums)
+        _, broken = segment.examine_segment(folder / "segments", listed.file, (listed.rows, d), listed.sums)
     except FileNotFoundError:
         yield f"segments/{listed.file}: it is gone"
     except DAMAGE as error:
         yield f"segments/{listed.file}: {error}"
     else:
         for rows in broken:
-            yield f"segments/{listed.file}: {segment.in_words(rows)}"
+            yield f"segments/{listed.file}: {segment.describe_damage(rows)}"
 
 
-def _keys(db: sqlite3.Connection, listed: list[Listed], numbers: list[int]) -> Iterator[str]:
+def _keys(db: sqlite3.Connection, listed: list[SegmentRow], numbers: list[int]) -> Iterator[str]:
     """What is wrong with the keys; the numbers of those that are whole."""
     joined = []
     try:
@@ -152,12 +152,12 @@ def _keys(db: sqlite3.Connection, listed: list[Listed], numbers: list[int]) -> I
         yield f"index.sqlite: its keys can't be read: {error}"
 
 
-def _living(listed: list[Listed]) -> NDArray[np.int64]:
+def _living(listed: list[SegmentRow]) -> NDArray[np.int64]:
     rows = [np.flatnonzero(~one.dead) if one.dead is not None else np.arange(one.rows) for one in listed]
     return np.concatenate([np.empty(0, np.int64), *(at + one.first for at, one in zip(rows, listed, strict=True))])
 
 
-def _joined(listed: list[Listed]) -> NDArray[np.bool_]:
+def _joined(listed: list[SegmentRow]) -> NDArray[np.bool_]:
     bits = [np.zeros(one.rows, bool) if one.joined is None else one.joined for one in listed]
     alive = [bit if one.dead is None else bit[~one.dead] for bit, one in zip(bits, listed, strict=True)]
     return np.concatenate([np.empty(0, bool), *alive])

@@ -23,7 +23,7 @@ _CHUNK = 4_096  # records read at once
 _WIDEST = 65_536  # components; more is no width but the torn start of a file
 
 
-class Draft:
+class Checkpoint:
     """The embeddings that `maker`, a name for the encoder and its precision, has made so far.
 
     Those of other makers are of no more use, and deleted. Raises CatalogError where it can't be written.

@@ -14,20 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.storage import checksum, segment
-from attnsearch.storage.database import Listed, read_segments
+from attnsearch.storage.database import SegmentRow, read_segments
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
 DEAD = 1 / 3  # of a file's rows: more, and it is written anew without them
 
 
-def add(db: sqlite3.Connection, folder: Path, first: int, x: NDArray[np.float32], joined: NDArray[np.bool_]) -> None:
+def add_segment(
+    db: sqlite3.Connection, folder: Path, first: int, x: NDArray[np.float32], joined: NDArray[np.bool_]
+) -> None:
     """List a new segment of the rows x (n, d), whose keys are numbered from `first` on."""
-    file, sums = segment.write(folder / "segments", x)
+    file, sums = segment.write_segment(folder / "segments", x)
     row = (first, len(x), file, sums, None, _packed(joined))
     db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def settle(db: sqlite3.Connection, folder: Path, d: int, buried: Sequence[int]) -> None:
+def settle_segments(db: sqlite3.Connection, folder: Path, d: int, buried: Sequence[int]) -> None:
     """Mark the `buried` keys dead, by number; drop what has no living row; write anew what is worth it.
 
     Raises ValueError or OSError for a segment that is damaged, and so can't be copied.
@@ -37,7 +39,7 @@ def settle(db: sqlite3.Connection, folder: Path, d: int, buried: Sequence[int]) 
         _write_anew(db, folder, d, run)
 
 
-def _marked(db: sqlite3.Connection, listed: Listed, buried: NDArray[np.int64]) -> Listed:
+def _marked(db: sqlite3.Connection, listed: SegmentRow, buried: NDArray[np.int64]) -> SegmentRow:
     """The segment with its part of the `buried` keys dead; off the list if none is left."""
     rows = buried[(buried >= listed.first) & (buried < listed.first + listed.rows)] - listed.first
     if not len(rows):
@@ -51,13 +53,13 @@ def _marked(db: sqlite3.Connection, listed: Listed, buried: NDArray[np.int64]) -
     return listed._replace(dead=dead)
 
 
-def _living(listed: Listed) -> int:
+def _living(listed: SegmentRow) -> int:
     return listed.rows - (0 if listed.dead is None else int(listed.dead.sum()))
 
 
-def _worth_writing(listed: list[Listed]) -> Iterator[list[Listed]]:
+def _worth_writing(listed: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
     """Neighbors to put into one file, and files with too many dead rows."""
-    run: list[Listed] = []
+    run: list[SegmentRow] = []
     together = 0
     while listed and together + _living(listed[-1]) <= SEGMENT and (not run or _living(listed[-1]) < 2 * together):
         together += _living(listed[-1])
@@ -71,11 +73,11 @@ def _worth_writing(listed: list[Listed]) -> Iterator[list[Listed]]:
             yield [one]
 
 
-def _write_anew(db: sqlite3.Connection, folder: Path, d: int, run: list[Listed]) -> None:
+def _write_anew(db: sqlite3.Connection, folder: Path, d: int, run: list[SegmentRow]) -> None:
     """One segment in the place of some neighbors: their living rows, in order, and no others."""
     kept, joined, keys = [], [], []
     for one in run:
-        x = segment.load(folder / "segments", one.file, (one.rows, d), one.sums)
+        x = segment.load_segment(folder / "segments", one.file, (one.rows, d), one.sums)
         alive = np.ones(one.rows, bool) if one.dead is None else ~one.dead
         kept.append(x[alive])
         joined.append(np.zeros(int(alive.sum()), bool) if one.joined is None else one.joined[alive])
@@ -86,8 +88,10 @@ def _write_anew(db: sqlite3.Connection, folder: Path, d: int, run: list[Listed])
     for number, key in enumerate(np.concatenate(keys).tolist(), first):
         if number != key:
             (told,) = db.execute("SELECT item, start, stop FROM keys WHERE key = ?", (key,))
-            db.execute("UPDATE keys SET key = ?, sum = ? WHERE key = ?", (number, checksum.of_row(number, *told), key))
-    add(db, folder, first, np.concatenate(kept), np.concatenate(joined))
+            db.execute(
+                "UPDATE keys SET key = ?, sum = ? WHERE key = ?", (number, checksum.row_checksum(number, *told), key)
+            )
+    add_segment(db, folder, first, np.concatenate(kept), np.concatenate(joined))
 
 
 def _packed(bits: NDArray[np.bool_]) -> bytes | None:

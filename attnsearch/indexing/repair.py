@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder
-from attnsearch.encoding.passages import split
+from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.check import info_or_problem, sealed_info
-from attnsearch.indexing.checkpoint import Draft
-from attnsearch.indexing.update import CHUNK, Progress, draft_of, embed
+from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.update import CHUNK, Progress, checkpoint_of, embed_missing
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
@@ -87,13 +87,13 @@ def _made_anew(folder: Path, staging: Path, *, offline: bool, progress: Progress
         worker = reader.suited(0, info.precision)
         intact = list(_intact(db, info))
         with Writer(staging) as writer:
-            with draft_of(worker, staging) as draft:
+            with checkpoint_of(worker, staging) as draft:
                 _salvage(db, folder, info, reader, {number: item for number, item, read in intact if read}, draft)
             info, source = _source(folder, info, [item for _, item, _ in intact])
-            writer.take(source, functools.partial(split, reader))
-            with draft_of(worker, staging) as draft:
+            writer.take(source, functools.partial(split_passages, reader))
+            with checkpoint_of(worker, staging) as draft:
                 _, missing = writer.recall(draft)
-                embed(worker, writer, draft, progress, missing)
+                embed_missing(worker, writer, draft, progress, missing)
                 return Repaired(writer.commit(info, draft), missing)
 
 
@@ -123,8 +123,8 @@ def _source(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterato
         paths = [source.path for source in info.sources]
         log.warning("%s: taken from %s, since %d of its items are damaged", info.name, ", ".join(paths),
                     info.items - len(intact))  # fmt: skip
-        info = info._replace(sources=tuple(home.source(path) for path in paths))
-        return info, items.read(paths, info.fields).items
+        info = info._replace(sources=tuple(home.fingerprint_source(path) for path in paths))
+        return info, items.read_items(paths, info.fields).items
     if not intact:
         raise CatalogError("no item can be read, and their source is not there", where=info.name, hint=_anew(folder))
     log.warning("%s: %d of its items are lost, and their source is not there; index it again to have them back",
@@ -133,7 +133,7 @@ def _source(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterato
 
 
 def _salvage(
-    db: sqlite3.Connection, folder: Path, info: Info, reader: Encoder, items: dict[int, Item], draft: Draft
+    db: sqlite3.Connection, folder: Path, info: Info, reader: Encoder, items: dict[int, Item], draft: Checkpoint
 ) -> None:
     """Put every embedding that is intact into the draft, where the new catalog finds it."""
     texts: list[bytes] = []
@@ -143,7 +143,7 @@ def _salvage(
         if item not in items:
             continue
         if item != last:
-            found = split(reader, items[item].title, items[item].text)
+            found = split_passages(reader, items[item].title, items[item].text)
             last, passages = item, {one.start: hashlib.sha256(one.text.encode()).digest() for one in found}
         if start in passages:
             texts.append(passages[start])
@@ -161,7 +161,7 @@ def _embeddings(db: sqlite3.Connection, folder: Path, info: Info) -> Iterator[tu
         for listed in read_segments(db, info.listing)[0]:
             shape = (listed.rows, info.d)
             with suppress(*DAMAGE):
-                x, broken = segment.examine(folder / "segments", listed.file, shape, listed.sums)
+                x, broken = segment.examine_segment(folder / "segments", listed.file, shape, listed.sums)
                 lost = {row for rows in broken for row in rows}
                 of = (listed.first, listed.first + listed.rows)
                 for row in db.execute(f"SELECT {KEY} FROM keys WHERE key >= ? AND key < ?", of):  # noqa: S608
@@ -175,7 +175,7 @@ def _carry_over(folder: Path, staging: Path) -> None:
     """Take along what was learned, if it is whole, and what was judged."""
     names = [files.LEARNED, FEEDBACK]
     try:
-        learned.read(folder / files.LEARNED)
+        learned.read_learned(folder / files.LEARNED)
     except FileNotFoundError:
         names.remove(files.LEARNED)
     except (OSError, ValueError) as error:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding import encoder, loading
 from attnsearch.encoding.encoder import Encoder, Precision
-from attnsearch.encoding.passages import split
+from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.indexing.checkpoint import Draft
+from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.postings import cache
 from attnsearch.sources import items
@@ -72,15 +72,15 @@ def update(
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
-    given = [home.source(file) for file in sources]
+    given = [home.fingerprint_source(file) for file in sources]
     before = _before(given, name)
     fields = fields or (before.fields if before else None) or Fields()
-    listing = items.read(sources, fields, form=form)
+    listing = items.read_items(sources, fields, form=form)
     if on_the_fly:
-        folder, name = home.folder_of_file(Path(sources[0])), given[0].path
+        folder, name = home.file_catalog_folder(Path(sources[0])), given[0].path
     else:
         name, explicit = name or listing.name or _stem(sources), name is not None
-        folder = home.folder_of(name)
+        folder = home.catalog_folder(name)
         if not explicit:
             _refuse_another(folder, given)
     known = before if before and model in (None, before.model) else None
@@ -94,9 +94,9 @@ def update(
                 raise InputError("what another model or precision embedded can't be kept", where=name, hint=hint)
             log.warning("%s: embedding everything anew with %s", name, how)
             writer.clear()
-        changes = writer.take(_counted(listing.items, progress), functools.partial(split, reader), keep=keep)
+        changes = writer.take(_counted(listing.items, progress), functools.partial(split_passages, reader), keep=keep)
         worker = reader.suited(changes.length, precision)
-        with draft_of(worker, folder) as draft:
+        with checkpoint_of(worker, folder) as draft:
             recalled, total = writer.recall(draft)
             if recalled:
                 log.warning("going on where an interrupted run stopped: %d texts were embedded already", recalled)
@@ -104,7 +104,7 @@ def update(
             if kept and reader.quick and not quick:
                 what = f"was embedded without sentence-transformers, which {reader.model.name} can't do without"
                 raise CatalogError(what, where=name, hint=f"'attnsearch remove {name}', then index it again")
-            embed(worker, writer, draft, progress, total)
+            embed_missing(worker, writer, draft, progress, total)
             precisions = {worker.precision if changes.length else None, kept.precision if kept else None}
             info = Info(
                 name=name,
@@ -122,7 +122,7 @@ def update(
             )
             info = writer.commit(info, draft)
     if info.lexical or (folder / files.POSTINGS).is_dir():
-        cache.refresh(folder, terms=bool(info.lexical))
+        cache.refresh_postings(folder, terms=bool(info.lexical))
     return Report(info, changes.added, changes.changed, changes.removed, total, time.perf_counter() - began)
 
 
@@ -145,19 +145,19 @@ def _counted(items: Iterator[Item], progress: Progress | None) -> Iterator[Item]
 def _agree(reader: Encoder, worker: Encoder, writer: Writer) -> bool:
     """Whether the fast path is right about the model, tried on some of the texts while both are there."""
     texts = [text for _, text in itertools.islice(writer.missing(), _TRIED)]
-    if not texts or encoder.agree(reader, worker, texts):
+    if not texts or encoder.vectors_agree(reader, worker, texts):
         return True
     log.warning("the fast path is wrong about %s, so that its queries will need sentence-transformers",
                 reader.model.name)  # fmt: skip
     return False
 
 
-def draft_of(reader: Encoder, folder: Path) -> Draft:
+def checkpoint_of(reader: Encoder, folder: Path) -> Checkpoint:
     """Where what that encoder makes is kept until the commit."""
-    return Draft(folder, f"{reader.model.sha256[:16]}-{reader.precision}")
+    return Checkpoint(folder, f"{reader.model.sha256[:16]}-{reader.precision}")
 
 
-def embed(reader: Encoder, writer: Writer, draft: Draft, progress: Progress | None, total: int) -> None:
+def embed_missing(reader: Encoder, writer: Writer, draft: Checkpoint, progress: Progress | None, total: int) -> None:
     """Embed every text that is missing, `total` of them, and keep it at once."""
     done = 0
 
@@ -188,18 +188,20 @@ def _chunks(texts: Iterator[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, st
 def _before(given: list[Source], name: str | None) -> Info | None:
     """The info of the catalog called `name`, or else made of the same files, when there is one."""
     if name:
-        folder = home.folder_of(name)
-        return home.info_of(folder) if home.exists(folder) else None
+        folder = home.catalog_folder(name)
+        return home.read_catalog_info(folder) if home.catalog_exists(folder) else None
     paths = [source.path for source in given]
-    same = (info for _, info in home.infos() if isinstance(info, Info) and [s.path for s in info.sources] == paths)
+    same = (
+        info for _, info in home.catalog_infos() if isinstance(info, Info) and [s.path for s in info.sources] == paths
+    )
     return next(same, None)
 
 
 def _refuse_another(folder: Path, given: list[Source]) -> None:
     """A file must not replace, unasked, the catalog of another file that happens to have its name."""
-    if not home.exists(folder):
+    if not home.catalog_exists(folder):
         return
-    sources = home.info_of(folder).sources
+    sources = home.read_catalog_info(folder).sources
     if [source.path for source in sources] != [source.path for source in given]:
         raise InputError(
             f"the catalog '{folder.name}' was made from {', '.join(source.path for source in sources)}",

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from attnsearch.indexing import changes, compaction
 from attnsearch.indexing.changes import Changes, Split
-from attnsearch.indexing.checkpoint import Draft
+from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
-from attnsearch.storage.database import APPLICATION, SCHEMA, Info, read_info, read_segments, write_info
+from attnsearch.storage.database import APPLICATION, FORM, Info, read_info, read_segments, write_info
 from attnsearch.storage.failures import OlderError, reading, writing
 from attnsearch.storage.files import SEAL
 from attnsearch.storage.store import Store
@@ -76,7 +76,7 @@ class Writer:
         try:
             self.info = read_info(self._db, self.folder)
         except OlderError:
-            migration.upgrade(self._db, self.folder)
+            migration.migrate_locked(self._db, self.folder)
             self.info = read_info(self._db, self.folder)
         self._next = 0
         if self.info is not None:
@@ -87,9 +87,9 @@ class Writer:
         if self.info is None:
             for statement in _TABLES.split(";"):
                 self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version={SCHEMA}")
+            self._db.execute(f"PRAGMA user_version={FORM}")
             self._db.execute(f"PRAGMA application_id={APPLICATION}")
-        changes.begin(self._db)
+        changes.create_tables(self._db)
         self._collect()
 
     def _collect(self) -> None:
@@ -112,10 +112,10 @@ class Writer:
         Raises InputError for an id used twice.
         """
         with writing(self.folder):
-            changes.draw(self._db, items)
-            return changes.compare(self._db, split, keep=keep)
+            changes.load_items(self._db, items)
+            return changes.compare_items(self._db, split, keep=keep)
 
-    def recall(self, draft: Draft) -> tuple[int, int]:
+    def recall(self, draft: Checkpoint) -> tuple[int, int]:
         """How many texts of this run an earlier one embedded before it was interrupted, and how many are missing."""
         with writing(self.folder):
             rows = ((text, row) for row, text in enumerate(draft.recall()))
@@ -131,21 +131,21 @@ class Writer:
             " JOIN incoming USING (n) ORDER BY n, start"
         )
 
-    def put(self, draft: Draft, texts: Sequence[bytes], x: NDArray[np.float32]) -> None:
+    def put(self, draft: Checkpoint, texts: Sequence[bytes], x: NDArray[np.float32]) -> None:
         """Keep the embeddings x (n, d) of the texts with these SHA-256, also if the run ends here."""
         with writing(self.folder):
             first = draft.append(texts, x)
             rows = ((text, first + at) for at, text in enumerate(texts))
             self._db.executemany("INSERT INTO vectors VALUES (?, NULL, ?)", rows)
 
-    def commit(self, info: Info, draft: Draft) -> Info:
+    def commit(self, info: Info, draft: Checkpoint) -> Info:
         """Make it all real, and return `info` with its width, counts and times. After it nothing can be lost."""
         with writing(self.folder, "written"):
             d = draft.d or (self.info.d if self.info else 0)
             self._place(draft, d)
             buried = self._db.execute("SELECT key FROM buried ORDER BY key").fetchall()
             with reading(self.folder):
-                compaction.settle(self._db, self.folder, d, [key for (key,) in buried])
+                compaction.settle_segments(self._db, self.folder, d, [key for (key,) in buried])
             info = self._conclude(info._replace(d=d))
             self._db.execute("COMMIT")
         # It is done, whatever happens now: what is left to do can be done later.
@@ -154,7 +154,7 @@ class Writer:
             self._db.execute("BEGIN IMMEDIATE")  # or another writer has the draft open, and will discard it
             draft.discard()
             self._db.execute("ROLLBACK")
-        seal.put(self._db, self.folder, info.commit)
+        seal.write_seal(self._db, self.folder, info.commit)
         return info
 
     def _conclude(self, info: Info) -> Info:
@@ -170,7 +170,7 @@ class Writer:
         write_info(self._db, info._asdict())
         return info
 
-    def _place(self, draft: Draft, d: int) -> None:
+    def _place(self, draft: Checkpoint, d: int) -> None:
         """Give every passage of a pending item its key, in their order, in segments of at most `SEGMENT` rows."""
         pending = self._db.execute(
             "SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)"
@@ -187,10 +187,10 @@ class Writer:
                     x[stored] = before.embeddings([some[at][3] for at in stored])
             keys = [(key, *row[:3]) for key, row in enumerate(some, self._next)]
             self._db.executemany(
-                "INSERT INTO keys VALUES (?, ?, ?, ?, ?)", ((*key, checksum.of_row(*key)) for key in keys)
+                "INSERT INTO keys VALUES (?, ?, ?, ?, ?)", ((*key, checksum.row_checksum(*key)) for key in keys)
             )
             joined = np.array([start > 0 for _, _, start, _ in keys])
-            compaction.add(self._db, self.folder, self._next, x, joined)
+            compaction.add_segment(self._db, self.folder, self._next, x, joined)
             self._next += len(x)
 
     def close(self) -> None:

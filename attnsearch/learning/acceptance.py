@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.evaluation.significance import t_test
-from attnsearch.learning.bilinear import Floats, logits
-from attnsearch.learning.cross_validation import Trial, others, tell
-from attnsearch.learning.examples import Lesson
+from attnsearch.learning.bilinear import Floats, item_logits
+from attnsearch.learning.cross_validation import Trial, measure, relatedness
+from attnsearch.learning.examples import TrainingSet
 
 FEWEST = 5  # requests from which anything is learned
 ENOUGH = 20  # requests that may tell by KL alone, and from which a temperature is fitted
@@ -35,7 +35,7 @@ class Gain(NamedTuple):
         """After less before."""
         return self.after - self.before
 
-    def told(self) -> dict[str, float | None]:
+    def as_dict(self) -> dict[str, float | None]:
         """The numbers by their names, None for those that nobody can tell."""
         numbers = {**self._asdict(), "change": self.change}
         return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
@@ -62,7 +62,7 @@ UNKNOWN = Verdict(0, _NOBODY, _NOBODY, accepted=True, why="no judged request say
 """The verdict of nobody."""
 
 
-def judge(lesson: Lesson, trial: Trial) -> Verdict:
+def accept(lesson: TrainingSet, trial: Trial) -> Verdict:
     """The verdict on what was learned in the trial.
 
     Three things are asked of requests that have an answer, each with a confidence of 97.5 %, or of 50 % for nDCG:
@@ -76,7 +76,7 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     ndcg = _gain(trial.before.ndcg, trial.gain)
     kl = _gain(trial.before.kl, -trial.kl_gain)
     requests = int(np.count_nonzero(~np.isnan(trial.before.ndcg)))
-    related = interval(others(lesson, trial.before))[0] > 0
+    related = interval(relatedness(lesson, trial.before))[0] > 0
     why, more = "", None
     if requests < FEWEST:
         counted = f"{requests} request{'' if requests == 1 else 's'} with an answer"
@@ -97,7 +97,7 @@ def judge(lesson: Lesson, trial: Trial) -> Verdict:
     )
 
 
-def judge_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Verdict:
+def accept_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Verdict:
     """The verdict on another temperature alone, by the KL (m,) of held-out requests with it, where W_Q was refused.
 
     It changes no rank.
@@ -110,10 +110,10 @@ def judge_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Verd
     return verdict._replace(ndcg=same, kl=kl, accepted=True, why=why, more=None)
 
 
-def measure(lesson: Lesson, w: Floats) -> Verdict:
+def accept_unless_worse(lesson: TrainingSet, w: Floats) -> Verdict:
     """The verdict on a W (d, d) that was learned from none of the lesson's queries: whether they speak against it."""
-    before = tell(lesson, logits(lesson.catalog, lesson.x))
-    after = tell(lesson, logits(lesson.catalog, lesson.x, w))
+    before = measure(lesson, item_logits(lesson.catalog, lesson.x))
+    after = measure(lesson, item_logits(lesson.catalog, lesson.x, w))
     ndcg = _gain(before.ndcg, after.ndcg - before.ndcg)
     kl = _gain(before.kl, after.kl - before.kl)
     worse = ndcg.change < 0

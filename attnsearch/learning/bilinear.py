@@ -32,7 +32,7 @@ _TOLERANCE = 1e-4  # of the loss, relative: below what a held-out request can te
 Floats = NDArray[Any]  # float32; numpy's types lose that on the way
 
 
-class Catalog(NamedTuple):
+class Keys(NamedTuple):
     """Keys X (n, d), and the first key of each item (i,), None where no item has another.
 
     `offset` (i,) is added to each item's logit in the normalizer, None is 0: the log of how many items it stands for.
@@ -66,7 +66,7 @@ class Targets(NamedTuple):
         return Targets(numbers, *(np.concatenate([part[field] for part in parts]) for field in (1, 2)))
 
 
-def logits(catalog: Catalog, x: Floats, w: Floats | None = None) -> Floats:
+def item_logits(catalog: Keys, x: Floats, w: Floats | None = None) -> Floats:
     """β (x w) Xᵀ, those of the items (m, i); `w` is I unless given."""
     q = (x if w is None else x @ w) * np.float32(SHARPNESS)
     return catalog.best(q @ catalog.keys.T)
@@ -75,7 +75,7 @@ def logits(catalog: Catalog, x: Floats, w: Floats | None = None) -> Floats:
 class Loss:
     """The cross-entropy of some queries, and its gradient, by A in the span of these; or by any A, if it is `whole`."""
 
-    def __init__(self, catalog: Catalog, x: Floats, targets: Targets, *, whole: bool = False) -> None:
+    def __init__(self, catalog: Keys, x: Floats, targets: Targets, *, whole: bool = False) -> None:
         self.catalog = catalog
         self.basis = np.eye(x.shape[1], dtype=np.float32) if whole else _basis(x)
         rows = max(-(-len(x) // threads.count()), _THREAD // len(catalog.keys))
@@ -111,7 +111,7 @@ class Loss:
         return loss, beta * (in_basis.T @ (p @ catalog.keys))
 
 
-def fit(loss: Loss, pull: float, start: Floats | None = None, *, symmetric: bool = False) -> Floats:
+def fit_w(loss: Loss, pull: float, start: Floats | None = None, *, symmetric: bool = False) -> Floats:
     """W (d, d) at the minimum of the loss with that pull; `start` is where to look from.
 
     With `symmetric` it is sought among W = Wᵀ alone, for which the loss must be of a `whole` A.

@@ -32,14 +32,14 @@ class Cut(NamedTuple):
     right: Sequence[NDArray[np.int64]]
 
 
-class Scores(NamedTuple):
+class CutScores(NamedTuple):
     """Of each setting and query (s, m): KL, and the log loss of the top weight as the chance that the top is right."""
 
     kl: Doubles
     loss: Doubles
 
 
-def temperature(cuts: Iterable[Cut], untrained: float) -> float:
+def fit_temperature(cuts: Iterable[Cut], untrained: float) -> float:
     """τ: of those whose KL is no higher than the `untrained` one's, that with the least KL and, twice, log loss.
 
     KL alone would make weights flatter where several items are right for a request, and the top weight say less and
@@ -48,27 +48,27 @@ def temperature(cuts: Iterable[Cut], untrained: float) -> float:
     return _best(_scores(cuts, [(beta, 0.0) for beta in _SHARPNESSES]), untrained)
 
 
-def _best(scores: Scores, untrained: float) -> float:
+def _best(scores: CutScores, untrained: float) -> float:
     kl = scores.kl.mean(axis=1)
     price = np.where(kl <= untrained, kl + _TOP * scores.loss.mean(axis=1), np.inf)
     best = price.argmin() if np.isfinite(price).any() else kl.argmin()
     return float(1 / _SHARPNESSES[best])
 
 
-def alone(cuts: Iterable[Cut], usual: float, *, seed: int = 0) -> tuple[float, Doubles, Doubles]:
+def fit_temperature_alone(cuts: Iterable[Cut], usual: float, *, seed: int = 0) -> tuple[float, Doubles, Doubles]:
     """τ where W stays I; and KL of each query (m,) at the `usual` temperature, and at that which the others ask for."""
     scores = _scores(cuts, [(beta, 0.0) for beta in [*_SHARPNESSES, 1 / usual]])
-    tried, before = Scores(scores.kl[:-1], scores.loss[:-1]), scores.kl[-1]
+    tried, before = CutScores(scores.kl[:-1], scores.loss[:-1]), scores.kl[-1]
     fold = np.random.default_rng(seed).permutation(len(before)) % _FOLDS
     after = np.empty(len(before))
     for out in range(_FOLDS):
         known = fold != out
-        best = _best(Scores(tried.kl[:, known], tried.loss[:, known]), float(before[known].mean()))
+        best = _best(CutScores(tried.kl[:, known], tried.loss[:, known]), float(before[known].mean()))
         after[~known] = tried.kl[int(np.abs(1 / best - _SHARPNESSES).argmin()), ~known]
     return _best(tried, float(before.mean())), before, after
 
 
-def weight(cuts: Iterable[Cut], temperature: float) -> float:
+def fit_lexical(cuts: Iterable[Cut], temperature: float) -> float:
     """λ: that with the lowest KL, each at the temperature that suits it; then in proportion to the one that there is.
 
     BM25 makes weights sharper as well as better; it is to be judged by what it makes better.
@@ -78,21 +78,21 @@ def weight(cuts: Iterable[Cut], temperature: float) -> float:
     return round(float(best / beta / temperature), 2)
 
 
-def _scores(cuts: Iterable[Cut], settings: Sequence[tuple[float, float]]) -> Scores:
+def _scores(cuts: Iterable[Cut], settings: Sequence[tuple[float, float]]) -> CutScores:
     """Those of each (β, λ), of the queries that have a right item."""
     parts = [_of(cut, settings) for cut in cuts]
-    return Scores(*(np.concatenate([part[field] for part in parts], axis=1) for field in (0, 1)))
+    return CutScores(*(np.concatenate([part[field] for part in parts], axis=1) for field in (0, 1)))
 
 
-def _of(cut: Cut, settings: Sequence[tuple[float, float]]) -> Scores:
+def _of(cut: Cut, settings: Sequence[tuple[float, float]]) -> CutScores:
     some = [at for at, right in enumerate(cut.right) if len(right)]
     sizes = np.array([len(cut.right[at]) for at in some], np.int64)
     rows, items = np.repeat(np.arange(len(some)), sizes), np.concatenate([np.empty(0, np.int64), *cut.right])
     kl, loss = (np.empty((len(settings), len(some))) for _ in range(2))
-    for setting, (beta, weight) in enumerate(settings):
+    for setting, (beta, lexical) in enumerate(settings):
         z = cut.z[some] * np.float32(beta / SHARPNESS)
-        if weight and cut.terms is not None:
-            z += np.float32(weight) * cut.terms[some]
+        if lexical and cut.terms is not None:
+            z += np.float32(lexical) * cut.terms[some]
         top, highest = z.argmax(axis=1), z.max(axis=1)
         log_total = np.log(np.exp(z - highest[:, None]).sum(axis=1)).astype(np.float64)
         log_weights = z[rows, items] - highest[rows] - log_total[rows]
@@ -100,10 +100,10 @@ def _of(cut: Cut, settings: Sequence[tuple[float, float]]) -> Scores:
         hit = np.bincount(rows, top[rows] == items, len(some)) > 0
         log_top = np.minimum(-log_total, -1e-6)  # so that to be sure and wrong is not infinitely bad
         loss[setting] = -np.where(hit, log_top, np.log(-np.expm1(log_top)))
-    return Scores(kl, loss)
+    return CutScores(kl, loss)
 
 
-def null_key(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | None) -> NullKey | None:
+def fit_null_key(evidence: Doubles, nothing: NDArray[np.bool_], before: NullKey | None) -> NullKey | None:
     """The null key by the evidence (m,) of requests of which it is known whether nothing is right for them (m,).
 
     Logistic regression (Platt 1999), pulled towards the one there was `before`; None where it is no better on held-out

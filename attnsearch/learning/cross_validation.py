@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from attnsearch.attention.softmax import State
 from attnsearch.evaluation import metrics
 from attnsearch.evaluation.report import DEPTH
-from attnsearch.learning.bilinear import Floats, Loss, fit, logits
-from attnsearch.learning.examples import Lesson
+from attnsearch.learning.bilinear import Floats, Loss, fit_w, item_logits
+from attnsearch.learning.examples import TrainingSet
 
 STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # of the pull; each W is found from the one before
 
@@ -31,7 +31,7 @@ _WORSE = 2  # strengths in a row: then weaker ones need not be tried
 Doubles = NDArray[np.float64]
 
 
-class Told(NamedTuple):
+class Answers(NamedTuple):
     """What logits say of each query: nDCG (m,), KL (m,) from what is right to the weights, the top items (m, DEPTH).
 
     Both are NaN for a query without a right item; where there are fewer items, the top is filled with -2.
@@ -41,9 +41,9 @@ class Told(NamedTuple):
     kl: Doubles
     top: NDArray[np.int64]
 
-    def of(self, chosen: NDArray[np.int64]) -> Told:
+    def of(self, chosen: NDArray[np.int64]) -> Answers:
         """What was said of the chosen queries."""
-        return Told(self.ndcg[chosen], self.kl[chosen], self.top[chosen])
+        return Answers(self.ndcg[chosen], self.kl[chosen], self.top[chosen])
 
 
 class Trial(NamedTuple):
@@ -55,8 +55,8 @@ class Trial(NamedTuple):
     """
 
     kl: Doubles
-    before: Told
-    after: list[Told]
+    before: Answers
+    after: list[Answers]
     chosen: int
     held_out: list[tuple[NDArray[np.int64], Floats]]
 
@@ -80,11 +80,11 @@ class Trial(NamedTuple):
         return gain
 
 
-Progress = Callable[[int, int, Sequence[float]], None]
+OnFits = Callable[[int, int, Sequence[float]], None]
 """Told how many fits are done, of how many, and what each strength so far gained in nDCG on held-out requests."""
 
 
-def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> Trial:
+def cross_validate(lesson: TrainingSet, *, seed: int = 0, progress: OnFits | None = None) -> Trial:
     """Answer every query by what was learned without it."""
     m = len(lesson.x)
     folds, rounds = (min(10, m), 3) if m < _FEW else (5, 2) if m < _MANY else (3, 1)
@@ -92,7 +92,7 @@ def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> 
     orders = [rng.permutation(m) % folds for _ in range(rounds)]  # the fold of each query, in each round
     cuts = [(number, fold) for number in range(rounds) for fold in range(folds)]
 
-    before = tell(lesson, logits(lesson.catalog, lesson.x))
+    before = measure(lesson, item_logits(lesson.catalog, lesson.x))
     told = [[before] * rounds]
     ws: list[list[Floats | None]] = [[None] * len(cuts)]
     kl = [before.kl]
@@ -103,10 +103,10 @@ def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> 
         found = [_empty(m) for _ in range(rounds)]
         ws.append([])
         for at, ((number, fold), loss) in enumerate(zip(cuts, losses, strict=True)):
-            w = fit(loss, pull, ws[-2][at])
+            w = fit_w(loss, pull, ws[-2][at])
             ws[-1].append(w)
             out = np.flatnonzero(orders[number] == fold)
-            _put(found[number], out, tell(_some(lesson, out), logits(lesson.catalog, lesson.x[out], w)))
+            _put(found[number], out, measure(_some(lesson, out), item_logits(lesson.catalog, lesson.x[out], w)))
             if progress:
                 progress((strength - 1) * len(cuts) + at + 1, len(strengths) * len(cuts), curve)
         told.append(found)
@@ -133,12 +133,12 @@ def hold(lesson: Lesson, *, seed: int = 0, progress: Progress | None = None) -> 
     return Trial(kls, before, after, chosen, held_out)
 
 
-def learn(lesson: Lesson, strength: int) -> Floats:
+def fit_strength(lesson: TrainingSet, strength: int) -> Floats:
     """W (d, d) from all queries, at the strength of that number."""
     loss = _loss(lesson, np.arange(len(lesson.x)))
     w = None
     for pull in STRENGTHS[:strength]:
-        w = fit(loss, pull, w)
+        w = fit_w(loss, pull, w)
     return np.eye(lesson.x.shape[1], dtype=np.float32) if w is None else w
 
 
@@ -157,7 +157,7 @@ def choose(kl: Doubles) -> int:
     return int(np.argmax(behind.mean(axis=1) <= error))
 
 
-def tell(lesson: Lesson, z: Floats) -> Told:
+def measure(lesson: TrainingSet, z: Floats) -> Answers:
     """What the logits z (m, i) of the lesson's queries say."""
     state = State.of(z, k=DEPTH)
     log_total = state.log_normalizer()
@@ -173,7 +173,7 @@ def tell(lesson: Lesson, z: Floats) -> Told:
     return told
 
 
-def others(lesson: Lesson, told: Told) -> Doubles:
+def relatedness(lesson: TrainingSet, told: Answers) -> Doubles:
     """How much better each query's own answers rank in its top (m,) than those of some other queries do, in nDCG.
 
     The mean is 0 if what was judged has nothing to do with what was asked.
@@ -194,20 +194,20 @@ def _ndcg(top: NDArray[np.int64], items: NDArray[np.int64], grades: Doubles) -> 
     return metrics.ndcg(ranked, grades, DEPTH)
 
 
-def _empty(m: int) -> Told:
-    return Told(np.full(m, np.nan), np.full(m, np.nan), np.full((m, DEPTH), -2))
+def _empty(m: int) -> Answers:
+    return Answers(np.full(m, np.nan), np.full(m, np.nan), np.full((m, DEPTH), -2))
 
 
-def _put(told: Told, at: NDArray[np.int64], part: Told) -> None:
+def _put(told: Answers, at: NDArray[np.int64], part: Answers) -> None:
     for whole, some in zip(told, part, strict=True):
         whole[at] = some
 
 
-def _some(lesson: Lesson, chosen: NDArray[np.int64]) -> Lesson:
+def _some(lesson: TrainingSet, chosen: NDArray[np.int64]) -> TrainingSet:
     graded = [lesson.graded[one] for one in chosen]
     return lesson._replace(x=lesson.x[chosen], targets=lesson.targets.take(chosen), graded=graded)
 
 
-def _loss(lesson: Lesson, chosen: NDArray[np.int64]) -> Loss:
+def _loss(lesson: TrainingSet, chosen: NDArray[np.int64]) -> Loss:
     part = _some(lesson, chosen)
     return Loss(part.catalog, part.x, part.targets)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from attnsearch.attention.projections import identity
 from attnsearch.errors import InputError
 from attnsearch.learning import bilinear
-from attnsearch.learning.bilinear import Catalog, Floats, Targets
+from attnsearch.learning.bilinear import Floats, Keys, Targets
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import fold
 from attnsearch.sources.judgments import Judged
@@ -30,22 +30,22 @@ Doubles = NDArray[np.float64]
 log = logging.getLogger("attnsearch")
 
 
-class Lesson(NamedTuple):
+class TrainingSet(NamedTuple):
     """A catalog, queries x (m, d), what is right for them, and all that was judged right: grades by item number.
 
     A judged item that the catalog lacks has the number -1: it is missed.
     """
 
-    catalog: Catalog
+    catalog: Keys
     x: Floats
     targets: Targets
     graded: Sequence[tuple[NDArray[np.int64], Doubles]]
 
 
-class School(NamedTuple):
+class Gathered(NamedTuple):
     """A lesson, and what it was made of: the requests in its order, the first key of each item, the unknown ids."""
 
-    lesson: Lesson
+    lesson: TrainingSet
     judged: list[Judged]
     firsts: NDArray[np.int64]
     unknown: int
@@ -62,7 +62,7 @@ def gather(
     seed: int = 0,
     *,
     progress: Callable[[int], None] | None = None,
-) -> School:
+) -> Gathered:
     """The lesson that the requests make which say anything of an item that the catalog has.
 
     `progress` is told how many more of the requests are embedded.
@@ -83,11 +83,11 @@ def gather(
     for one in usable:
         at = [int(np.searchsorted(firsts, first[ident])) if ident in first else -1 for ident in one.grades]
         graded.append((np.array(at, np.int64), np.array(list(one.grades.values()), np.float64)))
-    lesson = Lesson(catalog, x, _targets(catalog, x, graded), graded)
-    return School(lesson, usable, firsts, unknown)
+    lesson = TrainingSet(catalog, x, _targets(catalog, x, graded), graded)
+    return Gathered(lesson, usable, firsts, unknown)
 
 
-def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> tuple[Catalog, NDArray[np.int64]]:
+def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> tuple[Keys, NDArray[np.int64]]:
     """The keys to learn from, and the number of the first of each item's.
 
     Of a large catalog they are the judged items, those near a query, and, for all others, a sample that stands for
@@ -109,10 +109,10 @@ def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> t
         some = np.isin(heads, kept)
         numbers, heads, firsts = numbers[some], heads[some], kept
     begins = None if len(firsts) == len(numbers) else np.flatnonzero(np.diff(heads, prepend=-1))
-    return Catalog(store.embeddings(numbers.tolist()), begins, offset), firsts
+    return Keys(store.embeddings(numbers.tolist()), begins, offset), firsts
 
 
-def firsts_of(store: Store) -> NDArray[np.int64]:
+def first_keys(store: Store) -> NDArray[np.int64]:
     """The first key of each item."""
     numbers = store.living()
     return numbers if store.heads is None else np.unique(store.heads[numbers])
@@ -123,7 +123,7 @@ def _near(index: Index, x: Floats) -> NDArray[np.int64]:
     return np.unique(state.top_keys[np.isfinite(state.top_logits)])
 
 
-def _targets(catalog: Catalog, x: Floats, graded: Sequence[tuple[NDArray[np.int64], Doubles]]) -> Targets:
+def _targets(catalog: Keys, x: Floats, graded: Sequence[tuple[NDArray[np.int64], Doubles]]) -> Targets:
     """Shares by the grades of what is right.
 
     For a request that says only what is wrong they are what untrained attention gives the other items.
@@ -134,7 +134,7 @@ def _targets(catalog: Catalog, x: Floats, graded: Sequence[tuple[NDArray[np.int6
         if right.any():
             found, share = at[right], grades[right]
         else:
-            z = bilinear.logits(catalog, x[query : query + 1])[0].astype(np.float64)
+            z = bilinear.item_logits(catalog, x[query : query + 1])[0].astype(np.float64)
             z[at[at >= 0]] = -np.inf
             found = np.argsort(-z, kind="stable")[: min(_LEFT, np.count_nonzero(np.isfinite(z)))]
             share = np.exp(z[found] - z[found[0]])

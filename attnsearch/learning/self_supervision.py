@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.learning.bilinear import Floats, Loss, fit
+from attnsearch.learning.bilinear import Floats, Loss, fit_w
 from attnsearch.sources.items import Item
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.store import Store
@@ -24,7 +24,7 @@ _WORDS = 12, 25  # of a span, at least and at most
 _MEAN = 0.1  # of the mean's direction is turned down
 
 
-def draw(store: Store, firsts: NDArray[np.int64], *, seed: int = 0) -> list[Judged]:
+def draw_requests(store: Store, firsts: NDArray[np.int64], *, seed: int = 0) -> list[Judged]:
     """Requests of the items with these first keys, titles and then spans; no item twice before every other was once."""
     rng = np.random.default_rng(seed)
     cycles = range(-(-_SPANS // max(len(firsts), 1)))
@@ -40,14 +40,14 @@ def draw(store: Store, firsts: NDArray[np.int64], *, seed: int = 0) -> list[Judg
 
 
 def _items(store: Store, firsts: NDArray[np.int64]) -> list[Item]:
-    return [found.item for found in store.find(firsts.tolist())]
+    return [found.item for found in store.items_at(firsts.tolist())]
 
 
-def learn(loss: Loss, keys: Floats) -> Floats:
+def fit_self_supervised(loss: Loss, keys: Floats) -> Floats:
     """W (d, d) from the loss of such requests, by a whole A; X (n, d) are the catalog's keys."""
     w = None
     for pull in PULLS:
-        w = fit(loss, pull, w, symmetric=True)
+        w = fit_w(loss, pull, w, symmetric=True)
     d = keys.shape[1]
     eye = np.eye(d, dtype=np.float32)
     values, vectors = np.linalg.eigh((eye if w is None else w) - eye)

@@ -19,8 +19,8 @@ from attnsearch.learning import acceptance, bilinear, calibration, cross_validat
 from attnsearch.learning.acceptance import Verdict
 from attnsearch.learning.bilinear import Floats
 from attnsearch.learning.calibration import Cut
-from attnsearch.learning.cross_validation import Progress, Trial
-from attnsearch.learning.examples import School, firsts_of, gather
+from attnsearch.learning.cross_validation import OnFits, Trial
+from attnsearch.learning.examples import Gathered, first_keys, gather
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import fold
 from attnsearch.search.setting import bias_of
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 def train(
-    index: Index, judged: Sequence[Judged], *, seed: int = 0, force: bool = False, progress: Progress | None = None
+    index: Index, judged: Sequence[Judged], *, seed: int = 0, force: bool = False, progress: OnFits | None = None
 ) -> Outcome:
     """What is learned from judged requests: W_Q, τ, λ, and, from requests that nothing is right for, the null key.
 
@@ -54,27 +54,27 @@ def train(
     """
     school = gather(index, judged, seed)
     log.info("learning from %d requests", len(school.judged))
-    seen = cross_validation.hold(school.lesson, seed=seed, progress=progress)
-    verdict = acceptance.judge(school.lesson, seen)
+    seen = cross_validation.cross_validate(school.lesson, seed=seed, progress=progress)
+    verdict = acceptance.accept(school.lesson, seen)
     strength, temperature = max(seen.chosen, 1), index.info.temperature
     if not (verdict.accepted or force):  # where W_Q is best as it is, its temperature need not be
         strength, seen = 0, seen.untrained
         if verdict.sound and verdict.requests >= acceptance.ENOUGH:
             cuts = _cuts(index, school, seen, terms=False)
-            temperature, before, after = calibration.alone(cuts, temperature, seed=seed)
-            verdict = acceptance.judge_temperature(verdict, before, after)
+            temperature, before, after = calibration.fit_temperature_alone(cuts, temperature, seed=seed)
+            verdict = acceptance.accept_temperature(verdict, before, after)
         if not verdict.accepted:
             return Outcome(None, verdict, school.unknown)
     elif verdict.requests >= acceptance.ENOUGH:
         untrained = float(np.nanmean(seen.before.kl))
-        temperature = calibration.temperature(_cuts(index, school, seen, terms=False), untrained)
+        temperature = calibration.fit_temperature(_cuts(index, school, seen, terms=False), untrained)
     weight = None
     if verdict.requests >= acceptance.ENOUGH and not school.sampled:
-        weight = calibration.weight(_cuts(index, school, seen, terms=True), temperature)
+        weight = calibration.fit_lexical(_cuts(index, school, seen, terms=True), temperature)
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
-        w=cross_validation.learn(school.lesson, strength),
+        w=cross_validation.fit_strength(school.lesson, strength),
         temperature=temperature,
         lexical=weight,
         null=_null_key(index, judged),
@@ -110,14 +110,14 @@ def train_self(
         if progress:
             progress(done, len(made))
 
-    made = self_supervision.draw(index.store, firsts_of(index.store), seed=seed)
+    made = self_supervision.draw_requests(index.store, first_keys(index.store), seed=seed)
     log.info("learning from %d requests that %s makes of itself", len(made), index.info.name)
     school = gather(index, made, seed, progress=more)
     catalog, x, targets, _ = school.lesson
-    w = self_supervision.learn(bilinear.Loss(catalog, x, targets, whole=True), catalog.keys)
+    w = self_supervision.fit_self_supervised(bilinear.Loss(catalog, x, targets, whole=True), catalog.keys)
     known = [one for one in judged if one.relevant]
     real = gather(index, known, seed) if known else None
-    verdict = acceptance.UNKNOWN if real is None else acceptance.measure(real.lesson, w)
+    verdict = acceptance.UNKNOWN if real is None else acceptance.accept_unless_worse(real.lesson, w)
     if not (verdict.accepted or force):
         return Outcome(None, verdict, real.unknown if real else 0)
     story = _story(f"{len(made):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)
@@ -127,7 +127,7 @@ def train_self(
 
 def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict[str, Any]:
     """How something was learned, for `info`."""
-    held_out = {"requests": verdict.requests, "ndcg": verdict.ndcg.told(), "kl": verdict.kl.told()}
+    held_out = {"requests": verdict.requests, "ndcg": verdict.ndcg.as_dict(), "kl": verdict.kl.as_dict()}
     return {
         "from": source,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -138,16 +138,16 @@ def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict
     }
 
 
-def _cuts(index: Index, school: School, seen: Trial, *, terms: bool) -> Iterator[Cut]:
+def _cuts(index: Index, school: Gathered, seen: Trial, *, terms: bool) -> Iterator[Cut]:
     """The logits of the queries that were held out, by what was learned without them."""
     lesson = school.lesson
     for out, w in seen.held_out:
-        z = bilinear.logits(lesson.catalog, lesson.x[out], w)
+        z = bilinear.item_logits(lesson.catalog, lesson.x[out], w)
         right = [items[(items >= 0) & (grades > 0)] for items, grades in (lesson.graded[one] for one in out)]
         yield Cut(z, _terms(index, school, out) if terms else None, right)
 
 
-def _terms(index: Index, school: School, chosen: NDArray[np.int64]) -> Floats:
+def _terms(index: Index, school: Gathered, chosen: NDArray[np.int64]) -> Floats:
     said = bias_of(index, [school.judged[one].query for one in chosen], (), 1.0, {})
     rows: Floats = np.zeros((len(chosen), len(school.firsts)), np.float32)
     if said.adds:
@@ -163,5 +163,5 @@ def _null_key(index: Index, judged: Sequence[Judged]) -> null_key.NullKey | None
         return None
     x = index.encoder.encode([request.query for request in known], "query")
     state = index.engine.attend(fold(identity(index.info.d), x)).attention
-    evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.kept)
-    return calibration.null_key(evidence, empty, null_key.FITTED.get(index.info.sha256))
+    evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
+    return calibration.fit_null_key(evidence, empty, null_key.FITTED.get(index.info.sha256))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from attnsearch.evaluation.report import DEPTH, Report, Row
+from attnsearch.evaluation.report import DEPTH, Evaluation, Row
 from attnsearch.evaluation.significance import CONFIDENCE, Comparison
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
@@ -17,11 +17,11 @@ class Other(NamedTuple):
     """Another setting: its options, as the user wrote them, its report on the same requests, and what it changes."""
 
     options: str
-    report: Report
+    report: Evaluation
     comparison: Comparison
 
 
-def table(report: Report, screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None) -> str:
+def table(report: Evaluation, screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None) -> str:
     """The means, beside those of another setting and with a test of the difference; then the `worst` requests."""
     parts = [_means(report, other, screen)]
     if other:
@@ -36,7 +36,7 @@ def table(report: Report, screen: Screen = PIPE, *, worst: int = 5, other: Other
 
 
 def as_json(
-    report: Report, judgments: Sequence[str], screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None
+    report: Evaluation, judgments: Sequence[str], screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None
 ) -> str:
     """Every number, as one JSON object; `judgments` names the files that the requests came from."""
     fields = {
@@ -59,7 +59,7 @@ def as_json(
     return to_json(fields, screen, indent=2)
 
 
-def _measured(report: Report) -> dict[str, Any]:
+def _measured(report: Evaluation) -> dict[str, Any]:
     """The fields that depend on the setting."""
     return {
         "temperature": report.temperature,
@@ -70,7 +70,7 @@ def _measured(report: Report) -> dict[str, Any]:
     }
 
 
-def _means(report: Report, other: Other | None, screen: Screen) -> str:
+def _means(report: Evaluation, other: Other | None, screen: Screen) -> str:
     """The table of means: a row for each measure, with the value in another setting and the change."""
     values = _values(report)
     if not other:
@@ -84,7 +84,7 @@ def _means(report: Report, other: Other | None, screen: Screen) -> str:
     return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
 
 
-def _values(report: Report) -> dict[str, float | None]:
+def _values(report: Evaluation) -> dict[str, float | None]:
     """The value of each measure, by its name in words."""
     means = report.means
     values = {
@@ -133,7 +133,7 @@ def _test(other: Other) -> str:
     )
 
 
-def _warning(reports: Sequence[Report]) -> str:
+def _warning(reports: Sequence[Evaluation]) -> str:
     """A warning if some of the requests were used for training; else nothing."""
     most = max(reports, key=lambda report: report.taught)
     if not most.taught:
@@ -145,7 +145,7 @@ def _warning(reports: Sequence[Report]) -> str:
     )
 
 
-def _footer(report: Report) -> str:
+def _footer(report: Evaluation) -> str:
     right = len(report.answerable)
     unknown = len(report.rows) - right - report.without
     parts = [

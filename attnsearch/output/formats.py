@@ -67,9 +67,9 @@ def as_json(result: Result) -> dict[str, Any]:
     for hit, why in zip(fields["hits"], result.whys or (), strict=False):
         hit["why"] = _why_as_json(why)
     if result.trace:
-        from attnsearch.explanation.steps import explain
+        from attnsearch.explanation.steps import explain_steps
 
-        fields["steps"] = [_step_as_json(step) for step in explain(result)]
+        fields["steps"] = [_step_as_json(step) for step in explain_steps(result)]
     return fields
 
 

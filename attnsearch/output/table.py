@@ -75,9 +75,9 @@ def ranked(
         if below and result.hits:
             yield "\n" + below(result, screen)
         if result.trace:
-            from attnsearch.explanation.steps import explain
+            from attnsearch.explanation.steps import explain_steps
 
-            yield "\n" + walkthrough(explain(result), screen)
+            yield "\n" + walkthrough(explain_steps(result), screen)
 
 
 def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:

@@ -59,7 +59,7 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
         "accepted": held_out.accepted,
         "why": held_out.why,
         "more": held_out.more,
-        "held_out": {"confidence": CONFIDENCE, "ndcg": held_out.ndcg.told(), "kl": held_out.kl.told()},
+        "held_out": {"confidence": CONFIDENCE, "ndcg": held_out.ndcg.as_dict(), "kl": held_out.kl.as_dict()},
         "temperature": learned and learned.temperature,
         "lexical": learned and learned.lexical,
         "null_key": learned and learned.null and learned.null._asdict(),

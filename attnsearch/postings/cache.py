@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.postings import facets, filters
-from attnsearch.postings.facets import Drawn, Facet, Measured
+from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
@@ -50,7 +50,7 @@ class Postings:
         self._open: dict[str, sqlite3.Connection] = {}
         self._seen: set[str] = set()
 
-    def need(self, fields: Iterable[str] = (), *, terms: bool = False) -> None:
+    def ensure(self, fields: Iterable[str] = (), *, terms: bool = False) -> None:
         """Open what is there of these, and make the rest. Raises InputError for a field that no item has."""
         wanted = {_label(field): field for field in fields}
         missing = []
@@ -69,22 +69,22 @@ class Postings:
 
     def select(self, asked: filters.Filter) -> NDArray[np.uint32]:
         """The first keys of the items for which a filter holds; for `!=`, of those for which it does not."""
-        self.need([asked.field])
-        return facets.select(self._open[_label(asked.field)], filters.conditions(asked))
+        self.ensure([asked.field])
+        return facets.select_keys(self._open[_label(asked.field)], filters.conditions_of(asked))
 
     def measure(self, field: str) -> Measured | None:
         """The numbers, or the dates, of a field that has them for most of its items."""
-        self.need([field])
-        return facets.measure(self._open[_label(field)])
+        self.ensure([field])
+        return facets.read_measured(self._open[_label(field)])
 
     def facets(self, field: str) -> list[Facet]:
         """All values of a field."""
-        self.need([field])
-        return facets.every(self._open[_label(field)])
+        self.ensure([field])
+        return facets.read_facets(self._open[_label(field)])
 
     def term(self, term: str) -> Term | None:
         """What a term says, if there is an item that has it."""
-        self.need(terms=True)
+        self.ensure(terms=True)
         return find_term(self._open[_TERMS], term)
 
     def make(self, fields: Sequence[str], *, terms: bool) -> None:
@@ -93,7 +93,7 @@ class Postings:
         log.info("reading all %d items of %s, once", info.items, info.name)
         made: dict[str, sqlite3.Connection] = {}
         keys: list[int] = []
-        with closing(Drawn(fields, info.fields)) as drawn, writing(self._store.folder, "read"):
+        with closing(Collector(fields, info.fields)) as drawn, writing(self._store.folder, "read"):
 
             def texts() -> Iterator[str]:
                 for key, item in self._store.items():
@@ -134,7 +134,7 @@ class Postings:
         self._open.clear()
 
 
-def refresh(folder: Path, *, terms: bool = False) -> None:
+def refresh_postings(folder: Path, *, terms: bool = False) -> None:
     """Make for the state that the catalog is in those that an earlier one had, and, if asked for, `terms`.
 
     What can't be made now, the next query makes.
@@ -151,7 +151,7 @@ def refresh(folder: Path, *, terms: bool = False) -> None:
             terms |= label == _TERMS
             db = _read(path, told)
             if db and label != _TERMS:
-                fields.add(facets.name(db))
+                fields.add(facets.read_field_name(db))
             if db:
                 db.close()
             path.unlink()
@@ -159,7 +159,7 @@ def refresh(folder: Path, *, terms: bool = False) -> None:
             postings.make(sorted(fields), terms=terms)
 
 
-def broken(folder: Path) -> Iterator[str]:
+def broken_files(folder: Path) -> Iterator[str]:
     """The names of those files whose bytes are not what was written."""
     for path, _, _, told in _files(folder / FOLDER):
         if _sum(path) != told:
@@ -168,7 +168,7 @@ def broken(folder: Path) -> Iterator[str]:
 
 def _label(field: str) -> str:
     raw = field.encode()
-    return f"field-{checksum.of_parts(raw, len(raw)).hex()}"
+    return f"field-{checksum.part_checksums(raw, len(raw)).hex()}"
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str, str, str]]:
@@ -197,7 +197,7 @@ def _sum(path: Path) -> str:
     with suppress(OSError, ValueError), os.fdopen(os.open(path, FLAGS_NO_LINK), "rb") as stream:
         if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-                return checksum.of_parts(memoryview(raw), len(raw)).hex()
+                return checksum.part_checksums(memoryview(raw), len(raw)).hex()
     return ""
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.postings.filters import Condition, fold, reading
+from attnsearch.postings.filters import Condition, fold_text, interpret
 from attnsearch.sources.items import Fields, Item
 from attnsearch.sources.values import Value
 
@@ -55,7 +55,7 @@ class Measured(NamedTuple):
     keys: NDArray[np.uint32]
 
 
-class Drawn:
+class Collector:
     """The values of the `fields` of items, gathered while the items are drawn, in bounded memory."""
 
     def __init__(self, fields: Iterable[str], names: Fields) -> None:
@@ -71,7 +71,7 @@ class Drawn:
         """Take in an item, by its first key; keys come in their order."""
         self.seen.update(item.fields)
         for field, held in self._held.items():
-            for value in set(values(item, field, self._names)):
+            for value in set(item_values(item, field, self._names)):
                 held[value].append(key)
                 self._count += 1
         if self._count >= _HELD:
@@ -97,8 +97,8 @@ class Drawn:
             "SELECT value, keys FROM spilled WHERE field = ? ORDER BY value, rowid", (field,)
         )
         for value, parts in groupby(spilled, key=lambda row: row[0]):
-            number, begin, _ = reading(value)
-            yield value, fold(value), number, begin, b"".join(keys for _, keys in parts)
+            number, begin, _ = interpret(value)
+            yield value, fold_text(value), number, begin, b"".join(keys for _, keys in parts)
 
     def _spill(self) -> None:
         for field, held in self._held.items():
@@ -124,13 +124,13 @@ def _runs(db: sqlite3.Connection, kind: str) -> Iterator[tuple[str, float, float
         yield kind, some[0][0], some[-1][0], b"".join(keys for _, keys in some)
 
 
-def name(db: sqlite3.Connection) -> str:
+def read_field_name(db: sqlite3.Connection) -> str:
     """Which field it is."""
     (found,) = db.execute("SELECT name FROM field").fetchone()
     return str(found)
 
 
-def select(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[np.uint32]:
+def select_keys(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[np.uint32]:
     """The first keys (n,) of the items with a value that meets one of the conditions, some of them perhaps twice."""
     parts = []
     for condition in conditions:
@@ -147,13 +147,13 @@ def select(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[n
     return np.frombuffer(b"".join(keys for sql, bounds in parts for (keys,) in db.execute(sql, bounds)), NUMBERS)
 
 
-def every(db: sqlite3.Connection) -> list[Facet]:
+def read_facets(db: sqlite3.Connection) -> list[Facet]:
     """All values of the field."""
     rows = db.execute("SELECT value, keys FROM facets ORDER BY rowid")
     return [Facet(value, np.frombuffer(keys, NUMBERS)) for value, keys in rows]
 
 
-def measure(db: sqlite3.Connection) -> Measured | None:
+def read_measured(db: sqlite3.Connection) -> Measured | None:
     """The numbers of the field, or its dates, if most of its items have one; what is neither is left out."""
     (total,) = db.execute("SELECT sum(length(keys)) FROM facets").fetchone()
     for kind in _MEASURES:
@@ -166,11 +166,11 @@ def measure(db: sqlite3.Connection) -> Measured | None:
     return None
 
 
-def values(item: Item, field: str, names: Fields) -> Iterator[str]:
+def item_values(item: Item, field: str, names: Fields) -> Iterator[str]:
     """The values that an item has in a field: also its id, its title and its description.
 
     >>> item = Item("d", "Dune", "", {"tags": ["sand", "spice"], "author": {"name": "Frank Herbert"}, "year": 1965}, "")
-    >>> [list(values(item, field, Fields())) for field in ("tags", "author.name", "year", "title", "series")]
+    >>> [list(item_values(item, field, Fields())) for field in ("tags", "author.name", "year", "title", "series")]
     [['sand', 'spice'], ['Frank Herbert'], ['1965'], ['Dune'], []]
     """
     if field in item.fields:
@@ -182,8 +182,8 @@ def values(item: Item, field: str, names: Fields) -> Iterator[str]:
     elif field == "description":
         yield from _words(item.description, [])
     elif "." in field:
-        name, *path = field.split(".")
-        yield from _words(item.fields.get(name), path)
+        first, *path = field.split(".")
+        yield from _words(item.fields.get(first), path)
 
 
 def _words(value: Value, path: list[str]) -> Iterator[str]:

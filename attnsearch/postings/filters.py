@@ -69,10 +69,10 @@ class Reading(NamedTuple):
     end: float | None
 
 
-def parse(text: str) -> Filter:
+def parse_filter(text: str) -> Filter:
     """The filter that a text says. Raises InputError.
 
-    >>> parse("year>=1990"), parse("genre = poetry, drama").values, parse('author = "Le Guin, Ursula"').values
+    >>> parse_filter("year>=1990"), parse_filter("genre = poetry, drama").values, parse_filter('author = "Le Guin, Ursula"').values
     (Filter(field='year', op='>=', values=('1990',)), ('poetry', 'drama'), ('Le Guin, Ursula',))
     """
     stripped = text.strip()
@@ -106,10 +106,10 @@ def _values(text: str, rest: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def conditions(asked: Filter) -> list[Condition]:
+def conditions_of(asked: Filter) -> list[Condition]:
     """What one of the field's values must meet, any of these; for `!=`, what none of them may.
 
-    >>> conditions(parse("year < 1990"))
+    >>> conditions_of(parse_filter("year < 1990"))
     [Condition(column='number', op='<', bounds=(1990,)), Condition(column='begin', op='<', bounds=(631152000.0,))]
     """
     if asked.op == "?":
@@ -119,8 +119,8 @@ def conditions(asked: Filter) -> list[Condition]:
 
 def _conditions(op: str, value: str) -> list[Condition]:
     if op == "~":
-        return [Condition("folded", "~", (fold(value),))]
-    number, begin, end = reading(value)
+        return [Condition("folded", "~", (fold_text(value),))]
+    number, begin, end = interpret(value)
     found = []
     if op in ("=", "!="):
         found.append(Condition("value", "=", (value,)))
@@ -138,15 +138,15 @@ def _conditions(op: str, value: str) -> list[Condition]:
     return found or [Condition("value", op, (value,))]
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """Text as `~` compares it: without case, and each letter with its accents one character."""
     return unicodedata.normalize("NFC", text.casefold())
 
 
-def reading(text: str) -> Reading:
+def interpret(text: str) -> Reading:
     """What else a text can be read as. A year alone is both a number and a span of time.
 
-    >>> reading("39.50").number, reading("007").number, reading("1970-01").end
+    >>> interpret("39.50").number, interpret("007").number, interpret("1970-01").end
     (39.5, None, 2678400.0)
     """
     number: int | float | None = None

@@ -48,17 +48,17 @@ class Index:
         library. Raises InputError (no such file), CatalogError (no such catalog, or made with other weights
         than the model now has, or damaged), ModelError.
         """
-        folder, file = home.find(ref or home.default())
+        folder, file = home.find_catalog(ref or home.default_catalog())
 
         def refresh() -> None:
             from attnsearch.indexing.update import update  # and with it what only writing needs
 
-            name = folder.name if file == home.built_in(folder.name) else None
+            name = folder.name if file == home.built_in_file(folder.name) else None
             update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
 
         if file and not _holds(folder, file):
             refresh()
-        opened = home.up_to_date(folder, Store)
+        opened = home.open_migrated(folder, Store)
         try:
             reader = loading.load(opened.info.model, offline=offline, quick=opened.info.quick)
             if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
@@ -96,7 +96,7 @@ class Index:
         """What its librarian has learned, where that is for its encoder; CatalogError where it is damaged."""
         from attnsearch.storage import learned
 
-        found = learned.of(self.store.folder)
+        found = learned.load_learned(self.store.folder)
         if found is None or found.suits(self.info.sha256, self.info.d):
             return found
         log.warning("%s: what was learned is for other weights of the encoder and is not used;"
@@ -119,7 +119,7 @@ class Index:
 def _holds(folder: Path, file: Path) -> bool:
     """Whether the folder's catalog was made from the file as it is now."""
     try:
-        return home.info_of(folder).sources == (home.source(str(file)),)
+        return home.read_catalog_info(folder).sources == (home.fingerprint_source(str(file)),)
     except MissingError:
         return False
 

@@ -36,7 +36,7 @@ class Readout(NamedTuple):
     shares: dict[str, float]
 
 
-def read(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
+def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
     """What the weights (N,), told at the first key of each item, read out of a field."""
     has = np.zeros(len(weights), bool)
     has[postings.select(Filter(field, "?", ()))] = True
@@ -58,7 +58,9 @@ def read(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readou
     return Readout(field, known, mean, spread, {})
 
 
-def of_items(z: NDArray[np.floating], log_normalizer: float, heads: NDArray[np.int64] | None) -> NDArray[np.float64]:
+def item_weights(
+    z: NDArray[np.floating], log_normalizer: float, heads: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
     """The softmax weights (N,) of logits z (N,), each told at the first key of its item."""
     weights = np.exp(z.astype(np.float64) - log_normalizer)
     return weights if heads is None else np.bincount(heads, weights, minlength=len(z)).astype(np.float64)

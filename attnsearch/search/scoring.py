@@ -53,5 +53,5 @@ def _scores(asked: Asked, states: States) -> Scores:
     if asked.null is None:
         return Scores(states.attention, None)
     plain = states.plain
-    chance = null_key.chance(asked.null, plain.maximum, plain.log_normalizer(), plain.kept)
+    chance = null_key.chance(asked.null, plain.maximum, plain.log_normalizer(), plain.visible)
     return Scores(states.attention, chance)

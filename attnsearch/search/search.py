@@ -21,7 +21,7 @@ from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Trace
 from attnsearch.search.scoring import Scores, score, score_all
 from attnsearch.search.setting import DEFAULT, Asked, Setting
-from attnsearch.sources.items import described
+from attnsearch.sources.items import describe
 from attnsearch.sources.values import check_text
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def query(
     `where` are filters such as "year >= 1990", `lexical` is the weight of shared words, and `untrained` asks without
     what the catalog has learned; see `filters` and `setting.Setting`. Raises InputError as `search` does.
     """
-    from attnsearch.postings.filters import parse
+    from attnsearch.postings.filters import parse_filter
 
-    filters = tuple(parse(condition) for condition in where)
+    filters = tuple(parse_filter(condition) for condition in where)
     setting = Setting(where=filters, lexical=lexical, temperature=temperature, untrained=untrained)
     return search(index, [text], setting, k=k)[0]
 
@@ -165,7 +165,7 @@ def rank(index: Index, scores: Scores, x: NDArray[np.float32], i: int, top_p: fl
         shown &= np.cumsum(weights) - weights < top_p - _ROUNDING
     keys = state.top_keys[i][shown].tolist()
     cosines = index.store.embeddings(keys) @ x
-    rows = zip(keys, index.store.find(keys), weights[shown], cosines, state.top_logits[i][shown], strict=True)
+    rows = zip(keys, index.store.items_at(keys), weights[shown], cosines, state.top_logits[i][shown], strict=True)
     return [
         (
             key,
@@ -176,7 +176,7 @@ def rank(index: Index, scores: Scores, x: NDArray[np.float32], i: int, top_p: fl
                 weight=float(weight),
                 score=float(cosine),
                 logit=float(logit),
-                description=described(item, index.info.fields),
+                description=describe(item, index.info.fields),
                 fields=item.fields,
                 passage=passage,
             ),
@@ -187,7 +187,7 @@ def rank(index: Index, scores: Scores, x: NDArray[np.float32], i: int, top_p: fl
 
 def _result(index: Index, asked: Asked, scores: Scores, i: int, text: str) -> Result:
     """The result of the i-th query, without its hits."""
-    seen = int(scores.state.kept[i])
+    seen = int(scores.state.visible[i])
     return Result(
         query=text,
         catalog=index.info.name,
@@ -211,7 +211,7 @@ def _with_top(scores: Scores, z: NDArray[np.float32], k: int | None, top_p: floa
         shares = np.exp(z - state.log_normalizer()[:, None], where=np.isfinite(z), out=np.zeros(z.shape))
         shares[:, ::-1].sort(axis=1)
         needed = (np.cumsum(shares, axis=1) < top_p - _ROUNDING).sum(axis=1) + 1
-        k = int(np.minimum(needed, state.kept).max(initial=0))
+        k = int(np.minimum(needed, state.visible).max(initial=0))
     top = State.of(z, k=k)
     return scores._replace(state=state._replace(k=k, top_logits=top.top_logits, top_keys=top.top_keys))
 
@@ -222,11 +222,11 @@ def _readouts(index: Index, scores: Scores, z: NDArray[np.float32], i: int, fiel
         return []
     from attnsearch.search import readout
 
-    index.postings.need(fields)
+    index.postings.ensure(fields)
     weights = np.zeros(index.store.size)
-    if scores.state.kept[i]:
-        weights = readout.of_items(z[i], float(scores.state.log_normalizer()[i]), index.store.heads)
-    return [readout.read(index.postings, field, weights) for field in fields]
+    if scores.state.visible[i]:
+        weights = readout.item_weights(z[i], float(scores.state.log_normalizer()[i]), index.store.heads)
+    return [readout.read_out(index.postings, field, weights) for field in fields]
 
 
 def _output(asked: Asked, scores: Scores, i: int) -> NDArray[np.float64]:

@@ -111,7 +111,7 @@ def bias_of(
     """
     from attnsearch.engines.bias import Bias  # which most queries do without
 
-    index.postings.need([*(condition.field for condition in where), *priors], terms=bool(lexical))
+    index.postings.ensure([*(condition.field for condition in where), *priors], terms=bool(lexical))
     size = index.store.size
     keep = None
     for condition in where:

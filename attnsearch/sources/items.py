@@ -34,7 +34,7 @@ class Item(NamedTuple):
     place: str = ""
 
 
-class Catalog(NamedTuple):
+class Listing(NamedTuple):
     """The items of one or more files, drawn one by one, and what a single file says about itself."""
 
     name: str | None
@@ -42,7 +42,7 @@ class Catalog(NamedTuple):
     items: Iterator[Item]
 
 
-def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | None = None) -> Catalog:
+def read_items(sources: Sequence[str], fields: Fields | None = None, *, form: str | None = None) -> Listing:
     """The items of the files `sources` as one catalog; `-` is standard input. Forms: see `records.read`.
 
     Items are checked as they are drawn. Raises InputError, with the line: nothing that could be a title or an
@@ -50,13 +50,15 @@ def read(sources: Sequence[str], fields: Fields | None = None, *, form: str | No
     """
     fields = fields or Fields()
     as_text = frozenset({"description", fields.id, fields.title})
-    places = [records.place(source) for source in sources]
-    parts = (records.read(source, form=form, as_text=as_text) for source in sources)  # one at a time: they may be large
+    places = [records.source_name(source) for source in sources]
+    parts = (
+        records.read_records(source, form=form, as_text=as_text) for source in sources
+    )  # one at a time: they may be large
     first = next(parts)
     head = first.head if len(sources) == 1 else {}
     found = zip(places, itertools.chain([first], parts), strict=True)
     items = (_item(record, fields, f"{where}:{record.line}") for where, part in found for record in part.items)
-    return Catalog(_opt(head.get("name")), _opt(head.get("description")) or "", _some(items, places[0]))
+    return Listing(_opt(head.get("name")), _opt(head.get("description")) or "", _some(items, places[0]))
 
 
 def _opt(value: Value) -> str | None:
@@ -82,11 +84,11 @@ def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fi
     return text.rstrip(" .") or text
 
 
-def described(item: Item, fields: Fields) -> str:
+def describe(item: Item, fields: Fields) -> str:
     """What describes an item: its description, else the fields chosen for its key text, its title left out.
 
     >>> lamp = Item("7", "Lamp", "", {"blurb": "Light for one page.", "price": 9}, "Lamp. Light for one page")
-    >>> described(lamp, Fields("sku", "product", ("product", "blurb")))
+    >>> describe(lamp, Fields("sku", "product", ("product", "blurb")))
     'Light for one page.'
     """
     return item.description or _sentences(_words(item.fields.get(name)) for name in fields.text)

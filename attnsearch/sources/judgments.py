@@ -50,7 +50,7 @@ class Judged(NamedTuple):
         return True if self.relevant else None if self.grades else False
 
 
-def read(source: str, qrels: str | None = None) -> list[Judged]:
+def read_judgments(source: str, qrels: str | None = None) -> list[Judged]:
     """The judged requests of the file `source`; `-` is standard input.
 
     With `qrels` the two are TREC's: `source` has the queries, as id and text with a tab between them, as JSONL, or as
@@ -60,22 +60,24 @@ def read(source: str, qrels: str | None = None) -> list[Judged]:
     same request or item twice, a grade that is none.
     """
     if qrels is None:
-        found = of(records.read(source, as_text=frozenset({"query", "relevant"})).items, records.place(source))
+        found = parse_judgments(
+            records.read_records(source, as_text=frozenset({"query", "relevant"})).items, records.source_name(source)
+        )
     else:
         found = _of_trec(source, qrels)
     if not found:
-        where = records.place(qrels or source)
+        where = records.source_name(qrels or source)
         raise InputError("no judgments", where=where, hint="write a request and what is right for it")
     return found
 
 
-def request(query: str) -> str:
+def normalize_request(query: str) -> str:
     """A request with white space as one space. InputError where it is empty, too long, or no text."""
     values.check_text(query, "the query")
     return _text(" ".join(query.split()), "the query", "")
 
 
-def of(found_in: Iterable[values.Mapping], where: str) -> list[Judged]:
+def parse_judgments(found_in: Iterable[values.Mapping], where: str) -> list[Judged]:
     """The judged requests of records, one of each. Raises InputError as `read` does; `where` is their file."""
     found: dict[str, Judged] = {}
     for record in found_in:
@@ -146,7 +148,7 @@ def _of_trec(source: str, qrels: str) -> list[Judged]:
     graded: dict[str, dict[str, float]] = {}
     for ident, item, grade, place in _qrels(qrels):
         if ident not in queries:
-            hint = f"the queries are those of {records.place(source)}"
+            hint = f"the queries are those of {records.source_name(source)}"
             raise InputError(f"there is no query '{ident[:80]}'", where=place, hint=hint)
         grades = graded.setdefault(ident, {})
         if item in grades:
@@ -154,14 +156,14 @@ def _of_trec(source: str, qrels: str) -> list[Judged]:
         grades[item] = grade
     if graded and (unjudged := len(queries) - len(graded)):
         log.warning("%s: %d of %d queries have no judgments, and are left out",
-                    records.place(source), unjudged, len(queries))  # fmt: skip
+                    records.source_name(source), unjudged, len(queries))  # fmt: skip
     return [Judged(text, graded[ident], place) for ident, (text, place) in queries.items() if ident in graded]
 
 
 def _queries(source: str) -> dict[str, tuple[str, str]]:
     """Each query's text and place, by its id. What the file is, its first line tells."""
-    where = records.place(source)
-    lines = records.lines(source)
+    where = records.source_name(source)
+    lines = records.read_lines(source)
     first = next(lines, None)
     if first is None:
         raise InputError("no queries", where=where)
@@ -236,8 +238,8 @@ def _open(where: str, line: int) -> InputError:
 
 def _qrels(source: str) -> Iterator[tuple[str, str, float, str]]:
     """Each judgment: the query's id, the item's, the grade, and the place."""
-    where = records.place(source)
-    for place, line, first in ((f"{where}:{number}", line, number == 1) for number, line in records.lines(source)):
+    where = records.source_name(source)
+    for place, line, first in ((f"{where}:{number}", line, number == 1) for number, line in records.read_lines(source)):
         cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
         if len(cells) not in (3, 4) or not all(cells):
             cells = line.split()

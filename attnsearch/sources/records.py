@@ -39,7 +39,7 @@ class Records(NamedTuple):
     items: Iterator[Mapping]
 
 
-def read(source: str, *, form: str | None = None, as_text: frozenset[str] = frozenset()) -> Records:
+def read_records(source: str, *, form: str | None = None, as_text: frozenset[str] = frozenset()) -> Records:
     """The records of the file `source`; `-` is standard input.
 
     `form` is one of `FORMS`' values; without it the file's name tells, or else its first line. Values of the
@@ -73,7 +73,7 @@ def read(source: str, *, form: str | None = None, as_text: frozenset[str] = froz
     return _records(yaml12.load(text, where=file.where, as_text=as_text), file.where)
 
 
-def lines(source: str) -> Iterator[tuple[int, str]]:
+def read_lines(source: str) -> Iterator[tuple[int, str]]:
     """The lines of the file `source`, or of standard input, that say something, with their numbers.
 
     For what is no list of records. InputError as by `read`.
@@ -84,7 +84,7 @@ def lines(source: str) -> Iterator[tuple[int, str]]:
         yield from ((file.line, line) for line in file if line.strip())
 
 
-def place(source: str) -> str:
+def source_name(source: str) -> str:
     """The name of `source` for a message."""
     return STDIN if source == "-" else source
 
@@ -129,7 +129,7 @@ class _File:
     """A file or standard input as text: line by line, each with its end, or all that is left of it."""
 
     def __init__(self, source: str) -> None:
-        self.source, self.where = source, place(source)
+        self.source, self.where = source, source_name(source)
         self.line = self.empty = 0
         self.opened: BinaryIO | None = None
 

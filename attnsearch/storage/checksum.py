@@ -15,12 +15,12 @@ SIZE = 8  # bytes of one checksum
 Cell = str | int | bytes | None
 
 
-def of_parts(data: memoryview[Any] | bytes, length: int) -> bytes:
+def part_checksums(data: memoryview[Any] | bytes, length: int) -> bytes:
     """The checksums of every `length` bytes of the data, one behind the other."""
     return b"".join(xxh3_64_digest(data[start : start + length]) for start in range(0, len(data), length))
 
 
-def of_row(*cells: Cell) -> int:
+def row_checksum(*cells: Cell) -> int:
     """The checksum of a row's cells, as SQLite keeps it: a signed integer."""
     return int.from_bytes(xxh3_64_digest(b"".join(_told(cells))), "little", signed=True)
 

@@ -22,7 +22,7 @@ from attnsearch.storage import checksum
 from attnsearch.storage.failures import OlderError, damaged, missing
 from attnsearch.storage.files import DATABASE, SEAL, refuse_links
 
-SCHEMA = 2
+FORM = 2
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # what `read_item` reads
@@ -63,7 +63,7 @@ class Info(NamedTuple):
     lexical: float = 0.0
 
 
-class Listed(NamedTuple):
+class SegmentRow(NamedTuple):
     """A segment as the database lists it: the number of its first key, its shape, and what is known of its rows."""
 
     first: int
@@ -114,14 +114,12 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         return None
     if application != APPLICATION:
         raise damaged(folder, "index.sqlite was not made by attnsearch")
-    if schema > SCHEMA:
+    if schema > FORM:
         hint = "upgrade attnsearch, or remove the catalog and index it again"
-        raise CatalogError(
-            f"was made by a newer attnsearch (form {schema}, not {SCHEMA})", where=folder.name, hint=hint
-        )
-    if schema < SCHEMA:
+        raise CatalogError(f"was made by a newer attnsearch (form {schema}, not {FORM})", where=folder.name, hint=hint)
+    if schema < FORM:
         raise OlderError(f"was made by an older attnsearch (form {schema})", where=folder.name)
-    return info_from(info_rows(db))
+    return parse_info(info_rows(db))
 
 
 def info_rows(db: sqlite3.Connection) -> dict[str, str]:
@@ -129,7 +127,7 @@ def info_rows(db: sqlite3.Connection) -> dict[str, str]:
     return dict(db.execute("SELECT name, value FROM info ORDER BY name").fetchall())
 
 
-def info_from(rows: Mapping[str, str]) -> Info:
+def parse_info(rows: Mapping[str, str]) -> Info:
     """What the rows of the table `info` say; ValueError where they are not what was written."""
     told: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
     if told.pop("sum") != _info_sum(rows):
@@ -148,13 +146,13 @@ def write_info(db: sqlite3.Connection, told: Mapping[str, Any]) -> None:
 
 
 def _info_sum(rows: Mapping[str, str]) -> int:
-    return checksum.of_row(*(cell for pair in sorted(rows.items()) if pair[0] != "sum" for cell in pair))
+    return checksum.row_checksum(*(cell for pair in sorted(rows.items()) if pair[0] != "sum" for cell in pair))
 
 
 def read_key(row: Sequence[Any]) -> tuple[int, int, int, int]:
     """A key, its item, and the part of its text, from the columns `KEY`; ValueError: they are not what was written."""
     *told, row_sum = row
-    if checksum.of_row(*told) != row_sum:
+    if checksum.row_checksum(*told) != row_sum:
         raise ValueError(f"the key {told[0]} is not what was written")
     key, item, start, stop = told
     return key, item, start, stop
@@ -163,20 +161,20 @@ def read_key(row: Sequence[Any]) -> tuple[int, int, int, int]:
 def read_item(row: Sequence[Any], fields: Fields) -> Item:
     """An item from the columns `ITEM` of its row; ValueError where they are not what was written."""
     *cells, row_sum = row
-    if checksum.of_row(*cells) != row_sum:
+    if checksum.row_checksum(*cells) != row_sum:
         raise ValueError(f"the item {cells[0]} is not what was written")
     _, ident, title, description, rest, _ = cells
     told = json.loads(rest)
     return Item(ident, title, description, told, key_text(title, description, told, fields))
 
 
-def read_segments(db: sqlite3.Connection, listing: int | None = None) -> tuple[list[Listed], int]:
+def read_segments(db: sqlite3.Connection, listing: int | None = None) -> tuple[list[SegmentRow], int]:
     """The list of segments, by their first keys, and its checksum; ValueError where that is not `listing`."""
     rows = db.execute("SELECT first, rows, file, sums, dead, joined FROM segments ORDER BY first").fetchall()
-    found = checksum.of_row(*(cell for row in rows for cell in row))
+    found = checksum.row_checksum(*(cell for row in rows for cell in row))
     if listing not in (None, found):
         raise ValueError("the list of segments is not what was written")
-    return [Listed(*row[:4], *(_bits(bits, row[1]) for bits in row[4:])) for row in rows], found
+    return [SegmentRow(*row[:4], *(_bits(bits, row[1]) for bits in row[4:])) for row in rows], found
 
 
 def _bits(raw: bytes | None, rows: int) -> NDArray[np.bool_] | None:

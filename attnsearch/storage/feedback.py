@@ -29,36 +29,36 @@ _NAMED = 80  # characters of a request, or of an id, that a message shows
 _LIST = "'attnsearch feedback --list' shows what was"
 
 
-class Said(NamedTuple):
+class Entry(NamedTuple):
     """A request, what was said of items for it, and when last: ISO 8601, UTC; empty where the file doesn't tell."""
 
     judged: Judged
     when: str
 
 
-def read(folder: Path) -> list[Judged]:
+def read_feedback(folder: Path) -> list[Judged]:
     """What was said of the answers of the catalog in a folder, the latest last; nothing where there is no file.
 
     Raises InputError, with file and line, where the file is not as `judgments` has it; CatalogError where it is a link.
     """
-    return [said.judged for said in history(folder)]
+    return [said.judged for said in read_history(folder)]
 
 
-def history(folder: Path) -> list[Said]:
+def read_history(folder: Path) -> list[Entry]:
     """The same, with the times."""
     found = _records(folder)
-    judged = judgments.of(found, str(folder / FILE))
-    return [Said(one, str(record.get("when", ""))) for one, record in zip(judged, found, strict=True)]
+    judged = judgments.parse_judgments(found, str(folder / FILE))
+    return [Entry(one, str(record.get("when", ""))) for one, record in zip(judged, found, strict=True)]
 
 
-def add(folder: Path, query: str, grades: Mapping[str, float]) -> Judged:
+def add_judgment(folder: Path, query: str, grades: Mapping[str, float]) -> Judged:
     """Note what items, by their ids, are to a request: 1 is good, 0 is bad. All that is noted for it then.
 
     A later word on the same item of the same request takes the earlier one's place.
 
     Raises InputError for a request or a grade that is none, else as `read`; CatalogError where it can't be written.
     """
-    query = judgments.request(query)
+    query = judgments.normalize_request(query)
     with _changing(folder) as kept:
         record = kept.pop(query, values.Mapping())
         record["query"] = query
@@ -68,12 +68,12 @@ def add(folder: Path, query: str, grades: Mapping[str, float]) -> Judged:
     return Judged(query, record["grades"])
 
 
-def take_back(folder: Path, query: str, ids: Collection[str] = ()) -> Judged:
+def remove_judgment(folder: Path, query: str, ids: Collection[str] = ()) -> Judged:
     """Forget what was noted for a request, or only what of the items with these ids; all that is forgotten.
 
     Raises InputError where nothing was noted for it, naming the nearest, or nothing of an item; else as `add`.
     """
-    query = judgments.request(query)
+    query = judgments.normalize_request(query)
     if not (folder / FILE).exists():
         raise _unknown(query, ())
     with _changing(folder) as kept:
@@ -95,7 +95,7 @@ def _records(folder: Path) -> list[values.Mapping]:
     file = folder / FILE
     if file.is_symlink():
         raise CatalogError("is a link, and none is followed here", where=str(file), hint="put the file itself there")
-    return list(records.read(str(file)).items) if file.exists() else []
+    return list(records.read_records(str(file)).items) if file.exists() else []
 
 
 def _unknown(query: str, kept: Collection[str]) -> InputError:
@@ -114,8 +114,8 @@ def _changing(folder: Path) -> Iterator[dict[str, values.Mapping]]:
             raise missing(folder)
         found = _records(folder)
         kept: dict[str, values.Mapping] = {}
-        for record, judged in zip(found, judgments.of(found, str(folder / FILE)), strict=True):
-            query = judgments.request(judged.query)
+        for record, judged in zip(found, judgments.parse_judgments(found, str(folder / FILE)), strict=True):
+            query = judgments.normalize_request(judged.query)
             before = kept[query]["grades"] if query in kept else {}  # by hand, with other spaces
             record["grades"] = {**before, **judged.grades}
             record.pop("relevant", None)
@@ -128,7 +128,7 @@ def _write(file: Path, kept: list[values.Mapping]) -> None:
     """Put the records into the file, durable before it has its name. InputError for what could not be read again."""
     for number, record in enumerate(kept, 1):
         record.line = number
-    judgments.of(kept, str(file))
+    judgments.parse_judgments(kept, str(file))
     lines = [json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in kept]
     if max(map(len, lines), default=0) > records.LINE:
         raise InputError(f"over {records.LINE >> 20} MiB would be noted for one query", where=str(file))

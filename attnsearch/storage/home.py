@@ -29,7 +29,7 @@ Read = TypeVar("Read")
 log = logging.getLogger("attnsearch")
 
 
-def home() -> Path:
+def home_folder() -> Path:
     """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch."""
     if own := os.environ.get("ATTNSEARCH_HOME"):
         return Path(own).expanduser()
@@ -37,18 +37,18 @@ def home() -> Path:
     return Path(data).expanduser() / "attnsearch"
 
 
-def folder_of(name: str) -> Path:
+def catalog_folder(name: str) -> Path:
     """The folder of the catalog called `name`."""
-    return home() / check_name(name)
+    return home_folder() / check_name(name)
 
 
-def folder_of_file(file: Path) -> Path:
+def file_catalog_folder(file: Path) -> Path:
     """The folder of the catalog that a file is by itself: no name can be that, and no two files share it."""
     from hashlib import sha256  # OpenSSL, which a query of a named catalog has no need of
 
     path = str(file.resolve())
     stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
-    return home() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
+    return home_folder() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
 def check_name(name: str) -> str:
@@ -59,7 +59,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def built_in(name: str) -> Path | None:
+def built_in_file(name: str) -> Path | None:
     """The file of a catalog that comes with the package: inside it, or beside it in a checkout."""
     if name not in BUILT_IN:
         return None
@@ -68,15 +68,15 @@ def built_in(name: str) -> Path | None:
     return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
 
 
-def folders() -> list[Path]:
+def catalog_folders() -> list[Path]:
     """The folders of all catalogs, by name."""
     try:
-        return [folder for folder in sorted(home().glob("[!.]*")) if exists(folder)]
+        return [folder for folder in sorted(home_folder().glob("[!.]*")) if catalog_exists(folder)]
     except OSError as error:
-        raise CatalogError(f"can't be read: {error.strerror}", where=str(home())) from None
+        raise CatalogError(f"can't be read: {error.strerror}", where=str(home_folder())) from None
 
 
-def exists(folder: Path) -> bool:
+def catalog_exists(folder: Path) -> bool:
     """Whether a catalog was ever committed there, whole or damaged since."""
     try:
         _read(folder)
@@ -87,19 +87,19 @@ def exists(folder: Path) -> bool:
     return True
 
 
-def info_of(folder: Path) -> Info:
+def read_catalog_info(folder: Path) -> Info:
     """What the catalog says about itself, without a look at its keys. Raises CatalogError as `Store` does."""
-    return up_to_date(folder, _read)
+    return open_migrated(folder, _read)
 
 
-def up_to_date(folder: Path, read: Callable[[Path], Read]) -> Read:
+def open_migrated(folder: Path, read: Callable[[Path], Read]) -> Read:
     """What `read` makes of the catalog, which is brought to this form first if it is of an older one."""
     try:
         return read(folder)
     except OlderError:
         from attnsearch.storage import migration
 
-        migration.bring_up(folder)
+        migration.migrate(folder)
         return read(folder)
 
 
@@ -111,7 +111,7 @@ def _read(folder: Path) -> Info:
     return info
 
 
-def find(ref: str) -> tuple[Path, Path | None]:
+def find_catalog(ref: str) -> tuple[Path, Path | None]:
     """The folder of the catalog `ref`, and the file that it must agree with, if there is one.
 
     A name is tried before a file; `./x` is always a file. Raises InputError for a file, CatalogError for a name
@@ -122,41 +122,41 @@ def find(ref: str) -> tuple[Path, Path | None]:
         path = path.expanduser()
         is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
         if not is_path and not ref.startswith("."):
-            folder, own = home() / ref, built_in(ref)
-            if exists(folder):
+            folder, own = home_folder() / ref, built_in_file(ref)
+            if catalog_exists(folder):
                 return folder, own if own and _is_from(folder, own) else None
             if own:
                 return folder, own
         if path.is_file():
-            return folder_of_file(path), path
+            return file_catalog_folder(path), path
         there = path.exists()
     except (OSError, RuntimeError):  # a name too long for the file system; a ~user who is none
         there = is_path = False
     if there or is_path or path.suffix.lower() in records.FORMS:
         what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
         raise InputError(what, where=ref, hint="-c takes a file or a name")
-    known = [folder.name for folder in folders()] + list(BUILT_IN)
+    known = [folder.name for folder in catalog_folders()] + list(BUILT_IN)
     near = difflib.get_close_matches(ref, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
 
 
-def infos() -> Iterator[tuple[Path, Info | CatalogError]]:
+def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
     """Every catalog's folder, with its info, or with what is wrong with it."""
-    for folder in folders():
+    for folder in catalog_folders():
         try:
-            yield folder, info_of(folder)
+            yield folder, read_catalog_info(folder)
         except CatalogError as error:
             yield folder, error
 
 
-def default() -> str:
+def default_catalog() -> str:
     """The catalog that is meant when none is named: see `Index.open`."""
     if named := os.environ.get("ATTNSEARCH_CATALOG"):
         return named
     own = [
         info.name
-        for folder, info in infos()
+        for folder, info in catalog_infos()
         if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(info)
     ]
     if len(own) > 1:
@@ -164,7 +164,7 @@ def default() -> str:
     return own[0] if len(own) == 1 else "library"
 
 
-def source(file: str) -> Source:
+def fingerprint_source(file: str) -> Source:
     """Where a file lies, and what it holds now. Raises InputError where it can't be read."""
     path = Path(file)
     if file == "-" or not path.is_file():
@@ -179,15 +179,15 @@ def source(file: str) -> Source:
 
 
 def _is_built_in(info: Info) -> bool:
-    file = built_in(info.name)
+    file = built_in_file(info.name)
     return file is not None and [source.path for source in info.sources] == [str(file)]
 
 
 def _is_from(folder: Path, file: Path) -> bool:
-    return [source.path for source in info_of(folder).sources] == [str(file)]
+    return [source.path for source in read_catalog_info(folder).sources] == [str(file)]
 
 
-def remove(folder: Path) -> None:
+def remove_catalog(folder: Path) -> None:
     """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed."""
     if not (folder / DATABASE).exists():
         raise missing(folder)

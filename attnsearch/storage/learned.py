@@ -72,7 +72,7 @@ def short_hash(query: str) -> str:
     return hashlib.sha256(" ".join(query.casefold().split()).encode()).hexdigest()[:16]
 
 
-def write(path: Path, learned: Learned) -> None:
+def write_learned(path: Path, learned: Learned) -> None:
     """Replace a file with it, atomically."""
     told = json.dumps(
         {
@@ -90,7 +90,7 @@ def write(path: Path, learned: Learned) -> None:
     replace_file(path, safetensors.pack({"w": learned.w}, metadata))
 
 
-def read(path: Path) -> Learned:
+def read_learned(path: Path) -> Learned:
     """What is in a file.
 
     Raises FileNotFoundError, InputError for one of a newer version, ValueError where it is not what was written.
@@ -134,10 +134,10 @@ def _check(found: Learned) -> None:
     json.dumps(found.story, allow_nan=False)
 
 
-def of(folder: Path) -> Learned | None:
+def load_learned(folder: Path) -> Learned | None:
     """What the catalog in a folder has learned, None where that is nothing; CatalogError where it is damaged."""
     try:
-        return read(folder / LEARNED)
+        return read_learned(folder / LEARNED)
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -145,7 +145,7 @@ def of(folder: Path) -> Learned | None:
         raise CatalogError(f"{LEARNED}: {error}", where=folder.name, hint=hint) from None
 
 
-def forget(folder: Path) -> Learned | None:
+def forget_learned(folder: Path) -> Learned | None:
     """Delete what the catalog in a folder has learned, and return it; None where it is damaged.
 
     Raises FileNotFoundError where it has learned nothing, CatalogError where it can't be deleted.
@@ -156,7 +156,7 @@ def forget(folder: Path) -> Learned | None:
         taken = lock.acquire_if_whole(folder)
         try:
             with suppress(ValueError, InputError, OSError):
-                found = read(file)
+                found = read_learned(file)
             file.unlink(missing_ok=True)
             sync(folder)
         finally:
@@ -166,4 +166,4 @@ def forget(folder: Path) -> Learned | None:
 
 
 def _sum(told: str, w: NDArray[np.float32]) -> int:
-    return checksum.of_row(told, str(list(w.shape)), w.tobytes())
+    return checksum.row_checksum(told, str(list(w.shape)), w.tobytes())

@@ -16,7 +16,7 @@ import numpy as np
 
 from attnsearch.sources.items import Fields, key_text
 from attnsearch.storage import checksum, lock, segment
-from attnsearch.storage.database import SCHEMA, read_segments, write_info
+from attnsearch.storage.database import FORM, read_segments, write_info
 from attnsearch.storage.failures import damaged, reading, writing
 
 _UNCUT = 254  # characters that no encoder's window is too short for, as far as we know
@@ -24,21 +24,21 @@ _UNCUT = 254  # characters that no encoder's window is too short for, as far as 
 log = logging.getLogger("attnsearch")
 
 
-def bring_up(folder: Path) -> None:
+def migrate(folder: Path) -> None:
     """Bring the catalog to this form. Raises CatalogError as `upgrade` does, or where nothing can be written."""
     with writing(folder), closing(lock.acquire(folder)) as db:
-        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:  # nobody did it while we waited
-            upgrade(db, folder)
+        if db.execute("PRAGMA user_version").fetchone()[0] < FORM:  # nobody did it while we waited
+            migrate_locked(db, folder)
 
 
-def upgrade(db: sqlite3.Connection, folder: Path) -> None:
+def migrate_locked(db: sqlite3.Connection, folder: Path) -> None:
     """Bring the catalog to this form, form by form, and commit that. `db` holds the lock, and holds it again after.
 
     Raises CatalogError for a form that never was, or for a catalog that is damaged.
     """
     log.warning("%s was made by an older attnsearch and is brought to its present form", folder.name)
     with reading(folder):
-        while (form := db.execute("PRAGMA user_version").fetchone()[0]) != SCHEMA:
+        while (form := db.execute("PRAGMA user_version").fetchone()[0]) != FORM:
             if form not in _STEPS:
                 raise damaged(folder, f"there is no form {form}")
             _STEPS[form](db, folder)
@@ -65,7 +65,7 @@ def _from_1(db: sqlite3.Connection, folder: Path) -> None:
         bits = np.zeros(rows, bool)
         bits[dead[(dead >= first) & (dead < first + rows)] - first] = True
         packed = np.packbits(bits).tobytes() if bits.any() else None
-        sums = segment.sums(path.parent, file, (rows, info["d"]))
+        sums = segment.segment_checksums(path.parent, file, (rows, info["d"]))
         db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, NULL)", (first, rows, file, sums, packed))
     ident, title_field, text_fields = info["fields"]
     fields = Fields(ident, title_field, tuple(text_fields))
@@ -76,10 +76,10 @@ def _from_1(db: sqlite3.Connection, folder: Path) -> None:
         _, title, description, rest, text_sha256 = cells
         lengths[number] = len(key_text(title, description, json.loads(rest), fields))
         row = (number, *cells[:4], text_sha256 if lengths[number] <= _UNCUT else b"")
-        db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum.of_row(*row)))
+        db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum.row_checksum(*row)))
     for key, item in db.execute("SELECT key, item FROM keys_1").fetchall():
         row = (key, item, 0, lengths[item])
-        db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", (*row, checksum.of_row(*row)))
+        db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", (*row, checksum.row_checksum(*row)))
     for table in ("tombstones", "segments_1", "keys_1", "items_1"):
         db.execute(f"DROP TABLE {table}")
     write_info(db, {**info, "commit": uuid.uuid4().hex, "listing": read_segments(db)[1]})

@@ -25,24 +25,24 @@ class Seal(NamedTuple):
     sha256: str
     info: dict[str, str]
 
-    def told(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The bytes of the file."""
         told = self._asdict()
-        return json.dumps({**told, "sum": checksum.of_row(json.dumps(told))}).encode()
+        return json.dumps({**told, "sum": checksum.row_checksum(json.dumps(told))}).encode()
 
 
-def put(db: sqlite3.Connection, folder: Path, commit: str) -> None:
+def write_seal(db: sqlite3.Connection, folder: Path, commit: str) -> None:
     """Seal the state `commit`, which was committed through `db`, unless a reader or the disk keeps us from it."""
     with suppress(OSError, sqlite3.Error):
         (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         db.execute("BEGIN")  # as long as we read, no writer gets past the log
         told = info_rows(db)
         if not busy and json.loads(told["commit"]) == commit:
-            files.replace_file(folder / SEAL, Seal(commit, sha256_of(folder), told).told())
+            files.replace_file(folder / SEAL, Seal(commit, database_sha256(folder), told).to_bytes())
         db.execute("ROLLBACK")
 
 
-def read(folder: Path) -> Seal | None:
+def read_seal(folder: Path) -> Seal | None:
     """The seal, or None where there is none; ValueError where it is not what was written."""
     try:
         raw = (folder / SEAL).read_bytes()
@@ -50,12 +50,12 @@ def read(folder: Path) -> Seal | None:
         return None
     told = json.loads(raw)
     seal = Seal(told["commit"], told["sha256"], told["info"])
-    if seal.told() != raw:
+    if seal.to_bytes() != raw:
         raise ValueError("it is not what was written")
     return seal
 
 
-def sha256_of(folder: Path) -> str:
+def database_sha256(folder: Path) -> str:
     """The SHA-256 of the database, in hexadecimal."""
     with (folder / "index.sqlite").open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

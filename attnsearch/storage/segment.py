@@ -24,7 +24,7 @@ _ALIGNED = 64  # what the length of a .npy file's header is a multiple of
 _LONGEST = 1 << 16  # bytes of such a header
 
 
-def write(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
+def write_segment(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
     """Write x (n, d) to a new file in `folder`, durable before it has its name; the name, and the checksums."""
     file = f"{uuid.uuid4().hex}.npy"
     stream = io.BytesIO()
@@ -38,18 +38,20 @@ def write(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
         os.fsync(out.fileno())
     temporary.rename(folder / file)
     sync(folder)
-    return file, sums(folder, file, x.shape)
+    return file, segment_checksums(folder, file, x.shape)
 
 
-def load(folder: Path, file: str, shape: tuple[int, ...], written: bytes) -> NDArray[np.float32]:
+def load_segment(folder: Path, file: str, shape: tuple[int, ...], written: bytes) -> NDArray[np.float32]:
     """The vectors (rows, d) of a file, mapped. Raises ValueError where its checksums are not those `written`."""
-    x, broken = examine(folder, file, shape, written)
+    x, broken = examine_segment(folder, file, shape, written)
     for rows in broken:
-        raise ValueError(in_words(rows))
+        raise ValueError(describe_damage(rows))
     return x
 
 
-def examine(folder: Path, file: str, shape: tuple[int, ...], written: bytes) -> tuple[NDArray[np.float32], list[range]]:
+def examine_segment(
+    folder: Path, file: str, shape: tuple[int, ...], written: bytes
+) -> tuple[NDArray[np.float32], list[range]]:
     """The vectors (rows, d) of a file, mapped, and which of its rows are not what was written; range(0): its header.
 
     Raises OSError where it can't be opened, ValueError where it is not such a file at all.
@@ -64,7 +66,7 @@ def examine(folder: Path, file: str, shape: tuple[int, ...], written: bytes) -> 
     return np.frombuffer(mapped, "<f4", offset=header).reshape(shape), broken
 
 
-def sums(folder: Path, file: str, shape: tuple[int, ...]) -> bytes:
+def segment_checksums(folder: Path, file: str, shape: tuple[int, ...]) -> bytes:
     """The checksums of a file as it is: of its header, then of every `ROWS` rows. Raises as `examine` does."""
     return _sums(*_map(folder, file, shape), shape)
 
@@ -82,10 +84,12 @@ def _map(folder: Path, file: str, shape: tuple[int, ...]) -> tuple[memoryview[in
 
 
 def _sums(mapped: memoryview[int], header: int, shape: tuple[int, ...]) -> bytes:
-    return checksum.of_parts(mapped[:header], header) + checksum.of_parts(mapped[header:], ROWS * shape[1] * 4)
+    return checksum.part_checksums(mapped[:header], header) + checksum.part_checksums(
+        mapped[header:], ROWS * shape[1] * 4
+    )
 
 
-def in_words(rows: range) -> str:
+def describe_damage(rows: range) -> str:
     """What is wrong with some of its rows, or with its header."""
     broken = f"its rows {rows[0]:,} to {rows[-1]:,} are" if rows else "its header is"
     return f"{broken} not what was written"

@@ -22,7 +22,7 @@ from attnsearch.storage import segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
-    Listed,
+    SegmentRow,
     connect_to_read,
     read_info,
     read_item,
@@ -50,7 +50,7 @@ class Block(NamedTuple):
     joined: NDArray[np.bool_] | None
 
 
-class Found(NamedTuple):
+class ItemPassage(NamedTuple):
     """An item, and which part of its text a key of it stands for; None where it is all of it."""
 
     item: Item
@@ -98,9 +98,9 @@ class Store:
             self.segments, _ = read_segments(self._db, info.listing)
         self._x = list(threads.each(self._load, self.segments))
 
-    def _load(self, listed: Listed) -> NDArray[np.float32]:
+    def _load(self, listed: SegmentRow) -> NDArray[np.float32]:
         try:
-            return segment.load(self.folder / "segments", listed.file, (listed.rows, self.info.d), listed.sums)
+            return segment.load_segment(self.folder / "segments", listed.file, (listed.rows, self.info.d), listed.sums)
         except FileNotFoundError:
             raise
         except (OSError, ValueError) as error:
@@ -148,13 +148,15 @@ class Store:
             found[at] = self._x[part][key - firsts[part]]
         return found
 
-    def find(self, keys: Sequence[int]) -> list[Found]:
+    def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
         """The items, and the passages of them, that the keys of these numbers stand for."""
         # More than all, if the text had a full stop when it was read.
-        told = ((item, start, stop, start == 0 and stop >= len(item.text)) for item, start, stop in self.places(keys))
-        return [Found(item, None if whole else item.text[start:stop]) for item, start, stop, whole in told]
+        told = (
+            (item, start, stop, start == 0 and stop >= len(item.text)) for item, start, stop in self.places_at(keys)
+        )
+        return [ItemPassage(item, None if whole else item.text[start:stop]) for item, start, stop, whole in told]
 
-    def places(self, keys: Sequence[int]) -> list[Place]:
+    def places_at(self, keys: Sequence[int]) -> list[Place]:
         """The items, and the characters of their texts, that the keys of these numbers stand for."""
         found = dict(self._places("key", map(int, keys)))
         try:

@@ -124,7 +124,7 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
         assert found[:, :width].tolist() == expected[:, :width].tolist()
 
     assert state.mean_value() == pytest.approx(output, abs=1e-6)
-    assert state.kept.tolist() == mask.sum(axis=1).tolist()
+    assert state.visible.tolist() == mask.sum(axis=1).tolist()
     for i, row in enumerate(weights):
         expected = sorted(np.flatnonzero(mask[i]), key=lambda j: (-z[i, j], j))[:k]
         seen = np.isfinite(state.top_logits[i])
@@ -173,7 +173,7 @@ def test_a_state_without_keys_changes_nothing():
     for state in (empty.merge(some), some.merge(empty), hidden.merge(some), some.merge(hidden)):
         assert state.log_normalizer() == pytest.approx(np.log(np.exp([1.0]) + np.exp(2.0)))
         assert state.top_keys[0][np.isfinite(state.top_logits[0])].tolist() == [5, 4]
-        assert state.kept.tolist() == [2]
+        assert state.visible.tolist() == [2]
 
 
 @pytest.mark.slow

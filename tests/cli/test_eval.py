@@ -158,7 +158,7 @@ def test_from_a_pipe(run, judged):
 
 
 def test_chances_that_nothing_fits(run, judged, monkeypatch):
-    chances = [0.75 if request.query == "elsewhere" else 0.25 for request in judgments.read(str(judged))]
+    chances = [0.75 if request.query == "elsewhere" else 0.25 for request in judgments.read_judgments(str(judged))]
 
     def score_all(*given):
         scores, z = scoring.score_all(*given)

@@ -18,7 +18,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.sources import judgments
 from attnsearch.storage import feedback, files, learned, lock, segment
-from attnsearch.storage.home import folder_of, folder_of_file
+from attnsearch.storage.home import catalog_folder, file_catalog_folder
 from tests.storage.test_learned import SOME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,11 +28,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def folder(shop, monkeypatch):
     """That of a catalog with the items a moon, b sea and c robot."""
     monkeypatch.chdir(shop.parent)
-    return folder_of("shop")
+    return catalog_folder("shop")
 
 
 def grades(folder: Path) -> dict[str, dict[str, float]]:
-    return {one.query: dict(one.grades) for one in feedback.read(folder)}
+    return {one.query: dict(one.grades) for one in feedback.read_feedback(folder)}
 
 
 def others(folder: Path) -> list[str]:
@@ -41,53 +41,53 @@ def others(folder: Path) -> list[str]:
 
 
 def test_nothing_was_said(folder):
-    assert feedback.read(folder) == []
-    assert feedback.read(folder / "nowhere") == []
+    assert feedback.read_feedback(folder) == []
+    assert feedback.read_feedback(folder / "nowhere") == []
 
 
 def test_a_later_word_takes_the_place_of_the_earlier(folder):
-    assert feedback.add(folder, "night", {"a": 1, "b": 0}).grades == {"a": 1, "b": 0}
-    feedback.add(folder, "day", {"c": 1})
-    assert feedback.add(folder, " night ", {"b": 1, "c": 0}).grades == {"a": 1, "b": 1, "c": 0}
+    assert feedback.add_judgment(folder, "night", {"a": 1, "b": 0}).grades == {"a": 1, "b": 0}
+    feedback.add_judgment(folder, "day", {"c": 1})
+    assert feedback.add_judgment(folder, " night ", {"b": 1, "c": 0}).grades == {"a": 1, "b": 1, "c": 0}
     assert grades(folder) == {"day": {"c": 1}, "night": {"a": 1, "b": 1, "c": 0}}
-    assert [one.query for one in feedback.read(folder)] == ["day", "night"]  # the latest last
+    assert [one.query for one in feedback.read_feedback(folder)] == ["day", "night"]  # the latest last
     assert others(folder) == []
 
 
 def test_spaces_do_not_make_another_request_and_letters_do(folder):
     for query in ("sour  soup", "\tsour\nsoup", "Sour soup"):
-        feedback.add(folder, query, {"a": 1})
+        feedback.add_judgment(folder, query, {"a": 1})
     assert list(grades(folder)) == ["sour soup", "Sour soup"]
 
 
 def test_it_is_a_file_of_judgments(folder):
-    feedback.add(folder, "солнце \u2028 \x1b[1m", {"a": 1, "b": 0})
-    (one,) = judgments.read(str(folder / files.FEEDBACK))
+    feedback.add_judgment(folder, "солнце \u2028 \x1b[1m", {"a": 1, "b": 0})
+    (one,) = judgments.read_judgments(str(folder / files.FEEDBACK))
     assert (one.query, one.grades, one.relevant) == ("солнце \x1b[1m", {"a": 1, "b": 0}, ["a"])
     (line,) = (folder / files.FEEDBACK).read_text().split("\n")[:-1]
     assert list(json.loads(line)) == ["query", "grades", "when"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", feedback.history(folder)[0].when)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", feedback.read_history(folder)[0].when)
 
 
 def test_what_somebody_wrote_into_it_stays(folder):
     by_hand = '{"query": "x  y", "relevant": ["a"], "who": "me"}\n\n{"query": "x y", "grades": {"b": 2}}\n' \
               '{"query": "none", "relevant": []}\n{"query": "z", "relevant": ["c"], "who": "you"}\n'  # fmt: skip
     (folder / files.FEEDBACK).write_text(by_hand)
-    feedback.add(folder, "other", {"a": 1})
+    feedback.add_judgment(folder, "other", {"a": 1})
     assert grades(folder) == {"x y": {"a": 1, "b": 2}, "none": {}, "z": {"c": 1}, "other": {"a": 1}}
     assert '"who": "you"' in (folder / files.FEEDBACK).read_text()
 
 
 def test_take_back(folder):
-    feedback.add(folder, "night", {"a": 1, "b": 0})
-    feedback.add(folder, "day", {"c": 1})
-    assert feedback.take_back(folder, "night", ["b"]).grades == {"b": 0}
+    feedback.add_judgment(folder, "night", {"a": 1, "b": 0})
+    feedback.add_judgment(folder, "day", {"c": 1})
+    assert feedback.remove_judgment(folder, "night", ["b"]).grades == {"b": 0}
     assert grades(folder) == {"night": {"a": 1}, "day": {"c": 1}}
-    assert feedback.take_back(folder, "night", ["a"]).grades == {"a": 1}
+    assert feedback.remove_judgment(folder, "night", ["a"]).grades == {"a": 1}
     assert grades(folder) == {"day": {"c": 1}}  # an empty list would say that nothing is right
-    assert feedback.take_back(folder, "day").grades == {"c": 1}
-    assert feedback.read(folder) == []
-    feedback.add(folder, "night", {"b": 1})
+    assert feedback.remove_judgment(folder, "day").grades == {"c": 1}
+    assert feedback.read_feedback(folder) == []
+    feedback.add_judgment(folder, "night", {"b": 1})
     assert grades(folder) == {"night": {"b": 1}}
 
 
@@ -102,10 +102,10 @@ def test_take_back(folder):
 )
 def test_what_can_t_be_taken_back(folder, query, ids, message):
     with pytest.raises(InputError, match="nothing was noted for 'night'"):
-        feedback.take_back(folder, "night")
-    feedback.add(folder, "night", {"a": 1})
+        feedback.remove_judgment(folder, "night")
+    feedback.add_judgment(folder, "night", {"a": 1})
     with pytest.raises(InputError, match=re.escape(message)):
-        feedback.take_back(folder, query, ids)
+        feedback.remove_judgment(folder, query, ids)
     assert grades(folder) == {"night": {"a": 1}}
 
 
@@ -121,9 +121,9 @@ def test_what_can_t_be_taken_back(folder, query, ids, message):
     ],
 )
 def test_what_could_not_be_read_again_is_not_written(folder, query, given, message):
-    feedback.add(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"a": 1})
     with pytest.raises(InputError, match=re.escape(message)):
-        feedback.add(folder, query, given)
+        feedback.add_judgment(folder, query, given)
     assert grades(folder) == {"night": {"a": 1}}
 
 
@@ -131,17 +131,21 @@ def test_what_could_not_be_read_again_is_not_written(folder, query, given, messa
 def test_a_file_that_can_t_be_read_is_left_alone(folder, content):
     file = folder / files.FEEDBACK
     file.write_bytes(content.encode("latin-1"))
-    for act in (feedback.read, lambda at: feedback.add(at, "y", {"a": 1}), lambda at: feedback.take_back(at, "x")):
+    for act in (
+        feedback.read_feedback,
+        lambda at: feedback.add_judgment(at, "y", {"a": 1}),
+        lambda at: feedback.remove_judgment(at, "x"),
+    ):
         with pytest.raises(InputError, match=rf"feedback.jsonl:{content.count(chr(10)) or 1}: "):
             act(folder)
     assert file.read_bytes() == content.encode("latin-1")
 
 
 def test_no_link_is_followed(folder, tmp_path):
-    feedback.add(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"a": 1})
     (folder / files.FEEDBACK).rename(tmp_path / "away")
     (folder / files.FEEDBACK).symlink_to(tmp_path / "away")
-    for act in (feedback.read, lambda at: feedback.add(at, "y", {"a": 1})):
+    for act in (feedback.read_feedback, lambda at: feedback.add_judgment(at, "y", {"a": 1})):
         with pytest.raises(CatalogError, match="link"):
             act(folder)
     assert "night" in (tmp_path / "away").read_text()
@@ -149,12 +153,12 @@ def test_no_link_is_followed(folder, tmp_path):
 
 def test_there_is_no_catalog(folder, home):
     with pytest.raises(CatalogError, match="there is no catalog 'nowhere'"):
-        feedback.add(home / "nowhere", "x", {"a": 1})
+        feedback.add_judgment(home / "nowhere", "x", {"a": 1})
     assert not (home / "nowhere").exists()
 
 
 def test_a_failed_write_leaves_the_old_one(folder, monkeypatch):
-    feedback.add(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"a": 1})
 
     def fail(_):
         raise OSError(28, "No space left on device")
@@ -162,7 +166,7 @@ def test_a_failed_write_leaves_the_old_one(folder, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(segment.os, "fsync", fail)
         with pytest.raises(CatalogError, match="can't be written: No space left"):
-            feedback.add(folder, "day", {"a": 1})
+            feedback.add_judgment(folder, "day", {"a": 1})
     assert grades(folder) == {"night": {"a": 1}}
     assert others(folder) == []
 
@@ -171,13 +175,13 @@ def test_one_writer_at_a_time(folder, monkeypatch):
     monkeypatch.setattr(lock.acquire, "__defaults__", (0.05,))
     held = lock.acquire(folder)
     with pytest.raises(CatalogError, match="another attnsearch is writing"):
-        feedback.add(folder, "night", {"a": 1})
+        feedback.add_judgment(folder, "night", {"a": 1})
     held.close()
-    feedback.add(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"a": 1})
 
 
 def test_indexing_again_keeps_it(folder, shop):
-    feedback.add(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"a": 1})
     shop.write_text("- {id: b, title: sea}\n")
     update([str(shop)])
     assert grades(folder) == {"night": {"a": 1}}
@@ -193,15 +197,15 @@ from pathlib import Path
 from attnsearch.storage import feedback
 logging.getLogger("attnsearch").addHandler(logging.NullHandler())  # one waits for the other
 for number in range(20):
-    feedback.add(Path(sys.argv[1]), f"{sys.argv[2]} {number}", {"a": 1})
-    feedback.add(Path(sys.argv[1]), "both", {f"{sys.argv[2]} {number}": 1})
+    feedback.add_judgment(Path(sys.argv[1]), f"{sys.argv[2]} {number}", {"a": 1})
+    feedback.add_judgment(Path(sys.argv[1]), "both", {f"{sys.argv[2]} {number}": 1})
 """
 
 
 def test_two_at_once_lose_nothing(folder):
     both = [python(SAY, folder, name) for name in ("one", "two")]
     while any(one.poll() is None for one in both):
-        feedback.read(folder)  # never half a file
+        feedback.read_feedback(folder)  # never half a file
     assert [one.returncode for one in both] == [0, 0]
     said = grades(folder)
     names = {f"{name} {number}" for name in ("one", "two") for number in range(20)}
@@ -216,7 +220,7 @@ from attnsearch.storage import feedback
 folder = Path(sys.argv[1])
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("_write", "put", "sync") and event == "line":
+    if frame.f_code.co_name in ("_write", "replace_file", "sync") and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -226,20 +230,20 @@ for steps in range(1, 100):
     if not child:
         left = steps
         sys.settrace(step)
-        feedback.add(folder, "day", {"b": 1})
+        feedback.add_judgment(folder, "day", {"b": 1})
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    said = {one.query: one.grades for one in feedback.read(folder)}
+    said = {one.query: one.grades for one in feedback.read_feedback(folder)}
     print(json.dumps([status, said]), flush=True)
     if status != -signal.SIGKILL:
         break
     if "day" in said:
-        feedback.take_back(folder, "day")
+        feedback.remove_judgment(folder, "day")
 """
 
 
 def test_killed_between_any_two_steps(folder):
-    feedback.add(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"a": 1})
     old = {"night": {"a": 1}}
     new = old | {"day": {"b": 1}}
     ran = subprocess.run([sys.executable, "-c", DIE, folder], cwd=ROOT, stdout=subprocess.PIPE, check=True)
@@ -279,8 +283,8 @@ class TestCommand:
         ref = "./shop.yaml"
         shop.write_text(shop.read_text() + "- {id: new, title: new}\n")
         assert run("feedback", "x", "--good", "new", "-c", ref).code == 0
-        assert grades(folder_of_file(shop)) == {"x": {"new": 1}}
-        assert feedback.read(folder_of("shop")) == []
+        assert grades(file_catalog_folder(shop)) == {"x": {"new": 1}}
+        assert feedback.read_feedback(catalog_folder("shop")) == []
 
     def test_the_list(self, run, folder, shop):
         header = ["query", "said", "item", "when"]
@@ -297,7 +301,7 @@ class TestCommand:
             ["night sky", "bad", "sea"],
         ]
         (told,) = json.loads(run("feedback", "--list", "-c", "shop", "--json").out)
-        assert told["when"] == feedback.history(folder)[0].when
+        assert told["when"] == feedback.read_history(folder)[0].when
         assert told["items"] == [
             {"id": "a", "title": None, "grade": 1, "gone": True},
             {"id": "b", "title": "sea", "grade": 0, "gone": False},
@@ -311,8 +315,10 @@ class TestCommand:
             def isatty(self):
                 return True
 
-        feedback.add(folder, "a request of many words 暖かい " * 5, {"a": 1, "who is no item of this catalog " * 3: 0})
-        feedback.add(folder, "short", {"b": 1})
+        feedback.add_judgment(
+            folder, "a request of many words 暖かい " * 5, {"a": 1, "who is no item of this catalog " * 3: 0}
+        )
+        feedback.add_judgment(folder, "short", {"b": 1})
         monkeypatch.setattr(sys, "stdout", Terminal())
         monkeypatch.setenv("COLUMNS", str(columns))
         run("feedback", "--list", "-c", "shop", "--no-color")
@@ -399,14 +405,14 @@ class TestCommand:
 class TestReset:
     def test_what_it_says(self, run, folder):
         assert run("reset", "shop") == (0, "shop: nothing was learned\n", "")
-        learned.write(folder / files.LEARNED, SOME)
+        learned.write_learned(folder / files.LEARNED, SOME)
         assert run("reset", "shop") == (0, "shop: forgot what was learned from 2 judged requests\n", "")
         assert not (folder / files.LEARNED).exists()
         assert run("reset", "shop", "-q") == (0, "", "")
 
     def test_feedback_is_kept(self, run, folder):
-        feedback.add(folder, "night", {"a": 1})
-        learned.write(folder / files.LEARNED, SOME)
+        feedback.add_judgment(folder, "night", {"a": 1})
+        learned.write_learned(folder / files.LEARNED, SOME)
         said = "shop: forgot what was learned from 2 judged requests; the feedback on 1 request is kept\n"
         assert run("reset", "shop") == (0, said, "")
         assert run("reset", "shop").out == "shop: nothing was learned; the feedback on 1 request is kept\n"
@@ -414,14 +420,14 @@ class TestReset:
 
     @pytest.mark.parametrize("damaged", [files.LEARNED, "index.sqlite", files.FEEDBACK])
     def test_whatever_is_damaged(self, run, folder, damaged):
-        learned.write(folder / files.LEARNED, SOME)
+        learned.write_learned(folder / files.LEARNED, SOME)
         (folder / damaged).write_bytes(b"rubbish" * 1000)
         count = ", which was damaged" if damaged == files.LEARNED else " from 2 judged requests"
         assert run("reset", "shop") == (0, f"shop: forgot what was learned{count}\n", "")
         assert not (folder / files.LEARNED).exists()
 
     def test_refused(self, run, folder):
-        learned.write(folder / files.LEARNED, SOME)
+        learned.write_learned(folder / files.LEARNED, SOME)
         assert run("reset", "shp").err == "attnsearch: there is no catalog 'shp'; did you mean 'shop'?\n"
         assert run("reset", "shop", "shp").code == 3
         assert (folder / files.LEARNED).exists()

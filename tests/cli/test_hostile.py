@@ -140,7 +140,7 @@ for name in sys.stdin:
     began = time.process_time()
     told = "read\\n"
     try:
-        for item in items.read([name.strip()]).items:
+        for item in items.read_items([name.strip()]).items:
             pass
     except InputError as problem:
         told = error(problem)
@@ -339,7 +339,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, form):
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        for item in items.read([str(path)], form=form).items:
+        for item in items.read_items([str(path)], form=form).items:
             assert item.text
             json.dumps(item.fields, allow_nan=False).encode()
             "".join(item[:3]).encode()
@@ -406,12 +406,12 @@ class TestModel:
     @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}'])
     def test_a_file_that_the_fast_path_can_not_read(self, file, content, folder):
         (folder / file).write_bytes(content)
-        assert model.reading(folder) is None or content == b'{"prompts": null}' or file != "config.json"
+        assert model.coverage_of(folder) is None or content == b'{"prompts": null}' or file != "config.json"
 
     @pytest.mark.parametrize("window", [-5, 0.5, 1, 2, "x", True, [7]])
     def test_a_window_that_can_not_be(self, window, folder):
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": window}))
-        assert model.reading(folder) is None
+        assert model.coverage_of(folder) is None
 
     @pytest.mark.slow
     def test_whatever_sentence_transformers_raises(self, folder, run, write):
@@ -525,7 +525,7 @@ class TestNoNetwork:
         assert "RuntimeError: socket.__new__" in err
 
     def test_every_command(self, tmp_path):
-        kitchen = str(home.built_in("kitchen"))
+        kitchen = str(home.built_in_file("kitchen"))
         first = [["index", kitchen, "--name", "meals", "-q"], ["query", "soup", "-c", kitchen, "--explain"]]
         then = [["query", "soup", "-c", "meals", "--json"], ["explain", "soup", "-c", "meals"], ["list"],
                 ["info", "meals"], ["remove", "meals", "-q"]]  # fmt: skip

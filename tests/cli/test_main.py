@@ -55,7 +55,7 @@ def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
     assert (ran.returncode, ran.stderr) == (0, "")
     told = json.loads(ran.stdout)
 
-    library = list(items.read([str(home.built_in("library"))]).items)
+    library = list(items.read_items([str(home.built_in_file("library"))]).items)
     model = SentenceTransformer(str(real.model.folder), device="cpu")
     x = model.encode([item.text for item in library], normalize_embeddings=True).astype(float)
     cosines = x @ model.encode("science fiction", normalize_embeddings=True).astype(float)
@@ -146,7 +146,7 @@ def test_the_package_runs_without_its_development_tools(tmp_path):
 def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
-    index = [sys.executable, "-m", "attnsearch", "index", str(home.built_in("kitchen")), "--name", "meals", "-q"]
+    index = [sys.executable, "-m", "attnsearch", "index", str(home.built_in_file("kitchen")), "--name", "meals", "-q"]
     subprocess.run(index, env=env, check=True)
     argv = [sys.executable, "-c", program, "query", "x", "-c", "meals", "--json"]
     ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)

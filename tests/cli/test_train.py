@@ -95,7 +95,7 @@ def test_interrupted_it_leaves_what_was_there(school, run, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("attnsearch.learning.cross_validation.learn", interrupt)
+    monkeypatch.setattr("attnsearch.learning.cross_validation.fit_strength", interrupt)
     assert run("train", judged, "-c", "world", "--seed", "1").code == 130
     assert file.read_bytes() == before
     assert sorted(path.name for path in file.parent.glob(".*")) == []
@@ -105,7 +105,7 @@ def test_self_needs_no_judgment(school, run):
     _, file = school
     ran = run("train", "--self", "-c", "world")
     assert (ran.code, "of its own" in ran.out) == (0, True)
-    assert learned.read(file).story["from"].endswith("of its own")
+    assert learned.read_learned(file).story["from"].endswith("of its own")
     assert "of its own" in run("reset", "world").out
     assert not file.exists()
 

@@ -150,21 +150,21 @@ class TestFastPath:
         assert np.linalg.norm(x, axis=1) == pytest.approx(np.ones(len(x)), abs=CLOSE)
         angles = np.linalg.norm(x - real.encode(MIXED[9:60]), axis=1)
         assert 1e-3 < angles.mean() < 0.008  # .010 if all sums were rounded too
-        assert encoder.agree(real, halves, MIXED[9:60])
-        assert len(halves.shares(["moon", "a ship at sea"])) == 2
+        assert encoder.vectors_agree(real, halves, MIXED[9:60])
+        assert len(halves.pieces(["moon", "a ship at sea"])) == 2
 
     def test_two_that_do_not_agree(self, real, copy):
         copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
         other = loading.load(str(copy.folder))
-        assert encoder.agree(real, real, MIXED[:20])
-        assert not encoder.agree(real, other, MIXED[:20])
+        assert encoder.vectors_agree(real, real, MIXED[:20])
+        assert not encoder.vectors_agree(real, other, MIXED[:20])
         other.precision = "bfloat16"
-        assert not encoder.agree(real, other, MIXED[:20])
+        assert not encoder.vectors_agree(real, other, MIXED[:20])
 
     def test_batches(self):
         texts = ["x" * n for n in (5, 1, 3, 3, 9, 20)]
-        assert list(encoder.batches(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
-        assert list(encoder.batches([], 9)) == []
+        assert list(encoder.batch_by_length(texts, 9)) == [[1, 2, 3], [0], [4], [5]]
+        assert list(encoder.batch_by_length([], 9)) == []
 
     def test_the_tokenizer_is_read_once(self, real, monkeypatch):
         """Looking at every text of a catalog must not read its file again for each."""
@@ -244,4 +244,4 @@ class TestFolder:
         x = np.ones((2, 3), np.float32)
         x[1] = wrong
         with pytest.raises(ModelError, match="a vector without a direction"):
-            encoder.unit(x, "m")
+            encoder.normalize_rows(x, "m")

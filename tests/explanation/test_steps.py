@@ -6,9 +6,9 @@ import pytest
 
 from attnsearch.attention.projections import identity, textbook
 from attnsearch.errors import InputError
-from attnsearch.explanation.steps import explain
+from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.update import update
-from attnsearch.postings.filters import parse
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
@@ -22,7 +22,7 @@ def asked(write, small):
 
 
 def test_the_steps_are_the_formula(asked):
-    steps = explain(asked())
+    steps = explain_steps(asked())
     assert [step.formula for step in steps] == [
         "text → tokens",
         "q = x W_Q",
@@ -40,7 +40,7 @@ def test_the_steps_are_the_formula(asked):
 def test_each_number_follows_from_the_one_before(asked):
     """q·k / √d_k is the logit, exp(logit) over the sum is the weight; and they are the hits' own numbers."""
     result = asked(identity(4, 0.25))
-    tokens, query, keys, products, logits, weights, output = explain(result)
+    tokens, query, keys, products, logits, weights, output = explain_steps(result)
     assert tokens.rows == [(0, "<"), (1, "moon"), (2, "now"), (3, ">")]
     (x, q), root = query.rows, math.sqrt(4)
     assert x[:3] == ("x", "(1, 4)", pytest.approx(1))
@@ -60,7 +60,7 @@ def test_each_number_follows_from_the_one_before(asked):
 
 
 def test_the_textbook(asked):
-    steps = explain(asked(textbook(4)))
+    steps = explain_steps(asked(textbook(4)))
     assert "W_Q = I" in steps[1].says
     assert "√4 = 2.0000" in steps[4].says
 
@@ -68,14 +68,14 @@ def test_the_textbook(asked):
 def test_a_result_without_a_trace(write, small):
     update([str(write("x.yaml", "- {title: moon}\n"))])
     with Index.open("x") as index, pytest.raises(InputError, match="without a trace"):
-        explain(search(index, ["moon"])[0])
+        explain_steps(search(index, ["moon"])[0])
 
 
 def test_of_several_passages_the_best_counts(write, small):
     update([str(write("x.yaml", f"- {{title: tide, description: {'filler ' * 150}}}\n- {{title: moon}}\n"))])
     with Index.open("x") as index:
         (result,) = search(index, ["moon"], trace=True)
-    says = {step.name: step.says for step in explain(result)}
+    says = {step.name: step.says for step in explain_steps(result)}
     assert says["keys"].startswith("each of 3 keys")
     assert "the best key of each of 2 items" in says["weights"]
 
@@ -86,9 +86,9 @@ def test_a_mask_and_a_bias_are_steps_too(write, small):
     with Index.open("books") as index:
         plain, biased = (
             search(index, ["moon"], setting, k=2, trace=True)[0]
-            for setting in (Setting(), Setting(where=(parse("year?"),), lexical=1.0, priors={"year": -2}))
+            for setting in (Setting(), Setting(where=(parse_filter("year?"),), lexical=1.0, priors={"year": -2}))
         )
-    before, after = ({step.name: step for step in explain(result)} for result in (plain, biased))
+    before, after = ({step.name: step for step in explain_steps(result)} for result in (plain, biased))
     for (*_, product), (*_, plain_product) in zip(after["products"].rows, before["products"].rows, strict=True):
         assert product == pytest.approx(plain_product, abs=1e-4)
     assert after["logits"].formula == "Q Kᵀ / √d_k + bias"

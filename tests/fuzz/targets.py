@@ -47,7 +47,7 @@ def _read(data: bytes, form: str | None) -> None:
     """Through every room that a file goes through, to items that every other room can hold."""
     with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
         try:
-            for item in items.read(["-"], form=form).items:
+            for item in items.read_items(["-"], form=form).items:
                 assert item.text.strip()
                 "".join([item.id, item.title, item.description, item.text]).encode()
                 json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()
@@ -89,7 +89,7 @@ def where(data: bytes) -> None:
     """A filter is refused in one line, or can be asked of any values."""
     text = data.decode(errors="replace")
     try:
-        asked = filters.parse(text)
+        asked = filters.parse_filter(text)
     except AttnsearchError as problem:
         told = safe_text.error(problem)
         assert told.count("\n") == 1
@@ -97,12 +97,12 @@ def where(data: bytes) -> None:
         return
     with (
         contextlib.closing(sqlite3.connect(":memory:")) as db,
-        contextlib.closing(facets.Drawn("f", Fields())) as drawn,
+        contextlib.closing(facets.Collector("f", Fields())) as drawn,
     ):
         for key, value in enumerate([*asked.values, text]):
             drawn.add(key, items.Item("i", "t", "", {"f": value}, ""))
         drawn.fill(db, "f")
-        found = set(facets.select(db, filters.conditions(asked)).tolist())
+        found = set(facets.select_keys(db, filters.conditions_of(asked)).tolist())
     if asked.op == "=":
         assert found >= set(range(len(asked.values)))  # each value is equal to itself
 
@@ -119,7 +119,7 @@ def trec(data: bytes) -> None:
 def _judged(*sources: str) -> None:
     """Requests that can be asked, with grades that can be counted with; or one line on what is wrong."""
     try:
-        for one in judgments.read(*sources):
+        for one in judgments.read_judgments(*sources):
             assert one.query.strip()
             assert all(0 <= grade < float("inf") for grade in one.grades.values())
             "".join([one.query, *one.grades]).encode()
@@ -192,9 +192,9 @@ def _asked(file: Path, data: bytes) -> None:
             with contextlib.suppress(AttnsearchError):
                 assert flips.answer() == flips.answer()
             with contextlib.suppress(AttnsearchError):
-                assert data == whole or check.find(_catalog())
+                assert data == whole or check.find_problems(_catalog())
             with contextlib.suppress(AttnsearchError), Writer(_catalog()) as writer:
-                writer.take([], passages.split)
+                writer.take([], passages.split_passages)
     finally:
         for left in ("index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"):
             (_catalog() / left).unlink(missing_ok=True)
@@ -223,12 +223,12 @@ def seal(data: bytes) -> None:
 def draft_(data: bytes) -> None:
     """What an interrupted run left is taken as far as it is whole, and goes on from there."""
     (_folder() / "unfinished-x").write_bytes(data)
-    with checkpoint.Draft(_folder(), "x") as opened:
+    with checkpoint.Checkpoint(_folder(), "x") as opened:
         known = len(list(opened.recall()))
         x = np.ones((1, opened.d or 3), np.float32)
         assert opened.append([bytes(32)], x) == known
         assert (opened.embeddings([known]) == x).all()
-    with checkpoint.Draft(_folder(), "x") as opened:
+    with checkpoint.Checkpoint(_folder(), "x") as opened:
         assert len(list(opened.recall())) == known + 1
 
 

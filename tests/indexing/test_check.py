@@ -61,11 +61,11 @@ def test_a_schema_that_is_not_utf_8(folder):
     with pytest.raises(CatalogError, match="holds text that is not UTF-8; 'attnsearch check flipped --repair'"):
         update([], name="flipped")
     repair(folder)
-    assert check.find(folder) == []
+    assert check.find_problems(folder) == []
 
 
 def test_a_whole_catalog(folder):
-    assert check.find(folder) == []
+    assert check.find_problems(folder) == []
 
 
 WRONG = {
@@ -87,11 +87,11 @@ def test_what_another_program_did_to_the_database(folder, statement):
     """It is found, it is refused where it would show, and it is mended."""
     right = flips.answer()
     change(folder, statement)
-    assert any(WRONG[statement] in problem for problem in check.find(folder))
+    assert any(WRONG[statement] in problem for problem in check.find_problems(folder))
     with pytest.raises(CatalogError, match="'attnsearch check flipped --repair' mends it"):
         flips.answer()
     repair(folder)
-    assert check.find(folder) == []
+    assert check.find_problems(folder) == []
     assert flips.answer() == right
 
 
@@ -102,28 +102,28 @@ class TestRepair:
         update([str(file)])
         folder = home / "many"
         spoil(segment(folder), -1 - 4 * 4 * 300)
-        (problem,) = check.find(folder)
+        (problem,) = check.find_problems(folder)
         assert problem.endswith("its rows 256 to 511 are not what was written")
         with pytest.raises(CatalogError, match="rows 256 to 511") as caught:
             Index.open("many")
         assert caught.value.code == 3
         small.read.clear()
         assert repair(folder).embedded == len(small.read) == 256
-        assert check.find(folder) == []
+        assert check.find_problems(folder) == []
 
     def test_a_lost_segment(self, folder, small):
         right = flips.answer()
         segment(folder).unlink()
-        assert any("it is gone" in problem for problem in check.find(folder))
+        assert any("it is gone" in problem for problem in check.find_problems(folder))
         repair(folder)
         assert flips.answer() == right
-        assert check.find(folder) == []
+        assert check.find_problems(folder) == []
 
     def test_a_database_that_is_none(self, folder, small):
         """The seal still says what the catalog is; the sources have the items."""
         right = flips.answer()
         (folder / "index.sqlite").write_bytes(b"not a database" * 1000)
-        assert check.find(folder)
+        assert check.find_problems(folder)
         repair(folder)
         assert flips.answer() == right
 
@@ -178,11 +178,11 @@ class TestRepair:
 
     def test_a_failure_changes_nothing(self, folder, small, monkeypatch):
         segment(folder).unlink()
-        before = check.find(folder)
+        before = check.find_problems(folder)
         monkeypatch.setattr("attnsearch.indexing.writer.Writer.commit", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             repair(folder)
-        assert check.find(folder) == before
+        assert check.find_problems(folder) == before
         assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
 
     def test_where_folders_can_not_swap(self, folder, small, monkeypatch):
@@ -200,10 +200,10 @@ class TestSeal:
         raw = (folder / "index.sqlite").read_bytes()
         at = raw.index(bytes(64))
         spoil(folder / "index.sqlite", at)
-        assert check.find(folder) == ["index.sqlite: some of its bytes are not what was written"]
+        assert check.find_problems(folder) == ["index.sqlite: some of its bytes are not what was written"]
         right = flips.answer()
         repair(folder)
-        assert check.find(folder) == []
+        assert check.find_problems(folder) == []
         assert flips.answer() == right
 
     def test_a_reader_keeps_a_commit_from_its_seal(self, folder, tmp_path):
@@ -211,19 +211,19 @@ class TestSeal:
         file = tmp_path / "flipped.yaml"
         with Index.open("flipped"):
             update([str(file)], name="flipped")
-        assert check.find(folder) == []
+        assert check.find_problems(folder) == []
         with Writer(folder):
             pass  # which leaves the log empty, and the file another one than before
-        assert check.find(folder) == []
+        assert check.find_problems(folder) == []
         update([str(file)], name="flipped")
         raw = (folder / "index.sqlite").read_bytes()
         spoil(folder / "index.sqlite", raw.index(bytes(64)))
-        assert len(check.find(folder)) == 1
+        assert len(check.find_problems(folder)) == 1
 
     def test_a_byte_of_the_seal_that_means_nothing(self, folder):
         file = folder / "index.seal"
         file.write_bytes(file.read_bytes().replace(b": ", b":\t", 1))
-        assert check.find(folder) == ["index.seal: it is not what was written"]
+        assert check.find_problems(folder) == ["index.seal: it is not what was written"]
 
 
 class TestLinks:
@@ -280,7 +280,7 @@ def forge(folder, statement):
 )
 def test_a_list_that_contradicts_the_keys(folder, statement, problem):
     forge(folder, statement)
-    assert f"index.sqlite: {problem}" in check.find(folder)
+    assert f"index.sqlite: {problem}" in check.find_problems(folder)
 
 
 def test_a_segment_that_lies_elsewhere(folder):
@@ -299,4 +299,4 @@ def test_objects_and_a_huge_shape(folder, monkeypatch):
         path.write_bytes(lie)
         with pytest.raises(CatalogError, match="the segment"):
             Index.open("flipped")
-    assert home.exists(folder)
+    assert home.catalog_exists(folder)

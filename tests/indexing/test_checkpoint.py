@@ -7,7 +7,7 @@ import pytest
 
 from attnsearch.errors import CatalogError
 from attnsearch.indexing import checkpoint
-from attnsearch.indexing.checkpoint import Draft
+from attnsearch.indexing.checkpoint import Checkpoint
 
 RECORD = 32 + 3 * 4 + 4
 
@@ -23,14 +23,14 @@ def vectors(*numbers):
 @pytest.fixture
 def written(tmp_path):
     """The file of a draft of five texts, whose embedding begins with their number."""
-    with Draft(tmp_path, "m") as made:
+    with Checkpoint(tmp_path, "m") as made:
         assert made.append(texts(0, 1, 2), vectors(0, 1, 2)) == 0
         assert made.append(texts(3, 4), vectors(3, 4)) == 3
     return tmp_path / "unfinished-m"
 
 
 def recalled(folder, maker="m"):
-    with Draft(folder, maker) as found:
+    with Checkpoint(folder, maker) as found:
         known = list(found.recall())
         return known, found.embeddings(range(len(known)))[:, 0].tolist() if known else []
 
@@ -42,13 +42,13 @@ def test_what_was_kept_is_found(written, monkeypatch):
 
 
 def test_rows_in_any_order(written):
-    with Draft(written.parent, "m") as found:
+    with Checkpoint(written.parent, "m") as found:
         list(found.recall())
         assert found.embeddings([4, 0, 4])[:, 0].tolist() == [4, 0, 4]
 
 
 def test_it_grows_after_it_was_found(written):
-    with Draft(written.parent, "m") as found:
+    with Checkpoint(written.parent, "m") as found:
         list(found.recall())
         assert found.append(texts(9), vectors(9)) == 5
         assert found.embeddings([5, 0])[:, 0].tolist() == [9, 0]
@@ -61,7 +61,7 @@ def test_a_torn_end_is_cut_off(written, left):
     written.write_bytes(written.read_bytes()[:left])
     whole = max(left - 4, 0) // RECORD
     assert recalled(written.parent) == (texts(*range(whole)), list(range(whole)))
-    with Draft(written.parent, "m") as found:
+    with Checkpoint(written.parent, "m") as found:
         list(found.recall())
         found.append(texts(8), vectors(8))
     assert recalled(written.parent) == (texts(*range(whole), 8), [*range(whole), 8])
@@ -95,4 +95,4 @@ def test_of_another_maker_nothing_is_left(written):
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(CatalogError, match="can't be written"):
-        Draft(tmp_path / "none", "m")
+        Checkpoint(tmp_path / "none", "m")

@@ -84,7 +84,7 @@ def test_any_history(tmp_path_factory, states, size):
         for state in states:
             put(folder, sorted(state))
         assert sorted(contents(folder)) == sorted((f"i{n}", float(n)) for n in states[-1])
-        assert check.find(folder) == []
+        assert check.find_problems(folder) == []
         assert all(3 * dead <= rows <= max(size, 3 * dead) or rows <= size for rows, dead in shape(folder))
         listed = {path.name for path in (folder / "segments").iterdir()}
         with Store(folder) as store:

@@ -13,7 +13,7 @@ from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields
-from attnsearch.storage.home import default, folders, infos
+from attnsearch.storage.home import catalog_folders, catalog_infos, default_catalog
 from tests.conftest import SHOP, titles
 
 
@@ -93,7 +93,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, 
     with pytest.raises(KeyboardInterrupt):
         update([str(path)])
     monkeypatch.undo()
-    assert default() == "library"  # no catalog yet
+    assert default_catalog() == "library"  # no catalog yet
     monkeypatch.setenv("ATTNSEARCH_HOME", str(home))
     monkeypatch.setattr(loading, "load", lambda name=None, **how: small)
     small.read.clear()
@@ -215,7 +215,7 @@ class TestPrecision:
 
     def test_also_when_an_unfinished_run_has_it_all(self, halves, small, write, monkeypatch):
         path = write("x.yaml", "- {title: moon}\n")
-        monkeypatch.setattr(encoder, "agree", lambda *_: True)
+        monkeypatch.setattr(encoder, "vectors_agree", lambda *_: True)
         with monkeypatch.context() as patched:
             patched.setattr("attnsearch.indexing.writer.Writer.commit", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
@@ -226,7 +226,7 @@ class TestPrecision:
     def test_another_precision_does_not_go_on_with_its_unfinished_run(self, halves, small, write, monkeypatch):
         path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
         monkeypatch.setattr(module, "CHUNK", 1)
-        monkeypatch.setattr(encoder, "agree", lambda *_: True)
+        monkeypatch.setattr(encoder, "vectors_agree", lambda *_: True)
         encode = halves.encode
         halves.encode = lambda texts, **how: encode(texts, **how) if texts == ["moon"] else 1 / 0
         with pytest.raises(ZeroDivisionError):
@@ -318,9 +318,9 @@ def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
     with sqlite3.connect(home / "shop" / "index.sqlite") as db:
         db.execute("DELETE FROM info WHERE name = 'model'")
     db.close()
-    ((_, problem),) = list(infos())
+    ((_, problem),) = list(catalog_infos())
     assert "what it says about itself is not what was written" in problem.message
-    assert folders() == [home / "shop"]
+    assert catalog_folders() == [home / "shop"]
 
 
 def test_a_text_that_was_read_with_a_full_stop(write, small, monkeypatch):

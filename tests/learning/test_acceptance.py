@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from attnsearch.learning.acceptance import interval, judge, judge_temperature
-from attnsearch.learning.bilinear import Catalog, Targets
-from attnsearch.learning.cross_validation import Told, Trial
-from attnsearch.learning.examples import Lesson
+from attnsearch.learning.acceptance import accept, accept_temperature, interval
+from attnsearch.learning.bilinear import Keys, Targets
+from attnsearch.learning.cross_validation import Answers, Trial
+from attnsearch.learning.examples import TrainingSet
 
 
-def seen(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[Lesson, Trial]:
+def seen(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[TrainingSet, Trial]:
     """A trial in which each query's own item is on top, or that of the next one."""
     m = len(kl_gain)
     own = np.arange(m)
@@ -21,10 +21,10 @@ def seen(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[
     top[:, 0] = own if related else np.roll(own, 1)
     graded = [(np.array([at]), np.ones(1)) for at in own]
     eye = np.eye(m, 3, dtype=np.float32)
-    lesson = Lesson(Catalog(eye), eye, Targets(own, own, np.ones(m, np.float32)), graded)
+    lesson = TrainingSet(Keys(eye), eye, Targets(own, own, np.ones(m, np.float32)), graded)
     first = (top[:, 0] == own).astype(float)
-    before = Told(first, np.full(m, 3.0), top)
-    after = Told(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
+    before = Answers(first, np.full(m, 3.0), top)
+    after = Answers(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
     return lesson, Trial(np.zeros((3, m)), before, [after], chosen, [])
 
 
@@ -33,7 +33,7 @@ UP = np.full(6, -0.1) + 0.2
 
 
 def test_better_beyond_chance_is_taken():
-    verdict = judge(*seen(SURE, UP))
+    verdict = accept(*seen(SURE, UP))
     assert verdict.accepted
     assert verdict.requests == 6
     assert verdict.kl.change == pytest.approx(-np.mean(SURE))
@@ -43,7 +43,7 @@ def test_better_beyond_chance_is_taken():
 
 
 def test_what_may_be_chance_is_refused_and_says_how_many_more():
-    verdict = judge(*seen([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
+    verdict = accept(*seen([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
     assert not verdict.accepted
     assert "chance" in verdict.why
     # mean .05, spread .493: 2·.493/.05 = 19.7, squared 389
@@ -52,29 +52,29 @@ def test_what_may_be_chance_is_refused_and_says_how_many_more():
 
 def test_few_requests_have_to_show_it_in_ranks_too():
     unsure = np.array([0.3, -0.1] * 3)
-    assert not judge(*seen(SURE, unsure)).accepted
-    assert judge(*seen(SURE, unsure)).more == 14
-    assert judge(*seen(SURE * 4, np.tile(unsure, 4))).accepted
+    assert not accept(*seen(SURE, unsure)).accepted
+    assert accept(*seen(SURE, unsure)).more == 14
+    assert accept(*seen(SURE * 4, np.tile(unsure, 4))).accepted
 
 
 def test_a_worse_ranking_is_refused_however_good_kl_is():
-    verdict = judge(*seen(SURE, -UP))
+    verdict = accept(*seen(SURE, -UP))
     assert not verdict.accepted
     assert "not ranked better" in verdict.why
 
 
 def test_judgments_that_have_nothing_to_do_with_the_requests_are_refused():
-    verdict = judge(*seen(SURE, UP, related=False))
+    verdict = accept(*seen(SURE, UP, related=False))
     assert not verdict.accepted
     assert "this catalog's" in verdict.why
 
 
 def test_where_the_identity_was_best_nothing_is_taken():
-    assert "as it is" in judge(*seen(SURE, UP, chosen=0)).why
+    assert "as it is" in accept(*seen(SURE, UP, chosen=0)).why
 
 
 def test_too_few():
-    verdict = judge(*seen(SURE[:4], UP[:4]))
+    verdict = accept(*seen(SURE[:4], UP[:4]))
     assert (verdict.accepted, verdict.more) == (False, 1)
 
 
@@ -84,15 +84,15 @@ def test_the_interval_of_too_few_or_of_equal_gains():
 
 
 def test_a_temperature_alone_is_taken_if_kl_is_lower_beyond_chance():
-    refused = judge(*seen(SURE, -UP))
+    refused = accept(*seen(SURE, -UP))
     before = np.full(6, 3.0)
-    taken = judge_temperature(refused, before, before - SURE)
+    taken = accept_temperature(refused, before, before - SURE)
     assert taken.accepted
     assert taken.ndcg.change == 0
-    assert judge_temperature(refused, before, before + np.array([0.1, -0.2, 0.1, -0.2, 0.1, 0.1])) == refused
+    assert accept_temperature(refused, before, before + np.array([0.1, -0.2, 0.1, -0.2, 0.1, 0.1])) == refused
 
 
 def test_what_is_not_sound_is_known():
-    assert judge(*seen(SURE, UP)).sound
-    assert not judge(*seen(SURE, UP, related=False)).sound
-    assert not judge(*seen(SURE[:4], UP[:4])).sound
+    assert accept(*seen(SURE, UP)).sound
+    assert not accept(*seen(SURE, UP, related=False)).sound
+    assert not accept(*seen(SURE[:4], UP[:4])).sound

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from attnsearch.learning.bilinear import SHARPNESS, Catalog, Loss, Targets, fit, logits
+from attnsearch.learning.bilinear import SHARPNESS, Keys, Loss, Targets, fit_w, item_logits
 
 
 def some(seed: int, *, joined: bool = False, offset: bool = False, m: int = 4, n: int = 9, d: int = 5):
@@ -18,7 +18,7 @@ def some(seed: int, *, joined: bool = False, offset: bool = False, m: int = 4, n
     keys, x = (unit(rng.normal(size=(rows, d))) for rows in (n, m))
     heads = np.array([0, 2, 3, 7]) if joined else None
     items = n if heads is None else len(heads)
-    catalog = Catalog(keys, heads, rng.uniform(0, 2, items).astype(np.float32) if offset else None)
+    catalog = Keys(keys, heads, rng.uniform(0, 2, items).astype(np.float32) if offset else None)
     right = [np.sort(rng.choice(items, rng.integers(1, 3), replace=False)) for _ in range(m)]
     shares = [rng.dirichlet(np.ones(len(one))) for one in right]
     numbers = np.repeat(np.arange(m), [len(one) for one in right])
@@ -29,7 +29,7 @@ def unit(x):
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
-def plainly(catalog: Catalog, x, targets: Targets, a) -> float:
+def plainly(catalog: Keys, x, targets: Targets, a) -> float:
     """The cross-entropy by loops, in float64."""
     total = 0.0
     heads = range(len(catalog.keys)) if catalog.heads is None else catalog.heads.tolist()
@@ -88,9 +88,9 @@ def test_a_query_learns_where_to_turn():
     keys = np.eye(2, 3, dtype=np.float32)
     x = keys[1:]
     targets = Targets(np.array([0]), np.array([0]), np.ones(1, np.float32))
-    loss = Loss(Catalog(keys), x, targets)
-    w = fit(loss, 0.01)
-    before, after = logits(Catalog(keys), x), logits(Catalog(keys), x, w)
+    loss = Loss(Keys(keys), x, targets)
+    w = fit_w(loss, 0.01)
+    before, after = item_logits(Keys(keys), x), item_logits(Keys(keys), x, w)
     assert before[0].argmax() == 1
     assert after[0].argmax() == 0
     assert np.allclose(w[2], [0, 0, 1])  # nobody asked in that direction
@@ -99,14 +99,14 @@ def test_a_query_learns_where_to_turn():
 
 def test_a_strong_pull_leaves_the_identity():
     catalog, x, targets = some(1)
-    assert np.allclose(fit(Loss(catalog, x, targets), 1e6), np.eye(5), atol=1e-4)
+    assert np.allclose(fit_w(Loss(catalog, x, targets), 1e6), np.eye(5), atol=1e-4)
 
 
 def test_the_minimum_is_one_wherever_it_is_sought_from():
     catalog, x, targets = some(5, m=6, n=30)
     loss = Loss(catalog, x, targets)
     start = np.eye(5, dtype=np.float32) + np.random.default_rng(0).normal(size=(5, 5)).astype(np.float32) / 5
-    one, other = fit(loss, 0.3), fit(loss, 0.3, start)
+    one, other = fit_w(loss, 0.3), fit_w(loss, 0.3, start)
     assert np.allclose(one, other, atol=0.05)
 
 
@@ -119,7 +119,7 @@ def test_targets_are_cut_and_taken():
 def test_a_symmetric_w_is_the_best_of_those():
     catalog, x, targets = some(2, m=8, n=20)
     loss = Loss(catalog, x, targets, whole=True)
-    w, free = fit(loss, 0.3, symmetric=True), fit(loss, 0.3)
+    w, free = fit_w(loss, 0.3, symmetric=True), fit_w(loss, 0.3)
     assert np.allclose(w, w.T, atol=1e-6)
     assert not np.allclose(free, free.T, atol=1e-2)
     eye = np.eye(5, dtype=np.float32)

@@ -7,7 +7,14 @@ import pytest
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.learning.bilinear import SHARPNESS
-from attnsearch.learning.calibration import Cut, _scores, alone, null_key, temperature, weight
+from attnsearch.learning.calibration import (
+    Cut,
+    _scores,
+    fit_lexical,
+    fit_null_key,
+    fit_temperature,
+    fit_temperature_alone,
+)
 
 
 def answered(beta: float, *, share: float = 0.0, m: int = 3000, n: int = 40, seed: int = 0) -> Cut:
@@ -25,13 +32,13 @@ def answered(beta: float, *, share: float = 0.0, m: int = 3000, n: int = 40, see
 @pytest.mark.parametrize("beta", [12, 20, 30])
 def test_the_temperature_is_that_by_which_items_were_right(beta):
     cut = answered(beta)
-    assert 1 / temperature([cut], np.inf) == pytest.approx(beta, rel=0.1)
+    assert 1 / fit_temperature([cut], np.inf) == pytest.approx(beta, rel=0.1)
 
 
 def test_cuts_count_by_their_queries():
     """One query that says otherwise is nothing beside many."""
     cuts = [answered(12), answered(45, m=1)]
-    assert 1 / temperature(cuts, np.inf) == pytest.approx(12, rel=0.1)
+    assert 1 / fit_temperature(cuts, np.inf) == pytest.approx(12, rel=0.1)
 
 
 def test_the_top_weight_may_not_cost_all_of_kl():
@@ -39,17 +46,17 @@ def test_the_top_weight_may_not_cost_all_of_kl():
     rng = np.random.default_rng(0)
     z = rng.normal(0, 1, (200, 20)).astype(np.float32) * 4
     cut = Cut(z, None, [np.argsort(-row)[:2] for row in z])
-    free, bound = (1 / temperature([cut], untrained) for untrained in (np.inf, 0.65))
+    free, bound = (1 / fit_temperature([cut], untrained) for untrained in (np.inf, 0.65))
     assert 15 < bound < free  # KL alone is least at 15
     assert _scores([cut], [(bound, 0.0)]).kl.mean() <= 0.65
 
 
 def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
-    found, before, after = alone([answered(30, m=400)], 0.05)
+    found, before, after = fit_temperature_alone([answered(30, m=400)], 0.05)
     assert 1 / found == pytest.approx(30, rel=0.15)
     assert after.mean() < before.mean()
     assert not np.array_equal(after, before)
-    usual, before, after = alone([answered(20, m=400)], 0.05)
+    usual, before, after = fit_temperature_alone([answered(20, m=400)], 0.05)
     assert after.mean() == pytest.approx(before.mean(), abs=0.02)
     assert 1 / usual == pytest.approx(20, rel=0.15)
 
@@ -57,12 +64,12 @@ def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
 def test_lambda_is_that_by_which_items_were_right(share):
     cut = answered(20, share=share)
-    assert weight([cut], 0.05) == pytest.approx(share, abs=0.08)
+    assert fit_lexical([cut], 0.05) == pytest.approx(share, abs=0.08)
 
 
 def test_lambda_is_in_proportion_to_the_temperature():
     cut = answered(20, share=0.3)
-    assert weight([cut], 0.1) == pytest.approx(0.15, abs=0.04)
+    assert fit_lexical([cut], 0.1) == pytest.approx(0.15, abs=0.04)
 
 
 def known(sharpness: float, logit: float, m: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -72,23 +79,23 @@ def known(sharpness: float, logit: float, m: int = 400) -> tuple[np.ndarray, np.
 
 
 def test_the_null_key_is_that_by_which_nothing_was_right():
-    found = null_key(*known(2.0, 4.0, 4000), NullKey(1.0, 1.0))
+    found = fit_null_key(*known(2.0, 4.0, 4000), NullKey(1.0, 1.0))
     assert (found.logit, found.sharpness) == pytest.approx((4.0, 2.0), rel=0.1)
 
 
 def test_a_few_requests_move_the_null_key_little():
     before = NullKey(6.0, 2.0)
-    few = null_key(*known(2.0, 3.0, 30), before)
-    many = null_key(*known(2.0, 3.0, 1000), before)
+    few = fit_null_key(*known(2.0, 3.0, 30), before)
+    many = fit_null_key(*known(2.0, 3.0, 1000), before)
     assert many.logit < few.logit < before.logit
 
 
 def test_a_null_key_that_is_right_stays():
     """Nothing is taken that is no better on what was held out."""
     evidence, nothing = known(2.0, 4.0, 60)
-    assert null_key(evidence, nothing, NullKey(4.0, 2.0)) is None
+    assert fit_null_key(evidence, nothing, NullKey(4.0, 2.0)) is None
 
 
 def test_without_both_kinds_there_is_no_null_key():
-    assert null_key(np.arange(10.0), np.zeros(10, bool), None) is None
-    assert null_key(np.arange(10.0), np.ones(10, bool), None) is None
+    assert fit_null_key(np.arange(10.0), np.zeros(10, bool), None) is None
+    assert fit_null_key(np.arange(10.0), np.ones(10, bool), None) is None

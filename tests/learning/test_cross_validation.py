@@ -7,12 +7,12 @@ import pytest
 
 from attnsearch.evaluation import metrics
 from attnsearch.learning import cross_validation
-from attnsearch.learning.bilinear import Catalog, Targets, logits
-from attnsearch.learning.cross_validation import choose, hold, learn, others, tell
-from attnsearch.learning.examples import Lesson
+from attnsearch.learning.bilinear import Keys, Targets, item_logits
+from attnsearch.learning.cross_validation import choose, cross_validate, fit_strength, measure, relatedness
+from attnsearch.learning.examples import TrainingSet
 
 
-def lesson(m: int = 12, n: int = 30, d: int = 6, seed: int = 0, missed: bool = False) -> Lesson:
+def lesson(m: int = 12, n: int = 30, d: int = 6, seed: int = 0, missed: bool = False) -> TrainingSet:
     """Requests whose answers lie where a rotation of them points."""
     rng = np.random.default_rng(seed)
     keys, x = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -20,7 +20,7 @@ def lesson(m: int = 12, n: int = 30, d: int = 6, seed: int = 0, missed: bool = F
     turn = np.linalg.qr(np.eye(d) + rng.normal(size=(d, d)) / 3)[0]
     right = (x @ turn @ keys.T).argmax(axis=1)
     graded = [(np.array([item, -1] if missed else [item]), np.ones(2 if missed else 1)) for item in right]
-    return Lesson(Catalog(keys), x, Targets(np.arange(m), right, np.ones(m, np.float32)), graded)
+    return TrainingSet(Keys(keys), x, Targets(np.arange(m), right, np.ones(m, np.float32)), graded)
 
 
 def test_no_query_is_answered_by_what_was_learned_from_it(monkeypatch):
@@ -33,7 +33,7 @@ def test_no_query_is_answered_by_what_was_learned_from_it(monkeypatch):
         return cross_validation.Loss(*school._replace(x=school.x[chosen], targets=school.targets.take(chosen))[:3])
 
     monkeypatch.setattr(cross_validation, "_loss", loss)
-    seen = hold(one)
+    seen = cross_validate(one)
     assert len(fitted) == len(seen.held_out) == 30
     for known, (out, _) in zip(fitted, seen.held_out, strict=True):
         assert known.isdisjoint(out.tolist())
@@ -45,7 +45,7 @@ def test_no_query_is_answered_by_what_was_learned_from_it(monkeypatch):
 def test_the_strength_for_a_fold_is_chosen_by_the_others(monkeypatch):
     seen = []
     monkeypatch.setattr(cross_validation, "choose", lambda kl: seen.append(kl.shape[1]) or 0)
-    hold(lesson(m=12))
+    cross_validate(lesson(m=12))
     assert sorted(seen) == [10] * 6 + [11] * 24 + [
         12
     ]  # ten folds of 12 requests, three times; and all, for what is kept
@@ -53,8 +53,8 @@ def test_the_strength_for_a_fold_is_chosen_by_the_others(monkeypatch):
 
 def test_what_is_told_of_logits_is_what_the_metrics_say():
     one = lesson(missed=True)
-    z = logits(one.catalog, one.x)
-    told = tell(one, z)
+    z = item_logits(one.catalog, one.x)
+    told = measure(one, z)
     for query, (items, grades) in enumerate(one.graded):
         ranked = np.zeros(z.shape[1])
         ranked[items[0]] = 1
@@ -68,15 +68,15 @@ def test_what_is_told_of_logits_is_what_the_metrics_say():
 
 def test_ties_go_by_the_order_of_the_items():
     one = lesson(m=2, n=12)
-    told = tell(one, np.zeros((2, 12), np.float32))
+    told = measure(one, np.zeros((2, 12), np.float32))
     assert told.top.tolist() == [list(range(10))] * 2
 
 
 def test_what_was_judged_wrong_is_not_right():
     one = lesson(m=3)
     graded = [(np.array([items[0], 5]), np.array([1.0, 0.0])) for items, _ in one.graded]
-    z = logits(one.catalog, one.x)
-    assert np.allclose(tell(one._replace(graded=graded), z).kl, tell(one, z).kl)
+    z = item_logits(one.catalog, one.x)
+    assert np.allclose(measure(one._replace(graded=graded), z).kl, measure(one, z).kl)
 
 
 def test_own_answers_beside_those_of_others():
@@ -84,9 +84,9 @@ def test_own_answers_beside_those_of_others():
     right = one.targets.items
     top = np.full((4, 10), -2)
     top[:, 0] = right
-    told = cross_validation.Told(np.ones(4), np.zeros(4), top)
+    told = cross_validation.Answers(np.ones(4), np.zeros(4), top)
     same = [sum(right[query] == right[other] for other in range(4) if other != query) / 3 for query in range(4)]
-    assert others(one, told).tolist() == pytest.approx([1 - share for share in same])
+    assert relatedness(one, told).tolist() == pytest.approx([1 - share for share in same])
 
 
 def test_the_strongest_within_a_standard_error_is_chosen():
@@ -101,32 +101,32 @@ def test_the_strongest_within_a_standard_error_is_chosen():
 
 def test_few_requests_are_pulled_hard(monkeypatch):
     pulls = []
-    fit = cross_validation.fit
+    fit = cross_validation.fit_w
 
     def noted(loss, pull, start=None):
         pulls.append(pull)
         return fit(loss, pull, start)
 
-    monkeypatch.setattr(cross_validation, "fit", noted)
-    hold(lesson(m=8))
+    monkeypatch.setattr(cross_validation, "fit_w", noted)
+    cross_validate(lesson(m=8))
     assert set(pulls) == {3.0, 1.0}  # 7/8 and more
 
 
 def test_what_the_gain_is_and_what_w_was_learned():
     one = lesson(m=60, n=40)
-    seen = hold(one)
+    seen = cross_validate(one)
     assert seen.chosen > 0
     assert seen.gain.mean() > 0
-    w = learn(one, seen.chosen)
-    assert tell(one, logits(one.catalog, one.x, w)).kl.mean() < seen.before.kl.mean()
-    assert np.array_equal(learn(one, 0), np.eye(6))
+    w = fit_strength(one, seen.chosen)
+    assert measure(one, item_logits(one.catalog, one.x, w)).kl.mean() < seen.before.kl.mean()
+    assert np.array_equal(fit_strength(one, 0), np.eye(6))
     assert seen.untrained.chosen == 0
     assert np.array_equal(seen.untrained.held_out[0][1], np.eye(6))
 
 
 def test_progress_tells_of_every_fit_and_of_the_curve():
     told = []
-    hold(lesson(m=8), progress=lambda done, total, curve: told.append((done, total, len(curve))))
+    cross_validate(lesson(m=8), progress=lambda done, total, curve: told.append((done, total, len(curve))))
     assert [done for done, _, _ in told] == list(range(1, len(told) + 1))
     assert told[-1][1] == 8 * 3 * 2
     assert {length for _, _, length in told} == {0, 1}

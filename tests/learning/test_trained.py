@@ -17,8 +17,8 @@ from attnsearch.attention.softmax import State
 from attnsearch.errors import InputError
 from attnsearch.evaluation.report import evaluate
 from attnsearch.explanation import reasons
-from attnsearch.explanation.steps import explain
-from attnsearch.indexing.check import find
+from attnsearch.explanation.steps import explain_steps
+from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.search.search import rank_items, search
@@ -38,7 +38,7 @@ SOME = Learned("small", "5" * 64, SWAPS, LN3, 0.7, None, ASKED, STORY)
 @pytest.fixture
 def trained(shop, home):
     """The folder of the shop (moon, sea, robot), which has learned to swap two axes."""
-    learned.write(home / "shop" / files.LEARNED, SOME)
+    learned.write_learned(home / "shop" / files.LEARNED, SOME)
     return home / "shop"
 
 
@@ -126,7 +126,7 @@ def test_a_null_key_of_its_own(index, monkeypatch):
     own = SOME._replace(null=NullKey(2.0, 0.5))
     state = State.of(np.array([[20.0, 0.0, 0.0]]), k=0)  # the plain cosines, whatever was learned
     by_hand = {
-        key: null_key.chance(key, state.maximum, state.log_normalizer(), state.kept) for key in (fitted, own.null)
+        key: null_key.chance(key, state.maximum, state.log_normalizer(), state.visible) for key in (fitted, own.null)
     }
     assert scores_of(index, ["moon"]).none_of_these == pytest.approx(by_hand[fitted], rel=1e-5)
     assert scores_of(index, ["moon"], Setting(learned=own)).none_of_these == pytest.approx(by_hand[own.null], rel=1e-5)
@@ -142,9 +142,9 @@ def test_the_null_key_sees_plain_cosines(write, small, home, monkeypatch, texts,
     lines = [f"- {{id: i{n}, title: {title}, n: {n}}}" for n, title in
              enumerate(["moon", "sea", "robot moon", f"{filler}moon", f"sea {filler}", "what sea"])]  # fmt: skip
     update([str(write("some.yaml", "\n".join(lines)))])
-    from attnsearch.postings.filters import parse
+    from attnsearch.postings.filters import parse_filter
 
-    setting = Setting(where=(parse(where),) if where else ())
+    setting = Setting(where=(parse_filter(where),) if where else ())
     with Index.open("some") as index:
         assert index.info.keys > index.info.items
         plain = scores_of(index, texts, setting)
@@ -158,7 +158,7 @@ def test_the_null_key_sees_plain_cosines(write, small, home, monkeypatch, texts,
 
 
 def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog, shop):
-    learned.write(trained / files.LEARNED, SOME._replace(sha256="6" * 64))
+    learned.write_learned(trained / files.LEARNED, SOME._replace(sha256="6" * 64))
     with Index.open("shop") as index:
         assert query(index, "moon").hits[0].id == query(index, "sea moon moon").hits[0].id == "a"
         assert Setting().resolve(index, []).projections.temperature == 0.05
@@ -183,7 +183,7 @@ def test_damaged(trained, run):
 
 
 def test_each_logit_is_a_sum_of_what_was_learned(index):
-    (result,) = reasons.give(index, search(index, ["moon robot"], trace=True))
+    (result,) = reasons.explain_hits(index, search(index, ["moon robot"], trace=True))
     assert [hit.id for hit in result.hits] == ["b", "c", "a"]
     for hit, why in zip(result.hits, result.whys, strict=True):
         assert hit.logit == why.semantic
@@ -192,15 +192,15 @@ def test_each_logit_is_a_sum_of_what_was_learned(index):
                 why.semantic, abs=1e-9
             )
     assert [word.share for word in result.whys[0].query.words] == pytest.approx([math.log(3) / math.sqrt(2), 0])
-    (pair,) = reasons.give(index, [rank_items(index, "moon robot", Setting(), ["b", "a"])])
-    lead = reasons.compare(pair)
+    (pair,) = reasons.explain_hits(index, [rank_items(index, "moon robot", Setting(), ["b", "a"])])
+    lead = reasons.compare_hits(pair)
     assert lead.difference == pytest.approx(math.log(3) / math.sqrt(2), abs=1e-5)
     assert sum(part.difference for part in lead.parts) == pytest.approx(lead.difference, abs=1e-9)
-    steps = {step.name: step.says for step in explain(result)}
+    steps = {step.name: step.says for step in explain_steps(result)}
     assert "the learned W_Q (4, 4) makes it the query" in steps["query"]
     assert "W_K = I" in steps["keys"]
     (result,) = search(index, ["robot"], trace=True)  # which is as it was, by chance
-    steps = {step.name: step.says for step in explain(result)}
+    steps = {step.name: step.says for step in explain_steps(result)}
     assert steps["logits"].endswith("a logit is the product divided by it")
 
 
@@ -222,7 +222,7 @@ def test_the_words_of_the_commands(run, trained, tmp_path):
         in run("query", "moon", "-c", "shop", "--explain").out
     )
     other = tmp_path / "other.safetensors"
-    learned.write(other, SOME._replace(w=np.eye(4, dtype=np.float32)[[2, 1, 0, 3]], lexical=None))
+    learned.write_learned(other, SOME._replace(w=np.eye(4, dtype=np.float32)[[2, 1, 0, 3]], lexical=None))
     assert ids(run, "--projections", str(other)) == ["c", "a", "b"]
     assert told(run, "--projections", str(other), "--lexical")["lexical"] == 0.3
 
@@ -241,10 +241,10 @@ def test_the_words_of_the_commands(run, trained, tmp_path):
 )
 def test_refused(run, trained, argv, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    learned.write(tmp_path / "other", SOME._replace(sha256="6" * 64))
+    learned.write_learned(tmp_path / "other", SOME._replace(sha256="6" * 64))
     with monkeypatch.context() as newer:
         newer.setattr(learned, "VERSION", 2)
-        learned.write(tmp_path / "newer", SOME)
+        learned.write_learned(tmp_path / "newer", SOME)
     for command in (["query", "moon"], ["explain", "moon"]):
         ran = run(*command, "-c", "shop", *argv)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
@@ -317,11 +317,11 @@ def test_it_outlives_another_run_of_index(trained, shop):
 
 def test_a_repair_takes_it_along(trained, run):
     (trained / "feedback.jsonl").write_text("{}\n")
-    assert find(trained) == []
+    assert find_problems(trained) == []
     (segment,) = (trained / "segments").iterdir()
     segment.write_bytes(segment.read_bytes()[:-1] + b"!")
     assert repair(trained).embedded == 3
-    assert find(trained) == []
+    assert find_problems(trained) == []
     assert ids(run) == ["b", "a", "c"]
     assert (trained / "feedback.jsonl").read_text() == "{}\n"
 
@@ -329,7 +329,7 @@ def test_a_repair_takes_it_along(trained, run):
 def test_a_repair_leaves_out_what_is_damaged(trained, run):
     file = trained / files.LEARNED
     file.write_bytes(file.read_bytes()[:-1] + b"!")
-    (problem,) = find(trained)
+    (problem,) = find_problems(trained)
     assert problem.startswith("learned.safetensors: it is not what was written")
     assert run("check", "shop").code == 3
     ran = run("check", "shop", "--repair")
@@ -373,7 +373,7 @@ def test_a_pipe_holds_nobody_up(trained, run):
     ],
 )
 def test_what_nobody_learned_is_refused(trained, run, wrong):
-    learned.write(trained / files.LEARNED, SOME._replace(**wrong))
+    learned.write_learned(trained / files.LEARNED, SOME._replace(**wrong))
     ran = run("query", "moon", "-c", "shop")
     assert (ran.code, ran.out) == (3, "")
     assert "learned.safetensors: it is not what was written" in ran.err

@@ -82,7 +82,7 @@ def test_unknown_items_are_missed_and_teach_nothing(world, caplog):
     assert school.unknown == 2
     assert [one.query for one in school.judged] == ["moon"]
     known, missing = school.lesson.graded[0][0]
-    assert (index.store.find([school.firsts[known]])[0].item.id, missing) == ("3-0-0", -1)
+    assert (index.store.items_at([school.firsts[known]])[0].item.id, missing) == ("3-0-0", -1)
     assert school.lesson.targets.shares.tolist() == [1.0]
     assert "2 judged ids" in caplog.text
 
@@ -113,9 +113,9 @@ def test_of_a_large_catalog_a_sample_stands_for_the_rest(world, monkeypatch):
         assert part.sampled
         assert len(part.firsts) < size
         catalog = part.lesson.catalog
-        z = bilinear.logits(catalog, part.lesson.x) + catalog.offset
+        z = bilinear.item_logits(catalog, part.lesson.x) + catalog.offset
         totals.append(np.exp(z).sum(axis=1))
-    exact = np.exp(bilinear.logits(whole.lesson.catalog, whole.lesson.x)).sum(axis=1)
+    exact = np.exp(bilinear.item_logits(whole.lesson.catalog, whole.lesson.x)).sum(axis=1)
     assert np.allclose(np.mean(totals, axis=0), exact, rtol=0.1)
 
 
@@ -130,7 +130,7 @@ def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     some_wrong = [Judged(f"wine {'cheese ' * n}", dict.fromkeys(judged[0].grades, 0.0)) for n in range(1, 31)]
     assert train(index, [*judged, *some_wrong, *empty]).learned.null == null  # of these nobody knows
     state = scores_of(index, ["moon", "cheese wine"]).state
-    found = null_key.evidence(state.maximum, state.log_normalizer(), state.kept)
+    found = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
     assert found[0] > null.logit / null.sharpness > found[1]  # where the chance is a half
 
 
@@ -151,7 +151,9 @@ def test_a_catalog_teaches_itself_without_any_judgment(world):
 def test_judged_requests_have_a_veto(world, monkeypatch):
     index, _ = world
     judged = [Judged(item.title, {item.id: 1.0}) for _, item in index.store.items()]
-    monkeypatch.setattr("attnsearch.learning.self_supervision.learn", lambda loss, keys: -np.eye(4, dtype=np.float32))
+    monkeypatch.setattr(
+        "attnsearch.learning.self_supervision.fit_self_supervised", lambda loss, keys: -np.eye(4, dtype=np.float32)
+    )
     refused = train_self(index, judged)
     assert (refused.learned, refused.verdict.requests) == (None, len(judged))
     assert refused.verdict.ndcg.change < -0.5

@@ -5,19 +5,19 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from attnsearch.evaluation.report import METRICS, Report, Row
+from attnsearch.evaluation.report import METRICS, Evaluation, Row
 from attnsearch.evaluation.significance import Comparison
 from attnsearch.output.evaluation import Other, table
 from attnsearch.output.safe_text import Screen
 
 
-def report(*rows: Row, **fields) -> Report:
+def report(*rows: Row, **fields) -> Evaluation:
     usual = {
         "catalog": "shop", "model": "small", "temperature": 0.05, "items": 3, "k": 10, "unknown": 0,
         "means": dict.fromkeys(METRICS, 0.5), "calibration_error": 0.25, "nothing": None, "without": 0,
         "rows": list(rows),
     }  # fmt: skip
-    return Report(**{**usual, **fields})
+    return Evaluation(**{**usual, **fields})
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from attnsearch.explanation.reasons import Lead, Part
+from attnsearch.explanation.reasons import Contribution, Lead
 from attnsearch.output.reasons import lead, whys
 from attnsearch.output.safe_text import PIPE, Screen
 from attnsearch.search.result import Hit, Result, Sum, Why, Word
@@ -81,7 +81,7 @@ def test_nothing_acts_on_a_terminal(screen):
         ),
         screen,
     )
-    parts = [Part("word", NASTY, 1.0), Part("term", NASTY, 1.0), Part("field", NASTY, 1.0)]
+    parts = [Contribution("word", NASTY, 1.0), Contribution("term", NASTY, 1.0), Contribution("field", NASTY, 1.0)]
     out += lead(Lead(hit, hit, 1.0, 2.7, parts), screen)
     assert not RAW.search(SGR.sub("", out))
     assert "x1b]52" in "".join(out.split())
@@ -90,7 +90,12 @@ def test_nothing_acts_on_a_terminal(screen):
 
 def test_a_lead():
     other = HIT._replace(rank=5, title="Other", logit=10.02)
-    parts = [Part("word", "moon", 1.2), Part("semantic", "", -0.3), Part("rounding", "", 1e-7), Part("marks", "", 0.1)]
+    parts = [
+        Contribution("word", "moon", 1.2),
+        Contribution("semantic", "", -0.3),
+        Contribution("rounding", "", 1e-7),
+        Contribution("marks", "", 0.1),
+    ]
     out = lead(Lead(HIT, other, 1.0, 2.718, parts))
     assert out.splitlines() == [
         "First (rank 3) ranks above Other (rank 5): 11.02 - 10.02 = +1.00, 2.72 times the weight",

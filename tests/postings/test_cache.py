@@ -7,7 +7,7 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
-from attnsearch.postings.filters import parse
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
@@ -31,7 +31,7 @@ def folder(path, home):
 
 def ask(*where: str, **how) -> list[str]:
     with Index.open("books") as index:
-        (result,) = search(index, ["moon"], Setting(where=tuple(map(parse, where)), **how), k=99)
+        (result,) = search(index, ["moon"], Setting(where=tuple(map(parse_filter, where)), **how), k=99)
     return sorted(hit.id for hit in result.hits)
 
 
@@ -96,9 +96,9 @@ def test_flipped_bytes_are_found_and_mended(folder):
             raw = bytearray(whole)
             raw[byte] ^= 1 << byte % 8
             file.write_bytes(raw)
-            assert check.find(folder) == [f"postings/{file.name}: it is not what was written"]
+            assert check.find_problems(folder) == [f"postings/{file.name}: it is not what was written"]
             assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
-            assert check.find(folder) == []
+            assert check.find_problems(folder) == []
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b""), lambda file: file.unlink() or file.mkdir()])
@@ -124,7 +124,7 @@ def test_a_reader_keeps_its_state(path, folder):
     with Index.open("books") as index:
         path.write_text(json.dumps({"id": "new", "title": "moon", "year": 1}) + "\n")
         update([str(path)])
-        (result,) = search(index, ["moon"], Setting(where=(parse("year > 1995"),)), k=99)
+        (result,) = search(index, ["moon"], Setting(where=(parse_filter("year > 1995"),)), k=99)
         assert sorted(hit.id for hit in result.hits) == ["6", "7", "8"]
     assert ask("year < 1995") == ["new"]
 
@@ -143,4 +143,4 @@ def test_a_field_that_no_item_has(folder, field, hint):
 def test_a_catalog_without_fields(write, small):
     update([str(write("plain.jsonl", '{"title": "moon"}\n'))])
     with Index.open("plain") as index, pytest.raises(InputError, match="its items have no fields"):
-        search(index, ["moon"], Setting(where=(parse("zzz = 3"),)))
+        search(index, ["moon"], Setting(where=(parse_filter("zzz = 3"),)))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from attnsearch.postings import facets
-from attnsearch.postings.facets import Drawn, Facet, values
-from attnsearch.postings.filters import conditions, parse
+from attnsearch.postings.facets import Collector, Facet, item_values
+from attnsearch.postings.filters import conditions_of, parse_filter
 from attnsearch.sources.items import Fields, Item
 
 ITEMS = [
@@ -27,12 +27,12 @@ ITEMS = [
 
 
 def drawn(field: str, items=ITEMS) -> list[Facet]:
-    with closing(Drawn([field], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
+    with closing(Collector([field], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
         for key, item in enumerate(items):
             found.add(key * 10, item)
         count = found.fill(db, field)
-        told = facets.every(db)
-        assert facets.name(db) == field
+        told = facets.read_facets(db)
+        assert facets.read_field_name(db) == field
         assert count == len(told)
         return told
 
@@ -60,14 +60,14 @@ def test_values(field, found):
 
 def test_the_fields_that_are_id_and_title():
     item = Item("7", "Lamp", "", {}, "")
-    assert list(values(item, "sku", Fields(id="sku", title="product"))) == ["7"]
-    assert list(values(item, "product", Fields(id="sku", title="product"))) == ["Lamp"]
+    assert list(item_values(item, "sku", Fields(id="sku", title="product"))) == ["7"]
+    assert list(item_values(item, "product", Fields(id="sku", title="product"))) == ["Lamp"]
 
 
 def test_what_is_held_in_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(facets, "_HELD", 3)
     items = [Item(f"{n}", "x", "", {"tags": [f"{n % 3}", "all"]}, "") for n in range(10)]
-    with closing(Drawn(["tags"], Fields())) as held:
+    with closing(Collector(["tags"], Fields())) as held:
         for key, item in enumerate(items):
             held.add(key, item)
             assert sum(map(len, held._held["tags"].values())) < 3
@@ -88,11 +88,11 @@ def test_what_is_held_in_memory_is_bounded(monkeypatch):
     ],
 )
 def test_conditions(where, keys):
-    with closing(Drawn(["year"], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
+    with closing(Collector(["year"], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
         for key, item in enumerate(ITEMS):
             found.add(key * 10, item)
         found.fill(db, "year")
-        assert sorted(set(facets.select(db, conditions(parse(where))).tolist())) == keys
+        assert sorted(set(facets.select_keys(db, conditions_of(parse_filter(where))).tolist())) == keys
 
 
 @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "=", "!="])
@@ -105,12 +105,12 @@ def test_runs_of_many_values(monkeypatch, op, length):
     texts = [f"{number:g}" if n % 4 else f"{number:.2f}" for n, number in enumerate(numbers)]  # the same in two ways
     compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}.get(op, np.equal)
     for field, told, asked in (("n", np.array(numbers), [-1, 0, 3.5, 7, 15, 99]), ("when", np.array(days), days[:12])):
-        with closing(Drawn([field], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
+        with closing(Collector([field], Fields())) as found, closing(sqlite3.connect(":memory:")) as db:
             for key, (number, day) in enumerate(zip(texts, days, strict=True)):
                 found.add(key, Item("", "", "", {"n": number, "when": day}, ""))
             found.fill(db, field)
             for value in asked:
-                met = facets.select(db, conditions(parse(f"{field} {op} {value}")))
+                met = facets.select_keys(db, conditions_of(parse_filter(f"{field} {op} {value}")))
                 assert np.unique(met).tolist() == np.flatnonzero(compare(told, value)).tolist()
 
 
@@ -125,11 +125,11 @@ def test_runs_of_many_values(monkeypatch, op, length):
     ],
 )
 def test_numbers_or_dates_by_which_there_is_more_of(told, found):
-    with closing(Drawn(["f"], Fields())) as drawn, closing(sqlite3.connect(":memory:")) as db:
+    with closing(Collector(["f"], Fields())) as drawn, closing(sqlite3.connect(":memory:")) as db:
         for key, value in enumerate(told):
             drawn.add(key, Item("", "", "", {"f": value}, ""))
         drawn.fill(db, "f")
-        measured = facets.measure(db)
+        measured = facets.read_measured(db)
     if found is None:
         assert measured is None
     else:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.postings.filters import Filter, conditions, fold, parse, reading
+from attnsearch.postings.filters import Filter, conditions_of, fold_text, interpret, parse_filter
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from attnsearch.postings.filters import Filter, conditions, fold, parse, reading
     ],
 )
 def test_what_a_text_says(text, found):
-    assert parse(text) == found
+    assert parse_filter(text) == found
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_what_a_text_says(text, found):
 )
 def test_what_says_nothing(text):
     with pytest.raises(InputError):
-        parse(text)
+        parse_filter(text)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_what_says_nothing(text):
     ],
 )
 def test_what_else_a_text_is(text, number, begin, end):
-    assert reading(text) == (number, begin, end)
-    assert type(reading(text).number) is type(number)
+    assert interpret(text) == (number, begin, end)
+    assert type(interpret(text).number) is type(number)
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_what_else_a_text_is(text, number, begin, end):
 )
 def test_conditions(text, found):
     """A part of a year is all of it: later than January is from February on."""
-    assert [(one.sql, *one.bounds) for one in conditions(parse(text))] == found
+    assert [(one.sql, *one.bounds) for one in conditions_of(parse_filter(text))] == found
 
 
 def test_nothing_of_the_value_gets_into_the_statement():
-    (condition,) = conditions(parse("x ~ '; DROP TABLE facets --"))
+    (condition,) = conditions_of(parse_filter("x ~ '; DROP TABLE facets --"))
     assert condition.sql == "instr(folded, ?)"
     assert condition.bounds == ("'; drop table facets --",)
 
 
 def test_case_and_accents():
-    assert fold("STRASSE") == fold("straße")
-    assert fold("e\u0301") == fold("É")
+    assert fold_text("STRASSE") == fold_text("straße")
+    assert fold_text("e\u0301") == fold_text("É")

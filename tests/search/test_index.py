@@ -85,7 +85,7 @@ class TestWhichCatalog:
 
     def test_a_new_version_of_a_built_in_is_indexed(self, write, small, monkeypatch):
         path = write("library.yaml", "- {title: old}\n")
-        monkeypatch.setattr(home, "built_in", lambda name: path if name == "library" else None)
+        monkeypatch.setattr(home, "built_in_file", lambda name: path if name == "library" else None)
         assert titles("library") == {"old"}
         path.write_text("- {title: new}\n")
         assert titles("library") == {"new"}
@@ -104,5 +104,5 @@ class TestWhichCatalog:
     )
     def test_not_there(self, shop, ref, error, message):
         with pytest.raises(error) as caught:
-            home.find(ref)
+            home.find_catalog(ref)
         assert str(caught.value).startswith(message)

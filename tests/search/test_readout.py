@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from attnsearch.postings import facets
-from attnsearch.postings.filters import conditions
-from attnsearch.search.readout import MOST, of_items, read
+from attnsearch.postings.filters import conditions_of
+from attnsearch.search.readout import MOST, item_weights, read_out
 from attnsearch.sources.items import Fields, Item
 
 WEIGHTS = np.array([0.5, 0.25, 0.25, 0.0])
@@ -19,25 +19,25 @@ class Told:
 
     def __init__(self, *items: str | list[str]) -> None:
         self.db = sqlite3.connect(":memory:")
-        with closing(facets.Drawn(["f"], Fields())) as drawn:
+        with closing(facets.Collector(["f"], Fields())) as drawn:
             for key, value in enumerate(items):
                 drawn.add(key, Item("", "", "", {"f": value}, ""))
             drawn.fill(self.db, "f")
 
     def select(self, asked):
-        return facets.select(self.db, conditions(asked))
+        return facets.select_keys(self.db, conditions_of(asked))
 
     def measure(self, field):
-        return facets.measure(self.db)
+        return facets.read_measured(self.db)
 
     def facets(self, field):
-        return facets.every(self.db)
+        return facets.read_facets(self.db)
 
 
 def told(*items, weights=WEIGHTS):
     postings = Told(*items)
     try:
-        return read(postings, "f", weights)
+        return read_out(postings, "f", weights)
     finally:
         postings.db.close()
 
@@ -85,5 +85,5 @@ def test_nothing_known():
 def test_weights_of_items():
     z = np.log(np.array([1.0, 2.0, 0.0, 1.0], np.float32), where=np.array([True, True, False, True]),
                out=np.full(4, -np.inf, np.float32))  # fmt: skip
-    assert of_items(z, np.log(4), None).tolist() == pytest.approx([0.25, 0.5, 0, 0.25])
-    assert of_items(z, np.log(4), np.array([0, 0, 0, 3])).tolist() == pytest.approx([0.75, 0, 0, 0.25])
+    assert item_weights(z, np.log(4), None).tolist() == pytest.approx([0.25, 0.5, 0, 0.25])
+    assert item_weights(z, np.log(4), np.array([0, 0, 0, 3])).tolist() == pytest.approx([0.75, 0, 0, 0.25])

@@ -9,7 +9,7 @@ from attnsearch.storage import home
 
 
 def read(*paths, fields=None):
-    return list(items.read([str(path) for path in paths], fields).items)
+    return list(items.read_items([str(path) for path in paths], fields).items)
 
 
 def test_an_item_keeps_everything(write):
@@ -110,7 +110,7 @@ def test_no_names(name):
 class TestBuiltIn:
     @pytest.fixture(params=home.BUILT_IN)
     def items(self, request):
-        return request.param, read(home.built_in(request.param))
+        return request.param, read(home.built_in_file(request.param))
 
     def test_sizes(self, items):
         name, found = items
@@ -123,7 +123,7 @@ class TestBuiltIn:
             assert item.fields["tags"]
 
     def test_the_library_has_its_fields(self):
-        found = read(home.built_in("library"))
+        found = read(home.built_in_file("library"))
         assert len({item.fields["genre"] for item in found}) >= 12
         for item in found:
             assert isinstance(item.fields["year"], int)
@@ -131,4 +131,4 @@ class TestBuiltIn:
             assert item.fields["language"]
 
     def test_no_other_is_built_in(self):
-        assert home.built_in("../catalogs/library") is None
+        assert home.built_in_file("../catalogs/library") is None

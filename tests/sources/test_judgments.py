@@ -21,21 +21,21 @@ FORMS = {
 
 def refused(*paths) -> str:
     with pytest.raises(InputError) as caught:
-        judgments.read(*map(str, paths))
+        judgments.read_judgments(*map(str, paths))
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_says_the_same(write, name):
     path = write(name, FORMS[name])
-    found = judgments.read(str(path))
+    found = judgments.read_judgments(str(path))
     assert [(one.query, one.grades) for one in found] == SAME
     assert [one.relevant for one in found] == [["m", "007"], ["r", "t"], []]
     assert found[0].place == f"{path}:1"
 
 
 def test_numbers_are_ids_and_queries(write):
-    (one,) = judgments.read(str(write("x.jsonl", '{"query": 1984, "relevant": [12, "b", 1.5]}')))
+    (one,) = judgments.read_judgments(str(write("x.jsonl", '{"query": 1984, "relevant": [12, "b", 1.5]}')))
     assert (one.query, one.relevant) == ("1984", ["12", "b", "1.5"])
 
 
@@ -115,14 +115,14 @@ QRELS = {
 @pytest.mark.parametrize("queries", QUERIES)
 @pytest.mark.parametrize("qrels", QRELS)
 def test_trec(write, queries, qrels, caplog):
-    found = judgments.read(str(write("queries", QUERIES[queries])), str(write("qrels", QRELS[qrels])))
+    found = judgments.read_judgments(str(write("queries", QUERIES[queries])), str(write("qrels", QRELS[qrels])))
     assert [(one.query, one.grades) for one in found] == TREC
     assert caplog.text == ""
 
 
 def test_queries_that_nobody_judged(write, caplog):
     queries = write("q.tsv", "3\tc\n1\ta\n2\tb\n")
-    (one,) = judgments.read(str(queries), str(write("r", "1 0 x 1\n")))
+    (one,) = judgments.read_judgments(str(queries), str(write("r", "1 0 x 1\n")))
     assert (one.query, one.place) == ("a", f"{queries}:2")
     assert [record.message for record in caplog.records] == [
         f"{queries}: 2 of 3 queries have no judgments, and are left out"
@@ -167,9 +167,9 @@ def test_trec_refused(write, monkeypatch, tmp_path, queries, qrels, message):
 
 
 def test_the_judgments_of_the_library():
-    file = home.built_in("library")
-    judged = judgments.read(str(file.with_name("library.judgments.yaml")))
-    ids = {item.id for item in items.read([str(file)]).items}
+    file = home.built_in_file("library")
+    judged = judgments.read_judgments(str(file.with_name("library.judgments.yaml")))
+    ids = {item.id for item in items.read_items([str(file)]).items}
     assert {ident for one in judged for ident in one.grades} == ids  # each is there, and each is asked for
     assert len([one for one in judged if one.relevant]) >= 70
     assert len([one for one in judged if not one.relevant]) >= 12

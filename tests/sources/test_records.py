@@ -10,7 +10,7 @@ from attnsearch.sources import records
 
 
 def read(path, **options):
-    return list(records.read(str(path), **options).items)
+    return list(records.read_records(str(path), **options).items)
 
 
 SAME = [{"id": "a", "title": "A, b", "year": 7}, {"id": "b", "title": "B"}]
@@ -52,7 +52,7 @@ def test_a_byte_order_mark_is_no_text(form, write):
     ],
 )
 def test_the_head_stands_beside_the_items(write, name, content):
-    head, items = records.read(str(write(name, content)))
+    head, items = records.read_records(str(write(name, content)))
     assert head == {"name": "shop", "description": "d"}
     assert list(items) == [{"id": "a"}]
 
@@ -99,11 +99,11 @@ def test_refused(write, monkeypatch, tmp_path, name, content, message):
 
 def test_lines_that_say_something(write, tmp_path):
     path = write("x.txt", b"\xef\xbb\xbfa\n\n \t\nb")
-    assert list(records.lines(str(path))) == [(1, "a\n"), (4, "b")]
+    assert list(records.read_lines(str(path))) == [(1, "a\n"), (4, "b")]
     with pytest.raises(InputError, match=r"x\.txt:2: not UTF-8"):
-        list(records.lines(str(write("x.txt", b"a\n\xff"))))
+        list(records.read_lines(str(write("x.txt", b"a\n\xff"))))
     with pytest.raises(InputError, match="is a folder"):
-        list(records.lines(str(tmp_path)))
+        list(records.read_lines(str(tmp_path)))
 
 
 def test_no_file(tmp_path):
@@ -116,4 +116,4 @@ def test_no_file(tmp_path):
 def test_a_long_stream_is_read_as_it_comes(write):
     """The first record is there although a later line is no JSON: nothing waits for the end."""
     path = write("x.jsonl", '{"a": 1}\n' + "nonsense\n")
-    assert next(records.read(str(path)).items) == {"a": 1}
+    assert next(records.read_records(str(path)).items) == {"a": 1}

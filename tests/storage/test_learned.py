@@ -18,8 +18,8 @@ SOME = Learned(
 
 def test_what_is_written_comes_back(tmp_path):
     path = tmp_path / files.LEARNED
-    learned.write(path, SOME)
-    back = learned.read(path)
+    learned.write_learned(path, SOME)
+    back = learned.read_learned(path)
     assert np.array_equal(back.w, W)
     assert back._replace(w=W) == SOME
     assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
@@ -27,7 +27,7 @@ def test_what_is_written_comes_back(tmp_path):
 
 def test_other_programs_read_it(tmp_path):
     safetensors = pytest.importorskip("safetensors")
-    learned.write(tmp_path / files.LEARNED, SOME)
+    learned.write_learned(tmp_path / files.LEARNED, SOME)
     with safetensors.safe_open(tmp_path / files.LEARNED, "np") as file:
         assert np.array_equal(file.get_tensor("w"), W)
 
@@ -42,46 +42,46 @@ def test_w_q_has_the_temperature():
 @pytest.mark.parametrize("at", [3, 20, 150, 400, -1])
 def test_a_damaged_byte_is_found(tmp_path, at):
     path = tmp_path / files.LEARNED
-    learned.write(path, SOME)
+    learned.write_learned(path, SOME)
     raw = bytearray(path.read_bytes())
     raw[at] ^= 1
     path.write_bytes(raw)
     with pytest.raises(CatalogError, match="reset"):
-        learned.of(tmp_path)
+        learned.load_learned(tmp_path)
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, -4])
 def test_a_shortened_file_is_found(tmp_path, length):
     path = tmp_path / files.LEARNED
-    learned.write(path, SOME)
+    learned.write_learned(path, SOME)
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ValueError, match="not what was written"):
-        learned.read(path)
+        learned.read_learned(path)
 
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(learned, "VERSION", 2)
-    learned.write(tmp_path / files.LEARNED, SOME)
+    learned.write_learned(tmp_path / files.LEARNED, SOME)
     monkeypatch.undo()
     with pytest.raises(InputError, match="newer"):
-        learned.of(tmp_path)
+        learned.load_learned(tmp_path)
 
 
 def test_nothing_was_learned(tmp_path):
-    assert learned.of(tmp_path) is None
+    assert learned.load_learned(tmp_path) is None
 
 
 def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / files.LEARNED
-    learned.write(path, SOME)
+    learned.write_learned(path, SOME)
 
     def fail(_):
         raise OSError("disk full")
 
     monkeypatch.setattr(learned.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        learned.write(path, SOME._replace(temperature=0.2))
-    assert learned.read(path).temperature == 0.1
+        learned.write_learned(path, SOME._replace(temperature=0.2))
+    assert learned.read_learned(path).temperature == 0.1
     assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
 
 

@@ -74,7 +74,7 @@ def test_a_query_brings_it_up(folder, caplog):
     assert (first.id, second.fields) == ("a", {"price": 3})
     assert opened.info.created == "2026-01-01T00:00:00+00:00"
     assert caplog.text == ""
-    assert check.find(folder) == []
+    assert check.find_problems(folder) == []
 
 
 def test_so_does_indexing_which_makes_passages_of_long_texts(folder, small, tmp_path):
@@ -83,7 +83,7 @@ def test_so_does_indexing_which_makes_passages_of_long_texts(folder, small, tmp_
     assert (report.changed, report.embedded, report.info.keys) == (1, 3, 4)
     with Index.open("old") as opened:
         assert query(opened, "robot").hits[0].passage.endswith("robot")
-    assert check.find(folder) == []
+    assert check.find_problems(folder) == []
 
 
 def test_so_does_the_list(folder, run):
@@ -118,4 +118,4 @@ def test_a_form_that_never_was(folder):
     with closing(sqlite3.connect(folder / "index.sqlite")) as db:
         db.execute("PRAGMA user_version=0")
     with pytest.raises(CatalogError, match="there is no form 0"):
-        home.info_of(folder)
+        home.read_catalog_info(folder)

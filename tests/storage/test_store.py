@@ -13,13 +13,13 @@ import pytest
 from attnsearch.encoding.passages import Passage
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import compaction
-from attnsearch.indexing.checkpoint import Draft
+from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Fields, Item
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source
-from attnsearch.storage.home import folder_of, folder_of_file, folders, remove
-from attnsearch.storage.home import home as home_of
+from attnsearch.storage.home import catalog_folder, catalog_folders, file_catalog_folder, remove_catalog
+from attnsearch.storage.home import home_folder as home_of
 from attnsearch.storage.store import Store
 
 INFO = Info("shop", "A shop.", (Source("shop.yaml", "ab"),), Fields(), "small", "5" * 64, "stamp", 3, 0.05)
@@ -56,7 +56,7 @@ def embed(w, draft):
 def write(w, items, keep=False):
     """One whole run: what changed, and which texts were embedded."""
     changes = w.take(items, whole, keep=keep)
-    with Draft(w.folder, "small") as draft:
+    with Checkpoint(w.folder, "small") as draft:
         embedded = embed(w, draft)
         w.commit(INFO, draft)
     return changes, embedded
@@ -74,7 +74,7 @@ def contents(folder):
         found = []
         for first, x, alive, _ in s.blocks():
             rows = range(len(x)) if alive is None else np.flatnonzero(alive)
-            items = s.find([first + r for r in rows])
+            items = s.items_at([first + r for r in rows])
             found += [(i.item.id, float(x[r, 0])) for i, r in zip(items, rows, strict=True)]
         assert s.info.keys == len(found)
         return found
@@ -87,7 +87,7 @@ def test_what_goes_in_comes_out(folder):
     with Store(folder) as s:
         told = s.info
         assert told == INFO._replace(items=1, keys=1, **{name: getattr(told, name) for name in STAMPED})
-        ((found, _),) = s.find([0])
+        ((found, _),) = s.items_at([0])
         assert (found.id, found.title, found.description, found.fields) == ("a", "Title", "Words", fields)
         assert s.embeddings([0]).tolist() == vectors(7).tolist()
 
@@ -114,7 +114,7 @@ def test_other_fields_need_no_new_row(folder):
     with Writer(folder) as w:
         assert write(w, [item(1, year=1965)])[0] == (0, 1, 0, 0)
     with Store(folder) as s:
-        assert s.find([0])[0].item.fields == {"year": 1965}
+        assert s.items_at([0])[0].item.fields == {"year": 1965}
     with Writer(folder) as w:
         assert write(w, [item(1, year=1965)])[0] == (0, 0, 0, 0)
 
@@ -123,7 +123,7 @@ def test_without_a_commit_nothing_happened(folder):
     put(folder, [1])
     with Writer(folder) as w:
         w.take([item(2)], whole)
-        with Draft(folder, "small") as draft:
+        with Checkpoint(folder, "small") as draft:
             embed(w, draft)
     assert contents(folder) == [("i1", 1.0)]
 
@@ -131,7 +131,7 @@ def test_without_a_commit_nothing_happened(folder):
 def test_a_catalog_that_never_was(folder):
     with Writer(folder):
         pass
-    assert folders() == []
+    assert catalog_folders() == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
         Store(folder)
 
@@ -160,7 +160,7 @@ def test_no_item_is_in_two_blocks(folder):
         texts = {n: "x" * (n % 4 + 1) for n in range(30)}
         w.take([item(n, text) for n, text in texts.items()],
                lambda _, text: [Passage(at, at + 1, f"{text} {at}") for at in range(len(text))])  # fmt: skip
-        with Draft(folder, "small") as draft:
+        with Checkpoint(folder, "small") as draft:
             embed(w, draft)
             w.commit(INFO, draft)
     with Store(folder) as s:
@@ -178,7 +178,7 @@ def test_the_keys_of_items(folder, monkeypatch):
     with Writer(folder) as w:
         w.take([item(n, "x" * (n % 3 + 1)) for n in range(9)],
                lambda _, text: [Passage(at, at + 1, f"{text} {at}") for at in range(len(text))])  # fmt: skip
-        with Draft(folder, "small") as draft:
+        with Checkpoint(folder, "small") as draft:
             embed(w, draft)
             w.commit(INFO, draft)
     with Store(folder) as s:
@@ -186,7 +186,7 @@ def test_the_keys_of_items(folder, monkeypatch):
         found = s.keys_of([*(f"i{n}" for n in range(9)), "i9", "'; --"])
         assert {ident: len(keys) for ident, keys in found.items()} == {f"i{n}": n % 3 + 1 for n in range(9)}
         for ident, keys in found.items():
-            assert {one.item.id for one in s.find(keys)} == {ident}
+            assert {one.item.id for one in s.items_at(keys)} == {ident}
         assert s.keys_of([]) == {}
 
 
@@ -217,7 +217,7 @@ def test_a_reader_keeps_its_snapshot(folder):
     with Store(folder) as s:
         put(folder, [3])
         put(folder, [4])
-        assert [i.item.id for i in s.find([0, 1])] == ["i1", "i2"]
+        assert [i.item.id for i in s.items_at([0, 1])] == ["i1", "i2"]
         assert [float(v) for block in s.blocks() for v in block.x[:, 0]] == [1.0, 2.0]
     assert contents(folder) == [("i4", 4.0)]
 
@@ -277,7 +277,7 @@ def test_a_draft_is_not_taken_from_the_writer_that_comes_next(folder, monkeypatc
         w = Writer(folder, wait=0)  # by the time of this, nobody else may come in
         second.append(w)
 
-    monkeypatch.setattr(Draft, "discard", discard)
+    monkeypatch.setattr(Checkpoint, "discard", discard)
     with pytest.raises(CatalogError, match="another attnsearch is writing to it"):
         put(folder, [2])
     assert not second
@@ -287,7 +287,7 @@ def test_a_draft_is_not_taken_from_the_writer_that_comes_next(folder, monkeypatc
 def test_an_open_draft_is_read_even_when_its_name_is_gone(folder):
     with Writer(folder) as w:
         w.take([item(7)], whole)
-        with Draft(folder, "small") as draft:
+        with Checkpoint(folder, "small") as draft:
             embed(w, draft)
             next(folder.glob("unfinished-*")).unlink()
             w.commit(INFO, draft)
@@ -303,10 +303,10 @@ def test_what_a_killed_writer_left_of_a_seal_goes(folder):
 
 def test_remove(folder, home):
     put(folder, [1])
-    remove(folder)
+    remove_catalog(folder)
     assert list(home.iterdir()) == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
-        remove(folder)
+        remove_catalog(folder)
 
 
 def test_equal_texts_are_embedded_once(folder):
@@ -362,7 +362,7 @@ class TestDamage:
         assert self.refused(folder, "is damaged: file is not a database")
         with pytest.raises(CatalogError, match="is damaged"):
             Writer(folder)
-        remove(folder)
+        remove_catalog(folder)
         assert not folder.exists()
 
     def test_somebody_elses_database(self, folder):
@@ -436,8 +436,8 @@ class TestPlaces:
         assert home.stat().st_mode & 0o777 == 0o755
 
     def test_two_files_of_one_name_do_not_meet(self, tmp_path):
-        one, other = folder_of_file(tmp_path / "a" / "x.yaml"), folder_of_file(tmp_path / "b" / "x.yaml")
+        one, other = file_catalog_folder(tmp_path / "a" / "x.yaml"), file_catalog_folder(tmp_path / "b" / "x.yaml")
         assert one != other
-        assert one == folder_of_file(tmp_path / "a" / ".." / "a" / "x.yaml")
+        assert one == file_catalog_folder(tmp_path / "a" / ".." / "a" / "x.yaml")
         with pytest.raises(InputError):
-            folder_of(one.name)
+            catalog_folder(one.name)

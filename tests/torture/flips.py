@@ -57,7 +57,7 @@ def answer() -> list[tuple]:
 def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterator[str]:
     """What is wrong with the answers after each of the flips, made alone and undone."""
     right = answer()
-    assert check.find(folder) == []
+    assert check.find_problems(folder) == []
     for file, byte in places:
         raw = file.read_bytes()
         with file.open("r+b") as stream:
@@ -72,7 +72,7 @@ def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterato
         except Exception as error:  # noqa: BLE001 (any other is what we look for)
             yield f"{where}: {error!r}"
         try:
-            if not check.find(folder):
+            if not check.find_problems(folder):
                 yield f"{where}: not found"
         except CatalogError:
             pass

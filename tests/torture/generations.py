@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.encoding.passages import split
+from attnsearch.encoding.passages import split_passages
 from attnsearch.sources.items import key_text
 from tests.conftest import AXES, SmallEncoder
 
@@ -78,7 +78,7 @@ def weights(g: int, text: str) -> dict[str, float]:
     (q,) = encoder.encode([text], "query").astype(np.float64)
     z = []
     for item in here.values():
-        passages = split(encoder, item["title"], key_text(item["title"], item["description"], {}))
+        passages = split_passages(encoder, item["title"], key_text(item["title"], item["description"], {}))
         x = encoder.encode([passage.text for passage in passages]).astype(np.float64)
         z.append(float((x @ q).max()) / TEMPERATURE)
     total = math.fsum(math.exp(one - max(z)) for one in z)

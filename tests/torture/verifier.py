@@ -84,7 +84,7 @@ def read(name: str = NAME) -> int:
 
 def checked(name: str = NAME) -> None:
     """What `attnsearch check` does, without the command line, which takes longer than the check."""
-    problems = check.find(home.folder_of(name))
+    problems = check.find_problems(home.catalog_folder(name))
     if problems:
         raise Violation(f"check: {'; '.join(problems)}")
 
