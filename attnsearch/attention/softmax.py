@@ -1,7 +1,7 @@
 """Scaled dot-product attention over a catalog, in numpy and nothing else.
 
 Axis letters, in every shape below:
-    m = queries    n = keys    d = key width    e = value width    k = keys visible on top
+    m = queries    n = keys    d = key width    e = value width    k = keys on top
 
 Two roads to one answer. `attend` holds all weights at once. `State` sees the keys block by block, keeps a
 running maximum, and merges with the state of other keys; it never holds more than one block.
