@@ -1,6 +1,6 @@
 """Judged requests → how good the answers are.
 
 metrics       ranks and weights → nDCG, MRR, recall, precision, KL, calibration error
-report        judged requests and a catalog → their answers, measured
-significance  two settings compared, and what chance explains of it
+report        judged requests and a catalog → a measure of each answer, and their means
+significance  two settings compared, and how much of the difference may be chance
 """

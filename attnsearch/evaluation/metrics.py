@@ -1,9 +1,9 @@
-"""Ranks and weights → how good they are, one query at a time, in numpy and nothing else.
+"""Ranks and weights → measures of how good they are, in numpy and nothing else.
 
 Axis letters, in every shape below:
     n = ranks    j = judged items    m = queries
 
-The first four are those of TREC's evaluator, to the last digit: https://github.com/usnistgov/trec_eval
+The first four agree with TREC's evaluator to the last digit: https://github.com/usnistgov/trec_eval
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ Floats = NDArray[np.float64]
 
 
 def ndcg(ranked: Floats, judged: Floats, k: int = 10) -> float:
-    """Discounted cumulative gain of the first `k` ranks, over that of the best order there could be.
+    """Discounted cumulative gain of the first `k` ranks, divided by that of the best possible order; 0 if that is 0.
 
-    `ranked` (n,) holds the grade of the item on each rank, 0 where it is not judged; `judged` (j,) the grades of all
-    that are, found or not. A gain is the grade, divided by log2(rank + 1): Järvelin & Kekäläinen 2002, in the form
-    that trec_eval has.
+    `ranked` (n,) holds the grade of the item on each rank, 0 if it is not judged; `judged` (j,) the grades of all
+    judged items, ranked or not. A gain is the grade divided by log2(rank + 1): Järvelin & Kekäläinen 2002, in
+    trec_eval's form.
 
     >>> round(ndcg(np.array([0.0, 2.0, 1.0]), np.array([1.0, 2.0])), 4)  # (2/log2 3 + 1/2) / (2 + 1/log2 3)
     0.6697
     """
-    best = _gain(np.sort(judged)[::-1][:k])
-    return _gain(ranked[:k]) / best if best else 0.0
+    best = _discounted_gain(np.sort(judged)[::-1][:k])
+    return _discounted_gain(ranked[:k]) / best if best else 0.0
 
 
-def _gain(grades: Floats) -> float:
+def _discounted_gain(grades: Floats) -> float:
+    """The gain of grades (n,) in the order of their ranks."""
     return float(np.sum(grades / np.log2(np.arange(2, len(grades) + 2))))
 
 
 def reciprocal_rank(ranked: Floats) -> float:
-    """1 over the rank of the first item that is right, 0 where none is; of `ranked` (n,) as in `ndcg`.
+    """1 over the rank of the first right item, 0 if there is none; `ranked` (n,) as in `ndcg`.
 
     Its mean over queries is the MRR: Voorhees 1999.
 
@@ -45,7 +46,7 @@ def reciprocal_rank(ranked: Floats) -> float:
 
 
 def recall(ranked: Floats, judged: Floats, k: int) -> float:
-    """How many of the items that are right stand on the first `k` ranks; shapes as in `ndcg`.
+    """The share of the right items that stand on the first `k` ranks; `ranked` (n,) and `judged` (j,) as in `ndcg`.
 
     >>> recall(np.array([0.0, 2.0, 1.0]), np.array([1.0, 2.0]), k=2)
     0.5
@@ -55,7 +56,7 @@ def recall(ranked: Floats, judged: Floats, k: int) -> float:
 
 
 def precision_at_1(ranked: Floats) -> float:
-    """Whether the first item is right.
+    """1 if the first item is right, else 0; `ranked` (n,) as in `ndcg`.
 
     >>> precision_at_1(np.array([0.0, 2.0, 1.0]))
     0.0
@@ -64,10 +65,10 @@ def precision_at_1(ranked: Floats) -> float:
 
 
 def divergence(log_weights: Floats) -> float:
-    """KL(p ‖ w) in nats, from the items that are right, each with the same share p, to their weights w.
+    """KL(p ‖ w) in nats, from equal shares p of the right items to their weights w.
 
-    `log_weights` (j,) are the logarithms of those weights: a weight may be too small for a float. It is
-    -log j - mean log w (Kullback & Leibler 1951): 0 where the attention is theirs alone, in equal shares.
+    `log_weights` (j,) are logarithms because a weight may be too small for a float. KL is -log j - mean log w
+    (Kullback & Leibler 1951): 0 if the right items have all of the attention, in equal shares.
 
     >>> divergence(np.log([0.5, 0.5])), round(divergence(np.log([0.25, 0.25])), 4)  # log 2
     (0.0, 0.6931)
@@ -76,10 +77,10 @@ def divergence(log_weights: Floats) -> float:
 
 
 def calibration_error(confidence: Floats, right: Floats, bins: int = 10) -> float:
-    """How far a confidence (m,) is from the share of cases in which it is `right` (m,), 0 or 1.
+    """How far confidence (m,) is from accuracy; `right` (m,) is 1 for a case that is right, else 0.
 
-    The expected calibration error of Naeini et al. 2015: the distance of the two means in each of `bins` of equal
-    width, (0, 0.1], (0.1, 0.2], …, weighted by how many cases are in it.
+    The expected calibration error of Naeini et al. 2015: the distance between the two means in each of `bins` of equal
+    width, (0, 0.1], (0.1, 0.2], …, weighted by the number of cases in it.
 
     >>> calibration_error(np.array([0.75, 0.75, 0.5, 0.25]), np.array([1, 0, 1, 0]))  # (2·0.25 + 0.5 + 0.25) / 4
     0.3125
@@ -89,10 +90,10 @@ def calibration_error(confidence: Floats, right: Floats, bins: int = 10) -> floa
     return float(np.abs(distances).sum() / max(len(confidence), 1))
 
 
-def balanced_accuracy(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
-    """The mean of how often it is said (m,) where it is true (m,), and not said where it is not.
+def balanced_accuracy(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
+    """The mean of the accuracies of a prediction (m,) on the cases that are true (m,), and on those that are false.
 
     >>> balanced_accuracy(np.array([True, False, False]), np.array([True, True, False]))
     0.75
     """
-    return float(np.mean(said[true]) + np.mean(~said[~true])) / 2
+    return float(np.mean(predicted[true]) + np.mean(~predicted[~true])) / 2

@@ -1,12 +1,11 @@
-"""Judged requests + an index → what is learned from: the keys, the queries, and where attention should go.
+"""Judged requests + an index → a training set: keys, queries, and the items that attention should go to.
 
 Axis letters: m = queries, n = keys, i = items, d = width.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,132 +13,161 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.projections import identity
 from attnsearch.errors import InputError
-from attnsearch.learning import bilinear
-from attnsearch.learning.bilinear import Floats, Keys, Targets
+from attnsearch.evaluation.report import find_judged_keys
+from attnsearch.learning.bilinear import Floats, Keys, Targets, item_logits
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import fold
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.store import Store
 
-_MOST = 32_768  # keys that are learned from: of a larger catalog, those that matter and some of the others
-_NEAR = 100  # items that each query is nearest to: those that matter
-_LEFT = 50  # items that share what a request leaves that only says what is wrong
+MOST_KEYS = 32_768  # to learn from; a larger catalog is sampled
+NEAREST = 100  # keys of each query that the sample always has
+
+_TARGET_ITEMS = 50  # items that share the target of a request with only wrong items
 
 Doubles = NDArray[np.float64]
 
-log = logging.getLogger("attnsearch")
+
+class Graded(NamedTuple):
+    """The judged items of a query, by item number, and their grades (j,). Item -1 is missing from the catalog."""
+
+    items: NDArray[np.int64]
+    grades: Doubles
+
+    @property
+    def answerable(self) -> bool:
+        """Whether some item is right, in the catalog or not."""
+        return bool((self.grades > 0).any())
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which of the items are right, and in the catalog (j,)."""
+        right: NDArray[np.bool_] = (self.items >= 0) & (self.grades > 0)
+        return right
 
 
 class TrainingSet(NamedTuple):
-    """A catalog, queries x (m, d), what is right for them, and all that was judged right: grades by item number.
+    """Keys, queries x (m, d), the targets of the attention, and the judged items of each query."""
 
-    A judged item that the catalog lacks has the number -1: it is missed.
-    """
-
-    catalog: Keys
+    keys: Keys
     x: Floats
     targets: Targets
-    graded: Sequence[tuple[NDArray[np.int64], Doubles]]
+    graded: Sequence[Graded]
+
+    def take(self, queries: NDArray[np.int64]) -> TrainingSet:
+        """The training set of these queries alone, numbered by their position in `queries`."""
+        graded = [self.graded[query] for query in queries]
+        return TrainingSet(self.keys, self.x[queries], self.targets.take(queries), graded)
 
 
-class Gathered(NamedTuple):
-    """A lesson, and what it was made of: the requests in its order, the first key of each item, the unknown ids."""
+class Examples(NamedTuple):
+    """A training set and its origin: the requests in its order, the first key of each of its items, by number.
 
-    lesson: TrainingSet
-    judged: list[Judged]
-    firsts: NDArray[np.int64]
-    unknown: int
+    `unknown_ids` counts the judged ids that the catalog lacks.
+    """
+
+    training_set: TrainingSet
+    requests: list[Judged]
+    first_keys: NDArray[np.int64]
+    unknown_ids: int
 
     @property
     def sampled(self) -> bool:
-        """Whether it has only some of the items."""
-        return self.lesson.catalog.offset is not None
+        """Whether the training set has only some of the catalog's items."""
+        return self.training_set.keys.offset is not None
 
 
-def gather(
+def gather_examples(
     index: Index,
-    judged: Sequence[Judged],
+    requests: Sequence[Judged],
     seed: int = 0,
     *,
     progress: Callable[[int], None] | None = None,
-) -> Gathered:
-    """The lesson that the requests make which say anything of an item that the catalog has.
+) -> Examples:
+    """Build the training set from the requests that judge at least one item of the catalog.
 
-    `progress` is told how many more of the requests are embedded.
+    A request with right items needs one of them in the catalog. `seed` draws the sample of a large catalog. `progress`
+    is called with the number of requests just embedded. Raises InputError if no request is usable.
     """
-    ids = dict.fromkeys(ident for one in judged for ident in one.grades)
-    first = {ident: min(keys) for ident, keys in index.store.keys_of(ids).items()}
-    unknown = len(ids) - len(first)
-    usable = [one for one in judged if any(ident in first for ident in (one.relevant or one.grades))]
+    if not requests:
+        hint = "judge results with 'attnsearch feedback', or give a file of judgments"
+        raise InputError("no judged requests", where=index.info.name, hint=hint)
+    keys_of, unknown_ids = find_judged_keys(index, requests, consequence="they teach nothing")
+    first_key = {ident: min(numbers) for ident, numbers in keys_of.items()}
+    usable = [request for request in requests if _is_usable(request, first_key)]
     if not usable:
-        what = "no request has an item that the catalog knows" if judged else "there is no judged request"
-        hint = "say what is right with 'attnsearch feedback', or name the catalog that was judged with -c"
-        raise InputError(what, where=index.info.name, hint=hint)
-    if unknown:
-        log.warning("%s: %d judged ids are not in it, and teach nothing", index.info.name, unknown)
-    x = index.encoder.encode([one.query for one in usable], "query", progress)
-    catalog, firsts = _catalog(index, x, np.array(sorted(first.values())), seed)
+        hint = "judge results with 'attnsearch feedback', or name the judged catalog with -c"
+        raise InputError("no judged request has a right item in the catalog", where=index.info.name, hint=hint)
+    x = index.encoder.encode([request.query for request in usable], "query", progress)
+    keys, first_keys = _select_keys(index, x, np.array(sorted(first_key.values())), seed)
     graded = []
-    for one in usable:
-        at = [int(np.searchsorted(firsts, first[ident])) if ident in first else -1 for ident in one.grades]
-        graded.append((np.array(at, np.int64), np.array(list(one.grades.values()), np.float64)))
-    lesson = TrainingSet(catalog, x, _targets(catalog, x, graded), graded)
-    return Gathered(lesson, usable, firsts, unknown)
+    for request in usable:
+        items = [
+            int(np.searchsorted(first_keys, first_key[ident])) if ident in first_key else -1 for ident in request.grades
+        ]
+        graded.append(Graded(np.array(items, np.int64), np.array(list(request.grades.values()), np.float64)))
+    return Examples(TrainingSet(keys, x, _make_targets(keys, x, graded), graded), usable, first_keys, unknown_ids)
 
 
-def _catalog(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> tuple[Keys, NDArray[np.int64]]:
-    """The keys to learn from, and the number of the first of each item's.
-
-    Of a large catalog they are the judged items, those near a query, and, for all others, a sample that stands for
-    them in the normalizer: Bengio & Senécal 2008.
-    """
-    store = index.store
-    numbers = store.living()
-    heads = numbers if store.heads is None else store.heads[numbers]
-    firsts = np.unique(heads)
-    offset = None
-    if len(numbers) > _MOST:
-        near = np.concatenate([_near(index, x[at : at + _NEAR]) for at in range(0, len(x), _NEAR)])
-        sure = np.union1d(judged, near if store.heads is None else store.heads[near])
-        rest = np.setdiff1d(firsts, sure, assume_unique=True)
-        room = max(int(_MOST * len(firsts) / len(numbers)) - len(sure), _MOST // 4)
-        drawn = np.sort(np.random.default_rng(seed).choice(rest, min(room, len(rest)), replace=False))
-        kept = np.union1d(sure, drawn)
-        offset = np.where(np.isin(kept, drawn), np.float32(np.log(len(rest) / max(len(drawn), 1))), np.float32(0))
-        some = np.isin(heads, kept)
-        numbers, heads, firsts = numbers[some], heads[some], kept
-    begins = None if len(firsts) == len(numbers) else np.flatnonzero(np.diff(heads, prepend=-1))
-    return Keys(store.embeddings(numbers.tolist()), begins, offset), firsts
+def _is_usable(request: Judged, ids: Collection[str]) -> bool:
+    """Whether a request teaches anything; `ids` are the judged ids that the catalog has."""
+    return any(ident in ids for ident in (request.relevant or request.grades))
 
 
-def first_keys(store: Store) -> NDArray[np.int64]:
-    """The first key of each item."""
+def find_first_keys(store: Store) -> NDArray[np.int64]:
+    """The numbers of the first key of each item (i,), ascending."""
     numbers = store.living()
     return numbers if store.heads is None else np.unique(store.heads[numbers])
 
 
-def _near(index: Index, x: Floats) -> NDArray[np.int64]:
-    state = index.engine.attend(fold(identity(index.info.d), x), k=_NEAR).attention
+def _select_keys(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> tuple[Keys, NDArray[np.int64]]:
+    """The keys to learn from, and the numbers of the first key of each of their items (i,).
+
+    From a large catalog they are those of the judged items (their first keys: `judged`), of the items near a query, and
+    of a sample that stands for all others in the normalizer (Bengio & Senécal 2008).
+    """
+    store = index.store
+    numbers = store.living()
+    heads = numbers if store.heads is None else store.heads[numbers]
+    first_keys = np.unique(heads)
+    offset = None
+    if len(numbers) > MOST_KEYS:
+        near = np.concatenate([_nearest(index, x[start : start + NEAREST]) for start in range(0, len(x), NEAREST)])
+        sure = np.union1d(judged, near if store.heads is None else store.heads[near])
+        rest = np.setdiff1d(first_keys, sure, assume_unique=True)
+        room = max(int(MOST_KEYS * len(first_keys) / len(numbers)) - len(sure), MOST_KEYS // 4)
+        sample = np.sort(np.random.default_rng(seed).choice(rest, min(room, len(rest)), replace=False))
+        first_keys = np.union1d(sure, sample)
+        offset = np.zeros(len(first_keys), np.float32)
+        offset[np.isin(first_keys, sample)] = np.log(len(rest) / max(len(sample), 1))
+        selected = np.isin(heads, first_keys)
+        numbers, heads = numbers[selected], heads[selected]
+    starts = None if len(first_keys) == len(numbers) else np.flatnonzero(np.diff(heads, prepend=-1))
+    return Keys(store.embeddings(numbers.tolist()), starts, offset), first_keys
+
+
+def _nearest(index: Index, x: Floats) -> NDArray[np.int64]:
+    """The numbers of the keys nearest to some of the queries x (m, d), untrained."""
+    state = index.engine.attend(fold(identity(index.info.d), x), k=NEAREST).attention
     return np.unique(state.top_keys[np.isfinite(state.top_logits)])
 
 
-def _targets(catalog: Keys, x: Floats, graded: Sequence[tuple[NDArray[np.int64], Doubles]]) -> Targets:
-    """Shares by the grades of what is right.
+def _make_targets(keys: Keys, x: Floats, graded: Sequence[Graded]) -> Targets:
+    """The target of each query x (m, d): its right items, in proportion to their grades.
 
-    For a request that says only what is wrong they are what untrained attention gives the other items.
+    For a request with only wrong items it is the other items, in the shares that untrained attention gives them.
     """
     queries, items, shares = [], [], []
-    for query, (at, grades) in enumerate(graded):
-        right = (at >= 0) & (grades > 0)
-        if right.any():
-            found, share = at[right], grades[right]
+    for query, judged in enumerate(graded):
+        if judged.right.any():
+            targets, share = judged.items[judged.right], judged.grades[judged.right]
         else:
-            z = bilinear.item_logits(catalog, x[query : query + 1])[0].astype(np.float64)
-            z[at[at >= 0]] = -np.inf
-            found = np.argsort(-z, kind="stable")[: min(_LEFT, np.count_nonzero(np.isfinite(z)))]
-            share = np.exp(z[found] - z[found[0]])
-        order = np.argsort(found)
-        queries.append(np.full(len(found), query))
-        items.append(found[order])
+            z = item_logits(keys, x[query : query + 1])[0].astype(np.float64)
+            z[judged.items[judged.items >= 0]] = -np.inf
+            targets = np.argsort(-z, kind="stable")[: min(_TARGET_ITEMS, np.count_nonzero(np.isfinite(z)))]
+            share = np.exp(z[targets] - z[targets[0]])
+        order = np.argsort(targets)
+        queries.append(np.full(len(targets), query))
+        items.append(targets[order])
         shares.append((share / share.sum())[order])
     return Targets(np.concatenate(queries), np.concatenate(items), np.concatenate(shares).astype(np.float32))

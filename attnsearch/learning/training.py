@@ -1,6 +1,6 @@
-"""Judged requests + an index → what its librarian learns from them, if held-out requests say that it is better.
+"""Judged requests + an index → what its librarian learns from them, if held-out requests are answered better.
 
-Axis letters: m = queries, n = keys, i = items. X is never touched: no item is embedded again.
+Axis letters: m = queries, i = items, d = width. X is never touched: no item is embedded again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
+from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import identity
 from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, self_supervision
-from attnsearch.learning.acceptance import Verdict
+from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
 from attnsearch.learning.bilinear import Floats
-from attnsearch.learning.calibration import Cut
-from attnsearch.learning.cross_validation import OnFits, Trial
-from attnsearch.learning.examples import Gathered, first_keys, gather
+from attnsearch.learning.calibration import FoldLogits
+from attnsearch.learning.cross_validation import HeldOut, OnFits
+from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import fold
 from attnsearch.search.setting import bias_of
@@ -28,105 +29,104 @@ from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned, short_hash
 
 if TYPE_CHECKING:
-    from attnsearch.indexing.update import Progress as Embedded
+    from attnsearch.indexing.update import Progress
 
 log = logging.getLogger("attnsearch")
 
 
 class Outcome(NamedTuple):
-    """What came of it: `learned` if it is to be kept, None if not; `verdict` says why.
+    """The result of training: `learned`, None if it is rejected; `verdict` has the reason.
 
-    `unknown` counts the judged ids that the catalog lacks.
+    `unknown_ids` counts the judged ids that the catalog lacks.
     """
 
     learned: Learned | None
     verdict: Verdict
-    unknown: int
+    unknown_ids: int
 
 
 def train(
-    index: Index, judged: Sequence[Judged], *, seed: int = 0, force: bool = False, progress: OnFits | None = None
+    index: Index, requests: Sequence[Judged], *, seed: int = 0, force: bool = False, progress: OnFits | None = None
 ) -> Outcome:
-    """What is learned from judged requests: W_Q, τ, λ, and, from requests that nothing is right for, the null key.
+    """Learn W_Q, τ and λ from judged requests, and the null key from requests without an answer.
 
-    Nothing is written. With `force` it is to be kept whatever held-out requests say. The same `seed`, which cuts the
-    folds, gives the same result. Raises InputError where no request can teach anything.
+    Nothing is written. `force` accepts the result whatever held-out requests show. `seed` cuts the folds; the same seed
+    gives the same result. Raises InputError if no request can teach anything.
     """
-    school = gather(index, judged, seed)
-    log.info("learning from %d requests", len(school.judged))
-    seen = cross_validation.cross_validate(school.lesson, seed=seed, progress=progress)
-    verdict = acceptance.accept(school.lesson, seen)
-    strength, temperature = max(seen.chosen, 1), index.info.temperature
-    if not (verdict.accepted or force):  # where W_Q is best as it is, its temperature need not be
-        strength, seen = 0, seen.untrained
-        if verdict.sound and verdict.requests >= acceptance.ENOUGH:
-            cuts = _cuts(index, school, seen, terms=False)
-            temperature, before, after = calibration.fit_temperature_alone(cuts, temperature, seed=seed)
+    examples = gather_examples(index, requests, seed)
+    log.info("learning from %d requests", len(examples.requests))
+    trial = cross_validation.cross_validate(examples.training_set, seed=seed, progress=progress)
+    verdict = acceptance.accept(examples.training_set, trial)
+    strength, temperature = max(trial.chosen, 1), index.info.temperature
+    if not (verdict.accepted or force):  # even when W_Q is best as it is, another temperature may be better
+        strength, trial = 0, trial.untrained
+        if verdict.sound and verdict.requests >= ENOUGH_REQUESTS:
+            logits = _fold_logits(index, examples, trial.held_out, lexical=False)
+            temperature, before, after = calibration.fit_temperature_alone(logits, temperature, seed=seed)
             verdict = acceptance.accept_temperature(verdict, before, after)
         if not verdict.accepted:
-            return Outcome(None, verdict, school.unknown)
-    elif verdict.requests >= acceptance.ENOUGH:
-        untrained = float(np.nanmean(seen.before.kl))
-        temperature = calibration.fit_temperature(_cuts(index, school, seen, terms=False), untrained)
-    weight = None
-    if verdict.requests >= acceptance.ENOUGH and not school.sampled:
-        weight = calibration.fit_lexical(_cuts(index, school, seen, terms=True), temperature)
+            return Outcome(None, verdict, examples.unknown_ids)
+    elif verdict.requests >= ENOUGH_REQUESTS:
+        logits = _fold_logits(index, examples, trial.held_out, lexical=False)
+        temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(trial.before.kl)))
+    lexical = None
+    if verdict.requests >= ENOUGH_REQUESTS and not examples.sampled:
+        logits = _fold_logits(index, examples, trial.held_out, lexical=True)
+        lexical = calibration.fit_lexical(logits, temperature)
+    source = f"{len(examples.requests):,} judged requests"
+    pull = strength and cross_validation.STRENGTHS[strength - 1]
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
-        w=cross_validation.fit_strength(school.lesson, strength),
+        w=cross_validation.fit_strength(examples.training_set, strength),
         temperature=temperature,
-        lexical=weight,
-        null=_null_key(index, judged),
-        requests=frozenset(short_hash(one.query) for one in judged),
-        story=_story(
-            f"{len(school.judged):,} judged requests",
-            strength and cross_validation.STRENGTHS[strength - 1],
-            verdict,
-            seed,
-        ),
+        lexical=lexical,
+        null=_fit_null_key(index, requests),
+        requests=frozenset(short_hash(request.query) for request in requests),
+        story=_tell_story(source, pull, verdict, seed),
     )
-    return Outcome(learned, verdict, school.unknown)
+    return Outcome(learned, verdict, examples.unknown_ids)
 
 
 def train_self(
     index: Index,
-    judged: Sequence[Judged] = (),
+    requests: Sequence[Judged] = (),
     *,
     seed: int = 0,
     force: bool = False,
-    progress: Embedded | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
-    """What is learned from requests that the catalog makes of itself: W_Q alone. Nothing is written.
+    """Learn W_Q alone, from requests that the catalog makes of itself. Nothing is written.
 
-    Requests made so do not tell what it gains on real ones; `judged` requests do, from which nothing is learned here.
-    If they are there, and answered worse, it is not to be kept, unless with `force`.
+    Such requests do not show what real ones gain. The judged `requests` do, and nothing is learned from them: if they
+    are answered worse, the result is rejected, unless with `force`. `progress` counts the embedded requests. Raises
+    InputError if the catalog has none of the items that are judged right.
     """
-    done = 0
+    own_requests = self_supervision.draw_requests(index.store, find_first_keys(index.store), seed=seed)
+    embedded = 0
 
-    def more(texts: int) -> None:
-        nonlocal done
-        done += texts
+    def count_embedded(texts: int) -> None:
+        nonlocal embedded
+        embedded += texts
         if progress:
-            progress(done, len(made))
+            progress(embedded, len(own_requests))
 
-    made = self_supervision.draw_requests(index.store, first_keys(index.store), seed=seed)
-    log.info("learning from %d requests that %s makes of itself", len(made), index.info.name)
-    school = gather(index, made, seed, progress=more)
-    catalog, x, targets, _ = school.lesson
-    w = self_supervision.fit_self_supervised(bilinear.Loss(catalog, x, targets, whole=True), catalog.keys)
-    known = [one for one in judged if one.relevant]
-    real = gather(index, known, seed) if known else None
-    verdict = acceptance.UNKNOWN if real is None else acceptance.accept_unless_worse(real.lesson, w)
+    log.info("learning from %d requests that %s makes of itself", len(own_requests), index.info.name)
+    keys, x, targets, _ = gather_examples(index, own_requests, seed, progress=count_embedded).training_set
+    w = self_supervision.fit_self_supervised(bilinear.Loss(keys, x, targets, whole=True), keys.vectors)
+    verdict, unknown_ids = acceptance.UNJUDGED, 0
+    if answerable := [request for request in requests if request.relevant]:
+        examples = gather_examples(index, answerable, seed)
+        verdict, unknown_ids = acceptance.accept_unless_worse(examples.training_set, w), examples.unknown_ids
     if not (verdict.accepted or force):
-        return Outcome(None, verdict, real.unknown if real else 0)
-    story = _story(f"{len(made):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)
+        return Outcome(None, verdict, unknown_ids)
+    story = _tell_story(f"{len(own_requests):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)
     learned = Learned(index.info.model, index.info.sha256, w, index.info.temperature, story=story)
-    return Outcome(learned, verdict, real.unknown if real else 0)
+    return Outcome(learned, verdict, unknown_ids)
 
 
-def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict[str, Any]:
-    """How something was learned, for `info`."""
+def _tell_story(source: str, pull: float, verdict: Verdict, seed: int) -> dict[str, Any]:
+    """How something was learned, as `info` shows it."""
     held_out = {"requests": verdict.requests, "ndcg": verdict.ndcg.as_dict(), "kl": verdict.kl.as_dict()}
     return {
         "from": source,
@@ -138,30 +138,35 @@ def _story(source: str, pull: float | None, verdict: Verdict, seed: int) -> dict
     }
 
 
-def _cuts(index: Index, school: Gathered, seen: Trial, *, terms: bool) -> Iterator[Cut]:
-    """The logits of the queries that were held out, by what was learned without them."""
-    lesson = school.lesson
-    for out, w in seen.held_out:
-        z = bilinear.item_logits(lesson.catalog, lesson.x[out], w)
-        right = [items[(items >= 0) & (grades > 0)] for items, grades in (lesson.graded[one] for one in out)]
-        yield Cut(z, _terms(index, school, out) if terms else None, right)
+def _fold_logits(
+    index: Index, examples: Examples, held_out: Sequence[HeldOut], *, lexical: bool
+) -> Iterator[FoldLogits]:
+    """The logits of held-out queries, by what was learned without them; with BM25 if `lexical`."""
+    training_set = examples.training_set
+    for queries, w in held_out:
+        z = bilinear.item_logits(training_set.keys, training_set.x[queries], w)
+        judged = [training_set.graded[query] for query in queries]
+        texts = [examples.requests[query].query for query in queries]
+        bm25 = _score_terms(index, texts, examples.first_keys) if lexical else None
+        yield FoldLogits(z, bm25, [graded.items[graded.right] for graded in judged])
 
 
-def _terms(index: Index, school: Gathered, chosen: NDArray[np.int64]) -> Floats:
-    said = bias_of(index, [school.judged[one].query for one in chosen], (), 1.0, {})
-    rows: Floats = np.zeros((len(chosen), len(school.firsts)), np.float32)
-    if said.adds:
-        rows += said.block(0, index.store.size)[:, school.firsts]
-    return rows
+def _score_terms(index: Index, texts: Sequence[str], first_keys: NDArray[np.int64]) -> Floats:
+    """BM25 of the queries for the items with these first keys (m, i)."""
+    bias = bias_of(index, texts, (), 1.0, {})
+    scores: Floats = np.zeros((len(texts), len(first_keys)), np.float32)
+    if bias.adds:
+        scores += bias.block(0, index.store.size)[:, first_keys]
+    return scores
 
 
-def _null_key(index: Index, judged: Sequence[Judged]) -> null_key.NullKey | None:
-    """The null key by the requests of which it is known whether anything is right for them."""
-    known = [one for one in judged if one.answer is not None]
-    empty = np.array([not one.answer for one in known], bool)
-    if not empty.any():
+def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
+    """The null key, from the requests that are known to have an answer, or none; None if no better than the fitted."""
+    decided = [request for request in requests if request.answer is not None]
+    unanswerable = np.array([not request.answer for request in decided], bool)
+    if not unanswerable.any():
         return None
-    x = index.encoder.encode([request.query for request in known], "query")
+    x = index.encoder.encode([request.query for request in decided], "query")
     state = index.engine.attend(fold(identity(index.info.d), x)).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
-    return calibration.fit_null_key(evidence, empty, null_key.FITTED.get(index.info.sha256))
+    return calibration.fit_null_key(evidence, unanswerable, null_key.FITTED.get(index.info.sha256))

@@ -47,8 +47,8 @@ def as_json(
         "items": report.items,
         "k": report.k,
         "queries": len(report.rows),
-        "unanswerable": report.without,
-        "unknown_ids": report.unknown,
+        "unanswerable": report.unanswerable,
+        "unknown_ids": report.unknown_ids,
         "worst": [row.query for row in report.worst(worst)],
         **_measured(report),
     }
@@ -63,9 +63,9 @@ def _measured(report: Evaluation) -> dict[str, Any]:
     """The fields that depend on the setting."""
     return {
         "temperature": report.temperature,
-        "taught": report.taught,
+        "taught": report.trained_on,
         "metrics": {**report.means, "calibration_error": report.calibration_error},
-        "none_of_these": report.nothing and report.nothing._asdict(),
+        "none_of_these": report.none_of_these and report.none_of_these._asdict(),
         "per_query": [row._asdict() for row in report.rows],
     }
 
@@ -95,10 +95,10 @@ def _values(report: Evaluation) -> dict[str, float | None]:
         "KL to the right items, nats": means["kl"],
         "calibration error, top weight": report.calibration_error,
     }
-    if report.nothing:
-        values["none of these where true"] = report.nothing.where_true
-        values["none of these where false"] = report.nothing.where_false
-        values["balanced accuracy of that"] = report.nothing.balanced_accuracy
+    if report.none_of_these:
+        values["none of these where true"] = report.none_of_these.where_true
+        values["none of these where false"] = report.none_of_these.where_false
+        values["balanced accuracy of that"] = report.none_of_these.balanced_accuracy
     return values
 
 
@@ -135,21 +135,21 @@ def _test(other: Other) -> str:
 
 def _warning(reports: Sequence[Evaluation]) -> str:
     """A warning if some of the requests were used for training; else nothing."""
-    most = max(reports, key=lambda report: report.taught)
-    if not most.taught:
+    most = max(reports, key=lambda report: report.trained_on)
+    if not most.trained_on:
         return ""
-    were = "was" if most.taught == 1 else "were"
+    were = "was" if most.trained_on == 1 else "were"
     return (
-        f"{most.taught:,} of these {counted(len(most.rows), 'request')} {were} used for training, which flatters the"
-        f" figures: judge others, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is fair"
+        f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {were} used for training, which flatters"
+        f" the figures: judge others, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is fair"
     )
 
 
 def _footer(report: Evaluation) -> str:
     right = len(report.answerable)
-    unknown = len(report.rows) - right - report.without
+    unknown = len(report.rows) - right - report.unanswerable
     parts = [
-        f"{counted(right, 'request')} with an answer, {report.without:,} without"
+        f"{counted(right, 'request')} with an answer, {report.unanswerable:,} without"
         + (f", {unknown:,} unknown" if unknown else ""),
         f"{report.catalog}, {counted(report.items, 'item')}",
         f"temperature {report.temperature:.3g}",

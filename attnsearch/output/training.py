@@ -34,8 +34,8 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
     """What was learned, from what, and why it is accepted; or why nothing was learned."""
     learned, held_out = outcome.learned, outcome.verdict
     if learned is None:
-        more = f"; {_about(held_out.more)} might show a gain" if held_out.more else ""
-        return f"nothing learned: {held_out.why}{more}. --force learns anyway."
+        more = f"; {_about(held_out.more_requests)} might show a gain" if held_out.more_requests else ""
+        return f"nothing learned: {held_out.reason}{more}. --force learns anyway."
     parts = ["W_Q"] if learned.story["pull"] else []
     if learned.temperature != TEMPERATURE:
         parts.append(f"temperature {learned.temperature:.3g}")
@@ -43,7 +43,7 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
         parts.append(f"--lexical {learned.lexical:g}")
     if learned.null is not None:
         parts.append("the null key")
-    why = held_out.why if held_out.accepted else f"{held_out.why}; --force keeps it anyway"
+    why = held_out.reason if held_out.accepted else f"{held_out.reason}; --force keeps it anyway"
     what = f"{'' if stored else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
     return f"{what}. {why[:1].upper()}{why[1:]}."
 
@@ -55,10 +55,10 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
         "schema": SCHEMA,
         "catalog": catalog,
         "requests": held_out.requests,
-        "unknown_ids": outcome.unknown,
+        "unknown_ids": outcome.unknown_ids,
         "accepted": held_out.accepted,
-        "why": held_out.why,
-        "more": held_out.more,
+        "why": held_out.reason,
+        "more": held_out.more_requests,
         "held_out": {"confidence": CONFIDENCE, "ndcg": held_out.ndcg.as_dict(), "kl": held_out.kl.as_dict()},
         "temperature": learned and learned.temperature,
         "lexical": learned and learned.lexical,

@@ -147,7 +147,7 @@ def test_trec(run, judged, write):
     assert code == 0
     assert err == (
         "attnsearch: q.tsv: 1 of 3 queries have no judgments, and are left out\n"
-        "attnsearch: shop: 1 of 3 judged ids are not in it, such as 'gone'; they count as never found\n"
+        "attnsearch: shop: 1 of 3 judged ids are not in the catalog, such as 'gone'; they count as never found\n"
     )
     told = json.loads(out)
     assert (told["judgments"], told["unknown_ids"], told["queries"]) == (["q.tsv", "r.tsv"], 1, 2)

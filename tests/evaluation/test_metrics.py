@@ -18,7 +18,7 @@ MEASURES = {"ndcg_cut_10", "recip_rank", "recall_10", "recall_5", "P_1"}
 def test_as_trec_eval():
     """Random scores, many of them equal, of random catalogs; some judged items are not in them."""
     random = np.random.default_rng(7)
-    qrels, runs, found = {}, {}, {}
+    qrels, runs, measured = {}, {}, {}
     for number in range(300):
         n = int(random.integers(1, 40))
         scores = random.integers(0, 6, n)
@@ -30,7 +30,7 @@ def test_as_trec_eval():
         runs[str(number)] = {str(item): float(n - rank) for rank, item in enumerate(order)}  # no ties are left
         ranked = np.array([judged.get(item, 0) for item in order], float)
         grades = np.array(list(judged.values()), float)
-        found[str(number)] = {
+        measured[str(number)] = {
             "ndcg_cut_10": metrics.ndcg(ranked, grades),
             "recip_rank": metrics.reciprocal_rank(ranked),
             "recall_10": metrics.recall(ranked, grades, 10),
@@ -38,10 +38,10 @@ def test_as_trec_eval():
             "P_1": metrics.precision_at_1(ranked),
         }
     theirs = pytrec_eval.RelevanceEvaluator(qrels, MEASURES).evaluate(runs)
-    assert len(found) > 200
-    for number, mine in found.items():
+    assert len(measured) > 200
+    for number, mine in measured.items():
         assert mine == pytest.approx(theirs[number], abs=1e-6)
-    assert 0.2 < np.mean([mine["ndcg_cut_10"] for mine in found.values()]) < 0.9
+    assert 0.2 < np.mean([mine["ndcg_cut_10"] for mine in measured.values()]) < 0.9
 
 
 @pytest.mark.parametrize("ranked", [[], [0.0], [0.0, 0.0]])

@@ -1,22 +1,23 @@
+"""Judged requests on a catalog that a person can compute by hand."""
+
 from __future__ import annotations
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
-from attnsearch.attention.projections import identity, textbook
+from attnsearch.attention.projections import identity
 from attnsearch.errors import InputError
-from attnsearch.evaluation import report as module
+from attnsearch.evaluation import report
 from attnsearch.evaluation.report import evaluate
-from attnsearch.evaluation.significance import compare_evaluations
 from attnsearch.indexing.update import update
 from attnsearch.search import scoring
 from attnsearch.search.index import Index
 from attnsearch.search.search import Setting, query
 from attnsearch.sources import judgments
 from attnsearch.sources.judgments import Judged
+from attnsearch.storage.home import built_in_file
 
 ITEMS = """\
 - {id: m, title: moon}
@@ -36,7 +37,7 @@ def index(write, small):
         yield opened
 
 
-def one(index, grades, text="moon", setting=THREE, **options):
+def row_of(index, grades, text="moon", setting=THREE, **options):
     (row,) = evaluate(index, [Judged(text, grades)], setting, **options).rows
     return row
 
@@ -44,7 +45,7 @@ def one(index, grades, text="moon", setting=THREE, **options):
 def test_by_hand(index):
     """Ranks for "moon": m, m2, ms, r, o; weights 3, 3, √3^√2, 1, 1 over their sum."""
     total = 3 + 3 + ROOT + 1 + 1
-    row = one(index, {"m2": 1, "ms": 2, "o": 0}, k=2)
+    row = row_of(index, {"m2": 1, "ms": 2, "o": 0}, k=2)
     assert row.ndcg == pytest.approx((1 / math.log2(3) + 2 / 2) / (2 + 1 / math.log2(3)))
     assert (row.mrr, row.recall, row.precision_at_1, row.first, row.relevant) == (0.5, 0.5, 0, 2, 2)
     assert row.kl == pytest.approx(math.log(1 / 2) - (math.log(3 / total) + math.log(ROOT / total)) / 2, rel=1e-6)
@@ -53,82 +54,76 @@ def test_by_hand(index):
 
 
 def test_all_right(index):
-    row = one(index, {"m": 1, "m2": 1})
+    row = row_of(index, {"m": 1, "m2": 1})
     assert (row.ndcg, row.mrr, row.recall, row.precision_at_1, row.first) == (1, 1, 1, 1, 1)
 
 
 def test_the_means(index):
     asked = [Judged("moon", {"m": 1}), Judged("robot", {"o": 1}), Judged("sea", {})]
-    report = evaluate(index, asked, THREE, k=3)
-    right, wrong, nothing = report.rows
-    assert report.means == {
+    evaluation = evaluate(index, asked, THREE, k=3)
+    right, wrong, unanswerable = evaluation.rows
+    assert evaluation.means == {
         name: (getattr(right, name) + getattr(wrong, name)) / 2
         for name in ("ndcg", "mrr", "recall", "precision_at_1", "kl")
     }
-    assert report.answerable == [right, wrong]
-    assert (nothing.ndcg, nothing.kl, nothing.first, nothing.top) == (None, None, None, "ms")
+    assert evaluation.answerable == [right, wrong]
+    assert (unanswerable.ndcg, unanswerable.kl, unanswerable.first, unanswerable.top) == (None, None, None, "ms")
     assert right.top_weight != wrong.top_weight
-    assert report.calibration_error == pytest.approx((1 - right.top_weight + wrong.top_weight) / 2)
-    assert (report.catalog, report.model, report.items, report.k, report.unknown) == ("x", "small", 5, 3, 0)
-    assert report.temperature == pytest.approx(1 / math.log(3))
-    assert report.worst(1) == [wrong]
-    assert report.worst(9) == [wrong, right]
-    assert report.nothing is None
+    assert evaluation.calibration_error == pytest.approx((1 - right.top_weight + wrong.top_weight) / 2)
+    assert (evaluation.catalog, evaluation.model, evaluation.items) == ("x", "small", 5)
+    assert (evaluation.k, evaluation.unknown_ids) == (3, 0)
+    assert evaluation.temperature == pytest.approx(1 / math.log(3))
+    assert evaluation.worst(1) == [wrong]
+    assert evaluation.worst(9) == [wrong, right]
+    assert evaluation.none_of_these is None
 
 
 def test_ties_go_by_the_order_of_the_keys(index):
-    assert one(index, {"r": 1}).first == 4
-    assert one(index, {"o": 1}).first == 5
-    assert one(index, {"m2": 1}).first == 2
+    assert row_of(index, {"r": 1}).first == 4
+    assert row_of(index, {"o": 1}).first == 5
+    assert row_of(index, {"m2": 1}).first == 2
 
 
 def test_the_numbers_are_those_of_search(index):
     for text in ("moon sea", "robot", "sea"):
         result = query(index, text, k=99)
         for hit in result.hits:
-            row = one(index, {hit.id: 1}, text, Setting())
+            row = row_of(index, {hit.id: 1}, text, Setting())
             assert row.first == hit.rank
             assert row.kl == pytest.approx(-math.log(hit.weight), rel=1e-5, abs=1e-6)
             assert row.top_weight == pytest.approx(result.hits[0].weight)
 
 
 def test_weights_too_small_for_floats(index):
-    row = one(index, {"r": 1}, setting=Setting(identity(4, 0.0001)))
+    row = row_of(index, {"r": 1}, setting=Setting(identity(4, 0.0001)))
     assert row.kl == pytest.approx(10_000 + math.log(2), rel=1e-6)
 
 
 def test_an_item_of_several_passages_counts_once(write, small):
     long = " ".join(["sea"] * 150 + ["moon"] * 150)
-    update(
-        [
-            str(
-                write(
-                    "x.yaml",
-                    f"- {{id: a, title: robot}}\n- {{id: long, description: {long}}}\n- {{id: m, title: moon}}\n",
-                )
-            )
-        ]
-    )
+    content = f"- {{id: a, title: robot}}\n- {{id: long, description: {long}}}\n- {{id: m, title: moon}}\n"
+    update([str(write("x.yaml", content))])
     with Index.open("x") as opened:
         assert opened.info.keys > 3
-        row = one(opened, {"long": 1, "m": 1})
+        row = row_of(opened, {"long": 1, "m": 1})
         assert (row.recall, row.first, row.top) == (1, 1, "long")
         assert row.ndcg == 1
         assert row.kl == pytest.approx(-math.log(2) - math.log(3 / 7), rel=1e-5)  # of 3, 3 and 1
-        assert one(opened, {"a": 1}).first == 3
+        assert row_of(opened, {"a": 1}).first == 3
 
 
 def test_ids_that_the_catalog_lacks_are_never_found(index, caplog):
-    row = one(index, {"m": 1, "gone": 1, "lost": 0})
+    row = row_of(index, {"m": 1, "gone": 1, "lost": 0})
     assert (row.relevant, row.recall, row.first) == (2, 0.5, 1)
     assert row.ndcg == pytest.approx(1 / (1 + 1 / math.log2(3)))
     assert row.kl == pytest.approx(math.log((8 + ROOT) / 3), rel=1e-6)  # of those that are there
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "x: 2 of 3 judged ids are not in it, such as 'gone'; they count as never found"
+        "x: 2 of 3 judged ids are not in the catalog, such as 'gone'; they count as never found"
     ]
-    report = evaluate(index, [Judged("moon", {"gone": 1}), Judged("moon", {"m": 1})])
-    assert (report.unknown, report.rows[0].ndcg, report.rows[0].kl, report.rows[0].first) == (1, 0, None, None)
-    assert report.means["kl"] == report.rows[1].kl
+    evaluation = evaluate(index, [Judged("moon", {"gone": 1}), Judged("moon", {"m": 1})])
+    missed, right = evaluation.rows
+    assert (evaluation.unknown_ids, missed.ndcg, missed.kl, missed.first) == (1, 0, None, None)
+    assert evaluation.means["kl"] == right.kl
 
 
 def test_another_catalog_s_judgments(index):
@@ -137,16 +132,17 @@ def test_another_catalog_s_judgments(index):
 
 
 def test_only_requests_without_an_answer(index):
-    report = evaluate(index, [Judged("moon", {}), Judged("sea", {"m": 0})])
-    assert set(report.means.values()) == {None}
-    assert (report.calibration_error, report.worst(5), report.nothing, report.without) == (None, [], None, 1)
+    evaluation = evaluate(index, [Judged("moon", {}), Judged("sea", {"m": 0})])
+    assert set(evaluation.means.values()) == {None}
+    assert (evaluation.calibration_error, evaluation.none_of_these) == (None, None)
+    assert (evaluation.worst(5), evaluation.unanswerable) == ([], 1)
 
 
 def test_however_many_are_asked_at_once(index, monkeypatch):
     asked = [Judged(text, {"ms": 1}) for text in ("moon", "sea", "robot", "moon sea", "other")]
     whole = evaluate(index, asked)
     for logits in (1, 11):
-        monkeypatch.setattr(module, "_LOGITS", logits)
+        monkeypatch.setattr(report, "BATCH_LOGITS", logits)
         split = evaluate(index, asked)
         assert [row.first for row in split.rows] == [row.first for row in whole.rows]
         assert [row.kl for row in split.rows] == pytest.approx([row.kl for row in whole.rows])
@@ -155,73 +151,40 @@ def test_however_many_are_asked_at_once(index, monkeypatch):
 def give_chances(monkeypatch, chances):
     """Let the requests, in their order, have these chances that nothing is right for them."""
 
-    def score_all(*given):
-        scores, z = scoring.score_all(*given)
+    def score_all(*arguments):
+        scores, z = scoring.score_all(*arguments)
         return scores._replace(none_of_these=np.array(chances)), z
 
-    monkeypatch.setattr(module, "score_all", score_all)
+    monkeypatch.setattr(report, "score_all", score_all)
 
 
 @pytest.mark.parametrize(("chances", "accuracy"), [((0.9, 0.5, 0.2, 0.1), 1), ((0.9, 0.4, 0.6, 0.1), 0.5)])
 def test_none_of_these(index, monkeypatch, chances, accuracy):
     asked = [Judged("moon", {}), Judged("sea", {}), Judged("robot", {"r": 1}), Judged("other", {"o": 1})]
     give_chances(monkeypatch, chances)
-    report = evaluate(index, asked)
-    assert [row.none_of_these for row in report.rows] == list(chances)
+    evaluation = evaluate(index, asked)
+    assert [row.none_of_these for row in evaluation.rows] == list(chances)
     true, false = sum(chances[:2]) / 2, sum(chances[2:]) / 2
-    assert report.nothing == pytest.approx((true, false, accuracy))
-    assert report.without == 2
+    assert evaluation.none_of_these == pytest.approx((true, false, accuracy))
+    assert evaluation.unanswerable == 2
 
 
 def test_a_request_that_only_says_what_is_wrong_may_have_an_answer(index, monkeypatch):
     asked = [Judged("moon", {}), Judged("robot", {"r": 1}), Judged("sea", {"o": 0})]
     give_chances(monkeypatch, [0.9, 0.1, 0.3])
-    report = evaluate(index, asked)
-    assert report.nothing == pytest.approx((0.9, 0.1, 1))
-    assert (report.without, len(report.answerable), len(report.rows)) == (1, 1, 3)
-
-
-def test_what_another_setting_changes(index):
-    asked = [Judged("moon", {"m": 1}), Judged("robot", {"r": 1, "m": 1}), Judged("sea", {})]
-    one, other = evaluate(index, asked), evaluate(index, asked, Setting(textbook(4)))
-    told = compare_evaluations(one, other)
-    assert told.differences["ndcg"] == 0
-    assert told.differences["kl"] == pytest.approx(other.means["kl"] - one.means["kl"])
-    assert told.differences["calibration_error"] == pytest.approx(other.calibration_error - one.calibration_error)
-    assert (told.queries, told.low, told.high, told.p_value) == (2, 0, 0, 1)
-
-
-def report_of(index, ndcg):
-    rows = [module.Row(str(n), "", 1, ndcg=value) for n, value in enumerate(ndcg)]
-    means = dict.fromkeys(module.METRICS) | {"ndcg": float(np.mean(ndcg))}
-    return evaluate(index, [Judged("moon", {"m": 1})])._replace(rows=rows, means=means)
-
-
-def test_the_test(index):
-    """Differences .1, .2, .3 and 0: a mean of .15, a standard error of .129/2, and t with 3 degrees of freedom."""
-    told = compare_evaluations(report_of(index, [0.5, 0.5, 0.5, 0.5]), report_of(index, [0.6, 0.7, 0.8, 0.5]))
-    error = math.sqrt(0.05 / 3) / 2
-    assert told.differences["ndcg"] == pytest.approx(0.15)
-    assert (told.low, told.high) == pytest.approx((0.15 - 3.182446 * error, 0.15 + 3.182446 * error), abs=1e-6)
-    assert told.p_value == pytest.approx(2 * stats.t.sf(0.15 / error, 3))
-
-
-def test_too_few_to_test(index):
-    one, other = report_of(index, [0.5]), report_of(index, [0.7])
-    assert compare_evaluations(one, other)[1:] == (1, None, None, None)
-    same = compare_evaluations(report_of(index, [0.5, 0.25]), report_of(index, [0.75, 0.5]))
-    assert same[1:] == (2, 0.25, 0.25, 0)
+    evaluation = evaluate(index, asked)
+    assert evaluation.none_of_these == pytest.approx((0.9, 0.1, 1))
+    assert (evaluation.unanswerable, len(evaluation.answerable), len(evaluation.rows)) == (1, 1, 3)
 
 
 @pytest.mark.real
-def test_the_library(home):
+def test_the_library():
     """Far above what chance would reach, and where it stood when this was written, less a margin."""
-
-    file = home.built_in("library").with_name("library.judgments.yaml")
+    file = built_in_file("library").with_name("library.judgments.yaml")
     with Index.open("library") as library:
-        report = evaluate(library, judgments.read_judgments(str(file)))
-    assert report.unknown == 0
-    assert report.means["ndcg"] > 0.68
-    assert report.means["recall"] > 0.78
-    assert report.means["kl"] < 2.1  # of equal weights: over 4.5
-    assert report.calibration_error < 0.35
+        evaluation = evaluate(library, judgments.read_judgments(str(file)))
+    assert evaluation.unknown_ids == 0
+    assert evaluation.means["ndcg"] > 0.68
+    assert evaluation.means["recall"] > 0.78
+    assert evaluation.means["kl"] < 2.1  # of equal weights: over 4.5
+    assert evaluation.calibration_error < 0.35

@@ -10,22 +10,22 @@ import pytest
 from attnsearch.learning.acceptance import accept, accept_temperature, interval
 from attnsearch.learning.bilinear import Keys, Targets
 from attnsearch.learning.cross_validation import Answers, Trial
-from attnsearch.learning.examples import TrainingSet
+from attnsearch.learning.examples import Graded, TrainingSet
 
 
-def seen(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[TrainingSet, Trial]:
+def trial_of(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[TrainingSet, Trial]:
     """A trial in which each query's own item is on top, or that of the next one."""
     m = len(kl_gain)
     own = np.arange(m)
     top = np.full((m, 10), -2)
     top[:, 0] = own if related else np.roll(own, 1)
-    graded = [(np.array([at]), np.ones(1)) for at in own]
+    graded = [Graded(np.array([item]), np.ones(1)) for item in own]
     eye = np.eye(m, 3, dtype=np.float32)
-    lesson = TrainingSet(Keys(eye), eye, Targets(own, own, np.ones(m, np.float32)), graded)
+    training_set = TrainingSet(Keys(eye), eye, Targets(own, own, np.ones(m, np.float32)), graded)
     first = (top[:, 0] == own).astype(float)
     before = Answers(first, np.full(m, 3.0), top)
     after = Answers(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
-    return lesson, Trial(np.zeros((3, m)), before, [after], chosen, [])
+    return training_set, Trial(np.zeros((3, m)), before, [after], chosen, [])
 
 
 SURE = [0.1, 0.2, 0.3, 0.2, 0.1, 0.2]
@@ -33,7 +33,7 @@ UP = np.full(6, -0.1) + 0.2
 
 
 def test_better_beyond_chance_is_taken():
-    verdict = accept(*seen(SURE, UP))
+    verdict = accept(*trial_of(SURE, UP))
     assert verdict.accepted
     assert verdict.requests == 6
     assert verdict.kl.change == pytest.approx(-np.mean(SURE))
@@ -43,39 +43,39 @@ def test_better_beyond_chance_is_taken():
 
 
 def test_what_may_be_chance_is_refused_and_says_how_many_more():
-    verdict = accept(*seen([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
+    verdict = accept(*trial_of([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
     assert not verdict.accepted
-    assert "chance" in verdict.why
+    assert "chance" in verdict.reason
     # mean .05, spread .493: 2·.493/.05 = 19.7, squared 389
-    assert verdict.more == pytest.approx(389 - 6, abs=2)
+    assert verdict.more_requests == pytest.approx(389 - 6, abs=2)
 
 
 def test_few_requests_have_to_show_it_in_ranks_too():
     unsure = np.array([0.3, -0.1] * 3)
-    assert not accept(*seen(SURE, unsure)).accepted
-    assert accept(*seen(SURE, unsure)).more == 14
-    assert accept(*seen(SURE * 4, np.tile(unsure, 4))).accepted
+    assert not accept(*trial_of(SURE, unsure)).accepted
+    assert accept(*trial_of(SURE, unsure)).more_requests == 14
+    assert accept(*trial_of(SURE * 4, np.tile(unsure, 4))).accepted
 
 
 def test_a_worse_ranking_is_refused_however_good_kl_is():
-    verdict = accept(*seen(SURE, -UP))
+    verdict = accept(*trial_of(SURE, -UP))
     assert not verdict.accepted
-    assert "not ranked better" in verdict.why
+    assert "not ranked better" in verdict.reason
 
 
 def test_judgments_that_have_nothing_to_do_with_the_requests_are_refused():
-    verdict = accept(*seen(SURE, UP, related=False))
+    verdict = accept(*trial_of(SURE, UP, related=False))
     assert not verdict.accepted
-    assert "this catalog's" in verdict.why
+    assert "this catalog's" in verdict.reason
 
 
 def test_where_the_identity_was_best_nothing_is_taken():
-    assert "as it is" in accept(*seen(SURE, UP, chosen=0)).why
+    assert "best without training" in accept(*trial_of(SURE, UP, chosen=0)).reason
 
 
 def test_too_few():
-    verdict = accept(*seen(SURE[:4], UP[:4]))
-    assert (verdict.accepted, verdict.more) == (False, 1)
+    verdict = accept(*trial_of(SURE[:4], UP[:4]))
+    assert (verdict.accepted, verdict.more_requests) == (False, 1)
 
 
 def test_the_interval_of_too_few_or_of_equal_gains():
@@ -84,15 +84,15 @@ def test_the_interval_of_too_few_or_of_equal_gains():
 
 
 def test_a_temperature_alone_is_taken_if_kl_is_lower_beyond_chance():
-    refused = accept(*seen(SURE, -UP))
+    refused = accept(*trial_of(SURE, -UP))
     before = np.full(6, 3.0)
-    taken = accept_temperature(refused, before, before - SURE)
-    assert taken.accepted
-    assert taken.ndcg.change == 0
+    accepted = accept_temperature(refused, before, before - SURE)
+    assert accepted.accepted
+    assert accepted.ndcg.change == 0
     assert accept_temperature(refused, before, before + np.array([0.1, -0.2, 0.1, -0.2, 0.1, 0.1])) == refused
 
 
-def test_what_is_not_sound_is_known():
-    assert accept(*seen(SURE, UP)).sound
-    assert not accept(*seen(SURE, UP, related=False)).sound
-    assert not accept(*seen(SURE[:4], UP[:4])).sound
+def test_a_verdict_is_sound_if_the_requests_are_enough_and_of_this_catalog():
+    assert accept(*trial_of(SURE, UP)).sound
+    assert not accept(*trial_of(SURE, UP, related=False)).sound
+    assert not accept(*trial_of(SURE[:4], UP[:4])).sound

@@ -8,52 +8,52 @@ import pytest
 from attnsearch.attention.null_key import NullKey
 from attnsearch.learning.bilinear import SHARPNESS
 from attnsearch.learning.calibration import (
-    Cut,
-    _scores,
+    FoldLogits,
     fit_lexical,
     fit_null_key,
     fit_temperature,
     fit_temperature_alone,
+    score_candidates,
 )
 
 
-def answered(beta: float, *, share: float = 0.0, m: int = 3000, n: int = 40, seed: int = 0) -> Cut:
-    """Queries whose one right item is drawn with the weights softmax(β cosine + share · terms)."""
+def answered(beta: float, *, lexical: float = 0.0, m: int = 3000, n: int = 40, seed: int = 0) -> FoldLogits:
+    """Queries whose one right item is drawn with the weights softmax(β · cosine + λ · BM25)."""
     rng = np.random.default_rng(seed)
     cosine = rng.uniform(-0.1, 0.5, (m, n))
-    terms = rng.exponential(2.0, (m, n))
-    z = beta * cosine + share * terms
+    bm25 = rng.exponential(2.0, (m, n))
+    z = beta * cosine + lexical * bm25
     p = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     right = [np.array([rng.choice(n, p=row)]) for row in p]
-    return Cut((cosine * SHARPNESS).astype(np.float32), terms.astype(np.float32), right)
+    return FoldLogits((cosine * SHARPNESS).astype(np.float32), bm25.astype(np.float32), right)
 
 
 @pytest.mark.parametrize("beta", [12, 20, 30])
 def test_the_temperature_is_that_by_which_items_were_right(beta):
-    cut = answered(beta)
-    assert 1 / fit_temperature([cut], np.inf) == pytest.approx(beta, rel=0.1)
+    fold = answered(beta)
+    assert 1 / fit_temperature([fold], np.inf) == pytest.approx(beta, rel=0.1)
 
 
-def test_cuts_count_by_their_queries():
+def test_folds_count_by_their_queries():
     """One query that says otherwise is nothing beside many."""
-    cuts = [answered(12), answered(45, m=1)]
-    assert 1 / fit_temperature(cuts, np.inf) == pytest.approx(12, rel=0.1)
+    folds = [answered(12), answered(45, m=1)]
+    assert 1 / fit_temperature(folds, np.inf) == pytest.approx(12, rel=0.1)
 
 
 def test_the_top_weight_may_not_cost_all_of_kl():
     """Two right items for each: KL wants them equal, the top weight wants to be sure."""
     rng = np.random.default_rng(0)
     z = rng.normal(0, 1, (200, 20)).astype(np.float32) * 4
-    cut = Cut(z, None, [np.argsort(-row)[:2] for row in z])
-    free, bound = (1 / fit_temperature([cut], untrained) for untrained in (np.inf, 0.65))
+    fold = FoldLogits(z, None, [np.argsort(-row)[:2] for row in z])
+    free, bound = (1 / fit_temperature([fold], untrained_kl) for untrained_kl in (np.inf, 0.65))
     assert 15 < bound < free  # KL alone is least at 15
-    assert _scores([cut], [(bound, 0.0)]).kl.mean() <= 0.65
+    assert score_candidates([fold], [(bound, 0.0)]).kl.mean() <= 0.65
 
 
 def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
-    found, before, after = fit_temperature_alone([answered(30, m=400)], 0.05)
-    assert 1 / found == pytest.approx(30, rel=0.15)
+    other, before, after = fit_temperature_alone([answered(30, m=400)], 0.05)
+    assert 1 / other == pytest.approx(30, rel=0.15)
     assert after.mean() < before.mean()
     assert not np.array_equal(after, before)
     usual, before, after = fit_temperature_alone([answered(20, m=400)], 0.05)
@@ -61,39 +61,40 @@ def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
     assert 1 / usual == pytest.approx(20, rel=0.15)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
-def test_lambda_is_that_by_which_items_were_right(share):
-    cut = answered(20, share=share)
-    assert fit_lexical([cut], 0.05) == pytest.approx(share, abs=0.08)
+@pytest.mark.parametrize("lexical", [0.0, 0.3, 0.5])
+def test_lambda_is_that_by_which_items_were_right(lexical):
+    fold = answered(20, lexical=lexical)
+    assert fit_lexical([fold], 0.05) == pytest.approx(lexical, abs=0.08)
 
 
 def test_lambda_is_in_proportion_to_the_temperature():
-    cut = answered(20, share=0.3)
-    assert fit_lexical([cut], 0.1) == pytest.approx(0.15, abs=0.04)
+    fold = answered(20, lexical=0.3)
+    assert fit_lexical([fold], 0.1) == pytest.approx(0.15, abs=0.04)
 
 
-def known(sharpness: float, logit: float, m: int = 400) -> tuple[np.ndarray, np.ndarray]:
+def drawn(sharpness: float, logit: float, m: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """The evidence of requests, and whether nothing is right for them, drawn by a null key."""
     rng = np.random.default_rng(0)
     evidence = rng.uniform(-1, 6, m)
     return evidence, rng.uniform(size=m) > 1 / (1 + np.exp(logit - sharpness * evidence))
 
 
 def test_the_null_key_is_that_by_which_nothing_was_right():
-    found = fit_null_key(*known(2.0, 4.0, 4000), NullKey(1.0, 1.0))
-    assert (found.logit, found.sharpness) == pytest.approx((4.0, 2.0), rel=0.1)
+    fitted = fit_null_key(*drawn(2.0, 4.0, 4000), NullKey(1.0, 1.0))
+    assert (fitted.logit, fitted.sharpness) == pytest.approx((4.0, 2.0), rel=0.1)
 
 
 def test_a_few_requests_move_the_null_key_little():
-    before = NullKey(6.0, 2.0)
-    few = fit_null_key(*known(2.0, 3.0, 30), before)
-    many = fit_null_key(*known(2.0, 3.0, 1000), before)
-    assert many.logit < few.logit < before.logit
+    current = NullKey(6.0, 2.0)
+    few = fit_null_key(*drawn(2.0, 3.0, 30), current)
+    many = fit_null_key(*drawn(2.0, 3.0, 1000), current)
+    assert many.logit < few.logit < current.logit
 
 
 def test_a_null_key_that_is_right_stays():
-    """Nothing is taken that is no better on what was held out."""
-    evidence, nothing = known(2.0, 4.0, 60)
-    assert fit_null_key(evidence, nothing, NullKey(4.0, 2.0)) is None
+    """A null key that is no better on held-out requests is not taken."""
+    evidence, unanswerable = drawn(2.0, 4.0, 60)
+    assert fit_null_key(evidence, unanswerable, NullKey(4.0, 2.0)) is None
 
 
 def test_without_both_kinds_there_is_no_null_key():

@@ -1,9 +1,10 @@
-"""A catalog that has learned something: what is asked with it, and what is not. W_Q by hand."""
+"""A catalog that has learned something: where it counts, and where it does not. W_Q by hand."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 
 import numpy as np
@@ -21,6 +22,7 @@ from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
@@ -28,17 +30,17 @@ from attnsearch.storage import files, learned
 from attnsearch.storage.learned import Learned
 from tests.conftest import SmallEncoder, logits_of, scores_of
 
-SWAPS = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]  # who says moon means the sea, and the other way round
+SWAPS = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]  # moon asks for the sea, and the sea for the moon
 LN3 = 1 / math.log(3)  # the temperature at which a cosine of 1 weighs three times one of 0
 STORY = {"from": "2 judged requests", "gain": {"ndcg": 0.0625, "certain": True}, "when": "2026-01-02"}
 ASKED = frozenset(learned.short_hash(query) for query in ("moon", "sea"))
-SOME = Learned("small", "5" * 64, SWAPS, LN3, 0.7, None, ASKED, STORY)
+SWAPPED = Learned("small", "5" * 64, SWAPS, LN3, 0.7, None, ASKED, STORY)
 
 
 @pytest.fixture
 def trained(shop, home):
     """The folder of the shop (moon, sea, robot), which has learned to swap two axes."""
-    learned.write_learned(home / "shop" / files.LEARNED, SOME)
+    learned.write_learned(home / "shop" / files.LEARNED, SWAPPED)
     return home / "shop"
 
 
@@ -48,14 +50,15 @@ def index(trained):
         yield opened
 
 
-def told(run, *argv: str) -> dict:
+def answer(run, *argv: str) -> dict:
+    """The JSON answer to "moon"."""
     ran = run("query", "moon", "-c", "shop", "--json", *argv)
     assert (ran.code, ran.err) == (0, "")
     return json.loads(ran.out)
 
 
 def ids(run, *argv: str) -> list[str]:
-    return [hit["id"] for hit in told(run, *argv)["hits"]]
+    return [hit["id"] for hit in answer(run, *argv)["hits"]]
 
 
 def test_what_was_learned_is_in_every_query(index):
@@ -89,41 +92,36 @@ def test_the_textbook_is_what_it_is(index):
 
 
 def test_another_librarian(index):
-    other = Setting(learned=SOME._replace(w=np.eye(4, dtype=np.float32)))
-    assert [hit.id for hit in search(index, ["moon"], other)[0].hits] == ["a", "b", "c"]
-    assert search(index, ["moon"], other)[0].temperature == LN3
-
-
-@pytest.mark.parametrize("other", [SOME._replace(sha256="6" * 64), SOME._replace(w=np.eye(3, dtype=np.float32))])
-def test_another_librarian_for_another_encoder(index, other):
-    with pytest.raises(InputError, match=r"shop: has small .* the projections were learned for small"):
-        search(index, ["moon"], Setting(learned=other))
+    plain = Setting(learned=SWAPPED._replace(w=np.eye(4, dtype=np.float32)))
+    assert [hit.id for hit in search(index, ["moon"], plain)[0].hits] == ["a", "b", "c"]
+    assert search(index, ["moon"], plain)[0].temperature == LN3
 
 
 @pytest.mark.parametrize(
-    ("catalog", "said", "found"),
-    [
-        (0.0, None, 0.0),
-        (0.5, None, 0.7),
-        (0.0, "auto", 0.7),
-        (0.5, "auto", 0.7),
-        (0.5, 0.0, 0.0),
-        (0.0, 0.4, 0.4),
-    ],
+    "foreign", [SWAPPED._replace(sha256="6" * 64), SWAPPED._replace(w=np.eye(3, dtype=np.float32))]
 )
-def test_the_weight_of_terms(index, catalog, said, found):
+def test_another_librarian_for_another_encoder(index, foreign):
+    with pytest.raises(InputError, match=r"shop: has small .* the projections were learned for small"):
+        search(index, ["moon"], Setting(learned=foreign))
+
+
+@pytest.mark.parametrize(
+    ("catalog", "asked", "expected"),
+    [(0.0, None, 0.0), (0.5, None, 0.7), (0.0, "auto", 0.7), (0.5, "auto", 0.7), (0.5, 0.0, 0.0), (0.0, 0.4, 0.4)],
+)
+def test_the_weight_of_terms(index, catalog, asked, expected):
     index.store.info = index.info._replace(lexical=catalog)
-    assert Setting(lexical=said).resolve(index, ["moon"]).lexical == found
-    without = {None: catalog, "auto": 0.3}.get(said, said)
-    assert Setting(lexical=said, untrained=True).resolve(index, ["moon"]).lexical == without
-    assert Setting(textbook(4), lexical=said).resolve(index, ["moon"]).lexical == without
-    assert Setting(lexical=said, learned=SOME._replace(lexical=None)).resolve(index, ["moon"]).lexical == without
+    assert Setting(lexical=asked).resolve(index, ["moon"]).lexical == expected
+    without = {None: catalog, "auto": 0.3}.get(asked, asked)
+    assert Setting(lexical=asked, untrained=True).resolve(index, ["moon"]).lexical == without
+    assert Setting(textbook(4), lexical=asked).resolve(index, ["moon"]).lexical == without
+    assert Setting(lexical=asked, learned=SWAPPED._replace(lexical=None)).resolve(index, ["moon"]).lexical == without
 
 
 def test_a_null_key_of_its_own(index, monkeypatch):
     fitted = NullKey(0.0, 1.0)
     monkeypatch.setattr(null_key, "FITTED", {"5" * 64: fitted})
-    own = SOME._replace(null=NullKey(2.0, 0.5))
+    own = SWAPPED._replace(null=NullKey(2.0, 0.5))
     state = State.of(np.array([[20.0, 0.0, 0.0]]), k=0)  # the plain cosines, whatever was learned
     by_hand = {
         key: null_key.chance(key, state.maximum, state.log_normalizer(), state.visible) for key in (fitted, own.null)
@@ -141,14 +139,12 @@ def test_the_null_key_sees_plain_cosines(write, small, home, monkeypatch, texts,
     filler = "robot " * 110
     lines = [f"- {{id: i{n}, title: {title}, n: {n}}}" for n, title in
              enumerate(["moon", "sea", "robot moon", f"{filler}moon", f"sea {filler}", "what sea"])]  # fmt: skip
-    update([str(write("some.yaml", "\n".join(lines)))])
-    from attnsearch.postings.filters import parse_filter
-
+    update([str(write("six.yaml", "\n".join(lines)))])
     setting = Setting(where=(parse_filter(where),) if where else ())
-    with Index.open("some") as index:
+    with Index.open("six") as index:
         assert index.info.keys > index.info.items
         plain = scores_of(index, texts, setting)
-        scores, z = logits_of(index, texts, setting._replace(learned=SOME))
+        scores, z = logits_of(index, texts, setting._replace(learned=SWAPPED))
         x = SmallEncoder().encode(texts) @ SWAPS
         every = index.store.embeddings(range(index.store.size))
     assert scores.none_of_these == pytest.approx(plain.none_of_these, rel=1e-5)
@@ -158,7 +154,7 @@ def test_the_null_key_sees_plain_cosines(write, small, home, monkeypatch, texts,
 
 
 def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog, shop):
-    learned.write_learned(trained / files.LEARNED, SOME._replace(sha256="6" * 64))
+    learned.write_learned(trained / files.LEARNED, SWAPPED._replace(sha256="6" * 64))
     with Index.open("shop") as index:
         assert query(index, "moon").hits[0].id == query(index, "sea moon moon").hits[0].id == "a"
         assert Setting().resolve(index, []).projections.temperature == 0.05
@@ -187,10 +183,9 @@ def test_each_logit_is_a_sum_of_what_was_learned(index):
     assert [hit.id for hit in result.hits] == ["b", "c", "a"]
     for hit, why in zip(result.hits, result.whys, strict=True):
         assert hit.logit == why.semantic
-        for each in (why.query, why.item):
-            assert sum(word.share for word in each.words) + each.marks + each.rounding == pytest.approx(
-                why.semantic, abs=1e-9
-            )
+        for text in (why.query, why.item):
+            total = sum(word.share for word in text.words) + text.marks + text.rounding
+            assert total == pytest.approx(why.semantic, abs=1e-9)
     assert [word.share for word in result.whys[0].query.words] == pytest.approx([math.log(3) / math.sqrt(2), 0])
     (pair,) = reasons.explain_hits(index, [rank_items(index, "moon robot", Setting(), ["b", "a"])])
     lead = reasons.compare_hits(pair)
@@ -206,25 +201,23 @@ def test_each_logit_is_a_sum_of_what_was_learned(index):
 
 def test_the_words_of_the_commands(run, trained, tmp_path):
     assert ids(run) == ["b", "a", "c"]
-    assert told(run)["trained"] is True
-    assert "trained" not in told(run, "--untrained")
+    assert answer(run)["trained"] is True
+    assert "trained" not in answer(run, "--untrained")
     assert ids(run, "--untrained") == ids(run, "--untrained", "--textbook") == ["a", "b", "c"]
-    assert [told(run, *argv)["temperature"] for argv in ([], ["--untrained"], ["--textbook"])] == [LN3, 0.05, 2]
-    assert [told(run, *argv).get("lexical") for argv in ([], ["--lexical"], ["--lexical", "--untrained"])] == [
+    assert [answer(run, *argv)["temperature"] for argv in ([], ["--untrained"], ["--textbook"])] == [LN3, 0.05, 2]
+    assert [answer(run, *argv).get("lexical") for argv in ([], ["--lexical"], ["--lexical", "--untrained"])] == [
         None, 0.7, 0.3]  # fmt: skip
     assert " · trained · temperature 0.91 · " in run("query", "moon", "-c", "shop").out
     why = ("explain", "moon", "b", "--over", "a", "-c", "shop")
     assert run(*why).out.splitlines()[-1].split() == ["+1.10", "total"]
     assert run(*why, "--untrained").out.splitlines()[-1].split() == ["-20.00", "total"]
     assert "the learned W_Q (4, 4)" in run("explain", "moon", "-c", "shop").out
-    assert (
-        "#1 sea: 1.10 = 1.10 semantic\n   query: mostly moon +1.10"
-        in run("query", "moon", "-c", "shop", "--explain").out
-    )
+    explained = run("query", "moon", "-c", "shop", "--explain").out
+    assert "#1 sea: 1.10 = 1.10 semantic\n   query: mostly moon +1.10" in explained
     other = tmp_path / "other.safetensors"
-    learned.write_learned(other, SOME._replace(w=np.eye(4, dtype=np.float32)[[2, 1, 0, 3]], lexical=None))
+    learned.write_learned(other, SWAPPED._replace(w=np.eye(4, dtype=np.float32)[[2, 1, 0, 3]], lexical=None))
     assert ids(run, "--projections", str(other)) == ["c", "a", "b"]
-    assert told(run, "--projections", str(other), "--lexical")["lexical"] == 0.3
+    assert answer(run, "--projections", str(other), "--lexical")["lexical"] == 0.3
 
 
 @pytest.mark.parametrize(
@@ -241,10 +234,10 @@ def test_the_words_of_the_commands(run, trained, tmp_path):
 )
 def test_refused(run, trained, argv, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    learned.write_learned(tmp_path / "other", SOME._replace(sha256="6" * 64))
+    learned.write_learned(tmp_path / "other", SWAPPED._replace(sha256="6" * 64))
     with monkeypatch.context() as newer:
         newer.setattr(learned, "VERSION", 2)
-        learned.write_learned(tmp_path / "newer", SOME)
+        learned.write_learned(tmp_path / "newer", SWAPPED)
     for command in (["query", "moon"], ["explain", "moon"]):
         ran = run(*command, "-c", "shop", *argv)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
@@ -256,40 +249,37 @@ def judge(*texts: str) -> list[Judged]:
 
 
 def test_eval_says_what_was_learned_from(index):
-    report = evaluate(index, judge("moon", "Sea ", "robot"))
-    assert (report.taught, report.temperature) == (2, LN3)
-    assert [row.first for row in report.rows] == [2, 1, 2]
-    for setting in (
-        Setting(untrained=True),
-        Setting(textbook(4)),
-        Setting(learned=SOME._replace(requests=frozenset())),
-    ):
-        assert evaluate(index, judge("moon", "sea"), setting).taught == 0
-    assert evaluate(index, judge("robot")).taught == 0
+    evaluation = evaluate(index, judge("moon", "Sea ", "robot"))
+    assert (evaluation.trained_on, evaluation.temperature) == (2, LN3)
+    assert [row.first for row in evaluation.rows] == [2, 1, 2]
+    elsewhere = Setting(learned=SWAPPED._replace(requests=frozenset()))
+    for setting in (Setting(untrained=True), Setting(textbook(4)), elsewhere):
+        assert evaluate(index, judge("moon", "sea"), setting).trained_on == 0
+    assert evaluate(index, judge("robot")).trained_on == 0
 
 
 def test_eval_in_words(run, trained, write):
     judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n")
-    said = "1 of these 2 requests was used for training, which flatters the figures:"
-    assert said in run("eval", judged, "-c", "shop").out
-    assert said in run("eval", judged, "-c", "shop", "-q").out
-    assert said not in run("eval", judged, "-c", "shop", "--untrained").out
+    warning = "1 of these 2 requests was used for training, which flatters the figures:"
+    assert warning in run("eval", judged, "-c", "shop").out
+    assert warning in run("eval", judged, "-c", "shop", "-q").out
+    assert warning not in run("eval", judged, "-c", "shop", "--untrained").out
     ran = run("eval", judged, "-c", "shop", "--untrained", "--compare", "--temperature 0.1")
-    assert said in ran.out
-    told = json.loads(run("eval", judged, "-c", "shop", "--compare", "--untrained", "--json").out)
-    assert (told["taught"], told["compare"]["taught"]) == (1, 0)
-    assert (told["temperature"], told["compare"]["temperature"]) == (LN3, 0.05)
-    assert told["compare"]["differences"]["mrr"] == pytest.approx(0.25)
+    assert warning in ran.out
+    fields = json.loads(run("eval", judged, "-c", "shop", "--compare", "--untrained", "--json").out)
+    assert (fields["taught"], fields["compare"]["taught"]) == (1, 0)
+    assert (fields["temperature"], fields["compare"]["temperature"]) == (LN3, 0.05)
+    assert fields["compare"]["differences"]["mrr"] == pytest.approx(0.25)
     ran = run("eval", judged, "-c", "shop", "--compare", "--projections none")
     assert (ran.code, ran.err) == (2, "attnsearch: none: --projections: No such file or directory\n")
 
 
 def test_info(run, trained, shop):
-    told = json.loads(run("info", "shop", "--json").out)
-    assert (told["temperature"], told["lexical"]) == (LN3, 0)
-    assert told["learned"] == {
+    fields = json.loads(run("info", "shop", "--json").out)
+    assert (fields["temperature"], fields["lexical"]) == (LN3, 0)
+    assert fields["learned"] == {
         "in_use": True, "model": "small", "weights_sha256": "5" * 64, "w": [4, 4], "temperature": LN3, "lexical": 0.7,
-        "none_of_these": None, "requests": 2, "story": SOME.story,
+        "none_of_these": None, "requests": 2, "story": SWAPPED.story,
     }  # fmt: skip
     rows = dict(line.split("  ", 1) for line in run("info", "shop").out.splitlines() if "  " in line)
     assert {name: value.strip() for name, value in rows.items() if name.startswith("learned")} == {
@@ -350,8 +340,6 @@ def test_no_link_is_followed(trained, run, tmp_path):
 
 
 def test_a_pipe_holds_nobody_up(trained, run):
-    import os
-
     (trained / files.LEARNED).unlink()
     os.mkfifo(trained / files.LEARNED)
     assert run("query", "moon", "-c", "shop").code == 3
@@ -373,7 +361,7 @@ def test_a_pipe_holds_nobody_up(trained, run):
     ],
 )
 def test_what_nobody_learned_is_refused(trained, run, wrong):
-    learned.write_learned(trained / files.LEARNED, SOME._replace(**wrong))
+    learned.write_learned(trained / files.LEARNED, SWAPPED._replace(**wrong))
     ran = run("query", "moon", "-c", "shop")
     assert (ran.code, ran.out) == (3, "")
     assert "learned.safetensors: it is not what was written" in ran.err

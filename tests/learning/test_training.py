@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 
 from attnsearch.attention import null_key
-from attnsearch.errors import InputError
-from attnsearch.learning import bilinear, examples
-from attnsearch.learning.examples import gather
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
 from tests.conftest import SHARED, scores_of
@@ -29,31 +26,31 @@ def test_what_is_judged_is_learned_for_requests_that_were_not_judged(world):
 
 def test_the_same_seed_gives_the_same(world):
     index, judged = world
-    one, other = (train(index, judged, seed=3) for _ in range(2))
-    assert np.array_equal(one.learned.w, other.learned.w)
-    assert one.verdict == other.verdict
+    first, second = (train(index, judged, seed=3) for _ in range(2))
+    assert np.array_equal(first.learned.w, second.learned.w)
+    assert first.verdict == second.verdict
 
 
 @pytest.mark.slow
 def test_shuffled_answers_are_refused(world):
     index, judged = world
-    taken = 0
+    accepted = 0
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(len(judged))
-        shuffled = [Judged(one.query, judged[at].grades) for one, at in zip(judged, order, strict=True)]
-        taken += train(index, shuffled, seed=seed).learned is not None
-    assert taken <= 1
+        shuffled = [Judged(request.query, judged[answer].grades) for request, answer in zip(judged, order, strict=True)]
+        accepted += train(index, shuffled, seed=seed).learned is not None
+    assert accepted <= 1
 
 
-def test_force_takes_it_all_the_same(world):
+def test_force_accepts_it_all_the_same(world):
     index, judged = world
     few = judged[:4]
     assert train(index, few).learned is None
     forced = train(index, few, force=True)
     assert forced.learned is not None
     assert not forced.verdict.accepted
-    assert "4 requests with an answer, where 5" in forced.verdict.why
-    assert forced.verdict.more == 1
+    assert forced.verdict.reason == "4 requests with an answer, but at least 5 are needed"
+    assert forced.verdict.more_requests == 1
 
 
 def test_where_w_q_is_best_as_it_is_the_temperature_may_change(world):
@@ -65,58 +62,7 @@ def test_where_w_q_is_best_as_it_is_the_temperature_may_change(world):
     assert np.array_equal(outcome.learned.w, np.eye(4))
     assert outcome.learned.temperature < 0.05
     assert outcome.verdict.kl.high < 0
-    assert "W_Q stays" in outcome.verdict.why
-
-
-def test_no_usable_request(world):
-    index, _ = world
-    with pytest.raises(InputError, match="no request"):
-        train(index, [Judged("moon", {"nowhere": 1.0})])
-    with pytest.raises(InputError, match="no judged request"):
-        train(index, [])
-
-
-def test_unknown_items_are_missed_and_teach_nothing(world, caplog):
-    index, _ = world
-    school = gather(index, [Judged("moon", {"3-0-0": 1.0, "nowhere": 1.0}), Judged("sea", {"gone": 1.0})])
-    assert school.unknown == 2
-    assert [one.query for one in school.judged] == ["moon"]
-    known, missing = school.lesson.graded[0][0]
-    assert (index.store.items_at([school.firsts[known]])[0].item.id, missing) == ("3-0-0", -1)
-    assert school.lesson.targets.shares.tolist() == [1.0]
-    assert "2 judged ids" in caplog.text
-
-
-def test_what_is_wrong_leaves_its_share_to_the_others(world):
-    index, _ = world
-    school = gather(index, [Judged("moon", {"3-0-0": 0.0})])
-    targets = school.lesson.targets
-    assert targets.shares.sum() == pytest.approx(1)
-    wrong = int(school.lesson.graded[0][0][0])
-    assert wrong not in targets.items
-    z = index.store.embeddings(school.firsts.tolist()) @ school.lesson.x[0] / 0.05
-    z[wrong] = -np.inf
-    untrained = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
-    assert np.allclose(targets.shares, untrained[targets.items], atol=1e-5)
-
-
-def test_of_a_large_catalog_a_sample_stands_for_the_rest(world, monkeypatch):
-    """The normalizer of a sample is about that of all, and what was judged is always there."""
-    index, judged = world
-    whole = gather(index, judged[:3])
-    size = len(whole.firsts)
-    monkeypatch.setattr(examples, "_NEAR", 2)
-    totals = []
-    for seed in range(200):
-        monkeypatch.setattr(examples, "_MOST", 24)
-        part = gather(index, judged[:3], seed)
-        assert part.sampled
-        assert len(part.firsts) < size
-        catalog = part.lesson.catalog
-        z = bilinear.item_logits(catalog, part.lesson.x) + catalog.offset
-        totals.append(np.exp(z).sum(axis=1))
-    exact = np.exp(bilinear.item_logits(whole.lesson.catalog, whole.lesson.x)).sum(axis=1)
-    assert np.allclose(np.mean(totals, axis=0), exact, rtol=0.1)
+    assert "W_Q stays" in outcome.verdict.reason
 
 
 @pytest.mark.slow
@@ -127,11 +73,11 @@ def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     null = outcome.learned.null
     assert null is not None
     assert train(index, judged).learned.null is None
-    some_wrong = [Judged(f"wine {'cheese ' * n}", dict.fromkeys(judged[0].grades, 0.0)) for n in range(1, 31)]
-    assert train(index, [*judged, *some_wrong, *empty]).learned.null == null  # of these nobody knows
+    only_wrong = [Judged(f"wine {'cheese ' * n}", dict.fromkeys(judged[0].grades, 0.0)) for n in range(1, 31)]
+    assert train(index, [*judged, *only_wrong, *empty]).learned.null == null  # whether these have an answer is unknown
     state = scores_of(index, ["moon", "cheese wine"]).state
-    found = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
-    assert found[0] > null.logit / null.sharpness > found[1]  # where the chance is a half
+    evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
+    assert evidence[0] > null.logit / null.sharpness > evidence[1]  # where the chance is a half
 
 
 def test_a_catalog_teaches_itself_without_any_judgment(world):
@@ -145,7 +91,7 @@ def test_a_catalog_teaches_itself_without_any_judgment(world):
     mean = index.store.embeddings(range(index.info.keys)).mean(axis=0)
     assert mean @ w @ mean < 0.9 * (mean @ mean) + 1e-5
     assert outcome.learned.temperature == index.info.temperature
-    assert outcome.learned.taught([one.query for one in judged]) == 0
+    assert outcome.learned.taught([request.query for request in judged]) == 0
 
 
 def test_judged_requests_have_a_veto(world, monkeypatch):
@@ -157,7 +103,7 @@ def test_judged_requests_have_a_veto(world, monkeypatch):
     refused = train_self(index, judged)
     assert (refused.learned, refused.verdict.requests) == (None, len(judged))
     assert refused.verdict.ndcg.change < -0.5
-    assert "worse" in refused.verdict.why
+    assert "worse" in refused.verdict.reason
     assert train_self(index, judged, force=True).learned is not None
     assert train_self(index).learned is not None  # nobody speaks against it
 
@@ -171,5 +117,7 @@ def test_real_requests_gain_on_the_other_half(tmp_path):
     with opened("gutenberg_books", tmp_path / "books.jsonl") as index:
         asked = requests("gutenberg_books")
         before = untrained(index, asked)
-        gains = [change(index, other, train(index, one).learned, before) for one, other in halves(asked)]
+        gains = [
+            change(index, held_out, train(index, training).learned, before) for training, held_out in halves(asked)
+        ]
     assert np.mean(gains) > 0.02

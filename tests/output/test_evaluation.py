@@ -13,8 +13,8 @@ from attnsearch.output.safe_text import Screen
 
 def report(*rows: Row, **fields) -> Evaluation:
     usual = {
-        "catalog": "shop", "model": "small", "temperature": 0.05, "items": 3, "k": 10, "unknown": 0,
-        "means": dict.fromkeys(METRICS, 0.5), "calibration_error": 0.25, "nothing": None, "without": 0,
+        "catalog": "shop", "model": "small", "temperature": 0.05, "items": 3, "k": 10, "unknown_ids": 0,
+        "means": dict.fromkeys(METRICS, 0.5), "calibration_error": 0.25, "none_of_these": None, "unanswerable": 0,
         "rows": list(rows),
     }  # fmt: skip
     return Evaluation(**{**usual, **fields})
@@ -89,6 +89,6 @@ def test_options_are_not_markup():
 
 def test_counts_of_one():
     row = Row("moon", "x:1", 1, ndcg=1.0, mrr=1.0, first=1, top="a")
-    out = table(report(row, items=1, taught=1))
+    out = table(report(row, items=1, trained_on=1))
     assert "1 of these 1 request was used for training, which flatters the figures:" in out
     assert out.endswith("\n1 request with an answer, 0 without · shop, 1 item · temperature 0.05 · small\n")

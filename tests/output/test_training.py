@@ -13,8 +13,8 @@ from attnsearch.output.training import conclusion, verdict, verdict_as_json
 from attnsearch.storage.learned import Learned
 
 NDCG, KL = Gain(0.5, 0.75, 0.125, 0.375), Gain(2.0, 1.5, -0.75, -0.25)
-BETTER = Verdict(30, NDCG, KL, accepted=True, why="held-out requests are answered better beyond chance")
-CHANCE = Verdict(30, NDCG, KL, accepted=False, why="it may be chance", more=127)
+BETTER = Verdict(30, NDCG, KL, accepted=True, reason="held-out requests are answered better beyond chance")
+CHANCE = Verdict(30, NDCG, KL, accepted=False, reason="it may be chance", more_requests=127)
 LEARNED = Learned(
     "small", "5" * 64, np.eye(4, dtype=np.float32), 0.05, story={"from": "30 judged requests", "pull": 1.0}
 )
@@ -40,7 +40,7 @@ def test_no_table_of_a_single_request():
         (Outcome(None, CHANCE, 0), True,
          "nothing learned: it may be chance; some 200 more judged requests might show a gain."
          " --force learns anyway."),
-        (Outcome(None, CHANCE._replace(more=None), 0), True,
+        (Outcome(None, CHANCE._replace(more_requests=None), 0), True,
          "nothing learned: it may be chance. --force learns anyway."),
         (Outcome(LEARNED, CHANCE, 0), True,
          "learned from 30 judged requests: W_Q; W_K = W_V = I. It may be chance; --force keeps it anyway."),
