@@ -123,7 +123,7 @@ def cross_validate(training_set: TrainingSet, *, seed: int = 0, progress: OnFits
     before = measure_answers(training_set, item_logits(keys, x))
     eye = np.eye(x.shape[1], dtype=np.float32)
 
-    strengths = [pull for pull in STRENGTHS if pull * len(x) >= _PRIOR and len(x) > 1]
+    strengths = [pull for pull in STRENGTHS if pull * len(x) >= _PRIOR and not np.isnan(before.kl).all()]
     losses = [_loss(training_set.take(fold.training)) for fold in folds] if strengths else []
     fits = [[Fit(eye, before.take(fold.held_out)) for fold in folds]]  # of each strength, of each fold
     kl, gains, worse = [before.kl], list[float](), 0

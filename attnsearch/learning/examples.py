@@ -86,15 +86,16 @@ def gather_examples(
 ) -> Examples:
     """Build the training set from the requests that judge at least one item of the catalog.
 
-    A request with right items needs one of them in the catalog. `seed` draws the sample of a large catalog. `progress`
-    is called with the number of requests just embedded. Raises InputError if no request is usable.
+    A request with right items needs one of them in the catalog, and one with only wrong items must leave an item that
+    could be right. `seed` draws the sample of a large catalog. `progress` is called with the number of requests just
+    embedded. Raises InputError if no request is usable.
     """
     if not requests:
         hint = "judge results with 'attnsearch feedback', or give a file of judgments"
         raise InputError("no judged requests", where=index.info.name, hint=hint)
     keys_of, unknown_ids = find_judged_keys(index, requests, consequence="they teach nothing")
     first_key = {ident: min(numbers) for ident, numbers in keys_of.items()}
-    usable = [request for request in requests if _is_usable(request, first_key)]
+    usable = [request for request in requests if _is_usable(request, first_key, index.info.items)]
     if not usable:
         hint = "judge results with 'attnsearch feedback', or name the judged catalog with -c"
         raise InputError("no judged request has a right item in the catalog", where=index.info.name, hint=hint)
@@ -109,9 +110,11 @@ def gather_examples(
     return Examples(TrainingSet(keys, x, _make_targets(keys, x, graded), graded), usable, first_keys, unknown_ids)
 
 
-def _is_usable(request: Judged, ids: Collection[str]) -> bool:
-    """Whether a request teaches anything; `ids` are the judged ids that the catalog has."""
-    return any(ident in ids for ident in (request.relevant or request.grades))
+def _is_usable(request: Judged, ids: Collection[str], items: int) -> bool:
+    """Whether a request teaches anything; `ids` are the judged ids that the catalog of so many items has."""
+    if request.relevant:
+        return any(ident in ids for ident in request.relevant)
+    return 0 < sum(ident in ids for ident in request.grades) < items
 
 
 def find_first_keys(store: Store) -> NDArray[np.int64]:
@@ -139,7 +142,8 @@ def _select_keys(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) 
         sample = np.sort(np.random.default_rng(seed).choice(rest, min(room, len(rest)), replace=False))
         first_keys = np.union1d(sure, sample)
         offset = np.zeros(len(first_keys), np.float32)
-        offset[np.isin(first_keys, sample)] = np.log(len(rest) / max(len(sample), 1))
+        if len(sample):
+            offset[np.isin(first_keys, sample)] = np.log(len(rest) / len(sample))
         selected = np.isin(heads, first_keys)
         numbers, heads = numbers[selected], heads[selected]
     starts = None if len(first_keys) == len(numbers) else np.flatnonzero(np.diff(heads, prepend=-1))

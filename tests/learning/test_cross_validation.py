@@ -119,6 +119,15 @@ def test_few_requests_are_pulled_hard(monkeypatch):
     assert set(pulls) == {3.0, 1.0}  # 7/8 and more
 
 
+def test_requests_without_a_right_item_try_no_strength():
+    """Nothing could be measured; numpy would warn of the mean of nothing."""
+    training_set = rotated(m=8)
+    wrong = [Graded(items, np.zeros(1)) for items, _ in training_set.graded]
+    trial = cross_validate(training_set._replace(graded=wrong))
+    assert (trial.kl.shape, trial.chosen) == ((1, 8), 0)
+    assert np.isnan(trial.gain).all()
+
+
 def test_what_the_gain_is_and_what_w_was_learned():
     training_set = rotated(m=60, n=40)
     trial = cross_validate(training_set)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attnsearch import Index
 from attnsearch.errors import InputError
+from attnsearch.indexing.update import update
 from attnsearch.learning import examples
 from attnsearch.learning.bilinear import item_logits
 from attnsearch.learning.examples import gather_examples
@@ -54,6 +56,15 @@ def test_what_is_wrong_leaves_its_share_to_the_others(world):
     assert np.allclose(targets.shares, untrained[targets.items], atol=1e-5)
 
 
+def test_a_request_that_finds_every_item_wrong_teaches_nothing(write, small):
+    update([str(write("pair.yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n"))])
+    with Index.open("pair") as index:
+        all_wrong, one_right = Judged("moon", {"a": 0.0, "b": 0.0}), Judged("sea", {"b": 1.0})
+        assert gather_examples(index, [all_wrong, one_right]).requests == [one_right]
+        with pytest.raises(InputError, match="pair: no judged request has a right item in the catalog"):
+            gather_examples(index, [all_wrong])
+
+
 def test_of_a_large_catalog_a_sample_stands_for_the_rest(world, monkeypatch):
     """The normalizer of a sample is about that of all, and what was judged is always there."""
     index, judged = world
@@ -69,3 +80,13 @@ def test_of_a_large_catalog_a_sample_stands_for_the_rest(world, monkeypatch):
         totals.append(np.exp(item_logits(keys, x) + keys.offset).sum(axis=1))
     exact = np.exp(item_logits(whole.training_set.keys, whole.training_set.x)).sum(axis=1)
     assert np.allclose(np.mean(totals, axis=0), exact, rtol=0.1)
+
+
+def test_a_large_catalog_that_was_judged_whole_needs_no_sample(world, monkeypatch):
+    """Nothing is left to stand for; numpy would warn of the logarithm of nothing."""
+    index, _ = world
+    monkeypatch.setattr(examples, "MOST_KEYS", 24)
+    items = [item for _, item in index.store.items()]
+    gathered = gather_examples(index, [Judged(item.title, {item.id: 1.0}) for item in items])
+    assert len(gathered.first_keys) == len(items)
+    assert gathered.training_set.keys.offset.tolist() == [0.0] * len(items)

@@ -65,6 +65,14 @@ def test_where_w_q_is_best_as_it_is_the_temperature_may_change(world):
     assert "W_Q stays" in outcome.verdict.reason
 
 
+def test_requests_with_only_wrong_items_show_no_gain(world):
+    """Nothing can be measured on them, without a warning about the mean of nothing."""
+    index, _ = world
+    outcome = train(index, [Judged(text, {"3-0-0": 0.0}) for text in ("moon", "sea", "robot", "moon sea")])
+    assert outcome.learned is None
+    assert outcome.verdict.reason == "0 requests with an answer, but at least 5 are needed"
+
+
 @pytest.mark.slow
 def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     index, judged = world
