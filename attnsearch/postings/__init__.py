@@ -3,5 +3,5 @@
 filters  `--where` text → conditions in SQL
 terms    texts → their terms, and the BM25 of each
 facets   items → the values of their fields
-cache    both, made when first needed and stored beside the keys
+cache    terms and facets, built on first use and stored beside the keys
 """

@@ -1,11 +1,11 @@
-"""Which items have a value of a field, or a term: made when it is first asked for, and kept beside the keys.
+"""Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
     postings/terms.<commit>.<checksum>
     postings/field-<hash of its name>.<commit>.<checksum>
 
-Each is an SQLite database, made of one state of the catalog, whose commit it names; it is never changed, and not
-believed where its bytes do not have the checksum in its name. It says nothing that the items do not, so that what is
-lost or spoiled is made anew.
+Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
+trusted unless its bytes have the checksum in its name. It only repeats what the items hold, so whatever is lost or
+damaged is rebuilt.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,115 +30,131 @@ from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
-from attnsearch.storage.files import FLAGS_NO_LINK
+from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
-
-FOLDER = "postings"
 
 _TERMS = "terms"
 _NAME = re.compile(r"(terms|field-[0-9a-f]{16})\.([0-9a-f]{32})\.([0-9a-f]{16})")
-_ALWAYS = ("id", "title", "description")  # fields that every item has
-_TOLD = 12  # names of fields, at most, in a message
+_BUILT_IN = ("id", "title", "description")  # fields that every item has
+_NAMED = 12  # names of fields, at most, in a message
 
 log = logging.getLogger("attnsearch")
 
 
 class Postings:
-    """Those of the state of a catalog that an open store holds."""
+    """The postings of an open store: of the one state of the catalog that it holds."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._folder = store.folder / POSTINGS
         self._open: dict[str, sqlite3.Connection] = {}
-        self._seen: set[str] = set()
+        self._field_names: set[str] = set()
 
     def ensure(self, fields: Iterable[str] = (), *, terms: bool = False) -> None:
-        """Open what is there of these, and make the rest. Raises InputError for a field that no item has."""
-        wanted = {_label(field): field for field in fields}
+        """Open the stored postings of these fields, and of the terms if asked; build those that are missing.
+
+        Raises InputError for a field that no item has.
+        """
+        labels = {_field_label(field): field for field in fields}
         missing = []
-        for label in [*wanted, *[_TERMS] * terms]:
+        for label in [*labels, *[_TERMS] * terms]:
             if label not in self._open:
-                db = _find(self._store.folder / FOLDER, label, self._store.info.commit)
+                db = _open_stored(self._folder, label, self._store.info.commit)
                 if db is None:
                     missing.append(label)
                 else:
                     self._open[label] = db
         if missing:
-            self.make([wanted[label] for label in missing if label != _TERMS], terms=_TERMS in missing)
-        for label, field in wanted.items():
+            self.build([labels[label] for label in missing if label != _TERMS], terms=_TERMS in missing)
+        for label, field in labels.items():
             if label not in self._open:
-                raise self._unknown(field)
+                raise self._unknown_field(field)
 
-    def select(self, asked: filters.Filter) -> NDArray[np.uint32]:
-        """The first keys of the items for which a filter holds; for `!=`, of those for which it does not."""
-        self.ensure([asked.field])
-        return facets.select_keys(self._open[_label(asked.field)], filters.conditions_of(asked))
+    def select_keys(self, where: filters.Filter) -> NDArray[np.uint32]:
+        """The first keys (n,) of the items for which a filter holds; for `!=`, of those for which it does not."""
+        self.ensure([where.field])
+        return facets.select_keys(self._open[_field_label(where.field)], filters.conditions_of(where))
 
-    def measure(self, field: str) -> Measured | None:
-        """The numbers, or the dates, of a field that has them for most of its items."""
+    def read_measured(self, field: str) -> Measured | None:
+        """The numbers, or the dates, of a field; None if most of its values are neither."""
         self.ensure([field])
-        return facets.read_measured(self._open[_label(field)])
+        return facets.read_measured(self._open[_field_label(field)])
 
-    def facets(self, field: str) -> list[Facet]:
+    def read_facets(self, field: str) -> list[Facet]:
         """All values of a field."""
         self.ensure([field])
-        return facets.read_facets(self._open[_label(field)])
+        return facets.read_facets(self._open[_field_label(field)])
 
-    def term(self, term: str) -> Term | None:
-        """What a term says, if there is an item that has it."""
+    def find_term(self, term: str) -> Term | None:
+        """The postings of a term; None if no item contains it."""
         self.ensure(terms=True)
         return find_term(self._open[_TERMS], term)
 
-    def make(self, fields: Sequence[str], *, terms: bool) -> None:
-        """Make these, in one pass over the items, and keep them; a field that no item has is left out."""
+    def build(self, fields: Sequence[str], *, terms: bool) -> None:
+        """Build and store these in one pass over the items; a field that no item has is left out."""
         info = self._store.info
         log.info("reading all %d items of %s, once", info.items, info.name)
-        made: dict[str, sqlite3.Connection] = {}
+        built: dict[str, sqlite3.Connection] = {}
         keys: list[int] = []
-        with closing(Collector(fields, info.fields)) as drawn, writing(self._store.folder, "read"):
+        with closing(Collector(fields, info.fields)) as collector, writing(self._store.folder, "read"):
 
             def texts() -> Iterator[str]:
                 for key, item in self._store.items():
                     keys.append(key)
-                    drawn.add(key, item)
+                    collector.add(key, item)
                     yield item.text
 
             if terms:
-                made[_TERMS] = db = _new()
+                built[_TERMS] = db = _create_database()
                 write_terms(db, texts(), keys)
             else:
                 for _ in texts():
                     pass
-            self._seen = drawn.seen
+            self._field_names = collector.seen
             for field in fields:
-                db = _new()
-                if drawn.fill(db, field):
-                    made[_label(field)] = db
+                db = _create_database()
+                if collector.fill(db, field):
+                    built[_field_label(field)] = db
                 else:
                     db.close()
-        for label, db in made.items():
+        for label, db in built.items():
             db.execute("COMMIT")
-            _keep(db, self._store.folder / FOLDER, label, info.commit)
-        self._open |= made
+            _store_copy(db, self._folder, label, info.commit)
+        self._open |= built
 
-    def _unknown(self, field: str) -> InputError:
-        import difflib  # a query that finds its fields does without
+    def _unknown_field(self, field: str) -> InputError:
+        import difflib  # which a query with the right fields does without
 
-        near = difflib.get_close_matches(field, self._seen.union(_ALWAYS), n=1)
-        known = ", ".join(sorted(self._seen)[:_TOLD])
-        hint = f"did you mean '{near[0]}'?" if near else f"there is {known}" if known else "its items have no fields"
+        near = difflib.get_close_matches(field, self._field_names.union(_BUILT_IN), n=1)
+        names = sorted(self._field_names)
+        if near:
+            hint = f"did you mean '{near[0]}'?"
+        elif names:
+            hint = f"the fields are {', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
+        else:
+            hint = "its items have no fields"
         return InputError(f"no item of {self._store.info.name} has a field '{field}'", hint=hint)
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close all databases."""
         for db in self._open.values():
             db.close()
         self._open.clear()
 
 
-def refresh_postings(folder: Path, *, terms: bool = False) -> None:
-    """Make for the state that the catalog is in those that an earlier one had, and, if asked for, `terms`.
+class _StoredFile(NamedTuple):
+    """A file of postings, and the parts of its name."""
 
-    What can't be made now, the next query makes.
+    path: Path
+    label: str
+    commit: str
+    checksum: str
+
+
+def refresh_postings(folder: Path, *, terms: bool = False) -> None:
+    """Rebuild, for the catalog's present state, the postings that an earlier one had; also the terms, if asked.
+
+    What can't be built now is built by the next query.
     """
     with (
         suppress(AttnsearchError, OSError, sqlite3.Error),
@@ -145,55 +162,59 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
         closing(Postings(store)) as postings,
     ):
         fields = set()
-        for path, label, commit, told in list(_files(folder / FOLDER)):
-            if commit == store.info.commit:
+        for file in list(_stored_files(folder / POSTINGS)):
+            if file.commit == store.info.commit:
                 continue
-            terms |= label == _TERMS
-            db = _read(path, told)
-            if db and label != _TERMS:
+            db = _open_file(file)
+            if file.label == _TERMS:
+                terms = True
+            elif db:
                 fields.add(facets.read_field_name(db))
             if db:
                 db.close()
-            path.unlink()
+            file.path.unlink()
         if fields or terms:
-            postings.make(sorted(fields), terms=terms)
+            postings.build(sorted(fields), terms=terms)
 
 
 def broken_files(folder: Path) -> Iterator[str]:
-    """The names of those files whose bytes are not what was written."""
-    for path, _, _, told in _files(folder / FOLDER):
-        if _sum(path) != told:
-            yield f"{FOLDER}/{path.name}"
+    """The names of the catalog's files of postings with other bytes than were written."""
+    for file in _stored_files(folder / POSTINGS):
+        if _file_checksum(file.path) != file.checksum:
+            yield f"{POSTINGS}/{file.path.name}"
 
 
-def _label(field: str) -> str:
+def _field_label(field: str) -> str:
     raw = field.encode()
     return f"field-{checksum.part_checksums(raw, len(raw)).hex()}"
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, str, str, str]]:
-    """What is there: its path, its label, its commit, its checksum."""
+def _stored_files(folder: Path) -> Iterator[_StoredFile]:
     if folder.is_dir():
         for path in folder.iterdir():
-            if found := _NAME.fullmatch(path.name):
-                yield path, found[1], found[2], found[3]
+            if match := _NAME.fullmatch(path.name):
+                yield _StoredFile(path, match[1], match[2], match[3])
 
 
-def _find(folder: Path, label: str, commit: str) -> sqlite3.Connection | None:
-    files = _files(folder)
-    found = (_read(path, told) for path, one, at, told in files if (one, at) == (label, commit))
-    return next((db for db in found if db), None)
-
-
-def _read(path: Path, told: str) -> sqlite3.Connection | None:
-    """The database in a file, if its bytes are what was written."""
-    with suppress(OSError, sqlite3.Error):
-        if _sum(path) == told:
-            return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+def _open_stored(folder: Path, label: str, commit: str) -> sqlite3.Connection | None:
+    """The stored postings of this label and commit, if an intact file has them."""
+    for file in _stored_files(folder):
+        if (file.label, file.commit) == (label, commit) and (db := _open_file(file)):
+            return db
     return None
 
 
-def _sum(path: Path) -> str:
+def _open_file(file: _StoredFile) -> sqlite3.Connection | None:
+    """The database in a file; None unless its bytes are what was written."""
+    with suppress(OSError, sqlite3.Error):
+        if _file_checksum(file.path) == file.checksum:
+            uri = f"{file.path.resolve().as_uri()}?mode=ro&immutable=1"
+            return sqlite3.connect(uri, uri=True, isolation_level=None)
+    return None
+
+
+def _file_checksum(path: Path) -> str:
+    """The checksum of a file's bytes; empty if they can't be read."""
     with suppress(OSError, ValueError), os.fdopen(os.open(path, FLAGS_NO_LINK), "rb") as stream:
         if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
@@ -201,23 +222,23 @@ def _sum(path: Path) -> str:
     return ""
 
 
-def _new() -> sqlite3.Connection:
-    """A database in a file without a name, which goes when it is closed."""
+def _create_database() -> sqlite3.Connection:
+    """A database in a file without a name, which is deleted when it is closed."""
     db = sqlite3.connect("", isolation_level=None)
     db.execute("BEGIN")
     return db
 
 
-def _keep(db: sqlite3.Connection, folder: Path, label: str, commit: str) -> None:
-    """Put a copy where the next query finds it, unless the disk is full or may not be written."""
-    import uuid  # as above
+def _store_copy(db: sqlite3.Connection, folder: Path, label: str, commit: str) -> None:
+    """Store a copy for the next query, unless the disk is full or read-only."""
+    import uuid  # which a query with stored postings does without
 
     temporary = folder / f".{uuid.uuid4().hex}"
     try:
         folder.mkdir(exist_ok=True)
         db.execute("VACUUM INTO ?", (str(temporary),))
-        temporary.rename(folder / f"{label}.{commit}.{_sum(temporary)}")
+        temporary.rename(folder / f"{label}.{commit}.{_file_checksum(temporary)}")
     except (OSError, sqlite3.Error) as error:
-        log.info("%s can't be kept: %s", label, error)
+        log.info("%s can't be stored: %s", label, error)
         with suppress(OSError):
             temporary.unlink()

@@ -1,11 +1,11 @@
-"""`--where` text → a small tree → parameterised SQL over the values of one field.
+"""`--where` text → a filter → parameterized SQL over the values of one field.
 
-    year >= 1990        = != < <= > >=      numbers as numbers, dates as dates, other text by its characters
-    title ~ moon        contains, whatever the case
-    genre = poetry,drama    any of them; in quotes a comma is a comma
-    series?             has a value
+    year >= 1990            = != < <= > >=: numbers as numbers, dates as dates, other text by its characters
+    title ~ moon            contains, ignoring case
+    genre = poetry,drama    any of these values; within quotes a comma is literal
+    series?                 has a value
 
-A list matches by any of its elements. `!=` is the opposite of `=`, and so holds where there is no value at all.
+A list matches if any of its elements does. `!=` is the opposite of `=`, so it also holds for an item without a value.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # dates are stored as seconds since then
+
 _NAME = re.compile(r'"([^"]+)"\s*')
 _OP = re.compile(r"<=|>=|!=|[=<>~]|\?$")
 _VALUE = re.compile(
@@ -27,13 +29,12 @@ _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,307})(?:\.[0-9]+)?(?:[eE][+-]?[0-9
 _DATE = re.compile(
     r"\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAST = timedelta(microseconds=1)
+_RESOLUTION = timedelta(microseconds=1)  # of a time with a fraction of a second
 _HINT = "write FIELD OP VALUE, such as 'year >= 1990', 'tags ~ moon', 'genre = poetry,drama', or 'series?'"
 
 
 class Filter(NamedTuple):
-    """What must hold of a field: `op` is one of = != < <= > >= ~ ?, and one of the values is enough."""
+    """A condition on a field: `op` is one of = != < <= > >= ~ ?; it holds if any of the values matches."""
 
     field: str
     op: str
@@ -41,7 +42,7 @@ class Filter(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """A comparison of a column, value, folded, number or begin, in SQL: its text is ours, its bounds parameters.
+    """A comparison in SQL of a column (value, folded, number or begin). User input appears only in `bounds`.
 
     >>> Condition("begin", "BETWEEN", (0.0, 60.0)).sql
     'begin >= ? AND begin < ?'
@@ -53,16 +54,16 @@ class Condition(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """The comparison, with a question mark for each bound."""
+        """The comparison, with a placeholder for each bound."""
         if self.op == "~":
             return f"instr({self.column}, ?)"
-        if self.op == "BETWEEN":  # but for the end
+        if self.op == "BETWEEN":  # unlike SQL's, without the end
             return f"{self.column} >= ? AND {self.column} < ?"
         return f"{self.column} {self.op} ?"
 
 
-class Reading(NamedTuple):
-    """What a text may be besides itself: a number; a span of time, in seconds since 1970, UTC, its end not in it."""
+class Interpretation(NamedTuple):
+    """What a text means besides itself: a number; a span of time from `begin` to before `end`, in EPOCH seconds."""
 
     number: int | float | None
     begin: float | None
@@ -70,106 +71,111 @@ class Reading(NamedTuple):
 
 
 def parse_filter(text: str) -> Filter:
-    """The filter that a text says. Raises InputError.
+    """The filter that a text spells. Raises InputError.
 
     >>> parse_filter("year>=1990"), parse_filter('author = "Le Guin, Ursula",Homer').values
     (Filter(field='year', op='>=', values=('1990',)), ('Le Guin, Ursula', 'Homer'))
     """
     stripped = text.strip()
-    named = _NAME.match(stripped)
-    found = _OP.match(stripped, named.end()) if named else _OP.search(stripped)
-    field = named[1] if named else stripped[: found.start()].strip() if found else ""
-    if not found or not field:
+    quoted = _NAME.match(stripped)
+    operator = _OP.match(stripped, quoted.end()) if quoted else _OP.search(stripped)
+    if not operator:
         raise InputError(f"--where can't read '{text}'", hint=_HINT)
-    op = found[0]
-    values = _values(text, stripped[found.end() :]) if op != "?" else ()
+    field = quoted[1] if quoted else stripped[: operator.start()].strip()
+    if not field:
+        raise InputError(f"--where can't read '{text}'", hint=_HINT)
+    op = operator[0]
+    values = _parse_values(text, stripped[operator.end() :]) if op != "?" else ()
     if op[0] in "<>" and len(values) > 1:
-        raise InputError(
-            f"--where '{text}' compares with {len(values)} values", hint="give it one, in quotes if need be"
-        )
+        hint = "give one value, in quotes if it contains a comma"
+        raise InputError(f"--where '{text}' compares with {len(values)} values", hint=hint)
     return Filter(field, op, values)
 
 
-def _values(text: str, rest: str) -> tuple[str, ...]:
-    values, at = [], 0
-    if rest[:1] == "=":
+def _parse_values(text: str, listed: str) -> tuple[str, ...]:
+    """The values in the part `listed` of a filter's text, which follows the operator."""
+    if listed[:1] == "=":
         raise InputError(f"--where can't read '{text}'", hint="one '=' is enough")
-    while at <= len(rest):
-        found = _VALUE.match(rest, at)
-        if not found:
+    values: list[str] = []
+    position = 0
+    while position <= len(listed):
+        match = _VALUE.match(listed, position)
+        if not match:
             raise InputError(f"--where can't read the quotes in '{text}'", hint=_HINT)
-        plain = found["plain"] or ""
-        values.append(plain if found["quoted"] is None else found["quoted"].replace('""', '"'))
-        at = found.end() + (not found["end"])
-        if not values[-1]:
-            raise InputError(f"--where '{text}' has no value{' before a comma' if found['end'] else ''}", hint=_HINT)
+        value = match["plain"] or "" if match["quoted"] is None else match["quoted"].replace('""', '"')
+        if not value:
+            raise InputError(f"--where '{text}' has no value{' before a comma' if match['end'] else ''}", hint=_HINT)
+        values.append(value)
+        position = match.end() + (not match["end"])
     return tuple(values)
 
 
-def conditions_of(asked: Filter) -> list[Condition]:
-    """What one of the field's values must meet, any of these; for `!=`, what none of them may.
+def conditions_of(where: Filter) -> list[Condition]:
+    """The conditions of a filter: a value of the field must meet one of them, or for `!=` none.
 
     >>> conditions_of(parse_filter("year < 1990"))
     [Condition(column='number', op='<', bounds=(1990,)), Condition(column='begin', op='<', bounds=(631152000.0,))]
     """
-    if asked.op == "?":
+    if where.op == "?":
         return [Condition("value", "IS NOT", (None,))]
-    return [condition for value in asked.values for condition in _conditions(asked.op, value)]
+    return [condition for value in where.values for condition in _value_conditions(where.op, value)]
 
 
-def _conditions(op: str, value: str) -> list[Condition]:
+def _value_conditions(op: str, value: str) -> list[Condition]:
     if op == "~":
         return [Condition("folded", "~", (fold_text(value),))]
-    number, begin, end = interpret(value)
-    found = []
+    number, begin, end = interpret_value(value)
     if op in ("=", "!="):
-        found.append(Condition("value", "=", (value,)))
+        conditions = [Condition("value", "=", (value,))]
         if number is not None:
-            found.append(Condition("number", "=", (number,)))
+            conditions.append(Condition("number", "=", (number,)))
         if begin is not None:
-            found.append(Condition("begin", "BETWEEN", (begin, end)))
-        return found
+            conditions.append(Condition("begin", "BETWEEN", (begin, end)))
+        return conditions
+    conditions = []
     if number is not None:
-        found.append(Condition("number", op, (number,)))
+        conditions.append(Condition("number", op, (number,)))
     if begin is not None:
-        # Later than May is from June on, and up to May includes May.
-        found.append(Condition("begin", *{"<": ("<", (begin,)), ">=": (">=", (begin,)), ">": (">=", (end,)),
-                                          "<=": ("<", (end,))}[op]))  # fmt: skip
-    return found or [Condition("value", op, (value,))]
+        # A span counts whole: later than May is from June on, and up to May includes May.
+        bound = begin if op in ("<", ">=") else end
+        conditions.append(Condition("begin", "<" if op in ("<", "<=") else ">=", (bound,)))
+    return conditions or [Condition("value", op, (value,))]
 
 
 def fold_text(text: str) -> str:
-    """Text as `~` compares it: without case, and each letter with its accents one character."""
+    """Text as `~` compares it: case-folded, each accented letter one character."""
     return unicodedata.normalize("NFC", text.casefold())
 
 
-def interpret(text: str) -> Reading:
-    """What else a text can be read as. A year alone is both a number and a span of time.
+def interpret_value(text: str) -> Interpretation:
+    """Read a text as a number, as a span of time, or as both, like a year; neither gives None.
 
-    >>> interpret("39.50").number, interpret("007").number, interpret("1970-01").end
+    >>> interpret_value("39.50").number, interpret_value("007").number, interpret_value("1970-01").end
     (39.5, None, 2678400.0)
     """
     number: int | float | None = None
     if _NUMBER.fullmatch(text):
         number = int(text) if text.lstrip("+-").isdigit() and len(text) < 19 else float(text)
         number = number if math.isfinite(number) else None
-    begin, end = _span(text) if _DATE.fullmatch(text) else (None, None)
-    return Reading(number, begin, end)
+    begin, end = _parse_span(text) if _DATE.fullmatch(text) else (None, None)
+    return Interpretation(number, begin, end)
 
 
-def _span(text: str) -> tuple[float | None, float | None]:
+def _parse_span(text: str) -> tuple[float | None, float | None]:
+    """From when to before when a date or a time lasts, in EPOCH seconds; None if there is no such date."""
     try:
         if len(text) > 10:
             begin = datetime.fromisoformat(text)
             begin = begin if begin.tzinfo else begin.replace(tzinfo=UTC)
             length = len(re.split(r"[Z+-]", text[11:])[0])  # 10:00, 10:00:00, or with a fraction
-            end = begin + (timedelta(minutes=1) if length == 5 else timedelta(seconds=1) if length == 8 else _LEAST)
+            end = begin + {5: timedelta(minutes=1), 8: timedelta(seconds=1)}.get(length, _RESOLUTION)
         else:
             year, month, day = (int(part) for part in (text + "-01-01")[:10].split("-"))
             begin = datetime(year, month, day, tzinfo=UTC)
-            months = {4: 12, 7: 1}.get(len(text), 0)
-            ahead = year * 12 + month - 1 + months
-            end = datetime(ahead // 12, ahead % 12 + 1, day, tzinfo=UTC) if months else begin + timedelta(days=1)
+            end = begin + timedelta(days=1)
+            if months := {4: 12, 7: 1}.get(len(text)):  # a whole year, or a whole month
+                following = year * 12 + month - 1 + months  # the month after, counted from year 0
+                end = datetime(following // 12, following % 12 + 1, day, tzinfo=UTC)
     except (ValueError, OverflowError):
         return None, None
-    return (begin - _EPOCH).total_seconds(), (end - _EPOCH).total_seconds()
+    return (begin - EPOCH).total_seconds(), (end - EPOCH).total_seconds()

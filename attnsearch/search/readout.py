@@ -6,18 +6,17 @@ It is softmax(z) V, the output of equation (1), with the field as V.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.postings.cache import Postings
-from attnsearch.postings.filters import Filter
+from attnsearch.postings.filters import EPOCH, Filter
 
 MOST = 10  # values of a category that are told
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400.0
 
 
@@ -39,11 +38,11 @@ class Readout(NamedTuple):
 def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
     """What the weights (N,), told at the first key of each item, read out of a field."""
     has = np.zeros(len(weights), bool)
-    has[postings.select(Filter(field, "?", ()))] = True
+    has[postings.select_keys(Filter(field, "?", ()))] = True
     known = min(float(weights[has].sum()), 1.0)
-    measured = postings.measure(field)
+    measured = postings.read_measured(field)
     if measured is None:
-        found = postings.facets(field)
+        found = postings.read_facets(field)
         shares = sorted(((float(weights[keys].sum()), value) for value, keys in found), key=lambda one: -one[0])
         return Readout(field, known, None, None, {value: share for share, value in shares[:MOST] if share})
     weight = weights[measured.keys]
@@ -54,7 +53,7 @@ def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Re
     mean = float(weight @ numbers) / total
     spread = math.sqrt(float(weight @ (numbers - mean) ** 2) / total)
     if measured.is_date:
-        return Readout(field, known, (_EPOCH + timedelta(seconds=mean)).date().isoformat(), spread / _DAY, {})
+        return Readout(field, known, (EPOCH + timedelta(seconds=mean)).date().isoformat(), spread / _DAY, {})
     return Readout(field, known, mean, spread, {})
 
 

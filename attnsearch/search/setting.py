@@ -116,7 +116,7 @@ def bias_of(
     keep = None
     for condition in where:
         holds = np.zeros(size, bool)
-        holds[index.postings.select(condition)] = True
+        holds[index.postings.select_keys(condition)] = True
         holds = ~holds if condition.op == "!=" else holds
         keep = holds if keep is None else keep & holds
     return Bias(
@@ -134,7 +134,7 @@ def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, tuple[
     pairs = split_terms(text)
     words = {term: word for word, term in reversed(pairs)}
     counts = Counter(term for _, term in pairs)
-    postings = ((words[term], index.postings.term(term), count) for term, count in counts.items())
+    postings = ((words[term], index.postings.find_term(term), count) for term, count in counts.items())
     return {word: (term, lexical * count) for word, term, count in postings if term}
 
 
@@ -143,7 +143,7 @@ def _ranks(index: Index, field: str, size: int) -> NDArray[np.float32]:
 
     Of several numbers of an item the highest counts; equal ones share their ranks.
     """
-    measured = index.postings.measure(field)
+    measured = index.postings.read_measured(field)
     if measured is None:
         hint = "give --prior a field of numbers or dates"
         raise InputError(f"the field '{field}' has no numbers", hint=hint)

@@ -29,26 +29,26 @@ def folder(path, home):
     return home / "books"
 
 
-def ask(*where: str, **how) -> list[str]:
+def ask(*where: str, **setting) -> list[str]:
     with Index.open("books") as index:
-        (result,) = search(index, ["moon"], Setting(where=tuple(map(parse_filter, where)), **how), k=99)
+        (result,) = search(index, ["moon"], Setting(where=tuple(map(parse_filter, where)), **setting), k=99)
     return sorted(hit.id for hit in result.hits)
 
 
-def files(folder) -> list[str]:
+def labels(folder) -> list[str]:
     return sorted(path.name.split(".")[0] for path in (folder / POSTINGS).iterdir())
 
 
 def test_made_once(folder, monkeypatch):
     assert not (folder / "postings").exists()
     assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
-    assert len(files(folder)) == 2
-    assert "terms" in files(folder)
+    assert len(labels(folder)) == 2
+    assert "terms" in labels(folder)
 
-    def unread(self):
+    def refuse(self):
         raise AssertionError("the items are read again")
 
-    monkeypatch.setattr(Store, "items", unread)
+    monkeypatch.setattr(Store, "items", refuse)
     assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
     with pytest.raises(AssertionError):
         ask("kind = a")
@@ -58,7 +58,7 @@ def test_one_pass_for_all_that_is_missing(folder, monkeypatch):
     passes, items = [], Store.items
     monkeypatch.setattr(Store, "items", lambda self: passes.append(1) or items(self))
     assert ask("year > 1991", "kind = a", priors={"id": 1}, lexical=1) == ["2", "4", "6", "8"]
-    assert (len(passes), len(files(folder))) == (1, 4)
+    assert (len(passes), len(labels(folder))) == (1, 4)
 
 
 def test_brought_up_to_date_with_the_catalog(path, folder, monkeypatch):
@@ -78,14 +78,14 @@ def test_a_field_that_went_is_forgotten(path, folder):
     ask("kind = a")
     path.write_text("".join(json.dumps({"id": item["id"], "title": "moon", "kind": "a"}) + "\n" for item in ITEMS))
     update([str(path)])
-    assert len(files(folder)) == 1
-    with pytest.raises(InputError, match="no item of books has a field 'year'; there is kind"):
+    assert len(labels(folder)) == 1
+    with pytest.raises(InputError, match="no item of books has a field 'year'; the fields are kind"):
         ask("year > 1995")
 
 
 def test_an_index_that_asks_for_terms_has_them_at_once(path, folder):
     update([str(path)], lexical=0.3)
-    assert files(folder) == ["terms"]
+    assert labels(folder) == ["terms"]
 
 
 def test_flipped_bytes_are_found_and_mended(folder):
@@ -102,7 +102,7 @@ def test_flipped_bytes_are_found_and_mended(folder):
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b""), lambda file: file.unlink() or file.mkdir()])
-def test_what_is_no_file_of_ours(folder, spoil):
+def test_a_file_that_is_not_postings(folder, spoil):
     ask("year > 1995")
     (file,) = (folder / "postings").iterdir()
     spoil(file)
@@ -131,7 +131,7 @@ def test_a_reader_keeps_its_state(path, folder):
 
 @pytest.mark.parametrize(
     ("field", "hint"),
-    [("yeer", "did you mean 'year'?"), ("titel", "did you mean 'title'?"), ("zzz", "there is kind, year")],
+    [("yeer", "did you mean 'year'?"), ("titel", "did you mean 'title'?"), ("zzz", "the fields are kind, year")],
 )
 def test_a_field_that_no_item_has(folder, field, hint):
     with pytest.raises(InputError, match=f"no item of books has a field '{field}'") as caught:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.postings.filters import Filter, conditions_of, fold_text, interpret, parse_filter
+from attnsearch.postings.filters import Filter, conditions_of, fold_text, interpret_value, parse_filter
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("year>=1990", Filter("year", ">=", ("1990",))),
         ("  page count  <  300 ", Filter("page count", "<", ("300",))),
@@ -21,15 +21,15 @@ from attnsearch.postings.filters import Filter, conditions_of, fold_text, interp
         ("temperature > -5", Filter("temperature", ">", ("-5",))),
     ],
 )
-def test_what_a_text_says(text, found):
-    assert parse_filter(text) == found
+def test_parsing(text, expected):
+    assert parse_filter(text) == expected
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "year", "= 3", "year =", "year = 1,", "year == 3", 'x = "a" b', '"a" b = c', "year < 1, 2", 'x = ""', "?"],
 )
-def test_what_says_nothing(text):
+def test_invalid_filters(text):
     with pytest.raises(InputError):
         parse_filter(text)
 
@@ -56,13 +56,13 @@ def test_what_says_nothing(text):
         ("moon", None, None, None),
     ],
 )
-def test_what_else_a_text_is(text, number, begin, end):
-    assert interpret(text) == (number, begin, end)
-    assert type(interpret(text).number) is type(number)
+def test_numbers_and_dates(text, number, begin, end):
+    assert interpret_value(text) == (number, begin, end)
+    assert type(interpret_value(text).number) is type(number)
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("when > 1970-01", [("begin >= ?", 31 * 86_400.0)]),
         ("when <= 1970-01", [("begin < ?", 31 * 86_400.0)]),
@@ -75,12 +75,12 @@ def test_what_else_a_text_is(text, number, begin, end):
         ("n?", [("value IS NOT ?", None)]),
     ],
 )
-def test_conditions(text, found):
-    """A part of a year is all of it: later than January is from February on."""
-    assert [(one.sql, *one.bounds) for one in conditions_of(parse_filter(text))] == found
+def test_conditions(text, expected):
+    """A month counts whole: later than January is from February on."""
+    assert [(condition.sql, *condition.bounds) for condition in conditions_of(parse_filter(text))] == expected
 
 
-def test_nothing_of_the_value_gets_into_the_statement():
+def test_no_value_gets_into_the_statement():
     (condition,) = conditions_of(parse_filter("x ~ '; DROP TABLE facets --"))
     assert condition.sql == "instr(folded, ?)"
     assert condition.bounds == ("'; drop table facets --",)

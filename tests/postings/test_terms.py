@@ -12,17 +12,17 @@ K1, B = 1.5, 0.75
 
 
 def by_hand(texts: list[str], term: str) -> dict[int, float]:
-    """Robertson's formula, with Lucene's idf, in plain loops."""
-    read = [[word for _, word in split_terms(text)] for text in texts]
-    mean = sum(map(len, read)) / len(read)
-    having = sum(term in words for words in read)
-    idf = math.log(1 + (len(read) - having + 0.5) / (having + 0.5))
-    found = {}
-    for number, words in enumerate(read):
-        count = words.count(term)
+    """The BM25 score of each text that contains the term: Robertson's formula with Lucene's idf, in plain loops."""
+    documents = [[term for _, term in split_terms(text)] for text in texts]
+    mean = sum(map(len, documents)) / len(documents)
+    containing = sum(term in document for document in documents)
+    idf = math.log(1 + (len(documents) - containing + 0.5) / (containing + 0.5))
+    scores = {}
+    for number, document in enumerate(documents):
+        count = document.count(term)
         if count:
-            found[number] = idf * count / (count + K1 * (1 - B + B * len(words) / mean))
-    return found
+            scores[number] = idf * count / (count + K1 * (1 - B + B * len(document) / mean))
+    return scores
 
 
 @pytest.fixture

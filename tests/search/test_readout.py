@@ -24,13 +24,13 @@ class Told:
                 drawn.add(key, Item("", "", "", {"f": value}, ""))
             drawn.fill(self.db, "f")
 
-    def select(self, asked):
+    def select_keys(self, asked):
         return facets.select_keys(self.db, conditions_of(asked))
 
-    def measure(self, field):
+    def read_measured(self, field):
         return facets.read_measured(self.db)
 
-    def facets(self, field):
+    def read_facets(self, field):
         return facets.read_facets(self.db)
 
 
