@@ -54,11 +54,11 @@ def index(name: str, count: int) -> None:
         for n, text in enumerate(texts(count))
     )
     with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as draft:
-        writer.take(items, lambda _, text: [Passage(0, len(text), text)])
+        writer.take_items(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(draft)
-        missing = writer.missing()
+        missing = writer.missing_texts()
         while some := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:
             x = rng.standard_normal((len(some), 384), np.float32)
-            writer.put(draft, some, x / np.linalg.norm(x, axis=1, keepdims=True))
+            writer.put_embeddings(draft, some, x / np.linalg.norm(x, axis=1, keepdims=True))
         told = Info(name, "", (Source("made", None),), Fields(), model.name, model.sha256, model.stamp, 384, 0.05)
         writer.commit(told, draft)

@@ -1,9 +1,9 @@
 """Bring a catalog up to date, and make it whole again.
 
 changes     incoming items ↔ stored ones: new, changed, gone, to be embedded
-checkpoint  the embeddings of an unfinished run, for the next one
-compaction  the list of segments, few and without dead rows
-writer      items and vectors → disk, in one transaction
+checkpoint  the embeddings of an unfinished run, reused by the next one
+compaction  the list of segments, kept short and nearly free of dead rows
+writer      items and embeddings → disk, in one transaction
 update      files of items → a catalog that is up to date
 check       a catalog → what is wrong with it
 repair      a damaged catalog → a whole one

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.postings import cache
-from attnsearch.storage import files, learned, seal, segment
+from attnsearch.storage import learned, seal, segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
@@ -26,52 +27,79 @@ from attnsearch.storage.database import (
     read_segments,
 )
 from attnsearch.storage.failures import DAMAGE, DamagedError
+from attnsearch.storage.files import LEARNED, SEGMENTS
 
 log = logging.getLogger("attnsearch")
 
-_LINES = 20  # of one kind
+_LINES = 20  # at most, of problems of one kind
+
+
+class _Problems:
+    """Problems of one kind: the first few in words, the others only counted."""
+
+    def __init__(self, problems: Iterable[str] = ()) -> None:
+        self._lines: list[str] = []
+        self._others = 0
+        for problem in problems:
+            self.add(problem)
+
+    def add(self, problem: str) -> None:
+        if len(self._lines) < _LINES:
+            self._lines.append(problem)
+        else:
+            self._others += 1
+
+    def lines(self) -> list[str]:
+        return [*self._lines, f"and {self._others:,} more like that"] if self._others else self._lines
+
+
+class _Checked(NamedTuple):
+    """How many rows of a table are intact, and what is wrong with the others."""
+
+    intact: int
+    problems: list[str]
 
 
 def find_problems(folder: Path) -> list[str]:
-    """What is wrong, in one line each; nothing where the catalog is whole.
+    """What is wrong with the catalog, one line for each problem; empty if it is whole.
 
-    Raises CatalogError where there is none, or it is of another form.
+    Raises CatalogError if there is none, or it is of another form.
     """
     log.info("checking %s", folder.name)
     with closing(connect_to_read(folder)) as db:
-        return list(_find(db, folder))
+        return list(_check_catalog(db, folder))
 
 
-def _find(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
+def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     info, problem = info_or_problem(db, folder)
     if problem:
         yield problem
-    yield from _learned(folder)
-    yield from _first(_seal(folder, info))
-    yield from _first(_structure(db))
+    yield from _check_learned(folder)
+    yield from _check_seal(folder, info)
+    yield from _Problems(_check_structure(db)).lines()
     if info is None:
         return
     try:
-        listed, _ = read_segments(db, info.listing)
+        segments, _ = read_segments(db, info.listing)
     except DAMAGE as error:
         yield f"index.sqlite: {error}"
         return
-    yield from _first(f"{name}: it is not what was written" for name in cache.broken_files(folder))
-    for one in listed:
-        yield from _first(_segment(folder, one, info.d))
-    numbers: list[int] = []
-    yield from _first(_keys(db, listed, numbers))
-    items: list[int] = []
-    yield from _first(_items(db, info, items))
-    if (len(items), len(numbers)) != (info.items, info.keys):
+    yield from _Problems(f"{name}: it is not what was written" for name in cache.broken_files(folder)).lines()
+    for listed in segments:
+        yield from _Problems(_check_segment(folder, listed, info.d)).lines()
+    keys = _check_keys(db, segments)
+    yield from keys.problems
+    items = _check_items(db, info)
+    yield from items.problems
+    if (items.intact, keys.intact) != (info.items, info.keys):
         yield (
-            f"index.sqlite: {len(items):,} items and {len(numbers):,} keys are whole, and it should have"
+            f"index.sqlite: {items.intact:,} items and {keys.intact:,} keys are intact, of"
             f" {info.items:,} and {info.keys:,}"
         )
 
 
 def info_or_problem(db: sqlite3.Connection, folder: Path) -> tuple[Info | None, str]:
-    """What the catalog says about itself, or what is wrong with that. Raises CatalogError for another form."""
+    """The catalog's info, or what is wrong with it. Raises CatalogError for another form."""
     try:
         db.execute("BEGIN")
         return read_info(db, folder), ""
@@ -82,7 +110,7 @@ def info_or_problem(db: sqlite3.Connection, folder: Path) -> tuple[Info | None, 
 
 
 def sealed_info(folder: Path) -> Info | None:
-    """What the catalog said about itself when it was sealed, if that is whole."""
+    """The catalog's info when it was sealed; None if there is no intact seal."""
     try:
         sealed = seal.read_seal(folder)
         return parse_info(sealed.info) if sealed else None
@@ -90,7 +118,7 @@ def sealed_info(folder: Path) -> Info | None:
         return None
 
 
-def _seal(folder: Path, info: Info | None) -> Iterator[str]:
+def _check_seal(folder: Path, info: Info | None) -> Iterator[str]:
     try:
         sealed = seal.read_seal(folder)
         if sealed and (info is None or info.commit == sealed.commit) and seal.database_sha256(folder) != sealed.sha256:
@@ -99,16 +127,16 @@ def _seal(folder: Path, info: Info | None) -> Iterator[str]:
         yield f"index.seal: {error}"
 
 
-def _learned(folder: Path) -> Iterator[str]:
+def _check_learned(folder: Path) -> Iterator[str]:
     try:
-        learned.read_learned(folder / files.LEARNED)
+        learned.read_learned(folder / LEARNED)
     except FileNotFoundError:
         pass  # nothing was learned
     except DAMAGE as error:
-        yield f"{files.LEARNED}: {error}"
+        yield f"{LEARNED}: {error}"
 
 
-def _structure(db: sqlite3.Connection) -> Iterator[str]:
+def _check_structure(db: sqlite3.Connection) -> Iterator[str]:
     try:
         for (line,) in db.execute(f"PRAGMA integrity_check({_LINES})"):
             if line != "ok":
@@ -117,9 +145,9 @@ def _structure(db: sqlite3.Connection) -> Iterator[str]:
         yield f"index.sqlite: {error}"
 
 
-def _segment(folder: Path, listed: SegmentRow, d: int) -> Iterator[str]:
+def _check_segment(folder: Path, listed: SegmentRow, d: int) -> Iterator[str]:
     try:
-        _, broken = segment.examine_segment(folder / "segments", listed.file, (listed.rows, d), listed.sums)
+        _, broken = segment.examine_segment(folder / SEGMENTS, listed.file, (listed.rows, d), listed.sums)
     except FileNotFoundError:
         yield f"segments/{listed.file}: it is gone"
     except DAMAGE as error:
@@ -129,9 +157,10 @@ def _segment(folder: Path, listed: SegmentRow, d: int) -> Iterator[str]:
             yield f"segments/{listed.file}: {segment.describe_damage(rows)}"
 
 
-def _keys(db: sqlite3.Connection, listed: list[SegmentRow], numbers: list[int]) -> Iterator[str]:
-    """What is wrong with the keys; the numbers of those that are whole."""
-    joined = []
+def _check_keys(db: sqlite3.Connection, segments: list[SegmentRow]) -> _Checked:
+    """Check each key's row, then the keys against the segments and the items."""
+    problems = _Problems()
+    numbers, joined = [], []  # of the intact keys
     try:
         for row in db.execute(f"SELECT {KEY} FROM keys ORDER BY key"):  # noqa: S608 (our own words)
             try:
@@ -139,52 +168,50 @@ def _keys(db: sqlite3.Connection, listed: list[SegmentRow], numbers: list[int]) 
                 numbers.append(key)
                 joined.append(start > 0)
             except DAMAGE as error:
-                yield f"index.sqlite: {error}"
-        found = np.array(numbers, np.int64)
-        if not np.array_equal(found, _living(listed)):
-            yield "index.sqlite: its keys are not the living rows of its segments"
-        elif not np.array_equal(np.array(joined, bool), _joined(listed)):
-            yield "index.sqlite: its passages are not where its segments have them"
+                problems.add(f"index.sqlite: {error}")
+        if not np.array_equal(np.array(numbers, np.int64), _living_keys(segments)):
+            problems.add("index.sqlite: its keys are not the living rows of its segments")
+        elif not np.array_equal(np.array(joined, bool), _joined_keys(segments)):
+            problems.add("index.sqlite: its passages differ from those of its segments")
         orphans = "SELECT key FROM keys LEFT JOIN items USING (item) WHERE id IS NULL"
         for (key,) in db.execute(orphans):
-            yield f"index.sqlite: the key {key} has no item"
+            problems.add(f"index.sqlite: the key {key} has no item")
     except DAMAGE as error:
-        yield f"index.sqlite: its keys can't be read: {error}"
+        problems.add(f"index.sqlite: its keys can't be read: {error}")
+    return _Checked(len(numbers), problems.lines())
 
 
-def _living(listed: list[SegmentRow]) -> NDArray[np.int64]:
-    rows = [np.flatnonzero(~one.dead) if one.dead is not None else np.arange(one.rows) for one in listed]
-    return np.concatenate([np.empty(0, np.int64), *(at + one.first for at, one in zip(rows, listed, strict=True))])
+def _living_keys(segments: list[SegmentRow]) -> NDArray[np.int64]:
+    """The numbers (n,) of the keys that the segments list as living."""
+    numbers = [np.empty(0, np.int64)]
+    for listed in segments:
+        rows = np.arange(listed.rows) if listed.dead is None else np.flatnonzero(~listed.dead)
+        numbers.append(rows + listed.first)
+    return np.concatenate(numbers)
 
 
-def _joined(listed: list[SegmentRow]) -> NDArray[np.bool_]:
-    bits = [np.zeros(one.rows, bool) if one.joined is None else one.joined for one in listed]
-    alive = [bit if one.dead is None else bit[~one.dead] for bit, one in zip(bits, listed, strict=True)]
-    return np.concatenate([np.empty(0, bool), *alive])
+def _joined_keys(segments: list[SegmentRow]) -> NDArray[np.bool_]:
+    """Which of the living keys (n,) belong to the item of the key before."""
+    bits = [np.empty(0, bool)]
+    for listed in segments:
+        joined = np.zeros(listed.rows, bool) if listed.joined is None else listed.joined
+        bits.append(joined if listed.dead is None else joined[~listed.dead])
+    return np.concatenate(bits)
 
 
-def _items(db: sqlite3.Connection, info: Info, numbers: list[int]) -> Iterator[str]:
-    """What is wrong with the items; the numbers of those that are whole."""
+def _check_items(db: sqlite3.Connection, info: Info) -> _Checked:
+    """Check each item's row, and that it has a key."""
+    problems = _Problems()
+    intact = 0
     try:
         for row in db.execute(f"SELECT {ITEM} FROM items"):  # noqa: S608 (our own words)
             try:
                 read_item(row, info.fields)
-                numbers.append(row[0])
+                intact += 1
             except DAMAGE as error:
-                yield f"index.sqlite: {error}"
-        for (ident,) in db.execute("SELECT id FROM items WHERE item NOT IN (SELECT item FROM keys)"):
-            yield f"index.sqlite: the item {ident!r} has no key"
+                problems.add(f"index.sqlite: {error}")
+        for (item_id,) in db.execute("SELECT id FROM items WHERE item NOT IN (SELECT item FROM keys)"):
+            problems.add(f"index.sqlite: the item {item_id!r} has no key")
     except DAMAGE as error:
-        yield f"index.sqlite: its items can't be read: {error}"
-
-
-def _first(problems: Iterator[str]) -> Iterator[str]:
-    """The first of many lines of one kind, and how many more there are."""
-    more = 0
-    for number, problem in enumerate(problems):
-        if number < _LINES:
-            yield problem
-        else:
-            more += 1
-    if more:
-        yield f"and {more:,} more like that"
+        problems.add(f"index.sqlite: its items can't be read: {error}")
+    return _Checked(intact, problems.lines())

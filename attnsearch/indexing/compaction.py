@@ -1,7 +1,7 @@
-"""The list of segments, kept short: new rows go in, dead ones and small files do not pile up.
+"""The list of segments, kept short: new rows go in; dead rows and small files do not pile up.
 
-What is rewritten keeps its order, and so do ties. Each row is rewritten O(log n) times, since a file is only put
-together with one that is not much smaller (log-structured merge: O'Neil et al. 1996).
+Rewriting preserves the order of the keys, and so of ties. Each row is rewritten O(log n) times, since a file is only
+merged with others that are not much smaller (log-structured merge: O'Neil et al. 1996).
 """
 
 from __future__ import annotations
@@ -15,33 +15,37 @@ from numpy.typing import NDArray
 
 from attnsearch.storage import checksum, segment
 from attnsearch.storage.database import SegmentRow, read_segments
+from attnsearch.storage.files import SEGMENTS
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
-DEAD = 1 / 3  # of a file's rows: more, and it is written anew without them
+DEAD = 1 / 3  # of a file's rows; with more, it is rewritten without them
 
 
 def add_segment(
     db: sqlite3.Connection, folder: Path, first: int, x: NDArray[np.float32], joined: NDArray[np.bool_]
 ) -> None:
-    """List a new segment of the rows x (n, d), whose keys are numbered from `first` on."""
-    file, sums = segment.write_segment(folder / "segments", x)
-    row = (first, len(x), file, sums, None, _packed(joined))
+    """Write the rows x (n, d) to a new segment and list it; their keys are numbered from `first` on.
+
+    `joined` (n,) marks the rows that belong to the item of the row before.
+    """
+    file, sums = segment.write_segment(folder / SEGMENTS, x)
+    row = (first, len(x), file, sums, None, _pack_bits(joined))
     db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def settle_segments(db: sqlite3.Connection, folder: Path, d: int, buried: Sequence[int]) -> None:
-    """Mark the `buried` keys dead, by number; drop what has no living row; write anew what is worth it.
+def settle_segments(db: sqlite3.Connection, folder: Path, d: int, dead: Sequence[int]) -> None:
+    """Mark the keys with the numbers `dead`; drop segments without a living row; rewrite those that are worth it.
 
-    Raises ValueError or OSError for a segment that is damaged, and so can't be copied.
+    Raises ValueError or OSError for a damaged segment, which can't be copied.
     """
-    listed = [_marked(db, one, np.array(buried, np.int64)) for one in read_segments(db)[0]]
-    for run in _worth_writing([one for one in listed if _living(one)]):
-        _write_anew(db, folder, d, run)
+    listed = [_mark_dead(db, row, np.array(dead, np.int64)) for row in read_segments(db)[0]]
+    for neighbors in _choose_rewrites([row for row in listed if _count_living(row)]):
+        _rewrite(db, folder, d, neighbors)
 
 
-def _marked(db: sqlite3.Connection, listed: SegmentRow, buried: NDArray[np.int64]) -> SegmentRow:
-    """The segment with its part of the `buried` keys dead; off the list if none is left."""
-    rows = buried[(buried >= listed.first) & (buried < listed.first + listed.rows)] - listed.first
+def _mark_dead(db: sqlite3.Connection, listed: SegmentRow, keys: NDArray[np.int64]) -> SegmentRow:
+    """The segment with those of the keys marked that are its own; it is dropped from the list if none is left."""
+    rows = keys[(keys >= listed.first) & (keys < listed.first + listed.rows)] - listed.first
     if not len(rows):
         return listed
     dead = np.zeros(listed.rows, bool) if listed.dead is None else listed.dead.copy()
@@ -49,51 +53,52 @@ def _marked(db: sqlite3.Connection, listed: SegmentRow, buried: NDArray[np.int64
     if dead.all():
         db.execute("DELETE FROM segments WHERE first = ?", (listed.first,))
     else:
-        db.execute("UPDATE segments SET dead = ? WHERE first = ?", (_packed(dead), listed.first))
+        db.execute("UPDATE segments SET dead = ? WHERE first = ?", (_pack_bits(dead), listed.first))
     return listed._replace(dead=dead)
 
 
-def _living(listed: SegmentRow) -> int:
+def _count_living(listed: SegmentRow) -> int:
     return listed.rows - (0 if listed.dead is None else int(listed.dead.sum()))
 
 
-def _worth_writing(listed: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
-    """Neighbors to put into one file, and files with too many dead rows."""
-    run: list[SegmentRow] = []
-    together = 0
-    while listed and together + _living(listed[-1]) <= SEGMENT and (not run or _living(listed[-1]) < 2 * together):
-        together += _living(listed[-1])
-        run.insert(0, listed.pop())
-    if len(run) > 1:
-        yield run
+def _choose_rewrites(segments: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
+    """What to rewrite as one file each: the neighbors at the end of the list, and files with too many dead rows."""
+    merged: list[SegmentRow] = []
+    size = 0
+    while segments and size + _count_living(segments[-1]) <= SEGMENT:
+        if merged and _count_living(segments[-1]) >= 2 * size:
+            break
+        size += _count_living(segments[-1])
+        merged.insert(0, segments.pop())
+    if len(merged) > 1:
+        yield merged
     else:
-        listed += run
-    for one in listed:
-        if one.rows - _living(one) > DEAD * one.rows:
-            yield [one]
+        segments += merged
+    for listed in segments:
+        if listed.rows - _count_living(listed) > DEAD * listed.rows:
+            yield [listed]
 
 
-def _write_anew(db: sqlite3.Connection, folder: Path, d: int, run: list[SegmentRow]) -> None:
-    """One segment in the place of some neighbors: their living rows, in order, and no others."""
-    kept, joined, keys = [], [], []
-    for one in run:
-        x = segment.load_segment(folder / "segments", one.file, (one.rows, d), one.sums)
-        alive = np.ones(one.rows, bool) if one.dead is None else ~one.dead
-        kept.append(x[alive])
-        joined.append(np.zeros(int(alive.sum()), bool) if one.joined is None else one.joined[alive])
-        keys.append(np.flatnonzero(alive) + one.first)
-        db.execute("DELETE FROM segments WHERE first = ?", (one.first,))
-    first = run[0].first
+def _rewrite(db: sqlite3.Connection, folder: Path, d: int, neighbors: list[SegmentRow]) -> None:
+    """Replace neighboring segments by one with only their living rows, in order."""
+    vectors, joined, keys = [], [], []
+    for listed in neighbors:
+        x = segment.load_segment(folder / SEGMENTS, listed.file, (listed.rows, d), listed.sums)
+        alive = np.ones(listed.rows, bool) if listed.dead is None else ~listed.dead
+        vectors.append(x[alive])
+        joined.append(np.zeros(int(alive.sum()), bool) if listed.joined is None else listed.joined[alive])
+        keys.append(np.flatnonzero(alive) + listed.first)
+        db.execute("DELETE FROM segments WHERE first = ?", (listed.first,))
+    first = neighbors[0].first
     # A key's number only goes down, and to one that was dead or has moved already.
     for number, key in enumerate(np.concatenate(keys).tolist(), first):
         if number != key:
-            (told,) = db.execute("SELECT item, start, stop FROM keys WHERE key = ?", (key,))
-            db.execute(
-                "UPDATE keys SET key = ?, sum = ? WHERE key = ?", (number, checksum.row_checksum(number, *told), key)
-            )
-    add_segment(db, folder, first, np.concatenate(kept), np.concatenate(joined))
+            (columns,) = db.execute("SELECT item, start, stop FROM keys WHERE key = ?", (key,))
+            row_sum = checksum.row_checksum(number, *columns)
+            db.execute("UPDATE keys SET key = ?, sum = ? WHERE key = ?", (number, row_sum, key))
+    add_segment(db, folder, first, np.concatenate(vectors), np.concatenate(joined))
 
 
-def _packed(bits: NDArray[np.bool_]) -> bytes | None:
-    """One bit a row, the first in the highest place; None where none is set."""
+def _pack_bits(bits: NDArray[np.bool_]) -> bytes | None:
+    """One bit per row, the first row in the highest bit; None if none is set."""
     return np.packbits(bits).tobytes() if bits.any() else None

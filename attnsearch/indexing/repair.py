@@ -1,7 +1,7 @@
-"""A damaged catalog → a whole one: what is intact is kept, and only what is not is embedded again.
+"""A damaged catalog → a whole one: what is intact is reused, and only the rest is embedded again.
 
-The new one is made in a folder of its own and takes the old one's place at once, so that nothing is worse if this is
-interrupted. Items come from the database if all of them are intact there, else from their sources.
+The new catalog is built in a folder of its own and swapped with the old one in one step, so an interruption makes
+nothing worse. The items come from the database if all of them are intact there, else from their sources.
 """
 
 from __future__ import annotations
@@ -28,160 +28,181 @@ from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.checkpoint import Checkpoint
-from attnsearch.indexing.update import CHUNK, Progress, checkpoint_of, embed_missing
+from attnsearch.indexing.update import CHUNK, Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.storage import files, home, learned, lock, segment
+from attnsearch.storage import home, learned, lock, segment
 from attnsearch.storage.database import ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
 from attnsearch.storage.failures import DAMAGE, writing
-from attnsearch.storage.files import FEEDBACK, sync
+from attnsearch.storage.files import FEEDBACK, LEARNED, SEGMENTS, sync
 
-_held: list[sqlite3.Connection] = []  # closing one would delete the log of the file that has its place now
+_open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
 
 log = logging.getLogger("attnsearch")
 
 
 class Repaired(NamedTuple):
-    """What `repair` did: the items there are now, and how many texts were embedded again."""
+    """The repaired catalog, and how many texts were embedded again."""
 
     info: Info
     embedded: int
 
 
+class _IntactItem(NamedTuple):
+    """An item as it was written, its number, and whether its keys were embedded from its present text.
+
+    They were not if an older attnsearch put the text together by other rules.
+    """
+
+    number: int
+    item: Item
+    has_its_keys: bool
+
+
 def repair(folder: Path, *, offline: bool = False, progress: Progress | None = None) -> Repaired:
     """Make the catalog whole.
 
-    Raises CatalogError where it says no more what it is, ModelError where its encoder is not to be had.
+    Raises CatalogError if nothing records what it is or no item can be read, ModelError if its encoder can't be loaded.
     """
     log.info("repairing %s", folder.name)
     with writing(folder):
-        taken = lock.acquire_if_whole(folder)
+        write_lock = lock.acquire_if_whole(folder)
     staging = folder.with_name(f".repaired-{folder.name}")
-    shutil.rmtree(staging, ignore_errors=True)  # left by one who was interrupted
+    shutil.rmtree(staging, ignore_errors=True)  # left by a run that was interrupted
     try:
-        done = _made_anew(folder, staging, offline=offline, progress=progress)
+        repaired = _build_catalog(folder, staging, offline=offline, progress=progress)
         with writing(folder):
-            _carry_over(folder, staging)
-            _exchange(folder, staging)
-        if taken:
-            _held.append(taken)
-            taken = None
+            _copy_learned_and_feedback(folder, staging)
+            _swap_folders(folder, staging)
+        if write_lock:
+            _open_locks.append(write_lock)
+            write_lock = None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        if taken:
-            taken.close()
-    return done
+        if write_lock:
+            write_lock.close()
+    return repaired
 
 
-def _made_anew(folder: Path, staging: Path, *, offline: bool, progress: Progress | None) -> Repaired:
-    """A whole catalog in the folder `staging`."""
+def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Progress | None) -> Repaired:
+    """Build a whole catalog in the folder `staging`."""
     with closing(connect_to_read(folder)) as db:
         info = info_or_problem(db, folder)[0] or sealed_info(folder)
         if info is None:
-            raise CatalogError("the catalog says no more what it was made of", where=folder.name, hint=_anew(folder))
-        reader = loading.load(info.model, offline=offline, quick=info.quick)
-        if reader.model.sha256 != info.sha256:
+            message = "the catalog no longer records its sources and model"
+            raise CatalogError(message, where=folder.name, hint=_start_over(folder))
+        encoder = loading.load(info.model, offline=offline, quick=info.quick)
+        if encoder.model.sha256 != info.sha256:
             hint = f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}"
-            raise CatalogError(f"{info.model} has other weights now", where=info.name, hint=hint)
-        worker = reader.suited(0, info.precision)
-        intact = list(_intact(db, info))
+            raise CatalogError(f"the weights of {info.model} have changed", where=info.name, hint=hint)
+        bulk_encoder = encoder.suited(0, info.precision)
+        intact = list(_intact_items(db, info))
         with Writer(staging) as writer:
-            with checkpoint_of(worker, staging) as draft:
-                _salvage(db, folder, info, reader, {number: item for number, item, read in intact if read}, draft)
-            info, source = _source(folder, info, [item for _, item, _ in intact])
-            writer.take(source, functools.partial(split_passages, reader))
-            with checkpoint_of(worker, staging) as draft:
-                _, missing = writer.recall(draft)
-                embed_missing(worker, writer, draft, progress, missing)
-                return Repaired(writer.commit(info, draft), missing)
+            with open_checkpoint(bulk_encoder, staging) as checkpoint:
+                reusable = {row.number: row.item for row in intact if row.has_its_keys}
+                _salvage_embeddings(db, folder, info, encoder, reusable, checkpoint)
+            info, incoming = _choose_items(folder, info, [row.item for row in intact])
+            writer.take_items(incoming, functools.partial(split_passages, encoder))
+            with open_checkpoint(bulk_encoder, staging) as checkpoint:
+                missing = writer.recall(checkpoint).missing
+                embed_missing(bulk_encoder, writer, checkpoint, progress, missing)
+                return Repaired(writer.commit(info, checkpoint), missing)
 
 
-def _anew(folder: Path) -> str:
+def _start_over(folder: Path) -> str:
     return f"'attnsearch remove {folder.name}', then index it again"
 
 
-def _intact(db: sqlite3.Connection, info: Info) -> Iterator[tuple[int, Item, bool]]:
-    """The items that are what was written, in the order in which they were indexed: number, item, whether keys are its.
-
-    They may be of what was its text by the rules of an older attnsearch.
-    """
+def _intact_items(db: sqlite3.Connection, info: Info) -> Iterator[_IntactItem]:
+    """The items that are what was written, in the order in which they were indexed."""
     with suppress(*DAMAGE):
         order = f"SELECT {ITEM} FROM items ORDER BY (SELECT min(key) FROM keys WHERE keys.item = items.item)"  # noqa: S608
         for row in db.execute(order):
             with suppress(*DAMAGE):
                 item = read_item(row, info.fields)
-                yield row[0], item, row[5] == hashlib.sha256(item.text.encode()).digest()
+                number, *_, text_sha256, _ = row
+                yield _IntactItem(number, item, text_sha256 == hashlib.sha256(item.text.encode()).digest())
 
 
-def _source(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:
-    """Where the items are to come from: the database if it has them all, else the sources, else what there is."""
-    if len(intact) == info.items:
+def _choose_items(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:
+    """Where the items come from: the database if it has all, else the sources if they exist, else what is intact.
+
+    Returns the info with the sources as they are now.
+    """
+    lost = info.items - len(intact)
+    if not lost:
         return info, iter(intact)
-    there = all(source.sha256 and Path(source.path).is_file() for source in info.sources)
-    if there:
+    if all(source.sha256 and Path(source.path).is_file() for source in info.sources):
         paths = [source.path for source in info.sources]
-        log.warning("%s: taken from %s, since %d of its items are damaged", info.name, ", ".join(paths),
-                    info.items - len(intact))  # fmt: skip
+        log.warning("%s: reading the items from %s, since %d are damaged", info.name, ", ".join(paths), lost)
         info = info._replace(sources=tuple(home.fingerprint_source(path) for path in paths))
         return info, items.read_items(paths, info.fields).items
     if not intact:
-        raise CatalogError("no item can be read, and their source is not there", where=info.name, hint=_anew(folder))
-    log.warning("%s: %d of its items are lost, and their source is not there; index it again to have them back",
-                info.name, info.items - len(intact))  # fmt: skip
+        raise CatalogError("no item can be read, and the source is gone", where=info.name, hint=_start_over(folder))
+    log.warning("%s: %d of its items are lost, since the source is gone; index it again to restore them",
+                info.name, lost)  # fmt: skip
     return info, iter(intact)
 
 
-def _salvage(
-    db: sqlite3.Connection, folder: Path, info: Info, reader: Encoder, items: dict[int, Item], draft: Checkpoint
+def _salvage_embeddings(
+    db: sqlite3.Connection,
+    folder: Path,
+    info: Info,
+    encoder: Encoder,
+    reusable: dict[int, Item],
+    checkpoint: Checkpoint,
 ) -> None:
-    """Put every embedding that is intact into the draft, where the new catalog finds it."""
-    texts: list[bytes] = []
-    rows: list[NDArray[np.float32]] = []
-    last, passages = -1, dict[int, bytes]()
-    for item, start, x in _embeddings(db, folder, info):
-        if item not in items:
+    """Write every intact embedding of the reusable items, by their numbers, to the checkpoint for the new catalog."""
+    hashes: list[bytes] = []
+    vectors: list[NDArray[np.float32]] = []
+    previous, hash_at = -1, dict[int, bytes]()  # an item, and the SHA-256 of its passages by where they start
+    for number, start, x in _intact_embeddings(db, folder, info):
+        if number not in reusable:
             continue
-        if item != last:
-            found = split_passages(reader, items[item].title, items[item].text)
-            last, passages = item, {one.start: hashlib.sha256(one.text.encode()).digest() for one in found}
-        if start in passages:
-            texts.append(passages[start])
-            rows.append(x)
-        if len(texts) == CHUNK:
-            draft.append(texts, np.array(rows))
-            texts, rows = [], []
-    if texts:
-        draft.append(texts, np.array(rows))
+        if number != previous:
+            passages = split_passages(encoder, reusable[number].title, reusable[number].text)
+            hash_at = {passage.start: hashlib.sha256(passage.text.encode()).digest() for passage in passages}
+            previous = number
+        if start in hash_at:
+            hashes.append(hash_at[start])
+            vectors.append(x)
+        if len(hashes) == CHUNK:
+            checkpoint.append(hashes, np.array(vectors))
+            hashes, vectors = [], []
+    if hashes:
+        checkpoint.append(hashes, np.array(vectors))
 
 
-def _embeddings(db: sqlite3.Connection, folder: Path, info: Info) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """The item, the place in its text, and the vector (d,) of every key that is what was written."""
+def _intact_embeddings(
+    db: sqlite3.Connection, folder: Path, info: Info
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """For every key that is what was written: its item's number, where its passage starts, and its vector (d,)."""
     with suppress(*DAMAGE):
         for listed in read_segments(db, info.listing)[0]:
             shape = (listed.rows, info.d)
             with suppress(*DAMAGE):
-                x, broken = segment.examine_segment(folder / "segments", listed.file, shape, listed.sums)
-                lost = {row for rows in broken for row in rows}
-                of = (listed.first, listed.first + listed.rows)
-                for row in db.execute(f"SELECT {KEY} FROM keys WHERE key >= ? AND key < ?", of):  # noqa: S608
+                x, broken = segment.examine_segment(folder / SEGMENTS, listed.file, shape, listed.sums)
+                damaged = {row for rows in broken for row in rows}
+                numbers = (listed.first, listed.first + listed.rows)
+                for row in db.execute(f"SELECT {KEY} FROM keys WHERE key >= ? AND key < ?", numbers):  # noqa: S608
                     with suppress(*DAMAGE):
                         key, item, start, _ = read_key(row)
-                        if key - listed.first not in lost:
+                        if key - listed.first not in damaged:
                             yield item, start, x[key - listed.first]
 
 
-def _carry_over(folder: Path, staging: Path) -> None:
-    """Take along what was learned, if it is whole, and what was judged."""
-    names = [files.LEARNED, FEEDBACK]
+def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:
+    """Copy what was learned, if it is intact, and the feedback."""
+    names = [LEARNED, FEEDBACK]
     try:
-        learned.read_learned(folder / files.LEARNED)
+        learned.read_learned(folder / LEARNED)
     except FileNotFoundError:
-        names.remove(files.LEARNED)
+        names.remove(LEARNED)
     except (OSError, ValueError) as error:
-        names.remove(files.LEARNED)
+        names.remove(LEARNED)
         log.warning("%s: what was learned is lost, since %s is damaged (%s); train it again",
-                    folder.name, files.LEARNED, error)  # fmt: skip
+                    folder.name, LEARNED, error)  # fmt: skip
     for name in names:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, staging / name)
@@ -189,14 +210,14 @@ def _carry_over(folder: Path, staging: Path) -> None:
     sync(staging)
 
 
-def _exchange(folder: Path, staging: Path) -> None:
-    """Let two folders swap their names, at once where the system can do that."""
-    system = ctypes.CDLL(None, use_errno=True)
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    swap = getattr(system, "renameat2", None)
-    if swap is None or swap(here, os.fsencode(folder), here, os.fsencode(staging), exchange):
-        away = folder.with_name(f".removed-{uuid.uuid4().hex}")
-        folder.rename(away)
+def _swap_folders(folder: Path, staging: Path) -> None:
+    """Let two folders swap their names, in one step if the system can."""
+    library = ctypes.CDLL(None, use_errno=True)
+    working_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    swap = getattr(library, "renameat2", None)
+    if swap is None or swap(working_folder, os.fsencode(folder), working_folder, os.fsencode(staging), exchange):
+        removed = folder.with_name(f".removed-{uuid.uuid4().hex}")
+        folder.rename(removed)
         staging.rename(folder)
-        away.rename(staging)
+        removed.rename(staging)
     sync(folder.parent)

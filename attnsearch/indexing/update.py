@@ -6,35 +6,36 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.encoding import encoder, loading
-from attnsearch.encoding.encoder import Encoder, Precision
+from attnsearch.encoding import loading
+from attnsearch.encoding.encoder import Encoder, Precision, vectors_agree
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.checkpoint import Checkpoint
-from attnsearch.indexing.writer import Writer
+from attnsearch.indexing.writer import MissingText, Writer
 from attnsearch.postings import cache
 from attnsearch.sources import items
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.items import Fields, Item, Listing
 from attnsearch.storage import files, home
 from attnsearch.storage.database import Info, Source
 
-CHUNK = 1_024  # texts embedded at once; what a run that is killed can lose
-_TRIED = 8  # texts on which the fast path is compared with sentence-transformers
-_LENGTH = 4 << 20  # characters that they may have together
+CHUNK = 1_024  # texts embedded at once: what a killed run can lose
+
+_CHARACTERS = 4 << 20  # of a chunk, about
+_SAMPLE = 8  # texts on which the fast path is compared with sentence-transformers
 
 Progress = Callable[[int, int | None], None]
-"""Told how many texts are embedded, and of how many; or, with None, how many items are read."""
+"""Called with how many texts are embedded, and of how many; or with how many items are read, and None."""
 
 log = logging.getLogger("attnsearch")
 
 
 class Report(NamedTuple):
-    """What `update` did, in items; `embedded` of them went through the encoder."""
+    """What `update` did, in items; `embedded` counts texts that went through the encoder."""
 
     info: Info
     added: int
@@ -42,6 +43,17 @@ class Report(NamedTuple):
     removed: int
     embedded: int
     seconds: float
+
+
+class _Target(NamedTuple):
+    """The catalog to bring up to date: where it is, what goes in, and what it was before, if it exists."""
+
+    folder: Path
+    name: str
+    sources: tuple[Source, ...]
+    fields: Fields
+    listing: Listing
+    existing: Info | None
 
 
 def update(
@@ -58,159 +70,202 @@ def update(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Make the catalog `name` hold what `sources` hold, `-` being standard input.
+    """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input.
 
-    Items that are new, or whose text changed, are embedded; those that are gone are removed, unless `keep`.
-    Without `name` it is the one in the file, else the file's own. A catalog indexed before keeps its `model` and
-    its `fields` unless others are given; another model embeds everything anew, so that `keep` is refused with it.
-    `precision` is that of the encoder: by default bfloat16 where there is much to embed on a machine that is faster
-    in it, else float32. `lexical` is the λ of queries that name none; a catalog keeps its own. `on_the_fly` keeps the
-    catalog under the file's path instead of a name. All or nothing: on any error the catalog is as it was, but what was
-    embedded until then is not embedded again. (On a disk that fails while it is told to make the commit durable, nobody
-    can say whether it is; then it is whole, one way or the other.)
+    New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
+    `name`, the catalog takes the name in the file, else that of the file. `form` is the sources' format, see
+    `items.read_items`. An existing catalog keeps its `model` and `fields` unless others are given; another model
+    embeds everything again, so it can't be combined with `keep`. `precision` is the encoder's: by default bfloat16 for
+    much text on a machine that is faster in it, else float32. `lexical` is the λ of queries that give none; by default
+    it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
+
+    All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
+    the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
 
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
-    given = [home.fingerprint_source(file) for file in sources]
-    before = _before(given, name)
-    fields = fields or (before.fields if before else None) or Fields()
-    listing = items.read_items(sources, fields, form=form)
+    target = _resolve_target(sources, name, fields, form, on_the_fly=on_the_fly)
+    encoder = _load_encoder(target.existing, model, offline=offline)
+    with Writer(target.folder) as writer:
+        reason = _reason_to_embed_again(writer.info, encoder, precision)
+        if reason:
+            _clear_catalog(writer, target.name, reason, keep=keep)
+        reused = None if reason else writer.info
+        incoming = _count_items(target.listing.items, progress)
+        changes = writer.take_items(incoming, functools.partial(split_passages, encoder), keep=keep)
+        bulk_encoder = encoder.suited(changes.length, precision)
+        with open_checkpoint(bulk_encoder, target.folder) as checkpoint:
+            recalled = writer.recall(checkpoint)
+            if recalled.embedded:
+                log.warning("resuming an interrupted run: %d texts were already embedded", recalled.embedded)
+            quick = _is_quick(encoder, bulk_encoder, writer)
+            if reused and encoder.quick and not quick:
+                raise _mixed_error(target.name, encoder)
+            embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
+            used = [bulk_encoder.precision] * bool(changes.length) + ([reused.precision] if reused else [])
+            info = _describe_catalog(target, encoder, quick=quick, precisions=used, lexical=lexical)
+            info = writer.commit(info, checkpoint)
+    if info.lexical or (target.folder / files.POSTINGS).is_dir():
+        cache.refresh_postings(target.folder, terms=bool(info.lexical))
+    seconds = time.perf_counter() - began
+    return Report(info, changes.added, changes.changed, changes.removed, recalled.missing, seconds)
+
+
+def _resolve_target(
+    paths: Sequence[str], name: str | None, fields: Fields | None, form: str | None, *, on_the_fly: bool
+) -> _Target:
+    """Decide which catalog is meant, whether it exists, and how its sources are read."""
+    sources = tuple(home.fingerprint_source(path) for path in paths)
+    existing = _find_existing(sources, name)
+    fields = fields or (existing.fields if existing else Fields())
+    listing = items.read_items(paths, fields, form=form)
     if on_the_fly:
-        folder, name = home.file_catalog_folder(Path(sources[0])), given[0].path
-    else:
-        name, explicit = name or listing.name or _stem(sources), name is not None
+        return _Target(home.file_catalog_folder(Path(paths[0])), sources[0].path, sources, fields, listing, existing)
+    chosen = name or listing.name or _name_of_file(paths)
+    folder = home.catalog_folder(chosen)
+    if name is None:
+        _refuse_other_sources(folder, sources)
+    return _Target(folder, chosen, sources, fields, listing, existing)
+
+
+def _find_existing(sources: Sequence[Source], name: str | None) -> Info | None:
+    """The info of the catalog called `name`, else of one made from the same files; None if there is none."""
+    if name:
         folder = home.catalog_folder(name)
-        if not explicit:
-            _refuse_another(folder, given)
-    known = before if before and model in (None, before.model) else None
-    reader = loading.load(known.model if known else model, offline=offline, quick=known.quick if known else True)
-    with Writer(folder) as writer:
-        how = _unlike(writer.info, reader, precision)
-        kept = None if how else writer.info
-        if how:
-            if keep:
-                hint = "leave out --keep, or index under another name with --name"
-                raise InputError("what another model or precision embedded can't be kept", where=name, hint=hint)
-            log.warning("%s: embedding everything anew with %s", name, how)
-            writer.clear()
-        changes = writer.take(_counted(listing.items, progress), functools.partial(split_passages, reader), keep=keep)
-        worker = reader.suited(changes.length, precision)
-        with checkpoint_of(worker, folder) as draft:
-            recalled, total = writer.recall(draft)
-            if recalled:
-                log.warning("going on where an interrupted run stopped: %d texts were embedded already", recalled)
-            quick = reader.quick and (worker.quick or _agree(reader, worker, writer))
-            if kept and reader.quick and not quick:
-                what = f"was embedded without sentence-transformers, which {reader.model.name} can't do without"
-                raise CatalogError(what, where=name, hint=f"'attnsearch remove {name}', then index it again")
-            embed_missing(worker, writer, draft, progress, total)
-            precisions = {worker.precision if changes.length else None, kept.precision if kept else None}
-            info = Info(
-                name=name,
-                description=listing.description,
-                sources=tuple(given),
-                fields=fields,
-                model=reader.model.name,
-                sha256=reader.model.sha256,
-                stamp=reader.model.stamp,
-                d=0,
-                temperature=TEMPERATURE,
-                precision="bfloat16" if "bfloat16" in precisions else "float32",
-                quick=quick,
-                lexical=(before.lexical if before else 0.0) if lexical is None else lexical,
-            )
-            info = writer.commit(info, draft)
-    if info.lexical or (folder / files.POSTINGS).is_dir():
-        cache.refresh_postings(folder, terms=bool(info.lexical))
-    return Report(info, changes.added, changes.changed, changes.removed, total, time.perf_counter() - began)
+        return home.read_catalog_info(folder) if home.catalog_exists(folder) else None
+    for _, info in home.catalog_infos():
+        if isinstance(info, Info) and _have_same_paths(info.sources, sources):
+            return info
+    return None
 
 
-def _unlike(old: Info | None, reader: Encoder, precision: Precision | None) -> str | None:
-    """What to embed everything anew with: a model, or a precision, that the catalog was not made with."""
-    made = reader.model.name, reader.model.sha256  # asked for also where it is new: a model without weights ends here
-    if old and (old.model, old.sha256) != made:
-        return reader.model.name
-    return precision if old and precision == "float32" != old.precision else None
+def _have_same_paths(sources: Sequence[Source], others: Sequence[Source]) -> bool:
+    return [source.path for source in sources] == [source.path for source in others]
 
 
-def _counted(items: Iterator[Item], progress: Progress | None) -> Iterator[Item]:
-    """The same items; `progress` is told of every `CHUNK`."""
-    for number, item in enumerate(items, 1):
+def _name_of_file(paths: Sequence[str]) -> str:
+    if len(paths) > 1 or paths[0] == "-":
+        origin = "several files" if len(paths) > 1 else "standard input"
+        raise InputError(f"a catalog from {origin} needs a name", hint="give it one with --name")
+    return Path(paths[0]).stem
+
+
+def _refuse_other_sources(folder: Path, sources: Sequence[Source]) -> None:
+    """InputError if the folder has a catalog of other files: it may be replaced only when its name was given."""
+    if not home.catalog_exists(folder):
+        return
+    stored = home.read_catalog_info(folder).sources
+    if not _have_same_paths(stored, sources):
+        raise InputError(
+            f"the catalog '{folder.name}' was made from {', '.join(source.path for source in stored)}",
+            hint=f"use --name {folder.name} to replace it, or --name with another name to keep both",
+        )
+
+
+def _load_encoder(existing: Info | None, model: str | None, *, offline: bool) -> Encoder:
+    """The encoder `model`, by default the existing catalog's, and no quicker than that one was found to be."""
+    if existing and model in (None, existing.model):
+        return loading.load(existing.model, offline=offline, quick=existing.quick)
+    return loading.load(model, offline=offline, quick=True)
+
+
+def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Precision | None) -> str | None:
+    """The model, or the precision, that the stored embeddings were not made with; None if they can be reused."""
+    made = encoder.model.name, encoder.model.sha256  # even for a new catalog: a model without weights fails here
+    if stored and (stored.model, stored.sha256) != made:
+        return encoder.model.name
+    return precision if stored and precision == "float32" != stored.precision else None
+
+
+def _clear_catalog(writer: Writer, name: str, reason: str, *, keep: bool) -> None:
+    if keep:
+        hint = "leave out --keep, or index under another name with --name"
+        raise InputError("can't keep items that another model or precision embedded", where=name, hint=hint)
+    log.warning("%s: embedding everything again with %s", name, reason)
+    writer.clear()
+
+
+def _count_items(incoming: Iterable[Item], progress: Progress | None) -> Iterator[Item]:
+    """Pass the items on, and report every `CHUNK` of them to `progress`."""
+    for number, item in enumerate(incoming, 1):
         yield item
         if progress and number % CHUNK == 0:
             progress(number, None)
 
 
-def _agree(reader: Encoder, worker: Encoder, writer: Writer) -> bool:
-    """Whether the fast path is right about the model, tried on some of the texts while both are there."""
-    texts = [text for _, text in itertools.islice(writer.missing(), _TRIED)]
-    if not texts or encoder.vectors_agree(reader, worker, texts):
+def _is_quick(encoder: Encoder, bulk_encoder: Encoder, writer: Writer) -> bool:
+    """Whether queries can take the fast path. It is tried on some of the texts if both paths are loaded anyway."""
+    if not encoder.quick:
+        return False
+    if bulk_encoder.quick:
         return True
-    log.warning("the fast path is wrong about %s, so that its queries will need sentence-transformers",
-                reader.model.name)  # fmt: skip
+    sample = [missing.text for missing in itertools.islice(writer.missing_texts(), _SAMPLE)]
+    if not sample or vectors_agree(encoder, bulk_encoder, sample):
+        return True
+    log.warning("the fast path does not reproduce %s, so its queries will need sentence-transformers",
+                encoder.model.name)  # fmt: skip
     return False
 
 
-def checkpoint_of(reader: Encoder, folder: Path) -> Checkpoint:
-    """Where what that encoder makes is kept until the commit."""
-    return Checkpoint(folder, f"{reader.model.sha256[:16]}-{reader.precision}")
+def _mixed_error(name: str, encoder: Encoder) -> CatalogError:
+    message = f"was embedded without sentence-transformers, which {encoder.model.name} turns out to need"
+    return CatalogError(message, where=name, hint=f"'attnsearch remove {name}', then index it again")
 
 
-def embed_missing(reader: Encoder, writer: Writer, draft: Checkpoint, progress: Progress | None, total: int) -> None:
-    """Embed every text that is missing, `total` of them, and keep it at once."""
+def _describe_catalog(
+    target: _Target, encoder: Encoder, *, quick: bool, precisions: Sequence[Precision], lexical: float | None
+) -> Info:
+    """The catalog's info before the commit adds width, counts and times; `precisions` are those of its embeddings."""
+    if lexical is None:
+        lexical = target.existing.lexical if target.existing else 0.0
+    return Info(
+        name=target.name,
+        description=target.listing.description,
+        sources=target.sources,
+        fields=target.fields,
+        model=encoder.model.name,
+        sha256=encoder.model.sha256,
+        stamp=encoder.model.stamp,
+        d=0,
+        temperature=TEMPERATURE,
+        precision="bfloat16" if "bfloat16" in precisions else "float32",
+        quick=quick,
+        lexical=lexical,
+    )
+
+
+def open_checkpoint(encoder: Encoder, folder: Path) -> Checkpoint:
+    """The checkpoint in `folder` of what this encoder embeds in its precision."""
+    return Checkpoint(folder, f"{encoder.model.sha256[:16]}-{encoder.precision}")
+
+
+def embed_missing(
+    encoder: Encoder, writer: Writer, checkpoint: Checkpoint, progress: Progress | None, total: int
+) -> None:
+    """Embed the missing texts, `total` of them, and write each chunk to the checkpoint at once."""
     done = 0
 
-    def more(texts: int) -> None:
+    def advance(count: int) -> None:
         nonlocal done
-        done += texts
+        done += count
         if progress:
             progress(done, total)
 
-    for some in _chunks(writer.missing()):
-        texts = [text for _, text in some]
-        writer.put(draft, [sha256 for sha256, _ in some], reader.encode(texts, progress=more))
+    for chunk in _split_chunks(writer.missing_texts()):
+        x = encoder.encode([missing.text for missing in chunk], progress=advance)
+        writer.put_embeddings(checkpoint, [missing.sha256 for missing in chunk], x)
 
 
-def _chunks(texts: Iterator[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
-    """The texts in lists of `CHUNK`, or fewer where they are long."""
-    chunk, length = [], 0
-    for sha256, text in texts:
-        chunk.append((sha256, text))
-        length += len(text)
-        if len(chunk) == CHUNK or length > _LENGTH:
+def _split_chunks(texts: Iterable[MissingText]) -> Iterator[list[MissingText]]:
+    """The texts in lists of `CHUNK`, or of fewer if they are long."""
+    chunk: list[MissingText] = []
+    characters = 0
+    for missing in texts:
+        chunk.append(missing)
+        characters += len(missing.text)
+        if len(chunk) == CHUNK or characters > _CHARACTERS:
             yield chunk
-            chunk, length = [], 0
+            chunk, characters = [], 0
     if chunk:
         yield chunk
-
-
-def _before(given: list[Source], name: str | None) -> Info | None:
-    """The info of the catalog called `name`, or else made of the same files, when there is one."""
-    if name:
-        folder = home.catalog_folder(name)
-        return home.read_catalog_info(folder) if home.catalog_exists(folder) else None
-    paths = [source.path for source in given]
-    same = (
-        info for _, info in home.catalog_infos() if isinstance(info, Info) and [s.path for s in info.sources] == paths
-    )
-    return next(same, None)
-
-
-def _refuse_another(folder: Path, given: list[Source]) -> None:
-    """A file must not replace, unasked, the catalog of another file that happens to have its name."""
-    if not home.catalog_exists(folder):
-        return
-    sources = home.read_catalog_info(folder).sources
-    if [source.path for source in sources] != [source.path for source in given]:
-        raise InputError(
-            f"the catalog '{folder.name}' was made from {', '.join(source.path for source in sources)}",
-            hint=f"say --name {folder.name} to replace it, or --name with another name to keep both",
-        )
-
-
-def _stem(sources: Sequence[str]) -> str:
-    if len(sources) > 1 or sources[0] == "-":
-        what = "several files" if len(sources) > 1 else "standard input"
-        raise InputError(f"a catalog from {what} needs a name", hint="give it one with --name")
-    return Path(sources[0]).stem

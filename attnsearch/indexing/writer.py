@@ -1,12 +1,15 @@
 """Items and their embeddings → disk. The form on disk: docs/storage.md.
 
-A run is: `take` what the sources hold and compare; `missing`, the texts that nobody has embedded yet; `put` their
-embeddings, as often as there are some; `commit`, which is
+A run calls, in this order:
 
-    segment to a temporary name → fsync → rename → fsync of the folder → one SQLite transaction that lists it
+    take_items      what the sources hold, compared with what is stored
+    recall          the embeddings that an interrupted run left in its checkpoint
+    missing_texts   the texts that are still without an embedding
+    put_embeddings  their embeddings, chunk by chunk
+    commit          segment to a temporary name → fsync → rename → fsync of the folder → one SQLite transaction
 
-so that whatever is killed, and whenever, the last transaction that was acknowledged is whole, and names only
-files that are whole. One writer at a time, by SQLite's own lock.
+The transaction lists the segment. So whatever is killed, and whenever, the last acknowledged transaction is whole and
+names only whole files. One writer at a time, by SQLite's own lock.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +33,7 @@ from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
 from attnsearch.storage.database import APPLICATION, FORM, Info, read_info, read_segments, write_info
 from attnsearch.storage.failures import OlderError, reading, writing
-from attnsearch.storage.files import SEAL
+from attnsearch.storage.files import SEAL, SEGMENTS
 from attnsearch.storage.store import Store
 
 _TABLES = """
@@ -48,16 +51,49 @@ _MISSING = """
 CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
 WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
 """
-_COUNTS = """
+_RECALLED = """
 SELECT (SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)),
     (SELECT count(*) FROM missing)
 """
+_MISSING_TEXTS = """
+SELECT sha256, coalesce(passages.text, incoming.text)
+FROM missing JOIN passages USING (n, start, sha256) JOIN incoming USING (n) ORDER BY n, start
+"""
+_NEW_PASSAGES = """
+SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)
+    JOIN incoming USING (n) JOIN items USING (id) ORDER BY n, start
+"""
+
+
+class Recalled(NamedTuple):
+    """How many texts of this run an interrupted one has embedded, and how many are missing."""
+
+    embedded: int
+    missing: int
+
+
+class MissingText(NamedTuple):
+    """A text without an embedding, and its SHA-256."""
+
+    sha256: bytes
+    text: str
+
+
+class _NewPassage(NamedTuple):
+    """A passage of a pending item, and its embedding: stored under the key `key`, or in `row` of the checkpoint."""
+
+    item: int
+    start: int
+    stop: int
+    key: int | None
+    row: int | None
 
 
 class Writer:
     """A catalog open for writing, new or not: one transaction, which only `commit` makes real.
 
-    Used as a context manager. Raises CatalogError: another writer works, or the folder can't be written.
+    `info` is what is stored, None for a new catalog. Used as a context manager. Raises CatalogError when another
+    writer holds the lock for longer than `wait` seconds, or the folder can't be written.
     """
 
     def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
@@ -66,48 +102,48 @@ class Writer:
             self._db = lock.acquire(folder, wait)
             try:
                 with reading(folder):
-                    self._read()
-                self._prepare()
+                    self._read_state()
+                self._create_tables()
+                self._delete_orphans()
             except BaseException:
                 self.close()
                 raise
 
-    def _read(self) -> None:
+    def _read_state(self) -> None:
         try:
             self.info = read_info(self._db, self.folder)
         except OlderError:
             migration.migrate_locked(self._db, self.folder)
             self.info = read_info(self._db, self.folder)
-        self._next = 0
+        self._next_key = 0
         if self.info is not None:
             segments, _ = read_segments(self._db, self.info.listing)
-            self._next = max((listed.first + listed.rows for listed in segments), default=0)
+            self._next_key = max((listed.first + listed.rows for listed in segments), default=0)
 
-    def _prepare(self) -> None:
+    def _create_tables(self) -> None:
         if self.info is None:
             for statement in _TABLES.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={FORM}")
             self._db.execute(f"PRAGMA application_id={APPLICATION}")
         changes.create_tables(self._db)
-        self._collect()
 
-    def _collect(self) -> None:
+    def _delete_orphans(self) -> None:
         """Delete files that no transaction lists. We hold the lock, so no other writer is about to list them."""
         listed = {file for (file,) in self._db.execute("SELECT file FROM segments")}
-        for path in (self.folder / "segments").iterdir():
+        for path in (self.folder / SEGMENTS).iterdir():
             if path.name not in listed:
                 path.unlink()
         for path in self.folder.glob(f".{SEAL}-*"):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget every item and key, as when another model is to read them all again."""
+        """Remove every item and key, so that everything is embedded again."""
         for table in ("keys", "items", "segments"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
 
-    def take(self, items: Iterable[Item], split: Split, *, keep: bool = False) -> Changes:
-        """Bring everything but the keys up to date with `items`, drawn one by one; what is gone goes, unless `keep`.
+    def take_items(self, items: Iterable[Item], split: Split, *, keep: bool = False) -> Changes:
+        """Bring the stored items up to date with `items`, drawn one by one; absent ones are removed, unless `keep`.
 
         Raises InputError for an id used twice.
         """
@@ -115,49 +151,45 @@ class Writer:
             changes.load_items(self._db, items)
             return changes.compare_items(self._db, split, keep=keep)
 
-    def recall(self, draft: Checkpoint) -> tuple[int, int]:
-        """How many texts of this run an earlier one embedded before it was interrupted, and how many are missing."""
+    def recall(self, checkpoint: Checkpoint) -> Recalled:
+        """Reuse the embeddings in the checkpoint of an interrupted run, and list the texts that are missing."""
         with writing(self.folder):
-            rows = ((text, row) for row, text in enumerate(draft.recall()))
+            rows = ((sha256, row) for row, sha256 in enumerate(checkpoint.recall()))
             self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", rows)
             self._db.execute(_MISSING)
-            recalled, missing = self._db.execute(_COUNTS).fetchone()
-            return recalled, missing
+            return Recalled(*self._db.execute(_RECALLED).fetchone())
 
-    def missing(self) -> Iterator[tuple[bytes, str]]:
-        """The texts that nobody has embedded, each once, with its SHA-256, in the order of their items."""
-        yield from self._db.execute(
-            "SELECT sha256, coalesce(passages.text, incoming.text) FROM missing JOIN passages USING (n, start, sha256)"
-            " JOIN incoming USING (n) ORDER BY n, start"
-        )
+    def missing_texts(self) -> Iterator[MissingText]:
+        """The texts without an embedding, each once, in the order of their items."""
+        return map(MissingText._make, self._db.execute(_MISSING_TEXTS))
 
-    def put(self, draft: Checkpoint, texts: Sequence[bytes], x: NDArray[np.float32]) -> None:
-        """Keep the embeddings x (n, d) of the texts with these SHA-256, also if the run ends here."""
+    def put_embeddings(self, checkpoint: Checkpoint, hashes: Sequence[bytes], x: NDArray[np.float32]) -> None:
+        """Write the embeddings x (n, d) of the texts with these SHA-256, which survive even if the run ends here."""
         with writing(self.folder):
-            first = draft.append(texts, x)
-            rows = ((text, first + at) for at, text in enumerate(texts))
+            first = checkpoint.append(hashes, x)
+            rows = ((sha256, row) for row, sha256 in enumerate(hashes, first))
             self._db.executemany("INSERT INTO vectors VALUES (?, NULL, ?)", rows)
 
-    def commit(self, info: Info, draft: Checkpoint) -> Info:
-        """Make it all real, and return `info` with its width, counts and times. After it nothing can be lost."""
+    def commit(self, info: Info, checkpoint: Checkpoint) -> Info:
+        """Make it all real and durable; returns `info` with its width, counts and times."""
         with writing(self.folder, "written"):
-            d = draft.d or (self.info.d if self.info else 0)
-            self._place(draft, d)
-            buried = self._db.execute("SELECT key FROM buried ORDER BY key").fetchall()
+            d = checkpoint.d or (self.info.d if self.info else 0)
+            self._add_keys(checkpoint, d)
+            dead = [key for (key,) in self._db.execute("SELECT key FROM dead ORDER BY key")]
             with reading(self.folder):
-                compaction.settle_segments(self._db, self.folder, d, [key for (key,) in buried])
-            info = self._conclude(info._replace(d=d))
+                compaction.settle_segments(self._db, self.folder, d, dead)
+            info = self._write_info(info._replace(d=d))
             self._db.execute("COMMIT")
-        # It is done, whatever happens now: what is left to do can be done later.
+        # It is done. What remains may fail, and can be done later.
         self._db.execute("PRAGMA busy_timeout=0")
         with suppress(sqlite3.Error):
-            self._db.execute("BEGIN IMMEDIATE")  # or another writer has the draft open, and will discard it
-            draft.discard()
+            self._db.execute("BEGIN IMMEDIATE")  # or another writer has opened the checkpoint, and will discard it
+            checkpoint.discard()
             self._db.execute("ROLLBACK")
         seal.write_seal(self._db, self.folder, info.commit)
         return info
 
-    def _conclude(self, info: Info) -> Info:
+    def _write_info(self, info: Info) -> Info:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         info = info._replace(
             items=self._db.execute("SELECT count(*) FROM items").fetchone()[0],
@@ -170,31 +202,34 @@ class Writer:
         write_info(self._db, info._asdict())
         return info
 
-    def _place(self, draft: Checkpoint, d: int) -> None:
-        """Give every passage of a pending item its key, in their order, in segments of at most `SEGMENT` rows."""
-        pending = self._db.execute(
-            "SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)"
-            " JOIN incoming USING (n) JOIN items USING (id) ORDER BY n, start"
-        )
-        for some in _runs(pending):
-            x = np.empty((len(some), d), np.float32)
-            drafted = [at for at, row in enumerate(some) if row[3] is None]
-            if drafted:
-                x[drafted] = draft.embeddings([some[at][4] for at in drafted])
-            if len(drafted) < len(some):
-                stored = [at for at, row in enumerate(some) if row[3] is not None]
-                with Store(self.folder) as before:
-                    x[stored] = before.embeddings([some[at][3] for at in stored])
-            keys = [(key, *row[:3]) for key, row in enumerate(some, self._next)]
+    def _add_keys(self, checkpoint: Checkpoint, d: int) -> None:
+        """Give every passage of a pending item its key, in order, in segments of at most `SEGMENT` rows."""
+        for passages in _segment_passages(map(_NewPassage._make, self._db.execute(_NEW_PASSAGES))):
+            x = self._gather_embeddings(passages, checkpoint, d)
+            keys = [
+                (key, passage.item, passage.start, passage.stop) for key, passage in enumerate(passages, self._next_key)
+            ]
             self._db.executemany(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?)", ((*key, checksum.row_checksum(*key)) for key in keys)
             )
-            joined = np.array([start > 0 for _, _, start, _ in keys])
-            compaction.add_segment(self._db, self.folder, self._next, x, joined)
-            self._next += len(x)
+            joined = np.array([passage.start > 0 for passage in passages])
+            compaction.add_segment(self._db, self.folder, self._next_key, x, joined)
+            self._next_key += len(x)
+
+    def _gather_embeddings(self, passages: list[_NewPassage], checkpoint: Checkpoint, d: int) -> NDArray[np.float32]:
+        """The embeddings (n, d) of the passages, from the checkpoint or from the catalog's own keys."""
+        x = np.empty((len(passages), d), np.float32)
+        new = {index: passage.row for index, passage in enumerate(passages) if passage.row is not None}
+        if new:
+            x[list(new)] = checkpoint.embeddings(list(new.values()))
+        stored = {index: passage.key for index, passage in enumerate(passages) if passage.key is not None}
+        if stored:
+            with Store(self.folder) as store:
+                x[list(stored)] = store.embeddings(list(stored.values()))
+        return x
 
     def close(self) -> None:
-        """Give the lock back. What was not committed is as if it had never been."""
+        """Release the lock. What was not committed never happened."""
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -204,14 +239,14 @@ class Writer:
         self.close()
 
 
-def _runs(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows in lists of at most `SEGMENT`, or more where one item has more; no item is in two of them."""
-    run: list[tuple[Any, ...]] = []
-    for _, item in itertools.groupby(rows, key=lambda row: row[0]):
-        passages = list(item)
-        if run and len(run) + len(passages) > compaction.SEGMENT:
-            yield run
-            run = []
-        run += passages
-    if run:
-        yield run
+def _segment_passages(passages: Iterable[_NewPassage]) -> Iterator[list[_NewPassage]]:
+    """The passages in lists of at most `SEGMENT`, or more if a single item has more; no item is in two of them."""
+    rows: list[_NewPassage] = []
+    for _, group in itertools.groupby(passages, key=lambda passage: passage.item):
+        item_passages = list(group)
+        if rows and len(rows) + len(item_passages) > compaction.SEGMENT:
+            yield rows
+            rows = []
+        rows += item_passages
+    if rows:
+        yield rows

@@ -194,7 +194,7 @@ def _asked(file: Path, data: bytes) -> None:
             with contextlib.suppress(AttnsearchError):
                 assert data == whole or check.find_problems(_catalog())
             with contextlib.suppress(AttnsearchError), Writer(_catalog()) as writer:
-                writer.take([], passages.split_passages)
+                writer.take_items([], passages.split_passages)
     finally:
         for left in ("index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"):
             (_catalog() / left).unlink(missing_ok=True)

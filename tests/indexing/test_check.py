@@ -1,4 +1,4 @@
-"""What is wrong is found, refused, and mended."""
+"""Damage is found, refused, and repaired."""
 
 from __future__ import annotations
 
@@ -16,48 +16,27 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
-from attnsearch.sources import items
-from attnsearch.storage import home, lock
+from attnsearch.storage import home
 from attnsearch.storage.database import read_info, read_segments, write_info
+from tests.indexing.damage import change, segment, spoil
 from tests.torture import flips
 
 
-@pytest.fixture
-def folder(home, tmp_path, small):
-    flips.make(tmp_path / "flipped.yaml")
-    return home / "flipped"
-
-
-def change(folder, statement):
-    with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
-        db.execute(statement)
-
-
-def segment(folder):
-    return sorted((folder / "segments").iterdir(), key=lambda path: path.stat().st_size)[-1]
-
-
-def spoil(path, at, mask=1):
-    raw = bytearray(path.read_bytes())
-    raw[at] ^= mask
-    path.write_bytes(raw)
-
-
 @pytest.mark.slow
-def test_a_flipped_byte_is_no_other_answer_and_is_found(folder):
-    """Some of them; the whole run has all."""
+def test_a_flipped_byte_never_changes_an_answer_and_is_found(folder):
+    """A sample; the torture run flips them all."""
     everywhere = flips.places(folder)
-    header = [(file, at) for file, at in everywhere if at < 120]
-    some = random.Random(1).sample(everywhere, 300)
-    assert list(flips.flip(folder, header + some, 0xFF)) == []
+    headers = [(file, byte) for file, byte in everywhere if byte < 120]
+    sample = random.Random(1).sample(everywhere, 300)
+    assert list(flips.flip(folder, headers + sample, 0xFF)) == []
 
 
 def test_a_schema_that_is_not_utf_8(folder):
     """SQLite quotes it in its message, which Python can't read."""
     raw = (folder / "index.sqlite").read_bytes()
-    at = raw.index(b"CREATE INDEX keys_by_item")
-    assert list(flips.flip(folder, [(folder / "index.sqlite", at + 2)], 0xFF)) == []
-    spoil(folder / "index.sqlite", at + 2, 0xFF)
+    byte = raw.index(b"CREATE INDEX keys_by_item") + 2
+    assert list(flips.flip(folder, [(folder / "index.sqlite", byte)], 0xFF)) == []
+    spoil(folder / "index.sqlite", byte, 0xFF)
     with pytest.raises(CatalogError, match="holds text that is not UTF-8; 'attnsearch check flipped --repair'"):
         update([], name="flipped")
     repair(folder)
@@ -83,8 +62,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("statement", WRONG)
-def test_what_another_program_did_to_the_database(folder, statement):
-    """It is found, it is refused where it would show, and it is mended."""
+def test_a_change_by_another_program(folder, statement):
+    """It is found, refused by a query that would show it, and repaired."""
     right = flips.answer()
     change(folder, statement)
     assert any(WRONG[statement] in problem for problem in check.find_problems(folder))
@@ -95,125 +74,37 @@ def test_what_another_program_did_to_the_database(folder, statement):
     assert flips.answer() == right
 
 
-class TestRepair:
-    def test_only_what_is_broken_is_embedded(self, home, tmp_path, small):
-        file = tmp_path / "many.yaml"
-        file.write_text("".join(f"- {{id: i{n}, title: moon {n}}}\n" for n in range(600)))
-        update([str(file)])
-        folder = home / "many"
-        spoil(segment(folder), -1 - 4 * 4 * 300)
-        (problem,) = check.find_problems(folder)
-        assert problem.endswith("its rows 256 to 511 are not what was written")
-        with pytest.raises(CatalogError, match="rows 256 to 511") as caught:
-            Index.open("many")
-        assert caught.value.code == 3
-        small.read.clear()
-        assert repair(folder).embedded == len(small.read) == 256
-        assert check.find_problems(folder) == []
-
-    def test_a_lost_segment(self, folder, small):
-        right = flips.answer()
-        segment(folder).unlink()
-        assert any("it is gone" in problem for problem in check.find_problems(folder))
-        repair(folder)
-        assert flips.answer() == right
-        assert check.find_problems(folder) == []
-
-    def test_a_database_that_is_none(self, folder, small):
-        """The seal still says what the catalog is; the sources have the items."""
-        right = flips.answer()
-        (folder / "index.sqlite").write_bytes(b"not a database" * 1000)
-        assert check.find_problems(folder)
-        repair(folder)
-        assert flips.answer() == right
-
-    def test_an_empty_database(self, folder, small, tmp_path):
-        """It is not taken for a catalog that never was, whose segments would be nobody's."""
-        right = flips.answer()
-        (folder / "index.sqlite").write_bytes(b"")
-        with pytest.raises(CatalogError, match=r"index\.sqlite is empty"):
-            Index.open("flipped")
-        with pytest.raises(CatalogError, match=r"index\.sqlite is empty"):
-            update([str(tmp_path / "flipped.yaml")], name="flipped")
-        assert segment(folder).exists()
-        repair(folder)
-        assert flips.answer() == right
-
-    def test_without_its_sources_what_is_there_is_kept(self, folder, small, tmp_path, caplog):
-        change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
-        (tmp_path / "flipped.yaml").unlink()
-        assert repair(folder).info.items == 4
-        assert "1 of its items are lost" in caplog.text
-        assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
-
-    def test_where_nothing_is_left_nothing_is_thrown_away(self, folder, small, tmp_path):
-        raw = b"not a database" * 1000
-        (folder / "index.sqlite").write_bytes(raw)
-        (tmp_path / "flipped.yaml").unlink()
-        with pytest.raises(CatalogError, match="no item can be read, and their source is not there"):
-            repair(folder)
-        assert (folder / "index.sqlite").read_bytes() == raw
-        assert segment(folder).exists()
-
-    def test_keys_of_texts_by_older_rules_are_not_kept(self, home, write, small, monkeypatch):
-        with monkeypatch.context() as patch:
-            patch.setattr(items, "key_text", lambda title, *_: f"{title} robot")
-            update([str(write("old.yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n"))])
-        assert repair(home / "old").embedded == 2
-        assert small.read[-2:] == ["moon", "sea"]
-        assert repair(home / "old").embedded == 0
-
-    def test_without_anything_it_says_so(self, folder, small):
-        change(folder, "DELETE FROM info")
-        (folder / "index.seal").unlink()
-        with pytest.raises(CatalogError, match="says no more what it was made of; 'attnsearch remove flipped'"):
-            repair(folder)
-
-    def test_other_weights_can_not_repair(self, folder, small):
-        segment(folder).unlink()
-        small.sha256 = "6" * 64
-        with pytest.raises(CatalogError, match="has other weights now; embed it anew"):
-            repair(folder)
-        lock.acquire(folder, wait=0).close()  # nobody holds it any more
-
-    def test_a_failure_changes_nothing(self, folder, small, monkeypatch):
-        segment(folder).unlink()
-        before = check.find_problems(folder)
-        monkeypatch.setattr("attnsearch.indexing.writer.Writer.commit", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            repair(folder)
-        assert check.find_problems(folder) == before
-        assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
-
-    def test_where_folders_can_not_swap(self, folder, small, monkeypatch):
-        right = flips.answer()
-        segment(folder).unlink()
-        monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: None)
-        repair(folder)
-        assert flips.answer() == right
-        assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
+def test_many_problems_of_one_kind(home, write, small):
+    """The first twenty in words, the others as a number; then the counts, which no longer agree."""
+    update([str(write("many.jsonl", "".join(f'{{"title": "moon {n}"}}\n' for n in range(1_025))))])
+    assert check.find_problems(home / "many") == []
+    change(home / "many", "UPDATE items SET title = 'mars' WHERE item > 1")
+    changed, *rows, others, counts = check.find_problems(home / "many")
+    assert changed == "index.sqlite: some of its bytes are not what was written"
+    assert rows == [f"index.sqlite: the item {number} is not what was written" for number in range(2, 22)]
+    assert others == "and 1,004 more like that"
+    assert counts == "index.sqlite: 1 items and 1,025 keys are intact, of 1,025 and 1,025"
 
 
 class TestSeal:
-    def test_a_byte_where_nothing_looks(self, folder):
-        """SQLite itself does not miss it."""
+    def test_a_byte_that_no_query_reads(self, folder):
+        """SQLite's own check does not see it either."""
         raw = (folder / "index.sqlite").read_bytes()
-        at = raw.index(bytes(64))
-        spoil(folder / "index.sqlite", at)
+        spoil(folder / "index.sqlite", raw.index(bytes(64)))
         assert check.find_problems(folder) == ["index.sqlite: some of its bytes are not what was written"]
         right = flips.answer()
         repair(folder)
         assert check.find_problems(folder) == []
         assert flips.answer() == right
 
-    def test_a_reader_keeps_a_commit_from_its_seal(self, folder, tmp_path):
-        """The catalog is whole, and the next commit is sealed."""
+    def test_a_reader_prevents_the_seal_of_a_commit(self, folder, tmp_path):
+        """The catalog is whole even so, and the next commit is sealed."""
         file = tmp_path / "flipped.yaml"
         with Index.open("flipped"):
             update([str(file)], name="flipped")
         assert check.find_problems(folder) == []
         with Writer(folder):
-            pass  # which leaves the log empty, and the file another one than before
+            pass  # which empties the log, and so changes the file
         assert check.find_problems(folder) == []
         update([str(file)], name="flipped")
         raw = (folder / "index.sqlite").read_bytes()
@@ -227,7 +118,7 @@ class TestSeal:
 
 
 class TestLinks:
-    """Nothing under the home leads out of it."""
+    """Nothing in the home leads out of it."""
 
     def test_a_catalog(self, folder, tmp_path):
         shutil.move(folder, tmp_path / "elsewhere")
@@ -237,7 +128,7 @@ class TestLinks:
         with pytest.raises(CatalogError, match="is a link"):
             update([str(tmp_path / "flipped.yaml")], name="flipped")
 
-    def test_a_draft(self, folder, tmp_path, small):
+    def test_a_checkpoint(self, folder, tmp_path, small):
         (folder / f"unfinished-{'5' * 16}-float32").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(CatalogError, match="can't be written"):
             update([str(tmp_path / "flipped.yaml")], name="flipped")
@@ -264,7 +155,7 @@ class TestLinks:
 
 
 def forge(folder, statement):
-    """Change the list of segments, and make its checksums right."""
+    """Change the list of segments, and correct its checksums."""
     with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
         info = read_info(db, folder)
         db.execute(statement)
@@ -275,7 +166,7 @@ def forge(folder, statement):
     ("statement", "problem"),
     [
         ("UPDATE segments SET dead = X'80' WHERE first = 0", "its keys are not the living rows of its segments"),
-        ("UPDATE segments SET joined = NULL", "its passages are not where its segments have them"),
+        ("UPDATE segments SET joined = NULL", "its passages differ from those of its segments"),
     ],
 )
 def test_a_list_that_contradicts_the_keys(folder, statement, problem):
@@ -284,14 +175,14 @@ def test_a_list_that_contradicts_the_keys(folder, statement, problem):
 
 
 def test_a_segment_that_lies_elsewhere(folder):
-    """A database with a path in it is not followed, whoever made its checksums right."""
+    """A path in the database is not followed, even with correct checksums."""
     forge(folder, "UPDATE segments SET file = '../../../secret.npy' WHERE first = 0")
     with pytest.raises(CatalogError, match="that is no segment's name"):
         Index.open("flipped")
 
 
 def test_objects_and_a_huge_shape(folder, monkeypatch):
-    """A header is never believed: nothing is unpickled, nothing is allocated."""
+    """A header is never trusted: nothing is unpickled, nothing is allocated."""
     path = segment(folder)
     monkeypatch.setattr(np, "load", lambda *_, **__: 1 / 0)
     raw = path.read_bytes()

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from attnsearch.errors import CatalogError
-from attnsearch.indexing import checkpoint
 from attnsearch.indexing.checkpoint import Checkpoint
 
 RECORD = 32 + 3 * 4 + 4
 
 
-def texts(*numbers):
+def hashes(*numbers):
     return [hashlib.sha256(bytes([n])).digest() for n in numbers]
 
 
@@ -21,78 +20,78 @@ def vectors(*numbers):
 
 
 @pytest.fixture
-def written(tmp_path):
-    """The file of a draft of five texts, whose embedding begins with their number."""
-    with Checkpoint(tmp_path, "m") as made:
-        assert made.append(texts(0, 1, 2), vectors(0, 1, 2)) == 0
-        assert made.append(texts(3, 4), vectors(3, 4)) == 3
+def file(tmp_path):
+    """A checkpoint of five texts; each embedding begins with the number of its text."""
+    with Checkpoint(tmp_path, "m") as checkpoint:
+        assert checkpoint.append(hashes(0, 1, 2), vectors(0, 1, 2)) == 0
+        assert checkpoint.append(hashes(3, 4), vectors(3, 4)) == 3
     return tmp_path / "unfinished-m"
 
 
-def recalled(folder, maker="m"):
-    with Checkpoint(folder, maker) as found:
-        known = list(found.recall())
-        return known, found.embeddings(range(len(known)))[:, 0].tolist() if known else []
+def recall(folder, maker="m", **size):
+    """The texts of the checkpoint, and the first component of their embeddings."""
+    with Checkpoint(folder, maker) as checkpoint:
+        texts = list(checkpoint.recall(**size))
+        return texts, checkpoint.embeddings(range(len(texts)))[:, 0].tolist() if texts else []
 
 
-def test_what_was_kept_is_found(written, monkeypatch):
-    assert recalled(written.parent) == (texts(0, 1, 2, 3, 4), [0, 1, 2, 3, 4])
-    monkeypatch.setattr(checkpoint, "_CHUNK", 2)
-    assert recalled(written.parent) == (texts(0, 1, 2, 3, 4), [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("records", [1, 2, 5, 4_096])
+def test_the_next_run_recalls_everything(file, records):
+    assert recall(file.parent, records=records) == (hashes(0, 1, 2, 3, 4), [0, 1, 2, 3, 4])
 
 
-def test_rows_in_any_order(written):
-    with Checkpoint(written.parent, "m") as found:
-        list(found.recall())
-        assert found.embeddings([4, 0, 4])[:, 0].tolist() == [4, 0, 4]
+def test_rows_in_any_order(file):
+    with Checkpoint(file.parent, "m") as checkpoint:
+        list(checkpoint.recall())
+        assert checkpoint.embeddings([4, 0, 4])[:, 0].tolist() == [4, 0, 4]
 
 
-def test_it_grows_after_it_was_found(written):
-    with Checkpoint(written.parent, "m") as found:
-        list(found.recall())
-        assert found.append(texts(9), vectors(9)) == 5
-        assert found.embeddings([5, 0])[:, 0].tolist() == [9, 0]
-    assert recalled(written.parent)[1] == [0, 1, 2, 3, 4, 9]
+def test_the_next_run_can_append(file):
+    with Checkpoint(file.parent, "m") as checkpoint:
+        list(checkpoint.recall())
+        assert checkpoint.append(hashes(9), vectors(9)) == 5
+        assert checkpoint.embeddings([5, 0])[:, 0].tolist() == [9, 0]
+    assert recall(file.parent)[1] == [0, 1, 2, 3, 4, 9]
 
 
-@pytest.mark.parametrize("left", range(4 + 5 * RECORD))
-def test_a_torn_end_is_cut_off(written, left):
-    """Whatever was lost of the end, the whole records before it are good, and more can follow."""
-    written.write_bytes(written.read_bytes()[:left])
-    whole = max(left - 4, 0) // RECORD
-    assert recalled(written.parent) == (texts(*range(whole)), list(range(whole)))
-    with Checkpoint(written.parent, "m") as found:
-        list(found.recall())
-        found.append(texts(8), vectors(8))
-    assert recalled(written.parent) == (texts(*range(whole), 8), [*range(whole), 8])
+@pytest.mark.parametrize("length", range(4 + 5 * RECORD))
+def test_a_torn_end_is_cut_off(file, length):
+    """However much of the end was lost, the whole records before it count, and others can follow."""
+    file.write_bytes(file.read_bytes()[:length])
+    whole = max(length - 4, 0) // RECORD
+    assert recall(file.parent) == (hashes(*range(whole)), list(range(whole)))
+    with Checkpoint(file.parent, "m") as checkpoint:
+        list(checkpoint.recall())
+        checkpoint.append(hashes(8), vectors(8))
+    assert recall(file.parent) == (hashes(*range(whole), 8), [*range(whole), 8])
 
 
-@pytest.mark.parametrize("at", range(4, 4 + 5 * RECORD, 7))
-def test_from_a_spoiled_record_on_nothing_counts(written, at):
-    raw = bytearray(written.read_bytes())
-    raw[at] ^= 1
-    written.write_bytes(raw)
-    whole = (at - 4) // RECORD
-    assert recalled(written.parent)[0] == texts(*range(whole))
+@pytest.mark.parametrize("byte", range(4, 4 + 5 * RECORD, 7))
+def test_nothing_counts_from_a_damaged_record_on(file, byte):
+    raw = bytearray(file.read_bytes())
+    raw[byte] ^= 1
+    file.write_bytes(raw)
+    whole = (byte - 4) // RECORD
+    assert recall(file.parent)[0] == hashes(*range(whole))
 
 
-def test_zeros_where_the_power_failed(written):
-    raw = written.read_bytes()
-    written.write_bytes(raw[: 4 + RECORD] + bytes(4 * RECORD))
-    assert recalled(written.parent)[0] == texts(0)
+def test_zeros_where_the_power_failed(file):
+    raw = file.read_bytes()
+    file.write_bytes(raw[: 4 + RECORD] + bytes(4 * RECORD))
+    assert recall(file.parent)[0] == hashes(0)
 
 
 @pytest.mark.parametrize("head", [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\1"])
-def test_a_width_that_none_has(written, head):
-    written.write_bytes(head)
-    assert recalled(written.parent) == ([], [])
+def test_an_impossible_width(file, head):
+    file.write_bytes(head)
+    assert recall(file.parent) == ([], [])
 
 
-def test_of_another_maker_nothing_is_left(written):
-    assert recalled(written.parent, "other") == ([], [])
-    assert not written.exists()
+def test_the_checkpoint_of_another_maker_is_deleted(file):
+    assert recall(file.parent, "other") == ([], [])
+    assert not file.exists()
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     with pytest.raises(CatalogError, match="can't be written"):
         Checkpoint(tmp_path / "none", "m")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attnsearch.errors import CatalogError
 from attnsearch.indexing import check, compaction
 from attnsearch.indexing.writer import Writer
 from attnsearch.storage.store import Store
@@ -19,13 +20,12 @@ def folder(home):
 
 
 def shape(folder):
-    """Of each segment, how many rows there are, and how many of them are dead."""
+    """Of each segment, how many rows it has, and how many of them are dead."""
     with Store(folder) as store:
-        dead = [0 if one.dead is None else int(one.dead.sum()) for one in store.segments]
-        return list(zip([one.rows for one in store.segments], dead, strict=True))
+        return [(listed.rows, 0 if listed.dead is None else int(listed.dead.sum())) for listed in store.segments]
 
 
-def test_small_segments_come_together(folder):
+def test_small_segments_are_merged(folder):
     """Sixty-four commits of one item each: a file for each power of two."""
     most = 0
     for n in range(64):
@@ -55,7 +55,7 @@ def test_no_file_grows_past_its_size(folder, monkeypatch):
 
 
 def test_equal_texts_stay_in_the_order_they_came_in(folder):
-    """Ties go by key, so that what is written anew must keep its order."""
+    """Ties go by key, so a rewrite must preserve the order."""
     for n in range(12):
         with Writer(folder) as w:
             write(w, [item(n, "text 7")], keep=True)
@@ -63,8 +63,6 @@ def test_equal_texts_stay_in_the_order_they_came_in(folder):
 
 
 def test_a_damaged_segment_is_not_copied(folder):
-    from attnsearch.errors import CatalogError
-
     put(folder, range(9))
     (path,) = (folder / "segments").iterdir()
     raw = bytearray(path.read_bytes())
@@ -88,5 +86,5 @@ def test_any_history(tmp_path_factory, states, size):
         assert all(3 * dead <= rows <= max(size, 3 * dead) or rows <= size for rows, dead in shape(folder))
         listed = {path.name for path in (folder / "segments").iterdir()}
         with Store(folder) as store:
-            assert {one.file for one in store.segments} <= listed
-            assert np.isfinite(store.embeddings([one.first for one in store.segments])).all()
+            assert {row.file for row in store.segments} <= listed
+            assert np.isfinite(store.embeddings([row.first for row in store.segments])).all()

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import sqlite3
 
-import numpy as np
 import pytest
 
-from attnsearch.encoding import encoder, loading
-from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.encoding import loading
+from attnsearch.errors import InputError
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
@@ -32,7 +31,7 @@ def test_one_changed_text_is_embedded(shop, small):
     assert titles("shop") == {"moon", "deep sea", "robot"}
 
 
-def test_another_price_is_not(shop, small):
+def test_another_price_embeds_nothing(shop, small):
     small.read.clear()
     shop.write_text(SHOP.replace("price: 3", "price: 4"))
     done = update([str(shop)])
@@ -84,24 +83,24 @@ def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, 
     path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
     encode = small.encode
 
-    def tired(texts, role="key", progress=None):
+    def encode_until_t8(texts, role="key", progress=None):
         if "t8" in texts:
             raise KeyboardInterrupt
         return encode(texts, role, progress)
 
-    monkeypatch.setattr(small, "encode", tired)
+    monkeypatch.setattr(small, "encode", encode_until_t8)
     with pytest.raises(KeyboardInterrupt):
         update([str(path)])
     monkeypatch.undo()
     assert default_catalog() == "library"  # no catalog yet
     monkeypatch.setenv("ATTNSEARCH_HOME", str(home))
-    monkeypatch.setattr(loading, "load", lambda name=None, **how: small)
+    monkeypatch.setattr(loading, "load", lambda name=None, **options: small)
     small.read.clear()
-    told = []
-    done = update([str(path)], progress=lambda done, total: told.append((done, total)))
+    reports = []
+    done = update([str(path)], progress=lambda done, total: reports.append((done, total)))
     assert small.read == ["t8", "t9"]
-    assert (done.added, done.embedded, told) == (10, 2, [(2, 2)])
-    assert "going on where an interrupted run stopped: 8 texts were embedded already" in caplog.text
+    assert (done.added, done.embedded, reports) == (10, 2, [(2, 2)])
+    assert "resuming an interrupted run: 8 texts were already embedded" in caplog.text
     assert titles("many") == {f"t{n}" for n in range(10)}
     assert not list((home / "many").glob("unfinished*"))
 
@@ -109,11 +108,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, 
 def test_many_items_come_in_chunks(write, small, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 4)
     path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
-    told = []
-    done = update([str(path)], progress=lambda done, total: told.append((done, total)))
+    reports = []
+    done = update([str(path)], progress=lambda done, total: reports.append((done, total)))
     assert done.embedded == 10
-    assert told == [(4, None), (8, None), (4, 10), (8, 10), (10, 10)]
+    assert reports == [(4, None), (8, None), (4, 10), (8, 10), (10, 10)]
     assert titles("many") == {f"t{n}" for n in range(10)}
+
+
+def test_a_catalog_keeps_its_fields(write, small):
+    path = write("x.csv", "sku,blurb\n1,moon\n")
+    update([str(path)], fields=Fields("sku", "title", ("blurb",)))
+    path.write_text("sku,blurb\n1,moon\n2,sea\n")
+    assert update([str(path)]).embedded == 1
 
 
 class TestNames:
@@ -144,148 +150,19 @@ class TestNames:
         assert sorted(home.parent.rglob("*")) == before
 
 
-class TestMemory:
-    """A catalog remembers how it was made."""
-
-    def test_fields(self, write, small):
-        path = write("x.csv", "sku,blurb\n1,moon\n")
-        update([str(path)], fields=Fields("sku", "title", ("blurb",)))
-        path.write_text("sku,blurb\n1,moon\n2,sea\n")
-        assert update([str(path)]).embedded == 1
-
-    def test_model(self, shop, monkeypatch):
-        asked = []
-
-        def load(name=None, **how):
-            asked.append(name)
-            raise ModelError("stop")
-
-        monkeypatch.setattr(loading, "load", load)
-        for model in (None, "other"):
-            with pytest.raises(ModelError):
-                update([str(shop)], model=model)
-        assert asked == ["small", "other"]
-
-
-class TestOtherWeights:
-    def test_indexing_embeds_all_anew(self, shop, small, caplog):
-        small.sha256 = "6" * 64
-        assert update([str(shop)]).embedded == 3
-        assert "embedding everything anew" in caplog.text
-        assert titles("shop") == {"moon", "sea", "robot"}
-
-    def test_what_another_model_embedded_is_not_kept(self, shop, small):
-        small.sha256 = "6" * 64
-        with pytest.raises(InputError, match="what another model or precision embedded can't be kept"):
-            update([str(shop)], keep=True)
-        small.sha256 = "5" * 64
-        assert titles("shop") == {"moon", "sea", "robot"}
-
-
-class TestPrecision:
-    """A machine that computes faster in bfloat16, and one that does not."""
-
-    @pytest.fixture
-    def halves(self, small, monkeypatch):
-        other = type(small)()
-        other.precision, other.quick = "bfloat16", False
-        monkeypatch.setattr(
-            small, "suited", lambda length, precision=None: small if precision == "float32" else other, raising=False
-        )
-        return other
-
-    def test_the_index_knows_the_least_of_it(self, halves, small, write):
-        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
-        assert update([str(path)]).info.precision == "bfloat16"
-        small.read.clear()
-        path.write_text("- {title: moon}\n- {title: robot}\n")
-        small.suited = lambda length, precision=None: small
-        done = update([str(path)])
-        assert (done.embedded, done.info.precision, small.read) == (1, "bfloat16", ["robot"])
-
-    def test_asked_for_float32_everything_is_embedded_anew(self, halves, small, write, caplog):
-        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
-        update([str(path)])
-        with pytest.raises(InputError, match="precision embedded can't be kept"):
-            update([str(path)], precision="float32", keep=True)
-        done = update([str(path)], precision="float32")
-        assert (done.embedded, done.info.precision) == (2, "float32")
-        assert "embedding everything anew with float32" in caplog.text
-        assert update([str(path)], precision="float32").embedded == 0
-
-    def test_also_when_an_unfinished_run_has_it_all(self, halves, small, write, monkeypatch):
-        path = write("x.yaml", "- {title: moon}\n")
-        monkeypatch.setattr(encoder, "vectors_agree", lambda *_: True)
-        with monkeypatch.context() as patched:
-            patched.setattr("attnsearch.indexing.writer.Writer.commit", lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                update([str(path)])
-        done = update([str(path)])
-        assert (done.embedded, done.info.precision) == (0, "bfloat16")
-
-    def test_another_precision_does_not_go_on_with_its_unfinished_run(self, halves, small, write, monkeypatch):
-        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
-        monkeypatch.setattr(module, "CHUNK", 1)
-        monkeypatch.setattr(encoder, "vectors_agree", lambda *_: True)
-        encode = halves.encode
-        halves.encode = lambda texts, **how: encode(texts, **how) if texts == ["moon"] else 1 / 0
-        with pytest.raises(ZeroDivisionError):
-            update([str(path)])
-        small.read.clear()
-        assert update([str(path)], precision="float32").embedded == 2
-
-
-class TestAFastPathThatIsWrong:
-    """It is found out when sentence-transformers is loaded anyway."""
-
-    @pytest.fixture
-    def right(self, small, monkeypatch):
-        other = type(small)()
-        other.quick = False
-        encode = small.encode
-        monkeypatch.setattr(small, "encode", lambda *texts, **how: np.roll(encode(*texts, **how), 1, axis=1))
-        monkeypatch.setattr(small, "suited", lambda length, precision=None: other, raising=False)
-        monkeypatch.setattr(loading, "load", lambda name=None, *, quick=True, **how: small if quick else other)
-        return other
-
-    def test_the_index_is_answered_the_long_way(self, right, small, write, caplog):
-        path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
-        done = update([str(path)])
-        assert not done.info.quick
-        assert "the fast path is wrong about small" in caplog.text
-        with Index.open("x") as opened:
-            assert opened.encoder is right
-            assert query(opened, "sea", k=1).hits[0].title == "sea"
-        assert caplog.text.count("the model small needs sentence-transformers") == 1
-        path.write_text("- {title: moon}\n- {title: sea}\n- {title: robot}\n")
-        small.read.clear()
-        assert update([str(path)]).embedded == 1
-        assert small.read == []
-
-    def test_what_it_embedded_before_is_not_mixed_with_the_rest(self, right, small, write, monkeypatch):
-        path = write("x.yaml", "- {title: moon}\n")
-        with monkeypatch.context() as patched:
-            patched.setattr(small, "suited", lambda length, precision=None: small)
-            assert update([str(path)]).info.quick
-        path.write_text("- {title: moon}\n- {title: sea}\n")
-        with pytest.raises(CatalogError, match="was embedded without sentence-transformers") as caught:
-            update([str(path)])
-        assert caught.value.hint == "'attnsearch remove x', then index it again"
-
-
 def test_a_text_longer_than_the_window_is_several_keys(write, small):
-    """Its item is found by the end of the text as well as by its beginning, and says which part was met."""
+    """Its item is found by the end of the text as well as by its beginning, and shows the passage that matched."""
     long = f"Tides. moon {'filler ' * 150}sea {'filler ' * 150}robot"
     path = write("x.yaml", f"- {{title: Tides, description: {long[7:]}}}\n- {{title: moon moon}}\n")
     report = update([str(path)])
     assert (report.info.items, report.info.keys) == (2, 1 + 4)
     with Index.open("x") as opened:
         hits = {word: {hit.title: hit for hit in query(opened, word).hits} for word in ("moon", "sea", "robot")}
-    for word, found in hits.items():
-        assert set(found) == {"Tides", "moon moon"}  # each item once
-        assert sum(hit.weight for hit in found.values()) == pytest.approx(1)
-        assert word in found["Tides"].passage
-        assert found["moon moon"].passage is None
+    for word, by_title in hits.items():
+        assert set(by_title) == {"Tides", "moon moon"}  # each item once
+        assert sum(hit.weight for hit in by_title.values()) == pytest.approx(1)
+        assert word in by_title["Tides"].passage
+        assert by_title["moon moon"].passage is None
     assert hits["sea"]["Tides"].passage.split().count("filler") < 100
     assert update([str(path)]).embedded == 0
     path.write_text(path.read_text().replace("moon moon", "moon"))
@@ -299,7 +176,7 @@ def test_a_text_longer_than_the_window_is_several_keys(write, small):
 
 
 def test_the_passages_of_a_text_that_moves_keep_their_vectors(write, small):
-    """Under another id it is the same text: nothing is embedded, and each of its passages is what it was."""
+    """Under another id it is the same text: nothing is embedded, and each passage keeps its vector."""
     path = write(
         "x.yaml", f"- {{id: a, title: Tides, description: moon {'filler ' * 150}sea {'filler ' * 150}robot}}\n"
     )
@@ -324,7 +201,7 @@ def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
 
 
 def test_a_text_that_was_read_with_a_full_stop(write, small, monkeypatch):
-    """By the rules of an older attnsearch: all of it is no passage, and the next run reads it by those of today."""
+    """As an older attnsearch did: a hit on the whole text shows no passage, and the next run embeds the text again."""
     path = write("x.yaml", "- {title: moon}\n")
     with monkeypatch.context() as patch:
         patch.setattr(items, "key_text", lambda title, *_: f"{title}.")

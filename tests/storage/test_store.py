@@ -47,15 +47,17 @@ def whole(title, text):
 def embed(w, draft):
     """Embed what is missing: a text is the number in it."""
     w.recall(draft)
-    missing = list(w.missing())
+    missing = list(w.missing_texts())
     if missing:
-        w.put(draft, [sha256 for sha256, _ in missing], vectors(*(int(text.split()[-1]) for _, text in missing)))
+        w.put_embeddings(
+            draft, [sha256 for sha256, _ in missing], vectors(*(int(text.split()[-1]) for _, text in missing))
+        )
     return [text for _, text in missing]
 
 
 def write(w, items, keep=False):
     """One whole run: what changed, and which texts were embedded."""
-    changes = w.take(items, whole, keep=keep)
+    changes = w.take_items(items, whole, keep=keep)
     with Checkpoint(w.folder, "small") as draft:
         embedded = embed(w, draft)
         w.commit(INFO, draft)
@@ -122,7 +124,7 @@ def test_other_fields_need_no_new_row(folder):
 def test_without_a_commit_nothing_happened(folder):
     put(folder, [1])
     with Writer(folder) as w:
-        w.take([item(2)], whole)
+        w.take_items([item(2)], whole)
         with Checkpoint(folder, "small") as draft:
             embed(w, draft)
     assert contents(folder) == [("i1", 1.0)]
@@ -158,7 +160,7 @@ def test_no_item_is_in_two_blocks(folder):
     """Nor in two parts: its passages are compared with each other."""
     with Writer(folder) as w:
         texts = {n: "x" * (n % 4 + 1) for n in range(30)}
-        w.take([item(n, text) for n, text in texts.items()],
+        w.take_items([item(n, text) for n, text in texts.items()],
                lambda _, text: [Passage(at, at + 1, f"{text} {at}") for at in range(len(text))])  # fmt: skip
         with Checkpoint(folder, "small") as draft:
             embed(w, draft)
@@ -176,7 +178,7 @@ def test_no_item_is_in_two_blocks(folder):
 
 def test_the_keys_of_items(folder, monkeypatch):
     with Writer(folder) as w:
-        w.take([item(n, "x" * (n % 3 + 1)) for n in range(9)],
+        w.take_items([item(n, "x" * (n % 3 + 1)) for n in range(9)],
                lambda _, text: [Passage(at, at + 1, f"{text} {at}") for at in range(len(text))])  # fmt: skip
         with Checkpoint(folder, "small") as draft:
             embed(w, draft)
@@ -286,7 +288,7 @@ def test_a_draft_is_not_taken_from_the_writer_that_comes_next(folder, monkeypatc
 
 def test_an_open_draft_is_read_even_when_its_name_is_gone(folder):
     with Writer(folder) as w:
-        w.take([item(7)], whole)
+        w.take_items([item(7)], whole)
         with Checkpoint(folder, "small") as draft:
             embed(w, draft)
             next(folder.glob("unfinished-*")).unlink()
@@ -407,7 +409,7 @@ class TestNoRoom:
         with Writer(folder) as w:
             w._db.execute("PRAGMA max_page_count=30")
             with pytest.raises(CatalogError, match="can't be written: database or disk is full"):
-                w.take([Item(f"i{number}", "Item", "x" * 5_000_000, {}, "Item 1")], whole)
+                w.take_items([Item(f"i{number}", "Item", "x" * 5_000_000, {}, "Item 1")], whole)
         assert contents(folder) == [("i1", 1.0)]
 
     def test_a_file_in_the_place_of_the_home(self, home, folder):
