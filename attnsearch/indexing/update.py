@@ -15,6 +15,7 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder, Precision, vectors_agree
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing.changes import Changes
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import MissingText, Writer
 from attnsearch.postings import cache
@@ -74,10 +75,10 @@ def update(
 
     New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
     `name`, the catalog takes the name in the file, else that of the file. `form` is the sources' format, see
-    `items.read_items`. An existing catalog keeps its `model` and `fields` unless others are given; another model
-    embeds everything again, so it can't be combined with `keep`. `precision` is the encoder's: by default bfloat16 for
-    much text on a machine that is faster in it, else float32. `lexical` is the λ of queries that give none; by default
-    it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
+    `items.read_items`. An existing catalog keeps its `model` and `fields` unless others are given. `precision` is the
+    encoder's: by default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or
+    float32 after bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give
+    none; by default it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -103,8 +104,8 @@ def update(
             if reused and encoder.quick and not quick:
                 raise _mixed_error(target.name, encoder)
             embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
-            used = [bulk_encoder.precision] * bool(changes.length) + ([reused.precision] if reused else [])
-            info = _describe_catalog(target, encoder, quick=quick, precisions=used, lexical=lexical)
+            least = _least_precision(changes, bulk_encoder, reused)
+            info = _describe_catalog(target, encoder, quick=quick, precision=least, lexical=lexical)
             info = writer.commit(info, checkpoint)
     if info.lexical or (target.folder / files.POSTINGS).is_dir():
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
@@ -213,10 +214,17 @@ def _mixed_error(name: str, encoder: Encoder) -> CatalogError:
     return CatalogError(message, where=name, hint=f"'attnsearch remove {name}', then index it again")
 
 
+def _least_precision(changes: Changes, bulk_encoder: Encoder, reused: Info | None) -> Precision:
+    """bfloat16 if any of the catalog's embeddings, new or reused, was made in it; else float32."""
+    new = bulk_encoder.precision if changes.length else "float32"
+    old = reused.precision if reused else "float32"
+    return "bfloat16" if "bfloat16" in (new, old) else "float32"
+
+
 def _describe_catalog(
-    target: _Target, encoder: Encoder, *, quick: bool, precisions: Sequence[Precision], lexical: float | None
+    target: _Target, encoder: Encoder, *, quick: bool, precision: Precision, lexical: float | None
 ) -> Info:
-    """The catalog's info before the commit adds width, counts and times; `precisions` are those of its embeddings."""
+    """The catalog's info, to which the commit adds width, counts and times."""
     if lexical is None:
         lexical = target.existing.lexical if target.existing else 0.0
     return Info(
@@ -229,7 +237,7 @@ def _describe_catalog(
         stamp=encoder.model.stamp,
         d=0,
         temperature=TEMPERATURE,
-        precision="bfloat16" if "bfloat16" in precisions else "float32",
+        precision=precision,
         quick=quick,
         lexical=lexical,
     )

@@ -110,6 +110,7 @@ class Writer:
                 raise
 
     def _read_state(self) -> None:
+        """Read the stored info, and the number of the next key; an older form is migrated first."""
         try:
             self.info = read_info(self._db, self.folder)
         except OlderError:
@@ -190,6 +191,7 @@ class Writer:
         return info
 
     def _write_info(self, info: Info) -> Info:
+        """Add counts, times and a new name of the state to `info`, and store it."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         info = info._replace(
             items=self._db.execute("SELECT count(*) FROM items").fetchone()[0],
