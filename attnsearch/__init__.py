@@ -10,47 +10,49 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from attnsearch.attention.softmax import Attention, State, attend
-    from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelError, ShapeError
-    from attnsearch.indexing.update import Report, update
-    from attnsearch.search.index import Index
-    from attnsearch.search.result import Hit, Result
-    from attnsearch.search.search import query
-
 __version__ = "0.1.0"
 
-_ROOMS = {
-    "attention.softmax": ("Attention", "State", "attend"),
-    "errors": ("AttnsearchError", "CatalogError", "InputError", "ModelError", "ShapeError"),
-    "indexing.update": ("Report", "update"),
-    "search.index": ("Index",),
-    "search.search": ("Hit", "Result", "query"),
+# The public names and their modules, imported on first use: the command line starts without numpy.
+_MODULES = {
+    "Attention": "attention.softmax",
+    "AttnsearchError": "errors",
+    "CatalogError": "errors",
+    "Hit": "search.result",
+    "Index": "search.index",
+    "InputError": "errors",
+    "ModelError": "errors",
+    "Report": "indexing.update",
+    "Result": "search.result",
+    "ShapeError": "errors",
+    "State": "attention.softmax",
+    "attend": "attention.softmax",
+    "query": "search.search",
+    "update": "indexing.update",
 }
-__all__ = [
-    "Attention",
-    "AttnsearchError",
-    "CatalogError",
-    "Hit",
-    "Index",
-    "InputError",
-    "ModelError",
-    "Report",
-    "Result",
-    "ShapeError",
-    "State",
-    "attend",
-    "query",
-    "update",
-]
+__all__ = list(_MODULES)
 
+if TYPE_CHECKING:  # type checkers and editors need each name spelled out; tests/test_package.py compares the lists
+    from attnsearch.attention.softmax import Attention as Attention
+    from attnsearch.attention.softmax import State as State
+    from attnsearch.attention.softmax import attend as attend
+    from attnsearch.errors import AttnsearchError as AttnsearchError
+    from attnsearch.errors import CatalogError as CatalogError
+    from attnsearch.errors import InputError as InputError
+    from attnsearch.errors import ModelError as ModelError
+    from attnsearch.errors import ShapeError as ShapeError
+    from attnsearch.indexing.update import Report as Report
+    from attnsearch.indexing.update import update as update
+    from attnsearch.search.index import Index as Index
+    from attnsearch.search.result import Hit as Hit
+    from attnsearch.search.result import Result as Result
+    from attnsearch.search.search import query as query
+else:  # hidden from type checkers, for which a module with `__getattr__` has every name
 
-def __getattr__(name: str) -> Any:
-    """Fetch a public name when it is first asked for: the command line starts without what it does not need."""
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(import_module(f"attnsearch.{room}"), name)
-    raise AttributeError(f"module 'attnsearch' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        """Import a public name on first use."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'attnsearch' has no attribute '{name}'")
+        return getattr(import_module(f"attnsearch.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

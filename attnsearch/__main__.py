@@ -1,4 +1,4 @@
-"""`python -m attnsearch`."""
+"""Run the command line: `python -m attnsearch`."""
 
 from attnsearch.cli import run
 

@@ -1,4 +1,4 @@
-"""The words for failure: one class per exit code. Every room raises them; `cli` alone catches them."""
+"""The errors that users see, one class per exit code. Every folder raises them; `cli` turns them into one line."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import ClassVar
 
 
 class Exit(IntEnum):
-    """What the process returns, and what each number promises."""
+    """The exit codes of the process."""
 
     DONE = 0
-    EMPTY = 1  # nothing found, only where --fail-empty asks for it
-    USAGE = 2  # a wrong word on the command line, or input that can't be read
-    CATALOG = 3  # no such catalog, or it is stale, damaged, busy or can't be written
-    MODEL = 4  # the encoder is not to be had
+    EMPTY = 1  # nothing was found, or nothing that matches well, with --fail-empty
+    USAGE = 2  # invalid command line or invalid input
+    CATALOG = 3  # no such catalog, or it is stale, damaged, busy, or cannot be written
+    MODEL = 4  # the model cannot be found, downloaded or trusted
     INTERRUPTED = 130
 
 
 class AttnsearchError(Exception):
-    """A failure that a person can act on.
+    """An error that the user can act on.
 
     `where` is a file, or file:line; `hint` says what to do. Together they make one line.
 
@@ -38,20 +38,20 @@ class AttnsearchError(Exception):
 
 
 class InputError(AttnsearchError):
-    """Something that came in can't be used: a file, an option, a query."""
+    """Invalid input: a file, an option, a query."""
 
 
 class ShapeError(InputError, ValueError):
-    """Arrays whose axes disagree, or a query with no key to attend to."""
+    """Array axes disagree, or a query has no key to attend to."""
 
 
 class CatalogError(AttnsearchError):
-    """The catalog is not there, or not in a state to be answered from or written to."""
+    """The catalog does not exist, or cannot be read or written in its present state."""
 
     code = Exit.CATALOG
 
 
 class ModelError(AttnsearchError):
-    """The encoder can't be found, fetched or trusted."""
+    """The model cannot be found, downloaded or trusted."""
 
     code = Exit.MODEL

@@ -1,4 +1,4 @@
-"""A function and its arguments → its results, several at a time: numpy lets go of the interpreter while it computes."""
+"""Map a function over arguments in threads; they run in parallel because numpy releases the interpreter lock."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Result = TypeVar("Result")
 
 def count() -> int:
     """How many threads this process may run at once."""
-    allowed = getattr(os, "sched_getaffinity", None)  # a container may have fewer processors than its machine
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # a container may have fewer processors than its machine
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
-    """function(a) for each of the arguments, in their order."""
-    listed = list(arguments)
-    if len(listed) < 2 or count() < 2:  # not worth the import
-        yield from map(function, listed)
+    """Yield `function(argument)` for each argument, in order; an error is raised in its place."""
+    queue = list(arguments)
+    if len(queue) < 2 or count() < 2:  # not worth the import
+        yield from map(function, queue)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(count()) as pool:
-        yield from pool.map(function, listed)
+        yield from pool.map(function, queue)
