@@ -1,19 +1,21 @@
-"""None of these: a null key beside the catalog, whose weight is the chance that nothing in it answers the request.
+"""The null key: the chance that nothing in the catalog answers a request ("none of these").
 
-Axis letters: m = queries. A softmax always hands out all of its attention, also where nothing fits. So the items as a
-whole stand against one key more, which stands for nothing, and attention is shared between the two:
+Axis letters: m = queries, n = items that are not hidden.
 
-    evidence e = log(Σ exp(z)/n + exp(max z)/1000)        z = cosine / 0.05, over the n items that are not hidden
+A softmax always hands out all of its attention, even when nothing fits. So the items as a whole compete with one more
+key, the null key, which stands for "nothing":
+
+    evidence e = log(Σ exp(z)/n + exp(max z)/1000)        z = cosine / 0.05, over the n items
     chance   p = exp(b) / (exp(b) + exp(a · e))           b the null key's logit, a the sharpness
 
-The mean of exp(z) says how well the request fits the catalog as a whole, and does not grow with its size, as the sum
-and the maximum do; but among many strangers it overlooks the one right item. Therefore the best counts once more, as
-one of a thousand: no catalog is so large that it drowns. z is of plain cosines, whatever temperature, bias or training
-the user has: they change what stands out, not what is there.
+The mean of exp(z) measures how well the request fits the catalog as a whole. Unlike the sum and the maximum, it does
+not grow with the catalog; but it overlooks one right item among many unrelated ones. So the best item counts a second
+time, as one of a thousand, however large the catalog is. z comes from plain cosines at a fixed temperature: the user's
+temperature, bias and training change which items stand out, not whether the catalog has an answer.
 
-p is a logistic function of e, fitted to queries of which it is known whether they were meant for the catalog
-(Platt 1999). A key for nothing: the zero attention of Ai et al. 2019, https://arxiv.org/abs/1908.11322. How it was
-chosen and measured: benchmarks/README.md.
+p is a logistic function of e, fitted to queries labeled as meant for the catalog or not (Platt 1999). The null key
+follows the zero attention of Ai et al. 2019, https://arxiv.org/abs/1908.11322. benchmarks/README.md shows how it was
+chosen and measured.
 """
 
 from __future__ import annotations
@@ -24,17 +26,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_CROWD = 1000  # the best item counts as one of so many, however many there are
+_CROWD = 1000  # the best item counts as one of this many, however large the catalog is
 
 
 class NullKey(NamedTuple):
-    """The key that stands for nothing: its logit b, and the sharpness a that the items' evidence has beside it."""
+    """The key that stands for "nothing": its logit b, and the sharpness a that scales the items' evidence."""
 
     logit: float
     sharpness: float
 
 
-# By the SHA-256 of an encoder's weights: its cosines are its own. Printed by `python -m benchmarks.nothing`.
+# Keyed by the SHA-256 of an encoder's weights: each encoder has its own distribution of cosines.
+# Printed by `python -m benchmarks.nothing`.
 FITTED = {
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": NullKey(6.73, 2.48),  # all-MiniLM-L6-v2
 }
@@ -45,23 +48,23 @@ def chance(
 ) -> NDArray[np.float64]:
     """The chance (m,) that nothing answers each query.
 
-    `maximum` (m,) is max z, `log_normalizer` (m,) log Σ exp z, `visible` (m,) how many items were not hidden: a `State`
-    of the logits z = cosine / 0.05 has all three. Where every item was hidden there is nothing, and the chance is 1.
+    `maximum` (m,) is max z, `log_normalizer` (m,) is log Σ exp z, and `visible` (m,) is n: the `State` of the logits
+    z = cosine / 0.05 has all three. If every item is hidden, the chance is 1.
 
     >>> chance(NullKey(2.0, 1.0), np.array([-np.inf]), np.array([-np.inf]), np.array([0])).tolist()
     [1.0]
     """
-    against = null.sharpness * evidence(maximum, log_normalizer, visible) - null.logit
-    return np.exp(-np.logaddexp(0.0, against))
+    log_odds = null.sharpness * evidence(maximum, log_normalizer, visible) - null.logit  # that something answers
+    return np.exp(-np.logaddexp(0.0, log_odds))
 
 
 def evidence(
     maximum: NDArray[np.float64], log_normalizer: NDArray[np.float64], visible: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """log(Σ exp(z)/n + exp(max z)/1000) (m,), -inf where there is no item.
+    """log(Σ exp(z)/n + exp(max z)/1000) (m,), or -inf for a query that sees no item.
 
-    >>> one = evidence(np.array([0.0]), np.array([0.0]), np.array([1]))  # log(1 + 1/1000)
-    >>> float(one[0].round(6))
+    >>> single = evidence(np.array([0.0]), np.array([0.0]), np.array([1]))  # log(1 + 1/1000)
+    >>> float(single[0].round(6))
     0.001
     """
     mean = log_normalizer - np.log(np.maximum(visible, 1))

@@ -1,10 +1,12 @@
-"""W_Q, W_K, W_V: what a librarian knows, as matrices.
+"""W_Q, W_K, W_V: what the catalog has learned, as matrices.
 
 Axis letters: m = queries, d = width of the embeddings, d_k = width of queries and keys (here d_k = d).
 
-Q = x W_Q, K = X W_K, V = X W_V. The scores Q Kᵀ / √d_k = (x W_Q W_Kᵀ) Xᵀ / √d_k need W_K only on the
-query's side, and the output softmax(…) V = (softmax(…) X) W_V needs W_V only at the end. So X alone is stored,
-and other projections need no other index.
+Q = x W_Q, K = X W_K, V = X W_V. The logits Q Kᵀ / √d_k = (x W_Q W_Kᵀ) Xᵀ / √d_k need W_K only on the
+query's side, and the output softmax(…) V = (softmax(…) X) W_V needs W_V only at the end. So only X is stored,
+and new projections do not need a new index.
+
+Vaswani et al. 2017, equation (1) and section 3.2.2: https://arxiv.org/abs/1706.03762
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from attnsearch.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
 
-TEMPERATURE = 0.05  # that with which the default encoder was trained: its loss had a scale of 20
+TEMPERATURE = 0.05  # the default encoder was trained at it: its loss multiplied cosines by 20
+LOWEST_TEMPERATURE = 1e-6  # logits stay finite in float32
 
 
 class Projections(NamedTuple):
-    """W_Q (d, d_k), W_K (d, d_k), W_V (d, d), and the temperature that W_Q holds."""
+    """W_Q (d, d_k), W_K (d, d_k), W_V (d, d), and the temperature τ, which W_Q contains."""
 
     w_q: Floats
     w_k: Floats
@@ -40,18 +43,18 @@ class Projections(NamedTuple):
         return x @ self.w_q
 
     def fold(self, x: Floats) -> Floats:
-        """x W_Q W_Kᵀ: (m, d) → (m, d), a query to be compared with the embeddings as they are stored."""
+        """x W_Q W_Kᵀ: (m, d) → (m, d): queries to compare with the stored embeddings."""
         return self.project(x) @ self.w_k.T
 
 
 def identity(d: int, temperature: float = TEMPERATURE) -> Projections:
     """W_Q = (√d_k/τ) I, W_K = W_V = I: the logit q kᵀ / √d_k is then cosine / τ.
 
-    Raises InputError unless τ is a finite number above 0.
+    Raises InputError as `check_temperature` does.
 
-    >>> two = identity(4, temperature=0.5)
+    >>> projections = identity(4, temperature=0.5)
     >>> x = np.eye(1, 4)
-    >>> float((two.fold(x) @ x.T * two.scale).item())
+    >>> float((projections.fold(x) @ x.T * projections.scale).item())
     2.0
     """
     check_temperature(temperature)
@@ -60,11 +63,12 @@ def identity(d: int, temperature: float = TEMPERATURE) -> Projections:
 
 
 def check_temperature(temperature: float) -> None:
-    """InputError unless the temperature is a finite number, and large enough that logits stay finite."""
-    if not (math.isfinite(temperature) and temperature >= 1e-6):
-        raise InputError(f"a temperature of {temperature:g} is no use", hint="give a number above 0, such as 0.05")
+    """Raise InputError unless the temperature is finite and at least `LOWEST_TEMPERATURE`."""
+    if not (math.isfinite(temperature) and temperature >= LOWEST_TEMPERATURE):
+        hint = f"give a number of at least {LOWEST_TEMPERATURE:f}, such as {TEMPERATURE}"
+        raise InputError(f"invalid temperature {temperature:g}", hint=hint)
 
 
 def textbook(d: int) -> Projections:
-    """W_Q = W_K = W_V = I: equation (1) with nothing learned, whose temperature is then √d_k."""
+    """W_Q = W_K = W_V = I: equation (1) with nothing learned; its temperature is √d_k."""
     return identity(d, temperature=math.sqrt(d))

@@ -1,10 +1,10 @@
 """Scaled dot-product attention over a catalog, in numpy and nothing else.
 
 Axis letters, in every shape below:
-    m = queries    n = keys    d = key width    e = value width    k = keys on top
+    m = queries    n = keys    d = key width    e = value width    k = top keys
 
-Two roads to one answer. `attend` holds all weights at once. `State` sees the keys block by block, keeps a
-running maximum, and merges with the state of other keys; it never holds more than one block.
+Two ways to the same answer. `attend` holds all weights at once. `State` takes the keys block by block, keeps a
+running maximum and merges with the states of other keys; it never holds more than one block.
 
 Vaswani et al. 2017, equation (1): https://arxiv.org/abs/1706.03762
 Milakov & Gimelshein 2018, online softmax: https://arxiv.org/abs/1805.02867
@@ -22,8 +22,8 @@ from attnsearch.errors import ShapeError
 
 Floats = NDArray[np.floating[Any]]
 
-_FEW = 8  # queries
-_NO_KEY = np.iinfo(np.int64).max  # the number of a key that is not there; it comes after all that are
+_FEW_QUERIES = 8
+_NO_KEY = np.iinfo(np.int64).max  # fills `top_keys` for a query with too few keys; sorts after every key number
 
 
 class Attention(NamedTuple):
@@ -48,7 +48,7 @@ def attend(
     q (…, m, d), k (…, n, d), v (…, n, e); `scale` is 1/√d unless given. `bias` broadcasts to (…, m, n), in
     units of logits, added after the scale. `mask` broadcasts to (…, m, n); True keeps a key, False hides it.
 
-    Raises ShapeError when axes disagree, or when a query has every key hidden: such a row has no softmax,
+    Raises ShapeError when axes disagree, or when every key is hidden from a query: such a row has no softmax,
     and a uniform guess would look like an answer.
 
     >>> three_to_one = attend(np.eye(1, 2), np.eye(2), np.array([[1.0], [0.0]]), scale=math.log(3))
@@ -76,8 +76,8 @@ def logits(
 ) -> Floats:
     """q kᵀ · scale + bias (…, m, n); -inf where a key is hidden."""
     q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # fewer numbers than q kᵀ
-    if q.ndim == k.ndim == 2 and len(q) <= _FEW:
-        # Many dot products read the keys as fast as the memory gives them; a matrix product of few rows does not.
+    if q.ndim == k.ndim == 2 and len(q) <= _FEW_QUERIES:
+        # Separate dot products read the keys at full memory speed; a matrix product of few rows does not.
         z = np.ascontiguousarray(np.vecdot(k[:, None], q).T)
     else:
         z = q @ np.swapaxes(k, -1, -2)
@@ -87,24 +87,24 @@ def logits(
 
 
 def best_of_each(z: Floats, joined: NDArray[np.bool_]) -> Floats:
-    """Logits z (m, n) with all but the highest of each item's keys hidden, the first of equal ones being the highest.
+    """The logits z (m, n) with all but the best key of each item hidden; of equal keys, the first is the best.
 
-    `joined` (n,) is True where a key goes on with the item of the key before it. An item's score is that of its best
-    passage: MaxP, Dai & Callan 2019.
+    `joined` (n,) is True where a key belongs to the same item as the key before it. An item scores as its best passage
+    does: MaxP, Dai & Callan 2019, https://arxiv.org/abs/1905.09217.
 
     >>> best_of_each(np.array([[1.0, 3.0, 2.0, 5.0]]), np.array([False, True, True, False])).tolist()
     [[-inf, 3.0, -inf, 5.0]]
     """
-    several = joined | np.append(joined[1:], False)  # the keys of items that have more than one
-    heads = np.flatnonzero(~joined[several])
-    sizes = np.diff(np.append(heads, several.sum()))
-    logit = z[:, several]
-    highest = np.repeat(np.maximum.reduceat(logit, heads, axis=1), sizes, axis=1)
-    place = np.where(logit == highest, np.arange(logit.shape[1]), logit.shape[1])
-    first = np.repeat(np.minimum.reduceat(place, heads, axis=1), sizes, axis=1)
-    found = z.copy()
-    found[:, several] = np.where(place == first, logit, -np.inf)
-    return found
+    grouped = joined | np.append(joined[1:], False)  # keys of items with more than one key
+    starts = np.flatnonzero(~joined[grouped])
+    sizes = np.diff(np.append(starts, grouped.sum()))
+    logit = z[:, grouped]
+    highest = np.repeat(np.maximum.reduceat(logit, starts, axis=1), sizes, axis=1)
+    position = np.where(logit == highest, np.arange(logit.shape[1]), logit.shape[1])
+    first = np.repeat(np.minimum.reduceat(position, starts, axis=1), sizes, axis=1)
+    best = z.copy()
+    best[:, grouped] = np.where(position == first, logit, -np.inf)
+    return best
 
 
 class State(NamedTuple):
@@ -114,14 +114,14 @@ class State(NamedTuple):
         maximum (m,)      M, or -inf before the first key
         total (m,)        Σ exp(z - M), the softmax's denominator
         moment (m,)       Σ exp(z - M) · (z - M), which gives the entropy
-        output (m, e)     Σ exp(z - M) · v; None when nobody asked for it
+        output (m, e)     Σ exp(z - M) · v, or None if not requested
         top_logits (m, ≤k), top_keys (m, ≤k)
-                          the highest logits and the numbers of their keys, best first, ties by key number;
-                          where a query has fewer, the logit -inf fills the row
-        visible (m,)         how many keys the mask let through
+                          the highest logits and their key numbers, best first, ties by key number;
+                          a query with fewer keys has -inf in the remaining logits
+        visible (m,)      how many keys the mask kept
 
-    Everything but the key numbers and counts is float64: the sums run over millions of keys. Within a block they
-    have the type of its logits.
+    Logits and sums are float64, since the sums run over millions of keys. Within a block they have the type of its
+    logits.
     """
 
     k: int
@@ -158,35 +158,34 @@ class State(NamedTuple):
         columns: NDArray[np.int64] | None = None,
         least: NDArray[np.float64] | None = None,
     ) -> State:
-        """The state of one block: logits z (m, n), -inf where hidden, and, if wanted, values v (n, e).
+        """The state of one block: logits z (m, n), -inf where hidden, and optionally values v (n, e).
 
-        The block's keys are numbered from `first` on; of a block of which only some columns are there, `columns` (n,)
-        says which, in their order. Those with a logit below `least` (m,) are left out of the top: there are k better
-        ones elsewhere.
+        Keys are numbered from `first`. If z holds only some columns of the block, `columns` (n,) lists them in
+        ascending order. A key with a logit below `least` (m,) stays out of the top: k other keys are better.
         """
         maximum = z.max(axis=1, initial=-np.inf)
-        shifted = z - _finite(maximum)[:, None]
-        share = np.exp(shifted)
+        shifted = z - _zero_if_empty(maximum)[:, None]
+        z_exp = np.exp(shifted)
         visible = np.full(len(z), z.shape[1])
         if z.min(initial=np.inf) == -np.inf:
             visible = np.isfinite(z).sum(axis=1)
-            np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf is no number
-        top_logits, top_keys = _top(z, k, np.full(len(z), -np.inf) if least is None else least)
-        there = top_keys != _NO_KEY
-        top_keys[there] = first + (top_keys[there] if columns is None else columns[top_keys[there]])
+            np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf would be NaN
+        top_logits, top_keys = _find_top(z, k, np.full(len(z), -np.inf) if least is None else least)
+        filled = top_keys != _NO_KEY
+        top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])
         return cls(
             k=k,
             maximum=maximum.astype(np.float64),
-            total=share.sum(axis=1).astype(np.float64),
-            moment=np.vecdot(share, shifted).astype(np.float64),
-            output=None if v is None else (share.astype(v.dtype, copy=False) @ v).astype(np.float64),
+            total=z_exp.sum(axis=1).astype(np.float64),
+            moment=np.vecdot(z_exp, shifted).astype(np.float64),
+            output=None if v is None else (z_exp.astype(v.dtype, copy=False) @ v).astype(np.float64),
             top_logits=top_logits,
             top_keys=top_keys,
             visible=visible,
         )
 
     def least(self) -> NDArray[np.float64]:
-        """The logit (m,) that another key needs to come into the top: the k-th best, or -inf before there are k."""
+        """The logit (m,) that another key needs to enter the top: the k-th best, or -inf before there are k."""
         if not self.k:
             return np.full(len(self.total), np.inf)
         return self.top_logits[:, -1] if self.top_logits.shape[1] == self.k else np.full(len(self.total), -np.inf)
@@ -194,8 +193,7 @@ class State(NamedTuple):
     def merge(self, other: State) -> State:
         """The state of the union of two disjoint sets of keys. Order and grouping do not matter."""
         maximum = np.maximum(self.maximum, other.maximum)
-        # A part that saw no key has nothing to shift: its maximum is -inf and its sums are 0.
-        (shift_a, a), (shift_b, b) = (_shift(part.maximum, maximum) for part in (self, other))
+        (shift_a, a), (shift_b, b) = (_compute_shift(state.maximum, maximum) for state in (self, other))
         z = np.concatenate([self.top_logits, other.top_logits], axis=1)
         keys = np.concatenate([self.top_keys, other.top_keys], axis=1)
         order = np.lexsort((keys, -z))[:, : self.k]
@@ -214,8 +212,8 @@ class State(NamedTuple):
         )
 
     def weights(self) -> NDArray[np.float64]:
-        """The softmax weights of the top keys (m, ≤k): shares of all keys seen, not of the top alone."""
-        return np.exp(self.top_logits - _finite(self.log_normalizer())[:, None])
+        """The softmax weights (m, ≤k) of the top keys, normalized over all keys seen, not over the top alone."""
+        return np.exp(self.top_logits - _zero_if_empty(self.log_normalizer())[:, None])
 
     def log_normalizer(self) -> NDArray[np.float64]:
         """log Σ exp z (m,); -inf for a query that saw no key."""
@@ -223,42 +221,49 @@ class State(NamedTuple):
             return self.maximum + np.log(self.total)
 
     def entropy(self) -> NDArray[np.float64]:
-        """-Σ p log p (m,), in nats: exp of it is the number of keys that share the attention."""
+        """-Σ p log p (m,), in nats; its exp is the effective number of keys that share the attention."""
         total = np.where(self.total > 0, self.total, 1.0)
         return np.maximum(np.log(total) - self.moment / total, 0.0)
 
     def mean_value(self) -> NDArray[np.float64]:
-        """softmax(z) v (m, e), the output of equation (1); ShapeError when the state was made without values."""
+        """softmax(z) v (m, e), the output of equation (1). Raises ShapeError if the state was made without values."""
         if self.output is None:
             raise ShapeError("this state saw no values, so it has no output")
         return self.output / np.where(self.total > 0, self.total, 1.0)[:, None]
 
 
-def _finite(maximum: Floats) -> Floats:
-    """-inf, the maximum of no key at all, as 0, so that differences stay numbers."""
+def _zero_if_empty(maximum: Floats) -> Floats:
+    """Replace -inf, the maximum over no keys, by 0, so that differences stay numbers."""
     return np.where(np.isneginf(maximum), maximum.dtype.type(0), maximum)
 
 
-def _shift(maximum: NDArray[np.float64], to: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a sum about `maximum` needs to be one about the maximum `to`: the shift (m,), and its exp."""
-    shift = np.where(np.isneginf(maximum), 0.0, maximum - _finite(to))
+def _compute_shift(
+    maximum: NDArray[np.float64], target: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The shift maximum - target (m,) and its exp, which turns Σ exp(z - maximum) into Σ exp(z - target).
+
+    A state that saw no key has nothing to shift: its maximum is -inf and its sums are 0.
+    """
+    shift = np.where(np.isneginf(maximum), 0.0, maximum - _zero_if_empty(target))
     return shift, np.exp(shift)
 
 
-def _top(z: Floats, k: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k highest logits of each row that reach `least` (m,), and their columns, by which ties go."""
+def _find_top(z: Floats, k: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest logits (m, ≤k) of each row that reach `least` (m,), and their columns; ties go by column."""
     m, n = z.shape
     if not k:
         return np.empty((m, 0)), np.empty((m, 0), np.int64)
-    bar = np.maximum(least, np.finfo(z.dtype).min)  # a hidden key is nobody's best
-    unknown = np.flatnonzero(np.isneginf(least))
-    if k < n and len(unknown):
-        bar[unknown] = np.maximum(bar[unknown], np.partition(z[unknown], n - k, axis=1)[:, n - k])
-    row, column = np.divmod(np.flatnonzero(z >= bar[:, None].astype(z.dtype)), max(n, 1))
+    threshold = np.maximum(least, np.finfo(z.dtype).min)  # a hidden key never reaches the top
+    unbounded = np.flatnonzero(np.isneginf(least))
+    if k < n and len(unbounded):
+        kth = np.partition(z[unbounded], n - k, axis=1)[:, n - k]
+        threshold[unbounded] = np.maximum(threshold[unbounded], kth)
+    row, column = np.divmod(np.flatnonzero(z >= threshold[:, None].astype(z.dtype)), max(n, 1))
     order = np.lexsort((column, -z[row, column], row))
     row, column = row[order], column[order]
     rank = np.arange(len(row)) - np.searchsorted(row, row)
-    row, column, rank = (part[rank < k] for part in (row, column, rank))
+    within = rank < k
+    row, column, rank = row[within], column[within], rank[within]
     shape = m, rank.max(initial=-1) + 1
     logit, key = np.full(shape, -np.inf), np.full(shape, _NO_KEY)
     logit[row, rank] = z[row, column]

@@ -39,6 +39,6 @@ def test_folding_is_projecting_both_sides(x):
 
 
 @pytest.mark.parametrize("temperature", [0, -1, math.nan, math.inf, 1e-9])
-def test_no_temperature(temperature):
-    with pytest.raises(InputError, match="temperature"):
+def test_invalid_temperature(temperature):
+    with pytest.raises(InputError, match=f"invalid temperature {temperature:g}; give a number of at least 0.000001"):
         identity(4, temperature)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnsearch.attention.softmax import State, attend, logits
+from attnsearch.attention.softmax import State, attend, best_of_each, logits
 from attnsearch.errors import ShapeError
 
 
@@ -29,9 +29,9 @@ def plain(q, k, v, scale, bias, mask):
 class TestByHand:
     def test_a_scale_of_log_3_makes_three_to_one(self):
         q, k, v = np.array([[1.0, 0.0]]), np.eye(2), np.array([[4.0], [0.0]])
-        found = attend(q, k, v, scale=math.log(3))
-        assert found.weights == pytest.approx(np.array([[0.75, 0.25]]))
-        assert found.output == pytest.approx(np.array([[3.0]]))
+        attention = attend(q, k, v, scale=math.log(3))
+        assert attention.weights == pytest.approx(np.array([[0.75, 0.25]]))
+        assert attention.output == pytest.approx(np.array([[3.0]]))
 
     def test_the_scale_is_one_over_the_root_of_d(self):
         q = np.full((1, 4), 2.0)
@@ -48,10 +48,10 @@ class TestByHand:
     def test_leading_axes(self):
         rng = np.random.default_rng(1)
         q, k, v = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 3, 6, 5)), rng.normal(size=(2, 3, 6, 7))
-        found = attend(q, k, v)
-        one = attend(q[1, 2], k[1, 2], v[1, 2])
-        assert found.weights[1, 2] == pytest.approx(one.weights)
-        assert found.output[1, 2] == pytest.approx(one.output)
+        stacked = attend(q, k, v)
+        single = attend(q[1, 2], k[1, 2], v[1, 2])
+        assert stacked.weights[1, 2] == pytest.approx(single.weights)
+        assert stacked.output[1, 2] == pytest.approx(single.output)
 
     def test_states_of_two_keys(self):
         z = np.log(np.array([[3.0, 1.0]]))
@@ -79,7 +79,7 @@ class TestRefused:
         with pytest.raises(ShapeError, match=r"attend needs q \(…, m, d\)"):
             attend(np.zeros(q), np.zeros(k), np.zeros(v))
 
-    def test_an_output_that_nobody_asked_for(self):
+    def test_an_output_without_values(self):
         with pytest.raises(ShapeError, match="no values"):
             State.of(np.zeros((1, 2)), k=1).mean_value()
 
@@ -119,9 +119,9 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
             states = [functools.reduce(State.merge, states[i : i + 2]) for i in range(0, len(states), 2)]
     state = functools.reduce(State.merge, states, State.empty(len(q), k, 3))
     for name in ("top_logits", "top_keys"):
-        found, expected = (getattr(one, name)[:, : z.shape[1]] for one in (bounded, state))
-        width = min(found.shape[1], expected.shape[1])
-        assert found[:, :width].tolist() == expected[:, :width].tolist()
+        top, expected = (getattr(merged, name)[:, : z.shape[1]] for merged in (bounded, state))
+        width = min(top.shape[1], expected.shape[1])
+        assert top[:, :width].tolist() == expected[:, :width].tolist()
 
     assert state.mean_value() == pytest.approx(output, abs=1e-6)
     assert state.visible.tolist() == mask.sum(axis=1).tolist()
@@ -132,6 +132,19 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
         assert state.weights()[i][seen] == pytest.approx(row[expected], abs=1e-6)
         entropy = -sum(p * math.log(p) for p in row if p > 0)
         assert state.entropy()[i] == pytest.approx(entropy, abs=1e-6)
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=1, max_size=9))
+def test_each_item_keeps_its_first_best_key(seed, sizes):
+    z = np.random.default_rng(seed).integers(-2, 2, size=(3, sum(sizes))).astype(float)
+    starts = np.cumsum([0, *sizes[:-1]])
+    expected = np.full_like(z, -np.inf)
+    for row in range(len(z)):
+        for start, size in zip(starts, sizes, strict=True):
+            best = max(range(start, start + size), key=lambda key: z[row, key])
+            expected[row, best] = z[row, best]
+    joined = ~np.isin(np.arange(z.shape[1]), starts)
+    assert best_of_each(z, joined).tolist() == expected.tolist()
 
 
 @settings(max_examples=100, deadline=None)
@@ -169,15 +182,15 @@ def test_a_state_without_keys_changes_nothing():
     assert empty.top_keys.shape == (1, 0)
     assert empty.entropy().tolist() == [0.0]
     hidden = State.of(np.full((1, 4), -np.inf), np.ones((4, 2)), k=3)
-    some = State.of(np.array([[1.0, 2.0]]), np.ones((2, 2)), k=3, first=4)
-    for state in (empty.merge(some), some.merge(empty), hidden.merge(some), some.merge(hidden)):
+    seen = State.of(np.array([[1.0, 2.0]]), np.ones((2, 2)), k=3, first=4)
+    for state in (empty.merge(seen), seen.merge(empty), hidden.merge(seen), seen.merge(hidden)):
         assert state.log_normalizer() == pytest.approx(np.log(np.exp([1.0]) + np.exp(2.0)))
         assert state.top_keys[0][np.isfinite(state.top_logits[0])].tolist() == [5, 4]
         assert state.visible.tolist() == [2]
 
 
 @pytest.mark.slow
-def test_torch_says_the_same():
+def test_torch_agrees():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(7)
     q, k, v = rng.normal(size=(2, 3, 5, 8)), rng.normal(size=(2, 3, 9, 8)), rng.normal(size=(2, 3, 9, 4))
@@ -187,10 +200,10 @@ def test_torch_says_the_same():
     peer = torch.nn.functional.scaled_dot_product_attention
     given = [torch.from_numpy(x) for x in (q, k, v)]
     assert attend(q, k, v).output == pytest.approx(peer(*given).numpy(), abs=1e-12)
-    found = attend(q, k, v, mask=mask, scale=0.3).output
-    assert found == pytest.approx(peer(*given, attn_mask=torch.from_numpy(mask), scale=0.3).numpy(), abs=1e-12)
-    found = attend(q, k, v, bias=bias).output
-    assert found == pytest.approx(peer(*given, attn_mask=torch.from_numpy(bias)).numpy(), abs=1e-12)
+    output = attend(q, k, v, mask=mask, scale=0.3).output
+    assert output == pytest.approx(peer(*given, attn_mask=torch.from_numpy(mask), scale=0.3).numpy(), abs=1e-12)
+    output = attend(q, k, v, bias=bias).output
+    assert output == pytest.approx(peer(*given, attn_mask=torch.from_numpy(bias)).numpy(), abs=1e-12)
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.0005])
