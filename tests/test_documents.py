@@ -173,7 +173,7 @@ class TestReference:
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
         from attnsearch.cli.terminal import QUERY
-        from attnsearch.sources import items, judgments, records, values
+        from attnsearch.sources import items, records, values
         from attnsearch.storage.lock import WAIT
 
         table = dict(rows(section(self.text, "## Limits")))
@@ -186,7 +186,7 @@ class TestReference:
             "an item's text, id, title or description": f"{items.LONGEST:,} characters",
             "a number": f"{values.LONGEST_NUMBER:,} digits",
             "a query on standard input": f"{QUERY >> 10} KiB",
-            "a request in a file of judgments": f"{judgments.LONGEST:,} characters",
+            "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
             "the wait for another writer": f"{WAIT:.0f} seconds; then the command exits with 3",
         }
 

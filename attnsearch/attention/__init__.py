@@ -1,4 +1,4 @@
-"""Equation (1) of "Attention Is All You Need" and its parts, in numpy and nothing else.
+"""Equation (1) and its parts, in numpy and nothing else.
 
 projections  W_Q, W_K, W_V and the temperature, which W_Q contains
 softmax      q, k, v → weights and output, all at once or block by block

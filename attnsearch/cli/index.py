@@ -8,8 +8,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
-
-FORMS = ("yaml", "json", "jsonl", "csv", "tsv")
+from attnsearch.sources.records import FORMATS
 
 
 def index(
@@ -45,7 +44,7 @@ def index(
         str | None,
         typer.Option(
             "--from",
-            metavar="|".join(FORMS),
+            metavar="|".join(FORMATS),
             show_default=False,
             help="What SOURCE is, if its name is silent.",
         ),
@@ -78,8 +77,8 @@ def index(
 
     attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
     """
-    if from_ and from_ not in FORMS:
-        raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+    if from_ and from_ not in FORMATS:
+        raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMATS)}")
     weight = options.weight(lexical)
 
     from attnsearch.indexing.update import update

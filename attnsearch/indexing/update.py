@@ -120,7 +120,7 @@ def _resolve_target(
     sources = tuple(home.fingerprint_source(path) for path in paths)
     existing = _find_existing(sources, name)
     fields = fields or (existing.fields if existing else Fields())
-    listing = items.read_items(paths, fields, form=form)
+    listing = items.read_items(paths, fields, file_format=form)
     if on_the_fly:
         return _Target(home.file_catalog_folder(Path(paths[0])), sources[0].path, sources, fields, listing, existing)
     chosen = name or listing.name or _name_of_file(paths)

@@ -1,9 +1,10 @@
 """Files → items and judged requests, each with its line.
 
-values       what files hold: text, numbers, lists, mappings with their lines
+values       plain values with their lines, and the limits that every reader enforces
 yaml12       YAML text → values, by YAML 1.2, safe on hostile files
-strict_json  JSON text → values, nothing let through that other rooms could not hold
-records      a file or a pipe → records: YAML, JSON, JSONL, CSV, TSV
+strict_json  JSON text → values, strict about what other programs could not handle
+records      a file or standard input → records: YAML, JSON, JSONL, CSV, TSV
 items        records → items: id, title, description, key text
+trec         TREC's queries and qrels → graded queries
 judgments    a file → judged requests: which items are right for each
 """

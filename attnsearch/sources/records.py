@@ -1,7 +1,7 @@
 """A file → records with their lines: YAML, JSON, JSONL, CSV and TSV, from disk or from standard input.
 
-JSONL, CSV and TSV are read line by line, so a million records need no more memory than one. YAML and JSON
-are read whole, up to `WHOLE` bytes.
+JSONL, CSV and TSV are read line by line, so that a million records need no more memory than one. YAML and JSON are
+read at once, up to `WHOLE` bytes.
 """
 
 from __future__ import annotations
@@ -16,70 +16,70 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from attnsearch.errors import InputError
-from attnsearch.sources.values import Mapping, Value
+from attnsearch.sources.values import STREAM_HINT, Mapping, Value
 
-FORMS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv",
-         ".tsv": "tsv"}  # fmt: skip
+FORMATS = ("yaml", "json", "jsonl", "csv", "tsv")
+SUFFIXES = {f".{name}": name for name in FORMATS} | {".yml": "yaml", ".ndjson": "jsonl"}
 STDIN = "standard input"
 WHOLE = 64 << 20  # bytes of a YAML or JSON file
 LINE = 16 << 20  # bytes of one line of JSONL, or of one row of CSV or TSV
 COLUMNS = 10_000
-EMPTY = 1_000_000  # lines one after the other
+EMPTY = 1_000_000  # blank lines in a row
 
-_PER_LINE = 64  # bytes that a line takes beside its text
+_LINE_OVERHEAD = 64  # bytes of memory that a line takes besides its text
 
 _QUOTE = "is a quote left open?"
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")  # only what a number prints as
 
 
 class Records(NamedTuple):
-    """What a file holds: its records, in order, and the file's own words about itself."""
+    """The content of a file: its records, in order, and the other fields of its top mapping."""
 
     head: Mapping
     items: Iterator[Mapping]
 
 
-def read_records(source: str, *, form: str | None = None, as_text: frozenset[str] = frozenset()) -> Records:
+def read_records(source: str, *, file_format: str | None = None, as_text: frozenset[str] = frozenset()) -> Records:
     """The records of the file `source`; `-` is standard input.
 
-    `form` is one of `FORMS`' values; without it the file's name tells, or else its first line. Values of the
-    keys named in `as_text` stay as they are written. Records are dicts with a `line`. The head is what stands
-    beside `items` where a YAML or JSON file is a mapping, else empty.
+    `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. Values of the
+    keys in `as_text` stay text as written. If a YAML or JSON file is a mapping, its records are the list under
+    `items`, and the head is the rest of it; otherwise the head is empty.
 
-    Raises InputError, with the line where there is one, for whatever can't be read as that form; for JSONL,
-    CSV and TSV while the records are drawn.
+    Raises InputError, with the line if there is one, for whatever is not valid in that format; for JSONL, CSV and TSV
+    while the records are read.
     """
-    _check_there(source)
-    file = _File(source)
-    form = form or FORMS.get(Path(source).suffix.lower())
-    head: list[str] = []
-    if form is None:
-        head, form = _guess(file)
-    lines = itertools.chain(head, file)
-    match form:
+    _check_file(source)
+    file = _TextFile(source)
+    file_format = file_format or SUFFIXES.get(Path(source).suffix.lower())
+    start: list[str] = []
+    if file_format is None:
+        start, file_format = _guess_format(file)
+    lines = itertools.chain(start, file)
+    match file_format:
         case "jsonl":
-            return Records(Mapping(), _until_closed(file, _jsonl(lines, file.where)))
+            return Records(Mapping(), _close_after(file, _read_jsonl(lines, file.where)))
         case "csv" | "tsv":
-            rows = _csv(lines, file.where, "," if form == "csv" else "\t", as_text)
-            return Records(Mapping(), _until_closed(file, rows))
+            rows = _read_csv(lines, file.where, "," if file_format == "csv" else "\t", as_text)
+            return Records(Mapping(), _close_after(file, rows))
     with closing(file):
-        text = "".join(head) + file.rest()
-    if form == "json":
+        text = "".join(start) + file.read_rest()
+    if file_format == "json":
         from attnsearch.sources import strict_json
 
-        return _records(strict_json.load(text, where=file.where), file.where)
+        return _split_document(strict_json.parse_document(text, where=file.where), file.where)
     from attnsearch.sources import yaml12
 
-    return _records(yaml12.load(text, where=file.where, as_text=as_text), file.where)
+    return _split_document(yaml12.parse_document(text, where=file.where, as_text=as_text), file.where)
 
 
 def read_lines(source: str) -> Iterator[tuple[int, str]]:
-    """The lines of the file `source`, or of standard input, that say something, with their numbers.
+    """The lines of the file `source`, or of standard input, with their numbers; blank lines are skipped.
 
-    For what is no list of records. InputError as by `read`.
+    For files that are not lists of records. Raises InputError as `read_records` does.
     """
-    _check_there(source)
-    file = _File(source)
+    _check_file(source)
+    file = _TextFile(source)
     with closing(file):
         yield from ((file.line, line) for line in file if line.strip())
 
@@ -89,8 +89,8 @@ def source_name(source: str) -> str:
     return STDIN if source == "-" else source
 
 
-def _records(document: Value, where: str) -> Records:
-    """A document as a list of mappings, or a mapping with such a list under `items`."""
+def _split_document(document: Value, where: str) -> Records:
+    """The records of a document: a list of mappings, or a mapping with such a list under `items`."""
     head = Mapping()
     if isinstance(document, Mapping):
         head = document
@@ -110,8 +110,8 @@ def _records(document: Value, where: str) -> Records:
     return Records(head, iter(document))
 
 
-def _check_there(source: str) -> None:
-    """InputError, before anything else is done, for what can't be a file."""
+def _check_file(source: str) -> None:
+    """Raise InputError if `source` is not a file, before anything else is done."""
     path = Path(source)
     if source == "-":
         return
@@ -121,23 +121,23 @@ def _check_there(source: str) -> None:
         raise InputError("no such file", where=source)
     try:
         str(path.resolve()).encode()
-    except UnicodeEncodeError:  # no index, and no JSON, could say where its items come from
+    except UnicodeEncodeError:  # the catalog and its JSON record the path
         raise InputError("its name is not UTF-8", where=source, hint="rename it, or the folder it is in") from None
 
 
-class _File:
-    """A file or standard input as text: line by line, each with its end, or all that is left of it."""
+class _TextFile:
+    """A file or standard input as text: line by line, each with its line break, or the rest at once."""
 
     def __init__(self, source: str) -> None:
         self.source, self.where = source, source_name(source)
         self.line = self.empty = 0
-        self.opened: BinaryIO | None = None
+        self.stream: BinaryIO | None = None
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        raw = self._stream().readline(LINE + 1)
+        raw = self._open().readline(LINE + 1)
         if not raw:
             raise StopIteration
         self.line += 1
@@ -146,29 +146,28 @@ class _File:
         self.empty = self.empty + 1 if raw.isspace() else 0
         if self.empty > EMPTY:
             raise self._error(f"more than {EMPTY:,} empty lines", self.line)
-        return self._text(raw, self.line)
+        return self._decode(raw, self.line)
 
-    def rest(self) -> str:
-        """What has not been read yet, all at once."""
-        raw = self._stream().read(WHOLE + 1)
+    def read_rest(self) -> str:
+        """Everything not read yet, at once."""
+        raw = self._open().read(WHOLE + 1)
         if len(raw) > WHOLE:
-            hint = "use JSONL or CSV, which are read as a stream"
-            raise InputError(f"over {WHOLE >> 20} MiB", where=self.where, hint=hint)
-        return self._text(raw, self.line + 1)
+            raise InputError(f"over {WHOLE >> 20} MiB", where=self.where, hint=STREAM_HINT)
+        return self._decode(raw, self.line + 1)
 
     def close(self) -> None:
-        if self.opened and self.source != "-":  # stdin is not ours to close
-            self.opened.close()
+        if self.stream and self.source != "-":  # stdin is not ours to close
+            self.stream.close()
 
-    def _stream(self) -> BinaryIO:
-        if self.opened is None:
+    def _open(self) -> BinaryIO:
+        if self.stream is None:
             try:
-                self.opened = sys.stdin.buffer if self.source == "-" else Path(self.source).open("rb")  # noqa: SIM115 (close does)
+                self.stream = sys.stdin.buffer if self.source == "-" else Path(self.source).open("rb")  # noqa: SIM115 (close does)
             except OSError as error:
                 raise InputError(f"can't be read: {error.strerror}", where=self.where) from None
-        return self.opened
+        return self.stream
 
-    def _text(self, raw: bytes, line: int) -> str:
+    def _decode(self, raw: bytes, line: int) -> str:
         try:
             return (raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw).decode()
         except UnicodeDecodeError as error:
@@ -180,99 +179,105 @@ class _File:
         return InputError(message, where=f"{self.where}:{line}", hint=hint)
 
 
-def _until_closed(file: _File, items: Iterator[Mapping]) -> Iterator[Mapping]:
-    """The items; the file behind them is closed when they end, also by an error."""
+def _close_after(file: _TextFile, records: Iterator[Mapping]) -> Iterator[Mapping]:
+    """Yield the records; close their file at the end, even on error."""
     with closing(file):
-        yield from items
+        yield from records
 
 
-def _guess(lines: Iterator[str]) -> tuple[list[str], str]:
-    """The form of a stream without a telling name, and the lines that told: up to the first with something on it."""
-    head: list[str] = []
+def _guess_format(lines: Iterator[str]) -> tuple[list[str], str]:
+    """Guess a format from the first line with content; also returns the lines read so far."""
+    start: list[str] = []
     first = ""
     size = 0
     for line in lines:
-        head.append(line)
+        start.append(line)
         first = line.strip()
-        size += len(line) + _PER_LINE
+        size += len(line) + _LINE_OVERHEAD
         if size > LINE or (first and not first.startswith("#")):
             break
-    form = "yaml"
     if first.startswith("["):
-        form = "json"
-    elif first.startswith("{"):
-        form = "jsonl" if first.endswith("}") else "json"
-    elif not re.match(r"(-|---|%YAML.*|[\w ]+:)(\s|$)", first):
-        form = "tsv" if "\t" in first else "csv" if "," in first else "yaml"
-    return head, form
+        return start, "json"
+    if first.startswith("{"):
+        return start, "jsonl" if first.endswith("}") else "json"
+    if not re.match(r"(-|---|%YAML.*|[\w ]+:)(\s|$)", first):
+        if "\t" in first:
+            return start, "tsv"
+        if "," in first:
+            return start, "csv"
+    return start, "yaml"
 
 
-def _jsonl(lines: Iterator[str], where: str) -> Iterator[Mapping]:
+def _read_jsonl(lines: Iterable[str], where: str) -> Iterator[Mapping]:
     from attnsearch.sources import strict_json
 
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        value = strict_json.loads(line.rstrip(), where=where, line=number)
+        value = strict_json.parse_line(line.rstrip(), where=where, line=number)
         if not isinstance(value, Mapping):
             raise InputError("not a JSON object", where=f"{where}:{number}", hint="write one {…} on each line")
         yield value
 
 
-def _csv(lines: Iterator[str], where: str, delimiter: str, as_text: frozenset[str]) -> Iterator[Mapping]:
+def _read_csv(lines: Iterable[str], where: str, delimiter: str, as_text: frozenset[str]) -> Iterator[Mapping]:
+    names: list[str] | None = None
+    for line, cells in _read_rows(lines, where, delimiter):
+        if names is None:
+            names = _read_header(cells, f"{where}:{line}")
+            continue
+        if len(cells) != len(names):
+            hint = "put double quotes around a text that contains a delimiter or a line break"
+            raise InputError(f"{len(cells)} cells under {len(names)} columns", where=f"{where}:{line}", hint=hint)
+        yield _make_record(names, cells, line, as_text)
+
+
+def _read_rows(lines: Iterable[str], where: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of CSV or TSV that are not blank, each with the line on which it begins."""
     line, size = 1, 0
 
-    def measured() -> Iterator[str]:
-        """The lines; a quote that is never closed makes one row of all that follow."""
+    def limit_row() -> Iterator[str]:
+        """Pass the lines on, up to a limit: an open quote would make one row of all that follow."""
         nonlocal size
         for text in lines:
-            size += len(text) + _PER_LINE
+            size += len(text) + _LINE_OVERHEAD
             if size > LINE:
                 raise InputError(f"a row of more than {LINE >> 20} MiB", where=f"{where}:{line}", hint=_QUOTE)
             yield text
 
     csv.field_size_limit(LINE)
-    rows = csv.reader(measured(), delimiter=delimiter, strict=True)
-    names: list[str] | None = None
-    while True:
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            raise InputError(f"not CSV: {error}", where=f"{where}:{line}") from None
-        if row is None:
-            return
-        if names is None and row:
-            names = _columns(row, f"{where}:{line}")
-        elif names is not None and row:
-            if len(row) != len(names):
-                hint = "put a text with a delimiter or a line break in it into double quotes"
-                raise InputError(f"{len(row)} cells under {len(names)} columns", where=f"{where}:{line}", hint=hint)
-            yield _row(names, row, line, as_text)
-        line, size = rows.line_num + 1, 0
+    rows = csv.reader(limit_row(), delimiter=delimiter, strict=True)
+    try:
+        for cells in rows:
+            if cells:
+                yield line, cells
+            line, size = rows.line_num + 1, 0
+    except csv.Error as error:
+        raise InputError(f"not CSV: {error}", where=f"{where}:{line}") from None
 
 
-def _columns(row: list[str], where: str) -> list[str]:
-    if len(row) > COLUMNS:
-        raise InputError(f"{len(row):,} columns; at most {COLUMNS:,} can be read", where=where)
+def _read_header(cells: list[str], where: str) -> list[str]:
+    if len(cells) > COLUMNS:
+        raise InputError(f"{len(cells):,} columns; at most {COLUMNS:,} are allowed", where=where)
     names: dict[str, None] = {}
-    for number, name in enumerate(map(str.strip, row), 1):
+    for number, name in enumerate(map(str.strip, cells), 1):
         if not name:
             raise InputError(f"column {number} has no name", where=where)
         if name in names:
-            raise InputError(f"the column '{name}' is there twice", where=where)
+            raise InputError(f"two columns are named '{name}'", where=where)
         names[name] = None
     return list(names)
 
 
-def _row(names: Iterable[str], cells: Iterable[str], line: int, as_text: frozenset[str]) -> Mapping:
-    """One row; an empty cell is a field that the item lacks."""
-    mapping = Mapping((name, _cell(name, cell, as_text)) for name, cell in zip(names, cells, strict=True) if cell)
-    mapping.line = line
-    return mapping
+def _make_record(names: Iterable[str], cells: Iterable[str], line: int, as_text: frozenset[str]) -> Mapping:
+    """The record of one row; an empty cell is a field that the record lacks."""
+    record = Mapping((name, _parse_cell(name, cell, as_text)) for name, cell in zip(names, cells, strict=True) if cell)
+    record.line = line
+    return record
 
 
-def _cell(name: str, text: str, as_text: frozenset[str]) -> Value:
-    """A number where the text is one, written the plain way; `007`, `1e5` and `nan` stay text."""
+def _parse_cell(name: str, text: str, as_text: frozenset[str]) -> Value:
+    """A number if the text is one in plain notation; `007`, `1e5` and `nan` stay text."""
     if name == "tags":
         return [tag for part in re.split(r"[,;|]", text) if (tag := part.strip())]
     if name in as_text or not _NUMBER.fullmatch(text):

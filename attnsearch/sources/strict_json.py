@@ -1,196 +1,200 @@
-"""JSON text → plain values, with lines, and nothing let through that a later room could choke on.
+"""JSON text → plain values with their lines, strict about what other programs could not handle.
 
-The standard library decodes. Added here: the line of each item, since a message without one is little help, and
-a refusal of what RFC 7493 (I-JSON) calls unwise: the same key twice, NaN and infinity, half a surrogate pair.
+The standard library decodes. This module adds the line of each item to values and errors, and refuses what I-JSON
+(RFC 7493) does not allow: a key used twice, NaN and infinity, half of a surrogate pair.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from attnsearch.errors import InputError
-from attnsearch.sources.values import DEPTH, LONGEST_NUMBER, PARTS, Mapping, Value
+from attnsearch.sources.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # one left open goes to the end: linear
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # an open one goes to the end: linear time
 
 
-def loads(text: str, *, where: str, line: int = 1) -> Value:
-    """The value in `text`, which begins on `line`; an object comes as a `Mapping`, with its line.
+def parse_line(text: str, *, where: str, line: int = 1) -> Value:
+    """The value in `text`, which begins on `line`; an object is a `Mapping`, with its line.
 
     Raises InputError, with `where` and the line, for what is not JSON or not I-JSON.
     """
-    with _errors(where, line):
+    with _locate_errors(where, line):
         _check_size(text)
         value = _DECODER.decode(text)
-        _check(text, value)
+        _check_decoded(text, value)
     if isinstance(value, Mapping):
         value.line = line
     return value
 
 
-def load(text: str, *, where: str) -> Value:
-    """The document in `text`: like `loads`, but the objects of a list, or of a list under `items`, have lines too."""
-    with _errors(where, 1):
+def parse_document(text: str, *, where: str) -> Value:
+    """The document in `text`. An object at the top, in a list at the top, or in a list under `items` has its line.
+
+    Raises InputError, with `where` and the line, for what is not JSON or not I-JSON.
+    """
+    with _locate_errors(where, 1):
         _check_size(text)
-    scan = _Scan(text, where)
-    if scan.peek() == "[":
-        document: Value = scan.items()
-    elif scan.peek() == "{":
-        document = scan.head()
+    scanner = _Scanner(text, where)
+    if scanner.peek() == "[":
+        document: Value = scanner.read_list()
+    elif scanner.peek() == "{":
+        document = scanner.read_object()
     else:
-        document = scan.value()
-    if scan.peek():
-        scan.fail("more after the end")
+        document = scanner.read_value()
+    if scanner.peek():
+        scanner.fail("more after the end")
     return document
 
 
-def _object(pairs: list[tuple[str, Value]]) -> Mapping:
+def _build_object(pairs: list[tuple[str, Value]]) -> Mapping:
     mapping = Mapping(pairs)
     if len(mapping) < len(pairs):
-        last = {key: at for at, (key, _) in enumerate(pairs)}
-        twice = next(key for at, (key, _) in enumerate(pairs) if at < last[key])
-        raise ValueError(f"the key '{twice[:80]}' is used twice in one object")
+        last = {key: position for position, (key, _) in enumerate(pairs)}
+        repeated = next(key for position, (key, _) in enumerate(pairs) if position < last[key])
+        raise ValueError(f"the key '{repeated[:80]}' is used twice in one object")
     return mapping
 
 
-def _constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a finite number")
+def _refuse_constant(word: str) -> float:
+    return require_finite(math.nan, word)
 
 
-def _float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is not a finite number")
-    return number
+def _parse_float(text: str) -> float:
+    return require_finite(float(text), text)
 
 
-def _int(text: str) -> int:
-    if len(text) > LONGEST_NUMBER:
-        raise ValueError(f"a number of {len(text):,} digits; put it in quotes if it is text")
-    return int(text)
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object, parse_constant=_refuse_constant, parse_float=_parse_float, parse_int=parse_integer
+)
 
 
 @contextmanager
-def _errors(where: str, line: int) -> Iterator[None]:
-    """Turn what goes wrong while decoding from `line` on into an InputError with the line."""
+def _locate_errors(where: str, line: int) -> Iterator[None]:
+    """Turn an error in decoding text that begins on `line` into an InputError with its line."""
     try:
         yield
     except json.JSONDecodeError as error:
-        at = f"{where}:{line + error.lineno - 1}"
-        raise InputError(f"not JSON: {error.msg} (column {error.colno})", where=at) from None
+        place = f"{where}:{line + error.lineno - 1}"
+        raise InputError(f"not JSON: {error.msg} (column {error.colno})", where=place) from None
     except RecursionError:
         raise InputError(f"nested more than {DEPTH} deep", where=f"{where}:{line}") from None
     except UnicodeEncodeError:
-        raise InputError("half of a surrogate pair (\\ud800…) is no character", where=f"{where}:{line}") from None
+        message = "half of a surrogate pair (\\ud800…) is not a character"
+        raise InputError(message, where=f"{where}:{line}") from None
     except ValueError as error:
         raise InputError(str(error), where=f"{where}:{line}") from None
 
 
 def _check_size(text: str) -> None:
-    """ValueError for more parts than memory could hold, told by the marks between them before anything is made."""
-    if _parts(text) > PARTS and _parts(_STRING.sub("", text, PARTS + 1)) > PARTS:  # marks in a string are text
-        raise ValueError(f"more than {PARTS:,} keys and values; use JSONL or CSV, which are read as a stream")
+    """Raise ValueError if the text has too many parts to hold in memory; counted before anything is built."""
+    if _count_parts(text) > PARTS and _count_parts(_STRING.sub("", text, PARTS + 1)) > PARTS:  # strings do not count
+        raise ValueError(f"more than {PARTS:,} keys and values; {STREAM_HINT}")
 
 
-def _parts(text: str) -> int:
+def _count_parts(text: str) -> int:
+    """The number of keys, values and ends of containers in `text`, by its punctuation."""
     return text.count(",") + text.count(":") + 2 * (text.count("[") + text.count("{"))
 
 
-def _check(text: str, value: Value) -> None:
-    """What the decoder lets through and nothing else can hold: half a surrogate pair, and nesting without end."""
+def _check_decoded(text: str, value: Value) -> None:
+    """Refuse what the decoder accepts: half of a surrogate pair (UnicodeEncodeError), deep nesting (RecursionError)."""
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
-    if text.count("[") + text.count("{") > DEPTH:
-        layer, depth = [value], 0
-        while layer:
-            if depth > DEPTH:
-                raise RecursionError
-            inside = (
-                part.values() if isinstance(part, dict) else part for part in layer if isinstance(part, (dict, list))
-            )
-            layer, depth = list(itertools.chain.from_iterable(inside)), depth + 1
+    if text.count("[") + text.count("{") <= DEPTH:
+        return
+    layer, depth = [value], 0
+    while layer:
+        if depth > DEPTH:
+            raise RecursionError
+        layer = [child for part in layer for child in _children(part)]
+        depth += 1
 
 
-class _Scan:
-    """A place in a JSON text, and the line that it is on."""
+def _children(value: Value) -> Iterable[Value]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+class _Scanner:
+    """A position in a JSON text and the line that it is on."""
 
     def __init__(self, text: str, where: str) -> None:
         self.text, self.where = text, where
-        self.at, self.line = 0, 1
-
-    def move(self, to: int) -> None:
-        self.line += self.text.count("\n", self.at, to)
-        self.at = to
+        self.position, self.line = 0, 1
 
     def peek(self) -> str:
-        space = _SPACE.match(self.text, self.at)
-        self.move(space.end() if space else self.at)
-        return self.text[self.at : self.at + 1]
+        """The next character after white space; "" at the end."""
+        space = _SPACE.match(self.text, self.position)
+        self._move_to(space.end() if space else self.position)
+        return self.text[self.position : self.position + 1]
 
-    def take(self, wanted: str) -> str:
-        found = self.peek()
-        if not found or found not in wanted:
-            self.fail(f"{' or '.join(wanted)} is missing")
-        self.move(self.at + 1)
-        return found
+    def take(self, expected: str) -> str:
+        """Step over the next character, which must be one of `expected`."""
+        character = self.peek()
+        if not character or character not in expected:
+            self.fail(f"{' or '.join(expected)} is missing")
+        self._move_to(self.position + 1)
+        return character
 
     def fail(self, message: str) -> NoReturn:
         raise InputError(f"not JSON: {message}", where=f"{self.where}:{self.line}")
 
-    def value(self) -> Value:
+    def read_value(self) -> Value:
         self.peek()
         line = self.line
         try:
-            value, end = _DECODER.raw_decode(self.text, self.at)
-            _check(self.text[self.at : end], value)
+            value, end = _DECODER.raw_decode(self.text, self.position)
+            _check_decoded(self.text[self.position : end], value)
         except json.JSONDecodeError as error:
             self.line = error.lineno
             self.fail(error.msg)
         except (RecursionError, ValueError):
-            with _errors(self.where, line):
+            with _locate_errors(self.where, line):
                 raise
         if isinstance(value, Mapping):
             value.line = line
-        self.move(end)
+        self._move_to(end)
         return value
 
-    def items(self) -> list[Value]:
+    def read_list(self) -> list[Value]:
+        values: list[Value] = []
         self.take("[")
-        found: list[Value] = []
         if self.peek() == "]":
             self.take("]")
-            return found
+            return values
         while True:
-            found.append(self.value())
+            values.append(self.read_value())
             if self.take(",]") == "]":
-                return found
+                return values
 
-    def head(self) -> Mapping:
-        head = Mapping()
-        head.line = self.line
+    def read_object(self) -> Mapping:
+        mapping = Mapping()
+        mapping.line = self.line
         self.take("{")
         if self.peek() == "}":
             self.take("}")
-            return head
+            return mapping
         while True:
             if self.peek() != '"':
                 self.fail("a key in double quotes is missing")
             line = self.line
-            key = self.value()
+            key = self.read_value()
             self.take(":")
-            value = self.items() if key == "items" and self.peek() == "[" else self.value()
-            if key in head:
+            value = self.read_list() if key == "items" and self.peek() == "[" else self.read_value()
+            if key in mapping:
                 raise InputError(f"the key '{key[:80]}' is used twice", where=f"{self.where}:{line}")
-            head[key] = value
+            mapping[key] = value
             if self.take(",}") == "}":
-                return head
+                return mapping
+
+    def _move_to(self, position: int) -> None:
+        self.line += self.text.count("\n", self.position, position)
+        self.position = position

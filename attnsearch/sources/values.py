@@ -1,7 +1,8 @@
-"""The plain values that files hold, and what every reader of them refuses."""
+"""The plain values that files hold, and the limits that every reader enforces."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from attnsearch.errors import InputError
@@ -10,17 +11,61 @@ Value = Any  # str | int | float | bool | None | list[Value] | dict[str, Value]
 
 DEPTH = 64  # containers inside one another
 LONGEST_NUMBER = 1000  # digits
+LONGEST_QUERY = 128 << 10  # characters
 PARTS = 1_000_000  # keys, values and ends of containers in one document, or on one line of JSONL
+STREAM_HINT = "use JSONL or CSV, which are read as a stream"
 
 
 class Mapping(dict[str, Value]):
-    """A mapping that knows the line on which it begins, where its reader told it."""
+    """A dict with the line of the file on which it begins; readers set `line` for every record."""
 
     __slots__ = ("line",)  # a file can have a million of them
     line: int
 
 
-def check_text(text: str, what: str) -> None:
-    """InputError for half of a surrogate pair: no file, no terminal and no JSON could hold it."""
+def check_text(text: str, name: str) -> None:
+    """Raise InputError for half of a surrogate pair, which no file, terminal or JSON can hold."""
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(f"{what} is not valid UTF-8")
+        raise InputError(f"{name} is not valid UTF-8")
+
+
+def check_length(text: str, name: str, *, longest: int, where: str, hint: str = "") -> None:
+    """Raise InputError if the text has more than `longest` characters."""
+    if len(text) > longest:
+        message = f"{name} has {len(text):,} characters; at most {longest:,} are allowed"
+        raise InputError(message, where=where, hint=hint)
+
+
+def read_text(value: Value, name: str, *, where: str, hint: str = "") -> str:
+    """A query or an id, which may be written as a number, without white space around it.
+
+    Raises InputError if it is missing or not text, for which `hint` says what to do, or if it is empty or longer than
+    `LONGEST_QUERY`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        problem = "missing" if value is None else "not text"
+        raise InputError(f"{name} is {problem}", where=where, hint=hint)
+    text = str(value).strip()
+    if not text:
+        raise InputError(f"{name} is empty", where=where)
+    check_length(text, name, longest=LONGEST_QUERY, where=where)
+    return text
+
+
+def line_of(place: str) -> str:
+    """The line in a place "file:line"."""
+    return place.rpartition(":")[2]
+
+
+def parse_integer(text: str, base: int = 10) -> int:
+    """The integer in `text`; ValueError, worded for the user, for more than `LONGEST_NUMBER` digits."""
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text):,} digits; put it in quotes if it is text")
+    return int(text, base)
+
+
+def require_finite(number: float, text: str) -> float:
+    """The number that was written as `text`; ValueError, worded for the user, for infinity and NaN."""
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number

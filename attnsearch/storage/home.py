@@ -132,7 +132,7 @@ def find_catalog(ref: str) -> tuple[Path, Path | None]:
         there = path.exists()
     except (OSError, RuntimeError):  # a name too long for the file system; a ~user who is none
         there = is_path = False
-    if there or is_path or path.suffix.lower() in records.FORMS:
+    if there or is_path or path.suffix.lower() in records.SUFFIXES:
         what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
         raise InputError(what, where=ref, hint="-c takes a file or a name")
     known = [folder.name for folder in catalog_folders()] + list(BUILT_IN)

@@ -180,7 +180,7 @@ def test_chances_that_nothing_fits(run, judged, monkeypatch):
         (
             ["shop.yaml"],
             2,
-            "shop.yaml:1: the query is missing; queries without judgments are given together with their",
+            "shop.yaml:1: the query is missing; queries without judgments need a file of qrels",
         ),
         (["judged.yaml", "none"], 2, "judged.yaml:1: no tab between"),
         (["judged.yaml", "-c", "none"], 3, "there is no catalog 'none'"),

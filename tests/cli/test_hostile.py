@@ -109,8 +109,8 @@ FILES = {
     "tags.yaml": (numbered("%TAG !a{0}! b\n", 20_000), "more than 100 %TAG directives"),
     "tags-other-lines.yaml": (numbered("%TAG !a{0}! b\u2028", 20_000), "more than 100 %TAG directives"),
     "long-tag.yaml": (repeated("a", 8 * MB, "- !"), "is not one of YAML's own"),
-    "long-text.yaml": (repeated("x", 30 * MB, '- {title: "', '"}'), "at most 4,000,000 are read"),
-    "long-text.csv": (repeated("x", 15 * MB, "title,description\na,"), "at most 4,000,000 are read"),
+    "long-text.yaml": (repeated("x", 30 * MB, '- {title: "', '"}'), "at most 4,000,000 are allowed"),
+    "long-text.csv": (repeated("x", 15 * MB, "title,description\na,"), "at most 4,000,000 are allowed"),
     "digits.yaml": (repeated("9", 15 * MB, "- {title: a, n: ", "}"), ":1: a number of 15,728,640 digits"),
     "digits.json": (repeated("9", 15 * MB, '[{"title": "a", "n": ', "}]"), ":1: a number of 15,728,640 digits"),
     "exponent.yaml": (repeated("9", 15 * MB, "- {title: a, n: 1e", "}"), "is not a finite number"),
@@ -339,7 +339,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, form):
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        for item in items.read_items([str(path)], form=form).items:
+        for item in items.read_items([str(path)], file_format=form).items:
             assert item.text
             json.dumps(item.fields, allow_nan=False).encode()
             "".join(item[:3]).encode()

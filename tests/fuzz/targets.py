@@ -47,7 +47,7 @@ def _read(data: bytes, form: str | None) -> None:
     """Through every room that a file goes through, to items that every other room can hold."""
     with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
         try:
-            for item in items.read_items(["-"], form=form).items:
+            for item in items.read_items(["-"], file_format=form).items:
                 assert item.text.strip()
                 "".join([item.id, item.title, item.description, item.text]).encode()
                 json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()

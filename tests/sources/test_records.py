@@ -14,7 +14,7 @@ def read(path, **options):
 
 
 SAME = [{"id": "a", "title": "A, b", "year": 7}, {"id": "b", "title": "B"}]
-FORMS = {
+CONTENT = {
     "yaml": '- {id: a, title: "A, b", year: 7}\n- {id: b, title: B}\n',
     "json": '[{"id": "a", "title": "A, b", "year": 7},\n{"id": "b", "title": "B"}]',
     "jsonl": '{"id": "a", "title": "A, b", "year": 7}\n\n{"id": "b", "title": "B"}\n',
@@ -23,25 +23,31 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_says_the_same(form, write):
-    assert read(write(f"x.{form}", FORMS[form])) == SAME
+@pytest.mark.parametrize("name", records.FORMATS)
+def test_every_format_gives_the_same_records(name, write):
+    assert read(write(f"x.{name}", CONTENT[name])) == SAME
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_form_is_known_by_its_first_line(form, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FORMS[form].encode())))
+@pytest.mark.parametrize(("suffix", "name"), records.SUFFIXES.items())
+def test_the_extension_decides_the_format(suffix, name, write):
+    assert name in records.FORMATS
+    assert read(write(f"x{suffix.upper()}", CONTENT[name])) == SAME
+
+
+@pytest.mark.parametrize("name", records.FORMATS)
+def test_the_first_line_decides_the_format(name, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(CONTENT[name].encode())))
     assert read("-") == SAME
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_form_may_be_said(form, write):
-    assert read(write("x.txt", FORMS[form]), form=form) == SAME
+@pytest.mark.parametrize("name", records.FORMATS)
+def test_a_named_format(name, write):
+    assert read(write("x.txt", CONTENT[name]), file_format=name) == SAME
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_byte_order_mark_is_no_text(form, write):
-    assert read(write(f"x.{form}", b"\xef\xbb\xbf" + FORMS[form].encode())) == SAME
+@pytest.mark.parametrize("name", records.FORMATS)
+def test_a_byte_order_mark_is_not_text(name, write):
+    assert read(write(f"x.{name}", b"\xef\xbb\xbf" + CONTENT[name].encode())) == SAME
 
 
 @pytest.mark.parametrize(
@@ -81,7 +87,7 @@ def test_cells_are_numbers_only_where_nothing_is_lost(write):
         ("x.jsonl", '{"a": 1}\n[1]\n', "x.jsonl:2: not a JSON object"),
         ("x.jsonl", '{"a": 1}\n{"a": 1\n', "x.jsonl:2: not JSON"),
         ("x.csv", "a,b\n1,2\n1,2,3\n", "x.csv:3: 3 cells under 2 columns"),
-        ("x.csv", "a,a\n1,2\n", "x.csv:1: the column 'a' is there twice"),
+        ("x.csv", "a,a\n1,2\n", "x.csv:1: two columns are named 'a'"),
         ("x.csv", "a,\n1,2\n", "x.csv:1: column 2 has no name"),
         ("x.csv", 'a\nb\n"open\nfor ever\n', "x.csv:3: not CSV"),
         ("x.csv", 'a\n"b"c\n', "x.csv:2: not CSV"),
@@ -97,7 +103,7 @@ def test_refused(write, monkeypatch, tmp_path, name, content, message):
     assert caught.value.message.startswith(message)
 
 
-def test_lines_that_say_something(write, tmp_path):
+def test_blank_lines_are_skipped(write, tmp_path):
     path = write("x.txt", b"\xef\xbb\xbfa\n\n \t\nb")
     assert list(records.read_lines(str(path))) == [(1, "a\n"), (4, "b")]
     with pytest.raises(InputError, match=r"x\.txt:2: not UTF-8"):
@@ -114,6 +120,6 @@ def test_no_file(tmp_path):
 
 
 def test_a_long_stream_is_read_as_it_comes(write):
-    """The first record is there although a later line is no JSON: nothing waits for the end."""
+    """The first record comes although a later line is not JSON: nothing waits for the end."""
     path = write("x.jsonl", '{"a": 1}\n' + "nonsense\n")
     assert next(records.read_records(str(path)).items) == {"a": 1}

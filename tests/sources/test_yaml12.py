@@ -12,7 +12,7 @@ from attnsearch.sources import yaml12
 
 
 def load(text, **options):
-    return yaml12.load(text, where="x.yaml", **options)
+    return yaml12.parse_document(text, where="x.yaml", **options)
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def load(text, **options):
     ],
 )  # fmt: skip
 def test_scalars(text, value):
-    found = load(f"- {text}")[0]
-    assert found == value
-    assert type(found) is type(value)
+    scalar = load(f"- {text}")[0]
+    assert scalar == value
+    assert type(scalar) is type(value)
 
 
 def test_nothing():
@@ -40,9 +40,9 @@ def test_nothing():
 
 
 def test_containers_and_lines():
-    found = load("# head\n- a: 1\n  b: [x, {c: 2}]\n-\n  a: 3\n")
-    assert found == [{"a": 1, "b": ["x", {"c": 2}]}, {"a": 3}]
-    assert [item.line for item in found] == [2, 5]
+    items = load("# head\n- a: 1\n  b: [x, {c: 2}]\n-\n  a: 3\n")
+    assert items == [{"a": 1, "b": ["x", {"c": 2}]}, {"a": 3}]
+    assert [item.line for item in items] == [2, 5]
 
 
 def test_aliases_stand_for_values():
@@ -50,14 +50,14 @@ def test_aliases_stand_for_values():
 
 
 def test_as_text():
-    found = load("- {title: 1984, year: 1984, id: 007}\n- {title: 1.10}\n- {title: ~, id: }\n",
+    items = load("- {title: 1984, year: 1984, id: 007}\n- {title: 1.10}\n- {title: ~, id: }\n",
                  as_text=frozenset({"title", "id"}))  # fmt: skip
-    assert found == [{"title": "1984", "year": 1984, "id": "007"}, {"title": "1.10"}, {"title": None, "id": None}]
+    assert items == [{"title": "1984", "year": 1984, "id": "007"}, {"title": "1.10"}, {"title": None, "id": None}]
 
 
 def test_a_list_as_text():
-    found = load("- {ids: [007, 1.10, ~], n: [007]}\n- {n: &n [1], ids: *n}\n", as_text=frozenset({"ids"}))
-    assert found == [{"ids": ["007", "1.10", None], "n": [7]}, {"n": [1], "ids": [1]}]
+    items = load("- {ids: [007, 1.10, ~], n: [007]}\n- {n: &n [1], ids: *n}\n", as_text=frozenset({"ids"}))
+    assert items == [{"ids": ["007", "1.10", None], "n": [7]}, {"n": [1], "ids": [1]}]
 
 
 BOMB = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -70,11 +70,14 @@ BOMB = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' was already used on line 1"),
         ("- a: 1\n- {b: 1,\n   b: 2}\n", 3, "the key 'b' was already used on line 2"),
-        ("- a\n---\n- b\n", 2, "a second document begins"),
+        ("- a\n---\n- b\n", 2, "a second document begins; write one document per file"),
         ("- !!python/object/apply:os.system ['true']\n", 1, "is not one of YAML's own"),
         ("- !thing x\n", 1, "is not one of YAML's own"),
         ("- !!map [a]\n", 1, "is not one of YAML's own"),
         ("- !!int x\n", 1, "'x' is not a YAML int"),
+        ("- !!float 0x3A\n", 1, "'0x3A' is not a YAML float"),
+        ("- !!float 0xF\n", 1, "'0xF' is not a YAML float"),
+        ("- !!float 0o7\n", 1, "'0o7' is not a YAML float"),
         ("- .nan\n", 1, ".nan is not a finite number"),
         ("a: 1\nb: -.inf\n", 2, "-.inf is not a finite number"),
         ("- 1e999\n", 1, "1e999 is not a finite number"),
