@@ -18,6 +18,7 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
 from attnsearch.storage import home
 from attnsearch.storage.database import read_info, read_segments, write_info
+from attnsearch.storage.failures import DamagedError
 from tests.indexing.damage import change, segment, spoil
 from tests.torture import flips
 
@@ -84,6 +85,38 @@ def test_many_problems_of_one_kind(home, write, small):
     assert rows == [f"index.sqlite: the item {number} is not what was written" for number in range(2, 22)]
     assert others == "and 1,004 more like that"
     assert counts == "index.sqlite: 1 items and 1,025 keys are intact, of 1,025 and 1,025"
+
+
+class TestNewerForm:
+    """A newer form is refused, whatever the catalog is called: older code can neither judge nor repair it."""
+
+    @pytest.fixture
+    def newer(self, home, small, write):
+        update([str(write("damaged.yaml", "- {id: a, title: moon}\n"))])
+        change(home / "damaged", "PRAGMA user_version=3")
+        return home / "damaged"
+
+    def test_it_is_not_taken_for_damage(self, newer):
+        with pytest.raises(CatalogError, match=r"^damaged: was made by a newer attnsearch \(form 3, not 2\)") as caught:
+            check.find_problems(newer)
+        assert not isinstance(caught.value, DamagedError)
+        with pytest.raises(CatalogError, match="was made by a newer attnsearch"):
+            repair(newer)
+
+    @pytest.mark.parametrize(
+        "argv", [["check", "damaged"], ["check", "damaged", "--repair"], ["check", "damaged", "--json"]]
+    )
+    def test_check_refuses_it_and_repairs_nothing(self, newer, run, small, argv):
+        before = {path: path.read_bytes() for path in newer.rglob("*") if path.is_file()}
+        small.read.clear()
+        code, out, err = run(*argv)
+        assert (code, out) == (3, "")
+        assert "damaged: was made by a newer attnsearch (form 3, not 2)" in err
+        assert "upgrade attnsearch, or remove the catalog and index it again" in err
+        assert err.count("damaged") == 1  # its name alone
+        assert "--repair" not in err
+        assert small.read == []
+        assert {path: path.read_bytes() for path in before} == before
 
 
 class TestSeal:
