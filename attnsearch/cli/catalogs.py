@@ -220,5 +220,5 @@ def check(
         terminal.emit([safe_text.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
     broken = [str(row["catalog"]) for row in told if not row["whole"]]
     if broken:
-        hint = f"'attnsearch check {' '.join(broken)} --repair' mends it"
+        hint = f"run 'attnsearch check {' '.join(broken)} --repair'"
         raise CatalogError("the catalog is damaged", where=", ".join(broken), hint=hint)

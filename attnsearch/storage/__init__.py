@@ -1,9 +1,9 @@
 """A catalog's folder on disk, durable and checked.
 
-checksum   bytes, or a row's cells → a checksum that finds damage
-files      file names, atomic replacement, no links followed
+checksum   bytes, or the cells of a row → a checksum that detects damage
+files      file names, opening and atomic replacement, no links followed
 failures   what the system reports → the errors that people read
-database   index.sqlite ↔ info, segments, items, keys
+database   index.sqlite ↔ info, segments, keys, items
 segment    a file of vectors ↔ memory
 lock       one writer at a time
 store      the folder → keys and items, one snapshot

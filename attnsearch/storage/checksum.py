@@ -1,6 +1,6 @@
-"""Bytes, or the cells of a row, → a checksum that finds damage. It is no proof against forgery.
+"""Bytes, or the cells of a row → a checksum. It detects damage; it does not prevent forgery.
 
-XXH3 of 64 bits (https://xxhash.com) runs at the memory's speed, so that even a query can look at every key first.
+XXH3 of 64 bits (https://xxhash.com) runs at memory speed, so even a query can verify every key first.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ Cell = str | int | bytes | None
 
 
 def part_checksums(data: memoryview[Any] | bytes, length: int) -> bytes:
-    """The checksums of every `length` bytes of the data, one behind the other."""
+    """The checksums of each `length` bytes of the data (and of what is left at its end), `SIZE` bytes each."""
     return b"".join(xxh3_64_digest(data[start : start + length]) for start in range(0, len(data), length))
 
 
 def row_checksum(*cells: Cell) -> int:
-    """The checksum of a row's cells, as SQLite keeps it: a signed integer."""
-    return int.from_bytes(xxh3_64_digest(b"".join(_told(cells))), "little", signed=True)
+    """The checksum of a row's cells, as a signed 64-bit integer, which SQLite can store."""
+    return int.from_bytes(xxh3_64_digest(b"".join(_encode_cells(cells))), "little", signed=True)
 
 
-def _told(cells: tuple[Cell, ...]) -> Iterator[bytes]:
-    """Each cell with its type and length before it, so that no two rows look alike."""
+def _encode_cells(cells: tuple[Cell, ...]) -> Iterator[bytes]:
+    """Each cell after its type and length, so that no two different rows have the same bytes."""
     for cell in cells:
         raw = cell if isinstance(cell, bytes) else str(cell).encode()
         yield b"%b%d:%b" % (type(cell).__name__[0].encode(), len(raw), raw)

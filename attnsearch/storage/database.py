@@ -1,6 +1,6 @@
-"""index.sqlite → what a catalog says about itself, its list of segments, its items: each row what was written.
+"""index.sqlite → a catalog's info, its list of segments, its keys and items; each row verified by its checksum.
 
-The form on disk: docs/storage.md; `writer` makes it.
+The form on disk: docs/storage.md; `writer` creates it.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from attnsearch.storage.files import DATABASE, SEAL, refuse_links
 FORM = 2
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
-ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # what `read_item` reads
-KEY = "key, item, start, stop, keys.sum"  # what `read_key` reads
+ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # the columns for `read_item`
+KEY = "key, item, start, stop, keys.sum"  # the columns for `read_key`
 
 
 class Source(NamedTuple):
-    """A file that a catalog was made from, and its hash when it was read; None for what can't be read again."""
+    """A file that a catalog was made from, and its SHA-256 then; None for a pipe, which can't be read again."""
 
     path: str
     sha256: str | None
 
 
 class Info(NamedTuple):
-    """What a catalog says about itself. Times are ISO 8601, UTC.
+    """A catalog's record of itself. Times are ISO 8601, UTC.
 
-    `precision` is the least that any of its texts was embedded with; `quick` that its encoder's fast path may be taken;
-    `lexical` is the λ of a query that names no other (see `bias`).
+    `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast path may
+    be taken. `lexical` is the λ of a query that names none (see `bias`).
     """
 
     name: str
@@ -63,8 +63,21 @@ class Info(NamedTuple):
     lexical: float = 0.0
 
 
+class KeyRow(NamedTuple):
+    """A key, the number of its item, and the characters of that item's text that it stands for: [start, stop)."""
+
+    key: int
+    item: int
+    start: int
+    stop: int
+
+
 class SegmentRow(NamedTuple):
-    """A segment as the database lists it: the number of its first key, its shape, and what is known of its rows."""
+    """A segment as the database lists it: its first key, its rows, its file, and the checksums of that.
+
+    `dead` (rows,) marks rows that are no longer anyone's key, `joined` (rows,) rows of the same item as the row before;
+    None if no row is marked.
+    """
 
     first: int
     rows: int
@@ -73,16 +86,26 @@ class SegmentRow(NamedTuple):
     dead: NDArray[np.bool_] | None
     joined: NDArray[np.bool_] | None
 
-    def edge(self, row: int) -> int:
-        """That row, or the next that begins an item."""
+    def next_item(self, row: int) -> int:
+        """That row if it begins an item, else the next row that does; `rows` if none does."""
         row = min(max(row, 0), self.rows)
         while self.joined is not None and row < self.rows and self.joined[row]:
             row += 1
         return row
 
 
+class SegmentList(NamedTuple):
+    """The segments, ordered by their first keys, and the checksum of the list."""
+
+    segments: list[SegmentRow]
+    checksum: int
+
+
 def connect_to_read(folder: Path) -> sqlite3.Connection:
-    """A connection that can't write. Raises MissingError."""
+    """Open a read-only connection to a catalog's database, which may be damaged.
+
+    Raises MissingError if there is no catalog, CatalogError if part of it is a link.
+    """
     file = folder / DATABASE
     if not file.is_file():
         raise missing(folder)
@@ -93,91 +116,103 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
         db.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-            db.close()  # the first writer died while SQLite made an empty database
+            db.close()  # the first writer died while SQLite created an empty database
             raise missing(folder) from None
-        # In a folder where we may not write, WAL can't make its index; but there nobody else writes either.
+        # In a folder where we may not write, WAL can't create its index; but nobody else is writing there either.
         if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
             db.close()
             return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
     except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite may quote what it can't read
-        pass  # not a database; the next statement says so in our words
+        pass  # not a database; the next statement reports it in our words
     return db
 
 
 def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
-    """The catalog's info; None where nothing was ever committed."""
-    (schema,) = db.execute("PRAGMA user_version").fetchone()
+    """The catalog's info; None if nothing was ever committed.
+
+    Raises OlderError, CatalogError for a newer form, DamagedError, and what `parse_info` raises.
+    """
+    (form,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
-    if schema == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+    if form == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
         if (folder / SEAL).exists():
-            raise damaged(folder, "index.sqlite is empty")
+            raise damaged(folder, f"{DATABASE} is empty")
         return None
     if application != APPLICATION:
-        raise damaged(folder, "index.sqlite was not made by attnsearch")
-    if schema > FORM:
+        raise damaged(folder, f"{DATABASE} was not made by attnsearch")
+    if form > FORM:
         hint = "upgrade attnsearch, or remove the catalog and index it again"
-        raise CatalogError(f"was made by a newer attnsearch (form {schema}, not {FORM})", where=folder.name, hint=hint)
-    if schema < FORM:
-        raise OlderError(f"was made by an older attnsearch (form {schema})", where=folder.name)
-    return parse_info(info_rows(db))
+        raise CatalogError(f"was made by a newer attnsearch (form {form}, not {FORM})", where=folder.name, hint=hint)
+    if form < FORM:
+        raise OlderError(f"was made by an older attnsearch (form {form})", where=folder.name)
+    return parse_info(read_info_rows(db))
 
 
-def info_rows(db: sqlite3.Connection) -> dict[str, str]:
-    """The table `info` as it is."""
+def read_info_rows(db: sqlite3.Connection) -> dict[str, str]:
+    """The rows of the table `info` as they are: each name, and its value as JSON."""
     return dict(db.execute("SELECT name, value FROM info ORDER BY name").fetchall())
 
 
 def parse_info(rows: Mapping[str, str]) -> Info:
-    """What the rows of the table `info` say; ValueError where they are not what was written."""
-    told: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
-    if told.pop("sum") != _info_sum(rows):
-        raise ValueError("what it says about itself is not what was written")
-    ident, title, text = told.pop("fields")
-    sources = tuple(Source(*source) for source in told.pop("sources"))
-    return Info(fields=Fields(ident, title, tuple(text)), sources=sources, **told)
+    """The info in the rows of the table `info`.
+
+    Raises ValueError, LookupError or TypeError if they are not what was written.
+    """
+    info: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
+    if info.pop("sum") != _checksum_info(rows):
+        raise ValueError("the table info is not what was written")
+    id_field, title_field, text_fields = info.pop("fields")
+    sources = tuple(Source(*source) for source in info.pop("sources"))
+    return Info(fields=Fields(id_field, title_field, tuple(text_fields)), sources=sources, **info)
 
 
-def write_info(db: sqlite3.Connection, told: Mapping[str, Any]) -> None:
-    """Fill the table `info`, whose values are JSON."""
-    rows = {name: json.dumps(value) for name, value in told.items()}
-    rows["sum"] = str(_info_sum(rows))
+def write_info(db: sqlite3.Connection, info: Mapping[str, Any]) -> None:
+    """Fill the table `info` with these values, as JSON."""
+    rows = {name: json.dumps(value) for name, value in info.items()}
+    rows["sum"] = str(_checksum_info(rows))
     db.execute("DELETE FROM info")
     db.executemany("INSERT INTO info VALUES (?, ?)", rows.items())
 
 
-def _info_sum(rows: Mapping[str, str]) -> int:
-    return checksum.row_checksum(*(cell for pair in sorted(rows.items()) if pair[0] != "sum" for cell in pair))
+def _checksum_info(rows: Mapping[str, str]) -> int:
+    return checksum.row_checksum(*(cell for row in sorted(rows.items()) if row[0] != "sum" for cell in row))
 
 
-def read_key(row: Sequence[Any]) -> tuple[int, int, int, int]:
-    """A key, its item, and the part of its text, from the columns `KEY`; ValueError: they are not what was written."""
-    *told, row_sum = row
-    if checksum.row_checksum(*told) != row_sum:
-        raise ValueError(f"the key {told[0]} is not what was written")
-    key, item, start, stop = told
-    return key, item, start, stop
+def read_key(row: Sequence[Any]) -> KeyRow:
+    """A key from the columns `KEY` of its row. Raises ValueError if they are not what was written."""
+    *cells, row_sum = row
+    if checksum.row_checksum(*cells) != row_sum:
+        raise ValueError(f"the key {cells[0]} is not what was written")
+    return KeyRow(*cells)
 
 
 def read_item(row: Sequence[Any], fields: Fields) -> Item:
-    """An item from the columns `ITEM` of its row; ValueError where they are not what was written."""
+    """An item from the columns `ITEM` of its row. Raises ValueError if they are not what was written."""
     *cells, row_sum = row
     if checksum.row_checksum(*cells) != row_sum:
         raise ValueError(f"the item {cells[0]} is not what was written")
-    _, ident, title, description, rest, _ = cells
-    told = json.loads(rest)
-    return Item(ident, title, description, told, key_text(title, description, told, fields))
+    _, ident, title, description, fields_json, _ = cells
+    item_fields = json.loads(fields_json)
+    return Item(ident, title, description, item_fields, key_text(title, description, item_fields, fields))
 
 
-def read_segments(db: sqlite3.Connection, listing: int | None = None) -> tuple[list[SegmentRow], int]:
-    """The list of segments, by their first keys, and its checksum; ValueError where that is not `listing`."""
+def read_segments(db: sqlite3.Connection, listing: int | None = None) -> SegmentList:
+    """The list of segments. Raises ValueError if its checksum is not `listing`; None checks nothing."""
     rows = db.execute("SELECT first, rows, file, sums, dead, joined FROM segments ORDER BY first").fetchall()
-    found = checksum.row_checksum(*(cell for row in rows for cell in row))
-    if listing not in (None, found):
+    actual = checksum.row_checksum(*(cell for row in rows for cell in row))
+    if listing not in (None, actual):
         raise ValueError("the list of segments is not what was written")
-    return [SegmentRow(*row[:4], *(_bits(bits, row[1]) for bits in row[4:])) for row in rows], found
+    segments = [
+        SegmentRow(first, count, file, sums, _unpack_bits(dead, count), _unpack_bits(joined, count))
+        for first, count, file, sums, dead, joined in rows
+    ]
+    return SegmentList(segments, actual)
 
 
-def _bits(raw: bytes | None, rows: int) -> NDArray[np.bool_] | None:
-    if raw is not None and len(raw) != -(-rows // 8):
+def _unpack_bits(raw: bytes | None, count: int) -> NDArray[np.bool_] | None:
+    """`count` booleans, packed eight to a byte, the first in the highest bit; None stays None."""
+    if raw is None:
+        return None
+    if len(raw) != -(-count // 8):
         raise ValueError("the list of segments is not what was written")
-    return None if raw is None else np.unpackbits(np.frombuffer(raw, np.uint8), count=rows).astype(bool)
+    return np.unpackbits(np.frombuffer(raw, np.uint8), count=count).astype(bool)

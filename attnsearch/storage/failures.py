@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attnsearch.errors import CatalogError
+from attnsearch.storage.files import DATABASE
 
 DAMAGE = (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError, OSError)
-"""What reading something damaged may raise."""
+"""The errors that reading damaged data may raise."""
 
 
 class MissingError(CatalogError):
@@ -18,7 +19,7 @@ class MissingError(CatalogError):
 
 
 class OlderError(CatalogError):
-    """The catalog is of an older form, which `migration` brings up to date."""
+    """The catalog has an older form, which `migration` converts."""
 
 
 class DamagedError(CatalogError):
@@ -31,52 +32,57 @@ def missing(folder: Path) -> MissingError:
     return MissingError(f"there is no catalog '{folder.name}'", hint=hint)
 
 
-def damaged(folder: Path, what: str) -> DamagedError:
-    """The error for a catalog of which `what` is damaged."""
-    hint = f"'attnsearch check {folder.name} --repair' mends it"
-    return DamagedError(f"the catalog is damaged: {what}", where=folder.name, hint=hint)
+def damaged(folder: Path, problem: str) -> DamagedError:
+    """The error for a damaged catalog; `problem` says which part, and how."""
+    hint = f"run 'attnsearch check {folder.name} --repair'"
+    return DamagedError(f"the catalog is damaged: {problem}", where=folder.name, hint=hint)
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Turn what SQLite or JSON report of a file that they can't read into a DamagedError."""
+    """Turn the errors that parsing damaged data raises into DamagedError.
+
+    An OSError passes, and so does sqlite3.ProgrammingError: using a closed catalog is the caller's mistake, not damage.
+    """
     try:
-        with _texts(folder):
+        with _reporting_invalid_text(folder):
             yield
+    except sqlite3.ProgrammingError:
+        raise
     except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
         raise damaged(folder, str(error)) from None
 
 
 @contextmanager
-def writing(folder: Path, deed: str = "written") -> Iterator[None]:
-    """Turn what the system reports when it can't write into a CatalogError: busy, damaged, or can't be `deed`."""
+def writing(folder: Path, action: str = "written") -> Iterator[None]:
+    """Turn the errors of writing into CatalogError: the catalog is busy, damaged, or "can't be `action`"."""
     try:
-        with _texts(folder):
+        with _reporting_invalid_text(folder):
             yield
     except sqlite3.Error as error:
         if is_busy(error):
             hint = "try again when it is done"
             raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
-        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise damaged(folder, str(error)) from None
-        raise CatalogError(f"can't be {deed}: {error}", where=str(folder)) from None
+        raise CatalogError(f"can't be {action}: {error}", where=str(folder)) from None
     except OSError as error:
-        raise CatalogError(f"can't be {deed}: {error.strerror or error}", where=str(folder)) from None
+        raise CatalogError(f"can't be {action}: {error.strerror or error}", where=str(folder)) from None
 
 
 @contextmanager
-def _texts(folder: Path) -> Iterator[None]:
-    """Turn Python's error for text in the database that is not UTF-8 into a DamagedError."""
+def _reporting_invalid_text(folder: Path) -> Iterator[None]:
+    """Turn Python's error for text in the database that is not UTF-8 into DamagedError."""
     try:
         yield
     except UnicodeDecodeError:  # even SQLite's own message may quote such text
-        raise damaged(folder, "index.sqlite holds text that is not UTF-8") from None
+        raise damaged(folder, f"{DATABASE} holds text that is not UTF-8") from None
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another process holds the lock."""
-    return _code(error) == sqlite3.SQLITE_BUSY
+    """Whether SQLite reports that another process holds the lock."""
+    return _primary_code(error) == sqlite3.SQLITE_BUSY
 
 
-def _code(error: sqlite3.Error) -> int:
+def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

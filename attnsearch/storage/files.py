@@ -1,9 +1,10 @@
-"""The files of a catalog's folder: their names, how small ones are replaced, and that no link is followed."""
+"""The files of a catalog's folder: their names, how they are opened and replaced, and no links among them."""
 
 from __future__ import annotations
 
 import os
 import uuid
+from io import BufferedReader
 from pathlib import Path
 
 from attnsearch.errors import CatalogError
@@ -15,13 +16,21 @@ FEEDBACK = "feedback.jsonl"
 SEGMENTS = "segments"
 POSTINGS = "postings"
 
-# A pipe would keep us waiting, and a link leads out of the folder.
+# A pipe must not block us, and a link would lead out of the folder.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FLAGS_NO_LINK = FLAGS | getattr(os, "O_NOFOLLOW", 0)
 
 
+def open_to_read(path: Path, *, follow_links: bool = False) -> BufferedReader:
+    """Open a file to read its bytes, without waiting: a pipe that nobody writes to is empty.
+
+    Raises OSError if it cannot be opened, or if it is a link and `follow_links` is False.
+    """
+    return os.fdopen(os.open(path, FLAGS if follow_links else FLAGS_NO_LINK), "rb")
+
+
 def replace_file(file: Path, raw: bytes) -> None:
-    """Replace a file atomically: after a crash it holds the old bytes or the new ones."""
+    """Replace a file atomically: after a crash it holds the old bytes or the new ones. Raises OSError."""
     temporary = file.with_name(f".{file.name}-{uuid.uuid4().hex}")  # another process may be replacing it too
     try:
         with temporary.open("xb") as out:
@@ -34,9 +43,9 @@ def replace_file(file: Path, raw: bytes) -> None:
     sync(file.parent)
 
 
-def sync(folder: Path) -> None:
-    """Make a folder's list of names durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a folder's list of names, or a file's bytes, durable. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -44,9 +53,14 @@ def sync(folder: Path) -> None:
 
 
 def refuse_links(folder: Path) -> None:
-    """CatalogError where a link would lead out of the catalog's folder."""
+    """Raise CatalogError if a catalog's folder, or anything in it that has a fixed name, is a link."""
     files = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", SEAL, LEARNED, FEEDBACK)
     for name in ("", SEGMENTS, POSTINGS, *files):
-        if (path := folder / name).is_symlink():
-            hint = "put the catalog itself there"
-            raise CatalogError("is a link, and none is followed here", where=str(path), hint=hint)
+        refuse_link(folder / name)
+
+
+def refuse_link(path: Path) -> None:
+    """Raise CatalogError if the path is a link: a catalog must not lead out of its folder."""
+    if path.is_symlink():
+        hint = "replace it with what it points to"
+        raise CatalogError("is a link, and links are not followed here", where=str(path), hint=hint)

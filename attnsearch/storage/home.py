@@ -1,4 +1,4 @@
-"""A name or a file → the folder of its catalog; and what catalogs there are."""
+"""A name or a file → the folder of its catalog; and which catalogs there are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources import records
@@ -24,9 +24,16 @@ BUILT_IN = ("library", "kitchen", "toolbox")
 
 _NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
-Read = TypeVar("Read")
+Opened = TypeVar("Opened")
 
 log = logging.getLogger("attnsearch")
+
+
+class Location(NamedTuple):
+    """The folder of a catalog, which may not exist yet, and the file that it must agree with; None if no file."""
+
+    folder: Path
+    file: Path | None
 
 
 def home_folder() -> Path:
@@ -38,13 +45,13 @@ def home_folder() -> Path:
 
 
 def catalog_folder(name: str) -> Path:
-    """The folder of the catalog called `name`."""
+    """The folder of the catalog called `name`. Raises InputError for an invalid name."""
     return home_folder() / check_name(name)
 
 
 def file_catalog_folder(file: Path) -> Path:
-    """The folder of the catalog that a file is by itself: no name can be that, and no two files share it."""
-    from hashlib import sha256  # OpenSSL, which a query of a named catalog has no need of
+    """The folder of the catalog that belongs to a file: no catalog can be given its name, and no two files share it."""
+    from hashlib import sha256  # OpenSSL, which a query of a named catalog does without
 
     path = str(file.resolve())
     stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
@@ -52,24 +59,27 @@ def file_catalog_folder(file: Path) -> Path:
 
 
 def check_name(name: str) -> str:
-    """`name`, when it can be a catalog's: letters, digits, spaces, `.`, `_` and `-`, at most 64, no dot first."""
+    """The name, if it is valid: letters, digits, spaces, `.`, `_` and `-`, at most 64, a letter or digit at both ends.
+
+    Raises InputError.
+    """
     if not _NAME.fullmatch(name):
         hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
-        raise InputError(f"{name!r} can't be a catalog's name", hint=hint)
+        raise InputError(f"invalid catalog name {name!r}", hint=hint)
     return name
 
 
 def built_in_file(name: str) -> Path | None:
-    """The file of a catalog that comes with the package: inside it, or beside it in a checkout."""
+    """The file of a built-in catalog: inside the package, or beside it in a checkout. None if it is not built in."""
     if name not in BUILT_IN:
         return None
     package = Path(__file__).resolve().parents[1]
-    places = (package / "catalogs", package.parent / "catalogs")
-    return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
+    folders = (package / "catalogs", package.parent / "catalogs")
+    return next((file for folder in folders if (file := folder / f"{name}.yaml").is_file()), None)
 
 
 def catalog_folders() -> list[Path]:
-    """The folders of all catalogs, by name."""
+    """The folders of all catalogs, ordered by name. Raises CatalogError if the home can't be read."""
     try:
         return [folder for folder in sorted(home_folder().glob("[!.]*")) if catalog_exists(folder)]
     except OSError as error:
@@ -77,9 +87,9 @@ def catalog_folders() -> list[Path]:
 
 
 def catalog_exists(folder: Path) -> bool:
-    """Whether a catalog was ever committed there, whole or damaged since."""
+    """Whether a catalog was ever committed there, even if it is damaged now."""
     try:
-        _read(folder)
+        _read_info(folder)
     except MissingError:
         return False
     except CatalogError:
@@ -88,22 +98,22 @@ def catalog_exists(folder: Path) -> bool:
 
 
 def read_catalog_info(folder: Path) -> Info:
-    """What the catalog says about itself, without a look at its keys. Raises CatalogError as `Store` does."""
-    return open_migrated(folder, _read)
+    """The catalog's info, without a look at its keys. Raises CatalogError as `Store` does."""
+    return open_migrated(folder, _read_info)
 
 
-def open_migrated(folder: Path, read: Callable[[Path], Read]) -> Read:
-    """What `read` makes of the catalog, which is brought to this form first if it is of an older one."""
+def open_migrated(folder: Path, opener: Callable[[Path], Opened]) -> Opened:
+    """What `opener` makes of the catalog; one of an older form is converted first. Raises as `opener` does."""
     try:
-        return read(folder)
+        return opener(folder)
     except OlderError:
         from attnsearch.storage import migration
 
         migration.migrate(folder)
-        return read(folder)
+        return opener(folder)
 
 
-def _read(folder: Path) -> Info:
+def _read_info(folder: Path) -> Info:
     with closing(connect_to_read(folder)) as db, reading(folder):
         info = read_info(db, folder)
     if info is None:
@@ -111,38 +121,37 @@ def _read(folder: Path) -> Info:
     return info
 
 
-def find_catalog(ref: str) -> tuple[Path, Path | None]:
-    """The folder of the catalog `ref`, and the file that it must agree with, if there is one.
+def find_catalog(ref: str) -> Location:
+    """Where the catalog `ref` is: `ref` is a name if there is such a catalog, else a file; `./x` is always a file.
 
-    A name is tried before a file; `./x` is always a file. Raises InputError for a file, CatalogError for a name
-    that is not there.
+    Raises InputError if `ref` looks like a file and is none, CatalogError if there is no catalog of that name.
     """
     path = Path(ref)
     try:
         path = path.expanduser()
         is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
         if not is_path and not ref.startswith("."):
-            folder, own = home_folder() / ref, built_in_file(ref)
+            folder, built_in = home_folder() / ref, built_in_file(ref)
             if catalog_exists(folder):
-                return folder, own if own and _is_from(folder, own) else None
-            if own:
-                return folder, own
+                return Location(folder, built_in if built_in and _is_made_from(folder, built_in) else None)
+            if built_in:
+                return Location(folder, built_in)
         if path.is_file():
-            return file_catalog_folder(path), path
-        there = path.exists()
-    except (OSError, RuntimeError):  # a name too long for the file system; a ~user who is none
-        there = is_path = False
-    if there or is_path or path.suffix.lower() in records.SUFFIXES:
-        what = "is a folder" if path.is_dir() else "is no regular file" if there else "no such file"
-        raise InputError(what, where=ref, hint="-c takes a file or a name")
-    known = [folder.name for folder in catalog_folders()] + list(BUILT_IN)
-    near = difflib.get_close_matches(ref, known, n=1)
+            return Location(file_catalog_folder(path), path)
+        exists = path.exists()
+    except (OSError, RuntimeError):  # a name too long for the file system; an unknown ~user
+        exists = is_path = False
+    if exists or is_path or path.suffix.lower() in records.SUFFIXES:
+        problem = "is a folder" if path.is_dir() else "is not a regular file" if exists else "no such file"
+        raise InputError(problem, where=ref, hint="-c takes a file or a name")
+    names = [folder.name for folder in catalog_folders()] + list(BUILT_IN)
+    near = difflib.get_close_matches(ref, names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
 
 
 def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
-    """Every catalog's folder, with its info, or with what is wrong with it."""
+    """The folder of every catalog, with its info, or with the error if that can't be read."""
     for folder in catalog_folders():
         try:
             yield folder, read_catalog_info(folder)
@@ -151,21 +160,24 @@ def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
 
 
 def default_catalog() -> str:
-    """The catalog that is meant when none is named: see `Index.open`."""
-    if named := os.environ.get("ATTNSEARCH_CATALOG"):
-        return named
-    own = [
+    """The catalog to ask when none is named: $ATTNSEARCH_CATALOG, else the user's only one, else the library.
+
+    Catalogs that belong to a file do not count. Warns if the user has several.
+    """
+    if ref := os.environ.get("ATTNSEARCH_CATALOG"):
+        return ref
+    names = [
         info.name
         for folder, info in catalog_infos()
         if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(info)
     ]
-    if len(own) > 1:
-        log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(own))
-    return own[0] if len(own) == 1 else "library"
+    if len(names) > 1:
+        log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(names))
+    return names[0] if len(names) == 1 else "library"
 
 
 def fingerprint_source(file: str) -> Source:
-    """Where a file lies, and what it holds now. Raises InputError where it can't be read."""
+    """The path of a file, and the SHA-256 of what it holds now; None for a pipe. Raises InputError."""
     path = Path(file)
     if file == "-" or not path.is_file():
         return Source(file, None)
@@ -183,20 +195,21 @@ def _is_built_in(info: Info) -> bool:
     return file is not None and [source.path for source in info.sources] == [str(file)]
 
 
-def _is_from(folder: Path, file: Path) -> bool:
+def _is_made_from(folder: Path, file: Path) -> bool:
     return [source.path for source in read_catalog_info(folder).sources] == [str(file)]
 
 
 def remove_catalog(folder: Path) -> None:
-    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed."""
+    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed.
+
+    Raises CatalogError if there is none, or if it can't be removed.
+    """
     if not (folder / DATABASE).exists():
         raise missing(folder)
     with writing(folder, "removed"):
-        taken = lock.acquire_if_whole(folder)
-        away = folder.with_name(f".removed-{uuid.uuid4().hex}")
-        folder.rename(away)
-        sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
-        if taken:
-            taken.close()
-    for left in folder.parent.glob(".removed-*"):
-        shutil.rmtree(left, ignore_errors=True)
+        held = lock.acquire_if_whole(folder)
+        with closing(held) if held else nullcontext():
+            folder.rename(folder.with_name(f".removed-{uuid.uuid4().hex}"))
+            sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
+    for removed in folder.parent.glob(".removed-*"):
+        shutil.rmtree(removed, ignore_errors=True)

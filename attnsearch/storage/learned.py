@@ -1,16 +1,15 @@
-"""What a catalog's librarian has learned ↔ a small file: W_Q, the temperature, λ, the null key, and from what.
+"""What a catalog has learned ↔ a small file: W_Q, the temperature, λ, the null key, and where they come from.
 
 The file is in the safetensors format, with one matrix `w` (d, d), W_Q = (√d/τ) w, and everything else as JSON in its
-metadata. It is tied to the weights of the encoder whose embeddings it was learned from. W_K and W_V are I.
+metadata. It belongs to the encoder weights from whose embeddings it was learned. W_K and W_V are I.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,18 +22,19 @@ from attnsearch.encoding import safetensors
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import checksum, lock
 from attnsearch.storage.failures import writing
-from attnsearch.storage.files import FLAGS, LEARNED, replace_file, sync
+from attnsearch.storage.files import LEARNED, open_to_read, replace_file, sync
 
 VERSION = 1
 
-_LARGEST = 1 << 30  # bytes of a file that is read at all
+_LONGEST = 1 << 30  # bytes that are read of a file
 
 
 class Learned(NamedTuple):
-    """What was learned for an encoder's weights, by their SHA-256.
+    """What was learned for the encoder `model`, whose weights have the SHA-256 `sha256`.
 
-    w (d, d) is W_Q but for its scale, `temperature` τ; `lexical` is λ, and `null` the null key, None where nothing was
-    learned of them. `requests` are the short hashes of those it was learned from, `story` how: JSON for `info`.
+    w (d, d) is W_Q without its scale. `temperature` is τ, `lexical` λ and `null` the null key; the last two are
+    None if not learned. `requests` are the hashes (see `short_hash`) of the training requests. `story` is how it
+    was learned: JSON, for `info`.
     """
 
     model: str
@@ -49,32 +49,32 @@ class Learned(NamedTuple):
     @property
     def projections(self) -> Projections:
         """W_Q, W_K and W_V."""
-        plain = identity(len(self.w), self.temperature)
-        return plain._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
+        untrained = identity(len(self.w), self.temperature)
+        return untrained._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
 
     def suits(self, sha256: str, d: int) -> bool:
-        """Whether it is for the encoder with these weights, whose vectors have d numbers."""
+        """Whether it was learned for the encoder weights with this SHA-256, and for d columns."""
         return self.sha256 == sha256 and len(self.w) == d
 
     def taught(self, queries: Sequence[str]) -> int:
-        """How many of the queries it was learned from."""
+        """How many of these queries it was trained on."""
         return sum(short_hash(query) in self.requests for query in queries)
 
 
 def short_hash(query: str) -> str:
-    """By which a request that something was learned from is known again; its words are not kept.
+    """Fingerprint of a training request: `eval` recognizes it, and its words are not stored.
 
     >>> short_hash("science fiction") == short_hash(" Science  fiction ")
     True
     """
-    import hashlib  # of which a query has no need
+    import hashlib  # which a query does without
 
     return hashlib.sha256(" ".join(query.casefold().split()).encode()).hexdigest()[:16]
 
 
 def write_learned(path: Path, learned: Learned) -> None:
-    """Replace a file with it, atomically."""
-    told = json.dumps(
+    """Replace a file with what was learned, atomically. Raises OSError."""
+    members = json.dumps(
         {
             "version": VERSION,
             "model": learned.model,
@@ -86,84 +86,86 @@ def write_learned(path: Path, learned: Learned) -> None:
             "story": learned.story,
         }
     )
-    metadata = {"attnsearch": told, "sum": str(_sum(told, learned.w))}
+    metadata = {"attnsearch": members, "sum": str(_compute_checksum(members, learned.w))}
     replace_file(path, safetensors.pack({"w": learned.w}, metadata))
 
 
 def read_learned(path: Path) -> Learned:
-    """What is in a file.
+    """What was learned, from a file, which may be a link.
 
-    Raises FileNotFoundError, InputError for one of a newer version, ValueError where it is not what was written.
+    Raises OSError, InputError if the file has a newer version, ValueError if it is not what was written.
     """
-    with os.fdopen(os.open(path, FLAGS), "rb") as stream:
-        raw = np.frombuffer(stream.read(_LARGEST), np.uint8)
+    with open_to_read(path, follow_links=True) as stream:
+        raw = np.frombuffer(stream.read(_LONGEST), np.uint8)
     try:
         arrays, metadata = safetensors.unpack(raw, longest=len(raw))
-        w, told = arrays["w"], metadata["attnsearch"]
-        if w.dtype != np.float32 or metadata["sum"] != str(_sum(told, w)):
-            raise ValueError("the checksum is another")
-        said = json.loads(told)
-        if said.pop("version") > VERSION:
+        w, text = arrays["w"], metadata["attnsearch"]
+        if w.dtype != np.float32 or metadata["sum"] != str(_compute_checksum(text, w)):
+            raise ValueError("wrong checksum")
+        members = json.loads(text)
+        if members.pop("version") > VERSION:
             hint = "upgrade attnsearch, or train again"
             raise InputError("was learned by a newer attnsearch", where=str(path), hint=hint)
-        null = said.pop("null")
-        found = Learned(
+        null = members.pop("null")
+        learned = Learned(
             w=w,
             null=None if null is None else NullKey(*map(float, null)),
-            requests=frozenset(said.pop("requests")),
-            **said,
+            requests=frozenset(members.pop("requests")),
+            **members,
         )
-        _check(found)
+        _check_values(learned)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it is not what was written ({error})") from None
-    return found
+    return learned
 
 
-def _check(found: Learned) -> None:
-    """ValueError, or TypeError, for what no training makes: whoever made a file may have made its checksum."""
-    numbers = (found.temperature, found.lexical or 0.0, *(found.null or ()))
-    square = found.w.ndim == 2 and len(set(found.w.shape)) == 1
-    if not (square and np.isfinite(found.w).all() and all(map(math.isfinite, numbers)) and numbers[1] >= 0):
-        raise ValueError("its numbers can't be")
+def _check_values(learned: Learned) -> None:
+    """Raise ValueError or TypeError for what no training produces: a right checksum may be made by anyone."""
+    numbers = (learned.temperature, learned.lexical or 0.0, *(learned.null or ()))
+    square = learned.w.ndim == 2 and len(set(learned.w.shape)) == 1
+    if not (square and np.isfinite(learned.w).all() and all(map(math.isfinite, numbers)) and numbers[1] >= 0):
+        raise ValueError("it holds numbers that no training can produce")
     try:
-        check_temperature(found.temperature)
+        check_temperature(learned.temperature)
     except InputError as error:
         raise ValueError(error.message) from None
-    if not isinstance(found.story, dict) or not all(isinstance(word, str) for word in (found.model, found.sha256)):
-        raise TypeError("its words are none")
-    json.dumps(found.story, allow_nan=False)
+    if not isinstance(learned.story, dict) or not all(
+        isinstance(text, str) for text in (learned.model, learned.sha256)
+    ):
+        raise TypeError("its text fields are not text")
+    json.dumps(learned.story, allow_nan=False)
 
 
 def load_learned(folder: Path) -> Learned | None:
-    """What the catalog in a folder has learned, None where that is nothing; CatalogError where it is damaged."""
+    """What the catalog in a folder has learned; None if nothing.
+
+    Raises CatalogError if the file is damaged, InputError if it has a newer version.
+    """
     try:
         return read_learned(folder / LEARNED)
     except FileNotFoundError:
         return None
     except ValueError as error:
-        hint = f"'attnsearch reset {folder.name}' goes back to the untrained; then train again"
+        hint = f"run 'attnsearch reset {folder.name}', then train again"
         raise CatalogError(f"{LEARNED}: {error}", where=folder.name, hint=hint) from None
 
 
 def forget_learned(folder: Path) -> Learned | None:
-    """Delete what the catalog in a folder has learned, and return it; None where it is damaged.
+    """Delete what the catalog in a folder has learned, and return it; None if it is damaged or has a newer version.
 
-    Raises FileNotFoundError where it has learned nothing, CatalogError where it can't be deleted.
+    Raises FileNotFoundError if the catalog has learned nothing, CatalogError if the file can't be deleted.
     """
-    file, found = folder / LEARNED, None
+    file, learned = folder / LEARNED, None
     file.lstat()
     with writing(folder, "changed"):
-        taken = lock.acquire_if_whole(folder)
-        try:
+        held = lock.acquire_if_whole(folder)
+        with closing(held) if held else nullcontext():
             with suppress(ValueError, InputError, OSError):
-                found = read_learned(file)
+                learned = read_learned(file)
             file.unlink(missing_ok=True)
             sync(folder)
-        finally:
-            if taken:
-                taken.close()
-    return found
+    return learned
 
 
-def _sum(told: str, w: NDArray[np.float32]) -> int:
-    return checksum.row_checksum(told, str(list(w.shape)), w.tobytes())
+def _compute_checksum(members: str, w: NDArray[np.float32]) -> int:
+    return checksum.row_checksum(members, str(list(w.shape)), w.tobytes())

@@ -1,4 +1,4 @@
-"""A catalog of an older form → one of this form, in one transaction."""
+"""A catalog of an older form → one of the present form, in one transaction."""
 
 from __future__ import annotations
 
@@ -18,25 +18,29 @@ from attnsearch.sources.items import Fields, key_text
 from attnsearch.storage import checksum, lock, segment
 from attnsearch.storage.database import FORM, read_segments, write_info
 from attnsearch.storage.failures import damaged, reading, writing
+from attnsearch.storage.files import SEGMENTS
 
-_UNCUT = 254  # characters that no encoder's window is too short for, as far as we know
+_NEVER_CUT = 254  # characters: as far as we know, they fit the window of every encoder
 
 log = logging.getLogger("attnsearch")
 
 
 def migrate(folder: Path) -> None:
-    """Bring the catalog to this form. Raises CatalogError as `upgrade` does, or where nothing can be written."""
+    """Convert the catalog to the present form, unless another process just did.
+
+    Raises CatalogError as `migrate_locked` does, or if the catalog can't be written.
+    """
     with writing(folder), closing(lock.acquire(folder)) as db:
-        if db.execute("PRAGMA user_version").fetchone()[0] < FORM:  # nobody did it while we waited
+        if db.execute("PRAGMA user_version").fetchone()[0] < FORM:
             migrate_locked(db, folder)
 
 
 def migrate_locked(db: sqlite3.Connection, folder: Path) -> None:
-    """Bring the catalog to this form, form by form, and commit that. `db` holds the lock, and holds it again after.
+    """Convert the catalog to the present form, form by form, and commit; `db` holds the lock, before and after.
 
-    Raises CatalogError for a form that never was, or for a catalog that is damaged.
+    Raises CatalogError if the catalog is damaged, or its form is unknown.
     """
-    log.warning("%s was made by an older attnsearch and is brought to its present form", folder.name)
+    log.warning("%s was made by an older attnsearch; converting it to the present form", folder.name)
     with reading(folder):
         while (form := db.execute("PRAGMA user_version").fetchone()[0]) != FORM:
             if form not in _STEPS:
@@ -47,47 +51,54 @@ def migrate_locked(db: sqlite3.Connection, folder: Path) -> None:
         db.execute("BEGIN IMMEDIATE")
 
 
-def _from_1(db: sqlite3.Connection, folder: Path) -> None:
-    """Checksums of rows for hashes of files, bits of segments for a table of tombstones, passages for whole texts.
+def _convert_form_1(db: sqlite3.Connection, folder: Path) -> None:
+    """Checksums of rows replace hashes of files, bits of segments a table of tombstones, passages whole texts.
 
-    What was too long was cut, in form 1. So the hashes of longer texts are taken away, and the next `index` embeds them
-    as passages.
+    Form 1 cut long texts off. So their hashes are dropped, and the next `index` embeds them as passages.
     """
     info: dict[str, Any] = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
     for statement in _FORM_2.split(";"):
         db.execute(statement)
-    dead = np.array([key for (key,) in db.execute("SELECT key FROM tombstones")], np.int64)
-    for first, rows, file, sha256 in db.execute("SELECT first, rows, file, sha256 FROM segments_1").fetchall():
-        path = folder / "segments" / file
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-                raise ValueError(f"the segment {file} is not what was written")
-        bits = np.zeros(rows, bool)
-        bits[dead[(dead >= first) & (dead < first + rows)] - first] = True
-        packed = np.packbits(bits).tobytes() if bits.any() else None
-        sums = segment.segment_checksums(path.parent, file, (rows, info["d"]))
-        db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, NULL)", (first, rows, file, sums, packed))
-    ident, title_field, text_fields = info["fields"]
-    fields = Fields(ident, title_field, tuple(text_fields))
-    lengths = {}
-    for number, *cells in db.execute(
-        "SELECT item, id, title, description, fields, text_sha256 FROM items_1"
-    ).fetchall():
-        _, title, description, rest, text_sha256 = cells
-        lengths[number] = len(key_text(title, description, json.loads(rest), fields))
-        row = (number, *cells[:4], text_sha256 if lengths[number] <= _UNCUT else b"")
-        db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum.row_checksum(*row)))
+    _convert_segments(db, folder, info["d"])
+    id_field, title_field, text_fields = info["fields"]
+    lengths = _convert_items(db, Fields(id_field, title_field, tuple(text_fields)))
     for key, item in db.execute("SELECT key, item FROM keys_1").fetchall():
         row = (key, item, 0, lengths[item])
         db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", (*row, checksum.row_checksum(*row)))
     for table in ("tombstones", "segments_1", "keys_1", "items_1"):
         db.execute(f"DROP TABLE {table}")
-    write_info(db, {**info, "commit": uuid.uuid4().hex, "listing": read_segments(db)[1]})
-    if any(length > _UNCUT for length in lengths.values()):
+    write_info(db, {**info, "commit": uuid.uuid4().hex, "listing": read_segments(db).checksum})
+    if any(length > _NEVER_CUT for length in lengths.values()):
         log.warning("index %s again, so that its long texts are searched to their ends", folder.name)
 
 
-# Form 2 as it was: the tables that `writer` makes may go on to another form, these may not.
+def _convert_segments(db: sqlite3.Connection, folder: Path, d: int) -> None:
+    """Fill the table `segments`. Raises ValueError for a segment that does not have its hash of form 1."""
+    dead = np.array([key for (key,) in db.execute("SELECT key FROM tombstones")], np.int64)
+    for first, rows, file, sha256 in db.execute("SELECT first, rows, file, sha256 FROM segments_1").fetchall():
+        with segment.open_segment(folder / SEGMENTS, file) as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+                raise ValueError(f"the segment {file} is not what was written")
+        bits = np.zeros(rows, bool)
+        bits[dead[(dead >= first) & (dead < first + rows)] - first] = True
+        packed = np.packbits(bits).tobytes() if bits.any() else None
+        sums = segment.segment_checksums(folder / SEGMENTS, file, (rows, d))
+        db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, NULL)", (first, rows, file, sums, packed))
+
+
+def _convert_items(db: sqlite3.Connection, fields: Fields) -> dict[int, int]:
+    """Fill the table `items`; return the length of each item's text, in characters, by the item's number."""
+    lengths = {}
+    rows = db.execute("SELECT item, id, title, description, fields, text_sha256 FROM items_1").fetchall()
+    for number, ident, title, description, fields_json, text_sha256 in rows:
+        lengths[number] = len(key_text(title, description, json.loads(fields_json), fields))
+        text_hash = text_sha256 if lengths[number] <= _NEVER_CUT else b""
+        row = (number, ident, title, description, fields_json, text_hash)
+        db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum.row_checksum(*row)))
+    return lengths
+
+
+# Form 2 as it was: `writer` may one day create another form; what form 1 becomes must not change with it.
 _FORM_2 = """
 ALTER TABLE segments RENAME TO segments_1;
 ALTER TABLE keys RENAME TO keys_1;
@@ -101,4 +112,4 @@ CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES ite
                    stop INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX keys_by_item ON keys (item)
 """
-_STEPS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {1: _from_1}
+_STEPS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {1: _convert_form_1}

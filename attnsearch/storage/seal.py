@@ -1,7 +1,7 @@
-"""A hash over the whole of index.sqlite, so that a check can find any damaged byte, also where nothing looks.
+"""A hash over the whole of index.sqlite, so that a check finds any damaged byte, even in pages that no query reads.
 
-It is made after a commit, when SQLite's log is empty and so the file is all there is. A run that ends before, or a
-reader that is busy, leaves the catalog unsealed: whole, but for the next commit to seal.
+It is made after a commit, while SQLite's log is empty and the file therefore complete. A run that is killed before, or
+a reader that is busy, leaves the catalog unsealed: intact, and sealed by the next commit.
 """
 
 from __future__ import annotations
@@ -13,49 +13,53 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch.storage import checksum, files
-from attnsearch.storage.database import info_rows
-from attnsearch.storage.files import SEAL
+from attnsearch.storage import checksum
+from attnsearch.storage.database import read_info_rows
+from attnsearch.storage.files import DATABASE, SEAL, open_to_read, replace_file
 
 
 class Seal(NamedTuple):
-    """Which state was sealed, the SHA-256 of the database that held it, and once more what it says about itself."""
+    """The name of the sealed state, the SHA-256 of its database in hexadecimal, and a copy of its table `info`."""
 
     commit: str
     sha256: str
     info: dict[str, str]
 
     def to_bytes(self) -> bytes:
-        """The bytes of the file."""
-        told = self._asdict()
-        return json.dumps({**told, "sum": checksum.row_checksum(json.dumps(told))}).encode()
+        """The seal as JSON, with a checksum of itself."""
+        members = self._asdict()
+        return json.dumps({**members, "sum": checksum.row_checksum(json.dumps(members))}).encode()
 
 
 def write_seal(db: sqlite3.Connection, folder: Path, commit: str) -> None:
-    """Seal the state `commit`, which was committed through `db`, unless a reader or the disk keeps us from it."""
+    """Seal the state `commit`, just committed through `db`. If a reader or the disk prevents it, do nothing."""
     with suppress(OSError, sqlite3.Error):
         (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        db.execute("BEGIN")  # as long as we read, no writer gets past the log
-        told = info_rows(db)
-        if not busy and json.loads(told["commit"]) == commit:
-            files.replace_file(folder / SEAL, Seal(commit, database_sha256(folder), told).to_bytes())
+        db.execute("BEGIN")  # as long as we read, no writer can empty its log into the file
+        info = read_info_rows(db)
+        if not busy and json.loads(info["commit"]) == commit:
+            replace_file(folder / SEAL, Seal(commit, database_sha256(folder), info).to_bytes())
         db.execute("ROLLBACK")
 
 
 def read_seal(folder: Path) -> Seal | None:
-    """The seal, or None where there is none; ValueError where it is not what was written."""
+    """The seal of the catalog in a folder; None if it has none.
+
+    Raises OSError if the file can't be read, ValueError, LookupError or TypeError if it is not what was written.
+    """
     try:
-        raw = (folder / SEAL).read_bytes()
+        with open_to_read(folder / SEAL) as stream:
+            raw = stream.read()
     except FileNotFoundError:
         return None
-    told = json.loads(raw)
-    seal = Seal(told["commit"], told["sha256"], told["info"])
+    members = json.loads(raw)
+    seal = Seal(members["commit"], members["sha256"], members["info"])
     if seal.to_bytes() != raw:
         raise ValueError("it is not what was written")
     return seal
 
 
 def database_sha256(folder: Path) -> str:
-    """The SHA-256 of the database, in hexadecimal."""
-    with (folder / "index.sqlite").open("rb") as stream:
+    """The SHA-256 of the database file, in hexadecimal. Raises OSError."""
+    with open_to_read(folder / DATABASE) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,8 +1,8 @@
 """Disk → a catalog's keys and items, for reading.
 
-A catalog is a folder: `index.sqlite` (items, which key is whose, the list of segments) and `segments/<uuid>.npy`
-(X, never changed, mapped into memory). A reader's SQLite transaction is its snapshot. Nothing is answered from but
-what still has the checksum that it was written with.
+A catalog is a folder: `index.sqlite` (the items, whose key is which, the list of segments) and `segments/<uuid>.npy`
+(X, never changed, mapped into memory). A reader's SQLite transaction is its snapshot. Data whose checksum is not the
+one that it was written with is never used.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ from attnsearch.storage.database import (
     read_segments,
 )
 from attnsearch.storage.failures import damaged, missing, reading
+from attnsearch.storage.files import SEGMENTS
 
-BLOCK = 32_768  # rows that `blocks` gives at once
+BLOCK = 32_768  # rows that `blocks` yields at once
+PARAMETERS = 500  # of one SQL statement
 
-_SQL_WORDS = 500  # parameters of one statement
-_FIND = f"SELECT {KEY}, {ITEM} FROM keys JOIN items USING (item)"  # noqa: S608 (our own words)
+_KEY_COLUMNS = KEY.count(",") + 1
+_SELECT_KEYS = f"SELECT {KEY}, {ITEM} FROM keys JOIN items USING (item)"  # noqa: S608 (our own words)
 
 
 class Block(NamedTuple):
-    """Some rows of a segment: the number of the first, and X (n, d).
+    """Successive rows of a segment: the number of the first, and X (n, d).
 
-    `alive` says which rows are keys, `joined` which go on with the item of the row before; None: all are, none does.
-    An item's rows are never in two blocks.
+    `alive` (n,) marks the rows that are keys; None if all are. `joined` (n,) marks the rows of the same item as the row
+    before; None if no row is. The rows of one item are never in two blocks.
     """
 
     first: int
@@ -51,14 +53,14 @@ class Block(NamedTuple):
 
 
 class ItemPassage(NamedTuple):
-    """An item, and which part of its text a key of it stands for; None where it is all of it."""
+    """The item of a key, and the part of its text that the key stands for; None if that is the whole text."""
 
     item: Item
     passage: str | None
 
 
 class Place(NamedTuple):
-    """An item, and the characters of its text, from `start` to before `stop`, that a key of it stands for."""
+    """The item of a key, and the characters of its text, `start` to before `stop`, that the key stands for."""
 
     item: Item
     start: int
@@ -66,9 +68,12 @@ class Place(NamedTuple):
 
 
 class Store:
-    """A catalog open for reading: one snapshot, however long it is held, and every key of it what was written.
+    """A catalog open for reading: one snapshot, which no writer changes, until it is closed.
 
-    Raises CatalogError: not there, made by another version of attnsearch, damaged.
+    Opening it verifies the checksum of every vector; items are verified as they are read. Keys are numbered from 0 to
+    before `size`, in the order in which they were added; numbers of removed keys are unused.
+
+    Raises CatalogError if there is no catalog, or if it is damaged or has another form.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -76,9 +81,9 @@ class Store:
         for attempt in range(3):
             self._db = connect_to_read(folder)
             try:
-                self._open()
+                self._open_snapshot()
             except FileNotFoundError as error:
-                # A writer may have dropped a segment between our reading of the list and of the file.
+                # A writer may have dropped a segment after we read the list and before we opened the file.
                 self.close()
                 if attempt == 2:
                     raise damaged(folder, f"the segment {Path(error.filename).name} is gone") from None
@@ -88,47 +93,52 @@ class Store:
             else:
                 return
 
-    def _open(self) -> None:
+    def _open_snapshot(self) -> None:
         with reading(self.folder):
             self._db.execute("BEGIN")
             info = read_info(self._db, self.folder)
             if info is None:
                 raise missing(self.folder)
             self.info = info
-            self.segments, _ = read_segments(self._db, info.listing)
-        self._x = list(threads.each(self._load, self.segments))
+            self.segments = read_segments(self._db, info.listing).segments
+        self._x = list(threads.each(self._load_segment, self.segments))
 
-    def _load(self, listed: SegmentRow) -> NDArray[np.float32]:
+    def _load_segment(self, row: SegmentRow) -> NDArray[np.float32]:
         try:
-            return segment.load_segment(self.folder / "segments", listed.file, (listed.rows, self.info.d), listed.sums)
+            return segment.load_segment(self.folder / SEGMENTS, row.file, (row.rows, self.info.d), row.sums)
         except FileNotFoundError:
             raise
         except (OSError, ValueError) as error:
-            raise damaged(self.folder, f"the segment {listed.file[:40]}: {error}") from None
+            raise damaged(self.folder, f"the segment {row.file[:40]}: {error}") from None
 
     @property
     def dead(self) -> int:
-        """How many rows of the segments are nobody's key any more."""
-        return sum(int(listed.dead.sum()) for listed in self.segments if listed.dead is not None)
+        """How many rows of the segments are no longer anyone's key."""
+        return sum(int(row.dead.sum()) for row in self.segments if row.dead is not None)
+
+    @property
+    def size(self) -> int:
+        """One more than the highest number of a key."""
+        return self.segments[-1].first + self.segments[-1].rows if self.segments else 0
 
     def parts(self, count: int, *, least: int = BLOCK) -> list[tuple[int, int]]:
-        """The numbers of all keys, first and past the last, in at most `count` parts of one length, but for the last.
+        """Split the numbers of all keys into at most `count` ranges: the first, and one past the last, of each.
 
-        That length is `least` or more.
+        All have the same length, `least` or more, except that the last may be shorter.
         """
         length = max(least, -(-self.size // count))
         return [(first, min(first + length, self.size)) for first in range(0, self.size, length)]
 
     def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[Block]:
-        """The keys of the items that begin from `first` to before `end`, in order, in blocks of some `rows` of them."""
+        """The rows of the items whose first key is in `first` to before `end`, in order, about `rows` of them a block.
+
+        A block ends with its segment, and is longer than `rows` if its last item is.
+        """
         for listed, segment_x in zip(self.segments, self._x, strict=True):
-            start, last = listed.edge(first - listed.first), listed.edge(end - listed.first)
+            start, last = listed.next_item(first - listed.first), listed.next_item(end - listed.first)
             while start < last:
-                stop = min(listed.edge(start + rows), last)
-                dead, joined = (
-                    None if bits is None or not bits[start:stop].any() else bits[start:stop]
-                    for bits in (listed.dead, listed.joined)
-                )
+                stop = min(listed.next_item(start + rows), last)
+                dead, joined = _slice_marks(listed.dead, start, stop), _slice_marks(listed.joined, start, stop)
                 yield Block(listed.first + start, segment_x[start:stop], None if dead is None else ~dead, joined)
                 start = stop
 
@@ -141,67 +151,70 @@ class Store:
         return np.concatenate(numbers)
 
     def embeddings(self, keys: Sequence[int]) -> NDArray[np.float32]:
-        """The rows of X for the keys of these numbers (n, d)."""
-        found = np.empty((len(keys), self.info.d), np.float32)
-        firsts = np.array([listed.first for listed in self.segments])
-        for at, (key, part) in enumerate(zip(keys, np.searchsorted(firsts, keys, side="right") - 1, strict=True)):
-            found[at] = self._x[part][key - firsts[part]]
-        return found
+        """The rows of X (n, d) for the keys of these numbers."""
+        x = np.empty((len(keys), self.info.d), np.float32)
+        firsts = np.array([row.first for row in self.segments])
+        numbers = np.searchsorted(firsts, keys, side="right") - 1
+        for position, (key, number) in enumerate(zip(keys, numbers, strict=True)):
+            x[position] = self._x[number][key - firsts[number]]
+        return x
+
+    def items(self) -> Iterator[tuple[int, Item]]:
+        """The first key of every item, and the item, ordered by key. Raises CatalogError for a damaged row."""
+        with reading(self.folder):
+            for row in self._db.execute(f"{_SELECT_KEYS} WHERE start = 0 ORDER BY key"):
+                key, place = self._read_place(row)
+                yield key, place.item
 
     def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
-        """The items, and the passages of them, that the keys of these numbers stand for."""
-        # More than all, if the text had a full stop when it was read.
-        told = (
-            (item, start, stop, start == 0 and stop >= len(item.text)) for item, start, stop in self.places_at(keys)
-        )
-        return [ItemPassage(item, None if whole else item.text[start:stop]) for item, start, stop, whole in told]
+        """The item of each of these keys, and the passage that the key stands for. Raises as `places_at` does."""
+        return [ItemPassage(place.item, _passage(place)) for place in self.places_at(keys)]
 
     def places_at(self, keys: Sequence[int]) -> list[Place]:
-        """The items, and the characters of their texts, that the keys of these numbers stand for."""
-        found = dict(self._places("key", map(int, keys)))
+        """The item of each of these keys, and the characters of its text that the key stands for.
+
+        Raises CatalogError for a damaged row, or if there is no such key.
+        """
+        places = dict(self._find_places("key", map(int, keys)))
         try:
-            return [found[int(key)] for key in keys]
+            return [places[int(key)] for key in keys]
         except KeyError as error:
             raise damaged(self.folder, f"the key {error} has no item") from None
 
-    def items(self) -> Iterator[tuple[int, Item]]:
-        """Every item and its first key, in the order of the keys."""
-        with reading(self.folder):
-            for row in self._db.execute(f"{_FIND} WHERE start = 0 ORDER BY key"):
-                yield read_key(row[:5])[0], read_item(row[5:], self.info.fields)
+    def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
+        """The keys of each item with one of these ids, ascending; ids that the catalog lacks are left out.
 
-    @property
-    def size(self) -> int:
-        """One more than the highest key."""
-        return self.segments[-1].first + self.segments[-1].rows if self.segments else 0
+        Raises CatalogError for a damaged row.
+        """
+        keys: dict[str, list[int]] = {}
+        for key, place in self._find_places("id", ids):
+            keys.setdefault(place.item.id, []).append(key)
+        return keys
 
     @cached_property
     def heads(self) -> NDArray[np.int64] | None:
-        """For each key its item's first (size,), by their numbers; None where no item has another."""
-        if all(listed.joined is None for listed in self.segments):
+        """The first key of each key's item (size,), by the key's number; None if every item has one key."""
+        if all(row.joined is None for row in self.segments):
             return None
-        found = np.arange(self.size)
-        for listed in self.segments:
-            if listed.joined is not None:
-                found[listed.first : listed.first + listed.rows][listed.joined] = 0
-        return np.maximum.accumulate(found)
+        heads = np.arange(self.size)
+        for row in self.segments:
+            if row.joined is not None:
+                heads[row.first : row.first + row.rows][row.joined] = 0
+        return np.maximum.accumulate(heads)
 
-    def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
-        """The numbers of the keys of the items with these ids; those that the catalog lacks are left out."""
-        found: dict[str, list[int]] = {}
-        for key, place in self._places("id", ids):
-            found.setdefault(place.item.id, []).append(key)
-        return found
-
-    def _places(self, column: str, words: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
-        """Each key of those whose `column`, a name of ours, is one of the words, and what it stands for."""
-        wanted = iter(words)
+    def _find_places(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
+        """The keys for which `column`, a name of ours, has one of the values, and what each stands for."""
+        remaining = iter(values)
         with reading(self.folder):
-            while some := list(itertools.islice(wanted, _SQL_WORDS)):
-                marks = ", ".join("?" * len(some))  # question marks, no text
-                for row in self._db.execute(f"{_FIND} WHERE {column} IN ({marks}) ORDER BY key", some):
-                    key, _, start, stop = read_key(row[:5])
-                    yield key, Place(read_item(row[5:], self.info.fields), start, stop)
+            while batch := list(itertools.islice(remaining, PARAMETERS)):
+                marks = ", ".join("?" * len(batch))  # question marks, no text
+                for row in self._db.execute(f"{_SELECT_KEYS} WHERE {column} IN ({marks}) ORDER BY key", batch):
+                    yield self._read_place(row)
+
+    def _read_place(self, row: Sequence[object]) -> tuple[int, Place]:
+        """A key and what it stands for, from the columns of `_SELECT_KEYS`. Raises ValueError for a damaged row."""
+        key = read_key(row[:_KEY_COLUMNS])
+        return key.key, Place(read_item(row[_KEY_COLUMNS:], self.info.fields), key.start, key.stop)
 
     def close(self) -> None:
         """End the snapshot."""
@@ -212,3 +225,15 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _slice_marks(marks: NDArray[np.bool_] | None, start: int, stop: int) -> NDArray[np.bool_] | None:
+    """The marks of some rows; None if none is set."""
+    return None if marks is None or not marks[start:stop].any() else marks[start:stop]
+
+
+def _passage(place: Place) -> str | None:
+    # `stop` may lie past the end: older catalogs embedded the final full stop.
+    if place.start == 0 and place.stop >= len(place.item.text):
+        return None
+    return place.item.text[place.start : place.stop]

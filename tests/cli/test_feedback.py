@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,8 +17,8 @@ from rich.cells import cell_len
 from attnsearch.cli.argv import normalized
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.sources import judgments, values
-from attnsearch.storage import feedback, files, learned, lock, segment
+from attnsearch.sources import judgments
+from attnsearch.storage import feedback, files, learned, lock
 from attnsearch.storage.home import catalog_folder, file_catalog_folder
 from tests.storage.test_learned import SOME
 
@@ -94,14 +95,14 @@ def test_take_back(folder):
 @pytest.mark.parametrize(
     ("query", "ids", "message"),
     [
-        ("nigth", [], "nothing was noted for 'nigth'; did you mean 'night'"),
-        ("xyz", ["a"], "nothing was noted for 'xyz'; 'attnsearch feedback --list'"),
-        ("night", ["a", "b"], "nothing was noted of 'b' for 'night'"),
+        ("nigth", [], "no feedback for 'nigth'; did you mean 'night'"),
+        ("xyz", ["a"], "no feedback for 'xyz'; 'attnsearch feedback --list'"),
+        ("night", ["a", "b"], "no feedback on 'b' for 'night'"),
         (" ", [], "the query is empty"),
     ],
 )
 def test_what_can_t_be_taken_back(folder, query, ids, message):
-    with pytest.raises(InputError, match="nothing was noted for 'night'"):
+    with pytest.raises(InputError, match="no feedback for 'night'"):
         feedback.remove_judgment(folder, "night")
     feedback.add_judgment(folder, "night", {"a": 1})
     with pytest.raises(InputError, match=re.escape(message)):
@@ -164,7 +165,7 @@ def test_a_failed_write_leaves_the_old_one(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(segment.os, "fsync", fail)
+        patched.setattr(os, "fsync", fail)
         with pytest.raises(CatalogError, match="can't be written: No space left"):
             feedback.add_judgment(folder, "day", {"a": 1})
     assert grades(folder) == {"night": {"a": 1}}
@@ -220,7 +221,7 @@ from attnsearch.storage import feedback
 folder = Path(sys.argv[1])
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("_write", "replace_file", "sync") and event == "line":
+    if frame.f_code.co_name in ("_write_records", "replace_file", "sync") and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -372,7 +373,7 @@ class TestCommand:
             (["--good", "a", "b", "x"], "got unexpected extra argument"),
             (["--list", "x"], "--list takes no query and no items"),
             (["--list", "--good", "x"], "--list takes no query and no items"),
-            (["x", "--remove"], "nothing was noted for 'x'; 'attnsearch feedback --list' shows what was"),
+            (["x", "--remove"], "no feedback for 'x'; 'attnsearch feedback --list' shows what there is"),
         ],
     )
     def test_refused(self, run, folder, argv, message):

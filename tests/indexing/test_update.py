@@ -145,7 +145,7 @@ class TestNames:
     @pytest.mark.parametrize("name", ["../../x", "a/b", ".x", "@x"])
     def test_no_way_out_of_the_home(self, shop, home, name):
         before = sorted(home.parent.rglob("*"))
-        with pytest.raises(InputError, match="can't be a catalog's name"):
+        with pytest.raises(InputError, match="invalid catalog name"):
             update([str(shop)], name=name)
         assert sorted(home.parent.rglob("*")) == before
 
@@ -196,7 +196,7 @@ def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
         db.execute("DELETE FROM info WHERE name = 'model'")
     db.close()
     ((_, problem),) = list(catalog_infos())
-    assert "what it says about itself is not what was written" in problem.message
+    assert "the table info is not what was written" in problem.message
     assert catalog_folders() == [home / "shop"]
 
 

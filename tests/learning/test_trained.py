@@ -335,7 +335,7 @@ def test_no_link_is_followed(trained, run, tmp_path):
         (trained / name).symlink_to(tmp_path / "elsewhere")
         ran = run("query", "moon", "-c", "shop")
         assert (ran.code, ran.out) == (3, "")
-        assert "is a link, and none is followed here" in ran.err
+        assert "is a link, and links are not followed here" in ran.err
         (trained / name).unlink()
 
 

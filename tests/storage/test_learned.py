@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -78,7 +80,7 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
     def fail(_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(learned.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         learned.write_learned(path, SOME._replace(temperature=0.2))
     assert learned.read_learned(path).temperature == 0.1

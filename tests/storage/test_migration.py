@@ -66,7 +66,7 @@ def folder(home, tmp_path, small):
 
 def test_a_query_brings_it_up(folder, caplog):
     assert titles("old") == {"moon", "tide"}
-    assert "old was made by an older attnsearch and is brought to its present form" in caplog.text
+    assert "old was made by an older attnsearch; converting it to the present form" in caplog.text
     assert "index old again, so that its long texts are searched to their ends" in caplog.text
     caplog.clear()
     with Index.open("old") as opened:

@@ -16,7 +16,7 @@ from attnsearch.indexing import compaction
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Fields, Item
-from attnsearch.storage import lock
+from attnsearch.storage import lock, store
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.home import catalog_folder, catalog_folders, file_catalog_folder, remove_catalog
 from attnsearch.storage.home import home_folder as home_of
@@ -184,7 +184,7 @@ def test_the_keys_of_items(folder, monkeypatch):
             embed(w, draft)
             w.commit(INFO, draft)
     with Store(folder) as s:
-        monkeypatch.setattr("attnsearch.storage.store._SQL_WORDS", 4)
+        monkeypatch.setattr(store, "PARAMETERS", 4)
         found = s.keys_of([*(f"i{n}" for n in range(9)), "i9", "'; --"])
         assert {ident: len(keys) for ident, keys in found.items()} == {f"i{n}": n % 3 + 1 for n in range(9)}
         for ident, keys in found.items():

@@ -66,7 +66,7 @@ def _one_waits(work: Path, hold: float) -> str:
         outcome = second.run(home, work / "second.jsonl", first=2, count=1)
         holder = slow.end()
     _worked(holder, 1)
-    if outcome.of("warning") != [f"waiting for another attnsearch that writes to {NAME}"]:
+    if outcome.of("warning") != [f"waiting for another attnsearch to finish writing to {NAME}"]:
         raise Violation(f"a second writer does not say that it waits: {outcome}")
     if hold < WAIT:
         _worked(outcome, 1)
