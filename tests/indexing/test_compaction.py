@@ -11,7 +11,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing import check, compaction
 from attnsearch.indexing.writer import Writer
 from attnsearch.storage.store import Store
-from tests.storage.test_store import contents, item, put, write
+from tests.storage.examples import contents, item, put, write
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields
-from attnsearch.storage import home
 
 
 def read(*paths, fields=None):
@@ -88,27 +87,3 @@ def test_refused(write, monkeypatch, tmp_path, content, message):
     with pytest.raises(InputError) as caught:
         read("x.yaml")
     assert str(caught.value).startswith(message)
-
-
-class TestBuiltIn:
-    @pytest.fixture(params=home.BUILT_IN)
-    def items(self, request):
-        return request.param, read(home.built_in_file(request.param))
-
-    def test_sizes(self, items):
-        name, listed = items
-        assert len(listed) >= {"library": 120, "kitchen": 60, "toolbox": 100}[name]
-
-    def test_each_is_described(self, items):
-        for item in items[1]:
-            assert 8 <= len(item.description.split()) <= 60, item.id
-            assert item.title
-            assert item.fields["tags"]
-
-    def test_the_library_has_its_fields(self):
-        items = read(home.built_in_file("library"))
-        assert len({item.fields["genre"] for item in items}) >= 12
-        for item in items:
-            assert isinstance(item.fields["year"], int)
-            assert item.fields["author"]
-            assert item.fields["language"]

@@ -1,23 +1,94 @@
+"""Where catalogs live, which names they may have, which are built in, and how they are removed."""
+
 from __future__ import annotations
 
 import pytest
 
-from attnsearch.errors import InputError
-from attnsearch.storage import home
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.sources.items import read_items
+from attnsearch.storage.home import (
+    BUILT_IN,
+    built_in_file,
+    catalog_folder,
+    check_name,
+    file_catalog_folder,
+    home_folder,
+    remove_catalog,
+)
+from tests.storage.examples import put
+
+
+@pytest.fixture
+def folder(home):
+    return home / "shop"
+
+
+def test_home(monkeypatch, tmp_path):
+    assert home_folder() == tmp_path / "home"
+    monkeypatch.delenv("ATTNSEARCH_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert str(home_folder()) == "/data/attnsearch"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", "/users/ada")
+    assert str(home_folder()) == "/users/ada/.local/share/attnsearch"
+
+
+def test_two_files_of_one_name_do_not_meet(tmp_path):
+    folder, other = file_catalog_folder(tmp_path / "a" / "x.yaml"), file_catalog_folder(tmp_path / "b" / "x.yaml")
+    assert folder != other
+    assert folder == file_catalog_folder(tmp_path / "a" / ".." / "a" / "x.yaml")
+    with pytest.raises(InputError):
+        catalog_folder(folder.name)
 
 
 @pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])
-def test_valid_names(name):
-    assert home.check_name(name) == name
+def test_names(name):
+    assert check_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", ".hidden", "a.", "@x", "a\nb", "a\0", "-x", "a" * 65, " a"]
 )
-def test_invalid_names(name):
-    with pytest.raises(InputError, match="can't be a catalog's name"):
-        home.check_name(name)
+def test_no_names(name):
+    with pytest.raises(InputError, match="invalid catalog name"):
+        check_name(name)
 
 
-def test_no_other_is_built_in():
-    assert home.built_in_file("../catalogs/library") is None
+def read_all(name):
+    """Every item of a built-in catalog."""
+    return list(read_items([str(built_in_file(name))]).items)
+
+
+class TestBuiltIn:
+    @pytest.fixture(params=BUILT_IN)
+    def items(self, request):
+        return request.param, read_all(request.param)
+
+    def test_sizes(self, items):
+        name, listed = items
+        assert len(listed) >= {"library": 120, "kitchen": 60, "toolbox": 100}[name]
+
+    def test_each_is_described(self, items):
+        for item in items[1]:
+            assert 8 <= len(item.description.split()) <= 60, item.id
+            assert item.title
+            assert item.fields["tags"]
+
+    def test_the_library_has_its_fields(self):
+        listed = read_all("library")
+        assert len({item.fields["genre"] for item in listed}) >= 12
+        for item in listed:
+            assert isinstance(item.fields["year"], int)
+            assert item.fields["author"]
+            assert item.fields["language"]
+
+    def test_no_other_is_built_in(self):
+        assert built_in_file("../catalogs/library") is None
+
+
+def test_remove(folder, home):
+    put(folder, [1])
+    remove_catalog(folder)
+    assert list(home.iterdir()) == []
+    with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
+        remove_catalog(folder)

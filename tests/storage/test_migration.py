@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from contextlib import closing
 
@@ -103,6 +104,18 @@ def test_a_damaged_segment_is_not_blessed(folder):
     with closing(sqlite3.connect(folder / "index.sqlite")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM tombstones").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_segment_is_opened_without_waiting_and_no_link_is_followed(folder, tmp_path, kind):
+    (path,) = (folder / "segments").iterdir()
+    path.rename(tmp_path / "away.npy")
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "away.npy")
+    with pytest.raises(CatalogError, match="is not what was written" if kind == "pipe" else "can't be written: "):
+        Index.open("old")
 
 
 def test_it_happens_whole_or_not_at_all(folder, monkeypatch):

@@ -1,0 +1,120 @@
+"""Which error of the system becomes which of ours, and which passes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from attnsearch.errors import CatalogError, Exit, InputError
+from attnsearch.storage.failures import (
+    DAMAGE,
+    DamagedError,
+    MissingError,
+    OlderError,
+    damaged,
+    is_busy,
+    missing,
+    reading,
+    writing,
+)
+
+SHOP = Path("/home/ada/shop")
+
+
+def sqlite_error(code: int, message: str = "as SQLite puts it") -> sqlite3.Error:
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+NOT_UTF_8 = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (sqlite3.DatabaseError("file is not a database"), "file is not a database"),
+        (sqlite_error(sqlite3.SQLITE_ERROR, "no such table: keys"), "no such table: keys"),
+        (ValueError("the key 1 is not what was written"), "the key 1 is not what was written"),
+        (json.JSONDecodeError("Expecting value", "", 0), "Expecting value: line 1 column 1 (char 0)"),
+        (KeyError("sum"), "'sum'"),
+        (IndexError("list index out of range"), "list index out of range"),
+        (TypeError("not a number"), "not a number"),
+        (OverflowError("too large"), "too large"),
+        (NOT_UTF_8, "index.sqlite holds text that is not UTF-8"),
+    ],
+)
+def test_what_reading_raises_is_damage(error, problem):
+    assert isinstance(error, DAMAGE)
+    with pytest.raises(DamagedError) as caught, reading(SHOP):
+        raise error
+    assert str(caught.value) == f"shop: the catalog is damaged: {problem}; run 'attnsearch check shop --repair'"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "No such file or directory"),  # a segment may be gone, and the reader starts over
+        PermissionError(13, "Permission denied"),
+        sqlite3.ProgrammingError("Cannot operate on a closed database."),  # the caller's mistake
+        OlderError("was made by an older attnsearch (form 1)"),
+        CatalogError("was made by a newer attnsearch (form 3, not 2)"),
+        InputError("the query is empty"),
+        ZeroDivisionError(),
+    ],
+)
+def test_what_is_not_damage_passes(error):
+    with pytest.raises(type(error)) as caught, reading(SHOP):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (sqlite_error(sqlite3.SQLITE_BUSY), CatalogError,
+         "shop: another attnsearch is writing to it; try again when it is done"),
+        (sqlite_error(sqlite3.SQLITE_BUSY_RECOVERY), CatalogError,
+         "shop: another attnsearch is writing to it; try again when it is done"),
+        (sqlite_error(sqlite3.SQLITE_CORRUPT), DamagedError,
+         "shop: the catalog is damaged: as SQLite puts it; run 'attnsearch check shop --repair'"),
+        (sqlite_error(sqlite3.SQLITE_NOTADB), DamagedError,
+         "shop: the catalog is damaged: as SQLite puts it; run 'attnsearch check shop --repair'"),
+        (NOT_UTF_8, DamagedError,
+         "shop: the catalog is damaged: index.sqlite holds text that is not UTF-8;"
+         " run 'attnsearch check shop --repair'"),
+        (sqlite_error(sqlite3.SQLITE_FULL), CatalogError, "/home/ada/shop: can't be removed: as SQLite puts it"),
+        (OSError(28, "No space left on device"), CatalogError,
+         "/home/ada/shop: can't be removed: No space left on device"),
+        (OSError("without a number"), CatalogError, "/home/ada/shop: can't be removed: without a number"),
+    ],
+)  # fmt: skip
+def test_what_writing_raises(error, kind, message):
+    with pytest.raises(CatalogError) as caught, writing(SHOP, "removed"):
+        raise error
+    assert type(caught.value) is kind
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), InputError("x"), OlderError("x")])
+def test_what_passes_writing(error):
+    with pytest.raises(type(error)) as caught, writing(SHOP):
+        raise error
+    assert caught.value is error
+
+
+def test_busy_is_busy_for_whatever_reason():
+    assert is_busy(sqlite_error(sqlite3.SQLITE_BUSY))
+    assert is_busy(sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT))
+    assert not is_busy(sqlite_error(sqlite3.SQLITE_LOCKED))
+    assert not is_busy(sqlite3.Error("without a code"))
+
+
+def test_each_has_the_exit_code_of_a_catalog():
+    errors = [missing(SHOP), damaged(SHOP, "x"), OlderError("x")]
+    assert [type(error) for error in errors] == [MissingError, DamagedError, OlderError]
+    assert {error.code for error in errors} == {Exit.CATALOG}
+    assert str(errors[0]).startswith("there is no catalog 'shop'; 'attnsearch list'")

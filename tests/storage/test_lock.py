@@ -1,0 +1,83 @@
+"""One writer at a time; the lock creates the catalog's folder, and holds only for the folder that is still there."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from attnsearch.errors import CatalogError
+from attnsearch.indexing.writer import Writer
+from tests.storage.examples import contents, item, put, write
+
+
+@pytest.fixture
+def folder(home):
+    return home / "shop"
+
+
+def test_a_second_writer_waits_or_says_so(folder, caplog):
+    put(folder, [1])
+    with Writer(folder), pytest.raises(CatalogError, match="another attnsearch is writing to it; try again"):
+        Writer(folder, wait=0.05)
+    assert "waiting for another attnsearch" in caplog.text
+
+    first = Writer(folder)
+    second = threading.Thread(target=put, args=(folder, [7]))
+    second.start()
+    write(first, [item(5)])
+    first.close()
+    second.join(timeout=20)
+    assert contents(folder) == [("i7", 7.0)]
+
+
+def test_it_also_waits_where_sqlite_does_not(folder, monkeypatch):
+    """While the log is recovered, SQLite reports at once that it is busy."""
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+    answers = [busy, busy, busy]
+
+    class Recovering(sqlite3.Connection):
+        def execute(self, statement, *parameters):
+            if statement == "PRAGMA journal_mode=WAL" and answers:
+                raise answers.pop()
+            return super().execute(statement, *parameters)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Recovering))
+    put(folder, [1])
+    assert answers == []
+    assert contents(folder) == [("i1", 1.0)]
+
+
+@pytest.mark.parametrize("pause", [0, 0.001, 0.01, 0.2])
+def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder, pause):
+    """However far the second writer has come by then."""
+    put(folder, [1])
+    first = Writer(folder)
+    second = threading.Thread(target=put, args=(folder, [7]))
+    second.start()
+    time.sleep(pause)
+    folder.rename(folder.with_name(".removed-x"))
+    first.close()
+    second.join(timeout=20)
+    assert contents(folder) == [("i7", 7.0)]
+
+
+def test_a_new_home_is_the_users_own(folder, home):
+    put(folder, [1])
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_is_there_stays_as_it_is(folder, home):
+    home.mkdir(mode=0o755)
+    put(folder, [1])
+    assert home.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_in_the_place_of_the_home(home, folder):
+    home.write_text("")
+    with pytest.raises(CatalogError, match="can't be written"):
+        Writer(folder)
