@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.writer import Writer
+from attnsearch.storage import files, lock
 from tests.storage.examples import contents, item, put, write
 
 
@@ -64,6 +67,20 @@ def test_a_writer_that_waited_while_the_catalog_was_removed_starts_anew(folder, 
     first.close()
     second.join(timeout=20)
     assert contents(folder) == [("i7", 7.0)]
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_a_database_removed_between_two_looks_at_it_is_created_again(folder, monkeypatch, moment):
+    put(folder, [1])
+    looks, stat = itertools.count(), Path.stat
+
+    def look(path, *, follow_symlinks=True):
+        if path.name == files.DATABASE and follow_symlinks and next(looks) == moment:
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", look)
+    lock.acquire(folder).close()
 
 
 def test_a_new_home_is_the_users_own(folder, home):
