@@ -163,8 +163,7 @@ class Store:
         """The first key of every item, and the item, ordered by key. Raises CatalogError for a damaged row."""
         with reading(self.folder):
             for row in self._db.execute(f"{_SELECT_KEYS} WHERE start = 0 ORDER BY key"):
-                key, place = self._read_place(row)
-                yield key, place.item
+                yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)
 
     def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
         """The item of each of these keys, and the passage that the key stands for. Raises as `places_at` does."""
@@ -209,12 +208,8 @@ class Store:
             while batch := list(itertools.islice(remaining, PARAMETERS)):
                 marks = ", ".join("?" * len(batch))  # question marks, no text
                 for row in self._db.execute(f"{_SELECT_KEYS} WHERE {column} IN ({marks}) ORDER BY key", batch):
-                    yield self._read_place(row)
-
-    def _read_place(self, row: Sequence[object]) -> tuple[int, Place]:
-        """A key and what it stands for, from the columns of `_SELECT_KEYS`. Raises ValueError for a damaged row."""
-        key = read_key(row[:_KEY_COLUMNS])
-        return key.key, Place(read_item(row[_KEY_COLUMNS:], self.info.fields), key.start, key.stop)
+                    key, item = read_key(row[:_KEY_COLUMNS]), read_item(row[_KEY_COLUMNS:], self.info.fields)
+                    yield key.key, Place(item, key.start, key.stop)
 
     def close(self) -> None:
         """End the snapshot."""
