@@ -34,7 +34,9 @@ def embed(w, draft):
     w.recall(draft)
     missing = list(w.missing_texts())
     if missing:
-        w.put_embeddings(draft, [sha256 for sha256, _ in missing], vectors(*(int(text.split()[-1]) for _, text in missing)))
+        w.put_embeddings(
+            draft, [sha256 for sha256, _ in missing], vectors(*(int(text.split()[-1]) for _, text in missing))
+        )
     return [text for _, text in missing]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.sources import judgments
+from attnsearch.sources import judgments, values
 from attnsearch.storage import feedback, files, lock
 from attnsearch.storage.home import catalog_folder
 from tests.storage.examples import grades, temporary_files
@@ -102,11 +102,11 @@ def test_what_can_t_be_taken_back(folder, query, ids, message):
     ("query", "given", "message"),
     [
         (" \n", {"a": 1}, "the query is empty"),
-        ("x" * (judgments.LONGEST + 1), {"a": 1}, "the query has 131,073 characters"),
+        ("x" * (values.LONGEST_QUERY + 1), {"a": 1}, "the query has 131,073 characters"),
         ("a\udcffb", {"a": 1}, "not valid UTF-8"),
         ("x", {"a": -1}, "feedback.jsonl:2: the grade of 'a' is -1"),
         ("x", {"a": float("nan")}, "feedback.jsonl:2: the grade of 'a' is nan"),
-        ("x", {"y" * (judgments.LONGEST + 1): 1}, "feedback.jsonl:2: an id has 131,073 characters"),
+        ("x", {"y" * (values.LONGEST_QUERY + 1): 1}, "feedback.jsonl:2: an id has 131,073 characters"),
     ],
 )
 def test_what_could_not_be_read_again_is_not_written(folder, query, given, message):
