@@ -15,7 +15,7 @@ import typer
 import attnsearch
 from attnsearch.cli.app import COMMANDS
 from attnsearch.cli.app import attnsearch as callback
-from attnsearch.cli.options import with_setting
+from attnsearch.cli.options import with_setting_options
 from attnsearch.errors import Exit
 from tests.documents import DOCUMENTS, README, REFERENCE, ROOT, Terminal, blocks, is_shown, shown
 from tests.torture.__main__ import HARNESSES
@@ -88,7 +88,7 @@ class TestReference:
         app = typer.Typer(add_completion=False)
         app.callback()(callback)
         for name, function in COMMANDS.items():
-            app.command(name)(with_setting(function))
+            app.command(name)(with_setting_options(function))
         for name, command in typer.main.get_command(app).commands.items():
             for option in command.params:
                 if option.param_type_name == "option":

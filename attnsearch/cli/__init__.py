@@ -1,4 +1,18 @@
-"""argv → one call → stdout and an exit code. The only room that prints, and the one boundary for errors."""
+"""argv → one call → stdout and an exit code. Only this folder prints, and only here errors become exit codes.
+
+terminal  stdout, standard input, and progress on stderr
+argv      a command line → words that typer can parse
+options   what several commands share
+query     the ranked table
+index     create a catalog, or bring it up to date
+catalogs  list, info, check, remove
+explain   why an item has its logit, and every step of the formula
+eval      how good the answers to judged requests are
+train     learn from judged requests; reset
+feedback  record which answers were right
+docs      the documentation, in the terminal
+app       the commands together
+"""
 
 from __future__ import annotations
 
@@ -22,15 +36,15 @@ def run() -> NoReturn:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv`; the process's exit code."""
+    """Run the command line `argv`, else that of the process, and return the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    # One query is too small for a pool of BLAS threads, which takes longer to start than to do without.
+    # Starting a pool of BLAS threads takes longer than a single query takes without one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import typer
 
         from attnsearch.cli import terminal
-        from attnsearch.cli.app import app_for, explained
+        from attnsearch.cli.app import app_for, usage_error
         from attnsearch.cli.argv import normalized
 
         try:
@@ -40,16 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise KeyboardInterrupt
             return int(code or Exit.DONE)
         except typer.TyperException as problem:
-            return _fail(explained(problem, argv), argv)
+            return _fail(usage_error(problem, argv), argv)
         except terminal.PipeClosedError:
             raise BrokenPipeError from None
     except AttnsearchError as problem:
         return _fail(problem, argv)
     except KeyboardInterrupt:
-        sys.stderr.write("attnsearch: interrupted; what was committed before is whole\n")
+        sys.stderr.write("attnsearch: interrupted; all catalogs are intact\n")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Point stdout elsewhere, or Python complains at its end.
+        # The reader has seen enough. Point stdout elsewhere, or Python complains when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except OSError as problem:
@@ -58,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
+    """Write the error to stderr and return its exit code."""
     from attnsearch.output.safe_text import error
 
     sys.stderr.write(error(problem, as_json=_wants_json(argv)))
@@ -66,7 +81,7 @@ def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Whether the command line asks for JSON, even one that can't be parsed."""
-    told = {"--json", "--jsonl", "--format=json", "--format=jsonl"}
-    if not told.isdisjoint(argv):
+    if not {"--json", "--jsonl", "--format=json", "--format=jsonl"}.isdisjoint(argv):
         return True
-    return any(a in ("-f", "--format") and b in ("json", "jsonl") for a, b in itertools.pairwise(argv))
+    pairs = itertools.pairwise(argv)
+    return any(option in ("-f", "--format") and value in ("json", "jsonl") for option, value in pairs)

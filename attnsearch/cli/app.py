@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import typer
 
 from attnsearch.cli import catalogs, docs, explain, feedback, index, query, train
-from attnsearch.cli import eval as measure
-from attnsearch.cli.options import Version, with_setting
+from attnsearch.cli import eval as evaluation
+from attnsearch.cli.options import Version, with_setting_options
 from attnsearch.errors import InputError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -20,16 +20,16 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": catalogs.check,
     "remove": catalogs.remove,
     "explain": explain.explain,
-    "eval": measure.eval_,
+    "eval": evaluation.eval_,
     "train": train.train,
     "feedback": feedback.feedback,
-    "reset": feedback.reset,
+    "reset": train.reset,
     "docs": docs.docs,
 }
 
 
 def app_for(argv: Sequence[str]) -> typer.Typer:
-    """The command line, with the one command that `argv` asks for, else with all: typer reads each for milliseconds."""
+    """The command line with only the command that `argv` names, else with all: typer needs milliseconds for each."""
     app = typer.Typer(
         add_completion=True,
         pretty_exceptions_enable=False,
@@ -37,14 +37,14 @@ def app_for(argv: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(attnsearch)
     for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
-        app.command(name)(with_setting(COMMANDS[name]))
+        app.command(name)(with_setting_options(COMMANDS[name]))
     return app
 
 
 def attnsearch(context: typer.Context, version: Version = False) -> None:  # noqa: ARG001 (its callback acts)
     """Semantic search over a catalog of described things, as attention.
 
-    Say what you want: every item of the catalog gets its share of attention, and the list is sorted by it.
+    Describe what you want: every item of the catalog gets its share of attention, and the list is sorted by it.
 
     attnsearch query "science fiction"
     """
@@ -52,13 +52,13 @@ def attnsearch(context: typer.Context, version: Version = False) -> None:  # noq
         typer.echo(context.get_help())
 
 
-def explained(problem: typer.TyperException, argv: Sequence[str]) -> InputError:
-    """What typer says of a command line that it can't parse, in one line."""
+def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputError:
+    """Turn typer's error about the command line `argv` into one line with a hint."""
     message = problem.format_message().strip().rstrip(".")
     command = next((word for word in argv if word in COMMANDS), None)
     hint = f"see 'attnsearch {command} --help'" if command else "see 'attnsearch --help'"
     if message.startswith("No such command") and argv and not difflib.get_close_matches(argv[0], COMMANDS):
         hint = f'did you mean: attnsearch query "{" ".join(argv)}"'
     if message.endswith("?"):
-        hint = ""  # typer says itself what was meant
+        hint = ""  # typer suggests a word itself
     return InputError(message[:1].lower() + message[1:], hint=hint)

@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
 
 
 def normalized(argv: Sequence[str]) -> list[str]:
-    """The command line with what typer can't parse rewritten: options with an optional value, or with several.
+    """Rewrite what typer can't parse: options with an optional value, or with several values.
 
     >>> normalized(["moon", "--lexical", "-k", "3"]), normalized(["--lexical", "0.5", "moon"])
     (['moon', '--lexical=auto', '-k', '3'], ['--lexical', '0.5', 'moon'])
@@ -18,7 +18,7 @@ def normalized(argv: Sequence[str]) -> list[str]:
     """
     words = list(argv)
     if words[:1] == ["feedback"]:
-        words = _with_repeated_options(words)
+        words = _repeat_options(words)
     end = words.index("--") if "--" in words else len(words)
     for place, word in enumerate(words[:end]):
         if word == "--lexical" and not (place + 1 < end and _NUMBER.fullmatch(words[place + 1])):
@@ -26,22 +26,22 @@ def normalized(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _with_repeated_options(words: Sequence[str]) -> list[str]:
-    """The words of `feedback` with --good or --bad repeated before each of several items.
+def _repeat_options(words: Sequence[str]) -> list[str]:
+    """Repeat --good and --bad of `feedback` before each of their items.
 
-    That can only be told where the request stands before the options.
+    Only if the query stands before them: otherwise the word after an item may be the query.
     """
     end = words.index("--") if "--" in words else len(words)
-    repeated, option, is_value, has_request = ["feedback"], "", False, False
+    repeated, option, is_value, has_query = ["feedback"], "", False, False
     for word in words[1:end]:
         if is_value:
             is_value = False
         elif word.startswith("-"):
             option = word if word in ("--good", "--bad") else ""
             is_value = word in ("--good", "--bad", "-c", "--catalog")
-        elif option and has_request:
+        elif option and has_query:
             repeated.append(option)
         else:
-            option, has_request = "", True
+            option, has_query = "", True
         repeated.append(word)
     return [*repeated, *words[end:]]

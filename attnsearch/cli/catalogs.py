@@ -1,4 +1,4 @@
-"""`attnsearch list`, `info`, `check` and `remove`: what there is, and whether it is whole."""
+"""`attnsearch list`, `info`, `check` and `remove`: which catalogs exist, and whether they are intact."""
 
 from __future__ import annotations
 
@@ -9,36 +9,47 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError
+from attnsearch.output.safe_text import inert, to_json
 from attnsearch.storage import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
-Names = Annotated[
-    list[str], typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="Catalogs.")
+CatalogRef = Annotated[
+    str,
+    typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.complete_catalog, help="A catalog."),
+]
+CatalogRefs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME|FILE...",
+        show_default=False,
+        autocompletion=options.complete_catalog,
+        help="One or more catalogs.",
+    ),
 ]
 
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
-    """List the catalogs that are indexed, and the built-in ones."""
-    from attnsearch.output import safe_text, table
-    from attnsearch.storage.home import BUILT_IN, catalog_infos
+    """List the indexed catalogs and the built-in ones."""
+    from attnsearch.output import table
 
     rows: list[dict[str, Any]] = []
-    for folder, found in catalog_infos():
-        if isinstance(found, CatalogError):
-            rows.append({"name": folder.name, "problem": found.message})
+    for folder, record in home.catalog_infos():
+        if isinstance(record, CatalogError):
+            rows.append({"name": folder.name, "problem": record.message})
         else:
-            rows.append(_row(found))
-    there = {row["name"] for row in rows}
-    rows += [{"name": name, "built_in": True} for name in BUILT_IN if name not in there]
+            sources = [source.path for source in record.sources]
+            rows.append({"name": record.name, "items": record.items, "model": record.model, "updated": record.updated,
+                         "sources": sources})  # fmt: skip
+    indexed = {row["name"] for row in rows}
+    rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([safe_text.to_json(rows, screen, indent=2)])
+        terminal.emit([to_json(rows, screen, indent=2)])
         return
     cells = [
         (
@@ -46,118 +57,98 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
             f"{row['items']:,}" if "items" in row else "",
             row.get("model", ""),
             row.get("updated", "")[:16].replace("T", " "),
-            row.get("problem") or ", ".join(row.get("sources", ["built in, indexed when first asked"])),
+            row.get("problem") or ", ".join(row.get("sources", ["built in; the first query indexes it"])),
         )
         for row in rows
     ]
     terminal.emit([table.listing(("name", "items", "model", "updated", "from"), cells, screen)])
 
 
-def _row(info: Info) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "items": info.items,
-        "model": info.model,
-        "updated": info.updated,
-        "sources": [source.path for source in info.sources],
-    }
-
-
-def info(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.names, help="A catalog.")
-    ],
-    json: options.Json = False,
-    no_color: options.NoColor = False,
-) -> None:
-    """Tell what is known of a catalog: its items, model, source, size."""
-    from attnsearch.output import safe_text, table
-    from attnsearch.storage import learned
+def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor = False) -> None:
+    """Show a catalog's items, model, sources, size and folder, and what it has learned."""
+    from attnsearch.output import table
+    from attnsearch.storage.learned import load_learned
     from attnsearch.storage.store import Store
 
-    folder = _indexed(name)
+    folder = _indexed_folder(ref)
     with Store(folder) as store:
-        found, segments, dead = store.info, len(store.segments), store.dead
-    trained = learned.load_learned(folder)
-    used = trained if trained and trained.suits(found.sha256, found.d) else None
-    told = {
-        "name": found.name,
-        "description": found.description,
-        "items": found.items,
-        "keys": found.keys,
-        "model": found.model,
-        "weights_sha256": found.sha256,
-        "d": found.d,
-        "temperature": used.temperature if used else found.temperature,
-        "lexical": used.lexical if used and used.lexical is not None and found.lexical else found.lexical,
-        "sources": [source.path for source in found.sources],
-        "id_field": found.fields.id,
-        "title_field": found.fields.title,
-        "text_fields": list(found.fields.text) or ["title", "description", "tags"],
+        record, segments, tombstones = store.info, len(store.segments), store.dead
+    learned = load_learned(folder)
+    used = learned if learned and learned.suits(record.sha256, record.d) else None
+    fields = {
+        "name": record.name,
+        "description": record.description,
+        "items": record.items,
+        "keys": record.keys,
+        "model": record.model,
+        "weights_sha256": record.sha256,
+        "d": record.d,
+        "temperature": used.temperature if used else record.temperature,
+        "lexical": used.lexical if used and used.lexical is not None and record.lexical else record.lexical,
+        "sources": [source.path for source in record.sources],
+        "id_field": record.fields.id,
+        "title_field": record.fields.title,
+        "text_fields": list(record.fields.text) or ["title", "description", "tags"],
         "segments": segments,
-        "tombstones": dead,
+        "tombstones": tombstones,
         "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-        "created": found.created,
-        "updated": found.updated,
+        "created": record.created,
+        "updated": record.updated,
         "folder": str(folder),
-        "learned": trained and _learned(trained, in_use=used is not None),
+        "learned": learned and _learned_as_json(learned, in_use=used is not None),
     }
     screen = terminal.screen(color=not no_color)
     if json:
-        terminal.emit([safe_text.to_json(told, screen, indent=2)])
+        terminal.emit([to_json(fields, screen, indent=2)])
         return
-    cells = [(name.replace("_", " "), value) for name, value in _rows(told)]
+    cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
     terminal.emit([table.listing(("", ""), cells, screen)])
 
 
-def _indexed(ref: str) -> Path:
-    """The folder of a catalog that is there; CatalogError for one that could be made, but is not."""
-    from attnsearch.storage import home
-
+def _indexed_folder(ref: str) -> Path:
+    """The folder of a catalog. Raises CatalogError if it is not indexed yet, though it could be."""
     folder, _ = home.find_catalog(ref)
     if not home.catalog_exists(folder):
-        raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' does it")
+        raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' indexes it")
     return folder
 
 
-def _learned(trained: Learned, *, in_use: bool) -> dict[str, Any]:
-    """What a librarian has learned; of the matrix, its shape."""
+def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
+    """What a catalog has learned; of the matrix only its shape."""
     return {
         "in_use": in_use,
-        "model": trained.model,
-        "weights_sha256": trained.sha256,
-        "w": trained.w.shape,
-        "temperature": trained.temperature,
-        "lexical": trained.lexical,
-        "none_of_these": trained.null and trained.null._asdict(),
-        "requests": len(trained.requests),
-        "story": trained.story,
+        "model": learned.model,
+        "weights_sha256": learned.sha256,
+        "w": learned.w.shape,
+        "temperature": learned.temperature,
+        "lexical": learned.lexical,
+        "none_of_these": learned.null and learned.null._asdict(),
+        "requests": len(learned.requests),
+        "story": learned.story,
     }
 
 
-def _rows(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and values as words; of what was learned, a row for each part, and each of its story."""
-    trained = told.pop("learned")
-    yield from ((name, _words(value)) for name, value in told.items())
-    if trained is None:
+def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values in words; what was learned has a row for each part, and for each part of its story."""
+    learned = fields["learned"]
+    yield from ((name, _in_words(value)) for name, value in fields.items() if name != "learned")
+    if learned is None:
         return
-    unused = "" if trained["in_use"] else f"; for other weights of {trained['model']}, and not used"
-    story = dict(trained["story"])
+    story = dict(learned["story"])
+    unused = "" if learned["in_use"] else f"; not in use: it is for other weights of {learned['model']}"
     yield "learned", f"from {story.pop('from', 'elsewhere')}{unused}"
-    parts = {name: trained[name] for name in ("temperature", "lexical", "none_of_these")}
+    parts = {name: learned[name] for name in ("temperature", "lexical", "none_of_these")}
     for name, value in {**parts, **story}.items():
         if value is not None:
-            yield f"learned {name}", _words(value)
+            yield f"learned {name}", _in_words(value)
 
 
-def _words(value: object) -> str:
+def _in_words(value: object) -> str:
     match value:
         case list() | tuple():
-            return ", ".join(map(_words, value))
+            return ", ".join(map(_in_words, value))
         case dict():
-            known = ((name.replace("_", " "), one) for name, one in value.items() if one is not None)
-            return ", ".join(f"{name} ({_words(one)})" if isinstance(one, dict) else f"{name} {_words(one)}"
-                             for name, one in known)  # fmt: skip
+            return ", ".join(_entry_in_words(name, part) for name, part in value.items() if part is not None)
         case bool():
             return "yes" if value else "no"
         case int():
@@ -167,58 +158,62 @@ def _words(value: object) -> str:
     return str(value)
 
 
-def remove(name: Names, quiet: options.Quiet = False) -> None:
-    """Remove catalogs. Their sources are not touched."""
-    from attnsearch.output.safe_text import inert
+def _entry_in_words(name: str, value: object) -> str:
+    words = f"({_in_words(value)})" if isinstance(value, dict) else _in_words(value)
+    return f"{name.replace('_', ' ')} {words}"
 
-    for one, folder in [(one, _indexed(one)) for one in name]:
+
+def remove(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
+    """Remove catalogs, with their feedback and what they learned. Their source files stay."""
+    folders = [_indexed_folder(ref) for ref in refs]
+    for ref, folder in zip(refs, folders, strict=True):
         with terminal.working(quiet=quiet):
             home.remove_catalog(folder)
         if not quiet:
-            terminal.emit([f"removed {inert(one)}\n"])
+            terminal.emit([f"removed {inert(ref)}\n"])
 
 
 def check(
-    name: Names,
+    refs: CatalogRefs,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make whole what is not; only what is broken is embedded again.")
+        bool, typer.Option("--repair", help="Repair what is broken. Only broken vectors are embedded again.")
     ] = False,
     json: options.Json = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Verify every checksum, count and reference of catalogs, and say what is wrong.
+    """Verify every checksum, count and reference of catalogs.
 
     attnsearch check library
 
     attnsearch check library --repair
     """
     from attnsearch.indexing.check import find_problems
-    from attnsearch.output import formats, safe_text
-    from attnsearch.storage.home import read_catalog_info
+    from attnsearch.output.formats import SCHEMA
 
-    told = []
-    for one, folder in [(one, _indexed(one)) for one in name]:
+    rows = []
+    folders = [_indexed_folder(ref) for ref in refs]
+    for ref, folder in zip(refs, folders, strict=True):
         with terminal.working(quiet=quiet) as working:
             with suppress(CatalogError):
-                read_catalog_info(folder)  # one of an older form is brought up to date
+                home.read_catalog_info(folder)  # which migrates a catalog of an older form
             problems, embedded = find_problems(folder), None
             if problems and repair:
-                from attnsearch.indexing.repair import repair as make_whole
+                from attnsearch.indexing.repair import repair as repair_catalog
 
-                embedded = make_whole(folder, offline=offline, progress=working.progress).embedded
-        left = find_problems(folder) if embedded is not None else problems
-        told.append({"catalog": one, "whole": not left, "problems": problems, "embedded_again": embedded})
+                embedded = repair_catalog(folder, offline=offline, progress=working.progress).embedded
+        is_whole = not (problems if embedded is None else find_problems(folder))
+        rows.append(
+            {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems, "embedded_again": embedded}
+        )
         if not json and not quiet:
-            terminal.emit(f"{safe_text.inert(f'{one}: {problem}')}\n" for problem in problems)
-            if embedded is not None and not left:
-                terminal.emit([f"{safe_text.inert(one)}: whole again; {embedded:,} texts embedded anew\n"])
-            elif not left:
-                terminal.emit([f"{safe_text.inert(one)}: whole\n"])
+            notes = list(problems)
+            if is_whole:
+                notes.append("ok" if embedded is None else f"repaired; {embedded:,} texts embedded again")
+            terminal.emit(f"{inert(f'{ref}: {note}')}\n" for note in notes)
     if json:
-        rows = [{"schema": formats.SCHEMA, **row} for row in told]
-        terminal.emit([safe_text.to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
-    broken = [str(row["catalog"]) for row in told if not row["whole"]]
-    if broken:
-        hint = f"run 'attnsearch check {' '.join(broken)} --repair'"
-        raise CatalogError("the catalog is damaged", where=", ".join(broken), hint=hint)
+        terminal.emit([to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
+    if damaged := [str(row["catalog"]) for row in rows if not row["whole"]]:
+        message = "the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged"
+        hint = f"run 'attnsearch check {' '.join(damaged)} --repair'"
+        raise CatalogError(message, where=", ".join(damaged), hint=hint)

@@ -13,7 +13,7 @@ import typer
 from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError, InputError
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
 _FIRST, _LAST = ("readme", "reference"), ("changelog",)
 _SENTENCE = re.compile(r"^(?!#)\S.*?\.(?=\s)", re.MULTILINE | re.DOTALL)
 _RELATIVE_LINK = re.compile(r"!?\[([^\]]+)\]\((?!https?:)[^)]+\)")
@@ -24,20 +24,20 @@ def pages() -> dict[str, Path]:
 
     Raises CatalogError if there are none.
     """
-    installed, beside = _PACKAGE / "docs", _PACKAGE.parent
+    installed, checkout = PACKAGE / "docs", PACKAGE.parent
     if installed.is_dir():
         files = sorted(installed.glob("*.md"))
     else:
-        files = [beside / "README.md", *sorted(beside.glob("docs/*.md")), beside / "CHANGELOG.md"]
-    ours = {file.stem.lower(): file for file in files if file.exists()}
-    if not ours:
+        files = [checkout / "README.md", *sorted(checkout.glob("docs/*.md")), checkout / "CHANGELOG.md"]
+    by_name = {file.stem.lower(): file for file in files if file.exists()}
+    if not by_name:
         raise CatalogError("the documentation is not installed", where=str(installed), hint="reinstall attnsearch")
-    middle = [name for name in ours if name not in (*_FIRST, *_LAST)]
-    return {name: ours[name] for name in (*_FIRST, *middle, *_LAST) if name in ours}
+    middle = [name for name in by_name if name not in (*_FIRST, *_LAST)]
+    return {name: by_name[name] for name in (*_FIRST, *middle, *_LAST) if name in by_name}
 
 
-def names(incomplete: str) -> list[str]:
-    """The pages whose name begins so, for the shell's completion."""
+def complete_page(incomplete: str) -> list[str]:
+    """The pages whose name begins with `incomplete`, for the shell's completion."""
     try:
         return [name for name in pages() if name.startswith(incomplete)]
     except CatalogError:
@@ -46,11 +46,12 @@ def names(incomplete: str) -> list[str]:
 
 def docs(
     page: Annotated[
-        str | None, typer.Argument(metavar="[PAGE]", show_default=False, autocompletion=names, help="The page to show.")
+        str | None,
+        typer.Argument(metavar="PAGE", show_default=False, autocompletion=complete_page, help="Page to show."),
     ] = None,
     no_color: options.NoColor = False,
 ) -> None:
-    """Show a page of the documentation; without PAGE, list the pages.
+    """Show a page of the documentation. Without PAGE, list the pages.
 
     attnsearch docs
 
@@ -58,42 +59,42 @@ def docs(
 
     attnsearch docs attention | less
     """
-    known = pages()
+    files = pages()
     if page is None:
-        width = max(map(len, known))
-        terminal.emit(f"{name:<{width}}  {_summary(_read(file))}\n" for name, file in known.items())
+        width = max(map(len, files))
+        terminal.emit(f"{name:<{width}}  {_summarize(_read(file))}\n" for name, file in files.items())
         return
     name = page.lower().removeprefix("docs/").removesuffix(".md")
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+    if name not in files:
+        near = difflib.get_close_matches(name, files, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "'attnsearch docs' lists the pages"
         raise InputError(f"there is no page '{page}'", hint=hint)
     screen = terminal.screen(color=not no_color)
-    text = _read(known[name])
-    terminal.emit([text if screen.width is None else _drawn(text, screen.width, color=screen.color)])
+    text = _read(files[name])
+    terminal.emit([text if screen.width is None else _render(text, screen.width, color=screen.color)])
 
 
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise CatalogError(f"cannot be read: {error.strerror}", where=str(file), hint="reinstall attnsearch") from None
+        raise CatalogError(f"can't be read: {error.strerror}", where=str(file), hint="reinstall attnsearch") from None
     except UnicodeDecodeError:
         raise CatalogError("not UTF-8", where=str(file), hint="reinstall attnsearch") from None
 
 
-def _summary(text: str) -> str:
+def _summarize(text: str) -> str:
     r"""The first sentence under a page's title, on one line.
 
-    >>> _summary("# Storage\n\nEnough to read an index\nwithout attnsearch. Form 2.\n")
+    >>> _summarize("# Storage\n\nEnough to read an index\nwithout attnsearch. Form 2.\n")
     'Enough to read an index without attnsearch.'
     """
     sentence = _SENTENCE.search(text)
     return " ".join(sentence[0].split()) if sentence else ""
 
 
-def _drawn(text: str, width: int, *, color: bool) -> str:
-    """The page formatted for a terminal. A relative link leads nowhere there, so only its text is shown."""
+def _render(text: str, width: int, *, color: bool) -> str:
+    """Format a page for a terminal. A relative link leads nowhere there, so only its text is shown."""
     from rich.console import Console
     from rich.markdown import Markdown
 

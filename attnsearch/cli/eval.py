@@ -1,4 +1,4 @@
-"""`attnsearch eval`: how well a catalog answers requests that somebody judged."""
+"""`attnsearch eval`: how well a catalog answers judged requests."""
 
 from __future__ import annotations
 
@@ -15,28 +15,56 @@ def eval_(
         typer.Argument(
             metavar="JUDGMENTS",
             show_default=False,
-            help="YAML, JSON or JSONL: requests and the ids that are right. Or the queries that QRELS grade.",
+            help="Requests with the ids of the right items, as YAML, JSON or JSONL; with QRELS, TREC's queries.",
         ),
     ],
     qrels: options.Qrels = None,
     catalog: options.Catalog = None,
-    top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="The k of recall@k.")] = 10,
-    asked_with: options.SettingOptions = options.SettingOptions(),
+    top_k: Annotated[
+        int,
+        typer.Option(
+            "-k",
+            "--top-k",
+            "-n",
+            "--limit",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="The k of recall@k. (default: 10)",
+        ),
+    ] = 10,
+    setting_options: options.SettingOptions = options.SettingOptions(),
     compare: Annotated[
         str | None,
         typer.Option(
             metavar="OPTIONS",
             show_default=False,
-            help="Another setting to measure beside this one, such as '--temperature 0.1'.",
+            help="Measure a second setting too: options of Ranking, such as '--temperature 0.1'.",
         ),
     ] = None,
-    worst: Annotated[int, typer.Option(min=0, metavar="N", help="How many of the worst requests to name.")] = 5,
-    json: Annotated[bool, typer.Option("--json", help="Every number, those of each request too, as JSON.")] = False,
+    worst: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            show_default=False,
+            rich_help_panel=options.OUTPUT,
+            help="Name the N worst requests. (default: 5)",
+        ),
+    ] = 5,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            rich_help_panel=options.OUTPUT,
+            help="Print every number as JSON, including those of each request.",
+        ),
+    ] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> None:
-    """Measure how well a catalog answers JUDGMENTS: nDCG, MRR, recall, KL, calibration, the worst requests.
+    """Measure how well a catalog answers JUDGMENTS: nDCG, MRR, recall, KL, calibration and the worst requests.
 
     attnsearch eval judgments.yaml -c library
 
@@ -44,26 +72,27 @@ def eval_(
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
     """
-    another = None if compare is None else options.setting_in(compare, "--compare")
+    second_options = None if compare is None else options.parse_setting_text(compare, "--compare")
 
     from attnsearch.evaluation.report import evaluate
-    from attnsearch.evaluation.significance import compare_evaluations as compared
+    from attnsearch.evaluation.significance import compare_evaluations
     from attnsearch.output import evaluation
     from attnsearch.search.index import Index
-    from attnsearch.sources import judgments as judged
+    from attnsearch.sources.judgments import read_judgments
 
     with terminal.working(quiet=quiet) as working:
-        requests = judged.read_judgments(judgments, qrels)
+        requests = read_judgments(judgments, qrels)
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            report = evaluate(index, requests, asked_with.setting(index.info), k=top_k)
-            other = None
-            if another is not None and compare is not None:
-                found = evaluate(index, requests, another.setting(index.info), k=top_k)
-                other = evaluation.Other(compare, found, compared(report, found))
+            report = evaluate(index, requests, setting_options.setting(index.info), k=top_k)
+            second = None
+            if compare is not None and second_options is not None:
+                second_report = evaluate(index, requests, second_options.setting(index.info), k=top_k)
+                comparison = compare_evaluations(report, second_report)
+                second = evaluation.SecondSetting(compare, second_report, comparison)
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
         if json:
             files = [judgments] if qrels is None else [judgments, qrels]
-            terminal.emit([evaluation.as_json(report, files, screen, worst=worst, other=other)])
+            terminal.emit([evaluation.as_json(report, files, screen, worst=worst, second=second)])
         else:
-            terminal.emit([evaluation.table(report, screen, worst=worst, other=other)])
+            terminal.emit([evaluation.table(report, screen, worst=worst, second=second)])

@@ -20,38 +20,64 @@ if TYPE_CHECKING:
 
 
 def explain(
-    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="What you look for.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="What to look for.")],
     item: Annotated[
-        str | None, typer.Argument(metavar="ITEM", show_default=False, help="Why this item, by its id or title.")
+        str | None,
+        typer.Argument(metavar="ITEM", show_default=False, help="An id or title: explain the logit of this item."),
     ] = None,
     over: Annotated[
         str | None,
-        typer.Option("--over", metavar="OTHER", show_default=False, help="Why ITEM ranks above or below this one."),
+        typer.Option(
+            "--over", metavar="OTHER", show_default=False, help="Explain why ITEM ranks above or below the item OTHER."
+        ),
     ] = None,
     catalog: options.Catalog = None,
-    top_k: Annotated[int, typer.Option("-k", "--top-k", "-n", "--limit", min=1, help="How many items to follow.")] = 5,
-    asked_with: options.SettingOptions = options.SettingOptions(),
-    format_: options.Format = None,
+    top_k: Annotated[
+        int,
+        typer.Option(
+            "-k",
+            "--top-k",
+            "-n",
+            "--limit",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Follow N items through the steps. (default: 5)",
+        ),
+    ] = 5,
+    setting_options: options.SettingOptions = options.SettingOptions(),
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            show_default=False,
+            rich_help_panel=options.OUTPUT,
+            help="Print table or json. (default: table)",
+        ),
+    ] = None,
     json: options.Json = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> None:
-    """Walk through softmax(QKᵀ/√d_k)·V with the real numbers that `query` computes for TEXT.
+    """Show each step of softmax(QKᵀ/√d_k)·V with the numbers that `query` computes for TEXT.
 
     attnsearch explain "science fiction"
 
     attnsearch explain "science fiction" --textbook
 
-    With ITEM: why that item has its logit, as a sum over the words of both; with --over: why it ranks where it does.
+    With ITEM, show why it has its logit, as a sum over the words of TEXT and of ITEM; with --over, why it ranks above
+    or below OTHER.
 
     attnsearch explain "science fiction" Solaris --over "The Martian"
     """
-    form = options.chosen_format(format_, json=json, allowed=("table", "json"))
+    form = options.choose_format(format_, json=json, allowed=("table", "json"))
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
-    from attnsearch.explanation.steps import explain_steps as steps_of
+    from attnsearch.explanation.steps import explain_steps
     from attnsearch.output import formats, table
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
@@ -60,48 +86,48 @@ def explain(
 
     with terminal.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            setting = asked_with.setting(index.info)
+            setting = setting_options.setting(index.info)
             if item is None:
                 (result,) = search(index, [text], setting, k=top_k, trace=True)
             else:
-                result = _of_items(index, text, setting, [item] if over is None else [item, over])
+                result = _explain_items(index, text, setting, [item] if over is None else [item, over])
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
         if item is not None:
-            terminal.emit(_why(result, form, screen))
+            terminal.emit(_render_items(result, form, screen))
         elif form == "json":
             terminal.emit(formats.render([result], "json", screen))
         else:
-            terminal.emit([table.walkthrough(steps_of(result), screen)])
+            terminal.emit([table.walkthrough(explain_steps(result), screen)])
 
 
-def _of_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
-    """The result for the items of these names, with the whys of their logits."""
+def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
+    """The result for the items with these ids or titles, with the whys of their logits."""
     from attnsearch.explanation import reasons
     from attnsearch.search.index import item_id
     from attnsearch.search.search import rank_items
 
     idents = [item_id(index, name) for name in names]
     if len(set(idents)) < len(idents):
-        raise InputError(f"'{names[0]}' and '{names[1]}' are one item", hint="name two")
+        raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
     (result,) = reasons.explain_hits(index, [rank_items(index, text, setting, idents)])
     return result._replace(trace=None)
 
 
-def _why(result: Result, form: str, screen: Screen) -> Iterator[str]:
-    """Why the item, or why the first above the second."""
+def _render_items(result: Result, form: str, screen: Screen) -> Iterator[str]:
+    """Why the item has its logit; of two items, why the first ranks above or below the second."""
     from attnsearch.explanation import reasons
     from attnsearch.output import formats
-    from attnsearch.output import reasons as shading
+    from attnsearch.output import reasons as rendering
 
     lead = reasons.compare_hits(result) if len(result.hits) > 1 else None
     if form == "json":
-        told = formats.as_json(result)
+        fields = formats.as_json(result)
         if lead:
             parts = [part._asdict() for part in lead.parts]
-            told["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
-        yield to_json(told, screen, indent=2)
+            fields["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
+        yield to_json(fields, screen, indent=2)
     elif lead:
-        yield from formats.render([result], "table", screen, below=lambda _, screen: shading.lead(lead, screen))
+        yield from formats.render([result], "table", screen, below=lambda _, screen: rendering.lead(lead, screen))
     else:
-        yield from formats.render([result], "table", screen, below=shading.whys)
+        yield from formats.render([result], "table", screen, below=rendering.whys)

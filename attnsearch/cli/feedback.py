@@ -1,28 +1,36 @@
-"""`attnsearch feedback` and `reset`: say which answers were right, and forget what was learned from it."""
+"""`attnsearch feedback`: record which answers were right."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from attnsearch.cli import options, terminal
-from attnsearch.cli.catalogs import Names
-from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NAMED = 80  # characters of a request that an answer repeats
+    from attnsearch.storage.feedback import Entry
+
+_SHOWN = 80  # characters of a query or an id that a message shows
 _ROOMY = 60  # cells of a window that has room for the time
+
+
+class _Change(NamedTuple):
+    """What a command changed: one line for people, fields for JSON, and how many requests have judgments now."""
+
+    line: str
+    fields: dict[str, Any]
+    requests: int
 
 
 def feedback(
     query: Annotated[
-        str | None, typer.Argument(metavar="QUERY", show_default=False, help="What you had looked for.")
+        str | None, typer.Argument(metavar="QUERY", show_default=False, help="The query that you asked.")
     ] = None,
     good: Annotated[
         list[str] | None,
@@ -30,190 +38,180 @@ def feedback(
             "--good",
             metavar="ITEM...",
             show_default=False,
-            help="What is right for it, by id or title: one, or several where QUERY stands before. Repeatable.",
+            help="Item that is right for QUERY, by id or title; several if QUERY stands before the option. Repeatable.",
         ),
     ] = None,
     bad: Annotated[
         list[str] | None,
-        typer.Option("--bad", metavar="ITEM...", show_default=False, help="What is wrong for it. Repeatable."),
+        typer.Option(
+            "--bad", metavar="ITEM...", show_default=False, help="Item that is wrong for QUERY, given like --good."
+        ),
     ] = None,
     remove: Annotated[
         bool,
-        typer.Option("--remove", help="Take back all that was said for QUERY, or, with items, what was said of these."),
+        typer.Option(
+            "--remove", help="Remove the judgments of QUERY; with --good or --bad, only those of their items."
+        ),
     ] = False,
-    list_: Annotated[bool, typer.Option("--list", help="List all that was said.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List all judgments.")] = False,
     catalog: options.Catalog = None,
-    json: Annotated[bool, typer.Option("--json", help="The answer, or the list, as JSON.")] = False,
+    json: options.Json = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> None:
-    """Say which items are right for QUERY, and which are wrong. It is kept with the catalog, for `train` and `eval`.
+    """Record which items are right for QUERY and which are wrong, for `train` and `eval`.
 
-    attnsearch feedback "sour soup" --good shchi tom-yum --bad gazpacho -c kitchen
+    attnsearch feedback "sour soup" --good borscht tom-yum-goong --bad gazpacho -c kitchen
 
-    A later word on the same item for the same QUERY takes the earlier one's place.
+    A later judgment of the same item for the same QUERY replaces the earlier one.
 
     attnsearch feedback --list -c kitchen
 
     attnsearch feedback "sour soup" --remove -c kitchen
     """
-    names = [*(good or ()), *(bad or ())]
+    good, bad = good or [], bad or []
     if list_:
-        if query is not None or names or remove:
+        if query is not None or good or bad or remove:
             raise InputError("--list takes no query and no items", hint="leave them out, or --list")
-        _list(catalog, json=json, quiet=quiet, no_color=no_color)
+        _list_judgments(catalog, json=json, quiet=quiet, no_color=no_color)
         return
     if query is None:
-        raise InputError("no query", hint='say which: attnsearch feedback "sour soup" --good ITEM')
-
-    from attnsearch.sources import judgments
-
-    query = judgments.normalize_request(query)
-    if not names and not remove:
-        hint = f'say what is right or wrong: attnsearch feedback "{query[:_NAMED]}" --good ITEM --bad ITEM'
-        raise InputError("nothing is said of any item", hint=hint)
+        raise InputError("no query", hint='give one: attnsearch feedback "sour soup" --good ITEM')
 
     from attnsearch.output import formats
-    from attnsearch.storage import feedback as room
+    from attnsearch.sources.judgments import normalize_request
     from attnsearch.storage import home
 
+    query = normalize_request(query)
+    if not (good or bad or remove):
+        hint = f'name some: attnsearch feedback "{query[:_SHOWN]}" --good ITEM --bad ITEM'
+        raise InputError("no items that are right or wrong", hint=hint)
     with terminal.working(quiet=quiet) as working:
         ref = catalog or home.default_catalog()
         if remove:
-            folder, _ = home.find_catalog(ref)
-            done = room.remove_judgment(folder, query, _noted(folder, query, names)).grades
-            kept = room.read_feedback(folder)
-            told: dict[str, Any] = {"taken_back": done}
+            change = _remove_judgments(ref, query, [*good, *bad])
         else:
-            folder, done = _grades(ref, good or [], bad or [], offline=offline, working=working)
-            grades = room.add_judgment(folder, query, done).grades
-            kept = room.read_feedback(folder)
-            told = {"noted": done, "grades": grades}
+            change = _add_judgments(ref, query, good, bad, offline=offline, working=working)
     if json:
-        row = {"schema": formats.SCHEMA, "catalog": ref, "query": query, **told, "requests": len(kept)}
-        terminal.emit([to_json(row, terminal.screen(), indent=2)])
+        fields = {
+            "schema": formats.SCHEMA,
+            "catalog": ref,
+            "query": query,
+            **change.fields,
+            "requests": change.requests,
+        }
+        terminal.emit([to_json(fields, terminal.screen(), indent=2)])
     elif not quiet:
-        what = f"{_counted(done)} for '{query[:_NAMED]}'; {_requests(len(kept))}"
-        learns = f"'attnsearch train -c {ref}' learns from {'it' if len(kept) == 1 else 'them'}"
-        line = f"took back: {what} left" if remove else f"noted: {what} so far; {learns}"
-        terminal.emit([f"{inert(line)}\n"])
+        terminal.emit([f"{inert(change.line)}\n"])
 
 
-def reset(name: Names, quiet: options.Quiet = False) -> None:
-    """Forget what catalogs have learned, so that they answer as before. Their feedback is kept.
-
-    attnsearch reset kitchen
-    """
-    from attnsearch.storage import home, learned
-    from attnsearch.storage.feedback import read_feedback as feedback_of
-
-    for one, folder in [(one, home.find_catalog(one)[0]) for one in name]:
-        with terminal.working(quiet=quiet):
-            try:
-                found = learned.forget_learned(folder)
-            except FileNotFoundError:
-                line = "nothing was learned"
-            else:
-                count = f" from {found.story.get('from', 'elsewhere')}" if found else ", which was damaged"
-                line = f"forgot what was learned{count}"
-            said = []
-            with suppress(AttnsearchError):  # that can be mended later
-                said = feedback_of(folder)
-        kept = f"; the feedback on {_requests(len(said))} is kept" if said else ""
-        if not quiet:
-            terminal.emit([f"{inert(f'{one}: {line}{kept}')}\n"])
-
-
-def _grades(
-    ref: str, good: list[str], bad: list[str], *, offline: bool, working: terminal.Working
-) -> tuple[Path, dict[str, float]]:
-    """The folder of a catalog, and the grades of the items that these names mean there."""
+def _add_judgments(
+    ref: str, query: str, good: Sequence[str], bad: Sequence[str], *, offline: bool, working: terminal.Working
+) -> _Change:
+    from attnsearch.output.notes import counted
     from attnsearch.search.index import Index, item_id
-    from attnsearch.storage import feedback as room
+    from attnsearch.storage import feedback as storage
 
     grades: dict[str, float] = {}
     with Index.open(ref, offline=offline, progress=working.progress) as index:
-        for names, grade in ((good, room.GOOD), (bad, room.BAD)):
+        folder = index.store.folder
+        for names, grade in ((good, storage.GOOD), (bad, storage.BAD)):
             for name in names:
                 ident = item_id(index, name)
                 if grades.setdefault(ident, grade) != grade:
-                    raise InputError(f"'{ident[:_NAMED]}' is said to be both good and bad", hint="leave one out")
-        return index.store.folder, grades
+                    raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="leave one of them out")
+    all_grades = storage.add_judgment(folder, query, grades).grades
+    requests = len(storage.read_feedback(folder))
+    line = (
+        f"noted: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} so far;"
+        f" 'attnsearch train -c {ref}' learns from {'it' if requests == 1 else 'them'}"
+    )
+    return _Change(line, {"noted": grades, "grades": all_grades}, requests)
 
 
-def _noted(folder: Path, query: str, names: list[str]) -> list[str]:
-    """The ids of the items that these names mean, of those noted for a request; else the names as they are."""
-    from attnsearch.sources import judgments
-    from attnsearch.storage import feedback as room
+def _remove_judgments(ref: str, query: str, names: Sequence[str]) -> _Change:
+    """Remove the judgments of the items with these ids or titles; without names, all judgments of the query."""
+    from attnsearch.output.notes import counted
+    from attnsearch.storage import feedback as storage
+    from attnsearch.storage import home
 
-    if not names:
-        return []
-    ids = [
-        ident
-        for one in room.read_feedback(folder)
-        if judgments.normalize_request(one.query) == query
-        for ident in one.grades
-    ]
-    titles = _titles(folder, ids)
-    found = []
+    folder, _ = home.find_catalog(ref)
+    idents = _judged_ids(folder, query, names) if names else []
+    grades = storage.remove_judgment(folder, query, idents).grades
+    requests = len(storage.read_feedback(folder))
+    line = f"removed: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} left"
+    return _Change(line, {"taken_back": grades}, requests)
+
+
+def _judged_ids(folder: Path, query: str, names: Sequence[str]) -> list[str]:
+    """Turn ids and titles of items that were judged for a query into ids.
+
+    A name that fits none of these items, or several, stays as it is. The items need not be in the catalog any more.
+    """
+    from attnsearch.sources.judgments import normalize_request
+    from attnsearch.storage.feedback import read_feedback
+
+    requests = [request for request in read_feedback(folder) if normalize_request(request.query) == query]
+    judged = [ident for request in requests for ident in request.grades]
+    titles = _read_titles(folder, judged)
+    idents = []
     for name in names:
-        known = [ident for ident in ids if name.casefold() in (ident.casefold(), titles.get(ident, "").casefold())]
-        found.append(known[0] if len(known) == 1 and name not in ids else name)
-    return found
+        matches = [ident for ident in judged if name.casefold() in (ident.casefold(), titles.get(ident, "").casefold())]
+        idents.append(matches[0] if len(matches) == 1 and name not in judged else name)
+    return idents
 
 
-def _titles(folder: Path, ids: Iterable[str]) -> dict[str, str]:
-    """The titles of the items with these ids, of those that the catalog has."""
+def _read_titles(folder: Path, idents: Iterable[str]) -> dict[str, str]:
+    """The titles of the items with these ids, without those that the catalog lacks."""
     from attnsearch.storage import home
     from attnsearch.storage.store import Store
 
     with home.open_migrated(folder, Store) as store:
-        firsts = [keys[0] for keys in store.keys_of(ids).values()]
-        return {place.item.id: place.item.title for place in store.places_at(firsts)}
+        first_keys = [keys[0] for keys in store.keys_of(idents).values()]
+        return {place.item.id: place.item.title for place in store.places_at(first_keys)}
 
 
-def _list(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
+def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
     from attnsearch.output import table
-    from attnsearch.storage import feedback as room
     from attnsearch.storage import home
+    from attnsearch.storage.feedback import read_history
 
     with terminal.working(quiet=quiet):
         folder, _ = home.find_catalog(catalog or home.default_catalog())
-        said = room.read_history(folder)
-        titles = _titles(folder, {ident for one in said for ident in one.judged.grades}) if said else {}
+        entries = read_history(folder)
+        titles = _read_titles(folder, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
     screen = terminal.screen(color=not no_color)
     if json:
-        told = [
-            {
-                "query": one.judged.query,
-                "when": one.when,
-                "items": [
-                    {"id": ident, "title": titles.get(ident), "grade": grade, "gone": ident not in titles}
-                    for ident, grade in one.judged.grades.items()
-                ],
-            }
-            for one in said
-        ]
-        terminal.emit([to_json(told, screen, indent=2)])
+        terminal.emit([to_json([_entry_as_json(entry, titles) for entry in entries], screen, indent=2)])
         return
-    rows: list[tuple[str, ...]] = []
-    for one in said:
-        for ident, grade in one.judged.grades.items() or [("", None)]:
-            word = "" if grade is None else "good" if grade > 0 else "bad"
-            item = titles[ident] or ident if ident in titles else f"{ident} (gone)" if ident else "(nothing is right)"
-            rows.append((one.judged.query, word, item, one.when[:16].replace("T", " ")))
-    columns: tuple[str, ...] = ("query", "said", "item", "when")
+    columns: tuple[str, ...] = ("query", "item", "is", "when")
+    rows: list[tuple[str, ...]] = [row for entry in entries for row in _entry_rows(entry, titles)]
     if screen.width is not None and screen.width < _ROOMY:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     terminal.emit([table.listing(columns, rows, screen, elastic=("query", "item"))])
 
 
-def _counted(grades: Mapping[str, float]) -> str:
+def _entry_as_json(entry: Entry, titles: Mapping[str, str]) -> dict[str, Any]:
+    items = [
+        {"id": ident, "title": titles.get(ident), "grade": grade, "gone": ident not in titles}
+        for ident, grade in entry.judged.grades.items()
+    ]
+    return {"query": entry.judged.query, "when": entry.when, "items": items}
+
+
+def _entry_rows(entry: Entry, titles: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """The query, the item, whether it is good or bad, and when it was judged."""
+    query, when = entry.judged.query, entry.when[:16].replace("T", " ")
+    for ident, grade in entry.judged.grades.items():
+        item = titles[ident] or ident if ident in titles else f"{ident} (gone)"
+        yield query, item, "good" if grade > 0 else "bad", when
+    if not entry.judged.grades:
+        yield query, "(nothing is right)", "", when
+
+
+def _count_grades(grades: Mapping[str, float]) -> str:
+    """The judgments in words: "2 good, 1 bad"."""
     good = sum(grade > 0 for grade in grades.values())
     counts = ((good, "good"), (len(grades) - good, "bad"))
-    return ", ".join(f"{count:,} {word}" for count, word in counts if count) or "that nothing is right"
-
-
-def _requests(count: int) -> str:
-    return f"{count:,} request{'' if count == 1 else 's'}"
+    return ", ".join(f"{count:,} {word}" for count, word in counts if count) or "the judgment that nothing is right"

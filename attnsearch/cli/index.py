@@ -15,46 +15,59 @@ def index(
     source: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE",
+            metavar="SOURCE...",
             show_default=False,
-            help="YAML, JSON, JSONL, CSV or TSV; '-' is standard input. Several make one each, or all one with --name.",
+            help="A YAML, JSON, JSONL, CSV or TSV file, or '-' for standard input. Each SOURCE becomes its own "
+            "catalog; with --name, all become one.",
         ),
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", show_default=False, help="The catalog's name. (as in the file, or the file's)"),
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Name of the catalog. (default: the 'name' in the file, else the file's own)",
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
             show_default=False,
-            help="A sentence-transformers model. (all-MiniLM-L6-v2)",
+            help="A sentence-transformers model. (default: the catalog's, else all-MiniLM-L6-v2)",
         ),
     ] = None,
     text_field: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD", show_default=False, help="What to embed, repeatable. (title, description, tags)"),
+        typer.Option(
+            metavar="FIELD",
+            show_default=False,
+            help="Field to embed. Repeatable. (default: title, description and tags)",
+        ),
     ] = None,
-    id_field: Annotated[str | None, typer.Option(metavar="FIELD", show_default=False, help="The id. (id)")] = None,
+    id_field: Annotated[
+        str | None, typer.Option(metavar="FIELD", show_default=False, help="Field that is the id. (default: id)")
+    ] = None,
     title_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", show_default=False, help="The title. (title)")
+        str | None, typer.Option(metavar="FIELD", show_default=False, help="Field that is the title. (default: title)")
     ] = None,
     from_: Annotated[
         str | None,
         typer.Option(
             "--from",
-            metavar="|".join(FORMATS),
+            metavar="FORMAT",
             show_default=False,
-            help="What SOURCE is, if its name is silent.",
+            help=f"Format of SOURCE: {', '.join(FORMS[:-1])} or {FORMS[-1]}. "
+            "(default: by its extension, else by its first line)",
         ),
     ] = None,
     precision: Annotated[
         Literal["float32", "bfloat16"] | None,
         typer.Option(
-            metavar="float32|bfloat16",
+            metavar="PRECISION",
             show_default=False,
-            help="The encoder's. (bfloat16 for much text where the machine is fast in it, else float32)",
+            help="Precision of the encoder: float32 or bfloat16. "
+            "(default: bfloat16 for much text on a machine that is fast in it, else float32)",
         ),
     ] = None,
     lexical: Annotated[
@@ -62,8 +75,8 @@ def index(
         typer.Option(
             metavar="[λ]",
             show_default=False,
-            help="Let queries of this catalog count shared words too: λ·BM25. 0.3 without a number, 0 for not at all. "
-            "(as before, else 0)",
+            help="Add λ·BM25 to the logits of later queries, so that shared words count; 0 adds nothing. "
+            "Without λ: 0.3. (default: the catalog's, else 0)",
         ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep items that SOURCE no longer has.")] = False,
@@ -71,15 +84,15 @@ def index(
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Index the items of SOURCE. Only what is new or changed is embedded; what is gone is removed.
+    """Create a catalog from SOURCE, or bring it up to date: only new and changed items are embedded.
 
     attnsearch index books.yaml
 
     attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
     """
-    if from_ and from_ not in FORMATS:
-        raise InputError(f"--from can't be '{from_}'", hint=f"use one of {', '.join(FORMATS)}")
-    weight = options.weight(lexical)
+    if from_ and from_ not in FORMS:
+        raise InputError(f"invalid --from '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+    weight = options.parse_lexical(lexical)
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
@@ -89,11 +102,11 @@ def index(
     fields = None
     if text_field or id_field or title_field:
         fields = Fields(id_field or "id", title_field or "title", tuple(text_field or ()))
-    told = []
-    for sources in [source] if name else [[one] for one in source]:
+    reports = []
+    for files in [source] if name else [[file] for file in source]:
         with terminal.working(quiet=quiet) as working:
             report = update(
-                sources,
+                files,
                 name=name,
                 model=model,
                 fields=fields,
@@ -104,9 +117,9 @@ def index(
                 offline=offline,
                 progress=working.progress,
             )
-        if json:
-            told.append({**report._asdict(), "info": report.info._asdict(), "schema": formats.SCHEMA})
-        elif not quiet:
-            terminal.emit([notes.report(report)])
+        reports.append({**report._asdict(), "info": report.info._asdict(), "schema": formats.SCHEMA})
+        if not json and not quiet:
+            terminal.emit([notes.indexing_note(report)])
     if json:
-        terminal.emit([safe_text.to_json(told if len(told) > 1 else told[0], terminal.screen(), indent=2)])
+        shown = reports if len(reports) > 1 else reports[0]
+        terminal.emit([safe_text.to_json(shown, terminal.screen(), indent=2)])

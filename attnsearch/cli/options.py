@@ -21,28 +21,30 @@ if TYPE_CHECKING:
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
-_MOST = 1000  # that λ may be
+RANKING, OUTPUT = "Ranking", "Output"  # panels of the help
+
+_MAX_LEXICAL = 1000
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(is_set: bool) -> None:
+    if is_set:
         from attnsearch import __version__
 
         typer.echo(f"attnsearch {__version__}")
         raise typer.Exit
 
 
-def names(incomplete: str) -> list[str]:
-    """The catalogs whose name begins so, for the shell's completion."""
+def complete_catalog(incomplete: str) -> list[str]:
+    """The catalogs whose name begins with `incomplete`, for the shell's completion."""
     from attnsearch.storage import home
 
-    known = {folder.name for folder in home.catalog_folders() if not folder.name.startswith("@")}
-    harmless = (name for name in known.union(home.BUILT_IN) if name == inert(name))  # the shell prints them
+    names = {folder.name for folder in home.catalog_folders() if not folder.name.startswith("@")}
+    harmless = (name for name in names.union(home.BUILT_IN) if name == inert(name))  # the shell prints them
     return sorted(name for name in harmless if name.startswith(incomplete))
 
 
 Version = Annotated[
-    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
 ]
 Catalog = Annotated[
     str | None,
@@ -51,29 +53,43 @@ Catalog = Annotated[
         "--catalog",
         metavar="NAME|FILE",
         show_default=False,
-        autocompletion=names,
-        help="The catalog to ask. A file is indexed first if it is new or changed. Without this: "
-        "$ATTNSEARCH_CATALOG, else the only catalog you indexed, else the built-in library.",
+        autocompletion=complete_catalog,
+        help="Catalog to use. A file is indexed first if it is new or changed. "
+        "(default: $ATTNSEARCH_CATALOG, else the only catalog you indexed, else library)",
     ),
 ]
 Qrels = Annotated[
-    str | None, typer.Argument(metavar="[QRELS]", show_default=False, help="TREC's grades for these queries.")
+    str | None, typer.Argument(metavar="QRELS", show_default=False, help="TREC's grades for the queries in JUDGMENTS.")
 ]
 Temperature = Annotated[
     float | None,
-    typer.Option(metavar="τ", show_default=False, help="Sharpness: the logit is cosine / τ. Lower is sharper. (0.05)"),
+    typer.Option(
+        metavar="τ",
+        show_default=False,
+        rich_help_panel=RANKING,
+        help="The logit is cosine / τ, so lower is sharper. (default: the learned one, else 0.05)",
+    ),
 ]
 Textbook = Annotated[
-    bool, typer.Option("--textbook", help="W_Q = I, nothing learned: 1/√d_k alone, and how flat that is.")
+    bool,
+    typer.Option(
+        "--textbook",
+        rich_help_panel=RANKING,
+        help="Set W_Q = I and use nothing learned. The scale is 1/√d_k alone, and the weights are almost equal.",
+    ),
 ]
-Untrained = Annotated[bool, typer.Option("--untrained", help="Without what the catalog has learned from requests.")]
+Untrained = Annotated[
+    bool, typer.Option("--untrained", rich_help_panel=RANKING, help="Ignore what the catalog has learned.")
+]
 Projections = Annotated[
     Path | None,
     typer.Option(
         "--projections",
         metavar="FILE",
         show_default=False,
-        help="With what is in this file instead: another catalog's, of the same model.",
+        rich_help_panel=RANKING,
+        help="Use the projections in FILE instead: another catalog's learned.safetensors, or a file that "
+        "'train --save' wrote, for the same model.",
     ),
 ]
 Where = Annotated[
@@ -83,8 +99,9 @@ Where = Annotated[
         "--where",
         metavar="'FIELD OP VALUE'",
         show_default=False,
-        help="Only items with this: = != < <= > >=, ~ (contains), FIELD? (has one). FIELD=a,b is any of them. "
-        "Repeatable; all must hold.",
+        rich_help_panel=RANKING,
+        help="Rank only items for which this holds. OP is = != < <= > >= or ~ (contains); FIELD? means that the item "
+        "has the field, FIELD=a,b that it is one of these. Repeatable; all must hold.",
     ),
 ]
 Lexical = Annotated[
@@ -92,8 +109,9 @@ Lexical = Annotated[
     typer.Option(
         metavar="[λ]",
         show_default=False,
-        help="Count shared words too: λ·BM25 is added to the logit. Without a number as it was learned, else 0.3. "
-        "(as the catalog has it, else 0)",
+        rich_help_panel=RANKING,
+        help="Add λ·BM25 to each logit, so that shared words count. Without λ: the learned one, else 0.3. "
+        "(default: the catalog's, else 0)",
     ),
 ]
 Prior = Annotated[
@@ -101,61 +119,46 @@ Prior = Annotated[
     typer.Option(
         metavar="FIELD[=WEIGHT]",
         show_default=False,
-        help="Prefer items with a high number or a late date there, or, below 0, a low one: WEIGHT logits "
-        "lie between the last and the first. (1) Repeatable.",
+        rich_help_panel=RANKING,
+        help="Prefer items with a high number or late date in FIELD or, if WEIGHT is below 0, a low or early one. "
+        "WEIGHT is the gap in logits between the highest and the lowest value; without it: 1. Repeatable.",
     ),
 ]
 Format = Annotated[
     str | None,
-    typer.Option("-f", "--format", metavar="|".join(FORMATS), show_default=False, help="What to print. (table)"),
+    typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+        help=f"Print {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. (default: table)",
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")]
 JsonLines = Annotated[
-    bool, typer.Option("--jsonl", help="The same as --format jsonl: one object a query, a line each.")
+    bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="Print JSON Lines: one object per query, a line each.")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Never fetch a model, whatever is missing.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but data and errors.")]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colors, as with NO_COLOR.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never download a model.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only data and errors.")]
+NoColor = Annotated[bool, typer.Option("--no-color", rich_help_panel=OUTPUT, help="Use no colors, like NO_COLOR.")]
 
 
-def chosen_format(
+def choose_format(
     form: str | None, *, json: bool = False, jsonl: bool = False, allowed: tuple[str, ...] = FORMATS
 ) -> str:
-    """The one format that the options name; InputError when they name two, or none that there is."""
-    named = {name for name, is_set in ((form, form), ("json", json), ("jsonl", jsonl)) if is_set and name}
+    """The format that the options name, else "table". Raises InputError for two formats, or one not in `allowed`."""
+    named = {name for name in (form, json and "json", jsonl and "jsonl") if name}
     if len(named) > 1:
-        raise InputError(f"two formats at once: {' and '.join(sorted(named))}", hint="name one")
-    found = named.pop() if named else "table"
-    if found not in allowed:
-        raise InputError(f"there is no format '{found}'", hint=f"use one of {', '.join(allowed)}")
-    return found
+        raise InputError(f"two formats at once: {' and '.join(sorted(named))}", hint="choose one")
+    choice = named.pop() if named else "table"
+    if choice not in allowed:
+        raise InputError(f"invalid --format '{choice}'", hint=f"use one of {', '.join(allowed)}")
+    return choice
 
 
-def check_sharpness(temperature: float | None, *, textbook: bool) -> None:
-    """InputError for a temperature that can't be, before anything is loaded for it."""
-    from attnsearch.attention.projections import check_temperature
-
-    if temperature is not None:
-        check_temperature(temperature)
-        if textbook:
-            raise InputError("--textbook has no temperature of its own", hint="leave out --temperature or --textbook")
-
-
-def learned_in(file: Path) -> Learned:
-    """What the file of --projections has; InputError where it has nothing."""
-    from attnsearch.storage import learned
-
-    try:
-        return learned.read_learned(file)
-    except OSError as error:
-        raise InputError(f"--projections: {error.strerror or error}", where=str(file)) from None
-    except ValueError as error:
-        hint = "name a file that 'attnsearch train' made"
-        raise InputError(f"--projections: {error}", where=str(file), hint=hint) from None
-
-
-def weight(text: str | None) -> float | Literal["auto"] | None:
-    """λ, "auto" for one that is not named; InputError for what it can't be."""
+def parse_lexical(text: str | None) -> float | Literal["auto"] | None:
+    """λ; "auto" for --lexical without a number, None without --lexical. Raises InputError for an invalid number."""
     if text is None or text == "auto":
         return "auto" if text else None
     hint = "give --lexical a number, such as 0.3"
@@ -163,15 +166,14 @@ def weight(text: str | None) -> float | Literal["auto"] | None:
         number = float(text)
     except ValueError:
         raise InputError(f"invalid value for '--lexical': '{text}' is not a number", hint=hint) from None
-    if math.isnan(number):
-        raise InputError("NaN is no weight", hint=hint)
-    if not 0 <= number <= _MOST:
-        raise InputError(f"invalid value for '--lexical': {text} is not in the range 0<=x<={_MOST}", hint=hint)
+    if not 0 <= number <= _MAX_LEXICAL:  # NaN included
+        message = f"invalid value for '--lexical': {text} is not in the range 0<=x<={_MAX_LEXICAL}"
+        raise InputError(message, hint=hint)
     return number
 
 
 class SettingOptions(NamedTuple):
-    """How the options say that a catalog is to be asked, before it is known which catalog."""
+    """The parsed options of a setting, before the catalog is open. The fields are those of `Setting`."""
 
     where: tuple[Filter, ...] = ()
     lexical: float | Literal["auto"] | None = None
@@ -182,15 +184,22 @@ class SettingOptions(NamedTuple):
     learned: Learned | None = None
 
     def setting(self, info: Info) -> Setting:
-        """The setting for a catalog, whose width the textbook's matrices have."""
+        """The setting for a catalog; the textbook's matrices are as wide as its embeddings."""
         from attnsearch.attention.projections import textbook
         from attnsearch.search.setting import Setting
 
-        w = textbook(info.d) if self.textbook else None
-        return Setting(w, self.where, self.lexical, self.priors, self.temperature, self.learned, self.untrained)
+        return Setting(
+            projections=textbook(info.d) if self.textbook else None,
+            where=self.where,
+            lexical=self.lexical,
+            priors=self.priors,
+            temperature=self.temperature,
+            learned=self.learned,
+            untrained=self.untrained,
+        )
 
 
-def setting_options(
+def parse_setting(
     where: Where = None,
     lexical: Lexical = None,
     prior: Prior = None,
@@ -199,45 +208,54 @@ def setting_options(
     untrained: Untrained = False,
     projections: Projections = None,
 ) -> SettingOptions:
-    """The options of a setting, declared here once; InputError for values that are invalid or contradict each other."""
-    check_sharpness(temperature, textbook=textbook)
-    if projections and (untrained or textbook):
-        other = "--untrained" if untrained else "--textbook"
-        raise InputError(f"{other} takes no projections", hint=f"leave out {other} or --projections")
+    """Parse the options of a setting, which are declared here, once for all commands.
+
+    Raises InputError for values that are invalid or contradict each other, before a model or catalog is loaded.
+    """
+    if temperature is not None:
+        from attnsearch.attention.projections import check_temperature
+
+        check_temperature(temperature)
+    if textbook and temperature is not None:
+        raise _conflict("--textbook", "--temperature")
+    if projections and textbook:
+        raise _conflict("--textbook", "--projections")
+    if projections and untrained:
+        raise _conflict("--untrained", "--projections")
     filters: tuple[Filter, ...] = ()
     if where:
         from attnsearch.postings.filters import parse_filter
 
         filters = tuple(parse_filter(condition) for condition in where)
-    learned = learned_in(projections) if projections else None
-    priors = dict(_prior(text) for text in prior or ())
-    return SettingOptions(filters, weight(lexical), priors, temperature, textbook, untrained, learned)
+    learned = _read_projections(projections) if projections else None
+    priors = dict(_parse_prior(text) for text in prior or ())
+    return SettingOptions(filters, parse_lexical(lexical), priors, temperature, textbook, untrained, learned)
 
 
-def with_setting(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer is to see it: with the options of a setting in place of its parameter `asked_with`."""
+def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer should see it: with the options of a setting in place of its parameter `setting_options`."""
     parameters = inspect.signature(command, eval_str=True).parameters
-    if "asked_with" not in parameters:
+    if "setting_options" not in parameters:
         return command
-    options = inspect.signature(setting_options, eval_str=True).parameters
+    declared = inspect.signature(parse_setting, eval_str=True).parameters
 
     def call(**values: Any) -> None:
-        asked_with = setting_options(**{name: values.pop(name) for name in options})
-        command(asked_with=asked_with, **values)
+        setting_options = parse_setting(**{name: values.pop(name) for name in declared})
+        command(setting_options=setting_options, **values)
 
-    replaced = ((options.values() if name == "asked_with" else [value]) for name, value in parameters.items())
-    call.__signature__ = inspect.Signature(list(itertools.chain.from_iterable(replaced)))  # type: ignore[attr-defined]
+    shown = ((declared.values() if name == "setting_options" else [value]) for name, value in parameters.items())
+    call.__signature__ = inspect.Signature(list(itertools.chain.from_iterable(shown)))  # type: ignore[attr-defined]
     call.__doc__ = command.__doc__
     return call
 
 
-def setting_in(text: str, option: str) -> SettingOptions:
-    """The options of a setting in one text, the value of `option`. InputError where it is none."""
+def parse_setting_text(text: str, option: str) -> SettingOptions:
+    """Parse the options of a setting from `text`, the value of `option`. Raises InputError if it is invalid."""
     import shlex
 
     parser = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
-    parser.command()(setting_options)
-    hint = f"write the options of a setting into one text: {option} '--temperature 0.1'"
+    parser.command()(parse_setting)
+    hint = f"quote the options of the setting together: {option} '--temperature 0.1'"
     try:
         words = normalized(shlex.split(text))
         parsed: SettingOptions = parser(args=words, prog_name=option, standalone_mode=False)
@@ -249,14 +267,32 @@ def setting_in(text: str, option: str) -> SettingOptions:
     return parsed
 
 
-def _prior(text: str) -> tuple[str, float]:
-    field, said, weight = text.rpartition("=")
-    if not said:
+def _conflict(option: str, other_option: str) -> InputError:
+    return InputError(f"{option} and {other_option} exclude each other", hint="leave one of them out")
+
+
+def _read_projections(file: Path) -> Learned:
+    """What the file of --projections holds. Raises InputError if it can't be read, or is not such a file."""
+    from attnsearch.storage import learned
+
+    try:
+        return learned.read_learned(file)
+    except OSError as error:
+        raise InputError(f"--projections: {error.strerror or error}", where=str(file)) from None
+    except ValueError as error:
+        hint = "name a file that 'attnsearch train' made"
+        raise InputError(f"--projections: {error}", where=str(file), hint=hint) from None
+
+
+def _parse_prior(text: str) -> tuple[str, float]:
+    """The field and the weight of a --prior."""
+    field, equals, weight = text.rpartition("=")
+    if not equals:
         return text.strip(), 1.0
     try:
         number = float(weight)
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or not field.strip():
-        raise InputError(f"--prior can't be '{text}'", hint="write FIELD or FIELD=WEIGHT, such as year=0.5")
+        raise InputError(f"invalid --prior '{text}'", hint="write FIELD or FIELD=WEIGHT, such as year=0.5")
     return field.strip(), number

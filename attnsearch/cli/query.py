@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,23 +18,31 @@ if TYPE_CHECKING:
     from attnsearch.search.result import Result
 
 BATCH = 256  # queries embedded together
+TOP_K = 10  # items listed, unless the options say otherwise
 
 
 def query(
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="TEXT",
+            metavar="TEXT...",
             show_default=False,
-            help="What you look for; several TEXTs are several queries. '-', or none with a pipe, reads one from "
-            "each line of standard input.",
+            help="What to look for. Several TEXTs are several queries. '-', or no TEXT with a pipe, reads one query "
+            "from each line of standard input.",
         ),
     ] = None,
     catalog: options.Catalog = None,
     top_k: Annotated[
         int | None,
         typer.Option(
-            "-k", "--top-k", "-n", "--limit", min=1, show_default=False, help="How many items to list. (10, or --top-p)"
+            "-k",
+            "--top-k",
+            "-n",
+            "--limit",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help=f"List N items. (default: {TOP_K}; with --top-p, as many as it needs)",
         ),
     ] = None,
     top_p: Annotated[
@@ -44,33 +52,61 @@ def query(
             min=0,
             max=1,
             show_default=False,
-            help="As many items as hold this share of the attention, however many that are.",
+            help="List the fewest items that together hold this share of the attention.",
         ),
     ] = None,
     min_weight: Annotated[
-        float, typer.Option(metavar="SHARE", min=0, max=1, help="Leave out items with a smaller weight.")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            show_default=False,
+            help="Leave out items with a smaller weight. (default: 0)",
+        ),
     ] = 0.0,
     min_score: Annotated[
-        float, typer.Option(metavar="COSINE", min=-1, max=1, help="Leave out items with a smaller score.")
+        float,
+        typer.Option(
+            metavar="COSINE",
+            min=-1,
+            max=1,
+            show_default=False,
+            help="Leave out items with a smaller score. (default: -1)",
+        ),
     ] = -1.0,
-    asked_with: options.SettingOptions = options.SettingOptions(),
+    setting_options: options.SettingOptions = options.SettingOptions(),
     value: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIELD",
             show_default=False,
-            help="Read out what attention carries home: a number's mean and spread, a category's shares. Repeatable.",
+            rich_help_panel=options.OUTPUT,
+            help="Average FIELD by attention over all items: the mean and spread of numbers and dates, the shares of "
+            "anything else. Repeatable.",
         ),
     ] = None,
-    output: Annotated[bool, typer.Option("--output", help="With JSON: the output itself, weights · V.")] = False,
+    output: Annotated[
+        bool,
+        typer.Option(
+            "--output",
+            rich_help_panel=options.OUTPUT,
+            help="With JSON: include the output vector softmax(QKᵀ/√d_k)·V.",
+        ),
+    ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show why each item has its logit, and every step of the formula.")
+        bool,
+        typer.Option(
+            "--explain",
+            rich_help_panel=options.OUTPUT,
+            help="Show why each item has its logit, and every step of the formula.",
+        ),
     ] = False,
     format_: options.Format = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
     fail_empty: Annotated[
-        bool, typer.Option("--fail-empty", help="Exit with 1 when nothing was found, or nothing that matches well.")
+        bool, typer.Option("--fail-empty", help="Exit with 1 if nothing is found, or nothing that matches well.")
     ] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
@@ -85,38 +121,37 @@ def query(
 
     cat requests.txt | attnsearch query --jsonl
     """
-    form = options.chosen_format(format_, json=json, jsonl=jsonl)
-    if any(math.isnan(limit) for limit in (min_weight, min_score, top_p or 0)):
-        raise InputError("NaN is no limit", hint="give --top-p, --min-weight and --min-score a number")
+    form = options.choose_format(format_, json=json, jsonl=jsonl)
+    _check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
     if output and form not in ("json", "jsonl"):
-        raise InputError("--output is a vector of hundreds of numbers", hint="ask for it with --json or --jsonl")
+        raise InputError("--output is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
     from attnsearch.output import formats
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
 
-    requests = terminal.queries(text or [])
-    first = list(itertools.islice(requests, 2))
-    if not first:
+    queries = terminal.read_queries(text or [])
+    first_two = list(itertools.islice(queries, 2))
+    if not first_two:
         raise InputError("no query on standard input", hint="write one on each line")
-    for one in first:
-        check_request(one)
-    found = 0
-    told = explain and form in ("table", "json", "jsonl")
+    for first in first_two:
+        check_request(first)
+    answered = 0
+    with_whys = explain and form in ("table", "json", "jsonl")
 
     with terminal.working(quiet=quiet) as working:
 
         def results() -> Iterator[Result]:
-            nonlocal found
+            nonlocal answered
             with Index.open(catalog, offline=offline, progress=working.progress) as index:
-                setting = asked_with.setting(index.info)
-                texts = itertools.chain(first, requests)
+                setting = setting_options.setting(index.info)
+                texts = itertools.chain(first_two, queries)
                 while batch := list(itertools.islice(texts, BATCH)):
                     answers = search(
                         index,
                         batch,
                         setting,
-                        k=10 if top_k is None and top_p is None else top_k,
+                        k=TOP_K if top_k is None and top_p is None else top_k,
                         top_p=1.0 if top_p is None else top_p,
                         min_weight=min_weight,
                         min_score=min_score,
@@ -124,25 +159,35 @@ def query(
                         output=output,
                         trace=explain,
                     )
-                    answers = _with_whys(index, answers) if told else answers
+                    if with_whys:
+                        answers = _add_whys(index, answers)
                     working.stop()
                     for result in answers:
-                        found += bool(result.hits) and not result.is_none_of_these
+                        answered += bool(result.hits) and not result.is_none_of_these
                         yield result
 
         screen = terminal.screen(color=not no_color, quiet=quiet)
-        terminal.emit(formats.render(results(), form, screen, several=len(first) > 1, below=_below if told else None))
-    if fail_empty and not found:
+        several = len(first_two) > 1
+        below = _render_whys if with_whys else None
+        terminal.emit(formats.render(results(), form, screen, several=several, below=below))
+    if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
 
 
-def _with_whys(index: Index, results: list[Result]) -> list[Result]:
+def _check_limits(limits: Mapping[str, float | None]) -> None:
+    """Raise InputError for a NaN, which typer's ranges let through."""
+    for option, limit in limits.items():
+        if limit is not None and math.isnan(limit):
+            raise InputError(f"invalid value for '{option}': nan", hint="give it a number, such as 0.5")
+
+
+def _add_whys(index: Index, results: list[Result]) -> list[Result]:
     from attnsearch.explanation.reasons import explain_hits
 
     return explain_hits(index, results)
 
 
-def _below(result: Result, screen: Screen) -> str:
+def _render_whys(result: Result, screen: Screen) -> str:
     from attnsearch.output.reasons import whys
 
     return whys(result, screen)

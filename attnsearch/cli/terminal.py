@@ -1,4 +1,4 @@
-"""What the commands share: where output goes, what is said on stderr, and progress while something takes long."""
+"""What the commands share: stdout, standard input, and messages and progress on stderr."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.status import Status
 
-QUERY = 128 << 10  # bytes of a query on standard input; Linux lets an argument have as many
+QUERY = 128 << 10  # most bytes of a query on standard input; Linux allows as many in an argument
 SOON = 0.5  # seconds of silence before progress is shown
 
 log = logging.getLogger("attnsearch")
 
 
 class PipeClosedError(Exception):
-    """Whoever read our output has seen enough; by another name, since typer would exit with 1 for Python's own."""
+    """The reader of our output has gone. Not BrokenPipeError, for which typer would exit with 1."""
 
 
 def screen(*, color: bool = True, quiet: bool = False) -> Screen:
-    """What stdout is."""
+    """Describe stdout: its width, colors and encoding."""
     is_terminal = sys.stdout.isatty()
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return Screen(
@@ -41,7 +41,7 @@ def screen(*, color: bool = True, quiet: bool = False) -> Screen:
 
 
 def emit(parts: Iterable[str]) -> None:
-    """Write to stdout, all of it or until the reader has gone."""
+    """Write to stdout, everything or until the reader has gone."""
     for part in parts:
         _write(part)
     _write("", flush=True)
@@ -56,22 +56,23 @@ def _write(text: str, *, flush: bool = False) -> None:
         raise PipeClosedError from None
     except UnicodeEncodeError:
         hint = "set PYTHONIOENCODING=utf-8, or use --json"
-        raise InputError(f"the output has characters that {sys.stdout.encoding} lacks", hint=hint) from None
+        message = f"the output has characters that the encoding {sys.stdout.encoding} lacks"
+        raise InputError(message, hint=hint) from None
 
 
-def queries(texts: list[str]) -> Iterator[str]:
-    """The queries of the command line; `-`, or nothing with a pipe on stdin, stands for its lines."""
+def read_queries(texts: list[str]) -> Iterator[str]:
+    """The queries of the command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin."""
     if not texts and sys.stdin.isatty():
-        raise InputError("nothing to look for", hint='say what: attnsearch query "science fiction"')
+        raise InputError("no query", hint='give one: attnsearch query "science fiction"')
     for text in texts or ["-"]:
         if text == "-":
-            yield from _lines()
+            yield from _read_lines()
         else:
             yield text
 
 
-def _lines() -> Iterator[str]:
-    """The lines of stdin that say something."""
+def _read_lines() -> Iterator[str]:
+    """The lines of stdin that are not blank."""
     number = 0
     while raw := sys.stdin.buffer.readline(QUERY + 1):
         number += 1
@@ -87,33 +88,33 @@ def _lines() -> Iterator[str]:
 
 
 class Working:
-    """Shows, on a terminal's stderr, what takes long; on anything else only warnings, a line each."""
+    """What stderr shows: on a terminal, the present task and its progress; elsewhere only warnings, a line each."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.live = not quiet and sys.stderr.isatty()
-        self.began = time.monotonic()
-        self.shown: Status | Progress | None = None
+        self.is_live = not quiet and sys.stderr.isatty()
+        self.start = time.monotonic()
+        self.display: Status | Progress | None = None
 
-    def say(self, words: str) -> None:
-        """What begins now and may take a while."""
-        if self.live:
+    def announce(self, task: str) -> None:
+        """Show what begins now and may take a while."""
+        if self.is_live:
             from rich.console import Console
-            from rich.text import Text  # words alone would be read as markup
+            from rich.text import Text  # a plain string would be read as markup
 
-            self._show(Console(stderr=True).status(Text(inert(short(words)))))
+            self._show(Console(stderr=True).status(Text(inert(short(task)))))
 
     def progress(self, done: int, total: int | None) -> None:
-        """Texts embedded so far, of `total`; or, without a total, items read."""
+        """Show how many texts of `total` are embedded; without a total, how many items are read."""
         self._advance(done, total, "reading" if total is None else "embedding", "items/s")
 
     def learning(self, done: int, total: int, curve: Sequence[float]) -> None:
-        """Fits done so far, of `total`, and what each strength gained on held-out requests, from the strongest on."""
-        so_far = " ".join(f"{gain:+.3f}".replace("0.", ".") for gain in curve)
-        self._advance(done, total, f"learning; held-out nDCG {so_far or '…'}", "fits/s")
+        """Show how many fits of `total` are done, and the gain on held-out requests by strength, strongest first."""
+        gains = " ".join(f"{gain:+.3f}".replace("0.", ".") for gain in curve)
+        self._advance(done, total, f"learning; held-out nDCG {gains or '…'}", "fits/s")
 
-    def _advance(self, done: int, total: int | None, what: str, unit: str) -> None:
-        if not self.live or time.monotonic() - self.began < SOON:
+    def _advance(self, done: int, total: int | None, task: str, unit: str) -> None:
+        if not self.is_live or time.monotonic() - self.start < SOON:
             return
         from rich.console import Console
         from rich.progress import (
@@ -125,7 +126,7 @@ class Working:
             TimeRemainingColumn,
         )
 
-        bar = self.shown
+        bar = self.display
         if not isinstance(bar, Progress):
             columns = (
                 SpinnerColumn(),
@@ -138,28 +139,28 @@ class Working:
             bar = Progress(*columns, console=Console(stderr=True), transient=True)
             bar.add_task("", total=total, rate="")
             self._show(bar)
-        (task,) = bar.tasks
-        if task.total is None and total is not None:
-            bar.reset(task.id)
-        rate = f"{task.speed:,.0f} {unit}" if task.speed else ""
-        bar.update(task.id, completed=done, total=total, description=what, rate=rate)
+        (row,) = bar.tasks
+        if row.total is None and total is not None:
+            bar.reset(row.id)
+        rate = f"{row.speed:,.0f} {unit}" if row.speed else ""
+        bar.update(row.id, completed=done, total=total, description=task, rate=rate)
 
-    def warn(self, words: str) -> None:
-        """A line that stays."""
+    def warn(self, message: str) -> None:
+        """Write a line that stays."""
         if not self.quiet:
             self.stop()
-            sys.stderr.write(f"attnsearch: {inert(short(words))}\n")
+            sys.stderr.write(f"attnsearch: {inert(short(message))}\n")
 
-    def _show(self, shown: Status | Progress) -> None:
+    def _show(self, display: Status | Progress) -> None:
         self.stop()
-        self.shown = shown
-        shown.start()
+        self.display = display
+        display.start()
 
     def stop(self) -> None:
-        """Take away what is shown."""
-        if self.shown:
-            self.shown.stop()
-            self.shown = None
+        """Remove what is shown."""
+        if self.display:
+            self.display.stop()
+            self.display = None
 
 
 class _Handler(logging.Handler):
@@ -168,20 +169,20 @@ class _Handler(logging.Handler):
         self.working = working
 
     def emit(self, record: logging.LogRecord) -> None:
-        tell = self.working.warn if record.levelno >= logging.WARNING else self.working.say
-        tell(record.getMessage())
+        show = self.working.warn if record.levelno >= logging.WARNING else self.working.announce
+        show(record.getMessage())
 
 
 @contextmanager
 def working(*, quiet: bool = False) -> Iterator[Working]:
-    """Let the rooms' messages reach stderr while the body runs."""
-    shown = Working(quiet=quiet)
-    handler = _Handler(shown)
+    """Show on stderr what the package logs while the body runs."""
+    display = Working(quiet=quiet)
+    handler = _Handler(display)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
-        yield shown
+        yield display
     finally:
-        shown.stop()
+        display.stop()
         log.removeHandler(handler)

@@ -1,14 +1,17 @@
-"""`attnsearch train`: learn from judged requests."""
+"""`attnsearch train` and `reset`: learn from judged requests, and forget what was learned."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attnsearch.cli import options, terminal
-from attnsearch.errors import InputError
+from attnsearch.cli.catalogs import CatalogRefs
+from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.output.safe_text import inert
 from attnsearch.storage import files
 
 
@@ -16,34 +19,40 @@ def train(
     judgments: Annotated[
         str | None,
         typer.Argument(
-            metavar="[JUDGMENTS]",
+            metavar="JUDGMENTS",
             show_default=False,
-            help="Requests and the ids that are right, as eval reads them. Without: what 'feedback' noted.",
+            help="Requests with the ids of the right items, as for eval. (default: the catalog's feedback)",
         ),
     ] = None,
     qrels: options.Qrels = None,
     catalog: options.Catalog = None,
     self_made: Annotated[
         bool,
-        typer.Option("--self", help="Learn from the catalog alone: pieces of its texts and titles are the requests."),
+        typer.Option("--self", help="Learn from the catalog alone: its titles and passages are the requests."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Take what was learned, whatever held-out requests say.")
+        bool, typer.Option("--force", help="Keep what was learned, whatever the held-out requests say.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be learned, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be learned, and change nothing.")] = False,
     save: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", show_default=False, help="Write it into a file too, for 'query --projections FILE'."
-        ),
+        typer.Option(metavar="FILE", show_default=False, help="Also write it to FILE, for 'query --projections FILE'."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Cuts the folds; the same one gives the same result.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            show_default=False,
+            help="Seed of the split into folds; the same seed gives the same result. (default: 0)",
+        ),
+    ] = 0,
     json: options.Json = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> None:
-    """Learn W_Q, the temperature, λ and the null key from judged requests, if requests held out say that it is better.
+    """Learn W_Q, the temperature, λ and the null key; keep them if they answer held-out requests better.
 
     attnsearch train judgments.yaml -c library
 
@@ -52,35 +61,68 @@ def train(
     attnsearch train --self -c library
     """
     if self_made and judgments is not None and qrels is not None:
-        raise InputError("--self with two files", hint="give one file of judgments to measure it on, or none")
+        raise InputError("--self takes no QRELS", hint="give one file of judgments to measure it on, or none")
 
-    from attnsearch.learning.training import train as learn
-    from attnsearch.learning.training import train_self
-    from attnsearch.output import training
+    from attnsearch.learning import training
+    from attnsearch.output.training import verdict, verdict_as_json
     from attnsearch.search.index import Index
-    from attnsearch.sources import judgments as judged
-    from attnsearch.storage import feedback, learned
+    from attnsearch.sources.judgments import read_judgments
+    from attnsearch.storage.feedback import read_feedback
+    from attnsearch.storage.learned import write_learned
 
     with terminal.working(quiet=quiet) as working:
-        requests = judged.read_judgments(judgments, qrels) if judgments is not None else None
+        requests = read_judgments(judgments, qrels) if judgments is not None else None
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            folder = index.store.folder
+            name, folder = index.info.name, index.store.folder
             if requests is None:
-                requests = feedback.read_feedback(folder)
+                requests = read_feedback(folder)
             if self_made:
-                outcome = train_self(index, requests, seed=seed, force=force, progress=working.progress)
+                outcome = training.train_self(index, requests, seed=seed, force=force, progress=working.progress)
             else:
-                outcome = learn(index, requests, seed=seed, force=force, progress=working.learning)
-            name = index.info.name
+                outcome = training.train(index, requests, seed=seed, force=force, progress=working.learning)
         working.stop()
         if outcome.learned is not None:
             if save is not None:
-                learned.write_learned(save, outcome.learned)
+                write_learned(save, outcome.learned)
             if not dry_run:
-                learned.write_learned(folder / files.LEARNED, outcome.learned)
+                write_learned(folder / files.LEARNED, outcome.learned)
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
         stored = not dry_run and outcome.learned is not None
-        terminal.emit([training.verdict_as_json(outcome, name, screen, stored=stored)])
+        terminal.emit([verdict_as_json(outcome, name, screen, stored=stored)])
     else:
-        terminal.emit([training.verdict(outcome, screen, stored=not dry_run)])
+        terminal.emit([verdict(outcome, screen, stored=not dry_run)])
+
+
+def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
+    """Forget what catalogs have learned, so that they answer as before. Their feedback stays.
+
+    attnsearch reset kitchen
+    """
+    from attnsearch.storage import home
+
+    folders = [home.find_catalog(ref)[0] for ref in refs]
+    for ref, folder in zip(refs, folders, strict=True):
+        with terminal.working(quiet=quiet):
+            note = _forget(folder)
+        if not quiet:
+            terminal.emit([f"{inert(f'{ref}: {note}')}\n"])
+
+
+def _forget(folder: Path) -> str:
+    """Forget what the catalog in a folder has learned, and describe what was forgotten and what stays."""
+    from attnsearch.output.notes import counted
+    from attnsearch.storage.feedback import read_feedback
+    from attnsearch.storage.learned import forget_learned
+
+    try:
+        learned = forget_learned(folder)
+    except FileNotFoundError:
+        note = "nothing was learned"
+    else:
+        origin = f" from {learned.story.get('from', 'elsewhere')}" if learned else ", which was damaged"
+        note = f"forgot what was learned{origin}"
+    with suppress(AttnsearchError):  # feedback that can't be read can still be repaired
+        if requests := read_feedback(folder):
+            note += f"; the feedback on {counted(len(requests), 'request')} is kept"
+    return note

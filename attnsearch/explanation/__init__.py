@@ -2,5 +2,5 @@
 
 steps    a result → equation (1), step by step, with its real numbers
 words    a logit as a sum over the words of a text
-reasons  why each hit has its logit, and one more than another
+reasons  why each hit has its logit, and why one ranks above another
 """

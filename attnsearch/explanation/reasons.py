@@ -1,7 +1,7 @@
 """Results → why each hit has its logit, and why one item ranks above another: sums that add up.
 
-The whole is always the float32 logit that the softmax saw, never one computed anew: two kernels round one product
-differently. So parts and `rounding` make that logit on any processor.
+The total is always the float32 logit that the softmax saw, never one computed again: two kernels round a product
+differently. `rounding` holds the difference, so the parts add up to that logit on any processor.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from attnsearch.explanation.words import add_up
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Sum, Trace, Why
 
-_TEXTS = 64  # whose shares are held at once: up to a megabyte each
+BATCH = 64  # item texts split into pieces at once: the pieces of one take up to a megabyte
 
 Doubles = NDArray[np.float64]
 Kind = Literal["word", "marks", "rounding", "semantic", "term", "field"]
 
 
 class Contribution(NamedTuple):
-    """What a word of the query, a term or a field adds to a difference of logits.
+    """What a word of the query, a term or a field adds to the difference of two logits.
 
-    Without a name: the encoder's marks, the rounding, or all that is semantic where no words can be told.
+    `name` is empty for the encoder's marks, for rounding, and for the semantic part of a model without word pieces.
     """
 
     kind: Kind
@@ -38,77 +38,82 @@ class Contribution(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """By how much one hit's logit is above the other's, or below, as a sum: the largest parts first.
+    """How far the logit of one hit is above that of another, or below, as a sum with the largest parts first.
 
-    `ratio` is that of their weights, exp of the difference; None where it is beyond all floats.
+    `ratio` is that of their weights, exp of the difference; None if it overflows a float.
     """
 
-    one: Hit
-    other: Hit
+    first: Hit
+    second: Hit
     difference: float
     ratio: float | None
     parts: list[Contribution]
 
 
 def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
-    """The same results of this index, each with the `whys` of its hits; InputError for one without a trace."""
+    """The results, which this index gave, with the `whys` of their hits. Raises InputError for one without a trace."""
     traces = [result.trace for result in results if result.trace is not None]
     if len(traces) < len(results):
         raise InputError("this result was computed without a trace", hint="search with trace=True")
-    queries = [_folded(trace, trace.x.astype(np.float64)) for trace in traces]
-    semantics = [_semantics(result, trace) for result, trace in zip(results, traces, strict=True)]
-    by_item = _by_item(index, queries, semantics)
-    asked = index.encoder.pieces([result.query for result in results], "query")
-    found = []
-    for i, (result, trace, shares, semantic_of) in enumerate(zip(results, traces, asked, semantics, strict=True)):
-        pieces = shares and Pieces(shares.spans, _folded(trace, shares.vectors))
+    folded = [_fold(trace, trace.x.astype(np.float64)) for trace in traces]
+    semantics = [_semantic_logits(result, trace) for result, trace in zip(results, traces, strict=True)]
+    item_sums = _explain_items(index, folded, semantics)
+    query_pieces = index.encoder.pieces([result.query for result in results], "query")
+    explained = []
+    for number, (result, trace, pieces) in enumerate(zip(results, traces, query_pieces, strict=True)):
+        folded_pieces = pieces and Pieces(pieces.spans, _fold(trace, pieces.vectors))
         whys = []
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
-            by_query = pieces and add_up(result.query, pieces, x, semantic_of[key])
-            whys.append(Why(semantic_of[key], bias.lexical, bias.prior, by_query, by_item.get((i, key))))
-        found.append(result._replace(whys=whys))
-    return found
+            semantic = semantics[number][key]
+            query_sum = folded_pieces and add_up(result.query, folded_pieces, x, semantic)
+            whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sums.get((number, key))))
+        explained.append(result._replace(whys=whys))
+    return explained
 
 
 def compare_hits(result: Result) -> Lead:
-    """Why the first of a result's two hits, whose `whys` it has, ranks above the second, or below it."""
-    (one, other), (why, why_other) = result.hits, result.whys or ()
-    difference = one.logit - other.logit
-    parts = sorted(_parts(why, why_other), key=lambda part: -abs(part.difference))
-    return Lead(one, other, difference, math.exp(difference) if abs(difference) < 700 else None, parts)
+    """Why the first of a result's two hits ranks above the second, or below it. The result must have its `whys`."""
+    (first, second), (first_why, second_why) = result.hits, result.whys or ()
+    difference = first.logit - second.logit
+    ratio = math.exp(difference) if abs(difference) < 700 else None
+    parts = sorted(_contributions(first_why, second_why), key=lambda part: -abs(part.difference))
+    return Lead(first, second, difference, ratio, parts)
 
 
-def _semantics(result: Result, trace: Trace) -> dict[int, float]:
-    """What of each hit's logit is not bias, by the hit's key."""
+def _semantic_logits(result: Result, trace: Trace) -> dict[int, float]:
+    """The logit of each hit without its bias, by the hit's key."""
     hits = zip(trace.hit_keys, result.hits, trace.biases, strict=True)
     return {key: hit.logit - bias.total for key, hit, bias in hits}
 
 
-def _by_item(
-    index: Index, queries: Sequence[Doubles], semantics: Sequence[dict[int, float]]
+def _explain_items(
+    index: Index, folded: Sequence[Doubles], semantics: Sequence[dict[int, float]]
 ) -> dict[tuple[int, int], Sum]:
-    """What is semantic of each hit, by the number of its query and its key, as a sum over what was read of the item."""
-    whose: dict[int, list[int]] = {}  # each text is read once, whoever met it
-    for i, semantic_of in enumerate(semantics):
+    """The semantic logit of each hit as a sum over the words of the item, by the query's number and the hit's key.
+
+    The encoder reads each text once, however many queries it is a hit of.
+    """
+    queries_of: dict[int, list[int]] = {}
+    for number, semantic_of in enumerate(semantics):
         for key in semantic_of:
-            whose.setdefault(key, []).append(i)
-    found = {}
-    for first in range(0, len(whose), _TEXTS):
-        keys = list(whose)[first : first + _TEXTS]
+            queries_of.setdefault(key, []).append(number)
+    sums = {}
+    for start in range(0, len(queries_of), BATCH):
+        keys = list(queries_of)[start : start + BATCH]
         texts = [
             passages.passage_text(index.encoder, place.item.title, place.item.text, place.start, place.stop)
             for place in index.store.places_at(keys)
         ]
-        for key, text, shares in zip(keys, texts, index.encoder.pieces(texts), strict=True):
-            if shares is None:
+        for key, text, pieces in zip(keys, texts, index.encoder.pieces(texts), strict=True):
+            if pieces is None:
                 continue
-            for i in whose[key]:
-                found[i, key] = add_up(text, shares, queries[i], semantics[i][key])
-    return found
+            for number in queries_of[key]:
+                sums[number, key] = add_up(text, pieces, folded[number], semantics[number][key])
+    return sums
 
 
-def _folded(trace: Trace, x: Doubles) -> NDArray[Any]:
-    """x W_Q W_Kᵀ / √d_k: what is to be multiplied with an embedding for a logit."""
+def _fold(trace: Trace, x: Doubles) -> NDArray[Any]:
+    """x W_Q W_Kᵀ / √d_k (…, d), whose product with an embedding is a logit."""
     return trace.projections.fold(x) * trace.projections.scale
 
 
@@ -116,15 +121,16 @@ def _embeddings(index: Index, keys: Sequence[int]) -> Doubles:
     return index.store.embeddings(keys).astype(np.float64)
 
 
-def _parts(one: Why, other: Why) -> Iterator[Contribution]:
-    if one.query and other.query:
-        for word, word_other in zip(one.query.words, other.query.words, strict=True):
-            yield Contribution("word", word.word, word.share - word_other.share)
-        yield Contribution("marks", "", one.query.marks - other.query.marks)
-        yield Contribution("rounding", "", one.query.rounding - other.query.rounding)
+def _contributions(first: Why, second: Why) -> Iterator[Contribution]:
+    """The difference of two logits, part by part."""
+    if first.query and second.query:
+        for word, second_word in zip(first.query.words, second.query.words, strict=True):
+            yield Contribution("word", word.word, word.share - second_word.share)
+        yield Contribution("marks", "", first.query.marks - second.query.marks)
+        yield Contribution("rounding", "", first.query.rounding - second.query.rounding)
     else:
-        yield Contribution("semantic", "", one.semantic - other.semantic)
-    for term in {**one.lexical, **other.lexical}:
-        yield Contribution("term", term, one.lexical.get(term, 0.0) - other.lexical.get(term, 0.0))
-    for field in {**one.prior, **other.prior}:
-        yield Contribution("field", field, one.prior.get(field, 0.0) - other.prior.get(field, 0.0))
+        yield Contribution("semantic", "", first.semantic - second.semantic)
+    for term in {**first.lexical, **second.lexical}:
+        yield Contribution("term", term, first.lexical.get(term, 0.0) - second.lexical.get(term, 0.0))
+    for field in {**first.prior, **second.prior}:
+        yield Contribution("field", field, first.prior.get(field, 0.0) - second.prior.get(field, 0.0))

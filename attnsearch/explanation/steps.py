@@ -1,6 +1,6 @@
-"""Result → the steps of equation (1), with the real numbers that the road computed.
+"""Result → the steps of equation (1), softmax(Q Kᵀ / √d_k) V, with the numbers that the search computed.
 
-softmax(Q Kᵀ / √d_k) V, from the words of the query to what attention carries home.
+Vaswani et al. 2017: https://arxiv.org/abs/1706.03762
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from attnsearch.errors import InputError
 from attnsearch.search.result import Hit, Result
 
-FIRST = 4  # components of a vector that are shown
+SHOWN = 4  # components of a vector
 
 Cell = str | int | float
 
 
 class Step(NamedTuple):
-    """One step of the formula: what it is called, what it says, and a small table of its numbers."""
+    """One step of the formula: its name, the formula so far, a sentence, and a small table of its numbers."""
 
     name: str
     formula: str
@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
 
 def explain_steps(result: Result) -> list[Step]:
-    """The steps from the query's words to the output; InputError for a result without a trace."""
+    """The steps from the words of the query to the output. Raises InputError for a result without a trace."""
     trace = result.trace
     if trace is None:
         raise InputError("this result was computed without a trace", hint="search with trace=True")
@@ -38,9 +38,10 @@ def explain_steps(result: Result) -> list[Step]:
     d_k = trace.q.shape[-1]
     root = math.sqrt(d_k)
     hits = result.hits
-    w_q = _matrix("W_Q", trace.projections.w_q)
-    added = [bias.total for bias in trace.biases]
-    biased = any(bias.lexical or bias.prior for bias in trace.biases)
+    w_q = _describe_matrix("W_Q", trace.projections.w_q)
+    biases = [bias.total for bias in trace.biases]
+    is_biased = any(bias.lexical or bias.prior for bias in trace.biases)
+    logits = "Q Kᵀ / √d_k + bias" if is_biased else "Q Kᵀ / √d_k"
     return [
         Step(
             "tokens",
@@ -54,95 +55,95 @@ def explain_steps(result: Result) -> list[Step]:
             "q = x W_Q",
             f"{result.model} turns them into x, a unit vector; {w_q} makes it the query",
             _vector_columns(),
-            [_vector("x", trace.x), _vector("q", trace.q)],
+            [_vector_row("x", trace.x), _vector_row("q", trace.q)],
         ),
         Step(
             "keys",
             "K = X W_K",
-            f"each of {n:,} keys is the embedding of a description; {_matrix('W_K', trace.projections.w_k)}",
+            f"each of {n:,} keys is the embedding of a description; {_describe_matrix('W_K', trace.projections.w_k)}",
             ("matrix", "shape"),
-            [("X", _shape(n, d)), ("K", _shape(n, d_k))],
+            [("X", _format_shape(n, d)), ("K", _format_shape(n, d_k))],
         ),
         Step(
             "products",
             "Q Kᵀ",
-            f"the query against every key: {_shape(1, n)}; the highest {len(hits)}",
+            f"the query against every key: {_format_shape(1, n)}; the highest {len(hits)}",
             ("rank", "item", "q·k"),
-            [(hit.rank, _name(hit), (hit.logit - more) * root) for hit, more in zip(hits, added, strict=True)],
+            [(hit.rank, _title(hit), (hit.logit - bias) * root) for hit, bias in zip(hits, biases, strict=True)],
         ),
         Step(
             "logits",
-            _logits(biased),
-            f"√{d_k} = {root:.4f}, so a logit is {_logit_in_words(result, added)}",
-            ("rank", "item", "cosine", *(["bias"] if biased else []), "logit"),
+            logits,
+            f"√{d_k} = {root:.4f}, so a logit is {_describe_logit(result, biases)}",
+            ("rank", "item", "cosine", *(["bias"] if is_biased else []), "logit"),
             [
-                (hit.rank, _name(hit), hit.score, *([more] if biased else []), hit.logit)
-                for hit, more in zip(hits, added, strict=True)
+                (hit.rank, _title(hit), hit.score, *([bias] if is_biased else []), hit.logit)
+                for hit, bias in zip(hits, biases, strict=True)
             ],
         ),
         Step(
             "weights",
-            f"softmax({_logits(biased)})",
-            f"exp(logit) over the sum of it for {_all_keys(result, n)}, log of the sum {trace.log_normalizer:.4f};"
-            f" the attention is spread as over {result.effective_items:.1f} items",
+            f"softmax({logits})",
+            f"exp(logit) divided by its sum over {_describe_keys(result, n)}, whose log is"
+            f" {trace.log_normalizer:.4f}; the attention is spread over {result.effective_items:.1f} effective items",
             ("rank", "item", "exp(logit - max)", "weight"),
-            [(hit.rank, _name(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits],
+            [(hit.rank, _title(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits],
         ),
         Step(
             "output",
-            f"softmax({_logits(biased)}) V",
-            f"what is carried home: the values in the shares of their weights; {_matrix('W_V', trace.projections.w_v)}",
+            f"softmax({logits}) V",
+            f"the mean of the values, weighted by attention; {_describe_matrix('W_V', trace.projections.w_v)}",
             _vector_columns(),
-            [_vector("output", trace.output)],
+            [_vector_row("output", trace.output)],
         ),
     ]
 
 
-def _logits(biased: bool) -> str:
-    return "Q Kᵀ / √d_k + bias" if biased else "Q Kᵀ / √d_k"
-
-
-def _all_keys(result: Result, n: int) -> str:
-    """An item with a long text has several keys, of which the best counts; a hidden one has none that does."""
+def _describe_keys(result: Result, n: int) -> str:
+    """The keys that count: of an item with several, only the best; of a hidden item, none."""
     if result.masked:
         return f"the best key of each of the {result.items - result.masked:,} items that a filter lets through"
     return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
 
 
-def _logit_in_words(result: Result, added: list[float]) -> str:
+def _describe_logit(result: Result, biases: list[float]) -> str:
     hits = result.hits
-    more = " plus what terms and priors add" if any(added) else ""
-    if hits and result.trace and _is_plain(result.trace.projections.w_q):
-        cosine = (hits[0].logit - added[0]) * result.temperature
+    bias = " plus what terms and priors add" if any(biases) else ""
+    if hits and result.trace and _is_scaled_identity(result.trace.projections.w_q):
+        cosine = (hits[0].logit - biases[0]) * result.temperature
         if math.isclose(cosine, hits[0].score, abs_tol=1e-4):
-            return f"the cosine divided by the temperature {result.temperature:g}{more}"
-    return f"the product divided by it{more}"
+            return f"the cosine divided by the temperature {result.temperature:g}{bias}"
+    return f"the product divided by it{bias}"
 
 
-def _matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
-    """A projection in words: a multiple of the identity is said to be one."""
-    if not _is_plain(w):
-        return f"the learned {name} {_shape(*w.shape)}"
+def _describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
+    """A projection in words, such as "W_Q = 391.918 I"; of a learned one, its shape."""
+    if not _is_scaled_identity(w):
+        return f"the learned {name} {_format_shape(*w.shape)}"
     factor = float(w[0, 0])
     return f"{name} = {'' if factor == 1 else f'{factor:.6g} '}I"
 
 
-def _is_plain(w: NDArray[np.floating[Any]]) -> bool:
-    """Whether it is a multiple of the identity."""
+def _is_scaled_identity(w: NDArray[np.floating[Any]]) -> bool:
     return np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w[0, 0])
 
 
 def _vector_columns() -> tuple[str, ...]:
-    return ("vector", "shape", "norm", *(f"[{i}]" for i in range(FIRST)))
+    return ("vector", "shape", "norm", *(f"[{i}]" for i in range(SHOWN)))
 
 
-def _vector(name: str, v: NDArray[np.floating[Any]]) -> tuple[Cell, ...]:
-    return (name, _shape(1, v.shape[-1]), float(np.linalg.norm(v)), *(float(part) for part in v[:FIRST]))
+def _vector_row(name: str, v: NDArray[np.floating[Any]]) -> tuple[Cell, ...]:
+    return (
+        name,
+        _format_shape(1, v.shape[-1]),
+        float(np.linalg.norm(v)),
+        *(float(component) for component in v[:SHOWN]),
+    )
 
 
-def _shape(*axes: int) -> str:
+def _format_shape(*axes: int) -> str:
     return f"({', '.join(f'{axis:,}' for axis in axes)})"
 
 
-def _name(hit: Hit) -> str:
+def _title(hit: Hit) -> str:
     return hit.title or hit.id

@@ -13,22 +13,22 @@ from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import decimals, listing, wrap
 
 
-class Other(NamedTuple):
-    """Another setting: its options, as the user wrote them, its report on the same requests, and what it changes."""
+class SecondSetting(NamedTuple):
+    """A setting to compare: its options as the user wrote them, its report on the same requests, and the changes."""
 
     options: str
     report: Evaluation
     comparison: Comparison
 
 
-def table(report: Evaluation, screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None) -> str:
-    """The means, beside those of another setting and with a test of the difference; then the `worst` requests."""
-    parts = [_means(report, other, screen)]
-    if other:
-        parts.append(wrap(_test(other), screen))
+def table(report: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
+    """The means and the `worst` requests; with a second setting, both means and a test of the difference."""
+    parts = [_means(report, second, screen)]
+    if second:
+        parts.append(wrap(_test(second), screen))
     if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
         parts.append(_worst(rows, screen))
-    if warning := _warning([report, other.report] if other else [report]):
+    if warning := _warning([report, second.report] if second else [report]):
         parts.append(wrap(warning, screen))
     if not screen.quiet:
         parts.append(wrap(_footer(report), screen))
@@ -36,7 +36,12 @@ def table(report: Evaluation, screen: Screen = PIPE, *, worst: int = 5, other: O
 
 
 def as_json(
-    report: Evaluation, judgments: Sequence[str], screen: Screen = PIPE, *, worst: int = 5, other: Other | None = None
+    report: Evaluation,
+    judgments: Sequence[str],
+    screen: Screen = PIPE,
+    *,
+    worst: int = 5,
+    second: SecondSetting | None = None,
 ) -> str:
     """Every number, as one JSON object; `judgments` names the files that the requests came from."""
     fields = {
@@ -52,10 +57,10 @@ def as_json(
         "worst": [row.query for row in report.worst(worst)],
         **_measured(report),
     }
-    if other:
-        test = {"metric": "ndcg", "confidence": CONFIDENCE, **other.comparison._asdict()}
-        fields["compare"] = {"options": other.options, "differences": test.pop("differences"), "test": test}
-        fields["compare"] |= _measured(other.report)
+    if second:
+        test = {"metric": "ndcg", "confidence": CONFIDENCE, **second.comparison._asdict()}
+        fields["compare"] = {"options": second.options, "differences": test.pop("differences"), "test": test}
+        fields["compare"] |= _measured(second.report)
     return to_json(fields, screen, indent=2)
 
 
@@ -70,15 +75,15 @@ def _measured(report: Evaluation) -> dict[str, Any]:
     }
 
 
-def _means(report: Evaluation, other: Other | None, screen: Screen) -> str:
-    """The table of means: a row for each measure, with the value in another setting and the change."""
+def _means(report: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
+    """The table of means: a row for each measure, with a second setting its value and the change too."""
     values = _values(report)
-    if not other:
+    if not second:
         return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
-    others = _values(other.report)
-    options = other.options or "as it is"
+    second_values = _values(second.report)
+    options = second.options or "defaults"
     rows = [
-        (name, decimals(value), decimals(others.get(name)), _change(value, others.get(name)))
+        (name, decimals(value), decimals(second_values.get(name)), _change(value, second_values.get(name)))
         for name, value in values.items()
     ]
     return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
@@ -95,10 +100,10 @@ def _values(report: Evaluation) -> dict[str, float | None]:
         "KL to the right items, nats": means["kl"],
         "calibration error, top weight": report.calibration_error,
     }
-    if report.none_of_these:
-        values["none of these where true"] = report.none_of_these.where_true
-        values["none of these where false"] = report.none_of_these.where_false
-        values["balanced accuracy of that"] = report.none_of_these.balanced_accuracy
+    if report.nothing:
+        values["none of these when true"] = report.nothing.where_true
+        values["none of these when false"] = report.nothing.where_false
+        values["its balanced accuracy"] = report.nothing.balanced_accuracy
     return values
 
 
@@ -108,7 +113,7 @@ def _change(before: float | None, after: float | None) -> str:
 
 def _worst(rows: Sequence[Row], screen: Screen) -> str:
     """The table of the worst requests. In a narrow window its texts are cut, but not its numbers."""
-    columns = (f"nDCG@{DEPTH}", "right from", "request", "on rank 1")
+    columns = (f"nDCG@{DEPTH}", "first right", "request", "on rank 1")
     cells = [
         (
             decimals(row.ndcg),
@@ -121,11 +126,11 @@ def _worst(rows: Sequence[Row], screen: Screen) -> str:
     return listing(columns, cells, screen, elastic=("request", "on rank 1"))
 
 
-def _test(other: Other) -> str:
+def _test(second: SecondSetting) -> str:
     """The confidence interval and the p-value of the difference of nDCG, in a sentence."""
-    test = other.comparison
+    test = second.comparison
     if test.low is None or test.high is None or test.p_value is None:
-        return "no test: it needs two requests that have an answer"
+        return "no test: it needs at least two requests with an answer"
     p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
     return (
         f"difference of nDCG@{DEPTH}: {test.low:+.3f} to {test.high:+.3f} with {CONFIDENCE:.0%} confidence, {p}"
@@ -134,22 +139,24 @@ def _test(other: Other) -> str:
 
 
 def _warning(reports: Sequence[Evaluation]) -> str:
-    """A warning if some of the requests were used for training; else nothing."""
-    most = max(reports, key=lambda report: report.trained_on)
-    if not most.trained_on:
+    """A warning if some of the requests were used for training, else an empty text."""
+    most = max(reports, key=lambda report: report.taught)
+    if not most.taught:
         return ""
-    were = "was" if most.trained_on == 1 else "were"
+    verb = "was" if most.taught == 1 else "were"
     return (
-        f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {were} used for training, which flatters"
-        f" the figures: judge others, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is fair"
+        f"{most.taught:,} of these {counted(len(most.rows), 'request')} {verb} used for training, which flatters the"
+        f" figures: use other requests, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is"
+        " not affected"
     )
 
 
 def _footer(report: Evaluation) -> str:
-    right = len(report.answerable)
-    unknown = len(report.rows) - right - report.unanswerable
+    """The counts of requests and items, and the setting."""
+    answerable = len(report.answerable)
+    unknown = len(report.rows) - answerable - report.without
     parts = [
-        f"{counted(right, 'request')} with an answer, {report.unanswerable:,} without"
+        f"{counted(answerable, 'request')} with an answer, {report.without:,} without"
         + (f", {unknown:,} unknown" if unknown else ""),
         f"{report.catalog}, {counted(report.items, 'item')}",
         f"temperature {report.temperature:.3g}",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.output.notes import footer, notes, percent, values_as_json
+from attnsearch.output.notes import footer, notes, percent, readout_as_json
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
 from attnsearch.output.table import describe, ranked
 
@@ -33,8 +33,8 @@ def render(
 ) -> Iterator[str]:
     """The results in one of `safe_text.FORMATS`, piece by piece; each piece ends with a line end.
 
-    `several` says that there may be more than one: JSON is then a list, and each table has a heading. What `below`
-    returns for a result is shown under its table.
+    With `several`, JSON is a list and each table has its query as a heading. What `below` returns for a result is shown
+    under its table.
     """
     match form:
         case "json":
@@ -53,7 +53,7 @@ def render(
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """The JSON object of a result, as the README documents it."""
+    """The JSON object of a result, as docs/reference.md describes it."""
     fields: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _FIELDS}}
     fields |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
     if result.lexical:
@@ -61,7 +61,7 @@ def as_json(result: Result) -> dict[str, Any]:
     if result.trained:
         fields["trained"] = True
     if result.values:
-        fields["values"] = [values_as_json(readout) for readout in result.values]
+        fields["values"] = [readout_as_json(readout) for readout in result.values]
     if result.output is not None:
         fields["output"] = result.output.tolist()
     for hit, why in zip(fields["hits"], result.whys or (), strict=False):

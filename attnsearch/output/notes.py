@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attnsearch.search.readout import Readout
     from attnsearch.search.result import Result
 
-_VALUES = 4  # of a category, at most
+_MAX_VALUES = 4  # of a category
 _YEAR = 365.2425  # days
 
 
@@ -24,7 +24,7 @@ def notes(result: Result) -> list[str]:
         lines.append(f"nothing is left: --where hides all {counted(result.items, 'item')}")
     elif result.is_none_of_these:
         lines.append("nothing here matches well")
-    return [*lines, *(f"{inert(readout.field)}: {in_words(readout)}" for readout in result.values), footer(result)]
+    return [*lines, *(f"{inert(value.field)}: {readout_in_words(value)}" for value in result.values), footer(result)]
 
 
 def footer(result: Result) -> str:
@@ -46,27 +46,30 @@ def footer(result: Result) -> str:
     return inert(" · ".join([*parts, result.model, took]))
 
 
-def report(done: Report) -> str:
+def indexing_note(report: Report) -> str:
     """What indexing did, in one line."""
-    counts = [(done.added, "new"), (done.changed, "changed"), (done.removed, "removed")]
-    did = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
-    embedded = f"{done.embedded:,} embedded in {done.seconds:.1f} s" if done.embedded else "nothing to embed"
-    keys = f" in {done.info.keys:,} passages" if done.info.keys > done.info.items else ""
-    return inert(f"{done.info.name}: {counted(done.info.items, 'item')}{keys}; {did}; {embedded}") + "\n"
+    counts = [(report.added, "new"), (report.changed, "changed"), (report.removed, "removed")]
+    changes = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
+    embedded = f"{report.embedded:,} embedded in {report.seconds:.1f} s" if report.embedded else "nothing to embed"
+    keys = f" in {report.info.keys:,} passages" if report.info.keys > report.info.items else ""
+    return inert(f"{report.info.name}: {counted(report.info.items, 'item')}{keys}; {changes}; {embedded}") + "\n"
 
 
-def in_words(readout: Readout) -> str:
+def readout_in_words(readout: Readout) -> str:
     """A readout, such as "about 1968 ± 14" or "62.0% science fiction, 11.0% horror", and the share that it covers."""
-    some = "" if readout.known > 0.995 else f" ({percent(readout.known)} of the attention is on items that have one)"
+    coverage = (
+        "" if readout.known > 0.995 else f" ({percent(readout.known)} of the attention is on items that have one)"
+    )
     if isinstance(readout.mean, str):
         days = readout.spread or 0.0
-        return f"about {readout.mean} ± {f'{days / _YEAR:.1f} years' if days > 2 * _YEAR else f'{days:.0f} days'}{some}"
+        spread_in_words = f"{days / _YEAR:.1f} years" if days > 2 * _YEAR else f"{days:.0f} days"
+        return f"about {readout.mean} ± {spread_in_words}{coverage}"
     if readout.mean is not None:
         spread = readout.spread or 0.0
         digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
-        return f"about {_rounded(readout.mean, digits)} ± {_rounded(spread, digits)}{some}"
+        return f"about {_rounded(readout.mean, digits)} ± {_rounded(spread, digits)}{coverage}"
     shares = [f"{percent(share)} {inert(value)}" for value, share in readout.shares.items()]
-    return ", ".join(shares[:_VALUES]) + some if shares else "no visible item has one"
+    return ", ".join(shares[:_MAX_VALUES]) + coverage if shares else "no visible item has one"
 
 
 def counted(count: int, noun: str) -> str:
@@ -82,8 +85,8 @@ def _rounded(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if abs(number) < 1e15 and digits < 12 else f"{number:.4g}"
 
 
-def values_as_json(readout: Readout) -> dict[str, Any]:
-    """The JSON object of a readout, as the README documents it."""
+def readout_as_json(readout: Readout) -> dict[str, Any]:
+    """The JSON object of a readout, as docs/reference.md describes it."""
     fields: dict[str, Any] = {"field": readout.field, "known": readout.known}
     if readout.mean is not None:
         spread = "spread_days" if isinstance(readout.mean, str) else "spread"

@@ -10,7 +10,7 @@ from attnsearch.errors import AttnsearchError
 
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")  # of results
 
-_STRIP = 1 << 20  # characters escaped at a time: each escape takes the memory of fifty characters
+STRIP = 1 << 20  # characters escaped at a time: each escape takes the memory of fifty characters
 _LINE = 1000  # characters of a message or a hint, at most
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -30,7 +30,7 @@ PIPE = Screen()
 def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> str:
     """JSON and a line end. Whatever could act on a terminal is escaped: the data is complete, and harmless."""
     text = json.dumps(value, ensure_ascii=not screen.unicode, allow_nan=False, indent=indent)
-    strips = (text[start : start + _STRIP] for start in range(0, len(text), _STRIP))
+    strips = (text[start : start + STRIP] for start in range(0, len(text), STRIP))
     return "".join(_UNSAFE.sub(_escaped, strip) for strip in strips) + "\n"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from attnsearch.output.notes import notes, percent
 from attnsearch.output.safe_text import PIPE, Screen, inert
@@ -25,6 +25,15 @@ _LEAST = 6  # cells of a column that is cut
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
+class _Column(NamedTuple):
+    """A column of the ranked table."""
+
+    name: str
+    cells: list[str]
+    justify: Literal["left", "right"] = "left"
+    style: str = ""
+
+
 def listing(
     columns: Sequence[str],
     rows: Iterable[Sequence[object]],
@@ -38,18 +47,19 @@ def listing(
     """
     from rich.text import Text
 
-    names, cells = [inert(name) for name in columns], [[_shown(cell) for cell in row] for row in rows]
+    names, cells = [inert(name) for name in columns], [[_format_cell(cell) for cell in row] for row in rows]
     if elastic and screen.width:
         from rich.cells import cell_len
 
         needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
-        chosen = [i for i, name in enumerate(columns) if name in elastic]
-        left = screen.width - _GAP * (len(columns) - 1) - sum(needed) + sum(needed[i] for i in chosen)
-        for i, width in zip(chosen, _shared([needed[i] for i in chosen], left), strict=True):
+        chosen = [number for number, name in enumerate(columns) if name in elastic]
+        fixed = _GAP * (len(columns) - 1) + sum(needed) - sum(needed[i] for i in chosen)
+        widths = _divide([needed[i] for i in chosen], screen.width - fixed)
+        for i, width in zip(chosen, widths, strict=True):
             names[i] = cut(names[i], width)
             for row in cells:
                 row[i] = cut(row[i], width)
-    table = _plain_table()
+    table = _new_table()
     for name in names:
         table.add_column(Text(name), no_wrap=True, overflow="ellipsis")
     for row in cells:
@@ -71,7 +81,7 @@ def ranked(
     for number, result in enumerate(results):
         if several:
             yield ("\n" if number else "") + inert(result.query) + "\n"
-        yield _hits(result, screen)
+        yield _ranked_table(result, screen)
         if below and result.hits:
             yield "\n" + below(result, screen)
         if result.trace:
@@ -86,12 +96,12 @@ def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
 
     parts = []
     for number, step in enumerate(steps, 1):
-        table = _plain_table()
+        table = _new_table()
         for name, cell in zip(step.columns, step.rows[0] if step.rows else step.columns, strict=True):
             is_word = isinstance(cell, str)
             table.add_column(Text(name), justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
         for row in step.rows:
-            table.add_row(*(Text(_shown(cell)) for cell in row))
+            table.add_row(*(Text(_format_cell(cell)) for cell in row))
         sentence = wrap(inert(step.says), screen)
         parts.append(f"{number}. {step.name}: {step.formula}\n{sentence}{draw(table, screen)}")
     return "\n".join(parts)
@@ -164,27 +174,29 @@ def draw(table: Table | Text, screen: Screen, colors: Literal["standard", "256"]
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
-def _hits(result: Result, screen: Screen) -> str:
+def _ranked_table(result: Result, screen: Screen) -> str:
     """The ranked table. In a narrow window it loses the description, then the bar, then the score."""
     from rich.cells import cell_len
     from rich.text import Text
 
     titles = [inert(hit.title or hit.id) for hit in result.hits]
     top = max((hit.weight for hit in result.hits), default=0.0)
-    columns: list[tuple[str, dict[str, Any], list[str]]] = [
-        ("#", {"justify": "right"}, [str(hit.rank) for hit in result.hits]),
-        ("title", {"style": "bold"}, titles),
-        ("weight", {"justify": "right"}, [percent(hit.weight) for hit in result.hits]),
-        ("", {"style": "cyan"}, [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits]),
-        ("score", {"justify": "right"}, [f"{hit.score:.3f}" for hit in result.hits]),
-        ("description", {"style": "dim"}, [inert(describe(hit)) for hit in result.hits]),
+    columns = [
+        _Column("#", [str(hit.rank) for hit in result.hits], justify="right"),
+        _Column("title", titles, style="bold"),
+        _Column("weight", [percent(hit.weight) for hit in result.hits], justify="right"),
+        _Column(
+            "", [bar(hit.weight / top if top else 0.0, unicode=screen.unicode) for hit in result.hits], style="cyan"
+        ),
+        _Column("score", [f"{hit.score:.3f}" for hit in result.hits], justify="right"),
+        _Column("description", [inert(describe(hit)) for hit in result.hits], style="dim"),
     ]
-    widths = _widths([max(map(cell_len, (name, *cells))) for name, _, cells in columns], screen.width)
-    table = _plain_table()
-    for (name, look, _), width in zip(columns, widths, strict=True):
+    widths = _widths([max(map(cell_len, (column.name, *column.cells))) for column in columns], screen.width)
+    table = _new_table()
+    for (name, _, justify, style), width in zip(columns, widths, strict=True):
         if width:
-            table.add_column(name, no_wrap=True, overflow="ellipsis", width=width, **look)
-    for row in zip(*(cells for _, _, cells in columns), strict=True):
+            table.add_column(name, justify=justify, style=style, no_wrap=True, overflow="ellipsis", width=width)
+    for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(cut(cell, width)) for cell, width in zip(row, widths, strict=True) if width))
     return draw(table, screen) + ("" if screen.quiet else "".join(wrap(line, screen) for line in notes(result)))
 
@@ -197,14 +209,14 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
     bars, scores, descriptions = window >= 48, window >= 36, window >= 72
     fixed = rank + weight + (_BAR + _GAP) * bars + (score + _GAP) * scores + 2 * _GAP
     title = max(4, min(title, 2 * window // 5 if descriptions else window - fixed))
-    left = window - fixed - title - _GAP
-    return [rank, title, weight, _BAR * bars, score * scores, min(description, left) * descriptions]
+    description = min(description, window - fixed - title - _GAP)
+    return [rank, title, weight, _BAR * bars, score * scores, description * descriptions]
 
 
-def _shared(needed: Sequence[int], total: int) -> list[int]:
-    """Divide the total among columns: each gets what it needs, or an equal share of what is left if that is less.
+def _divide(needed: Sequence[int], total: int) -> list[int]:
+    """Divide `total` cells among columns: each gets what it needs, or an equal share of the rest if that is less.
 
-    >>> _shared([4, 30, 50], 44), _shared([30, 10], 60)
+    >>> _divide([4, 30, 50], 44), _divide([30, 10], 60)
     ([4, 20, 20], [30, 10])
     """
     widths = list(needed)
@@ -214,13 +226,13 @@ def _shared(needed: Sequence[int], total: int) -> list[int]:
     return widths
 
 
-def _plain_table() -> Table:
+def _new_table() -> Table:
     from rich.table import Table
 
     return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_edge=False)
 
 
-def _shown(cell: object) -> str:
+def _format_cell(cell: object) -> str:
     if isinstance(cell, float):
         return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
     return inert(str(cell))

@@ -15,7 +15,7 @@ from attnsearch.output.table import decimals, listing, wrap
 
 
 def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
-    """The gains on held-out requests, if there are any, and a conclusion; `stored` says that the result is in use."""
+    """The gains on held-out requests, if there are any, and a conclusion. `stored`: the result is in use."""
     held_out = outcome.verdict
     parts = []
     if held_out.requests > 1:
@@ -31,11 +31,11 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
 
 
 def conclusion(outcome: Outcome, *, stored: bool) -> str:
-    """What was learned, from what, and why it is accepted; or why nothing was learned."""
+    """What was learned, from what, and why it was accepted; or why nothing was learned."""
     learned, held_out = outcome.learned, outcome.verdict
     if learned is None:
-        more = f"; {_about(held_out.more_requests)} might show a gain" if held_out.more_requests else ""
-        return f"nothing learned: {held_out.reason}{more}. --force learns anyway."
+        outlook = f"; {_round_up(held_out.more)} might show a gain" if held_out.more else ""
+        return f"nothing learned: {held_out.why}{outlook}. --force learns anyway."
     parts = ["W_Q"] if learned.story["pull"] else []
     if learned.temperature != TEMPERATURE:
         parts.append(f"temperature {learned.temperature:.3g}")
@@ -68,10 +68,10 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
     return to_json(fields, screen, indent=2)
 
 
-def _about(count: int) -> str:
-    """How many more requests; from ten on rounded up to one digit, because it is a guess.
+def _round_up(count: int) -> str:
+    """A number of requests in words, from ten on rounded up to one digit, because it is an estimate.
 
-    >>> _about(1), _about(4), _about(127)
+    >>> _round_up(1), _round_up(4), _round_up(127)
     ('1 more judged request', '4 more judged requests', 'some 200 more judged requests')
     """
     if count < 10:

@@ -222,7 +222,7 @@ class TestNotIndexedYet:
     def test_it_says_so(self, run, shop, command, ref):
         code, out, err = run(command, ref)
         assert (code, out) == (3, "")
-        assert err == f"attnsearch: '{ref}' is not indexed yet; 'attnsearch query TEXT -c {ref}' does it\n"
+        assert err == f"attnsearch: '{ref}' is not indexed yet; 'attnsearch query TEXT -c {ref}' indexes it\n"
 
 
 def test_completion_knows_the_catalogs(run, shop, monkeypatch):
@@ -313,12 +313,18 @@ def test_bad_files(run, shop, write, tmp_path, home, command, name, content, mes
         (["query", "x", "-c", "none.csv"], 2, "none.csv: no such file; -c takes a file or a name"),
         (["query", "x", "-k", "0"], 2, "invalid value for "),
         (["query", "x", "-k", "many"], 2, "invalid value for "),
-        (["query", "x", "--temperature", "0"], 2, "invalid temperature 0; give a number of at least 0.000001"),
-        (["query", "x", "--temperature", "nan"], 2, "invalid temperature nan; give a number of at least 0.000001"),
-        (["query", "x", "--temperature", "1", "--textbook"], 2, "--textbook has no temperature of its own"),
+        (["query", "x", "--temperature", "0"], 2, "a temperature of 0 is no use"),
+        (["query", "x", "--temperature", "nan"], 2, "a temperature of nan is no use"),
+        (
+            ["query", "x", "--temperature", "1", "--textbook"],
+            2,
+            "--textbook and --temperature exclude each other; leave one of them out",
+        ),
+        (["query", "x", "--projections", "f", "--textbook"], 2, "--textbook and --projections exclude each other"),
+        (["query", "x", "--projections", "f", "--untrained"], 2, "--untrained and --projections exclude each other"),
         (["query", "x", "--min-weight", "2"], 2, "invalid value for "),
-        (["query", "x", "-f", "xml"], 2, "there is no format 'xml'; use one of table, json, jsonl, csv, tsv, md"),
-        (["query", "x", "--json", "--jsonl"], 2, "two formats at once: json and jsonl; name one"),
+        (["query", "x", "-f", "xml"], 2, "invalid --format 'xml'; use one of table, json, jsonl, csv, tsv, md"),
+        (["query", "x", "--json", "--jsonl"], 2, "two formats at once: json and jsonl; choose one"),
         (["query", "x", "--jsn"], 2, "no such option: --jsn"),
         (["qury", "x"], 2, "no such command 'qury'. Did you mean 'query'?\n"),
         (
@@ -326,14 +332,14 @@ def test_bad_files(run, shop, write, tmp_path, home, command, name, content, mes
             2,
             "no such command 'science fiction'; did you mean: attnsearch query \"science fiction\"",
         ),
-        (["index"], 2, "missing argument 'SOURCE'"),
-        (["index", "shop.yaml", "--name", "../../x"], 2, "invalid catalog name '../../x'"),
-        (["index", "shop.yaml", "--from", "xml"], 2, "--from can't be 'xml'"),
+        (["index"], 2, "missing argument 'SOURCE...'"),
+        (["index", "shop.yaml", "--name", "../../x"], 2, "'../../x' can't be a catalog's name"),
+        (["index", "shop.yaml", "--from", "xml"], 2, "invalid --from 'xml'; use one of yaml, json, jsonl, csv, tsv"),
         (["info", "zzz"], 3, "there is no catalog 'zzz'"),
         (["remove", "zzz"], 3, "there is no catalog 'zzz'"),
         (["remove", ".."], 2, "..: is a folder"),
         (["explain", ""], 2, "the query is empty"),
-        (["explain", "x", "-f", "csv"], 2, "there is no format 'csv'; use one of table, json"),
+        (["explain", "x", "-f", "csv"], 2, "invalid --format 'csv'; use one of table, json"),
     ],
 )
 def test_refused(run, shop, argv, code, message):
@@ -389,7 +395,7 @@ def test_interrupted(run, shop, monkeypatch):
     monkeypatch.setattr("attnsearch.search.index.Index.open", stop)
     code, out, err = run("query", "moon")
     assert (code, out) == (130, "")
-    assert err == "attnsearch: interrupted; what was committed before is whole\n"
+    assert err == "attnsearch: interrupted; all catalogs are intact\n"
 
 
 def test_nothing_in_a_title_acts_on_a_terminal(run, shop, write):

@@ -107,7 +107,7 @@ class TestInstalled:
 
     @pytest.fixture
     def package(self, tmp_path, monkeypatch) -> Path:
-        monkeypatch.setattr(docs, "_PACKAGE", tmp_path / "attnsearch")
+        monkeypatch.setattr(docs, "PACKAGE", tmp_path / "attnsearch")
         return tmp_path / "attnsearch"
 
     def test_its_own_pages_come_first(self, package, write, run):
@@ -120,7 +120,7 @@ class TestInstalled:
         ran = run("docs")
         assert (ran.code, ran.out) == (3, "")
         assert ran.err == f"attnsearch: {package / 'docs'}: the documentation is not installed; reinstall attnsearch\n"
-        assert docs.names("") == []
+        assert docs.complete_page("") == []
 
     def test_one_that_cannot_be_read(self, package, write, run):
         write("attnsearch/docs/storage.md", b"\xff")
@@ -132,7 +132,7 @@ class TestInstalled:
 
 
 def test_completion(run):
-    assert docs.names("re") == ["readme", "reference", "reliability"]
+    assert docs.complete_page("re") == ["readme", "reference", "reliability"]
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_a_table(run, judged):
     assert told["precision at 1"] == "0.667"
     assert list(told)[4:] == ["KL to the right items, nats", "calibration error, top weight"]
     assert [line.split() for line in worst.splitlines()] == [
-        ["nDCG@10", "right", "from", "request", "on", "rank", "1"],
+        ["nDCG@10", "first", "right", "request", "on", "rank", "1"],
         ["0.500", "rank", "3", "sea", "sea"],
         [f"{robot:.3f}", "rank", "1", "robot", "robot"],
     ]
@@ -116,7 +116,7 @@ def test_compare_with_the_textbook(run, judged):
 def test_one_request_is_too_few_to_test(run, judged, write):
     write("one.yaml", "- {query: moon, relevant: [a]}\n")
     out = run("eval", "one.yaml", "-c", "shop", "--compare", "--textbook").out
-    assert "no test: it needs two requests that have an answer" in out
+    assert "no test: it needs at least two requests with an answer" in out
     assert "on rank 1" not in out  # none is wrong
 
 
@@ -130,8 +130,8 @@ def test_one_request_is_too_few_to_test(run, judged, write):
         ("hot", "got unexpected extra argument"),
         ("--help", "no such option: --help"),
         ("-c other", "no such option: -c"),
-        ("--temperature 0", "invalid temperature 0; give a number of at least 0.000001, such as 0.05"),
-        ("--textbook --temperature 1", "--textbook has no temperature of its own"),
+        ("--temperature 0", "a temperature of 0 is no use"),
+        ("--textbook --temperature 1", "--textbook and --temperature exclude each other"),
     ],
 )
 def test_options_that_are_none(run, judged, options, message):
@@ -166,9 +166,9 @@ def test_chances_that_nothing_fits(run, judged, monkeypatch):
 
     monkeypatch.setattr(report, "score_all", score_all)
     out = run("eval", "judged.yaml", "-c", "shop").out
-    assert "none of these where true       0.750\n" in out
-    assert "none of these where false      0.250\n" in out
-    assert "balanced accuracy of that      1.000\n" in out
+    assert "none of these when true        0.750\n" in out
+    assert "none of these when false       0.250\n" in out
+    assert "its balanced accuracy          1.000\n" in out
     told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--json").out)
     assert told["none_of_these"] == {"where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1.0}
 

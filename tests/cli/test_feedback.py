@@ -52,7 +52,7 @@ class TestCommand:
         assert feedback.read_feedback(catalog_folder("shop")) == []
 
     def test_the_list(self, run, folder, shop):
-        header = ["query", "said", "item", "when"]
+        header = ["query", "item", "is", "when"]
         assert run("feedback", "--list", "-c", "shop").out.split() == header
         assert json.loads(run("feedback", "--list", "-c", "shop", "--json").out) == []
         run("feedback", "night sky", "--good", "a", "--bad", "b", "-c", "shop")
@@ -62,8 +62,8 @@ class TestCommand:
         lines = [re.split(r"  +", line) for line in out.splitlines()]
         assert (code, err, lines[0]) == (0, "", header)
         assert [line[:-1] for line in lines[1:]] == [
-            ["night sky", "good", "a (gone)"],
-            ["night sky", "bad", "sea"],
+            ["night sky", "a (gone)", "good"],
+            ["night sky", "sea", "bad"],
         ]
         (told,) = json.loads(run("feedback", "--list", "-c", "shop", "--json").out)
         assert told["when"] == feedback.read_history(folder)[0].when
@@ -108,10 +108,10 @@ class TestCommand:
         run("feedback", "night", "--good", "a", "--bad", "b", "c", "-c", "shop")
         run("feedback", "day", "--good", "a", "-c", "shop")
         out = run("feedback", "night", "--remove", "--bad", "SEA", "-c", "shop").out
-        assert out == "took back: 1 bad for 'night'; 2 requests left\n"
+        assert out == "removed: 1 bad for 'night'; 2 requests left\n"
         assert grades(folder)["night"] == {"a": 1, "c": 0}
         out = run("feedback", "night", "--remove", "-c", "shop").out
-        assert out == "took back: 1 good, 1 bad for 'night'; 1 request left\n"
+        assert out == "removed: 1 good, 1 bad for 'night'; 1 request left\n"
 
     def test_what_is_gone_from_the_catalog_can_be_taken_back(self, run, folder, shop):
         run("feedback", "night", "--good", "a", "c", "-c", "shop")
@@ -128,12 +128,12 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
-            ([], 'no query; say which: attnsearch feedback "sour soup" --good ITEM'),
-            (["x"], 'nothing is said of any item; say what is right or wrong: attnsearch feedback "x" --good ITEM'),
+            ([], 'no query; give one: attnsearch feedback "sour soup" --good ITEM'),
+            (["x"], 'no items that are right or wrong; name some: attnsearch feedback "x" --good ITEM --bad ITEM'),
             ([" ", "--good", "a"], "the query is empty"),
             (["a\udcff", "--good", "a"], "the query is not valid UTF-8"),
             (["x", "--good", "moo"], "shop: no item 'moo'; did you mean 'moon'?"),
-            (["x", "--good", "a", "--bad", "moon"], "'a' is said to be both good and bad; leave one out"),
+            (["x", "--good", "a", "--bad", "moon"], "'a' is both good and bad; leave one of them out"),
             (["--good", "a", "b", "x"], "got unexpected extra argument"),
             (["--list", "x"], "--list takes no query and no items"),
             (["--list", "--good", "x"], "--list takes no query and no items"),

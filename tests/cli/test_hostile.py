@@ -238,13 +238,13 @@ class TestFiles:
 
 
 def test_a_folder_in_the_home_that_acts(home, shop, run):
-    from attnsearch.cli.options import names
+    from attnsearch.cli.options import complete_catalog
 
     for attack in ATTACKS[:4]:
         folder = home / attack.replace("/", "")
         shutil.copytree(home / "shop", folder)
-        assert folder.name not in names("")
-    assert "shop" in names("")
+        assert folder.name not in complete_catalog("")
+    assert "shop" in complete_catalog("")
     code, out, err = run("list")
     assert (code, acting(out + err)) == (0, set())
 
@@ -267,7 +267,7 @@ class TestStandardInput:
 
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Endless()))
         with pytest.raises(InputError, match="more than 128 KiB"):
-            list(terminal.queries(["-"]))
+            list(terminal.read_queries(["-"]))
 
     def test_lines_without_end_for_an_index(self, run, shop):
         code, _, err = run("index", "-", "--name", "x", stdin=b"#\n" * (40 * MB))
@@ -325,10 +325,10 @@ def test_markup_in_what_is_said(attack, monkeypatch, capsys):
     from attnsearch.cli import terminal
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with terminal.working() as shown:
+    with terminal.working() as working:
         terminal.log.info("loading the model %s", attack)
         terminal.log.warning("the model %s", attack)
-        assert acting(shown.shown.renderable.plain if shown.shown else "") == set()
+        assert acting(working.display.renderable.plain if working.display else "") == set()
     assert acting(capsys.readouterr().err.replace("\x1b[?25l", "").replace("\x1b[?25h", "")) <= {"\x1b", "\r"}
 
 
@@ -535,7 +535,7 @@ class TestNoNetwork:
 
 def test_much_that_must_be_escaped(monkeypatch):
     """Strip by strip, and nothing is lost where two meet."""
-    monkeypatch.setattr(safe_text, "_STRIP", 1 << 12)
+    monkeypatch.setattr(safe_text, "STRIP", 1 << 12)
     text = ("\u202e" + "x" * 7) * 20_000
     tracemalloc.start()
     out = safe_text.to_json([text])

@@ -97,7 +97,7 @@ def test_ctrl_c(warm_home):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "attnsearch: interrupted; what was committed before is whole\n"
+    assert err == "attnsearch: interrupted; all catalogs are intact\n"
 
 
 def test_an_index_that_is_killed_leaves_what_was(shell, warm_home, tmp_path):

@@ -88,7 +88,7 @@ def test_hits_that_are_left_out(index):
 
 def test_each_key_is_read_once(index, small, monkeypatch):
     read = []
-    monkeypatch.setattr(reasons, "_TEXTS", 2)
+    monkeypatch.setattr(reasons, "BATCH", 2)
     monkeypatch.setattr(small, "pieces", lambda texts, role="key": read.append(texts) or [None] * len(texts))
     asked = search(index, ["moon", "sea", "robot"], trace=True)
     found = reasons.explain_hits(index, asked)
@@ -318,7 +318,7 @@ class TestCommands:
             (["moo"], "shop: no item 'moo'; did you mean 'moon'?"),
             (["a", "--over", "se"], "shop: no item 'se'; did you mean 'sea'?"),
             (["\udc80"], "the item's name is not valid UTF-8"),
-            (["a", "--over", "moon"], "'a' and 'moon' are one item; name two"),
+            (["a", "--over", "moon"], "'a' and 'moon' are the same item; name two items"),
             (["\x1b[2J"], "shop: no item '\\x1b[2J'; name an item by its id or its title"),
         ],
     )

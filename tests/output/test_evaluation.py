@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from attnsearch.evaluation.report import METRICS, Evaluation, Row
 from attnsearch.evaluation.significance import Comparison
-from attnsearch.output.evaluation import Other, table
+from attnsearch.output.evaluation import SecondSetting, table
 from attnsearch.output.safe_text import Screen
 
 
@@ -72,7 +72,9 @@ def test_wide_options_in_a_window(columns):
     """Another setting: its options are cut, the measures and their values are not."""
     one, another = report(), report(means=dict.fromkeys(METRICS, 12.125))
     comparison = Comparison({}, 30, 0.1, 0.2, 0.04)
-    out = table(one, Screen(width=columns, quiet=True), other=Other("--where '" + WIDE["kanji"], another, comparison))
+    out = table(
+        one, Screen(width=columns, quiet=True), second=SecondSetting("--where '" + WIDE["kanji"], another, comparison)
+    )
     header, *lines = out.split("\n\n")[0].splitlines()
     assert all(cell_len(line) <= columns for line in (header, *lines))
     assert "…" in header
@@ -83,8 +85,8 @@ def test_wide_options_in_a_window(columns):
 
 def test_options_are_not_markup():
     """Where rich would read `[/]` as markup, and fail."""
-    other = Other("--where 'a = [/]'", report(), Comparison({}, 30, 0.1, 0.2, 0.04))
-    assert "--where 'a = [/]'" in table(report(), other=other)
+    second = SecondSetting("--where 'a = [/]'", report(), Comparison({}, 30, 0.1, 0.2, 0.04))
+    assert "--where 'a = [/]'" in table(report(), second=second)
 
 
 def test_counts_of_one():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from attnsearch.indexing.update import Report
-from attnsearch.output.notes import in_words, notes, percent, report, values_as_json
+from attnsearch.output.notes import indexing_note, notes, percent, readout_as_json, readout_in_words
 from attnsearch.search.readout import Readout
 from attnsearch.search.result import Result
 
@@ -48,7 +48,7 @@ def test_lines(told, lines):
 
 
 @pytest.mark.parametrize(
-    ("read", "words"),
+    ("readout", "words"),
     [
         (Readout("x", 1.0, 1968.2, 14.3, {}), "about 1968 ± 14"),
         (Readout("x", 1.0, 39.53, 3.27, {}), "about 39.5 ± 3.3"),
@@ -63,16 +63,16 @@ def test_lines(told, lines):
         (Readout("x", 0.0, None, None, {}), "no visible item has one"),
     ],
 )
-def test_readouts_in_words(read, words):
-    assert in_words(read) == words
+def test_readouts_in_words(readout, words):
+    assert readout_in_words(readout) == words
 
 
 def test_readouts_as_json():
-    assert values_as_json(Readout("x", 0.5, 3.0, 1.0, {})) == {"field": "x", "known": 0.5, "mean": 3.0, "spread": 1.0}
-    assert values_as_json(Readout("x", 0.5, "2020-05-01", 1.0, {})) == {
+    assert readout_as_json(Readout("x", 0.5, 3.0, 1.0, {})) == {"field": "x", "known": 0.5, "mean": 3.0, "spread": 1.0}
+    assert readout_as_json(Readout("x", 0.5, "2020-05-01", 1.0, {})) == {
         "field": "x", "known": 0.5, "mean": "2020-05-01", "spread_days": 1.0,
     }  # fmt: skip
-    assert values_as_json(Readout("x", 0.5, None, None, {"a": 0.5})) == {
+    assert readout_as_json(Readout("x", 0.5, None, None, {"a": 0.5})) == {
         "field": "x", "known": 0.5, "shares": [{"value": "a", "share": 0.5}],
     }  # fmt: skip
 
@@ -96,4 +96,7 @@ def test_percent(share, text):
 def test_what_indexing_did(counts, keys, line):
     added, changed, removed, embedded = counts
     info = SimpleNamespace(name="sh\x1bop", items=min(keys, 3), keys=keys)
-    assert report(Report(info, added=added, changed=changed, removed=removed, embedded=embedded, seconds=0.21)) == line
+    assert (
+        indexing_note(Report(info, added=added, changed=changed, removed=removed, embedded=embedded, seconds=0.21))
+        == line
+    )
