@@ -61,7 +61,8 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
         )
         for row in rows
     ]
-    terminal.emit([table.listing(("name", "items", "model", "updated", "from"), cells, screen)])
+    columns = ("name", "items", "model", "updated", "from")
+    terminal.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))])
 
 
 def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor = False) -> None:
@@ -102,7 +103,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         terminal.emit([to_json(fields, screen, indent=2)])
         return
     cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
-    terminal.emit([table.listing(("", ""), cells, screen)])
+    terminal.emit([table.listing(("field", "value"), cells, screen, elastic=("value",))])
 
 
 def _indexed_folder(ref: str) -> Path:

@@ -39,7 +39,7 @@ def eval_(
         typer.Option(
             metavar="OPTIONS",
             show_default=False,
-            help="Measure a second setting too: options of Ranking, such as '--temperature 0.1'.",
+            help="Measure a second setting too: any Ranking options, such as '--temperature 0.1'.",
         ),
     ] = None,
     worst: Annotated[
@@ -48,15 +48,13 @@ def eval_(
             min=0,
             metavar="N",
             show_default=False,
-            rich_help_panel=options.OUTPUT,
-            help="Name the N worst requests. (default: 5)",
+            help="Show the N worst requests. (default: 5)",
         ),
     ] = 5,
     json: Annotated[
         bool,
         typer.Option(
             "--json",
-            rich_help_panel=options.OUTPUT,
             help="Print every number as JSON, including those of each request.",
         ),
     ] = False,

@@ -53,8 +53,7 @@ def explain(
             "--format",
             metavar="FORMAT",
             show_default=False,
-            rich_help_panel=options.OUTPUT,
-            help="Print table or json. (default: table)",
+            help="Output format: table or json. (default: table)",
         ),
     ] = None,
     json: options.Json = False,
@@ -68,8 +67,7 @@ def explain(
 
     attnsearch explain "science fiction" --textbook
 
-    With ITEM, show why it has its logit, as a sum over the words of TEXT and of ITEM; with --over, why it ranks above
-    or below OTHER.
+    With ITEM, show its logit as a sum over the words of both; with --over, why it ranks above or below OTHER.
 
     attnsearch explain "science fiction" Solaris --over "The Martian"
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
-RANKING, OUTPUT = "Ranking", "Output"  # panels of the help
+RANKING = "Ranking"  # panel of the help
 
 _MAX_LEXICAL = 1000
 
@@ -100,8 +100,8 @@ Where = Annotated[
         metavar="'FIELD OP VALUE'",
         show_default=False,
         rich_help_panel=RANKING,
-        help="Rank only items for which this holds. OP is = != < <= > >= or ~ (contains); FIELD? means that the item "
-        "has the field, FIELD=a,b that it is one of these. Repeatable; all must hold.",
+        help="Rank only matching items. OP is =, !=, <, <=, >, >= or ~ (contains); FIELD=a,b matches either value, "
+        "FIELD? any item that has FIELD. Repeatable; all must match.",
     ),
 ]
 Lexical = Annotated[
@@ -131,17 +131,14 @@ Format = Annotated[
         "--format",
         metavar="FORMAT",
         show_default=False,
-        rich_help_panel=OUTPUT,
-        help=f"Print {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. (default: table)",
+        help=f"Output format: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. (default: table)",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")]
-JsonLines = Annotated[
-    bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="Print JSON Lines: one object per query, a line each.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines: one object per query, a line each.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never download a model.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only data and errors.")]
-NoColor = Annotated[bool, typer.Option("--no-color", rich_help_panel=OUTPUT, help="Use no colors, like NO_COLOR.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only data and errors.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colors, like NO_COLOR.")]
 
 
 def choose_format(

@@ -81,7 +81,6 @@ def query(
         typer.Option(
             metavar="FIELD",
             show_default=False,
-            rich_help_panel=options.OUTPUT,
             help="Average FIELD by attention over all items: the mean and spread of numbers and dates, the shares of "
             "anything else. Repeatable.",
         ),
@@ -90,7 +89,6 @@ def query(
         bool,
         typer.Option(
             "--output",
-            rich_help_panel=options.OUTPUT,
             help="With JSON: include the output vector softmax(QKᵀ/√d_k)·V.",
         ),
     ] = False,
@@ -98,7 +96,6 @@ def query(
         bool,
         typer.Option(
             "--explain",
-            rich_help_panel=options.OUTPUT,
             help="Show why each item has its logit, and every step of the formula.",
         ),
     ] = False,
