@@ -10,11 +10,11 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from attnsearch.cli.argv import normalized
-from attnsearch.storage import feedback, files, learned
+from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing.update import update
+from attnsearch.sources import judgments
+from attnsearch.storage import feedback, files, lock, segment
 from attnsearch.storage.home import catalog_folder, file_catalog_folder
-from tests.storage.examples import grades
-from tests.storage.test_learned import SOME
 
 
 @pytest.fixture
@@ -146,58 +146,3 @@ class TestCommand:
         assert err.startswith(f"attnsearch: {message}")
         assert err.count("\n") == 1
         assert not (folder / files.FEEDBACK).exists()
-
-    @pytest.mark.parametrize(
-        ("argv", "words"),
-        [
-            ("q --good a b --bad c d", "q --good a --good b --bad c --bad d"),
-            ("q -c x --good a b -q", "q -c x --good a --good b -q"),
-            ("--good a q", "--good a q"),
-            ("--good a q b", "--good a q b"),
-            ("-c x --good a q", "-c x --good a q"),
-            ("--good a q --bad b c", "--good a q --bad b --bad c"),
-            ("q --good -1 b", "q --good -1 --good b"),
-            ("q --good a -c x b", "q --good a -c x b"),
-            ("q --good a -- b", "q --good a -- b"),
-            ("q --good", "q --good"),
-        ],
-    )
-    def test_several_words_after_an_option(self, argv, words):
-        assert normalized(["feedback", *argv.split()]) == ["feedback", *words.split()]
-        assert normalized(["query", *argv.split()]) == ["query", *argv.split()]
-
-
-class TestReset:
-    def test_what_it_says(self, run, folder):
-        assert run("reset", "shop") == (0, "shop: nothing was learned\n", "")
-        learned.write_learned(folder / files.LEARNED, SOME)
-        assert run("reset", "shop") == (0, "shop: forgot what was learned from 2 judged requests\n", "")
-        assert not (folder / files.LEARNED).exists()
-        assert run("reset", "shop", "-q") == (0, "", "")
-
-    def test_feedback_is_kept(self, run, folder):
-        feedback.add_judgment(folder, "night", {"a": 1})
-        learned.write_learned(folder / files.LEARNED, SOME)
-        said = "shop: forgot what was learned from 2 judged requests; the feedback on 1 request is kept\n"
-        assert run("reset", "shop") == (0, said, "")
-        assert run("reset", "shop").out == "shop: nothing was learned; the feedback on 1 request is kept\n"
-        assert grades(folder) == {"night": {"a": 1}}
-
-    @pytest.mark.parametrize("damaged", [files.LEARNED, "index.sqlite", files.FEEDBACK])
-    def test_whatever_is_damaged(self, run, folder, damaged):
-        learned.write_learned(folder / files.LEARNED, SOME)
-        (folder / damaged).write_bytes(b"rubbish" * 1000)
-        count = ", which was damaged" if damaged == files.LEARNED else " from 2 judged requests"
-        assert run("reset", "shop") == (0, f"shop: forgot what was learned{count}\n", "")
-        assert not (folder / files.LEARNED).exists()
-
-    def test_refused(self, run, folder):
-        learned.write_learned(folder / files.LEARNED, SOME)
-        assert run("reset", "shp").err == "attnsearch: there is no catalog 'shp'; did you mean 'shop'?\n"
-        assert run("reset", "shop", "shp").code == 3
-        assert (folder / files.LEARNED).exists()
-        assert run("reset").code == 2
-
-    def test_what_is_not_indexed_yet_has_learned_nothing(self, run, home):
-        assert run("reset", "library") == (0, "library: nothing was learned\n", "")
-        assert not home.exists()

@@ -1,4 +1,4 @@
-"""The command `train`: argv → exit code, stdout, stderr, and what is in the folder afterwards."""
+"""`attnsearch train` and `reset`: argv → exit code, stdout, stderr, and what is in the folder afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from attnsearch.storage import files, learned
+from attnsearch.storage import feedback, files, learned
+from attnsearch.storage.home import catalog_folder
+from tests.storage.test_learned import SOME
 
 
 @pytest.fixture
@@ -122,3 +124,44 @@ def test_what_cannot_be(school, run, argv, code, said):
     ran = run("train", *argv, "-c", "world")
     assert ran.code == code
     assert said in ran.err
+
+
+class TestReset:
+    @pytest.fixture
+    def folder(self, shop):
+        """That of a catalog."""
+        return catalog_folder("shop")
+
+    def test_what_it_says(self, run, folder):
+        assert run("reset", "shop") == (0, "shop: nothing was learned\n", "")
+        learned.write_learned(folder / files.LEARNED, SOME)
+        assert run("reset", "shop") == (0, "shop: forgot what was learned from 2 judged requests\n", "")
+        assert not (folder / files.LEARNED).exists()
+        assert run("reset", "shop", "-q") == (0, "", "")
+
+    def test_feedback_is_kept(self, run, folder):
+        feedback.add_judgment(folder, "night", {"a": 1})
+        learned.write_learned(folder / files.LEARNED, SOME)
+        note = "shop: forgot what was learned from 2 judged requests; the feedback on 1 request is kept\n"
+        assert run("reset", "shop") == (0, note, "")
+        assert run("reset", "shop").out == "shop: nothing was learned; the feedback on 1 request is kept\n"
+        assert [(entry.query, entry.grades) for entry in feedback.read_feedback(folder)] == [("night", {"a": 1})]
+
+    @pytest.mark.parametrize("damaged", [files.LEARNED, "index.sqlite", files.FEEDBACK])
+    def test_whatever_is_damaged(self, run, folder, damaged):
+        learned.write_learned(folder / files.LEARNED, SOME)
+        (folder / damaged).write_bytes(b"rubbish" * 1000)
+        count = ", which was damaged" if damaged == files.LEARNED else " from 2 judged requests"
+        assert run("reset", "shop") == (0, f"shop: forgot what was learned{count}\n", "")
+        assert not (folder / files.LEARNED).exists()
+
+    def test_refused(self, run, folder):
+        learned.write_learned(folder / files.LEARNED, SOME)
+        assert run("reset", "shp").err == "attnsearch: there is no catalog 'shp'; did you mean 'shop'?\n"
+        assert run("reset", "shop", "shp").code == 3
+        assert (folder / files.LEARNED).exists()
+        assert run("reset").code == 2
+
+    def test_what_is_not_indexed_yet_has_learned_nothing(self, run, home):
+        assert run("reset", "library") == (0, "library: nothing was learned\n", "")
+        assert not home.exists()

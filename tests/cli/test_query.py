@@ -1,0 +1,109 @@
+"""`attnsearch query`: argv → exit code, stdout, stderr."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+
+class TestQuery:
+    def test_a_table(self, run, shop_file):
+        code, out, err = run("query", "moon", "-c", "shop.yaml")
+        lines = out.splitlines()
+        assert (code, err) == (0, "")
+        assert lines[0].split() == ["#", "title", "weight", "score", "description"]
+        assert lines[1].split()[:2] == ["1", "robot"]
+        assert lines[2].split() == ["2", "moon", "0.5%", "0.447", "Up", "there"]  # 1/√5, and exp(20/√5 - 20/√2)
+        assert lines[-1].startswith("3 items · ")
+
+    @pytest.mark.parametrize("option", [["--json"], ["-f", "json"], ["--format=json"]])
+    def test_json(self, run, shop_file, option):
+        code, out, err = run("query", "moon", "-c", "shop.yaml", *option)
+        told = json.loads(out)
+        assert (code, err) == (0, "")
+        assert (told["query"], told["catalog"], told["items"]) == ("moon", str(shop_file), 3)
+        assert sum(hit["weight"] for hit in told["hits"]) == pytest.approx(1)
+
+    @pytest.mark.parametrize("option", ["-k", "--top-k", "-n", "--limit"])
+    def test_how_many(self, run, shop_file, option):
+        assert len(json.loads(run("query", "moon", "-c", "shop.yaml", "--json", option, "2").out)["hits"]) == 2
+
+    def test_lines_of_a_pipe(self, run, shop_file):
+        code, out, err = run("query", "--jsonl", "-c", "shop.yaml", stdin=b"moon\n\n  sea  \r\n")
+        assert (code, err) == (0, "")
+        assert [json.loads(line)["query"] for line in out.splitlines()] == ["moon", "sea"]
+
+    def test_a_dash_is_the_pipe(self, run, shop_file):
+        out = run("query", "robot", "-", "--jsonl", "-c", "shop.yaml", stdin=b"moon\n").out
+        assert [json.loads(line)["query"] for line in out.splitlines()] == ["robot", "moon"]
+
+    def test_many_lines_are_embedded_in_batches(self, run, shop_file, monkeypatch):
+        monkeypatch.setattr("attnsearch.cli.query.BATCH", 3)
+        out = run("query", "--jsonl", "-c", "shop.yaml", stdin="".join(f"moon {n}\n" for n in range(8)).encode()).out
+        assert [json.loads(line)["query"] for line in out.splitlines()] == [f"moon {n}" for n in range(8)]
+
+    def test_several_texts(self, run, shop_file):
+        told = json.loads(run("query", "moon", "sea", "-c", "shop.yaml", "--json").out)
+        assert [one["query"] for one in told] == ["moon", "sea"]
+        out = run("query", "moon", "sea", "-c", "shop.yaml").out
+        assert out.startswith("moon\n#")
+        assert "\n\nsea\n#" in out
+
+    @pytest.mark.parametrize("form", ["csv", "tsv", "md"])
+    def test_other_formats(self, run, shop_file, form):
+        code, out, _ = run("query", "moon", "-c", "shop.yaml", "-f", form)
+        assert code == 0
+        if form != "md":
+            rows = list(csv.DictReader(io.StringIO(out), delimiter="," if form == "csv" else "\t"))
+            assert [row["id"] for row in rows] == ["c", "a", "b"]
+
+    def test_temperature(self, run, shop_file):
+        def weights(*options):
+            return [
+                h["weight"] for h in json.loads(run("query", "moon", "-c", "shop.yaml", "--json", *options).out)["hits"]
+            ]
+
+        assert weights("--temperature", "0.001")[0] > weights()[0] > weights("--textbook")[0]
+        assert json.loads(run("query", "moon", "-c", "shop.yaml", "--json", "--textbook").out)["temperature"] == 2.0
+
+    def test_limits(self, run, shop_file):
+        told = json.loads(run("query", "moon", "-c", "shop.yaml", "--json", "--min-score", "0.5").out)
+        assert [(hit["id"], hit["score"] >= 0.5) for hit in told["hits"]] == [("c", True)]
+        told = json.loads(run("query", "sea", "-c", "shop.yaml", "--json", "--min-weight", "0.9").out)
+        assert [hit["id"] for hit in told["hits"]] == ["b"]
+
+    def test_fail_empty(self, run, shop_file):
+        nothing = ["query", "moon", "-c", "shop.yaml", "--min-weight", "1"]
+        assert run(*nothing).code == 0
+        assert run(*nothing, "--fail-empty").code == 1
+        assert json.loads(run(*nothing, "--fail-empty", "--json").out)["hits"] == []
+        assert run("query", "moon", "-c", "shop.yaml", "--fail-empty").code == 0
+
+    def test_explain(self, run, shop_file):
+        out = run("query", "moon", "-c", "shop.yaml", "--explain").out
+        assert "1. tokens: text → tokens" in out
+        told = json.loads(run("query", "moon", "-c", "shop.yaml", "--explain", "--json").out)
+        assert [row["weight"] for row in told["steps"][5]["rows"]] == [hit["weight"] for hit in told["hits"]]
+
+    def test_quiet(self, run, shop_file):
+        assert "effective" not in run("query", "moon", "-c", "shop.yaml", "-q").out
+
+    def test_nothing_is_said_about_what_need_not_be_done(self, run, shop_file):
+        run("query", "moon", "-c", "shop.yaml")
+        assert run("query", "moon", "-c", "shop.yaml").err == ""
+
+
+def test_nothing_in_a_title_acts_on_a_terminal(run, shop_file, write):
+    nasty = "\x1b]0;owned\x07\u202e[bold]moon[/bold]"
+    write("x.json", json.dumps([{"id": "n", "title": nasty}]))
+    for form in ("table", "csv", "tsv", "md"):
+        out = run("query", "moon", "-c", "x.json", "-f", form).out
+        assert "\x1b" not in out
+        assert "\u202e" not in out
+        assert "x1b]0;owned" in out.replace("\\\\", "\\").replace("\\]", "]")
+    out = run("query", "moon", "-c", "x.json", "--json").out
+    assert "\u202e" not in out
+    assert json.loads(out)["hits"][0]["title"] == nasty
