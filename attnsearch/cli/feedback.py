@@ -120,7 +120,7 @@ def _add_judgments(
             for name in names:
                 ident = item_id(index, name)
                 if grades.setdefault(ident, grade) != grade:
-                    raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="leave one of them out")
+                    raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="name it once")
     all_grades = storage.add_judgment(folder, query, grades).grades
     requests = len(storage.read_feedback(folder))
     line = (

@@ -65,3 +65,19 @@ def test_no_word_of_the_help_is_taken_for_markup(run, monkeypatch):
     ]
     assert len(helps) > 30
     assert not [text for text in helps if re.search(r"\[[a-z#/@]", text)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_one_form_of_defaults_and_metavars(run, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "400")
+    out = run(name, "--help").out
+    assert "[default" not in out
+    assert "<int" not in out
+    assert not re.search(r"default(?!: )", out.replace("defaults", ""))
+    assert out.count("(default: ") == out.count("default")
+
+
+def test_explain_offers_only_its_own_formats(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert "Output format: table or json." in run("explain", "--help").out
+    assert "Output format: table, json, jsonl, csv, tsv or md." in run("query", "--help").out

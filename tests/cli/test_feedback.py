@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
+import signal
+import subprocess
 import sys
 
 import pytest
 from rich.cells import cell_len
 
+from attnsearch.cli.feedback import feedback as command
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.sources import judgments
+from attnsearch.sources import items, judgments
 from attnsearch.storage import feedback, files, lock, segment
-from attnsearch.storage.home import catalog_folder, file_catalog_folder
+from attnsearch.storage.home import built_in_file, catalog_folder, file_catalog_folder
 
 
 @pytest.fixture
@@ -113,6 +117,26 @@ class TestCommand:
         out = run("feedback", "night", "--remove", "-c", "shop").out
         assert out == "removed: 1 good, 1 bad for 'night'; 1 request left\n"
 
+    def test_remove_that_nothing_is_right(self, run, folder):
+        (folder / files.FEEDBACK).write_text('{"query": "night", "relevant": []}\n')
+        assert run("feedback", "--list", "-c", "shop").out.splitlines()[1].split() == [
+            "night",
+            "(nothing",
+            "is",
+            "right)",
+        ]
+        out = run("feedback", "night", "--remove", "-c", "shop").out
+        assert out == "removed: the judgment that nothing is right for 'night'; 0 requests left\n"
+
+    def test_the_example_in_the_help_is_real(self):
+        """Its items are in the built-in kitchen."""
+        example = next(line for line in command.__doc__.splitlines() if "--good" in line)
+        words = shlex.split(example)
+        named = words[words.index("--good") + 1 : words.index("-c")]
+        kitchen = {item.id for item in items.read_items([str(built_in_file("kitchen"))]).items}
+        assert words[-1] == "kitchen"
+        assert len(set(named) & kitchen) == 3
+
     def test_what_is_gone_from_the_catalog_can_be_taken_back(self, run, folder, shop):
         run("feedback", "night", "--good", "a", "c", "-c", "shop")
         shop.write_text("- {id: c, title: robot}\n")
@@ -133,7 +157,7 @@ class TestCommand:
             ([" ", "--good", "a"], "the query is empty"),
             (["a\udcff", "--good", "a"], "the query is not valid UTF-8"),
             (["x", "--good", "moo"], "shop: no item 'moo'; did you mean 'moon'?"),
-            (["x", "--good", "a", "--bad", "moon"], "'a' is both good and bad; leave one of them out"),
+            (["x", "--good", "a", "--bad", "moon"], "'a' is both good and bad; name it once"),
             (["--good", "a", "b", "x"], "got unexpected extra argument"),
             (["--list", "x"], "--list takes no query and no items"),
             (["--list", "--good", "x"], "--list takes no query and no items"),

@@ -164,7 +164,7 @@ def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog,
     assert (ran.code, ran.err.count("\n")) == (0, 1)
     assert "other weights" in ran.err
     assert run("query", "moon", "-c", "shop", "--jsonl", "--untrained").err == ""
-    assert "for other weights of small, and not used" in run("info", "shop").out
+    assert "not in use: it is for other weights of small" in run("info", "shop").out
     info = json.loads(run("info", "shop", "--json").out)
     assert (info["learned"]["in_use"], info["temperature"]) == (False, 0.05)
 
@@ -226,8 +226,8 @@ def test_the_words_of_the_commands(run, trained, tmp_path):
         (["--projections", "none"], "none: --projections: No such file or directory"),
         (["--projections", "."], ".: --projections: Is a directory"),
         (["--projections", "shop.yaml"], "shop.yaml: --projections: it is not what was written"),
-        (["--projections", "other", "--untrained"], "--untrained takes no projections; leave out"),
-        (["--projections", "other", "--textbook"], "--textbook takes no projections; leave out"),
+        (["--projections", "other", "--untrained"], "--untrained and --projections exclude each other; leave one"),
+        (["--projections", "other", "--textbook"], "--textbook and --projections exclude each other; leave one"),
         (["--projections", "other"], "shop: has small (555555555555…, 4 wide), and the projections were learned for"),
         (["--projections", "newer"], "newer: was learned by a newer attnsearch"),
     ],

@@ -91,7 +91,7 @@ def test_so_does_the_list(folder, run):
     ran = run("list")
     assert "old" in ran.out
     assert "problem" not in ran.out
-    assert run("check", "old").out == "old: whole\n"
+    assert run("check", "old").out == "old: ok\n"
 
 
 def test_a_damaged_segment_is_not_blessed(folder):
