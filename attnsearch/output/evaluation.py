@@ -23,11 +23,11 @@ class SecondSetting(NamedTuple):
 
 def table(report: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
     """The means and the `worst` requests; with a second setting, both means and a test of the difference."""
-    parts = [_means(report, second, screen)]
+    parts = [_mean_table(report, second, screen)]
     if second:
-        parts.append(wrap(_test(second), screen))
+        parts.append(wrap(_describe_test(second), screen))
     if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
-        parts.append(_worst(rows, screen))
+        parts.append(_worst_table(rows, screen))
     if warning := _warning([report, second.report] if second else [report]):
         parts.append(wrap(warning, screen))
     if not screen.quiet:
@@ -55,16 +55,16 @@ def as_json(
         "unanswerable": report.unanswerable,
         "unknown_ids": report.unknown_ids,
         "worst": [row.query for row in report.worst(worst)],
-        **_measured(report),
+        **_setting_fields(report),
     }
     if second:
         test = {"metric": "ndcg", "confidence": CONFIDENCE, **second.comparison._asdict()}
         fields["compare"] = {"options": second.options, "differences": test.pop("differences"), "test": test}
-        fields["compare"] |= _measured(second.report)
+        fields["compare"] |= _setting_fields(second.report)
     return to_json(fields, screen, indent=2)
 
 
-def _measured(report: Evaluation) -> dict[str, Any]:
+def _setting_fields(report: Evaluation) -> dict[str, Any]:
     """The fields that depend on the setting."""
     return {
         "temperature": report.temperature,
@@ -75,21 +75,21 @@ def _measured(report: Evaluation) -> dict[str, Any]:
     }
 
 
-def _means(report: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
+def _mean_table(report: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
     """The table of means: a row for each measure, with a second setting its value and the change too."""
-    values = _values(report)
+    values = _measures(report)
     if not second:
         return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
-    second_values = _values(second.report)
+    second_values = _measures(second.report)
     options = second.options or "defaults"
     rows = [
-        (name, decimals(value), decimals(second_values.get(name)), _change(value, second_values.get(name)))
+        (name, decimals(value), decimals(second_values.get(name)), _format_change(value, second_values.get(name)))
         for name, value in values.items()
     ]
     return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
 
 
-def _values(report: Evaluation) -> dict[str, float | None]:
+def _measures(report: Evaluation) -> dict[str, float | None]:
     """The value of each measure, by its name in words."""
     means = report.means
     values = {
@@ -107,11 +107,11 @@ def _values(report: Evaluation) -> dict[str, float | None]:
     return values
 
 
-def _change(before: float | None, after: float | None) -> str:
+def _format_change(before: float | None, after: float | None) -> str:
     return "" if before is None or after is None else f"{after - before:+.3f}"
 
 
-def _worst(rows: Sequence[Row], screen: Screen) -> str:
+def _worst_table(rows: Sequence[Row], screen: Screen) -> str:
     """The table of the worst requests. In a narrow window its texts are cut, but not its numbers."""
     columns = (f"nDCG@{DEPTH}", "first right", "request", "on rank 1")
     cells = [
@@ -126,7 +126,7 @@ def _worst(rows: Sequence[Row], screen: Screen) -> str:
     return listing(columns, cells, screen, elastic=("request", "on rank 1"))
 
 
-def _test(second: SecondSetting) -> str:
+def _describe_test(second: SecondSetting) -> str:
     """The confidence interval and the p-value of the difference of nDCG, in a sentence."""
     test = second.comparison
     if test.low is None or test.high is None or test.p_value is None:

@@ -44,10 +44,10 @@ def render(
             for result in results:
                 yield to_json(as_json(result), screen)
         case "csv" | "tsv":
-            yield from _separated(results, "," if form == "csv" else "\t")
+            yield from _render_separated(results, "," if form == "csv" else "\t")
         case "md":
             for number, result in enumerate(results):
-                yield ("\n" if number else "") + _markdown(result)
+                yield ("\n" if number else "") + _render_markdown(result)
         case _:
             yield from ranked(results, screen, several=several, below=below)
 
@@ -73,15 +73,15 @@ def as_json(result: Result) -> dict[str, Any]:
     return fields
 
 
-def _separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:
-    yield _line(_COLUMNS, delimiter)
+def _render_separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:
+    yield _separated_line(_COLUMNS, delimiter)
     for result in results:
         for hit in result.hits:
             cells = {**hit._asdict(), "query": result.query}
-            yield _line([cells[name] for name in _COLUMNS], delimiter)
+            yield _separated_line([cells[name] for name in _COLUMNS], delimiter)
 
 
-def _line(cells: Sequence[Any], delimiter: str) -> str:
+def _separated_line(cells: Sequence[Any], delimiter: str) -> str:
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, lineterminator="\n").writerow(
         [inert(cell) if isinstance(cell, str) else cell for cell in cells]
@@ -89,24 +89,22 @@ def _line(cells: Sequence[Any], delimiter: str) -> str:
     return out.getvalue()
 
 
-def _markdown(result: Result) -> str:
+def _render_markdown(result: Result) -> str:
     lines = [
-        f"**{_escaped(result.query)}**",
+        f"**{_escape(result.query)}**",
         "",
         "| # | title | weight | score | description |",
         "|--:|:--|--:|--:|:--|",
     ]
     lines += [
-        f"| {hit.rank} | {_escaped(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
-        f" {_escaped(describe(hit))} |"
+        f"| {hit.rank} | {_escape(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
+        f" {_escape(describe(hit))} |"
         for hit in result.hits
     ]
-    return "\n".join(
-        [*lines, "", *(f"{_escaped(line)}  " for line in notes(result)[:-1]), _escaped(footer(result)), ""]
-    )
+    return "\n".join([*lines, "", *(f"{_escape(line)}  " for line in notes(result)[:-1]), _escape(footer(result)), ""])
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", inert(text))
 
 

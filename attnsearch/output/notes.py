@@ -67,7 +67,7 @@ def readout_in_words(readout: Readout) -> str:
     if readout.mean is not None:
         spread = readout.spread or 0.0
         digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
-        return f"about {_rounded(readout.mean, digits)} ± {_rounded(spread, digits)}{coverage}"
+        return f"about {_format_number(readout.mean, digits)} ± {_format_number(spread, digits)}{coverage}"
     shares = [f"{percent(share)} {inert(value)}" for value, share in readout.shares.items()]
     return ", ".join(shares[:_MAX_VALUES]) + coverage if shares else "no visible item has one"
 
@@ -81,7 +81,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _rounded(number: float, digits: int) -> str:
+def _format_number(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if abs(number) < 1e15 and digits < 12 else f"{number:.4g}"
 
 

@@ -31,10 +31,10 @@ def to_json(value: Any, screen: Screen = PIPE, *, indent: int | None = None) -> 
     """JSON and a line end. Whatever could act on a terminal is escaped: the data is complete, and harmless."""
     text = json.dumps(value, ensure_ascii=not screen.unicode, allow_nan=False, indent=indent)
     strips = (text[start : start + STRIP] for start in range(0, len(text), STRIP))
-    return "".join(_UNSAFE.sub(_escaped, strip) for strip in strips) + "\n"
+    return "".join(_UNSAFE.sub(_escape_match, strip) for strip in strips) + "\n"
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape_match(match: re.Match[str]) -> str:
     return match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}"
 
 
@@ -57,8 +57,8 @@ def inert(text: str) -> str:
     >>> print(inert("a\tb \x1b[31mred"))
     a b \x1b[31mred
     """
-    return _UNSAFE.sub(lambda match: _spelled(match[0]), " ".join(text.split()))
+    return _UNSAFE.sub(lambda match: _spell_out(match[0]), " ".join(text.split()))
 
 
-def _spelled(char: str) -> str:
+def _spell_out(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BAR = 10  # cells of the longest bar
 _GAP = 2  # cells between columns
-_LEAST = 6  # cells of a column that is cut
+_LEAST = 6  # cells of a column that is cut, at least
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -54,7 +54,7 @@ def listing(
         needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
         chosen = [number for number, name in enumerate(columns) if name in elastic]
         fixed = _GAP * (len(columns) - 1) + sum(needed) - sum(needed[i] for i in chosen)
-        widths = _divide([needed[i] for i in chosen], screen.width - fixed)
+        widths = _divide_cells([needed[i] for i in chosen], screen.width - fixed)
         for i, width in zip(chosen, widths, strict=True):
             names[i] = cut(names[i], width)
             for row in cells:
@@ -191,7 +191,7 @@ def _ranked_table(result: Result, screen: Screen) -> str:
         _Column("score", [f"{hit.score:.3f}" for hit in result.hits], justify="right"),
         _Column("description", [inert(describe(hit)) for hit in result.hits], style="dim"),
     ]
-    widths = _widths([max(map(cell_len, (column.name, *column.cells))) for column in columns], screen.width)
+    widths = _column_widths([max(map(cell_len, (column.name, *column.cells))) for column in columns], screen.width)
     table = _new_table()
     for (name, _, justify, style), width in zip(columns, widths, strict=True):
         if width:
@@ -201,7 +201,7 @@ def _ranked_table(result: Result, screen: Screen) -> str:
     return draw(table, screen) + ("" if screen.quiet else "".join(wrap(line, screen) for line in notes(result)))
 
 
-def _widths(needed: list[int], window: int | None) -> list[int]:
+def _column_widths(needed: list[int], window: int | None) -> list[int]:
     """Cells for each column of the ranked table, so that it fits the window; 0 leaves a column out."""
     if window is None:
         return needed
@@ -213,15 +213,15 @@ def _widths(needed: list[int], window: int | None) -> list[int]:
     return [rank, title, weight, _BAR * bars, score * scores, description * descriptions]
 
 
-def _divide(needed: Sequence[int], total: int) -> list[int]:
+def _divide_cells(needed: Sequence[int], total: int) -> list[int]:
     """Divide `total` cells among columns: each gets what it needs, or an equal share of the rest if that is less.
 
-    >>> _divide([4, 30, 50], 44), _divide([30, 10], 60)
+    >>> _divide_cells([4, 30, 50], 44), _divide_cells([30, 10], 60)
     ([4, 20, 20], [30, 10])
     """
     widths = list(needed)
-    for before, i in enumerate(sorted(range(len(needed)), key=needed.__getitem__)):
-        widths[i] = min(needed[i], max(total // (len(needed) - before), _LEAST))
+    for number, i in enumerate(sorted(range(len(needed)), key=needed.__getitem__)):
+        widths[i] = min(needed[i], max(total // (len(needed) - number), _LEAST))
         total -= widths[i]
     return widths
 
