@@ -10,7 +10,6 @@ import typer
 from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError
 from attnsearch.output.safe_text import inert, to_json
-from attnsearch.storage import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +35,7 @@ CatalogRefs = Annotated[
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the indexed catalogs and the built-in ones."""
     from attnsearch.output import table
+    from attnsearch.storage import home
 
     rows: list[dict[str, Any]] = []
     for folder, record in home.catalog_infos():
@@ -108,6 +108,8 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
 
 def _indexed_folder(ref: str) -> Path:
     """The folder of a catalog. Raises CatalogError if it is not indexed yet, though it could be."""
+    from attnsearch.storage import home
+
     folder, _ = home.find_catalog(ref)
     if not home.catalog_exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' indexes it")
@@ -166,6 +168,8 @@ def _entry_in_words(name: str, value: object) -> str:
 
 def remove(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
     """Remove catalogs, with their feedback and what they learned. Their source files stay."""
+    from attnsearch.storage import home
+
     folders = [_indexed_folder(ref) for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
         with terminal.working(quiet=quiet):
@@ -191,6 +195,7 @@ def check(
     """
     from attnsearch.indexing.check import find_problems
     from attnsearch.output.formats import SCHEMA
+    from attnsearch.storage import home
 
     rows = []
     folders = [_indexed_folder(ref) for ref in refs]
