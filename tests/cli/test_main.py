@@ -64,8 +64,8 @@ def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
 
     assert {hit["id"]: hit["weight"] for hit in told["hits"]} == pytest.approx(expected, abs=1e-5)
     assert sum(hit["weight"] for hit in told["hits"]) == pytest.approx(1, abs=1e-5)
-    assert told["items"] == len(items)
-    genre = {item.id: item.fields["genre"] for item in items}
+    assert told["items"] == len(library)
+    genre = {item.id: item.fields["genre"] for item in library}
     assert [genre[hit["id"]] for hit in told["hits"][:5]] == ["science fiction"] * 5
 
 
