@@ -57,7 +57,7 @@ def index(
             "--from",
             metavar="FORMAT",
             show_default=False,
-            help=f"Format of SOURCE: {', '.join(FORMS[:-1])} or {FORMS[-1]}. "
+            help=f"Format of SOURCE: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. "
             "(default: by its extension, else by its first line)",
         ),
     ] = None,
@@ -90,8 +90,8 @@ def index(
 
     attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
     """
-    if from_ and from_ not in FORMS:
-        raise InputError(f"invalid --from '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+    if from_ and from_ not in FORMATS:
+        raise InputError(f"invalid --from '{from_}'", hint=f"use one of {', '.join(FORMATS)}")
     weight = options.parse_lexical(lexical)
 
     from attnsearch.indexing.update import update

@@ -100,10 +100,10 @@ def _measures(report: Evaluation) -> dict[str, float | None]:
         "KL to the right items, nats": means["kl"],
         "calibration error, top weight": report.calibration_error,
     }
-    if report.nothing:
-        values["none of these when true"] = report.nothing.where_true
-        values["none of these when false"] = report.nothing.where_false
-        values["its balanced accuracy"] = report.nothing.balanced_accuracy
+    if report.none_of_these:
+        values["none of these when true"] = report.none_of_these.where_true
+        values["none of these when false"] = report.none_of_these.where_false
+        values["its balanced accuracy"] = report.none_of_these.balanced_accuracy
     return values
 
 
@@ -140,13 +140,13 @@ def _describe_test(second: SecondSetting) -> str:
 
 def _warning(reports: Sequence[Evaluation]) -> str:
     """A warning if some of the requests were used for training, else an empty text."""
-    most = max(reports, key=lambda report: report.taught)
-    if not most.taught:
+    most = max(reports, key=lambda report: report.trained_on)
+    if not most.trained_on:
         return ""
-    verb = "was" if most.taught == 1 else "were"
+    verb = "was" if most.trained_on == 1 else "were"
     return (
-        f"{most.taught:,} of these {counted(len(most.rows), 'request')} {verb} used for training, which flatters the"
-        f" figures: use other requests, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is"
+        f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {verb} used for training, which flatters"
+        f" the figures: use other requests, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is"
         " not affected"
     )
 
@@ -154,9 +154,9 @@ def _warning(reports: Sequence[Evaluation]) -> str:
 def _footer(report: Evaluation) -> str:
     """The counts of requests and items, and the setting."""
     answerable = len(report.answerable)
-    unknown = len(report.rows) - answerable - report.without
+    unknown = len(report.rows) - answerable - report.unanswerable
     parts = [
-        f"{counted(answerable, 'request')} with an answer, {report.without:,} without"
+        f"{counted(answerable, 'request')} with an answer, {report.unanswerable:,} without"
         + (f", {unknown:,} unknown" if unknown else ""),
         f"{report.catalog}, {counted(report.items, 'item')}",
         f"temperature {report.temperature:.3g}",

@@ -34,8 +34,8 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
     """What was learned, from what, and why it was accepted; or why nothing was learned."""
     learned, held_out = outcome.learned, outcome.verdict
     if learned is None:
-        outlook = f"; {_round_up(held_out.more)} might show a gain" if held_out.more else ""
-        return f"nothing learned: {held_out.why}{outlook}. --force learns anyway."
+        outlook = f"; {_round_up(held_out.more_requests)} might show a gain" if held_out.more_requests else ""
+        return f"nothing learned: {held_out.reason}{outlook}. --force learns anyway."
     parts = ["W_Q"] if learned.story["pull"] else []
     if learned.temperature != TEMPERATURE:
         parts.append(f"temperature {learned.temperature:.3g}")

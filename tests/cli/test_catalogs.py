@@ -44,7 +44,7 @@ class TestCatalogs:
         assert "the catalog is damaged" in run("list").out
         code, _, err = run("query", "moon", "-c", "shop")
         assert code == 3
-        assert "'attnsearch check shop --repair' mends it" in err
+        assert "run 'attnsearch check shop --repair'" in err
         assert run("info", "shop").code == 3
         assert run("remove", "shop").code == 0
         assert run("index", "shop.yaml").code == 0

@@ -130,7 +130,7 @@ def test_one_request_is_too_few_to_test(run, judged, write):
         ("hot", "got unexpected extra argument"),
         ("--help", "no such option: --help"),
         ("-c other", "no such option: -c"),
-        ("--temperature 0", "a temperature of 0 is no use"),
+        ("--temperature 0", "invalid temperature 0; give a number of at least 0.000001"),
         ("--textbook --temperature 1", "--textbook and --temperature exclude each other"),
     ],
 )

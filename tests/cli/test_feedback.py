@@ -6,19 +6,16 @@ import io
 import json
 import re
 import shlex
-import signal
-import subprocess
 import sys
 
 import pytest
 from rich.cells import cell_len
 
 from attnsearch.cli.feedback import feedback as command
-from attnsearch.errors import CatalogError, InputError
-from attnsearch.indexing.update import update
-from attnsearch.sources import items, judgments
-from attnsearch.storage import feedback, files, lock, segment
+from attnsearch.sources import items
+from attnsearch.storage import feedback, files
 from attnsearch.storage.home import built_in_file, catalog_folder, file_catalog_folder
+from tests.storage.examples import grades
 
 
 @pytest.fixture
