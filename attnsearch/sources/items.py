@@ -16,7 +16,7 @@ LONGEST = 4_000_000  # characters of a text; War and Peace has fewer
 
 
 class Fields(NamedTuple):
-    """Which fields of a record are its id and its title, and which make its key text; () means the usual ones."""
+    """The fields of a record that hold its id, its title, and its key text: () means title, description and tags."""
 
     id: str = "id"
     title: str = "title"
@@ -55,7 +55,7 @@ def read_items(sources: Sequence[str], fields: Fields | None = None, *, file_for
     files = (records.read_records(source, file_format=file_format, as_text=as_text) for source in sources)
     first = next(files)
     places = [records.source_name(source) for source in sources]
-    # The other files are opened one after the other: each may be large.
+    # Each further file is opened when the one before it ends: each may be large.
     items = _make_items(zip(places, itertools.chain([first], files), strict=True), fields)
     head = first.head if len(sources) == 1 else {}
     description = _text_or_none(head.get("description")) or ""
@@ -160,7 +160,8 @@ def _read_text(record: values.Mapping, name: str, place: str) -> str:
 
 
 def _check_length(text: str, name: str, place: str) -> None:
-    values.check_length(text, name, longest=LONGEST, where=place, hint="split the item into several")
+    if len(text) > LONGEST:
+        raise values.too_long(text, name, LONGEST, where=place, hint="split the item into several")
 
 
 def _make_slug(title: str) -> str:

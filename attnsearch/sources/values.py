@@ -29,11 +29,10 @@ def check_text(text: str, name: str) -> None:
         raise InputError(f"{name} is not valid UTF-8")
 
 
-def check_length(text: str, name: str, *, longest: int, where: str, hint: str = "") -> None:
-    """Raise InputError if the text has more than `longest` characters."""
-    if len(text) > longest:
-        message = f"{name} has {len(text):,} characters; at most {longest:,} are allowed"
-        raise InputError(message, where=where, hint=hint)
+def too_long(text: str, name: str, longest: int, *, where: str, hint: str = "") -> InputError:
+    """The error for a text of more than `longest` characters."""
+    message = f"{name} has {len(text):,} characters; at most {longest:,} are allowed"
+    return InputError(message, where=where, hint=hint)
 
 
 def read_text(value: Value, name: str, *, where: str, hint: str = "") -> str:
@@ -48,7 +47,8 @@ def read_text(value: Value, name: str, *, where: str, hint: str = "") -> str:
     text = str(value).strip()
     if not text:
         raise InputError(f"{name} is empty", where=where)
-    check_length(text, name, longest=LONGEST_QUERY, where=where)
+    if len(text) > LONGEST_QUERY:
+        raise too_long(text, name, LONGEST_QUERY, where=where)
     return text
 
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import json
+import logging
 import sqlite3
 import sys
 import tempfile
@@ -112,7 +113,7 @@ def trec(data: bytes) -> None:
     queries, _, qrels = data.partition(b"\n===\n")
     for name, content in (("queries", queries), ("qrels", qrels)):
         (_folder() / name).write_bytes(content)
-    with mock.patch.object(judgments.log, "warning"):  # of queries that nobody judged
+    with mock.patch.object(logging.getLogger("attnsearch"), "warning"):  # about queries without judgments
         _judged(str(_folder() / "queries"), str(_folder() / "qrels"))
 
 

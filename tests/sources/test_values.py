@@ -19,14 +19,14 @@ def test_half_of_a_surrogate_pair(text):
         values.check_text(text, "the query")
 
 
-def test_lengths():
-    values.check_length("abc", "its text", longest=3, where="x:1")
-    with pytest.raises(InputError) as caught:
-        values.check_length("abcd", "its text", longest=3, where="x:1", hint="split it")
-    assert str(caught.value) == "x:1: its text has 4 characters; at most 3 are allowed; split it"
+def test_a_text_that_is_too_long():
+    error = values.too_long("abcd", "its text", 3, where="x:1", hint="split it")
+    assert str(error) == "x:1: its text has 4 characters; at most 3 are allowed; split it"
 
 
-@pytest.mark.parametrize(("value", "text"), [("  a b ", "a b"), (1984, "1984"), (1.5, "1.5"), (0, "0")])
+@pytest.mark.parametrize(
+    ("value", "text"), [("  a b ", "a b"), (1984, "1984"), (1.5, "1.5"), (0, "0"), ("x" * 131_072,) * 2]
+)
 def test_a_query_or_id(value, text):
     assert values.read_text(value, "an id", where="x:1") == text
 
