@@ -146,8 +146,8 @@ def _warning(reports: Sequence[Evaluation]) -> str:
     verb = "was" if most.trained_on == 1 else "were"
     return (
         f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {verb} used for training, which flatters"
-        f" the figures: use other requests, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained is"
-        " not affected"
+        f" the figures: use other requests, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained"
+        " is not affected"
     )
 
 
