@@ -1,7 +1,7 @@
-"""How a catalog is asked → what is added to every logit: a filter's mask, what terms say, what items have for them.
+"""The bias: what is added to each key's logit, and which items a filter hides.
 
-logit = q kᵀ / √d_k + λ · BM25 + Σ weight · (rank - 1/2), of which nothing is left where a filter does not hold. All
-keys of an item have the same. A prior counts by its rank, between 0 and 1, so that its unit does not matter.
+logit = q kᵀ / √d_k + λ · BM25 + Σ weight · (rank - 1/2), or -inf if a filter hides the item. All keys of an item have
+the same bias. A prior counts by the rank of an item's number, from 0 to 1, so that its unit does not matter.
 
 Axis letters: m = queries, n = keys of a block, N = all keys.
 """
@@ -17,68 +17,83 @@ from numpy.typing import NDArray
 from attnsearch.postings.terms import Term
 
 
+class WeightedTerm(NamedTuple):
+    """A term of a query: its BM25 in each item that has it, and how many logits each point of that adds."""
+
+    term: Term
+    weight: float
+
+
 class Added(NamedTuple):
-    """What a bias adds to one logit: by each term of the query, and by each field that is a prior."""
+    """What a bias adds to one logit, in logits: by term of the query, and by prior field."""
 
     lexical: Mapping[str, float]
     prior: Mapping[str, float]
 
     @property
     def total(self) -> float:
-        """What all of them added, in logits: Σ lexical + Σ prior."""
+        """Σ lexical + Σ prior, in logits."""
         return sum(self.lexical.values()) + sum(self.prior.values())
 
 
 class Bias(NamedTuple):
-    """What m queries have for all keys, told at the first key of each item.
+    """Mask and bias of m queries over N keys; each item's value is stored at its first key.
 
-    `keep` (N,) says which items are seen; None: all. `terms` are those of each query, and what each point of their
-    BM25 is worth. `priors` (N,) are what each field adds.
+    The bias travels to the engine as data, and every engine adds it to the logits the same way: engines know keys by
+    number, and neither filters nor fields.
+
+    `heads` (N,) is the first key of each key's item; None if every item has one key. `visible` (N,) is the mask, the
+    same for all queries: True where a filter lets the item through; None if there is no filter. `terms` has one dict
+    per query, by the word as the query has it. `priors` are the logits (N,) that each prior field adds.
     """
 
     heads: NDArray[np.int64] | None
-    keep: NDArray[np.bool_] | None
-    terms: list[dict[str, tuple[Term, float]]]
+    visible: NDArray[np.bool_] | None
+    terms: list[dict[str, WeightedTerm]]
     priors: dict[str, NDArray[np.float32]]
 
     def mask(self, first: int, end: int, alive: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        """Which of the keys from `first` to before `end` are seen (n,), of those that are `alive`; None: all."""
-        if self.keep is None:
+        """Which keys from `first` to before `end` take part (n,): visible and `alive` (n,). None means all."""
+        if self.visible is None:
             return alive
-        keep = self.keep[self._at(first, end)]
-        return keep if alive is None else keep & alive
+        visible = self.visible[self._heads(first, end)]
+        return visible if alive is None else visible & alive
 
     @property
     def adds(self) -> bool:
-        """Whether it does more than hide."""
+        """Whether it adds to any logit, and does not only hide items."""
         return bool(self.priors) or any(self.terms)
 
     def block(self, first: int, end: int) -> NDArray[np.float32]:
-        """What is added to the logits of those keys (m, n), or (1, n) where it is the same for all."""
-        at = self._at(first, end)
+        """What is added to the logits of the keys from `first` to before `end`.
+
+        (m, n), or (1, n) if that is the same for every query. `first` must be the first key of an item.
+        """
         rows = np.zeros((len(self.terms) if any(self.terms) else 1, end - first), np.float32)
         for prior in self.priors.values():
-            rows += prior[at]
+            rows += prior[self._heads(first, end)]
         for row, terms in zip(rows, self.terms, strict=False):
-            for (keys, scores), worth in terms.values():
-                part = slice(*np.searchsorted(keys, [first, end]))
+            for term, weight in terms.values():
+                within = slice(*np.searchsorted(term.keys, [first, end]))
+                columns, logits = term.keys[within] - first, weight * term.scores[within]
                 if self.heads is None:
-                    row[keys[part] - first] += worth * scores[part]
-                else:
-                    said = np.zeros(end - first, np.float32)
-                    said[keys[part] - first] = worth * scores[part]
-                    row += said[self.heads[first:end] - first]
+                    row[columns] += logits
+                else:  # from an item's first key to all of its keys
+                    of_heads = np.zeros(end - first, np.float32)
+                    of_heads[columns] = logits
+                    row += of_heads[self.heads[first:end] - first]
         return rows
 
-    def _at(self, first: int, end: int) -> slice | NDArray[np.int64]:
-        return slice(first, end) if self.heads is None else self.heads[first:end]
+    def added(self, query: int, key: int) -> Added:
+        """What was added to the logit of one query, by its row, and one key, by its number."""
+        head = key if self.heads is None else int(self.heads[key])
+        lexical = {}
+        for word, (term, weight) in self.terms[query].items():
+            place = int(np.searchsorted(term.keys, head))
+            if place < len(term.keys) and term.keys[place] == head:
+                lexical[word] = float(weight * term.scores[place])
+        return Added(lexical, {field: float(prior[head]) for field, prior in self.priors.items()})
 
-    def part(self, query: int, key: int) -> Added:
-        """What was added to the logit of one query and one key."""
-        key = key if self.heads is None else int(self.heads[key])
-        said = {}
-        for term, ((keys, scores), worth) in self.terms[query].items():
-            at = int(np.searchsorted(keys, key))
-            if at < len(keys) and keys[at] == key:
-                said[term] = float(worth * scores[at])
-        return Added(said, {field: float(prior[key]) for field, prior in self.priors.items()})
+    def _heads(self, first: int, end: int) -> slice | NDArray[np.int64]:
+        """An index into arrays (N,): the first key of the item of each key from `first` to before `end`."""
+        return slice(first, end) if self.heads is None else self.heads[first:end]

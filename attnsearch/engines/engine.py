@@ -1,6 +1,11 @@
-"""The protocol of all engines: whatever answers queries from keys, wherever these lie.
+"""The protocol of all engines: folded queries in, the state of attention after every key out.
 
 Axis letters: m = queries, N = all keys, d = width.
+
+This is the waist of the house. Above it, texts, filters and what was learned have become numbers: q, and a bias by key
+number. Below it, keys lie in files, on threads or on other machines. Only a `State` comes back: maximum, sum and best
+keys of a softmax. States of disjoint keys merge into that of their union, so whoever holds some keys can answer for
+them. Milakov & Gimelshein 2018, online softmax: https://arxiv.org/abs/1805.02867
 """
 
 from __future__ import annotations
@@ -18,29 +23,34 @@ Floats = NDArray[np.float32]
 
 
 class States(NamedTuple):
-    """The state of m queries after every key, and that of their plain logits, which has neither top nor output."""
+    """Two states of the same m queries after every visible key: two softmaxes, from one pass.
+
+    `attention` is the answer: the softmax of q · key + bias, with the best keys and, if asked for, the output.
+    `plain` is the same softmax without bias, training or temperature, so that the null key can judge how well anything
+    fits at all. It has neither best keys nor output, unless both are one state.
+    """
 
     attention: State
     plain: State
 
 
 class Engine(Protocol):
-    """Attention over every key of a catalog: complete, or an error.
+    """Attention over every key of a catalog: a complete answer, or an error.
 
-    q (m, d) are folded queries, x W_Q W_Kᵀ / √d_k, so that a logit is q · key + bias. `plain` (m, d) are queries whose
-    logits are wanted besides, without the bias: the null key judges by them. None says that they are q. Logits are
-    float32; what is summed over keys is float64.
+    q (m, d) are folded queries, x W_Q W_Kᵀ / √d_k, so that a logit is q · key + bias. `plain` (m, d) are the queries of
+    the plain logits, q by default; the mask applies to these too, the bias does not. Logits are float32; sums over keys
+    are float64. An item's best key counts, its other keys do not.
     """
 
     def attend(
         self, q: Floats, plain: Floats | None = None, *, k: int = 0, output: bool = False, bias: Bias | None = None
     ) -> States:
-        """The states of the queries, with the `k` best keys of each and, if asked for, the output."""
+        """The states, with the `k` best keys of each query and, with `output`, softmax(z) X (m, d)."""
 
     def logits(
         self, q: Floats, plain: Floats | None = None, *, output: bool = False, bias: Bias | None = None
     ) -> tuple[States, Floats]:
-        """The states, and every logit (m, N) by the number of its key.
+        """The states, without best keys, and every logit (m, N) by key number.
 
-        It is -inf where a query does not see the key, and for all but the best key of each item.
+        A logit is -inf where the key is hidden or removed, or is not the best of its item's.
         """

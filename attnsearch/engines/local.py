@@ -19,70 +19,79 @@ from attnsearch.storage.store import BLOCK, Store
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias
 
-_LOGITS = 1 << 22  # logits that a thread holds at once: 16 MB
-_PARTS = 4  # of the keys, for each thread: whichever is done early takes another
-_SPARSE = 1 / 8  # of a block's keys: if fewer are seen, they are copied out before they are compared
+BUDGET = 1 << 22  # logits that a thread holds at once: 16 MB
+PARTS = 4  # of the keys per thread: a thread that finishes early takes another
+
+_SPARSE = 1 / 8  # of a block's keys: if fewer are visible, they are copied out before they are compared
 
 Floats = NDArray[np.float32]
 
 
 class LocalEngine:
-    """The engine over an open catalog: see `engine.Engine`."""
+    """The engine over an open catalog: see `engine.Engine`, the protocol.
 
-    def __init__(self, store: Store) -> None:
+    Threads share the keys in `parts` parts each. Within a part, `block` keys at most are compared at once, and fewer if
+    the queries have more than `budget` logits with these. None of the three changes a result, but for rounding.
+    """
+
+    def __init__(self, store: Store, *, block: int = BLOCK, budget: int = BUDGET, parts: int = PARTS) -> None:
         self._store = store
+        self._block = block
+        self._budget = budget
+        self._parts = parts
 
     def attend(
         self, q: Floats, plain: Floats | None = None, *, k: int = 0, output: bool = False, bias: Bias | None = None
     ) -> States:
-        """The states of the queries q (m, d), with the `k` best keys of each and, if asked for, the output."""
+        """The states, with the `k` best keys of each query and, with `output`, softmax(z) X (m, d)."""
         return self._scan(q, plain, k, output, bias, None)
 
     def logits(
         self, q: Floats, plain: Floats | None = None, *, output: bool = False, bias: Bias | None = None
     ) -> tuple[States, Floats]:
-        """The states of the queries q (m, d), and every logit (m, N)."""
-        z = np.full((len(q), self._store.size), -np.inf, np.float32)
-        return self._scan(q, plain, 0, output, bias, z), z
+        """The states, without best keys, and every logit (m, N); -inf where a key does not count."""
+        every_logit = np.full((len(q), self._store.size), -np.inf, np.float32)
+        return self._scan(q, plain, 0, output, bias, every_logit), every_logit
 
     def _scan(
-        self, q: Floats, plain: Floats | None, k: int, output: bool, bias: Bias | None, z_all: Floats | None
+        self, q: Floats, plain: Floats | None, k: int, output: bool, bias: Bias | None, every_logit: Floats | None
     ) -> States:
-        """The states; `z_all` (m, N), if there is one, holds every logit afterwards."""
+        """The states; `every_logit` (m, N), if given, is filled in."""
         m, d = q.shape
-        one_state = plain is None and not (bias and bias.adds)
-        both_q = q if plain is None else np.concatenate([q, plain])  # compared together: the keys are read but once
-        rows = max(min(BLOCK, _LOGITS // max(len(both_q), 1)), 1)
+        is_plain = plain is None and not (bias and bias.adds)  # then one state is both
+        queries = q if plain is None else np.concatenate([q, plain])  # compared together: the keys are read but once
+        rows = max(min(self._block, self._budget // max(len(queries), 1)), 1)
 
         empty = States(State.empty(m, k, d if output else None), State.empty(m, 0))
-        least = empty.attention.least()  # shared: k good keys that one thread saw spare the others lesser ones
+        least = empty.attention.least()  # shared: once a thread has k good keys, all may skip worse ones
 
         def scan_part(part: tuple[int, int]) -> States:
             state, plain_state = empty
             for first, keys, alive, joined in self._store.blocks(*part, rows=rows):
-                span = first, first + len(keys)
-                mask = alive if bias is None else bias.mask(*span, alive)
+                end = first + len(keys)
+                mask = alive if bias is None else bias.mask(first, end, alive)
                 columns = None if mask is None or joined is not None else np.flatnonzero(mask)
-                z_both = _compare(both_q, keys, columns)
-                if joined is not None:  # for plain logits another passage may be an item's best
+                z_both = _compare(queries, keys, columns)
+                if joined is not None:  # once for each: by plain logits another passage may be an item's best
                     z_both = best_of_each(z_both if mask is None else np.where(mask, z_both, -np.inf), joined)
                 z, z_plain = z_both[:m], z_both[-m:]
-                if not one_state:
+                if not is_plain:
                     plain_state = plain_state.merge(State.of(z_plain, k=0))
                 if bias is not None and bias.adds:
-                    added = bias.block(*span)
+                    added = bias.block(first, end)
                     z = z + (added if columns is None else added[:, columns])
-                if z_all is not None:
-                    z_all[:, slice(*span) if columns is None else first + columns] = z
+                if every_logit is not None:
+                    every_logit[:, slice(first, end) if columns is None else first + columns] = z
                 v = None if not output else keys if columns is None else keys[columns]
                 state = state.merge(State.of(z, v, k=k, first=first, columns=columns, least=least))
                 np.maximum(least, state.least(), out=least)
             return States(state, plain_state)
 
-        parts = self._store.parts(_PARTS * threads.count(), least=max(BLOCK // max(m, 1), 1))
+        parts = self._store.parts(self._parts * threads.count(), least=max(self._block // max(m, 1), 1))
         states = [empty, *threads.each(scan_part, parts)]
-        attention, plain_state = (functools.reduce(State.merge, column) for column in zip(*states, strict=True))
-        return States(attention, attention if one_state else plain_state)
+        attention = functools.reduce(State.merge, (both.attention for both in states))
+        plain_state = functools.reduce(State.merge, (both.plain for both in states))
+        return States(attention, attention if is_plain else plain_state)
 
 
 def _compare(q: Floats, keys: Floats, columns: NDArray[np.int64] | None) -> Floats:

@@ -1,4 +1,4 @@
-"""A name or a file → a catalog open for questions: one snapshot of its keys, and the encoder that made them."""
+"""A name or a file → a catalog open for queries: one snapshot of its keys, and the encoder that made them."""
 
 from __future__ import annotations
 
@@ -24,81 +24,76 @@ if TYPE_CHECKING:
     from attnsearch.postings.cache import Postings
     from attnsearch.storage.learned import Learned
 
-_NEAR = 5_000  # items among which the one that was meant by a mistyped name is looked for
+_NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
+_LISTED = 5  # ids, at most, in a message
 
 log = logging.getLogger("attnsearch")
 
 
 class Index:
-    """A catalog open for questions: one snapshot of its keys, and the encoder that made them.
+    """A catalog open for queries: one snapshot of its keys, the encoder that made them, the engine that attends.
+
+    The engine is the local one by default.
 
     >>> with Index.open("library") as index:  # doctest: +SKIP
     ...     print(index.info.items)
     """
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, encoder: Encoder, engine: Engine | None = None) -> None:
         self.store = store
         self.encoder = encoder
+        self.engine: Engine = engine or LocalEngine(store)
 
     @classmethod
     def open(cls, ref: str | None = None, *, offline: bool = False, progress: Progress | None = None) -> Self:
         """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed.
 
-        Without `ref`: $ATTNSEARCH_CATALOG, else the only catalog that somebody indexed, else the built-in
-        library. Raises InputError (no such file), CatalogError (no such catalog, or made with other weights
-        than the model now has, or damaged), ModelError.
+        Without `ref`: $ATTNSEARCH_CATALOG, else the only catalog that a user has indexed, else the built-in library.
+        Raises InputError (no such file), CatalogError (no such catalog, damaged, or made with other weights than the
+        model has now), ModelError.
         """
         folder, file = home.find_catalog(ref or home.default_catalog())
-
-        def refresh() -> None:
-            from attnsearch.indexing.update import update  # and with it what only writing needs
-
-            name = folder.name if file == home.built_in_file(folder.name) else None
-            update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
-
-        if file and not _holds(folder, file):
-            refresh()
-        opened = home.open_migrated(folder, Store)
+        if file and not _is_current(folder, file):
+            _index_file(folder, file, offline=offline, progress=progress)
+        store = home.open_migrated(folder, Store)
         try:
-            reader = loading.load(opened.info.model, offline=offline, quick=opened.info.quick)
-            if reader.model.stamp != opened.info.stamp and reader.model.sha256 != opened.info.sha256:
+            encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick)
+            if not _made_by(encoder.model, store.info):
                 if not file:
-                    raise _stale(opened.info, reader.model)
-                opened.close()
-                refresh()
-                opened = Store(folder)
+                    raise _stale(store.info, encoder.model)
+                store.close()
+                _index_file(folder, file, offline=offline, progress=progress)
+                store = Store(folder)
         except BaseException:
-            opened.close()
+            store.close()
             raise
-        if not reader.quick:
-            log.warning("the model %s needs sentence-transformers, which takes seconds to load", reader.model.name)
-        return cls(opened, reader)
+        if not encoder.quick:
+            log.warning("the model %s needs sentence-transformers, which takes seconds to load", encoder.model.name)
+        return cls(store, encoder)
 
     @property
     def info(self) -> Info:
-        """What the catalog says about itself."""
+        """The catalog's own record: its name, model, width and counts."""
         return self.store.info
-
-    @cached_property
-    def engine(self) -> Engine:
-        """What attends over its keys."""
-        return LocalEngine(self.store)
 
     @cached_property
     def postings(self) -> Postings:
         """Which of its items have a value of a field, or a term."""
-        from attnsearch.postings.cache import Postings  # which most queries have no need of
+        from attnsearch.postings.cache import Postings  # which most queries do not need
 
         return Postings(self.store)
 
     @cached_property
     def learned(self) -> Learned | None:
-        """What its librarian has learned, where that is for its encoder; CatalogError where it is damaged."""
-        from attnsearch.storage import learned
+        """What was learned for this catalog; None if nothing was, or for other weights of the encoder.
 
-        found = learned.load_learned(self.store.folder)
-        if found is None or found.suits(self.info.sha256, self.info.d):
-            return found
+        Raises CatalogError if its file is damaged.
+        """
+        from attnsearch.storage.learned import load_learned
+
+        learned = load_learned(self.store.folder)
+        if learned is None or learned.suits(self.info.sha256, self.info.d):
+            return learned
         log.warning("%s: what was learned is for other weights of the encoder and is not used;"
                     " train again, or 'attnsearch reset %s'", self.info.name, self.store.folder.name)  # fmt: skip
         return None
@@ -116,7 +111,15 @@ class Index:
         self.close()
 
 
-def _holds(folder: Path, file: Path) -> bool:
+def _index_file(folder: Path, file: Path, *, offline: bool, progress: Progress | None) -> None:
+    """Index a file that a query names, or a built-in catalog."""
+    from attnsearch.indexing.update import update  # and with it all that only writing needs
+
+    name = folder.name if file == home.built_in_file(folder.name) else None
+    update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
+
+
+def _is_current(folder: Path, file: Path) -> bool:
     """Whether the folder's catalog was made from the file as it is now."""
     try:
         return home.read_catalog_info(folder).sources == (home.fingerprint_source(str(file)),)
@@ -124,39 +127,46 @@ def _holds(folder: Path, file: Path) -> bool:
         return False
 
 
+def _made_by(model: Model, info: Info) -> bool:
+    """Whether a catalog's keys were made with the weights that the model has now; hashes them only if in doubt."""
+    return model.stamp == info.stamp or model.sha256 == info.sha256
+
+
 def _stale(info: Info, model: Model) -> CatalogError:
     return CatalogError(
         f"was indexed with other weights of {info.model} ({info.sha256[:12]}… then, {model.sha256[:12]}… now)",
         where=info.name,
-        hint=f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}",
+        hint=f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}",
     )
 
 
 def item_id(index: Index, name: str) -> str:
-    """The id of the item with this id, else of the only one with this title.
+    """The id of the item with this id, else of the only item with this title, else the same without regard to case.
 
-    Raises InputError for a name that no item, or more than one, has; it names the nearest.
+    Raises InputError for a name that no item has, and suggests the nearest; and for one that several items have.
     """
     check_text(name, "the item's name")
     if index.store.keys_of([name]):
         return name
-    exact, loose, near = [], [], dict[str, str]()
+    exact: list[str] = []
+    caseless: list[str] = []
+    near: dict[str, str] = {}  # titles and ids by their lower case
     for _, item in index.store.items():  # noqa: PERF102 (it is not a dict)
         if item.title == name:
             exact.append(item.id)
         for word in (item.title, item.id):
             if word.casefold() == name.casefold():
-                loose.append(item.id)
+                caseless.append(item.id)
             if word and len(near) < _NEAR:
                 near.setdefault(word.casefold(), word)
-    idents = list(dict.fromkeys(exact or loose))
+    idents = list(dict.fromkeys(exact or caseless))
     if len(idents) == 1:
         return idents[0]
     if idents:
-        hint = f"name one by its id: {', '.join(idents[:5])}{', …' if len(idents) > 5 else ''}"
+        hint = f"name one by its id: {', '.join(idents[:_LISTED])}{', …' if len(idents) > _LISTED else ''}"
         raise InputError(f"{len(idents)} items are called '{name}'", where=index.info.name, hint=hint)
     import difflib  # which a query does without
 
-    likely = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
-    hint = f"did you mean {' or '.join(likely)}?" if likely else "name an item by its id or its title"
+    suggestions = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
+    hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
     raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)

@@ -1,6 +1,8 @@
 """The weights and a field → what attention reads out: a mean and a spread, or shares.
 
 It is softmax(z) V, the output of equation (1), with the field as V.
+
+Axis letters: N = all keys.
 """
 
 from __future__ import annotations
@@ -15,17 +17,18 @@ from numpy.typing import NDArray
 from attnsearch.postings.cache import Postings
 from attnsearch.postings.filters import EPOCH, Filter
 
-MOST = 10  # values of a category that are told
+MOST = 10  # values of a category that are listed
 
 _DAY = 86_400.0
 
 
 class Readout(NamedTuple):
-    """What a field is, for what attention carries home.
+    """A field as attention sees it.
 
-    `known` is the share of the attention that goes to items with a value. Of numbers and dates, `mean` and `spread`
-    (the standard deviation; of dates in days) over these. Of anything else, the `shares` of the whole attention that
-    each value has, the largest first; they add up to more than one where items have several.
+    `known` is the share of the attention on items that have a value. For numbers and dates, `mean` and `spread` (the
+    standard deviation; of dates in days) are over these items. For all other fields, `shares` is the share of the whole
+    attention that each value has, largest first; an item with several values counts for each, so they may add up to
+    more than 1.
     """
 
     field: str
@@ -36,15 +39,15 @@ class Readout(NamedTuple):
 
 
 def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
-    """What the weights (N,), told at the first key of each item, read out of a field."""
-    has = np.zeros(len(weights), bool)
-    has[postings.select_keys(Filter(field, "?", ()))] = True
-    known = min(float(weights[has].sum()), 1.0)
-    measured = postings.read_measured(field)
+    """What attention reads out of a field; `weights` (N,) hold each item's at its first key."""
+    has_value = np.zeros(len(weights), bool)
+    has_value[postings.select(Filter(field, "?", ()))] = True
+    known = min(float(weights[has_value].sum()), 1.0)
+    measured = postings.measure(field)
     if measured is None:
-        found = postings.read_facets(field)
-        shares = sorted(((float(weights[keys].sum()), value) for value, keys in found), key=lambda one: -one[0])
-        return Readout(field, known, None, None, {value: share for share, value in shares[:MOST] if share})
+        shares = {value: float(weights[keys].sum()) for value, keys in postings.facets(field)}
+        largest = sorted(shares, key=lambda value: -shares[value])[:MOST]
+        return Readout(field, known, None, None, {value: shares[value] for value in largest if shares[value]})
     weight = weights[measured.keys]
     total = float(weight.sum())
     if not total:
@@ -60,6 +63,6 @@ def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Re
 def item_weights(
     z: NDArray[np.floating], log_normalizer: float, heads: NDArray[np.int64] | None
 ) -> NDArray[np.float64]:
-    """The softmax weights (N,) of logits z (N,), each told at the first key of its item."""
+    """The softmax weights (N,) of logits z (N,), each moved to the first key of its item: see `Store.heads`."""
     weights = np.exp(z.astype(np.float64) - log_normalizer)
     return weights if heads is None else np.bincount(heads, weights, minlength=len(z)).astype(np.float64)

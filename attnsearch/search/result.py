@@ -1,4 +1,4 @@
-"""What an answer consists of: hits, the trace of how they came about, and why each has its logit."""
+"""What an answer consists of: hits, why each has its logit, and the trace that `explain` shows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from attnsearch.engines.bias import Added
     from attnsearch.search.readout import Readout
 
-LIKELY = 0.5  # a null key with more of the attention than all items together is believed
+LIKELY = 0.5  # a null key with a greater weight has more of the attention than all items together
 
 
 class Hit(NamedTuple):
-    """An item that attention turns to. `weight` is its share among all unmasked items, `score` the cosine.
+    """An item that answers a query.
 
-    `passage` is the part of a long text that the request met, by which the item is judged; None where it is all of it.
+    `weight` is its softmax share among all items that no filter hides, `score` the cosine. `passage` is the part of a
+    long text that fits the query best, and gives the item its logit; None if that is the whole text.
     """
 
     rank: int
@@ -36,7 +37,7 @@ class Hit(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word of a text, its characters from `start` to before `stop`, and what it adds to a logit."""
+    """A word of a text, its characters from `start` to before `stop`, and its `share`: what it adds to a logit."""
 
     word: str
     start: int
@@ -47,8 +48,8 @@ class Word(NamedTuple):
 class Sum(NamedTuple):
     """A logit as a sum over what the encoder read of a text: Σ shares of `words` + `marks` + `rounding`.
 
-    `rounding` is what arithmetic lost between the words and the logit that the softmax saw: next to nothing in float32,
-    a hundredth where the stored vector was made in bfloat16.
+    `marks` are the encoder's own, such as [CLS]. `rounding` is what arithmetic lost between the words and the logit
+    that the softmax saw: next to nothing in float32, about 0.01 if the stored vector was made in bfloat16.
     """
 
     text: str
@@ -60,8 +61,8 @@ class Sum(NamedTuple):
 class Why(NamedTuple):
     """A hit's logit, the one that the softmax saw, as a sum: semantic + Σ lexical + Σ prior.
 
-    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without the bias. It is a sum again, by the query's words and by the
-    item's; these are None where the encoder's vector is not a mean over word pieces.
+    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without the bias. It is a sum in turn, over the words of the `query`
+    and over those of the `item`; both are None if the encoder's vector is not a mean over word pieces.
     """
 
     semantic: float
@@ -72,11 +73,11 @@ class Why(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What the road computed on its way, kept for `explain`; d is the width.
+    """What the road computed on its way, for `explain`; d is the width, z are the logits of all keys.
 
-    `hit_keys` are the numbers of the hits' keys, and `biases` the hits' own, in their order. x (d,) the embedded query,
-    q (d_k,) = x W_Q, `keys` the shape (n, d) of X, `maximum` max z and `log_normalizer` log Σ exp z over all keys,
-    output (d,) = softmax(z) V.
+    `tokens` are the query's word pieces, of which the encoder reads `window` at most. `hit_keys` are the hits' keys by
+    number, and `biases` what was added to the logit of each. x (d,) is the embedded query, q (d_k,) = x W_Q, `keys` the
+    shape (n, d) of X, `maximum` max z, `log_normalizer` log Σ exp z, and output (d,) = softmax(z) V.
     """
 
     tokens: list[str]
@@ -95,11 +96,11 @@ class Trace(NamedTuple):
 class Result(NamedTuple):
     """The answer to one query.
 
-    `lexical` is λ, 0 where terms do not count; `trained` that the projections were learned. `items` counts the catalog,
-    `masked` those of them that were hidden. `effective_items` is exp(entropy) of the weights: how many items share the
-    attention. `none_of_these` is the null key's weight, None for an encoder that it was not fitted to. `values` are the
-    fields that were to be read out, `output` (d,) is softmax(z) V, if asked for. `whys`, one for each hit, are what
-    `reasons` adds.
+    `lexical` is λ, 0 if terms do not count; `trained` is True if the projections were learned. `items` counts all items
+    of the catalog, `masked` those that a filter hid. `effective_items` is exp(entropy) of the weights: how many items
+    share the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked
+    for, `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for
+    each hit, are added by `explanation.reasons`.
     """
 
     query: str

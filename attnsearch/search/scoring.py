@@ -16,25 +16,53 @@ from attnsearch.attention.softmax import State
 from attnsearch.engines.engine import Engine, States
 from attnsearch.search.setting import Asked
 
+ROUNDING = 1e-9  # of a sum of weights
+
 Floats = NDArray[np.float32]
 
 
 class Scores(NamedTuple):
-    """What m queries score: their `state`, and the null key's weight `none_of_these` (m,), None without a null key."""
+    """What m queries score.
 
+    x (m, d) are the embedded queries, `state` is the attention of each after every key, and `none_of_these` (m,) the
+    null key's weight; None without a null key.
+    """
+
+    x: Floats
     state: State
     none_of_these: NDArray[np.float64] | None
+
+    def with_top(self, keys: NDArray[np.int64], logits: NDArray[np.float64]) -> Scores:
+        """The scores with these keys (m, k) on top of each query, which have these logits (m, k)."""
+        state = self.state._replace(k=keys.shape[1], top_keys=keys, top_logits=logits)
+        return self._replace(state=state)
+
+    def with_best(self, z: Floats, k: int | None, top_p: float) -> Scores:
+        """The scores with the k best keys on top; without k, as many as some query needs for the share `top_p`.
+
+        z (m, N) are all logits. All visible keys have the share 1, however small the weight of the last is.
+        """
+        if k is None:
+            needed = self.state.visible
+            if top_p < 1:
+                needed = np.minimum(_keys_with_share(z, self.state.log_normalizer(), top_p), needed)
+            k = int(needed.max(initial=0))
+        best = State.of(z, k=k)
+        return self.with_top(best.top_keys, best.top_logits)
 
 
 def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool = False) -> Scores:
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
-    return _scores(asked, engine.attend(*_queries(asked.projections, x), k=k, output=output, bias=asked.bias))
+    q, plain = _fold_queries(asked.projections, x)
+    states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
+    return Scores(x, states.attention, _null_weights(asked, states))
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
-    """The scores of the embedded queries x (m, d), without a top, and every logit (m, N): see `Engine.logits`."""
-    states, z = engine.logits(*_queries(asked.projections, x), output=output, bias=asked.bias)
-    return _scores(asked, states), z
+    """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
+    q, plain = _fold_queries(asked.projections, x)
+    states, z = engine.logits(q, plain, output=output, bias=asked.bias)
+    return Scores(x, states.attention, _null_weights(asked, states)), z
 
 
 def fold(projections: Projections, x: Floats) -> Floats:
@@ -42,16 +70,24 @@ def fold(projections: Projections, x: Floats) -> Floats:
     return (projections.fold(x) * projections.scale).astype(np.float32, copy=False)
 
 
-def _queries(projections: Projections, x: Floats) -> tuple[Floats, Floats | None]:
-    """The folded queries, and those of the plain logits cosine / 0.05; None where they are the same."""
+def _fold_queries(projections: Projections, x: Floats) -> tuple[Floats, Floats | None]:
+    """The folded queries, and those of the plain logits cosine / 0.05; None if both are the same."""
     plain = identity(x.shape[1])
-    same = np.array_equal(projections.w_q, plain.w_q) and np.array_equal(projections.w_k, plain.w_k)
-    return fold(projections, x), None if same else fold(plain, x)
+    is_plain = np.array_equal(projections.w_q, plain.w_q) and np.array_equal(projections.w_k, plain.w_k)
+    return fold(projections, x), None if is_plain else fold(plain, x)
 
 
-def _scores(asked: Asked, states: States) -> Scores:
+def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:
+    """The weight (m,) of the null key beside all items together; None without a null key."""
     if asked.null is None:
-        return Scores(states.attention, None)
+        return None
     plain = states.plain
-    chance = null_key.chance(asked.null, plain.maximum, plain.log_normalizer(), plain.visible)
-    return Scores(states.attention, chance)
+    return null_key.chance(asked.null, plain.maximum, plain.log_normalizer(), plain.visible)
+
+
+def _keys_with_share(z: Floats, log_normalizer: NDArray[np.float64], share: float) -> NDArray[np.int64]:
+    """How many keys (m,), the best first, have that share of the attention together; z (m, N) are all logits."""
+    weights = np.exp(z - log_normalizer[:, None], where=np.isfinite(z), out=np.zeros(z.shape))
+    weights[:, ::-1].sort(axis=1)
+    count: NDArray[np.int64] = (np.cumsum(weights, axis=1) < share - ROUNDING).sum(axis=1) + 1
+    return count

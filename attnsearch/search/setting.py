@@ -1,6 +1,9 @@
 """How a catalog is asked, resolved once per search: W_Q, τ, λ, the null key, mask and bias.
 
 Axis letters: N = all keys.
+
+A `Setting` is what the user asks for, and mostly None; `Setting.resolve` completes it from the catalog and gives an
+`Asked`, in which nothing is open. Everything after works with that alone.
 """
 
 from __future__ import annotations
@@ -19,19 +22,19 @@ from attnsearch.errors import InputError
 from attnsearch.search.index import Index
 
 if TYPE_CHECKING:
-    from attnsearch.engines.bias import Bias
+    from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.postings.filters import Filter
-    from attnsearch.postings.terms import Term
     from attnsearch.storage.learned import Learned
 
-LEXICAL = 0.3  # λ where neither the user nor training names another: it helped on every judged set tried
+LEXICAL = 0.3  # λ unless the user, the catalog or training gives another: it helped on every judged set tried
 
 
 class Asked(NamedTuple):
-    """A setting with everything that was left open filled in from the catalog.
+    """A setting, resolved: everything that `score` needs besides the texts' embeddings.
 
-    `learned` is what the projections come from, None for untrained ones; `lexical` is λ, 0 where terms do not count;
-    `null` is None for an encoder that it was not fitted to; `bias` is None where nothing is added or hidden.
+    `projections` are W_Q, W_K, W_V and τ. They come from `learned`, or are untrained if that is None. `lexical` is λ, 0
+    if terms do not count. `null` is the null key; None if none was fitted for the encoder. `bias` holds filters, terms
+    and priors of these very texts, by key number; None if nothing is added and nothing hidden.
     """
 
     projections: Projections
@@ -42,11 +45,15 @@ class Asked(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """How a user wants a catalog asked; what is None is as the catalog has it.
+    """How the user wants a catalog asked; None leaves a choice to the catalog.
 
-    `where` are filters that must all hold. `lexical` is λ, the weight of BM25; "auto" stands for the learned one, else
-    for `LEXICAL`. `priors` has a weight for each field. `learned` replaces what the catalog has learned; `untrained`
-    asks without it, and so do `projections`, which hold a temperature of their own.
+    projections   W_Q, W_K and W_V, with a temperature of their own, in place of learned ones
+    where         filters; an item must pass them all
+    lexical       λ, the weight of BM25 in logits; "auto" is the learned one, else `LEXICAL`
+    priors        the weight, in logits, of each prior field
+    temperature   τ, in place of the learned one, else of the catalog's
+    learned       what another catalog has learned, in place of what this one has
+    untrained     whether to ask without anything learned
     """
 
     projections: Projections | None = None
@@ -60,39 +67,42 @@ class Setting(NamedTuple):
     def resolve(self, index: Index, texts: Sequence[str]) -> Asked:
         """What the setting means for this catalog and these requests.
 
-        Raises InputError for projections that were learned for another encoder, for a field that no item has, and for a
-        prior without numbers.
+        Raises InputError for projections that were learned for another encoder, for a field that no item has, for a
+        prior without numbers, and for a temperature that is not a finite number above 0.
         """
-        learned = self._learned(index)
-        lexical = self._lexical(index, learned)
+        learned = self._choose_learned(index)
+        lexical = self._choose_lexical(index, learned)
         bias = None
         if self.where or lexical or self.priors:
             bias = bias_of(index, texts, self.where, lexical, self.priors)
         fitted = null_key.FITTED.get(index.info.sha256)
         null = learned.null if learned and learned.null else fitted
-        return Asked(self._projections(index, learned), learned, lexical, null, bias)
+        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias)
 
-    def _learned(self, index: Index) -> Learned | None:
+    def _choose_learned(self, index: Index) -> Learned | None:
         if self.untrained or self.projections:
             return None
         if self.learned is None:
             return index.learned
         if self.learned.suits(index.info.sha256, index.info.d):
             return self.learned
-        hint = "take those of a catalog with the same model, or none: --untrained"
+        hint = "use those of a catalog with the same model, or none: --untrained"
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"
         wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {len(self.learned.w)} wide)"
-        raise InputError(f"has {has}, and the projections were learned for {wants}", where=index.info.name, hint=hint)
+        raise InputError(f"has {has}, but the projections were learned for {wants}", where=index.info.name, hint=hint)
 
-    def _projections(self, index: Index, learned: Learned | None) -> Projections:
+    def _choose_projections(self, index: Index, learned: Learned | None) -> Projections:
         if self.projections:
             return self.projections
         if learned is None:
             return identity(index.info.d, index.info.temperature if self.temperature is None else self.temperature)
         return (learned if self.temperature is None else learned._replace(temperature=self.temperature)).projections
 
-    def _lexical(self, index: Index, learned: Learned | None) -> float:
-        """λ: the setting's, else the catalog's; where neither is a number, the learned one, if there is one."""
+    def _choose_lexical(self, index: Index, learned: Learned | None) -> float:
+        """λ: the user's number, else the catalog's; for "auto" from either, the learned one, else `LEXICAL`.
+
+        A learned λ also goes before the catalog's number, unless that is 0.
+        """
         weight = index.info.lexical if self.lexical is None else self.lexical
         if self.lexical in (None, "auto") and weight and learned and learned.lexical is not None:
             return learned.lexical
@@ -105,53 +115,60 @@ DEFAULT = Setting()
 def bias_of(
     index: Index, texts: Sequence[str], where: Sequence[Filter], lexical: float, priors: Mapping[str, float]
 ) -> Bias:
-    """The bias of the requests: filters that must all hold, λ, and the weight of each prior field.
+    """The bias of the requests: filters that an item must all pass, λ, and the weight of each prior field.
 
     Raises InputError for a field that no item has, and for a prior without numbers.
     """
     from attnsearch.engines.bias import Bias  # which most queries do without
 
     index.postings.ensure([*(condition.field for condition in where), *priors], terms=bool(lexical))
-    size = index.store.size
-    keep = None
-    for condition in where:
-        holds = np.zeros(size, bool)
-        holds[index.postings.select_keys(condition)] = True
-        holds = ~holds if condition.op == "!=" else holds
-        keep = holds if keep is None else keep & holds
     return Bias(
         heads=index.store.heads,
-        keep=keep,
+        visible=_passing(index, where) if where else None,
         terms=[_weighted_terms(index, text, lexical) if lexical else {} for text in texts],
-        priors={field: np.float32(weight) * _ranks(index, field, size) for field, weight in priors.items()},
+        priors={field: np.float32(weight) * _prior_ranks(index, field) for field, weight in priors.items()},
     )
 
 
-def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, tuple[Term, float]]:
-    """The terms of a request, by the first word it has for each; a term that it repeats counts as often."""
+def _passing(index: Index, where: Sequence[Filter]) -> NDArray[np.bool_]:
+    """Which first keys (N,) are those of items that pass all of the filters."""
+    passing = np.ones(index.store.size, bool)
+    for condition in where:
+        selected = np.zeros(index.store.size, bool)
+        selected[index.postings.select(condition)] = True
+        passing &= ~selected if condition.op == "!=" else selected
+    return passing
+
+
+def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, WeightedTerm]:
+    """The terms of a request that some item has, each by the first word for it; a repeated term counts again."""
+    from attnsearch.engines.bias import WeightedTerm
     from attnsearch.postings.terms import split_terms
 
     pairs = split_terms(text)
-    words = {term: word for word, term in reversed(pairs)}
-    counts = Counter(term for _, term in pairs)
-    postings = ((words[term], index.postings.find_term(term), count) for term, count in counts.items())
-    return {word: (term, lexical * count) for word, term, count in postings if term}
+    first_words = {term: word for word, term in reversed(pairs)}
+    weighted = {}
+    for name, count in Counter(term for _, term in pairs).items():
+        term = index.postings.term(name)
+        if term:
+            weighted[first_words[name]] = WeightedTerm(term, lexical * count)
+    return weighted
 
 
-def _ranks(index: Index, field: str, size: int) -> NDArray[np.float32]:
-    """The rank (N,) of each item's number, or date, among all that have one, from -1/2 to 1/2; 0 for those without.
+def _prior_ranks(index: Index, field: str) -> NDArray[np.float32]:
+    """The rank (N,) of each item's number or date among all that have one, from -1/2 to 1/2; 0 for items without.
 
-    Of several numbers of an item the highest counts; equal ones share their ranks.
+    If an item has several numbers, the highest counts. Equal numbers share their ranks.
     """
     measured = index.postings.read_measured(field)
     if measured is None:
         hint = "give --prior a field of numbers or dates"
         raise InputError(f"the field '{field}' has no numbers", hint=hint)
     numbers, group = np.unique(measured.numbers, return_inverse=True)
-    place = np.full(size, -1)
-    place[measured.keys] = np.repeat(group, measured.counts)  # of several the last stays: the highest
-    has = place >= 0
-    count = np.bincount(place[has], minlength=len(numbers))
-    ranks = np.zeros(size, np.float32)
-    ranks[has] = ((np.cumsum(count) - count / 2) / count.sum() - 0.5)[place[has]]
+    group_of = np.full(index.store.size, -1)
+    group_of[measured.keys] = np.repeat(group, measured.counts)  # ascending, so an item's highest number is the last
+    has_number = group_of >= 0
+    count = np.bincount(group_of[has_number], minlength=len(numbers))
+    ranks = np.zeros(index.store.size, np.float32)
+    ranks[has_number] = ((np.cumsum(count) - count / 2) / count.sum() - 0.5)[group_of[has_number]]
     return ranks

@@ -226,9 +226,9 @@ def test_the_words_of_the_commands(run, trained, tmp_path):
         (["--projections", "none"], "none: --projections: No such file or directory"),
         (["--projections", "."], ".: --projections: Is a directory"),
         (["--projections", "shop.yaml"], "shop.yaml: --projections: it is not what was written"),
-        (["--projections", "other", "--untrained"], "--untrained and --projections exclude each other; leave one"),
-        (["--projections", "other", "--textbook"], "--textbook and --projections exclude each other; leave one"),
-        (["--projections", "other"], "shop: has small (555555555555…, 4 wide), and the projections were learned for"),
+        (["--projections", "other", "--untrained"], "--untrained takes no projections; leave out"),
+        (["--projections", "other", "--textbook"], "--textbook takes no projections; leave out"),
+        (["--projections", "other"], "shop: has small (555555555555…, 4 wide), but the projections were learned for"),
         (["--projections", "newer"], "newer: was learned by a newer attnsearch"),
     ],
 )

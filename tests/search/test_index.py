@@ -14,7 +14,7 @@ class TestOtherWeights:
         small.sha256 = "6" * 64
         with pytest.raises(CatalogError, match="other weights of small") as caught:
             Index.open("shop")
-        assert caught.value.hint == f"embed it anew: attnsearch index {shop}"
+        assert caught.value.hint == f"index it again: attnsearch index {shop}"
 
     def test_a_file_that_was_only_touched_is_hashed_and_answered_from(self, shop, small, monkeypatch):
         monkeypatch.setattr(type(small), "stamp", "another time")
