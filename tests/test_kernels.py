@@ -35,7 +35,7 @@ SLOW = [
     "tests/encoding/test_transformer.py::test_transformers_says_the_same",
 ]
 REAL = [
-    "tests/encoding/test_encoder.py::TestDefault::test_more_than_a_batch_keeps_its_order",
+    "tests/encoding/test_fast.py::test_more_than_a_batch_keeps_its_order",
     "tests/explanation/test_reasons.py::test_a_few_items_add_up",
 ]
 

@@ -1,4 +1,7 @@
-"""The protocol of everything that turns texts into unit vectors, and what its implementations share."""
+"""The protocol of everything that turns texts into unit vectors, and what its implementations share.
+
+Axis letters: n = texts, d = width.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.model import Model
+from attnsearch.encoding.model import MARKS, Model
 from attnsearch.errors import ModelError
 
 if TYPE_CHECKING:
@@ -16,21 +19,21 @@ if TYPE_CHECKING:
 
 Role = Literal["query", "key"]
 Precision = Literal["float32", "bfloat16"]
-OnTexts = Callable[[int], None]
+OnTexts = Callable[[int], None]  # called with how many more texts are embedded
 
-_SURE = 100  # characters of a word at most, a longer one being a single token: what one cut in two may lose
+_WORD = 100  # characters: a longer word is one token, unless it is cut in two
 
 
 class Encoder(Protocol):
-    """What turns texts into vectors. Two of them are the same when their models' names and hashes are."""
+    """What turns texts into vectors. Two encoders are the same if their models have the same name and hash."""
 
     @property
     def model(self) -> Model:
-        """Which model it runs."""
+        """The model that it runs."""
 
     @property
     def precision(self) -> Precision:
-        """Of its arithmetic; the vectors are float32 whatever it is."""
+        """The precision of its arithmetic; its vectors are float32 all the same."""
 
     @property
     def quick(self) -> bool:
@@ -38,53 +41,57 @@ class Encoder(Protocol):
 
     @property
     def window(self) -> int:
-        """How many tokens it reads of a text."""
+        """How many tokens of a text it reads; it ignores the rest."""
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:
-        """Unit vectors (n, d). `progress` is told how many more texts are done."""
+        """The unit vectors (n, d) of the texts. Raises ModelError for a vector that has no direction."""
 
     def tokens(self, text: str) -> list[str]:
-        """The word pieces of a text, the encoder's own marks among them, however long it is."""
+        """All word pieces of a text, beyond the window too, and the encoder's own marks."""
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """The characters, from the first to before the last, of each word piece of a text; the marks have none."""
+        """Where each word piece of a text begins and ends (before which character); without the encoder's marks."""
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
-        """What each word piece adds to the unit vector of its text; None where that is no mean over word pieces."""
+        """What each word piece adds to its text's unit vector; None if the vector is not a mean over word pieces."""
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
-        """The same model as it embeds texts of `length` characters soonest, in that precision if one is asked for."""
+        """The encoder of the same model that is fastest for `length` characters of text, in `precision` if given."""
 
 
-def vectors_agree(one: Encoder, other: Encoder, texts: Sequence[str]) -> bool:
+def vectors_agree(encoder: Encoder, peer: Encoder, texts: Sequence[str]) -> bool:
     """Whether two encoders of one model give the same vectors, as far as their precisions can tell."""
-    cosines = np.vecdot(one.encode(texts), other.encode(texts))
-    return bool((cosines > 1 - (1e-5 if one.precision == other.precision else 0.02)).all())
+    cosines = np.vecdot(encoder.encode(texts), peer.encode(texts))
+    return bool((cosines > 1 - (1e-5 if encoder.precision == peer.precision else 0.02)).all())
 
 
-def is_cut(reader: Encoder, text: str) -> bool:
-    """Whether the encoder stops before the end of the text; a token has at least one character."""
-    if len(text) > _SURE * reader.window and len(reader.tokens(text[: _SURE * reader.window])) > reader.window + _SURE:
-        return True  # tokens take hundreds of bytes a character, so the whole text is read only where it must be
-    return len(text) > reader.window - 2 and len(reader.tokens(text)) > reader.window
+def is_cut(encoder: Encoder, text: str) -> bool:
+    """Whether the encoder stops before the end of the text."""
+    start = text[: _WORD * encoder.window]
+    if len(start) < len(text) and len(encoder.tokens(start)) > encoder.window + _WORD:
+        return True  # a tokenizer takes hundreds of bytes a character, so only a doubtful text is read whole
+    return len(text) > encoder.window - MARKS and len(encoder.tokens(text)) > encoder.window
 
 
 def batch_by_length(texts: Sequence[str], length: int) -> Iterator[list[int]]:
-    """Which texts to read at once: some of much the same length, which together have about that many characters."""
+    """The indices of the texts in batches of similar length, shortest first.
+
+    A batch has `length` characters at most, with each text padded to the longest; a longer text is a batch of its own.
+    """
     batch: list[int] = []
-    for at in sorted(range(len(texts)), key=lambda at: len(texts[at])):
-        if batch and (len(batch) + 1) * len(texts[at]) > length:
+    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
+        if batch and (len(batch) + 1) * len(texts[i]) > length:
             yield batch
             batch = []
-        batch.append(at)
+        batch.append(i)
     if batch:
         yield batch
 
 
-def normalize_rows(x: NDArray[np.float32], who: str) -> NDArray[np.float32]:
-    """The rows of x (n, d) at length one; ModelError, naming `who`, for a row that has no direction."""
+def normalize_rows(x: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """The rows of x (n, d) at length 1; ModelError, for the encoder of that name, if a row has no direction."""
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=who)
-    found: NDArray[np.float32] = np.divide(x, norms, dtype=np.float32)
-    return found
+        raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=name)
+    unit: NDArray[np.float32] = np.divide(x, norms, dtype=np.float32)
+    return unit

@@ -1,12 +1,14 @@
-"""A BERT in numpy: what a query needs, within milliseconds of the process's start."""
+"""The encoder in numpy: it embeds a query within milliseconds of the process's start.
+
+Axis letters: n = texts, t = tokens, d = width.
+"""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,103 +24,126 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
     from attnsearch.encoding.encoder import Encoder
-    from attnsearch.encoding.pieces import Pieces
+    from attnsearch.encoding.pieces import Pieces, Span
 
-_BATCH = 3_000  # characters, padding among them, that numpy reads at once: more would leave the processor's caches
+_BATCH = 3_000  # characters that numpy reads at once, with padding: more would leave the processor's caches
+
+Floats = NDArray[np.float32]
+
+
+class _Forward(NamedTuple):
+    """What the transformer makes of n texts: their word pieces, a mask (n, t) without padding, states (n, t, d)."""
+
+    encodings: list[Encoding]
+    mask: NDArray[np.bool_]
+    hidden: Floats
 
 
 class FastEncoder:
-    """A BERT in numpy: what a query needs, within milliseconds of the process's start."""
+    """A BERT that numpy runs. Its weights and its tokenizer are loaded when they are first needed."""
 
     quick = True
     precision: Precision = "float32"
 
-    def __init__(self, model: Model, covered: Coverage) -> None:
-        self.window = covered.window
+    def __init__(self, model: Model, coverage: Coverage) -> None:
         self.model = model
-        self.covered = covered
+        self.window = coverage.window
+        self._pooling = coverage.pooling
 
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:  # noqa: ARG002 (it has no prompts)
-        """Unit vectors (n, d): those of sentence-transformers, but for float32's rounding: some 1e-7 a component."""
-        parts = list(batch_by_length(texts, _BATCH))
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:  # noqa: ARG002 (it has no prompts)
+        """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
+        batches = list(batch_by_length(texts, _BATCH))
         x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
-        _ = self._tokenizer  # like the transformer, made before there are threads
-        read = threads.each(self._encode, [[texts[i] for i in at] for at in parts])
-        for at, found in zip(parts, read, strict=True):
-            x[at] = found
+        _ = self._tokenizer  # loaded before there are threads, as the transformer is
+        encoded = threads.each(self._encode, [[texts[i] for i in batch] for batch in batches])
+        for batch, vectors in zip(batches, encoded, strict=True):
+            x[batch] = vectors
             if progress:
-                progress(len(at))
+                progress(len(batch))
         return normalize_rows(x, f"model {self.model.name}")
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
-        """Itself, unless bfloat16 is asked for, or would save more than it costs to load sentence-transformers."""
+        """Itself, unless bfloat16 is asked for, or saves more time than loading sentence-transformers takes."""
         by_torch = SentenceEncoder(self.model).suited(length, precision)
         return by_torch if by_torch.precision == "bfloat16" else self
 
-    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        _, mask, hidden = self._read(texts)
-        if self.covered.pooling == "cls":
-            return hidden[:, 0]
-        weight = mask[..., None].astype(np.float32)
-        mean: NDArray[np.float32] = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
-        return mean
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (it has no prompts)
+        """What each word piece adds to its text's unit vector; None if that is the state of [CLS] alone."""
+        from attnsearch.encoding.pieces import pieces_of_mean  # which a query without `explain` does without
 
-    def _read(self, texts: list[str]) -> tuple[list[Encoding], NDArray[np.bool_], NDArray[np.float32]]:
-        """The word pieces of some texts, which of the places are theirs (n, t), and the hidden states (n, t, d)."""
-        read = self._tokenizer.encode_batch(texts)
-        longest = max(len(one.ids) for one in read)
-        ids = np.zeros((len(texts), longest), np.int64)
-        mask = np.zeros((len(texts), longest), bool)
-        for row, one in enumerate(read):
-            ids[row, : len(one.ids)] = one.ids
-            mask[row, : len(one.ids)] = True
-        if not mask.any(axis=1).all() or ids.max() >= len(self._transformer.words):
-            raise ModelError("its tokenizer is not that of its weights", where=self.model.name)
-        return read, mask, self._transformer.forward(ids, mask)
+        def split(batch: list[int]) -> list[Pieces]:
+            encodings, _, hidden = self._forward([texts[i] for i in batch])
+            return [
+                pieces_of_mean(states[: len(encoding.ids)], _spans(encoding))
+                for encoding, states in zip(encodings, hidden, strict=True)
+            ]
 
-    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (no prompts)
-        """What each word piece adds; nothing can be told of a model whose vector is that of [CLS]."""
-        from attnsearch.encoding.pieces import pieces_of_mean
-
-        def of(at: list[int]) -> list[tuple[int, Pieces]]:
-            read, _, hidden = self._read([texts[i] for i in at])
-            told = zip(at, read, hidden, strict=True)
-            return [(i, pieces_of_mean(h[: len(one.ids)], one.offsets, one.special_tokens_mask)) for i, one, h in told]
-
-        _ = self._tokenizer, self._transformer  # made before there are threads
-        parts = batch_by_length(texts, _BATCH) if self.covered.pooling == "mean" else ()
-        found = dict(itertools.chain.from_iterable(threads.each(of, parts)))
-        return [found.get(i) for i in range(len(texts))]
+        pieces: list[Pieces | None] = [None] * len(texts)
+        if self._pooling == "mean":
+            batches = list(batch_by_length(texts, _BATCH))
+            _ = self._tokenizer, self._transformer  # loaded before there are threads
+            for batch, parts in zip(batches, threads.each(split, batches), strict=True):
+                for i, part in zip(batch, parts, strict=True):
+                    pieces[i] = part
+        return pieces
 
     def tokens(self, text: str) -> list[str]:
-        """The word pieces of a text, [CLS] and [SEP] among them, however long it is."""
+        """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
         return list(self._whole_tokenizer.encode(text).tokens)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each word piece lies."""
+        """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
         return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
+
+    def _encode(self, texts: list[str]) -> Floats:
+        """The texts' vectors (n, d), of any length: the states' mean, or the state of [CLS]."""
+        _, mask, hidden = self._forward(texts)
+        if self._pooling == "cls":
+            return hidden[:, 0]
+        weight = mask[..., None].astype(np.float32)
+        mean: Floats = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
+        return mean
+
+    def _forward(self, texts: list[str]) -> _Forward:
+        encodings = self._tokenizer.encode_batch(texts)
+        longest = max(len(encoding.ids) for encoding in encodings)
+        ids = np.zeros((len(texts), longest), np.int64)
+        mask = np.zeros((len(texts), longest), bool)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = True
+        if not mask.any(axis=1).all() or ids.max() >= len(self._transformer.words):
+            raise ModelError("its tokenizer does not fit its weights", where=self.model.name)
+        return _Forward(encodings, mask, self._transformer.forward(ids, mask))
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.model.folder, self.window)
+        return _load_tokenizer(self.model.folder, self.window)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.model.folder, None)
+        return _load_tokenizer(self.model.folder, None)
 
     @cached_property
     def _transformer(self) -> Transformer:
         return Transformer.load(self.model.folder)
 
 
-def _tokenizer(folder: Path, window: int | None) -> Tokenizer:
+def _spans(encoding: Encoding) -> list[Span]:
+    """Where each word piece lies in the text; None for [CLS] and [SEP]."""
+    offsets = zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
+    return [None if is_mark else span for span, is_mark in offsets]
+
+
+def _load_tokenizer(folder: Path, window: int | None) -> Tokenizer:
+    """The model's tokenizer, which cuts texts at `window` tokens, or not at all; it never pads."""
     from tokenizers import Tokenizer
 
     with model_errors("its tokenizer.json can't be read", str(folder)):
-        found = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    found.no_padding()
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
     if window:
-        found.enable_truncation(window)
+        tokenizer.enable_truncation(window)
     else:
-        found.no_truncation()
-    return found
+        tokenizer.no_truncation()
+    return tokenizer

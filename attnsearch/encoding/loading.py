@@ -1,4 +1,4 @@
-"""A model's name → its encoder: in numpy where the model is covered, else by sentence-transformers."""
+"""A model's name → its encoder: in numpy if the fast path covers the model, else by sentence-transformers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from attnsearch.encoding.sbert import SentenceEncoder
 
 
 def load(name: str | None = None, *, offline: bool = False, quick: bool = True) -> Encoder:
-    """The encoder called `name`, or the default one: see `model.find`, whose errors it raises.
+    """The encoder of the model called `name`, or of the default model; in numpy only if `quick`.
 
-    `quick` says that the fast path may be taken.
+    Raises ModelError as `find_model` does.
     """
-    found = find_model(name, offline=offline)
-    covered = coverage_of(found.folder) if quick else None
-    return SentenceEncoder(found) if covered is None else FastEncoder(found, covered)
+    model = find_model(name, offline=offline)
+    coverage = coverage_of(model.folder) if quick else None
+    return SentenceEncoder(model) if coverage is None else FastEncoder(model, coverage)

@@ -15,27 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-Span = tuple[int, int] | None
+Span = tuple[int, int] | None  # from a character of the text to before another; None for what is not in the text
 
 
 class Pieces(NamedTuple):
     """The word pieces that the encoder read of a text: where each lies, and its part of the unit vector, (t, d).
 
-    The encoder's own marks lie nowhere in the text; their span is None.
+    The encoder's own marks, such as [CLS], have the span None.
     """
 
     spans: Sequence[Span]
     vectors: NDArray[np.float64]
 
 
-def pieces_of_mean(hidden: Floats, offsets: Sequence[tuple[int, int]], marks: Sequence[int]) -> Pieces:
-    """What each of the hidden states (t, d) adds to the unit vector that their mean points to.
+def pieces_of_mean(hidden: Floats, spans: Sequence[Span]) -> Pieces:
+    """The pieces with these spans (t,), each with what its hidden state adds to the unit vector of their mean.
 
-    `offsets` (t) say where each piece lies, `marks` (t), with a 1, which are no part of the text.
+    hidden (t, d) are the states of the last layer.
 
-    >>> pieces_of_mean(np.array([[3.0, 0.0], [0.0, 4.0]]), [(0, 0), (0, 4)], [1, 0]).vectors.tolist()
+    >>> pieces_of_mean(np.array([[3.0, 0.0], [0.0, 4.0]]), [None, (0, 4)]).vectors.tolist()
     [[0.6, 0.0], [0.0, 0.8]]
     """
-    spans = [None if is_mark else span for span, is_mark in zip(offsets, marks, strict=True)]
     states = hidden.astype(np.float64)
     return Pieces(spans, states / (len(states) * np.linalg.norm(states.mean(axis=0))))

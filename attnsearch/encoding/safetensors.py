@@ -1,7 +1,7 @@
 """Tensors ↔ a safetensors file: an encoder's weights, and what a catalog has learned.
 
-The form: 8 bytes, the length of the header as a little-endian integer; the header, JSON; the data, each byte of it one
-tensor's. https://huggingface.co/docs/safetensors
+The form: 8 bytes with the length of the header, a little-endian integer; the header, in JSON; the data, of which every
+byte belongs to one tensor. https://huggingface.co/docs/safetensors
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-HEADER = 4 << 20  # bytes at most of a model's header; a model of 24 layers has 40,000
+HEADER = 4 << 20  # bytes of a header, at most; a model of 24 layers has 40,000
 
 _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _METADATA = "__metadata__"
 
 
 class Tensors(NamedTuple):
-    """What a file holds: arrays by name, and the texts of its metadata."""
+    """A file's content: arrays by name, and the texts of its metadata."""
 
     arrays: dict[str, NDArray[Any]]
     metadata: Mapping[str, Any]
 
 
 def unpack(data: NDArray[np.uint8], *, longest: int = HEADER) -> Tensors:
-    """The tensors in the bytes of a file (n,), as views of them; types other than float32 and float16 are left out.
+    """The float32 and float16 tensors in the bytes of a file (n,), as views of these; other types are left out.
 
     `longest` is how many bytes the header may have. Raises ValueError for bytes that are not a complete file: a header
     past the end, a name used twice, offsets that overlap, leave a hole or point past the end, a shape that does not fit
@@ -39,18 +39,18 @@ def unpack(data: NDArray[np.uint8], *, longest: int = HEADER) -> Tensors:
         length = int.from_bytes(data[:8].tobytes(), "little")
         if not 2 <= length <= min(longest, len(data) - 8):
             raise ValueError("its header is longer than the file, or than any model's")
-        header = json.loads(data[8 : 8 + length].tobytes(), object_pairs_hook=_unique)
+        header = json.loads(data[8 : 8 + length].tobytes(), object_pairs_hook=_unique_names)
         metadata = header.pop(_METADATA, {})
         body = data[8 + length :]
         _check_offsets([entry["data_offsets"] for entry in header.values()], len(body))
-        arrays = {name: _tensor(body, entry) for name, entry in header.items() if entry["dtype"] in _TYPES}
+        arrays = {name: _read_tensor(body, entry) for name, entry in header.items() if entry["dtype"] in _TYPES}
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"its header is invalid: {error}") from None
     return Tensors(arrays, metadata)
 
 
 def pack(arrays: Mapping[str, NDArray[np.float32]], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a file with these tensors, all of them float32."""
+    """The bytes of a file with these float32 tensors."""
     header: dict[str, Any] = {_METADATA: dict(metadata)}
     parts: list[bytes] = []
     end = 0
@@ -59,40 +59,41 @@ def pack(arrays: Mapping[str, NDArray[np.float32]], metadata: Mapping[str, str])
         header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [end, end + len(raw)]}
         parts.append(raw)
         end += len(raw)
-    listing = json.dumps(header).encode()
-    listing += b" " * (-len(listing) % 8)
-    return b"".join([struct.pack("<Q", len(listing)), listing, *parts])
+    header_bytes = json.dumps(header).encode()
+    header_bytes += b" " * (-len(header_bytes) % 8)  # so that the data is aligned
+    return b"".join([struct.pack("<Q", len(header_bytes)), header_bytes, *parts])
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs of a JSON object; ValueError for a name that it has twice."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         raise ValueError("a name is used twice")
-    return unique
+    return entries
 
 
 def _check_offsets(offsets: list[Any], end: int) -> None:
     """ValueError unless the tensors lie one behind the other from the first byte of the data to its last."""
     expected = 0
-    for start, stop in sorted(map(_whole_numbers, offsets)):
+    for start, stop in sorted(map(_check_whole_numbers, offsets)):
         if start != expected or stop < start:
-            raise ValueError("offsets that overlap, or leave a hole")
+            raise ValueError("its offsets overlap, or leave a hole")
         expected = stop
     if expected != end:
-        raise ValueError("offsets past its end" if expected > end else "data that belongs to no tensor")
+        raise ValueError("its offsets point past its end" if expected > end else "it has data that no tensor uses")
 
 
-def _whole_numbers(listed: Any) -> list[int]:
-    whole = isinstance(listed, list) and len(listed) < 9 and all(type(n) is int and n >= 0 for n in listed)
-    if not whole:
-        raise ValueError(f"{str(listed)[:40]} where whole numbers belong")
-    return list(listed)
+def _check_whole_numbers(value: Any) -> list[int]:
+    """The value, a short list of whole numbers; ValueError for anything else."""
+    if isinstance(value, list) and len(value) < 9 and all(type(n) is int and n >= 0 for n in value):
+        return value
+    raise ValueError(f"{str(value)[:40]} is not a list of whole numbers")
 
 
-def _tensor(body: NDArray[np.uint8], entry: Mapping[str, Any]) -> NDArray[Any]:
+def _read_tensor(body: NDArray[np.uint8], entry: Mapping[str, Any]) -> NDArray[Any]:
     start, end = entry["data_offsets"]
     kind = _TYPES[entry["dtype"]]
-    shape = _whole_numbers(entry["shape"])
+    shape = _check_whole_numbers(entry["shape"])
     if math.prod(shape) * kind.itemsize != end - start:
-        raise ValueError(f"a shape of {math.prod(shape)} numbers for {end - start} bytes")
+        raise ValueError(f"a tensor has a shape of {math.prod(shape)} numbers, but {end - start} bytes")
     return body[start:end].view(kind).reshape(shape)

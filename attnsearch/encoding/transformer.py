@@ -25,7 +25,7 @@ from attnsearch.errors import ModelError
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_STRIP = 32_768  # numbers that `gelu` takes at once, so that what it computes with stays in the processor's cache
+STRIP = 32_768  # numbers that `gelu` takes at once, so that its working memory stays in the processor's cache
 _TAIL = tuple(np.float32(a / 2) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
 _COUNTS = (
     "hidden_size",
@@ -39,7 +39,7 @@ _COUNTS = (
 
 
 class Layer(NamedTuple):
-    """The weights of one layer, each matrix (in, out)."""
+    """The weights of one layer: for each linear map its matrix (in, out) and bias; for each norm scale and shift."""
 
     query: tuple[Floats, Floats]
     key: tuple[Floats, Floats]
@@ -52,10 +52,10 @@ class Layer(NamedTuple):
 
 
 class Transformer(NamedTuple):
-    """A BERT encoder: `words` (vocabulary, d), `places` (positions, d) with the token type's row added in."""
+    """A BERT encoder: `words` (vocabulary, d), `positions` (positions, d) with the row of token type 0 added."""
 
     words: Floats
-    places: Floats
+    positions: Floats
     norm: tuple[Floats, Floats]
     layers: tuple[Layer, ...]
     heads: int
@@ -63,19 +63,19 @@ class Transformer(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model in `folder`, whose configuration must be one that `covers` lets through.
+        """The model in `folder`, whose configuration `covers` must have accepted.
 
-        Raises ModelError for a weights file that contradicts itself or the model's configuration, and for a
-        configuration that can't be.
+        Raises ModelError for a weights file that contradicts itself or the model's configuration, and for an invalid
+        configuration.
         """
-        config = _numbers(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
+        config = _checked_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
         tensors = read_weights(folder / "model.safetensors")
         prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
         weights = _Weights(tensors, prefix, str(folder))
         d, f = config["hidden_size"], config["intermediate_size"]
         return cls(
             words=weights.take("embeddings.word_embeddings.weight", (config["vocab_size"], d)),
-            places=weights.take("embeddings.position_embeddings.weight", (config["max_position_embeddings"], d))
+            positions=weights.take("embeddings.position_embeddings.weight", (config["max_position_embeddings"], d))
             + weights.take("embeddings.token_type_embeddings.weight", (config["type_vocab_size"], d))[0],
             norm=weights.norm("embeddings.LayerNorm", d),
             layers=tuple(_layer(weights, f"encoder.layer.{n}.", d, f) for n in range(config["num_hidden_layers"])),
@@ -86,7 +86,7 @@ class Transformer(NamedTuple):
     def forward(self, ids: Ints, mask: NDArray[np.bool_]) -> Floats:
         """Hidden states (b, t, d) of the token ids (b, t); `mask` (b, t) is True where a token is, False on padding."""
         b, t = ids.shape
-        x = layer_norm(self.words[ids] + self.places[:t], self.norm, self.epsilon)
+        x = layer_norm(self.words[ids] + self.positions[:t], self.norm, self.epsilon)
         keep = None if mask.all() else mask[:, None, None, :]
         for layer in self.layers:
             q, k, v = (self._split(_linear(x, w)) for w in (layer.query, layer.key, layer.value))
@@ -103,7 +103,7 @@ class Transformer(NamedTuple):
 
 
 def covers(config: Mapping[str, Any]) -> bool:
-    """Whether a model's configuration describes what this room computes."""
+    """Whether a model's configuration describes what this file computes."""
     return (
         config.get("model_type") == "bert"
         and config.get("hidden_act") == "gelu"
@@ -112,15 +112,15 @@ def covers(config: Mapping[str, Any]) -> bool:
     )
 
 
-def _numbers(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The configuration, when its numbers can be a model's."""
+def _checked_config(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The configuration; ModelError unless its numbers are valid."""
     for name in _COUNTS:
         if type(config.get(name)) is not int or config[name] < 1:
-            raise ModelError(f"{name} is {str(config.get(name))[:40]} in its config.json", where=where)
+            raise ModelError(f"in its config.json, {name} is {str(config.get(name))[:40]}", where=where)
     if config["hidden_size"] % config["num_attention_heads"]:
-        raise ModelError("its width can't be split among its heads", where=where)
+        raise ModelError("in its config.json, hidden_size is not a multiple of num_attention_heads", where=where)
     if type(config.get("layer_norm_eps")) is not float or not 0 < config["layer_norm_eps"] < 1:
-        raise ModelError("layer_norm_eps is no small number in its config.json", where=where)
+        raise ModelError("in its config.json, layer_norm_eps is not a number between 0 and 1", where=where)
     return config
 
 
@@ -133,15 +133,15 @@ def layer_norm(x: Floats, scale_and_shift: tuple[Floats, Floats], epsilon: float
     return normed
 
 
-def gelu(x: Floats) -> Floats:
-    """x · Φ(x) with the exact normal distribution function Φ: Hendrycks & Gimpel 2016.
+def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
+    """x · Φ(x) with the exact normal distribution function Φ: Hendrycks & Gimpel 2016. `strip` numbers at once.
 
     Φ(-z) = erfc(z/√2)/2 by Abramowitz & Stegun 1964, 7.1.26: off by less than 5e-7 in float32.
     """
     flat = np.ravel(x)
-    found = np.empty_like(flat)
-    for start in range(0, flat.size, _STRIP):
-        part, out = flat[start : start + _STRIP], found[start : start + _STRIP]
+    activated = np.empty_like(flat)
+    for start in range(0, flat.size, strip):
+        part, out = flat[start : start + strip], activated[start : start + strip]
         z = np.abs(part)
         s = np.reciprocal(np.float32(1) + z * np.float32(0.3275911 * math.sqrt(0.5)))
         tail = s * _TAIL[-1]
@@ -153,11 +153,11 @@ def gelu(x: Floats) -> Floats:
         tail *= np.exp(s, out=s)
         tail *= z
         np.subtract(np.maximum(part, 0, out=out), tail, out=out)  # x Φ(x) = max(x, 0) - |x| Φ(-|x|)
-    return found.reshape(x.shape)
+    return activated.reshape(x.shape)
 
 
 def read_weights(file: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a model's weights file by name, as views of the mapped file; ModelError where it is broken."""
+    """The tensors of a model's weights file by name, as views of the mapped file; ModelError if it is broken."""
     try:
         return safetensors.unpack(np.memmap(file, np.uint8, mode="r")).arrays
     except ValueError as error:
@@ -173,15 +173,16 @@ class _Weights:
         self.tensors, self.prefix, self.where = tensors, prefix, where
 
     def take(self, name: str, shape: tuple[int, ...]) -> Floats:
-        found = self.tensors.get(self.prefix + name)
-        if found is None or found.shape != shape:
-            what = "is missing" if found is None else f"has the shape {found.shape}, not {shape}"
-            raise ModelError(f"the tensor {name} {what}", where=self.where)
-        return found.astype(np.float32, copy=False)
+        tensor = self.tensors.get(self.prefix + name)
+        if tensor is None:
+            raise ModelError(f"the tensor {name} is missing", where=self.where)
+        if tensor.shape != shape:
+            raise ModelError(f"the tensor {name} has the shape {tensor.shape}, not {shape}", where=self.where)
+        return tensor.astype(np.float32, copy=False)
 
-    def linear(self, name: str, wide: int, out: int) -> tuple[Floats, Floats]:
-        """Weights as (in, out); stored as (out, in)."""
-        return self.take(f"{name}.weight", (out, wide)).T, self.take(f"{name}.bias", (out,))
+    def linear(self, name: str, d_in: int, d_out: int) -> tuple[Floats, Floats]:
+        """Weights (d_in, d_out), which the file stores as (d_out, d_in), and bias (d_out,)."""
+        return self.take(f"{name}.weight", (d_out, d_in)).T, self.take(f"{name}.bias", (d_out,))
 
     def norm(self, name: str, d: int) -> tuple[Floats, Floats]:
         return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,))

@@ -25,8 +25,8 @@ from attnsearch.output import formats, notes, safe_text, table
 from attnsearch.output.safe_text import FORMATS, Screen
 from attnsearch.sources import items
 from attnsearch.storage import home
+from tests.encoding.test_safetensors import write_tensors
 from tests.encoding.test_transformer import CONFIG, tensors
-from tests.encoding.test_transformer import write as write_tensors
 from tests.fuzz.targets import a_result, acting
 
 MB = 1 << 20
@@ -434,7 +434,7 @@ class TestModel:
             told.update(post_processor=None, pre_tokenizer={"type": "Split", "pattern": {"Regex": ".+"},
                                                             "behavior": "Removed", "invert": False})  # fmt: skip
         (folder / "tokenizer.json").write_text(json.dumps(told))
-        assert "its tokenizer is not that of its weights" in self.refused(folder, run, write)
+        assert "its tokenizer does not fit its weights" in self.refused(folder, run, write)
 
     @pytest.mark.parametrize("content", [b"", b"x" * 1000, struct.pack("<Q", 1 << 62) + b"{}"])
     def test_weights_that_are_none(self, content, folder, run, write):

@@ -103,7 +103,7 @@ class TestPlaces:
         [
             ("./none", "./none: no such folder"),
             ("/none", "/none: no such folder"),
-            ("a b", "no such folder, and not a model's name either"),
+            ("a b", "neither a folder nor a model's name"),
             ("some/model", "some/model: the model is not on this machine"),
         ],
     )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.encoding import loading
+from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.pieces import Pieces, pieces_of_mean
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.explanation.words import add_up
@@ -57,7 +53,7 @@ def test_without_a_word_all_is_marks():
 def test_the_parts_are_the_unit_vector_of_the_mean(hidden):
     h = np.array(hidden) + np.array([10.0, 0, 0])  # so that the mean has a direction
     mean = h.mean(axis=0)
-    found = pieces_of_mean(h, [(0, 1)] * len(h), [0] * len(h))
+    found = pieces_of_mean(h, [(0, 1)] * len(h))
     assert found.vectors.sum(axis=0) == pytest.approx(mean / np.linalg.norm(mean), abs=1e-12)
 
 
@@ -72,21 +68,6 @@ def test_words_and_marks_and_rounding_are_the_whole(text, toward):
     assert total == pytest.approx(whole, abs=1e-5)
     assert all(word.word == text[word.start : word.stop] != "" for word in found.words)
     assert [word.start for word in found.words] == sorted({word.start for word in found.words})
-
-
-@pytest.fixture
-def copy(real, tmp_path):
-    """The default model in a folder of its own, with changes in its files."""
-    shutil.copytree(real.model.folder, tmp_path / "m", copy_function=os.link)
-
-    def change(file, **fields):
-        path = tmp_path / "m" / file
-        told = json.loads(path.read_text()) if path.exists() else {}
-        path.unlink(missing_ok=True)
-        path.write_text(json.dumps({**told, **fields}))
-        return loading.load(str(tmp_path / "m"))
-
-    return change
 
 
 def add_up_to(shares, x):
@@ -110,9 +91,9 @@ class TestReal:
         assert shares.spans[-2] == (253 * 5, 253 * 5 + 4)
 
     def test_of_cls_nothing_can_be_told(self, copy):
-        fast = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
-        assert isinstance(fast, fast.FastEncoder)
-        assert fast.pieces(TEXTS[:2]) == SentenceEncoder(fast.model).pieces(TEXTS[:2]) == [None, None]
+        cls = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
+        assert isinstance(cls, FastEncoder)
+        assert cls.pieces(TEXTS[:2]) == SentenceEncoder(cls.model).pieces(TEXTS[:2]) == [None, None]
 
     @pytest.mark.parametrize("counts", [True, False])
     def test_a_prompt_is_a_mark(self, copy, counts):

@@ -1,4 +1,4 @@
-"""Each piece by hand or against plain loops; the whole against sentence-transformers in test_encoder.py."""
+"""Each part by hand or against plain loops; the whole against sentence-transformers in test_fast.py."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding import transformer
-from attnsearch.encoding.transformer import Transformer, gelu, layer_norm, read_weights
+from attnsearch.encoding.transformer import Transformer, gelu, layer_norm
 from attnsearch.errors import ModelError
+from tests.encoding.test_safetensors import write_tensors
 
 
 @given(st.floats(-20, 20))
@@ -22,11 +23,9 @@ def test_gelu(value):
     assert gelu(x)[0] == pytest.approx(x[0] * 0.5 * (1 + math.erf(x[0] / math.sqrt(2))), abs=5e-6)
 
 
-def test_gelu_takes_long_arrays_in_strips(monkeypatch):
+def test_gelu_takes_long_arrays_in_strips():
     x = np.linspace(-6, 6, 60, dtype=np.float32).reshape(3, 4, 5)
-    whole = gelu(x)
-    monkeypatch.setattr(transformer, "_STRIP", 7)
-    assert gelu(x).tolist() == whole.tolist()
+    assert gelu(x, strip=7).tolist() == gelu(x).tolist()
 
 
 def test_layer_norm_by_hand():
@@ -34,18 +33,6 @@ def test_layer_norm_by_hand():
     x = np.array([[1.0, 3.0]], np.float32)
     found = layer_norm(x, (np.full(2, 3, np.float32), np.full(2, 10, np.float32)), 0.0)
     assert found.tolist() == [[7.0, 13.0]]
-
-
-def write(path, tensors, metadata=None):
-    """A safetensors file, written as the form says, without the library."""
-    header, data = {}, b""
-    for name, x in tensors.items():
-        header[name] = {"dtype": {"f4": "F32", "f2": "F16", "i8": "I64"}[x.dtype.str[1:]], "shape": list(x.shape),
-                        "data_offsets": [len(data), len(data) + x.nbytes]}  # fmt: skip
-        data += x.tobytes()
-    text = json.dumps({"__metadata__": {"format": "pt"}, **header} if metadata is None else metadata).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-    return path
 
 
 CONFIG = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 4, "intermediate_size": 6, "vocab_size": 5,
@@ -72,7 +59,7 @@ def tensors(prefix=""):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    write(tmp_path / "model.safetensors", tensors())
+    write_tensors(tmp_path / "model.safetensors", tensors())
     return tmp_path
 
 
@@ -101,7 +88,7 @@ def test_padding_changes_nothing(folder):
 
 def test_a_prefix_and_half_precision(folder, tmp_path):
     plain = np.array(Transformer.load(folder).words)
-    write(tmp_path / "model.safetensors", {name: x.astype(np.float16) for name, x in tensors("bert.").items()})
+    write_tensors(tmp_path / "model.safetensors", {name: x.astype(np.float16) for name, x in tensors("bert.").items()})
     half = Transformer.load(folder)
     assert half.words.dtype == np.float32
     assert np.array_equal(half.words, plain.astype(np.float16))
@@ -121,69 +108,17 @@ def test_what_is_not_covered(other):
     assert not transformer.covers({**CONFIG, **other})
 
 
-class TestSafetensors:
-    def test_the_library_reads_what_we_read(self, folder):
-        from safetensors.numpy import load_file
+def test_a_tensor_of_another_shape(folder):
+    broken = tensors()
+    broken["encoder.layer.1.output.dense.weight"] = np.ones((6, 4), np.float32)
+    write_tensors(folder / "model.safetensors", broken)
+    with pytest.raises(ModelError, match=r"output\.dense\.weight has the shape \(6, 4\), not \(4, 6\)"):
+        Transformer.load(folder)
 
-        ours, theirs = read_weights(folder / "model.safetensors"), load_file(folder / "model.safetensors")
-        assert ours.keys() == theirs.keys()
-        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
-    def test_other_types_are_left_out(self, tmp_path):
-        path = write(tmp_path / "x", {"a": np.ones(2, np.float32), "position_ids": np.ones(2, np.int64)})
-        assert list(read_weights(path)) == ["a"]
-
-    @pytest.mark.parametrize(
-        "content",
-        [
-            b"",
-            b"1234567",
-            b"\xff" * 8,
-            (1 << 62).to_bytes(8, "little") + b"{}",
-            (100).to_bytes(8, "little") + b"{}",
-            (2).to_bytes(8, "little") + b"[]",
-            (2).to_bytes(8, "little") + b"{{",
-            (4).to_bytes(8, "little") + b"null",
-        ],
-    )
-    def test_no_header(self, tmp_path, content):
-        path = tmp_path / "x"
-        path.write_bytes(content)
-        with pytest.raises(ModelError, match="not a complete safetensors file"):
-            read_weights(path)
-
-    @pytest.mark.parametrize(
-        "told",
-        [
-            {"dtype": "F32", "shape": [2], "data_offsets": [0, 80]},
-            {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]},
-            {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]},
-            {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]},
-            {"dtype": "F32", "shape": [-1, 1 << 62], "data_offsets": [0, 8]},
-            {"dtype": "F32", "shape": [2], "data_offsets": [0, 7]},
-            {"dtype": "F32", "shape": "2", "data_offsets": [0, 8]},
-            {"dtype": "F32", "shape": [2], "data_offsets": "08"},
-            {"dtype": "F32", "shape": [2]},
-            {"shape": [2], "data_offsets": [0, 8]},
-            "nothing",
-            None,
-        ],
-    )
-    def test_a_header_that_lies(self, tmp_path, told):
-        path = write(tmp_path / "x", {"a": np.ones(2, np.float32)}, metadata={"a": told})
-        with pytest.raises(ModelError, match="not a complete safetensors file"):
-            read_weights(path)
-
-    def test_a_tensor_of_another_shape(self, folder):
-        broken = tensors()
-        broken["encoder.layer.1.output.dense.weight"] = np.ones((6, 4), np.float32)
-        write(folder / "model.safetensors", broken)
-        with pytest.raises(ModelError, match=r"output\.dense\.weight has the shape \(6, 4\), not \(4, 6\)"):
-            Transformer.load(folder)
-
-    def test_a_missing_tensor(self, folder):
-        broken = tensors()
-        del broken["embeddings.LayerNorm.bias"]
-        write(folder / "model.safetensors", broken)
-        with pytest.raises(ModelError, match=r"embeddings\.LayerNorm\.bias is missing"):
-            Transformer.load(folder)
+def test_a_missing_tensor(folder):
+    broken = tensors()
+    del broken["embeddings.LayerNorm.bias"]
+    write_tensors(folder / "model.safetensors", broken)
+    with pytest.raises(ModelError, match=r"embeddings\.LayerNorm\.bias is missing"):
+        Transformer.load(folder)
