@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FAST = [
     "tests/attention/test_softmax.py",
     "tests/engines/test_bias.py",
+    "tests/engines/test_local.py",
+    "tests/search/test_setting.py",
+    "tests/search/test_scoring.py",
     "tests/learning/test_bilinear.py",
     "tests/explanation/test_steps.py",
     "tests/attention/test_null_key.py",
@@ -30,7 +33,7 @@ FAST = [
 ]
 SLOW = [
     "tests/attention/test_softmax.py::test_torch_says_the_same",
-    "tests/engines/test_bias.py::test_hiding_items_is_removing_them",
+    "tests/search/test_setting.py::test_hiding_items_is_removing_them",
     "tests/explanation/test_reasons.py::test_all_sums_are_the_logit",
     "tests/encoding/test_transformer.py::test_transformers_says_the_same",
 ]

@@ -18,8 +18,7 @@ from attnsearch.engines.bias import Added as Bias
 from attnsearch.errors import InputError
 from attnsearch.explanation import reasons
 from attnsearch.indexing.update import update
-from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index, item_id
+from attnsearch.search.index import Index
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from tests.conftest import SmallEncoder
@@ -164,60 +163,6 @@ def test_terms_and_priors_are_parts(write, small):
         check_sums(hit, one)
     assert [one.lexical for one in chosen.whys] == [why[ident].lexical for ident in "abc"]
     assert [hit.logit for hit in chosen.hits] == sorted(hit.logit for hit in result.hits)[::-1]
-
-
-class TestChosen:
-    def test_ranks_and_weights_are_those_of_the_road(self, index):
-        asked = ["moon sea", "robot"]
-        every = search(index, asked, k=9)
-        for text, whole in zip(asked, every, strict=True):
-            result = rank_items(index, text, Setting(), ["r2", "ms", "m", "r"])
-            assert [hit.id for hit in result.hits] == ["r2", "ms", "m", "r"]
-            for hit in result.hits:
-                (peer,) = [one for one in whole.hits if one.id == hit.id]
-                assert (hit.rank, hit.title, hit.passage) == (peer.rank, peer.title, peer.passage)
-                assert hit.logit == pytest.approx(peer.logit, abs=1e-5)
-                assert hit.weight == pytest.approx(peer.weight, abs=1e-6)
-                assert hit.score == peer.score
-            assert [why.item.text for why in reasons.explain_hits(index, [result])[0].whys][1] == "Moon and sea"
-
-    def test_by_the_best_passage(self, write, small):
-        long = {"id": "a", "title": "tide", "description": f"{'filler ' * 140}moon"}
-        update([str(write("x.json", json.dumps([{"id": "m", "title": "robot"}, long])))])
-        with Index.open("x") as index:
-            result = rank_items(index, "moon", Setting(), ["a"])
-            assert result.hits[0].passage.endswith("moon")
-            assert result.trace.hit_keys == [index.store.keys_of(["a"])["a"][-1]]
-            assert result.hits[0].rank == 1
-
-    def test_what_is_hidden(self, write, small):
-        update([str(write("x.yaml", "- {id: a, title: moon, price: 1}\n- {id: b, title: sea}\n"))])
-        with Index.open("x") as index:
-            setting = Setting(where=(parse_filter("price?"),))
-            assert rank_items(index, "moon", setting, ["a"]).hits[0].weight == pytest.approx(1)
-            with pytest.raises(InputError, match="sees no item 'b'"):
-                rank_items(index, "moon", setting, ["b"])
-
-    def test_nothing_there(self, index):
-        with pytest.raises(InputError, match="sees no item 'zzz'"):
-            rank_items(index, "moon", Setting(), ["zzz"])
-
-    @pytest.mark.parametrize(("name", "ident"), [("ms", "ms"), ("moon", "m"), ("MOON", "m"), ("moon and SEA", "ms")])
-    def test_names(self, index, name, ident):
-        assert item_id(index, name) == ident
-
-    @pytest.mark.parametrize(
-        ("name", "message", "hint"),
-        [
-            ("robot", "2 items are called 'robot'", "name one by its id: r, r2"),
-            ("mooon", "no item 'mooon'", "did you mean 'moon'?"),
-            ("xyzzy", "no item 'xyzzy'", "name an item by its id or its title"),
-        ],
-    )
-    def test_names_that_will_not_do(self, index, name, message, hint):
-        with pytest.raises(InputError) as caught:
-            item_id(index, name)
-        assert (caught.value.message, caught.value.hint) == (f"x: {message}", hint)
 
 
 class TestCompare:

@@ -4,7 +4,7 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.search.index import Index, item_id
 from attnsearch.storage import home
 from tests.conftest import SHOP, titles
 
@@ -106,3 +106,32 @@ class TestWhichCatalog:
         with pytest.raises(error) as caught:
             home.find_catalog(ref)
         assert str(caught.value).startswith(message)
+
+
+class TestItemId:
+    ITEMS = (
+        "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
+    )
+
+    @pytest.fixture
+    def index(self, write, small):
+        update([str(write("x.yaml", self.ITEMS))])
+        with Index.open("x") as opened:
+            yield opened
+
+    @pytest.mark.parametrize(("name", "ident"), [("ms", "ms"), ("moon", "m"), ("MOON", "m"), ("moon and SEA", "ms")])
+    def test_names(self, index, name, ident):
+        assert item_id(index, name) == ident
+
+    @pytest.mark.parametrize(
+        ("name", "message", "hint"),
+        [
+            ("robot", "2 items are called 'robot'", "name one by its id: r, r2"),
+            ("mooon", "no item 'mooon'", "did you mean 'moon'?"),
+            ("xyzzy", "no item 'xyzzy'", "name an item by its id or its title"),
+        ],
+    )
+    def test_names_that_will_not_do(self, index, name, message, hint):
+        with pytest.raises(InputError) as caught:
+            item_id(index, name)
+        assert (caught.value.message, caught.value.hint) == (f"x: {message}", hint)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from attnsearch.attention.projections import identity, textbook
+from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import InputError
+from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
-from attnsearch.search.search import query, search
+from attnsearch.search.search import query, rank_items, search
 from attnsearch.search.setting import Setting
 from tests.conftest import logits_of
 
@@ -86,12 +90,12 @@ def test_limits(index):
 
 def test_the_order_of_items_does_not_matter(write, small):
     lines = ITEMS.splitlines(keepends=True)
-    found = []
-    for name, some in (("one", lines), ("two", lines[::-1])):
-        update([str(write(f"{name}.yaml", "".join(some)))])
+    weights = []
+    for name, ordered in (("one", lines), ("two", lines[::-1])):
+        update([str(write(f"{name}.yaml", "".join(ordered)))])
         with Index.open(name) as opened:
-            found.append({hit.id: hit.weight for hit in query(opened, "moon sea").hits})
-    assert found[0] == pytest.approx(found[1])
+            weights.append({hit.id: hit.weight for hit in query(opened, "moon sea").hits})
+    assert weights[0] == pytest.approx(weights[1])
 
 
 def test_a_changed_catalog_answers_as_a_new_one(write, small):
@@ -157,17 +161,15 @@ def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, que
     texts = ["moon sea", "robot", "sea"][:queries]
     with Index.open("x") as opened:
         whole = search(opened, texts, k=20, trace=True)
-        monkeypatch.setattr("attnsearch.engines.local.BLOCK", 2 * queries)
-        monkeypatch.setattr("attnsearch.engines.local._LOGITS", queries)
-        monkeypatch.setattr("attnsearch.engines.local._PARTS", 30)
         monkeypatch.setattr("attnsearch.threads.count", lambda: 4)
-        split = search(opened, texts, k=20, trace=True)
-    for one, other in zip(whole, split, strict=True):
-        assert [hit.id for hit in one.hits] == [hit.id for hit in other.hits]
-        assert [hit.weight for hit in one.hits] == pytest.approx([hit.weight for hit in other.hits], rel=1e-5)
-        assert one.effective_items == pytest.approx(other.effective_items, rel=1e-5)
-        assert one.trace.output == pytest.approx(other.trace.output, abs=1e-5)  # 2.3e-7 with the oldest kernel
-        ranked = [(-hit.logit, int(hit.id)) for hit in one.hits]
+        engine = LocalEngine(opened.store, block=2 * queries, budget=queries, parts=30)
+        split = search(Index(opened.store, opened.encoder, engine), texts, k=20, trace=True)
+    for result, peer in zip(whole, split, strict=True):
+        assert [hit.id for hit in result.hits] == [hit.id for hit in peer.hits]
+        assert [hit.weight for hit in result.hits] == pytest.approx([hit.weight for hit in peer.hits], rel=1e-5)
+        assert result.effective_items == pytest.approx(peer.effective_items, rel=1e-5)
+        assert result.trace.output == pytest.approx(peer.trace.output, abs=1e-5)  # 2.3e-7 with the oldest kernel
+        ranked = [(-hit.logit, int(hit.id)) for hit in result.hits]
         assert ranked == sorted(ranked)
 
 
@@ -176,3 +178,87 @@ def test_every_logit(index):
     for row, text in zip(z, ["moon sea", "robot"], strict=True):
         best = np.sort(row[np.isfinite(row)])[::-1]
         assert best.tolist() == pytest.approx([hit.logit for hit in query(index, text, k=99).hits], abs=1e-5)
+
+
+class TestEveryLogit:
+    """What needs every logit at once: all items, a share of the attention, a field read out."""
+
+    TEXTS = ("moon sea", "robot", "sea", "other moon")
+
+    def test_without_k_all_items_are_listed(self, index):
+        """However little the last of them weighs: here exp(-100)."""
+        (result,) = search(index, ["moon"], Setting(identity(4, 0.01)), k=None)
+        assert [hit.id for hit in result.hits] == ["m", "m2", "ms", "r", "o"]
+
+    @pytest.mark.parametrize("options", [{"top_p": 0.6}, {"top_p": 1.0}, {"values": ["note"], "k": 3}])
+    def test_in_batches(self, index, monkeypatch, options):
+        options = {"k": None, "output": True, "trace": True, **options}
+        whole = search(index, self.TEXTS, Setting(lexical=0.5), **options)
+        monkeypatch.setattr("attnsearch.search.search.BUDGET", 2 * index.store.size + 1)
+        split = search(index, self.TEXTS, Setting(lexical=0.5), **options)
+        assert [result.query for result in split] == list(self.TEXTS)
+        for result, peer in zip(whole, split, strict=True):
+            assert [hit.id for hit in result.hits] == [hit.id for hit in peer.hits]
+            assert [hit.weight for hit in result.hits] == pytest.approx([hit.weight for hit in peer.hits])
+            assert [value.shares for value in result.values] == [pytest.approx(value.shares) for value in peer.values]
+            assert result.output == pytest.approx(peer.output)
+            assert result.trace.biases == peer.trace.biases
+            assert peer.elapsed_ms > 0
+
+    def test_top_p_is_of_each_query(self, index):
+        """One query needs two items for it, the other only one, though they are asked together."""
+        moon, robot = search(index, ["moon", "robot"], k=None, top_p=0.6)
+        assert [hit.id for hit in moon.hits] == ["m", "m2"]
+        assert [hit.id for hit in robot.hits] == ["r"]
+
+
+class TestRankItems:
+    ITEMS = (
+        "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
+    )
+
+    @pytest.fixture
+    def index(self, write, small):
+        update([str(write("x.yaml", self.ITEMS))])
+        with Index.open("x") as opened:
+            yield opened
+
+    def test_ranks_and_weights_are_those_of_the_road(self, index):
+        asked = ["moon sea", "robot"]
+        every = search(index, asked, k=9)
+        for text, whole in zip(asked, every, strict=True):
+            result = rank_items(index, text, Setting(), ["r2", "ms", "m", "r"])
+            assert [hit.id for hit in result.hits] == ["r2", "ms", "m", "r"]
+            for hit in result.hits:
+                (peer,) = [ranked for ranked in whole.hits if ranked.id == hit.id]
+                assert (hit.rank, hit.title, hit.passage) == (peer.rank, peer.title, peer.passage)
+                assert hit.logit == pytest.approx(peer.logit, abs=1e-5)
+                assert hit.weight == pytest.approx(peer.weight, abs=1e-6)
+                assert hit.score == peer.score
+            assert [why.item.text for why in explain_hits(index, [result])[0].whys][1] == "Moon and sea"
+
+    def test_by_the_best_passage(self, write, small):
+        long = {"id": "a", "title": "tide", "description": f"{'filler ' * 140}moon"}
+        update([str(write("x.json", json.dumps([{"id": "m", "title": "robot"}, long])))])
+        with Index.open("x") as index:
+            result = rank_items(index, "moon", Setting(), ["a"])
+            assert result.hits[0].passage.endswith("moon")
+            assert result.trace.hit_keys == [index.store.keys_of(["a"])["a"][-1]]
+            assert result.hits[0].rank == 1
+
+    def test_what_is_hidden(self, write, small):
+        update([str(write("x.yaml", "- {id: a, title: moon, price: 1}\n- {id: b, title: sea}\n"))])
+        with Index.open("x") as index:
+            setting = Setting(where=(parse_filter("price?"),))
+            assert rank_items(index, "moon", setting, ["a"]).hits[0].weight == pytest.approx(1)
+            with pytest.raises(InputError, match="x: a filter hides the item 'b'"):
+                rank_items(index, "moon", setting, ["b"])
+
+    def test_nothing_there(self, index):
+        with pytest.raises(InputError, match="x: no item 'zzz'"):
+            rank_items(index, "moon", Setting(), ["zzz"])
+
+    @pytest.mark.parametrize("text", ["", "\udcff"])
+    def test_no_query(self, index, text):
+        with pytest.raises(InputError, match="the query is"):
+            rank_items(index, text, Setting(), ["m"])
