@@ -21,7 +21,7 @@ Role = Literal["query", "key"]
 Precision = Literal["float32", "bfloat16"]
 OnTexts = Callable[[int], None]  # called with how many more texts are embedded
 
-_WORD = 100  # characters: a longer word is one token, unless it is cut in two
+_WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
 
 
 class Encoder(Protocol):

@@ -12,68 +12,68 @@ from attnsearch.encoding.loading import load
 from attnsearch.encoding.passages import OVERLAP, split_passages
 from tests.conftest import SmallEncoder
 
-READER = SmallEncoder()
-ROOM = READER.window - 2
+ENCODER = SmallEncoder()
+ROOM = ENCODER.window - 2
 
 
 def words(count: int) -> str:
     return " ".join(f"w{n}" for n in range(count))
 
 
-def check(reader, title, text):
-    found = split_passages(reader, title, text)
-    assert found[0].start == 0
-    assert found[-1].stop == len(text)
-    for one in found:
-        assert len(reader.tokens(one.text)) <= reader.window
-        assert one.text.endswith(text[one.start : one.stop])
-    for one, after in itertools.pairwise(found):
-        assert one.start < after.start
-        assert one.stop < after.stop
-        assert not text[one.stop : after.start].strip()
-    return found
+def check(encoder, title, text):
+    passages = split_passages(encoder, title, text)
+    assert passages[0].start == 0
+    assert passages[-1].stop == len(text)
+    for passage in passages:
+        assert len(encoder.tokens(passage.text)) <= encoder.window
+        assert passage.text.endswith(text[passage.start : passage.stop])
+    for passage, after in itertools.pairwise(passages):
+        assert passage.start < after.start
+        assert passage.stop < after.stop
+        assert not text[passage.stop : after.start].strip()
+    return passages
 
 
 @pytest.mark.parametrize("count", [1, ROOM - 1, ROOM])
 def test_what_fits_is_one_passage(count):
     text = words(count)
-    assert split_passages(READER, "", text) == [(0, len(text), text)]
+    assert split_passages(ENCODER, "", text) == [(0, len(text), text)]
 
 
-@pytest.mark.parametrize(("count", "passages"), [(ROOM + 1, 2), (170, 2), (500, 7)])
-def test_as_few_as_overlap_enough(count, passages):
-    found = check(READER, "", words(count))
-    assert len(found) == passages
-    for one, after in itertools.pairwise(found):
-        shared = set(one.text.split()) & set(after.text.split())
+@pytest.mark.parametrize(("count", "expected"), [(ROOM + 1, 2), (170, 2), (500, 7)])
+def test_as_few_as_overlap_enough(count, expected):
+    passages = check(ENCODER, "", words(count))
+    assert len(passages) == expected
+    for passage, after in itertools.pairwise(passages):
+        shared = set(passage.text.split()) & set(after.text.split())
         assert len(shared) >= ROOM * OVERLAP / 2 - 1
 
 
 def test_all_but_the_first_begin_with_the_title():
     text = f"Moby Dick. {words(300)}"
-    found = check(READER, "Moby Dick", text)
-    assert [one.text.startswith("Moby Dick. ") for one in found] == [True] * len(found)
-    assert not found[1].text.startswith("Moby Dick. Moby")
+    passages = check(ENCODER, "Moby Dick", text)
+    assert [passage.text.startswith("Moby Dick. ") for passage in passages] == [True] * len(passages)
+    assert not passages[1].text.startswith("Moby Dick. Moby")
 
 
 @pytest.mark.parametrize("title", ["another", words(60)])
 def test_a_title_that_is_not_in_the_text_or_long_stays_out(title):
     text = words(300)
-    assert all(text[one.start : one.stop] == one.text for one in check(READER, title, text))
+    assert all(text[passage.start : passage.stop] == passage.text for passage in check(ENCODER, title, text))
 
 
 @pytest.mark.parametrize("window", [3, 4, 5, 8])
 def test_a_tiny_window(window):
-    reader = SmallEncoder()
-    reader.window = window
-    assert len(check(reader, "", words(20))) >= 20 / (window - 2)
+    encoder = SmallEncoder()
+    encoder.window = window
+    assert len(check(encoder, "", words(20))) >= 20 / (window - 2)
 
 
 @given(st.lists(st.text("ab ", min_size=1, max_size=30), min_size=1, max_size=400))
 def test_any_text(parts):
     text = " ".join(parts).strip()
     if text:
-        check(READER, text[:5], text)
+        check(ENCODER, text[:5], text)
 
 
 @pytest.mark.real
@@ -90,9 +90,9 @@ def test_any_text(parts):
 )
 def test_the_real_tokenizer(text):
     """In many scripts, and without any space, no passage is longer than the window."""
-    reader = load()
-    for one in (found := split_passages(reader, "", text)):
-        assert len(reader.tokens(one.text)) <= reader.window
-    assert found[0].start == 0
-    assert found[-1].stop == len(text)
-    assert all(one.stop >= after.start for one, after in itertools.pairwise(found))
+    encoder = load()
+    for passage in (passages := split_passages(encoder, "", text)):
+        assert len(encoder.tokens(passage.text)) <= encoder.window
+    assert passages[0].start == 0
+    assert passages[-1].stop == len(text)
+    assert all(passage.stop >= after.start for passage, after in itertools.pairwise(passages))

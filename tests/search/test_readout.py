@@ -14,15 +14,15 @@ from attnsearch.sources.items import Fields, Item
 WEIGHTS = np.array([0.5, 0.25, 0.25, 0.0])
 
 
-class Told:
+class FieldPostings:
     """Postings of one field, by the values of each item."""
 
     def __init__(self, *items: str | list[str]) -> None:
         self.db = sqlite3.connect(":memory:")
-        with closing(facets.Collector(["f"], Fields())) as drawn:
+        with closing(facets.Collector(["f"], Fields())) as collector:
             for key, value in enumerate(items):
-                drawn.add(key, Item("", "", "", {"f": value}, ""))
-            drawn.fill(self.db, "f")
+                collector.add(key, Item("", "", "", {"f": value}, ""))
+            collector.fill(self.db, "f")
 
     def select_keys(self, asked):
         return facets.select_keys(self.db, conditions_of(asked))
@@ -34,8 +34,8 @@ class Told:
         return facets.read_facets(self.db)
 
 
-def told(*items, weights=WEIGHTS):
-    postings = Told(*items)
+def read(*items, weights=WEIGHTS):
+    postings = FieldPostings(*items)
     try:
         return read_out(postings, "f", weights)
     finally:
@@ -43,43 +43,43 @@ def told(*items, weights=WEIGHTS):
 
 
 def test_a_mean_and_a_spread():
-    found = told("1960", "1980", "1980.0")
-    assert (found.known, found.mean, found.spread, found.shares) == (1.0, 1970.0, 10.0, {})
+    readout = read("1960", "1980", "1980.0")
+    assert (readout.known, readout.mean, readout.spread, readout.shares) == (1.0, 1970.0, 10.0, {})
 
 
-def test_only_of_what_is_known():
-    found = told("1960", "1990", "")
-    assert found.known == 0.75
-    assert found.mean == pytest.approx(1970)
+def test_only_of_items_with_a_value():
+    readout = read("1960", "1990", "")
+    assert readout.known == 0.75
+    assert readout.mean == pytest.approx(1970)
 
 
-def test_what_is_no_number_is_known_all_the_same():
-    found = told("1960", "1990", "long ago")
-    assert found.known == 1
-    assert found.mean == pytest.approx(1970)
+def test_a_value_that_is_not_a_number_counts_as_known():
+    readout = read("1960", "1990", "long ago")
+    assert readout.known == 1
+    assert readout.mean == pytest.approx(1970)
 
 
 def test_dates():
-    found = told("1970-01-01", "1970-01-05", "1970-01-05T00:00")
-    assert (found.mean, found.spread) == ("1970-01-03", 2.0)
+    readout = read("1970-01-01", "1970-01-05", "1970-01-05T00:00")
+    assert (readout.mean, readout.spread) == ("1970-01-03", 2.0)
 
 
 def test_shares_the_largest_first():
-    found = told("poetry", ["horror", "sea"], ["poetry", "sea"], "drama")
-    assert found.shares == {"poetry": 0.75, "sea": 0.5, "horror": 0.25}
-    assert list(found.shares) == ["poetry", "sea", "horror"]
-    assert found.known == 1.0
+    readout = read("poetry", ["horror", "sea"], ["poetry", "sea"], "drama")
+    assert readout.shares == {"poetry": 0.75, "sea": 0.5, "horror": 0.25}
+    assert list(readout.shares) == ["poetry", "sea", "horror"]
+    assert readout.known == 1.0
 
 
-def test_no_more_values_than_can_be_told():
-    found = told(*(f"v{n}" for n in range(50)), weights=np.full(50, 1 / 50))
-    assert len(found.shares) == MOST
-    assert found.known == pytest.approx(1)
+def test_no_more_values_than_are_listed():
+    readout = read(*(f"v{n}" for n in range(50)), weights=np.full(50, 1 / 50))
+    assert len(readout.shares) == MOST
+    assert readout.known == pytest.approx(1)
 
 
-def test_nothing_known():
-    assert told("", "", "", "1960").mean is None
-    assert told("", "", "", "x").shares == {}
+def test_no_value_has_attention():
+    assert read("", "", "", "1960").mean is None
+    assert read("", "", "", "x").shares == {}
 
 
 def test_weights_of_items():

@@ -26,7 +26,7 @@ def test_fold_by_hand():
     w_q, w_k = np.array([[1, 2], [3, 4]], np.float32), np.array([[1, 0], [1, 1]], np.float32)
     projections = Projections(w_q, w_k, np.eye(2, dtype=np.float32), 0.05)
     folded = fold(projections, np.array([[1, 10]], np.float32))
-    assert folded == pytest.approx(np.array([[31, 73]]) / math.sqrt(2))
+    assert folded == pytest.approx(np.array([[31, 73]]) / math.sqrt(2), rel=1e-5)
     assert folded.dtype == np.float32
 
 
@@ -36,12 +36,13 @@ def test_by_hand(books):
     asked = Setting(identity(4, 0.5)).resolve(books, ["moon"])._replace(null=BY_HAND)
     scores = score(books.engine, asked, MOON, k=3, output=True)
     assert scores.state.top_keys.tolist() == [[2, 0, 3]]
-    assert scores.state.top_logits[0] == pytest.approx([2 * cosines[key] for key in (2, 0, 3)])
+    assert scores.state.top_logits[0] == pytest.approx([2 * cosines[key] for key in (2, 0, 3)], rel=1e-5)
     assert scores.x is MOON
     evidence = sum(math.exp(20 * cosine) for cosine in cosines) / 4 + math.exp(20 * cosines[2]) / 1000
     assert scores.none_of_these == pytest.approx([3 / (3 + evidence)], rel=1e-4)
     shares = np.exp(2 * np.array(cosines))
-    assert scores.state.mean_value()[0] == pytest.approx(shares @ books.store.embeddings(range(4)) / shares.sum())
+    mean = shares @ books.store.embeddings(range(4)) / shares.sum()
+    assert scores.state.mean_value()[0] == pytest.approx(mean, abs=1e-5)
 
 
 def test_without_a_null_key(books):
@@ -54,19 +55,19 @@ def test_every_logit_has_the_same_scores(books, setting):
     x = books.encoder.encode(["moon", "sea robot"])
     scores = score(books.engine, asked, x, k=4)
     every, z = score_all(books.engine, asked, x)
-    assert np.take_along_axis(z, scores.state.top_keys, axis=1) == pytest.approx(scores.state.top_logits)
-    assert every.none_of_these == pytest.approx(scores.none_of_these)
-    assert every.state.log_normalizer() == pytest.approx(scores.state.log_normalizer())
+    assert np.take_along_axis(z, scores.state.top_keys, axis=1) == pytest.approx(scores.state.top_logits, abs=1e-4)
+    assert every.none_of_these == pytest.approx(scores.none_of_these, rel=1e-3)
+    assert every.state.log_normalizer() == pytest.approx(scores.state.log_normalizer(), abs=1e-4)
     assert every.state.top_keys.shape == (2, 0)
     top = every.with_best(z, 4, 1.0).state
     assert (top.top_keys.tolist(), top.k) == (scores.state.top_keys.tolist(), 4)
-    assert top.weights() == pytest.approx(scores.state.weights())
+    assert top.weights() == pytest.approx(scores.state.weights(), abs=1e-4)
 
 
 class TestTop:
     """Weights of 1/8, 1/2, 1/4 and 1/8; of the second query a key is hidden, and three have 1/3 each."""
 
-    Z = np.log(np.array([[1, 4, 2, 1], [3, 3, 1, 3]], np.float32))
+    Z = np.log(np.array([[1, 4, 2, 1], [1, 1, 1, 1]], np.float32))
     Z[1, 2] = -np.inf
 
     @pytest.fixture
@@ -76,7 +77,7 @@ class TestTop:
     def test_the_k_best(self, scores):
         state = scores.with_best(self.Z, 2, 1.0).state
         assert state.top_keys.tolist() == [[1, 2], [0, 1]]
-        assert state.weights() == pytest.approx(np.array([[0.5, 0.25], [1 / 3, 1 / 3]]))
+        assert state.weights() == pytest.approx(np.array([[0.5, 0.25], [1 / 3, 1 / 3]]), rel=1e-5)
 
     @pytest.mark.parametrize(
         ("top_p", "counts"), [(0.0, 1), (0.5, 2), (0.51, 2), (0.7, 3), (0.75, 3), (0.9, 4), (0.999, 4), (1.0, 4)]
@@ -95,7 +96,7 @@ class TestTop:
     def test_any_other_keys(self, scores):
         state = scores.with_top(np.array([[3], [0]]), np.zeros((2, 1))).state
         assert (state.k, state.top_keys.tolist()) == (1, [[3], [0]])
-        assert state.weights() == pytest.approx(np.array([[1 / 8], [1 / 3]]))
+        assert state.weights() == pytest.approx(np.array([[1 / 8], [1 / 3]]), rel=1e-5)
 
 
 def test_the_null_key_sees_the_cosine_alone(write, fitted):

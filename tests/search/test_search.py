@@ -199,9 +199,10 @@ class TestEveryLogit:
         assert [result.query for result in split] == list(self.TEXTS)
         for result, peer in zip(whole, split, strict=True):
             assert [hit.id for hit in result.hits] == [hit.id for hit in peer.hits]
-            assert [hit.weight for hit in result.hits] == pytest.approx([hit.weight for hit in peer.hits])
-            assert [value.shares for value in result.values] == [pytest.approx(value.shares) for value in peer.values]
-            assert result.output == pytest.approx(peer.output)
+            assert [hit.weight for hit in result.hits] == pytest.approx([hit.weight for hit in peer.hits], abs=1e-4)
+            shares = [pytest.approx(value.shares, abs=1e-4) for value in peer.values]
+            assert [value.shares for value in result.values] == shares
+            assert result.output == pytest.approx(peer.output, abs=1e-4)
             assert result.trace.biases == peer.trace.biases
             assert peer.elapsed_ms > 0
 
