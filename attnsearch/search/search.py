@@ -97,13 +97,10 @@ def search(
             readouts = _read_out(index, scores, z, values)
         else:
             scores = score(index.engine, asked, x, k=k, output=output or trace)
-        answers = [
-            _result(
-                index, asked, scores, i, text, rank(index, scores, i, top_p, min_weight, min_score), readouts[i],
-                output=output, trace=trace,
-            )
-            for i, text in enumerate(batch)
-        ]  # fmt: skip
+        answers = []
+        for i, text in enumerate(batch):
+            ranked = rank(index, scores, i, top_p, min_weight, min_score)
+            answers.append(_result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace))
         elapsed_ms = (time.perf_counter() - began) * 1000 / len(batch)
         results += [answer._replace(elapsed_ms=elapsed_ms) for answer in answers]
     return results
