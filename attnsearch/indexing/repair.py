@@ -94,7 +94,7 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
             raise CatalogError(message, where=folder.name, hint=_start_over(folder))
         encoder = loading.load(info.model, offline=offline, quick=info.quick)
         if encoder.model.sha256 != info.sha256:
-            hint = f"embed it anew: attnsearch index {' '.join(source.path for source in info.sources)}"
+            hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
             raise CatalogError(f"the weights of {info.model} have changed", where=info.name, hint=hint)
         bulk_encoder = encoder.suited(0, info.precision)
         intact = list(_intact_items(db, info))

@@ -41,11 +41,11 @@ class Readout(NamedTuple):
 def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
     """What attention reads out of a field; `weights` (N,) hold each item's at its first key."""
     has_value = np.zeros(len(weights), bool)
-    has_value[postings.select(Filter(field, "?", ()))] = True
+    has_value[postings.select_keys(Filter(field, "?", ()))] = True
     known = min(float(weights[has_value].sum()), 1.0)
-    measured = postings.measure(field)
+    measured = postings.read_measured(field)
     if measured is None:
-        shares = {value: float(weights[keys].sum()) for value, keys in postings.facets(field)}
+        shares = {value: float(weights[keys].sum()) for value, keys in postings.read_facets(field)}
         largest = sorted(shares, key=lambda value: -shares[value])[:MOST]
         return Readout(field, known, None, None, {value: shares[value] for value in largest if shares[value]})
     weight = weights[measured.keys]

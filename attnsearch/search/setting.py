@@ -135,7 +135,7 @@ def _passing(index: Index, where: Sequence[Filter]) -> NDArray[np.bool_]:
     passing = np.ones(index.store.size, bool)
     for condition in where:
         selected = np.zeros(index.store.size, bool)
-        selected[index.postings.select(condition)] = True
+        selected[index.postings.select_keys(condition)] = True
         passing &= ~selected if condition.op == "!=" else selected
     return passing
 
@@ -149,7 +149,7 @@ def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, Weight
     first_words = {term: word for word, term in reversed(pairs)}
     weighted = {}
     for name, count in Counter(term for _, term in pairs).items():
-        term = index.postings.term(name)
+        term = index.postings.find_term(name)
         if term:
             weighted[first_words[name]] = WeightedTerm(term, lexical * count)
     return weighted

@@ -141,7 +141,7 @@ def test_other_weights(run, shop_file, small):
     small.sha256 = "6" * 64
     code, _, err = run("query", "moon", "-c", "shop")
     assert code == 3
-    assert err.endswith(f"embed it anew: attnsearch index {shop_file}\n")
+    assert err.endswith(f"index it again: attnsearch index {shop_file}\n")
 
 
 def test_interrupted(run, shop_file, monkeypatch):
