@@ -101,7 +101,7 @@ def test_without_a_record_of_its_sources(folder, small):
 def test_other_weights_cannot_repair(folder, small):
     segment(folder).unlink()
     small.sha256 = "6" * 64
-    with pytest.raises(CatalogError, match="the weights of small have changed; embed it anew"):
+    with pytest.raises(CatalogError, match="the weights of small have changed; index it again"):
         repair(folder)
     lock.acquire(folder, wait=0).close()  # it was released
 
