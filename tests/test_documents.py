@@ -13,9 +13,8 @@ import pytest
 import typer
 
 import attnsearch
-from attnsearch.cli.app import COMMANDS
+from attnsearch.cli.app import COMMANDS, load_command
 from attnsearch.cli.app import attnsearch as callback
-from attnsearch.cli.options import with_setting_options
 from attnsearch.errors import Exit
 from tests.documents import DOCUMENTS, README, REFERENCE, ROOT, Terminal, blocks, is_shown, shown
 from tests.torture.__main__ import HARNESSES
@@ -87,8 +86,8 @@ class TestReference:
         """Every option of every command, with all of its names."""
         app = typer.Typer(add_completion=False)
         app.callback()(callback)
-        for name, function in COMMANDS.items():
-            app.command(name)(with_setting_options(function))
+        for name in COMMANDS:
+            app.command(name)(load_command(name))
         for name, command in typer.main.get_command(app).commands.items():
             for option in command.params:
                 if option.param_type_name == "option":

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import typer
 
-from attnsearch.cli import catalogs, docs, explain, feedback, index, query, train
-from attnsearch.cli import eval as evaluation
 from attnsearch.cli.options import Version, with_setting_options
 from attnsearch.errors import InputError
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "query": query.query,
-    "index": index.index,
-    "list": catalogs.list_,
-    "info": catalogs.info,
-    "check": catalogs.check,
-    "remove": catalogs.remove,
-    "explain": explain.explain,
-    "eval": evaluation.eval_,
-    "train": train.train,
-    "feedback": feedback.feedback,
-    "reset": train.reset,
-    "docs": docs.docs,
+# Each command's file and function: only those that are asked for are imported.
+COMMANDS = {
+    "query": ("query", "query"),
+    "index": ("index", "index"),
+    "list": ("catalogs", "list_"),
+    "info": ("catalogs", "info"),
+    "check": ("catalogs", "check"),
+    "remove": ("catalogs", "remove"),
+    "explain": ("explain", "explain"),
+    "eval": ("eval", "eval_"),
+    "train": ("train", "train"),
+    "feedback": ("feedback", "feedback"),
+    "reset": ("train", "reset"),
+    "docs": ("docs", "docs"),
 }
+
+
+def load_command(name: str) -> Callable[..., None]:
+    """The function of a command, as typer is to see it."""
+    file, function = COMMANDS[name]
+    command: Callable[..., None] = getattr(import_module(f"attnsearch.cli.{file}"), function)
+    return with_setting_options(command)
 
 
 def app_for(argv: Sequence[str]) -> typer.Typer:
@@ -37,7 +44,7 @@ def app_for(argv: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(attnsearch)
     for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
-        app.command(name)(with_setting_options(COMMANDS[name]))
+        app.command(name)(load_command(name))
     return app
 
 
