@@ -124,6 +124,7 @@ def conditions_of(where: Filter) -> list[Condition]:
 def _value_conditions(op: str, value: str) -> list[Condition]:
     if op == "~":
         return [Condition("folded", "~", (fold_text(value),))]
+    value = value.strip()  # as the values of items are
     number, begin, end = interpret_value(value)
     if op in ("=", "!="):
         conditions = [Condition("value", "=", (value,))]

@@ -71,6 +71,8 @@ def test_numbers_and_dates(text, number, begin, end):
         ("when = 1970-01", [("value = ?", "1970-01"), ("begin >= ? AND begin < ?", 0.0, 31 * 86_400.0)]),
         ("n = 5,x", [("value = ?", "5"), ("number = ?", 5), ("value = ?", "x")]),
         ("n <= 5", [("number <= ?", 5)]),
+        ('n = " 5 "', [("value = ?", "5"), ("number = ?", 5)]),
+        ('n ~ " 5 "', [("instr(folded, ?)", " 5 ")]),
         ("n < x", [("value < ?", "x")]),
         ("n?", [("value IS NOT ?", None)]),
     ],
