@@ -1,33 +1,35 @@
-"""The harnesses of tests/torture, shortened. Whole: `make torture`."""
+"""The harnesses of tests/torture, shortened; `make torture` runs them in full."""
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from attnsearch.indexing.update import update
 from tests.torture import faults, generations, kill, load, power, writers
 from tests.torture.driver import Nursery
+from tests.torture.verifier import NAME, Violation, using_home, verify
 
-pytestmark = pytest.mark.slow  # processes that are killed, by the hundred
+pytestmark = pytest.mark.slow  # hundreds of processes that are killed
 
 SEED = 1
 
 
 @pytest.fixture
 def work():
-    """A folder in memory: what is killed here is a process, not a machine."""
+    """A folder in memory, since only processes are killed here, not machines."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder).resolve()
 
 
-def whole(told: str) -> str:
-    if told.startswith("skipped"):
-        pytest.skip(told)
-    return told
+def skip_if_skipped(summary: str) -> None:
+    if summary.startswith("skipped"):
+        pytest.skip(summary)
 
 
 def test_generations_have_every_kind_of_change():
@@ -48,41 +50,79 @@ def test_kill(work):
 
 
 def test_faults(work):
-    whole(faults.faults(work, SEED, share=100))
+    skip_if_skipped(faults.faults(work, SEED, share=100))
 
 
 def test_power(work):
-    whole(power.power(work, SEED, share=80, more=1))
+    skip_if_skipped(power.power(work, SEED, share=80, random_draws=1))
 
 
-def meet(work, scene, fault, op, name):
-    """Play a scene with a fault at one call: the first on a file of this name."""
-    library = faults.compiled(work)
+def attempt(work, scene_name, fault_name, op, file):
+    """Play a scene with a fault at one call, the first of this kind on a file of this name."""
+    library = faults.compile_faults(work)
     if not library:
-        pytest.skip("no C compiler, or not Linux on 64 bits")
-    (fault,) = [one for one in faults.FAULTS if one.words == fault]
+        pytest.skip(faults.SKIPPED)
+    (fault,) = (fault for fault in faults.FAULTS if fault.name == fault_name)
     with Nursery(library) as nursery:
-        (scene,) = [one for one in faults.scenes(work, nursery) if one.words == scene]
-        calls = faults.calls(nursery, work, scene)
-        found = [at for at, call in enumerate(calls, 1) if call.op == op and re.fullmatch(name, call.base)]
-        return faults.attempt(nursery, work, scene, fault, found[0])
+        (scene,) = (scene for scene in faults.make_scenes(work, nursery) if scene.name == scene_name)
+        calls = faults.record_calls(nursery, work, scene)
+        number = next(n for n, call in enumerate(calls, 1) if call.op == op and re.fullmatch(file, call.base))
+        return faults.attempt(nursery, work, scene, fault, number)
 
 
-class TestFound:
-    """What the harnesses found, each by itself."""
+class TestRegressions:
+    """Bugs that the harnesses have revealed, each by itself."""
 
     @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EDQUOT"])
-    def test_a_draft_that_cant_be_written(self, work, error):
-        assert meet(work, "commit", f"{error} from then on", "write", "unfinished-.*") == "failed"
+    def test_a_checkpoint_that_cannot_be_written(self, work, error):
+        assert attempt(work, "commit", f"{error} from then on", "write", "unfinished-.*") == "failed"
 
     def test_death_before_there_is_a_wal(self, work):
-        assert meet(work, "first commit", "die after", "write", "index.sqlite") == "died"
+        assert attempt(work, "first commit", "die after", "write", "index.sqlite") == "died"
 
     def test_a_power_cut_after_the_first_commit_in_a_new_home(self, work):
-        whole(power.power(work, SEED, share=1, more=0, only="first commits in a new home", after="note"))
+        scene = "first commits in a new home"
+        skip_if_skipped(power.power(work, SEED, share=1, random_draws=0, only=scene, after="note"))
 
     def test_a_power_cut_in_a_removal(self, work):
-        whole(power.power(work, SEED, share=3, more=0, only="removal", after="unlink"))
+        skip_if_skipped(power.power(work, SEED, share=3, random_draws=0, only="removal", after="unlink"))
+
+
+class TestHarness:
+    """A harness that cannot fail shows nothing: each kind of violation, seen."""
+
+    @pytest.fixture
+    def source(self, work):
+        source = work / "source.jsonl"
+        with Nursery() as nursery:
+            nursery.run(work / "home", source, first=0, count=1)
+        return source
+
+    @pytest.mark.parametrize(("least", "most"), [(1, 1), (-1, -1)])
+    def test_another_generation(self, work, source, least, most):
+        with pytest.raises(Violation, match=f"generation 0, but {least} was acknowledged and {most} begun"):
+            verify(work / "home", source, least, most)
+
+    @pytest.mark.parametrize(
+        ("change", "violation"),
+        [
+            (lambda item: item | {"shelf": 99}, "the item i0-0 differs from its source"),
+            (lambda item: item | {"description": "sea " * 50}, "weighs"),
+            (lambda item: item | {"id": "i9-9"}, r"lost \['i0-0'\], of another generation \['i9-9'\]"),
+        ],
+    )
+    def test_another_item(self, work, source, change, violation):
+        items = generations.items(0)
+        changed = [change(item) if item["id"] == "i0-0" else item for item in items.values()]
+        source.write_text("".join(json.dumps(item) + "\n" for item in changed))
+        with using_home(work / "home"):
+            update([str(source)], name=NAME)
+        with pytest.raises(Violation, match=violation):
+            verify(work / "home", source, 0, 0)
+
+    def test_a_child_that_hangs(self, work, source):
+        with Nursery() as nursery, pytest.raises(Violation, match="a child hung"):
+            nursery.run(work / "home", source, first=1, count=1, hold=60, announce=str(work / "holds"), limit=0.5)
 
 
 def test_two_writers(work):

@@ -1,4 +1,4 @@
-"""`python -m tests.torture [--seed N] [HARNESS…]`: every harness, whole; one line each."""
+"""`python -m tests.torture [--seed N] [HARNESS…]`: run the harnesses in full, all by default; a line each."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break the commit path.")
-    parser.add_argument("harness", nargs="*", metavar="HARNESS", help=f"of {', '.join(HARNESSES)}; all by default")
-    parser.add_argument("--seed", type=int, default=1, help="of all that is random (default 1)")
-    wanted = parser.parse_args()
+    parser.add_argument("harness", nargs="*", metavar="HARNESS", help=f"{', '.join(HARNESSES)} (default: all)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default: 1)")
+    arguments = parser.parse_args()
     logging.getLogger("attnsearch").addHandler(logging.NullHandler())
     failed = 0
-    memory = Path("/dev/shm")  # a disk would only make it slow: nothing here is ever read back from one
-    for name in wanted.harness or HARNESSES:
-        began = time.monotonic()
+    memory = Path("/dev/shm")  # no harness cuts a real disk's power, so a disk would only be slower
+    for name in arguments.harness or HARNESSES:
+        start = time.monotonic()
         with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as work:
             try:
-                told = HARNESSES[name](Path(work).resolve(), wanted.seed)
+                summary = HARNESSES[name](Path(work).resolve(), arguments.seed)
             except Violation as violation:
-                failed, told = 1, f"VIOLATION {violation}"
-        print(f"{name}: {told} ({time.monotonic() - began:.0f} s)", flush=True)
+                failed, summary = 1, f"VIOLATION {violation}"
+        print(f"{name}: {summary} ({time.monotonic() - start:.0f} s)", flush=True)
     return failed
 
 

@@ -1,7 +1,10 @@
-"""The process that writes, and is killed: one catalog, from generation to generation, each acknowledged on stdout.
+"""The process that writes and is killed: it updates one catalog from generation to generation.
 
-`python -m tests.torture.driver HOME --source FILE --first G` does that and nothing else. With `--serve` the process
-reads jobs, a JSON object a line, and does each in a child of its own, so that no child has to import anything first.
+`python -m tests.torture.driver HOME --source FILE --first G` does that and nothing else. With `--serve`, the process
+reads jobs from stdin, a JSON object a line, and does each in a child of its own, which then has nothing to import.
+
+A child reports events on stdout, a JSON list a line: the event's name, then its values. "begin" and "ack" frame each
+commit.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from tests.conftest import SmallEncoder
 from tests.torture import generations
-from tests.torture.verifier import NAME, Violation, answer
+from tests.torture.verifier import NAME, Violation, ask_generation
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds that a child may take
@@ -39,23 +42,27 @@ FOREVER = 1_000_000
 
 
 class Outcome(NamedTuple):
-    """What a child said, line by line, and on stderr; how it ended: its exit code, or minus a signal."""
+    """A child's events, what it wrote to stderr, and its exit code or minus the signal that ended it."""
 
-    said: list[list[Any]]
+    events: list[list[Any]]
     errors: str
     status: int
 
     @property
     def acknowledged(self) -> list[int]:
-        return [rest[0] for word, *rest in self.said if word == "ack"]
+        return self.values("ack")
 
-    def of(self, word: str) -> list[Any]:
-        """What followed a word, each time it was said."""
-        return [rest[0] for said, *rest in self.said if said == word]
+    def values(self, event: str) -> list[Any]:
+        """The first value of each event of this name."""
+        return [values[0] for name, *values in self.events if name == event]
+
+    def times(self, event: str) -> dict[int, float]:
+        """When each generation had this event, "begin" or "ack"."""
+        return {values[0]: values[1] for name, *values in self.events if name == event}
 
 
 class Nursery:
-    """Starts children one after the other, and ends them in time. Used as a context manager."""
+    """Starts one child after the other, and kills those that take too long. A context manager."""
 
     def __init__(self, preload: Path | None = None) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
@@ -65,32 +72,32 @@ class Nursery:
         self._process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def begin(self, home: Path, source: Path, **job: Any) -> None:
-        """Start a child; `work` says what a job may hold."""
+        """Start a child; `do_job` lists what a job may hold."""
         assert self._process.stdin
         self._limit = job.get("limit", LIMIT) + 30
-        words = json.dumps({"home": str(home), "source": str(source), **job}, default=str)
-        self._process.stdin.write(words.encode() + b"\n")
+        line = json.dumps({"home": str(home), "source": str(source), **job}, default=str)
+        self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 
     def end(self) -> Outcome:
-        """Wait for it."""
+        """Wait for the child."""
         assert self._process.stdout
         if not select.select([self._process.stdout], [], [], self._limit)[0]:
-            raise Violation("a child, and whoever should have ended it, hang")
+            raise Violation("a child hangs, and so does the nursery that should have killed it")
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("the nursery died")
         outcome = Outcome(**json.loads(line))
-        if outcome.of("late"):
-            raise Violation(f"a child hung: {outcome.said[-5:]}, {outcome.errors[-500:]}")
+        if outcome.values("late"):
+            raise Violation(f"a child hung: {outcome.events[-5:]}, {outcome.errors[-500:]}")
         return outcome
 
     def wait_for(self, file: Path) -> None:
-        """Until a child made the file."""
+        """Wait until a child has made the file."""
         end = time.monotonic() + LIMIT
         while not file.exists():
             if time.monotonic() > end:
-                raise Violation(f"a child never came to make {file.name}")
+                raise Violation(f"a child never made {file.name}")
             time.sleep(0.01)
 
     def run(self, home: Path, source: Path, **job: Any) -> Outcome:
@@ -113,37 +120,41 @@ class Nursery:
         self._process.stdout.close()
 
 
-def say(*words: Any) -> None:
-    """One line on stdout, in one piece and at once."""
-    os.write(1, json.dumps(words).encode() + b"\n")
+def report(event: str, *values: Any) -> None:
+    """Write an event to stdout, unbuffered and in one piece."""
+    os.write(1, json.dumps([event, *values]).encode() + b"\n")
 
 
 def drive(
     source: Path, first: int = 0, count: int = FOREVER, step: int = 1, name: str = NAME, pause: float = 0.0
 ) -> None:
-    """Update the catalog to the generations from `first` on, `step` apart, one every `pause` seconds."""
+    """Update the catalog to `count` generations from `first` on, `step` apart, one every `pause` seconds."""
     for g in range(first, first + count * step, step):
-        began = time.monotonic()
+        start = time.monotonic()
         generations.write(source, g)
-        say("begin", g, time.monotonic())
+        report("begin", g, time.monotonic())
         update([str(source)], name=name)
-        say("ack", g, time.monotonic())
-        note(f"ack {g}")
-        time.sleep(max(0.0, pause - (time.monotonic() - began)))
+        report("ack", g, time.monotonic())
+        add_note(f"ack {g}")
+        time.sleep(max(0.0, pause - (time.monotonic() - start)))
 
 
-def note(words: str) -> None:
-    """Into the trace, if one is kept."""
+def add_note(text: str) -> None:
+    """Write a line into the trace of faults.c, if that is loaded."""
     library = ctypes.CDLL(None)
     if hasattr(library, "torture_note"):
-        library.torture_note(words.encode())
+        library.torture_note(text.encode())
 
 
-def work(job: dict[str, Any]) -> int:
-    """Do a job: `drive` with what it says, or `remove`; faults.c told to `watch`, `arm` and `trace` what it says.
+def do_job(job: dict[str, Any]) -> None:
+    """Do one job, and report how it went.
 
-    With `reader` a reader keeps the first snapshot, so that SQLite's log only grows, and answers at the end. With
-    `hold` the encoder makes the file `announce`, and takes so many seconds.
+    home, source, first, count, step, name, pause   see `drive`
+    remove         remove the catalog instead
+    reader         keep a reader's snapshot open meanwhile, so that SQLite's log only grows; ask it at the end
+    hold, announce the encoder makes the file `announce`, then takes `hold` seconds
+    watch, arm, trace   the parameters of the functions of these names in faults.c
+    kill_after, limit   seconds after which the nursery kills the child: on purpose, or as one that hangs
     """
     os.environ["ATTNSEARCH_HOME"] = job["home"]
     hold = job.get("hold", 0.0)
@@ -155,8 +166,8 @@ def work(job: dict[str, Any]) -> int:
                 time.sleep(hold)
             return super().encode(texts, role, progress)
 
-    loading.load = lambda name=None, **how: Slow()
-    logging.getLogger("attnsearch").addHandler(_Said())
+    loading.load = lambda name=None, **options: Slow()
+    logging.getLogger("attnsearch").addHandler(_ReportWarnings())
     library = ctypes.CDLL(None)
     if "watch" in job:
         library.torture_watch(job["watch"].encode())
@@ -165,7 +176,7 @@ def work(job: dict[str, Any]) -> int:
             library.torture_trace(job["trace"].encode())
     try:
         if job.get("remove"):
-            say("exit", int(cli.main(["remove", NAME])))
+            report("exit", int(cli.main(["remove", NAME])))
         else:
             reader = Index.open(NAME) if job.get("reader") else None
             drive(
@@ -173,22 +184,21 @@ def work(job: dict[str, Any]) -> int:
                 **{key: job[key] for key in ("first", "count", "step", "name", "pause") if key in job},
             )
             if reader:
-                say("reads", answer(reader, generations.QUERIES[0]))
+                report("reads", ask_generation(reader, generations.QUERIES[0]))
                 reader.close()
     except AttnsearchError as error:
-        say("error", str(error), type(error).__name__)
+        report("error", str(error), type(error).__name__)
     except Exception:  # noqa: BLE001 (that is the finding)
-        say("crash", traceback.format_exc())
+        report("crash", traceback.format_exc())
     finally:
         if "watch" in job:
             library.torture_watch(b"")
-            say("calls", library.torture_calls(), library.torture_fired())
-    return 0
+            report("calls", library.torture_calls(), library.torture_fired())
 
 
-class _Said(logging.Handler):
+class _ReportWarnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        say("warning", record.getMessage())
+        report("warning", record.getMessage())
 
 
 def serve() -> None:
@@ -199,54 +209,51 @@ def serve() -> None:
             ours, theirs = os.pipe()
             pid = os.fork()
             if not pid:
-                _child(job, ours, theirs, errors.fileno())
+                _run_child(job, ours, theirs, errors.fileno())
             os.close(theirs)
-            said = _listen(pid, ours, job)
+            output = _read_output(pid, ours, job)
             _, status = os.waitpid(pid, 0)
             errors.seek(0)
-            told = [json.loads(one) for one in said.splitlines() if one.endswith(b"]")]
-            print(
-                json.dumps({
-                    "said": told,
-                    "errors": errors.read().decode(errors="replace"),
-                    "status": os.waitstatus_to_exitcode(status),
-                }),
-                flush=True,
-            )  # fmt: skip
+            outcome = Outcome(
+                [json.loads(line) for line in output.splitlines() if line.endswith(b"]")],  # the last may be cut off
+                errors.read().decode(errors="replace"),
+                os.waitstatus_to_exitcode(status),
+            )
+            print(json.dumps(outcome._asdict()), flush=True)
 
 
-def _child(job: dict[str, Any], ours: int, theirs: int, errors: int) -> None:
+def _run_child(job: dict[str, Any], ours: int, theirs: int, errors: int) -> None:
     try:
         os.close(ours)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(theirs, 1)
         os.dup2(errors, 2)
         os.close(theirs)
-        work(job)
+        do_job(job)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(0)
 
 
-def _listen(pid: int, stream: int, job: dict[str, Any]) -> bytes:
-    """All that a child says until it ends, or is killed when the job says so, or when it takes too long."""
-    said = b""
-    after = job.get("kill_after")
-    end = time.monotonic() + (job.get("limit", LIMIT) if after is None else after)
+def _read_output(pid: int, stream: int, job: dict[str, Any]) -> bytes:
+    """Read a child's output until it ends; kill it after the seconds that the job gives, or when it hangs."""
+    output = b""
+    kill_after = job.get("kill_after")
+    end = time.monotonic() + (job.get("limit", LIMIT) if kill_after is None else kill_after)
     while True:
         ready, _, _ = select.select([stream], [], [], max(0.0, end - time.monotonic()))
         if not ready:
-            os.kill(pid, signal.SIGKILL)  # it is our child, not yet waited for, so the number is still its own
-            if after is None:
-                said += b'["late"]\n'
+            os.kill(pid, signal.SIGKILL)  # our child, not yet waited for, so the number is still its own
+            if kill_after is None:
+                output += b'["late", null]\n'
             end += LIMIT
             continue
-        some = os.read(stream, 65_536)
-        if not some:
+        chunk = os.read(stream, 65_536)
+        if not chunk:
             os.close(stream)
-            return said
-        said += some
+            return output
+        output += chunk
 
 
 def main() -> None:
@@ -261,7 +268,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--name", default=NAME)
     parser.add_argument("--pause", type=float, default=0.0)
-    work(vars(parser.parse_args()))
+    do_job(vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

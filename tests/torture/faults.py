@@ -1,7 +1,7 @@
-"""Each system call of a commit in turn: die before, after or halfway through it, or let it fail.
+"""Each system call of a commit in turn: the process dies before, after or halfway through it, or the call fails.
 
-After a death, the state is the last that was acknowledged or the one being made. An error that the system reports
-becomes success or a CatalogError of one line, and never leaves anything but one of the two states.
+After a death, the catalog is at the last acknowledged generation or at the one that was being made. A failed call ends
+in success or in a CatalogError of one line, and leaves one of the two generations, nothing else.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.torture.driver import Nursery, Outcome
-from tests.torture.verifier import Violation, read, verify
-from tests.torture.verifier import at as at_home
+from tests.torture.verifier import Violation, read_generation, using_home, verify
 
 DIE_BEFORE, DIE_AFTER, DIE_HALFWAY, FAIL, SHORT = range(1, 6)  # as in faults.c
 ALWAYS = -1
-LATE = "failed, though it was done"
+LATE = "failed after the commit"
+SKIPPED = "skipped: no C compiler, or not 64-bit Linux"
 ERRORS = errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT
 
 
 class Fault(NamedTuple):
-    """What happens at the N-th call: `how`, with which `error`, so many `times` in a row."""
+    """What goes wrong at a call and, with `times`, at those after it; `error` is an errno."""
 
-    words: str
-    how: int
+    name: str
+    kind: int
     error: int = 0
     times: int = 1
 
@@ -42,7 +42,7 @@ FAULTS = [
     Fault("die halfway", DIE_HALFWAY),
     *(Fault(f"{errno.errorcode[error]} once", FAIL, error) for error in ERRORS),
     *(Fault(f"{errno.errorcode[error]} from then on", FAIL, error, ALWAYS) for error in ERRORS),
-    Fault("half a write", SHORT, errno.ENOSPC),  # which is no error at all: the rest has to be written
+    Fault("half a write", SHORT, errno.ENOSPC),  # not an error: the rest has to be written
     Fault("half a write, then ENOSPC", SHORT, errno.ENOSPC, ALWAYS),
     Fault("EINTR once", FAIL, errno.EINTR),
     Fault("EINTR three times", FAIL, errno.EINTR, 3),
@@ -50,7 +50,7 @@ FAULTS = [
 
 
 class Call(NamedTuple):
-    """One line of the trace, with the data of a write."""
+    """One record of the trace: a system call, its file, the other file of a rename or link, the data of a write."""
 
     op: str
     offset: int
@@ -60,7 +60,7 @@ class Call(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The file's name, without what is another each time."""
+        """The file's name without its random part."""
         return re.sub(r"[0-9a-f]{32}", "*", Path(self.path).name)
 
     def __str__(self) -> str:
@@ -68,8 +68,8 @@ class Call(NamedTuple):
         return f"{self.op}{length} {Path(self.path).name} {Path(self.other).name}".strip()
 
 
-def trace(file: Path) -> list[Call]:
-    """What faults.c wrote down."""
+def read_trace(file: Path) -> list[Call]:
+    """The calls that faults.c recorded."""
     raw, calls, start = file.read_bytes(), [], 0
     while start < len(raw):
         end = raw.index(b"\n", start)
@@ -80,17 +80,17 @@ def trace(file: Path) -> list[Call]:
 
 
 class Scene(NamedTuple):
-    """A home to start from, which `work` makes; what is done there; the generations before and after; the job."""
+    """A job for the driver, the home where it starts, and the generations before and after it."""
 
-    words: str
+    name: str
     start: Path
     before: int
     after: int
     job: dict
 
 
-def compiled(work: Path) -> Path | None:
-    """The library to preload; None where it can't be made."""
+def compile_faults(work: Path) -> Path | None:
+    """The library to preload, compiled; None without a compiler, or on another system than 64-bit Linux."""
     compiler = shutil.which("cc")
     if not compiler or sys.platform != "linux" or sys.maxsize < 2**32:
         return None
@@ -100,21 +100,21 @@ def compiled(work: Path) -> Path | None:
     return library
 
 
-def scenes(work: Path, nursery: Nursery) -> list[Scene]:
-    """The first commit of a new catalog; one of many; one after a crash; a removal."""
+def make_scenes(work: Path, nursery: Nursery) -> list[Scene]:
+    """The first commit of a new catalog; one after seven others; one after a crash; a removal."""
     source = work / "faults.jsonl"
     many, crashed = work / "many", work / "crashed"
-    for g in range(8):  # in a process of its own each, as a person would
-        expect(nursery.run(many / "home", source, first=g, count=1))
+    for g in range(8):  # each in a process of its own, as a person would
+        expect_success(nursery.run(many / "home", source, first=g, count=1))
     shutil.copytree(many, crashed)
-    # What a killed writer leaves at worst: a segment that nobody lists, a draft, a WAL that nobody has read.
-    total = len(calls(nursery, work, Scene("", many, 7, 8, {"first": 8, "count": 1})))
-    for g, at in ((8, total * 19 // 20), (9, total // 2)):
-        nursery.run(crashed / "home", source, first=g, count=1, watch=str(crashed), arm=(at, 1, DIE_BEFORE, 0, 0))
-    copy = work / "copy"  # reading brings the WAL in order, which the scene is to do itself
+    # The worst that a killed writer leaves: a segment that is not listed, a checkpoint, a WAL that nobody has read.
+    total = len(record_calls(nursery, work, Scene("", many, 7, 8, {"first": 8, "count": 1})))
+    for g, number in ((8, total * 19 // 20), (9, total // 2)):
+        nursery.run(crashed / "home", source, first=g, count=1, watch=str(crashed), arm=(number, 1, DIE_BEFORE, 0, 0))
+    copy = work / "copy"  # since reading recovers the WAL, which the scene is to do itself
     shutil.copytree(crashed, copy)
-    with at_home(copy / "home"):
-        before = read()
+    with using_home(copy / "home"):
+        before = read_generation()
     (work / "nothing").mkdir()
     return [
         Scene("first commit", work / "nothing", -1, 0, {"first": 0, "count": 1}),
@@ -124,114 +124,108 @@ def scenes(work: Path, nursery: Nursery) -> list[Scene]:
     ]
 
 
-def expect(outcome: Outcome) -> Outcome:
-    """Nothing was in its way."""
-    if outcome.status or outcome.of("error") or outcome.of("crash"):
+def expect_success(outcome: Outcome) -> Outcome:
+    """Return the outcome of a run without a fault, if it succeeded."""
+    if outcome.status or outcome.values("error") or outcome.values("crash"):
         raise Violation(f"without a fault: {outcome}")
     return outcome
 
 
-def run(nursery: Nursery, work: Path, scene: Scene, **how: object) -> Outcome:
-    """Play a scene in a copy of its start."""
+def play(nursery: Nursery, work: Path, scene: Scene, **job: object) -> Outcome:
+    """Play a scene in a copy of its start, with what the `job` adds."""
     box = work / "box"
     shutil.rmtree(box, ignore_errors=True)
     shutil.copytree(scene.start, box)
-    return nursery.run(box / "home", work / "faults.jsonl", watch=str(box), **scene.job, **how)
+    return nursery.run(box / "home", work / "faults.jsonl", watch=str(box), **scene.job, **job)
 
 
-def calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = False) -> list[Call]:
-    """The calls there are to fail: the N-th is the one that a fault at N meets."""
+def record_calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = False) -> list[Call]:
+    """The calls of a scene, with `reads` those that only read too: a fault at N meets the N-th."""
     file = work / "calls"
     file.unlink(missing_ok=True)
     arm = (1 << 40, 1, FAIL, 0, int(reads))
-    told = expect(run(nursery, work, scene, arm=arm, trace=str(file))).of("calls")
-    found = [call for call in trace(file) if call.op != "note"]
-    if told != [len(found)]:
-        raise RuntimeError(f"{told} calls counted, {len(found)} in the trace")
-    return found
+    counts = expect_success(play(nursery, work, scene, arm=arm, trace=str(file))).values("calls")
+    calls = [call for call in read_trace(file) if call.op != "note"]
+    if counts != [len(calls)]:
+        raise RuntimeError(f"{counts} calls counted, {len(calls)} in the trace")
+    return calls
 
 
-def judge(scene: Scene, fault: Fault, outcome: Outcome) -> str:
-    """One word for how it ended; a Violation for an ending that may not be."""
-    if outcome.of("crash"):
-        raise Violation(f"a traceback: {outcome.of('crash')[0]}")
+def name_ending(scene: Scene, fault: Fault, outcome: Outcome) -> str:
+    """How a scene with a fault ended: "died", "failed" or "done". Raises Violation when it ended in another way."""
+    if outcome.values("crash"):
+        raise Violation(f"a traceback: {outcome.values('crash')[0]}")
     if "Traceback" in outcome.errors or "Exception ignored" in outcome.errors or "Warning" in outcome.errors:
         raise Violation(f"on stderr: {outcome.errors}")
-    if outcome.status == -9 and fault.how in (DIE_BEFORE, DIE_AFTER, DIE_HALFWAY):
+    if outcome.status == -9 and fault.kind in (DIE_BEFORE, DIE_AFTER, DIE_HALFWAY):
         return "died"
     if outcome.status:
         raise Violation(f"ended with {outcome.status}: {outcome}")
     if scene.job.get("remove"):
-        (code,) = outcome.of("exit")
+        (code,) = outcome.values("exit")
         lines = outcome.errors.splitlines()
         if code and (code != 3 or len(lines) != 1 or not lines[0].startswith("attnsearch: ")):
             raise Violation(f"exit {code}: {outcome.errors!r}")
         return "failed" if code else "done"
-    failed = [rest for word, *rest in outcome.said if word == "error"]
-    for words, kind in failed:
-        if kind not in ("CatalogError", "DamagedError") or "\n" in words or not words.strip():
-            raise Violation(f"{kind}: {words!r}")
-    return "failed" if failed else "done"
+    failures = [values for event, *values in outcome.events if event == "error"]
+    for message, kind in failures:
+        if kind not in ("CatalogError", "DamagedError") or "\n" in message or not message.strip():
+            raise Violation(f"{kind}: {message!r}")
+    return "failed" if failures else "done"
 
 
-def attempt(nursery: Nursery, work: Path, scene: Scene, fault: Fault, at: int) -> str:
-    """One fault at one call; one word for how it ended."""
-    arm = (at, fault.times, fault.how, fault.error, int(fault.error == errno.EINTR))
-    outcome = run(nursery, work, scene, arm=arm)
-    ended = judge(scene, fault, outcome)
-    states = {
-        "done": (scene.after, scene.after),
-        "failed": (scene.before, scene.after),
-        "died": (scene.before, scene.after),
-    }
-    ends = sorted({*states[ended]})
-    if ended == "died" and outcome.acknowledged:
-        ends = [scene.after]
-    found = verify(work / "box" / "home", work / "faults.jsonl", ends[0], ends[-1]) - 1
-    if found not in ends:
-        raise Violation(f"generation {found}, which is neither {' nor '.join(map(str, ends))}")
-    if ended == "failed" and found == scene.after:
-        return LATE
-    return ended
+def attempt(nursery: Nursery, work: Path, scene: Scene, fault: Fault, number: int) -> str:
+    """Play a scene with a fault at its call of this number, and verify the catalog: how it ended."""
+    arm = (number, fault.times, fault.kind, fault.error, int(fault.error == errno.EINTR))
+    outcome = play(nursery, work, scene, arm=arm)
+    ending = name_ending(scene, fault, outcome)
+    allowed = sorted({scene.before, scene.after})
+    if ending == "done" or (ending == "died" and outcome.acknowledged):
+        allowed = [scene.after]
+    generation = verify(work / "box" / "home", work / "faults.jsonl", allowed[0], allowed[-1])
+    if generation not in allowed:
+        raise Violation(f"generation {generation}, which is neither {' nor '.join(map(str, allowed))}")
+    return LATE if ending == "failed" and generation == scene.after else ending
 
 
 def plan(nursery: Nursery, work: Path, scene: Scene) -> Iterator[tuple[Fault, int, Call]]:
-    """Every fault at every call."""
-    changes, all_calls = (calls(nursery, work, scene, reads=reads) for reads in (False, True))
+    """Every fault at every call of a scene, with the call's number."""
+    changes, all_calls = (record_calls(nursery, work, scene, reads=reads) for reads in (False, True))
     for fault in FAULTS:
-        for at, call in enumerate(all_calls if fault.error == errno.EINTR else changes, 1):
-            if len(call.data) > 1 or fault.how not in (DIE_HALFWAY, SHORT):  # what has two halves
-                yield fault, at, call
+        for number, call in enumerate(all_calls if fault.error == errno.EINTR else changes, 1):
+            if len(call.data) > 1 or fault.kind not in (DIE_HALFWAY, SHORT):  # these need two halves
+                yield fault, number, call
 
 
 def faults(work: Path, seed: int, share: int = 1, only: str = "") -> str:
-    """Every `share`-th fault of every scene, or `only` one; a summary. Raises Violation with all that was found."""
-    library = compiled(work)
+    """Every `share`-th fault of every scene, or of the one named `only`; a summary. Raises one Violation for all."""
+    library = compile_faults(work)
     if not library:
-        return "skipped: no C compiler, or not Linux on 64 bits"
-    ended: Counter[str] = Counter()
-    late: Counter[str] = Counter()
-    found: dict[str, list[str]] = {}
+        return SKIPPED
+    endings: Counter[str] = Counter()
+    late: set[str] = set()
+    violations: dict[str, list[str]] = {}
     with Nursery(library) as nursery:
-        for scene in scenes(work, nursery):
-            if only not in ("", scene.words):
+        for scene in make_scenes(work, nursery):
+            if only not in ("", scene.name):
                 continue
-            every = list(plan(nursery, work, scene))
-            random.Random(seed).shuffle(every)
-            for fault, at, call in every[::share]:
-                where = f"{scene.words}, {fault.words}, {call.op} {call.base}"
+            attempts = list(plan(nursery, work, scene))
+            random.Random(seed).shuffle(attempts)
+            for fault, number, call in attempts[::share]:
+                place = f"{scene.name}, {fault.name}, {call.op} {call.base}"
                 try:
-                    how = attempt(nursery, work, scene, fault, at)
+                    ending = attempt(nursery, work, scene, fault, number)
                 except Violation as violation:
-                    found.setdefault(where, []).append(f"call {at}: {violation}")
-                else:
-                    ended[how] += 1
-                    late[where] += how == LATE
-    words = ", ".join(f"{count} {word}" for word, count in sorted(ended.items()))
-    words = f"{sum(ended.values())} faults: {words}"
-    if LATE in ended:
-        words += f" ({'; '.join(where for where, count in sorted(late.items()) if count)})"
-    if found:
-        told = [f"{where}: {len(whats)} times, first {whats[0]}" for where, whats in sorted(found.items())]
-        raise Violation("\n".join([*told, f"else {words}"]))
-    return words
+                    violations.setdefault(place, []).append(f"call {number}: {violation}")
+                    continue
+                endings[ending] += 1
+                if ending == LATE:
+                    late.add(place)
+    summary = ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items()))
+    summary = f"{sum(endings.values())} faults: {summary}"
+    if late:
+        summary += f" ({'; '.join(sorted(late))})"
+    if violations:
+        lines = [f"{place}: {len(texts)} times, first {texts[0]}" for place, texts in sorted(violations.items())]
+        raise Violation("\n".join([*lines, f"others: {summary}"]))
+    return summary

@@ -1,4 +1,4 @@
-"""What a catalog holds at its g-th generation, and how it must answer: pure functions of g, computed from scratch."""
+"""What a catalog holds at generation g, and how it must answer: pure functions of g, independent of the package."""
 
 from __future__ import annotations
 
@@ -19,51 +19,50 @@ Items = dict[str, dict]
 WORDS = (*AXES, "lamp")  # the small encoder's axes
 QUERIES = ("moon", "sea sea robot", "lamp moon", "robot moon sea lamp lamp")
 LEAST, MOST = 8, 24  # items
-TEMPERATURE = 0.05  # with which a catalog is made
+TEMPERATURE = 0.05  # of a new catalog
 
-_known: list[Items] = []
+_generations: list[Items] = []
 
 
 def items(g: int) -> Items:
-    """The items of generation g, by id. One of them, `now`, says the generation."""
-    while len(_known) <= g:
-        before = _known[-1] if _known else {}
-        _known.append(_next(before, len(_known)))
-    return _known[g]
+    """The items of generation g, by id. The item `now` carries the generation's number."""
+    while len(_generations) <= g:
+        before = _generations[-1] if _generations else {}
+        _generations.append(_change_items(before, len(_generations)))
+    return _generations[g]
 
 
-def _next(before: Items, g: int) -> Items:
-    """What becomes of the items: a bit of everything, or only one kind of change, by turns."""
+def _change_items(before: Items, g: int) -> Items:
+    """The items of generation g: every kind of change at once, or only one kind, in turn."""
     chance = random.Random(g)
-    here = {ident: dict(item) for ident, item in before.items() if ident != "now"}
+    after = {ident: dict(item) for ident, item in before.items() if ident != "now"}
     kind = ("mixed", "add", "mixed", "change", "fields", "remove", "most", "copy")[g % 8]
     if kind in ("mixed", "fields"):
-        for ident in _some(chance, here, 3):
-            here[ident]["shelf"] = g
+        for ident in _draw_ids(chance, after, 3):
+            after[ident]["shelf"] = g
     if kind in ("mixed", "remove"):
-        for ident in _some(chance, here, min(3, len(here) - LEAST)):
-            del here[ident]
+        for ident in _draw_ids(chance, after, min(3, len(after) - LEAST)):
+            del after[ident]
     if kind in ("mixed", "change", "most"):
-        # Most at once: whole segments lose their last row, and dead rows are more than the living.
-        for ident in _some(chance, here, len(here) - 2 if kind == "most" else 3):
-            here[ident] |= _texts(chance)
-    if kind in ("mixed", "add", "copy") or not here:
-        for number in range(max(min(3, MOST - len(here)), LEAST - len(here))):
-            # The text of a copy was embedded before: its vector comes from an older segment.
-            texts = _texts(chance)
-            if kind == "copy":
-                other = here[_some(chance, here, 1)[0]]
-                texts = {"title": other["title"], "description": other["description"]}
-            here[f"i{g}-{number}"] = {"id": f"i{g}-{number}", **texts, "shelf": number}
-    return here | {"now": {"id": "now", "title": "lamp", "description": "", "generation": g}}
+        # "most": whole segments lose their last living row, and there are more dead rows than living ones.
+        for ident in _draw_ids(chance, after, len(after) - 2 if kind == "most" else 3):
+            after[ident] |= _draw_texts(chance)
+    if kind in ("mixed", "add", "copy") or not after:
+        for number in range(max(min(3, MOST - len(after)), LEAST - len(after))):
+            texts = _draw_texts(chance)
+            if kind == "copy":  # its vector comes from an older segment, since its text was embedded before
+                original = after[_draw_ids(chance, after, 1)[0]]
+                texts = {"title": original["title"], "description": original["description"]}
+            after[f"i{g}-{number}"] = {"id": f"i{g}-{number}", **texts, "shelf": number}
+    return after | {"now": {"id": "now", "title": "lamp", "description": "", "generation": g}}
 
 
-def _some(chance: random.Random, here: Items, count: int) -> list[str]:
-    return chance.sample(sorted(here), max(min(count, len(here)), 0))
+def _draw_ids(chance: random.Random, items: Items, count: int) -> list[str]:
+    return chance.sample(sorted(items), max(min(count, len(items)), 0))
 
 
-def _texts(chance: random.Random) -> dict[str, str]:
-    # Now and then more words than the small encoder reads at once: passages.
+def _draw_texts(chance: random.Random) -> dict[str, str]:
+    # One in ten has more words than the small encoder reads at once: passages.
     most = 60 if chance.random() < 0.1 else 6
     counts = [chance.randint(0, most) for _ in WORDS]
     words = " ".join(f"{word} " * count for word, count in zip(WORDS, counts, strict=True)).split()
@@ -72,19 +71,19 @@ def _texts(chance: random.Random) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=4096)
 def weights(g: int, text: str) -> dict[str, float]:
-    """What softmax over all items gives each of them, in float64."""
-    here = items(g)
+    """Each item's weight for a query: softmax over all items, in float64."""
+    current = items(g)
     encoder = SmallEncoder()
     (q,) = encoder.encode([text], "query").astype(np.float64)
     z = []
-    for item in here.values():
+    for item in current.values():
         passages = split_passages(encoder, item["title"], key_text(item["title"], item["description"], {}))
         x = encoder.encode([passage.text for passage in passages]).astype(np.float64)
         z.append(float((x @ q).max()) / TEMPERATURE)
-    total = math.fsum(math.exp(one - max(z)) for one in z)
-    return {ident: math.exp(one - max(z)) / total for ident, one in zip(here, z, strict=True)}
+    total = math.fsum(math.exp(logit - max(z)) for logit in z)
+    return {ident: math.exp(logit - max(z)) / total for ident, logit in zip(current, z, strict=True)}
 
 
 def write(file: Path, g: int) -> None:
-    """The source of generation g."""
+    """Write the items of generation g as a catalog's source."""
     file.write_text("".join(json.dumps(item) + "\n" for item in items(g).values()))

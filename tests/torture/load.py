@@ -1,4 +1,4 @@
-"""Readers beside a writer: each answer is that of a generation that was there meanwhile. And ten thousand queries."""
+"""Readers beside a writer: each answer is of a generation that was current meanwhile. And ten thousand queries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError
@@ -20,15 +20,15 @@ from attnsearch.search.search import query
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 from tests.torture.driver import LIMIT, ROOT, Nursery
-from tests.torture.verifier import NAME, Violation, answer, at, verify
+from tests.torture.verifier import NAME, Violation, ask_generation, using_home, verify
 
 PAUSE = 0.1  # seconds from one commit to the next
-HELD = 5  # questions to one snapshot, before a new one is taken
-# Objects that Python may have more of after 10,000 queries than after 1,000: one kept by each query would be 9,000;
-# by chance it is up to 160, more or fewer.
+QUESTIONS = 5  # to each snapshot
+# How many more objects Python may hold after 10,000 queries than after 1,000. A leak of one a query would be 9,000;
+# without a leak the number varies by up to 160.
 BLOCKS = 400
-# Bytes of memory likewise, for what is not Python's. The heap grows once or twice, by up to 1.1 MiB in all before the
-# 8,000th opening, and then no more up to the 24,000th (measured): so this is no leak, and 230 bytes a query would be.
+# The same for bytes, to see memory that is not Python's. The heap grows once or twice, by up to 1.1 MiB in all before
+# the 8,000th opening, and then no more up to the 24,000th (measured). This limit sees a leak of 230 bytes a query.
 GROWTH = 2 << 20
 
 
@@ -38,33 +38,38 @@ def load(work: Path, seed: int, seconds: float = 60.0, readers: int = 8) -> str:
     count = max(int(seconds / PAUSE), 2)
     with Nursery() as nursery:
         nursery.run(home, source, first=0, count=1)
-        asking = _Readers(work, home, seed, readers)
+        group = _Readers(work, home, seed, readers)
         try:
-            asking.wait()
+            group.wait()
             writer = nursery.run(home, source, first=1, count=count, pause=PAUSE, limit=seconds * 5 + LIMIT)
-            told = asking.end()
+            answers = group.end()
         finally:
-            asking.process.kill()  # and its children see the end of their stdin
-            asking.process.wait(10)
+            group.process.kill()  # and its children see the end of their stdin
+            group.process.wait(10)
     if len(writer.acknowledged) != count or writer.errors:
-        raise Violation(f"the writer stopped: {writer.said[-3:]} {writer.errors}")
-    began = {0: 0.0} | {rest[0]: rest[1] for word, *rest in writer.said if word == "begin"}
-    acknowledged = {0: 0.0} | {rest[0]: rest[1] for word, *rest in writer.said if word == "ack"}
-    longest, asked = 0.0, 0
-    for answers in told:
-        for g, start, end in answers:
-            # g was there at the earliest when its update began, and until the next was acknowledged.
-            if began.get(g, end + 1) > end or acknowledged.get(g + 1, end) < start:
-                raise Violation(f"an answer of generation {g}, asked from {start} to {end}, is not of that time")
-            longest, asked = max(longest, end - start), asked + 1
+        raise Violation(f"the writer stopped: {writer.events[-3:]} {writer.errors}")
+    begun, acknowledged = {0: 0.0} | writer.times("begin"), {0: 0.0} | writer.times("ack")
+    for g, start, end in answers:
+        # A generation can be seen from when its update begins until the next one is acknowledged.
+        if begun.get(g, end + 1) > end or acknowledged.get(g + 1, end) < start:
+            raise Violation(f"an answer between {start} and {end} is of generation {g}, which was not current then")
     verify(home, source, count, count)
-    seen = len({g for answers in told for g, _, _ in answers})
-    told = f"{readers} readers, {asked} snapshots of {seen} of {count + 1} generations"
-    return f"{told}, the slowest opened after {longest:.2f} s"
+    seen = len({answer.generation for answer in answers})
+    longest = max(answer.end - answer.start for answer in answers)
+    summary = f"{readers} readers, {len(answers)} snapshots of {seen} of {count + 1} generations"
+    return f"{summary}, the slowest opened after {longest:.2f} s"
+
+
+class Answer(NamedTuple):
+    """The generation that a reader saw, when it opened the catalog, and when it had the snapshot."""
+
+    generation: int
+    start: float
+    end: float
 
 
 class _Readers:
-    """Processes that ask until their stdin is closed, the children of one."""
+    """A process and its children, which ask until their stdin is closed."""
 
     def __init__(self, work: Path, home: Path, seed: int, count: int) -> None:
         self._files = [work / f"reader{number}" for number in range(count)]
@@ -75,23 +80,23 @@ class _Readers:
             self.process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stderr=errors)
 
     def wait(self) -> None:
-        """Until each got an answer."""
+        """Wait until each has an answer."""
         end = time.monotonic() + LIMIT
         while not all(file.exists() and file.stat().st_size for file in self._files):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise Violation(f"a reader gets no answer: {self._errors.read_text()}")
             time.sleep(0.01)
 
-    def end(self) -> list[list[tuple[int, float, float]]]:
-        """The answers of each: the generation, when it was asked for, when it was there."""
+    def end(self) -> list[Answer]:
+        """End them all; their answers."""
         self.process.communicate(timeout=LIMIT)
         if self.process.returncode or self._errors.stat().st_size:
             raise Violation(f"a reader: {self._errors.read_text()}")
-        return [[tuple(json.loads(line)) for line in file.read_text().splitlines()] for file in self._files]
+        return [Answer(*json.loads(line)) for file in self._files for line in file.read_text().splitlines()]
 
 
 def ask_all(home: Path, seed: int, files: list[Path]) -> int:
-    """Let as many children ask as there are files for their answers; 0 if all is well."""
+    """Start a child for each file, which writes its answers there; 0 if all of them succeed."""
     os.set_blocking(0, False)
     children = []
     for number, file in enumerate(files):
@@ -99,8 +104,8 @@ def ask_all(home: Path, seed: int, files: list[Path]) -> int:
         if not pid:
             code = 1
             try:
-                with file.open("w") as said:
-                    ask(home, seed + number, said)
+                with file.open("w") as answers:
+                    ask(home, seed + number, answers)
                 code = 0
             except (AttnsearchError, Violation):
                 traceback.print_exc()
@@ -111,30 +116,30 @@ def ask_all(home: Path, seed: int, files: list[Path]) -> int:
     return max([os.waitpid(pid, 0)[1] for pid in children])
 
 
-def ask(home: Path, number: int, said: TextIO) -> None:
-    """Ask until stdin is closed; a line for each snapshot: its generation, when it was asked for, when it was there."""
-    with at(home):
-        while _open():
+def ask(home: Path, number: int, answers: TextIO) -> None:
+    """Ask until stdin is closed; write an `Answer` for each snapshot."""
+    with using_home(home):
+        while _stdin_is_open():
             start = time.monotonic()
             with Index.open(NAME) as index:
-                taken, seen = time.monotonic(), []
-                for turn in range(HELD):
-                    seen.append(answer(index, generations.QUERIES[(number + turn) % len(generations.QUERIES)]))
+                end, seen = time.monotonic(), []
+                for turn in range(QUESTIONS):
+                    seen.append(ask_generation(index, generations.QUERIES[(number + turn) % len(generations.QUERIES)]))
                     if turn == 0:
-                        print(json.dumps([seen[0], start, taken]), file=said, flush=True)
+                        print(json.dumps(Answer(seen[0], start, end)), file=answers, flush=True)
             if len(set(seen)) > 1:
                 raise Violation(f"one snapshot gives answers of the generations {seen}")
 
 
-def _open() -> bool:
+def _stdin_is_open() -> bool:
     try:
         return os.read(0, 1) != b""
     except BlockingIOError:
         return True
 
 
-class Forgetful(SmallEncoder):
-    """Keeps no list of what it read."""
+class ForgetfulEncoder(SmallEncoder):
+    """A small encoder that does not collect the texts it encodes."""
 
     def encode(self, texts, role="key", progress=None):
         x = super().encode(texts, role, progress)
@@ -143,55 +148,61 @@ class Forgetful(SmallEncoder):
 
 
 def many(work: Path, seed: int, small: int = 10_000, real: int = 10_000) -> str:
-    """Thousands of queries in one process, each kind in its own; a summary."""
-    told = []
+    """Ask thousands of queries in one process: of one open index, of one opened each time, of the real model."""
+    lines = []
     for kind, queries in (("held", small), ("opened", small), ("real", real)):
         if queries:
             argv = [sys.executable, "-m", "tests.torture.load", str(work / kind), kind, str(queries)]
             environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
-            done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
-            if done.returncode:
-                raise Violation(f"{kind}: {done.stderr[-1000:]}")
-            (early, blocks_early, files_early), (late, blocks_late, files_late) = json.loads(done.stdout)
-            if blocks_late - blocks_early > BLOCKS:
-                raise Violation(f"{kind}: after {queries} queries {blocks_late - blocks_early} objects more")
-            if late - early > GROWTH:
-                raise Violation(f"{kind}: after {queries} queries {late - early} bytes more than after {queries // 10}")
-            if files_late > files_early:
-                raise Violation(f"{kind}: {files_late} files open after {queries} queries, {files_early} before")
-            grown = f"{(late - early) / 1024:+.0f} KiB, {blocks_late - blocks_early:+d} objects"
-            told.append(f"{queries} queries {kind}: {grown} since the first tenth")
-    return "; ".join(told)
+            process = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
+            if process.returncode:
+                raise Violation(f"{kind}: {process.stderr[-1000:]}")
+            early, late = (Use(*numbers) for numbers in json.loads(process.stdout))
+            growth = f"{late.memory - early.memory} bytes, {late.blocks - early.blocks} objects"
+            if late.memory - early.memory > GROWTH or late.blocks - early.blocks > BLOCKS:
+                raise Violation(f"{kind}: {queries} queries take {growth} more than {queries // 10}")
+            if late.files > early.files:
+                raise Violation(f"{kind}: {late.files} files open after {queries} queries, {early.files} before")
+            lines.append(f"{queries} queries {kind}: {growth} more than a tenth of them")
+    return "; ".join(lines)
+
+
+class Use(NamedTuple):
+    """What a process uses: bytes of memory, Python's memory blocks, open files."""
+
+    memory: int
+    blocks: int
+    files: int
 
 
 def repeat(home: Path, kind: str, queries: int) -> None:
-    """Ask `queries` times, one open index or one opened each time; memory and files after a tenth and at the end."""
+    """Ask `queries` times; print what the process uses after a tenth of them and at the end."""
     os.environ["ATTNSEARCH_HOME"] = str(home)
     name = "library"
     if kind != "real":
-        name, one = NAME, Forgetful()
-        loading.load = lambda name=None, **how: one
+        name, encoder = NAME, ForgetfulEncoder()
+        loading.load = lambda name=None, **options: encoder
         source = home.with_suffix(".jsonl")
         generations.write(source, 5)
         update([str(source)], name=NAME)
-    seen = []
+    uses = []
     index = Index.open(name)
     for number in range(1, queries + 1):
         if kind == "opened":
             index.close()
             index = Index.open(name)
-        text = f"{generations.QUERIES[number % 4]} {number}"  # each another, so that a cache of them would be seen
+        text = f"{generations.QUERIES[number % 4]} {number}"  # different each time, so that a cache would grow
         if not query(index, text, k=10).hits:
             raise Violation("no answer")
         if number in (queries // 10, queries):
             gc.collect()
-            files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (no file, a count)
-            seen.append((_memory(), sys.getallocatedblocks(), files))
-    print(json.dumps(seen))
+            files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (only their number)
+            uses.append(Use(_private_memory(), sys.getallocatedblocks(), files))
+    print(json.dumps(uses))
 
 
-def _memory() -> int:
-    """Bytes of this process that are in memory and nobody else's: what is mapped from files does not count."""
+def _private_memory() -> int:
+    """Bytes of memory that belong to this process alone, mapped files left out."""
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(fields["RssAnon"].split()[0]) * 1024
 

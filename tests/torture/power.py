@@ -1,14 +1,14 @@
-"""A power cut at each system call of some commits: what the disk could hold then is built, and read.
+"""A power cut at each system call of a commit: the states that the disk may be in are built, and read.
 
-The model. Known to be on the disk: each file's content at its last fsync or fdatasync, and each folder's names at the
-last fsync of the folder. Of what was done since then, any part may have reached the disk:
-- of a file's writes, each 512-byte sector by itself, none, all, or the first half and a torn one; its new length may
-  have come without the data, which then reads as zeros. Changes of length come in their order.
-- of the names made, moved and removed in one folder, the first so many, in their order; two folders are independent,
+The model. A disk certainly holds each file's content as of its last fsync or fdatasync, and each folder's names as of
+the folder's last fsync. Of the changes since then, any part may have reached it:
+- of a file's writes, any 512-byte sectors, or the first half with a torn write; the new length may be there without the
+  data, which then reads as zeros. Changes of length happen in order.
+- of the names created, moved and removed in a folder, the first few, in order. Folders are independent of each other,
   and so are names and content: a name may be there, and its file empty. A rename within a folder is one step.
-This is harsher than ext4, where an fsync of a new file takes its name with it, and as harsh as POSIX allows, but for
-the order of names. The files ending in -shm are memory, and vanish. What was synced before is not harmed by a write
-beside it (SQLite calls that powersafe overwrite).
+This is harsher than ext4, where an fsync of a new file includes its name, and as harsh as POSIX allows, except for the
+order of names. Files ending in -shm are memory, and vanish. A write does not harm synced data beside it (SQLite calls
+this powersafe overwrite).
 """
 
 from __future__ import annotations
@@ -21,55 +21,65 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.torture.driver import Nursery
-from tests.torture.faults import Call, compiled, expect, trace
+from tests.torture.faults import SKIPPED, Call, compile_faults, expect_success, read_trace
 from tests.torture.verifier import Violation, verify
 
 SECTOR = 512
 
 
+class Write(NamedTuple):
+    """Data written at an offset; without data, a change of the file's length to the offset."""
+
+    offset: int
+    data: bytes | None
+
+
+Changes = dict[str, "File | Folder | None"]  # the names that one step changes in a folder, None for a removed one
+
+
 class File:
-    """A file's content on the disk, and what was done to it since its last sync: (offset, data), or (length, None)."""
+    """A file's content on the disk, and the writes since its last sync."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.durable = content
-        self.since: list[tuple[int, bytes | None]] = []
+        self.unsynced: list[Write] = []
 
     def now(self) -> bytes:
-        return _applied(self.durable, self.since)
+        return _apply_writes(self.durable, self.unsynced)
 
     def sync(self) -> None:
-        self.durable, self.since = self.now(), []
+        self.durable, self.unsynced = self.now(), []
 
 
 class Folder:
-    """A folder's names on the disk, and the steps since its last sync: each the names it changes, None for gone."""
+    """A folder's names on the disk, and the steps since its last sync."""
 
     def __init__(self) -> None:
         self.durable: dict[str, File | Folder] = {}
         self.now: dict[str, File | Folder] = {}
-        self.since: list[dict[str, File | Folder | None]] = []
+        self.unsynced: list[Changes] = []
 
-    def step(self, changes: dict[str, File | Folder | None]) -> None:
-        self.now = _named(self.now, [changes])
-        self.since.append(changes)
+    def step(self, changes: Changes) -> None:
+        self.now = _apply_steps(self.now, [changes])
+        self.unsynced.append(changes)
 
     def sync(self) -> None:
-        self.durable, self.since = dict(self.now), []
+        self.durable, self.unsynced = dict(self.now), []
 
 
-def _applied(content: bytes, steps: list[tuple[int, bytes | None]]) -> bytes:
-    data = bytearray(content)
-    for at, some in steps:
-        if some is None:
-            del data[at:]
-        if len(data) < at:
-            data.extend(bytes(at - len(data)))
-        if some is not None:
-            data[at : at + len(some)] = some
-    return bytes(data)
+def _apply_writes(content: bytes, writes: list[Write]) -> bytes:
+    result = bytearray(content)
+    for offset, data in writes:
+        if data is None:
+            del result[offset:]
+        if len(result) < offset:
+            result.extend(bytes(offset - len(result)))
+        if data is not None:
+            result[offset : offset + len(data)] = data
+    return bytes(result)
 
 
-def _named(names: dict[str, File | Folder], steps: list[dict[str, File | Folder | None]]) -> dict[str, File | Folder]:
+def _apply_steps(names: dict[str, File | Folder], steps: list[Changes]) -> dict[str, File | Folder]:
     names = dict(names)
     for changes in steps:
         for name, node in changes.items():
@@ -80,7 +90,7 @@ def _named(names: dict[str, File | Folder], steps: list[dict[str, File | Folder 
 
 
 class Disk:
-    """All files under a folder, as the trace goes on. What is there at the start is on the disk."""
+    """All files under a folder, call by call. The disk holds everything that is there at the start."""
 
     def __init__(self, box: Path) -> None:
         self.box = box
@@ -100,12 +110,12 @@ class Disk:
         return node
 
     def _folder(self, path: str) -> Folder:
-        found = self._find(os.path.dirname(path))  # noqa: PTH120 (a name, not a file)
-        assert isinstance(found, Folder), path
-        return found
+        folder = self._find(os.path.dirname(path))  # noqa: PTH120 (a name, not a file)
+        assert isinstance(folder, Folder), path
+        return folder
 
-    def do(self, call: Call) -> None:
-        """Do what a call did."""
+    def repeat(self, call: Call) -> None:
+        """Repeat a call of the trace."""
         name, node = Path(call.path).name, None
         if call.op != "note":
             node = self._find(call.path)
@@ -116,43 +126,43 @@ class Disk:
         elif call.op in ("rename", "link"):
             self._move(call, name, node)
         elif node is None:
-            pass  # it has no name any more, so nobody can find what is in it
+            pass  # it no longer has a name, so nobody can read it
         elif call.op == "sync":
             node.sync()
         elif isinstance(node, File):
             if call.op == "write":
-                node.since.append((call.offset, call.data))
+                node.unsynced.append(Write(call.offset, call.data))
             elif call.op == "size" or len(node.now()) < call.offset:  # "room" only makes a file longer
-                node.since.append((call.offset, None))
+                node.unsynced.append(Write(call.offset, None))
 
     def _move(self, call: Call, name: str, node: File | Folder | None) -> None:
-        here, there = self._folder(call.path), self._folder(call.other)
-        gone = {} if call.op == "link" else {name: None}
-        if here is there:
-            here.step({**gone, Path(call.other).name: node})
+        source, target = self._folder(call.path), self._folder(call.other)
+        removed = {} if call.op == "link" else {name: None}
+        if source is target:
+            source.step({**removed, Path(call.other).name: node})
         else:
-            there.step({Path(call.other).name: node})
-            here.step(gone)
+            target.step({Path(call.other).name: node})
+            source.step(removed)
 
-    def unsure(self) -> Iterator[tuple[str, File | Folder]]:
-        """All files and folders of which not everything is on the disk, also those whose name is gone."""
-        yield from self._unsure(self.root, "", set())
+    def unsynced(self) -> Iterator[tuple[str, File | Folder]]:
+        """All files and folders with changes that the disk may lack, by path; also those without a name now."""
+        yield from self._unsynced(self.root, "", set())
 
-    def _unsure(self, folder: Folder, path: str, seen: set[int]) -> Iterator[tuple[str, File | Folder]]:
-        if folder.since:
+    def _unsynced(self, folder: Folder, path: str, seen: set[int]) -> Iterator[tuple[str, File | Folder]]:
+        if folder.unsynced:
             yield path or ".", folder
-        both = [*folder.durable.items(), *((name, node) for step in folder.since for name, node in step.items())]
-        for name, node in both:
+        changed = ((name, node) for step in folder.unsynced for name, node in step.items())
+        for name, node in (*folder.durable.items(), *changed):
             if node is None or id(node) in seen:
                 continue
             seen.add(id(node))
             if isinstance(node, Folder):
-                yield from self._unsure(node, f"{path}/{name}", seen)
-            elif node.since and not name.endswith("-shm"):
+                yield from self._unsynced(node, f"{path}/{name}", seen)
+            elif node.unsynced and not name.endswith("-shm"):
                 yield f"{path}/{name}", node
 
 
-Fate = Callable[[random.Random, File | Folder], object]  # what is on the disk: a file's bytes, or a folder's names
+Fate = Callable[[random.Random, File | Folder], object]  # → what the disk holds: a file's bytes, or a folder's names
 
 
 def everything(chance: random.Random, node: File | Folder) -> object:
@@ -164,28 +174,29 @@ def nothing(chance: random.Random, node: File | Folder) -> object:
 
 
 def half(chance: random.Random, node: File | Folder) -> object:
-    """The first half of what was done; of a write, the one in the middle is torn."""
-    done = node.since[: len(node.since) // 2]
+    """The first half of the changes; the write in the middle is torn."""
     if isinstance(node, Folder):
-        return _named(node.durable, done)
-    at, data = node.since[len(done)]
-    return _applied(node.durable, [*done, (at, data[: len(data) // 2])] if data else done)
+        return _apply_steps(node.durable, node.unsynced[: len(node.unsynced) // 2])
+    complete = node.unsynced[: len(node.unsynced) // 2]
+    offset, data = node.unsynced[len(complete)]
+    torn = [Write(offset, data[: len(data) // 2])] if data else []
+    return _apply_writes(node.durable, [*complete, *torn])
 
 
 def padded(chance: random.Random, node: File | Folder) -> object:
-    """The first so many bytes of what was written, and zeros up to the whole length."""
+    """The first bytes that were written, and zeros up to the new length."""
     if isinstance(node, Folder):
         return node.now
-    left = chance.randrange(sum(len(data or b"") for _, data in node.since) + 1)
-    steps: list[tuple[int, bytes | None]] = []
-    for at, data in node.since:
-        steps.append((at, data and data[:left]))
-        left = max(left - len(data or b""), 0)
-    return _applied(node.durable, steps).ljust(len(node.now()), b"\0")
+    budget = chance.randrange(sum(len(data or b"") for _, data in node.unsynced) + 1)
+    writes = []
+    for offset, data in node.unsynced:
+        writes.append(Write(offset, data and data[:budget]))
+        budget = max(budget - len(data or b""), 0)
+    return _apply_writes(node.durable, writes).ljust(len(node.now()), b"\0")
 
 
 def zeros(chance: random.Random, node: File | Folder) -> object:
-    """As long as it should be, but with nothing in it."""
+    """The new length, with zeros for the new data."""
     if isinstance(node, Folder):
         return node.now
     length = len(node.now())
@@ -193,27 +204,27 @@ def zeros(chance: random.Random, node: File | Folder) -> object:
 
 
 def sectors(chance: random.Random, node: File | Folder) -> object:
-    """Any sectors of a file; the first so many names of a folder."""
+    """Any sectors of a file; the first few changes of a folder."""
     if isinstance(node, Folder):
-        return _named(node.durable, node.since[: chance.randint(0, len(node.since))])
-    steps: list[tuple[int, bytes | None]] = []
+        return _apply_steps(node.durable, node.unsynced[: chance.randint(0, len(node.unsynced))])
+    writes = []
     share = chance.choice((0.1, 0.5, 0.9))
-    for at, data in node.since[: chance.randint(0, len(node.since))]:
+    for offset, data in node.unsynced[: chance.randint(0, len(node.unsynced))]:
         if data is None:
-            steps.append((at, None))
+            writes.append(Write(offset, None))
             continue
-        start = at
-        while start < at + len(data):
-            end = min((start // SECTOR + 1) * SECTOR, at + len(data))
+        start = offset
+        while start < offset + len(data):
+            end = min((start // SECTOR + 1) * SECTOR, offset + len(data))
             if chance.random() < share:
-                steps.append((start, data[start - at : end - at]))
+                writes.append(Write(start, data[start - offset : end - offset]))
             start = end
-    content = _applied(node.durable, steps)
+    content = _apply_writes(node.durable, writes)
     return content.ljust(len(node.now()), b"\0") if chance.random() < 0.5 else content
 
 
 EXTREMES: list[tuple[str, Fate, Fate]] = [  # for files, for folders
-    ("all of it", everything, everything),
+    ("everything", everything, everything),
     ("nothing", nothing, nothing),
     ("content without names", everything, nothing),
     ("names without content", nothing, everything),
@@ -224,24 +235,26 @@ EXTREMES: list[tuple[str, Fate, Fate]] = [  # for files, for folders
 ]
 
 
-def _fates(
-    chance: random.Random, unsure: list[tuple[str, File | Folder]], more: int
+def _choose_fates(
+    chance: random.Random, nodes: list[File | Folder], random_draws: int
 ) -> Iterator[tuple[str, dict[int, object]]]:
-    """Ways in which all that is unsure could have ended, by the node's id. Of what is left out, all is there."""
-    nodes = [node for _, node in unsure]
-    for words, of_file, of_folder in [*EXTREMES, *[("any part", sectors, sectors)] * more]:
-        yield words, {id(node): (of_folder if isinstance(node, Folder) else of_file)(chance, node) for node in nodes}
-    for behind in nodes if len(nodes) > 1 else ():
-        yield "nothing (and all of the rest)", {id(behind): nothing(chance, behind)}
+    """Ways in which a disk may hold the nodes, each with a description: content by the node's id.
+
+    A node without an entry is on the disk as a whole.
+    """
+    for name, file_fate, folder_fate in [*EXTREMES, *[("any part", sectors, sectors)] * random_draws]:
+        yield name, {id(node): (folder_fate if isinstance(node, Folder) else file_fate)(chance, node) for node in nodes}
+    for chosen in nodes if len(nodes) > 1 else ():
+        yield "nothing of one, all of the others", {id(chosen): nothing(chance, chosen)}
         yield (
-            "nothing (and all of one other)",
-            {id(node): nothing(chance, node) for node in nodes if node is not behind},
+            "all of one, nothing of the others",
+            {id(node): nothing(chance, node) for node in nodes if node is not chosen},
         )
 
 
-def build(disk: Disk, fates: dict[int, object], to: Path) -> None:
-    """Write what is on the disk to a folder of our own, `to`."""
-    shutil.rmtree(to, ignore_errors=True)
+def build(disk: Disk, fates: dict[int, object], target: Path) -> None:
+    """Write what the disk holds to the folder `target`."""
+    shutil.rmtree(target, ignore_errors=True)
 
     def put(folder: Folder, path: Path) -> None:
         path.mkdir()
@@ -254,23 +267,23 @@ def build(disk: Disk, fates: dict[int, object], to: Path) -> None:
                 content = fates.get(id(node))
                 (path / name).write_bytes(content if isinstance(content, bytes) else node.now())
 
-    put(disk.root, to)
+    put(disk.root, target)
 
 
 class Scene(NamedTuple):
-    """A home to start from, the last generation acknowledged there, and what is done."""
+    """A job for the driver, the home where it starts, and the last generation acknowledged there."""
 
-    words: str
+    name: str
     start: Path
     before: int
     job: dict
 
 
-def scenes(work: Path, nursery: Nursery) -> list[Scene]:
-    """The first commits of a new home; some of many, in one process and so without a checkpoint between; a removal."""
+def make_scenes(work: Path, nursery: Nursery) -> list[Scene]:
+    """The first commits of a new home; later ones in one process, so without a checkpoint of the WAL; a removal."""
     many = work / "cut"
     for g in range(6):
-        expect(nursery.run(many / "home", work / "cut.jsonl", first=g, count=1))
+        expect_success(nursery.run(many / "home", work / "cut.jsonl", first=g, count=1))
     (work / "empty").mkdir()
     (work / "new" / "home").mkdir(parents=True)
     return [
@@ -282,71 +295,84 @@ def scenes(work: Path, nursery: Nursery) -> list[Scene]:
     ]
 
 
+class Problem(NamedTuple):
+    """What was wrong on a disk: the files and folders at fault, what it held after which call, and the violation."""
+
+    paths: str
+    disk: str
+    violation: str
+
+
 def cut(
-    work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, more: int, after: str = ""
-) -> Iterator[str | None]:
-    """Cut the power after every call, or every one of a kind: for each `share`-th disk None, or what is wrong."""
+    work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, random_draws: int, after: str = ""
+) -> Iterator[Problem | None]:
+    """Cut the power after every call of a scene, or every one named `after`: each `share`-th disk's problem, if any."""
     box, file = work / "box", work / "trace"
     shutil.rmtree(box, ignore_errors=True)
     shutil.copytree(scene.start, box)
     disk = Disk(box)
     file.unlink(missing_ok=True)
-    outcome = expect(nursery.run(box / "home", work / "cut.jsonl", watch=str(box), trace=str(file), **scene.job))
-    if set(outcome.of("reads")) - {scene.before}:
-        raise Violation(f"a reader's snapshot of generation {scene.before} became {outcome.of('reads')}")
+    outcome = nursery.run(box / "home", work / "cut.jsonl", watch=str(box), trace=str(file), **scene.job)
+    reads = expect_success(outcome).values("reads")
+    if set(reads) - {scene.before}:
+        raise Violation(f"a reader's snapshot of generation {scene.before} became {reads}")
     acknowledged, turn = scene.before, seed
-    for number, call in enumerate(trace(file)):
-        disk.do(call)
+    for number, call in enumerate(read_trace(file)):
+        disk.repeat(call)
         if call.op == "note":
             acknowledged = int(call.path.removeprefix("ack "))
         if after not in ("", call.op):
             continue
-        ends = (-1, acknowledged) if "remove" in scene.job else (acknowledged, acknowledged + 1)
-        for words, fates in _fates(random.Random(f"{seed} {number}"), list(disk.unsure()), more):
+        allowed = (-1, acknowledged) if "remove" in scene.job else (acknowledged, acknowledged + 1)
+        nodes = [node for _, node in disk.unsynced()]
+        for description, fates in _choose_fates(random.Random(f"{seed} {number}"), nodes, random_draws):
             turn += 1
             if turn % share == 0:
-                wrong = _tried(work, disk, fates, ends)
-                yield wrong and wrong.replace("\0", f"{words} was on the disk after call {number} ({call})")
+                problem = _find_problem(work, disk, fates, allowed)
+                yield problem and problem._replace(disk=f"{description} was on the disk after call {number} ({call})")
 
 
-def _tried(work: Path, disk: Disk, fates: dict[int, object], ends: tuple[int, int]) -> str | None:
-    """What is wrong when the disk ends so, with as little as it takes; None if nothing is."""
+def _find_problem(work: Path, disk: Disk, fates: dict[int, object], allowed: tuple[int, int]) -> Problem | None:
+    """What is wrong with a disk that holds this, reduced to the fates that it takes; None if nothing is."""
 
-    def wrong(fates: dict[int, object]) -> str:
+    def violation_of(fates: dict[int, object]) -> str:
         build(disk, fates, work / "disk")
         try:
-            verify(work / "disk" / "home", work / "cut.jsonl", *ends)
+            verify(work / "disk" / "home", work / "cut.jsonl", *allowed)
         except Violation as violation:
             return str(violation)
         return ""
 
-    what = wrong(fates)
-    if not what:
+    violation = violation_of(fates)
+    if not violation:
         return None
-    # The smallest example: give back to the disk whatever is not needed to go wrong.
-    for one in list(fates):
-        less = {other: fate for other, fate in fates.items() if other != one}
-        if found := wrong(less):
-            fates, what = less, found
-    lost = [path for path, node in disk.unsure() if id(node) in fates]
-    return f"{', '.join(lost)}: \0: {what}"
+    for node in list(fates):
+        fewer = {key: fate for key, fate in fates.items() if key != node}
+        if smaller := violation_of(fewer):
+            fates, violation = fewer, smaller
+    paths = [path for path, node in disk.unsynced() if id(node) in fates]
+    return Problem(", ".join(paths), "", violation)
 
 
-def power(work: Path, seed: int, share: int = 1, more: int = 4, only: str = "", after: str = "") -> str:
-    """Cut the power in every scene, or `only` one; a summary. See `cut`. Raises Violation with all that was found."""
-    library = compiled(work)
+def power(work: Path, seed: int, share: int = 1, random_draws: int = 4, only: str = "", after: str = "") -> str:
+    """Cut the power in every scene, or in the one named `only`; a summary. Raises one Violation for all. See `cut`."""
+    library = compile_faults(work)
     if not library:
-        return "skipped: no C compiler, or not Linux on 64 bits"
-    disks, found = 0, {}
+        return SKIPPED
+    disks = 0
+    problems: dict[str, list[Problem]] = {}
     with Nursery(library) as nursery:
-        for scene in scenes(work, nursery):
-            if only not in ("", scene.words):
+        for scene in make_scenes(work, nursery):
+            if only not in ("", scene.name):
                 continue
-            for what in cut(work, scene, nursery, seed, share, more, after):
+            for problem in cut(work, scene, nursery, seed, share, random_draws, after):
                 disks += 1
-                if what:
-                    found.setdefault(f"{scene.words}, {what.partition(': ')[0]}", []).append(what)
-    if found:
-        told = [f"{where}: {len(whats)} times, first {whats[0].partition(': ')[2]}" for where, whats in found.items()]
-        raise Violation("\n".join(told))
+                if problem:
+                    problems.setdefault(f"{scene.name}, {problem.paths}", []).append(problem)
+    if problems:
+        lines = [
+            f"{place}: {len(alike)} times, first {alike[0].disk}: {alike[0].violation}"
+            for place, alike in problems.items()
+        ]
+        raise Violation("\n".join(lines))
     return f"{disks} disks after a power cut"

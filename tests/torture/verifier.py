@@ -1,4 +1,4 @@
-"""A home → which generation its catalog is, read as a new process would. What is not exactly one is a Violation."""
+"""A home → the generation of its catalog, as a new process reads it. Anything but exactly one is a Violation."""
 
 from __future__ import annotations
 
@@ -27,37 +27,38 @@ class Violation(AssertionError):  # noqa: N818 (an error in what is tested, not 
 
 
 @contextlib.contextmanager
-def at(home: Path) -> Iterator[None]:
-    """Let this process use that home, and the small encoder."""
-    before, load = os.environ.get("ATTNSEARCH_HOME"), loading.load
+def using_home(home: Path) -> Iterator[None]:
+    """Let this process use a home, and the small encoder."""
+    outer, load = os.environ.get("ATTNSEARCH_HOME"), loading.load
     os.environ["ATTNSEARCH_HOME"] = str(home)
-    loading.load = lambda name=None, **how: SmallEncoder()
+    loading.load = lambda name=None, **options: SmallEncoder()
     try:
         yield
     finally:
         loading.load = load
-        if before is None:
+        if outer is None:
             del os.environ["ATTNSEARCH_HOME"]
         else:
-            os.environ["ATTNSEARCH_HOME"] = before
+            os.environ["ATTNSEARCH_HOME"] = outer
 
 
-def answer(index: Index, text: str) -> int:
-    """Ask for all items; the generation whose answer it is."""
+def ask_generation(index: Index, text: str) -> int:
+    """Query an index for all items; the generation whose answer this is, item by item and weight by weight."""
     hits = query(index, text, k=10_000).hits
-    now = [hit.fields.get("generation") for hit in hits if hit.id == "now"]
-    if len(now) != 1 or not isinstance(now[0], int):
-        raise Violation(f"{len(now)} items say which generation it is")
-    (g,) = now
+    generation = [hit.fields.get("generation") for hit in hits if hit.id == "now"]
+    if len(generation) != 1 or not isinstance(generation[0], int):
+        raise Violation(f"{len(generation)} items name a generation")
+    (g,) = generation
     items, weights = generations.items(g), generations.weights(g, text)
     if sorted(hit.id for hit in hits) != sorted(items):
-        lost, alien = set(items) - {hit.id for hit in hits}, {hit.id for hit in hits} - set(items)
-        raise Violation(f"generation {g}: {len(hits)} hits; lost {sorted(lost)}, not of it {sorted(alien)}")
+        ids = {hit.id for hit in hits}
+        lost, alien = sorted(set(items) - ids), sorted(ids - set(items))
+        raise Violation(f"generation {g}: {len(hits)} hits; lost {lost}, of another generation {alien}")
     for hit in hits:
         item = items[hit.id]
-        rest = {name: value for name, value in item.items() if name not in ("id", "title", "description")}
-        if (hit.title, hit.description, dict(hit.fields)) != (item["title"], item["description"], rest):
-            raise Violation(f"generation {g}: the item {hit.id} is not what was given")
+        fields = {name: value for name, value in item.items() if name not in ("id", "title", "description")}
+        if (hit.title, hit.description, dict(hit.fields)) != (item["title"], item["description"], fields):
+            raise Violation(f"generation {g}: the item {hit.id} differs from its source")
         if not abs(hit.weight - weights[hit.id]) <= CLOSE:
             raise Violation(f"generation {g}, {text!r}: {hit.id} weighs {hit.weight}, not {weights[hit.id]}")
     ranked = [weights[hit.id] for hit in hits]
@@ -66,44 +67,47 @@ def answer(index: Index, text: str) -> int:
     return g
 
 
-def read(name: str = NAME) -> int:
-    """The generation that a fresh reader sees; -1 where there is no catalog."""
+def read_generation(name: str = NAME) -> int:
+    """The generation that a new reader sees; -1 if there is no catalog."""
     try:
         with Index.open(name) as index:
-            seen = {answer(index, text) for text in generations.QUERIES}
+            seen = {ask_generation(index, text) for text in generations.QUERIES}
             if index.info.items != len(generations.items(max(seen))):
-                raise Violation(f"the catalog says it has {index.info.items} items")
+                raise Violation(f"the catalog claims {index.info.items} items")
     except CatalogError as error:
         if error.message.startswith("there is no catalog"):
             return -1
-        raise Violation(f"a reader is told: {error}") from error
+        raise Violation(f"a reader is refused: {error}") from error
     if len(seen) > 1:
         raise Violation(f"one snapshot gives answers of the generations {sorted(seen)}")
     return seen.pop()
 
 
-def checked(name: str = NAME) -> None:
-    """What `attnsearch check` does, without the command line, which takes longer than the check."""
+def check_catalog(name: str = NAME) -> None:
+    """Run `attnsearch check` without the command line, which takes longer than the check."""
     problems = check.find_problems(home.catalog_folder(name))
     if problems:
         raise Violation(f"check: {'; '.join(problems)}")
 
 
 def verify(home: Path, source: Path, least: int, most: int, name: str = NAME) -> int:
-    """The catalog is of a generation from `least` to `most` (-1: none), is whole, and can go on: the one it goes to."""
-    with at(home):
-        found = read(name)
-        if not least <= found <= most:
-            raise Violation(f"generation {found}, where {least} was acknowledged and {most} begun")
-        if found >= 0:
-            checked(name)
-        generations.write(source, found + 1)
+    """Check that the catalog is whole, at a generation from `least` to `most` (-1: no catalog), and can be updated.
+
+    Returns the generation that it was found at; the update leaves it at the next.
+    """
+    with using_home(home):
+        generation = read_generation(name)
+        if not least <= generation <= most:
+            raise Violation(f"generation {generation}, but {least} was acknowledged and {most} begun")
+        if generation >= 0:
+            check_catalog(name)
+        generations.write(source, generation + 1)
         try:
             update([str(source)], name=name)
         except AttnsearchError as error:
-            raise Violation(f"after it, an update is refused: {error}") from error
-        after = read(name)
-        if after != found + 1:
-            raise Violation(f"after it, an update to generation {found + 1} gives {after}")
-        checked(name)
-    return after
+            raise Violation(f"after generation {generation}, an update is refused: {error}") from error
+        updated = read_generation(name)
+        if updated != generation + 1:
+            raise Violation(f"after generation {generation}, an update gives {updated}")
+        check_catalog(name)
+    return generation
