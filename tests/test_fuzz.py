@@ -1,6 +1,10 @@
-"""Every target of the fuzzers over its seeds, what they once found among them; `python -m tests.fuzz` goes on."""
+"""Each target of the fuzzers over its seeds, which include all findings so far. To fuzz: `python -m tests.fuzz`."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +25,23 @@ def test_seed(target, name):
 
 def test_every_target_has_seeds():
     assert {folder.name for folder in SEEDS.iterdir() if any(folder.iterdir())} == set(TARGETS)
+
+
+LATE = """
+import sys
+from tests.fuzz.__main__ import SEEDS
+from tests.fuzz.targets import TARGETS
+loaded = set(sys.modules)
+for name, target in TARGETS.items():
+    for file in (SEEDS / name).iterdir():
+        target(file.read_bytes())
+print(*sorted(name for name in set(sys.modules) - loaded if name.split(".")[0] in ("attnsearch", "yaml", "json")))
+"""
+
+
+@pytest.mark.real
+def test_the_fuzzer_instruments_everything_that_the_targets_use():
+    """libFuzzer is blind to the branches of a module that is first imported while a target runs."""
+    root = Path(__file__).resolve().parents[1]
+    late = subprocess.run([sys.executable, "-c", LATE], cwd=root, capture_output=True, text=True, check=True)
+    assert late.stdout.split() == []

@@ -1,4 +1,4 @@
-"""The runner: libFuzzer over one target, by atheris."""
+"""Run libFuzzer on one target, through atheris."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 SECONDS_PER_INPUT = 10
 MEMORY = 1024  # MiB
-LENGTH = 20_000  # bytes of an input
+LENGTH = 20_000  # bytes of an input, at most
 SEEDS = Path(__file__).parent / "seeds"
 
 
@@ -18,30 +18,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", choices=sorted(folder.name for folder in SEEDS.iterdir()))
     parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--found", type=Path, default=Path(".fuzz"), help="where inputs worth keeping go")
-    told = parser.parse_args()
+    parser.add_argument("--corpus", type=Path, default=Path(".fuzz"), help="where interesting inputs and findings go")
+    arguments = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
         sys.exit('fuzzing needs atheris: pip install "attnsearch[fuzz]"')
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line sets it
     import atheris
 
     with atheris.instrument_imports(include=["attnsearch", "tests.fuzz", "json", "yaml"]):
         from tests.fuzz.targets import TARGETS
 
-    corpus = told.found / told.target
+    corpus = arguments.corpus / arguments.target
     corpus.mkdir(parents=True, exist_ok=True)
     argv = [
         sys.argv[0],
         str(corpus),
-        str(SEEDS / told.target),
-        f"-max_total_time={told.seconds}",
+        str(SEEDS / arguments.target),
+        f"-max_total_time={arguments.seconds}",
         f"-timeout={SECONDS_PER_INPUT}",
         f"-rss_limit_mb={MEMORY}",
         f"-max_len={LENGTH}",
-        f"-artifact_prefix={told.found}/{told.target}-",
+        f"-artifact_prefix={arguments.corpus}/{arguments.target}-",
         "-print_final_stats=1",
     ]
-    atheris.Setup(argv, TARGETS[told.target])
+    atheris.Setup(argv, TARGETS[arguments.target])
     atheris.Fuzz()
 
 

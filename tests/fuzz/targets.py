@@ -1,4 +1,4 @@
-"""What is fuzzed: one function of bytes each. Whatever it raises, but an AttnsearchError, is a finding."""
+"""The fuzzers' targets, functions of bytes. Any exception that one raises is a finding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unittest import mock
 
 import numpy as np
 
-# Named here to be instrumented: the package imports some of them late.
+# Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
 from attnsearch.encoding import encoder, loading, passages, transformer
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing import check, checkpoint
@@ -25,27 +25,34 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text
 from attnsearch.postings import facets, filters
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import items, judgments
+from attnsearch.sources import items, judgments, yaml12  # noqa: F401
 from attnsearch.sources.items import Fields
 from tests.torture import flips
-from tests.torture.verifier import at
+from tests.torture.verifier import using_home
 
 BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def acting(text: str, *, but: str = "\n") -> set[str]:
-    """The characters of an output that could do something other than be seen."""
+    """The characters of an output that a terminal would obey rather than show, except those in `but`."""
     return {c for c in text if (unicodedata.category(c) in ("Cc", "Cs") or c in BIDI) and c not in but}
 
 
 def a_result(text: str) -> Result:
-    """An answer in which every text is this one."""
+    """A result in which every text is the given one."""
     hit = Hit(1, text, text, 0.5, 0.4, 8.0, text, {text: [text, {text: text}]})
     return Result(text, text, text, 0.05, 3, 0, None, 2.0, 1.0, [hit, hit._replace(title="")])
 
 
-def _read(data: bytes, form: str | None) -> None:
-    """Through every room that a file goes through, to items that every other room can hold."""
+def assert_is_one_safe_line(problem: AttnsearchError) -> None:
+    """Check the message that the command line would print."""
+    message = safe_text.error(problem)
+    assert message.count("\n") == 1
+    assert not acting(message)
+
+
+def _read_items(data: bytes, form: str | None) -> None:
+    """Read a file of items: each can be encoded, stored and printed, or one line says what is wrong."""
     with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
         try:
             for item in items.read_items(["-"], file_format=form).items:
@@ -53,81 +60,75 @@ def _read(data: bytes, form: str | None) -> None:
                 "".join([item.id, item.title, item.description, item.text]).encode()
                 json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()
         except AttnsearchError as problem:
-            told = safe_text.error(problem)
-            assert told.count("\n") == 1
-            assert not acting(told)
+            assert_is_one_safe_line(problem)
 
 
 def yaml(data: bytes) -> None:
-    _read(data, "yaml")
+    _read_items(data, "yaml")
 
 
 def json_(data: bytes) -> None:
-    _read(data, "json")
+    _read_items(data, "json")
 
 
 def jsonl(data: bytes) -> None:
-    _read(data, "jsonl")
+    _read_items(data, "jsonl")
 
 
 def csv(data: bytes) -> None:
-    _read(data, "csv")
-    _read(data, "tsv")
+    _read_items(data, "csv")
+    _read_items(data, "tsv")
 
 
 def guess(data: bytes) -> None:
-    """Standard input, whose form its first line tells."""
-    _read(data, None)
+    """Standard input, in a format to be guessed from its first line."""
+    _read_items(data, None)
 
 
 def judgments_(data: bytes) -> None:
-    """Requests and what is right for them, in any form."""
+    """A file of judged requests, in any format."""
     with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
-        _judged("-")
+        _read_judgments("-")
 
 
 def where(data: bytes) -> None:
-    """A filter is refused in one line, or can be asked of any values."""
+    """A filter: it is refused in one line, or selects items by any values."""
     text = data.decode(errors="replace")
     try:
-        asked = filters.parse_filter(text)
+        parsed = filters.parse_filter(text)
     except AttnsearchError as problem:
-        told = safe_text.error(problem)
-        assert told.count("\n") == 1
-        assert not acting(told)
+        assert_is_one_safe_line(problem)
         return
     with (
         contextlib.closing(sqlite3.connect(":memory:")) as db,
-        contextlib.closing(facets.Collector("f", Fields())) as drawn,
+        contextlib.closing(facets.Collector("f", Fields())) as collector,
     ):
-        for key, value in enumerate([*asked.values, text]):
-            drawn.add(key, items.Item("i", "t", "", {"f": value}, ""))
-        drawn.fill(db, "f")
-        found = set(facets.select_keys(db, filters.conditions_of(asked)).tolist())
-    if asked.op == "=":  # each value is equal to itself; a blank is no value
-        assert found >= {key for key, value in enumerate(asked.values) if value.strip()}
+        for key, value in enumerate([*parsed.values, text]):
+            collector.add(key, items.Item("i", "t", "", {"f": value}, ""))
+        collector.fill(db, "f")
+        keys = set(facets.select_keys(db, filters.conditions_of(parsed)).tolist())
+    if parsed.op == "=":  # each value is equal to itself; a blank is not a value
+        assert keys >= {key for key, value in enumerate(parsed.values) if value.strip()}
 
 
 def trec(data: bytes) -> None:
-    """Queries and qrels, with a line of === between them."""
+    """A file of queries and one of qrels, with a line of === between them."""
     queries, _, qrels = data.partition(b"\n===\n")
     for name, content in (("queries", queries), ("qrels", qrels)):
         (_folder() / name).write_bytes(content)
     with mock.patch.object(logging.getLogger("attnsearch"), "warning"):  # about queries without judgments
-        _judged(str(_folder() / "queries"), str(_folder() / "qrels"))
+        _read_judgments(str(_folder() / "queries"), str(_folder() / "qrels"))
 
 
-def _judged(*sources: str) -> None:
-    """Requests that can be asked, with grades that can be counted with; or one line on what is wrong."""
+def _read_judgments(*sources: str) -> None:
+    """Read judged requests: each has a query and finite grades, or one line says what is wrong."""
     try:
-        for one in judgments.read_judgments(*sources):
-            assert one.query.strip()
-            assert all(0 <= grade < float("inf") for grade in one.grades.values())
-            "".join([one.query, *one.grades]).encode()
+        for request in judgments.read_judgments(*sources):
+            assert request.query.strip()
+            assert all(0 <= grade < float("inf") for grade in request.grades.values())
+            "".join([request.query, *request.grades]).encode()
     except AttnsearchError as problem:
-        told = safe_text.error(problem)
-        assert told.count("\n") == 1
-        assert not acting(told)
+        assert_is_one_safe_line(problem)
 
 
 @functools.cache
@@ -136,7 +137,7 @@ def _folder() -> Path:
 
 
 def safetensors(data: bytes) -> None:
-    """A file as it is; or, of bytes that begin with a brace, a line of header with the right length, and data."""
+    """A safetensors file; bytes that begin with a brace are a header line, which gets its length, and data."""
     if data.startswith(b"{"):
         header, _, rest = data.partition(b"\n")
         data = len(header).to_bytes(8, "little") + header + rest
@@ -150,7 +151,7 @@ def safetensors(data: bytes) -> None:
 
 
 def tokenizer(data: bytes) -> None:
-    """Any text at all has a direction."""
+    """Any text: its embedding is a finite unit vector."""
     text = data.decode(errors="ignore")
     x = _model().encode([text, f"{text} moon"])
     assert np.isfinite(x).all()
@@ -164,8 +165,8 @@ def _model() -> encoder.Encoder:
 
 
 def output(data: bytes) -> None:
-    """No format lets through what acts on a terminal, and JSON keeps the data."""
-    text = data.decode(errors="surrogateescape")  # bytes that are no text come as halves of pairs
+    """Any text in a result: no format lets through what acts on a terminal, and JSON preserves the text."""
+    text = data.decode(errors="surrogateescape")  # invalid bytes become lone surrogates
     for form in safe_text.FORMATS:
         for screen in (safe_text.PIPE, safe_text.Screen(width=40, unicode=len(data) % 2 == 0)):
             out = "".join(formats.render([a_result(text)], form, screen))
@@ -178,59 +179,59 @@ def output(data: bytes) -> None:
 
 @functools.cache
 def _catalog() -> Path:
-    """A small catalog in a home of its own, whole."""
-    with at(_folder() / "home"):
+    """A small undamaged catalog in a home of its own."""
+    with using_home(_folder() / "home"):
         flips.make(_folder() / "flipped.yaml")
         return _folder() / "home" / "flipped"
 
 
-def _asked(file: Path, data: bytes) -> None:
-    """Ask, check and write to the catalog while one of its files holds this; then it is as it was."""
-    whole = file.read_bytes()
+def _use_damaged(file: Path, data: bytes) -> None:
+    """Query, check and write to the catalog while one of its files holds the data; then restore the file."""
+    original = file.read_bytes()
     file.write_bytes(data)
     try:
-        with at(_catalog().parent):
+        with using_home(_catalog().parent):
             with contextlib.suppress(AttnsearchError):
                 assert flips.answer() == flips.answer()
             with contextlib.suppress(AttnsearchError):
-                assert data == whole or check.find_problems(_catalog())
+                assert data == original or check.find_problems(_catalog())
             with contextlib.suppress(AttnsearchError), Writer(_catalog()) as writer:
                 writer.take_items([], passages.split_passages)
     finally:
-        for left in ("index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"):
-            (_catalog() / left).unlink(missing_ok=True)
-        file.write_bytes(whole)
+        for name in ("index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"):
+            (_catalog() / name).unlink(missing_ok=True)
+        file.write_bytes(original)
 
 
 def sqlite(data: bytes) -> None:
-    """A database as it is; or, of bytes that begin with a plus, changes of a whole one: where (2 bytes), what (1)."""
+    """A database; bytes that begin with a plus are changes to an undamaged one: offset (2 bytes), value (1)."""
     file = _catalog() / "index.sqlite"
     if data.startswith(b"+"):
         changed = bytearray(file.read_bytes())
-        for at_ in range(1, len(data) - 2, 3):
-            changed[int.from_bytes(data[at_ : at_ + 2], "little") % len(changed)] = data[at_ + 2]
+        for start in range(1, len(data) - 2, 3):
+            changed[int.from_bytes(data[start : start + 2], "little") % len(changed)] = data[start + 2]
         data = bytes(changed)
-    _asked(file, data)
+    _use_damaged(file, data)
 
 
 def segment(data: bytes) -> None:
-    _asked(sorted((_catalog() / "segments").iterdir())[0], data)
+    _use_damaged(sorted((_catalog() / "segments").iterdir())[0], data)
 
 
 def seal(data: bytes) -> None:
-    _asked(_catalog() / "index.seal", data)
+    _use_damaged(_catalog() / "index.seal", data)
 
 
 def draft_(data: bytes) -> None:
-    """What an interrupted run left is taken as far as it is whole, and goes on from there."""
+    """A checkpoint of an interrupted run: its undamaged entries are used, and new ones follow them."""
     (_folder() / "unfinished-x").write_bytes(data)
-    with checkpoint.Checkpoint(_folder(), "x") as opened:
-        known = len(list(opened.recall()))
-        x = np.ones((1, opened.d or 3), np.float32)
-        assert opened.append([bytes(32)], x) == known
-        assert (opened.embeddings([known]) == x).all()
-    with checkpoint.Checkpoint(_folder(), "x") as opened:
-        assert len(list(opened.recall())) == known + 1
+    with checkpoint.Checkpoint(_folder(), "x") as interrupted:
+        count = len(list(interrupted.recall()))
+        x = np.ones((1, interrupted.d or 3), np.float32)
+        assert interrupted.append([bytes(32)], x) == count
+        assert (interrupted.embeddings([count]) == x).all()
+    with checkpoint.Checkpoint(_folder(), "x") as resumed:
+        assert len(list(resumed.recall())) == count + 1
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
