@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line has it; two kinds of threads fight for the processors
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line sets it: two pools of threads compete for the cores
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from hypothesis import settings
 from attnsearch.encoding import loading
 from attnsearch.encoding.pieces import Pieces
 
-# The same examples each time, however slow the machine: a red test must mean that the code changed.
+# The same examples each time, on any machine: a test turns red only when the code changes.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
@@ -31,7 +31,10 @@ AXES = ("moon", "sea", "robot")
 
 
 class SmallEncoder:
-    """Counts three words; anything else counts on a fourth axis. "moon sea" is (1, 1, 0, 0)/√2."""
+    """Counts three words, and all others on a fourth axis: "moon sea" is (1, 1, 0, 0)/√2.
+
+    `read` collects the texts that it encodes.
+    """
 
     window = 100
     precision = "float32"
@@ -48,7 +51,7 @@ class SmallEncoder:
 
     @property
     def model(self) -> SmallEncoder:
-        """Itself: it has a model's name, hash and stamp."""
+        """The encoder itself, which has a model's name, hash and stamp."""
         return self
 
     def encode(self, texts: Sequence[str], role: str = "key", progress: Callable[[int], None] | None = None):
@@ -71,17 +74,19 @@ class SmallEncoder:
         return [word.span() for word in re.finditer(r"\S+", text)]
 
     def pieces(self, texts: Sequence[str], role: str = "key") -> list[Pieces]:
-        """Each word adds its axis over the length of the sum: of "moon sea", 1/√2 each. It has no marks."""
-        found = []
+        """A piece a word: its axis, divided by the length of the text's sum. In "moon sea", each adds 1/√2."""
+        pieces = []
         for text in texts:
             words = list(re.finditer(r"\w+", text.lower())) or [None]
             axes = [AXES.index(word[0]) if word and word[0] in AXES else len(AXES) for word in words]
-            each = np.eye(len(AXES) + 1)[axes]
-            found.append(Pieces([word and word.span() for word in words], each / np.linalg.norm(each.sum(axis=0))))
-        return found
+            x = np.eye(len(AXES) + 1)[axes]
+            pieces.append(Pieces([word and word.span() for word in words], x / np.linalg.norm(x.sum(axis=0))))
+        return pieces
 
 
 class Ran(NamedTuple):
+    """How a command ended: its exit code, stdout and stderr."""
+
     code: int
     out: str
     err: str
@@ -89,7 +94,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """An empty home, far from the user's own."""
+    """An empty home for each test, never the user's own."""
     folder = tmp_path / "home"
     monkeypatch.setenv("ATTNSEARCH_HOME", str(folder))
     monkeypatch.delenv("ATTNSEARCH_CATALOG", raising=False)
@@ -99,29 +104,28 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch) -> SmallEncoder:
-    """The small encoder, in the place of every model."""
-
-    one = SmallEncoder()
-    monkeypatch.setattr(loading, "load", lambda name=None, **how: one)
-    return one
+    """The small encoder in place of every model."""
+    encoder = SmallEncoder()
+    monkeypatch.setattr(loading, "load", lambda name=None, **options: encoder)
+    return encoder
 
 
 def scores_of(index, texts: Sequence[str], setting=None):
-    """The scores of some requests in a setting."""
+    """The scores of queries in a setting."""
     from attnsearch.search.scoring import score
     from attnsearch.search.setting import DEFAULT
 
-    asked = (setting or DEFAULT).resolve(index, texts)
-    return score(index.engine, asked, index.encoder.encode(texts, "query"))
+    resolved = (setting or DEFAULT).resolve(index, texts)
+    return score(index.engine, resolved, index.encoder.encode(texts, "query"))
 
 
 def logits_of(index, texts: Sequence[str], setting=None):
-    """The scores of some requests in a setting, and every logit."""
+    """The scores of queries in a setting, and every logit."""
     from attnsearch.search.scoring import score_all
     from attnsearch.search.setting import DEFAULT
 
-    asked = (setting or DEFAULT).resolve(index, texts)
-    return score_all(index.engine, asked, index.encoder.encode(texts, "query"))
+    resolved = (setting or DEFAULT).resolve(index, texts)
+    return score_all(index.engine, resolved, index.encoder.encode(texts, "query"))
 
 
 SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title: robot}\n"
@@ -129,7 +133,7 @@ SHOP = "- {id: a, title: moon}\n- {id: b, title: sea, price: 3}\n- {id: c, title
 
 @pytest.fixture
 def shop(write, small) -> Path:
-    """The file of a catalog of three items, indexed."""
+    """The source of a catalog of three items, which is indexed."""
     from attnsearch.indexing.update import update
 
     path = write("shop.yaml", SHOP)
@@ -138,17 +142,17 @@ def shop(write, small) -> Path:
 
 
 def titles(ref: str | None = None) -> set[str]:
-    """Of all items of a catalog."""
+    """The titles of a catalog's items."""
     from attnsearch.search.index import Index
     from attnsearch.search.search import query
 
-    with Index.open(ref) as opened:
-        return {hit.title for hit in query(opened, "moon", k=99).hits}
+    with Index.open(ref) as index:
+        return {hit.title for hit in query(index, "moon", k=99).hits}
 
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """The command line, in this process: argv, and what comes down a pipe, to exit code, stdout and stderr."""
+    """The command line in this process: argv and stdin → exit code, stdout, stderr."""
     from attnsearch.cli import main
 
     def run(*argv: str, stdin: bytes = b"") -> Ran:
@@ -174,7 +178,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of judged data; tests that need it are skipped where it is not."""
+    """The folder of judged data; tests that need it are skipped without it."""
     if not SHARED.is_dir():
         pytest.skip("the judged data (../shared/data) is not here")
     return SHARED
@@ -183,7 +187,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def real():
     """The default model, loaded once."""
-
     return loading.load()
 
 
@@ -196,9 +199,9 @@ def words(moon: int, sea: int, robot: int) -> str:
 
 @pytest.fixture
 def world(write, small):
-    """A catalog of all mixtures of three words; who says robot wants what has the sea, and the other way round."""
-    different = {tuple(np.round(np.array(c) / np.linalg.norm(c), 6)): c for c in COUNTS}.values()
-    lines = [f"- {{id: {'-'.join(map(str, c))}, title: {words(*c)}}}\n" for c in different]
+    """A catalog of all mixtures of three words, and requests that mean "sea" by "robot" and "robot" by "sea"."""
+    mixtures = {tuple(np.round(np.array(c) / np.linalg.norm(c), 6)): c for c in COUNTS}.values()
+    lines = [f"- {{id: {'-'.join(map(str, c))}, title: {words(*c)}}}\n" for c in mixtures]
     from attnsearch.indexing.update import update
     from attnsearch.search.index import Index
     from attnsearch.sources.judgments import Judged
@@ -206,8 +209,8 @@ def world(write, small):
     update([str(write("world.yaml", "".join(lines)))])
     judged = [
         Judged(words(moon, sea, robot), {f"{moon}-{robot}-{sea}": 1.0})
-        for moon, sea, robot in different
-        if (moon, robot, sea) in different
+        for moon, sea, robot in mixtures
+        if (moon, robot, sea) in mixtures
     ]
     with Index.open("world") as index:
         yield index, judged

@@ -1,7 +1,7 @@
 """The documents' fenced blocks, run as a reader would run them.
 
-Blocks of `sh` are scripts. Blocks of `text` whose lines begin with `$ ` are commands and what they print, on a terminal
-of 100 columns without colors. A line that is only `…` stands for lines left out.
+Blocks of `sh` are scripts. In blocks of `text`, lines that begin with `$ ` are commands, followed by their output on a
+terminal of 100 columns without colors. A line of only `…` stands for omitted lines.
 
     python -m tests.documents       # writes the present output under every command
 """
@@ -24,7 +24,7 @@ REFERENCE = ROOT / "docs" / "reference.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 
 COLUMNS = 100
-LEFT_OUT = "…"
+OMITTED = "…"
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ANSWER = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -32,7 +32,7 @@ _TIMES = re.compile(r"\b\d+(\.\d+)? m?s\b")
 
 
 class Shown(NamedTuple):
-    """A script, or a command with the output that the document shows for it."""
+    """A script without output, or a command with the output that the document shows."""
 
     script: str
     output: str | None
@@ -44,7 +44,7 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def shown(text: str) -> Iterator[Shown]:
-    """All that a reader of the document can run, in order."""
+    """Everything that a reader of the document can run, in order."""
     for language, body in _BLOCK.findall(text):
         if language == "sh":
             yield Shown(body, None)
@@ -53,7 +53,7 @@ def shown(text: str) -> Iterator[Shown]:
 
 
 class Terminal:
-    """A shell in a folder and a home of its own, with `attnsearch` and, under the folder, the project's `catalogs`."""
+    """A shell with `attnsearch`, its own home, and a folder that has the project's `catalogs`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,15 +68,15 @@ class Terminal:
         (folder / "catalogs").symlink_to(ROOT / "catalogs")
 
     def run(self, script: str) -> tuple[int, str, str]:
-        """The exit code, what stdout, a terminal, shows, and stderr, a pipe."""
+        """Run a script: its exit code, its stdout, which is a terminal, and its stderr, which is not."""
         ours, theirs = pty.openpty()
         argv = ["bash", "-c", f'set -eo pipefail; attnsearch() {{ {sys.executable} -m attnsearch "$@"; }}\n{script}']
         with tempfile.TemporaryFile() as errors:
-            started = subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=theirs, stderr=errors)
+            process = subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=theirs, stderr=errors)
             os.close(theirs)
             output = b"".join(iter(lambda: _read(ours), b""))
             os.close(ours)
-            code = started.wait(timeout=600)
+            code = process.wait(timeout=600)
             errors.seek(0)
             return code, output.decode().replace("\r\n", "\n"), errors.read().decode()
 
@@ -84,47 +84,49 @@ class Terminal:
 def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 1 << 16)
-    except OSError:  # the last process on the other side has gone
+    except OSError:  # the last process on the other side has ended
         return b""
 
 
 def is_shown(expected: str, output: str) -> bool:
-    """Whether `output` is what the document shows, whatever time it took."""
+    """Whether `output` is what the document shows, except for times."""
     lines = _TIMES.sub("TIME", expected).splitlines(keepends=True)
-    pattern = "".join(r"(?:.*\n)*" if line.strip() == LEFT_OUT else re.escape(line) for line in lines)
+    pattern = "".join(r"(?:.*\n)*" if line.strip() == OMITTED else re.escape(line) for line in lines)
     return re.fullmatch(pattern, _TIMES.sub("TIME", output)) is not None
 
 
-def _shortened(expected: str, output: str) -> str:
-    """`output` with as many lines before and after the lines left out as `expected` has."""
-    lines, old = output.splitlines(keepends=True), expected.splitlines()
-    if LEFT_OUT not in old:
+def _shorten(output: str, expected: str) -> str:
+    """Omit lines of `output` so that as many remain before and after them as in `expected`."""
+    lines, expected_lines = output.splitlines(keepends=True), expected.splitlines()
+    if OMITTED not in expected_lines:
         return output
-    first = old.index(LEFT_OUT)
-    last = len(old) - first - 1
-    return "".join([*lines[:first], f"{LEFT_OUT}\n", *lines[len(lines) - last :]])
+    before = expected_lines.index(OMITTED)
+    after = len(expected_lines) - before - 1
+    return "".join([*lines[:before], f"{OMITTED}\n", *lines[len(lines) - after :]])
 
 
-def rewritten(text: str, terminal: Terminal) -> str:
-    """The document with the present output under each of its commands."""
+def rewrite(text: str, terminal: Terminal) -> str:
+    """The document with the present output under each command."""
 
-    def answered(found: re.Match[str]) -> str:
-        _, output, errors = terminal.run(found[1])
+    def rewrite_answer(match: re.Match[str]) -> str:
+        command, shown_output = match.groups()
+        _, output, errors = terminal.run(command)
         if "Traceback" in errors:
             raise RuntimeError(errors)
-        return f"$ {found[1]}\n{_shortened(found[2], output + errors)}"
+        return f"$ {command}\n{_shorten(output + errors, shown_output)}"
 
-    def block(found: re.Match[str]) -> str:
-        if found[1] == "sh":
-            code, _, errors = terminal.run(found[2])
+    def rewrite_block(match: re.Match[str]) -> str:
+        language, body = match.groups()
+        if language == "sh":
+            code, _, errors = terminal.run(body)
             if code:
-                raise RuntimeError(f"{found[2]}{errors}")
-        return f"```{found[1]}\n{_ANSWER.sub(answered, found[2]) if found[1] == 'text' else found[2]}```"
+                raise RuntimeError(f"{body}{errors}")
+        return f"```{language}\n{_ANSWER.sub(rewrite_answer, body) if language == 'text' else body}```"
 
-    return _BLOCK.sub(block, text)
+    return _BLOCK.sub(rewrite_block, text)
 
 
 if __name__ == "__main__":
     for document in (README, REFERENCE):
         with tempfile.TemporaryDirectory() as folder:
-            document.write_text(rewritten(document.read_text(), Terminal(Path(folder))))
+            document.write_text(rewrite(document.read_text(), Terminal(Path(folder))))

@@ -25,12 +25,12 @@ by_name = pytest.mark.parametrize("document", LINKED, ids=lambda file: str(file.
 
 
 def section(text: str, heading: str) -> str:
-    """The prose and tables under a heading, up to the next of its level or above."""
+    """The prose and tables under a heading, up to the next heading of its level or above."""
     text = unfenced(text)
     level = len(heading.split()[0])
-    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"no heading {heading!r}"
-    return found[1]
+    match = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert match, f"no heading {heading!r}"
+    return match[1]
 
 
 def unfenced(text: str) -> str:
@@ -39,7 +39,7 @@ def unfenced(text: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of the tables in a text, without heads."""
+    """The rows of the tables in a text, without their heads."""
     lines = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line] for line in lines]
     heads = {number - 1 for number, line in enumerate(cells) if set("".join(line)) <= set("-:")}
@@ -58,13 +58,13 @@ class TestCommands:
             else:
                 assert is_shown(expected, output + errors), f"$ {script}\n{output}{errors}"
 
-    def test_every_line_that_looks_like_one_is_run(self):
-        """Outside these blocks no line begins with the command: such lines would be run by nobody."""
+    def test_no_command_is_outside_the_blocks(self):
+        """Such commands would not be run."""
         for document in (README, REFERENCE):
             assert not [line for line in unfenced(document.read_text()).splitlines() if re.match(r"\s*\$ ", line)]
             assert not re.findall(r"^```(?!sh|text|python|yaml|json|$)", document.read_text(), re.MULTILINE)
 
-    def test_lines_left_out(self):
+    def test_omitted_lines(self):
         assert is_shown("a\n…\nd\n", "a\nb\nc\nd\n")
         assert is_shown("…\nd\n", "a\nd\n")
         assert is_shown("a…\n12 ms\n", "a…\n7 ms\n")
@@ -94,14 +94,14 @@ class TestReference:
                     yield name, option.opts
 
     def documented(self) -> set[tuple[str, str]]:
-        """Every command and option in the reference: under the command, or with the shared options."""
-        found = set()
+        """Every command and option in the reference, from the command's own table or that of shared options."""
+        pairs = set()
         for command in COMMANDS:
             for cells in rows(section(self.text, f"### {command}")):
-                found |= {(command, name) for name in self.names(cells[0])}
+                pairs |= {(command, name) for name in self.names(cells[0])}
         for cells in rows(section(self.text, "## Shared options")):
-            found |= set(itertools.product(cells[-1].split(", "), self.names(cells[0])))
-        return found
+            pairs |= set(itertools.product(cells[-1].split(", "), self.names(cells[0])))
+        return pairs
 
     @staticmethod
     def names(cell: str) -> list[str]:
@@ -128,14 +128,14 @@ class TestReference:
 
     def test_every_field_of_a_result_is_there(self, write, run, small):
         shop = write("shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {title: b}\n")
-        how = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--output", "--json")
+        options = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--output", "--json")
         values = ("--value", "year", "--value", "day", "--value", "kind")
-        result = json.loads(run("query", "moon", *how, *values).out)
+        result = json.loads(run("query", "moon", *options, *values).out)
         over = json.loads(run("explain", "moon", "a", "--over", "b", "-c", shop, "--json").out)
-        told = set(fields(result, {"fields", "rows"})) | set(fields(over, {"fields"}))
-        assert {"why", "query_words", "spread_days", "share", "says", "ratio"} <= told
+        names = set(fields(result, {"fields", "rows"})) | set(fields(over, {"fields"}))
+        assert {"why", "query_words", "spread_days", "share", "says", "ratio"} <= names
         tables = "\n".join(" ".join(cells) for cells in rows(section(self.text, "## JSON")))
-        assert told - {"trained"} <= set(re.findall(r"`(?:[\w\[\]]*\.)?(\w+)`", tables)) | {"moon", "year"}
+        assert names - {"trained"} <= set(re.findall(r"`(?:[\w\[\]]*\.)?(\w+)`", tables)) | {"moon", "year"}
 
     @pytest.mark.parametrize(
         ("row", "argv"),
@@ -157,17 +157,17 @@ class TestReference:
         run("feedback", "moon", "--bad", "b", "-c", "shop")
         ran = run(*(word.format(shop=shop, judged=judged) for word in argv))
         (cells,) = (cells for cells in rows(section(self.text, "## JSON")) if cells[0] == f"`{row}`")
-        told = set(fields(json.loads(ran.out), {"info"} if row == "index" else {"noted", "taken_back", "grades"}))
-        assert told <= set(re.findall(r"`(\w+)`", cells[1]))
+        names = set(fields(json.loads(ran.out), {"info"} if row == "index" else {"noted", "taken_back", "grades"}))
+        assert names <= set(re.findall(r"`(\w+)`", cells[1]))
 
     def test_the_exit_codes(self):
         assert [int(cells[0]) for cells in rows(section(self.text, "## Exit codes"))] == [int(code) for code in Exit]
 
     def test_every_variable_that_the_code_reads(self):
         code = "\n".join(file.read_text() for file in (ROOT / "attnsearch").rglob("*.py"))
-        read = set(re.findall(r"environ(?:\.get|\.setdefault)?[(\[]\"(\w+)", code))
-        assert len(read) >= 5
-        assert read <= set(re.findall(r"`(\w+)(?:=\w+)?`", section(self.text, "## Environment")))
+        variables = set(re.findall(r"environ(?:\.get|\.setdefault)?[(\[]\"(\w+)", code))
+        assert len(variables) >= 5
+        assert variables <= set(re.findall(r"`(\w+)(?:=\w+)?`", section(self.text, "## Environment")))
 
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
@@ -200,7 +200,7 @@ class TestReference:
 
 
 def fields(value: Any, free: set[str]) -> Iterator[str]:
-    """The names in a JSON value; those in `free` hold names that the data choose."""
+    """The names of a JSON value's fields, but not within those in `free`, which come from the data."""
     if isinstance(value, list):
         for part in value:
             yield from fields(part, free)
@@ -212,15 +212,15 @@ def fields(value: Any, free: set[str]) -> Iterator[str]:
 
 
 def assert_alike(expected: Any, real: Any) -> None:
-    """JSON as the reference shows it: numbers to four digits, but for times; a text or list with … is shortened."""
+    """Check JSON as the reference shows it: numbers to four digits, no times; "…" shortens a text or a list."""
     if isinstance(expected, dict):
         assert list(expected) == list(real)
         for name in expected.keys() - {"elapsed_ms"}:
             assert_alike(expected[name], real[name])
     elif isinstance(expected, list):
         assert "…" in expected or len(expected) == len(real)
-        for one, other in zip(expected, real, strict=False):
-            assert_alike(one, other)
+        for expected_part, real_part in zip(expected, real, strict=False):
+            assert_alike(expected_part, real_part)
     elif isinstance(expected, str) and expected.endswith("…"):
         assert real.startswith(expected.removesuffix("…"))
     elif isinstance(expected, float):
@@ -230,22 +230,22 @@ def assert_alike(expected: Any, real: Any) -> None:
 
 
 class TestHouse:
-    listed = rows(section(README.read_text(), "## The house"))
+    table = rows(section(README.read_text(), "## The house"))
 
     def test_every_folder_in_order(self):
         from tests.test_house import HOUSE
 
-        names = [name for cells in self.listed for name in re.findall(r"\[(\w+)\]", cells[0])]
+        names = [name for cells in self.table for name in re.findall(r"\[(\w+)\]", cells[0])]
         assert names == list(HOUSE)
 
     def test_each_sentence_is_the_folders_own(self):
-        for cells in self.listed[1:]:
+        for cells in self.table[1:]:
             (name,) = re.findall(r"\[(\w+)\]", cells[0])
             own = (ROOT / "attnsearch" / name / "__init__.py").read_text().removeprefix('"""')
             assert own.casefold().startswith(f"{cells[1]}.".casefold()), name
 
     def test_links_to_itself(self):
-        for cells in self.listed:
+        for cells in self.table:
             for name, path in re.findall(r"\[(\w+)\]\(attnsearch/(\w+)(?:\.py)?\)", cells[0]):
                 assert name == path
 
@@ -261,7 +261,7 @@ class TestText:
 
     @by_name
     def test_lines_fit(self, document):
-        """But for rows of tables, which can't be wrapped."""
+        """Except rows of tables, which can't be wrapped."""
         lines = [line for line in document.read_text().splitlines() if not line.startswith("|")]
         assert [line for line in lines if len(line) > WIDE] == []
 
@@ -311,6 +311,6 @@ class TestNames:
 
 
 def anchors(file: Path) -> set[str]:
-    """What a link can point at: headings as GitHub spells them."""
+    """The anchors of a document's headings, as GitHub spells them."""
     headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""The numeric tests once more under every kernel of OpenBLAS that this processor runs: each rounds differently."""
+"""The numeric tests again under each OpenBLAS kernel that this processor can run: each rounds differently."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# What is run: all that needs no real encoder in these files, but for what is slow or loads torch; and of the real one's
-# tests those that are quick.
+# The tests to run: in these files, all without the real encoder, except slow ones and those that load torch; and a few
+# quick ones of the real encoder.
 FAST = [
     "tests/attention/test_softmax.py",
     "tests/engines/test_bias.py",
@@ -42,8 +42,8 @@ REAL = [
     "tests/explanation/test_reasons.py::test_a_few_items_add_up",
 ]
 
-# By the names that OPENBLAS_CORETYPE takes: what a processor must have, in numpy's words. OpenBLAS does not look, and
-# without it a kernel dies of an illegal instruction.
+# The features that a processor needs, by numpy's names, for each kernel that OPENBLAS_CORETYPE can name. OpenBLAS does
+# not check them: on a processor without them, a kernel dies of an illegal instruction.
 KERNELS = {
     "Prescott": {"SSE3"},
     "Nehalem": {"SSE42"},
@@ -61,20 +61,20 @@ ASK = "import numpy, threadpoolctl; print([x.get('architecture') for x in thread
 
 
 def features() -> set[str]:
-    """What numpy sees of the processor."""
+    """The processor's features, by numpy's names."""
     return {name for name, has in np._core._multiarray_umath.__cpu_features__.items() if has}
 
 
 def python(*argv: str, kernel: str | None = None) -> subprocess.CompletedProcess[str]:
-    """A Python of its own, whose OpenBLAS is to take that kernel."""
+    """Run Python in a process whose OpenBLAS is asked for a kernel."""
     environment = {**os.environ, **({"OPENBLAS_CORETYPE": kernel} if kernel else {})}
     return subprocess.run(
         [sys.executable, *argv], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
     )
 
 
-def running(kernel: str | None = None) -> str:
-    """The kernel that OpenBLAS really takes."""
+def kernel_used(kernel: str | None = None) -> str:
+    """The kernel that OpenBLAS really uses when it is asked for one."""
     name = python("-c", ASK, kernel=kernel).stdout.strip().lower()
     return ALIASES.get(name, name)
 
@@ -88,11 +88,11 @@ def test_numbers_hold_under_every_kernel(kernel, tmp_path):
     pytest.importorskip("threadpoolctl")
     if missing := KERNELS[kernel] - features():
         pytest.skip(f"this processor has no {', '.join(sorted(missing))}")
-    if running() == kernel.lower():
-        pytest.skip("all other tests run under this one")
-    if (taken := running(kernel)) != kernel.lower():
-        pytest.skip(f"this OpenBLAS takes {taken} for it")
-    for chosen in (["-m", "not real", *FAST, *(f"--deselect={test}" for test in SLOW)], REAL):
-        ran = python("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", *chosen,
+    if kernel_used() == kernel.lower():
+        pytest.skip("all other tests use this kernel")
+    if (used := kernel_used(kernel)) != kernel.lower():
+        pytest.skip(f"this OpenBLAS uses {used} instead")
+    for tests in (["-m", "not real", *FAST, *(f"--deselect={test}" for test in SLOW)], REAL):
+        ran = python("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", *tests,
                      kernel=kernel)  # fmt: skip
         assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
