@@ -106,13 +106,15 @@ def _shorten(output: str, expected: str) -> str:
 
 
 def rewrite(text: str, terminal: Terminal) -> str:
-    """The document with the present output under each command."""
+    """The document with the present output under each command; where only times differ, the shown one stays."""
 
     def rewrite_answer(match: re.Match[str]) -> str:
         command, shown_output = match.groups()
         _, output, errors = terminal.run(command)
         if "Traceback" in errors:
             raise RuntimeError(errors)
+        if is_shown(shown_output, output + errors):
+            return match[0]
         return f"$ {command}\n{_shorten(output + errors, shown_output)}"
 
     def rewrite_block(match: re.Match[str]) -> str:
