@@ -1,7 +1,7 @@
-"""Whether the fast path gives what sentence-transformers gives: on odd texts, and in what it ranks.
+"""Whether the fast encoder agrees with sentence-transformers, on odd texts and in rankings.
 
-Odd texts: 2,000 of them, from nothing to 512 tokens, in many scripts. Rankings: the five judged sets, every query, the
-whole order of the first hundred; two items may change places only where their cosines are the same to 1e-5.
+Odd texts: 2,000, from empty to 512 tokens, in many scripts. Rankings: the first hundred items for every query of the
+five judged sets; two items may change places only if their cosines differ by at most 1e-5.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ SCRIPTS = (
 
 
 def main() -> None:
-    """Print both tables; exit with 1 where something differs."""
+    """Print both tables; exit with 1 if the encoders disagree."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--sets", nargs="*", default=SETS)
-    asked = parser.parse_args()
-    heading("Fast path against sentence-transformers", "sentence-transformers", "torch", "tokenizers")
-    good = odd_texts(asked.texts)
+    arguments = parser.parse_args()
+    heading("Fast encoder against sentence-transformers", "sentence-transformers", "torch", "tokenizers")
+    agree = compare_texts(arguments.texts)
     if DATA.is_dir():
-        good = rankings(asked.sets) and good
+        agree = compare_rankings(arguments.sets) and agree
     else:
         print("The judged data is not here: no rankings.\n")
-    raise SystemExit(0 if good else 1)
+    raise SystemExit(0 if agree else 1)
 
 
-def odd_texts(count: int) -> bool:
-    """Embed odd texts on both roads, with the model's window opened to 512 tokens."""
+def compare_texts(count: int) -> bool:
+    """Embed odd texts with both encoders, the model's window opened to 512 tokens; whether they agree."""
     model = loading.load().model
     with tempfile.TemporaryDirectory() as folder:
         wide = Path(folder) / "model"
@@ -55,17 +55,17 @@ def odd_texts(count: int) -> bool:
         settings = wide / "sentence_bert_config.json"
         settings.write_text(json.dumps({**json.loads(settings.read_text()), "max_seq_length": 512}))
         fast = loading.load(str(wide))
-        texts = odd(count)
+        texts = odd_texts(count)
         lengths = [len(fast.tokens(text)) for text in texts]
-        off = np.abs(fast.encode(texts) - SentenceEncoder(fast.model).encode(texts)).max(axis=1)
-    longer = sum(length > 512 for length in lengths)
-    rows = [(len(texts), f"{min(lengths)} to {max(lengths)}", longer, f"{np.median(off):.1e}", f"{off.max():.1e}")]
+        errors = np.abs(fast.encode(texts) - SentenceEncoder(fast.model).encode(texts)).max(axis=1)
+    long = sum(length > 512 for length in lengths)
+    rows = [(len(texts), f"{min(lengths)} to {max(lengths)}", long, f"{np.median(errors):.1e}", f"{errors.max():.1e}")]
     table(("texts", "tokens", "of them cut at 512", "median difference", "largest difference"), rows)
-    return bool(off.max() <= ALIKE)
+    return bool(errors.max() <= ALIKE)
 
 
-def odd(count: int) -> list[str]:
-    """Texts that a tokenizer may stumble over."""
+def odd_texts(count: int) -> list[str]:
+    """Make texts that a tokenizer may stumble over."""
     rng = random.Random(0)
     words = "the a of ship sea moon love robot antidisestablishmentarianism café naïve e.g. 3.14 C++ www".split()  # noqa: SIM905
     texts = [
@@ -95,30 +95,30 @@ def odd(count: int) -> list[str]:
     return texts
 
 
-def rankings(sets: list[str]) -> bool:
-    """Rank every set's items for its queries on both roads."""
+def compare_rankings(sets: list[str]) -> bool:
+    """Rank each set's items for its queries with both encoders; whether they agree."""
     fast = loading.load()
     slow = SentenceEncoder(fast.model)
     rows = []
     for name in sets:
         items, _, queries, _ = judged(name)
-        ours, theirs = (cosines(one, items, queries) for one in (fast, slow))
-        order, other = (np.argsort(-z, axis=1, kind="stable")[:, :FIRST] for z in (ours, theirs))
-        moved = order != other
-        # Where the two name different items, their cosines must be equal but for rounding.
-        apart = np.abs(np.take_along_axis(theirs, order, 1) - np.take_along_axis(theirs, other, 1))
-        rows.append((name, len(queries), int(moved.sum()), f"{apart.max():.1e}", f"{np.abs(ours - theirs).max():.1e}"))
-        if apart.max() > ALIKE:
-            print(f"{name}: items changed places that differ by {apart.max():.1e}")
+        ours, theirs = (cosines(encoder, items, queries) for encoder in (fast, slow))
+        our_order, their_order = (np.argsort(-z, axis=1, kind="stable")[:, :FIRST] for z in (ours, theirs))
+        moved = our_order != their_order
+        # If the two rankings have different items in a place, these items' cosines must be equal up to rounding.
+        gaps = np.abs(np.take_along_axis(theirs, our_order, 1) - np.take_along_axis(theirs, their_order, 1))
+        rows.append((name, len(queries), int(moved.sum()), f"{gaps.max():.1e}", f"{np.abs(ours - theirs).max():.1e}"))
+        if gaps.max() > ALIKE:
+            print(f"{name}: items changed places that differ by {gaps.max():.1e}")
     table(
         ("set", "queries", f"places of {FIRST} that differ", "by a cosine of", "largest difference of a cosine"), rows
     )
     return all(float(row[3]) <= ALIKE for row in rows)
 
 
-def cosines(one: Encoder, items: list[str], queries: list[str]) -> np.ndarray:
-    """(queries, items)."""
-    return one.encode(queries, "query") @ one.encode(items).T
+def cosines(encoder: Encoder, items: list[str], queries: list[str]) -> np.ndarray:
+    """The cosine of each query and item, (queries, items)."""
+    return encoder.encode(queries, "query") @ encoder.encode(items).T
 
 
 if __name__ == "__main__":

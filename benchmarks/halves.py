@@ -1,4 +1,4 @@
-"""bfloat16 on a processor that has no instructions for it: the same numbers in a tenth of the time torch would need."""
+"""bfloat16 on a processor without instructions for it: the numbers that torch gives, ten times as fast."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class WideSums(TorchFunctionMode):
-    """Within `with WideSums():`, what autocast would multiply in bfloat16 is rounded to it and multiplied in float32.
+    """A context in which factors that autocast would multiply in bfloat16 are rounded to it and multiplied in float32.
 
-    The processors' instructions do the same but for the order of the sums: their products are exact, and are added up
-    in float32 (Intel 2018, "bfloat16 - Hardware Numerics Definition").
+    So do the processors' instructions, except for the order of the sums: their products are exact, and are summed in
+    float32 (Intel 2018, "bfloat16 - Hardware Numerics Definition").
     """
 
     _PRODUCTS = (torch.nn.functional.linear, torch.nn.functional.scaled_dot_product_attention)
@@ -25,14 +25,15 @@ class WideSums(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """What torch calls instead of each of its functions."""
-        told = kwargs or {}
+        """Stand in for a function of torch, which calls this instead."""
+        kwargs = kwargs or {}
         if function not in self._PRODUCTS or not torch.is_autocast_enabled("cpu"):
-            return function(*args, **told)
+            return function(*args, **kwargs)
         with torch.autocast("cpu", enabled=False):
-            return function(*map(_rounded, args), **{name: _rounded(one) for name, one in told.items()}).bfloat16()
+            rounded = {name: _round(value) for name, value in kwargs.items()}
+            return function(*map(_round, args), **rounded).bfloat16()
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
     is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
     return value.bfloat16().float() if is_float else value

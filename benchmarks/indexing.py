@@ -1,4 +1,7 @@
-"""Embedding many texts against `SentenceTransformer.encode` as it comes; `--again`, `--quality`: see there."""
+"""Embedding many texts, against `SentenceTransformer.encode` with its defaults.
+
+With `--again`, indexing a catalog again instead; with `--quality`, what bfloat16 costs in nDCG.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +19,28 @@ from attnsearch.encoding import loading, sbert
 from benchmarks import made
 from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, judged, process, ratio, table, timed
 
-TEXTS = {"recipe_mpr": 1200, "cranfield": 160}  # of some 9 and 170 words
+TEXTS = {"recipe_mpr": 1200, "cranfield": 160}  # of about 9 and 170 words
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the tables that the options name."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-n", "--rounds", type=int, default=5)
     parser.add_argument(
-        "--again", type=int, metavar="ITEMS", help="index so many, change one in a hundred, index again"
+        "--again", type=int, metavar="ITEMS", help="index this many, change one in a hundred, index again"
     )
-    parser.add_argument("--quality", nargs="*", metavar="SET", help="nDCG@10 of both precisions, anywhere")
-    asked = parser.parse_args()
-    if asked.again:
-        again(asked.again)
-    elif asked.quality is None:
-        speed(asked.rounds)
+    parser.add_argument("--quality", nargs="*", metavar="SET", help="nDCG@10 in both precisions, on any processor")
+    arguments = parser.parse_args()
+    if arguments.again:
+        index_again(arguments.again)
+    elif arguments.quality is None:
+        compare_speed(arguments.rounds)
     else:
-        quality(asked.quality or SETS)
+        compare_precisions(arguments.quality or SETS)
 
 
-def speed(rounds: int) -> None:
-    """Texts a second of encoders that are loaded already: ours as a large job chooses it, and the peer's defaults."""
+def compare_speed(rounds: int) -> None:
+    """Texts per second of loaded encoders: ours as a large job chooses it, and the peer with its defaults."""
     from sentence_transformers import SentenceTransformer
 
     fast = loading.load()
@@ -48,30 +51,30 @@ def speed(rounds: int) -> None:
     for name, count in TEXTS.items():
         texts = judged(name).items[:count] if DATA.is_dir() else list(made.texts(count))
         runs = {"ours": partial(ours.encode, texts), "peer": partial(peer.encode, texts, show_progress_bar=False)}
-        took = in_turn({who: timed(run) for who, run in runs.items()}, rounds)
+        seconds = in_turn({name: timed(run) for name, run in runs.items()}, rounds)
         words = round(statistics.mean(len(text.split()) for text in texts))
-        mine, theirs = (count / statistics.median(took[who]) for who in ("ours", "peer"))
-        rows.append((f"{count} of {words} words", round(mine), round(theirs), ratio(took["peer"], took["ours"])))
+        speeds = (round(count / statistics.median(seconds[name])) for name in ("ours", "peer"))
+        rows.append((f"{count} of {words} words", *speeds, ratio(seconds["peer"], seconds["ours"])))
     table(("texts", "ours, texts/s", "encode(), texts/s", "times as fast"), rows)
 
 
-def again(count: int) -> None:
-    """Whole processes: everything, nothing changed, and one in a hundred changed."""
+def index_again(count: int) -> None:
+    """Whole processes: a new catalog, nothing changed, one item in a hundred changed."""
     heading(f"Indexing {count:,} items again")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "items.jsonl"
 
-        def index(what: str, changed: int) -> tuple[str, float, int]:
+        def index(label: str, changed: int) -> tuple[str, float, int]:
             made.jsonl(source, count, changed)
-            took = process([BIN / "attnsearch", "index", source, "-q"], ATTNSEARCH_HOME=folder)
-            return what, took.seconds, round(took.mib)
+            cost = process([BIN / "attnsearch", "index", source, "-q"], ATTNSEARCH_HOME=folder)
+            return label, cost.seconds, round(cost.mib)
 
         runs = [index("all", 0), index("nothing changed", 0), index(f"{count // 100:,} changed", count // 100)]
     table(("what", "s", "MiB", "% of all"), [(*run, 100 * run[1] / runs[0][1]) for run in runs])
 
 
-def quality(sets: list[str]) -> None:
-    """What bfloat16 costs in what is found: nDCG@10 (Järvelin & Kekäläinen 2002, linear gain) of both precisions."""
+def compare_precisions(sets: list[str]) -> None:
+    """What bfloat16 costs in quality: nDCG@10 (Järvelin & Kekäläinen 2002, linear gain) in both precisions."""
     if not DATA.is_dir():
         raise SystemExit("the judged data is not here")
     from benchmarks.halves import WideSums
@@ -81,31 +84,31 @@ def quality(sets: list[str]) -> None:
     has_halves = fast.suited(sbert.CROSSOVER + 1).precision == "bfloat16"
     heading("nDCG@10 by precision", "sentence-transformers", "torch")
     if not has_halves:
-        print("This processor has no bfloat16: its products are made of the same numbers in float32.\n")
+        print("This processor has no bfloat16: rounded factors are multiplied in float32 instead.\n")
     rows = []
     for name in sets:
         items, _, queries, grades = judged(name)
         x, keys = fast.encode(queries, "query"), fast.encode(items)
         with nullcontext() if has_halves else WideSums():
             rounded = halves.encode(items)
-        found = [ndcg(x @ k.T, grades) for k in (keys, rounded)]
+        full, half = (ndcg(x @ k.T, grades) for k in (keys, rounded))
         cosine = np.vecdot(keys, rounded).min()
-        rows.append((name, *(f"{value:.4f}" for value in found), f"{found[1] - found[0]:+.4f}", f"{cosine:.5f}"))
+        rows.append((name, f"{full:.4f}", f"{half:.4f}", f"{half - full:+.4f}", f"{cosine:.5f}"))
         print(rows[-1], flush=True)
     table(("set", "float32", "bfloat16", "difference", "smallest cosine of the two"), rows)
 
 
 def ndcg(scores: np.ndarray, grades: dict[int, dict[int, float]], k: int = 10) -> float:
-    """The mean over the judged queries."""
+    """nDCG@k of scores (queries, items), the mean over the judged queries."""
     discount = [1 / math.log2(rank + 2) for rank in range(k)]
-    found = []
+    values = []
     for query, judged_items in grades.items():
         top = np.argsort(-scores[query], kind="stable")[:k].tolist()
         gain = sum(judged_items.get(item, 0) * d for item, d in zip(top, discount, strict=True))
         best = sum(g * d for g, d in zip(sorted(judged_items.values(), reverse=True), discount, strict=False))
         if best:
-            found.append(gain / best)
-    return statistics.mean(found)
+            values.append(gain / best)
+    return statistics.mean(values)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `train` gains on requests that it has not seen: in two folds, from few, by itself; and what it refuses."""
+"""What `train` gains on unseen requests: in two folds, from few requests, from none; and what it rejects."""
 
 from __future__ import annotations
 
@@ -26,188 +26,205 @@ from attnsearch.storage.learned import Learned
 from benchmarks.measure import DATA, SETS, heading, judged, table
 from benchmarks.quality import write
 
-LEXICAL = 0.3  # of the untrained, with --lexical
+LEXICAL = 0.3  # λ without training, with --lexical
 SIZES = (10, 20, 40, 80, 160, 250)  # judged requests
 FEW = 10
 SPLITS = 3
 
 
 def main() -> None:
-    """Print the tables that were asked for."""
+    """Print the tables that --parts names."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--draws", type=int, default=50, help="of few requests; of shuffled ones")
-    parser.add_argument("--home", type=Path, help="keep the indexes there, for another run")
-    parser.add_argument("--plot", type=Path, help="draw the gain by the number of judged requests")
-    asked = parser.parse_args()
+    parser.add_argument("--draws", type=int, default=50, help="how often to draw few requests, or to shuffle")
+    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
+    parser.add_argument("--plot", type=Path, help="draw the gain against the number of judged requests")
+    arguments = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit("the judged data is not here")
     heading("what is learned", "scipy", "sentence-transformers", "torch")
     with tempfile.TemporaryDirectory() as folder:
-        home = (asked.home or Path(folder)).resolve()
+        home = (arguments.home or Path(folder)).resolve()
         home.mkdir(exist_ok=True)
         os.environ["ATTNSEARCH_HOME"] = str(home)
-        for part in asked.parts:
+        for part in arguments.parts:
             columns, measure = PARTS[part]
             rows: list[Sequence[object]] = []
-            for name in asked.sets:
+            for name in arguments.sets:
                 with opened(name, home / f"{name}.jsonl") as index:
-                    rows.extend(measure(index, requests(name), asked.draws))
+                    rows.extend(measure(index, requests(name), arguments.draws))
                 print(rows[-1], flush=True)
             print(f"\n{(measure.__doc__ or '').splitlines()[0]}\n")
             table(("set", *columns), rows)
-            if part == "curve" and asked.plot:
-                plot(asked.plot, rows)
+            if part == "curve" and arguments.plot:
+                plot(arguments.plot, rows)
 
 
 def opened(name: str, source: Path) -> Index:
-    """The index of a set."""
+    """Index a set, or bring its index up to date; the open index."""
     write(name, source)
     update([str(source)], name=name)
     return Index.open(name)
 
 
 def requests(name: str) -> list[Judged]:
-    """The judged requests of a set; ids that its index lacks are missed."""
-    told = judged(name)
+    """The judged requests of a set; an id that its index lacks counts as never found."""
+    data = judged(name)
     ids = [json.loads(line)["id"] for line in (DATA / name / "corpus.jsonl").read_text().splitlines()]
-    return [Judged(query, {ids[item]: grade for item, grade in told.grades[at].items()}) for at, query in
-            enumerate(told.queries) if at in told.grades]  # fmt: skip
+    return [
+        Judged(data.queries[query], {ids[item]: grade for item, grade in grades.items()})
+        for query, grades in sorted(data.grades.items())
+    ]
 
 
-def halves(asked: Sequence[Judged], seed: int = 0) -> list[tuple[list[Judged], list[Judged]]]:
-    """What is learned from and what is asked, twice."""
-    first = np.random.default_rng(seed).permutation(len(asked)) % 2 == 0
-    one = [request for request, chosen in zip(asked, first, strict=True) if chosen]
-    other = [request for request, chosen in zip(asked, first, strict=True) if not chosen]
-    return [(one, other), (other, one)]
+def halves(judged_requests: Sequence[Judged], seed: int = 0) -> list[tuple[list[Judged], list[Judged]]]:
+    """Two folds: the requests to learn from and the held-out ones, and the reverse."""
+    is_first = np.random.default_rng(seed).permutation(len(judged_requests)) % 2 == 0
+    first = [request for request, chosen in zip(judged_requests, is_first, strict=True) if chosen]
+    second = [request for request, chosen in zip(judged_requests, is_first, strict=True) if not chosen]
+    return [(first, second), (second, first)]
 
 
-def answer(index: Index, asked: Sequence[Judged], learned: Learned | None, *, lexical: bool = False) -> Evaluation:
-    """How the requests are answered by what was learned, or without."""
+def evaluate(index: Index, held_out: Sequence[Judged], learned: Learned | None, *, lexical: bool = False) -> Evaluation:
+    """The evaluation of requests with what was learned, or untrained."""
     projections = identity(index.info.d) if learned is None else learned.projections
     weight = LEXICAL if learned is None or learned.lexical is None else learned.lexical
-    return report.evaluate(index, asked, Setting(projections, lexical=weight if lexical else None))
+    return report.evaluate(index, held_out, Setting(projections, lexical=weight if lexical else None))
 
 
-def folds(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
-    """Two folds, each answered by what the gate let be learned from the other: mean, least, most of three splits."""
-    pairs: dict[str, list[list[tuple[Evaluation, Evaluation]]]] = {"": [], "lexical": []}
-    taken, seconds = 0, []
+def folds(index: Index, judged_requests: list[Judged], _: int) -> Iterator[Sequence[object]]:
+    """Two folds, each evaluated with what was learned from the other: mean, least and largest gain of three splits."""
+    untrained_splits: dict[bool, list[list[Evaluation]]] = {False: [], True: []}  # by lexical
+    trained_splits: dict[bool, list[list[Evaluation]]] = {False: [], True: []}
+    accepted, seconds = 0, []
     for seed in range(SPLITS):
-        for found in pairs.values():
-            found.append([])
-        for known, held_out in halves(asked, seed):
-            began = time.perf_counter()
-            learned = train(index, known).learned
-            seconds.append(time.perf_counter() - began)
-            taken += learned is not None
-            for name, found in pairs.items():
-                found[-1].append(tuple(answer(index, held_out, one, lexical=bool(name)) for one in (None, learned)))  # type: ignore[arg-type]
+        trained = []
+        for training, held_out in halves(judged_requests, seed):
+            start = time.perf_counter()
+            learned = train(index, training).learned
+            seconds.append(time.perf_counter() - start)
+            accepted += learned is not None
+            trained.append((held_out, learned))
+        for lexical in (False, True):
+            untrained_splits[lexical].append(
+                [evaluate(index, held_out, None, lexical=lexical) for held_out, _ in trained]
+            )
+            trained_splits[lexical].append(
+                [evaluate(index, held_out, learned, lexical=lexical) for held_out, learned in trained]
+            )
     cells = []
-    for name, metrics in (("", ("ndcg", "kl", "calibration_error")), ("lexical", ("ndcg",))):
-        for metric in metrics:
-            before, after = ([_mean(split, side, metric) for split in pairs[name]] for side in (0, 1))
-            gains = [late - early for early, late in zip(before, after, strict=True)]
-            means = " → ".join(f"{statistics.fmean(side):.3f}" for side in (before, after))
-            cells.append(f"{means} ({min(gains):+.3f} to {max(gains):+.3f})")
-    yield [index.info.name, index.info.items, len(asked), *cells, taken, f"{max(seconds):.0f}", f"{_mib():.0f}"]
+    for lexical, metric in ((False, "ndcg"), (False, "kl"), (False, "calibration_error"), (True, "ndcg")):
+        before = [_mean(evaluations, metric) for evaluations in untrained_splits[lexical]]
+        after = [_mean(evaluations, metric) for evaluations in trained_splits[lexical]]
+        gains = [late - early for early, late in zip(before, after, strict=True)]
+        means = f"{statistics.fmean(before):.3f} → {statistics.fmean(after):.3f}"
+        cells.append(f"{means} ({min(gains):+.3f} to {max(gains):+.3f})")
+    yield [
+        *(index.info.name, index.info.items, len(judged_requests), *cells),
+        *(accepted, f"{max(seconds):.0f}", f"{_peak_mib():.0f}"),
+    ]
 
 
-def _mean(pairs: Sequence[tuple[Evaluation, Evaluation]], side: int, metric: str) -> float:
-    """Of the requests of both folds; the calibration error is that of all of them together."""
-    reports = [pair[side] for pair in pairs]
+def _mean(evaluations: Sequence[Evaluation], metric: str) -> float:
+    """The mean of a metric over the requests of both folds; the calibration error of all of them together."""
+    rows = [row for evaluation in evaluations for row in evaluation.answerable]
     if metric == "calibration_error":
-        rows = [row for report in reports for row in report.answerable]
-        found = [(row.top_weight, row.precision_at_1) for row in rows if row.top_weight is not None]
-        return report.metrics.calibration_error(*(np.array(part, np.float64) for part in zip(*found, strict=True)))
-    values = [getattr(row, metric) for report in reports for row in report.answerable]
+        pairs = [(row.top_weight, row.precision_at_1) for row in rows if row.top_weight is not None]
+        return report.metrics.calibration_error(*(np.array(part, np.float64) for part in zip(*pairs, strict=True)))
+    values = [getattr(row, metric) for row in rows]
     return float(np.mean([value for value in values if value is not None]))
 
 
-def _mib() -> float:
+def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def change(index: Index, held_out: Sequence[Judged], learned: Learned | None, before: dict[str, float]) -> float:
-    """By how much the mean nDCG of requests is better for what was learned; `before` has that of each untrained."""
+    """The mean change of the requests' nDCG through training; `before` has each query's nDCG untrained."""
     if learned is None:
         return 0.0
-    rows = answer(index, held_out, learned).answerable
+    rows = evaluate(index, held_out, learned).answerable
     return statistics.fmean(row.ndcg - before[row.query] for row in rows if row.ndcg is not None)
 
 
-def untrained(index: Index, asked: Sequence[Judged]) -> dict[str, float]:
-    """The nDCG of each request."""
-    return {row.query: row.ndcg for row in answer(index, asked, None).answerable if row.ndcg is not None}
+def untrained(index: Index, judged_requests: Sequence[Judged]) -> dict[str, float]:
+    """The nDCG of each query without training."""
+    rows = evaluate(index, judged_requests, None).answerable
+    return {row.query: row.ndcg for row in rows if row.ndcg is not None}
 
 
-def few(index: Index, asked: list[Judged], draws: int) -> Iterator[Sequence[object]]:
-    """Ten judged requests, drawn at random; the change of nDCG@10 of all others."""
-    before = untrained(index, asked)
-    found, taken = [], 0
+def few(index: Index, judged_requests: list[Judged], draws: int) -> Iterator[Sequence[object]]:
+    """Training on ten judged requests drawn at random: the change of nDCG@10 on all others."""
+    before = untrained(index, judged_requests)
+    changes, accepted = [], 0
     for draw in range(draws):
-        chosen = set(np.random.default_rng(draw).choice(len(asked), FEW, replace=False).tolist())
-        learned = train(index, [asked[at] for at in sorted(chosen)]).learned
-        taken += learned is not None
-        held_out = [request for at, request in enumerate(asked) if at not in chosen]
-        found.append(change(index, held_out, learned, before))
-    yield [index.info.name, draws, taken, f"{statistics.fmean(found):+.4f}", f"{min(found):+.4f}", f"{max(found):+.4f}"]
+        chosen = set(np.random.default_rng(draw).choice(len(judged_requests), FEW, replace=False).tolist())
+        learned = train(index, [judged_requests[number] for number in sorted(chosen)]).learned
+        accepted += learned is not None
+        held_out = [request for number, request in enumerate(judged_requests) if number not in chosen]
+        changes.append(change(index, held_out, learned, before))
+    summary = (statistics.fmean(changes), min(changes), max(changes))
+    yield [index.info.name, draws, accepted, *(f"{value:+.4f}" for value in summary)]
 
 
-def shuffled(index: Index, asked: list[Judged], draws: int) -> Iterator[Sequence[object]]:
-    """Sixty judgments that are about nothing: how often they are taken, of so many draws."""
+def shuffled(index: Index, judged_requests: list[Judged], draws: int) -> Iterator[Sequence[object]]:
+    """Training on sixty meaningless judgments: how often the result is accepted."""
     ids = [item.id for _, item in index.store.items()]
-    taken = [0, 0, 0]
+    accepted = [0, 0, 0]
     for draw in range(draws):
         rng = np.random.default_rng(draw)
-        some = [asked[at] for at in rng.choice(len(asked), min(len(asked), 60), replace=False)]
-        order = rng.permutation(len(some))
-        other = dict(zip(ids, rng.permutation(ids).tolist(), strict=True))
-        ways = (
-            [request._replace(grades=some[at].grades) for request, at in zip(some, order, strict=True)],
-            [request._replace(grades=_drawn(request, ids, rng)) for request in some],
-            [request._replace(grades={other.get(i, i): g for i, g in request.grades.items()}) for request in some],
-        )
-        for at, way in enumerate(ways):
-            taken[at] += train(index, way, seed=draw).learned is not None
-    yield [index.info.name, draws, *taken]
+        numbers = rng.choice(len(judged_requests), min(len(judged_requests), 60), replace=False)
+        requests = [judged_requests[number] for number in numbers]
+        order = rng.permutation(len(requests))
+        renamed = dict(zip(ids, rng.permutation(ids).tolist(), strict=True))
+        meaningless = (
+            [request._replace(grades=requests[n].grades) for request, n in zip(requests, order, strict=True)],
+            [request._replace(grades=_draw_grades(request, ids, rng)) for request in requests],
+            [request._replace(grades={renamed.get(i, i): grade for i, grade in request.grades.items()})
+             for request in requests],
+        )  # fmt: skip
+        for kind, requests in enumerate(meaningless):
+            accepted[kind] += train(index, requests, seed=draw).learned is not None
+    yield [index.info.name, draws, *accepted]
 
 
-def _drawn(request: Judged, ids: list[str], rng: np.random.Generator) -> dict[str, float]:
+def _draw_grades(request: Judged, ids: list[str], rng: np.random.Generator) -> dict[str, float]:
+    """The grades of a request, for items drawn at random."""
     chosen = rng.choice(len(ids), len(request.grades), replace=False)
-    return {ids[at]: grade for at, grade in zip(chosen, request.grades.values(), strict=True)}
+    return {ids[number]: grade for number, grade in zip(chosen, request.grades.values(), strict=True)}
 
 
-def by_itself(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
-    """`train --self`, three seeds: the change of nDCG@10 of all requests, which it has not seen."""
-    before = untrained(index, asked)
-    found, seconds = [], []
+def by_itself(index: Index, judged_requests: list[Judged], _: int) -> Iterator[Sequence[object]]:
+    """`train --self` with three seeds: the change of nDCG@10 on all requests, none of which it has seen."""
+    before = untrained(index, judged_requests)
+    changes, seconds = [], []
     for seed in range(3):
-        began = time.perf_counter()
+        start = time.perf_counter()
         learned = train_self(index, seed=seed).learned
-        seconds.append(time.perf_counter() - began)
-        found.append(change(index, asked, learned, before))
-    yield [index.info.name, *(f"{one:+.4f}" for one in found), f"{statistics.fmean(found):+.4f}", f"{max(seconds):.0f}"]
+        seconds.append(time.perf_counter() - start)
+        changes.append(change(index, judged_requests, learned, before))
+    cells = (f"{value:+.4f}" for value in (*changes, statistics.fmean(changes)))
+    yield [index.info.name, *cells, f"{max(seconds):.0f}"]
 
 
-def curve(index: Index, asked: list[Judged], _: int) -> Iterator[Sequence[object]]:
-    """The change of nDCG@10 of the requests not judged, by how many are; the mean of three draws."""
-    before = untrained(index, asked)
+def curve(index: Index, judged_requests: list[Judged], _: int) -> Iterator[Sequence[object]]:
+    """The change of nDCG@10 on held-out requests by the number of judged ones, the mean of three draws."""
+    before = untrained(index, judged_requests)
+    half = len(judged_requests) // 2
     for size in SIZES:
-        if size > len(asked) // 2:
+        if size > half:
             return
-        found = []
+        changes = []
         for draw in range(3):
-            order = np.random.default_rng(draw).permutation(len(asked))
-            known, held_out = ([asked[at] for at in part] for part in (order[:size], order[len(asked) // 2 :]))
-            found.append(change(index, held_out, train(index, known).learned, before))
-        yield [index.info.name, size, f"{statistics.fmean(found):+.4f}"]
+            order = np.random.default_rng(draw).permutation(len(judged_requests))
+            training, held_out = ([judged_requests[n] for n in part] for part in (order[:size], order[half:]))
+            changes.append(change(index, held_out, train(index, training).learned, before))
+        yield [index.info.name, size, f"{statistics.fmean(changes):+.4f}"]
 
 
 def plot(file: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Draw what `curve` found."""
+    """Draw the rows of `curve`."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -231,10 +248,10 @@ def plot(file: Path, rows: Sequence[Sequence[object]]) -> None:
 Measure = Callable[[Index, list[Judged], int], Iterator[Sequence[object]]]
 PARTS: dict[str, tuple[Sequence[str], Measure]] = {
     "folds": (
-        ("items", "requests", "nDCG@10", "KL", "calibration error", "with --lexical", "folds taken", "s", "MiB"),
+        ("items", "requests", "nDCG@10", "KL", "calibration error", "with --lexical", "folds accepted", "s", "MiB"),
         folds,
     ),
-    "few": (("draws", "taken", "mean", "worst", "best"), few),
+    "few": (("draws", "accepted", "mean", "worst", "best"), few),
     "shuffled": (("draws", "answers of others", "any item", "items renamed"), shuffled),
     "self": (("seed 0", "seed 1", "seed 2", "mean", "s"), by_itself),
     "curve": (("judged", "gain"), curve),

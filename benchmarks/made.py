@@ -1,4 +1,4 @@
-"""Catalogs of any size, made of the built-in ones' words, and indexes of random keys."""
+"""Catalogs of any size, made from the words of the built-in ones, and indexes of random keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 8_192
 
 
 def texts(count: int) -> Iterator[str]:
-    """Different texts of a dozen words or two: halves of the descriptions that are built in, put together anew."""
+    """Different texts of one or two dozen words: halves of the built-in descriptions in new combinations."""
     halves = []
     for name in home.BUILT_IN:
         for item in items.read_items([str(home.built_in_file(name))]).items:
@@ -36,29 +36,28 @@ def texts(count: int) -> Iterator[str]:
 
 
 def jsonl(path: Path, count: int, changed: int = 0) -> None:
-    """A file of `count` items, of which the first `changed` have another text than without."""
+    """Write a file of `count` items, the first `changed` of them with a sentence more."""
     with path.open("w") as stream:
         for number, text in enumerate(texts(count)):
-            more = " Not as it was." if number < changed else ""
-            stream.write(
-                json.dumps({"id": str(number), "title": f"Number {number}", "description": text + more}) + "\n"
-            )
+            description = f"{text} Not as it was." if number < changed else text
+            item = {"id": str(number), "title": f"Number {number}", "description": description}
+            stream.write(json.dumps(item) + "\n")
 
 
 def index(name: str, count: int) -> None:
-    """An index of `count` items whose keys are random directions, as good as any for timing a scan."""
+    """Make an index of `count` items with random keys, which take as long to scan as real ones."""
     model = loading.load().model
     rng = np.random.default_rng(count)
     items = (
         Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")
         for n, text in enumerate(texts(count))
     )
-    with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as draft:
+    info = Info(name, "", (Source("made", None),), Fields(), model.name, model.sha256, model.stamp, 384, 0.05)
+    with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as checkpoint:
         writer.take_items(items, lambda _, text: [Passage(0, len(text), text)])
-        writer.recall(draft)
+        writer.recall(checkpoint)
         missing = writer.missing_texts()
-        while some := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:
-            x = rng.standard_normal((len(some), 384), np.float32)
-            writer.put_embeddings(draft, some, x / np.linalg.norm(x, axis=1, keepdims=True))
-        told = Info(name, "", (Source("made", None),), Fields(), model.name, model.sha256, model.stamp, 384, 0.05)
-        writer.commit(told, draft)
+        while chunk := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:
+            x = rng.standard_normal((len(chunk), 384), np.float32)
+            writer.put_embeddings(checkpoint, chunk, x / np.linalg.norm(x, axis=1, keepdims=True))
+        writer.commit(info, checkpoint)

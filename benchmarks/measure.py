@@ -1,4 +1,4 @@
-"""What the benchmarks share: things timed in turn, so that what else the machine does meets all of them alike."""
+"""What the benchmarks share: judged data, tables, and timing in turn, so that other load affects all runs equally."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETS = ("nl2bash_tldr", "recipe_mpr", "scifact", "cranfield", "gutenberg_books")
 
 
 class Judged(NamedTuple):
-    """A judged set: the items' key texts and titles, the queries, and each (query, item)'s grade, by their places."""
+    """A judged set: key texts and titles of its items, its queries, and grades by query number and item number."""
 
     items: list[str]
     titles: list[str]
@@ -34,71 +34,72 @@ class Judged(NamedTuple):
 
 
 def judged(name: str) -> Judged:
-    """One of `SETS`."""
+    """Read one of `SETS`."""
     items = [json.loads(line) for line in (DATA / name / "corpus.jsonl").read_text().splitlines()]
-    asked = [json.loads(line) for line in (DATA / name / "queries.jsonl").read_text().splitlines()]
-    of_item = {item["id"]: at for at, item in enumerate(items)}
-    of_query = {query["id"]: at for at, query in enumerate(asked)}
+    queries = [json.loads(line) for line in (DATA / name / "queries.jsonl").read_text().splitlines()]
+    item_numbers = {item["id"]: number for number, item in enumerate(items)}
+    query_numbers = {query["id"]: number for number, query in enumerate(queries)}
     grades: dict[int, dict[int, float]] = {}
     for line in (DATA / name / "qrels.tsv").read_text().splitlines()[1:]:
         query, item, grade = line.split("\t")
-        grades.setdefault(of_query[query], {})[of_item[item]] = float(grade)
+        grades.setdefault(query_numbers[query], {})[item_numbers[item]] = float(grade)
     texts = [key_text(item["title"], item["description"], item) for item in items]
-    return Judged(texts, [item["title"] for item in items], [query["text"] for query in asked], grades)
+    return Judged(texts, [item["title"] for item in items], [query["text"] for query in queries], grades)
 
 
 def in_turn(runs: Mapping[Name, Callable[[], Result]], rounds: int) -> dict[Name, list[Result]]:
-    """What each of `runs` returned, run one after the other `rounds` times, after one round that does not count."""
-    found: dict[Name, list[Result]] = {name: [] for name in runs}
+    """Run all of `runs` one after the other, `rounds` times and once before to warm up: the results of each."""
+    results: dict[Name, list[Result]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            one = run()
+            result = run()
             if number:
-                found[name].append(one)
-    return found
+                results[name].append(result)
+    return results
 
 
 def timed(run: Callable[[], object]) -> Callable[[], float]:
-    """The same, to return how many seconds it took."""
+    """Wrap a call so that it returns the seconds that it took."""
 
     def seconds() -> float:
-        began = time.perf_counter()
+        start = time.perf_counter()
         run()
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     return seconds
 
 
-class Took(NamedTuple):
-    """What a process took."""
+class Cost(NamedTuple):
+    """What a process took: seconds, and its peak memory."""
 
     seconds: float
     mib: float
 
 
-# A process of its own, since what a child is said to have used at most includes what its parent had when it forked.
+# A small process of its own: a child's peak memory includes what its parent held when it forked.
 _WATCH = """
 import os, sys, time
-began = time.perf_counter()
+start = time.perf_counter()
 child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)])
 _, status, usage = os.wait4(child, 0)
-print(time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+print(time.perf_counter() - start, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
 """
 
 
-def process(argv: Sequence[str | Path], **env: str) -> Took:
-    """Run a command, with its output thrown away."""
+def process(argv: Sequence[str | Path], **env: str) -> Cost:
+    """Run a command and discard its output."""
     watch = [sys.executable, "-I", "-S", "-c", _WATCH, *argv]
-    told = subprocess.run(watch, env={**os.environ, **env}, capture_output=True, text=True, check=True).stdout.split()
-    if told[2] != "0":
-        raise subprocess.CalledProcessError(int(told[2]), [str(word) for word in argv])
-    return Took(float(told[0]), float(told[1]))
+    report = subprocess.run(watch, env={**os.environ, **env}, capture_output=True, text=True, check=True).stdout
+    seconds, mib, code = report.split()
+    if code != "0":
+        raise subprocess.CalledProcessError(int(code), [str(word) for word in argv])
+    return Cost(float(seconds), float(mib))
 
 
-def ratio(one: Sequence[float], other: Sequence[float]) -> float:
-    """The median of the ratios of the pairs."""
-    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """The median of the pairs' ratios."""
+    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -111,7 +112,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def heading(title: str, *packages: str) -> None:
-    """Print what is measured, on which machine, with which versions."""
+    """Print the title, the machine and the versions."""
     model = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.is_file():

@@ -1,7 +1,7 @@
-"""None of these: which statistic of a query's cosines tells best that a catalog has nothing for it; the null key's fit.
+"""None of these: which statistic of a query's cosines best tells that a catalog has no answer; the null key's fit.
 
-Each judged set's own queries are those that its items answer; the other sets' queries, and gibberish, are those that
-nothing answers. Everything is fitted on four sets and tried on the fifth.
+Each judged set's own queries count as answered by its items; the other sets' queries, and gibberish, count as not
+answered. Everything is fitted to four sets and tested on the fifth.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +22,10 @@ from benchmarks.measure import DATA, SETS, heading, judged, table
 Floats = NDArray[np.float64]
 
 SCALE = 20  # 1 / 0.05
-PROBES = 200  # items that a catalog's background is measured with
+PROBES = 200  # items that measure a catalog's background
 SIZES = (10, 30, 100, 300, 1000)  # of catalogs cut out of a set
 CUTS = 5  # of each size
-EACH = 20  # queries of a kind of gibberish
+EACH = 20  # queries of each kind of gibberish
 OURS = "mean and best"
 
 _STOP = "a about and are as at be but by for from how if in is it of on or so that the then there this to was what who"
@@ -54,15 +54,19 @@ class Catalog(NamedTuple):
         """cosine / 0.05 of queries x (m, d) and each item's best passage: (m, n)."""
         return SCALE * np.maximum.reduceat((x @ self.keys.T).astype(np.float64), self.begins, axis=1)
 
-    def some(self, items: NDArray[np.int64]) -> Catalog:
-        """The same with only those items."""
+    def subset(self, items: NDArray[np.int64]) -> Catalog:
+        """A catalog of only these items."""
         ends = np.append(self.begins[1:], len(self.keys))
         rows = [np.arange(self.begins[item], ends[item]) for item in items]
         return Catalog(self.keys[np.concatenate(rows)], np.cumsum([0, *(len(row) for row in rows[:-1])]))
 
 
-class Tried(NamedTuple):
-    """Queries put to a catalog: the statistics of each, whether nothing answers it, where it is from, and its share."""
+class Trial(NamedTuple):
+    """Queries asked of a catalog: their statistics, whether they have no answer, their sources and their weights.
+
+    `values` maps a statistic's name to (m, columns), the others are (m,). A source is "own", a set or a kind of
+    gibberish. `share` sums to 1.
+    """
 
     values: dict[str, Floats]
     none: NDArray[np.bool_]
@@ -70,8 +74,11 @@ class Tried(NamedTuple):
     share: Floats
 
 
+Trials = dict[str, list[Trial]]  # of each set
+
+
 class Sets(NamedTuple):
-    """All sets embedded: their items, their queries, which items answer which query; and gibberish."""
+    """All sets embedded: items and queries by set, with the gibberish, and the items that answer each query."""
 
     catalogs: dict[str, Catalog]
     queries: dict[str, NDArray[np.float32]]
@@ -84,46 +91,48 @@ def main() -> None:
         raise SystemExit("the judged data is not here")
     heading("None of these")
     sets = embed()
-    whole = {name: [tried(sets, name, sets.catalogs[name])] for name in SETS}
-    among = {name: list(_among(sets, name)) for name in SETS}
-    cuts = {size: {name: list(_cuts(sets, name, size)) for name in SETS} for size in SIZES}
+    whole = {name: [ask(sets, name, sets.catalogs[name])] for name in SETS}
+    among = {name: list(_ask_among_others(sets, name)) for name in SETS}
+    cuts = {size: {name: list(_ask_cuts(sets, name, size)) for name in SETS} for size in SIZES}
     names = list(whole[SETS[0]][0].values)
 
     print("The area under the ROC curve:\n")
     single = [name for name in names if whole[SETS[0]][0].values[name].shape[1] == 1]
-    rows = [[name, *(_auc(whole[held][0], name) for held in SETS)] for name in single]
+    rows = [[name, *(_auc(whole[held_out][0], name) for held_out in SETS)] for name in single]
     table(("statistic", *SETS, "mean"), [[*row, statistics.mean(row[1:])] for row in rows])
 
     print("Balanced accuracy at .5 and calibration error, fitted to the other four sets:\n")
     rows = []
     for name in names:
-        found = {held: leave_out(whole, held, name, whole) for held in SETS}
-        right = [_accuracy(found[held], whole[held]) for held in SETS]
-        wrong = [_calibration(found[held], whole[held]) for held in SETS]
-        together = _calibration(
-            list(itertools.chain.from_iterable(found.values())), list(itertools.chain.from_iterable(whole.values()))
+        chances = {held_out: leave_out(whole, held_out, name, whole) for held_out in SETS}
+        accuracies = [_accuracy(chances[held_out], whole[held_out]) for held_out in SETS]
+        errors = [_calibration_error(chances[held_out], whole[held_out]) for held_out in SETS]
+        together = _calibration_error(
+            list(itertools.chain.from_iterable(chances.values())), list(itertools.chain.from_iterable(whole.values()))
         )
-        cells = (statistics.mean(right), min(right), together, max(wrong))
-        rows.append([name, *(f"{cell:.3f}" for cell in (*right, *cells))])
+        cells = (*accuracies, statistics.mean(accuracies), min(accuracies), together, max(errors))
+        rows.append([name, *(f"{cell:.3f}" for cell in cells)])
     table(("statistic", *SETS, "mean", "least", "calibration error, together", "of the worst set"), rows)
 
-    print("The same by the size of the catalog: cut out of the set, the set, the set among the others' items:\n")
+    print("Balanced accuracy by the size of the catalog: parts of the set, the set, the set among other sets' items:\n")
     rows = []
     for name in names:
-        row = []
-        for places in (*cuts.values(), whole, among):
-            right = [_accuracy(leave_out(whole, held, name, places), places[held]) for held in SETS if places[held]]
-            row.append(f"{statistics.mean(right):.3f} ({min(right):.2f})")
-        rows.append([name, *row])
+        cells = []
+        for trials in (*cuts.values(), whole, among):
+            held_out_sets = [held_out for held_out in SETS if trials[held_out]]
+            accuracies = [_accuracy(leave_out(whole, held_out, name, trials), trials[held_out])
+                          for held_out in held_out_sets]  # fmt: skip
+            cells.append(f"{statistics.mean(accuracies):.3f} ({min(accuracies):.2f})")
+        rows.append([name, *cells])
     table(("mean (least)", *(str(size) for size in SIZES), "the set", "among others"), rows)
 
-    print(f"How many are told that there is nothing, by {OURS}, left out:\n")
+    print(f"How often p > .5 says that there is no answer, by {OURS} fitted to the other four sets:\n")
     kinds = ["own", *SETS, *gibberish()]
     rows = []
-    for held in SETS:
-        (chance,), (asked,) = leave_out(whole, held, OURS, whole), whole[held]
-        rates = {kind: np.mean(chance[asked.source == kind] > 0.5) for kind in set(asked.source.tolist())}
-        rows.append([held, *(f"{rates[kind]:.0%}" if kind in rates else "" for kind in kinds)])
+    for held_out in SETS:
+        (chance,), (trial,) = leave_out(whole, held_out, OURS, whole), whole[held_out]
+        rates = {kind: np.mean(chance[trial.source == kind] > 0.5) for kind in set(trial.source.tolist())}
+        rows.append([held_out, *(f"{rates[kind]:.0%}" if kind in rates else "" for kind in kinds)])
     table(("set", *kinds), rows)
 
     b, a = fit([whole[name][0] for name in SETS], OURS)
@@ -131,7 +140,7 @@ def main() -> None:
 
 
 def gibberish(seed: int = 7) -> dict[str, list[str]]:
-    """Queries that nothing answers, by kind; the same each time."""
+    """Queries without an answer, by kind; the same each time."""
     rng = random.Random(seed)
 
     def word(letters: str, least: int, most: int) -> str:
@@ -163,46 +172,46 @@ def gibberish(seed: int = 7) -> dict[str, list[str]]:
 
 
 def embed() -> Sets:
-    """All of it, by the default encoder: a quarter of an hour on two cores."""
-    read = loading.load()
+    """Embed all sets with the default encoder: a quarter of an hour on two cores."""
+    encoder = loading.load()
     catalogs, queries, answers = {}, {}, {}
     for name in SETS:
-        items, titles, asked, grades = judged(name)
-        parts = [passages.split_passages(read, title, text) for title, text in zip(titles, items, strict=True)]
-        keys = read.encode([passage.text for found in parts for passage in found])
-        catalogs[name] = Catalog(keys, np.cumsum([0, *(len(found) for found in parts[:-1])]))
-        queries[name] = read.encode(asked, "query")
-        right = [[item for item, grade in grades.get(at, {}).items() if grade > 0] for at in range(len(asked))]
-        answers[name] = [np.array(found, np.int64) for found in right]
-    queries.update({kind: read.encode(texts, "query") for kind, texts in gibberish().items()})
+        items, titles, texts, grades = judged(name)
+        split = [passages.split_passages(encoder, title, text) for title, text in zip(titles, items, strict=True)]
+        keys = encoder.encode([passage.text for parts in split for passage in parts])
+        catalogs[name] = Catalog(keys, np.cumsum([0, *(len(parts) for parts in split[:-1])]))
+        queries[name] = encoder.encode(texts, "query")
+        right = [[item for item, grade in grades.get(query, {}).items() if grade > 0] for query in range(len(texts))]
+        answers[name] = [np.array(numbers, np.int64) for numbers in right]
+    queries.update({kind: encoder.encode(texts, "query") for kind, texts in gibberish().items()})
     return Sets(catalogs, queries, answers)
 
 
-def tried(
-    sets: Sets, name: str, catalog: Catalog, own: Iterable[int] | None = None, off: Iterable[str] = SETS
-) -> Tried:
-    """A set's queries, or some, and those that nothing answers, put to a catalog.
+def ask(
+    sets: Sets, name: str, catalog: Catalog, own: Iterable[int] | None = None, unanswered: Iterable[str] = SETS
+) -> Trial:
+    """Ask a catalog the queries of a set, or only its `own` ones, the queries of the `unanswered` sets, and gibberish.
 
-    Both halves count the same; of those that nothing answers each other set, and all gibberish, counts the same.
+    Answered and unanswered queries weigh the same; among the unanswered, so do each set and all gibberish together.
     """
-    asked = {"own": sets.queries[name] if own is None else sets.queries[name][list(own)]}
-    share = {"own": 0.5}
-    others = [other for other in off if other != name]
-    for source in others:
-        share[source] = 0.5 / (len(others) + 1)
+    queries = {"own": sets.queries[name] if own is None else sets.queries[name][list(own)]}
+    weights = {"own": 0.5}
+    others = [other for other in unanswered if other != name]
+    for other in others:
+        weights[other] = 0.5 / (len(others) + 1)
     for kind in gibberish():
-        share[kind] = 0.5 / (len(others) + 1) / len(gibberish())
-    asked.update({source: sets.queries[source] for source in share if source != "own"})
-    x = np.concatenate(list(asked.values()))
-    source = np.repeat(list(asked), [len(part) for part in asked.values()])
-    shares = np.concatenate([np.full(len(part), share[kind] / len(part)) for kind, part in asked.items()])
-    return Tried(measure(catalog, x), source != "own", source, shares)
+        weights[kind] = 0.5 / (len(others) + 1) / len(gibberish())
+    queries.update({source: sets.queries[source] for source in weights if source != "own"})
+    x = np.concatenate(list(queries.values()))
+    source = np.repeat(list(queries), [len(part) for part in queries.values()])
+    share = np.concatenate([np.full(len(part), weights[source] / len(part)) for source, part in queries.items()])
+    return Trial(measure(catalog, x), source != "own", source, share)
 
 
 def measure(catalog: Catalog, x: NDArray[np.float32]) -> dict[str, Floats]:
-    """What is compared, (m, some) for queries x (m, d), in logits.
+    """The statistics to compare of queries x (m, d), in logits: (m, columns) by name.
 
-    The background is what the same statistic is of the catalog's own items, put to all the others.
+    The background is a statistic of the catalog's own items, each asked of all the others.
     """
     z = catalog.logits(x)
     n = z.shape[1]
@@ -212,7 +221,7 @@ def measure(catalog: Catalog, x: NDArray[np.float32]) -> dict[str, Floats]:
     best, mean, probe_best = z.max(axis=1), _log_sum(z) - np.log(n), own.max(axis=1)
     probe_mean = _log_sum(own) - np.log(n - 1)
     weights = np.exp(z - _log_sum(z)[:, None])
-    found = {
+    statistics_by_name = {
         "highest cosine": (best,),
         "log-mean-exp": (mean,),
         OURS: (evidence(best, _log_sum(z), np.full(len(z), n)),),
@@ -226,80 +235,79 @@ def measure(catalog: Catalog, x: NDArray[np.float32]) -> dict[str, Floats]:
         "log-mean-exp, highest − background": (mean, best - probe_best.mean()),
         "log-mean-exp, highest's z-score": (mean, (best - probe_best.mean()) / probe_best.std()),
     }
-    return {name: np.stack(columns, axis=1) for name, columns in found.items()}
+    return {name: np.stack(columns, axis=1) for name, columns in statistics_by_name.items()}
 
 
-def fit(parts: Iterable[Tried], name: str) -> Floats:
-    """The logistic function of a statistic that gives the chance that something is there: Newton's method.
+def fit(trials: Sequence[Trial], name: str) -> Floats:
+    """Fit the chance that a query has an answer as a logistic function of a statistic, by Newton's method.
 
-    Constant first, then a slope for each of the statistic's columns.
+    Returns the constant, then a slope for each column of the statistic.
     """
-    parts = list(parts)
-    x = np.concatenate([part.values[name] for part in parts])
-    there = ~np.concatenate([part.none for part in parts])
-    share = np.concatenate([part.share for part in parts]) / len(parts)
+    x = np.concatenate([trial.values[name] for trial in trials])
+    answered = ~np.concatenate([trial.none for trial in trials])
+    share = np.concatenate([trial.share for trial in trials]) / len(trials)
     mean, spread = x.mean(axis=0), x.std(axis=0)
     x = np.column_stack([np.ones(len(x)), (x - mean) / spread])
-    found = np.zeros(x.shape[1])
+    weights = np.zeros(x.shape[1])
     for _ in range(50):
-        p = 1 / (1 + np.exp(-x @ found))
-        found += np.linalg.solve((x * (share * p * (1 - p))[:, None]).T @ x, x.T @ (share * (there - p)))
-    slopes = found[1:] / spread
-    return np.array([found[0] - slopes @ mean, *slopes])
+        p = 1 / (1 + np.exp(-x @ weights))
+        weights += np.linalg.solve((x * (share * p * (1 - p))[:, None]).T @ x, x.T @ (share * (answered - p)))
+    slopes = weights[1:] / spread
+    return np.array([weights[0] - slopes @ mean, *slopes])
 
 
-def leave_out(
-    whole: Mapping[str, list[Tried]], held: str, name: str, places: Mapping[str, list[Tried]]
-) -> list[Floats]:
-    """The chance that nothing is there, for all that was tried with the set `held`, fitted to the other sets whole."""
-    constant, *slopes = fit([whole[other][0] for other in SETS if other != held], name)
-    return [1 / (1 + np.exp(constant + part.values[name] @ slopes)) for part in places[held]]
+def leave_out(whole: Trials, held_out: str, name: str, trials: Trials) -> list[Floats]:
+    """The chance that there is no answer in each trial of the set `held_out`, fitted to the other sets as they are."""
+    constant, *slopes = fit([whole[other][0] for other in SETS if other != held_out], name)
+    return [1 / (1 + np.exp(constant + trial.values[name] @ slopes)) for trial in trials[held_out]]
 
 
-def _cuts(sets: Sets, name: str, size: int) -> Iterator[Tried]:
-    """Catalogs of so many of a set's items, half of them, if there are as many, being answers to some query of it."""
+def _ask_cuts(sets: Sets, name: str, size: int) -> Iterator[Trial]:
+    """Ask catalogs of `size` of a set's items, up to half of which are answers to its queries."""
     rng = np.random.default_rng(size)
     answers, n = sets.answers[name], len(sets.catalogs[name].begins)
     for _ in range(CUTS if size < n else 0):
-        asked = rng.permutation([at for at, right in enumerate(answers) if len(right)])[: size // 2]
-        right = np.unique([rng.choice(answers[at]) for at in asked])
+        queries = rng.permutation([query for query, right in enumerate(answers) if len(right)])[: size // 2]
+        right = np.unique([rng.choice(answers[query]) for query in queries])
         rest = np.setdiff1d(np.arange(n), right)
         items = np.sort(np.concatenate([right, rng.choice(rest, size - len(right), replace=False)]))
-        own = [at for at, found in enumerate(answers) if np.isin(found, items).any()]
-        yield tried(sets, name, sets.catalogs[name].some(items), own)
+        own = [query for query, right_items in enumerate(answers) if np.isin(right_items, items).any()]
+        yield ask(sets, name, sets.catalogs[name].subset(items), own)
 
 
-def _among(sets: Sets, name: str) -> Iterator[Tried]:
-    """Catalogs of all sets' items but one's, whose queries are those that nothing answers."""
+def _ask_among_others(sets: Sets, name: str) -> Iterator[Trial]:
+    """Ask catalogs of all sets' items but one's; that set's queries have no answer."""
     for other in SETS:
         if other != name:
             parts = [sets.catalogs[part] for part in SETS if part != other]
             heads = np.cumsum([0, *(len(part.keys) for part in parts[:-1])])
             begins = np.concatenate([part.begins + head for part, head in zip(parts, heads, strict=True)])
-            yield tried(sets, name, Catalog(np.concatenate([part.keys for part in parts]), begins), off=[other])
+            catalog = Catalog(np.concatenate([part.keys for part in parts]), begins)
+            yield ask(sets, name, catalog, unanswered=[other])
 
 
-def _accuracy(chances: list[Floats], parts: list[Tried]) -> float:
-    """Balanced: half of it from queries that are answered, half from the others."""
-    found = [part.share @ ((chance > 0.5) == part.none) for chance, part in zip(chances, parts, strict=True)]
-    return statistics.mean(found)
+def _accuracy(chances: list[Floats], trials: list[Trial]) -> float:
+    """Balanced accuracy at .5: half of it from answered queries, half from unanswered ones."""
+    shares = [trial.share @ ((chance > 0.5) == trial.none) for chance, trial in zip(chances, trials, strict=True)]
+    return statistics.mean(shares)
 
 
-def _calibration(chances: list[Floats], parts: list[Tried], bins: int = 10) -> float:
-    """The mean gap between the chance and how often it was so, over bins of equal width (Guo et al. 2017)."""
+def _calibration_error(chances: list[Floats], trials: list[Trial], bins: int = 10) -> float:
+    """The mean gap between a chance and its frequency, over bins of equal width (Guo et al. 2017)."""
     chance = np.concatenate(chances)
-    none = np.concatenate([part.none for part in parts])
-    share = np.concatenate([part.share for part in parts]) / len(parts)
-    place = np.minimum((chance * bins).astype(int), bins - 1)
-    return sum(abs(share[place == at] @ (chance - none)[place == at]) for at in range(bins))
+    none = np.concatenate([trial.none for trial in trials])
+    share = np.concatenate([trial.share for trial in trials]) / len(trials)
+    bin_numbers = np.minimum((chance * bins).astype(int), bins - 1)
+    return sum(abs(share[bin_numbers == n] @ (chance - none)[bin_numbers == n]) for n in range(bins))
 
 
-def _auc(part: Tried, name: str) -> float:
-    """The chance that a query that is answered has more of a statistic of one column than one that is not."""
-    there, none = (np.sort(part.values[name][part.none == which, 0]) for which in (False, True))
-    weight = part.share[part.none][np.argsort(part.values[name][part.none, 0])]
-    below = np.concatenate([[0.0], np.cumsum(weight)]) / weight.sum()
-    return float(np.mean([below[np.searchsorted(none, there, side)] for side in ("left", "right")]))
+def _auc(trial: Trial, name: str) -> float:
+    """The area under the ROC curve of a statistic of one column: answered queries should have more of it."""
+    values = trial.values[name][:, 0]
+    answered, unanswered = np.sort(values[~trial.none]), np.sort(values[trial.none])
+    share = trial.share[trial.none][np.argsort(values[trial.none])]
+    below = np.concatenate([[0.0], np.cumsum(share)]) / share.sum()
+    return float(np.mean([below[np.searchsorted(unanswered, answered, side)] for side in ("left", "right")]))
 
 
 def _log_sum(z: Floats) -> Floats:

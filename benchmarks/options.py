@@ -1,4 +1,4 @@
-"""What a mask, a bias and a readout add to a whole `attnsearch query`, whose postings were made by an earlier one."""
+"""What a mask, a bias and a readout add to a whole `attnsearch query`; an earlier query made their postings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-n", "--rounds", type=int, default=9)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--home", type=Path, help="keep the indexes there, for another run")
-    asked = parser.parse_args()
+    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
+    arguments = parser.parse_args()
     heading("Options of a cold query")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["ATTNSEARCH_HOME"] = str((asked.home or Path(folder)).resolve())
-        for size in asked.sizes:
+        os.environ["ATTNSEARCH_HOME"] = str((arguments.home or Path(folder)).resolve())
+        for size in arguments.sizes:
             if not home.catalog_exists(home.catalog_folder(f"n{size}")):
                 made.index(f"n{size}", size)
             query = (BIN / "attnsearch", "query", "the ocean at night", "--json", "-c", f"n{size}")
@@ -45,12 +45,12 @@ def main() -> None:
                 name: partial(process, (*query, *(word.format(half=size // 2) for word in words)))
                 for name, words in OPTIONS.items()
             }
-            took = in_turn(runs, asked.rounds)
-            plain = [one.seconds for one in took["no option"]]
+            costs = in_turn(runs, arguments.rounds)
+            seconds = {name: [cost.seconds for cost in costs[name]] for name in costs}
             rows = [
-                (name, statistics.median(one.seconds for one in runs), ratio([one.seconds for one in runs], plain),
-                 round(statistics.median(one.mib for one in runs)))
-                for name, runs in took.items()
+                (name, statistics.median(seconds[name]), ratio(seconds[name], seconds["no option"]),
+                 round(statistics.median(cost.mib for cost in costs[name])))
+                for name in costs
             ]  # fmt: skip
             print(f"{size:,} items:\n")
             table(("query", "s", "times no option", "MiB"), rows)

@@ -1,4 +1,4 @@
-"""What passages are good for: judged queries, and words from behind the place where the encoder would have stopped."""
+"""What passages gain: on judged queries, and on words from beyond the part of a text that the encoder reads."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def main() -> None:
     rows = []
     for name in ("gutenberg_books", "cranfield"):
         items, titles, queries, grades = judged(name)
-        read = loading.load()
-        parts = [passages.split_passages(read, title, text) for title, text in zip(titles, items, strict=True)]
-        keys = read.encode([passage.text for found in parts for passage in found])
-        begins = np.cumsum([0, *(len(found) for found in parts[:-1])])
-        first = keys[begins]  # all of a short text; of a long one, what the encoder reads of it
+        encoder = loading.load()
+        split = [passages.split_passages(encoder, title, text) for title, text in zip(titles, items, strict=True)]
+        keys = encoder.encode([passage.text for parts in split for passage in parts])
+        begins = np.cumsum([0, *(len(parts) for parts in split[:-1])])
+        cut = keys[begins]  # a long text's first passage is what the encoder would read of it
 
-        long = [at for at, found in enumerate(parts) if len(found) > 1]
-        behind = [_words(items[at][parts[at][0].stop :], seed) for seed, at in enumerate(long)]
-        sought, asked = (read.encode(texts, "query") for texts in (behind, queries))
+        long = [item for item, parts in enumerate(split) if len(parts) > 1]
+        excerpts = [_draw_words(items[item][split[item][0].stop :], seed) for seed, item in enumerate(long)]
+        x_excerpts, x_queries = (encoder.encode(texts, "query") for texts in (excerpts, queries))
         row = [name, len(items), len(long), len(keys)]
-        for x, starts in ((first, np.arange(len(items))), (keys, begins)):
-            found, scores = (np.maximum.reduceat(q @ x.T, starts, axis=1) for q in (sought, asked))
-            places = (found > found[np.arange(len(long)), long][:, None]).sum(axis=1)
-            row += [ndcg(scores, grades), statistics.mean(place < 10 for place in places.tolist())]
+        for k, starts in ((cut, np.arange(len(items))), (keys, begins)):
+            own, scores = (np.maximum.reduceat(x @ k.T, starts, axis=1) for x in (x_excerpts, x_queries))
+            ranks = (own > own[np.arange(len(long)), long][:, None]).sum(axis=1)
+            row += [ndcg(scores, grades), statistics.mean(rank < 10 for rank in ranks.tolist())]
         rows.append(row)
     head = ("set", "items", "of them long", "keys", "nDCG@10 cut", "found cut", "nDCG@10 passages", "found passages")
     table(head, rows)
 
 
-def _words(text: str, seed: int) -> str:
-    """Some words of a text that follow each other."""
+def _draw_words(text: str, seed: int) -> str:
+    """Consecutive words of a text, drawn at random."""
     words = text.split()
     start = random.Random(seed).randrange(max(len(words) - WORDS, 1))
     return " ".join(words[start : start + WORDS])

@@ -21,32 +21,33 @@ def main() -> None:
     parser.add_argument("-n", "--rounds", type=int, default=9)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--plot", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     heading("Cold query by size")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATTNSEARCH_HOME"] = folder
         keys = {}
-        for size in asked.sizes:
+        for size in arguments.sizes:
             made.index(f"n{size}", size)
             files = (Path(folder) / f"n{size}" / "segments").iterdir()
             keys[size] = sum(file.stat().st_size for file in files) / 2**20
 
         query = (BIN / "attnsearch", "query", "science fiction", "--json", "-c")
-        took = in_turn({size: partial(process, (*query, f"n{size}")) for size in asked.sizes}, asked.rounds)
-    seconds = {size: [one.seconds for one in runs] for size, runs in took.items()}
-    least = asked.sizes[0]
+        runs = {size: partial(process, (*query, f"n{size}")) for size in arguments.sizes}
+        costs = in_turn(runs, arguments.rounds)
+    seconds = {size: [cost.seconds for cost in costs[size]] for size in costs}
+    least = arguments.sizes[0]
     rows = [
         (f"{size:,}", statistics.median(seconds[size]), ratio(seconds[size], seconds[least]), round(keys[size]),
-         round(statistics.median(one.mib for one in took[size]) - keys[size]))
-        for size in asked.sizes
+         round(statistics.median(cost.mib for cost in costs[size]) - keys[size]))
+        for size in arguments.sizes
     ]  # fmt: skip
     table(("items", "s", f"times {least:,}", "MiB of keys", "MiB beyond them"), rows)
-    if asked.plot:
-        plot(asked.plot, {size: statistics.median(took) for size, took in seconds.items()})
+    if arguments.plot:
+        plot(arguments.plot, {size: statistics.median(seconds[size]) for size in seconds})
 
 
 def plot(file: Path, seconds: dict[int, float]) -> None:
-    """Time against size."""
+    """Draw the seconds of a query against the size of its catalog."""
     import matplotlib as mpl
 
     mpl.use("svg" if file.suffix == ".svg" else "agg")

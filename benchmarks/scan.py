@@ -1,7 +1,7 @@
-"""Exact attention over keys in memory: ours against numpy, faiss, usearch, torch, and merely reading the keys.
+"""Exact attention over keys in memory: ours against numpy, torch, faiss, usearch, and merely reading the keys.
 
-Ours is all that `query` does after the text is embedded and before the items are looked up: the exact softmax over
-every key, its entropy, the top 10. So do "numpy" and "torch", without the entropy; faiss and usearch find the top 10.
+Ours is everything that `query` does between embedding the text and looking up the items: the exact softmax over every
+key, its entropy, the top 10. "numpy" and "torch" do this without the entropy; faiss and usearch only find the top 10.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-n", "--rounds", type=int, default=9)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     heading("Warm scan, 384 wide", "faiss-cpu", "usearch", "torch")
-    for size in asked.sizes:
+    for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["ATTNSEARCH_HOME"] = folder
             made.index("made", size)
@@ -42,20 +42,20 @@ def main() -> None:
                 for count in (1, 100):
                     seconds = in_turn(
                         {name: timed(run) for name, run in runs(index, count).items()},
-                        asked.rounds if count == 1 else max(asked.rounds // 3, 1),
+                        arguments.rounds if count == 1 else max(arguments.rounds // 3, 1),
                     )
                     ours, reading = seconds["attnsearch"], seconds.get("reading the keys")
                     print(f"### {size:,} keys, {count} {'query' if count == 1 else 'queries at once'}\n")
                     rows = [
-                        (name, statistics.median(took) * 1000 / count, ratio(took, ours),
-                         ratio(took, reading) if reading else "")
-                        for name, took in seconds.items()
+                        (name, statistics.median(times) * 1000 / count, ratio(times, ours),
+                         ratio(times, reading) if reading else "")
+                        for name, times in seconds.items()
                     ]  # fmt: skip
                     table(("", "ms a query", "times ours", "times reading"), rows)
 
 
 def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
-    """What is timed. All give the same top 10, which is checked."""
+    """The calls to time, by name. Checks that they all find the same top 10."""
     blocks = [block.x for block in index.store.blocks()]
     keys = np.concatenate(blocks)
     rng = np.random.default_rng(1)
@@ -86,8 +86,8 @@ def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
             return torch.softmax(queries @ by_torch.T * 20, dim=1).topk(TOP, dim=1).indices.numpy()
 
     def exact() -> np.ndarray:
-        found = usearch.index.search(keys, x if count > 1 else x[0], TOP, usearch.index.MetricKind.IP, exact=True)
-        return np.atleast_2d(found.keys)
+        matches = usearch.index.search(keys, x if count > 1 else x[0], TOP, usearch.index.MetricKind.IP, exact=True)
+        return np.atleast_2d(matches.keys)
 
     answers = {
         "attnsearch": ours,
@@ -99,7 +99,7 @@ def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
     expected = ours()
     for name, run in answers.items():
         if not (np.sort(run(), axis=1) == np.sort(expected, axis=1)).all():
-            raise SystemExit(f"{name} finds others than attnsearch")
+            raise SystemExit(f"{name} finds other keys than attnsearch")
     return {"reading the keys": read, **answers} if count == 1 else dict(answers)
 
 
