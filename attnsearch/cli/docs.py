@@ -61,8 +61,10 @@ def docs(
     """
     files = pages()
     if page is None:
-        width = max(map(len, files))
-        terminal.emit(f"{name:<{width}}  {_summarize(_read(file))}\n" for name, file in files.items())
+        from attnsearch.output.table import listing
+
+        rows = [(name, _summarize(_read(file))) for name, file in files.items()]
+        terminal.emit([listing(("page", "about"), rows, terminal.screen(color=not no_color), elastic=("about",))])
         return
     name = page.lower().removeprefix("docs/").removesuffix(".md")
     if name not in files:

@@ -60,7 +60,7 @@ def feedback(
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> None:
-    """Record which items are right for QUERY and which are wrong, for `train` and `eval`.
+    """Record which items are right for QUERY and which are wrong, for `train`.
 
     attnsearch feedback "sour soup" --good borscht tom-yum-goong --bad gazpacho -c kitchen
 

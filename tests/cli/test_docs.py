@@ -45,8 +45,8 @@ def on_a_terminal(monkeypatch):
 
 def test_the_list(run):
     ran = run("docs")
-    listed = [re.fullmatch(r"(\w+) {2,}(\S.*)", line).groups() for line in ran.out.splitlines()]
-    assert (ran.code, ran.err) == (0, "")
+    head, *listed = [re.fullmatch(r"(\w+) {2,}(\S.*)", line).groups() for line in ran.out.splitlines()]
+    assert (ran.code, ran.err, head) == (0, "", ("page", "about"))
     assert [name for name, _ in listed] == PAGES
     assert all(sentence.endswith(".") and 20 < len(sentence) <= 105 for _, sentence in listed)
     assert len({sentence for _, sentence in listed}) == len(PAGES)
@@ -114,7 +114,7 @@ class TestInstalled:
         write("attnsearch/docs/README.md", "# A\n\nOne sentence. Two.\n")
         write("attnsearch/docs/other.md", "# B\n\nAnother\nsentence.\n")
         write("README.md", "# Somebody else's\n")
-        assert run("docs").out == "readme  One sentence.\nother   Another sentence.\n"
+        assert run("docs").out == "page    about\nreadme  One sentence.\nother   Another sentence.\n"
 
     def test_none(self, package, run):
         ran = run("docs")

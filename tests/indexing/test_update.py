@@ -4,7 +4,6 @@ import sqlite3
 
 import pytest
 
-from attnsearch.encoding import loading
 from attnsearch.errors import InputError
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
@@ -79,7 +78,6 @@ def test_an_id_used_in_two_files(write, small):
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, caplog, home):
-    monkeypatch.setattr(module, "CHUNK", 4)
     path = write("many.jsonl", "".join(f'{{"id": "{n}", "title": "t{n}"}}\n' for n in range(10)))
     encode = small.encode
 
@@ -88,13 +86,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(write, small, monkeypatch, 
             raise KeyboardInterrupt
         return encode(texts, role, progress)
 
-    monkeypatch.setattr(small, "encode", encode_until_t8)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "CHUNK", 4)
+        patch.setattr(small, "encode", encode_until_t8)
         update([str(path)])
-    monkeypatch.undo()
     assert default_catalog() == "library"  # no catalog yet
-    monkeypatch.setenv("ATTNSEARCH_HOME", str(home))
-    monkeypatch.setattr(loading, "load", lambda name=None, **options: small)
     small.read.clear()
     reports = []
     done = update([str(path)], progress=lambda done, total: reports.append((done, total)))

@@ -118,10 +118,9 @@ class TestNoRoom:
         def full(handle):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(CatalogError, match="can't be written: No space left on device"):
+        with monkeypatch.context() as patch, pytest.raises(CatalogError, match="can't be written: No space left on"):
+            patch.setattr(os, "fsync", full)
             put(folder, [2])
-        monkeypatch.undo()
         assert contents(folder) == [("i1", 1.0)]
 
     @pytest.mark.parametrize("number", [1, 2])

@@ -62,9 +62,9 @@ def test_a_shortened_file_is_found(tmp_path, length):
 
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(learned, "VERSION", 2)
-    learned.write_learned(tmp_path / files.LEARNED, SOME)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(learned, "VERSION", 2)
+        learned.write_learned(tmp_path / files.LEARNED, SOME)
     with pytest.raises(InputError, match="newer"):
         learned.load_learned(tmp_path)
 

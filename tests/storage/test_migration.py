@@ -119,10 +119,9 @@ def test_a_segment_is_opened_without_waiting_and_no_link_is_followed(folder, tmp
 
 
 def test_it_happens_whole_or_not_at_all(folder, monkeypatch):
-    monkeypatch.setattr("attnsearch.storage.migration.write_info", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("attnsearch.storage.migration.write_info", lambda *_: 1 / 0)
         Index.open("old")
-    monkeypatch.undo()
     with closing(sqlite3.connect(folder / "index.sqlite")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
 
