@@ -4,9 +4,9 @@
 # make check   format, lint, types, then every test (four minutes)
 # make torture try to break the commit path: kills, faults, power cuts, load (an hour)
 # make fuzz    ten minutes for each of the fuzzers' 15 targets (two and a half hours)
-# make bench   set up the peers too, measure everything against them (two hours); benchmarks/README.md
+# make bench   set up the peers too, measure everything against them (two hours): benchmarks/README.md
 #
-# Times are those of two cores, without the set-up, which takes some minutes once.
+# Times are for two cores, without the setup, which takes a few minutes once.
 
 PYTHON ?= python3
 BIN := .venv/bin
