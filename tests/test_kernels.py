@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # each kernel runs a hundred tests in a process of its own
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # The tests to run: in these files, all without the real encoder, except slow ones and those that load torch; and a few
