@@ -85,7 +85,6 @@ def kernel_used(kernel: str | None = None) -> str:
     "openblas" not in np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],
     reason="numpy's BLAS is not OpenBLAS",
 )
-@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_numbers_hold_under_every_kernel(kernel, tmp_path):
     pytest.importorskip("threadpoolctl")
