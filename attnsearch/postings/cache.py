@@ -1,7 +1,7 @@
 """Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
     postings/terms.<commit>.<checksum>
-    postings/field-<hash of its name>.<commit>.<checksum>
+    postings/field-<hash of its name>.v2.<commit>.<checksum>
 
 Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
 trusted unless its bytes have the checksum in its name. It only repeats what the items hold, so whatever is lost or
@@ -34,7 +34,9 @@ from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
 
 _TERMS = "terms"
-_NAME = re.compile(r"(terms|field-[0-9a-f]{16})\.([0-9a-f]{32})\.([0-9a-f]{16})")
+# v2 is the form of the tables. Files of an earlier form, which lack it, are never read for a query: the next commit
+# removes them and builds what they had.
+_NAME = re.compile(r"(terms|field-[0-9a-f]{16}(?:\.v2)?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
 _BUILT_IN = ("id", "title", "description")  # fields that every item has
 _NAMED = 12  # names of fields, at most, in a message
 
@@ -186,7 +188,7 @@ def broken_files(folder: Path) -> Iterator[str]:
 
 def _field_label(field: str) -> str:
     raw = field.encode()
-    return f"field-{checksum.part_checksums(raw, len(raw)).hex()}"
+    return f"field-{checksum.part_checksums(raw, len(raw)).hex()}.v2"
 
 
 def _stored_files(folder: Path) -> Iterator[_StoredFile]:

@@ -6,6 +6,7 @@ A nested field is `author.name`; every element of a list is a value; what is emp
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ BUFFER = 500_000  # entries in memory before they go to a temporary file
 RUN = 1_000  # different numbers, or times, of one run
 
 _FIELD = "CREATE TABLE field (name TEXT NOT NULL)"
-_FACETS = "CREATE TABLE facets (value TEXT NOT NULL, folded TEXT NOT NULL, number, begin REAL, keys BLOB NOT NULL)"
+_FACETS = "CREATE TABLE facets (value TEXT NOT NULL, folded TEXT NOT NULL, number BLOB, begin REAL, keys BLOB NOT NULL)"
 _INDEXES = (
     "CREATE INDEX by_value ON facets (value)",
     "CREATE INDEX by_number ON facets (number) WHERE number IS NOT NULL",
@@ -43,9 +44,10 @@ class Facet(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A field's different numbers (v,), ascending, the count of keys for each (v,), and these keys (n,) in that order.
+    """A field's numbers (v,), ascending, the count of keys for each (v,), and these keys (n,) in that order.
 
-    Keys are the items' first ones. Dates are seconds since 1970, UTC.
+    Keys are the items' first ones. Dates are seconds since 1970, UTC. Numbers are rounded to float64, so that equal
+    ones may follow one another; what is beyond its range is left out.
     """
 
     is_date: bool
@@ -92,7 +94,7 @@ class Collector:
         (count,) = db.execute("SELECT count(*) FROM facets").fetchone()
         return int(count)
 
-    def _facet_rows(self, field: str) -> Iterator[tuple[str, str, int | float | None, float | None, bytes]]:
+    def _facet_rows(self, field: str) -> Iterator[tuple[str, str, bytes | None, float | None, bytes]]:
         spilled = self._spilled.execute(
             "SELECT value, keys FROM spilled WHERE field = ? ORDER BY value, rowid", (field,)
         )
@@ -113,15 +115,15 @@ class Collector:
 
 
 def _ordered_keys(db: sqlite3.Connection, kind: str) -> sqlite3.Cursor:
-    """Each different number, or time, ascending, and the keys that have it."""
-    return db.execute(f"SELECT {kind}, keys FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}")  # noqa: S608
+    """Each number, or time, ascending, the keys that have it, and the value that it was read from."""
+    return db.execute(f"SELECT {kind}, keys, value FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}")  # noqa: S608
 
 
-def _run_rows(db: sqlite3.Connection, kind: str, run: int) -> Iterator[tuple[str, float, float, bytes]]:
+def _run_rows(db: sqlite3.Connection, kind: str, run: int) -> Iterator[tuple[str, bytes | float, bytes | float, bytes]]:
     """The numbers, or the times, in order, `run` of them a row: the first, the last, and all their keys."""
     cursor = _ordered_keys(db, kind)
     while rows := cursor.fetchmany(run):
-        yield kind, rows[0][0], rows[-1][0], b"".join(keys for _, keys in rows)
+        yield kind, rows[0][0], rows[-1][0], b"".join(keys for _, keys, _ in rows)
 
 
 def read_field_name(db: sqlite3.Connection) -> str:
@@ -159,7 +161,11 @@ def read_measured(db: sqlite3.Connection) -> Measured | None:
     """The field's numbers, or its dates, without its other values; None if most of its values are neither."""
     (total,) = db.execute("SELECT sum(length(keys)) FROM facets").fetchone()
     for kind in _MEASURES:
-        rows = _ordered_keys(db, kind).fetchall()
+        rows = [
+            (measure, keys)
+            for number, keys, value in _ordered_keys(db, kind)
+            if math.isfinite(measure := float(value if kind == "number" else number))
+        ]
         raw = b"".join(keys for _, keys in rows)
         if 2 * len(raw) > total:
             numbers = np.array([number for number, _ in rows], np.float64)

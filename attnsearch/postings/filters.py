@@ -10,7 +10,6 @@ A list matches if any of its elements does. `!=` is the opposite of `=`, so it a
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -25,10 +24,15 @@ _OP = re.compile(r"<=|>=|!=|[=<>~]|\?$")
 _VALUE = re.compile(
     r"""\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",\s](?:[^,]*[^,\s])?)?)\s*(?P<end>,|$)""", re.DOTALL
 )
-_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,307})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+# Each part begins with a character that the part before can't hold, so a match takes one pass.
+_NUMBER = re.compile(r"([+-]?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,9}))?")
 _DATE = re.compile(
     r"\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII
 )
+_ZERO = b"\x01"  # the key of 0, between those of negative numbers (0) and of positive ones (2)
+_MIDDLE = 1 << 31  # stands for the exponent 0, so that all exponents are four unsigned bytes
+_COMPLEMENT = bytes(range(255, -1, -1))  # reverses the order of bytes
+
 _RESOLUTION = timedelta(microseconds=1)  # of a time with a fraction of a second
 _HINT = "write FIELD OP VALUE, such as 'year >= 1990', 'tags ~ moon', 'genre = poetry,drama', or 'series?'"
 
@@ -50,7 +54,7 @@ class Condition(NamedTuple):
 
     column: str
     op: str
-    bounds: tuple[str | int | float | None, ...]
+    bounds: tuple[str | bytes | float | None, ...]
 
     @property
     def sql(self) -> str:
@@ -63,9 +67,12 @@ class Condition(NamedTuple):
 
 
 class Interpretation(NamedTuple):
-    """What a text means besides itself: a number; a span of time from `begin` to before `end`, in EPOCH seconds."""
+    """What a text means besides itself: a number, as its `number_key`; a time from `begin` to before `end`.
 
-    number: int | float | None
+    Times are EPOCH seconds.
+    """
+
+    number: bytes | None
     begin: float | None
     end: float | None
 
@@ -113,8 +120,8 @@ def _parse_values(text: str, listed: str) -> tuple[str, ...]:
 def conditions_of(where: Filter) -> list[Condition]:
     """The conditions of a filter: a value of the field must meet one of them, or for `!=` none.
 
-    >>> conditions_of(parse_filter("year < 1990"))
-    [Condition(column='number', op='<', bounds=(1990,)), Condition(column='begin', op='<', bounds=(631152000.0,))]
+    >>> conditions_of(parse_filter("born < 1990-05-01"))
+    [Condition(column='begin', op='<', bounds=(641520000.0,))]
     """
     if where.op == "?":
         return [Condition("value", "IS NOT", (None,))]
@@ -151,15 +158,36 @@ def fold_text(text: str) -> str:
 def interpret_value(text: str) -> Interpretation:
     """Read a text as a number, as a span of time, or as both, like a year; neither gives None.
 
-    >>> interpret_value("39.50").number, interpret_value("007").number, interpret_value("1970-01").end
-    (39.5, None, 2678400.0)
+    >>> interpret_value("39.50").number == number_key("39.5"), interpret_value("1970-01").end
+    (True, 2678400.0)
     """
-    number: int | float | None = None
-    if _NUMBER.fullmatch(text):
-        number = int(text) if text.lstrip("+-").isdigit() and len(text) < 19 else float(text)
-        number = number if math.isfinite(number) else None
     begin, end = _parse_span(text) if _DATE.fullmatch(text) else (None, None)
-    return Interpretation(number, begin, end)
+    return Interpretation(number_key(text), begin, end)
+
+
+def number_key(text: str) -> bytes | None:
+    """Bytes that compare, byte by byte, exactly as the decimal numbers that the texts spell; None for other text.
+
+    No digit is lost, however many there are: a float64 has room for 15 and SQLite's integers for 18. A number is
+    0.d₁d₂… · 10^e, its last digit not 0; its key is a byte for the sign, then e in four bytes, then the digits. What
+    follows the sign of a negative number is reversed in order, and ended, since of two such keys the longer is lower.
+    An exponent has at most 9 digits, and a number no leading zeros: `007` is text.
+
+    >>> number_key("39.50") == number_key("3.95e1"), number_key("9007199254740993") > number_key("9007199254740992.9")
+    (True, True)
+    >>> number_key("-1e400") < number_key("-1.5") < number_key("-1") < number_key("0") < number_key("1e-400")
+    True
+    """
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        return None
+    sign, whole, fraction, exponent = match.groups("")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return _ZERO
+    power = int(exponent or 0) + len(digits) - len(fraction)
+    size = (power + _MIDDLE).to_bytes(4, "big") + digits.rstrip("0").encode()
+    return b"\x00" + size.translate(_COMPLEMENT) + b"\xff" if sign == "-" else b"\x02" + size
 
 
 def _parse_span(text: str) -> tuple[float | None, float | None]:

@@ -101,6 +101,23 @@ def test_flipped_bytes_are_found_and_mended(folder):
             assert check.find_problems(folder) == []
 
 
+def test_a_file_of_an_earlier_form_is_not_read(path, folder):
+    """The form before v2 rounded numbers."""
+    ask("year > 1995")
+    (file,) = (folder / "postings").iterdir()
+    old = file.rename(file.with_name(file.name.replace(".v2.", ".")))
+    assert ask("year > 1995") == ["6", "7", "8"]
+    assert len(list((folder / "postings").iterdir())) == 2
+    assert check.find_problems(folder) == []
+    for new in set((folder / "postings").iterdir()) - {old}:
+        new.unlink()
+    path.write_text(json.dumps({"id": "new", "title": "moon", "year": 2001}) + "\n")
+    update([str(path)])
+    (file,) = (folder / "postings").iterdir()
+    assert ".v2." in file.name  # the field of the old file, built again
+    assert ask("year > 1995") == ["new"]
+
+
 @pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b""), lambda file: file.unlink() or file.mkdir()])
 def test_a_file_that_is_not_postings(folder, spoil):
     ask("year > 1995")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -114,6 +115,25 @@ def test_runs_of_many_values(op, length):
                 assert np.unique(keys).tolist() == (10 * np.flatnonzero(compare(values, bound))).tolist()
 
 
+@pytest.mark.parametrize("length", [1, 2, 1000])
+def test_numbers_are_compared_exactly(length):
+    """Ids of 19 digits and more, neighbors of 2^53 and 2^63, and exponents beyond float64, each as its own number."""
+    values = [
+        "1234567890123456789", "1234567890123456790", "1234567890123456800", "1234567890123456789.5", "1e400", "-1e400",
+        "1e-400", "-1e-400", "0", "-0.0", "1.10", "1.1", str(10**400), "9" * 400,
+        *(str(sign * power + step) for power in (2**53, 2**63) for sign in (1, -1) for step in (-1, 0, 1)),
+    ]  # fmt: skip
+    compare = {
+        "=": Fraction.__eq__, "<": Fraction.__lt__, "<=": Fraction.__le__, ">": Fraction.__gt__, ">=": Fraction.__ge__
+    }  # fmt: skip
+    with filled("n", [Item("", "", "", {"n": value}, "") for value in values], run=length) as db:
+        for op, holds in compare.items():
+            for bound in values:
+                keys = facets.select_keys(db, conditions_of(parse_filter(f"n {op} {bound}")))
+                expected = [10 * n for n, value in enumerate(values) if holds(Fraction(value), Fraction(bound))]
+                assert np.unique(keys).tolist() == expected, (op, bound)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -122,6 +142,8 @@ def test_runs_of_many_values(op, length):
         (["5", "x"], None),
         (["5", "x", "1970-01-02"], None),
         (["x"], None),
+        (["1e400", "5", "9007199254740993", "9007199254740992"], (False, [5, 2**53, 2**53], [1, 1, 1], [10, 30, 20])),
+        (["1e400", "-1e400", "5"], None),
     ],
 )
 def test_numbers_or_dates_whichever_prevail(values, expected):
