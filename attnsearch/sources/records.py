@@ -29,7 +29,7 @@ EMPTY = 1_000_000  # blank lines in a row
 _LINE_OVERHEAD = 64  # bytes of memory that a line takes besides its text
 
 _QUOTE = "is a quote left open?"
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")  # only what a number prints as
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")  # plain notation, of what may be a number
 
 
 class Records(NamedTuple):
@@ -277,9 +277,10 @@ def _make_record(names: Iterable[str], cells: Iterable[str], line: int, as_text:
 
 
 def _parse_cell(name: str, text: str, as_text: frozenset[str]) -> Value:
-    """A number if the text is one in plain notation; `007`, `1e5` and `nan` stay text."""
+    """A number if it would be written exactly so; `007`, `3.10`, `1e5`, `nan` and what is too long stay text."""
     if name == "tags":
         return [tag for part in re.split(r"[,;|]", text) if (tag := part.strip())]
     if name in as_text or not _NUMBER.fullmatch(text):
         return text
-    return float(text) if "." in text else int(text)
+    number = float(text) if "." in text else int(text)
+    return number if str(number) == text else text

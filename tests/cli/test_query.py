@@ -107,3 +107,19 @@ def test_nothing_in_a_title_acts_on_a_terminal(run, shop_file, write):
     out = run("query", "moon", "-c", "x.json", "--json").out
     assert "\u202e" not in out
     assert json.loads(out)["hits"][0]["title"] == nasty
+
+
+def test_a_cell_is_shown_and_selected_as_it_is_written(run, small, write, tmp_path, monkeypatch):
+    """`3.10` is another version than `3.1`, though the numbers are equal."""
+    monkeypatch.chdir(tmp_path)
+    write("v.csv", "id,title,version\na,moon one,3.1\nb,moon two,3.10\nc,moon three,3.2\n")
+    assert run("index", "v.csv", "-q").code == 0
+
+    def versions(where: str) -> dict[str, object]:
+        hits = json.loads(run("query", "moon", "-c", "v", "--json", "-w", where).out)["hits"]
+        return {hit["id"]: hit["fields"]["version"] for hit in hits}
+
+    assert versions("version?") == {"a": 3.1, "b": "3.10", "c": 3.2}
+    assert versions("version < 3.2") == {"a": 3.1, "b": "3.10"}
+    assert versions("version = 3.10") == {"a": 3.1, "b": "3.10"}
+    assert versions("version ~ 3.10") == {"b": "3.10"}

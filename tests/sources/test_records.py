@@ -71,6 +71,14 @@ def test_lines(write):
 def test_cells_are_numbers_only_where_nothing_is_lost(write):
     (row,) = read(write("x.csv", "a,b,c,d,e,f,tags\n7,-2.5,007,1e5,nan,,x; y|z\n"))
     assert row == {"a": 7, "b": -2.5, "c": "007", "d": "1e5", "e": "nan", "tags": ["x", "y", "z"]}
+    cells = ["3.1", "0.0", "-2.5", "0", "999999999999999999", "0.30000000000000004", "1234567890123.25"]
+    for value in (record["a"] for record in read(write("numbers.csv", "a\n" + "\n".join(cells)))):
+        assert str(value) == cells.pop(0)
+        assert isinstance(value, (int, float))
+    assert not cells
+    cells = ["3.10", "3.100", "-0", "1.", ".5", "+1", "12345678901234567.1", "0.1000000000000000055", "0.00001",
+             "1234567890123456789", "10000000000000000.0"]  # fmt: skip
+    assert [record["a"] for record in read(write("text.csv", "a\n" + "\n".join(cells)))] == cells
     assert read(write("y.csv", "a,b\n7,8\n"), as_text=frozenset("a")) == [{"a": "7", "b": 8}]
 
 
