@@ -21,9 +21,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # dates are stored as seconds since th
 
 _NAME = re.compile(r'"([^"]+)"\s*')
 _OP = re.compile(r"<=|>=|!=|[=<>~]|\?$")
-_VALUE = re.compile(
-    r"""\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",\s](?:[^,]*[^,\s])?)?)\s*(?P<end>,|$)""", re.DOTALL
-)
+# Possessive, so that text that does not match is read once; Python strips the end of a plain value.
+_VALUE = re.compile(r"""\s*+(?:"(?P<quoted>[^"]*+(?:""[^"]*+)*+)"\s*+|(?P<plain>(?!")[^,]*+))(?P<end>,|\Z)""")
 # Each part begins with a character that the part before can't hold, so a match takes one pass.
 _NUMBER = re.compile(r"([+-]?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,9}))?")
 _DATE = re.compile(
@@ -109,7 +108,7 @@ def _parse_values(text: str, listed: str) -> tuple[str, ...]:
         match = _VALUE.match(listed, position)
         if not match:
             raise InputError(f"--where can't read the quotes in '{text}'", hint=_HINT)
-        value = match["plain"] or "" if match["quoted"] is None else match["quoted"].replace('""', '"')
+        value = match["plain"].strip() if match["quoted"] is None else match["quoted"].replace('""', '"')
         if not value:
             raise InputError(f"--where '{text}' has no value{' before a comma' if match['end'] else ''}", hint=_HINT)
         values.append(value)

@@ -21,7 +21,7 @@ from attnsearch.sources.values import LONGEST_QUERY, Value, line_of, read_text
 _TEXT_KEYS = ("text", "query")  # the names of a query's text in JSONL
 _ID_KEYS = ("id", "_id", "query-id", "query_id", "qid")  # and of its id
 _TAG = re.compile(r"</?[A-Za-z][\w-]*\s*>")
-_LABEL = re.compile(r"\s*(Number|Topic)\s*:\s*", re.IGNORECASE)  # early topics begin their number and title with it
+_LABEL = re.compile(r"(Number|Topic)\s*:", re.IGNORECASE)  # early topics begin their number and title with it
 _GRADE = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{1,17})?")
 _QRELS_HEADS = (*_ID_KEYS, "query", "topic")  # the names of the first column of qrels
 _QRELS_HINT = "write 'query item grade' under a header, or 'query iteration item grade'"
@@ -186,8 +186,17 @@ class _Topic:
             raise InputError(f"a topic of over {LONGEST_QUERY:,} characters", where=self.place)
 
     def make_query(self) -> Query:
-        num, title = (_LABEL.sub("", html.unescape("".join(texts)), 1) for texts in self.parts.values())
+        num, title = (self._read_part(name) for name in self.parts)
         return _make_query(num, " ".join(title.split()), self.place, "the topic's <num>")
+
+    def _read_part(self, name: str) -> str:
+        """The text after a tag, without its label."""
+        try:
+            text = html.unescape("".join(self.parts[name])).strip()
+        except ValueError:  # Python refuses to read a number of thousands of digits
+            raise InputError("a character reference of too many digits", where=self.place) from None
+        label = _LABEL.match(text)
+        return text[label.end() :] if label else text
 
     def unclosed(self) -> InputError:
         return InputError("a topic has no end", where=self.place, hint="close it with </top>")

@@ -36,6 +36,7 @@ def number_of(key: bytes) -> Fraction:
         ("title = who?", Filter("title", "=", ("who?",))),
         ("url=http://x/?a=b", Filter("url", "=", ("http://x/?a=b",))),
         ("temperature > -5", Filter("temperature", ">", ("-5",))),
+        ('size = 5" pipe ,\n a "b" , "c,""d"""', Filter("size", "=", ('5" pipe', 'a "b"', 'c,"d"'))),
     ],
 )
 def test_parsing(text, expected):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.sources import judgments
+from attnsearch.sources import judgments, trec
 
 TREC = [("the moon", {"a": 1.0, "b": 0.0}), ("sea & land", {"b": 3.0})]
 QUERIES = {
@@ -62,6 +62,7 @@ def test_queries_without_judgments(write, caplog):
         ("\n<top><num>1</num></top>", "1 0 a 1\n", "q:2: the query is empty"),
         ("<top><title>x</title></top>", "1 0 a 1\n", "q:1: the topic's <num> is empty"),
         ("<top><title>" + "x\n" * 70_000 + "</title></top>", "1 0 a 1\n", "q:1: a topic of over 131,072 characters"),
+        ("<top><num>1<title>&#" + "1" * 5000 + ";</top>", "1 0 a 1\n", "q:1: a character reference of too many digits"),
         ("1\tx\n", "1 0 a 1\n2 0 a 1\n", "r:2: there is no query '2'; the queries are those of q"),
         ("1\tx\n", "1 0 a 1\n1 0 b 1\n1 0 a 0\n", "r:3: 'a' is judged twice for the query '1'"),
         ("1\tx\n", "1 0 a 1\n1 a\n", "r:2: 2 columns; write 'query item grade'"),
@@ -80,3 +81,9 @@ def test_refused(write, monkeypatch, tmp_path, queries, qrels, message):
     with pytest.raises(InputError) as caught:
         judgments.read_judgments("q", "r")
     assert str(caught.value).startswith(message)
+
+
+def test_a_label_begins_its_text(write):
+    """Only there: elsewhere it is a word of the title."""
+    path = write("topics", "<top>\n<num>  number :\n 7\n<title>\n Topic:  The topic: sand\n</top>\n")
+    assert [(query.id, query.text) for query in trec.read_queries(str(path)).values()] == [("7", "The topic: sand")]

@@ -1,0 +1,139 @@
+"""Whatever reads text takes time in proportion to its length: each input is doubled until it has 4 MB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from attnsearch.cli.argv import normalized
+from attnsearch.cli.options import parse_lexical
+from attnsearch.errors import AttnsearchError
+from attnsearch.output import safe_text
+from attnsearch.postings.filters import conditions_of, fold_text, interpret_value, parse_filter
+from attnsearch.postings.terms import split_terms
+from attnsearch.sources import strict_json, trec, yaml12
+from attnsearch.sources.items import read_items
+from attnsearch.sources.judgments import normalize_request, read_judgments
+from attnsearch.storage.home import check_name
+
+SIZES = [1 << power for power in range(14, 23)]  # characters: 16 Ki to 4 Mi
+SHORTEST = 0.02  # CPU seconds; less is too short to compare
+MOST = 5  # times the cost of a character when the input was short; a quadratic parser gets there in three doublings
+
+
+def cpu_seconds(read: Callable[[str], object], text: str) -> float:
+    start = time.thread_time()
+    with suppress(AttnsearchError):  # to refuse it is an answer
+        read(text)
+    return time.thread_time() - start
+
+
+def steepest_growth(read: Callable[[str], object], make: Callable[[int], str]) -> float:
+    """How many times more a character costs in a longer input than in the first one that can be measured."""
+    first, steepest = 0.0, 1.0
+    for size in SIZES:
+        text = make(size)
+        seconds = cpu_seconds(read, text)
+        if seconds < SHORTEST:
+            continue
+        if not first or seconds / size > MOST * first:  # make sure, since other load may disturb a measurement
+            seconds = min(seconds, cpu_seconds(read, text), cpu_seconds(read, text))
+        first = first or seconds / size
+        steepest = max(steepest, seconds / size / first)
+        if steepest > MOST:
+            break
+    return steepest
+
+
+def repeat(head: str, unit: str, tail: str) -> Callable[[int], str]:
+    return lambda size: head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
+
+
+UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1"]
+
+TEXT = {
+    "a filter": (
+        lambda text: conditions_of(parse_filter(text)),
+        [("year =", '"'), ('"', '" = 3'), ("a = b", "\n,"), ('a = "', "")],
+    ),
+    "a value": (interpret_value, [("", "x"), ("1.", "x"), ("1e", "x"), ("-", "")]),
+    "a text as ~ compares it": (fold_text, [("", "")]),
+    "terms": (split_terms, [("", "")]),
+    "words of the command line": (
+        lambda text: normalized(["moon", "--lexical", text]),
+        [("", "x"), (".", "x"), ("1.", "e")],
+    ),
+    "λ": (parse_lexical, [("", "x")]),
+    "a request": (normalize_request, [("", "")]),
+    "a name": (check_name, [("a", "a"), ("", "!")]),
+    "a line of JSON": (
+        lambda text: strict_json.parse_line(text, where="x"),
+        [('{"a": "', '"}'), ("[", "]"), ('{"', ""), ("", "x")],
+    ),
+    "JSON": (lambda text: strict_json.parse_document(text, where="x"), [('[{"title": "', '"}]'), ("[", "]"), ("", "")]),
+    "YAML": (
+        lambda text: yaml12.parse_document(text, where="x"),
+        [("- title: ", "\n"), ('- title: "', '"'), ("[", "]")],
+    ),
+    "a message": (safe_text.inert, [("", "")]),
+}
+
+FILES = {
+    "items.csv": (
+        lambda path: list(read_items([path]).items),
+        [("title\n", ""), ('title\n"', '"'), ("title,n\nx,", "x")],
+    ),
+    "items.tsv": (lambda path: list(read_items([path]).items), [("title\n", ""), ("title\tn\nx\t", "x")]),
+    "items.jsonl": (lambda path: list(read_items([path]).items), [('{"title": "', '"}')]),
+    "items.yaml": (lambda path: list(read_items([path]).items), [("- {title: '", "'}")]),
+    "items": (lambda path: list(read_items([path]).items), [("", ":"), ("%YAML", ""), ("-", "x")]),
+    "judgments.jsonl": (
+        read_judgments,
+        [('{"query": "', '", "relevant": []}'), ('{"query": "a", "relevant": ["', '"]}')],
+    ),
+    "topics": (
+        trec.read_queries,
+        [("<top>\n<num> ", "x 1\n<title> moon\n</top>"), ("<top>\n<num> 1\n<title>", ""), ("<", ">")],
+    ),
+    "queries": (trec.read_queries, [("1\t", ""), ("", "\tmoon")]),
+    "qrels": (lambda path: list(trec.read_qrels(path)), [("1 0 a ", ""), ("1\t", "\ta\t1")]),
+}
+
+
+def check(read: Callable[[str], object], frames: list[tuple[str, str]]) -> None:
+    steep = {}
+    for head, tail in frames:
+        for unit in UNITS:
+            growth = steepest_growth(read, repeat(head, unit, tail))
+            if growth > MOST:
+                steep[head, unit, tail] = round(growth, 1)
+    assert not steep
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TEXT)
+def test_text(name):
+    check(*TEXT[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_files(name, tmp_path):
+    read, frames = FILES[name]
+    path = tmp_path / name
+
+    def read_file(text: str) -> object:
+        path.write_text(text)
+        return read(str(path))
+
+    check(read_file, frames)
+
+
+@pytest.mark.parametrize(("power", "is_steep"), [(1, False), (1.2, False), (1.5, True), (2, True)])
+def test_what_is_steep(power, is_steep, monkeypatch):
+    """The check sees growth that is not linear, and lets n·log n pass."""
+    monkeypatch.setattr(f"{__name__}.cpu_seconds", lambda read, text: 0.001 * (len(text) / SIZES[0]) ** power)
+    assert (steepest_growth(len, repeat("", "1", "")) > MOST) == is_steep
