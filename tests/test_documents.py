@@ -183,6 +183,7 @@ class TestReference:
             "a line of JSONL, a row of CSV or TSV": f"{records.LINE >> 20} MiB",
             "columns of CSV or TSV": f"{records.COLUMNS:,}",
             "an item's text, id, title or description": f"{items.LONGEST:,} characters",
+            "a title that an id is made of": f"{values.LONGEST_QUERY:,} characters",
             "a number": f"{values.LONGEST_NUMBER:,} digits",
             "a query on standard input": f"{QUERY >> 10} KiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",

@@ -21,7 +21,7 @@ HOUSE = {
     "errors": (),
     "threads": (),
     "attention": ("projections", "softmax", "null_key"),
-    "sources": ("values", "yaml12", "strict_json", "records", "items", "trec", "judgments"),
+    "sources": ("values", "letters", "yaml12", "strict_json", "records", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "model", "pieces", "encoder", "passages", "sbert", "fast", "loading",
     ),

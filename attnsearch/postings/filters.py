@@ -11,11 +11,11 @@ A list matches if any of its elements does. `!=` is the opposite of `=`, so it a
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
+from attnsearch.sources.letters import normalize_text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # dates are stored as seconds since then
 
@@ -151,7 +151,7 @@ def _value_conditions(op: str, value: str) -> list[Condition]:
 
 def fold_text(text: str) -> str:
     """Text as `~` compares it: case-folded, each accented letter one character."""
-    return unicodedata.normalize("NFC", text.casefold())
+    return normalize_text(text.casefold())
 
 
 def interpret_value(text: str) -> Interpretation:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.sources import records, values
+from attnsearch.sources.letters import normalize_text
 from attnsearch.sources.values import Value
 
 LONGEST = 4_000_000  # characters of a text; War and Peace has fewer
@@ -134,7 +134,7 @@ def _require_items(items: Iterator[Item], where: str) -> Iterator[Item]:
 def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
     title = _read_text(record, fields.title, place)
     description = _read_text(record, "description", place)
-    item_id = _read_text(record, fields.id, place) or _make_slug(title)
+    item_id = _read_text(record, fields.id, place) or _make_id(title, fields, place)
     listed = f"its fields are: {', '.join(record)}" if record else "it has no fields"
     if not item_id:
         hint = f"{listed}; name the right ones: attnsearch index --title-field FIELD --id-field FIELD"
@@ -164,7 +164,16 @@ def _check_length(text: str, name: str, place: str) -> None:
         raise values.too_long(text, name, LONGEST, where=place, hint="split the item into several")
 
 
+def _make_id(title: str, fields: Fields, place: str) -> str:
+    """The id of an item that has only a title, which must be short: NFKC writes some characters as eighteen."""
+    if len(title) > values.LONGEST_QUERY:
+        name = f"'{fields.title}', which the id is made of,"
+        hint = f"give the item an id: attnsearch index --id-field FIELD, else '{fields.id}'"
+        raise values.too_long(title, name, values.LONGEST_QUERY, where=place, hint=hint)
+    return _make_slug(title)
+
+
 def _make_slug(title: str) -> str:
     """An id for a title: its letters and digits, lower case, joined by hyphens; the title itself if it has none."""
-    plain = unicodedata.normalize("NFKC", title).casefold()
+    plain = normalize_text(title, "NFKC").casefold()
     return re.sub(r"\W+", "-", plain).strip("-") or title

@@ -87,3 +87,15 @@ def test_refused(write, monkeypatch, tmp_path, content, message):
     with pytest.raises(InputError) as caught:
         read("x.yaml")
     assert str(caught.value).startswith(message)
+
+
+def test_a_title_too_long_for_an_id(write):
+    """NFKC writes \ufdfa as 18 characters."""
+    content = '{"title": "' + "\ufdfa" * 131_072 + '"}\n'
+    (item,) = read(write("longest.jsonl", content))
+    assert len(item.id) <= 18 * 131_072
+    long = content.replace('"}', '\ufdfa"}')
+    with pytest.raises(InputError, match="'title', which the id is made of, has 131,073 characters; at most 131,072"):
+        read(write("long.jsonl", long))
+    (item,) = read(write("named.jsonl", long.replace("{", '{"id": "a", ')))
+    assert item.id == "a"
