@@ -52,7 +52,7 @@ def repeat(head: str, unit: str, tail: str) -> Callable[[int], str]:
     return lambda size: head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
 
 
-UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300"]
+UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300", "กิ"]
 
 TEXT = {
     "a filter": (

@@ -123,7 +123,7 @@ def _resolve_target(
     listing = items.read_items(paths, fields, file_format=form)
     if on_the_fly:
         return _Target(home.file_catalog_folder(Path(paths[0])), sources[0].path, sources, fields, listing, existing)
-    chosen = name or listing.name or _name_of_file(paths)
+    chosen = home.check_name(name or listing.name or _name_of_file(paths))
     folder = home.catalog_folder(chosen)
     if name is None:
         _refuse_other_sources(folder, sources)

@@ -1,6 +1,6 @@
 """Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
-    postings/terms.<commit>.<checksum>
+    postings/terms.v2.<commit>.<checksum>
     postings/field-<hash of its name>.v2.<commit>.<checksum>
 
 Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
@@ -33,10 +33,10 @@ from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
 
-_TERMS = "terms"
-# v2 is the form of the tables. Files of an earlier form, which lack it, are never read for a query: the next commit
-# removes them and builds what they had.
-_NAME = re.compile(r"(terms|field-[0-9a-f]{16}(?:\.v2)?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
+_TERMS = "terms.v2"
+# v2 is the form of the tables, and the rule for terms. Files of an earlier one, which lack it, are never read for a
+# query: the next commit removes them and builds what they had.
+_NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v2)?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
 _BUILT_IN = ("id", "title", "description")  # fields that every item has
 _NAMED = 12  # names of fields, at most, in a message
 
@@ -168,7 +168,7 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
             if file.commit == store.info.commit:
                 continue
             db = _open_file(file)
-            if file.label == _TERMS:
+            if file.label.startswith("terms"):
                 terms = True
             elif db:
                 fields.add(facets.read_field_name(db))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
+
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
@@ -24,8 +26,12 @@ _SCORES = np.dtype("<f4")
 _K1, _B = 1.5, 0.75
 
 _WORD = re.compile(r"\w\w+")
-# Chinese, Japanese and Korean use few spaces or none, so there every two neighbors count as a word.
-_UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+)")
+# Chinese, Japanese and Korean, and Thai, Lao, Burmese and Khmer, use few spaces or none, so there every two neighbors
+# count as a word: two characters, each with its marks.
+_UNSPACED = re.compile(
+    r"([\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af"
+    r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3]+)"
+)
 _STOP = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such"  # noqa: SIM905 (a list would fill a page)
     " that the their then there these they this to was will with".split()
@@ -45,15 +51,19 @@ def split_terms(text: str) -> list[tuple[str, str]]:
     >>> split_terms("The Martians are landing"), split_terms("東京都")
     ([('martians', 'martian'), ('landing', 'land')], [('東京', '東京'), ('京都', '京都')])
     """
-    return [(word, _load_stemmer().stemWord(word)) for word in _split_words(text.lower()) if word not in _STOP]
+    words = _split_words(normalize_text(text.lower()))
+    return [(word, _load_stemmer().stemWord(word)) for word in words if word not in _STOP]
 
 
 def _split_words(text: str) -> Iterator[str]:
+    patterns = word_patterns() if has_marks(text) else None
+    word = patterns.word if patterns else _WORD
     for number, part in enumerate(_UNSPACED.split(text)):
         if number % 2:
-            yield from (part[start : start + 2] for start in range(max(len(part) - 1, 1)))
+            characters = patterns.cluster.findall(part) if patterns else part
+            yield from ("".join(characters[start : start + 2]) for start in range(max(len(characters) - 1, 1)))
         else:
-            yield from _WORD.findall(part)
+            yield from word.findall(part)
 
 
 @cache

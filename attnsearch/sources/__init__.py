@@ -1,7 +1,7 @@
 """Files → items and judged requests, each with its line.
 
 values       plain values with their lines, and the limits that every reader enforces
-letters      text → its normal form, in linear time
+letters      text → its normal form, in linear time, and words with their marks
 yaml12       YAML text → values, by YAML 1.2, safe on hostile files
 strict_json  JSON text → values, strict about what other programs could not handle
 records      a file or standard input → records: YAML, JSON, JSONL, CSV, TSV

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.sources import records, values
-from attnsearch.sources.letters import normalize_text
+from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
 from attnsearch.sources.values import Value
 
 LONGEST = 4_000_000  # characters of a text; War and Peace has fewer
@@ -174,6 +174,12 @@ def _make_id(title: str, fields: Fields, place: str) -> str:
 
 
 def _make_slug(title: str) -> str:
-    """An id for a title: its letters and digits, lower case, joined by hyphens; the title itself if it has none."""
-    plain = normalize_text(title, "NFKC").casefold()
-    return re.sub(r"\W+", "-", plain).strip("-") or title
+    """An id for a title: its letters and digits, lower case, joined by hyphens; the title itself if it has none.
+
+    >>> _make_slug("Dune: Part II"), _make_slug("दीन और दिन")
+    ('dune-part-ii', 'दीन-और-दिन')
+    """
+    plain = normalize_text(title, "NFKC")
+    if has_marks(plain):  # without them ids stay what they always were
+        return word_patterns().gap.sub("-", normalize_text(plain.casefold())).strip("-") or title
+    return re.sub(r"\W+", "-", plain.casefold()).strip("-") or title

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
+
+
+class WordPatterns(NamedTuple):
+    """Patterns of text with marks.
+
+    `word` is a letter and all letters and marks after it, at least one; `gap` is what no word has; `cluster` is a
+    character with its marks; `name` is a text of letters, marks, spaces, `.`, `_` and `-` that begins with a letter and
+    ends with a letter or mark.
+    """
+
+    word: re.Pattern[str]
+    gap: re.Pattern[str]
+    cluster: re.Pattern[str]
+    name: re.Pattern[str]
+
 
 Form = Literal["NFC", "NFKC"]
+
+JOINERS = "\u200c\u200d"  # after a mark they choose between two forms of the same word
 
 RUN = 32  # marks in a row that are put in order together; no writing system needs as many
 
@@ -49,3 +68,36 @@ def _cuts(text: str) -> Iterator[int]:
 def _is_mark(character: str) -> bool:
     """Whether normalization may move the character past its neighbors; some do so only once they are decomposed."""
     return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
+
+
+def has_marks(text: str) -> bool:
+    r"""Whether the text has combining marks, which `\w` does not match.
+
+    >>> has_marks("दिन"), has_marks("café")
+    (True, False)
+    """
+    return not text.isascii() and any(unicodedata.category(character)[0] == "M" for character in set(text))
+
+
+@cache
+def word_patterns() -> WordPatterns:
+    """The patterns of words of text with marks. They take milliseconds to make, so first ask `has_marks`."""
+    marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in _mark_ranges())
+    letter = rf"(?:[\w{marks}]|(?<=[{marks}])[{JOINERS}])"
+    return WordPatterns(
+        re.compile(rf"\w{letter}+"),
+        re.compile(rf"(?:(?!{letter}).)+", re.DOTALL),
+        re.compile(rf".(?:[{marks}][{JOINERS}]?)*+", re.DOTALL),
+        re.compile(rf"\w(?:(?:{letter}|[ .-])*{letter})?"),
+    )
+
+
+def _mark_ranges() -> Iterator[tuple[int, int]]:
+    """The first and the last character of each range of combining marks."""
+    first = None
+    for code in (*range(0x300, 0x1F000), *range(0xE0100, 0xE01F1)):  # there are none elsewhere
+        if unicodedata.category(chr(code))[0] == "M":
+            first = code if first is None else first
+        elif first is not None:
+            yield first, code - 1
+            first = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.sources import records
+from attnsearch.sources import letters, records
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source, connect_to_read, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
@@ -22,6 +22,8 @@ from attnsearch.storage.files import DATABASE, sync
 
 BUILT_IN = ("library", "kitchen", "toolbox")
 
+_LONGEST_NAME = 64  # characters
+_MOST_DECOMPOSED = 4 * _LONGEST_NAME  # characters that NFC may make so few of
 _NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
 Opened = TypeVar("Opened")
@@ -59,11 +61,15 @@ def file_catalog_folder(file: Path) -> Path:
 
 
 def check_name(name: str) -> str:
-    """The name, if it is valid: letters, digits, spaces, `.`, `_` and `-`, at most 64, a letter or digit at both ends.
+    """The name in NFC, if it is valid: letters with their marks, digits, spaces, `.`, `_` and `-`, at most 64.
 
-    Raises InputError.
+    It begins with a letter or digit, and ends with one or its mark. Raises InputError.
     """
-    if not _NAME.fullmatch(name):
+    name = letters.normalize_text(name) if len(name) <= _MOST_DECOMPOSED else name
+    is_valid = _NAME.fullmatch(name) is not None
+    if not is_valid and len(name) <= _LONGEST_NAME and letters.has_marks(name):
+        is_valid = letters.word_patterns().name.fullmatch(name) is not None
+    if not is_valid:
         hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
         raise InputError(f"invalid catalog name {name!r}", hint=hint)
     return name
@@ -132,6 +138,8 @@ def find_catalog(ref: str) -> Location:
         is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
         if not is_path and not ref.startswith("."):
             folder, built_in = home_folder() / ref, built_in_file(ref)
+            if not catalog_exists(folder):  # the name may be decomposed, as some systems write it
+                folder = home_folder() / letters.normalize_text(ref)
             if catalog_exists(folder):
                 return Location(folder, built_in if built_in and _is_made_from(folder, built_in) else None)
             if built_in:

@@ -55,3 +55,12 @@ class TestIndex:
         run("index", "shop.yaml")
         shop_file.write_text("- {title: new}\n")
         assert run("index", "shop.yaml", "--keep").out.startswith("shop: 4 items; 1 new; 1 embedded")
+
+
+def test_a_file_whose_name_has_marks(run, small, write, tmp_path, monkeypatch):
+    """The catalog has the name of its file in NFC; -c takes it either way."""
+    monkeypatch.chdir(tmp_path)
+    for name, stored in (("हिन्दी", "हिन्दी"), ("cafe\u0301", "café")):
+        write(f"{name}.yaml", "- title: दिन\n- title: दीन\n")
+        assert run("index", f"{name}.yaml").out.startswith(f"{stored}: 2 items; 2 new")
+        assert json.loads(run("info", name, "--json").out)["name"] == stored

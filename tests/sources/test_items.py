@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from attnsearch.errors import InputError
@@ -99,3 +101,21 @@ def test_a_title_too_long_for_an_id(write):
         read(write("long.jsonl", long))
     (item,) = read(write("named.jsonl", long.replace("{", '{"id": "a", ')))
     assert item.id == "a"
+
+
+def test_ids_of_titles_with_marks(write):
+    """A mark is part of its word: titles that differ in one have different ids, however they are written."""
+    titles = ["दिन", "दीन", "กิน", "กัน", "தமிழ் நூல்", "שָׁלוֹם עוֹלָם", "Cafe\u0301 Noir", "x\u0323\u0301!"]
+    ids = ["दिन", "दीन", "กิน", "กัน", "தமிழ்-நூல்", "שָׁלוֹם-עוֹלָם", "café-noir", "x\u0323\u0301"]
+    content = "".join(f'{{"title": "{title}"}}\n' for title in titles)
+    assert [item.id for item in read(write("x.jsonl", content))] == [unicodedata.normalize("NFC", id_) for id_ in ids]
+
+
+@pytest.mark.parametrize(
+    ("title", "id_"),
+    [("Ärger & Öl", "ärger-öl"), ("İstanbul", "i-stanbul"), ("ﬁne Ⅳ", "fine-iv"), ("straße", "strasse"), ("?!", "?!")],
+)
+def test_ids_of_other_titles_stay(write, title, id_):
+    """An index must know its items again: these are the ids that it always made."""
+    (item,) = read(write("x.jsonl", f'{{"title": "{title}"}}\n'))
+    assert item.id == id_

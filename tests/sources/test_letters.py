@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import time
 import unicodedata
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.sources import letters
-from attnsearch.sources.letters import RUN, normalize_text
+from attnsearch.sources.letters import RUN, has_marks, normalize_text, word_patterns
 
 MARKS = "\u0300\u0315\u0323\u0345\u0344\u05b0\u0f73\u093c\u302a\uff9e"
 LETTERS = "aéΐक가\u1100\u1161\u11a8カ\ufdfa\uff76 1"
@@ -43,3 +44,21 @@ def test_a_million_marks(unit):
     start = time.thread_time()
     normalize_text("a" + unit * 500_000, "NFKC")
     assert time.thread_time() - start < 5
+
+
+def test_every_mark_is_part_of_a_word():
+    marks = [mark for mark in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(mark)[0] == "M"]
+    assert all(map(has_marks, marks))
+    assert word_patterns().word.findall(" ".join(f"a{mark}" for mark in marks)) == [f"a{mark}" for mark in marks]
+
+
+def test_words_with_marks():
+    patterns = word_patterns()
+    assert patterns.word.findall("हिन्दी में, x क्\u200dष a\u200db1") == ["हिन्दी", "में", "क्\u200dष", "b1"]
+    assert patterns.gap.sub("-", "दिन, और (रात)") == "दिन-और-रात-"
+    assert patterns.cluster.findall("กินน้ำ") == ["กิ", "น", "น้", "ำ"]
+
+
+@pytest.mark.parametrize("text", ["", "moon", "café", "東京", "\u200d", "가"])
+def test_text_without_marks(text):
+    assert not has_marks(text)

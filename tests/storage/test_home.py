@@ -12,6 +12,7 @@ from attnsearch.storage.home import (
     catalog_folder,
     check_name,
     file_catalog_folder,
+    find_catalog,
     home_folder,
     remove_catalog,
 )
@@ -31,6 +32,26 @@ def test_home(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", "/users/ada")
     assert str(home_folder()) == "/users/ada/.local/share/attnsearch"
+
+
+@pytest.mark.parametrize("name", ["हिन्दी किताबें", "தமிழ்", "ภาษาไทย", "שָׁלוֹם", "x\u0323y", "क्\u200dष", "কি" * 32])
+def test_names_with_marks(name):
+    assert check_name(name) == name
+
+
+def test_a_decomposed_name_is_the_same_name(home):
+    assert check_name("Cafe\u0301") == "Café"
+    assert check_name("e\u0301" * 64) == "é" * 64
+    put(catalog_folder("cafe\u0301"), [1])
+    assert find_catalog("cafe\u0301") == find_catalog("café") == (home / "café", None)
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0301", "\u0301a", "दिन.", " दिन", "दि/न", "a\u200d", "কি" * 33, "a\u0323\u0301" * 40]
+)
+def test_no_names_with_marks(name):
+    with pytest.raises(InputError, match="invalid catalog name"):
+        check_name(name)
 
 
 def test_two_files_of_one_name_do_not_meet(tmp_path):
