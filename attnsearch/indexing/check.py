@@ -26,7 +26,7 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
-from attnsearch.storage.failures import DAMAGE, DamagedError
+from attnsearch.storage.failures import DAMAGE, DamagedError, refuse_forbidden
 from attnsearch.storage.files import LEARNED, SEGMENTS
 
 log = logging.getLogger("attnsearch")
@@ -63,8 +63,9 @@ class _Checked(NamedTuple):
 def find_problems(folder: Path) -> list[str]:
     """What is wrong with the catalog, one line for each problem; empty if it is whole.
 
-    Raises CatalogError if there is none, or it is of another form.
+    Raises CatalogError if there is none, it is of another form, or we may not read all of it.
     """
+    refuse_forbidden(folder)
     log.info("checking %s", folder.name)
     with closing(connect_to_read(folder)) as db:
         return list(_check_catalog(db, folder))

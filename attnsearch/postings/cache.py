@@ -192,8 +192,9 @@ def _field_label(field: str) -> str:
 
 
 def _stored_files(folder: Path) -> Iterator[_StoredFile]:
-    if folder.is_dir():
-        for path in folder.iterdir():
+    """The files of postings; none if the folder can't be read."""
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
             if match := _NAME.fullmatch(path.name):
                 yield _StoredFile(path, match[1], match[2], match[3])
 

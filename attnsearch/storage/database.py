@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import CatalogError
 from attnsearch.sources.items import Fields, Item, key_text
 from attnsearch.storage import checksum
-from attnsearch.storage.failures import OlderError, damaged, missing
+from attnsearch.storage.failures import OlderError, damaged, is_busy, is_of_the_system, missing, opening
 from attnsearch.storage.files import DATABASE, SEAL, refuse_links
 
 FORM = 2
@@ -104,10 +105,14 @@ class SegmentList(NamedTuple):
 def connect_to_read(folder: Path) -> sqlite3.Connection:
     """Open a read-only connection to a catalog's database, which may be damaged.
 
-    Raises MissingError if there is no catalog, CatalogError if part of it is a link.
+    Raises MissingError if there is no catalog, CatalogError if part of it is a link or the system refuses to open it.
     """
-    file = folder / DATABASE
-    if not file.is_file():
+    with opening(folder):
+        return _connect(folder, folder / DATABASE)
+
+
+def _connect(folder: Path, file: Path) -> sqlite3.Connection:
+    if not stat.S_ISREG(file.stat().st_mode):
         raise missing(folder)
     refuse_links(folder)
     uri = f"{file.resolve().as_uri()}?mode=ro"
@@ -122,6 +127,9 @@ def connect_to_read(folder: Path) -> sqlite3.Connection:
         if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
             db.close()
             return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        if is_of_the_system(error) and not is_busy(error):
+            db.close()
+            raise
     except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite may quote what it can't read
         pass  # not a database; the next statement reports it in our words
     return db

@@ -1,14 +1,37 @@
-"""What the system reports → the errors that people read: missing, older, damaged, busy, not writable."""
+"""What the system reports → the errors that people read: missing, older, damaged, busy, not readable, not writable.
+
+Damage is only what a checksum, a parser or SQLite says of bytes. A file that can't be opened may be intact.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attnsearch.errors import CatalogError
-from attnsearch.storage.files import DATABASE
+from attnsearch.storage.files import DATABASE, FEEDBACK, LEARNED, POSTINGS, SEAL, SEGMENTS, open_to_read
+
+_LONGEST_NAME = 255  # bytes of a folder's name that file systems take
+_LONGEST_PATH = 500  # bytes of a path that SQLite takes, with room for the ends of its own files' names
+
+# What SQLite reports about the system rather than about the bytes of a database.
+_SYSTEM = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_ABORT,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_AUTH,
+}
 
 DAMAGE = (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError, OSError)
 """The errors that reading damaged data may raise."""
@@ -38,11 +61,71 @@ def damaged(folder: Path, problem: str) -> DamagedError:
     return DamagedError(f"the catalog is damaged: {problem}", where=folder.name, hint=hint)
 
 
+def unreadable(folder: Path, error: OSError | sqlite3.Error, action: str = "read") -> CatalogError:
+    """The error for a catalog that the system does not let us read, whatever its bytes are."""
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+    elif _primary_code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        reason = _why_not_opened(folder / DATABASE) or str(error)
+    else:
+        reason = str(error)
+    return CatalogError(f"can't be {action}: {reason}", where=str(folder))
+
+
+def _why_not_opened(file: Path) -> str:
+    """Why SQLite, which does not say, could not open a file; empty if we don't know either."""
+    if len(os.fsencode(file.absolute())) > _LONGEST_PATH:
+        return f"its path is longer than the {_LONGEST_PATH} bytes that SQLite takes"
+    try:
+        with file.open("rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def refuse_forbidden(folder: Path) -> None:
+    """Raise CatalogError if we may not read a file of the catalog: whether it is damaged can't be known then."""
+    paths = [folder / name for name in (DATABASE, f"{DATABASE}-wal", SEAL, LEARNED, FEEDBACK)]
+    try:
+        for subfolder in (folder / SEGMENTS, folder / POSTINGS):
+            paths += subfolder.iterdir() if subfolder.is_dir() else ()
+        for path in paths:
+            with suppress(FileNotFoundError):
+                open_to_read(path, follow_links=True).close()
+    except PermissionError as error:
+        raise unreadable(Path(str(error.filename)), error) from None
+    except OSError:
+        pass  # the check of that file says what is wrong
+
+
+@contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to open something of a catalog into CatalogError; MissingError if it is gone."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if not _exists(folder / DATABASE):
+            raise missing(folder) from None
+        raise unreadable(folder, error, "opened") from None
+
+
+def _exists(file: Path) -> bool:
+    """Whether there is such a file, as far as we may know."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return len(os.fsencode(file.parent.name)) <= _LONGEST_NAME
+    return True
+
+
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """Turn the errors that parsing damaged data raises into DamagedError.
 
-    An OSError passes, and so does sqlite3.ProgrammingError: using a closed catalog is the caller's mistake, not damage.
+    What SQLite reports of the system becomes CatalogError. An OSError passes, and so does sqlite3.ProgrammingError:
+    using a closed catalog is the caller's mistake, not damage.
     """
     try:
         with _reporting_invalid_text(folder):
@@ -50,6 +133,8 @@ def reading(folder: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise
     except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
+        if isinstance(error, sqlite3.Error) and is_of_the_system(error):
+            raise unreadable(folder, error) from None
         raise damaged(folder, str(error)) from None
 
 
@@ -65,9 +150,9 @@ def writing(folder: Path, action: str = "written") -> Iterator[None]:
             raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
         if _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise damaged(folder, str(error)) from None
-        raise CatalogError(f"can't be {action}: {error}", where=str(folder)) from None
+        raise unreadable(folder, error, action) from None
     except OSError as error:
-        raise CatalogError(f"can't be {action}: {error.strerror or error}", where=str(folder)) from None
+        raise unreadable(folder, error, action) from None
 
 
 @contextmanager
@@ -82,6 +167,16 @@ def _reporting_invalid_text(folder: Path) -> Iterator[None]:
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether SQLite reports that another process holds the lock."""
     return _primary_code(error) == sqlite3.SQLITE_BUSY
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether SQLite reports a disk that takes nothing more; some of its files it only fails to extend."""
+    return _primary_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def is_of_the_system(error: sqlite3.Error) -> bool:
+    """Whether SQLite reports a refusal or a limit of the system, and nothing about the database's bytes."""
+    return _primary_code(error) in _SYSTEM
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -87,9 +87,12 @@ def built_in_file(name: str) -> Path | None:
 def catalog_folders() -> list[Path]:
     """The folders of all catalogs, ordered by name. Raises CatalogError if the home can't be read."""
     try:
-        return [folder for folder in sorted(home_folder().glob("[!.]*")) if catalog_exists(folder)]
+        folders = sorted(folder for folder in home_folder().iterdir() if not folder.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
         raise CatalogError(f"can't be read: {error.strerror}", where=str(home_folder())) from None
+    return [folder for folder in folders if catalog_exists(folder)]
 
 
 def catalog_exists(folder: Path) -> bool:
@@ -147,6 +150,8 @@ def find_catalog(ref: str) -> Location:
         if path.is_file():
             return Location(file_catalog_folder(path), path)
         exists = path.exists()
+    except PermissionError as error:
+        raise InputError(f"can't be read: {error.strerror}", where=ref) from None
     except (OSError, RuntimeError):  # a name too long for the file system; an unknown ~user
         exists = is_path = False
     if exists or is_path or path.suffix.lower() in records.SUFFIXES:
@@ -163,6 +168,8 @@ def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
     for folder in catalog_folders():
         try:
             yield folder, read_catalog_info(folder)
+        except MissingError:
+            pass  # removed since we looked
         except CatalogError as error:
             yield folder, error
 

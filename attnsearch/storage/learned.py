@@ -21,7 +21,7 @@ from attnsearch.attention.projections import Projections, check_temperature, ide
 from attnsearch.encoding import safetensors
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import checksum, lock
-from attnsearch.storage.failures import writing
+from attnsearch.storage.failures import unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, replace_file, sync
 
 VERSION = 1
@@ -139,12 +139,14 @@ def _check_values(learned: Learned) -> None:
 def load_learned(folder: Path) -> Learned | None:
     """What the catalog in a folder has learned; None if nothing.
 
-    Raises CatalogError if the file is damaged, InputError if it has a newer version.
+    Raises CatalogError if the file is damaged or can't be read, InputError if it has a newer version.
     """
     try:
         return read_learned(folder / LEARNED)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unreadable(folder / LEARNED, error) from None
     except ValueError as error:
         hint = f"run 'attnsearch reset {folder.name}', then train again"
         raise CatalogError(f"{LEARNED}: {error}", where=folder.name, hint=hint) from None

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from attnsearch.storage.failures import is_busy
+from attnsearch.storage.failures import is_busy, is_full, is_of_the_system
 from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_links, sync
 
 WAIT = 30.0  # seconds to wait for another writer
@@ -42,11 +42,14 @@ def acquire(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
 
 
 def acquire_if_whole(folder: Path) -> sqlite3.Connection | None:
-    """Acquire the lock; None if the database is too damaged to be locked, since nobody can be writing to it then."""
+    """Acquire the lock; None if the database is too damaged to be locked, since nobody can be writing to it then.
+
+    Raises sqlite3.OperationalError if the system refuses it, unless the disk is full: then removing makes room.
+    """
     try:
         return acquire(folder)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if isinstance(error, sqlite3.Error) and is_busy(error):
+        if isinstance(error, sqlite3.Error) and is_of_the_system(error) and not is_full(error):
             raise
         return None
 

@@ -7,6 +7,7 @@ one that it was written with is never used.
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -29,7 +30,7 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
-from attnsearch.storage.failures import damaged, missing, reading
+from attnsearch.storage.failures import damaged, missing, reading, unreadable
 from attnsearch.storage.files import SEGMENTS
 
 BLOCK = 32_768  # rows that `blocks` yields at once
@@ -108,8 +109,12 @@ class Store:
             return segment.load_segment(self.folder / SEGMENTS, row.file, (row.rows, self.info.d), row.sums)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise damaged(self.folder, f"the segment {row.file[:40]}: {error}") from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link took its place
+                raise damaged(self.folder, f"the segment {row.file[:40]}: {error.strerror}") from None
+            raise unreadable(self.folder / SEGMENTS / row.file, error) from None
 
     @property
     def dead(self) -> int:

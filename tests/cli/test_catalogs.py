@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sqlite3
 import sys
 
 import pytest
 
+from attnsearch.storage import home as catalogs_home
 from tests.cli.test_terminal import Terminal
 
 
@@ -110,3 +113,80 @@ class TestNarrowWindow:
         assert header.split() == ["name", "items", "model", "updated", "from"]
         assert [row.split()[0] for row in rows] == ["shop", "library", "kitchen", "toolbox"]
         assert re.fullmatch(r"shop +3 +small +\d{4}-\d\d-\d\d \d\d:\d\d +\S+…", rows[0])
+
+
+class TestOneThatCanNotBeOpened:
+    """It is one line of `list`, and hinders nobody else."""
+
+    @pytest.fixture
+    def theirs(self, run, shop_file, home, monkeypatch):
+        """A catalog beside the shop, that another user owns."""
+        run("index", "shop.yaml", "--name", "theirs")
+        run("index", "shop.yaml", "--name", "mine")
+        connect = sqlite3.connect
+
+        def refuse(path, *args, **options):
+            if "/theirs/" in str(path):
+                error = sqlite3.OperationalError("unable to open database file")
+                error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+                raise error
+            return connect(path, *args, **options)
+
+        monkeypatch.setattr(sqlite3, "connect", refuse)
+        return home / "theirs"
+
+    def test_list(self, run, theirs):
+        code, out, err = run("list", "--json")
+        assert (code, err) == (0, "")
+        rows = {row["name"]: row for row in json.loads(out)}
+        assert rows["theirs"]["problem"] == f"{theirs}: can't be opened: unable to open database file"
+        assert rows["mine"]["items"] == 3
+
+    @pytest.mark.parametrize("argv", [["query", "moon"], ["query", "moon", "-c", "mine"], ["index", "shop.yaml"]])
+    def test_others_go_on(self, run, theirs, argv):
+        assert run(*argv, "-q").code == 0
+
+    @pytest.mark.parametrize("command", [["query", "moon", "-c"], ["info"], ["check"], ["remove"]])
+    def test_the_one_itself(self, run, theirs, command):
+        code, out, err = run(*command, "theirs")
+        assert (code, out) == (3, "")
+        assert "can't be " in err
+        assert "damaged" not in err
+
+    def test_a_home_with_a_path_that_is_too_long_for_sqlite(self, run, shop_file, home, monkeypatch):
+        run("index", "shop.yaml")
+        far = home.parent.joinpath(*["x" * 99] * 6)
+        far.parent.mkdir(parents=True)
+        home.rename(far)
+        monkeypatch.setenv("ATTNSEARCH_HOME", str(far))
+        assert "its path is longer than the 500 bytes that SQLite takes" in run("list").out
+        assert run("list").code == 0
+        code, _, err = run("query", "moon", "-c", "shop")
+        assert code == 3
+        assert "its path is longer" in err
+
+    def test_removed_while_we_looked(self, run, shop_file, home, monkeypatch):
+        run("index", "shop.yaml")
+        run("index", "shop.yaml", "--name", "other")
+        folders = catalogs_home.catalog_folders()
+        catalogs_home.remove_catalog(home / "other")
+        monkeypatch.setattr(catalogs_home, "catalog_folders", lambda: folders)
+        assert json.loads(run("list", "--json").out)[0]["name"] == "shop"
+        assert "other" not in run("list").out
+
+
+def test_forbidden_files_are_not_damage(run, shop_file, home, monkeypatch):
+    run("index", "shop.yaml")
+    opened = os.open
+
+    def refuse(path, *args, **options):
+        if str(path).endswith(".npy"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for argv in (["query", "moon", "-c", "shop"], ["check", "shop"], ["check", "shop", "--repair"]):
+        code, out, err = run(*argv)
+        assert (code, out) == (3, "")
+        assert "npy: can't be read: Permission denied" in err
+        assert "damaged" not in err

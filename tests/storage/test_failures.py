@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnsearch.errors import CatalogError, Exit, InputError
+from attnsearch.storage import lock
 from attnsearch.storage.failures import (
     DAMAGE,
     DamagedError,
@@ -17,6 +18,7 @@ from attnsearch.storage.failures import (
     damaged,
     is_busy,
     missing,
+    opening,
     reading,
     writing,
 )
@@ -118,3 +120,69 @@ def test_each_has_the_exit_code_of_a_catalog():
     assert [type(error) for error in errors] == [MissingError, DamagedError, OlderError]
     assert {error.code for error in errors} == {Exit.CATALOG}
     assert str(errors[0]).startswith("there is no catalog 'shop'; 'attnsearch list'")
+
+
+class TestUnreadable:
+    """What the system refuses is not damage: it has words of its own, and nothing is to be repaired."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_PERM,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR_READ,
+            sqlite3.SQLITE_NOMEM,
+            sqlite3.SQLITE_BUSY,
+        ],
+    )
+    def test_what_sqlite_reports_of_the_system(self, code):
+        with pytest.raises(CatalogError, match="/home/ada/shop: can't be read: ") as caught, reading(SHOP):
+            raise sqlite_error(code)
+        assert not isinstance(caught.value, DamagedError)
+
+    def test_sqlite_does_not_say_why_it_can_t_open_a_file_but_we_do(self, tmp_path):
+        folder = tmp_path / ("x" * 250) / ("y" * 250)
+        problem = "its path is longer than the 500 bytes that SQLite takes"
+        with pytest.raises(CatalogError, match=problem), reading(folder):
+            raise sqlite_error(sqlite3.SQLITE_CANTOPEN)
+
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (PermissionError(13, "Permission denied"), "Permission denied"),
+            (OSError(24, "Too many open files"), "Too many open files"),
+            (sqlite_error(sqlite3.SQLITE_READONLY_CANTINIT), "as SQLite puts it"),
+        ],
+    )
+    def test_opening(self, tmp_path, error, reason):
+        (tmp_path / "index.sqlite").touch()
+        with pytest.raises(CatalogError) as caught, opening(tmp_path):
+            raise error
+        assert str(caught.value) == f"{tmp_path}: can't be opened: {reason}"
+
+    def test_what_is_gone_is_missing(self, tmp_path):
+        with pytest.raises(MissingError), opening(tmp_path / "shop"):
+            raise sqlite_error(sqlite3.SQLITE_CANTOPEN)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_raised"),
+    [
+        (sqlite3.SQLITE_CANTOPEN, True),
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_CORRUPT, False),
+    ],
+)
+def test_only_a_damaged_database_or_a_full_disk_goes_unlocked(monkeypatch, code, is_raised):
+    def refuse(_folder):
+        raise sqlite_error(code)
+
+    monkeypatch.setattr(lock, "acquire", refuse)
+    if is_raised:
+        with pytest.raises(sqlite3.OperationalError):
+            lock.acquire_if_whole(SHOP)
+    else:
+        assert lock.acquire_if_whole(SHOP) is None
