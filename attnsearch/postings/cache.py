@@ -16,6 +16,7 @@ import os
 import re
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -44,12 +45,13 @@ log = logging.getLogger("attnsearch")
 
 
 class Postings:
-    """The postings of an open store: of the one state of the catalog that it holds."""
+    """The postings of an open store: of the one state of the catalog that it holds. Threads may share them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._folder = store.folder / POSTINGS
         self._open: dict[str, sqlite3.Connection] = {}
+        self._lock = threading.RLock()  # one statement, or one build, at a time
         self._field_names: set[str] = set()
 
     def ensure(self, fields: Iterable[str] = (), *, terms: bool = False) -> None:
@@ -57,6 +59,11 @@ class Postings:
 
         Raises InputError for a field that no item has.
         """
+        with self._lock:
+            self._store.check_open()
+            self._ensure(fields, terms=terms)
+
+    def _ensure(self, fields: Iterable[str], *, terms: bool) -> None:
         labels = {_field_label(field): field for field in fields}
         missing = []
         for label in [*labels, *[_TERMS] * terms]:
@@ -74,23 +81,27 @@ class Postings:
 
     def select_keys(self, where: filters.Filter) -> NDArray[np.uint32]:
         """The first keys (n,) of the items for which a filter holds; for `!=`, of those for which it does not."""
-        self.ensure([where.field])
-        return facets.select_keys(self._open[_field_label(where.field)], filters.conditions_of(where))
+        with self._lock:
+            self.ensure([where.field])
+            return facets.select_keys(self._open[_field_label(where.field)], filters.conditions_of(where))
 
     def read_measured(self, field: str) -> Measured | None:
         """The numbers, or the dates, of a field; None if most of its values are neither."""
-        self.ensure([field])
-        return facets.read_measured(self._open[_field_label(field)])
+        with self._lock:
+            self.ensure([field])
+            return facets.read_measured(self._open[_field_label(field)])
 
     def read_facets(self, field: str) -> list[Facet]:
         """All values of a field."""
-        self.ensure([field])
-        return facets.read_facets(self._open[_field_label(field)])
+        with self._lock:
+            self.ensure([field])
+            return facets.read_facets(self._open[_field_label(field)])
 
     def find_term(self, term: str) -> Term | None:
         """The postings of a term; None if no item contains it."""
-        self.ensure(terms=True)
-        return find_term(self._open[_TERMS], term)
+        with self._lock:
+            self.ensure(terms=True)
+            return find_term(self._open[_TERMS], term)
 
     def build(self, fields: Sequence[str], *, terms: bool) -> None:
         """Build and store these in one pass over the items; a field that no item has is left out."""
@@ -139,9 +150,10 @@ class Postings:
 
     def close(self) -> None:
         """Close all databases."""
-        for db in self._open.values():
-            db.close()
-        self._open.clear()
+        with self._lock:
+            for db in self._open.values():
+                db.close()
+            self._open.clear()
 
 
 class _StoredFile(NamedTuple):
@@ -212,7 +224,7 @@ def _open_file(file: _StoredFile) -> sqlite3.Connection | None:
     with suppress(OSError, sqlite3.Error):
         if _file_checksum(file.path) == file.checksum:
             uri = f"{file.path.resolve().as_uri()}?mode=ro&immutable=1"
-            return sqlite3.connect(uri, uri=True, isolation_level=None)
+            return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     return None
 
 
@@ -227,7 +239,7 @@ def _file_checksum(path: Path) -> str:
 
 def _create_database() -> sqlite3.Connection:
     """A database in a file without a name, which is deleted when it is closed."""
-    db = sqlite3.connect("", isolation_level=None)
+    db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     db.execute("BEGIN")
     return db
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -33,7 +34,7 @@ log = logging.getLogger("attnsearch")
 class Index:
     """A catalog open for queries: one snapshot of its keys, the encoder that made them, the engine that attends.
 
-    The engine is the local one by default.
+    The engine is the local one by default. Threads may share an index; who asks a closed one gets a CatalogError.
 
     >>> with Index.open("library") as index:  # doctest: +SKIP
     ...     print(index.info.items)
@@ -43,6 +44,8 @@ class Index:
         self.store = store
         self.encoder = encoder
         self.engine: Engine = engine or LocalEngine(store)
+        self._postings: Postings | None = None
+        self._opening = threading.Lock()
 
     @classmethod
     def open(cls, ref: str | None = None, *, offline: bool = False, progress: Progress | None = None) -> Self:
@@ -76,12 +79,15 @@ class Index:
         """The catalog's own record: its name, model, width and counts."""
         return self.store.info
 
-    @cached_property
+    @property
     def postings(self) -> Postings:
         """Which of its items have a value of a field, or a term."""
         from attnsearch.postings.cache import Postings  # which most queries do not need
 
-        return Postings(self.store)
+        with self._opening:
+            if self._postings is None:
+                self._postings = Postings(self.store)
+            return self._postings
 
     @cached_property
     def learned(self) -> Learned | None:
@@ -100,8 +106,8 @@ class Index:
 
     def close(self) -> None:
         """End the snapshot."""
-        if "postings" in vars(self):
-            self.postings.close()
+        if self._postings:
+            self._postings.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -105,6 +105,8 @@ class SegmentList(NamedTuple):
 def connect_to_read(folder: Path) -> sqlite3.Connection:
     """Open a read-only connection to a catalog's database, which may be damaged.
 
+    Threads may share it, one statement at a time.
+
     Raises MissingError if there is no catalog, CatalogError if part of it is a link or the system refuses to open it.
     """
     with opening(folder):
@@ -116,7 +118,7 @@ def _connect(folder: Path, file: Path) -> sqlite3.Connection:
         raise missing(folder)
     refuse_links(folder)
     uri = f"{file.resolve().as_uri()}?mode=ro"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
         db.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
@@ -126,7 +128,7 @@ def _connect(folder: Path, file: Path) -> sqlite3.Connection:
         # In a folder where we may not write, WAL can't create its index; but nobody else is writing there either.
         if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
             db.close()
-            return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+            return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
         if is_of_the_system(error) and not is_busy(error):
             db.close()
             raise

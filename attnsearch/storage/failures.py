@@ -1,4 +1,4 @@
-"""What the system reports → the errors that people read: missing, older, damaged, busy, not readable, not writable.
+"""What the system reports → the errors that people read: missing, older, damaged, closed, busy, forbidden.
 
 Damage is only what a checksum, a parser or SQLite says of bytes. A file that can't be opened may be intact.
 """
@@ -49,10 +49,19 @@ class DamagedError(CatalogError):
     """Something in the catalog's folder is not what was written."""
 
 
+class ClosedError(CatalogError):
+    """The catalog was closed before it was asked: the caller's mistake."""
+
+
 def missing(folder: Path) -> MissingError:
     """The error for a folder without a catalog."""
     hint = "'attnsearch list' shows what there is; 'attnsearch index FILE' adds to it"
     return MissingError(f"there is no catalog '{folder.name}'", hint=hint)
+
+
+def closed(folder: Path) -> ClosedError:
+    """The error for asking a catalog that was closed."""
+    return ClosedError("the catalog is closed", where=folder.name, hint="open it again")
 
 
 def damaged(folder: Path, problem: str) -> DamagedError:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import errno
 import itertools
+import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +33,11 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
-from attnsearch.storage.failures import damaged, missing, reading, unreadable
+from attnsearch.storage.failures import closed, damaged, missing, reading, unreadable
 from attnsearch.storage.files import SEGMENTS
 
 BLOCK = 32_768  # rows that `blocks` yields at once
+FETCHED = 64  # items read from the database at once
 PARAMETERS = 500  # of one SQL statement
 
 _KEY_COLUMNS = KEY.count(",") + 1
@@ -69,27 +73,30 @@ class Place(NamedTuple):
 
 
 class Store:
-    """A catalog open for reading: one snapshot, which no writer changes, until it is closed.
+    """A catalog open for reading: one snapshot, which no writer changes, until it is closed. Threads may share it.
 
     Opening it verifies the checksum of every vector; items are verified as they are read. Keys are numbered from 0 to
     before `size`, in the order in which they were added; numbers of removed keys are unused.
 
-    Raises CatalogError if there is no catalog, or if it is damaged or has another form.
+    Raises CatalogError if there is no catalog, or if it is damaged or has another form; and when it is asked after
+    `close`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lock = threading.Lock()  # one statement at a time: the connection is one
+        self._is_open = True
         for attempt in range(3):
             self._db = connect_to_read(folder)
             try:
                 self._open_snapshot()
             except FileNotFoundError as error:
                 # A writer may have dropped a segment after we read the list and before we opened the file.
-                self.close()
+                self._db.close()
                 if attempt == 2:
                     raise damaged(folder, f"the segment {Path(error.filename).name} is gone") from None
             except BaseException:
-                self.close()
+                self._db.close()
                 raise
             else:
                 return
@@ -139,6 +146,7 @@ class Store:
 
         A block ends with its segment, and is longer than `rows` if its last item is.
         """
+        self.check_open()
         for listed, segment_x in zip(self.segments, self._x, strict=True):
             start, last = listed.next_item(first - listed.first), listed.next_item(end - listed.first)
             while start < last:
@@ -157,6 +165,7 @@ class Store:
 
     def embeddings(self, keys: Sequence[int]) -> NDArray[np.float32]:
         """The rows of X (n, d) for the keys of these numbers."""
+        self.check_open()
         x = np.empty((len(keys), self.info.d), np.float32)
         firsts = np.array([row.first for row in self.segments])
         numbers = np.searchsorted(firsts, keys, side="right") - 1
@@ -167,8 +176,11 @@ class Store:
     def items(self) -> Iterator[tuple[int, Item]]:
         """The first key of every item, and the item, ordered by key. Raises CatalogError for a damaged row."""
         with reading(self.folder):
-            for row in self._db.execute(f"{_SELECT_KEYS} WHERE start = 0 ORDER BY key"):
-                yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)
+            with self._asking():
+                cursor = self._db.execute(f"{_SELECT_KEYS} WHERE start = 0 ORDER BY key")
+            while rows := self._fetch(cursor):
+                for row in rows:
+                    yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)
 
     def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
         """The item of each of these keys, and the passage that the key stands for. Raises as `places_at` does."""
@@ -212,13 +224,34 @@ class Store:
         with reading(self.folder):
             while batch := list(itertools.islice(remaining, PARAMETERS)):
                 marks = ", ".join("?" * len(batch))  # question marks, no text
-                for row in self._db.execute(f"{_SELECT_KEYS} WHERE {column} IN ({marks}) ORDER BY key", batch):
+                with self._asking():
+                    statement = f"{_SELECT_KEYS} WHERE {column} IN ({marks}) ORDER BY key"
+                    rows = self._db.execute(statement, batch).fetchall()
+                for row in rows:
                     key, item = read_key(row[:_KEY_COLUMNS]), read_item(row[_KEY_COLUMNS:], self.info.fields)
                     yield key.key, Place(item, key.start, key.stop)
 
+    def _fetch(self, cursor: sqlite3.Cursor) -> list[Any]:
+        with self._asking():
+            return cursor.fetchmany(FETCHED)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """The body has the connection to itself. Raises ClosedError."""
+        with self._lock:
+            self.check_open()
+            yield
+
+    def check_open(self) -> None:
+        """Raise ClosedError after `close`."""
+        if not self._is_open:
+            raise closed(self.folder)
+
     def close(self) -> None:
         """End the snapshot."""
-        self._db.close()
+        with self._lock:
+            self._is_open = False
+            self._db.close()
 
     def __enter__(self) -> Self:
         return self

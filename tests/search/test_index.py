@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index, item_id
+from attnsearch.search.search import query
 from attnsearch.storage import home
 from tests.conftest import SHOP, titles
 
@@ -135,3 +139,40 @@ class TestItemId:
         with pytest.raises(InputError) as caught:
             item_id(index, name)
         assert (caught.value.message, caught.value.hint) == (f"x: {message}", hint)
+
+
+class TestThreads:
+    ASKED = (
+        ("moon", {}),
+        ("sea", {"where": ["price >= 3"]}),
+        ("robot", {"lexical": 0.5}),
+        ("sea moon", {"where": ["title != robot"], "lexical": 0.1}),
+    )
+
+    def test_answers_do_not_depend_on_the_thread(self, shop, small):
+        def ask(index, number):
+            text, options = self.ASKED[number % len(self.ASKED)]
+            return [(hit.id, hit.logit) for hit in query(index, text, **options).hits]
+
+        with Index.open("shop") as index:
+            expected = [ask(index, number) for number in range(len(self.ASKED))]
+        for _ in range(3):  # each time, threads race to open the postings, or to build them
+            with Index.open("shop") as index, ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda number: ask(index, number), range(80)))
+            assert answers == expected * 20
+
+    def test_opened_in_one_thread_and_closed_in_another(self, shop, small):
+        index = Index.open("shop")
+        query(index, "moon", where=["price >= 3"])
+        thread = threading.Thread(target=index.close)
+        thread.start()
+        thread.join()
+        with pytest.raises(CatalogError, match="shop: the catalog is closed; open it again"):
+            query(index, "moon")
+
+    @pytest.mark.parametrize("options", [{}, {"where": ["price >= 3"]}, {"lexical": 0.5}])
+    def test_a_closed_one_says_so(self, shop, small, options):
+        with Index.open("shop") as index:
+            query(index, "moon", **options)
+        with pytest.raises(CatalogError, match="shop: the catalog is closed; open it again"):
+            query(index, "moon", **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +15,7 @@ from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Item
 from attnsearch.storage import store
+from attnsearch.storage.failures import ClosedError
 from attnsearch.storage.home import catalog_folders
 from attnsearch.storage.store import Store
 from tests.storage.examples import INFO, contents, embed, item, put, vectors, write
@@ -124,9 +127,38 @@ def test_using_a_closed_store_is_not_damage(folder):
     """It is the caller's mistake: nothing is to be repaired."""
     put(folder, [1])
     with Store(folder) as s:
-        pass
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        s.places_at([0])
+        items = s.items()
+    for ask in (lambda: s.places_at([0]), lambda: s.keys_of(["i1"]), lambda: next(items), lambda: next(s.blocks()),
+                lambda: s.embeddings([0])):  # fmt: skip
+        with pytest.raises(ClosedError) as caught:
+            ask()
+        assert str(caught.value) == "shop: the catalog is closed; open it again"
+    s.close()
+
+
+def test_threads_share_a_store(folder):
+    put(folder, range(300))
+    with Store(folder) as s, ThreadPoolExecutor(8) as pool:
+
+        def read(start):
+            every = [item.id for _, item in s.items()]
+            return every, [place.item.id for place in s.places_at(range(start, start + 9))], list(s.keys_of(["i7"]))
+
+        expected = [f"i{n}" for n in range(300)]
+        for start, answer in enumerate(pool.map(read, range(200))):
+            assert answer == (expected, expected[start : start + 9], ["i7"])
+
+
+def test_closed_by_another_thread(folder):
+    put(folder, range(300))
+    s = Store(folder)
+    items = s.items()
+    next(items)
+    thread = threading.Thread(target=s.close)
+    thread.start()
+    thread.join()
+    with pytest.raises(ClosedError):
+        list(items)
 
 
 class TestDamage:
