@@ -21,6 +21,7 @@ import itertools
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from attnsearch.errors import AttnsearchError, Exit, InputError
@@ -29,10 +30,20 @@ from attnsearch.errors import AttnsearchError, Exit, InputError
 def run() -> NoReturn:
     """The process `attnsearch`: `main`, without what Python does for longer-lived programs at start and end."""
     gc.set_threshold(100_000)  # imports make many objects and little garbage
+    _open_closed_streams()
     code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # `main` has reported it, if anyone reads
+        sys.stdout.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(code)  # everything is closed and flushed; taking the interpreter apart costs a tenth of a query
+
+
+def _open_closed_streams() -> None:
+    """Put the null device in the place of each standard stream that is closed, before another file gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AttnsearchError as problem:
         return _fail(problem, argv)
     except KeyboardInterrupt:
-        sys.stderr.write("attnsearch: interrupted; all catalogs are intact\n")
+        _write_to_stderr("attnsearch: interrupted; all catalogs are intact\n")
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader has seen enough. Point stdout elsewhere, or Python complains when it exits.
@@ -81,8 +92,15 @@ def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
     """Write the error to stderr and return its exit code."""
     from attnsearch.output.safe_text import error
 
-    sys.stderr.write(error(problem, as_json=_wants_json(argv)))
+    _write_to_stderr(error(problem, as_json=_wants_json(argv)))
     return problem.code
+
+
+def _write_to_stderr(text: str) -> None:
+    """Write to stderr; the exit code stays what it is even if that can't be written to."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _wants_json(argv: Sequence[str]) -> bool:

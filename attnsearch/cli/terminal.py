@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
@@ -149,7 +149,8 @@ class Working:
         """Write a line that stays."""
         if not self.quiet:
             self.stop()
-            sys.stderr.write(f"attnsearch: {inert(short(message))}\n")
+            with suppress(OSError):  # a warning that nobody can read must not end the command
+                sys.stderr.write(f"attnsearch: {inert(short(message))}\n")
 
     def _show(self, display: Status | Progress) -> None:
         self.stop()
