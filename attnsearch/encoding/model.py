@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -77,7 +77,9 @@ def find_model(name: str | None = None, *, offline: bool = False) -> Model:
     ModelError, with the command that helps.
     """
     name = name or DEFAULT
-    path = Path(name).expanduser()
+    path = Path(name)
+    with suppress(RuntimeError):  # there is no such user: then there is no such folder either
+        path = path.expanduser()
     if path.is_dir():
         try:
             str(path.resolve()).encode()

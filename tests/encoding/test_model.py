@@ -144,3 +144,8 @@ class TestWeights:
         for what in ("sha256", "stamp"):
             with pytest.raises(ModelError, match="no weights"):
                 getattr(model.find_model(str(tmp_path)), what)
+
+
+def test_no_home_folder_of_that_user():
+    with pytest.raises(ModelError, match="~nosuch/m: no such folder"):
+        model.find_model("~nosuch/m")

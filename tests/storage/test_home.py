@@ -54,6 +54,35 @@ def test_no_names_with_marks(name):
         check_name(name)
 
 
+class TestNoHomeFolder:
+    """A service may have no HOME and no entry in the table of users."""
+
+    @pytest.mark.parametrize(
+        ("variables", "message"),
+        [
+            ({"ATTNSEARCH_HOME": "~nosuch/x"}, "ATTNSEARCH_HOME=~nosuch/x: there is no home folder ~nosuch"),
+            ({"XDG_DATA_HOME": "~nosuch"}, "XDG_DATA_HOME=~nosuch: there is no home folder ~nosuch"),
+            ({}, "your home folder is not known: there is no HOME"),
+        ],
+    )
+    def test_it_is_refused_in_one_line(self, monkeypatch, variables, message):
+        monkeypatch.delenv("ATTNSEARCH_HOME")
+        for name in ("HOME", "XDG_DATA_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+        with pytest.raises(InputError) as caught:
+            home_folder()
+        assert str(caught.value) == f"{message}; set ATTNSEARCH_HOME to the folder for your catalogs"
+
+    def test_no_other_variable_is_needed(self, monkeypatch):
+        monkeypatch.delenv("HOME", raising=False)
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+        monkeypatch.setenv("ATTNSEARCH_HOME", "/data")
+        assert str(home_folder()) == "/data"
+
+
 def test_two_files_of_one_name_do_not_meet(tmp_path):
     folder, other = file_catalog_folder(tmp_path / "a" / "x.yaml"), file_catalog_folder(tmp_path / "b" / "x.yaml")
     assert folder != other
