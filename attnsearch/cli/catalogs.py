@@ -43,7 +43,8 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
             rows.append({"name": folder.name, "problem": record.message})
         else:
             sources = [source.path for source in record.sources]
-            rows.append({"name": record.name, "items": record.items, "model": record.model, "updated": record.updated,
+            name = home.displayed_name(folder, record)
+            rows.append({"name": name, "items": record.items, "model": record.model, "updated": record.updated,
                          "sources": sources})  # fmt: skip
     indexed = {row["name"] for row in rows}
     rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
@@ -68,6 +69,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
 def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor = False) -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.output import table
+    from attnsearch.storage import home
     from attnsearch.storage.learned import load_learned
     from attnsearch.storage.store import Store
 
@@ -77,7 +79,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record.sha256, record.d) else None
     fields = {
-        "name": record.name,
+        "name": home.displayed_name(folder, record),
         "description": record.description,
         "items": record.items,
         "keys": record.keys,

@@ -35,7 +35,7 @@ from attnsearch.sources.items import Item
 from attnsearch.storage import home, learned, lock, segment
 from attnsearch.storage.database import ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
 from attnsearch.storage.failures import DAMAGE, writing
-from attnsearch.storage.files import FEEDBACK, LEARNED, SEGMENTS, sync
+from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, SEGMENTS, sync
 
 _open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
 
@@ -68,7 +68,7 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
     log.info("repairing %s", folder.name)
     with writing(folder):
         write_lock = lock.acquire_if_whole(folder)
-    staging = folder.with_name(f".repaired-{folder.name}")
+    staging = _staging_folder(folder)
     shutil.rmtree(staging, ignore_errors=True)  # left by a run that was interrupted
     try:
         repaired = _build_catalog(folder, staging, offline=offline, progress=progress)
@@ -108,6 +108,14 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
                 missing = writer.recall(checkpoint).missing
                 embed_missing(bulk_encoder, writer, checkpoint, progress, missing)
                 return Repaired(writer.commit(info, checkpoint), missing)
+
+
+def _staging_folder(folder: Path) -> Path:
+    """Where the catalog is rebuilt: `.repaired-NAME`, or a hash of the name if that would be too long."""
+    name = f".repaired-{folder.name}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".repaired-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()}"
+    return folder.with_name(name)
 
 
 def _start_over(folder: Path) -> str:

@@ -238,8 +238,8 @@ def _file_checksum(path: Path) -> str:
 
 
 def _create_database() -> sqlite3.Connection:
-    """A database in a file without a name, which is deleted when it is closed."""
-    db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    """A database in a file without a name, which is deleted when it is closed; it can name others by URI."""
+    db = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
     db.execute("BEGIN")
     return db
 
@@ -251,7 +251,7 @@ def _store_copy(db: sqlite3.Connection, folder: Path, label: str, commit: str) -
     temporary = folder / f".{uuid.uuid4().hex}"
     try:
         folder.mkdir(exist_ok=True)
-        db.execute("VACUUM INTO ?", (str(temporary),))
+        db.execute("VACUUM INTO ?", (temporary.absolute().as_uri(),))  # the path may not be text
         temporary.rename(folder / f"{label}.{commit}.{_file_checksum(temporary)}")
     except (OSError, sqlite3.Error) as error:
         log.info("%s can't be stored: %s", label, error)

@@ -12,9 +12,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attnsearch.errors import CatalogError
-from attnsearch.storage.files import DATABASE, FEEDBACK, LEARNED, POSTINGS, SEAL, SEGMENTS, open_to_read
+from attnsearch.storage.files import (
+    DATABASE,
+    FEEDBACK,
+    LEARNED,
+    LONGEST_NAME,
+    POSTINGS,
+    SEAL,
+    SEGMENTS,
+    open_to_read,
+)
 
-_LONGEST_NAME = 255  # bytes of a folder's name that file systems take
 _LONGEST_PATH = 500  # bytes of a path that SQLite takes, with room for the ends of its own files' names
 
 # What SQLite reports about the system rather than about the bytes of a database.
@@ -125,7 +133,7 @@ def _exists(file: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return len(os.fsencode(file.parent.name)) <= _LONGEST_NAME
+        return len(os.fsencode(file.parent.name)) <= LONGEST_NAME
     return True
 
 

@@ -16,6 +16,8 @@ FEEDBACK = "feedback.jsonl"
 SEGMENTS = "segments"
 POSTINGS = "postings"
 
+LONGEST_NAME = 255  # bytes of a file's or folder's name that file systems take
+
 # A pipe must not block us, and a link would lead out of the folder.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FLAGS_NO_LINK = FLAGS | getattr(os, "O_NOFOLLOW", 0)
@@ -53,10 +55,17 @@ def sync(path: Path) -> None:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise CatalogError if a catalog's folder, or anything in it that has a fixed name, is a link."""
-    files = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", SEAL, LEARNED, FEEDBACK)
-    for name in ("", SEGMENTS, POSTINGS, *files):
+    """Raise CatalogError if a catalog's folder, or anything in it that has a fixed name, is a link.
+
+    SQLite's own files must also be regular: it would wait for the other end of a pipe.
+    """
+    for name in ("", SEGMENTS, POSTINGS, DATABASE, SEAL, LEARNED, FEEDBACK):
         refuse_link(folder / name)
+    for suffix in ("-wal", "-shm", "-journal"):
+        path = folder / f"{DATABASE}{suffix}"
+        refuse_link(path)
+        if path.exists() and not path.is_file():
+            raise CatalogError("is not a regular file", where=str(path), hint="remove it")
 
 
 def refuse_link(path: Path) -> None:

@@ -198,9 +198,9 @@ def default_catalog() -> str:
     if ref := os.environ.get("ATTNSEARCH_CATALOG"):
         return ref
     names = [
-        info.name
+        folder.name
         for folder, info in catalog_infos()
-        if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(info)
+        if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(folder, info)
     ]
     if len(names) > 1:
         log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(names))
@@ -221,8 +221,13 @@ def fingerprint_source(file: str) -> Source:
         raise InputError(f"can't be read: {error.strerror}", where=file) from None
 
 
-def _is_built_in(info: Info) -> bool:
-    file = built_in_file(info.name)
+def displayed_name(folder: Path, info: Info) -> str:
+    """What a catalog is called now: its folder, which may have been renamed; a file's catalog by the file."""
+    return info.name if folder.name.startswith("@") else folder.name
+
+
+def _is_built_in(folder: Path, info: Info) -> bool:
+    file = built_in_file(folder.name)
     return file is not None and [source.path for source in info.sources] == [str(file)]
 
 

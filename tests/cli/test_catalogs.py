@@ -190,3 +190,27 @@ def test_forbidden_files_are_not_damage(run, shop_file, home, monkeypatch):
         assert (code, out) == (3, "")
         assert "npy: can't be read: Permission denied" in err
         assert "damaged" not in err
+
+
+class TestRenamedFolder:
+    """A catalog's name is that of its folder."""
+
+    @pytest.fixture(autouse=True)
+    def renamed(self, run, shop_file, home):
+        run("index", "shop.yaml")
+        (home / "shop").rename(home / "store")
+
+    def test_list_and_info(self, run):
+        assert json.loads(run("list", "--json").out)[0]["name"] == "store"
+        assert json.loads(run("info", "store", "--json").out)["name"] == "store"
+
+    def test_it_is_asked_by_default(self, run):
+        ran = run("query", "moon", "--json")
+        assert (ran.code, json.loads(ran.out)["items"]) == (0, 3)
+
+    def test_a_built_in_one_that_was_renamed_is_the_users(self, run, home):
+        run("remove", "store")
+        run("query", "moon", "-c", "kitchen")
+        (home / "kitchen").rename(home / "mine")
+        items = json.loads(run("info", "mine", "--json").out)["items"]
+        assert json.loads(run("query", "moon", "--json").out)["items"] == items

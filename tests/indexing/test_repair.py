@@ -123,3 +123,13 @@ def test_where_folders_cannot_swap(folder, small, monkeypatch):
     repair(folder)
     assert flips.answer() == right
     assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
+
+
+def test_a_name_of_four_byte_letters(home, write, small):
+    """62 of them are a name, but `.repaired-` before them would be more than a file system takes."""
+    name = "𝕒" * 62
+    update([str(write("x.yaml", "- {title: moon}\n"))], name=name)
+    spoil(segment(home / name), -1)
+    repair(home / name)
+    assert check.find_problems(home / name) == []
+    assert [folder.name for folder in home.iterdir()] == [name]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -175,3 +176,11 @@ def test_a_catalog_without_fields(write, small):
     update([str(write("plain.jsonl", '{"title": "moon"}\n'))])
     with Index.open("plain") as index, pytest.raises(InputError, match="its items have no fields"):
         search(index, ["moon"], Setting(where=(parse_filter("zzz = 3"),)))
+
+
+def test_a_home_that_is_not_utf_8(path, folder, monkeypatch, tmp_path):
+    odd = tmp_path / os.fsdecode(b"n\xff%20 ?#")
+    (folder.parent).rename(odd)
+    monkeypatch.setenv("ATTNSEARCH_HOME", str(odd))
+    assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
+    assert len(labels(odd / folder.name)) == 2

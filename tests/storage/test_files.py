@@ -91,3 +91,10 @@ def test_no_part_of_a_catalog_may_be_a_link(tmp_path, name):
     ) as caught:
         files.refuse_links(folder)
     assert caught.value.message.startswith(f"{folder / name}: ")
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_sqlite_is_not_left_waiting_for_a_pipe(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"index.sqlite{suffix}")
+    with pytest.raises(CatalogError, match=f"index.sqlite{suffix}: is not a regular file; remove it"):
+        files.refuse_links(tmp_path)
