@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as `typing` has it; the first moments of a process go without that import
 
 __version__ = "0.1.0"
 
@@ -48,8 +47,10 @@ if TYPE_CHECKING:  # type checkers and editors need each name spelled out; tests
     from attnsearch.search.search import query as query
 else:  # hidden from type checkers, for which a module with `__getattr__` has every name
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         """Import a public name on first use."""
+        from importlib import import_module
+
         if name not in _MODULES:
             raise AttributeError(f"module 'attnsearch' has no attribute '{name}'")
         return getattr(import_module(f"attnsearch.{_MODULES[name]}"), name)

@@ -14,6 +14,7 @@ class Exit(IntEnum):
     USAGE = 2  # invalid command line or invalid input
     CATALOG = 3  # no such catalog, or it is stale, damaged, busy, or cannot be written
     MODEL = 4  # the model cannot be found, downloaded or trusted
+    INTERNAL = 70  # an error that attnsearch does not know: a bug
     INTERRUPTED = 130
 
 
@@ -55,3 +56,9 @@ class ModelError(AttnsearchError):
     """The model cannot be found, downloaded or trusted."""
 
     code = Exit.MODEL
+
+
+class InternalError(AttnsearchError):
+    """An error that is not ours: a bug. Only the boundary of the process makes it."""
+
+    code = Exit.INTERNAL

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from attnsearch.errors import AttnsearchError, CatalogError, Exit, InputError, ModelError, ShapeError
+from attnsearch.errors import AttnsearchError, CatalogError, Exit, InputError, InternalError, ModelError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_an_error_is_one_line(where, hint, line):
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(InputError, 2), (ShapeError, 2), (CatalogError, 3), (ModelError, 4)],
+    [(InputError, 2), (ShapeError, 2), (CatalogError, 3), (ModelError, 4), (InternalError, 70)],
 )
 def test_each_class_has_its_exit_code(error, code):
     assert issubclass(error, AttnsearchError)

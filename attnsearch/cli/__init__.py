@@ -19,19 +19,23 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from attnsearch.errors import AttnsearchError, Exit, InputError
+from attnsearch.errors import AttnsearchError, Exit, InputError, InternalError
 
 
 def run() -> NoReturn:
     """The process `attnsearch`: `main`, without what Python does for longer-lived programs at start and end."""
     gc.set_threshold(100_000)  # imports make many objects and little garbage
     _open_closed_streams()
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # again, while the first was reported
+        code = Exit.INTERRUPTED
     with suppress(OSError):  # `main` has reported it, if anyone reads
         sys.stdout.flush()
     with suppress(OSError):
@@ -52,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Starting a pool of BLAS threads takes longer than a single query takes without one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `__main__`
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         import typer
 
         from attnsearch.cli import terminal
@@ -68,8 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(usage_error(problem, argv), argv)
         except terminal.PipeClosedError:
             raise BrokenPipeError from None
-    except AttnsearchError as problem:
-        return _fail(problem, argv)
     except KeyboardInterrupt:
         _write_to_stderr("attnsearch: interrupted; all catalogs are intact\n")
         return Exit.INTERRUPTED
@@ -77,9 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has seen enough. Point stdout elsewhere, or Python complains when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
-    except OSError as problem:
-        where = str(problem.filename) if problem.filename else "the output"
-        return _fail(InputError(problem.strerror or str(problem), where=where), argv)
+    except SystemExit:
+        raise
+    except BaseException as problem:  # noqa: BLE001 (the one net; a library's panic is not even an Exception)
+        return _fail(_error_of_ours(problem), argv)
 
 
 # CPython keeps the frames of calls in chunks of 16 KiB. A loop whose calls cross the end of one maps and unmaps a chunk
@@ -94,6 +99,21 @@ def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:
 
     _write_to_stderr(error(problem, as_json=_wants_json(argv)))
     return problem.code
+
+
+def _error_of_ours(problem: BaseException) -> AttnsearchError:
+    """The error as users see it. For what nobody expected, the traceback is shown only to those who ask."""
+    if isinstance(problem, AttnsearchError):
+        return problem
+    if isinstance(problem, OSError):
+        where = str(problem.filename) if problem.filename else "the output"
+        return InputError(problem.strerror or str(problem), where=where)
+    if os.environ.get("ATTNSEARCH_DEBUG") == "1":
+        import traceback
+
+        _write_to_stderr("".join(traceback.format_exception(problem)))
+    message = f"internal error: {type(problem).__name__}: {problem}".removesuffix(": ")
+    return InternalError(message, hint="please report it with the traceback that ATTNSEARCH_DEBUG=1 shows")
 
 
 def _write_to_stderr(text: str) -> None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import Screen, inert, short
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from rich.progress import Progress
     from rich.status import Status
 
 QUERY = 128 << 10  # most bytes of a query on standard input; Linux allows as many in an argument
 SOON = 0.5  # seconds of silence before progress is shown
+
+Handler = Union["Callable[[int, FrameType | None], None]", signal.Handlers]
 
 log = logging.getLogger("attnsearch")
 
@@ -154,6 +160,7 @@ class Working:
 
     def _show(self, display: Status | Progress) -> None:
         self.stop()
+        _handle_kills(signal.SIG_DFL, _show_cursor_and_die)
         self.display = display
         display.start()
 
@@ -162,6 +169,24 @@ class Working:
         if self.display:
             self.display.stop()
             self.display = None
+            _handle_kills(_show_cursor_and_die, signal.SIG_DFL)
+
+
+def _handle_kills(handler: Handler, new_handler: Handler) -> None:
+    """Replace the handler of the signals that end a process, where it is this one; only the main thread may."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number and signal.getsignal(number) is handler:
+                signal.signal(number, new_handler)
+
+
+def _show_cursor_and_die(number: int, _frame: FrameType | None) -> None:
+    """Leave the terminal as it was: a live display hides the cursor. Then the signal ends us, as it would have."""
+    with suppress(OSError):  # SIGHUP: the terminal may be gone
+        os.write(2, b"\r\x1b[K\x1b[?25h")
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 class _Handler(logging.Handler):

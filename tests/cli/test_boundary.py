@@ -1,10 +1,15 @@
-"""The boundary of the process: standard streams that are closed or full."""
+"""The boundary of the process: standard streams that are closed or full, errors that nobody expected, signals."""
 
 from __future__ import annotations
 
+import gc
+import json
 import os
+import pty
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -54,3 +59,101 @@ class TestClosedStreams:
         ran = shell("attnsearch list 2>/dev/full")
         assert ran.returncode == 0
         assert "library" in ran.stdout
+
+
+class Panic(BaseException):
+    """What a library in another language may raise: it is no Exception."""
+
+
+class TestInternalErrors:
+    """Whatever is not ours is exit code 70 and one line."""
+
+    @pytest.fixture(params=[ZeroDivisionError("division\nby zero"), Panic("unwrap"), MemoryError()], ids=type)
+    def problem(self, request, monkeypatch):
+        def fail(*_args, **_options):
+            raise request.param
+
+        monkeypatch.setattr("attnsearch.search.index.Index.open", fail)
+        monkeypatch.delenv("ATTNSEARCH_DEBUG", raising=False)
+        return request.param
+
+    def test_it_is_one_line(self, run, problem):
+        code, out, err = run("query", "moon")
+        assert (code, out) == (70, "")
+        assert err.startswith(f"attnsearch: internal error: {type(problem).__name__}")
+        assert err.endswith("; please report it with the traceback that ATTNSEARCH_DEBUG=1 shows\n")
+        assert err.count("\n") == 1
+
+    def test_it_is_json_where_json_was_asked_for(self, run, problem):
+        assert json.loads(run("query", "moon", "--json").err)["error"]["code"] == 70
+
+    def test_the_traceback_is_for_those_who_ask(self, run, problem, monkeypatch):
+        monkeypatch.setenv("ATTNSEARCH_DEBUG", "1")
+        code, _, err = run("query", "moon")
+        assert code == 70
+        assert err.startswith("Traceback (most recent call last):\n")
+        assert "attnsearch: internal error: " in err.splitlines()[-1]
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    @pytest.mark.parametrize("is_shown", [True, False])
+    def test_the_cursor_comes_back(self, number, is_shown):
+        """A live display hides it."""
+        master, slave = pty.openpty()
+        script = f"""
+            import os, signal
+            from attnsearch.cli.terminal import Working
+            display = Working(quiet=False)
+            display.announce("busy")
+            if not {is_shown}:
+                display.stop()
+                assert signal.getsignal({int(number)}) is signal.SIG_DFL
+            os.kill(os.getpid(), {int(number)})
+        """
+        argv = [sys.executable, "-c", textwrap.dedent(script)]
+        with subprocess.Popen(argv, stderr=slave, env={**os.environ, "TERM": "xterm"}) as process:
+            assert process.wait(60) == -number
+        out = os.read(master, 1 << 16)
+        os.close(master)
+        os.close(slave)
+        assert 0 <= out.rfind(b"\x1b[?25l") < out.rfind(b"\x1b[?25h")
+
+    def test_nohup_still_holds(self):
+        script = """
+            import signal
+            from attnsearch.cli import terminal
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            terminal._handle_kills(signal.SIG_DFL, terminal._show_cursor_and_die)
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGTERM) is terminal._show_cursor_and_die
+        """
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+
+    def test_ctrl_c_in_the_first_moments(self):
+        """While the command line is imported, the signal ends the process without a word."""
+        script = """
+            import builtins, os, runpy, signal, sys
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            original = builtins.__import__
+            def import_(name, *args, **options):
+                if name == "attnsearch.errors":
+                    os.kill(os.getpid(), signal.SIGINT)
+                return original(name, *args, **options)
+            builtins.__import__ = import_
+            runpy.run_module("attnsearch", run_name="__main__")
+        """
+        argv = [sys.executable, "-c", textwrap.dedent(script)]
+        ran = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (-signal.SIGINT, "")
+
+    def test_ctrl_c_twice(self, monkeypatch):
+        def interrupt(*_args):
+            raise KeyboardInterrupt
+
+        ended = []
+        monkeypatch.setattr(cli, "main", interrupt)
+        monkeypatch.setattr(os, "_exit", ended.append)
+        monkeypatch.setattr(gc, "set_threshold", print)
+        cli.run()
+        assert ended == [130]
