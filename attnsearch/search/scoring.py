@@ -14,7 +14,8 @@ from attnsearch.attention import null_key
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.attention.softmax import State
 from attnsearch.engines.engine import Engine, States
-from attnsearch.search.setting import Asked
+from attnsearch.errors import InputError
+from attnsearch.search.setting import LARGEST, Asked
 
 ROUNDING = 1e-9  # of a sum of weights
 
@@ -55,14 +56,22 @@ def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool =
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
     q, plain = _fold_queries(asked.projections, x)
     states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
-    return Scores(x, states.attention, _null_weights(asked, states))
+    return _scores(asked, x, states)
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
     """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
     q, plain = _fold_queries(asked.projections, x)
     states, z = engine.logits(q, plain, output=output, bias=asked.bias)
-    return Scores(x, states.attention, _null_weights(asked, states)), z
+    return _scores(asked, x, states), z
+
+
+def _scores(asked: Asked, x: Floats, states: States) -> Scores:
+    """The scores in these states. Raises InputError if a maximum is not a number below infinity."""
+    for state in states:
+        if not (state.maximum < np.inf).all():  # NaN included; -inf has every key hidden
+            raise InputError("a logit is not a finite number", hint="check the catalog, and what it is asked with")
+    return Scores(x, states.attention, _null_weights(asked, states))
 
 
 def fold(projections: Projections, x: Floats) -> Floats:
@@ -71,10 +80,19 @@ def fold(projections: Projections, x: Floats) -> Floats:
 
 
 def _fold_queries(projections: Projections, x: Floats) -> tuple[Floats, Floats | None]:
-    """The folded queries, and those of the plain logits cosine / 0.05; None if both are the same."""
+    """The folded queries, and those of the plain logits cosine / 0.05; None if both are the same.
+
+    Raises InputError for projections that make logits beyond `LARGEST`.
+    """
     plain = identity(x.shape[1])
     is_plain = np.array_equal(projections.w_q, plain.w_q) and np.array_equal(projections.w_k, plain.w_k)
-    return fold(projections, x), None if is_plain else fold(plain, x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        q = fold(projections, x)
+    lengths = np.linalg.norm(q.astype(np.float64), axis=1)
+    if not (lengths <= LARGEST).all():  # NaN included; keys are unit vectors, so no logit is larger than that
+        hint = "ask without them, or train again"
+        raise InputError("the projections make logits that are too large, or not numbers", hint=hint)
+    return q, None if is_plain else fold(plain, x)
 
 
 def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:
@@ -87,7 +105,9 @@ def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:
 
 def _keys_with_share(z: Floats, log_normalizer: NDArray[np.float64], share: float) -> NDArray[np.int64]:
     """How many keys (m,), the best first, have that share of the attention together; z (m, N) are all logits."""
-    weights = np.exp(z - log_normalizer[:, None], where=np.isfinite(z), out=np.zeros(z.shape))
+    visible = np.isfinite(z)
+    shifted = np.subtract(z, log_normalizer[:, None], where=visible, out=np.zeros(z.shape))
+    weights = np.exp(shifted, where=visible, out=np.zeros(z.shape))
     weights[:, ::-1].sort(axis=1)
     count: NDArray[np.int64] = (np.cumsum(weights, axis=1) < share - ROUNDING).sum(axis=1) + 1
     return count

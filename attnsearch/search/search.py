@@ -248,8 +248,10 @@ def _result(
 
 
 def _output(asked: Asked, scores: Scores, i: int) -> NDArray[np.float64]:
-    """softmax(z) V (d,) of the i-th query."""
+    """softmax(z) V (d,) of the i-th query. Raises InputError if W_V makes it anything but numbers."""
     output: NDArray[np.float64] = scores.state.mean_value()[i] @ asked.projections.w_v
+    if not np.isfinite(output).all():
+        raise InputError("the projections make an output that is not finite", hint="ask without them")
     return output
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from attnsearch.storage.learned import Learned
 
 LEXICAL = 0.3  # λ unless the user, the catalog or training gives another: it helped on every judged set tried
+LARGEST = 1e30  # of a logit, and of what is added to it: the sums of a softmax stay finite in float32
 
 
 class Asked(NamedTuple):
@@ -68,10 +69,14 @@ class Setting(NamedTuple):
         """What the setting means for this catalog and these requests.
 
         Raises InputError for projections that were learned for another encoder, for a field that no item has, for a
-        prior without numbers, and for a temperature that is not a finite number above 0.
+        prior without numbers, for a λ or a prior's weight that is not a number up to `LARGEST`, and for a temperature
+        that is not a finite number above 0.
         """
         learned = self._choose_learned(index)
         lexical = self._choose_lexical(index, learned)
+        for name, weight in {"λ": lexical, **self.priors}.items():
+            if not abs(weight) <= LARGEST:  # NaN included
+                raise InputError(f"invalid weight {weight:g} of {name}", hint="give it a smaller number, such as 0.5")
         bias = None
         if self.where or lexical or self.priors:
             bias = bias_of(index, texts, self.where, lexical, self.priors)

@@ -50,7 +50,8 @@ class Learned(NamedTuple):
     def projections(self) -> Projections:
         """W_Q, W_K and W_V."""
         untrained = identity(len(self.w), self.temperature)
-        return untrained._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
+        with np.errstate(over="ignore"):  # a query with an infinite W_Q is refused
+            return untrained._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
 
     def suits(self, sha256: str, d: int) -> bool:
         """Whether it was learned for the encoder weights with this SHA-256, and for d columns."""

@@ -10,11 +10,13 @@ import pytest
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.attention.softmax import State
+from attnsearch.errors import InputError
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import Scores, fold, score, score_all
 from attnsearch.search.search import search
-from attnsearch.search.setting import Setting
+from attnsearch.search.setting import LARGEST, Setting
+from attnsearch.storage.learned import Learned
 from tests.search.conftest import BOOKS, index_items
 
 MOON = np.array([[1, 0, 0, 0]], np.float32)  # what the small encoder makes of "moon"
@@ -119,3 +121,56 @@ def test_the_null_key_sees_the_best_passage_alone(write, fitted):
             search(index, ["moon robot"], setting) for setting in (Setting(), Setting(identity(4, 0.7)))
         )
         assert other.none_of_these == pytest.approx(usual.none_of_these, rel=1e-4, abs=0)
+
+
+class TestNumbersThatOverflow:
+    """A logit that float32 can't hold is an error, wherever it comes from; so is what is no number."""
+
+    @pytest.mark.parametrize("weight", [1e39, -1e39, 1e300, math.inf, -math.inf, math.nan])
+    @pytest.mark.parametrize("setting", [lambda w: Setting(priors={"price": w}), lambda w: Setting(lexical=w)])
+    def test_weights(self, shop, weight, setting):
+        with Index.open("shop") as index, pytest.raises(InputError, match="invalid weight"):
+            search(index, ["moon"], setting(weight))
+
+    @pytest.mark.parametrize("value", [1e38, -3e38, math.inf, math.nan])
+    @pytest.mark.parametrize("matrix", ["w_q", "w_k"])
+    def test_projections(self, shop, value, matrix):
+        spoiled = np.eye(4, dtype=np.float32)
+        spoiled[0, 0] = value
+        projections = identity(4)._replace(**{matrix: spoiled})
+        with Index.open("shop") as index, pytest.raises(InputError, match="the projections make logits"):
+            search(index, ["moon"], Setting(projections=projections))
+
+    def test_learned_ones(self, shop):
+        w = np.eye(4, dtype=np.float32) * np.float32(3e38)
+        learned = Learned("small", "5" * 64, w, 0.05)
+        for k in (3, None):
+            with Index.open("shop") as index, pytest.raises(InputError, match="the projections make logits"):
+                search(index, ["moon"], Setting(learned=learned), k=k)
+
+    def test_an_output(self, shop):
+        projections = identity(4)._replace(w_v=np.full((4, 4), np.nan, np.float32))
+        with Index.open("shop") as index, pytest.raises(InputError, match="an output that is not finite"):
+            search(index, ["moon"], Setting(projections=projections), output=True)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_keys(self, shop, value):
+        with Index.open("shop") as index, np.errstate(invalid="ignore"):
+            index.store._x = [np.full_like(x, value) for x in index.store._x]
+            with pytest.raises(InputError, match="a logit is not a finite number"):
+                search(index, ["moon"])
+
+    def test_the_largest_ones_are_answered(self, shop):
+        with Index.open("shop") as index:
+            (result,) = search(index, ["moon"], Setting(priors={"price": LARGEST}, lexical=LARGEST))
+            assert sum(hit.weight for hit in result.hits) == pytest.approx(1)
+            assert all(math.isfinite(hit.logit) for hit in result.hits)
+            assert math.isfinite(result.effective_items)
+
+
+@pytest.mark.parametrize("top_p", [0.5, 1.0])
+def test_nothing_to_share_where_all_is_hidden(shop, top_p):
+    """And no warning of numpy's about it."""
+    with Index.open("shop") as index:
+        hidden = Setting(where=(parse_filter("price > 3000"),))
+        assert search(index, ["moon"], hidden, k=None, top_p=top_p)[0].hits == []
