@@ -173,6 +173,7 @@ class TestReference:
         """The numbers in the table are those in the code."""
         from attnsearch.cli.terminal import QUERY
         from attnsearch.sources import items, records, values
+        from attnsearch.storage import learned
         from attnsearch.storage.lock import WAIT
 
         table = dict(rows(section(self.text, "## Limits")))
@@ -186,6 +187,8 @@ class TestReference:
             "a title that an id is made of": f"{values.LONGEST_QUERY:,} characters",
             "a number": f"{values.LONGEST_NUMBER:,} digits",
             "a query on standard input": f"{QUERY >> 10} KiB",
+            "a file of judgments, of TREC's queries, of qrels": f"{records.WHOLE >> 20} MiB",
+            "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
             "the wait for another writer": f"{WAIT:.0f} seconds; then the command exits with 3",
         }

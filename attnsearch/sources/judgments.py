@@ -46,7 +46,7 @@ def read_judgments(source: str, qrels: str | None = None) -> list[Judged]:
     two kinds of them, a request or an item given twice, an invalid grade.
     """
     if qrels is None:
-        entries = records.read_records(source, as_text=frozenset({"query", "relevant"})).items
+        entries = records.read_records(source, as_text=frozenset({"query", "relevant"}), most=records.WHOLE).items
         requests = parse_judgments(entries, records.source_name(source))
     else:
         graded = trec.read_graded_queries(source, qrels)

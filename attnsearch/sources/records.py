@@ -39,18 +39,25 @@ class Records(NamedTuple):
     items: Iterator[Mapping]
 
 
-def read_records(source: str, *, file_format: str | None = None, as_text: frozenset[str] = frozenset()) -> Records:
+def read_records(
+    source: str,
+    *,
+    file_format: str | None = None,
+    as_text: frozenset[str] = frozenset(),
+    most: int | None = None,
+) -> Records:
     """The records of the file `source`; `-` is standard input.
 
     `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. Values of the
     keys in `as_text` stay text as written. If a YAML or JSON file is a mapping, its records are the list under
-    `items`, and the head is the rest of it; otherwise the head is empty.
+    `items`, and the head is the rest of it; otherwise the head is empty. `most` limits the bytes of the whole file in
+    formats that are read as a stream.
 
     Raises InputError, with the line if there is one, for whatever is not valid in that format; for JSONL, CSV and TSV
     while the records are read.
     """
     _check_file(source)
-    file = _TextFile(source)
+    file = _TextFile(source, most)
     file_format = file_format or SUFFIXES.get(Path(source).suffix.lower())
     start: list[str] = []
     if file_format is None:
@@ -73,13 +80,13 @@ def read_records(source: str, *, file_format: str | None = None, as_text: frozen
     return _split_document(yaml12.parse_document(text, where=file.where, as_text=as_text), file.where)
 
 
-def read_lines(source: str) -> Iterator[tuple[int, str]]:
+def read_lines(source: str, *, most: int | None = None) -> Iterator[tuple[int, str]]:
     """The lines of the file `source`, or of standard input, with their numbers; blank lines are skipped.
 
     For files that are not lists of records. Raises InputError as `read_records` does.
     """
     _check_file(source)
-    file = _TextFile(source)
+    file = _TextFile(source, most)
     with closing(file):
         yield from ((file.line, line) for line in file if line.strip())
 
@@ -126,9 +133,13 @@ def _check_file(source: str) -> None:
 
 
 class _TextFile:
-    """A file or standard input as text: line by line, each with its line break, or the rest at once."""
+    """A file or standard input as text: line by line, each with its line break, or the rest at once.
 
-    def __init__(self, source: str) -> None:
+    `most` limits the bytes of all lines.
+    """
+
+    def __init__(self, source: str, most: int | None = None) -> None:
+        self.most, self.size = most, 0
         self.source, self.where = source, source_name(source)
         self.line = self.empty = 0
         self.stream: BinaryIO | None = None
@@ -143,6 +154,9 @@ class _TextFile:
         self.line += 1
         if len(raw) > LINE:
             raise self._error(f"a line of more than {LINE >> 20} MiB", self.line)
+        self.size += len(raw)
+        if self.most and self.size > self.most:
+            raise self._error(f"the file has over {self.most >> 20} MiB", self.line)
         self.empty = self.empty + 1 if raw.isspace() else 0
         if self.empty > EMPTY:
             raise self._error(f"more than {EMPTY:,} empty lines", self.line)

@@ -73,7 +73,7 @@ def read_graded_queries(source: str, qrels: str) -> list[tuple[Query, dict[str, 
 def read_queries(source: str) -> dict[str, Query]:
     """The queries of a file by their ids; its first line decides which of the three formats it has."""
     where = records.source_name(source)
-    lines = records.read_lines(source)
+    lines = records.read_lines(source, most=records.WHOLE)
     first = next(lines, None)
     if first is None:
         raise InputError("no queries", where=where)
@@ -92,7 +92,7 @@ def read_queries(source: str) -> dict[str, Query]:
 def read_qrels(source: str) -> Iterator[Judgment]:
     """The rows of a file of qrels. Grades below 0, with which TREC marks junk, count as 0."""
     where = records.source_name(source)
-    for number, line in records.read_lines(source):
+    for number, line in records.read_lines(source, most=records.WHOLE):
         place = f"{where}:{number}"
         cells = _split_cells(line)
         if len(cells) not in (3, 4):

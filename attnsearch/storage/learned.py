@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ from attnsearch.storage.files import LEARNED, open_to_read, replace_file, sync
 
 VERSION = 1
 
-_LONGEST = 1 << 30  # bytes that are read of a file
+LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 256 MiB
 
 
 class Learned(NamedTuple):
@@ -97,7 +98,9 @@ def read_learned(path: Path) -> Learned:
     Raises OSError, InputError if the file has a newer version, ValueError if it is not what was written.
     """
     with open_to_read(path, follow_links=True) as stream:
-        raw = np.frombuffer(stream.read(_LONGEST), np.uint8)
+        if os.fstat(stream.fileno()).st_size > LONGEST or len(content := stream.read(LONGEST + 1)) > LONGEST:
+            raise ValueError(f"it has more than {LONGEST >> 20} MiB")
+    raw = np.frombuffer(content, np.uint8)
     try:
         arrays, metadata = safetensors.unpack(raw, longest=len(raw))
         w, text = arrays["w"], metadata["attnsearch"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.sources import items, judgments
+from attnsearch.sources import items, judgments, records
 from attnsearch.storage import home
 
 SAME = [("a moon", {"m": 1.0, "007": 1.0}), ("a robot", {"r": 2.0, "s": 0.0, "t": 0.5}), ("nothing", {})]
@@ -102,3 +102,14 @@ def test_the_judgments_of_the_library():
     assert len([request for request in requests if request.relevant]) >= 70
     assert len([request for request in requests if not request.relevant]) >= 12
     assert all(set(request.grades.values()) <= {1, 2} for request in requests)
+
+
+@pytest.mark.parametrize("names", [("x.jsonl",), ("x.tsv", "qrels.txt"), ("queries.tsv", "x.txt")])
+def test_a_file_that_is_too_large_is_read_no_further(write, monkeypatch, names):
+    monkeypatch.setattr(records, "WHOLE", 1 << 20)
+    line = {"x.jsonl": '{"query": "moon %d", "relevant": []}', "x.tsv": "%d\tmoon"}.get(names[0], "1 0 %d 1")
+    paths = [write(name, "1\tmoon\n" if name == "queries.tsv" else "1 0 a 1\n") for name in names]
+    large = next(path for path in paths if path.stem == "x")
+    large.write_text("".join(f"{line % number}\n" for number in range(200_000)))
+    with pytest.raises(InputError, match=r"x\.\w+:\d+: the file has over 1 MiB"):
+        judgments.read_judgments(*map(str, paths))

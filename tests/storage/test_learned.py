@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -90,3 +91,14 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
 def test_requests_are_known_again_by_their_hash_alone():
     one = SOME._replace(requests=frozenset({learned.short_hash("Sour soup")}))
     assert one.taught(["sour  soup", "sweet soup"]) == 1
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as out:
+        out.truncate(learned.LONGEST + 1)  # no disk is needed for it
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="it has more than 320 MiB"):
+        learned.read_learned(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
