@@ -30,7 +30,7 @@ HOUSE = {
         "feedback", "home",
     ),
     "postings": ("filters", "terms", "facets", "cache"),
-    "indexing": ("changes", "checkpoint", "compaction", "writer", "update", "check", "repair"),
+    "indexing": ("changes", "checkpoint", "compaction", "writer", "update", "check", "salvage", "repair"),
     "engines": ("bias", "engine", "local"),
     "search": ("index", "readout", "setting", "scoring", "result", "search"),
     "explanation": ("steps", "words", "reasons"),

@@ -191,6 +191,8 @@ def check(
 ) -> None:
     """Verify every checksum, count and reference of catalogs.
 
+    A repair that could not restore every item lists the lost ones and exits with 3.
+
     attnsearch check library
 
     attnsearch check library --repair
@@ -200,24 +202,29 @@ def check(
     from attnsearch.storage import home
 
     rows = []
+    lost: dict[str, int] = {}
     folders = [_indexed_folder(ref) for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
         with terminal.working(quiet=quiet) as working:
             with suppress(CatalogError):
                 home.read_catalog_info(folder)  # which migrates a catalog of an older form
-            problems, embedded = find_problems(folder), None
+            problems, repaired = find_problems(folder), None
             if problems and repair:
                 from attnsearch.indexing.repair import repair as repair_catalog
 
-                embedded = repair_catalog(folder, offline=offline, progress=working.progress).embedded
-        is_whole = not (problems if embedded is None else find_problems(folder))
-        rows.append(
-            {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems, "embedded_again": embedded}
-        )
+                repaired = repair_catalog(folder, offline=offline, progress=working.progress)
+                lost[ref] = repaired.lost.items
+        is_whole = not (find_problems(folder) if repaired else problems)
+        row = {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems}
+        row["embedded_again"] = repaired.embedded if repaired else None
+        row["lost"] = repaired.lost._asdict() if repaired else None
+        rows.append(row)
         if not json and not quiet:
             notes = list(problems)
             if is_whole:
-                notes.append("ok" if embedded is None else f"repaired; {embedded:,} texts embedded again")
+                notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
+            if repaired:
+                notes += [f"lost: {ident}" for ident in repaired.lost.ids]
             terminal.emit(f"{inert(f'{ref}: {note}')}\n" for note in notes)
     if json:
         terminal.emit([to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
@@ -225,3 +232,15 @@ def check(
         message = "the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged"
         hint = f"run 'attnsearch check {' '.join(damaged)} --repair'"
         raise CatalogError(message, where=", ".join(damaged), hint=hint)
+    _report_lost(lost)
+
+
+def _report_lost(counts: dict[str, int]) -> None:
+    """Raise CatalogError if a repair could not restore all items; `counts` has how many, by catalog."""
+    if not any(counts.values()):
+        return
+    from attnsearch.output.notes import counted
+
+    lost = ", ".join(f"{counted(count, 'item')} of {ref}" for ref, count in counts.items() if count)
+    hint = "the rest is whole; add the lost ones to a source and index it"
+    raise CatalogError(f"lost, since no source has them any more: {lost}", hint=hint)

@@ -6,5 +6,6 @@ compaction  the list of segments, kept short and nearly free of dead rows
 writer      items and embeddings → disk, in one transaction
 update      files of items → a catalog that is up to date
 check       a catalog → what is wrong with it
+salvage     a damaged catalog → what of it is intact
 repair      a damaged catalog → a whole one
 """

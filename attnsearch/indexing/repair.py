@@ -1,67 +1,65 @@
 """A damaged catalog → a whole one: what is intact is reused, and only the rest is embedded again.
 
 The new catalog is built in a folder of its own and swapped with the old one in one step, so an interruption makes
-nothing worse. The items come from the database if all of them are intact there, else from their sources.
+nothing worse. Items that are intact in the database stay as they are; only damaged ones are read from the sources.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import logging
 import os
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from attnsearch.encoding import loading
-from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.passages import split_passages
-from attnsearch.errors import CatalogError
+from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.check import info_or_problem, sealed_info
-from attnsearch.indexing.checkpoint import Checkpoint
-from attnsearch.indexing.update import CHUNK, Progress, embed_missing, open_checkpoint
+from attnsearch.indexing.salvage import SalvagedItems, salvage_embeddings, salvage_items
+from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.storage import home, learned, lock, segment
-from attnsearch.storage.database import ITEM, KEY, Info, connect_to_read, read_item, read_key, read_segments
-from attnsearch.storage.failures import DAMAGE, writing
-from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, SEGMENTS, sync
+from attnsearch.storage import home, learned, lock
+from attnsearch.storage.database import Info, Source, connect_to_read
+from attnsearch.storage.failures import writing
+from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
 
 _open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
 
 log = logging.getLogger("attnsearch")
 
 
+class Lost(NamedTuple):
+    """How many items could not be restored, and the ids of those whose ids are known."""
+
+    items: int
+    ids: tuple[str, ...]
+
+
 class Repaired(NamedTuple):
-    """The repaired catalog, and how many texts were embedded again."""
+    """The repaired catalog, how many texts were embedded again, and the items that it no longer has."""
 
     info: Info
     embedded: int
+    lost: Lost
 
 
-class _IntactItem(NamedTuple):
-    """An item as it was written, its number, and whether its keys were embedded from its present text.
+class _Record(NamedTuple):
+    """The catalog's info, and whether it is that of the last commit; that of the seal may be of an earlier one."""
 
-    They were not if an older attnsearch put the text together by other rules.
-    """
-
-    number: int
-    item: Item
-    has_its_keys: bool
+    info: Info
+    is_current: bool
 
 
 def repair(folder: Path, *, offline: bool = False, progress: Progress | None = None) -> Repaired:
-    """Make the catalog whole.
+    """Make the catalog whole. What is intact stays; what can't be restored is in `Repaired.lost`.
 
     Raises CatalogError if nothing records what it is or no item can be read, ModelError if its encoder can't be loaded.
     """
@@ -88,26 +86,34 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
 def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Progress | None) -> Repaired:
     """Build a whole catalog in the folder `staging`."""
     with closing(connect_to_read(folder)) as db:
-        info = info_or_problem(db, folder)[0] or sealed_info(folder)
-        if info is None:
-            message = "the catalog no longer records its sources and model"
-            raise CatalogError(message, where=folder.name, hint=_start_over(folder))
+        record = _read_record(db, folder)
+        info = record.info
         encoder = loading.load(info.model, offline=offline, quick=info.quick)
         if encoder.model.sha256 != info.sha256:
             hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
             raise CatalogError(f"the weights of {info.model} have changed", where=info.name, hint=hint)
         bulk_encoder = encoder.suited(0, info.precision)
-        intact = list(_intact_items(db, info))
+        salvaged = salvage_items(db, info)
+        incoming, lost = _restore_items(folder, record, salvaged)
         with Writer(staging) as writer:
             with open_checkpoint(bulk_encoder, staging) as checkpoint:
-                reusable = {row.number: row.item for row in intact if row.has_its_keys}
-                _salvage_embeddings(db, folder, info, encoder, reusable, checkpoint)
-            info, incoming = _choose_items(folder, info, [row.item for row in intact])
+                reusable = {row.number: row.item for row in salvaged.intact if row.has_its_keys}
+                salvage_embeddings(db, folder, info, encoder, reusable, checkpoint)
             writer.take_items(incoming, functools.partial(split_passages, encoder))
             with open_checkpoint(bulk_encoder, staging) as checkpoint:
                 missing = writer.recall(checkpoint).missing
                 embed_missing(bulk_encoder, writer, checkpoint, progress, missing)
-                return Repaired(writer.commit(info, checkpoint), missing)
+                return Repaired(writer.commit(info, checkpoint), missing, lost)
+
+
+def _read_record(db: sqlite3.Connection, folder: Path) -> _Record:
+    """What the catalog is, by its database, else by its seal. Raises CatalogError if neither can be read."""
+    if info := info_or_problem(db, folder)[0]:
+        return _Record(info, is_current=True)
+    if info := sealed_info(folder):
+        return _Record(info, is_current=False)
+    message = "the catalog no longer records its sources and model"
+    raise CatalogError(message, where=folder.name, hint=_start_over(folder))
 
 
 def _staging_folder(folder: Path) -> Path:
@@ -122,82 +128,50 @@ def _start_over(folder: Path) -> str:
     return f"'attnsearch remove {folder.name}', then index it again"
 
 
-def _intact_items(db: sqlite3.Connection, info: Info) -> Iterator[_IntactItem]:
-    """The items that are what was written, in the order in which they were indexed."""
-    with suppress(*DAMAGE):
-        order = f"SELECT {ITEM} FROM items ORDER BY (SELECT min(key) FROM keys WHERE keys.item = items.item)"  # noqa: S608
-        for row in db.execute(order):
-            with suppress(*DAMAGE):
-                item = read_item(row, info.fields)
-                number, *_, text_sha256, _ = row
-                yield _IntactItem(number, item, text_sha256 == hashlib.sha256(item.text.encode()).digest())
+def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tuple[list[Item], Lost]:
+    """The intact items, with those in place of damaged ones that the sources still have; and what they lack.
 
-
-def _choose_items(folder: Path, info: Info, intact: list[Item]) -> tuple[Info, Iterator[Item]]:
-    """Where the items come from: the database if it has all, else the sources if they exist, else what is intact.
-
-    Returns the info with the sources as they are now.
+    Raises CatalogError if there is neither.
     """
-    lost = info.items - len(intact)
-    if not lost:
-        return info, iter(intact)
-    if all(source.sha256 and Path(source.path).is_file() for source in info.sources):
-        paths = [source.path for source in info.sources]
-        log.warning("%s: reading the items from %s, since %d are damaged", info.name, ", ".join(paths), lost)
-        info = info._replace(sources=tuple(home.fingerprint_source(path) for path in paths))
-        return info, items.read_items(paths, info.fields).items
-    if not intact:
+    info, intact, damaged = record.info, salvaged.intact, salvaged.damaged
+    missing = info.items - len(intact)
+    if not record.is_current:
+        missing = max(missing, len(damaged))
+    if missing <= 0:
+        return [row.item for row in intact], Lost(0, ())
+    # A source that is as it was has only items that the catalog had. Of another one, only the damaged items are taken,
+    # unless their ids can't be read.
+    wanted = damaged if len(damaged) >= missing else None
+    restored: dict[str, Item] = {}
+    for source in info.sources:
+        restored |= _read_source(info, source, wanted)
+    for row in intact:
+        restored.pop(row.item.id, None)
+    if not (intact or restored):
         raise CatalogError("no item can be read, and the source is gone", where=info.name, hint=_start_over(folder))
-    log.warning("%s: %d of its items are lost, since the source is gone; index it again to restore them",
-                info.name, lost)  # fmt: skip
-    return info, iter(intact)
+    last = len(damaged) + max(damaged.values(), default=0)
+    placed = [(salvaged.order(row.number), row.item) for row in intact]
+    placed += [(salvaged.order(damaged.get(ident, last)), item) for ident, item in restored.items()]
+    placed.sort(key=lambda place: place[0])
+    lost = max(missing - len(restored), 0)
+    ids = tuple(ident for ident in damaged if ident not in restored) if lost else ()
+    return [item for _, item in placed], Lost(lost, ids)
 
 
-def _salvage_embeddings(
-    db: sqlite3.Connection,
-    folder: Path,
-    info: Info,
-    encoder: Encoder,
-    reusable: dict[int, Item],
-    checkpoint: Checkpoint,
-) -> None:
-    """Write every intact embedding of the reusable items, by their numbers, to the checkpoint for the new catalog."""
-    hashes: list[bytes] = []
-    vectors: list[NDArray[np.float32]] = []
-    previous, hash_at = -1, dict[int, bytes]()  # an item, and the SHA-256 of its passages by where they start
-    for number, start, x in _intact_embeddings(db, folder, info):
-        if number not in reusable:
-            continue
-        if number != previous:
-            passages = split_passages(encoder, reusable[number].title, reusable[number].text)
-            hash_at = {passage.start: hashlib.sha256(passage.text.encode()).digest() for passage in passages}
-            previous = number
-        if start in hash_at:
-            hashes.append(hash_at[start])
-            vectors.append(x)
-        if len(hashes) == CHUNK:
-            checkpoint.append(hashes, np.array(vectors))
-            hashes, vectors = [], []
-    if hashes:
-        checkpoint.append(hashes, np.array(vectors))
-
-
-def _intact_embeddings(
-    db: sqlite3.Connection, folder: Path, info: Info
-) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """For every key that is what was written: its item's number, where its passage starts, and its vector (d,)."""
-    with suppress(*DAMAGE):
-        for listed in read_segments(db, info.listing)[0]:
-            shape = (listed.rows, info.d)
-            with suppress(*DAMAGE):
-                x, broken = segment.examine_segment(folder / SEGMENTS, listed.file, shape, listed.sums)
-                damaged = {row for rows in broken for row in rows}
-                numbers = (listed.first, listed.first + listed.rows)
-                for row in db.execute(f"SELECT {KEY} FROM keys WHERE key >= ? AND key < ?", numbers):  # noqa: S608
-                    with suppress(*DAMAGE):
-                        key, item, start, _ = read_key(row)
-                        if key - listed.first not in damaged:
-                            yield item, start, x[key - listed.first]
+def _read_source(info: Info, source: Source, wanted: dict[str, int] | None) -> dict[str, Item]:
+    """The items of a source, by id; if it has changed since, only the wanted ones, or all if None. Empty on error."""
+    restored: dict[str, Item] = {}
+    if not (source.sha256 and Path(source.path).is_file()):
+        return restored
+    log.warning("%s: reading damaged items from %s", info.name, source.path)
+    try:
+        is_unchanged = home.fingerprint_source(source.path) == source
+        for item in items.read_items([source.path], info.fields).items:
+            if is_unchanged or wanted is None or item.id in wanted:
+                restored.setdefault(item.id, item)
+    except (InputError, OSError) as error:
+        log.warning("%s: %s", info.name, error)
+    return restored
 
 
 def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from attnsearch.errors import CatalogError
@@ -11,6 +15,7 @@ from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.sources import items
 from attnsearch.storage import lock
+from tests.conftest import titles
 from tests.indexing.damage import change, segment, spoil
 from tests.torture import flips
 
@@ -62,11 +67,12 @@ def test_an_empty_database(folder, small, tmp_path):
     assert flips.answer() == right
 
 
-def test_without_its_sources_intact_items_stay(folder, small, tmp_path, caplog):
+def test_without_its_sources_intact_items_stay(folder, small, tmp_path):
     change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
     (tmp_path / "flipped.yaml").unlink()
-    assert repair(folder).info.items == 4
-    assert "flipped: 1 of its items are lost, since the source is gone; index it again" in caplog.text
+    repaired = repair(folder)
+    assert repaired.info.items == 4
+    assert repaired.lost == (1, ("a",))
     assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
 
 
@@ -133,3 +139,123 @@ def test_a_name_of_four_byte_letters(home, write, small):
     repair(home / name)
     assert check.find_problems(home / name) == []
     assert [folder.name for folder in home.iterdir()] == [name]
+
+
+class TestItems:
+    """What is intact stays, whatever the sources have today."""
+
+    def test_items_of_other_sources_stay(self, home, write, small):
+        update([str(write("a.yaml", "- {id: a1, title: moon}\n- {id: a2, title: sea}\n"))], name="both")
+        update([str(write("b.yaml", "- {id: b1, title: robot}\n"))], name="both", keep=True)
+        change(home / "both", "UPDATE items SET title = 'robo' WHERE id = 'b1'")
+        repaired = repair(home / "both")
+        assert repaired.lost == (0, ())
+        assert repaired.embedded == 1
+        assert titles("both") == {"moon", "sea", "robot"}
+        assert check.find_problems(home / "both") == []
+
+    def test_a_source_that_is_shorter_today_takes_nothing_away(self, home, write, small):
+        path = write("things.yaml", "".join(f"- {{id: x{n}, title: moon {n}}}\n" for n in range(1, 6)))
+        update([str(path)])
+        path.write_text("- {id: x1, title: moon one}\n")
+        change(home / "things", "UPDATE items SET title = 'z' WHERE id IN ('x1', 'x2')")
+        assert repair(home / "things").lost == (1, ("x2",))
+        assert titles("things") == {"moon one", "moon 3", "moon 4", "moon 5"}
+
+    def test_of_a_changed_source_only_damaged_items_are_taken(self, home, write, small):
+        path = write("things.yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n")
+        update([str(path)])
+        path.write_text("- {id: a, title: moon moon}\n- {id: b, title: sea sea}\n- {id: c, title: robot}\n")
+        change(home / "things", "UPDATE items SET title = 'z' WHERE id = 'b'")
+        assert repair(home / "things").lost == (0, ())
+        assert titles("things") == {"moon", "sea sea"}
+
+    def test_an_id_that_is_damaged_comes_from_an_unchanged_source(self, folder, small):
+        right = flips.answer()
+        change(folder, "UPDATE items SET id = 'zzz' WHERE id = 'a'")
+        assert repair(folder).lost == (0, ())
+        assert flips.answer() == right
+
+    def test_a_row_that_is_gone_comes_from_an_unchanged_source(self, folder, small):
+        right = flips.answer()
+        change(folder, "DELETE FROM items WHERE id = 'a'")
+        assert repair(folder).lost == (0, ())
+        assert sorted(row[3] for row in flips.answer()) == sorted(row[3] for row in right)
+
+    def test_a_source_that_cannot_be_read_loses_no_intact_item(self, folder, small, tmp_path, caplog):
+        change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
+        (tmp_path / "flipped.yaml").write_text("- {id: a\n")
+        assert repair(folder).lost == (1, ("a",))
+        assert "flipped.yaml:" in caplog.text
+        assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
+
+    def test_of_several_sources_one_may_be_gone(self, home, write, small):
+        paths = [write(f"{name}.yaml", f"- {{id: {name}, title: moon {name}}}\n") for name in "ab"]
+        update([str(path) for path in paths], name="both")
+        change(home / "both", "UPDATE items SET title = 'z'")
+        paths[0].unlink()
+        assert repair(home / "both").lost == (1, ("a",))
+        assert titles("both") == {"moon b"}
+
+    @pytest.mark.parametrize("leaves", [(0, 1), (0, 2), (1, -1)])
+    def test_rows_behind_a_damaged_page_are_intact(self, home, write, small, leaves):
+        """The scan ends at the page; the rows behind it are read all the same."""
+        path = write(
+            "many.yaml", "".join(f"- {{id: i{n:03}, title: moon {n}, note: {'n' * 200}}}\n" for n in range(90))
+        )
+        update([str(path)])
+        path.unlink()
+        with closing(sqlite3.connect(home / "many" / "index.sqlite")) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            size = db.execute("PRAGMA page_size").fetchone()[0]
+            pages = [number for (number,) in db.execute(
+                "SELECT pageno FROM dbstat WHERE name = 'items' AND pagetype = 'leaf' ORDER BY path")]  # fmt: skip
+            rows = dict(db.execute("SELECT pageno, ncell FROM dbstat WHERE name = 'items' AND pagetype = 'leaf'"))
+        ruined = [pages[leaf] for leaf in leaves]
+        raw = bytearray((home / "many" / "index.sqlite").read_bytes())
+        for number in ruined:
+            raw[(number - 1) * size : number * size] = bytes(size)
+        (home / "many" / "index.sqlite").write_bytes(raw)
+        lost = sum(rows[number] for number in ruined)
+        repaired = repair(home / "many")
+        assert repaired.info.items == 90 - lost
+        assert repaired.lost.items == len(repaired.lost.ids) == lost
+        assert repaired.embedded == 0
+
+    def test_a_damaged_table_of_keys_takes_no_item(self, home, write, small):
+        path = write("many.yaml", "".join(f"- {{id: i{n:03}, title: moon {n}}}\n" for n in range(90)))
+        update([str(path)])
+        path.unlink()
+        with closing(sqlite3.connect(home / "many" / "index.sqlite")) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            size = db.execute("PRAGMA page_size").fetchone()[0]
+            pages = [root for (root,) in db.execute(
+                "SELECT rootpage FROM sqlite_schema WHERE name IN ('keys', 'keys_by_item')")]  # fmt: skip
+        raw = bytearray((home / "many" / "index.sqlite").read_bytes())
+        for number in pages:
+            raw[(number - 1) * size : number * size] = bytes(size)
+        (home / "many" / "index.sqlite").write_bytes(raw)
+        repaired = repair(home / "many")
+        assert (repaired.info.items, repaired.lost.items) == (90, 0)
+
+    def test_text_that_is_not_utf_8_spoils_its_own_row_alone(self, folder, small, tmp_path):
+        (tmp_path / "flipped.yaml").unlink()
+        change(folder, "UPDATE items SET title = CAST(x'ff' AS TEXT) WHERE id = 'a'")
+        assert repair(folder).lost == (1, ("a",))
+        assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
+
+    def test_the_command_lists_what_is_lost_and_exits_with_3(self, folder, small, tmp_path, run):
+        change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
+        (tmp_path / "flipped.yaml").unlink()
+        ran = run("check", "flipped", "--repair")
+        assert ran.code == 3
+        assert ran.out.endswith("flipped: repaired; 0 texts embedded again\nflipped: lost: a\n")
+        assert "lost, since no source has them any more: 1 item of flipped; the rest is whole" in ran.err
+        assert run("check", "flipped").out == "flipped: ok\n"
+
+    def test_so_does_json(self, folder, small, tmp_path, run):
+        change(folder, "UPDATE items SET title = 'mars' WHERE id = 'a'")
+        (tmp_path / "flipped.yaml").unlink()
+        ran = run("check", "flipped", "--repair", "--json")
+        assert ran.code == 3
+        assert json.loads(ran.out)["lost"] == {"items": 1, "ids": ["a"]}

@@ -1,0 +1,160 @@
+"""A damaged catalog → what of it is intact: its items and its embeddings."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.encoding.encoder import Encoder
+from attnsearch.encoding.passages import split_passages
+from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.update import CHUNK
+from attnsearch.sources.items import Item
+from attnsearch.storage import segment
+from attnsearch.storage.database import ITEM, KEY, Info, read_item, read_key, read_segments
+from attnsearch.storage.failures import DAMAGE
+from attnsearch.storage.files import SEGMENTS
+
+_ROWS = f"SELECT {ITEM} FROM items NOT INDEXED"  # noqa: S608 (our own words)
+_KEY_ROWS = f"SELECT {KEY} FROM keys"  # noqa: S608
+_IDS = "SELECT id, item FROM items INDEXED BY sqlite_autoindex_items_1 ORDER BY id"  # from the index of UNIQUE alone
+_PROBED = 1 << 24  # numbers of items, at most, that are tried one by one
+
+Row = Sequence[Any]
+
+
+class IntactItem(NamedTuple):
+    """An item as it was written, its number, and whether its keys were embedded from its present text.
+
+    They were not if an older attnsearch put the text together by other rules.
+    """
+
+    number: int
+    item: Item
+    has_its_keys: bool
+
+
+class SalvagedItems(NamedTuple):
+    """The intact items, in the order in which they were indexed, and the ids of damaged ones, as far as known.
+
+    `first_keys` has the first key of each item, by its number; `damaged` the number of each damaged item, by its id.
+    """
+
+    intact: list[IntactItem]
+    damaged: dict[str, int]
+    first_keys: dict[int, int]
+
+    def order(self, number: int) -> tuple[float, int]:
+        """Sorts items by their numbers as they were indexed."""
+        return self.first_keys.get(number, float("inf")), number
+
+
+def salvage_items(db: sqlite3.Connection, info: Info) -> SalvagedItems:
+    """Every item whose row is what was written, however damaged the rest of the database is."""
+    db.text_factory = _decode
+    first_keys: dict[int, int] = {}
+    intact: dict[int, IntactItem] = {}
+    damaged: dict[str, int] = {}
+
+    def take_key(row: Row) -> None:
+        key = read_key(row)
+        first_keys.setdefault(key.item, key.key)
+
+    def take_item(row: Row) -> None:
+        try:
+            number, *_, text_sha256, _ = row
+            item = read_item(row, info.fields)
+            has_its_keys = text_sha256 == hashlib.sha256(item.text.encode()).digest()
+            intact[number] = IntactItem(number, item, has_its_keys)
+        except DAMAGE:
+            take_id((row[1], row[0]))
+
+    def take_id(row: Row) -> None:
+        if isinstance(row[0], str) and row[1] not in intact:
+            damaged.setdefault(*row)
+
+    _scan(db, f"{_KEY_ROWS} ORDER BY key", take_key)
+    if not _scan(db, f"{_ROWS} ORDER BY item", take_item):
+        # A damaged page ends a scan. The rows behind it are reached from the end, and those between two such pages,
+        # one by one.
+        _scan(db, f"{_ROWS} ORDER BY item DESC", take_item)
+        last = max([0, *intact, *first_keys])
+        for number in range(1, min(last, _PROBED) + 1):
+            if number not in intact:
+                _scan(db, f"{_ROWS} WHERE item = ?", take_item, number)
+    _scan(db, _IDS, take_id)
+    for row in intact.values():
+        damaged.pop(row.item.id, None)
+    salvaged = SalvagedItems(list(intact.values()), damaged, first_keys)
+    salvaged.intact.sort(key=lambda row: salvaged.order(row.number))
+    return salvaged
+
+
+def _decode(raw: bytes) -> str:
+    # Text that is not UTF-8 spoils its own row and not, as it would by default, the rows behind it.
+    return raw.decode(errors="surrogateescape")
+
+
+def _scan(db: sqlite3.Connection, statement: str, take: Callable[[Row], None], *parameters: int) -> bool:
+    """Pass every row to `take`, which may refuse it; return whether SQLite could read to the end."""
+    try:
+        for row in db.execute(statement, parameters):
+            with suppress(*DAMAGE):
+                take(row)
+    except DAMAGE:
+        return False
+    return True
+
+
+def salvage_embeddings(
+    db: sqlite3.Connection,
+    folder: Path,
+    info: Info,
+    encoder: Encoder,
+    reusable: dict[int, Item],
+    checkpoint: Checkpoint,
+) -> None:
+    """Write every intact embedding of the reusable items, by their numbers, to the checkpoint for the new catalog."""
+    hashes: list[bytes] = []
+    vectors: list[NDArray[np.float32]] = []
+    previous, hash_at = -1, dict[int, bytes]()  # an item, and the SHA-256 of its passages by where they start
+    for number, start, x in _intact_embeddings(db, folder, info):
+        if number not in reusable:
+            continue
+        if number != previous:
+            passages = split_passages(encoder, reusable[number].title, reusable[number].text)
+            hash_at = {passage.start: hashlib.sha256(passage.text.encode()).digest() for passage in passages}
+            previous = number
+        if start in hash_at:
+            hashes.append(hash_at[start])
+            vectors.append(x)
+        if len(hashes) == CHUNK:
+            checkpoint.append(hashes, np.array(vectors))
+            hashes, vectors = [], []
+    if hashes:
+        checkpoint.append(hashes, np.array(vectors))
+
+
+def _intact_embeddings(
+    db: sqlite3.Connection, folder: Path, info: Info
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """For every key that is what was written: its item's number, where its passage starts, and its vector (d,)."""
+    with suppress(*DAMAGE):
+        for listed in read_segments(db, info.listing)[0]:
+            shape = (listed.rows, info.d)
+            with suppress(*DAMAGE):
+                x, broken = segment.examine_segment(folder / SEGMENTS, listed.file, shape, listed.sums)
+                damaged = {row for rows in broken for row in rows}
+                numbers = (listed.first, listed.first + listed.rows)
+                for row in db.execute(f"{_KEY_ROWS} WHERE key >= ? AND key < ?", numbers):
+                    with suppress(*DAMAGE):
+                        key, item, start, _ = read_key(row)
+                        if key - listed.first not in damaged:
+                            yield item, start, x[key - listed.first]
