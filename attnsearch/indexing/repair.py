@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import logging
 import os
 import shutil
 import sqlite3
 import uuid
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,25 +62,33 @@ class _Record(NamedTuple):
 def repair(folder: Path, *, offline: bool = False, progress: Progress | None = None) -> Repaired:
     """Make the catalog whole. What is intact stays; what can't be restored is in `Repaired.lost`.
 
-    Raises CatalogError if nothing records what it is or no item can be read, ModelError if its encoder can't be loaded.
+    A second repair waits for the first, and so do `remove` and every writer.
+
+    Raises CatalogError if nothing records what it is or no item can be read, if the catalog is gone or another process
+    is at work on it, ModelError if its encoder can't be loaded.
     """
     log.info("repairing %s", folder.name)
-    with writing(folder):
-        write_lock = lock.acquire_if_whole(folder)
     staging = _staging_folder(folder)
-    shutil.rmtree(staging, ignore_errors=True)  # left by a run that was interrupted
-    try:
-        repaired = _build_catalog(folder, staging, offline=offline, progress=progress)
+    with ExitStack() as guards:
         with writing(folder):
-            _copy_learned_and_feedback(folder, staging)
-            _swap_folders(folder, staging)
-        if write_lock:
-            _open_locks.append(write_lock)
-            write_lock = None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if write_lock:
-            write_lock.close()
+            guards.enter_context(lock.guarding(folder))
+            write_lock = lock.acquire_if_whole(folder)
+        try:
+            shutil.rmtree(staging, ignore_errors=True)  # left by a run that was interrupted
+            with writing(folder):
+                staging.mkdir()
+                guards.enter_context(lock.guarding(staging))  # which soon has the catalog's name, and is not done then
+            repaired = _build_catalog(folder, staging, offline=offline, progress=progress)
+            with writing(folder):
+                _copy_learned_and_feedback(folder, staging)
+                _swap_folders(folder, staging)
+            if write_lock:
+                _open_locks.append(write_lock)
+                write_lock = None
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            if write_lock:
+                write_lock.close()
     return repaired
 
 

@@ -137,6 +137,11 @@ def _exists(file: Path) -> bool:
     return True
 
 
+def busy(folder: Path) -> CatalogError:
+    """The error for a catalog that another process is changing."""
+    return CatalogError("another attnsearch is writing to it", where=folder.name, hint="try again when it is done")
+
+
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """Turn the errors that parsing damaged data raises into DamagedError.
@@ -163,8 +168,7 @@ def writing(folder: Path, action: str = "written") -> Iterator[None]:
             yield
     except sqlite3.Error as error:
         if is_busy(error):
-            hint = "try again when it is done"
-            raise CatalogError("another attnsearch is writing to it", where=folder.name, hint=hint) from None
+            raise busy(folder) from None
         if _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise damaged(folder, str(error)) from None
         raise unreadable(folder, error, action) from None

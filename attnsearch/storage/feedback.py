@@ -20,7 +20,7 @@ from attnsearch.sources import judgments, records, values
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage import lock
 from attnsearch.storage.failures import missing, writing
-from attnsearch.storage.files import DATABASE, FEEDBACK, refuse_link, replace_file
+from attnsearch.storage.files import FEEDBACK, refuse_link, replace_file
 
 GOOD, BAD = 1, 0
 
@@ -111,9 +111,7 @@ def _read_records(folder: Path) -> list[values.Mapping]:
 @contextmanager
 def _editing(folder: Path, wait: float = lock.WAIT) -> Iterator[dict[str, values.Mapping]]:
     """The records by request, for the body to change; then they are written, unless the body fails."""
-    if not (folder / DATABASE).exists():
-        raise missing(folder)
-    with writing(folder), closing(lock.acquire(folder, wait)) as db:
+    with writing(folder), closing(lock.acquire(folder, wait, create=False)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema").fetchone():  # the catalog was removed while we waited
             raise missing(folder)
         lines = _read_records(folder)

@@ -18,7 +18,7 @@ from attnsearch.sources import letters, records
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source, connect_to_read, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
-from attnsearch.storage.files import DATABASE, sync
+from attnsearch.storage.files import sync
 
 BUILT_IN = ("library", "kitchen", "toolbox")
 
@@ -240,9 +240,7 @@ def remove_catalog(folder: Path) -> None:
 
     Raises CatalogError if there is none, or if it can't be removed.
     """
-    if not (folder / DATABASE).exists():
-        raise missing(folder)
-    with writing(folder, "removed"):
+    with writing(folder, "removed"), lock.guarding(folder):
         held = lock.acquire_if_whole(folder)
         with closing(held) if held else nullcontext():
             folder.rename(folder.with_name(f".removed-{uuid.uuid4().hex}"))

@@ -159,11 +159,11 @@ def load_learned(folder: Path) -> Learned | None:
 def forget_learned(folder: Path) -> Learned | None:
     """Delete what the catalog in a folder has learned, and return it; None if it is damaged or has a newer version.
 
-    Raises FileNotFoundError if the catalog has learned nothing, CatalogError if the file can't be deleted.
+    Raises FileNotFoundError if the catalog has learned nothing, CatalogError if it is gone or can't be changed.
     """
     file, learned = folder / LEARNED, None
     file.lstat()
-    with writing(folder, "changed"):
+    with writing(folder, "changed"), lock.guarding(folder):
         held = lock.acquire_if_whole(folder)
         with closing(held) if held else nullcontext():
             with suppress(ValueError, InputError, OSError):

@@ -1,15 +1,20 @@
-"""One writer at a time: a catalog's lock, which is SQLite's own."""
+"""One writer at a time: a catalog's lock, which is SQLite's own.
+
+A damaged database can't be locked. So whoever replaces or removes a whole folder guards the folder itself as well.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attnsearch.storage.failures import is_busy, is_full, is_of_the_system
-from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_links, sync
+from attnsearch.storage.failures import busy, is_busy, is_full, is_of_the_system, missing
+from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_link, refuse_links, sync
 
 WAIT = 30.0  # seconds to wait for another writer
 
@@ -18,17 +23,21 @@ _PAUSE = 0.01  # seconds between two attempts, when SQLite itself does not wait
 log = logging.getLogger("attnsearch")
 
 
-def acquire(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
-    """Open a connection that holds the catalog's write lock; create the folder and an empty database if need be.
+def acquire(folder: Path, wait: float = WAIT, *, create: bool = True) -> sqlite3.Connection:
+    """Open a connection that holds the catalog's write lock; `create` its folder and an empty database if need be.
 
     While we wait, the folder may be removed, or even created anew: what we wrote to the old file would go with it.
     So the lock counts only if the file of that name is still the one that we opened.
 
     Raises sqlite3.OperationalError (see `is_busy`) if another writer works for longer than `wait` seconds, CatalogError
-    for a link, sqlite3.Error or UnicodeDecodeError if the database is damaged, OSError if it can't be created.
+    for a link, MissingError if there is no catalog and none is to be created, sqlite3.Error or
+    UnicodeDecodeError if the database is damaged, OSError if it can't be created.
     """
     while True:
-        _create_database(folder)
+        if create:
+            _create_database(folder)
+        else:
+            _require_database(folder)
         opened = _read_inode(folder)
         try:
             db = _connect_and_lock(folder, wait)
@@ -42,16 +51,68 @@ def acquire(folder: Path, wait: float = WAIT) -> sqlite3.Connection:
 
 
 def acquire_if_whole(folder: Path) -> sqlite3.Connection | None:
-    """Acquire the lock; None if the database is too damaged to be locked, since nobody can be writing to it then.
+    """Acquire the lock of a catalog; None if its database is too damaged to be locked: nobody can write to it then.
 
-    Raises sqlite3.OperationalError if the system refuses it, unless the disk is full: then removing makes room.
+    Raises MissingError if there is no catalog, and sqlite3.OperationalError if the system refuses the lock, unless the
+    disk is full: then removing makes room.
     """
     try:
-        return acquire(folder)
+        return acquire(folder, create=False)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.Error) and is_of_the_system(error) and not is_full(error):
             raise
         return None
+
+
+@contextmanager
+def guarding(folder: Path, wait: float = WAIT) -> Iterator[None]:
+    """Keep others from replacing or removing the folder while the body runs, even if its database can't be locked.
+
+    Every caller does so before it acquires the lock. The system releases the guard when the process ends.
+
+    Raises MissingError if there is no such folder, or if it is removed while we wait; CatalogError for a link, or if it
+    is guarded for longer than `wait` seconds; OSError.
+    """
+    deadline = time.monotonic() + wait
+    is_waiting = False
+    while (handle := _guard(folder)) is None:
+        if time.monotonic() >= deadline:
+            raise busy(folder)
+        if not is_waiting:
+            _warn_of_waiting(folder)
+            is_waiting = True
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _guard(folder: Path) -> int | None:
+    """An open handle, which guards the folder; None if another one guards it, or it no longer has its name."""
+    import fcntl  # which a query does without
+
+    refuse_link(folder)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        raise missing(folder) from None
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), folder.stat()):
+            return handle
+    os.close(handle)
+    return None
+
+
+def _warn_of_waiting(folder: Path) -> None:
+    log.warning("waiting for another attnsearch to finish writing to %s", folder.name)
+
+
+def _require_database(folder: Path) -> None:
+    refuse_links(folder)
+    if not (folder / DATABASE).exists():
+        raise missing(folder)
 
 
 def _create_database(folder: Path) -> None:
@@ -85,7 +146,7 @@ def _connect_and_lock(folder: Path, wait: float) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
-            log.warning("waiting for another attnsearch to finish writing to %s", folder.name)
+            _warn_of_waiting(folder)
             db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
             _begin_when_free(db, time.monotonic() + wait)
     except BaseException:

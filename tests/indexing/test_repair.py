@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
 import pytest
@@ -14,7 +16,7 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.sources import items
-from attnsearch.storage import lock
+from attnsearch.storage import home, lock
 from tests.conftest import titles
 from tests.indexing.damage import change, segment, spoil
 from tests.torture import flips
@@ -259,3 +261,80 @@ class TestItems:
         ran = run("check", "flipped", "--repair", "--json")
         assert ran.code == 3
         assert json.loads(ran.out)["lost"] == {"items": 1, "ids": ["a"]}
+
+
+class TestAlone:
+    """Nobody else is at work on the catalog, not even if its database can't be locked."""
+
+    @pytest.fixture(params=["whole", "unlockable"])
+    def damaged(self, request, folder):
+        """A damaged catalog, whose database can be locked or not."""
+        if request.param == "whole":
+            segment(folder).unlink()
+        else:
+            (folder / "index.sqlite").write_bytes(b"not a database" * 1000)
+        return folder
+
+    @pytest.fixture
+    def first(self, damaged, small, monkeypatch):
+        """A repair that waits, while it embeds, for the event that it comes with."""
+        reached, may_go_on, encode = threading.Event(), threading.Event(), small.encode
+
+        def pause(*args, **options):
+            reached.set()
+            assert may_go_on.wait(20)
+            return encode(*args, **options)
+
+        monkeypatch.setattr(small, "encode", pause)
+        thread = threading.Thread(target=repair, args=(damaged,))
+        thread.start()
+        assert reached.wait(20)
+        monkeypatch.setattr(small, "encode", encode)
+        yield may_go_on
+        may_go_on.set()
+        thread.join(20)
+        assert not list(damaged.parent.glob(".*"))
+
+    @pytest.mark.parametrize("second", [repair, home.remove_catalog], ids=["repair", "remove"])
+    def test_the_second_waits_for_the_first(self, damaged, first, small, caplog, second):
+        thread = threading.Thread(target=second, args=(damaged,))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        assert "waiting for another attnsearch to finish writing to flipped" in caplog.text
+        assert list(damaged.parent.glob(".*")) == [damaged.with_name(".repaired-flipped")]
+        first.set()
+        thread.join(20)
+        if second is repair:
+            assert check.find_problems(damaged) == []
+            assert home.read_catalog_info(damaged).items == 5
+        else:
+            assert not damaged.exists()
+
+    @pytest.mark.parametrize("second", [repair, home.remove_catalog], ids=["repair", "remove"])
+    def test_or_refuses(self, damaged, first, small, monkeypatch, second):
+        for waiting in (lock.acquire, lock.guarding.__wrapped__):
+            monkeypatch.setattr(waiting, "__defaults__", (0.1,))
+        with pytest.raises(CatalogError, match="another attnsearch is writing to it; try again when it is done"):
+            second(damaged)
+
+    def test_a_catalog_removed_meanwhile_is_not_repaired(self, folder, small):
+        with ThreadPoolExecutor() as pool:
+            with lock.guarding(folder):
+                repairing = pool.submit(repair, folder)
+                wait([repairing], 0.1)
+                folder.rename(folder.with_name(".removed-x"))
+            with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
+                repairing.result(20)
+        assert not folder.exists()
+
+    def test_a_writer_is_waited_for(self, folder, small):
+        segment(folder).unlink()
+        with closing(lock.acquire(folder)):
+            thread = threading.Thread(target=repair, args=(folder,))
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive()
+            assert not list(folder.parent.glob(".*"))
+        thread.join(20)
+        assert check.find_problems(folder) == []

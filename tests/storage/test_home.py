@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import read_items
 from attnsearch.storage.home import (
     BUILT_IN,
@@ -16,7 +19,7 @@ from attnsearch.storage.home import (
     home_folder,
     remove_catalog,
 )
-from tests.storage.examples import put
+from tests.storage.examples import contents, put
 
 
 @pytest.fixture
@@ -142,3 +145,28 @@ def test_remove(folder, home):
     assert list(home.iterdir()) == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
         remove_catalog(folder)
+
+
+def test_remove_waits_for_a_writer(folder):
+    put(folder, [1])
+    with ThreadPoolExecutor() as pool:
+        with Writer(folder):
+            removing = pool.submit(remove_catalog, folder)
+            wait([removing], 0.3)
+            assert not removing.done()
+            assert folder.exists()
+            assert contents(folder) == [("i1", 1.0)]
+        removing.result(20)
+    assert not folder.exists()
+
+
+def test_of_two_removals_the_second_finds_nothing(folder, home):
+    put(folder, [1])
+    with ThreadPoolExecutor() as pool:
+        with Writer(folder):
+            both = [pool.submit(remove_catalog, folder) for _ in range(2)]
+            wait(both, 0.3)
+        outcomes = sorted(str(removal.exception(20)) for removal in both)
+    assert outcomes[0] == "None"
+    assert outcomes[1].startswith("there is no catalog 'shop'")
+    assert list(home.iterdir()) == []

@@ -14,6 +14,7 @@ import pytest
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.writer import Writer
 from attnsearch.storage import files, lock
+from attnsearch.storage.failures import MissingError
 from tests.storage.examples import contents, item, put, write
 
 
@@ -98,3 +99,37 @@ def test_a_file_in_the_place_of_the_home(home, folder):
     home.write_text("")
     with pytest.raises(CatalogError, match="can't be written"):
         Writer(folder)
+
+
+def test_it_waits_for_thirty_seconds(folder, monkeypatch):
+    """Both as SQLite waits and as we do where it does not."""
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    now, timeouts = [100.0], []
+
+    def begin(db):
+        timeouts.append(db.execute("PRAGMA busy_timeout").fetchone()[0])
+        raise busy
+
+    def sleep(seconds):
+        now[0] += 1.0
+
+    monkeypatch.setattr(lock, "_begin", begin)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    with pytest.raises(sqlite3.OperationalError):
+        lock.acquire(folder)
+    assert now == [130.0]
+    assert timeouts[0] == 0
+    assert set(timeouts[1:]) == {30_000}
+    with lock.guarding(folder), pytest.raises(CatalogError, match="another attnsearch"), lock.guarding(folder):
+        pass
+    assert now == [160.0]
+
+
+def test_a_catalog_that_is_gone_is_not_created(folder):
+    with pytest.raises(MissingError, match="there is no catalog 'shop'"):
+        lock.acquire(folder, create=False)
+    with pytest.raises(MissingError, match="there is no catalog 'shop'"), lock.guarding(folder):
+        pass
+    assert not folder.exists()
