@@ -12,7 +12,6 @@ from attnsearch.cli import options, terminal
 from attnsearch.cli.catalogs import CatalogRefs
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert
-from attnsearch.storage import files
 
 
 def train(
@@ -67,13 +66,17 @@ def train(
     from attnsearch.output.training import verdict, verdict_as_json
     from attnsearch.search.index import Index
     from attnsearch.sources.judgments import read_judgments
+    from attnsearch.storage.failures import writing
     from attnsearch.storage.feedback import read_feedback
-    from attnsearch.storage.learned import write_learned
+    from attnsearch.storage.files import refuse_unless_regular
+    from attnsearch.storage.learned import store_learned, write_learned
 
+    if save is not None:
+        refuse_unless_regular(save)  # before anything is learned
     with terminal.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            name, folder = index.info.name, index.store.folder
+            name, folder, commit = index.info.name, index.store.folder, index.info.commit
             if requests is None:
                 requests = read_feedback(folder)
             if self_made:
@@ -83,9 +86,11 @@ def train(
         working.stop()
         if outcome.learned is not None:
             if save is not None:
-                write_learned(save, outcome.learned)
+                refuse_unless_regular(save)
+                with writing(save):
+                    write_learned(save, outcome.learned)
             if not dry_run:
-                write_learned(folder / files.LEARNED, outcome.learned)
+                store_learned(folder, outcome.learned, commit)
     screen = terminal.screen(color=not no_color, quiet=quiet)
     if json:
         stored = not dry_run and outcome.learned is not None

@@ -7,7 +7,7 @@ import uuid
 from io import BufferedReader
 from pathlib import Path
 
-from attnsearch.errors import CatalogError
+from attnsearch.errors import CatalogError, InputError
 
 DATABASE = "index.sqlite"
 SEAL = "index.seal"
@@ -43,6 +43,16 @@ def replace_file(file: Path, raw: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync(file.parent)
+
+
+def refuse_unless_regular(path: Path) -> None:
+    """Raise InputError if a file is not to be written there: the path is a link, a pipe, a device or a folder."""
+    if path.is_symlink():
+        raise InputError("is a link", where=str(path), hint="name the file that it points to")
+    if path.exists() and not path.is_file():
+        raise InputError("is not a regular file", where=str(path), hint="name another file")
+    if not path.parent.is_dir():
+        raise InputError("there is no such folder", where=str(path.parent), hint="create it first")
 
 
 def sync(path: Path) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from attnsearch.storage import feedback, files, learned
-from attnsearch.storage.home import catalog_folder
+from attnsearch.indexing.update import update
+from attnsearch.learning import training
+from attnsearch.storage import feedback, files, learned, lock
+from attnsearch.storage.home import catalog_folder, remove_catalog
 from tests.storage.test_learned import SOME
 
 
@@ -165,3 +171,152 @@ class TestReset:
     def test_what_is_not_indexed_yet_has_learned_nothing(self, run, home):
         assert run("reset", "library") == (0, "library: nothing was learned\n", "")
         assert not home.exists()
+
+
+class TestSave:
+    """--save writes a regular file, or refuses before anything is learned."""
+
+    @pytest.mark.parametrize(
+        ("kind", "problem"),
+        [
+            ("link", "is a link; name the file that it points to"),
+            ("dangling", "is a link; name the file that it points to"),
+            ("pipe", "is not a regular file; name another file"),
+            ("folder", "is not a regular file; name another file"),
+            ("device", "is not a regular file; name another file"),
+        ],
+    )
+    def test_nothing_else_is_replaced(self, school, run, small, tmp_path, kind, problem):
+        judged, _ = school
+        path, real = tmp_path / "saved", tmp_path / "real"
+        real.write_text("target")
+        match kind:
+            case "link":
+                path.symlink_to(real)
+            case "dangling":
+                path.symlink_to(tmp_path / "nowhere")
+            case "pipe":
+                os.mkfifo(path)
+            case "folder":
+                path.mkdir()
+            case "device":
+                path = Path("/dev/null")
+        before = path.lstat()
+        small.read.clear()
+        ran = run("train", judged, "-c", "world", "--dry-run", "--save", str(path))
+        assert ran.code == 2
+        assert problem in ran.err
+        assert small.read == []
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+        assert real.read_text() == "target"
+
+    def test_a_link_made_while_it_learned(self, school, run, tmp_path, monkeypatch):
+        judged, _ = school
+        path, train = tmp_path / "saved", training.train
+
+        def link(*args, **options):
+            path.symlink_to(tmp_path / "nowhere")
+            return train(*args, **options)
+
+        monkeypatch.setattr(training, "train", link)
+        assert run("train", judged, "-c", "world", "--dry-run", "--save", str(path)).code == 2
+        assert path.is_symlink()
+
+    def test_a_folder_that_is_not_there(self, school, run, tmp_path):
+        judged, _ = school
+        ran = run("train", judged, "-c", "world", "--dry-run", "--save", str(tmp_path / "none" / "saved"))
+        assert (ran.code, "none: there is no such folder; create it first" in ran.err) == (2, True)
+
+    def test_a_file_that_is_there_is_replaced(self, school, run, tmp_path):
+        judged, _ = school
+        (tmp_path / "saved").write_text("old")
+        assert run("train", judged, "-c", "world", "--dry-run", "--save", str(tmp_path / "saved")).code == 0
+        assert learned.read_learned(tmp_path / "saved").model == "small"
+
+    @pytest.mark.parametrize("saved", [True, False])
+    def test_a_full_disk(self, school, run, tmp_path, monkeypatch, saved):
+        judged, file = school
+
+        def fail(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(learned, "replace_file", fail)
+        argv = ["--dry-run", "--save", str(tmp_path / "saved")] if saved else []
+        ran = run("train", judged, "-c", "world", *argv)
+        assert ran.code == 3
+        assert f"{tmp_path / 'saved' if saved else file.parent}: can't be written: No space left on device" in ran.err
+
+
+class TestMeanwhile:
+    """The catalog changes while something is learned from it."""
+
+    @pytest.fixture
+    def meanwhile(self, monkeypatch):
+        """Let something happen after the training, before its result is kept."""
+
+        def arrange(action):
+            train = training.train
+
+            def act(*args, **options):
+                outcome = train(*args, **options)
+                action()
+                return outcome
+
+            monkeypatch.setattr(training, "train", act)
+
+        return arrange
+
+    def test_it_was_removed(self, school, run, home, meanwhile):
+        judged, _ = school
+        meanwhile(lambda: remove_catalog(home / "world"))
+        ran = run("train", judged, "-c", "world")
+        assert (ran.code, ran.out) == (3, "")
+        assert "there is no catalog 'world'" in ran.err
+        assert list(home.iterdir()) == []
+
+    def test_it_was_made_anew_from_other_items(self, school, run, write, home, meanwhile):
+        judged, file = school
+
+        def replace():
+            remove_catalog(home / "world")
+            update([str(write("other.yaml", "- {id: a, title: moon}\n"))], name="world")
+
+        meanwhile(replace)
+        ran = run("train", judged, "-c", "world")
+        assert (ran.code, ran.out) == (3, "")
+        assert "world: the catalog has changed since the training began, so nothing was kept; train it again" in ran.err
+        assert not file.exists()
+
+    def test_an_item_was_added(self, school, run, write, meanwhile):
+        judged, file = school
+        meanwhile(lambda: update([str(write("more.yaml", "- {id: a, title: moon}\n"))], name="world", keep=True))
+        assert run("train", judged, "-c", "world").code == 3
+        assert not file.exists()
+
+    def test_feedback_was_given(self, school, run, home, meanwhile):
+        judged, file = school
+        meanwhile(lambda: feedback.add_judgment(home / "world", "moon", {"3-0-0": 1}))
+        assert run("train", judged, "-c", "world").code == 0
+        assert file.exists()
+
+    @pytest.mark.parametrize("command", ["train", "reset"])
+    def test_a_writer_is_waited_for(self, school, run, home, command):
+        judged, file = school
+        learned.write_learned(file, SOME)
+        before = file.read_bytes()
+        argv = ["train", judged, "-c", "world"] if command == "train" else ["reset", "world"]
+        with ThreadPoolExecutor() as pool:
+            with closing(lock.acquire(home / "world")):
+                running = pool.submit(run, *argv)
+                wait([running], 3)
+                assert not running.done()
+                assert file.read_bytes() == before
+            assert running.result(60).code == 0
+        assert not file.exists() or file.read_bytes() != before
+
+    def test_what_a_killed_training_left_is_deleted(self, school, run):
+        judged, file = school
+        orphan = file.with_name(f".{file.name}-0")
+        orphan.write_bytes(b"half")
+        run("train", judged, "-c", "world")
+        assert not orphan.exists()
