@@ -27,7 +27,7 @@ from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.storage import home, learned, lock
+from attnsearch.storage import learned, lock
 from attnsearch.storage.database import Info, Source, connect_to_read
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
@@ -168,19 +168,20 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
 
 
 def _read_source(info: Info, source: Source, wanted: dict[str, int] | None) -> dict[str, Item]:
-    """The items of a source, by id; if it has changed since, only the wanted ones, or all if None. Empty on error."""
+    """The items of a source, by id; if it has changed since, only the wanted ones, or all if None."""
     restored: dict[str, Item] = {}
+    digest = hashlib.sha256()
     if not (source.sha256 and Path(source.path).is_file()):
         return restored
     log.warning("%s: reading damaged items from %s", info.name, source.path)
     try:
-        is_unchanged = home.fingerprint_source(source.path) == source
-        for item in items.read_items([source.path], info.fields).items:
-            if is_unchanged or wanted is None or item.id in wanted:
-                restored.setdefault(item.id, item)
+        for item in items.read_items([source.path], info.fields, observers=[digest.update]).items:
+            restored.setdefault(item.id, item)
     except (InputError, OSError) as error:
         log.warning("%s: %s", info.name, error)
-    return restored
+    if wanted is None or digest.hexdigest() == source.sha256:
+        return restored
+    return {ident: item for ident, item in restored.items() if ident in wanted}
 
 
 def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import logging
 import time
@@ -46,12 +47,29 @@ class Report(NamedTuple):
     seconds: float
 
 
+class _SourceFile(NamedTuple):
+    """A file to read: its name, its path, which is None for a pipe, and the SHA-256 of what was read of it so far."""
+
+    name: str
+    path: str | None
+    digest: hashlib._Hash
+
+    @property
+    def shown(self) -> str:
+        """What the catalog calls it."""
+        return self.path or self.name
+
+    def as_read(self) -> Source:
+        """What the catalog records of the file, once it is read to its end."""
+        return Source(self.shown, self.digest.hexdigest() if self.path else None)
+
+
 class _Target(NamedTuple):
     """The catalog to bring up to date: where it is, what goes in, and what it was before, if it exists."""
 
     folder: Path
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[_SourceFile, ...]
     fields: Fields
     listing: Listing
     existing: Info | None
@@ -117,32 +135,34 @@ def _resolve_target(
     paths: Sequence[str], name: str | None, fields: Fields | None, form: str | None, *, on_the_fly: bool
 ) -> _Target:
     """Decide which catalog is meant, whether it exists, and how its sources are read."""
-    sources = tuple(home.fingerprint_source(path) for path in paths)
-    existing = _find_existing(sources, name)
+    sources = tuple(_SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
+    shown = [source.shown for source in sources]
+    existing = _find_existing(shown, name)
     fields = fields or (existing.fields if existing else Fields())
-    listing = items.read_items(paths, fields, file_format=form)
+    # The hash is that of the very bytes that are read: the file may be another one before and after.
+    listing = items.read_items(paths, fields, file_format=form, observers=[source.digest.update for source in sources])
     if on_the_fly:
-        return _Target(home.file_catalog_folder(Path(paths[0])), sources[0].path, sources, fields, listing, existing)
+        return _Target(home.file_catalog_folder(Path(paths[0])), shown[0], sources, fields, listing, existing)
     chosen = home.check_name(name or listing.name or _name_of_file(paths))
     folder = home.catalog_folder(chosen)
     if name is None:
-        _refuse_other_sources(folder, sources)
+        _refuse_other_sources(folder, shown)
     return _Target(folder, chosen, sources, fields, listing, existing)
 
 
-def _find_existing(sources: Sequence[Source], name: str | None) -> Info | None:
+def _find_existing(paths: Sequence[str], name: str | None) -> Info | None:
     """The info of the catalog called `name`, else of one made from the same files; None if there is none."""
     if name:
         folder = home.catalog_folder(name)
         return home.read_catalog_info(folder) if home.catalog_exists(folder) else None
     for _, info in home.catalog_infos():
-        if isinstance(info, Info) and _have_same_paths(info.sources, sources):
+        if isinstance(info, Info) and _have_paths(info.sources, paths):
             return info
     return None
 
 
-def _have_same_paths(sources: Sequence[Source], others: Sequence[Source]) -> bool:
-    return [source.path for source in sources] == [source.path for source in others]
+def _have_paths(sources: Sequence[Source], paths: Sequence[str]) -> bool:
+    return [source.path for source in sources] == list(paths)
 
 
 def _name_of_file(paths: Sequence[str]) -> str:
@@ -152,12 +172,12 @@ def _name_of_file(paths: Sequence[str]) -> str:
     return Path(paths[0]).stem
 
 
-def _refuse_other_sources(folder: Path, sources: Sequence[Source]) -> None:
+def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:
     """InputError if the folder has a catalog of other files: it may be replaced only when its name was given."""
     if not home.catalog_exists(folder):
         return
     stored = home.read_catalog_info(folder).sources
-    if not _have_same_paths(stored, sources):
+    if not _have_paths(stored, paths):
         raise InputError(
             f"the catalog '{folder.name}' was made from {', '.join(source.path for source in stored)}",
             hint=f"use --name {folder.name} to replace it, or --name with another name to keep both",
@@ -230,7 +250,7 @@ def _describe_catalog(
     return Info(
         name=target.name,
         description=target.listing.description,
-        sources=target.sources,
+        sources=tuple(source.as_read() for source in target.sources),
         fields=target.fields,
         model=encoder.model.name,
         sha256=encoder.model.sha256,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
@@ -42,8 +42,16 @@ class Listing(NamedTuple):
     items: Iterator[Item]
 
 
-def read_items(sources: Sequence[str], fields: Fields | None = None, *, file_format: str | None = None) -> Listing:
-    """The items of the files `sources` as one catalog; `-` is standard input. `file_format`: see `read_records`.
+def read_items(
+    sources: Sequence[str],
+    fields: Fields | None = None,
+    *,
+    file_format: str | None = None,
+    observers: Sequence[Callable[[bytes], object]] = (),
+) -> Listing:
+    """The items of the files `sources` as one catalog; `-` is standard input.
+
+    `file_format`, and one of the `observers` for each file: see `read_records`.
 
     Items are checked as they are read; the writer checks that ids are unique.
 
@@ -52,7 +60,10 @@ def read_items(sources: Sequence[str], fields: Fields | None = None, *, file_for
     """
     fields = fields or Fields()
     as_text = frozenset({"description", fields.id, fields.title})
-    files = (records.read_records(source, file_format=file_format, as_text=as_text) for source in sources)
+    files = (
+        records.read_records(source, file_format=file_format, as_text=as_text, observe=observe)
+        for source, observe in itertools.zip_longest(sources, observers)
+    )
     first = next(files)
     places = [records.source_name(source) for source in sources]
     # Each further file is opened when the one before it ends: each may be large.

@@ -10,7 +10,7 @@ import csv
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -45,19 +45,20 @@ def read_records(
     file_format: str | None = None,
     as_text: frozenset[str] = frozenset(),
     most: int | None = None,
+    observe: Callable[[bytes], object] | None = None,
 ) -> Records:
     """The records of the file `source`; `-` is standard input.
 
     `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. Values of the
     keys in `as_text` stay text as written. If a YAML or JSON file is a mapping, its records are the list under
     `items`, and the head is the rest of it; otherwise the head is empty. `most` limits the bytes of the whole file in
-    formats that are read as a stream.
+    formats that are read as a stream. `observe` gets every byte of the file by the time the records end.
 
     Raises InputError, with the line if there is one, for whatever is not valid in that format; for JSONL, CSV and TSV
     while the records are read.
     """
     _check_file(source)
-    file = _TextFile(source, most)
+    file = _TextFile(source, most, observe)
     file_format = file_format or SUFFIXES.get(Path(source).suffix.lower())
     start: list[str] = []
     if file_format is None:
@@ -135,12 +136,14 @@ def _check_file(source: str) -> None:
 class _TextFile:
     """A file or standard input as text: line by line, each with its line break, or the rest at once.
 
-    `most` limits the bytes of all lines.
+    `most` limits the bytes of all lines; `observe` gets the bytes as they are read.
     """
 
-    def __init__(self, source: str, most: int | None = None) -> None:
+    def __init__(
+        self, source: str, most: int | None = None, observe: Callable[[bytes], object] | None = None
+    ) -> None:
         self.most, self.size = most, 0
-        self.source, self.where = source, source_name(source)
+        self.source, self.where, self.observe = source, source_name(source), observe
         self.line = self.empty = 0
         self.stream: BinaryIO | None = None
 
@@ -148,7 +151,7 @@ class _TextFile:
         return self
 
     def __next__(self) -> str:
-        raw = self._open().readline(LINE + 1)
+        raw = self._observed(self._open().readline(LINE + 1))
         if not raw:
             raise StopIteration
         self.line += 1
@@ -164,7 +167,7 @@ class _TextFile:
 
     def read_rest(self) -> str:
         """Everything not read yet, at once."""
-        raw = self._open().read(WHOLE + 1)
+        raw = self._observed(self._open().read(WHOLE + 1))
         if len(raw) > WHOLE:
             raise InputError(f"over {WHOLE >> 20} MiB", where=self.where, hint=STREAM_HINT)
         return self._decode(raw, self.line + 1)
@@ -180,6 +183,11 @@ class _TextFile:
             except OSError as error:
                 raise InputError(f"can't be read: {error.strerror}", where=self.where) from None
         return self.stream
+
+    def _observed(self, raw: bytes) -> bytes:
+        if self.observe:
+            self.observe(raw)
+        return raw
 
     def _decode(self, raw: bytes, line: int) -> str:
         try:

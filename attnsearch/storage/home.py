@@ -207,16 +207,22 @@ def default_catalog() -> str:
     return names[0] if len(names) == 1 else "library"
 
 
+def source_path(file: str) -> str | None:
+    """The resolved path of a regular file; None for a pipe, which can't be read again."""
+    path = Path(file)
+    return None if file == "-" or not path.is_file() else str(path.resolve())
+
+
 def fingerprint_source(file: str) -> Source:
     """The path of a file, and the SHA-256 of what it holds now; None for a pipe. Raises InputError."""
-    path = Path(file)
-    if file == "-" or not path.is_file():
+    path = source_path(file)
+    if path is None:
         return Source(file, None)
     from hashlib import file_digest
 
     try:
-        with path.open("rb") as stream:
-            return Source(str(path.resolve()), file_digest(stream, "sha256").hexdigest())
+        with Path(path).open("rb") as stream:
+            return Source(path, file_digest(stream, "sha256").hexdigest())
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", where=file) from None
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,7 @@ from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
-from attnsearch.sources import items
+from attnsearch.sources import items, records
 from attnsearch.sources.items import Fields
 from attnsearch.storage.home import catalog_folders, catalog_infos, default_catalog
 from tests.conftest import SHOP, titles
@@ -208,3 +210,36 @@ def test_a_text_that_was_read_with_a_full_stop(write, small, monkeypatch):
     assert update([str(path)]).embedded == 1
     assert small.read[-1] == "moon"
     assert update([str(path)]).embedded == 0
+
+
+@pytest.mark.parametrize("name", ["x.yaml", "x.json", "x.jsonl", "x.csv", "x.tsv", "x"])
+def test_the_recorded_hash_is_that_of_the_bytes_that_were_read(write, small, monkeypatch, name):
+    """Though the file is another one before it is opened, and after it was read."""
+    texts = {
+        ".json": '\n[{"title": "moon"}, {"title": "sea"}]\n',
+        ".jsonl": '{"title": "moon"}\n\n{"title": "sea"}\n\n',
+        ".csv": "\ufefftitle\nmoon\nsea\n",
+        ".tsv": "title\tprice\r\nmoon\t1\r\nsea\t2",
+    }
+    read = texts.get(Path(name).suffix, "# things\n- title: moon\n- title: sea\n# end")
+    path = write(name, "- {title: robot}\n")
+    opener = records._TextFile._open
+
+    def replace_meanwhile(file):
+        if file.stream is None:
+            path.write_text(read)
+            opener(file)
+            path.unlink()
+            path.write_text("- {title: robot}\n")
+        return opener(file)
+
+    monkeypatch.setattr(records._TextFile, "_open", replace_meanwhile)
+    (source,) = update([str(path)], name="x").info.sources
+    assert titles("x") == {"moon", "sea"}
+    assert source == (str(path), hashlib.sha256(read.encode()).hexdigest())
+
+
+def test_each_of_several_files_has_its_own_hash(write, small):
+    paths = [write(f"{word}.yaml", f"- {{title: {word}}}\n") for word in ("moon", "sea")]
+    sources = update([str(path) for path in paths], name="x").info.sources
+    assert sources == tuple((str(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths)
