@@ -27,6 +27,7 @@ from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
+from attnsearch.sources.records import FORMATS
 from attnsearch.storage import learned, lock
 from attnsearch.storage.database import Info, Source, connect_to_read
 from attnsearch.storage.failures import writing
@@ -169,19 +170,36 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
 
 def _read_source(info: Info, source: Source, wanted: dict[str, int] | None) -> dict[str, Item]:
     """The items of a source, by id; if it has changed since, only the wanted ones, or all if None."""
-    restored: dict[str, Item] = {}
-    digest = hashlib.sha256()
     if not (source.sha256 and Path(source.path).is_file()):
-        return restored
+        return {}
     log.warning("%s: reading damaged items from %s", info.name, source.path)
-    try:
-        for item in items.read_items([source.path], info.fields, observers=[digest.update]).items:
-            restored.setdefault(item.id, item)
-    except (InputError, OSError) as error:
-        log.warning("%s: %s", info.name, error)
-    if wanted is None or digest.hexdigest() == source.sha256:
-        return restored
-    return {ident: item for ident, item in restored.items() if ident in wanted}
+    whole, sha256 = _try_formats(info, source.path)
+    if wanted is None or sha256 == source.sha256:
+        return whole
+    return {ident: item for ident, item in whole.items() if ident in wanted}
+
+
+def _try_formats(info: Info, path: str) -> tuple[dict[str, Item], str]:
+    """The items of a file, by id, and its SHA-256. If it can't be read to its end, warn, and return those before.
+
+    The catalog does not record a format that `index --from` gave. But a wrong one can be told: it lacks the fields of id
+    and title, or has rows of other lengths than the header.
+    """
+    tried: list[tuple[dict[str, Item], str, Exception]] = []
+    for file_format in (None, *FORMATS):
+        whole: dict[str, Item] = {}
+        digest = hashlib.sha256()
+        observers = [digest.update]
+        try:
+            for item in items.read_items([path], info.fields, file_format=file_format, observers=observers).items:
+                whole.setdefault(item.id, item)
+        except (InputError, OSError) as error:
+            tried.append((whole, digest.hexdigest(), error))
+        else:
+            return whole, digest.hexdigest()
+    whole, sha256, problem = tried[0]
+    log.warning("%s: %s", info.name, problem)
+    return whole, sha256
 
 
 def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:

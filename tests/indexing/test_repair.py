@@ -191,6 +191,27 @@ class TestItems:
         assert "flipped.yaml:" in caplog.text
         assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
 
+    @pytest.mark.parametrize(
+        ("name", "form", "content"),
+        [
+            ("x.csv", "tsv", "id\ttitle\na\tmoon, round\nb\tsea, wet\n"),
+            ("x.tsv", "csv", "id,title\na,moon\nb,sea\n"),
+            ("x.yaml", "jsonl", '{"id": "a", "title": "moon"}\n{"id": "b", "title": "sea"}\n'),
+            ("x.json", "yaml", "- {id: a, title: moon}\n- {id: b, title: sea}\n"),
+            ("x.csv", "json", '[{"id": "a", "title": "moon"},\n{"id": "b", "title": "sea"}]\n'),
+        ],
+    )
+    @pytest.mark.parametrize("lost", ["row", "database"])
+    def test_a_source_that_was_read_in_another_format(self, home, write, small, name, form, content, lost):
+        update([str(write(name, content))], form=form)
+        before = titles("x")
+        if lost == "row":
+            change(home / "x", "UPDATE items SET title = 'z' WHERE id = 'a'")
+        else:
+            (home / "x" / "index.sqlite").write_bytes(b"not a database" * 1000)
+        assert repair(home / "x").lost == (0, ())
+        assert titles("x") == before
+
     def test_of_several_sources_one_may_be_gone(self, home, write, small):
         paths = [write(f"{name}.yaml", f"- {{id: {name}, title: moon {name}}}\n") for name in "ab"]
         update([str(path) for path in paths], name="both")
