@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,7 +73,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     from attnsearch.storage.store import Store
 
     folder = _indexed_folder(ref)
-    with Store(folder) as store:
+    with home.open_migrated(folder, Store) as store:
         record, segments, tombstones = store.info, len(store.segments), store.dead
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record.sha256, record.d) else None
@@ -199,15 +198,12 @@ def check(
     """
     from attnsearch.indexing.check import find_problems
     from attnsearch.output.formats import SCHEMA
-    from attnsearch.storage import home
 
     rows = []
     lost: dict[str, int] = {}
     folders = [_indexed_folder(ref) for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
         with terminal.working(quiet=quiet) as working:
-            with suppress(CatalogError):
-                home.read_catalog_info(folder)  # which migrates a catalog of an older form
             problems, repaired = find_problems(folder), None
             if problems and repair:
                 from attnsearch.indexing.repair import repair as repair_catalog

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.postings import cache
-from attnsearch.storage import learned, seal, segment
+from attnsearch.storage import learned, migration, seal, segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
@@ -26,7 +26,7 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
-from attnsearch.storage.failures import DAMAGE, DamagedError, refuse_forbidden
+from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, refuse_forbidden
 from attnsearch.storage.files import LEARNED, SEGMENTS
 
 log = logging.getLogger("attnsearch")
@@ -63,10 +63,22 @@ class _Checked(NamedTuple):
 def find_problems(folder: Path) -> list[str]:
     """What is wrong with the catalog, one line for each problem; empty if it is whole.
 
-    Raises CatalogError if there is none, it is of another form, or we may not read all of it.
+    A catalog of an older form is converted first. Raises CatalogError if there is none, it is of a newer form, or we may
+    not read all of it.
     """
     refuse_forbidden(folder)
     log.info("checking %s", folder.name)
+    try:
+        return _read_problems(folder)
+    except OlderError:
+        try:
+            migration.migrate(folder)
+        except DamagedError as error:
+            return [error.message]
+        return _read_problems(folder)
+
+
+def _read_problems(folder: Path) -> list[str]:
     with closing(connect_to_read(folder)) as db:
         return list(_check_catalog(db, folder))
 

@@ -14,6 +14,7 @@ import os
 import shutil
 import sqlite3
 import uuid
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.check import info_or_problem, sealed_info
-from attnsearch.indexing.salvage import SalvagedItems, salvage_embeddings, salvage_items
+from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
 from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
@@ -30,7 +31,7 @@ from attnsearch.sources.items import Item
 from attnsearch.sources.records import FORMATS
 from attnsearch.storage import learned, lock
 from attnsearch.storage.database import Info, Source, connect_to_read
-from attnsearch.storage.failures import writing
+from attnsearch.storage.failures import OlderError, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
 
 _open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
@@ -118,7 +119,11 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
 
 def _read_record(db: sqlite3.Connection, folder: Path) -> _Record:
     """What the catalog is, by its database, else by its seal. Raises CatalogError if neither can be read."""
-    if info := info_or_problem(db, folder)[0]:
+    try:
+        info = info_or_problem(db, folder)[0]
+    except OlderError:
+        info = read_older_info(db)
+    if info:
         return _Record(info, is_current=True)
     if info := sealed_info(folder):
         return _Record(info, is_current=False)
@@ -143,24 +148,23 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
 
     Raises CatalogError if there is neither.
     """
-    info, intact, damaged = record.info, salvaged.intact, salvaged.damaged
-    missing = info.items - len(intact)
-    if not record.is_current:
-        missing = max(missing, len(damaged))
-    if missing <= 0:
+    info, intact, damaged, doubtful = record.info, salvaged.intact, salvaged.damaged, salvaged.doubtful
+    missing = max(info.items - len(intact), 0 if record.is_current else len(damaged))
+    if missing <= 0 and not doubtful:
         return [row.item for row in intact], Lost(0, ())
     # A source that is as it was has only items that the catalog had. Of another one, only the damaged items are taken,
     # unless their ids can't be read.
-    wanted = damaged if len(damaged) >= missing else None
+    wanted = {*damaged, *doubtful} if len(damaged) >= missing else None
     restored: dict[str, Item] = {}
     for source in info.sources:
         restored |= _read_source(info, source, wanted)
     for row in intact:
-        restored.pop(row.item.id, None)
+        if row.item.id not in doubtful:
+            restored.pop(row.item.id, None)
     if not (intact or restored):
         raise CatalogError("no item can be read, and the source is gone", where=info.name, hint=_start_over(folder))
     last = len(damaged) + max(damaged.values(), default=0)
-    placed = [(salvaged.order(row.number), row.item) for row in intact]
+    placed = [(salvaged.order(row.number), restored.pop(row.item.id, row.item)) for row in intact]
     placed += [(salvaged.order(damaged.get(ident, last)), item) for ident, item in restored.items()]
     placed.sort(key=lambda place: place[0])
     lost = max(missing - len(restored), 0)
@@ -168,7 +172,7 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
     return [item for _, item in placed], Lost(lost, ids)
 
 
-def _read_source(info: Info, source: Source, wanted: dict[str, int] | None) -> dict[str, Item]:
+def _read_source(info: Info, source: Source, wanted: Collection[str] | None) -> dict[str, Item]:
     """The items of a source, by id; if it has changed since, only the wanted ones, or all if None."""
     if not (source.sha256 and Path(source.path).is_file()):
         return {}
@@ -182,8 +186,8 @@ def _read_source(info: Info, source: Source, wanted: dict[str, int] | None) -> d
 def _try_formats(info: Info, path: str) -> tuple[dict[str, Item], str]:
     """The items of a file, by id, and its SHA-256. If it can't be read to its end, warn, and return those before.
 
-    The catalog does not record a format that `index --from` gave. But a wrong one can be told: it lacks the fields of id
-    and title, or has rows of other lengths than the header.
+    The catalog does not record a format that `index --from` gave. But a wrong one can be told: the fields of id and
+    title are missing in it, or its rows have other lengths than its header.
     """
     tried: list[tuple[dict[str, Item], str, Exception]] = []
     for file_format in (None, *FORMATS):

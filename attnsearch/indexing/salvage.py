@@ -16,14 +16,27 @@ from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.passages import split_passages
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.update import CHUNK
-from attnsearch.sources.items import Item
+from attnsearch.sources.items import Fields, Item
 from attnsearch.storage import segment
-from attnsearch.storage.database import ITEM, KEY, Info, read_item, read_key, read_segments
+from attnsearch.storage.database import (
+    ITEM,
+    KEY,
+    Info,
+    parse_info,
+    parse_info_1,
+    read_info_rows,
+    read_item,
+    read_item_1,
+    read_key,
+    read_segments,
+)
 from attnsearch.storage.failures import DAMAGE
 from attnsearch.storage.files import SEGMENTS
 
 _ROWS = f"SELECT {ITEM} FROM items NOT INDEXED"  # noqa: S608 (our own words)
 _KEY_ROWS = f"SELECT {KEY} FROM keys"  # noqa: S608
+_ROWS_1 = "SELECT item, id, title, description, fields, text_sha256 FROM items NOT INDEXED"
+_KEY_ROWS_1 = "SELECT key, item FROM keys"
 _IDS = "SELECT id, item FROM items INDEXED BY sqlite_autoindex_items_1 ORDER BY id"  # from the index of UNIQUE alone
 _PROBED = 1 << 24  # numbers of items, at most, that are tried one by one
 
@@ -45,56 +58,89 @@ class SalvagedItems(NamedTuple):
     """The intact items, in the order in which they were indexed, and the ids of damaged ones, as far as known.
 
     `first_keys` has the first key of each item, by its number; `damaged` the number of each damaged item, by its id.
+    `doubtful` has the ids of intact items whose text does not have its hash, in form 1, where rows have no checksums:
+    they are damaged, or an older attnsearch put their texts together by other rules.
     """
 
     intact: list[IntactItem]
     damaged: dict[str, int]
     first_keys: dict[int, int]
+    doubtful: set[str]
 
     def order(self, number: int) -> tuple[float, int]:
         """Sorts items by their numbers as they were indexed."""
         return self.first_keys.get(number, float("inf")), number
 
 
+def read_older_info(db: sqlite3.Connection) -> Info | None:
+    """The info of a catalog that calls itself one of an older form; None if it can't be read."""
+    with suppress(*DAMAGE):
+        rows = read_info_rows(db)
+        return parse_info(rows) if "sum" in rows else parse_info_1(rows)
+    return None
+
+
 def salvage_items(db: sqlite3.Connection, info: Info) -> SalvagedItems:
     """Every item whose row is what was written, however damaged the rest of the database is."""
     db.text_factory = _decode
-    first_keys: dict[int, int] = {}
-    intact: dict[int, IntactItem] = {}
-    damaged: dict[str, int] = {}
-
-    def take_key(row: Row) -> None:
-        key = read_key(row)
-        first_keys.setdefault(key.item, key.key)
-
-    def take_item(row: Row) -> None:
-        try:
-            number, *_, text_sha256, _ = row
-            item = read_item(row, info.fields)
-            has_its_keys = text_sha256 == hashlib.sha256(item.text.encode()).digest()
-            intact[number] = IntactItem(number, item, has_its_keys)
-        except DAMAGE:
-            take_id((row[1], row[0]))
-
-    def take_id(row: Row) -> None:
-        if isinstance(row[0], str) and row[1] not in intact:
-            damaged.setdefault(*row)
-
-    _scan(db, f"{_KEY_ROWS} ORDER BY key", take_key)
-    if not _scan(db, f"{_ROWS} ORDER BY item", take_item):
+    reader = _RowReader(info.fields, has_sums=_has_sums(db))
+    rows, key_rows = (_ROWS, _KEY_ROWS) if reader.has_sums else (_ROWS_1, _KEY_ROWS_1)
+    _scan(db, f"{key_rows} ORDER BY key", reader.take_key)
+    if not _scan(db, f"{rows} ORDER BY item", reader.take_item):
         # A damaged page ends a scan. The rows behind it are reached from the end, and those between two such pages,
         # one by one.
-        _scan(db, f"{_ROWS} ORDER BY item DESC", take_item)
-        last = max([0, *intact, *first_keys])
+        _scan(db, f"{rows} ORDER BY item DESC", reader.take_item)
+        last = max([0, *reader.intact, *reader.first_keys])
         for number in range(1, min(last, _PROBED) + 1):
-            if number not in intact:
-                _scan(db, f"{_ROWS} WHERE item = ?", take_item, number)
-    _scan(db, _IDS, take_id)
-    for row in intact.values():
-        damaged.pop(row.item.id, None)
-    salvaged = SalvagedItems(list(intact.values()), damaged, first_keys)
+            if number not in reader.intact:
+                _scan(db, f"{rows} WHERE item = ?", reader.take_item, number)
+    _scan(db, _IDS, reader.take_id)
+    for row in reader.intact.values():
+        reader.damaged.pop(row.item.id, None)
+    salvaged = SalvagedItems(list(reader.intact.values()), reader.damaged, reader.first_keys, reader.doubtful)
     salvaged.intact.sort(key=lambda row: salvaged.order(row.number))
     return salvaged
+
+
+class _RowReader:
+    """Takes rows of a damaged database, and keeps what is intact. `has_sums` says whether they have checksums."""
+
+    def __init__(self, fields: Fields, *, has_sums: bool) -> None:
+        self.fields = fields
+        self.has_sums = has_sums
+        self.first_keys: dict[int, int] = {}
+        self.intact: dict[int, IntactItem] = {}
+        self.damaged: dict[str, int] = {}
+        self.doubtful: set[str] = set()
+
+    def take_key(self, row: Row) -> None:
+        key, number, *_ = read_key(row) if self.has_sums else row
+        self.first_keys.setdefault(number, key)
+
+    def take_item(self, row: Row) -> None:
+        try:
+            number, *_, text_sha256 = row[:6]
+            item = (read_item if self.has_sums else read_item_1)(row, self.fields)
+            has_its_hash = text_sha256 == hashlib.sha256(item.text.encode()).digest()
+        except DAMAGE:
+            self.take_id((row[1], row[0]))
+            return
+        self.intact[number] = IntactItem(number, item, has_its_hash and self.has_sums)
+        if not (has_its_hash or self.has_sums):
+            self.doubtful.add(item.id)
+
+    def take_id(self, row: Row) -> None:
+        ident, number = row
+        if isinstance(ident, str) and number not in self.intact:
+            self.damaged.setdefault(ident, number)
+
+
+def _has_sums(db: sqlite3.Connection) -> bool:
+    """Whether rows have checksums: from form 2 on."""
+    try:
+        return "sum" in {name for _, name, *_ in db.execute("PRAGMA table_info(items)")}
+    except DAMAGE:
+        return True
 
 
 def _decode(raw: bytes) -> str:

@@ -139,9 +139,7 @@ class _TextFile:
     `most` limits the bytes of all lines; `observe` gets the bytes as they are read.
     """
 
-    def __init__(
-        self, source: str, most: int | None = None, observe: Callable[[bytes], object] | None = None
-    ) -> None:
+    def __init__(self, source: str, most: int | None = None, observe: Callable[[bytes], object] | None = None) -> None:
         self.most, self.size = most, 0
         self.source, self.where, self.observe = source, source_name(source), observe
         self.line = self.empty = 0

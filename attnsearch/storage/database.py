@@ -171,6 +171,19 @@ def parse_info(rows: Mapping[str, str]) -> Info:
     info: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
     if info.pop("sum") != _checksum_info(rows):
         raise ValueError("the table info is not what was written")
+    return _make_info(info)
+
+
+def parse_info_1(rows: Mapping[str, str]) -> Info:
+    """The info of a catalog of form 1, which has no checksum. Raises as `parse_info` does."""
+    info = _make_info({name: json.loads(value) for name, value in rows.items()})
+    texts = (info.name, info.model, info.sha256, *info.fields[:2], *info.fields.text)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(info.items, int):
+        raise TypeError("the table info is not what was written")
+    return info
+
+
+def _make_info(info: dict[str, Any]) -> Info:
     id_field, title_field, text_fields = info.pop("fields")
     sources = tuple(Source(*source) for source in info.pop("sources"))
     return Info(fields=Fields(id_field, title_field, tuple(text_fields)), sources=sources, **info)
@@ -201,7 +214,14 @@ def read_item(row: Sequence[Any], fields: Fields) -> Item:
     *cells, row_sum = row
     if checksum.row_checksum(*cells) != row_sum:
         raise ValueError(f"the item {cells[0]} is not what was written")
+    return read_item_1(cells, fields)
+
+
+def read_item_1(cells: Sequence[Any], fields: Fields) -> Item:
+    """An item of form 1: from the columns `ITEM` but the checksum. Raises ValueError or TypeError for a damaged row."""
     _, ident, title, description, fields_json, _ = cells
+    if not all(isinstance(text, str) for text in (ident, title, description, fields_json)):
+        raise TypeError(f"the item {cells[0]} is not what was written")
     item_fields = json.loads(fields_json)
     return Item(ident, title, description, item_fields, key_text(title, description, item_fields, fields))
 

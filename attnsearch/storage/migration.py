@@ -76,7 +76,11 @@ def _convert_segments(db: sqlite3.Connection, folder: Path, d: int) -> None:
     """Fill the table `segments`. Raises ValueError for a segment that does not have its hash of form 1."""
     dead = np.array([key for (key,) in db.execute("SELECT key FROM tombstones")], np.int64)
     for first, rows, file, sha256 in db.execute("SELECT first, rows, file, sha256 FROM segments_1").fetchall():
-        with segment.open_segment(folder / SEGMENTS, file) as stream:
+        try:
+            stream = segment.open_segment(folder / SEGMENTS, file)
+        except FileNotFoundError:
+            raise ValueError(f"the segment {file} is gone") from None
+        with stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
                 raise ValueError(f"the segment {file} is not what was written")
         bits = np.zeros(rows, bool)

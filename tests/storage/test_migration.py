@@ -132,3 +132,75 @@ def test_a_form_that_never_was(folder):
         db.execute("PRAGMA user_version=0")
     with pytest.raises(CatalogError, match="there is no form 0"):
         home.read_catalog_info(folder)
+
+
+class TestDamage:
+    """What can be saved of a damaged catalog of form 1 is saved. Its rows have no checksums: all is embedded again."""
+
+    @pytest.fixture(params=["segment", "segment is gone", "row", "column", "info of the segments"])
+    def damaged(self, request, folder):
+        (path,) = (folder / "segments").iterdir()
+        with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+            match request.param:
+                case "segment":
+                    path.write_bytes(path.read_bytes()[:-1] + b"x")
+                case "segment is gone":
+                    path.unlink()
+                case "row":
+                    db.execute("UPDATE items SET fields = '{\"price' WHERE id = 'b'")
+                case "column":
+                    db.execute("ALTER TABLE keys RENAME COLUMN item TO thing")
+                case "info of the segments":
+                    db.execute("UPDATE segments SET rows = 'x'")
+        return folder
+
+    def test_every_command_says_what_to_do(self, damaged, run, tmp_path):
+        for argv in (
+            ["query", "moon", "-c", "old"],
+            ["info", "old"],
+            ["index", tmp_path / "old.json"],
+            ["check", "old"],
+        ):
+            ran = run(*argv)
+            assert ran.code == 3, argv
+            assert "run 'attnsearch check old --repair'" in ran.err, argv
+
+    @pytest.mark.parametrize("has_source", [True, False])
+    def test_a_repair_saves_it(self, damaged, run, tmp_path, has_source):
+        if not has_source:
+            (tmp_path / "old.json").unlink()
+        with closing(sqlite3.connect(damaged / "index.sqlite")) as db:
+            row_is_damaged = not db.execute("SELECT json_valid(fields) FROM items WHERE id = 'b'").fetchone()[0]
+        ran = run("check", "old", "--repair")
+        lost = row_is_damaged and not has_source
+        assert ran.code == (3 if lost else 0)
+        assert ("old: lost: b\n" in ran.out) == lost
+        assert titles("old") == ({"moon"} if lost else {"moon", "tide"})
+        assert run("check", "old").out == "old: ok\n"
+        with Index.open("old") as opened:
+            assert opened.info.created == "2026-01-01T00:00:00+00:00"
+            if not lost:
+                assert query(opened, "robot").hits[0].passage.endswith("robot")
+
+    def test_a_text_without_its_hash_comes_from_the_source_else_it_stays(self, folder, run, tmp_path):
+        (path,) = (folder / "segments").iterdir()
+        path.unlink()
+        with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+            db.execute("UPDATE items SET title = 'noon' WHERE id = 'a'")
+            db.execute("UPDATE items SET title = 'time' WHERE id = 'b'")
+        (tmp_path / "old.json").write_text('[{"id": "a", "title": "moon"}, {"id": "c", "title": "sea"}]')
+        assert run("check", "old", "--repair").code == 0
+        assert titles("old") == {"moon", "time"}
+
+    def test_without_a_record_it_is_no_dead_end(self, folder, run):
+        with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+            db.execute("DELETE FROM info WHERE name = 'model'")
+        ran = run("check", "old", "--repair")
+        assert ran.code == 3
+        assert "'attnsearch remove old', then index it again" in ran.err
+
+
+def test_so_does_info(folder, run):
+    ran = run("info", "old")
+    assert ran.code == 0
+    assert "As it was." in ran.out
