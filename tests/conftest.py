@@ -150,6 +150,32 @@ def titles(ref: str | None = None) -> set[str]:
         return {hit.title for hit in query(index, "moon", k=99).hits}
 
 
+class Synced(NamedTuple):
+    """A file or folder that was synced, what a folder held then, and the inode of the catalog `flipped` or `shop`."""
+
+    path: Path
+    names: set[str]
+    catalog: int | None
+
+
+@pytest.fixture
+def synced(home, monkeypatch) -> list[Synced]:
+    """Everything that is synced, in order."""
+    events, fsync = [], os.fsync
+
+    def note(handle):
+        fsync(handle)
+        path = Path(f"/proc/self/fd/{handle}").resolve()
+        names = {child.name for child in path.iterdir()} if path.is_dir() else set()
+        catalog = next((folder.stat().st_ino for folder in (home / "flipped", home / "shop") if folder.exists()), None)
+        events.append(Synced(path, names, catalog))
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc")
+    monkeypatch.setattr(os, "fsync", note)
+    return events
+
+
 @pytest.fixture
 def run(capsys, monkeypatch):
     """The command line in this process: argv and stdin → exit code, stdout, stderr."""

@@ -86,15 +86,16 @@ def salvage_items(db: sqlite3.Connection, info: Info) -> SalvagedItems:
     reader = _RowReader(info.fields, has_sums=_has_sums(db))
     rows, key_rows = (_ROWS, _KEY_ROWS) if reader.has_sums else (_ROWS_1, _KEY_ROWS_1)
     _scan(db, f"{key_rows} ORDER BY key", reader.take_key)
-    if not _scan(db, f"{rows} ORDER BY item", reader.take_item):
+    is_complete = _scan(db, f"{rows} ORDER BY item", reader.take_item)
+    _scan(db, _IDS, reader.take_id)
+    if not is_complete:
         # A damaged page ends a scan. The rows behind it are reached from the end, and those between two such pages,
         # one by one.
         _scan(db, f"{rows} ORDER BY item DESC", reader.take_item)
-        last = max([0, *reader.intact, *reader.first_keys])
+        last = max([info.items, *reader.intact, *reader.first_keys, *reader.damaged.values()])
         for number in range(1, min(last, _PROBED) + 1):
             if number not in reader.intact:
                 _scan(db, f"{rows} WHERE item = ?", reader.take_item, number)
-    _scan(db, _IDS, reader.take_id)
     for row in reader.intact.values():
         reader.damaged.pop(row.item.id, None)
     salvaged = SalvagedItems(list(reader.intact.values()), reader.damaged, reader.first_keys, reader.doubtful)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
-import sqlite3
+import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +19,10 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.sources import items
-from attnsearch.storage import home, lock
+from attnsearch.storage import feedback, files, home, learned, lock
 from tests.conftest import titles
-from tests.indexing.damage import change, segment, spoil
+from tests.indexing.damage import change, ruin_pages, segment, select, spoil
+from tests.storage.test_learned import SOME
 from tests.torture import flips
 
 
@@ -220,45 +224,37 @@ class TestItems:
         assert repair(home / "both").lost == (1, ("a",))
         assert titles("both") == {"moon b"}
 
-    @pytest.mark.parametrize("leaves", [(0, 1), (0, 2), (1, -1)])
-    def test_rows_behind_a_damaged_page_are_intact(self, home, write, small, leaves):
-        """The scan ends at the page; the rows behind it are read all the same."""
-        path = write(
-            "many.yaml", "".join(f"- {{id: i{n:03}, title: moon {n}, note: {'n' * 200}}}\n" for n in range(90))
-        )
+    @pytest.fixture
+    def many(self, home, write, small):
+        """A catalog of 90 items in several pages, whose source is gone."""
+        lines = [f"- {{id: i{n:03}, title: moon {n}, note: {'n' * 200}}}\n" for n in range(90)]
+        path = write("many.yaml", "".join(lines))
         update([str(path)])
         path.unlink()
-        with closing(sqlite3.connect(home / "many" / "index.sqlite")) as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            size = db.execute("PRAGMA page_size").fetchone()[0]
-            pages = [number for (number,) in db.execute(
-                "SELECT pageno FROM dbstat WHERE name = 'items' AND pagetype = 'leaf' ORDER BY path")]  # fmt: skip
-            rows = dict(db.execute("SELECT pageno, ncell FROM dbstat WHERE name = 'items' AND pagetype = 'leaf'"))
-        ruined = [pages[leaf] for leaf in leaves]
-        raw = bytearray((home / "many" / "index.sqlite").read_bytes())
-        for number in ruined:
-            raw[(number - 1) * size : number * size] = bytes(size)
-        (home / "many" / "index.sqlite").write_bytes(raw)
-        lost = sum(rows[number] for number in ruined)
-        repaired = repair(home / "many")
+        return home / "many"
+
+    @pytest.mark.parametrize("leaves", [(0, 1), (0, 2), (1, -1)])
+    @pytest.mark.parametrize("has_keys", [True, False])
+    def test_rows_behind_a_damaged_page_are_intact(self, many, leaves, has_keys):
+        """The scan ends at the page; the rows behind it are read all the same."""
+        leaf = [
+            (page, rows)
+            for page, rows in select(many, "SELECT pageno, ncell FROM dbstat WHERE name = 'items' ORDER BY path")
+            if rows and page not in dict(select(many, "SELECT rootpage, 0 FROM sqlite_schema"))
+        ]
+        ruined = dict(leaf[number] for number in leaves)
+        roots = [page for page, name in select(many, "SELECT rootpage, name FROM sqlite_schema") if "keys" in name]
+        ruin_pages(many, [*ruined, *([] if has_keys else roots)])
+        lost = sum(ruined.values())
+        repaired = repair(many)
         assert repaired.info.items == 90 - lost
         assert repaired.lost.items == len(repaired.lost.ids) == lost
-        assert repaired.embedded == 0
+        assert repaired.embedded == (0 if has_keys else 90 - lost)
 
-    def test_a_damaged_table_of_keys_takes_no_item(self, home, write, small):
-        path = write("many.yaml", "".join(f"- {{id: i{n:03}, title: moon {n}}}\n" for n in range(90)))
-        update([str(path)])
-        path.unlink()
-        with closing(sqlite3.connect(home / "many" / "index.sqlite")) as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            size = db.execute("PRAGMA page_size").fetchone()[0]
-            pages = [root for (root,) in db.execute(
-                "SELECT rootpage FROM sqlite_schema WHERE name IN ('keys', 'keys_by_item')")]  # fmt: skip
-        raw = bytearray((home / "many" / "index.sqlite").read_bytes())
-        for number in pages:
-            raw[(number - 1) * size : number * size] = bytes(size)
-        (home / "many" / "index.sqlite").write_bytes(raw)
-        repaired = repair(home / "many")
+    def test_a_damaged_table_of_keys_takes_no_item(self, many):
+        roots = [page for page, name in select(many, "SELECT rootpage, name FROM sqlite_schema") if "keys" in name]
+        ruin_pages(many, roots)
+        repaired = repair(many)
         assert (repaired.info.items, repaired.lost.items) == (90, 0)
 
     def test_text_that_is_not_utf_8_spoils_its_own_row_alone(self, folder, small, tmp_path):
@@ -349,6 +345,23 @@ class TestAlone:
                 repairing.result(20)
         assert not folder.exists()
 
+    def test_the_second_also_waits_until_the_old_folder_is_gone(self, folder, small, monkeypatch):
+        """It would build in a folder of that name, which the first is about to delete."""
+        rmtree, second = shutil.rmtree, []
+
+        def delete(path, **options):
+            if not second and path.exists():
+                second.append(pool.submit(repair, folder))
+                wait(second, 1)
+                assert not second[0].done()
+            rmtree(path, **options)
+
+        with ThreadPoolExecutor() as pool:
+            monkeypatch.setattr(shutil, "rmtree", delete)
+            repair(folder)
+            second[0].result(20)
+        assert check.find_problems(folder) == []
+
     def test_a_writer_is_waited_for(self, folder, small):
         segment(folder).unlink()
         with closing(lock.acquire(folder)):
@@ -359,3 +372,44 @@ class TestAlone:
             assert not list(folder.parent.glob(".*"))
         thread.join(20)
         assert check.find_problems(folder) == []
+
+
+class TestSwap:
+    """The old catalog or the new one has the name at any moment, and after a power cut too."""
+
+    def test_it_is_one_step_where_the_system_can(self, folder, small, monkeypatch, tmp_path):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "y").mkdir()
+        library = ctypes.CDLL(None)
+        if not hasattr(library, "renameat2") or library.renameat2(
+            -100, os.fsencode(tmp_path / "x"), -100, os.fsencode(tmp_path / "y"), 2
+        ):
+            pytest.skip("this system can't swap two folders in one step")
+        renamed, rename = [], Path.rename
+
+        def note(path, target):
+            renamed.append(path)
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", note)
+        segment(folder).unlink()
+        repair(folder)
+        assert folder not in renamed
+        assert folder.with_name(".repaired-flipped") not in renamed
+        assert check.find_problems(folder) == []
+
+    def test_what_is_carried_over_is_durable_before_and_the_names_after(self, folder, small, synced):
+        learned.write_learned(folder / files.LEARNED, SOME)
+        feedback.add_judgment(folder, "moon", {"a": 1})
+        segment(folder).unlink()
+        old, staging = folder.stat().st_ino, folder.with_name(".repaired-flipped")
+        synced.clear()
+        repair(folder)
+        before = [(path, names) for path, names, inode in synced if inode == old]
+        paths = [path for path, _ in before]
+        assert {staging / files.LEARNED, staging / files.FEEDBACK} <= set(paths)
+        carried = max(paths.index(staging / name) for name in (files.LEARNED, files.FEEDBACK))
+        last = [names for path, names in before[carried:] if path == staging]
+        assert {files.LEARNED, files.FEEDBACK} <= last[-1]
+        after = [path for path, _, inode in synced if inode != old]
+        assert folder.parent in after
