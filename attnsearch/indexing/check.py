@@ -63,8 +63,8 @@ class _Checked(NamedTuple):
 def find_problems(folder: Path) -> list[str]:
     """What is wrong with the catalog, one line for each problem; empty if it is whole.
 
-    A catalog of an older form is converted first. Raises CatalogError if there is none, it is of a newer form, or we may
-    not read all of it.
+    A catalog of an older form is converted first. Raises CatalogError if there is none, it is of a newer form, or part
+    of it may not be read.
     """
     refuse_forbidden(folder)
     log.info("checking %s", folder.name)

@@ -45,7 +45,7 @@ def read_records(
     file_format: str | None = None,
     as_text: frozenset[str] = frozenset(),
     most: int | None = None,
-    observe: Callable[[bytes], object] | None = None,
+    observe: Callable[[bytes], object] = len,
 ) -> Records:
     """The records of the file `source`; `-` is standard input.
 
@@ -134,12 +134,9 @@ def _check_file(source: str) -> None:
 
 
 class _TextFile:
-    """A file or standard input as text: line by line, each with its line break, or the rest at once.
+    """A file or standard input as text: line by line, each with its line break, or the rest at once."""
 
-    `most` limits the bytes of all lines; `observe` gets the bytes as they are read.
-    """
-
-    def __init__(self, source: str, most: int | None = None, observe: Callable[[bytes], object] | None = None) -> None:
+    def __init__(self, source: str, most: int | None = None, observe: Callable[[bytes], object] = len) -> None:
         self.most, self.size = most, 0
         self.source, self.where, self.observe = source, source_name(source), observe
         self.line = self.empty = 0
@@ -149,7 +146,8 @@ class _TextFile:
         return self
 
     def __next__(self) -> str:
-        raw = self._observed(self._open().readline(LINE + 1))
+        raw = self._open().readline(LINE + 1)
+        self.observe(raw)
         if not raw:
             raise StopIteration
         self.line += 1
@@ -165,7 +163,8 @@ class _TextFile:
 
     def read_rest(self) -> str:
         """Everything not read yet, at once."""
-        raw = self._observed(self._open().read(WHOLE + 1))
+        raw = self._open().read(WHOLE + 1)
+        self.observe(raw)
         if len(raw) > WHOLE:
             raise InputError(f"over {WHOLE >> 20} MiB", where=self.where, hint=STREAM_HINT)
         return self._decode(raw, self.line + 1)
@@ -181,11 +180,6 @@ class _TextFile:
             except OSError as error:
                 raise InputError(f"can't be read: {error.strerror}", where=self.where) from None
         return self.stream
-
-    def _observed(self, raw: bytes) -> bytes:
-        if self.observe:
-            self.observe(raw)
-        return raw
 
     def _decode(self, raw: bytes, line: int) -> str:
         try:

@@ -238,3 +238,10 @@ def test_equal_keys_rank_by_number_when_their_weights_underflow():
     assert state.top_keys.tolist() == [[0, 2, 1, 3]]
     assert State.of(z, k=3).top_keys.tolist() == [[0, 2, 1]]
     assert state.weights().tolist() == [[1.0, 0.0, 0.0, 0.0]]
+
+
+def test_of_equal_passages_the_first_is_the_best():
+    z = np.array([[2.0, 2.0, 1.0, 5.0, 3.0, 4.0, 4.0]])
+    joined = np.array([False, True, True, False, False, True, True])
+    hidden = -np.inf
+    assert best_of_each(z, joined).tolist() == [[2.0, hidden, hidden, 5.0, hidden, 4.0, hidden]]

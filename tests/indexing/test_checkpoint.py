@@ -95,3 +95,12 @@ def test_the_checkpoint_of_another_maker_is_deleted(file):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(CatalogError, match="can't be written"):
         Checkpoint(tmp_path / "none", "m")
+
+
+def test_each_chunk_is_in_the_file_as_soon_as_it_is_appended(tmp_path):
+    """A killed run does not close its files."""
+    with Checkpoint(tmp_path, "m") as checkpoint:
+        checkpoint.append(hashes(0), vectors(0))
+        assert (tmp_path / "unfinished-m").stat().st_size == 4 + RECORD
+        checkpoint.append(hashes(1), vectors(1))
+        assert (tmp_path / "unfinished-m").stat().st_size == 4 + 2 * RECORD

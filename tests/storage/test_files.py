@@ -98,3 +98,9 @@ def test_sqlite_is_not_left_waiting_for_a_pipe(tmp_path, suffix):
     os.mkfifo(tmp_path / f"index.sqlite{suffix}")
     with pytest.raises(CatalogError, match=f"index.sqlite{suffix}: is not a regular file; remove it"):
         files.refuse_links(tmp_path)
+
+
+def test_the_folder_is_synced_after_a_file_has_its_name(tmp_path, synced):
+    files.replace_file(tmp_path / "x", b"new")
+    assert [(event.path, event.names) for event in synced[1:]] == [(tmp_path, {"x"})]
+    assert synced[0].path.name.startswith(".x-")

@@ -12,6 +12,7 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import files, learned
 from attnsearch.storage.learned import Learned
+from tests.storage.examples import put
 
 W = np.array([[1.0, 0.5], [0.0, 2.0]], np.float32)
 SOME = Learned(
@@ -102,3 +103,12 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         learned.read_learned(path)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
+
+
+def test_what_was_forgotten_stays_forgotten_after_a_power_cut(home, synced):
+    put(home / "shop", [1])
+    learned.write_learned(home / "shop" / files.LEARNED, SOME)
+    synced.clear()
+    assert learned.forget_learned(home / "shop").model == SOME.model
+    assert synced[-1].path == home / "shop"
+    assert files.LEARNED not in synced[-1].names

@@ -14,7 +14,7 @@ from attnsearch.indexing import compaction
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Item
-from attnsearch.storage import store
+from attnsearch.storage import segment, store
 from attnsearch.storage.failures import ClosedError
 from attnsearch.storage.home import catalog_folders
 from attnsearch.storage.store import Store
@@ -186,3 +186,37 @@ class TestDamage:
             db.execute("DELETE FROM keys WHERE key = 1")
         db.close()
         assert self.refused(folder, "the key 1 has no item")
+
+
+class TestOvertaken:
+    """A writer drops segments after a reader has read their list and before it opens them."""
+
+    @pytest.fixture
+    def overtake(self, folder, monkeypatch):
+        """Let a writer replace everything, so many times, whenever a reader has read the list."""
+        put(folder, [1])
+
+        def arrange(times):
+            numbers = iter(range(2, 2 + times))
+            load = segment.load_segment
+
+            def load_late(*args):
+                if (number := next(numbers, None)) is not None:
+                    put(folder, [number])
+                    Writer(folder).close()  # deletes the segment that is no longer listed
+                return load(*args)
+
+            monkeypatch.setattr("attnsearch.storage.store.segment.load_segment", load_late)
+
+        return arrange
+
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_the_reader_starts_over_with_the_new_state(self, folder, overtake, times):
+        overtake(times)
+        with Store(folder) as store:
+            assert [place.item.id for place in store.items_at(list(store.living()))] == [f"i{1 + times}"]
+
+    def test_but_not_forever(self, folder, overtake):
+        overtake(3)
+        with pytest.raises(CatalogError, match="is gone"):
+            Store(folder)
