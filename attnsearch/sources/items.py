@@ -62,7 +62,7 @@ def read_items(
     as_text = frozenset({"description", fields.id, fields.title})
     files = (
         records.read_records(source, file_format=file_format, as_text=as_text, observe=observe)
-        for source, observe in itertools.zip_longest(sources, observers, fillvalue=len)
+        for source, observe in zip(sources, observers or [len] * len(sources), strict=True)
     )
     first = next(files)
     places = [records.source_name(source) for source in sources]
