@@ -19,7 +19,7 @@ from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
 from attnsearch.storage.home import check_name
 
-SIZES = [1 << power for power in range(14, 23)]  # characters: 16 Ki to 4 Mi
+SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
 SHORTEST = 0.02  # CPU seconds; less is too short to compare
 MOST = 5  # times the cost of a character when the input was short; a quadratic parser gets there in three doublings
 
