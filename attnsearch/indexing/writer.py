@@ -31,21 +31,10 @@ from attnsearch.indexing.changes import Changes, Split
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
-from attnsearch.storage.database import APPLICATION, FORM, Info, read_info, read_segments, write_info
+from attnsearch.storage.database import APPLICATION, FORM, TABLES, Info, read_info, read_segments, write_info
 from attnsearch.storage.failures import OlderError, reading, writing
 from attnsearch.storage.files import SEAL, SEGMENTS
 from attnsearch.storage.store import Store
-
-_TABLES = """
-CREATE TABLE info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, file TEXT NOT NULL UNIQUE, sums BLOB NOT NULL,
-                       dead BLOB, joined BLOB);
-CREATE TABLE items (item INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, description TEXT NOT NULL,
-                    fields TEXT NOT NULL, text_sha256 BLOB NOT NULL, sum INTEGER NOT NULL);
-CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items, start INTEGER NOT NULL,
-                   stop INTEGER NOT NULL, sum INTEGER NOT NULL);
-CREATE INDEX keys_by_item ON keys (item);
-"""
 
 _MISSING = """
 CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
@@ -123,7 +112,7 @@ class Writer:
 
     def _create_tables(self) -> None:
         if self.info is None:
-            for statement in _TABLES.split(";"):
+            for statement in TABLES.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={FORM}")
             self._db.execute(f"PRAGMA application_id={APPLICATION}")

@@ -6,12 +6,13 @@ The form on disk: docs/storage.md; `writer` creates it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,23 @@ from attnsearch.storage.files import DATABASE, SEAL, refuse_links
 FORM = 2
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
+TABLES = """
+CREATE TABLE info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE segments (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, file TEXT NOT NULL UNIQUE, sums BLOB NOT NULL,
+                       dead BLOB, joined BLOB);
+CREATE TABLE items (item INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, description TEXT NOT NULL,
+                    fields TEXT NOT NULL, text_sha256 BLOB NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items, start INTEGER NOT NULL,
+                   stop INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX keys_by_item ON keys (item);
+"""
+
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # the columns for `read_item`
 KEY = "key, item, start, stop, keys.sum"  # the columns for `read_key`
+
+
+_WIDEST = 1 << 16  # columns of an embedding
+_MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
 
 
 class Source(NamedTuple):
@@ -120,6 +136,7 @@ def _connect(folder: Path, file: Path) -> sqlite3.Connection:
     uri = f"{file.resolve().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
+        db.execute("PRAGMA trusted_schema=OFF")  # nothing that a database says may call functions
         db.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
@@ -128,7 +145,9 @@ def _connect(folder: Path, file: Path) -> sqlite3.Connection:
         # In a folder where we may not write, WAL can't create its index; but nobody else is writing there either.
         if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
             db.close()
-            return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+            db.execute("PRAGMA trusted_schema=OFF")
+            return db
         if is_of_the_system(error) and not is_busy(error):
             db.close()
             raise
@@ -153,9 +172,19 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
     if form > FORM:
         hint = "upgrade attnsearch, or remove the catalog and index it again"
         raise CatalogError(f"was made by a newer attnsearch (form {form}, not {FORM})", where=folder.name, hint=hint)
+    _check_schema(db, folder, form)
     if form < FORM:
         raise OlderError(f"was made by an older attnsearch (form {form})", where=folder.name)
     return parse_info(read_info_rows(db))
+
+
+def _check_schema(db: sqlite3.Connection, folder: Path, form: int) -> None:
+    """Raise DamagedError for tables that attnsearch did not create: a view or a trigger could run for ever."""
+    schema = db.execute("SELECT type, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    statements = {" ".join(str(sql).split()) for _, sql in schema}
+    ours = {" ".join(sql.split()) for sql in TABLES.split(";") if sql.strip()}
+    if {kind for kind, _ in schema} - {"table", "index"} or (form == FORM and statements - ours):
+        raise damaged(folder, f"{DATABASE} has other tables than attnsearch creates")
 
 
 def read_info_rows(db: sqlite3.Connection) -> dict[str, str]:
@@ -176,17 +205,44 @@ def parse_info(rows: Mapping[str, str]) -> Info:
 
 def parse_info_1(rows: Mapping[str, str]) -> Info:
     """The info of a catalog of form 1, which has no checksum. Raises as `parse_info` does."""
-    info = _make_info({name: json.loads(value) for name, value in rows.items()})
-    texts = (info.name, info.model, info.sha256, *info.fields[:2], *info.fields.text)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(info.items, int):
-        raise TypeError("the table info is not what was written")
-    return info
+    return _make_info({name: json.loads(value) for name, value in rows.items()})
 
 
 def _make_info(info: dict[str, Any]) -> Info:
-    id_field, title_field, text_fields = info.pop("fields")
+    id_field, title_field, text_fields = fields = info.pop("fields")
+    if type(fields) is not list or type(text_fields) is not list:
+        raise TypeError("the fields in the table info are not lists")
     sources = tuple(Source(*source) for source in info.pop("sources"))
-    return Info(fields=Fields(id_field, title_field, tuple(text_fields)), sources=sources, **info)
+    parsed = Info(fields=Fields(id_field, title_field, tuple(text_fields)), sources=sources, **info)
+    _check_types(parsed)
+    return parsed
+
+
+def _check_types(info: Info) -> None:
+    """Raise TypeError or ValueError for what no commit writes: a right checksum may be made by anyone."""
+    texts = (
+        *(info.name, info.description, info.model, info.sha256, info.stamp, info.created, info.updated, info.commit),
+        *(info.fields.id, info.fields.title, *info.fields.text),
+        *(source.path for source in info.sources),
+        *(source.sha256 or "" for source in info.sources),
+    )
+    counts = (info.d, info.items, info.keys, info.listing)
+    numbers = (info.temperature, info.lexical)
+    if not (
+        all(type(text) is str for text in texts)
+        and all(type(count) is int for count in counts)
+        and all(type(number) in (int, float) for number in numbers)
+        and type(info.quick) is bool
+    ):
+        raise TypeError("the table info holds values of other types")
+    if not (
+        min(info.items, info.keys) >= 0
+        and 1 <= info.d <= _WIDEST
+        and 0 < info.temperature < math.inf
+        and 0 <= info.lexical < math.inf
+        and info.precision in get_args(Precision)
+    ):
+        raise ValueError("the table info holds values that no commit writes")
 
 
 def write_info(db: sqlite3.Connection, info: Mapping[str, Any]) -> None:
@@ -232,6 +288,13 @@ def read_segments(db: sqlite3.Connection, listing: int | None = None) -> Segment
     actual = checksum.row_checksum(*(cell for row in rows for cell in row))
     if listing not in (None, actual):
         raise ValueError("the list of segments is not what was written")
+    end = 0
+    for first, count, file, sums, *_ in rows:
+        if [type(cell) for cell in (first, count, file, sums)] != [int, int, str, bytes] or first < end or count < 1:
+            raise ValueError("the list of segments holds values that no commit writes")
+        end = first + count
+    if end > _MOST_KEYS:
+        raise ValueError(f"the list of segments has key numbers beyond {_MOST_KEYS:,}")
     segments = [
         SegmentRow(first, count, file, sums, _unpack_bits(dead, count), _unpack_bits(joined, count))
         for first, count, file, sums, dead, joined in rows

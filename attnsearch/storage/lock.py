@@ -169,6 +169,7 @@ def _begin_when_free(db: sqlite3.Connection, deadline: float) -> None:
 
 
 def _begin(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA trusted_schema=OFF")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute("BEGIN IMMEDIATE")
