@@ -68,6 +68,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
 def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor = False) -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.output import table
+    from attnsearch.search.setting import default_lexical, default_temperature
     from attnsearch.storage import home
     from attnsearch.storage.learned import load_learned
     from attnsearch.storage.store import Store
@@ -85,8 +86,8 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "model": record.model,
         "weights_sha256": record.sha256,
         "d": record.d,
-        "temperature": used.temperature if used else record.temperature,
-        "lexical": used.lexical if used and used.lexical is not None and record.lexical else record.lexical,
+        "temperature": default_temperature(record, used),
+        "lexical": default_lexical(record, used),
         "sources": [source.path for source in record.sources],
         "id_field": record.fields.id,
         "title_field": record.fields.title,

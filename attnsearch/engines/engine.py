@@ -35,7 +35,7 @@ class States(NamedTuple):
 
 
 class Engine(Protocol):
-    """Attention over every key of a catalog: a complete answer, or an error.
+    """Attention over every key of a catalog: a complete answer, or CatalogError.
 
     q (m, d) are folded queries, x W_Q W_Kᵀ / √d_k, so that a logit is q · key + bias. `plain` (m, d) are the queries of
     the plain logits, q by default; the mask applies to these too, the bias does not. Logits are float32; sums over keys

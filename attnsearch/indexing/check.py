@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.errors import InputError
 from attnsearch.postings import cache
 from attnsearch.storage import learned, migration, seal, segment
 from attnsearch.storage.database import (
@@ -143,8 +144,8 @@ def _check_seal(folder: Path, info: Info | None) -> Iterator[str]:
 def _check_learned(folder: Path) -> Iterator[str]:
     try:
         learned.read_learned(folder / LEARNED)
-    except FileNotFoundError:
-        pass  # nothing was learned
+    except (FileNotFoundError, InputError):
+        pass  # nothing was learned, or a newer attnsearch did, whose file is not ours to judge
     except DAMAGE as error:
         yield f"{LEARNED}: {error}"
 

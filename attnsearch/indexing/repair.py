@@ -213,6 +213,8 @@ def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:
         learned.read_learned(folder / LEARNED)
     except FileNotFoundError:
         names.remove(LEARNED)
+    except InputError:
+        pass  # a newer attnsearch wrote it, and may read it again
     except (OSError, ValueError) as error:
         names.remove(LEARNED)
         log.warning("%s: what was learned is lost, since %s is damaged (%s); train it again",

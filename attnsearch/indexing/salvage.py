@@ -23,7 +23,6 @@ from attnsearch.storage.database import (
     KEY,
     Info,
     parse_info,
-    parse_info_1,
     read_info_rows,
     read_item,
     read_item_1,
@@ -76,7 +75,7 @@ def read_older_info(db: sqlite3.Connection) -> Info | None:
     """The info of a catalog that calls itself one of an older form; None if it can't be read."""
     with suppress(*DAMAGE):
         rows = read_info_rows(db)
-        return parse_info(rows) if "sum" in rows else parse_info_1(rows)
+        return parse_info(rows, has_sum="sum" in rows)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Results → text and pictures, and nothing that acts on a terminal.
+"""Results → text that is safe to show on any terminal.
 
 safe_text   words and values → text and JSON that a terminal can't obey
 notes       result → the lines under its table

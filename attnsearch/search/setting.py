@@ -24,6 +24,7 @@ from attnsearch.search.index import Index
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.postings.filters import Filter
+    from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
 LEXICAL = 0.3  # λ unless the user, the catalog or training gives another: it helped on every judged set tried
@@ -99,19 +100,28 @@ class Setting(NamedTuple):
     def _choose_projections(self, index: Index, learned: Learned | None) -> Projections:
         if self.projections:
             return self.projections
+        temperature = default_temperature(index.info, learned) if self.temperature is None else self.temperature
         if learned is None:
-            return identity(index.info.d, index.info.temperature if self.temperature is None else self.temperature)
-        return (learned if self.temperature is None else learned._replace(temperature=self.temperature)).projections
+            return identity(index.info.d, temperature)
+        return learned._replace(temperature=temperature).projections
 
     def _choose_lexical(self, index: Index, learned: Learned | None) -> float:
-        """λ: the user's number, else the catalog's; for "auto" from either, the learned one, else `LEXICAL`.
+        """λ: the user's number; for "auto", the learned one, else `LEXICAL`; without either, the catalog's default."""
+        if self.lexical is None:
+            return default_lexical(index.info, learned)
+        if self.lexical != "auto":
+            return self.lexical
+        return LEXICAL if learned is None or learned.lexical is None else learned.lexical
 
-        A learned λ also goes before the catalog's number, unless that is 0.
-        """
-        weight = index.info.lexical if self.lexical is None else self.lexical
-        if self.lexical in (None, "auto") and weight and learned and learned.lexical is not None:
-            return learned.lexical
-        return LEXICAL if weight == "auto" else weight
+
+def default_temperature(info: Info, learned: Learned | None) -> float:
+    """The temperature of a query that names none: the learned one, else the catalog's."""
+    return learned.temperature if learned else info.temperature
+
+
+def default_lexical(info: Info, learned: Learned | None) -> float:
+    """λ of a query that names none: the catalog's, in whose place a learned one goes unless it is 0."""
+    return learned.lexical if info.lexical and learned and learned.lexical is not None else info.lexical
 
 
 DEFAULT = Setting()

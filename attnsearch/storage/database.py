@@ -119,9 +119,7 @@ class SegmentList(NamedTuple):
 
 
 def connect_to_read(folder: Path) -> sqlite3.Connection:
-    """Open a read-only connection to a catalog's database, which may be damaged.
-
-    Threads may share it, one statement at a time.
+    """Open a read-only connection to a catalog's database, which may be damaged; threads may share it, in turn.
 
     Raises MissingError if there is no catalog, CatalogError if part of it is a link or the system refuses to open it.
     """
@@ -192,23 +190,14 @@ def read_info_rows(db: sqlite3.Connection) -> dict[str, str]:
     return dict(db.execute("SELECT name, value FROM info ORDER BY name").fetchall())
 
 
-def parse_info(rows: Mapping[str, str]) -> Info:
-    """The info in the rows of the table `info`.
+def parse_info(rows: Mapping[str, str], *, has_sum: bool = True) -> Info:
+    """The info in the rows of the table `info`; in form 1, it has no checksum.
 
     Raises ValueError, LookupError or TypeError if they are not what was written.
     """
     info: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
-    if info.pop("sum") != _checksum_info(rows):
+    if has_sum and info.pop("sum") != _checksum_info(rows):
         raise ValueError("the table info is not what was written")
-    return _make_info(info)
-
-
-def parse_info_1(rows: Mapping[str, str]) -> Info:
-    """The info of a catalog of form 1, which has no checksum. Raises as `parse_info` does."""
-    return _make_info({name: json.loads(value) for name, value in rows.items()})
-
-
-def _make_info(info: dict[str, Any]) -> Info:
     id_field, title_field, text_fields = fields = info.pop("fields")
     if type(fields) is not list or type(text_fields) is not list:
         raise TypeError("the fields in the table info are not lists")

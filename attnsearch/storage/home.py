@@ -168,7 +168,7 @@ def find_catalog(ref: str) -> Location:
         exists = path.exists()
     except PermissionError as error:
         raise InputError(f"can't be read: {error.strerror}", where=ref) from None
-    except (OSError, RuntimeError):  # a name too long for the file system; an unknown ~user
+    except (OSError, RuntimeError, UnicodeEncodeError):  # a name too long, or no name at all; an unknown ~user
         exists = is_path = False
     if exists or is_path or path.suffix.lower() in records.SUFFIXES:
         problem = "is a folder" if path.is_dir() else "is not a regular file" if exists else "no such file"

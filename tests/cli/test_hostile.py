@@ -406,7 +406,7 @@ class TestModel:
     @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}'])
     def test_a_file_that_the_fast_path_can_not_read(self, file, content, folder):
         (folder / file).write_bytes(content)
-        assert model.coverage_of(folder) is None or content == b'{"prompts": null}' or file != "config.json"
+        assert model.coverage_of(folder) is None
 
     @pytest.mark.parametrize("window", [-5, 0.5, 1, 2, "x", True, [7]])
     def test_a_window_that_can_not_be(self, window, folder):

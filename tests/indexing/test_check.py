@@ -16,10 +16,12 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
-from attnsearch.storage import home
+from attnsearch.storage import home, learned
 from attnsearch.storage.database import read_info, read_segments, write_info
 from attnsearch.storage.failures import DamagedError
+from attnsearch.storage.files import LEARNED
 from tests.indexing.damage import change, segment, spoil
+from tests.storage.test_learned import SOME
 from tests.torture import flips
 
 
@@ -85,6 +87,20 @@ def test_many_problems_of_one_kind(home, write, small):
     assert rows == [f"index.sqlite: the item {number} is not what was written" for number in range(2, 22)]
     assert others == "and 1,004 more like that"
     assert counts == "index.sqlite: 1 items and 1,025 keys are intact, of 1,025 and 1,025"
+
+
+def test_what_a_newer_attnsearch_learned_is_left_alone(home, write, small, monkeypatch):
+    """It is not damage, and a repair of something else takes it along."""
+    update([str(write("shop.yaml", "- {id: a, title: moon}\n"))])
+    folder = home / "shop"
+    with monkeypatch.context() as patch:
+        patch.setattr(learned, "VERSION", learned.VERSION + 1)
+        learned.write_learned(folder / LEARNED, SOME)
+    newer = (folder / LEARNED).read_bytes()
+    assert check.find_problems(folder) == []
+    spoil(segment(folder), -1)
+    assert repair(folder).embedded == 1
+    assert (folder / LEARNED).read_bytes() == newer
 
 
 class TestNewerForm:

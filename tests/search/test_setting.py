@@ -289,12 +289,11 @@ class TestResolve:
         assert asked.lexical == expected
         assert (asked.bias is None) == (expected == 0)
 
-    @pytest.mark.parametrize("catalog_s", [0.5, "auto"])
-    def test_a_learned_lambda_goes_before_the_catalog_s(self, write, small, catalog_s):
+    def test_a_learned_lambda_goes_before_the_catalog_s(self, write, small):
         path = write("books.jsonl", "".join(json.dumps(book) + "\n" for book in BOOKS))
-        update([str(path)], lexical=catalog_s)
+        update([str(path)], lexical=0.5)
         with Index.open("books") as index:
-            assert Setting().resolve(index, [""]).lexical == (LEXICAL if catalog_s == "auto" else 0.5)
+            assert Setting().resolve(index, [""]).lexical == 0.5
             index.learned = LEARNED
             assert Setting().resolve(index, [""]).lexical == 0.7
             assert Setting(lexical=0.0).resolve(index, [""]).lexical == 0

@@ -177,7 +177,7 @@ class TestUnreadable:
     ],
 )
 def test_only_a_damaged_database_or_a_full_disk_goes_unlocked(monkeypatch, code, is_raised):
-    def refuse(_folder):
+    def refuse(_folder, **_options):
         raise sqlite_error(code)
 
     monkeypatch.setattr(lock, "acquire", refuse)
