@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.notes import footer, notes, percent, readout_as_json
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
-from attnsearch.output.table import describe, ranked
 
 if TYPE_CHECKING:
     from attnsearch.explanation.steps import Step
@@ -49,6 +48,8 @@ def render(
             for number, result in enumerate(results):
                 yield ("\n" if number else "") + _render_markdown(result)
         case _:
+            from attnsearch.output.table import ranked  # which other formats do without
+
             yield from ranked(results, screen, several=several, below=below)
 
 
@@ -90,6 +91,8 @@ def _separated_line(cells: Sequence[Any], delimiter: str) -> str:
 
 
 def _render_markdown(result: Result) -> str:
+    from attnsearch.output.table import describe
+
     lines = [
         f"**{_escape(result.query)}**",
         "",
