@@ -78,6 +78,13 @@ def test_the_means(index):
     assert evaluation.none_of_these is None
 
 
+def test_of_equally_bad_ones_the_worst_is_found_furthest_down(index, monkeypatch):
+    monkeypatch.setattr(report, "DEPTH", 1)
+    evaluation = evaluate(index, [Judged("moon", {ident: 1}) for ident in ("m2", "o", "ms", "m")], THREE)
+    assert [row.ndcg for row in evaluation.rows] == [0, 0, 0, 1]
+    assert [row.first for row in evaluation.worst(4)] == [5, 3, 2, 1]
+
+
 def test_ties_go_by_the_order_of_the_keys(index):
     assert row_of(index, {"r": 1}).first == 4
     assert row_of(index, {"o": 1}).first == 5

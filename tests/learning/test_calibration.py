@@ -51,6 +51,14 @@ def test_the_top_weight_may_not_cost_all_of_kl():
     assert score_candidates([fold], [(bound, 0.0)]).kl.mean() <= 0.65
 
 
+def test_being_sure_and_wrong_is_not_infinitely_bad():
+    """The top weight is 1 in floats, and counts as one less a millionth: of a right item, and of a wrong one."""
+    fold = FoldLogits(np.array([[200, 0], [200, 0]], np.float32), None, [np.array([0]), np.array([1])])
+    scores = score_candidates([fold], [(SHARPNESS, 0.0)])
+    assert scores.kl.tolist() == [[0, 200]]
+    assert scores.loss[0] == pytest.approx([1e-6, -np.log(1e-6)], rel=1e-6)
+
+
 def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
     other, before, after = fit_temperature_alone([answered(30, m=400)], 0.05)
     assert 1 / other == pytest.approx(30, rel=0.15)

@@ -127,6 +127,14 @@ class TestItemId:
     def test_names(self, index, name, ident):
         assert item_id(index, name) == ident
 
+    def test_an_exact_title_comes_before_one_of_another_case(self, write, small):
+        """Two differ in case alone, and a third item's id is the same word again."""
+        update([str(write("y.yaml", "- {id: a, title: Moon}\n- {id: b, title: moon}\n- {id: MOON, title: sea}\n"))])
+        with Index.open("y") as index:
+            assert [item_id(index, name) for name in ("Moon", "moon", "MOON")] == ["a", "b", "MOON"]
+            with pytest.raises(InputError, match="3 items are called 'mOON'"):
+                item_id(index, "mOON")
+
     @pytest.mark.parametrize(
         ("name", "message", "hint"),
         [

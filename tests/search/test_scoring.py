@@ -88,6 +88,13 @@ class TestTop:
         """By the query that needs most: two thirds are two of its keys, a half is one of the other's."""
         assert scores.with_best(self.Z, None, top_p).state.top_keys.shape == (2, counts)
 
+    @pytest.mark.parametrize("needed", range(1, 10))
+    def test_rounding_asks_for_no_key_more(self, needed):
+        """Ten equal weights: in floats, the sum of so many lies just below so many tenths."""
+        z = np.zeros((1, 10), np.float32)
+        scores = Scores(np.zeros((1, 4), np.float32), State.of(z, k=0), None)
+        assert scores.with_best(z, None, needed / 10).state.k == needed
+
     def test_the_whole_is_every_visible_key(self):
         """However little the last of them weighs."""
         z = np.array([[0, -50, -100, -np.inf]], np.float32)
@@ -105,7 +112,13 @@ def test_the_null_key_sees_the_cosine_alone(write, fitted):
     """Neither temperature nor bias make more of a catalog than there is; a mask hides what is hidden."""
     with Index.open(index_items(write, "books", BOOKS)) as index:
         (usual,) = search(index, ["moon"], k=1)
-        for setting in (Setting(lexical=2.0), Setting(priors={"year": 5}), Setting(identity(4, 0.7))):
+        sharper = identity(4)._replace(w_k=np.eye(4, dtype=np.float32) * 2)
+        for setting in (
+            Setting(lexical=2.0),
+            Setting(priors={"year": 5}),
+            Setting(identity(4, 0.7)),
+            Setting(projections=sharper),
+        ):
             (other,) = search(index, ["moon"], setting, k=1)
             assert other.none_of_these == pytest.approx(usual.none_of_these, rel=1e-4, abs=0)
         (hidden,) = search(index, ["moon"], Setting(where=(parse_filter("id=b"),)), k=1)

@@ -14,6 +14,7 @@ from attnsearch.storage.home import (
     built_in_file,
     catalog_folder,
     check_name,
+    default_catalog,
     file_catalog_folder,
     find_catalog,
     home_folder,
@@ -92,6 +93,14 @@ def test_two_files_of_one_name_do_not_meet(tmp_path):
     assert folder == file_catalog_folder(tmp_path / "a" / ".." / "a" / "x.yaml")
     with pytest.raises(InputError):
         catalog_folder(folder.name)
+
+
+def test_a_catalog_of_a_file_is_no_default(home, tmp_path, caplog):
+    put(file_catalog_folder(tmp_path / "x.yaml"), [1])
+    assert default_catalog() == "library"
+    put(home / "shop", [1])
+    assert default_catalog() == "shop"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])
