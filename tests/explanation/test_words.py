@@ -29,6 +29,15 @@ def test_a_piece_may_begin_with_the_space_before_it():
     assert named("a moon", [(0, 1), (1, 6)]) == [("a", 1), ("moon", 1)]
 
 
+def test_a_piece_may_be_nothing_but_the_space_before_the_first_word():
+    assert named(" moon sea", [(0, 1), (1, 5), (6, 9)]) == [("moon", 2), ("sea", 1)]
+
+
+def test_a_piece_without_characters_belongs_to_the_word_that_it_precedes():
+    """Some tokenizers make a space that they put in front of a word a piece of its own."""
+    assert named("moon sea", [(0, 4), (5, 5), (5, 8)]) == [("moon", 1), ("sea", 2)]
+
+
 def test_what_was_cut_has_no_share():
     assert named("one two three", [None, (0, 3), (4, 7), None]) == [("one", 1), ("two", 1)]
 
