@@ -99,8 +99,8 @@ def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
         yield f"index.sqlite: {error}"
         return
     yield from _Problems(f"{name}: it is not what was written" for name in cache.broken_files(folder)).lines()
-    for listed in segments:
-        yield from _Problems(_check_segment(folder, listed, info.d)).lines()
+    for segment_row in segments:
+        yield from _Problems(_check_segment(folder, segment_row, info.d)).lines()
     keys = _check_keys(db, segments)
     yield from keys.problems
     items = _check_items(db, info)
@@ -159,16 +159,18 @@ def _check_structure(db: sqlite3.Connection) -> Iterator[str]:
         yield f"index.sqlite: {error}"
 
 
-def _check_segment(folder: Path, listed: SegmentRow, d: int) -> Iterator[str]:
+def _check_segment(folder: Path, segment_row: SegmentRow, d: int) -> Iterator[str]:
     try:
-        _, broken = segment.examine_segment(folder / SEGMENTS, listed.file, (listed.rows, d), listed.sums)
+        _, broken = segment.examine_segment(
+            folder / SEGMENTS, segment_row.file, (segment_row.rows, d), segment_row.sums
+        )
     except FileNotFoundError:
-        yield f"segments/{listed.file}: it is gone"
+        yield f"segments/{segment_row.file}: it is gone"
     except DAMAGE as error:
-        yield f"segments/{listed.file}: {error}"
+        yield f"segments/{segment_row.file}: {error}"
     else:
         for rows in broken:
-            yield f"segments/{listed.file}: {segment.describe_damage(rows)}"
+            yield f"segments/{segment_row.file}: {segment.describe_damage(rows)}"
 
 
 def _check_keys(db: sqlite3.Connection, segments: list[SegmentRow]) -> _Checked:
@@ -198,18 +200,18 @@ def _check_keys(db: sqlite3.Connection, segments: list[SegmentRow]) -> _Checked:
 def _living_keys(segments: list[SegmentRow]) -> NDArray[np.int64]:
     """The numbers (n,) of the keys that the segments list as living."""
     numbers = [np.empty(0, np.int64)]
-    for listed in segments:
-        rows = np.arange(listed.rows) if listed.dead is None else np.flatnonzero(~listed.dead)
-        numbers.append(rows + listed.first)
+    for segment_row in segments:
+        rows = np.arange(segment_row.rows) if segment_row.dead is None else np.flatnonzero(~segment_row.dead)
+        numbers.append(rows + segment_row.first)
     return np.concatenate(numbers)
 
 
 def _joined_keys(segments: list[SegmentRow]) -> NDArray[np.bool_]:
     """Which of the living keys (n,) belong to the item of the key before."""
     bits = [np.empty(0, bool)]
-    for listed in segments:
-        joined = np.zeros(listed.rows, bool) if listed.joined is None else listed.joined
-        bits.append(joined if listed.dead is None else joined[~listed.dead])
+    for segment_row in segments:
+        joined = np.zeros(segment_row.rows, bool) if segment_row.joined is None else segment_row.joined
+        bits.append(joined if segment_row.dead is None else joined[~segment_row.dead])
     return np.concatenate(bits)
 
 

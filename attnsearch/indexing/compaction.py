@@ -38,27 +38,27 @@ def settle_segments(db: sqlite3.Connection, folder: Path, d: int, dead: Sequence
 
     Raises ValueError or OSError for a damaged segment, which can't be copied.
     """
-    listed = [_mark_dead(db, row, np.array(dead, np.int64)) for row in read_segments(db)[0]]
-    for neighbors in _choose_rewrites([row for row in listed if _count_living(row)]):
+    segments = [_mark_dead(db, row, np.array(dead, np.int64)) for row in read_segments(db)[0]]
+    for neighbors in _choose_rewrites([row for row in segments if _count_living(row)]):
         _rewrite(db, folder, d, neighbors)
 
 
-def _mark_dead(db: sqlite3.Connection, listed: SegmentRow, keys: NDArray[np.int64]) -> SegmentRow:
+def _mark_dead(db: sqlite3.Connection, segment_row: SegmentRow, keys: NDArray[np.int64]) -> SegmentRow:
     """The segment with those of the keys marked that are its own; it is dropped from the list if none is left."""
-    rows = keys[(keys >= listed.first) & (keys < listed.first + listed.rows)] - listed.first
+    rows = keys[(keys >= segment_row.first) & (keys < segment_row.first + segment_row.rows)] - segment_row.first
     if not len(rows):
-        return listed
-    dead = np.zeros(listed.rows, bool) if listed.dead is None else listed.dead.copy()
+        return segment_row
+    dead = np.zeros(segment_row.rows, bool) if segment_row.dead is None else segment_row.dead.copy()
     dead[rows] = True
     if dead.all():
-        db.execute("DELETE FROM segments WHERE first = ?", (listed.first,))
+        db.execute("DELETE FROM segments WHERE first = ?", (segment_row.first,))
     else:
-        db.execute("UPDATE segments SET dead = ? WHERE first = ?", (_pack_bits(dead), listed.first))
-    return listed._replace(dead=dead)
+        db.execute("UPDATE segments SET dead = ? WHERE first = ?", (_pack_bits(dead), segment_row.first))
+    return segment_row._replace(dead=dead)
 
 
-def _count_living(listed: SegmentRow) -> int:
-    return listed.rows - (0 if listed.dead is None else int(listed.dead.sum()))
+def _count_living(segment_row: SegmentRow) -> int:
+    return segment_row.rows - (0 if segment_row.dead is None else int(segment_row.dead.sum()))
 
 
 def _choose_rewrites(segments: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
@@ -74,21 +74,21 @@ def _choose_rewrites(segments: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
         yield merged
     else:
         segments += merged
-    for listed in segments:
-        if listed.rows - _count_living(listed) > DEAD * listed.rows:
-            yield [listed]
+    for segment_row in segments:
+        if segment_row.rows - _count_living(segment_row) > DEAD * segment_row.rows:
+            yield [segment_row]
 
 
 def _rewrite(db: sqlite3.Connection, folder: Path, d: int, neighbors: list[SegmentRow]) -> None:
     """Replace neighboring segments by one with only their living rows, in order."""
     vectors, joined, keys = [], [], []
-    for listed in neighbors:
-        x = segment.load_segment(folder / SEGMENTS, listed.file, (listed.rows, d), listed.sums)
-        alive = np.ones(listed.rows, bool) if listed.dead is None else ~listed.dead
+    for segment_row in neighbors:
+        x = segment.load_segment(folder / SEGMENTS, segment_row.file, (segment_row.rows, d), segment_row.sums)
+        alive = np.ones(segment_row.rows, bool) if segment_row.dead is None else ~segment_row.dead
         vectors.append(x[alive])
-        joined.append(np.zeros(int(alive.sum()), bool) if listed.joined is None else listed.joined[alive])
-        keys.append(np.flatnonzero(alive) + listed.first)
-        db.execute("DELETE FROM segments WHERE first = ?", (listed.first,))
+        joined.append(np.zeros(int(alive.sum()), bool) if segment_row.joined is None else segment_row.joined[alive])
+        keys.append(np.flatnonzero(alive) + segment_row.first)
+        db.execute("DELETE FROM segments WHERE first = ?", (segment_row.first,))
     first = neighbors[0].first
     # A key's number only goes down, and to one that was dead or has moved already.
     for number, key in enumerate(np.concatenate(keys).tolist(), first):

@@ -193,14 +193,14 @@ def _intact_embeddings(
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """For every key that is what was written: its item's number, where its passage starts, and its vector (d,)."""
     with suppress(*DAMAGE):
-        for listed in read_segments(db, info.listing)[0]:
-            shape = (listed.rows, info.d)
+        for segment_row in read_segments(db, info.listing)[0]:
+            shape = (segment_row.rows, info.d)
             with suppress(*DAMAGE):
-                x, broken = segment.examine_segment(folder / SEGMENTS, listed.file, shape, listed.sums)
+                x, broken = segment.examine_segment(folder / SEGMENTS, segment_row.file, shape, segment_row.sums)
                 damaged = {row for rows in broken for row in rows}
-                numbers = (listed.first, listed.first + listed.rows)
+                numbers = (segment_row.first, segment_row.first + segment_row.rows)
                 for row in db.execute(f"{_KEY_ROWS} WHERE key >= ? AND key < ?", numbers):
                     with suppress(*DAMAGE):
                         key, item, start, _ = read_key(row)
-                        if key - listed.first not in damaged:
-                            yield item, start, x[key - listed.first]
+                        if key - segment_row.first not in damaged:
+                            yield item, start, x[key - segment_row.first]

@@ -108,7 +108,7 @@ class Writer:
         self._next_key = 0
         if self.info is not None:
             segments, _ = read_segments(self._db, self.info.listing)
-            self._next_key = max((listed.first + listed.rows for listed in segments), default=0)
+            self._next_key = max((segment_row.first + segment_row.rows for segment_row in segments), default=0)
 
     def _create_tables(self) -> None:
         if self.info is None:

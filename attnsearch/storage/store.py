@@ -147,12 +147,14 @@ class Store:
         A block ends with its segment, and is longer than `rows` if its last item is.
         """
         self.check_open()
-        for listed, segment_x in zip(self.segments, self._x, strict=True):
-            start, last = listed.next_item(first - listed.first), listed.next_item(end - listed.first)
+        for segment_row, segment_x in zip(self.segments, self._x, strict=True):
+            start = segment_row.next_item(first - segment_row.first)
+            last = segment_row.next_item(end - segment_row.first)
             while start < last:
-                stop = min(listed.next_item(start + rows), last)
-                dead, joined = _slice_marks(listed.dead, start, stop), _slice_marks(listed.joined, start, stop)
-                yield Block(listed.first + start, segment_x[start:stop], None if dead is None else ~dead, joined)
+                stop = min(segment_row.next_item(start + rows), last)
+                dead = _slice_marks(segment_row.dead, start, stop)
+                joined = _slice_marks(segment_row.joined, start, stop)
+                yield Block(segment_row.first + start, segment_x[start:stop], None if dead is None else ~dead, joined)
                 start = stop
 
     def living(self) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ def folder(home):
 def shape(folder):
     """Of each segment, how many rows it has, and how many of them are dead."""
     with Store(folder) as store:
-        return [(listed.rows, 0 if listed.dead is None else int(listed.dead.sum())) for listed in store.segments]
+        return [(row.rows, 0 if row.dead is None else int(row.dead.sum())) for row in store.segments]
 
 
 def test_small_segments_are_merged(folder):
