@@ -223,7 +223,7 @@ def parse_setting(
     if where:
         from attnsearch.postings.filters import parse_filter
 
-        filters = tuple(parse_filter(condition) for condition in where)
+        filters = tuple(parse_filter(filter_text) for filter_text in where)
     learned = _read_projections(projections) if projections else None
     priors = dict(_parse_prior(text) for text in prior or ())
     return SettingOptions(filters, parse_lexical(lexical), priors, temperature, textbook, untrained, learned)

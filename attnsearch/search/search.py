@@ -51,7 +51,7 @@ def query(
     """
     from attnsearch.postings.filters import parse_filter
 
-    filters = tuple(parse_filter(condition) for condition in where)
+    filters = tuple(parse_filter(filter_text) for filter_text in where)
     setting = Setting(where=filters, lexical=lexical, temperature=temperature, untrained=untrained)
     return search(index, [text], setting, k=k)[0]
 

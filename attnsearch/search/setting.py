@@ -136,7 +136,7 @@ def bias_of(
     """
     from attnsearch.engines.bias import Bias  # which most queries do without
 
-    index.postings.ensure([*(condition.field for condition in where), *priors], terms=bool(lexical))
+    index.postings.ensure([*(item_filter.field for item_filter in where), *priors], terms=bool(lexical))
     return Bias(
         heads=index.store.heads,
         visible=_passing(index, where) if where else None,
@@ -148,10 +148,10 @@ def bias_of(
 def _passing(index: Index, where: Sequence[Filter]) -> NDArray[np.bool_]:
     """Which first keys (N,) are those of items that pass all of the filters."""
     passing = np.ones(index.store.size, bool)
-    for condition in where:
+    for item_filter in where:
         selected = np.zeros(index.store.size, bool)
-        selected[index.postings.select_keys(condition)] = True
-        passing &= ~selected if condition.op == "!=" else selected
+        selected[index.postings.select_keys(item_filter)] = True
+        passing &= ~selected if item_filter.op == "!=" else selected
     return passing
 
 
