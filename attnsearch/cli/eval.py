@@ -74,23 +74,23 @@ def eval_(
 
     from attnsearch.evaluation.report import evaluate
     from attnsearch.evaluation.significance import compare_evaluations
-    from attnsearch.output import evaluation
+    from attnsearch.output.evaluation import SecondSetting, as_json, table
     from attnsearch.search.index import Index
     from attnsearch.sources.judgments import read_judgments
 
     with terminal.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels)
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
-            report = evaluate(index, requests, setting_options.setting(index.info), k=top_k)
+            evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k)
             second = None
             if compare is not None and second_options is not None:
-                second_report = evaluate(index, requests, second_options.setting(index.info), k=top_k)
-                comparison = compare_evaluations(report, second_report)
-                second = evaluation.SecondSetting(compare, second_report, comparison)
+                second_evaluation = evaluate(index, requests, second_options.setting(index.info), k=top_k)
+                comparison = compare_evaluations(evaluation, second_evaluation)
+                second = SecondSetting(compare, second_evaluation, comparison)
         working.stop()
         screen = terminal.screen(color=not no_color, quiet=quiet)
         if json:
             files = [judgments] if qrels is None else [judgments, qrels]
-            terminal.emit([evaluation.as_json(report, files, screen, worst=worst, second=second)])
+            terminal.emit([as_json(evaluation, files, screen, worst=worst, second=second)])
         else:
-            terminal.emit([evaluation.table(report, screen, worst=worst, second=second)])
+            terminal.emit([table(evaluation, screen, worst=worst, second=second)])

@@ -14,29 +14,29 @@ from attnsearch.output.table import decimals, listing, wrap
 
 
 class SecondSetting(NamedTuple):
-    """A setting to compare: its options as the user wrote them, its report on the same requests, and the changes."""
+    """A setting to compare: its options as the user wrote them, its evaluation on the same requests, the changes."""
 
     options: str
-    report: Evaluation
+    evaluation: Evaluation
     comparison: Comparison
 
 
-def table(report: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
+def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
     """The means and the `worst` requests; with a second setting, both means and a test of the difference."""
-    parts = [_mean_table(report, second, screen)]
+    parts = [_mean_table(evaluation, second, screen)]
     if second:
         parts.append(wrap(_describe_test(second), screen))
-    if rows := [row for row in report.worst(worst) if row.ndcg != 1]:
+    if rows := [row for row in evaluation.worst(worst) if row.ndcg != 1]:
         parts.append(_worst_table(rows, screen))
-    if warning := _warning([report, second.report] if second else [report]):
+    if warning := _warning([evaluation, second.evaluation] if second else [evaluation]):
         parts.append(wrap(warning, screen))
     if not screen.quiet:
-        parts.append(wrap(_footer(report), screen))
+        parts.append(wrap(_footer(evaluation), screen))
     return "\n".join(parts)
 
 
 def as_json(
-    report: Evaluation,
+    evaluation: Evaluation,
     judgments: Sequence[str],
     screen: Screen = PIPE,
     *,
@@ -47,40 +47,40 @@ def as_json(
     fields = {
         "schema": SCHEMA,
         "judgments": list(judgments),
-        "catalog": report.catalog,
-        "model": report.model,
-        "items": report.items,
-        "k": report.k,
-        "queries": len(report.rows),
-        "unanswerable": report.unanswerable,
-        "unknown_ids": report.unknown_ids,
-        "worst": [row.query for row in report.worst(worst)],
-        **_setting_fields(report),
+        "catalog": evaluation.catalog,
+        "model": evaluation.model,
+        "items": evaluation.items,
+        "k": evaluation.k,
+        "queries": len(evaluation.rows),
+        "unanswerable": evaluation.unanswerable,
+        "unknown_ids": evaluation.unknown_ids,
+        "worst": [row.query for row in evaluation.worst(worst)],
+        **_setting_fields(evaluation),
     }
     if second:
         test = {"metric": "ndcg", "confidence": CONFIDENCE, **second.comparison._asdict()}
         fields["compare"] = {"options": second.options, "differences": test.pop("differences"), "test": test}
-        fields["compare"] |= _setting_fields(second.report)
+        fields["compare"] |= _setting_fields(second.evaluation)
     return to_json(fields, screen, indent=2)
 
 
-def _setting_fields(report: Evaluation) -> dict[str, Any]:
+def _setting_fields(evaluation: Evaluation) -> dict[str, Any]:
     """The fields that depend on the setting."""
     return {
-        "temperature": report.temperature,
-        "taught": report.trained_on,
-        "metrics": {**report.means, "calibration_error": report.calibration_error},
-        "none_of_these": report.none_of_these and report.none_of_these._asdict(),
-        "per_query": [row._asdict() for row in report.rows],
+        "temperature": evaluation.temperature,
+        "taught": evaluation.trained_on,
+        "metrics": {**evaluation.means, "calibration_error": evaluation.calibration_error},
+        "none_of_these": evaluation.none_of_these and evaluation.none_of_these._asdict(),
+        "per_query": [row._asdict() for row in evaluation.rows],
     }
 
 
-def _mean_table(report: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
+def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
     """The table of means: a row for each measure, with a second setting its value and the change too."""
-    values = _measures(report)
+    values = _measures(evaluation)
     if not second:
         return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
-    second_values = _measures(second.report)
+    second_values = _measures(second.evaluation)
     options = second.options or "defaults"
     rows = [
         (name, decimals(value), decimals(second_values.get(name)), _format_change(value, second_values.get(name)))
@@ -89,21 +89,21 @@ def _mean_table(report: Evaluation, second: SecondSetting | None, screen: Screen
     return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
 
 
-def _measures(report: Evaluation) -> dict[str, float | None]:
+def _measures(evaluation: Evaluation) -> dict[str, float | None]:
     """The value of each measure, by its name in words."""
-    means = report.means
+    means = evaluation.means
     values = {
         f"nDCG@{DEPTH}": means["ndcg"],
         "MRR": means["mrr"],
-        f"recall@{report.k}": means["recall"],
+        f"recall@{evaluation.k}": means["recall"],
         "precision at 1": means["precision_at_1"],
         "KL to the right items, nats": means["kl"],
-        "calibration error, top weight": report.calibration_error,
+        "calibration error, top weight": evaluation.calibration_error,
     }
-    if report.none_of_these:
-        values["none of these when true"] = report.none_of_these.where_true
-        values["none of these when false"] = report.none_of_these.where_false
-        values["its balanced accuracy"] = report.none_of_these.balanced_accuracy
+    if evaluation.none_of_these:
+        values["none of these when true"] = evaluation.none_of_these.where_true
+        values["none of these when false"] = evaluation.none_of_these.where_false
+        values["its balanced accuracy"] = evaluation.none_of_these.balanced_accuracy
     return values
 
 
@@ -138,9 +138,9 @@ def _describe_test(second: SecondSetting) -> str:
     )
 
 
-def _warning(reports: Sequence[Evaluation]) -> str:
+def _warning(evaluations: Sequence[Evaluation]) -> str:
     """A warning if some of the requests were used for training, else an empty text."""
-    most = max(reports, key=lambda report: report.trained_on)
+    most = max(evaluations, key=lambda evaluation: evaluation.trained_on)
     if not most.trained_on:
         return ""
     verb = "was" if most.trained_on == 1 else "were"
@@ -151,15 +151,15 @@ def _warning(reports: Sequence[Evaluation]) -> str:
     )
 
 
-def _footer(report: Evaluation) -> str:
+def _footer(evaluation: Evaluation) -> str:
     """The counts of requests and items, and the setting."""
-    answerable = len(report.answerable)
-    unknown = len(report.rows) - answerable - report.unanswerable
+    answerable = len(evaluation.answerable)
+    unknown = len(evaluation.rows) - answerable - evaluation.unanswerable
     parts = [
-        f"{counted(answerable, 'request')} with an answer, {report.unanswerable:,} without"
+        f"{counted(answerable, 'request')} with an answer, {evaluation.unanswerable:,} without"
         + (f", {unknown:,} unknown" if unknown else ""),
-        f"{report.catalog}, {counted(report.items, 'item')}",
-        f"temperature {report.temperature:.3g}",
-        report.model,
+        f"{evaluation.catalog}, {counted(evaluation.items, 'item')}",
+        f"temperature {evaluation.temperature:.3g}",
+        evaluation.model,
     ]
     return " · ".join(parts)
