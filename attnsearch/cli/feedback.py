@@ -153,12 +153,14 @@ def _judged_ids(folder: Path, query: str, names: Sequence[str]) -> list[str]:
     from attnsearch.storage.feedback import read_feedback
 
     requests = [request for request in read_feedback(folder) if normalize_request(request.query) == query]
-    judged = [ident for request in requests for ident in request.grades]
-    titles = _read_titles(folder, judged)
+    judged_ids = [ident for request in requests for ident in request.grades]
+    titles = _read_titles(folder, judged_ids)
     idents = []
     for name in names:
-        matches = [ident for ident in judged if name.casefold() in (ident.casefold(), titles.get(ident, "").casefold())]
-        idents.append(matches[0] if len(matches) == 1 and name not in judged else name)
+        matches = [
+            ident for ident in judged_ids if name.casefold() in (ident.casefold(), titles.get(ident, "").casefold())
+        ]
+        idents.append(matches[0] if len(matches) == 1 and name not in judged_ids else name)
     return idents
 
 

@@ -171,12 +171,12 @@ def _measure_request(
     grade_of = np.zeros(len(z))
     for ident, grade in request.grades.items():
         grade_of[keys_of.get(ident, [])] = grade  # only the best passage of an item has a finite logit
-    ranked, judged = grade_of[order], np.array(list(request.grades.values()))
+    ranked, judged_grades = grade_of[order], np.array(list(request.grades.values()))
     right = np.flatnonzero(ranked > 0)
     return row._replace(
-        ndcg=metrics.ndcg(ranked, judged, DEPTH),
+        ndcg=metrics.ndcg(ranked, judged_grades, DEPTH),
         mrr=metrics.reciprocal_rank(ranked),
-        recall=metrics.recall(ranked, judged, k),
+        recall=metrics.recall(ranked, judged_grades, k),
         precision_at_1=metrics.precision_at_1(ranked),
         kl=metrics.divergence(log_weights[right]) if len(right) else None,
         first=int(right[0]) + 1 if len(right) else None,

@@ -204,11 +204,11 @@ def measure_answers(training_set: TrainingSet, z: Floats) -> Answers:
     log_total = state.log_normalizer()
     answers = Answers.empty(len(z))
     answers.top[:, : state.top_keys.shape[1]] = state.top_keys
-    for query, judged in enumerate(training_set.graded):
-        if not judged.answerable:
+    for query, graded in enumerate(training_set.graded):
+        if not graded.answerable:
             continue
-        answers.ndcg[query] = _ndcg(answers.top[query], judged)
-        right = judged.items[judged.right]
+        answers.ndcg[query] = _ndcg(answers.top[query], graded)
+        right = graded.items[graded.right]
         if len(right):
             answers.kl[query] = metrics.divergence(z[query, right].astype(np.float64) - log_total[query])
     return answers
@@ -220,7 +220,7 @@ def relatedness(training_set: TrainingSet, answers: Answers) -> Doubles:
     The mean is 0 if the judgments have nothing to do with the queries.
     """
     differences = np.full(len(answers.top), np.nan)
-    answerable = [query for query, judged in enumerate(training_set.graded) if judged.answerable]
+    answerable = [query for query, graded in enumerate(training_set.graded) if graded.answerable]
     neighbors = min(len(answerable) - 1, _NEIGHBORS)
     for position, query in enumerate(answerable):
         following = (answerable[(position + step) % len(answerable)] for step in range(1, neighbors + 1))
@@ -229,9 +229,9 @@ def relatedness(training_set: TrainingSet, answers: Answers) -> Doubles:
     return differences
 
 
-def _ndcg(top: NDArray[np.int64], judged: Graded) -> float:
+def _ndcg(top: NDArray[np.int64], graded: Graded) -> float:
     """nDCG of the items `top` (DEPTH,)."""
     ranked = np.zeros(len(top))
-    ranks, numbers = np.nonzero(top[:, None] == judged.items)
-    ranked[ranks] = judged.grades[numbers]
-    return metrics.ndcg(ranked, judged.grades, DEPTH)
+    ranks, numbers = np.nonzero(top[:, None] == graded.items)
+    ranked[ranks] = graded.grades[numbers]
+    return metrics.ndcg(ranked, graded.grades, DEPTH)

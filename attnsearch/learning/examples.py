@@ -123,11 +123,11 @@ def find_first_keys(store: Store) -> NDArray[np.int64]:
     return numbers if store.heads is None else np.unique(store.heads[numbers])
 
 
-def _select_keys(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) -> tuple[Keys, NDArray[np.int64]]:
+def _select_keys(index: Index, x: Floats, judged_keys: NDArray[np.int64], seed: int) -> tuple[Keys, NDArray[np.int64]]:
     """The keys to learn from, and the numbers of the first key of each of their items (i,).
 
-    From a large catalog they are those of the judged items (their first keys: `judged`), of the items near a query, and
-    of a sample that stands for all others in the normalizer (Bengio & Senécal 2008).
+    From a large catalog they are those of the judged items (their first keys: `judged_keys`), of the items near a
+    query, and of a sample that stands for all others in the normalizer (Bengio & Senécal 2008).
     """
     store = index.store
     numbers = store.living()
@@ -136,7 +136,7 @@ def _select_keys(index: Index, x: Floats, judged: NDArray[np.int64], seed: int) 
     offset = None
     if len(numbers) > MOST_KEYS:
         near = np.concatenate([_nearest(index, x[start : start + NEAREST]) for start in range(0, len(x), NEAREST)])
-        sure = np.union1d(judged, near if store.heads is None else store.heads[near])
+        sure = np.union1d(judged_keys, near if store.heads is None else store.heads[near])
         rest = np.setdiff1d(first_keys, sure, assume_unique=True)
         room = max(int(MOST_KEYS * len(first_keys) / len(numbers)) - len(sure), MOST_KEYS // 4)
         sample = np.sort(np.random.default_rng(seed).choice(rest, min(room, len(rest)), replace=False))
@@ -156,18 +156,18 @@ def _nearest(index: Index, x: Floats) -> NDArray[np.int64]:
     return np.unique(state.top_keys[np.isfinite(state.top_logits)])
 
 
-def _make_targets(keys: Keys, x: Floats, graded: Sequence[Graded]) -> Targets:
+def _make_targets(keys: Keys, x: Floats, graded_queries: Sequence[Graded]) -> Targets:
     """The target of each query x (m, d): its right items, in proportion to their grades.
 
     For a request with only wrong items it is the other items, in the shares that untrained attention gives them.
     """
     queries, items, shares = [], [], []
-    for query, judged in enumerate(graded):
-        if judged.right.any():
-            targets, share = judged.items[judged.right], judged.grades[judged.right]
+    for query, graded in enumerate(graded_queries):
+        if graded.right.any():
+            targets, share = graded.items[graded.right], graded.grades[graded.right]
         else:
             z = item_logits(keys, x[query : query + 1])[0].astype(np.float64)
-            z[judged.items[judged.items >= 0]] = -np.inf
+            z[graded.items[graded.items >= 0]] = -np.inf
             targets = np.argsort(-z, kind="stable")[: min(_TARGET_ITEMS, np.count_nonzero(np.isfinite(z)))]
             share = np.exp(z[targets] - z[targets[0]])
         order = np.argsort(targets)

@@ -90,9 +90,9 @@ def remove_judgment(folder: Path, query: str, ids: Collection[str] = ()) -> Judg
     return Judged(query, removed)
 
 
-def _not_judged(query: str, judged: Collection[str]) -> InputError:
+def _not_judged(query: str, judged_queries: Collection[str]) -> InputError:
     """The error for a request without feedback; the hint is the nearest that was judged."""
-    near = difflib.get_close_matches(query, judged, n=1)
+    near = difflib.get_close_matches(query, judged_queries, n=1)
     hint = f"did you mean '{near[0][:_SHOWN]}'?" if near else _LIST
     return InputError(f"no feedback for '{query[:_SHOWN]}'", hint=hint)
 
