@@ -148,7 +148,7 @@ class State(NamedTuple):
         )
 
     @classmethod
-    def of(
+    def from_logits(
         cls,
         z: Floats,
         v: Floats | None = None,
@@ -156,12 +156,12 @@ class State(NamedTuple):
         k: int,
         first: int = 0,
         columns: NDArray[np.int64] | None = None,
-        least: NDArray[np.float64] | None = None,
+        threshold: NDArray[np.float64] | None = None,
     ) -> State:
         """The state of one block: logits z (m, n), -inf where hidden, and optionally values v (n, e).
 
         Keys are numbered from `first`. If z holds only some columns of the block, `columns` (n,) lists them in
-        ascending order. A key with a logit below `least` (m,) stays out of the top: k other keys are better.
+        ascending order. A key with a logit below `threshold` (m,) stays out of the top: k other keys are better.
         """
         maximum = z.max(axis=1, initial=-np.inf)
         shifted = z - _zero_if_empty(maximum)[:, None]
@@ -170,7 +170,7 @@ class State(NamedTuple):
         if z.min(initial=np.inf) == -np.inf:
             visible = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf would be NaN
-        top_logits, top_keys = _find_top(z, k, np.full(len(z), -np.inf) if least is None else least)
+        top_logits, top_keys = _find_top(z, k, np.full(len(z), -np.inf) if threshold is None else threshold)
         filled = top_keys != _NO_KEY
         top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])
         return cls(
@@ -184,7 +184,7 @@ class State(NamedTuple):
             visible=visible,
         )
 
-    def least(self) -> NDArray[np.float64]:
+    def threshold(self) -> NDArray[np.float64]:
         """The logit (m,) that another key needs to enter the top: the k-th best, or -inf before there are k."""
         if not self.k:
             return np.full(len(self.total), np.inf)
@@ -248,17 +248,17 @@ def _compute_shift(
     return shift, np.exp(shift)
 
 
-def _find_top(z: Floats, k: int, least: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k highest logits (m, ≤k) of each row that reach `least` (m,), and their columns; ties go by column."""
+def _find_top(z: Floats, k: int, threshold: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest logits (m, ≤k) of each row that reach `threshold` (m,), and their columns; ties go by column."""
     m, n = z.shape
     if not k:
         return np.empty((m, 0)), np.empty((m, 0), np.int64)
-    threshold = np.maximum(least, np.finfo(z.dtype).min)  # a hidden key never reaches the top
-    unbounded = np.flatnonzero(np.isneginf(least))
+    cutoff = np.maximum(threshold, np.finfo(z.dtype).min)  # a hidden key never reaches the top
+    unbounded = np.flatnonzero(np.isneginf(threshold))
     if k < n and len(unbounded):
         kth = np.partition(z[unbounded], n - k, axis=1)[:, n - k]
-        threshold[unbounded] = np.maximum(threshold[unbounded], kth)
-    row, column = np.divmod(np.flatnonzero(z >= threshold[:, None].astype(z.dtype)), max(n, 1))
+        cutoff[unbounded] = np.maximum(cutoff[unbounded], kth)
+    row, column = np.divmod(np.flatnonzero(z >= cutoff[:, None].astype(z.dtype)), max(n, 1))
     order = np.lexsort((column, -z[row, column], row))
     row, column = row[order], column[order]
     rank = np.arange(len(row)) - np.searchsorted(row, row)

@@ -63,7 +63,7 @@ class LocalEngine:
         rows = max(min(self._block, self._budget // max(len(queries), 1)), 1)
 
         empty = States(State.empty(m, k, d if output else None), State.empty(m, 0))
-        least = empty.attention.least()  # shared: once a thread has k good keys, all may skip worse ones
+        threshold = empty.attention.threshold()  # shared: once a thread has k good keys, all may skip worse ones
 
         def scan_part(part: tuple[int, int]) -> States:
             state, plain_state = empty
@@ -76,15 +76,15 @@ class LocalEngine:
                     z_both = best_of_each(z_both if mask is None else np.where(mask, z_both, -np.inf), joined)
                 z, z_plain = z_both[:m], z_both[-m:]
                 if not is_plain:
-                    plain_state = plain_state.merge(State.of(z_plain, k=0))
+                    plain_state = plain_state.merge(State.from_logits(z_plain, k=0))
                 if bias is not None and bias.adds:
                     added = bias.block(first, end)
                     z = z + (added if columns is None else added[:, columns])
                 if every_logit is not None:
                     every_logit[:, slice(first, end) if columns is None else first + columns] = z
                 v = None if not output else keys if columns is None else keys[columns]
-                state = state.merge(State.of(z, v, k=k, first=first, columns=columns, least=least))
-                np.maximum(least, state.least(), out=least)
+                state = state.merge(State.from_logits(z, v, k=k, first=first, columns=columns, threshold=threshold))
+                np.maximum(threshold, state.threshold(), out=threshold)
             return States(state, plain_state)
 
         parts = self._store.parts(self._parts * threads.count(), least=max(self._block // max(m, 1), 1))

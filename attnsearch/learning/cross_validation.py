@@ -200,7 +200,7 @@ def choose_strength(kl: Doubles) -> int:
 
 def measure_answers(training_set: TrainingSet, z: Floats) -> Answers:
     """How the logits z (m, i) answer the queries of the training set."""
-    state = State.of(z, k=DEPTH)
+    state = State.from_logits(z, k=DEPTH)
     log_total = state.log_normalizer()
     answers = Answers.empty(len(z))
     answers.top[:, : state.top_keys.shape[1]] = state.top_keys

@@ -48,7 +48,7 @@ class Scores(NamedTuple):
             if top_p < 1:
                 needed = np.minimum(_keys_with_share(z, self.state.log_normalizer(), top_p), needed)
             k = int(needed.max(initial=0))
-        best = State.of(z, k=k)
+        best = State.from_logits(z, k=k)
         return self.with_top(best.top_keys, best.top_logits)
 
 

@@ -17,7 +17,7 @@ MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 def chance_of(z, null=None):
     """The chance for logits z (m, n)."""
-    state = State.of(np.atleast_2d(np.array(z, float)), k=1)
+    state = State.from_logits(np.atleast_2d(np.array(z, float)), k=1)
     return chance(null or null_key.FITTED[MINILM], state.maximum, state.log_normalizer(), state.visible)
 
 
@@ -25,7 +25,7 @@ BY_HAND = NullKey(math.log(3), 1.0)  # evidence counts as it is
 
 
 def test_evidence_is_the_mean_and_the_best_once_more_as_one_of_a_thousand():
-    state = State.of(np.log([[1.0, 2.0, 3.0, 6.0]]), k=1)
+    state = State.from_logits(np.log([[1.0, 2.0, 3.0, 6.0]]), k=1)
     assert np.exp(evidence(state.maximum, state.log_normalizer(), state.visible)) == pytest.approx([3 + 0.006])
 
 

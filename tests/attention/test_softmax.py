@@ -55,7 +55,7 @@ class TestByHand:
 
     def test_states_of_two_keys(self):
         z = np.log(np.array([[3.0, 1.0]]))
-        state = State.of(z, np.array([[4.0], [0.0]]), k=5)
+        state = State.from_logits(z, np.array([[4.0], [0.0]]), k=5)
         assert state.weights().tolist() == [pytest.approx([0.75, 0.25])]
         assert state.mean_value() == pytest.approx(np.array([[3.0]]))
         assert math.exp(state.log_normalizer()[0]) == pytest.approx(4)
@@ -81,7 +81,7 @@ class TestRefused:
 
     def test_an_output_without_values(self):
         with pytest.raises(ShapeError, match="no values"):
-            State.of(np.zeros((1, 2)), k=1).mean_value()
+            State.from_logits(np.zeros((1, 2)), k=1).mean_value()
 
 
 @st.composite
@@ -110,10 +110,10 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
     assert whole.output == pytest.approx(output, abs=1e-9)
 
     z = whole.logits
-    states = [State.of(z[:, a:b], v[a:b], k=k, first=a) for a, b in parts]
+    states = [State.from_logits(z[:, a:b], v[a:b], k=k, first=a) for a, b in parts]
     bounded = State.empty(len(q), k, 3)
     for a, b in parts:
-        bounded = bounded.merge(State.of(z[:, a:b], v[a:b], k=k, first=a, least=bounded.least()))
+        bounded = bounded.merge(State.from_logits(z[:, a:b], v[a:b], k=k, first=a, threshold=bounded.threshold()))
     if balanced:
         while len(states) > 1:
             states = [functools.reduce(State.merge, states[i : i + 2]) for i in range(0, len(states), 2)]
@@ -163,7 +163,7 @@ def test_hiding_a_key_is_removing_it(problem):
 def test_single_precision_with_any_mask(problem):
     q, keys, _, bias, mask, _, _ = problem
     q, keys, bias = (x.astype(np.float32) for x in (q, keys, bias))
-    state = State.of(logits(q, keys, scale=20, bias=bias, mask=mask), k=3)
+    state = State.from_logits(logits(q, keys, scale=20, bias=bias, mask=mask), k=3)
     weights = attend(*(x.astype(np.float64) for x in (q, keys, keys)), scale=20, bias=bias, mask=mask).weights
     entropy = [-sum(p * math.log(p) for p in row if p > 0) for row in weights]
     assert state.entropy() == pytest.approx(entropy, abs=1e-4)
@@ -181,8 +181,8 @@ def test_a_state_without_keys_changes_nothing():
     empty = State.empty(1, 3, 2)
     assert empty.top_keys.shape == (1, 0)
     assert empty.entropy().tolist() == [0.0]
-    hidden = State.of(np.full((1, 4), -np.inf), np.ones((4, 2)), k=3)
-    seen = State.of(np.array([[1.0, 2.0]]), np.ones((2, 2)), k=3, first=4)
+    hidden = State.from_logits(np.full((1, 4), -np.inf), np.ones((4, 2)), k=3)
+    seen = State.from_logits(np.array([[1.0, 2.0]]), np.ones((2, 2)), k=3, first=4)
     for state in (empty.merge(seen), seen.merge(empty), hidden.merge(seen), seen.merge(hidden)):
         assert state.log_normalizer() == pytest.approx(np.log(np.exp([1.0]) + np.exp(2.0)))
         assert state.top_keys[0][np.isfinite(state.top_logits[0])].tolist() == [5, 4]
@@ -217,7 +217,7 @@ def test_a_million_keys(temperature):
     state = State.empty(1, 10, d)
     for first in range(0, n, 8192):
         block = x[first : first + 8192]
-        state = state.merge(State.of(logits(q, block), block, k=10, first=first))
+        state = state.merge(State.from_logits(logits(q, block), block, k=10, first=first))
 
     z = (x.astype(np.float64) @ x[0].astype(np.float64)) / temperature
     weights = np.exp(z - z.max())
@@ -234,9 +234,9 @@ def test_a_million_keys(temperature):
 
 def test_equal_keys_rank_by_number_when_their_weights_underflow():
     z = np.array([[0.0, -5000.0, -4000.0, -5000.0]])
-    state = State.of(z, k=4)
+    state = State.from_logits(z, k=4)
     assert state.top_keys.tolist() == [[0, 2, 1, 3]]
-    assert State.of(z, k=3).top_keys.tolist() == [[0, 2, 1]]
+    assert State.from_logits(z, k=3).top_keys.tolist() == [[0, 2, 1]]
     assert state.weights().tolist() == [[1.0, 0.0, 0.0, 0.0]]
 
 

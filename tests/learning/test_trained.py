@@ -122,7 +122,7 @@ def test_a_null_key_of_its_own(index, monkeypatch):
     fitted = NullKey(0.0, 1.0)
     monkeypatch.setattr(null_key, "FITTED", {"5" * 64: fitted})
     own = SWAPPED._replace(null=NullKey(2.0, 0.5))
-    state = State.of(np.array([[20.0, 0.0, 0.0]]), k=0)  # the plain cosines, whatever was learned
+    state = State.from_logits(np.array([[20.0, 0.0, 0.0]]), k=0)  # the plain cosines, whatever was learned
     by_hand = {
         key: null_key.chance(key, state.maximum, state.log_normalizer(), state.visible) for key in (fitted, own.null)
     }

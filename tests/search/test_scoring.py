@@ -74,7 +74,7 @@ class TestTop:
 
     @pytest.fixture
     def scores(self):
-        return Scores(np.zeros((2, 4), np.float32), State.of(self.Z, k=0), None)
+        return Scores(np.zeros((2, 4), np.float32), State.from_logits(self.Z, k=0), None)
 
     def test_the_k_best(self, scores):
         state = scores.with_best(self.Z, 2, 1.0).state
@@ -98,7 +98,7 @@ class TestTop:
     def test_the_whole_is_every_visible_key(self):
         """However little the last of them weighs."""
         z = np.array([[0, -50, -100, -np.inf]], np.float32)
-        scores = Scores(np.zeros((1, 4), np.float32), State.of(z, k=0), None)
+        scores = Scores(np.zeros((1, 4), np.float32), State.from_logits(z, k=0), None)
         assert scores.with_best(z, None, 1.0).state.top_keys.tolist() == [[0, 1, 2]]
         assert scores.with_best(z, None, 0.999).state.top_keys.tolist() == [[0]]
 
