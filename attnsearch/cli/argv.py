@@ -20,9 +20,9 @@ def normalized(argv: Sequence[str]) -> list[str]:
     if words[:1] == ["feedback"]:
         words = _repeat_options(words)
     end = words.index("--") if "--" in words else len(words)
-    for place, word in enumerate(words[:end]):
-        if word == "--lexical" and not (place + 1 < end and _NUMBER.fullmatch(words[place + 1])):
-            words[place] = "--lexical=auto"
+    for index, word in enumerate(words[:end]):
+        if word == "--lexical" and not (index + 1 < end and _NUMBER.fullmatch(words[index + 1])):
+            words[index] = "--lexical=auto"
     return words
 
 

@@ -34,7 +34,7 @@ def explain_steps(result: Result) -> list[Step]:
     trace = result.trace
     if trace is None:
         raise InputError("this result was computed without a trace", hint="search with trace=True")
-    n, d = trace.keys
+    n, d = trace.keys_shape
     d_k = trace.q.shape[-1]
     root = math.sqrt(d_k)
     hits = result.hits

@@ -76,8 +76,8 @@ class Trace(NamedTuple):
     """What the road computed on its way, for `explain`; d is the width, z are the logits of all keys.
 
     `tokens` are the query's word pieces, of which the encoder reads `window` at most. `hit_keys` are the hits' keys by
-    number, and `biases` what was added to the logit of each. x (d,) is the embedded query, q (d_k,) = x W_Q, `keys` the
-    shape (n, d) of X, `maximum` max z, `log_normalizer` log Σ exp z, and output (d,) = softmax(z) V.
+    number, and `biases` what was added to the logit of each. x (d,) is the embedded query, q (d_k,) = x W_Q,
+    `keys_shape` (n, d) that of X, `maximum` max z, `log_normalizer` log Σ exp z, and output (d,) = softmax(z) V.
     """
 
     tokens: list[str]
@@ -87,7 +87,7 @@ class Trace(NamedTuple):
     biases: list[Added]
     x: NDArray[np.float32]
     q: NDArray[np.float32]
-    keys: tuple[int, int]
+    keys_shape: tuple[int, int]
     maximum: float
     log_normalizer: float
     output: NDArray[np.float64]

@@ -120,8 +120,8 @@ def rank_items(index: Index, text: str, setting: Setting, idents: Sequence[str])
     keys = _best_keys(index, z[0], idents)
     scores = scores.with_top(keys[None], z[:, keys].astype(np.float64))
     ranked = [
-        entry._replace(hit=entry.hit._replace(rank=place))
-        for place, entry in zip(_ranks(z[0], keys), rank(index, scores, 0), strict=True)
+        entry._replace(hit=entry.hit._replace(rank=rank_number))
+        for rank_number, entry in zip(_ranks(z[0], keys), rank(index, scores, 0), strict=True)
     ]
     result = _result(index, asked, scores, 0, text, ranked, trace=True)
     return result._replace(elapsed_ms=(time.perf_counter() - began) * 1000)
@@ -163,7 +163,7 @@ def rank(
         Ranked(
             key,
             Hit(
-                rank=place,
+                rank=rank_number,
                 id=item.id,
                 title=item.title,
                 weight=float(weight),
@@ -174,7 +174,7 @@ def rank(
                 passage=passage,
             ),
         )
-        for place, (key, (item, passage), weight, cosine, logit) in enumerate(rows, 1)
+        for rank_number, (key, (item, passage), weight, cosine, logit) in enumerate(rows, 1)
     ]
     return [entry for entry in ranked if entry.hit.weight >= min_weight and entry.hit.score >= min_score]
 
@@ -265,7 +265,7 @@ def _trace(index: Index, asked: Asked, scores: Scores, i: int, text: str, keys: 
         projections=asked.projections,
         hit_keys=keys,
         biases=[asked.bias.added(i, key) if asked.bias else Added({}, {}) for key in keys],
-        keys=(index.info.keys, index.info.d),
+        keys_shape=(index.info.keys, index.info.d),
         x=x,
         q=asked.projections.project(x),
         maximum=float(scores.state.maximum[i]),

@@ -130,7 +130,7 @@ def test_the_trace_is_what_was_computed(index):
     trace = result.trace
     assert trace.x.tolist() == [1, 0, 0, 0]
     assert trace.q == pytest.approx(np.array([4, 0, 0, 0]))  # √4 / 0.5
-    assert trace.keys == (5, 4)
+    assert trace.keys_shape == (5, 4)
     assert trace.maximum == pytest.approx(2)
     x = np.array([[1, 0, 0, 0], [0.5**0.5, 0.5**0.5, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
     z = np.exp(x[:, 0] / 0.5)
