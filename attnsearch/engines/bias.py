@@ -84,14 +84,14 @@ class Bias(NamedTuple):
                     row += of_heads[self.heads[first:end] - first]
         return rows
 
-    def added(self, query: int, key: int) -> Added:
-        """What was added to the logit of one query, by its row, and one key, by its number."""
+    def added(self, query_number: int, key: int) -> Added:
+        """What was added to the logit of one query and one key, each by its number."""
         head = key if self.heads is None else int(self.heads[key])
         lexical = {}
-        for word, (term, weight) in self.terms[query].items():
-            place = int(np.searchsorted(term.keys, head))
-            if place < len(term.keys) and term.keys[place] == head:
-                lexical[word] = float(weight * term.scores[place])
+        for word, (term, weight) in self.terms[query_number].items():
+            index = int(np.searchsorted(term.keys, head))
+            if index < len(term.keys) and term.keys[index] == head:
+                lexical[word] = float(weight * term.scores[index])
         return Added(lexical, {field: float(prior[head]) for field, prior in self.priors.items()})
 
     def _heads(self, first: int, end: int) -> slice | NDArray[np.int64]:

@@ -64,7 +64,7 @@ class Targets(NamedTuple):
 
     def take(self, queries: NDArray[np.int64]) -> Targets:
         """The targets of these queries, numbered by their position in `queries`."""
-        parts = [self.between(query, query + 1) for query in queries]
+        parts = [self.between(query_number, query_number + 1) for query_number in queries]
         numbers = np.repeat(np.arange(len(queries)), [len(part.items) for part in parts])
         items, shares = (np.concatenate([part[field] for part in parts]) for field in (1, 2))
         return Targets(numbers, items, shares)

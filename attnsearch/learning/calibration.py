@@ -100,8 +100,8 @@ def score_candidates(folds: Iterable[FoldLogits], candidates: Sequence[tuple[flo
 
 
 def _score_fold(fold: FoldLogits, candidates: Sequence[tuple[float, float]]) -> CandidateScores:
-    queries = [query for query, right in enumerate(fold.right) if len(right)]
-    sizes = np.array([len(fold.right[query]) for query in queries], np.int64)
+    queries = [query_number for query_number, right in enumerate(fold.right) if len(right)]
+    sizes = np.array([len(fold.right[query_number]) for query_number in queries], np.int64)
     rows, items = np.repeat(np.arange(len(queries)), sizes), np.concatenate([np.empty(0, np.int64), *fold.right])
     kl, loss = (np.empty((len(candidates), len(queries))) for _ in range(2))
     for candidate, (beta, lexical) in enumerate(candidates):

@@ -204,13 +204,15 @@ def measure_answers(training_set: TrainingSet, z: Floats) -> Answers:
     log_total = state.log_normalizer()
     answers = Answers.empty(len(z))
     answers.top[:, : state.top_keys.shape[1]] = state.top_keys
-    for query, graded in enumerate(training_set.graded):
+    for query_number, graded in enumerate(training_set.graded):
         if not graded.answerable:
             continue
-        answers.ndcg[query] = _ndcg(answers.top[query], graded)
+        answers.ndcg[query_number] = _ndcg(answers.top[query_number], graded)
         right = graded.items[graded.right]
         if len(right):
-            answers.kl[query] = metrics.divergence(z[query, right].astype(np.float64) - log_total[query])
+            answers.kl[query_number] = metrics.divergence(
+                z[query_number, right].astype(np.float64) - log_total[query_number]
+            )
     return answers
 
 
@@ -220,12 +222,12 @@ def relatedness(training_set: TrainingSet, answers: Answers) -> Doubles:
     The mean is 0 if the judgments have nothing to do with the queries.
     """
     differences = np.full(len(answers.top), np.nan)
-    answerable = [query for query, graded in enumerate(training_set.graded) if graded.answerable]
+    answerable = [query_number for query_number, graded in enumerate(training_set.graded) if graded.answerable]
     neighbors = min(len(answerable) - 1, _NEIGHBORS)
-    for position, query in enumerate(answerable):
+    for position, query_number in enumerate(answerable):
         following = (answerable[(position + step) % len(answerable)] for step in range(1, neighbors + 1))
-        values = [_ndcg(answers.top[query], training_set.graded[neighbor]) for neighbor in following]
-        differences[query] = answers.ndcg[query] - np.mean(values) if values else np.nan
+        values = [_ndcg(answers.top[query_number], training_set.graded[neighbor]) for neighbor in following]
+        differences[query_number] = answers.ndcg[query_number] - np.mean(values) if values else np.nan
     return differences
 
 

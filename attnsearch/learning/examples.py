@@ -56,7 +56,7 @@ class TrainingSet(NamedTuple):
 
     def take(self, queries: NDArray[np.int64]) -> TrainingSet:
         """The training set of these queries alone, numbered by their position in `queries`."""
-        graded = [self.graded[query] for query in queries]
+        graded = [self.graded[query_number] for query_number in queries]
         return TrainingSet(self.keys, self.x[queries], self.targets.take(queries), graded)
 
 
@@ -162,16 +162,16 @@ def _make_targets(keys: Keys, x: Floats, graded_queries: Sequence[Graded]) -> Ta
     For a request with only wrong items it is the other items, in the shares that untrained attention gives them.
     """
     queries, items, shares = [], [], []
-    for query, graded in enumerate(graded_queries):
+    for query_number, graded in enumerate(graded_queries):
         if graded.right.any():
             targets, share = graded.items[graded.right], graded.grades[graded.right]
         else:
-            z = item_logits(keys, x[query : query + 1])[0].astype(np.float64)
+            z = item_logits(keys, x[query_number : query_number + 1])[0].astype(np.float64)
             z[graded.items[graded.items >= 0]] = -np.inf
             targets = np.argsort(-z, kind="stable")[: min(_TARGET_ITEMS, np.count_nonzero(np.isfinite(z)))]
             share = np.exp(z[targets] - z[targets[0]])
         order = np.argsort(targets)
-        queries.append(np.full(len(targets), query))
+        queries.append(np.full(len(targets), query_number))
         items.append(targets[order])
         shares.append((share / share.sum())[order])
     return Targets(np.concatenate(queries), np.concatenate(items), np.concatenate(shares).astype(np.float32))

@@ -145,8 +145,8 @@ def _fold_logits(
     training_set = examples.training_set
     for queries, w in held_out:
         z = bilinear.item_logits(training_set.keys, training_set.x[queries], w)
-        graded_queries = [training_set.graded[query] for query in queries]
-        texts = [examples.requests[query].query for query in queries]
+        graded_queries = [training_set.graded[query_number] for query_number in queries]
+        texts = [examples.requests[query_number].query for query_number in queries]
         bm25 = _score_terms(index, texts, examples.first_keys) if lexical else None
         yield FoldLogits(z, bm25, [graded.items[graded.right] for graded in graded_queries])
 
