@@ -20,7 +20,7 @@ import usearch.index
 from attnsearch import threads
 from attnsearch.attention.projections import identity
 from attnsearch.search.index import Index
-from attnsearch.search.scoring import fold
+from attnsearch.search.scoring import fold_queries
 from benchmarks import made
 from benchmarks.measure import heading, in_turn, ratio, table, timed
 
@@ -72,7 +72,7 @@ def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
         list(threads.each(lambda part: [block.x.max() for block in index.store.blocks(*part)], parts))
 
     def ours() -> np.ndarray:
-        return index.engine.attend(fold(projections, x), k=TOP).attention.top_keys
+        return index.engine.attend(fold_queries(projections, x), k=TOP).attention.top_keys
 
     def by_numpy() -> np.ndarray:
         z = x @ keys.T * np.float32(20)

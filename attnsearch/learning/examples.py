@@ -16,7 +16,7 @@ from attnsearch.errors import InputError
 from attnsearch.evaluation.report import find_judged_keys
 from attnsearch.learning.bilinear import Floats, Keys, Targets, item_logits
 from attnsearch.search.index import Index
-from attnsearch.search.scoring import fold
+from attnsearch.search.scoring import fold_queries
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.store import Store
 
@@ -152,7 +152,7 @@ def _select_keys(index: Index, x: Floats, judged_keys: NDArray[np.int64], seed: 
 
 def _nearest(index: Index, x: Floats) -> NDArray[np.int64]:
     """The numbers of the keys nearest to some of the queries x (m, d), untrained."""
-    state = index.engine.attend(fold(identity(index.info.d), x), k=NEAREST).attention
+    state = index.engine.attend(fold_queries(identity(index.info.d), x), k=NEAREST).attention
     return np.unique(state.top_keys[np.isfinite(state.top_logits)])
 
 

@@ -23,7 +23,7 @@ from attnsearch.learning.calibration import FoldLogits
 from attnsearch.learning.cross_validation import HeldOut, OnFits
 from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
 from attnsearch.search.index import Index
-from attnsearch.search.scoring import fold
+from attnsearch.search.scoring import fold_queries
 from attnsearch.search.setting import bias_of
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned, short_hash
@@ -167,6 +167,6 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
     if not unanswerable.any():
         return None
     x = index.encoder.encode([request.query for request in decided], "query")
-    state = index.engine.attend(fold(identity(index.info.d), x)).attention
+    state = index.engine.attend(fold_queries(identity(index.info.d), x)).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
     return calibration.fit_null_key(evidence, unanswerable, null_key.FITTED.get(index.info.sha256))

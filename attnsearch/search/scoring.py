@@ -54,14 +54,14 @@ class Scores(NamedTuple):
 
 def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool = False) -> Scores:
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
-    q, plain = _fold_queries(asked.projections, x)
+    q, plain = _fold_both(asked.projections, x)
     states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
     return _scores(asked, x, states)
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
     """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
-    q, plain = _fold_queries(asked.projections, x)
+    q, plain = _fold_both(asked.projections, x)
     states, z = engine.logits(q, plain, output=output, bias=asked.bias)
     return _scores(asked, x, states), z
 
@@ -74,12 +74,12 @@ def _scores(asked: Asked, x: Floats, states: States) -> Scores:
     return Scores(x, states.attention, _null_weights(asked, states))
 
 
-def fold(projections: Projections, x: Floats) -> Floats:
+def fold_queries(projections: Projections, x: Floats) -> Floats:
     """x W_Q W_Kᵀ / √d_k (m, d): queries to be compared with the embeddings as they are stored."""
     return (projections.fold(x) * projections.scale).astype(np.float32, copy=False)
 
 
-def _fold_queries(projections: Projections, x: Floats) -> tuple[Floats, Floats | None]:
+def _fold_both(projections: Projections, x: Floats) -> tuple[Floats, Floats | None]:
     """The folded queries, and those of the plain logits cosine / 0.05; None if both are the same.
 
     Raises InputError for projections that make logits beyond `LARGEST`.
@@ -87,12 +87,12 @@ def _fold_queries(projections: Projections, x: Floats) -> tuple[Floats, Floats |
     plain = identity(x.shape[1])
     is_plain = np.array_equal(projections.w_q, plain.w_q) and np.array_equal(projections.w_k, plain.w_k)
     with np.errstate(over="ignore", invalid="ignore"):
-        q = fold(projections, x)
+        q = fold_queries(projections, x)
     lengths = np.linalg.norm(q.astype(np.float64), axis=1)
     if not (lengths <= LARGEST).all():  # NaN included; keys are unit vectors, so no logit is larger than that
         hint = "ask without them, or train again"
         raise InputError("the projections make logits that are too large, or not numbers", hint=hint)
-    return q, None if is_plain else fold(plain, x)
+    return q, None if is_plain else fold_queries(plain, x)
 
 
 def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:

@@ -13,7 +13,7 @@ from attnsearch.attention.softmax import State
 from attnsearch.errors import InputError
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
-from attnsearch.search.scoring import Scores, fold, score, score_all
+from attnsearch.search.scoring import Scores, fold_queries, score, score_all
 from attnsearch.search.search import search
 from attnsearch.search.setting import LARGEST, Setting
 from attnsearch.storage.learned import Learned
@@ -27,7 +27,7 @@ def test_fold_by_hand():
     """x W_Q W_Kᵀ / √d_k, with two axes for keys."""
     w_q, w_k = np.array([[1, 2], [3, 4]], np.float32), np.array([[1, 0], [1, 1]], np.float32)
     projections = Projections(w_q, w_k, np.eye(2, dtype=np.float32), 0.05)
-    folded = fold(projections, np.array([[1, 10]], np.float32))
+    folded = fold_queries(projections, np.array([[1, 10]], np.float32))
     assert folded == pytest.approx(np.array([[31, 73]]) / math.sqrt(2), rel=1e-5)
     assert folded.dtype == np.float32
 
