@@ -132,7 +132,7 @@ def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAUL
         means={name: _mean([getattr(row, name) for row in rows]) for name in METRICS},
         calibration_error=metrics.calibration_error(confidence, right) if ranked else None,
         none_of_these=_measure_none_of_these(rows, requests),
-        unanswerable=sum(request.answer is False for request in requests),
+        unanswerable=sum(request.has_answer is False for request in requests),
         rows=rows,
         trained_on=asked.learned.taught([request.query for request in requests]) if asked.learned else 0,
     )
@@ -192,9 +192,9 @@ def _top_items(index: Index, z: NDArray[np.float32]) -> list[Item | None]:
 
 def _measure_none_of_these(rows: Sequence[Row], requests: Sequence[Judged]) -> NoneOfThese | None:
     decided = [
-        (row.none_of_these, request.answer)
+        (row.none_of_these, request.has_answer)
         for row, request in zip(rows, requests, strict=True)
-        if request.answer is not None
+        if request.has_answer is not None
     ]
     chances, answers = np.array(decided, np.float64).reshape(-1, 2).T  # None is NaN
     true = answers == 0

@@ -162,8 +162,8 @@ def _score_terms(index: Index, texts: Sequence[str], first_keys: NDArray[np.int6
 
 def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
     """The null key, from the requests that are known to have an answer, or none; None if no better than the fitted."""
-    decided = [request for request in requests if request.answer is not None]
-    unanswerable = np.array([not request.answer for request in decided], bool)
+    decided = [request for request in requests if request.has_answer is not None]
+    unanswerable = np.array([not request.has_answer for request in decided], bool)
     if not unanswerable.any():
         return None
     x = index.encoder.encode([request.query for request in decided], "query")

@@ -29,7 +29,7 @@ class Judged(NamedTuple):
         return [item_id for item_id, grade in self.grades.items() if grade > 0]
 
     @property
-    def answer(self) -> bool | None:
+    def has_answer(self) -> bool | None:
         """Whether the catalog has a right item; None if the request names only wrong ones."""
         if self.relevant:
             return True
