@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attnsearch.evaluation.significance import t_test
 from attnsearch.learning.bilinear import Floats, item_logits
-from attnsearch.learning.cross_validation import Trial, measure_answers, relatedness
+from attnsearch.learning.cross_validation import CrossValidation, measure_answers, relatedness
 from attnsearch.learning.examples import TrainingSet
 
 LEAST_REQUESTS = 5  # with an answer: nothing is learned from fewer
@@ -63,8 +63,8 @@ UNJUDGED = Verdict(0, _UNMEASURED, _UNMEASURED, accepted=True, reason="no judged
 """The verdict when there are no judged requests."""
 
 
-def accept(training_set: TrainingSet, trial: Trial) -> Verdict:
-    """The verdict on what was learned in the trial.
+def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
+    """The verdict on what was learned, from its cross-validation.
 
     Requests with an answer must pass three tests, each with a confidence of 97.5 %, or of 50 % for nDCG:
 
@@ -74,10 +74,10 @@ def accept(training_set: TrainingSet, trial: Trial) -> Verdict:
     - Do the untrained weights already rank each request's own answers above those of other requests? If not, the ids
       are shuffled or belong to another catalog, and all there is to learn is which items are judged often.
     """
-    ndcg = _measure_gain(trial.before.ndcg, trial.gain)
-    kl = _measure_gain(trial.before.kl, -trial.kl_gain)
-    requests = int(np.count_nonzero(~np.isnan(trial.before.ndcg)))
-    related = interval(relatedness(training_set, trial.before))[0] > 0
+    ndcg = _measure_gain(validation.before.ndcg, validation.gain)
+    kl = _measure_gain(validation.before.kl, -validation.kl_gain)
+    requests = int(np.count_nonzero(~np.isnan(validation.before.ndcg)))
+    related = interval(relatedness(training_set, validation.before))[0] > 0
     problem, more_requests = "", None
     if requests < LEAST_REQUESTS:
         plural = "" if requests == 1 else "s"
@@ -85,13 +85,13 @@ def accept(training_set: TrainingSet, trial: Trial) -> Verdict:
         more_requests = LEAST_REQUESTS - requests
     elif not related:
         problem = "the judged items match their own requests no better than other requests: are they this catalog's?"
-    elif not trial.chosen:
+    elif not validation.chosen:
         problem = "held-out requests are answered best without training"
     elif ndcg.change <= 0:
         problem = "held-out requests are not ranked better after training on the others"
     elif kl.high >= 0 or (requests < ENOUGH_REQUESTS and ndcg.low <= 0):
         problem = "the gain on held-out requests may be chance"
-        more_requests = max(_count_more(requests, trial.kl_gain) or 0, ENOUGH_REQUESTS - requests) or None
+        more_requests = max(_count_more(requests, validation.kl_gain) or 0, ENOUGH_REQUESTS - requests) or None
     return Verdict(
         requests,
         ndcg,

@@ -78,11 +78,11 @@ class HeldOut(NamedTuple):
     w: Floats
 
 
-class Trial(NamedTuple):
+class CrossValidation(NamedTuple):
     """The result of cross-validation.
 
     `kl` (s, m) is that of each strength, the mean over the rounds. `before` are the untrained answers, `after` the
-    trained ones of each round. `chosen` is the number of the strength that all queries choose; `held_out` has what was
+    trained ones of each round. `chosen` is the index of the strength that all queries choose; `held_out` has what was
     learned at that strength in each fold of each round.
     """
 
@@ -105,8 +105,8 @@ class Trial(NamedTuple):
         return gain
 
     @property
-    def untrained(self) -> Trial:
-        """The trial of W = I."""
+    def untrained(self) -> CrossValidation:
+        """The result for W = I."""
         d = len(self.held_out[0].w)
         everything = HeldOut(np.arange(len(self.before.kl)), np.eye(d, dtype=np.float32))
         return self._replace(after=[self.before], chosen=0, held_out=[everything])
@@ -116,7 +116,7 @@ OnFits = Callable[[int, int, Sequence[float]], None]
 """Called with the number of fits done, their total, and the held-out gain in nDCG of each finished strength."""
 
 
-def cross_validate(training_set: TrainingSet, *, seed: int = 0, progress: OnFits | None = None) -> Trial:
+def cross_validate(training_set: TrainingSet, *, seed: int = 0, progress: OnFits | None = None) -> CrossValidation:
     """Answer every query by what was learned without it. `seed` cuts the folds."""
     keys, x = training_set.keys, training_set.x
     folds = _cut_folds(len(x), seed)
@@ -147,7 +147,7 @@ def cross_validate(training_set: TrainingSet, *, seed: int = 0, progress: OnFits
     chosen = choose_strength(kls)
     by_others = [fits[choose_strength(kls[:, fold.training])][number] for number, fold in enumerate(folds)]
     held_out = [HeldOut(fold.held_out, fit.w) for fold, fit in zip(folds, fits[chosen], strict=True)]
-    return Trial(kls, before, _join_rounds(folds, by_others), chosen, held_out)
+    return CrossValidation(kls, before, _join_rounds(folds, by_others), chosen, held_out)
 
 
 def _cut_folds(m: int, seed: int) -> list[Fold]:
@@ -174,17 +174,17 @@ def _loss(training_set: TrainingSet) -> Loss:
     return Loss(training_set.keys, training_set.x, training_set.targets)
 
 
-def fit_strength(training_set: TrainingSet, strength: int) -> Floats:
-    """W (d, d) from all queries, at the strength of that number; 0 is W = I."""
+def fit_strength(training_set: TrainingSet, strength_index: int) -> Floats:
+    """W (d, d) from all queries, at the strength with that index in s; 0 is W = I."""
     loss = _loss(training_set)
     w = np.eye(training_set.x.shape[1], dtype=np.float32)
-    for pull in STRENGTHS[:strength]:
+    for pull in STRENGTHS[:strength_index]:
         w = fit_w(loss, pull, w)
     return w
 
 
 def choose_strength(kl: Doubles) -> int:
-    """The number of the strongest pull with a KL, in (s, m), within a standard error of the best one's.
+    """The index of the strongest pull with a KL, in (s, m), within a standard error of the best one's.
 
     >>> choose_strength(np.array([[3.0, 3.0], [1.0, 1.2], [1.1, 1.0]]))  # the second is as good as the third, stronger
     1

@@ -55,30 +55,30 @@ def train(
     """
     examples = gather_examples(index, requests, seed)
     log.info("learning from %d requests", len(examples.requests))
-    trial = cross_validation.cross_validate(examples.training_set, seed=seed, progress=progress)
-    verdict = acceptance.accept(examples.training_set, trial)
-    strength, temperature = max(trial.chosen, 1), index.info.temperature
+    validation = cross_validation.cross_validate(examples.training_set, seed=seed, progress=progress)
+    verdict = acceptance.accept(examples.training_set, validation)
+    strength_index, temperature = max(validation.chosen, 1), index.info.temperature
     if not (verdict.accepted or force):  # even when W_Q is best as it is, another temperature may be better
-        strength, trial = 0, trial.untrained
+        strength_index, validation = 0, validation.untrained
         if verdict.sound and verdict.requests >= ENOUGH_REQUESTS:
-            logits = _fold_logits(index, examples, trial.held_out, lexical=False)
+            logits = _fold_logits(index, examples, validation.held_out, lexical=False)
             temperature, before, after = calibration.fit_temperature_alone(logits, temperature, seed=seed)
             verdict = acceptance.accept_temperature(verdict, before, after)
         if not verdict.accepted:
             return Outcome(None, verdict, examples.unknown_ids)
     elif verdict.requests >= ENOUGH_REQUESTS:
-        logits = _fold_logits(index, examples, trial.held_out, lexical=False)
-        temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(trial.before.kl)))
+        logits = _fold_logits(index, examples, validation.held_out, lexical=False)
+        temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(validation.before.kl)))
     lexical = None
     if verdict.requests >= ENOUGH_REQUESTS and not examples.sampled:
-        logits = _fold_logits(index, examples, trial.held_out, lexical=True)
+        logits = _fold_logits(index, examples, validation.held_out, lexical=True)
         lexical = calibration.fit_lexical(logits, temperature)
     source = f"{len(examples.requests):,} judged requests"
-    pull = strength and cross_validation.STRENGTHS[strength - 1]
+    pull = cross_validation.STRENGTHS[strength_index - 1] if strength_index else 0
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
-        w=cross_validation.fit_strength(examples.training_set, strength),
+        w=cross_validation.fit_strength(examples.training_set, strength_index),
         temperature=temperature,
         lexical=lexical,
         null=_fit_null_key(index, requests),

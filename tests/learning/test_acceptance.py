@@ -9,12 +9,12 @@ import pytest
 
 from attnsearch.learning.acceptance import accept, accept_temperature, interval
 from attnsearch.learning.bilinear import Keys, Targets
-from attnsearch.learning.cross_validation import Answers, Trial
+from attnsearch.learning.cross_validation import Answers, CrossValidation
 from attnsearch.learning.examples import Graded, TrainingSet
 
 
-def trial_of(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[TrainingSet, Trial]:
-    """A trial in which each query's own item is on top, or that of the next one."""
+def validation_of(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tuple[TrainingSet, CrossValidation]:
+    """A cross-validation in which each query's own item is on top, or that of the next one."""
     m = len(kl_gain)
     own = np.arange(m)
     top = np.full((m, 10), -2)
@@ -25,7 +25,7 @@ def trial_of(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) -> tu
     first = (top[:, 0] == own).astype(float)
     before = Answers(first, np.full(m, 3.0), top)
     after = Answers(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
-    return training_set, Trial(np.zeros((3, m)), before, [after], chosen, [])
+    return training_set, CrossValidation(np.zeros((3, m)), before, [after], chosen, [])
 
 
 SURE = [0.1, 0.2, 0.3, 0.2, 0.1, 0.2]
@@ -33,7 +33,7 @@ UP = np.full(6, -0.1) + 0.2
 
 
 def test_better_beyond_chance_is_taken():
-    verdict = accept(*trial_of(SURE, UP))
+    verdict = accept(*validation_of(SURE, UP))
     assert verdict.accepted
     assert verdict.requests == 6
     assert verdict.kl.change == pytest.approx(-np.mean(SURE))
@@ -43,7 +43,7 @@ def test_better_beyond_chance_is_taken():
 
 
 def test_what_may_be_chance_is_refused_and_says_how_many_more():
-    verdict = accept(*trial_of([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
+    verdict = accept(*validation_of([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP))
     assert not verdict.accepted
     assert "chance" in verdict.reason
     # mean .05, spread .493: 2·.493/.05 = 19.7, squared 389
@@ -52,29 +52,29 @@ def test_what_may_be_chance_is_refused_and_says_how_many_more():
 
 def test_few_requests_have_to_show_it_in_ranks_too():
     unsure = np.array([0.3, -0.1] * 3)
-    assert not accept(*trial_of(SURE, unsure)).accepted
-    assert accept(*trial_of(SURE, unsure)).more_requests == 14
-    assert accept(*trial_of(SURE * 4, np.tile(unsure, 4))).accepted
+    assert not accept(*validation_of(SURE, unsure)).accepted
+    assert accept(*validation_of(SURE, unsure)).more_requests == 14
+    assert accept(*validation_of(SURE * 4, np.tile(unsure, 4))).accepted
 
 
 def test_a_worse_ranking_is_refused_however_good_kl_is():
-    verdict = accept(*trial_of(SURE, -UP))
+    verdict = accept(*validation_of(SURE, -UP))
     assert not verdict.accepted
     assert "not ranked better" in verdict.reason
 
 
 def test_judgments_that_have_nothing_to_do_with_the_requests_are_refused():
-    verdict = accept(*trial_of(SURE, UP, related=False))
+    verdict = accept(*validation_of(SURE, UP, related=False))
     assert not verdict.accepted
     assert "this catalog's" in verdict.reason
 
 
 def test_where_the_identity_was_best_nothing_is_taken():
-    assert "best without training" in accept(*trial_of(SURE, UP, chosen=0)).reason
+    assert "best without training" in accept(*validation_of(SURE, UP, chosen=0)).reason
 
 
 def test_too_few():
-    verdict = accept(*trial_of(SURE[:4], UP[:4]))
+    verdict = accept(*validation_of(SURE[:4], UP[:4]))
     assert (verdict.accepted, verdict.more_requests) == (False, 1)
 
 
@@ -84,7 +84,7 @@ def test_the_interval_of_too_few_or_of_equal_gains():
 
 
 def test_a_temperature_alone_is_taken_if_kl_is_lower_beyond_chance():
-    refused = accept(*trial_of(SURE, -UP))
+    refused = accept(*validation_of(SURE, -UP))
     before = np.full(6, 3.0)
     accepted = accept_temperature(refused, before, before - SURE)
     assert accepted.accepted
@@ -93,6 +93,6 @@ def test_a_temperature_alone_is_taken_if_kl_is_lower_beyond_chance():
 
 
 def test_a_verdict_is_sound_if_the_requests_are_enough_and_of_this_catalog():
-    assert accept(*trial_of(SURE, UP)).sound
-    assert not accept(*trial_of(SURE, UP, related=False)).sound
-    assert not accept(*trial_of(SURE[:4], UP[:4])).sound
+    assert accept(*validation_of(SURE, UP)).sound
+    assert not accept(*validation_of(SURE, UP, related=False)).sound
+    assert not accept(*validation_of(SURE[:4], UP[:4])).sound

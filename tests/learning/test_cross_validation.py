@@ -41,12 +41,12 @@ def test_no_query_is_answered_by_what_was_learned_from_it(monkeypatch):
             super().__init__(keys, x, targets)
 
     monkeypatch.setattr(cross_validation, "Loss", RecordedLoss)
-    trial = cross_validate(training_set)
-    assert len(fitted) == len(trial.held_out) == 30
-    for training, (held_out, _) in zip(fitted, trial.held_out, strict=True):
+    validation = cross_validate(training_set)
+    assert len(fitted) == len(validation.held_out) == 30
+    for training, (held_out, _) in zip(fitted, validation.held_out, strict=True):
         assert training.isdisjoint(held_out.tolist())
         assert training | set(held_out.tolist()) == set(range(12))
-    counts = np.bincount(np.concatenate([queries for queries, _ in trial.held_out]), minlength=12)
+    counts = np.bincount(np.concatenate([queries for queries, _ in validation.held_out]), minlength=12)
     assert counts.tolist() == [3] * 12
 
 
@@ -123,22 +123,22 @@ def test_requests_without_a_right_item_try_no_strength():
     """Nothing could be measured; numpy would warn of the mean of nothing."""
     training_set = rotated(m=8)
     wrong = [Graded(items, np.zeros(1)) for items, _ in training_set.graded]
-    trial = cross_validate(training_set._replace(graded=wrong))
-    assert (trial.kl.shape, trial.chosen) == ((1, 8), 0)
-    assert np.isnan(trial.gain).all()
+    validation = cross_validate(training_set._replace(graded=wrong))
+    assert (validation.kl.shape, validation.chosen) == ((1, 8), 0)
+    assert np.isnan(validation.gain).all()
 
 
 def test_what_the_gain_is_and_what_w_was_learned():
     training_set = rotated(m=60, n=40)
-    trial = cross_validate(training_set)
-    assert trial.chosen > 0
-    assert trial.gain.mean() > 0
-    w = fit_strength(training_set, trial.chosen)
+    validation = cross_validate(training_set)
+    assert validation.chosen > 0
+    assert validation.gain.mean() > 0
+    w = fit_strength(training_set, validation.chosen)
     trained = measure_answers(training_set, item_logits(training_set.keys, training_set.x, w))
-    assert trained.kl.mean() < trial.before.kl.mean()
+    assert trained.kl.mean() < validation.before.kl.mean()
     assert np.array_equal(fit_strength(training_set, 0), np.eye(6))
-    assert trial.untrained.chosen == 0
-    assert np.array_equal(trial.untrained.held_out[0].w, np.eye(6))
+    assert validation.untrained.chosen == 0
+    assert np.array_equal(validation.untrained.held_out[0].w, np.eye(6))
 
 
 def test_progress_counts_every_fit_and_shows_the_gains():
