@@ -92,7 +92,7 @@ class TestTop:
     def test_rounding_asks_for_no_key_more(self, needed):
         """Ten equal weights: in floats, the sum of so many lies just below so many tenths."""
         z = np.zeros((1, 10), np.float32)
-        scores = Scores(np.zeros((1, 4), np.float32), State.of(z, k=0), None)
+        scores = Scores(np.zeros((1, 4), np.float32), State.from_logits(z, k=0), None)
         assert scores.with_best(z, None, needed / 10).state.k == needed
 
     def test_the_whole_is_every_visible_key(self):
