@@ -22,7 +22,7 @@ from attnsearch.encoding import encoder, loading, passages, transformer
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
-from attnsearch.output import formats, safe_text
+from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import facets, filters
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, yaml12  # noqa: F401
