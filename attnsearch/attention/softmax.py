@@ -170,7 +170,7 @@ class State(NamedTuple):
         if z.min(initial=np.inf) == -np.inf:
             visible = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf would be NaN
-        top_logits, top_keys = _find_top(z, k, np.full(len(z), -np.inf) if threshold is None else threshold)
+        top_logits, top_keys = find_top(z, k, threshold)
         filled = top_keys != _NO_KEY
         top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])
         return cls(
@@ -248,9 +248,15 @@ def _compute_shift(
     return shift, np.exp(shift)
 
 
-def _find_top(z: Floats, k: int, threshold: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k highest logits (m, ≤k) of each row that reach `threshold` (m,), and their columns; ties go by column."""
+def find_top(
+    z: Floats, k: int, threshold: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest logits (m, ≤k) of each row of z (m, n) that reach `threshold` (m,), and their columns.
+
+    Ties go by column. Without a threshold, every logit but -inf reaches it.
+    """
     m, n = z.shape
+    threshold = np.full(m, -np.inf) if threshold is None else threshold
     if not k:
         return np.empty((m, 0)), np.empty((m, 0), np.int64)
     cutoff = np.maximum(threshold, np.finfo(z.dtype).min)  # a hidden key never reaches the top

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
 from attnsearch.attention.projections import Projections, identity
-from attnsearch.attention.softmax import State
+from attnsearch.attention.softmax import State, find_top
 from attnsearch.engines.engine import Engine, States
 from attnsearch.errors import InputError
 from attnsearch.search.setting import LARGEST, Asked
@@ -48,8 +48,8 @@ class Scores(NamedTuple):
             if top_p < 1:
                 needed = np.minimum(_keys_with_share(z, self.state.log_normalizer(), top_p), needed)
             k = int(needed.max(initial=0))
-        best = State.from_logits(z, k=k)
-        return self.with_top(best.top_keys, best.top_logits)
+        logits, keys = find_top(z, k)
+        return self.with_top(keys, logits)
 
 
 def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool = False) -> Scores:
