@@ -20,19 +20,7 @@ def eval_(
     ],
     qrels: options.Qrels = None,
     catalog: options.Catalog = None,
-    top_k: Annotated[
-        int,
-        typer.Option(
-            "-k",
-            "--top-k",
-            "-n",
-            "--limit",
-            metavar="N",
-            min=1,
-            show_default=False,
-            help="The k of recall@k. (default: 10)",
-        ),
-    ] = 10,
+    top_k: Annotated[int, options.top_k_option("The k of recall@k. (default: 10)")] = 10,
     setting_options: options.SettingOptions = options.SettingOptions(),
     compare: Annotated[
         str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -41,6 +41,17 @@ def complete_catalog(incomplete: str) -> list[str]:
     names = {folder.name for folder in home.catalog_folders() if not folder.name.startswith("@")}
     harmless = (name for name in names.union(home.BUILT_IN) if name == inert(name))  # the shell prints them
     return sorted(name for name in harmless if name.startswith(incomplete))
+
+
+def top_k_option(text: str) -> Any:
+    """The option -k, with this help."""
+    return typer.Option("-k", "--top-k", "-n", "--limit", metavar="N", min=1, show_default=False, help=text)
+
+
+def format_option(formats: Sequence[str]) -> Any:
+    """The option --format, which takes one of these."""
+    text = f"Output format: {', '.join(formats[:-1])} or {formats[-1]}. (default: table)"
+    return typer.Option("-f", "--format", metavar="FORMAT", show_default=False, help=text)
 
 
 Version = Annotated[
@@ -124,16 +135,7 @@ Prior = Annotated[
         "WEIGHT is the gap in logits between the highest and the lowest value; without it: 1. Repeatable.",
     ),
 ]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        show_default=False,
-        help=f"Output format: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. (default: table)",
-    ),
-]
+Format = Annotated[str | None, format_option(FORMATS)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines: one object per query, a line each.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never download a model.")]

@@ -33,17 +33,7 @@ def query(
     ] = None,
     catalog: options.Catalog = None,
     top_k: Annotated[
-        int | None,
-        typer.Option(
-            "-k",
-            "--top-k",
-            "-n",
-            "--limit",
-            metavar="N",
-            min=1,
-            show_default=False,
-            help=f"List N items. (default: {TOP_K}; with --top-p, as many as it needs)",
-        ),
+        int | None, options.top_k_option(f"List N items. (default: {TOP_K}; with --top-p, as many as it needs)")
     ] = None,
     top_p: Annotated[
         float | None,

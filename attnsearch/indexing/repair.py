@@ -186,7 +186,7 @@ def _read_source(info: Info, source: Source, wanted: Collection[str] | None) -> 
 def _try_formats(info: Info, path: str) -> tuple[dict[str, Item], str]:
     """The items of a file, by id, and its SHA-256. If it can't be read to its end, warn, and return those before.
 
-    The catalog does not record a format that `index --from` gave. But a wrong one can be told: the fields of id and
+    The catalog does not record a format that `index --from` gave. But a wrong one shows: the fields of id and
     title are missing in it, or its rows have other lengths than its header.
     """
     tried: list[tuple[dict[str, Item], str, Exception]] = []
