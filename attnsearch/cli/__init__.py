@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from attnsearch.cli.app import app_for, usage_error
         from attnsearch.cli.argv import normalized
 
+        _keep_temporary_files_in_home()
         try:
             code = app_for(argv)(args=normalized(argv), prog_name="attnsearch", standalone_mode=False)
             sys.stdout.flush()
@@ -91,6 +92,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 # each time: nearly 2,000 times while numpy is imported at an unlucky depth, a tenth of a query. A frame that asks for
 # 256 KiB gets a chunk with as much left over for the calls inside it; memory that nobody touches costs nothing.
 main.__code__ = main.__code__.replace(co_stacksize=1 << 15)
+
+
+def _keep_temporary_files_in_home() -> None:
+    """Have SQLite create its temporary files in the home: they hold texts of items, and may be as large as these.
+
+    SQLite reads the variable once, when it is imported. It chooses another folder if this one cannot be written to.
+    """
+    from attnsearch.storage.files import home_folder
+
+    with suppress(InputError):  # each command that needs the home reports it
+        os.environ.setdefault("SQLITE_TMPDIR", str(home_folder().absolute()))
 
 
 def _fail(problem: AttnsearchError, argv: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """A catalog's folder on disk, durable and checked.
 
 checksum   bytes, or the cells of a row → a checksum that detects damage
-files      file names, opening and atomic replacement, no links followed
+files      where catalogs lie; file names, opening and atomic replacement, no links followed
 failures   what the system reports → the errors that people read
 database   index.sqlite ↔ info, segments, keys, items
 segment    a file of vectors ↔ memory
@@ -11,5 +11,5 @@ seal       a hash over the whole database, for the check
 migration  a catalog of an older form → one of the present form
 learned    what a catalog has learned ↔ a small file
 feedback   judgments ↔ a file beside the catalog
-home       where catalogs live, by what name, and how they are removed
+home       which catalogs there are, by what name, and how they are removed
 """

@@ -1,4 +1,4 @@
-"""The files of a catalog's folder: their names, how they are opened and replaced, and no links among them."""
+"""Where catalogs lie, and the files of each: their names, how they are opened and replaced, and no links among them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,30 @@ LONGEST_NAME = 255  # bytes of a file's or folder's name that file systems take
 # A pipe must not block us, and a link would lead out of the folder.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FLAGS_NO_LINK = FLAGS | getattr(os, "O_NOFOLLOW", 0)
+
+
+def home_folder() -> Path:
+    """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch.
+
+    Raises InputError if that begins with the home folder of a user who is not known.
+    """
+    if own := os.environ.get("ATTNSEARCH_HOME"):
+        return _expand_user(own, "ATTNSEARCH_HOME")
+    if data := os.environ.get("XDG_DATA_HOME"):
+        return _expand_user(data, "XDG_DATA_HOME") / "attnsearch"
+    return _expand_user("~/.local/share", "") / "attnsearch"
+
+
+def _expand_user(path: str, variable: str) -> Path:
+    """The path with the home folder in the place of `~` or `~user`; `variable` is where it comes from."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        hint = "set ATTNSEARCH_HOME to the folder for your catalogs"
+        if variable:
+            user = path.partition("/")[0]
+            raise InputError(f"there is no home folder {user}", where=f"{variable}={path}", hint=hint) from None
+        raise InputError("your home folder is not known: there is no HOME", hint=hint) from None
 
 
 def open_to_read(path: Path, *, follow_links: bool = False) -> BufferedReader:

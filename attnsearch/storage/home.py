@@ -18,7 +18,7 @@ from attnsearch.sources import letters, records
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source, connect_to_read, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
-from attnsearch.storage.files import sync
+from attnsearch.storage.files import home_folder, sync
 
 BUILT_IN = ("library", "kitchen", "toolbox")
 
@@ -36,30 +36,6 @@ class Location(NamedTuple):
 
     folder: Path
     file: Path | None
-
-
-def home_folder() -> Path:
-    """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch.
-
-    Raises InputError if that begins with the home folder of a user who is not known.
-    """
-    if own := os.environ.get("ATTNSEARCH_HOME"):
-        return _expand_user(own, "ATTNSEARCH_HOME")
-    if data := os.environ.get("XDG_DATA_HOME"):
-        return _expand_user(data, "XDG_DATA_HOME") / "attnsearch"
-    return _expand_user("~/.local/share", "") / "attnsearch"
-
-
-def _expand_user(path: str, variable: str) -> Path:
-    """The path with the home folder in the place of `~` or `~user`; `variable` is where it comes from."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        hint = "set ATTNSEARCH_HOME to the folder for your catalogs"
-        if variable:
-            user = path.partition("/")[0]
-            raise InputError(f"there is no home folder {user}", where=f"{variable}={path}", hint=hint) from None
-        raise InputError("your home folder is not known: there is no HOME", hint=hint) from None
 
 
 def catalog_folder(name: str) -> Path:

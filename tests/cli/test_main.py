@@ -201,3 +201,46 @@ def test_the_wheel_carries_what_is_needed(tmp_path):
     assert {f"attnsearch/catalogs/{name}.yaml" for name in home.BUILT_IN} <= names
     assert {"attnsearch/py.typed", "attnsearch/cli/app.py"} <= names
     assert not any("test" in name for name in names)
+
+
+class TestTemporaryFiles:
+    """SQLite's own hold texts of items, and can be as large as the catalog."""
+
+    # The command line, with an encoder that prints which temporary files are open when all items have been compared.
+    PROGRAM = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from attnsearch.cli import main
+from attnsearch.encoding import loading
+
+def suited(length, precision=None):
+    files = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    print(*(file for file in files if "etilqs" in file), sep="\\n")
+    raise KeyboardInterrupt
+
+model = SimpleNamespace(name="small", sha256="5" * 64, stamp="")
+encoder = SimpleNamespace(model=model, window=9999, quick=True, tokens=str.split, suited=suited)
+loading.load = lambda *names, **options: encoder
+main(sys.argv[1:])
+"""
+
+    @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not show open files")
+    @pytest.mark.parametrize("own", [None, "chosen"])
+    def test_they_lie_in_the_home(self, tmp_path, own):
+        """Or where the user wants SQLite's; not in the system's folder, which others share."""
+        names = ("home", "system", "chosen")
+        folders = {name: tmp_path / name for name in names}
+        for folder in folders.values():
+            folder.mkdir()
+        items = tmp_path / "items.jsonl"
+        items.write_text("".join(json.dumps({"id": f"i{n}", "title": "x" * 1000}) + "\n" for n in range(9_000)))
+        env = {**os.environ, "ATTNSEARCH_HOME": str(folders["home"]), "TMPDIR": str(folders["system"])}
+        env.pop("SQLITE_TMPDIR", None)
+        if own:
+            env["SQLITE_TMPDIR"] = str(folders[own])
+        argv = [sys.executable, "-c", self.PROGRAM, "index", str(items), "-q"]
+        ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        files = ran.stdout.split("\n")
+        assert any(files), ran.stderr
+        assert {Path(file).parent for file in files if file} == {folders[own or "home"]}

@@ -9,6 +9,7 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import read_items
+from attnsearch.storage.files import home_folder
 from attnsearch.storage.home import (
     BUILT_IN,
     built_in_file,
@@ -17,7 +18,6 @@ from attnsearch.storage.home import (
     default_catalog,
     file_catalog_folder,
     find_catalog,
-    home_folder,
     remove_catalog,
 )
 from tests.storage.examples import contents, put
