@@ -20,7 +20,7 @@ PACKAGE = Path(attnsearch.__file__).parent
 HOUSE = {
     "errors": (),
     "threads": (),
-    "attention": ("projections", "softmax", "null_key"),
+    "attention": ("products", "projections", "softmax", "null_key"),
     "sources": ("values", "letters", "yaml12", "strict_json", "records", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "model", "pieces", "encoder", "passages", "sbert", "fast", "loading",

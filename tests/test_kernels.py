@@ -17,9 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # The tests to run: in these files, all without the real encoder, except slow ones and those that load torch; and a few
 # quick ones of the real encoder.
 FAST = [
+    "tests/attention/test_products.py",
     "tests/attention/test_softmax.py",
     "tests/engines/test_bias.py",
     "tests/engines/test_local.py",
+    "tests/engines/test_ties.py",
+    "tests/search/test_neighbors.py",
     "tests/search/test_setting.py",
     "tests/search/test_scoring.py",
     "tests/learning/test_bilinear.py",

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.attention.products import multiply
 from attnsearch.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
@@ -40,11 +41,19 @@ class Projections(NamedTuple):
 
     def project(self, x: Floats) -> Floats:
         """q = x W_Q: (m, d) → (m, d_k)."""
-        return x @ self.w_q
+        return _apply(self.w_q, x)
 
     def fold(self, x: Floats) -> Floats:
         """x W_Q W_Kᵀ: (m, d) → (m, d): queries to compare with the stored embeddings."""
-        return self.project(x) @ self.w_k.T
+        return _apply(self.w_k.T, self.project(x))
+
+
+def _apply(w: Floats, x: Floats) -> Floats:
+    """x w (m, d_k) for x (m, d) and w (d, d_k); a row's product does not depend on the other rows."""
+    diagonal = np.diagonal(w)
+    if len(diagonal) == max(w.shape) and np.count_nonzero(w != 0) == np.count_nonzero(diagonal):
+        return x * diagonal
+    return multiply(np.atleast_2d(x), np.ascontiguousarray(w.T)).reshape(*x.shape[:-1], w.shape[1])
 
 
 def identity(d: int, temperature: float = TEMPERATURE) -> Projections:

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.attention.products import multiply_fast
 from attnsearch.errors import ShapeError
 
 Floats = NDArray[np.floating[Any]]
 
-_FEW_QUERIES = 8
 _NO_KEY = np.iinfo(np.int64).max  # fills `top_keys` for a query with too few keys; sorts after every key number
 
 
@@ -76,11 +76,7 @@ def logits(
 ) -> Floats:
     """q kᵀ · scale + bias (…, m, n); -inf where a key is hidden."""
     q = q * q.dtype.type(1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # fewer numbers than q kᵀ
-    if q.ndim == k.ndim == 2 and len(q) <= _FEW_QUERIES:
-        # Separate dot products read the keys at full memory speed; a matrix product of few rows does not.
-        z = np.ascontiguousarray(np.vecdot(k[:, None], q).T)
-    else:
-        z = q @ np.swapaxes(k, -1, -2)
+    z = multiply_fast(q, k)
     if bias is not None:
         z = z + bias
     return z if mask is None else np.where(mask, z, -np.inf)
@@ -157,11 +153,13 @@ class State(NamedTuple):
         first: int = 0,
         columns: NDArray[np.int64] | None = None,
         threshold: NDArray[np.float64] | None = None,
+        candidates: Candidates | None = None,
     ) -> State:
         """The state of one block: logits z (m, n), -inf where hidden, and optionally values v (n, e).
 
         Keys are numbered from `first`. If z holds only some columns of the block, `columns` (n,) lists them in
         ascending order. A key with a logit below `threshold` (m,) stays out of the top: k other keys are better.
+        `candidates`, if they are known, contain the top.
         """
         maximum = z.max(axis=1, initial=-np.inf)
         shifted = z - _zero_if_empty(maximum)[:, None]
@@ -170,7 +168,8 @@ class State(NamedTuple):
         if z.min(initial=np.inf) == -np.inf:
             visible = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf would be NaN
-        top_logits, top_keys = find_top(z, k, threshold)
+        candidates = find_candidates(z, k, threshold) if candidates is None else candidates
+        top_logits, top_keys = rank_candidates(z, candidates, k)
         filled = top_keys != _NO_KEY
         top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])
         return cls(
@@ -248,29 +247,48 @@ def _compute_shift(
     return shift, np.exp(shift)
 
 
-def find_top(
-    z: Floats, k: int, threshold: NDArray[np.float64] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The k highest logits (m, ≤k) of each row of z (m, n) that reach `threshold` (m,), and their columns.
+class Candidates(NamedTuple):
+    """Places in logits z (m, n), ordered by row and then by column: `row` (c,), `column` (c,)."""
 
-    Ties go by column. Without a threshold, every logit but -inf reaches it.
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+
+def find_top(z: Floats, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest logits (m, ≤k) of each row of z (m, n), and their columns; hidden keys are left out."""
+    return rank_candidates(z, find_candidates(z, k), k)
+
+
+def find_candidates(
+    z: Floats, k: int, threshold: NDArray[np.float64] | None = None, error: NDArray[np.float64] | None = None
+) -> Candidates:
+    """The logits of z (m, n) that may be among the k highest of their row, and reach `threshold` (m,).
+
+    `error` (m,) is how far each may be from its true value, 0 by default. Hidden keys are never candidates.
     """
     m, n = z.shape
     threshold = np.full(m, -np.inf) if threshold is None else threshold
     if not k:
-        return np.empty((m, 0)), np.empty((m, 0), np.int64)
+        return Candidates(np.empty(0, np.int64), np.empty(0, np.int64))
     cutoff = np.maximum(threshold, np.finfo(z.dtype).min)  # a hidden key never reaches the top
     unbounded = np.flatnonzero(np.isneginf(threshold))
     if k < n and len(unbounded):
         kth = np.partition(z[unbounded], n - k, axis=1)[:, n - k]
         cutoff[unbounded] = np.maximum(cutoff[unbounded], kth)
-    row, column = np.divmod(np.flatnonzero(z >= cutoff[:, None].astype(z.dtype)), max(n, 1))
-    order = np.lexsort((column, -z[row, column], row))
+    if error is not None:  # the k-th highest may be lower than it seems, and another logit higher
+        cutoff = cutoff - 2 * error
+    return Candidates(*np.divmod(np.flatnonzero(z >= cutoff[:, None].astype(z.dtype)), max(n, 1)))
+
+
+def rank_candidates(z: Floats, candidates: Candidates, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k highest candidates (m, ≤k) of each row of the logits z (m, n), and their columns. Ties go by column."""
+    row, column = candidates
+    order = np.lexsort((-z[row, column], row))  # stable, and candidates are ordered by column
     row, column = row[order], column[order]
     rank = np.arange(len(row)) - np.searchsorted(row, row)
     within = rank < k
     row, column, rank = row[within], column[within], rank[within]
-    shape = m, rank.max(initial=-1) + 1
+    shape = len(z), rank.max(initial=-1) + 1
     logit, key = np.full(shape, -np.inf), np.full(shape, _NO_KEY)
     logit[row, rank] = z[row, column]
     key[row, rank] = column

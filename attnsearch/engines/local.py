@@ -6,13 +6,15 @@ Axis letters: m = queries, n = keys of a block, N = all keys, d = width.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.attention.softmax import State, best_of_each, logits
+from attnsearch.attention.products import FEW, error_bound, multiply, multiply_fast, multiply_pairs
+from attnsearch.attention.softmax import Candidates, State, best_of_each, find_candidates
 from attnsearch.engines.engine import States
 from attnsearch.storage.store import BLOCK, Store
 
@@ -25,6 +27,7 @@ PARTS = 4  # of the keys per thread: a thread that finishes early takes another
 _SPARSE = 1 / 8  # of a block's keys: if fewer are visible, they are copied out before they are compared
 
 Floats = NDArray[np.float32]
+Multiply = Callable[[Floats, Floats], Floats]
 
 
 class LocalEngine:
@@ -62,6 +65,9 @@ class LocalEngine:
         queries = q if plain is None else np.concatenate([q, plain])  # compared together: the keys are read but once
         rows = max(min(self._block, self._budget // max(len(queries), 1)), 1)
 
+        compare = multiply if every_logit is not None else multiply_fast
+        error = error_bound(q) if k and compare is multiply_fast and len(queries) > FEW else None
+
         empty = States(State.empty(m, k, d if output else None), State.empty(m, 0))
         threshold = empty.attention.threshold()  # shared: once a thread has k good keys, all may skip worse ones
 
@@ -71,19 +77,27 @@ class LocalEngine:
                 end = first + len(keys)
                 mask = alive if bias is None else bias.mask(first, end, alive)
                 columns = None if mask is None or joined is not None else np.flatnonzero(mask)
-                z_both = _compare(queries, keys, columns)
+                z_both = _compare(compare, queries, keys, columns)
                 if joined is not None:  # once for each: by plain logits another passage may be an item's best
                     z_both = best_of_each(z_both if mask is None else np.where(mask, z_both, -np.inf), joined)
                 z, z_plain = z_both[:m], z_both[-m:]
                 if not is_plain:
                     plain_state = plain_state.merge(State.from_logits(z_plain, k=0))
+                added = None
                 if bias is not None and bias.adds:
-                    added = bias.block(first, end)
-                    z = z + (added if columns is None else added[:, columns])
+                    added = bias.block(first, end) if columns is None else bias.block(first, end)[:, columns]
+                    z = z + added
+                candidates = None
+                if error is not None:
+                    candidates = find_candidates(z, k, threshold, error if added is None else error + _rounding(added))
+                    candidates = _settle(z, candidates, q, keys, columns, joined, added)
                 if every_logit is not None:
                     every_logit[:, slice(first, end) if columns is None else first + columns] = z
                 v = None if not output else keys if columns is None else keys[columns]
-                state = state.merge(State.from_logits(z, v, k=k, first=first, columns=columns, threshold=threshold))
+                of_block = State.from_logits(
+                    z, v, k=k, first=first, columns=columns, threshold=threshold, candidates=candidates
+                )
+                state = state.merge(of_block)
                 np.maximum(threshold, state.threshold(), out=threshold)
             return States(state, plain_state)
 
@@ -94,9 +108,55 @@ class LocalEngine:
         return States(attention, attention if is_plain else plain_state)
 
 
-def _compare(q: Floats, keys: Floats, columns: NDArray[np.int64] | None) -> Floats:
+def _compare(multiply: Multiply, q: Floats, keys: Floats, columns: NDArray[np.int64] | None) -> Floats:
     """The products (m, n) of the queries q (m, d) with a block's keys, or with those in the rows `columns` (n,)."""
     if columns is not None and len(columns) < _SPARSE * len(keys):
-        return logits(q, keys[columns], scale=1)
-    z = logits(q, keys, scale=1)
+        return multiply(q, keys[columns])
+    z = multiply(q, keys)
     return z if columns is None else z[:, columns]
+
+
+def _rounding(added: Floats) -> NDArray[np.float64]:
+    """How far apart (m,), or (1,), rounding may put two sums of one logit and what is added (m, n) to it."""
+    largest: NDArray[np.float64] = np.maximum(added.max(axis=1, initial=0), -added.min(axis=1, initial=0))
+    return largest * float(np.finfo(added.dtype).eps)
+
+
+def _settle(
+    z: Floats,
+    candidates: Candidates,
+    q: Floats,
+    keys: Floats,
+    columns: NDArray[np.int64] | None,
+    joined: NDArray[np.bool_] | None,
+    added: Floats | None,
+) -> Candidates:
+    """Replace the candidates' logits in z (m, n) by those of products that are summed in one order.
+
+    So equal keys have equal logits, whatever the other queries and keys are. If another passage turns out to be the
+    best of its item, that becomes the candidate.
+    """
+    row, column = candidates
+    if joined is None:
+        z_settled = multiply_pairs(q, keys, row, column if columns is None else columns[column])
+    else:
+        row, column, joined = _all_passages(row, column, joined)
+        z_settled = multiply_pairs(q, keys, row, column)
+        z_settled = best_of_each(z_settled[None], joined)[0]
+    if added is not None:
+        z_settled = z_settled + added[np.minimum(row, len(added) - 1), column]
+    z[row, column] = z_settled
+    visible = z_settled > -np.inf
+    return Candidates(row[visible], column[visible])
+
+
+def _all_passages(
+    row: NDArray[np.int64], column: NDArray[np.int64], joined: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """All passages of the items with these candidates, and whether each follows another one of its item."""
+    starts = np.flatnonzero(~joined)
+    sizes = np.diff(np.append(starts, len(joined)))
+    item = np.searchsorted(starts, column, side="right") - 1
+    count = sizes[item]
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)  # 0 is an item's first passage
+    return np.repeat(row, count), np.repeat(starts[item], count) + number, number > 0

@@ -17,7 +17,7 @@ from attnsearch.engines.engine import Engine, States
 from attnsearch.errors import InputError
 from attnsearch.search.setting import LARGEST, Asked
 
-ROUNDING = 1e-9  # of a sum of weights
+_ROUNDING = 1e-9  # of a sum of weights
 
 Floats = NDArray[np.float32]
 
@@ -41,15 +41,17 @@ class Scores(NamedTuple):
     def with_best(self, z: Floats, k: int | None, top_p: float) -> Scores:
         """The scores with the k best keys on top; without k, as many as some query needs for the share `top_p`.
 
-        z (m, N) are all logits. All visible keys have the share 1, however small the weight of the last is.
+        z (m, N) are all logits. All visible keys have the share 1, however small the weight of the last is. For any
+        other share, the weights are summed anew, in float64: the state's sums depend on how the keys were split, and so
+        on the number of queries.
         """
-        if k is None:
-            needed = self.state.visible
-            if top_p < 1:
-                needed = np.minimum(_keys_with_share(z, self.state.log_normalizer(), top_p), needed)
-            k = int(needed.max(initial=0))
-        logits, keys = find_top(z, k)
-        return self.with_top(keys, logits)
+        state, needed = self.state, self.state.visible
+        if top_p < 1:
+            sums = [_sum_weights(*pair, top_p) for pair in zip(z, state.maximum, strict=True)]
+            state = state._replace(total=np.array([total for total, _ in sums]))
+            needed = np.minimum([count for _, count in sums], needed)
+        logits, keys = find_top(z, int(needed.max(initial=0)) if k is None else k)
+        return self._replace(state=state).with_top(keys, logits)
 
 
 def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool = False) -> Scores:
@@ -103,11 +105,17 @@ def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:
     return null_key.chance(asked.null, plain.maximum, plain.log_normalizer(), plain.visible)
 
 
-def _keys_with_share(z: Floats, log_normalizer: NDArray[np.float64], share: float) -> NDArray[np.int64]:
-    """How many keys (m,), the best first, have that share of the attention together; z (m, N) are all logits."""
-    visible = np.isfinite(z)
-    shifted = np.subtract(z, log_normalizer[:, None], where=visible, out=np.zeros(z.shape))
-    weights = np.exp(shifted, where=visible, out=np.zeros(z.shape))
-    weights[:, ::-1].sort(axis=1)
-    count: NDArray[np.int64] = (np.cumsum(weights, axis=1) < share - ROUNDING).sum(axis=1) + 1
-    return count
+def is_within_share(weights: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
+    """Which weights (k,), highest first, are needed to hold that share: those before them hold less than it."""
+    before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
+    return before < share - _ROUNDING
+
+
+def _sum_weights(z: Floats, maximum: float, share: float) -> tuple[float, int]:
+    """Σ exp(z - maximum) over the logits z (N,), and how many of the best keys have that share of the attention."""
+    if maximum == -np.inf:
+        return 0.0, 0
+    highest_first = np.sort(z)[::-1].astype(np.float64)
+    total = float(np.exp(highest_first - maximum).sum())
+    weights = np.exp(highest_first - (maximum + np.log(total)))
+    return total, max(int(is_within_share(weights, share).sum()), 1)

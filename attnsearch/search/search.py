@@ -18,7 +18,7 @@ from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Trace
-from attnsearch.search.scoring import ROUNDING, Scores, score, score_all
+from attnsearch.search.scoring import Scores, is_within_share, score, score_all
 from attnsearch.search.setting import DEFAULT, Asked, Setting
 from attnsearch.sources.items import describe
 from attnsearch.sources.values import check_text
@@ -83,7 +83,7 @@ def search(
         _warn_if_cut(index, text)
     results: list[Result] = []
     size = max(len(texts), 1)
-    if values or k is None:  # every logit of a batch is held at once
+    if values or k is None or top_p < 1:  # every logit of a batch is held at once
         size = max(BUDGET // max(index.store.size, 1), 1)
     for start in range(0, len(texts), size):
         began = time.perf_counter()
@@ -91,7 +91,7 @@ def search(
         asked = setting.resolve(index, batch)  # W_Q, τ, λ, null key, mask and bias: worked out once
         x = index.encoder.encode(batch, "query")
         readouts: list[list[Readout]] = [[] for _ in batch]
-        if values or k is None:
+        if values or k is None or top_p < 1:
             scores, z = score_all(index.engine, asked, x, output=output or trace)
             scores = scores.with_best(z, k, top_p)
             readouts = _read_out(index, scores, z, values)
@@ -155,9 +155,9 @@ def rank(
     weights = state.weights()[i]
     shown = np.isfinite(state.top_logits[i])
     if top_p < 1:
-        shown &= np.cumsum(weights) - weights < top_p - ROUNDING
+        shown &= is_within_share(weights, top_p)
     keys = state.top_keys[i][shown].tolist()
-    cosines = index.store.embeddings(keys) @ scores.x[i]
+    cosines = np.vecdot(index.store.embeddings(keys), scores.x[i])  # equal items have equal ones
     rows = zip(keys, index.store.items_at(keys), weights[shown], cosines, state.top_logits[i][shown], strict=True)
     ranked = [
         Ranked(
