@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -49,12 +51,64 @@ def test_kill(work):
     kill.kill(work, SEED, kills=12)
 
 
+def test_killed_commands(work):
+    kill.kill_commands(work, SEED, kills=1)
+
+
 def test_faults(work):
-    skip_if_skipped(faults.faults(work, SEED, share=100))
+    skip_if_skipped(faults.faults(work, SEED, share=200))
 
 
 def test_power(work):
-    skip_if_skipped(power.power(work, SEED, share=80, random_draws=1))
+    skip_if_skipped(power.power(work, SEED, share=150, random_draws=1))
+
+
+CALLS = """
+import ctypes, os, pathlib, shutil, sys
+box, trace = sys.argv[1:]
+shim = ctypes.CDLL(None, use_errno=True)
+os.chdir(box)
+shim.torture_watch(box.encode())
+shim.torture_trace(trace.encode())
+a = pathlib.Path("a")
+a.write_bytes(bytes(range(256)) * 600)
+shutil.copyfile("a", "sent")
+with open("a", "rb") as source, open("copied", "wb") as target:
+    assert os.copy_file_range(source.fileno(), target.fileno(), 50, 7) == 50
+    assert source.tell() == 0
+    assert os.copy_file_range(source.fileno(), target.fileno(), 1 << 20) == 1 << 16
+    assert source.tell() == 1 << 16
+    assert target.tell() == (1 << 16) + 50
+for name in ("left", "right"):
+    os.mkdir(name)
+    pathlib.Path(name, name).write_text(name)
+assert shim.renameat2(-100, b"left", -100, b"right", 2) == 0
+os.mkdir("deep")
+os.rename("sent", "deep/sent")
+assert shim.renameat2(-100, b"deep/sent", -100, b"copied", 2) == 0
+"""
+
+
+def test_the_disk_of_the_power_cuts_does_what_a_real_one_does(work):
+    """Copies within the system and swaps of names, in one folder and between two, are seen, with their data."""
+    library = faults.compile_faults(work)
+    if not library:
+        pytest.skip(faults.SKIPPED)
+    box, trace = work / "box", work / "trace"
+    box.mkdir()
+    disk = power.Disk(box)
+    subprocess.run([sys.executable, "-c", CALLS, box, trace], env={"LD_PRELOAD": str(library)}, check=True)
+    calls = faults.read_trace(trace)
+    for call in calls:
+        disk.repeat(call)
+    assert [call.op for call in calls].count("swap") == 2
+    power.build(disk, {}, work / "disk")
+    assert read_tree(work / "disk") == read_tree(box)
+    assert sorted(read_tree(box)) == ["a", "copied", "deep/sent", "left/right", "right/left"]
+
+
+def read_tree(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def attempt(work, scene_name, fault_name, op, file):
@@ -64,7 +118,7 @@ def attempt(work, scene_name, fault_name, op, file):
         pytest.skip(faults.SKIPPED)
     (fault,) = (fault for fault in faults.FAULTS if fault.name == fault_name)
     with Nursery(library) as nursery:
-        (scene,) = (scene for scene in faults.make_scenes(work, nursery) if scene.name == scene_name)
+        (scene,) = (scene for scene in faults.make_scenes(work, nursery, scene_name) if scene.name == scene_name)
         calls = faults.record_calls(nursery, work, scene)
         number = next(n for n, call in enumerate(calls, 1) if call.op == op and re.fullmatch(file, call.base))
         return faults.attempt(nursery, work, scene, fault, number)
@@ -76,6 +130,9 @@ class TestRegressions:
     @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EDQUOT"])
     def test_a_checkpoint_that_cannot_be_written(self, work, error):
         assert attempt(work, "commit", f"{error} from then on", "write", "unfinished-.*") == "failed"
+
+    def test_a_repair_that_cannot_be_written(self, work):
+        assert attempt(work, "repair of a vector", "EIO once", "size", "unfinished-.*") == "failed"
 
     def test_death_before_there_is_a_wal(self, work):
         assert attempt(work, "first commit", "die after", "write", "index.sqlite") == "died"
@@ -126,7 +183,7 @@ class TestHarness:
 
 
 def test_two_writers(work):
-    writers.writers(work, SEED, commits=10, hold=2.0)
+    writers.writers(work, SEED, commits=10, hold=4.0)
 
 
 def test_load(work):

@@ -33,6 +33,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, maker: str) -> None:
+        self._folder = folder
         self._path = folder / f"{_PREFIX}{maker}"
         with writing(folder):
             for path in folder.glob(f"{_PREFIX}*"):
@@ -63,16 +64,17 @@ class Checkpoint:
 
     def append(self, hashes: Sequence[bytes], x: NDArray[np.float32]) -> int:
         """Write the embeddings x (n, d) of the texts with these SHA-256; returns the row of the first."""
-        if not self.d:
-            self.d = x.shape[1]
-            self._stream.truncate(0)
-            self._stream.write(self.d.to_bytes(_HEADER, "little"))
-        records = np.empty(len(hashes), self._record)
-        records["text"] = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)
-        records["x"] = x
-        records["crc"] = [_crc(record) for record in records]
-        self._stream.write(records.tobytes())
-        self._stream.flush()
+        with writing(self._folder):
+            if not self.d:
+                self.d = x.shape[1]
+                self._stream.truncate(0)
+                self._stream.write(self.d.to_bytes(_HEADER, "little"))
+            records = np.empty(len(hashes), self._record)
+            records["text"] = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)
+            records["x"] = x
+            records["crc"] = [_crc(record) for record in records]
+            self._stream.write(records.tobytes())
+            self._stream.flush()
         first, self.rows = self.rows, self.rows + len(hashes)
         return first
 

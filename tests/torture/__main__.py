@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.torture.faults import faults
 from tests.torture.flips import flips
-from tests.torture.kill import kill
+from tests.torture.kill import kill, kill_commands
 from tests.torture.load import load, many
 from tests.torture.power import power
 from tests.torture.verifier import Violation
@@ -20,6 +20,7 @@ from tests.torture.writers import writers
 
 HARNESSES: dict[str, Callable[[Path, int], str]] = {
     "kill": lambda work, seed: kill(work, seed, kills=240),
+    "commands": lambda work, seed: kill_commands(work, seed, kills=100),
     "faults": faults,
     "power": power,
     "flips": flips,

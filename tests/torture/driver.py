@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib
 import json
 import logging
 import os
@@ -39,6 +40,15 @@ from tests.torture.verifier import NAME, Violation, ask_generation
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds that a child may take
 FOREVER = 1_000_000
+LATE = (
+    "attnsearch.indexing.repair",
+    "attnsearch.learning.training",
+    "bm25s",
+    "scipy.optimize",
+    "scipy.stats",
+    "Stemmer",
+)
+"""What commands import when they need it."""
 
 
 class Outcome(NamedTuple):
@@ -120,6 +130,13 @@ class Nursery:
         self._process.stdout.close()
 
 
+def expect_success(outcome: Outcome) -> Outcome:
+    """Return the outcome of a run without a fault, if it succeeded."""
+    if outcome.status or outcome.values("error") or outcome.values("crash") or any(outcome.values("exit")):
+        raise Violation(f"without a fault: {outcome}")
+    return outcome
+
+
 def report(event: str, *values: Any) -> None:
     """Write an event to stdout, unbuffered and in one piece."""
     os.write(1, json.dumps([event, *values]).encode() + b"\n")
@@ -139,6 +156,17 @@ def drive(
         time.sleep(max(0.0, pause - (time.monotonic() - start)))
 
 
+def run_commands(commands: list[list[str]]) -> None:
+    """Run command lines, one after the other, to the first that fails; the N-th is acknowledged as state N."""
+    for number, argv in enumerate(commands, 1):
+        code = int(cli.main(argv))
+        report("exit", code)
+        if code:
+            return
+        report("ack", number, time.monotonic())
+        add_note(f"ack {number}")
+
+
 def add_note(text: str) -> None:
     """Write a line into the trace of faults.c, if that is loaded."""
     library = ctypes.CDLL(None)
@@ -150,7 +178,7 @@ def do_job(job: dict[str, Any]) -> None:
     """Do one job, and report how it went.
 
     home, source, first, count, step, name, pause   see `drive`
-    remove         remove the catalog instead
+    commands       run these command lines instead
     reader         keep a reader's snapshot open meanwhile, so that SQLite's log only grows; ask it at the end
     hold, announce the encoder makes the file `announce`, then takes `hold` seconds
     watch, arm, trace   the parameters of the functions of these names in faults.c
@@ -175,8 +203,8 @@ def do_job(job: dict[str, Any]) -> None:
         if "trace" in job:
             library.torture_trace(job["trace"].encode())
     try:
-        if job.get("remove"):
-            report("exit", int(cli.main(["remove", NAME])))
+        if "commands" in job:
+            run_commands(job["commands"])
         else:
             reader = Index.open(NAME) if job.get("reader") else None
             drive(
@@ -187,7 +215,7 @@ def do_job(job: dict[str, Any]) -> None:
                 report("reads", ask_generation(reader, generations.QUERIES[0]))
                 reader.close()
     except AttnsearchError as error:
-        report("error", str(error), type(error).__name__)
+        report("error", str(error), type(error).__name__, time.monotonic())
     except Exception:  # noqa: BLE001 (that is the finding)
         report("crash", traceback.format_exc())
     finally:
@@ -205,6 +233,9 @@ def serve() -> None:
     """Do the jobs on stdin, one after the other."""
     for line in sys.stdin:
         job = json.loads(line)
+        if "commands" in job:
+            for module in LATE:  # once, so that no child has to
+                importlib.import_module(module)
         with tempfile.TemporaryFile() as errors:
             ours, theirs = os.pipe()
             pid = os.fork()

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -69,11 +70,14 @@ static void name_of(int handle, char *path) {
 }
 
 static void full(int folder, const char *name, char *path) {
-    if (*name == '/' || folder == AT_FDCWD) {
+    if (*name == '/') {
         snprintf(path, PATH_MAX, "%s", name);
         return;
     }
-    name_of(folder, path);
+    if (folder != AT_FDCWD)
+        name_of(folder, path);
+    else if (syscall(SYS_getcwd, path, PATH_MAX) < 0)
+        *path = 0;
     size_t length = strlen(path);
     snprintf(path + length, PATH_MAX - length, "/%s", name);
 }
@@ -235,6 +239,43 @@ size_t fwrite(const void *data, size_t size, size_t count, FILE *stream) {
     return size ? done / size : 0;
 }
 
+/* A copy from one file to the other within the system, by parts. It is made of a read and a write: the trace has to
+   hold the data. `from` and `to` are where it reads and writes; NULL: where the files stand, which moves on. */
+static ssize_t copy(int source, off_t *from, int target, off_t *to, size_t length) {
+    char data[1 << 16];
+    if (length > sizeof data)
+        length = sizeof data;
+    ssize_t some = from ? syscall(SYS_pread64, source, data, length, *from) : syscall(SYS_read, source, data, length);
+    if (some <= 0)
+        return some;
+    ssize_t done = put(target, data, some, to ? *to : -1);
+    if (done < 0) {
+        int kept = errno;
+        if (!from)
+            lseek(source, -some, SEEK_CUR);
+        errno = kept;
+        return -1;
+    }
+    if (from)
+        *from += done;
+    else if (done < some)
+        lseek(source, done - some, SEEK_CUR);
+    if (to)
+        *to += done;
+    return done;
+}
+
+ssize_t sendfile(int target, int source, off_t *from, size_t length) {
+    return copy(source, from, target, NULL, length);
+}
+ssize_t sendfile64(int target, int source, off64_t *from, size_t length) {
+    return sendfile(target, source, from, length);
+}
+ssize_t copy_file_range(int source, off64_t *from, int target, off64_t *to, size_t length, unsigned flags) {
+    (void)flags; /* there are none yet */
+    return copy(source, from, target, to, length);
+}
+
 static ssize_t get(int handle, void *data, size_t length, off_t offset) {
     char path[PATH_MAX];
     if (watched_length && reads_too) {
@@ -297,7 +338,7 @@ int posix_fallocate64(int handle, off64_t offset, off64_t length) { return posix
     return done;
 
 int renameat2(int from, const char *name, int to, const char *other, unsigned flags) {
-    ON_NAMES("rename", from, name, to, other, syscall(SYS_renameat2, from, name, to, other, flags))
+    ON_NAMES(flags & RENAME_EXCHANGE ? "swap" : "rename", from, name, to, other, syscall(SYS_renameat2, from, name, to, other, flags))
 }
 int renameat(int from, const char *name, int to, const char *other) { return renameat2(from, name, to, other, 0); }
 int rename(const char *name, const char *other) { return renameat2(AT_FDCWD, name, AT_FDCWD, other, 0); }

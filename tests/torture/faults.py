@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture.driver import Nursery, Outcome
+from tests.torture import scenes
+from tests.torture.driver import Nursery, Outcome, expect_success
 from tests.torture.verifier import Violation, read_generation, using_home, verify
 
 DIE_BEFORE, DIE_AFTER, DIE_HALFWAY, FAIL, SHORT = range(1, 6)  # as in faults.c
@@ -88,6 +89,10 @@ class Scene(NamedTuple):
     after: int
     job: dict
 
+    def verify(self, home: Path, source: Path, least: int, most: int) -> int:
+        """See `verifier.verify`."""
+        return verify(home, source, least, most)
+
 
 def compile_faults(work: Path) -> Path | None:
     """The library to preload, compiled; None without a compiler, or on another system than 64-bit Linux."""
@@ -100,8 +105,8 @@ def compile_faults(work: Path) -> Path | None:
     return library
 
 
-def make_scenes(work: Path, nursery: Nursery) -> list[Scene]:
-    """The first commit of a new catalog; one after seven others; one after a crash; a removal."""
+def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | scenes.Scene]:
+    """The first commit of a new catalog; one after seven others; one after a crash; and those of `scenes`."""
     source = work / "faults.jsonl"
     many, crashed = work / "many", work / "crashed"
     for g in range(8):  # each in a process of its own, as a person would
@@ -120,18 +125,11 @@ def make_scenes(work: Path, nursery: Nursery) -> list[Scene]:
         Scene("first commit", work / "nothing", -1, 0, {"first": 0, "count": 1}),
         Scene("commit", many, 7, 8, {"first": 8, "count": 1}),
         Scene("commit after a crash", crashed, before, 9, {"first": 9, "count": 1}),
-        Scene("removal", many, 7, -1, {"remove": True}),
+        *scenes.make_scenes(work, nursery, only),
     ]
 
 
-def expect_success(outcome: Outcome) -> Outcome:
-    """Return the outcome of a run without a fault, if it succeeded."""
-    if outcome.status or outcome.values("error") or outcome.values("crash"):
-        raise Violation(f"without a fault: {outcome}")
-    return outcome
-
-
-def play(nursery: Nursery, work: Path, scene: Scene, **job: object) -> Outcome:
+def play(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, **job: object) -> Outcome:
     """Play a scene in a copy of its start, with what the `job` adds."""
     box = work / "box"
     shutil.rmtree(box, ignore_errors=True)
@@ -139,7 +137,7 @@ def play(nursery: Nursery, work: Path, scene: Scene, **job: object) -> Outcome:
     return nursery.run(box / "home", work / "faults.jsonl", watch=str(box), **scene.job, **job)
 
 
-def record_calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = False) -> list[Call]:
+def record_calls(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, *, reads: bool = False) -> list[Call]:
     """The calls of a scene, with `reads` those that only read too: a fault at N meets the N-th."""
     file = work / "calls"
     file.unlink(missing_ok=True)
@@ -151,7 +149,7 @@ def record_calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = Fa
     return calls
 
 
-def name_ending(scene: Scene, fault: Fault, outcome: Outcome) -> str:
+def name_ending(scene: Scene | scenes.Scene, fault: Fault, outcome: Outcome) -> str:
     """How a scene with a fault ended: "died", "failed" or "done". Raises Violation when it ended in another way."""
     if outcome.values("crash"):
         raise Violation(f"a traceback: {outcome.values('crash')[0]}")
@@ -161,31 +159,30 @@ def name_ending(scene: Scene, fault: Fault, outcome: Outcome) -> str:
         return "died"
     if outcome.status:
         raise Violation(f"ended with {outcome.status}: {outcome}")
-    if scene.job.get("remove"):
-        (code,) = outcome.values("exit")
+    if "commands" in scene.job:
+        code = outcome.values("exit")[-1]
         lines = outcome.errors.splitlines()
-        if code and (code != 3 or len(lines) != 1 or not lines[0].startswith("attnsearch: ")):
+        if (code and (code != 3 or not lines)) or not all(line.startswith("attnsearch: ") for line in lines):
             raise Violation(f"exit {code}: {outcome.errors!r}")
         return "failed" if code else "done"
     failures = [values for event, *values in outcome.events if event == "error"]
-    for message, kind in failures:
+    for message, kind, _ in failures:
         if kind not in ("CatalogError", "DamagedError") or "\n" in message or not message.strip():
             raise Violation(f"{kind}: {message!r}")
     return "failed" if failures else "done"
 
 
-def attempt(nursery: Nursery, work: Path, scene: Scene, fault: Fault, number: int) -> str:
+def attempt(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, fault: Fault, number: int) -> str:
     """Play a scene with a fault at its call of this number, and verify the catalog: how it ended."""
     arm = (number, fault.times, fault.kind, fault.error, int(fault.error == errno.EINTR))
     outcome = play(nursery, work, scene, arm=arm)
     ending = name_ending(scene, fault, outcome)
-    allowed = sorted({scene.before, scene.after})
-    if ending == "done" or (ending == "died" and outcome.acknowledged):
-        allowed = [scene.after]
-    generation = verify(work / "box" / "home", work / "faults.jsonl", allowed[0], allowed[-1])
-    if generation not in allowed:
-        raise Violation(f"generation {generation}, which is neither {' nor '.join(map(str, allowed))}")
-    return LATE if ending == "failed" and generation == scene.after else ending
+    least = scene.after if ending == "done" else max([scene.before, *outcome.acknowledged])
+    allowed = [least] if least == scene.after else [least, least + 1 if "commands" in scene.job else scene.after]
+    state = scene.verify(work / "box" / "home", work / "faults.jsonl", allowed[0], allowed[-1])
+    if state not in allowed:
+        raise Violation(f"state {state}, which is neither {' nor '.join(map(str, allowed))}")
+    return LATE if ending == "failed" and state > least else ending
 
 
 def plan(nursery: Nursery, work: Path, scene: Scene) -> Iterator[tuple[Fault, int, Call]]:
@@ -206,7 +203,7 @@ def faults(work: Path, seed: int, share: int = 1, only: str = "") -> str:
     late: set[str] = set()
     violations: dict[str, list[str]] = {}
     with Nursery(library) as nursery:
-        for scene in make_scenes(work, nursery):
+        for scene in make_scenes(work, nursery, only):
             if only not in ("", scene.name):
                 continue
             attempts = list(plan(nursery, work, scene))

@@ -5,7 +5,8 @@ the folder's last fsync. Of the changes since then, any part may have reached it
 - of a file's writes, any 512-byte sectors, or the first half with a torn write; the new length may be there without the
   data, which then reads as zeros. Changes of length happen in order.
 - of the names created, moved and removed in a folder, the first few, in order. Folders are independent of each other,
-  and so are names and content: a name may be there, and its file empty. A rename within a folder is one step.
+  and so are names and content: a name may be there, and its file empty. A rename within a folder is one step, and so is
+  a swap of two names.
 This is harsher than ext4, where an fsync of a new file includes its name, and as harsh as POSIX allows, except for the
 order of names. Files ending in -shm are memory, and vanish. A write does not harm synced data beside it (SQLite calls
 this powersafe overwrite).
@@ -20,8 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture.driver import Nursery
-from tests.torture.faults import SKIPPED, Call, compile_faults, expect_success, read_trace
+from tests.torture import scenes
+from tests.torture.driver import Nursery, expect_success
+from tests.torture.faults import SKIPPED, Call, compile_faults, read_trace
 from tests.torture.verifier import Violation, verify
 
 SECTOR = 512
@@ -123,7 +125,7 @@ class Disk:
             self._folder(call.path).step({name: File() if call.op == "create" else Folder()})
         elif call.op == "unlink":
             self._folder(call.path).step({name: None})
-        elif call.op in ("rename", "link"):
+        elif call.op in ("rename", "link", "swap"):
             self._move(call, name, node)
         elif node is None:
             pass  # it no longer has a name, so nobody can read it
@@ -137,12 +139,12 @@ class Disk:
 
     def _move(self, call: Call, name: str, node: File | Folder | None) -> None:
         source, target = self._folder(call.path), self._folder(call.other)
-        removed = {} if call.op == "link" else {name: None}
+        left = {} if call.op == "link" else {name: self._find(call.other) if call.op == "swap" else None}
         if source is target:
-            source.step({**removed, Path(call.other).name: node})
+            source.step({**left, Path(call.other).name: node})
         else:
             target.step({Path(call.other).name: node})
-            source.step(removed)
+            source.step(left)
 
     def unsynced(self) -> Iterator[tuple[str, File | Folder]]:
         """All files and folders with changes that the disk may lack, by path; also those without a name now."""
@@ -278,9 +280,13 @@ class Scene(NamedTuple):
     before: int
     job: dict
 
+    def verify(self, home: Path, source: Path, least: int, most: int) -> int:
+        """See `verifier.verify`."""
+        return verify(home, source, least, most)
 
-def make_scenes(work: Path, nursery: Nursery) -> list[Scene]:
-    """The first commits of a new home; later ones in one process, so without a checkpoint of the WAL; a removal."""
+
+def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | scenes.Scene]:
+    """The first commits of a new home; later ones in one process, so without a checkpoint of the WAL; and `scenes`."""
     many = work / "cut"
     for g in range(6):
         expect_success(nursery.run(many / "home", work / "cut.jsonl", first=g, count=1))
@@ -291,7 +297,7 @@ def make_scenes(work: Path, nursery: Nursery) -> list[Scene]:
         Scene("first commits", work / "new", -1, {"first": 0, "count": 2}),
         Scene("commits", many, 5, {"first": 6, "count": 4}),
         Scene("commits beside a reader", many, 5, {"first": 6, "count": 4, "reader": True}),
-        Scene("removal", many, 5, {"remove": True}),
+        *scenes.make_scenes(work, nursery, only),
     ]
 
 
@@ -304,7 +310,7 @@ class Problem(NamedTuple):
 
 
 def cut(
-    work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, random_draws: int, after: str = ""
+    work: Path, scene: Scene | scenes.Scene, nursery: Nursery, seed: int, share: int, random_draws: int, after: str = ""
 ) -> Iterator[Problem | None]:
     """Cut the power after every call of a scene, or every one named `after`: each `share`-th disk's problem, if any."""
     box, file = work / "box", work / "trace"
@@ -323,22 +329,25 @@ def cut(
             acknowledged = int(call.path.removeprefix("ack "))
         if after not in ("", call.op):
             continue
-        allowed = (-1, acknowledged) if "remove" in scene.job else (acknowledged, acknowledged + 1)
+        last = scene.after if isinstance(scene, scenes.Scene) else acknowledged + 1
+        allowed = acknowledged, min(acknowledged + 1, last)
         nodes = [node for _, node in disk.unsynced()]
         for description, fates in _choose_fates(random.Random(f"{seed} {number}"), nodes, random_draws):
             turn += 1
             if turn % share == 0:
-                problem = _find_problem(work, disk, fates, allowed)
+                problem = _find_problem(work, scene, disk, fates, allowed)
                 yield problem and problem._replace(disk=f"{description} was on the disk after call {number} ({call})")
 
 
-def _find_problem(work: Path, disk: Disk, fates: dict[int, object], allowed: tuple[int, int]) -> Problem | None:
+def _find_problem(
+    work: Path, scene: Scene | scenes.Scene, disk: Disk, fates: dict[int, object], allowed: tuple[int, int]
+) -> Problem | None:
     """What is wrong with a disk that holds this, reduced to the fates that it takes; None if nothing is."""
 
     def violation_of(fates: dict[int, object]) -> str:
         build(disk, fates, work / "disk")
         try:
-            verify(work / "disk" / "home", work / "cut.jsonl", *allowed)
+            scene.verify(work / "disk" / "home", work / "cut.jsonl", *allowed)
         except Violation as violation:
             return str(violation)
         return ""
@@ -362,7 +371,7 @@ def power(work: Path, seed: int, share: int = 1, random_draws: int = 4, only: st
     disks = 0
     problems: dict[str, list[Problem]] = {}
     with Nursery(library) as nursery:
-        for scene in make_scenes(work, nursery):
+        for scene in make_scenes(work, nursery, only):
             if only not in ("", scene.name):
                 continue
             for problem in cut(work, scene, nursery, seed, share, random_draws, after):

@@ -44,7 +44,7 @@ def using_home(home: Path) -> Iterator[None]:
 
 def ask_generation(index: Index, text: str) -> int:
     """Query an index for all items; the generation whose answer this is, item by item and weight by weight."""
-    hits = query(index, text, k=10_000).hits
+    hits = query(index, text, k=10_000, untrained=True).hits
     generation = [hit.fields.get("generation") for hit in hits if hit.id == "now"]
     if len(generation) != 1 or not isinstance(generation[0], int):
         raise Violation(f"{len(generation)} items name a generation")
