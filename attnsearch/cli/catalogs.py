@@ -70,6 +70,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     from attnsearch.output import table
     from attnsearch.search.setting import default_lexical, default_temperature
     from attnsearch.storage import home
+    from attnsearch.storage.files import folder_size
     from attnsearch.storage.learned import load_learned
     from attnsearch.storage.store import Store
 
@@ -94,7 +95,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "text_fields": list(record.fields.text) or ["title", "description", "tags"],
         "segments": segments,
         "tombstones": tombstones,
-        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        "bytes": folder_size(folder),
         "created": record.created,
         "updated": record.updated,
         "folder": str(folder),

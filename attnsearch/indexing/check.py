@@ -27,12 +27,13 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
-from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, refuse_forbidden
+from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, busy, refuse_forbidden
 from attnsearch.storage.files import LEARNED, SEGMENTS
 
 log = logging.getLogger("attnsearch")
 
 _LINES = 20  # at most, of problems of one kind
+_ATTEMPTS = 5  # to check a catalog that others change meanwhile
 
 
 class _Problems:
@@ -64,8 +65,8 @@ class _Checked(NamedTuple):
 def find_problems(folder: Path) -> list[str]:
     """What is wrong with the catalog, one line for each problem; empty if it is whole.
 
-    A catalog of an older form is converted first. Raises CatalogError if there is none, it is of a newer form, or part
-    of it may not be read.
+    A catalog of an older form is converted first. Raises CatalogError if there is none, it is of a newer form, part of
+    it may not be read, or others change it again and again meanwhile.
     """
     refuse_forbidden(folder)
     log.info("checking %s", folder.name)
@@ -80,8 +81,21 @@ def find_problems(folder: Path) -> list[str]:
 
 
 def _read_problems(folder: Path) -> list[str]:
+    """The problems of one state. Files of a state that is over may be gone: that is no damage, so look again."""
+    for _ in range(_ATTEMPTS):
+        state = _read_state(folder)
+        with closing(connect_to_read(folder)) as db:
+            problems = list(_check_catalog(db, folder))
+        if not problems or state == _read_state(folder):
+            return problems
+    raise busy(folder)
+
+
+def _read_state(folder: Path) -> tuple[int, str]:
+    """Which state a catalog has: the inode of its folder, which a repair replaces, and the name of its last commit."""
     with closing(connect_to_read(folder)) as db:
-        return list(_check_catalog(db, folder))
+        info, _ = info_or_problem(db, folder)
+        return folder.stat().st_ino, info.commit if info else ""
 
 
 def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:

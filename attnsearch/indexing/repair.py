@@ -31,7 +31,7 @@ from attnsearch.sources.items import Item
 from attnsearch.sources.records import FORMATS
 from attnsearch.storage import learned, lock
 from attnsearch.storage.database import Info, Source, connect_to_read
-from attnsearch.storage.failures import OlderError, writing
+from attnsearch.storage.failures import OlderError, missing, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
 
 _open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
@@ -118,11 +118,16 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
 
 
 def _read_record(db: sqlite3.Connection, folder: Path) -> _Record:
-    """What the catalog is, by its database, else by its seal. Raises CatalogError if neither can be read."""
+    """What the catalog is, by its database, else by its seal. Raises CatalogError if neither can be read.
+
+    Raises MissingError if nothing was ever committed: the catalog was removed, and another one has only been begun.
+    """
     try:
-        info = info_or_problem(db, folder)[0]
+        info, problem = info_or_problem(db, folder)
     except OlderError:
-        info = read_older_info(db)
+        info, problem = read_older_info(db), "of an older form"
+    if not (info or problem):
+        raise missing(folder)
     if info:
         return _Record(info, is_current=True)
     if info := sealed_info(folder):

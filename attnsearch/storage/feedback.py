@@ -20,7 +20,7 @@ from attnsearch.sources import judgments, records, values
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage import lock
 from attnsearch.storage.failures import missing, writing
-from attnsearch.storage.files import FEEDBACK, refuse_link, replace_file
+from attnsearch.storage.files import FEEDBACK, is_regular, refuse_link, replace_file
 
 GOOD, BAD = 1, 0
 
@@ -101,11 +101,16 @@ def _read_records(folder: Path) -> list[values.Mapping]:
     """The file's records, all of one moment."""
     file = folder / FEEDBACK
     refuse_link(file)
-    if not file.exists():
+    if (regular := is_regular(file)) is None:
         return []
-    if not file.is_file():
+    if not regular:
         raise CatalogError("is not a regular file", where=str(file), hint="remove it")
-    return list(records.read_records(str(file)).items)
+    try:
+        return list(records.read_records(str(file)).items)
+    except InputError:
+        if file.exists():
+            raise
+        return []  # the catalog was removed meanwhile
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import uuid
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -69,6 +71,16 @@ def replace_file(file: Path, raw: bytes) -> None:
     sync(file.parent)
 
 
+def folder_size(folder: Path) -> int:
+    """Bytes of all files in a folder; what goes meanwhile counts nothing."""
+    size = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += os.lstat(Path(path) / name).st_size
+    return size
+
+
 def refuse_unless_regular(path: Path) -> None:
     """Raise InputError if a file is not to be written there: the path is a link, a pipe, a device or a folder."""
     if path.is_symlink():
@@ -98,8 +110,16 @@ def refuse_links(folder: Path) -> None:
     for suffix in ("-wal", "-shm", "-journal"):
         path = folder / f"{DATABASE}{suffix}"
         refuse_link(path)
-        if path.exists() and not path.is_file():
+        if is_regular(path) is False:
             raise CatalogError("is not a regular file", where=str(path), hint="remove it")
+
+
+def is_regular(path: Path) -> bool | None:
+    """Whether there is a regular file; None if there is nothing. In one look, for another process may remove it."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def refuse_link(path: Path) -> None:

@@ -10,17 +10,20 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from attnsearch.encoding.passages import Passage
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.repair import repair
-from attnsearch.indexing.update import update
+from attnsearch.indexing.update import embed_missing, open_checkpoint, update
 from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
+from attnsearch.sources.items import Item
 from attnsearch.storage import home, learned
 from attnsearch.storage.database import read_info, read_segments, write_info
 from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.files import LEARNED
-from tests.indexing.damage import change, segment, spoil
+from tests.conftest import SmallEncoder
+from tests.indexing.damage import change, segment, select, spoil
 from tests.storage.test_learned import SOME
 from tests.torture import flips
 
@@ -240,3 +243,59 @@ def test_objects_and_a_huge_shape(folder, monkeypatch):
         with pytest.raises(CatalogError, match="the segment"):
             Index.open("flipped")
     assert home.catalog_exists(folder)
+
+
+class TestMeanwhile:
+    """Files of a state that is over are gone, which is no damage."""
+
+    @pytest.fixture
+    def changing(self, folder, monkeypatch):
+        """Lets a change happen in the next checks: between their look at the database and that at the files."""
+        original, changes = check._check_learned, []
+
+        def change_first(where):
+            if changes:
+                changes.pop()(where)
+            return original(where)
+
+        monkeypatch.setattr(check, "_check_learned", change_first)
+        return changes
+
+    @staticmethod
+    def rewrite(folder):
+        """Two commits: the first no longer lists the segments, the second deletes their files."""
+        for _ in range(2):
+            with Writer(folder) as writer, open_checkpoint(SmallEncoder(), folder) as interrupted:
+                rows = [Item(f"i{n}", "moon", "", {}, f"moon {n}") for n in range(3)]
+                writer.clear()
+                writer.take_items(rows, lambda _, text: [Passage(0, len(text), text)])
+                writer.recall(interrupted)
+                embed_missing(SmallEncoder(), writer, interrupted, None, 3)
+                writer.commit(writer.info, interrupted)
+
+    @pytest.mark.parametrize("kind", ["commits", "a repair"])
+    def test_it_is_checked_again(self, folder, changing, kind):
+        change = self.rewrite if kind == "commits" else repair
+        changing += [change, change]
+        assert check.find_problems(folder) == []
+        assert changing == []
+
+    def test_a_catalog_that_changes_all_the_time_is_busy(self, folder, changing):
+        changing += [self.rewrite] * 10
+        with pytest.raises(CatalogError, match="flipped: another attnsearch is writing to it; try again"):
+            check.find_problems(folder)
+
+    def test_damage_is_found_in_the_new_state(self, folder, changing):
+        def damage(where):
+            self.rewrite(where)
+            ((file,),) = select(where, "SELECT file FROM segments")
+            (where / "segments" / file).unlink()
+
+        changing += [damage]
+        (problem,) = check.find_problems(folder)
+        assert problem.endswith("it is gone")
+
+    def test_a_catalog_that_is_removed(self, folder, changing):
+        changing += [home.remove_catalog]
+        with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
+            check.find_problems(folder)

@@ -110,6 +110,14 @@ def test_without_a_record_of_its_sources(folder, small):
         repair(folder)
 
 
+def test_a_catalog_that_was_only_begun(folder, small):
+    """It was removed, and `index` creates it anew: there is nothing to repair yet, and nothing is lost."""
+    home.remove_catalog(folder)
+    lock.acquire(folder).close()
+    with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
+        repair(folder)
+
+
 def test_other_weights_cannot_repair(folder, small):
     segment(folder).unlink()
     small.sha256 = "6" * 64

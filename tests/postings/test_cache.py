@@ -8,6 +8,7 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
+from attnsearch.postings import cache
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
@@ -184,3 +185,17 @@ def test_a_home_that_is_not_utf_8(path, folder, monkeypatch, tmp_path):
     monkeypatch.setenv("ATTNSEARCH_HOME", str(odd))
     assert ask("year > 1995", lexical=1) == ["6", "7", "8"]
     assert len(labels(odd / folder.name)) == 2
+
+
+def test_postings_that_are_deleted_while_they_are_checked(folder, monkeypatch):
+    """Those of an earlier state, by an `index` that has just committed."""
+    ask(lexical=0.3)
+    read = cache._file_checksum
+
+    def delete_first(path):
+        path.unlink()
+        return read(path)
+
+    assert list(cache._stored_files(folder / POSTINGS))
+    monkeypatch.setattr(cache, "_file_checksum", delete_first)
+    assert list(cache.broken_files(folder)) == []

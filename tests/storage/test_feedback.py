@@ -14,9 +14,9 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.sources import judgments, values
+from attnsearch.sources import judgments, records, values
 from attnsearch.storage import feedback, files, lock
-from attnsearch.storage.home import catalog_folder
+from attnsearch.storage.home import catalog_folder, remove_catalog
 from tests.storage.examples import grades, temporary_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -252,3 +252,15 @@ def test_killed_between_any_two_steps(folder):
     assert (status, at_last) == (0, new)
     assert len(killed) > 10
     assert temporary_files(folder) == []  # what the killed left behind
+
+
+def test_a_catalog_that_is_removed_while_its_feedback_is_read(folder, monkeypatch):
+    feedback.add_judgment(folder, "night", {"a": 1})
+    read = records.read_records
+
+    def remove_first(source):
+        remove_catalog(folder)
+        return read(source)
+
+    monkeypatch.setattr(records, "read_records", remove_first)
+    assert feedback.read_feedback(folder) == []

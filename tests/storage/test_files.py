@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -104,3 +105,35 @@ def test_the_folder_is_synced_after_a_file_has_its_name(tmp_path, synced):
     files.replace_file(tmp_path / "x", b"new")
     assert [(event.path, event.names) for event in synced[1:]] == [(tmp_path, {"x"})]
     assert synced[0].path.name.startswith(".x-")
+
+
+def test_what_goes_meanwhile_is_no_odd_file(tmp_path, monkeypatch):
+    """SQLite deletes its log when the last process closes the database."""
+    log, stat = tmp_path / "index.sqlite-wal", Path.stat
+    log.touch()
+
+    def delete_after(path, *, follow_symlinks=True):
+        status = stat(path, follow_symlinks=follow_symlinks)
+        if path == log and follow_symlinks:
+            log.unlink()
+        return status
+
+    monkeypatch.setattr(Path, "stat", delete_after)
+    files.refuse_links(tmp_path)
+    assert not log.exists()
+
+
+def test_the_size_of_a_folder_in_which_files_come_and_go(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    for name in ("a", "deep/b", "deep/gone"):
+        (tmp_path / name).write_bytes(b"12345")
+    lstat = os.lstat
+
+    def delete_first(path, **options):
+        if str(path).endswith("gone"):
+            os.unlink(path)
+        return lstat(path, **options)
+
+    monkeypatch.setattr(os, "lstat", delete_first)
+    assert files.folder_size(tmp_path) == 10
+    assert files.folder_size(tmp_path / "nowhere") == 0
