@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from attnsearch.indexing.update import update
-from tests.torture import faults, generations, kill, load, power, writers
+from attnsearch.storage.feedback import add_judgment
+from tests.torture import faults, generations, kill, load, power, storm, writers
 from tests.torture.driver import Nursery
 from tests.torture.verifier import NAME, Violation, using_home, verify
 
@@ -188,6 +189,77 @@ def test_two_writers(work):
 
 def test_load(work):
     load.load(work, SEED, seconds=3)
+
+
+def test_storm(work):
+    storm.storm(work, SEED, seconds=3)
+
+
+class TestStorm:
+    """What the storm looks for, seen."""
+
+    @pytest.mark.parametrize(
+        ("role", "name", "code", "problem", "finding"),
+        [
+            ("check", "left", 0, "", ""),
+            (
+                "index",
+                "left",
+                3,
+                "attnsearch: left: another attnsearch is writing to it; try again when it is done",
+                "",
+            ),
+            ("index", "left", 0, "attnsearch: waiting for another attnsearch to finish writing to left\n", ""),
+            ("ask", "middle", 3, '{"error": {"message": "there is no catalog \'middle\'", "hint": "list"}}', ""),
+            (
+                "ask",
+                "left",
+                3,
+                "attnsearch: there is no catalog 'left'; x",
+                "exit 3: there is no catalog 'left'; x",
+            ),
+            ("check", "middle", 3, "attnsearch: the catalog is damaged; x", "exit 3: the catalog is damaged; x"),
+            (
+                "info",
+                "middle",
+                2,
+                "attnsearch: there is no catalog 'middle'; x",
+                "exit 2: there is no catalog 'middle'; x",
+            ),
+            ("train", "left", 70, "Traceback", "exit 70: Traceback"),
+            ("read", "left", 0, "a wrong weight", "a wrong weight"),
+            ("train", "left", None, "", ""),
+        ],
+    )
+    def test_problem(self, role, name, code, problem, finding):
+        assert storm.find_problem(storm.Run(role, name, None, 1, 2, code, problem)) == finding
+
+    @pytest.mark.parametrize(
+        ("runs", "finding"),
+        [
+            ([], ""),
+            ([("feedback", "moon", 5, 6, 0)], ""),
+            ([("feedback", "sea", 5, 6, 0)], "left: 1 of 1 acknowledged judgments are lost, such as sea"),
+            ([("feedback", "sea", 5, 6, None)], ""),
+            ([("remove", None, 5, 7, 0), ("feedback", "sea", 6, 8, 0)], ""),
+            ([("remove", None, 5, 7, None), ("feedback", "sea", 8, 9, 0)], "left: 1 of 1 acknowledged"),
+            ([("read", 0, 1, 2, 0)], ""),
+            ([("read", 1, 1, 2, 0)], "left: an answer of generation 1, which nobody had indexed"),
+            ([("index", 1, 1, 2, None), ("read", 1, 3, 4, 0)], ""),
+            ([("index", 1, 1, 2, 0)], "left: generation 0, but another was acknowledged later"),
+            ([("index", 1, 1, 3, 0), ("index", 0, 2, 4, None)], ""),
+        ],
+    )
+    def test_end(self, work, runs, finding):
+        """The catalog is at generation 0, and has feedback on the query `moon`."""
+        generations.write(work / "left.jsonl", 0)
+        with using_home(work / "home"):
+            update([str(work / "left.jsonl")], name="left")
+            add_judgment(work / "home" / "left", "moon", {"now": 1})
+            history = [("index", 0, 0, 0, 0), *runs]
+            runs = [storm.Run(role, "left", argument, *rest) for role, argument, *rest in history]
+            assert "".join(storm.check_end("left", runs)).startswith(finding)
+            assert bool(list(storm.check_end("left", runs))) == bool(finding)
 
 
 def test_many_queries(work):

@@ -15,6 +15,7 @@ from tests.torture.flips import flips
 from tests.torture.kill import kill, kill_commands
 from tests.torture.load import load, many
 from tests.torture.power import power
+from tests.torture.storm import storm
 from tests.torture.verifier import Violation
 from tests.torture.writers import writers
 
@@ -27,6 +28,7 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
     "writers": writers,
     "load": load,
     "many": many,
+    "storm": storm,
 }
 
 
@@ -34,8 +36,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break the commit path.")
     parser.add_argument("harness", nargs="*", metavar="HARNESS", help=f"{', '.join(HARNESSES)} (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default: 1)")
+    parser.add_argument("--seconds", type=float, default=600.0, help="how long the storm lasts (default: 600)")
     arguments = parser.parse_args()
     logging.getLogger("attnsearch").addHandler(logging.NullHandler())
+    HARNESSES["storm"] = lambda work, seed: storm(work, seed, arguments.seconds)
     failed = 0
     memory = Path("/dev/shm")  # no harness cuts a real disk's power, so a disk would only be slower
     for name in arguments.harness or HARNESSES:
