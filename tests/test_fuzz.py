@@ -9,18 +9,29 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.__main__ import SEEDS
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import LENGTHS, TARGETS
 
+NAMES = {folder.name: sorted(file.name for file in folder.iterdir()) for folder in SEEDS.iterdir()}
 FILES = [
-    pytest.param(folder.name, file.name, marks=[pytest.mark.real] if folder.name == "tokenizer" else [])
-    for folder in sorted(SEEDS.iterdir())
-    for file in sorted(folder.iterdir())
+    pytest.param(target, name, marks=[pytest.mark.real] if target == "tokenizer" else [])
+    for target in sorted(NAMES)
+    for name in NAMES[target]
 ]
 
 
 @pytest.mark.parametrize(("target", "name"), FILES)
 def test_seed(target, name):
     TARGETS[target]((SEEDS / target / name).read_bytes())
+
+
+MANY = [pytest.param(target, name, marks=pytest.mark.slow) for target in sorted(LENGTHS) for name in NAMES[target]]
+
+
+@pytest.mark.parametrize(("target", "name"), MANY)
+def test_a_long_input(target, name):
+    """The seed again and again, up to the target's limit; its first line stays the first."""
+    head, _, rest = (SEEDS / target / name).read_bytes().partition(b"\n")
+    TARGETS[target](head + b"\n" + (rest or head) * (LENGTHS[target] // len(rest or head) - 1))
 
 
 def test_every_target_has_seeds():

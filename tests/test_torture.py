@@ -13,7 +13,8 @@ import pytest
 
 from attnsearch.indexing.update import update
 from attnsearch.storage.feedback import add_judgment
-from tests.torture import faults, generations, kill, load, power, storm, writers
+from attnsearch.storage.files import FEEDBACK, LEARNED
+from tests.torture import faults, flips, generations, kill, load, power, storm, writers
 from tests.torture.driver import Nursery
 from tests.torture.verifier import NAME, Violation, using_home, verify
 
@@ -189,6 +190,17 @@ def test_two_writers(work):
 
 def test_load(work):
     load.load(work, SEED, seconds=3)
+
+
+@pytest.mark.parametrize("mask", flips.MASKS)
+def test_flips_of_what_was_learned_and_judged(work, mask):
+    """A sample; tests/indexing/test_check.py has one of the index itself."""
+    with using_home(work / "home"):
+        flips.make(work / "flipped.yaml")
+        folder = work / "home" / "flipped"
+        flips.teach(folder)
+        assert list(flips.flip(folder, flips.file_places(folder / LEARNED)[::7], mask)) == []
+        assert list(flips.flip_feedback(folder, flips.file_places(folder / FEEDBACK)[::7], mask)) == []
 
 
 def test_storm(work):

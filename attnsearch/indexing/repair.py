@@ -239,6 +239,10 @@ def _swap_folders(folder: Path, staging: Path) -> None:
     if swap is None or swap(working_folder, os.fsencode(folder), working_folder, os.fsencode(staging), exchange):
         removed = folder.with_name(f".removed-{uuid.uuid4().hex}")
         folder.rename(removed)
-        staging.rename(folder)
+        try:
+            staging.rename(folder)
+        except OSError:
+            removed.rename(folder)
+            raise
         removed.rename(staging)
     sync(folder.parent)

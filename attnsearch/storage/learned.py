@@ -28,6 +28,8 @@ from attnsearch.storage.files import LEARNED, open_to_read, replace_file, sync
 
 VERSION = 1
 
+_DEEPEST = 8  # levels of lists and objects in a story
+
 LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 256 MiB
 
 
@@ -154,7 +156,17 @@ def _check_values(learned: Learned) -> None:
         isinstance(text, str) for text in (learned.model, learned.sha256)
     ):
         raise TypeError("its text fields are not text")
+    if not _is_shallow(learned.story, _DEEPEST):
+        raise ValueError("its story is nested more deeply than any training's")
     json.dumps(learned.story, allow_nan=False)
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    """Whether a JSON value has no more than so many levels of lists and objects."""
+    if not isinstance(value, dict | list):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(part, levels - 1) for part in parts)
 
 
 def load_learned(folder: Path) -> Learned | None:

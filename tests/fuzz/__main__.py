@@ -10,7 +10,6 @@ from pathlib import Path
 
 SECONDS_PER_INPUT = 10
 MEMORY = 1024  # MiB
-LENGTH = 20_000  # bytes of an input, at most
 SEEDS = Path(__file__).parent / "seeds"
 
 
@@ -26,7 +25,7 @@ def main() -> None:
     import atheris
 
     with atheris.instrument_imports(include=["attnsearch", "tests.fuzz", "json", "yaml"]):
-        from tests.fuzz.targets import TARGETS
+        from tests.fuzz.targets import LENGTH, LENGTHS, TARGETS
 
     corpus = arguments.corpus / arguments.target
     corpus.mkdir(parents=True, exist_ok=True)
@@ -37,7 +36,7 @@ def main() -> None:
         f"-max_total_time={arguments.seconds}",
         f"-timeout={SECONDS_PER_INPUT}",
         f"-rss_limit_mb={MEMORY}",
-        f"-max_len={LENGTH}",
+        f"-max_len={LENGTHS.get(arguments.target, LENGTH)}",
         f"-artifact_prefix={arguments.corpus}/{arguments.target}-",
         "-print_final_stats=1",
     ]

@@ -11,15 +11,26 @@ import sqlite3
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
 # Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
-from attnsearch.encoding import encoder, loading, passages, transformer
-from attnsearch.errors import AttnsearchError
+import attnsearch.cli.app
+import attnsearch.cli.catalogs
+import attnsearch.cli.eval
+import attnsearch.cli.feedback
+import attnsearch.cli.query
+import attnsearch.engines.bias
+import attnsearch.evaluation.significance
+import attnsearch.output.evaluation
+import attnsearch.search.readout  # noqa: F401
+from attnsearch import cli
+from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
+from attnsearch.encoding.model import coverage_of
+from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
@@ -27,6 +38,9 @@ from attnsearch.postings import facets, filters
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, yaml12  # noqa: F401
 from attnsearch.sources.items import Fields
+from attnsearch.storage import checksum, feedback
+from attnsearch.storage.files import FEEDBACK, LEARNED
+from tests.fuzz import small_model
 from tests.torture import flips
 from tests.torture.verifier import using_home
 
@@ -136,11 +150,17 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="attnsearch-fuzz-"))
 
 
-def safetensors(data: bytes) -> None:
-    """A safetensors file; bytes that begin with a brace are a header line, which gets its length, and data."""
-    if data.startswith(b"{"):
-        header, _, rest = data.partition(b"\n")
-        data = len(header).to_bytes(8, "little") + header + rest
+def _with_length(data: bytes) -> bytes:
+    """The bytes of a safetensors file; those that begin with a brace are a header line, which gets its length."""
+    if not data.startswith(b"{"):
+        return data
+    header, _, rest = data.partition(b"\n")
+    return len(header).to_bytes(8, "little") + header + rest
+
+
+def safetensors_(data: bytes) -> None:
+    """A safetensors file, see `_with_length`."""
+    data = _with_length(data)
     file = _folder() / "model.safetensors"
     file.write_bytes(data)
     with contextlib.suppress(AttnsearchError):
@@ -234,6 +254,127 @@ def draft_(data: bytes) -> None:
         assert len(list(resumed.recall())) == count + 1
 
 
+def model(data: bytes) -> None:
+    """One file of a model's folder, named on the first line: the model embeds unit vectors, or one line refuses it.
+
+    A model that only sentence-transformers may read is not read here.
+    """
+    name, _, content = data.partition(b"\n")
+    folder = small_model.make(_folder() / "model")
+    file = small_model.FILES.get(name.decode(errors="replace"))
+    if file is None:
+        return
+    (folder / file).write_bytes(_with_length(content) if file == "model.safetensors" else content)
+    if coverage_of(folder) is None:
+        return
+    try:
+        loaded = loading.load(str(folder), offline=True)
+        assert loaded.model.sha256
+        x = loaded.encode(["moon sea", "robot"])
+        assert np.isfinite(x).all()
+        assert np.abs(np.linalg.norm(x, axis=1) - 1).max() < 1e-5
+        assert len(loaded.spans("moon sea")) <= len(loaded.tokens("moon sea"))
+    except AttnsearchError as problem:
+        assert_is_one_safe_line(problem)
+
+
+@contextlib.contextmanager
+def _putting(name: str, data: bytes) -> Iterator[Path]:
+    """The folder of the undamaged catalog, with this file in it while the body runs."""
+    file = _catalog() / name
+    file.write_bytes(data)
+    try:
+        with using_home(_catalog().parent):
+            yield _catalog()
+    finally:
+        file.unlink()
+
+
+def _run(*argv: str) -> int:
+    """Run a command line: it is done, or one line says what is wrong; its exit code."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = int(cli.main(argv))
+    assert code in (0, 2, 3), err.getvalue()
+    assert not acting(out.getvalue() + err.getvalue(), but="\n\t")
+    assert (err.getvalue().count("\n") == 1) == bool(code), err.getvalue()
+    return code
+
+
+def learned_(data: bytes) -> None:
+    """What a catalog has learned; bytes that begin with a brace are its members, which get the right checksum.
+
+    A query uses it or is refused, and the check refuses whatever a query does.
+    """
+    if data.startswith(b"{"):
+        members, w = data.decode(errors="replace"), np.eye(4, dtype=np.float32)
+        members_sum = checksum.row_checksum(members, str(list(w.shape)), w.tobytes())
+        data = safetensors.pack({"w": w}, {"attnsearch": members, "sum": str(members_sum)})
+    with _putting(LEARNED, data) as folder:
+        try:
+            assert flips.answer() == flips.answer()
+        except CatalogError as problem:
+            assert_is_one_safe_line(problem)
+            assert check.find_problems(folder)
+        except AttnsearchError as problem:
+            assert_is_one_safe_line(problem)
+        _run("info", "flipped")
+        _run("info", "flipped", "--json")
+
+
+def feedback_(data: bytes) -> None:
+    """Feedback: it is listed, and a judgment is added to it, or one line says where it is wrong."""
+    with _putting(FEEDBACK, data) as folder:
+        try:
+            before = feedback.read_feedback(folder)
+        except AttnsearchError as problem:
+            assert_is_one_safe_line(problem)
+            assert _run("feedback", "--list", "-c", "flipped") == 2
+            return
+        assert _run("feedback", "--list", "-c", "flipped") == 0
+        assert _run("feedback", "--list", "-c", "flipped", "--json") == 0
+        try:
+            feedback.add_judgment(folder, "a new request", {"a": 1})
+        except AttnsearchError as problem:
+            assert_is_one_safe_line(problem)
+            assert feedback.read_feedback(folder) == before
+            return
+        after = {judged.query: judged.grades for judged in feedback.read_feedback(folder)}
+        assert after.pop("a new request")["a"] == 1
+        assert {" ".join(judged.query.split()) for judged in before} - {"a new request"} <= after.keys()
+
+
+OPTIONS = (
+    *("temperature", "top-k", "top-p", "min-weight", "min-score", "lexical", "prior", "where", "value", "format"),
+    *("projections", "catalog"),
+)
+
+
+def options(data: bytes) -> None:
+    """The name of an option, and its value on the next line: a query is answered, or refused in one line."""
+    name, _, raw = data.partition(b"\n")
+    value = raw.replace(b"\0", b"").decode(errors="surrogateescape")  # as an argument of a process
+    option = name.decode(errors="replace")
+    if option == "compare":
+        with using_home(_catalog().parent):
+            _run("eval", str(_judged()), "-c", "flipped", f"--compare={value}", "-q")
+    elif option in OPTIONS:
+        catalog = () if option == "catalog" else ("-c", "flipped")
+        with using_home(_catalog().parent):
+            code = _run("query", "moon", *catalog, f"--{option}={value}", "-q")
+        assert code != 3 or option == "catalog"
+
+
+@functools.cache
+def _judged() -> Path:
+    (_folder() / "judged.jsonl").write_text('{"query": "moon", "relevant": ["a"]}\n')
+    return _folder() / "judged.jsonl"
+
+
+LENGTH = 20_000  # bytes of an input, at most
+LENGTHS = {"model": 4 << 20, "learned": 4 << 20, "feedback": 4 << 20, "options": 128 << 10}
+"""Other limits: of files that are read as a whole, and of an argument, which Linux gives no more."""
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     function.__name__.strip("_"): function
     for function in (
@@ -245,12 +386,16 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         judgments_,
         trec,
         where,
-        safetensors,
+        safetensors_,
         tokenizer,
         output,
         sqlite,
         segment,
         seal,
         draft_,
+        model,
+        learned_,
+        feedback_,
+        options,
     )
 }

@@ -145,6 +145,23 @@ def test_where_folders_cannot_swap(folder, small, monkeypatch):
     assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
 
 
+def test_where_folders_cannot_swap_and_the_second_name_fails(folder, small, monkeypatch):
+    segment(folder).unlink()
+    before, rename = check.find_problems(folder), Path.rename
+
+    def fail(path, target):
+        if path.name.startswith(".repaired-"):
+            raise OSError(30, "Read-only file system")
+        return rename(path, target)
+
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: None)
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(CatalogError, match="can't be written: Read-only file system"):
+        repair(folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
+    assert check.find_problems(folder) == before
+
+
 def test_a_name_of_four_byte_letters(home, write, small):
     """62 of them are a name, but `.repaired-` before them would be more than a file system takes."""
     name = "𝕒" * 62

@@ -1,15 +1,25 @@
-"""Each byte of a small index flipped in turn: a query gives the same answer or is refused, and `check` sees it."""
+"""Each byte of a small index flipped in turn: a query gives the same answer or is refused, and `check` sees it.
+
+The same holds for what was learned. The feedback is text without a checksum, which people may edit: a flipped byte
+changes one request at most, or the file is refused.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attnsearch.errors import CatalogError
+import numpy as np
+
+from attnsearch.attention.null_key import NullKey
+from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
+from attnsearch.storage.feedback import add_judgment, read_feedback
+from attnsearch.storage.files import FEEDBACK, LEARNED
+from attnsearch.storage.learned import Learned, write_learned
 from tests.torture.verifier import Violation, using_home
 
 LONG = " ".join(f"word{n}" for n in range(150))
@@ -18,6 +28,7 @@ ITEMS = (
     f"- {{id: d, title: tide, description: moon {LONG} sea}}\n- {{id: e, title: gone soon}}\n"
 )
 QUERIES = ("moon", "the sea and a robot")
+REQUESTS = {"moon": {"a": 1, "b": 0}, "the sea \u2013 deep": {"b": 1}, "robot": {"c": 1, "gone": 0}}
 MASKS = 0xFF, 0x01, 0x80
 
 
@@ -26,11 +37,17 @@ def flips(work: Path, seed: int) -> str:
     with using_home(work / "home"):
         make(work / "flipped.yaml")
         folder = work / "home" / "flipped"
-        everywhere = places(folder)
+        teach(folder)
+        everywhere = [*places(folder), *file_places(folder / LEARNED)]
         problems = [line for mask in MASKS for line in flip(folder, everywhere, mask)]
+        judged = file_places(folder / FEEDBACK)
+        problems += [line for mask in MASKS for line in flip_feedback(folder, judged, mask)]
     if problems:
         raise Violation("\n".join(problems[:20]))
-    return f"{len(everywhere):,} bytes, each flipped {len(MASKS)} times: the same answer or a refusal, and always seen"
+    return (
+        f"{len(everywhere):,} bytes, each flipped {len(MASKS)} times: the same answer or a refusal, and always seen;"
+        f" {len(judged)} bytes of feedback: a change of one request, or a refusal"
+    )
 
 
 def make(file: Path) -> None:
@@ -39,6 +56,16 @@ def make(file: Path) -> None:
     update([str(file)], name="flipped")
     file.write_text(ITEMS.replace("{id: e, title: gone soon}", "{id: f, title: sea moon}"))
     update([str(file)], name="flipped")
+
+
+def teach(folder: Path) -> None:
+    """Give the catalog something learned, which changes its answers, and feedback."""
+    w = np.eye(4, dtype=np.float32)
+    w[0, 1] = 0.25
+    story = {"from": "a test", "questions": 3}
+    write_learned(folder / LEARNED, Learned("small", "5" * 64, w, 0.06, 0.2, NullKey(1.0, 2.0), frozenset("ab"), story))
+    for text, grades in REQUESTS.items():
+        add_judgment(folder, text, grades)
 
 
 def answer() -> list[tuple]:
@@ -82,6 +109,35 @@ def flip(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterato
 
 
 def places(folder: Path) -> list[tuple[Path, int]]:
-    """The place of each byte of a catalog: its file and its offset there."""
+    """The place of each byte of an index: its file and its offset there."""
     files = [folder / "index.sqlite", folder / "index.seal", *(folder / "segments").iterdir()]
-    return [(file, offset) for file in files for offset in range(file.stat().st_size)]
+    return [place for file in files for place in file_places(file)]
+
+
+def file_places(file: Path) -> list[tuple[Path, int]]:
+    """The place of each byte of a file."""
+    return [(file, offset) for offset in range(file.stat().st_size)]
+
+
+def flip_feedback(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -> Iterator[str]:
+    """Flip the byte of feedback at each place, alone, and undo it: what goes wrong, a line each."""
+    right, answered = read_feedback(folder), answer()
+    for file, offset in places:
+        content = bytearray(file.read_bytes())
+        content[offset] ^= mask
+        number = content.count(b"\n", 0, offset)
+        original = file.read_bytes()
+        file.write_bytes(content)
+        place = f"{file.name}, byte {offset} xor {mask}"
+        try:
+            read = read_feedback(folder)
+            if [*read[:number], *read[number + 1 :]] != [*right[:number], *right[number + 1 :]]:
+                yield f"{place}: another request has changed, too: {read}"
+        except InputError as error:
+            if str(file) not in str(error):
+                yield f"{place}: refused, but without a place: {error}"
+        except Exception as error:  # noqa: BLE001
+            yield f"{place}: {error!r}"
+        if answer() != answered or check.find_problems(folder):
+            yield f"{place}: the index answers differently"
+        file.write_bytes(original)
