@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 from attnsearch.encoding import loading
+from attnsearch.encoding.model import Model
 from attnsearch.encoding.pieces import Pieces
 
 # The same examples each time, on any machine: a test turns red only when the code changes.
@@ -39,6 +40,10 @@ class SmallEncoder:
     window = 100
     precision = "float32"
     quick = True
+    is_known = True
+
+    made = Model.made
+    describe_change = Model.describe_change
 
     def __init__(self, name: str = "small", sha256: str = "5" * 64) -> None:
         self.name = name
@@ -47,6 +52,10 @@ class SmallEncoder:
 
     @property
     def stamp(self) -> str:
+        return self.sha256
+
+    @property
+    def identity(self) -> str:
         return self.sha256
 
     @property

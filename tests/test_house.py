@@ -23,7 +23,8 @@ HOUSE = {
     "attention": ("products", "projections", "softmax", "null_key"),
     "sources": ("values", "letters", "yaml12", "strict_json", "records", "items", "trec", "judgments"),
     "encoding": (
-        "safetensors", "transformer", "model", "pieces", "encoder", "passages", "sbert", "fast", "loading",
+        "safetensors", "transformer", "failures", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
+        "trial", "loading",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",

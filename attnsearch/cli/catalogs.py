@@ -78,7 +78,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     with home.open_migrated(folder, Store) as store:
         record, segments, tombstones = store.info, len(store.segments), store.dead
     learned = load_learned(folder)
-    used = learned if learned and learned.suits(record.sha256, record.d) else None
+    used = learned if learned and learned.suits(record) else None
     fields = {
         "name": home.displayed_name(folder, record),
         "description": record.description,
@@ -86,6 +86,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "keys": record.keys,
         "model": record.model,
         "weights_sha256": record.sha256,
+        "model_sha256": record.identity or None,
         "d": record.d,
         "temperature": default_temperature(record, used),
         "lexical": default_lexical(record, used),
@@ -125,6 +126,7 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
         "in_use": in_use,
         "model": learned.model,
         "weights_sha256": learned.sha256,
+        "model_sha256": learned.identity or None,
         "w": learned.w.shape,
         "temperature": learned.temperature,
         "lexical": learned.lexical,
@@ -141,7 +143,9 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if learned is None:
         return
     story = dict(learned["story"])
-    unused = "" if learned["in_use"] else f"; not in use: it is for other weights of {learned['model']}"
+    unused = (
+        "" if learned["in_use"] else f"; not in use: it is for other weights or another tokenizer of {learned['model']}"
+    )
     yield "learned", f"from {story.pop('from', 'elsewhere')}{unused}"
     parts = {name: learned[name] for name in ("temperature", "lexical", "none_of_these")}
     for name, value in {**parts, **story}.items():

@@ -2,11 +2,14 @@
 
 safetensors  tensors ↔ a safetensors file
 transformer  token ids → hidden states: BERT in numpy
-model        a model's name → its folder, the hash of its weights, how to read it
+failures     whatever a library does with a model's files → a ModelError
+trust        a model's folder → its files, if they are safe to read and ask for no code
+model        a model's name → its folder, the hashes of its files, how to read it
 pieces       a text's vector as a sum over its word pieces
 encoder      the protocol of all encoders, and what they share
 passages     a long text → overlapping passages that the encoder reads whole
 sbert        the encoder that sentence-transformers runs
 fast         the encoder in numpy, for models that it covers
+trial        an encoder, tried in a process of its own
 loading      a model's name → its encoder
 """

@@ -5,7 +5,8 @@ Axis letters: n = texts, t = tokens, d = width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
-from attnsearch.encoding.model import Coverage, Model, model_errors
+from attnsearch.encoding.failures import SILENCE, model_errors
+from attnsearch.encoding.model import Coverage, Model
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.encoding.transformer import Transformer
 from attnsearch.errors import ModelError
@@ -89,11 +91,13 @@ class FastEncoder:
 
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
-        return list(self._whole_tokenizer.encode(text).tokens)
+        with _tokenizing(self.model):
+            return list(self._whole_tokenizer.encode(text).tokens)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
-        return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
+        with _tokenizing(self.model):
+            return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
 
     def _encode(self, texts: list[str]) -> Floats:
         """The texts' vectors (n, d), of any length: the states' mean, or the state of [CLS]."""
@@ -105,14 +109,16 @@ class FastEncoder:
         return mean
 
     def _forward(self, texts: list[str]) -> _Forward:
-        encodings = self._tokenizer.encode_batch(texts)
+        with _tokenizing(self.model):
+            encodings = self._tokenizer.encode_batch(texts)
         longest = max(len(encoding.ids) for encoding in encodings)
         ids = np.zeros((len(texts), longest), np.int64)
         mask = np.zeros((len(texts), longest), bool)
         for row, encoding in enumerate(encodings):
             ids[row, : len(encoding.ids)] = encoding.ids
             mask[row, : len(encoding.ids)] = True
-        if not mask.any(axis=1).all() or ids.max() >= len(self._transformer.words):
+        words, positions = self._transformer.words, self._transformer.positions
+        if not mask.any(axis=1).all() or ids.max() >= len(words) or longest > len(positions):
             raise ModelError("its tokenizer does not fit its weights", where=self.model.name)
         return _Forward(encodings, mask, self._transformer.forward(ids, mask))
 
@@ -135,15 +141,21 @@ def _spans(encoding: Encoding) -> list[Span]:
     return [None if is_mark else span for span, is_mark in offsets]
 
 
+@contextmanager
+def _tokenizing(model: Model) -> Iterator[None]:
+    with SILENCE, model_errors("its tokenizer fails", model.name):
+        yield
+
+
 def _load_tokenizer(folder: Path, window: int | None) -> Tokenizer:
     """The model's tokenizer, which cuts texts at `window` tokens, or not at all; it never pads."""
     from tokenizers import Tokenizer
 
-    with model_errors("its tokenizer.json can't be read", str(folder)):
+    with SILENCE, model_errors("its tokenizer.json can't be read", str(folder)):
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    if window:
-        tokenizer.enable_truncation(window)
-    else:
-        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        if window:
+            tokenizer.enable_truncation(window)
+        else:
+            tokenizer.no_truncation()
     return tokenizer

@@ -8,11 +8,13 @@ from attnsearch.encoding.model import coverage_of, find_model
 from attnsearch.encoding.sbert import SentenceEncoder
 
 
-def load(name: str | None = None, *, offline: bool = False, quick: bool = True) -> Encoder:
+def load(name: str | None = None, *, offline: bool = False, quick: bool = True, remembered: bool = False) -> Encoder:
     """The encoder of the model called `name`, or of the default model; in numpy only if `quick`.
+
+    A name that a catalog has `remembered` is never that of a folder in the working directory.
 
     Raises ModelError as `find_model` does.
     """
-    model = find_model(name, offline=offline)
+    model = find_model(name, offline=offline, remembered=remembered)
     coverage = coverage_of(model.folder) if quick else None
     return SentenceEncoder(model) if coverage is None else FastEncoder(model, coverage)

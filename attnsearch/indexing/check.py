@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.errors import InputError
+from attnsearch.encoding import loading
+from attnsearch.errors import InputError, ModelError
 from attnsearch.postings import cache
 from attnsearch.storage import learned, migration, seal, segment
 from attnsearch.storage.database import (
@@ -119,6 +120,7 @@ def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     yield from keys.problems
     items = _check_items(db, info)
     yield from items.problems
+    yield from _check_model(info)
     if (items.intact, keys.intact) != (info.items, info.keys):
         yield (
             f"index.sqlite: {items.intact:,} items and {keys.intact:,} keys are intact, of"
@@ -153,6 +155,14 @@ def _check_seal(folder: Path, info: Info | None) -> Iterator[str]:
             yield "index.sqlite: some of its bytes are not what was written"
     except DAMAGE as error:
         yield f"index.seal: {error}"
+
+
+def _check_model(info: Info) -> Iterator[str]:
+    """Whether the model still has the files that the keys were made with, if it is on this machine."""
+    with suppress(ModelError):
+        model = loading.load(info.model, offline=True, quick=info.quick, remembered=True).model
+        if not model.made(info.sha256, info.identity, info.stamp):
+            yield f"it {model.describe_change(info.sha256)}"
 
 
 def _check_learned(folder: Path) -> Iterator[str]:

@@ -99,10 +99,10 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
     with closing(connect_to_read(folder)) as db:
         record = _read_record(db, folder)
         info = record.info
-        encoder = loading.load(info.model, offline=offline, quick=info.quick)
-        if encoder.model.sha256 != info.sha256:
+        encoder = loading.load(info.model, offline=offline, quick=info.quick, remembered=True)
+        if not encoder.model.made(info.sha256, info.identity):
             hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
-            raise CatalogError(f"the weights of {info.model} have changed", where=info.name, hint=hint)
+            raise CatalogError(encoder.model.describe_change(info.sha256), where=info.name, hint=hint)
         bulk_encoder = encoder.suited(0, info.precision)
         salvaged = salvage_items(db, info)
         incoming, lost = _restore_items(folder, record, salvaged)

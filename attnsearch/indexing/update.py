@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.encoding import loading
+from attnsearch.encoding import loading, trial
 from attnsearch.encoding.encoder import Encoder, Precision, vectors_agree
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
@@ -106,6 +106,7 @@ def update(
     began = time.perf_counter()
     target = _resolve_target(sources, name, fields, form, on_the_fly=on_the_fly)
     encoder = _load_encoder(target.existing, model, offline=offline)
+    trial.try_out(encoder, unless=home.has_made)
     with Writer(target.folder) as writer:
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
@@ -114,6 +115,8 @@ def update(
         incoming = _count_items(target.listing.items, progress)
         changes = writer.take_items(incoming, functools.partial(split_passages, encoder), keep=keep)
         bulk_encoder = encoder.suited(changes.length, precision)
+        if bulk_encoder is not encoder:
+            trial.try_out(bulk_encoder, unless=home.has_made)
         with open_checkpoint(bulk_encoder, target.folder) as checkpoint:
             recalled = writer.recall(checkpoint)
             if recalled.embedded:
@@ -127,8 +130,7 @@ def update(
             info = writer.commit(info, checkpoint)
     if info.lexical or (target.folder / files.POSTINGS).is_dir():
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
-    seconds = time.perf_counter() - began
-    return Report(info, changes.added, changes.changed, changes.removed, recalled.missing, seconds)
+    return Report(info, changes.added, changes.changed, changes.removed, recalled.missing, time.perf_counter() - began)
 
 
 def _resolve_target(
@@ -187,14 +189,13 @@ def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:
 def _load_encoder(existing: Info | None, model: str | None, *, offline: bool) -> Encoder:
     """The encoder `model`, by default the existing catalog's, and no quicker than that one was found to be."""
     if existing and model in (None, existing.model):
-        return loading.load(existing.model, offline=offline, quick=existing.quick)
+        return loading.load(existing.model, offline=offline, quick=existing.quick, remembered=model is None)
     return loading.load(model, offline=offline, quick=True)
 
 
 def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Precision | None) -> str | None:
     """The model, or the precision, that the stored embeddings were not made with; None if they can be reused."""
-    made = encoder.model.name, encoder.model.sha256  # even for a new catalog: a model without weights fails here
-    if stored and (stored.model, stored.sha256) != made:
+    if stored and not (stored.model == encoder.model.name and encoder.model.made(stored.sha256, stored.identity)):
         return encoder.model.name
     return precision if stored and precision == "float32" != stored.precision else None
 
@@ -245,8 +246,7 @@ def _describe_catalog(
     target: _Target, encoder: Encoder, *, quick: bool, precision: Precision, lexical: float | None
 ) -> Info:
     """The catalog's info, to which the commit adds width, counts and times."""
-    if lexical is None:
-        lexical = target.existing.lexical if target.existing else 0.0
+    stored_lexical = target.existing.lexical if target.existing else 0.0
     return Info(
         name=target.name,
         description=target.listing.description,
@@ -254,18 +254,19 @@ def _describe_catalog(
         fields=target.fields,
         model=encoder.model.name,
         sha256=encoder.model.sha256,
+        identity=encoder.model.identity,
         stamp=encoder.model.stamp,
         d=0,
         temperature=TEMPERATURE,
         precision=precision,
         quick=quick,
-        lexical=lexical,
+        lexical=stored_lexical if lexical is None else lexical,
     )
 
 
 def open_checkpoint(encoder: Encoder, folder: Path) -> Checkpoint:
     """The checkpoint in `folder` of what this encoder embeds in its precision."""
-    return Checkpoint(folder, f"{encoder.model.sha256[:16]}-{encoder.precision}")
+    return Checkpoint(folder, f"{encoder.model.identity[:16]}-{encoder.precision}")
 
 
 def embed_missing(

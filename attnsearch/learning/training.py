@@ -78,6 +78,7 @@ def train(
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
+        identity=index.info.identity,
         w=cross_validation.fit_strength(examples.training_set, strength_index),
         temperature=temperature,
         lexical=lexical,
@@ -121,7 +122,9 @@ def train_self(
     if not (verdict.accepted or force):
         return Outcome(None, verdict, unknown_ids)
     story = _tell_story(f"{len(own_requests):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)
-    learned = Learned(index.info.model, index.info.sha256, w, index.info.temperature, story=story)
+    learned = Learned(
+        index.info.model, index.info.sha256, w, index.info.temperature, story=story, identity=index.info.identity
+    )
     return Outcome(learned, verdict, unknown_ids)
 
 

@@ -52,16 +52,16 @@ class Index:
         """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed.
 
         Without `ref`: $ATTNSEARCH_CATALOG, else the only catalog that a user has indexed, else the built-in library.
-        Raises InputError (no such file), CatalogError (no such catalog, damaged, or made with other weights than the
-        model has now), ModelError.
+        Raises InputError (no such file), CatalogError (no such catalog, damaged, or made when the model had
+        other files than now), ModelError.
         """
         folder, file = home.find_catalog(ref or home.default_catalog())
         if file and not _is_current(folder, file):
             _index_file(folder, file, offline=offline, progress=progress)
         store = home.open_migrated(folder, Store)
         try:
-            encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick)
-            if not _made_by(encoder.model, store.info):
+            encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick, remembered=True)
+            if not encoder.model.made(store.info.sha256, store.info.identity, store.info.stamp):
                 if not file:
                     raise _stale(store.info, encoder.model)
                 store.close()
@@ -91,16 +91,16 @@ class Index:
 
     @cached_property
     def learned(self) -> Learned | None:
-        """What was learned for this catalog; None if nothing was, or for other weights of the encoder.
+        """What was learned for this catalog; None if nothing was, or for another encoder.
 
         Raises CatalogError if its file is damaged.
         """
         from attnsearch.storage.learned import load_learned
 
         learned = load_learned(self.store.folder)
-        if learned is None or learned.suits(self.info.sha256, self.info.d):
+        if learned is None or learned.suits(self.info):
             return learned
-        log.warning("%s: what was learned is for other weights of the encoder and is not used;"
+        log.warning("%s: what was learned is for other weights or another tokenizer of the encoder and is not used;"
                     " train again, or 'attnsearch reset %s'", self.info.name, self.store.folder.name)  # fmt: skip
         return None
 
@@ -126,24 +126,17 @@ def _index_file(folder: Path, file: Path, *, offline: bool, progress: Progress |
 
 
 def _is_current(folder: Path, file: Path) -> bool:
-    """Whether the folder's catalog was made from the file as it is now."""
+    """Whether the folder's catalog was made from the file as it is now, and knows all of its encoder."""
     try:
-        return home.read_catalog_info(folder).sources == (home.fingerprint_source(str(file)),)
+        info = home.read_catalog_info(folder)
     except MissingError:
         return False
-
-
-def _made_by(model: Model, info: Info) -> bool:
-    """Whether a catalog's keys were made with the weights that the model has now; hashes them only if in doubt."""
-    return model.stamp == info.stamp or model.sha256 == info.sha256
+    return bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
 
 
 def _stale(info: Info, model: Model) -> CatalogError:
-    return CatalogError(
-        f"was indexed with other weights of {info.model} ({info.sha256[:12]}… then, {model.sha256[:12]}… now)",
-        where=info.name,
-        hint=f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}",
-    )
+    hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
+    return CatalogError(model.describe_change(info.sha256), where=info.name, hint=hint)
 
 
 def item_id(index: Index, name: str) -> str:

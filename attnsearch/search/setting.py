@@ -90,7 +90,7 @@ class Setting(NamedTuple):
             return None
         if self.learned is None:
             return index.learned
-        if self.learned.suits(index.info.sha256, index.info.d):
+        if self.learned.suits(index.info):
             return self.learned
         hint = "use those of a catalog with the same model, or none: --untrained"
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"

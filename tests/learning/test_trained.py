@@ -164,7 +164,7 @@ def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog,
     assert (ran.code, ran.err.count("\n")) == (0, 1)
     assert "other weights" in ran.err
     assert run("query", "moon", "-c", "shop", "--jsonl", "--untrained").err == ""
-    assert "not in use: it is for other weights of small" in run("info", "shop").out
+    assert "not in use: it is for other weights or another tokenizer of small" in run("info", "shop").out
     info = json.loads(run("info", "shop", "--json").out)
     assert (info["learned"]["in_use"], info["temperature"]) == (False, 0.05)
 
@@ -278,7 +278,8 @@ def test_info(run, trained, shop):
     fields = json.loads(run("info", "shop", "--json").out)
     assert (fields["temperature"], fields["lexical"]) == (LN3, 0)
     assert fields["learned"] == {
-        "in_use": True, "model": "small", "weights_sha256": "5" * 64, "w": [4, 4], "temperature": LN3, "lexical": 0.7,
+        "in_use": True, "model": "small", "weights_sha256": "5" * 64, "model_sha256": None, "w": [4, 4],
+        "temperature": LN3, "lexical": 0.7,
         "none_of_these": None, "requests": 2, "story": SWAPPED.story,
     }  # fmt: skip
     rows = dict(line.split("  ", 1) for line in run("info", "shop").out.splitlines() if "  " in line)

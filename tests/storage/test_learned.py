@@ -12,7 +12,7 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import files, learned
 from attnsearch.storage.learned import Learned
-from tests.storage.examples import put
+from tests.storage.examples import INFO, put
 
 W = np.array([[1.0, 0.5], [0.0, 2.0]], np.float32)
 SOME = Learned(
@@ -112,3 +112,20 @@ def test_what_was_forgotten_stays_forgotten_after_a_power_cut(home, synced):
     assert learned.forget_learned(home / "shop").model == SOME.model
     assert synced[-1].path == home / "shop"
     assert files.LEARNED not in synced[-1].names
+
+
+@pytest.mark.parametrize(
+    ("changes", "suits"),
+    [
+        ({}, True),
+        ({"identity": ""}, True),  # a catalog of an older attnsearch
+        ({"identity": "other"}, False),
+        ({"sha256": "5" * 64}, False),
+        ({"identity": "", "sha256": "5" * 64}, False),
+        ({"d": 3}, False),
+    ],
+)
+def test_it_suits_one_encoder(changes, suits):
+    info = INFO._replace(sha256="ab" * 32, identity="mine", d=2)._replace(**changes)
+    assert SOME._replace(identity="mine").suits(info) is suits
+    assert SOME.suits(info) is (suits or changes == {"identity": "other"})  # learned by an older attnsearch

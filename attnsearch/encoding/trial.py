@@ -1,0 +1,126 @@
+"""An encoder, tried in a process of its own: a model's tokenizer may abort its process, or never return.
+
+Only a model that was not met before is tried, when a catalog is indexed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from attnsearch.encoding.encoder import Encoder, Precision
+from attnsearch.encoding.failures import model_errors
+from attnsearch.encoding.fast import FastEncoder
+from attnsearch.encoding.model import Model, coverage_of
+from attnsearch.encoding.sbert import SentenceEncoder
+from attnsearch.errors import ModelError
+
+QUICK, SLOW = 12, 180  # seconds for the texts, in numpy and with torch, which takes up to a minute to load
+WEIGHTS = 50 << 20  # bytes of weights that are read in a second, at least
+MEMORY = 4 << 30  # bytes beside the weights
+
+TEXTS = (
+    *(
+        "",
+        " ",
+        "a",
+        "moon",
+        "Science fiction, 1984.",
+        "naïve Straße İstanbul ﬁ Ⅷ",
+        "日本の小説 🚀",
+        "שלום \u202e \x00\x07",
+    ),
+    *("[CLS] [SEP] [UNK] <s> </s>", "a" * 64 + "!", "x" * 2_000, " " * 2_000, "word " * 400, "1" * 200, "\u0301" * 50),
+)
+
+# The process imports what its parent would, and nothing from the working directory.
+_PROGRAM = """
+import json, sys
+job = json.loads(sys.argv[1])
+sys.path[:] = job.pop("path")
+from attnsearch.encoding import trial
+problem = trial.attempt(**job)
+sys.stdout.write("\\n" + json.dumps(problem))
+"""
+
+log = logging.getLogger("attnsearch")
+
+
+def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:
+    """Embed some short texts in another process, unless the model is known, or `unless` is true of its identity.
+
+    Raises ModelError if that fails, ends the process, or takes too long.
+    """
+    model = encoder.model
+    if model.is_known or unless(model.identity):
+        return
+    log.info("trying the model %s in a process of its own (once)", model.name)
+    weights = sum(status.st_size for status in model.files.values())
+    limit = (QUICK if encoder.quick else SLOW) + weights // WEIGHTS
+    job = {
+        "path": sys.path,
+        "name": model.name,
+        "folder": str(model.folder),
+        "quick": encoder.quick,
+        "precision": encoder.precision,
+        "memory": MEMORY + 4 * weights,
+    }
+    argv = [sys.executable, "-P", "-c", _PROGRAM, json.dumps(job)]
+    try:
+        ran = subprocess.run(  # noqa: S603 (our own words, in Python's own interpreter)
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        message = f"did not embed {len(TEXTS)} short texts within {limit} seconds"
+        raise ModelError(message, where=model.name, hint="its tokenizer may never return; use another model") from None
+    except OSError as error:
+        raise ModelError(f"can't be tried in a process of its own: {error.strerror}", where=model.name) from None
+    problem = "" if ran.returncode else json.loads(ran.stdout.splitlines()[-1])
+    if problem:
+        raise ModelError(problem)
+    if ran.returncode:
+        message = f"ended the process that tried it ({_describe_end(ran.returncode)})"
+        raise ModelError(message, where=model.name, hint="its tokenizer, or its weights, are broken; use another model")
+
+
+def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int) -> str:
+    """In the process of its own: the message of the ModelError that these texts cause, or ""."""
+    _limit(memory)
+    model = Model(name, Path(folder))
+    coverage = coverage_of(model.folder) if quick else None
+    encoder = FastEncoder(model, coverage) if coverage else SentenceEncoder(model, precision)
+    try:
+        with model_errors("fails on short texts", name):
+            for text in TEXTS:
+                encoder.tokens(text)
+                encoder.spans(text)
+            encoder.encode([text for text in TEXTS if text.strip()])
+    except ModelError as error:
+        return error.message
+    return ""
+
+
+def _limit(memory: int) -> None:
+    """Let this process use so many bytes of memory, and leave no core behind, where the system can see to it."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+def _describe_end(code: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"exit code {code}"
