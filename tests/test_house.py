@@ -23,7 +23,7 @@ HOUSE = {
     "attention": ("products", "projections", "softmax", "null_key"),
     "sources": ("values", "letters", "yaml12", "strict_json", "records", "items", "trec", "judgments"),
     "encoding": (
-        "safetensors", "transformer", "failures", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
+        "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",
     ),
     "storage": (

@@ -2,7 +2,7 @@
 
 safetensors  tensors ↔ a safetensors file
 transformer  token ids → hidden states: BERT in numpy
-failures     whatever a library does with a model's files → a ModelError
+faults       whatever a library does with a model's files → a ModelError
 trust        a model's folder → its files, if they are safe to read and ask for no code
 model        a model's name → its folder, the hashes of its files, how to read it
 pieces       a text's vector as a sum over its word pieces

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
-from attnsearch.encoding.failures import SILENCE, model_errors
+from attnsearch.encoding.faults import SILENCE, model_errors
 from attnsearch.encoding.model import Coverage, Model
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.encoding.transformer import Transformer

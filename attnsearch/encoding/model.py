@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from attnsearch.encoding import transformer, trust
-from attnsearch.encoding.failures import first_line
+from attnsearch.encoding.faults import first_line
 from attnsearch.errors import ModelError
 
 DEFAULT = "all-MiniLM-L6-v2"

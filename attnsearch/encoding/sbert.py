@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from attnsearch.encoding import trust
 from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
-from attnsearch.encoding.failures import SILENCE, model_errors
+from attnsearch.encoding.faults import SILENCE, model_errors
 from attnsearch.encoding.model import ENDLESS, Model
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from attnsearch.encoding.encoder import Encoder, Precision
-from attnsearch.encoding.failures import model_errors
+from attnsearch.encoding.faults import model_errors
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.model import Model, coverage_of
 from attnsearch.encoding.sbert import SentenceEncoder
@@ -73,25 +73,19 @@ def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:
     }
     argv = [sys.executable, "-P", "-c", _PROGRAM, json.dumps(job)]
     try:
-        ran = subprocess.run(  # noqa: S603 (our own words, in Python's own interpreter)
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=limit,
-            check=False,
+        out = subprocess.check_output(  # noqa: S603 (our own words, in Python's own interpreter)
+            argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit
         )
     except subprocess.TimeoutExpired:
         message = f"did not embed {len(TEXTS)} short texts within {limit} seconds"
         raise ModelError(message, where=model.name, hint="its tokenizer may never return; use another model") from None
+    except subprocess.CalledProcessError as error:
+        message = f"ended the process that tried it ({_describe_end(error.returncode)})"
+        raise ModelError(message, where=model.name, hint="its files may be broken; use another model") from None
     except OSError as error:
         raise ModelError(f"can't be tried in a process of its own: {error.strerror}", where=model.name) from None
-    problem = "" if ran.returncode else json.loads(ran.stdout.splitlines()[-1])
-    if problem:
+    if problem := json.loads(out.splitlines()[-1]):
         raise ModelError(problem)
-    if ran.returncode:
-        message = f"ended the process that tried it ({_describe_end(ran.returncode)})"
-        raise ModelError(message, where=model.name, hint="its tokenizer, or its weights, are broken; use another model")
 
 
 def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int) -> str:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from attnsearch.encoding.failures import SILENCE, first_line, model_errors
+from attnsearch.encoding.faults import SILENCE, first_line, model_errors
 from attnsearch.errors import ModelError
 
 
