@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from attnsearch.encoding.encoder import Encoder, Precision
-from attnsearch.encoding.faults import model_errors
 from attnsearch.encoding.fast import FastEncoder
+from attnsearch.encoding.faults import model_errors
 from attnsearch.encoding.model import Model, coverage_of
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError

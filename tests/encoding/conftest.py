@@ -49,7 +49,7 @@ class Copy:
 
 @pytest.fixture
 def copy(real, tmp_path) -> Copy:
-    shutil.copytree(real.model.folder, tmp_path / "m", copy_function=os.link)
+    shutil.copytree(real.model.folder, tmp_path / "m", copy_function=os.symlink)  # as in the Hugging Face cache
     return Copy(tmp_path / "m")
 
 
