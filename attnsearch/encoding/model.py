@@ -103,7 +103,7 @@ class Model:
 
         Catalogs of an older attnsearch have no identity, but "": then that the weights are the same has to do.
         """
-        if identity and stamp == self.stamp:
+        if stamp == self.stamp:
             return True
         return self.identity == identity if identity else self.sha256 == sha256
 

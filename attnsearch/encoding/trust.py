@@ -163,5 +163,5 @@ def module_problems(modules: Any) -> Iterator[str]:
             yield f"the module type {str(kind)[:60]} is not of sentence-transformers"
         if not isinstance(path, str) or path.startswith(("/", "~")) or "\\" in path or ":" in path:
             yield f"the module path {str(path)[:60]} is not a folder of the model"
-        elif any(part == ".." or part.startswith(".") for part in PurePosixPath(path).parts):
+        elif any(part.startswith(".") for part in PurePosixPath(path).parts):
             yield f"the module path {path[:60]} is not a folder of the model"

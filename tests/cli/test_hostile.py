@@ -401,11 +401,13 @@ class TestModel:
         (folder / "tokenizer.json").write_bytes(content)
         assert "its tokenizer.json can't be read" in self.refused(folder, run, write)
 
-    @pytest.mark.parametrize("field", ["ids", "marks"])
+    @pytest.mark.parametrize("field", ["ids", "marks", "positions"])
     def test_a_tokenizer_of_another_model(self, field, folder, run, write):
         told = json.loads((folder / "tokenizer.json").read_text())
         if field == "ids":
             told["model"]["vocab"]["moon"] = 5
+        elif field == "positions":
+            told["post_processor"]["single"] *= 9
         else:
             told.update(post_processor=None, pre_tokenizer={"type": "Split", "pattern": {"Regex": ".+"},
                                                             "behavior": "Removed", "invert": False})  # fmt: skip

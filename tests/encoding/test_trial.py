@@ -72,6 +72,19 @@ class TestTrial:
         monkeypatch.chdir(tmp_path)
         trial.try_out(loading.load(str(folder)), unless=never)
 
+    def test_it_imports_what_its_parent_would(self, folder, tmp_path, monkeypatch):
+        (tmp_path / "tokenizers.py").write_text("raise SystemExit(9)\n")
+        encoder = loading.load(str(folder))
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        with pytest.raises(ModelError, match=r"ended the process that tried it \(exit code 9\)"):
+            trial.try_out(encoder, unless=never)
+
+    def test_it_ends_in_time(self, folder, monkeypatch):
+        monkeypatch.setattr(trial, "QUICK", 1)
+        monkeypatch.setattr(trial, "_PROGRAM", "while True: pass")
+        with pytest.raises(ModelError, match="did not embed 15 short texts within 1 seconds"):
+            trial.try_out(loading.load(str(folder)), unless=never)
+
 
 class TestWhoIsTried:
     @pytest.fixture

@@ -96,6 +96,7 @@ def module(**members) -> dict[str, str]:
 
 MODULES = [
     (module(type="modeling.Evil"), "the module type modeling.Evil is not of sentence-transformers"),
+    (module(type="modeling.Transformer"), "the module type modeling.Transformer is not of sentence-transformers"),
     (module(type="os.system"), "the module type os.system is not"),
     (module(type="sentence_transformersx.Evil"), "the module type sentence_transformersx.Evil is not"),
     (module(type=None), "the module type None is not"),

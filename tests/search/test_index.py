@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
+from attnsearch.encoding import loading
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing.check import find_problems
+from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index, item_id
 from attnsearch.search.search import query
 from attnsearch.storage import home
+from attnsearch.storage.database import read_info_rows, write_info
 from tests.conftest import SHOP, titles
 
 
@@ -46,6 +53,17 @@ class TestOtherWeights:
         assert titles(str(path)) == {"moon"}
 
 
+def test_a_catalogs_model_is_a_remembered_name(shop, small, monkeypatch):
+    """Whatever opens the catalog: a folder of that name in the working directory is none of it."""
+    asked = []
+    monkeypatch.setattr(loading, "load", lambda name, **options: asked.append((name, options["remembered"])) or small)
+    Index.open("shop").close()
+    update([str(shop)])
+    assert find_problems(home.catalog_folder("shop")) == []
+    repair(home.catalog_folder("shop"))
+    assert asked == [("small", True)] * 4
+
+
 class TestOnTheFly:
     def test_only_when_the_file_changed(self, write, small):
         path = write("x.yaml", SHOP)
@@ -56,6 +74,20 @@ class TestOnTheFly:
         path.write_text(SHOP.replace("sea", "lake"))
         assert titles(str(path)) == {"moon", "lake", "robot"}
         assert small.read == ["moon", "lake", "moon"]
+
+    def test_one_of_an_older_attnsearch_learns_its_encoders_identity(self, write, small, home):
+        path = write("x.yaml", SHOP)
+        titles(str(path))
+        (folder,) = home.glob("@*")
+        with closing(sqlite3.connect(folder / "index.sqlite")) as db:
+            rows = {name: json.loads(value) for name, value in read_info_rows(db).items()}
+            del rows["identity"], rows["sum"]
+            write_info(db, rows)
+            db.commit()
+        small.read.clear()
+        titles(str(path))
+        with Index.open(str(path)) as index:
+            assert (index.info.identity, small.read) == (small.identity, ["moon"])
 
     def test_two_files_of_one_name(self, write, small):
         one, other = write("a/x.yaml", "- {title: moon}\n"), write("b/x.yaml", "- {title: sea}\n")
