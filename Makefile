@@ -10,7 +10,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint .ci/constraints.txt
+# The first holds for pip before 25.3 when it builds a package, the second from then on.
+CONSTRAINTS := PIP_CONSTRAINT=.ci/constraints.txt PIP_BUILD_CONSTRAINT=.ci/constraints.txt
+PIP := $(CONSTRAINTS) $(BIN)/pip --disable-pip-version-check install --quiet
 
 BENCH := $(BIN)/python -W ignore -m benchmarks
 

@@ -15,7 +15,7 @@ import pytest
 from attnsearch.cli import docs, main
 from tests.documents import ROOT
 
-PAGES = ["readme", "reference", "attention", "learning", "reliability", "storage", "changelog"]
+PAGES = ["readme", "reference", "attention", "learning", "licenses", "reliability", "storage", "changelog"]
 
 
 class Screen(io.StringIO):
