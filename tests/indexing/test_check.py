@@ -149,6 +149,10 @@ class TestSeal:
         assert check.find_problems(folder) == []
         assert flips.answer() == right
 
+    def test_it_counts_even_where_the_database_does_not_name_its_state(self, folder):
+        change(folder, "DELETE FROM info")
+        assert "index.sqlite: some of its bytes are not what was written" in check.find_problems(folder)
+
     def test_a_reader_prevents_the_seal_of_a_commit(self, folder, tmp_path):
         """The catalog is whole even so, and the next commit is sealed."""
         file = tmp_path / "flipped.yaml"

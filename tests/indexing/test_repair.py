@@ -15,6 +15,7 @@ import pytest
 
 from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
+from attnsearch.indexing import repair as repair_module
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
@@ -162,6 +163,27 @@ def test_where_folders_cannot_swap_and_the_second_name_fails(folder, small, monk
     assert check.find_problems(folder) == before
 
 
+def test_what_an_interrupted_repair_left_is_no_hindrance(folder, small):
+    right = flips.answer()
+    staging = folder.with_name(".repaired-flipped")
+    (staging / "segments").mkdir(parents=True)
+    (staging / "index.sqlite").write_bytes(b"half")
+    segment(folder).unlink()
+    repair(folder)
+    assert flips.answer() == right
+    assert [path.name for path in folder.parent.iterdir()] == ["flipped"]
+
+
+def test_damaged_knowledge_is_not_carried_over(folder, small, caplog):
+    learned.write_learned(folder / files.LEARNED, SOME)
+    spoil(folder / files.LEARNED, -1)
+    assert check.find_problems(folder)
+    repair(folder)
+    assert "flipped: what was learned is lost, since learned.safetensors is damaged" in caplog.text
+    assert check.find_problems(folder) == []
+    assert not (folder / files.LEARNED).exists()
+
+
 def test_a_name_of_four_byte_letters(home, write, small):
     """62 of them are a name, but `.repaired-` before them would be more than a file system takes."""
     name = "𝕒" * 62
@@ -219,6 +241,30 @@ class TestItems:
         assert repair(folder).lost == (1, ("a",))
         assert "flipped.yaml:" in caplog.text
         assert {row[3] for row in flips.answer()} == {"b", "c", "d", "f"}
+
+    def test_of_a_source_that_ends_in_rubbish_the_lines_before_it_are_taken(self, home, write, small):
+        lines = '{"id": "a", "title": "moon"}\n{"id": "b", "title": "sea"}\n'
+        path = write("x.jsonl", lines)
+        update([str(path)])
+        path.write_text(lines + "{\n")
+        change(home / "x", "UPDATE items SET title = 'z' WHERE id = 'a'")
+        assert repair(home / "x").lost == (0, ())
+        assert titles("x") == {"moon", "sea"}
+
+    def test_a_seal_of_an_earlier_commit_hides_no_loss(self, home, write, small, run):
+        """It has fewer items than are intact today, and yet one is damaged."""
+        path = write("things.yaml", "- {id: a, title: moon}\n")
+        update([str(path)])
+        content = "- {id: a, title: moon}\n- {id: b, title: sea}\n- {id: c, title: robot}\n"
+        path.write_text(content)
+        with Index.open("things"):  # a reader prevents the seal of the second commit
+            update([str(path)])
+        change(home / "things", "UPDATE items SET title = 'z' WHERE id = 'c'")
+        change(home / "things", "DELETE FROM info")
+        path.write_text("")
+        assert check.sealed_info(home / "things").items == 1
+        assert run("check", "things", "--repair").out.endswith("things: lost: c\n")
+        assert titles("things") == {"moon", "sea"}
 
     @pytest.mark.parametrize(
         ("name", "form", "content"),
@@ -401,6 +447,23 @@ class TestAlone:
 
 class TestSwap:
     """The old catalog or the new one has the name at any moment, and after a power cut too."""
+
+    def test_the_log_of_the_new_database_is_not_deleted_with_the_old_one(self, folder, small, monkeypatch):
+        """SQLite deletes by name: closed after the swap, the old database would take the new one's log with it."""
+        swap, opened = repair_module._swap_folders, []
+
+        def swap_and_write(*folders):
+            swap(*folders)
+            db = lock.acquire(folder)
+            db.execute("CREATE TABLE new (x)")
+            db.execute("COMMIT")
+            opened.append(db)
+
+        monkeypatch.setattr(repair_module, "_swap_folders", swap_and_write)
+        segment(folder).unlink()
+        repair(folder)
+        assert (folder / "index.sqlite-wal").stat().st_size
+        opened[0].close()
 
     def test_it_is_one_step_where_the_system_can(self, folder, small, monkeypatch, tmp_path):
         (tmp_path / "x").mkdir()

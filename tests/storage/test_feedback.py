@@ -67,6 +67,22 @@ def test_what_somebody_wrote_into_it_stays(folder):
     assert '"who": "you"' in (folder / files.FEEDBACK).read_text()
 
 
+def test_of_two_lines_on_one_item_the_later_counts(folder):
+    lines = '{"query": "x  y", "grades": {"a": 1, "b": 1}}\n{"query": "x y", "grades": {"a": 0}}\n'
+    (folder / files.FEEDBACK).write_text(lines)
+    feedback.add_judgment(folder, "other", {"a": 1})
+    assert grades(folder)["x y"] == {"a": 0, "b": 1}
+
+
+def test_the_time_is_that_of_the_last_judgment(folder):
+    then = "2020-01-01T00:00:00+00:00"
+    lines = [json.dumps({"query": query, "grades": {"a": 1}, "when": then}) + "\n" for query in ("night", "day")]
+    (folder / files.FEEDBACK).write_text("".join(lines))
+    feedback.add_judgment(folder, "night", {"b": 1})
+    day, night = feedback.read_history(folder)
+    assert day.when == then < night.when
+
+
 def test_take_back(folder):
     feedback.add_judgment(folder, "night", {"a": 1, "b": 0})
     feedback.add_judgment(folder, "day", {"c": 1})
@@ -116,6 +132,20 @@ def test_what_could_not_be_read_again_is_not_written(folder, query, given, messa
     assert grades(folder) == {"night": {"a": 1}}
 
 
+def test_a_line_is_no_longer_than_can_be_read_again(folder, monkeypatch):
+    feedback.add_judgment(folder, "night", {"a": 1})
+    feedback.add_judgment(folder, "night", {"bb": 1})
+    longest = (folder / files.FEEDBACK).stat().st_size
+    feedback.remove_judgment(folder, "night", ["bb"])
+    monkeypatch.setattr(records, "LINE", longest - 1)
+    with pytest.raises(InputError, match="of feedback for one query"):
+        feedback.add_judgment(folder, "night", {"bb": 1})
+    assert grades(folder) == {"night": {"a": 1}}
+    monkeypatch.setattr(records, "LINE", longest)
+    feedback.add_judgment(folder, "night", {"bb": 1})
+    assert grades(folder) == {"night": {"a": 1, "bb": 1}}
+
+
 @pytest.mark.parametrize("content", ["{", '{"query": "x"}\n', '{"query": "x", "relevant": []}\nrubbish\n', "\xff"])
 def test_a_file_that_can_t_be_read_is_left_alone(folder, content):
     file = folder / files.FEEDBACK
@@ -153,6 +183,22 @@ def test_there_is_no_catalog(folder, home):
     assert not (home / "nowhere").exists()
 
 
+def test_a_database_that_was_never_written_is_no_catalog(home):
+    """A writer that is killed early leaves one."""
+    lock.acquire(home / "early").close()
+    with pytest.raises(CatalogError, match="there is no catalog 'early'"):
+        feedback.add_judgment(home / "early", "x", {"a": 1})
+    assert not (home / "early" / files.FEEDBACK).exists()
+
+
+def test_what_is_refused_leaves_the_file_as_it_was_written(folder):
+    by_hand = '{"query":  "night",   "grades": {"a": 1}}\n'
+    (folder / files.FEEDBACK).write_text(by_hand)
+    with pytest.raises(InputError, match="no feedback on 'b'"):
+        feedback.remove_judgment(folder, "night", ["b"])
+    assert (folder / files.FEEDBACK).read_text() == by_hand
+
+
 def test_a_failed_write_leaves_the_old_one(folder, monkeypatch):
     feedback.add_judgment(folder, "night", {"a": 1})
 
@@ -173,6 +219,19 @@ def test_one_writer_at_a_time(folder):
         feedback.add_judgment(folder, "night", {"a": 1}, wait=0.05)
     held.close()
     feedback.add_judgment(folder, "night", {"a": 1})
+
+
+def test_it_waits_as_long_as_it_is_asked_to(folder, monkeypatch):
+    waits, acquire = [], lock.acquire
+
+    def note(folder, wait, **options):
+        waits.append(wait)
+        return acquire(folder, wait, **options)
+
+    monkeypatch.setattr(lock, "acquire", note)
+    feedback.add_judgment(folder, "night", {"a": 1}, wait=0.05)
+    feedback.add_judgment(folder, "night", {"a": 1})
+    assert waits == [0.05, lock.WAIT]
 
 
 def test_indexing_again_keeps_it(folder, shop):
