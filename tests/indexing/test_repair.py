@@ -15,7 +15,6 @@ import pytest
 
 from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
-from attnsearch.indexing import repair as repair_module
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
@@ -447,23 +446,6 @@ class TestAlone:
 
 class TestSwap:
     """The old catalog or the new one has the name at any moment, and after a power cut too."""
-
-    def test_the_log_of_the_new_database_is_not_deleted_with_the_old_one(self, folder, small, monkeypatch):
-        """SQLite deletes by name: closed after the swap, the old database would take the new one's log with it."""
-        swap, opened = repair_module._swap_folders, []
-
-        def swap_and_write(*folders):
-            swap(*folders)
-            db = lock.acquire(folder)
-            db.execute("CREATE TABLE new (x)")
-            db.execute("COMMIT")
-            opened.append(db)
-
-        monkeypatch.setattr(repair_module, "_swap_folders", swap_and_write)
-        segment(folder).unlink()
-        repair(folder)
-        assert (folder / "index.sqlite-wal").stat().st_size
-        opened[0].close()
 
     def test_it_is_one_step_where_the_system_can(self, folder, small, monkeypatch, tmp_path):
         (tmp_path / "x").mkdir()

@@ -10,7 +10,9 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import Item
+from attnsearch.storage import lock
 from attnsearch.storage.store import Store
+from tests.indexing.damage import change
 from tests.storage.examples import INFO, contents, embed, item, put, whole, write
 
 
@@ -100,6 +102,27 @@ def test_an_open_draft_is_read_even_when_its_name_is_gone(folder):
             next(folder.glob("unfinished-*")).unlink()
             w.commit(INFO, draft)
     assert contents(folder) == [("i7", 7.0)]
+
+
+def test_a_commit_has_a_name_of_its_own_and_the_catalog_its_first_day(folder):
+    commits = []
+    for created in ("2020-01-01T00:00:00+00:00", ""):
+        with Writer(folder) as w, Checkpoint(folder, "small") as draft:
+            w.take_items([item(1)], whole)
+            embed(w, draft)
+            info = w.commit(INFO._replace(created=created), draft)
+            assert info.created == "2020-01-01T00:00:00+00:00" < info.updated
+            commits.append(info.commit)
+    assert len(set(commits)) == 2
+
+
+def test_a_writer_that_can_not_begin_releases_the_lock(folder):
+    put(folder, [1])
+    change(folder, "UPDATE info SET value = '0.5' WHERE name = 'temperature'")
+    with pytest.raises(CatalogError, match="damaged") as caught:
+        Writer(folder)
+    lock.acquire(folder, wait=0).close()  # even while somebody has the error, and so what led to it
+    assert caught.value
 
 
 def test_what_a_killed_writer_left_of_a_seal_goes(folder):

@@ -10,7 +10,7 @@ import pytest
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.storage import files, learned
+from attnsearch.storage import files, learned, lock
 from attnsearch.storage.learned import Learned
 from tests.storage.examples import INFO, put
 
@@ -71,6 +71,15 @@ def test_a_newer_version_is_refused(tmp_path, monkeypatch):
         learned.load_learned(tmp_path)
 
 
+def test_a_newer_version_can_be_forgotten(home, monkeypatch):
+    put(home / "shop", [1])
+    with monkeypatch.context() as patch:
+        patch.setattr(learned, "VERSION", 2)
+        learned.write_learned(home / "shop" / files.LEARNED, SOME)
+    assert learned.forget_learned(home / "shop") is None
+    assert learned.load_learned(home / "shop") is None
+
+
 def test_nothing_was_learned(tmp_path):
     assert learned.load_learned(tmp_path) is None
 
@@ -87,6 +96,45 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
         learned.write_learned(path, SOME._replace(temperature=0.2))
     assert learned.read_learned(path).temperature == 0.1
     assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 0.0},
+        {"temperature": float("nan")},
+        {"lexical": -0.1},
+        {"lexical": float("inf")},
+        {"null": NullKey(float("nan"), 1.0)},
+        {"w": np.array([[1.0, np.nan], [0.0, 1.0]], np.float32)},
+        {"w": np.ones((2, 3), np.float32)},
+        {"w": np.ones(4, np.float32)},
+        {"model": 1},
+        {"story": ["x"]},
+        {"story": {"x": float("nan")}},
+    ],
+    ids=str,
+)
+def test_what_no_training_produces_is_refused_even_with_its_checksum(tmp_path, change):
+    learned.write_learned(tmp_path / files.LEARNED, SOME._replace(**change))
+    with pytest.raises(CatalogError, match="it is not what was written"):
+        learned.load_learned(tmp_path)
+
+
+def test_it_suits_the_weights_and_the_width_that_it_was_learned_for():
+    assert SOME.suits("ab" * 32, 2)
+    assert not SOME.suits("cd" * 32, 2)
+    assert not SOME.suits("ab" * 32, 3)
+
+
+def test_nothing_is_forgotten_while_the_folder_is_guarded(home, monkeypatch):
+    """A repair would carry it over, or not, as it happens."""
+    put(home / "shop", [1])
+    learned.write_learned(home / "shop" / files.LEARNED, SOME)
+    monkeypatch.setattr(lock.guarding.__wrapped__, "__defaults__", (0.05,))
+    with lock.guarding(home / "shop"), pytest.raises(CatalogError, match="another attnsearch is writing to it"):
+        learned.forget_learned(home / "shop")
+    assert learned.load_learned(home / "shop").model == SOME.model
 
 
 def test_requests_are_known_again_by_their_hash_alone():

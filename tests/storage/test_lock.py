@@ -7,6 +7,7 @@ import itertools
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,22 @@ def test_it_waits_for_thirty_seconds(folder, monkeypatch):
     with lock.guarding(folder), pytest.raises(CatalogError, match="another attnsearch"), lock.guarding(folder):
         pass
     assert now == [160.0]
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_no_link_is_locked(folder, tmp_path, create):
+    put(folder, [1])
+    (folder / files.DATABASE).rename(tmp_path / "away")
+    (folder / files.DATABASE).symlink_to(tmp_path / "away")
+    with pytest.raises(CatalogError, match="is a link"):
+        lock.acquire(folder, create=create)
+
+
+def test_a_commit_is_on_the_disk_before_it_is_reported(folder):
+    """In a log, SQLite syncs at each commit only if it is asked to."""
+    with closing(lock.acquire(folder)) as db:
+        settings = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert settings == ["wal", 2]
 
 
 def test_a_catalog_that_is_gone_is_not_created(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -16,8 +17,10 @@ from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
-from attnsearch.storage import home
+from attnsearch.storage import home, lock, migration
+from attnsearch.storage.database import FORM
 from tests.conftest import SmallEncoder, titles
+from tests.indexing.damage import change, select
 
 FORM_1 = """
 CREATE TABLE info (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -125,6 +128,57 @@ def test_it_happens_whole_or_not_at_all(folder, monkeypatch):
             Index.open("old")
     with closing(sqlite3.connect(folder / "index.sqlite")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_the_number_of_the_form_is_in_the_same_transaction(folder, monkeypatch):
+    """Else a kill in between would leave the new tables under the old number."""
+    forms = []
+
+    class Watched(sqlite3.Connection):
+        def execute(self, statement, *parameters):
+            cursor = super().execute(statement, *parameters)
+            if statement == "COMMIT":
+                forms.extend(select(folder, "PRAGMA user_version"))
+            return cursor
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Watched))
+        migration.migrate(folder)
+    assert forms == [(FORM,)]
+
+
+def test_the_lock_is_held_before_and_after(folder):
+    with closing(lock.acquire(folder)) as db:
+        migration.migrate_locked(db, folder)
+        assert db.in_transaction
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            lock.acquire(folder, wait=0)
+
+
+def test_the_second_of_two_finds_nothing_to_do(folder, caplog):
+    migration.migrate(folder)
+    before = home.read_catalog_info(folder)
+    caplog.clear()
+    migration.migrate(folder)
+    assert caplog.text == ""
+    assert home.read_catalog_info(folder) == before
+
+
+def test_a_tombstone_of_the_first_row(folder):
+    change(folder, "UPDATE info SET value = 1 WHERE name IN ('items', 'keys')")
+    change(folder, "INSERT INTO tombstones VALUES (0)")
+    change(folder, "DELETE FROM keys WHERE key = 0")
+    change(folder, "DELETE FROM items WHERE id = 'a'")
+    assert titles("old") == {"tide"}
+    assert check.find_problems(folder) == []
+
+
+@pytest.mark.parametrize(("length", "is_whole"), [(254, True), (255, False)])
+def test_which_texts_may_have_been_cut(folder, length, is_whole):
+    """The hash of such a text is dropped, so that the next run embeds it as passages."""
+    change(folder, f"UPDATE items SET title = '{'x' * length}' WHERE id = 'a'")
+    migration.migrate(folder)
+    assert select(folder, "SELECT length(text_sha256) > 0 FROM items WHERE id = 'a'") == [(is_whole,)]
 
 
 def test_a_form_that_never_was(folder):

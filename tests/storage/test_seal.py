@@ -12,7 +12,7 @@ import pytest
 
 from attnsearch.storage import files, seal
 from attnsearch.storage.store import Store
-from tests.storage.examples import put
+from tests.storage.examples import contents, put
 
 
 @pytest.fixture
@@ -50,6 +50,38 @@ def test_another_state_is_not_sealed(folder):
     with closing(sqlite3.connect(folder / files.DATABASE, isolation_level=None)) as db:
         seal.write_seal(db, folder, "another commit")
     assert (folder / files.SEAL).read_bytes() == before
+
+
+def test_it_is_of_the_sealed_state_even_if_another_is_committed_meanwhile(folder, monkeypatch):
+    """As long as the seal is made, a commit stays in the log, and so the file is what it was."""
+    before, database_sha256 = seal.database_sha256(folder), seal.database_sha256
+
+    def commit_and_hash(folder):
+        with closing(sqlite3.connect(folder / files.DATABASE, isolation_level=None)) as other:
+            other.execute("CREATE TABLE IF NOT EXISTS new (x)")
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return database_sha256(folder)
+
+    commit = seal.read_seal(folder).commit
+    monkeypatch.setattr(seal, "database_sha256", commit_and_hash)
+    with closing(sqlite3.connect(folder / files.DATABASE, isolation_level=None)) as db:
+        seal.write_seal(db, folder, commit)
+    assert seal.read_seal(folder).sha256 == before
+
+
+def test_what_prevents_it_does_not_undo_the_commit(folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    before = seal.read_seal(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(seal, "replace_file", full)
+        put(folder, [3])
+    assert contents(folder) == [("i3", 3.0)]
+    with closing(sqlite3.connect(folder / files.DATABASE, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")  # in which SQLite refuses to empty its log
+        seal.write_seal(db, folder, before.commit)
+    assert seal.read_seal(folder) == before
 
 
 def test_any_other_byte_is_refused(folder):
