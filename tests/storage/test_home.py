@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import pytest
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import read_items
+from attnsearch.storage import lock
 from attnsearch.storage.files import home_folder
 from attnsearch.storage.home import (
     BUILT_IN,
     built_in_file,
     catalog_folder,
+    catalog_folders,
     check_name,
     default_catalog,
     file_catalog_folder,
@@ -103,6 +109,14 @@ def test_a_catalog_of_a_file_is_no_default(home, tmp_path, caplog):
     assert caplog.text == ""
 
 
+def test_a_built_in_catalog_is_no_default_beside_ones_own(home, small, caplog):
+    update([str(built_in_file("kitchen"))], name="kitchen")
+    assert default_catalog() == "library"
+    put(home / "shop", [1])
+    assert default_catalog() == "shop"
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])
 def test_names(name):
     assert check_name(name) == name
@@ -154,6 +168,34 @@ def test_remove(folder, home):
     assert list(home.iterdir()) == []
     with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
         remove_catalog(folder)
+
+
+def test_a_removal_that_is_killed_has_removed_all_or_nothing(folder, home, monkeypatch):
+    """The name goes first, and in one step; what it stood for goes with the next removal at the latest."""
+    put(folder, [1])
+    put(home / "other", [2])
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        remove_catalog(folder)
+    assert not folder.exists()
+    assert catalog_folders() == [home / "other"]
+    remove_catalog(home / "other")
+    assert list(home.iterdir()) == []
+
+
+def test_the_lock_is_held_until_the_name_is_gone(folder, monkeypatch):
+    put(folder, [1])
+    rename, locked = Path.rename, []
+
+    def try_to_write(path, target):
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            lock.acquire(folder, wait=0)
+        locked.append(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", try_to_write)
+    remove_catalog(folder)
+    assert locked == [folder]
 
 
 def test_remove_waits_for_a_writer(folder):

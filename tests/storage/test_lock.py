@@ -129,6 +129,51 @@ def test_it_waits_for_thirty_seconds(folder, monkeypatch):
     assert now == [160.0]
 
 
+def test_a_folder_removed_before_the_database_is_opened_is_created_again(folder, monkeypatch):
+    put(folder, [1])
+    connect, calls = lock._connect_and_lock, itertools.count()
+
+    def remove_first(*args):
+        if not next(calls):
+            folder.rename(folder.with_name(".removed-x"))
+        return connect(*args)
+
+    monkeypatch.setattr(lock, "_connect_and_lock", remove_first)
+    with closing(lock.acquire(folder)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    assert next(calls) == 2
+
+
+def open_handles():
+    """How many files this process has open."""
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+def test_a_guard_that_is_refused_leaves_nothing_open(folder):
+    put(folder, [1])
+    with lock.guarding(folder):
+        before = open_handles()
+        with pytest.raises(CatalogError, match="another attnsearch"), lock.guarding(folder, wait=0):
+            pass
+        assert open_handles() == before
+
+
+def test_nor_does_a_lock(folder, monkeypatch):
+    put(folder, [1])
+    closed = []
+
+    class Tracked(sqlite3.Connection):
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    with closing(lock.acquire(folder)):
+        monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Tracked))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            lock.acquire(folder, wait=0)
+    assert len(closed) == 1
+
+
 @pytest.mark.parametrize("create", [True, False])
 def test_no_link_is_locked(folder, tmp_path, create):
     put(folder, [1])
