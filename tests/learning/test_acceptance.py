@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from attnsearch.learning.acceptance import accept, accept_temperature, interval
+from attnsearch.learning.acceptance import accept, accept_temperature, accept_unless_worse, interval
 from attnsearch.learning.bilinear import Keys, Targets
 from attnsearch.learning.cross_validation import Answers, CrossValidation
 from attnsearch.learning.examples import Graded, TrainingSet
@@ -76,6 +76,20 @@ def test_where_the_identity_was_best_nothing_is_taken():
 def test_too_few():
     verdict = accept(*validation_of(SURE[:4], UP[:4]))
     assert (verdict.accepted, verdict.more_requests) == (False, 1)
+
+
+def test_five_are_enough_and_with_twenty_kl_alone_shows_a_gain():
+    assert accept(*validation_of(SURE[:5], UP[:5])).accepted
+    unsure = np.tile([0.5, -0.4], 10)
+    kl = np.tile(SURE, 4)
+    assert accept(*validation_of(kl[:20], unsure)).accepted
+    assert not accept(*validation_of(kl[:19], unsure[:19])).accepted
+
+
+def test_judgments_that_are_answered_as_before_are_no_objection_to_what_a_catalog_taught_itself():
+    training_set, _ = validation_of(SURE[:3], UP[:3])
+    assert accept_unless_worse(training_set, np.eye(3, dtype=np.float32)).accepted
+    assert not accept_unless_worse(training_set, -np.eye(3, dtype=np.float32)).accepted
 
 
 def test_the_interval_of_too_few_or_of_equal_gains():

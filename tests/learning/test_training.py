@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attnsearch.attention import null_key
+from attnsearch.learning import examples
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
 from tests.conftest import SHARED, scores_of
@@ -63,6 +64,39 @@ def test_where_w_q_is_best_as_it_is_the_temperature_may_change(world):
     assert outcome.learned.temperature < 0.05
     assert outcome.verdict.kl.high < 0
     assert "W_Q stays" in outcome.verdict.reason
+
+
+@pytest.mark.parametrize(("count", "is_enough"), [(19, False), (20, True)])
+class TestEnough:
+    """From twenty requests on, the temperature and λ are fitted, too."""
+
+    def test_after_a_gain(self, world, count, is_enough):
+        index, judged = world
+        learned = train(index, judged[:count], force=True).learned
+        assert (learned.temperature != index.info.temperature) == is_enough
+        assert (learned.lexical is not None) == is_enough
+
+    def test_where_w_q_is_best_as_it_is(self, world, count, is_enough):
+        index, _ = world
+        items = [item for _, item in index.store.items()][:count]
+        outcome = train(index, [Judged(item.title, {item.id: 1.0}) for item in items])
+        assert (outcome.learned is not None) == is_enough
+
+
+def test_forced_it_learns_even_where_w_q_is_best_as_it_is(world):
+    index, _ = world
+    items = [item for _, item in index.store.items()]
+    learned = train(index, [Judged(item.title, {item.id: 1.0}) for item in items], force=True).learned
+    assert not np.array_equal(learned.w, np.eye(4))
+
+
+def test_of_a_sample_lambda_is_not_learned(world, monkeypatch):
+    """BM25 knows all items, and the logits only those of the sample."""
+    index, judged = world
+    assert train(index, judged).learned.lexical is not None
+    monkeypatch.setattr(examples, "NEAREST", 2)
+    monkeypatch.setattr(examples, "MOST_KEYS", 24)
+    assert train(index, judged[:20], force=True).learned.lexical is None
 
 
 def test_requests_with_only_wrong_items_show_no_gain(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_the_new_bytes_are_durable_before_they_have_the_name_and_the_name_after(
     monkeypatch.setattr(os, "fsync", note)
     files.replace_file(path, b"new")
     assert synced == [b"old", b"new"]
+
+
+def test_a_draft_overwrites_nothing(tmp_path, monkeypatch):
+    """Not even if somebody has guessed its name, and made it a link."""
+    (tmp_path / "elsewhere").write_bytes(b"old")
+    name = uuid.uuid4()
+    monkeypatch.setattr(uuid, "uuid4", lambda: name)
+    (tmp_path / f".x-{name.hex}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        files.replace_file(tmp_path / "x", b"new")
+    assert (tmp_path / "elsewhere").read_bytes() == b"old"
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path):
@@ -131,7 +144,7 @@ def test_the_size_of_a_folder_in_which_files_come_and_go(tmp_path, monkeypatch):
 
     def delete_first(path, **options):
         if str(path).endswith("gone"):
-            os.unlink(path)
+            Path(path).unlink()
         return lstat(path, **options)
 
     monkeypatch.setattr(os, "lstat", delete_first)
