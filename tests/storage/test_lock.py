@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import itertools
 import sqlite3
@@ -188,6 +189,28 @@ def test_a_commit_is_on_the_disk_before_it_is_reported(folder):
     with closing(lock.acquire(folder)) as db:
         settings = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert settings == ["wal", 2]
+
+
+def test_a_writer_runs_nothing_that_a_schema_asks_for(folder):
+    with closing(lock.acquire(folder)) as db:
+        assert db.execute("PRAGMA trusted_schema").fetchone() == (0,)
+
+
+def test_the_guard_is_of_the_folder_that_has_the_name(folder, monkeypatch):
+    """Not of the one that had it when the guard began."""
+    put(folder, [1])
+    flock, calls = fcntl.flock, itertools.count()
+
+    def swap_first(handle, operation):
+        if not next(calls):
+            folder.rename(folder.with_name(".removed-x"))
+            put(folder, [2])
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", swap_first)
+    with lock.guarding(folder), pytest.raises(CatalogError, match="another attnsearch"), lock.guarding(folder, wait=0):
+        pass
+    assert next(calls) > 2
 
 
 def test_a_catalog_that_is_gone_is_not_created(folder):
