@@ -160,7 +160,7 @@ def _judged_ids(folder: Path, query: str, names: Sequence[str]) -> list[str]:
         matches = [
             ident for ident in judged_ids if name.casefold() in (ident.casefold(), titles.get(ident, "").casefold())
         ]
-        idents.append(matches[0] if len(matches) == 1 and name not in judged_ids else name)
+        idents.append(matches[0] if len(matches) == 1 else name)
     return idents
 
 

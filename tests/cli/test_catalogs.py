@@ -10,8 +10,11 @@ import sys
 
 import pytest
 
+from attnsearch.indexing import repair
+from attnsearch.indexing.repair import Lost, Repaired
 from attnsearch.storage import home as catalogs_home
 from tests.cli.test_terminal import Terminal
+from tests.indexing.damage import change
 
 
 class TestCatalogs:
@@ -40,6 +43,11 @@ class TestCatalogs:
         assert list(home.iterdir()) == []
         assert shop_file.exists()
         assert run("remove", "shop").code == 3
+
+    def test_of_several_none_is_removed_if_one_is_not_there(self, run, shop_file, home):
+        run("index", "shop.yaml")
+        assert run("remove", "shop", "nowhere").code == 3
+        assert run("info", "shop").code == 0
 
     def test_a_damaged_catalog_can_be_seen_and_removed(self, run, shop_file, home):
         run("index", "shop.yaml")
@@ -84,6 +92,32 @@ class TestCheck:
         assert "two: ok\n" in out
         assert err == "attnsearch: one, three: these catalogs are damaged; run 'attnsearch check one three --repair'\n"
         assert run("check", "one", "three", "--repair").out.count(": repaired; 0 texts embedded again\n") == 2
+
+    def test_a_repair_touches_no_whole_catalog(self, run, shop_file, home):
+        run("index", "shop.yaml")
+        before = (home / "shop").stat().st_ino
+        assert run("check", "shop", "--repair") == (0, "shop: ok\n", "")
+        assert (home / "shop").stat().st_ino == before
+
+    def test_a_repair_is_not_believed_but_checked(self, run, shop_file, home, monkeypatch):
+        run("index", "shop.yaml")
+        (home / "shop" / "index.seal").write_bytes(b"rubbish")
+        nothing = Repaired(catalogs_home.read_catalog_info(home / "shop"), 0, Lost(0, ()))
+        monkeypatch.setattr(repair, "repair", lambda *_, **__: nothing)
+        ran = run("check", "shop", "--repair")
+        assert ran.code == 3
+        assert "shop: the catalog is damaged" in ran.err
+        assert "repaired" not in ran.out
+
+    def test_what_is_lost_is_said_of_the_catalogs_that_lost_it(self, run, shop_file, home):
+        for name in ("one", "two"):
+            run("index", "shop.yaml", "--name", name)
+        (home / "one" / "index.seal").write_bytes(b"rubbish")
+        change(home / "two", "UPDATE items SET title = 'mars' WHERE id = 'a'")
+        shop_file.unlink()
+        ran = run("check", "one", "two", "--repair")
+        assert ran.code == 3
+        assert "lost, since no source has them any more: 1 item of two;" in ran.err
 
 
 class TestNarrowWindow:

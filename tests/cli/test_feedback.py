@@ -114,6 +114,17 @@ class TestCommand:
         out = run("feedback", "night", "--remove", "-c", "shop").out
         assert out == "removed: 1 good, 1 bad for 'night'; 1 request left\n"
 
+    def test_of_two_judged_items_with_one_title_none_is_guessed(self, run, folder, shop):
+        shop.write_text("- {id: a, title: moon}\n- {id: b, title: Moon}\n- {id: moon, title: sea}\n")
+        run("index", "shop.yaml")
+        run("feedback", "night", "--good", "a", "b", "-c", "shop")
+        ran = run("feedback", "night", "--remove", "--good", "moon", "-c", "shop")
+        assert (ran.code, ran.out) == (2, "")
+        assert "no feedback on 'moon' for 'night'" in ran.err
+        run("feedback", "night", "--bad", "moon", "-c", "shop")
+        assert run("feedback", "night", "--remove", "--bad", "moon", "-c", "shop").code == 0  # which is an id now
+        assert grades(folder) == {"night": {"a": 1, "b": 1}}
+
     def test_remove_that_nothing_is_right(self, run, folder):
         (folder / files.FEEDBACK).write_text('{"query": "night", "relevant": []}\n')
         assert run("feedback", "--list", "-c", "shop").out.splitlines()[1].split() == [

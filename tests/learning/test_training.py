@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnsearch.attention import null_key
-from attnsearch.learning import examples
+from attnsearch.learning import acceptance, examples
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
 from tests.conftest import SHARED, scores_of
@@ -83,11 +83,11 @@ class TestEnough:
         assert (outcome.learned is not None) == is_enough
 
 
-def test_forced_it_learns_even_where_w_q_is_best_as_it_is(world):
-    index, _ = world
-    items = [item for _, item in index.store.items()]
-    learned = train(index, [Judged(item.title, {item.id: 1.0}) for item in items], force=True).learned
-    assert not np.array_equal(learned.w, np.eye(4))
+def test_forced_it_learns_even_where_w_q_is_best_as_it_is(world, monkeypatch):
+    index, judged = world
+    monkeypatch.setattr("attnsearch.learning.cross_validation.choose_strength", lambda *_: 0)
+    assert np.array_equal(train(index, judged).learned.w, np.eye(4))  # the temperature alone
+    assert not np.array_equal(train(index, judged, force=True).learned.w, np.eye(4))
 
 
 def test_of_a_sample_lambda_is_not_learned(world, monkeypatch):
@@ -148,6 +148,7 @@ def test_judged_requests_have_a_veto(world, monkeypatch):
     assert "worse" in refused.verdict.reason
     assert train_self(index, judged, force=True).learned is not None
     assert train_self(index).learned is not None  # nobody speaks against it
+    assert train_self(index, [Judged("cheese", {})]).verdict == acceptance.UNJUDGED  # nor does what nothing answers
 
 
 @pytest.mark.real
