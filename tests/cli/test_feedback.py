@@ -169,6 +169,7 @@ class TestCommand:
             (["--good", "a", "b", "x"], "got unexpected extra argument"),
             (["--list", "x"], "--list takes no query and no items"),
             (["--list", "--good", "x"], "--list takes no query and no items"),
+            (["--list", "--remove"], "--list takes no query and no items"),
             (["x", "--remove"], "no feedback for 'x'; 'attnsearch feedback --list' shows what there is"),
         ],
     )

@@ -106,6 +106,15 @@ def test_what_a_newer_attnsearch_learned_is_left_alone(home, write, small, monke
     assert (folder / LEARNED).read_bytes() == newer
 
 
+def test_postings_that_are_not_what_was_written(folder, run):
+    assert run("query", "moon", "-c", "flipped", "--lexical", "1").code == 0
+    file = max((folder / "postings").iterdir(), key=lambda path: path.stat().st_size)
+    spoil(file, -1)
+    assert [problem for problem in check.find_problems(folder) if "it is not what was written" in problem]
+    repair(folder)
+    assert check.find_problems(folder) == []
+
+
 class TestNewerForm:
     """A newer form is refused, whatever the catalog is called: older code can neither judge nor repair it."""
 

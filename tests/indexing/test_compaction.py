@@ -54,6 +54,16 @@ def test_no_file_grows_past_its_size(folder, monkeypatch):
     assert contents(folder) == [(f"i{n}", float(n)) for n in range(40)]
 
 
+def test_a_file_may_be_full(folder, monkeypatch):
+    """Whether it is written so or becomes so."""
+    monkeypatch.setattr(compaction, "SEGMENT", 4)
+    put(folder, range(8))
+    assert shape(folder) == [(4, 0), (4, 0)]
+    for n in range(8, 12):
+        put(folder, [n], keep=True)
+    assert shape(folder) == [(4, 0), (4, 0), (4, 0)]
+
+
 def test_equal_texts_stay_in_the_order_they_came_in(folder):
     """Ties go by key, so a rewrite must preserve the order."""
     for n in range(12):

@@ -7,6 +7,7 @@ import pytest
 
 from attnsearch.attention import null_key
 from attnsearch.learning import acceptance, examples
+from attnsearch.learning.cross_validation import STRENGTHS
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
 from tests.conftest import SHARED, scores_of
@@ -86,8 +87,10 @@ class TestEnough:
 def test_forced_it_learns_even_where_w_q_is_best_as_it_is(world, monkeypatch):
     index, judged = world
     monkeypatch.setattr("attnsearch.learning.cross_validation.choose_strength", lambda *_: 0)
-    assert np.array_equal(train(index, judged).learned.w, np.eye(4))  # the temperature alone
-    assert not np.array_equal(train(index, judged, force=True).learned.w, np.eye(4))
+    unforced, forced = train(index, judged).learned, train(index, judged, force=True).learned
+    assert np.array_equal(unforced.w, np.eye(4))  # the temperature alone
+    assert not np.array_equal(forced.w, np.eye(4))
+    assert (unforced.story["pull"], forced.story["pull"]) == (0, STRENGTHS[0])
 
 
 def test_of_a_sample_lambda_is_not_learned(world, monkeypatch):

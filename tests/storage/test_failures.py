@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from attnsearch.errors import CatalogError, Exit, InputError
-from attnsearch.storage import lock
+from attnsearch.storage import files, lock
 from attnsearch.storage.failures import (
     DAMAGE,
     DamagedError,
@@ -20,6 +22,7 @@ from attnsearch.storage.failures import (
     missing,
     opening,
     reading,
+    refuse_forbidden,
     writing,
 )
 
@@ -168,11 +171,32 @@ class TestUnreadable:
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["index.sqlite", "index.sqlite-wal", "index.seal", files.LEARNED, files.FEEDBACK, "segments/1.npy", "postings/1"],
+)
+def test_no_file_of_a_catalog_may_be_forbidden(tmp_path, monkeypatch, name):
+    file, opened = tmp_path / name, os.open
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    refuse_forbidden(tmp_path)
+
+    def refuse(path, *args, **options):
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(CatalogError, match=re.escape(f"{file}: can't be read: Permission denied")):
+        refuse_forbidden(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("code", "is_raised"),
     [
         (sqlite3.SQLITE_CANTOPEN, True),
         (sqlite3.SQLITE_BUSY, True),
         (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_IOERR_WRITE, False),
         (sqlite3.SQLITE_CORRUPT, False),
     ],
 )

@@ -183,6 +183,21 @@ def test_a_removal_that_is_killed_has_removed_all_or_nothing(folder, home, monke
     assert list(home.iterdir()) == []
 
 
+def test_after_a_power_cut_it_is_still_removed(home, synced):
+    put(home / "shop", [1])
+    synced.clear()
+    remove_catalog(home / "shop")
+    assert synced[-1].path == home
+    assert "shop" not in synced[-1].names
+
+
+def test_what_a_repair_of_another_builds_is_not_deleted(folder, home):
+    put(folder, [1])
+    (home / ".repaired-other").mkdir()
+    remove_catalog(folder)
+    assert list(home.iterdir()) == [home / ".repaired-other"]
+
+
 def test_the_lock_is_held_until_the_name_is_gone(folder, monkeypatch):
     put(folder, [1])
     rename, locked = Path.rename, []

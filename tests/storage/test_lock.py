@@ -104,7 +104,7 @@ def test_a_file_in_the_place_of_the_home(home, folder):
         Writer(folder)
 
 
-def test_it_waits_for_thirty_seconds(folder, monkeypatch):
+def test_it_waits_for_thirty_seconds(folder, monkeypatch, caplog):
     """Both as SQLite waits and as we do where it does not."""
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
@@ -125,9 +125,11 @@ def test_it_waits_for_thirty_seconds(folder, monkeypatch):
     assert now == [130.0]
     assert timeouts[0] == 0
     assert set(timeouts[1:]) == {30_000}
+    caplog.clear()
     with lock.guarding(folder), pytest.raises(CatalogError, match="another attnsearch"), lock.guarding(folder):
         pass
     assert now == [160.0]
+    assert len(caplog.messages) == 1  # not one at each attempt
 
 
 def test_a_folder_removed_before_the_database_is_opened_is_created_again(folder, monkeypatch):

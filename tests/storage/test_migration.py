@@ -164,6 +164,11 @@ def test_the_second_of_two_finds_nothing_to_do(folder, caplog):
     assert home.read_catalog_info(folder) == before
 
 
+def test_a_text_becomes_one_passage_from_its_beginning_to_its_end(folder):
+    migration.migrate(folder)
+    assert select(folder, "SELECT start, stop FROM keys ORDER BY key") == [(0, len("moon")), (0, len(f"tide. {LONG}"))]
+
+
 def test_a_tombstone_of_the_first_row(folder):
     change(folder, "UPDATE info SET value = 1 WHERE name IN ('items', 'keys')")
     change(folder, "INSERT INTO tombstones VALUES (0)")
