@@ -2,8 +2,8 @@
 # make test    set up, run every test (three minutes)
 # make quick   the fast tests (under a minute)
 # make check   format, lint, types, then every test (four minutes)
-# make torture try to break the commit path: kills, faults, power cuts, load (an hour)
-# make fuzz    ten minutes for each of the fuzzers' 15 targets (two and a half hours)
+# make torture try to break all that writes: kills, faults, power cuts, load, a storm (two hours)
+# make fuzz    ten minutes for each of the fuzzers' 19 targets (three hours and a quarter)
 # make bench   set up the peers too, measure everything against them (two hours): benchmarks/README.md
 #
 # Times are for two cores, without the setup, which takes a few minutes once.

@@ -28,7 +28,7 @@ from attnsearch.storage.database import (
     read_key,
     read_segments,
 )
-from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, busy, refuse_forbidden
+from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, busy, opening, refuse_forbidden
 from attnsearch.storage.files import LEARNED, SEGMENTS
 
 log = logging.getLogger("attnsearch")
@@ -94,7 +94,7 @@ def _read_problems(folder: Path) -> list[str]:
 
 def _read_state(folder: Path) -> tuple[int, str]:
     """Which state a catalog has: the inode of its folder, which a repair replaces, and the name of its last commit."""
-    with closing(connect_to_read(folder)) as db:
+    with closing(connect_to_read(folder)) as db, opening(folder):
         info, _ = info_or_problem(db, folder)
         return folder.stat().st_ino, info.commit if info else ""
 

@@ -312,3 +312,15 @@ class TestMeanwhile:
         changing += [home.remove_catalog]
         with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
             check.find_problems(folder)
+
+    def test_one_that_is_removed_between_two_looks(self, folder, monkeypatch):
+        original = check.info_or_problem
+
+        def remove_after(db, where):
+            info = original(db, where)
+            home.remove_catalog(where)
+            return info
+
+        monkeypatch.setattr(check, "info_or_problem", remove_after)
+        with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
+            check.find_problems(folder)

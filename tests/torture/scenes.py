@@ -110,13 +110,14 @@ def read_state() -> State:
         return State(-1)
     try:
         form = _read_form(folder)
+        problems = tuple(check.find_problems(folder))
         generation = _read_generation()
         if generation is not None:
             _compare_postings(folder)
         feedback = tuple((judged.query, tuple(judged.grades.items())) for judged in read_feedback(folder))
         learned = load_learned(folder)
         what = hashlib.sha256(learned.w.tobytes()).hexdigest()[:12] if learned else ""
-        return State(form, generation, feedback, what, tuple(check.find_problems(folder)))
+        return State(form, generation, feedback, what, problems)
     except AttnsearchError as error:
         raise Violation(f"{type(error).__name__}: {error}") from error
 
