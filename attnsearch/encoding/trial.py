@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:
         "quick": encoder.quick,
         "precision": encoder.precision,
         "memory": MEMORY + 4 * weights,
+        "seconds": limit * (os.cpu_count() or 1),
     }
     argv = [sys.executable, "-P", "-c", _PROGRAM, json.dumps(job)]
     try:
@@ -88,9 +90,9 @@ def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:
         raise ModelError(problem)
 
 
-def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int) -> str:
+def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int, seconds: int) -> str:
     """In the process of its own: the message of the ModelError that these texts cause, or ""."""
-    _limit(memory)
+    _limit(memory, seconds)
     model = Model(name, Path(folder))
     coverage = coverage_of(model.folder) if quick else None
     encoder = FastEncoder(model, coverage) if coverage else SentenceEncoder(model, precision)
@@ -105,13 +107,17 @@ def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory
     return ""
 
 
-def _limit(memory: int) -> None:
-    """Let this process use so many bytes of memory, and leave no core behind, where the system can see to it."""
+def _limit(memory: int, seconds: int) -> None:
+    """Let this process use so many bytes of memory and seconds of processors, and leave no core behind.
+
+    The system ends it even when its parent was killed and no longer waits for it. Not every system can.
+    """
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def _describe_end(code: int) -> str:

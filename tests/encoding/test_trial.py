@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -84,6 +85,12 @@ class TestTrial:
         monkeypatch.setattr(trial, "_PROGRAM", "while True: pass")
         with pytest.raises(ModelError, match="did not embed 15 short texts within 1 seconds"):
             trial.try_out(loading.load(str(folder)), unless=never)
+
+    @pytest.mark.slow
+    def test_the_system_ends_it_when_nobody_waits(self):
+        endless = "from attnsearch.encoding import trial; trial._limit(1 << 32, 1)\nwhile True: pass"
+        ended = subprocess.run([sys.executable, "-c", endless], timeout=120, check=False)
+        assert ended.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
 
 
 class TestWhoIsTried:
