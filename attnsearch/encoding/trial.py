@@ -19,6 +19,7 @@ from attnsearch.encoding.encoder import Encoder, Precision
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.faults import model_errors
 from attnsearch.encoding.model import Model, coverage_of
+from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
 
@@ -99,8 +100,7 @@ def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory
     try:
         with model_errors("fails on short texts", name):
             for text in TEXTS:
-                encoder.tokens(text)
-                encoder.spans(text)
+                split_passages(encoder, "", text)
             encoder.encode([text for text in TEXTS if text.strip()])
     except ModelError as error:
         return error.message

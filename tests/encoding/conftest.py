@@ -57,7 +57,7 @@ def copy(real, tmp_path) -> Copy:
 def static(tmp_path_factory) -> Path:
     """A sentence-transformers model of another kind: a vector for each of five words, and their mean."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     words = ["[UNK]", "moon", "sea", "robot", "zero"]
