@@ -15,6 +15,7 @@ import pytest
 from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
+from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.storage import home, lock, migration
@@ -153,6 +154,12 @@ def test_the_lock_is_held_before_and_after(folder):
         assert db.in_transaction
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             lock.acquire(folder, wait=0)
+
+
+def test_a_writer_converts_what_it_opens(folder):
+    with Writer(folder) as writer:
+        assert (writer.info.items, writer.info.created) == (2, "2026-01-01T00:00:00+00:00")
+    assert check.find_problems(folder) == []
 
 
 def test_the_second_of_two_finds_nothing_to_do(folder, caplog):
