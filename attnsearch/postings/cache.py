@@ -29,6 +29,7 @@ from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.postings import facets, filters
 from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
+from attnsearch.sources.values import check_text
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
@@ -202,6 +203,7 @@ def broken_files(folder: Path) -> Iterator[str]:
 
 
 def _field_label(field: str) -> str:
+    check_text(field, "the name of the field")
     raw = field.encode()
     return f"field-{checksum.part_checksums(raw, len(raw)).hex()}.v2"
 

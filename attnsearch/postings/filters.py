@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.sources.letters import normalize_text
+from attnsearch.sources.values import check_text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # dates are stored as seconds since then
 
@@ -82,6 +83,7 @@ def parse_filter(text: str) -> Filter:
     >>> parse_filter("year>=1990"), parse_filter('author = "Le Guin, Ursula",Homer').values
     (Filter(field='year', op='>=', values=('1990',)), ('Le Guin, Ursula', 'Homer'))
     """
+    check_text(text, "--where")
     stripped = text.strip()
     quoted = _NAME.match(stripped)
     operator = _OP.match(stripped, quoted.end()) if quoted else _OP.search(stripped)
