@@ -205,7 +205,7 @@ def broken_files(folder: Path) -> Iterator[str]:
 def _field_label(field: str) -> str:
     check_text(field, "the name of the field")
     raw = field.encode()
-    return f"field-{checksum.part_checksums(raw, len(raw)).hex()}.v2"
+    return f"field-{checksum.part_checksums(raw, max(len(raw), 1)).hex()}.v2"
 
 
 def _stored_files(folder: Path) -> Iterator[_StoredFile]:

@@ -199,3 +199,9 @@ def test_postings_that_are_deleted_while_they_are_checked(folder, monkeypatch):
     assert list(cache._stored_files(folder / POSTINGS))
     monkeypatch.setattr(cache, "_file_checksum", delete_first)
     assert list(cache.broken_files(folder)) == []
+
+
+@pytest.mark.parametrize(("field", "message"), [("", "has a field ''"), ("a\udcff", "is not valid UTF-8")])
+def test_names_that_no_field_has(folder, field, message):
+    with Index.open("books") as index, pytest.raises(InputError, match=message):
+        search(index, ["moon"], Setting(priors={field: 1.0}))
