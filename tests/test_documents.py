@@ -172,22 +172,23 @@ class TestReference:
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
         from attnsearch.cli.terminal import QUERY
-        from attnsearch.sources import items, records, values
+        from attnsearch.readers import delimited, text_file, values
+        from attnsearch.sources import items
         from attnsearch.storage import learned
         from attnsearch.storage.lock import WAIT
 
         table = dict(rows(section(self.text, "## Limits")))
         assert table == {
-            "a YAML or JSON file": f"{records.WHOLE >> 20} MiB; {values.PARTS:,} keys, values and ends of containers; "
-            f"{values.DEPTH} levels of nesting",
+            "a YAML or JSON file": f"{text_file.WHOLE >> 20} MiB; {values.PARTS:,} keys, values and ends of "
+            f"containers; {values.DEPTH} levels of nesting",
             "a JSONL, CSV or TSV file": "any size: it is read as a stream",
-            "a line of JSONL, a row of CSV or TSV": f"{records.LINE >> 20} MiB",
-            "columns of CSV or TSV": f"{records.COLUMNS:,}",
+            "a line of JSONL, a row of CSV or TSV": f"{text_file.LINE >> 20} MiB",
+            "columns of CSV or TSV": f"{delimited.COLUMNS:,}",
             "an item's text, id, title or description": f"{items.LONGEST:,} characters",
             "a title that an id is made of": f"{values.LONGEST_QUERY:,} characters",
             "a number": f"{values.LONGEST_NUMBER:,} digits",
             "a query on standard input": f"{QUERY >> 10} KiB",
-            "a file of judgments, of TREC's queries, of qrels": f"{records.WHOLE >> 20} MiB",
+            "a file of judgments, of TREC's queries, of qrels": f"{text_file.WHOLE >> 20} MiB",
             "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
             "the wait for another writer": f"{WAIT:.0f} seconds; then the command exits with 3",

@@ -14,7 +14,8 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.output import safe_text
 from attnsearch.postings.filters import conditions_of, fold_text, interpret_value, parse_filter
 from attnsearch.postings.terms import split_terms
-from attnsearch.sources import strict_json, trec, yaml12
+from attnsearch.readers import strict_json, yaml12
+from attnsearch.sources import trec
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
 from attnsearch.storage.home import check_name

@@ -21,7 +21,8 @@ HOUSE = {
     "errors": (),
     "threads": (),
     "attention": ("products", "projections", "softmax", "null_key"),
-    "sources": ("values", "letters", "yaml12", "strict_json", "records", "items", "trec", "judgments"),
+    "readers": ("values", "text_file", "yaml12", "strict_json", "delimited", "shapes", "records"),
+    "sources": ("letters", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",
@@ -68,7 +69,7 @@ GUESTS = {
     "sqlite3": Guest({"storage", "postings", "indexing"}),
     "rich": Guest({"output", "cli"}, lazy=True),
     "typer": Guest({"cli"}),
-    "yaml": Guest({"sources/yaml12"}),
+    "yaml": Guest({"readers/yaml12"}),
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"encoding/model"}, lazy=True),
     "tokenizers": Guest({"encoding/fast"}, lazy=True),
@@ -251,7 +252,7 @@ class TestPlanted:
             ("cli/terminal", "from attnsearch.cli import app", "imports cli/app, {late}"),
             ("sources/items", "from attnsearch.sources import items", "imports sources/items, {late}"),
             ("storage/store", "def f():\n    from attnsearch.search import index", "imports search/index, {late}"),
-            ("sources/values", "if TYPE_CHECKING:\n    from attnsearch.sources import items",
+            ("readers/values", "if TYPE_CHECKING:\n    from attnsearch.sources import items",
              "imports sources/items, {late}"),
             ("search/index", "try:\n    pass\nfinally:\n    from attnsearch.cli import app", "imports cli/app, {late}"),
             # ... by their names.
@@ -307,7 +308,7 @@ class TestPlanted:
     @pytest.mark.parametrize(
         "name",
         ["toml.py", "sources/toml.py", "sources/items/__init__.py", "sources/json/parser.py", "catalogs/items.py",
-         "helpers/__init__.py", "sources/values.pyi", "encoding/fast.so", "sources/README.md"],
+         "helpers/__init__.py", "readers/values.pyi", "encoding/fast.so", "sources/README.md"],
     )  # fmt: skip
     def test_file_that_the_table_lacks(self, copy, name):
         (copy / name).parent.mkdir(exist_ok=True)
@@ -318,7 +319,7 @@ class TestPlanted:
         (copy / "storage" / "misc.py").write_text("")
         assert f"storage has {MAX_FILES + 1} files" in breaches(copy)
 
-    @pytest.mark.parametrize("name", ["sources/values", "sources/__init__", "threads"])
+    @pytest.mark.parametrize("name", ["readers/values", "sources/__init__", "threads"])
     def test_file_that_is_gone(self, copy, name):
         (copy / f"{name}.py").unlink()
         assert breaches(copy) == [f"{name} is in the table, but there is no such file"]

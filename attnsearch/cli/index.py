@@ -8,7 +8,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
-from attnsearch.sources.records import FORMATS
+from attnsearch.readers.records import FORMATS
 
 
 def index(

@@ -26,9 +26,9 @@ from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
 from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
+from attnsearch.readers.records import FORMATS
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.sources.records import FORMATS
 from attnsearch.storage import learned, lock
 from attnsearch.storage.database import Info, Source, connect_to_read
 from attnsearch.storage.failures import OlderError, missing, writing

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from attnsearch.postings.filters import Condition, fold_text, interpret_value
 from attnsearch.postings.terms import KEYS
+from attnsearch.readers.values import Value
 from attnsearch.sources.items import Fields, Item
-from attnsearch.sources.values import Value
 
 BUFFER = 500_000  # entries in memory before they go to a temporary file
 RUN = 1_000  # different numbers, or times, of one run

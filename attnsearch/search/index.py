@@ -14,7 +14,7 @@ from attnsearch.encoding.model import Model
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.sources.values import check_text
+from attnsearch.readers.values import check_text
 from attnsearch.storage import home
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import MissingError

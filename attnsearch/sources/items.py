@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.sources import records, values
+from attnsearch.readers import records, shapes, text_file, values
+from attnsearch.readers.values import Value
 from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
-from attnsearch.sources.values import Value
 
 LONGEST = 4_000_000  # characters of a text; War and Peace has fewer
 
@@ -65,7 +65,7 @@ def read_items(
         for source, observe in zip(sources, observers or [len] * len(sources), strict=True)
     )
     first = next(files)
-    places = [records.source_name(source) for source in sources]
+    places = [text_file.source_name(source) for source in sources]
     # Each further file is opened when the one before it ends: each may be large.
     items = _make_items(zip(places, itertools.chain([first], files), strict=True), fields)
     head = first.head if len(sources) == 1 else {}
@@ -126,7 +126,7 @@ def _text_or_none(value: Value) -> str | None:
     return None if value is None else str(value)
 
 
-def _make_items(files: Iterable[tuple[str, records.Records]], fields: Fields) -> Iterator[Item]:
+def _make_items(files: Iterable[tuple[str, shapes.Records]], fields: Fields) -> Iterator[Item]:
     """The items of files, each given with its name."""
     for where, file in files:
         for record in file.items:

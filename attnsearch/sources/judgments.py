@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.sources import records, trec, values
-from attnsearch.sources.values import Value, line_of, read_text
+from attnsearch.readers import records, text_file, values
+from attnsearch.readers.values import Value, line_of, read_text
+from attnsearch.sources import trec
 
 
 class Judged(NamedTuple):
@@ -46,13 +47,13 @@ def read_judgments(source: str, qrels: str | None = None) -> list[Judged]:
     two kinds of them, a request or an item given twice, an invalid grade.
     """
     if qrels is None:
-        entries = records.read_records(source, as_text=frozenset({"query", "relevant"}), most=records.WHOLE).items
-        requests = parse_judgments(entries, records.source_name(source))
+        entries = records.read_records(source, as_text=frozenset({"query", "relevant"}), most=text_file.WHOLE).items
+        requests = parse_judgments(entries, text_file.source_name(source))
     else:
         graded = trec.read_graded_queries(source, qrels)
         requests = [Judged(query.text, grades, query.place) for query, grades in graded]
     if not requests:
-        where = records.source_name(qrels or source)
+        where = text_file.source_name(qrels or source)
         raise InputError("no judgments", where=where, hint="write a request and the items that are right for it")
     return requests
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.sources import judgments, records, values
+from attnsearch.readers import records, text_file, values
+from attnsearch.sources import judgments
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage import lock
 from attnsearch.storage.failures import missing, writing
@@ -138,8 +139,8 @@ def _write_records(file: Path, entries: list[values.Mapping]) -> None:
         record.line = number
     judgments.parse_judgments(entries, str(file))
     lines = [json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in entries]
-    if max(map(len, lines), default=0) > records.LINE:
-        raise InputError(f"more than {records.LINE >> 20} MiB of feedback for one query", where=str(file))
+    if max(map(len, lines), default=0) > text_file.LINE:
+        raise InputError(f"more than {text_file.LINE >> 20} MiB of feedback for one query", where=str(file))
     for orphan in file.parent.glob(f".{file.name}-*"):  # of a killed writer: nobody else holds the lock
         orphan.unlink(missing_ok=True)
     replace_file(file, b"".join(lines))

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.sources import letters, records
+from attnsearch.readers import records
+from attnsearch.sources import letters
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source, connect_to_read, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing

@@ -36,7 +36,7 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import facets, filters
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import items, judgments, yaml12  # noqa: F401
+from attnsearch.sources import items, judgments
 from attnsearch.sources.items import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED

@@ -9,9 +9,10 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
+from attnsearch.readers import text_file
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
-from attnsearch.sources import items, records
+from attnsearch.sources import items
 from attnsearch.sources.items import Fields
 from attnsearch.storage.home import catalog_folders, catalog_infos, default_catalog
 from tests.conftest import SHOP, titles
@@ -223,7 +224,7 @@ def test_the_recorded_hash_is_that_of_the_bytes_that_were_read(write, small, mon
     }
     read = texts.get(Path(name).suffix, "# things\n- title: moon\n- title: sea\n# end")
     path = write(name, "- {title: robot}\n")
-    opener = records._TextFile._open
+    opener = text_file.TextFile._open
 
     def replace_meanwhile(file):
         if file.stream is None:
@@ -233,7 +234,7 @@ def test_the_recorded_hash_is_that_of_the_bytes_that_were_read(write, small, mon
             path.write_text("- {title: robot}\n")
         return opener(file)
 
-    monkeypatch.setattr(records._TextFile, "_open", replace_meanwhile)
+    monkeypatch.setattr(text_file.TextFile, "_open", replace_meanwhile)
     (source,) = update([str(path)], name="x").info.sources
     assert titles("x") == {"moon", "sea"}
     assert source == (str(path), hashlib.sha256(read.encode()).hexdigest())

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.sources import items, judgments, records
+from attnsearch.readers import text_file
+from attnsearch.sources import items, judgments
 from attnsearch.storage import home
 
 SAME = [("a moon", {"m": 1.0, "007": 1.0}), ("a robot", {"r": 2.0, "s": 0.0, "t": 0.5}), ("nothing", {})]
@@ -106,7 +107,7 @@ def test_the_judgments_of_the_library():
 
 @pytest.mark.parametrize("names", [("x.jsonl",), ("x.tsv", "qrels.txt"), ("queries.tsv", "x.txt")])
 def test_a_file_that_is_too_large_is_read_no_further(write, monkeypatch, names):
-    monkeypatch.setattr(records, "WHOLE", 1 << 20)
+    monkeypatch.setattr(text_file, "WHOLE", 1 << 20)
     line = {"x.jsonl": '{"query": "moon %d", "relevant": []}', "x.tsv": "%d\tmoon"}.get(names[0], "1 0 %d 1")
     paths = [write(name, "1\tmoon\n" if name == "queries.tsv" else "1 0 a 1\n") for name in names]
     large = next(path for path in paths if path.stem == "x")

@@ -14,7 +14,8 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.sources import judgments, records, values
+from attnsearch.readers import records, values
+from attnsearch.sources import judgments
 from attnsearch.storage import feedback, files, lock
 from attnsearch.storage.home import catalog_folder, remove_catalog
 from tests.storage.examples import grades, temporary_files

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from attnsearch.errors import InputError
-from attnsearch.sources.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
+from attnsearch.readers.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # an open one goes to the end: linear time

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.sources import records
+from attnsearch.readers import records
 
 
 def read(path, **options):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.sources import yaml12
+from attnsearch.readers import yaml12
 
 
 def load(text, **options):

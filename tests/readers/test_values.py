@@ -5,7 +5,7 @@ import math
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.sources import values
+from attnsearch.readers import values
 
 
 @pytest.mark.parametrize("text", ["", "plain", "こころ", "🌙", "\ue000"])
