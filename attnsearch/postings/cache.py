@@ -29,7 +29,7 @@ from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.postings import facets, filters
 from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
-from attnsearch.sources.values import check_text
+from attnsearch.readers.values import check_text
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
+from attnsearch.readers.values import check_text
 from attnsearch.sources.letters import normalize_text
-from attnsearch.sources.values import check_text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # dates are stored as seconds since then
 
