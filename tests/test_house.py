@@ -22,7 +22,7 @@ HOUSE = {
     "threads": (),
     "attention": ("products", "projections", "softmax", "null_key"),
     "readers": ("values", "text_file", "yaml12", "strict_json", "delimited", "shapes", "records"),
-    "sources": ("letters", "items", "trec", "judgments"),
+    "sources": ("letters", "numbers", "dates", "kinds", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",
