@@ -12,12 +12,14 @@ from attnsearch.cli.argv import normalized
 from attnsearch.cli.options import parse_lexical
 from attnsearch.errors import AttnsearchError
 from attnsearch.output import safe_text
-from attnsearch.postings.filters import conditions_of, fold_text, interpret_value, parse_filter
+from attnsearch.postings.conditions import conditions_of, filters_of, fold_text, spell
+from attnsearch.postings.filters import parse_filter
 from attnsearch.postings.terms import split_terms
 from attnsearch.readers import strict_json, yaml12
 from attnsearch.sources import trec
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
+from attnsearch.sources.kinds import Kind, decide, form_of, interpret
 from attnsearch.storage.home import check_name
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
@@ -53,14 +55,61 @@ def repeat(head: str, unit: str, tail: str) -> Callable[[int], str]:
     return lambda size: head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
 
 
-UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300", "กิ"]
+def read_filter(text: str) -> None:
+    tree = parse_filter(text)
+    for leaf in filters_of(tree):
+        conditions_of(leaf, Kind("mixed"))
+    spell(tree)
+
+
+def interpret_value(text: str) -> None:
+    interpret(text, decide({form_of(text): 1}))
+
+
+UNITS = [
+    " ",
+    "1",
+    "a",
+    '"',
+    "<",
+    ",",
+    "\n",
+    "é",
+    ": ",
+    "&#1",
+    "\u0315\u0300",
+    "กิ",
+    "'",
+    "(",
+    ")",
+    "()",
+    "!",
+    "? ",
+    " and a=1 ",
+    " or ",
+    "not ",
+    ",1",
+    ".123",
+]
 
 TEXT = {
     "a filter": (
-        lambda text: conditions_of(parse_filter(text)),
-        [("year =", '"'), ('"', '" = 3'), ("a = b", "\n,"), ('a = "', "")],
+        read_filter,
+        [
+            ("year =", '"'),
+            ('"', '" = 3'),
+            ("a = b", "\n,"),
+            ('a = "', ""),
+            ("a = '", " or b = 'x"),
+            ("a in (", ")"),
+            ("(", "a = 1)"),
+            ("a (", ") = b"),
+        ],
     ),
-    "a value": (interpret_value, [("", "x"), ("1.", "x"), ("1e", "x"), ("-", "")]),
+    "a value": (
+        interpret_value,
+        [("$", ""), ("1,2", "EUR"), ("May 1", ", 2021"), ("", "x"), ("1.", "x"), ("1e", "x"), ("-", "")],
+    ),
     "a text as ~ compares it": (fold_text, [("", "")]),
     "terms": (split_terms, [("", "")]),
     "words of the command line": (

@@ -31,7 +31,7 @@ HOUSE = {
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
         "feedback", "home",
     ),
-    "postings": ("filters", "terms", "facets", "cache"),
+    "postings": ("conditions", "filters", "terms", "facets", "field", "cache"),
     "indexing": ("changes", "checkpoint", "compaction", "writer", "update", "check", "salvage", "repair"),
     "engines": ("bias", "engine", "local"),
     "search": ("index", "readout", "setting", "scoring", "result", "search"),

@@ -16,7 +16,7 @@ from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS, inert
 
 if TYPE_CHECKING:
-    from attnsearch.postings.filters import Filter
+    from attnsearch.postings.conditions import Where as Tree
     from attnsearch.search.setting import Setting
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
@@ -174,7 +174,7 @@ def parse_lexical(text: str | None) -> float | Literal["auto"] | None:
 class SettingOptions(NamedTuple):
     """The parsed options of a setting, before the catalog is open. The fields are those of `Setting`."""
 
-    where: tuple[Filter, ...] = ()
+    where: tuple[Tree, ...] = ()
     lexical: float | Literal["auto"] | None = None
     priors: Mapping[str, float] = {}
     temperature: float | None = None
@@ -221,7 +221,7 @@ def parse_setting(
         raise _conflict("--textbook", "--projections")
     if projections and untrained:
         raise _conflict("--untrained", "--projections")
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[Tree, ...] = ()
     if where:
         from attnsearch.postings.filters import parse_filter
 

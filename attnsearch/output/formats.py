@@ -61,6 +61,8 @@ def as_json(result: Result) -> dict[str, Any]:
         fields["lexical"] = result.lexical
     if result.trained:
         fields["trained"] = True
+    if result.emptied_by:
+        fields["emptied_by"] = result.emptied_by
     if result.values:
         fields["values"] = [readout_as_json(readout) for readout in result.values]
     if result.output is not None:

@@ -22,6 +22,7 @@ def notes(result: Result) -> list[str]:
     lines = []
     if result.masked == result.items:
         lines.append(f"nothing is left: --where hides all {counted(result.items, 'item')}")
+        lines += [inert(result.emptied_by)] if result.emptied_by else []
     elif result.is_none_of_these:
         lines.append("nothing here matches well")
     return [*lines, *(f"{inert(value.field)}: {readout_in_words(value)}" for value in result.values), footer(result)]

@@ -1,7 +1,9 @@
 """Which items have a value, or a term.
 
-filters  `--where` text → conditions in SQL
-terms    texts → their terms, and the BM25 of each
-facets   items → the values of their fields
-cache    terms and facets, built on first use and stored beside the keys
+conditions  a tree of filters → conditions in SQL
+filters     `--where` text → a tree of filters
+terms       texts → their terms, and the BM25 of each
+facets      items → the values of their fields
+field       what a message says of the values of one
+cache       terms and facets, built on first use and stored beside the keys
 """

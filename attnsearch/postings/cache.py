@@ -1,7 +1,7 @@
 """Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
     postings/terms.v2.<commit>.<checksum>
-    postings/field-<hash of its name>.v2.<commit>.<checksum>
+    postings/field-<hash of its name>.v3.<commit>.<checksum>
 
 Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
 trusted unless its bytes have the checksum in its name. It only repeats what the items hold, so whatever is lost or
@@ -26,19 +26,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.postings import facets, filters
+from attnsearch.postings import conditions, facets, field
+from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
 from attnsearch.readers.values import check_text
+from attnsearch.sources.kinds import Kind
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
 
 _TERMS = "terms.v2"
-# v2 is the form of the tables, and the rule for terms. Files of an earlier one, which lack it, are never read for a
-# query: the next commit removes them and builds what they had.
-_NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v2)?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
+_FIELD_FORM = "v3"
+# The form of the tables, and the rule for terms and kinds. Files of an earlier one are never read for a query: the next
+# commit removes them and builds what they had.
+_NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v[23])?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
 _BUILT_IN = ("id", "title", "description")  # fields that every item has
 _NAMED = 12  # names of fields, at most, in a message
 
@@ -54,6 +57,7 @@ class Postings:
         self._open: dict[str, sqlite3.Connection] = {}
         self._lock = threading.RLock()  # one statement, or one build, at a time
         self._field_names: set[str] = set()
+        self._noted: set[str] = set()  # fields of which it was said that values can't be read
 
     def ensure(self, fields: Iterable[str] = (), *, terms: bool = False) -> None:
         """Open the stored postings of these fields, and of the terms if asked; build those that are missing.
@@ -65,7 +69,7 @@ class Postings:
             self._ensure(fields, terms=terms)
 
     def _ensure(self, fields: Iterable[str], *, terms: bool) -> None:
-        labels = {_field_label(field): field for field in fields}
+        labels = {_field_label(name): name for name in fields}
         missing = []
         for label in [*labels, *[_TERMS] * terms]:
             if label not in self._open:
@@ -76,27 +80,51 @@ class Postings:
                     self._open[label] = db
         if missing:
             self.build([labels[label] for label in missing if label != _TERMS], terms=_TERMS in missing)
-        for label, field in labels.items():
+        for label, name in labels.items():
             if label not in self._open:
-                raise self._unknown_field(field)
+                raise self._unknown_field(name)
 
-    def select_keys(self, where: filters.Filter) -> NDArray[np.uint32]:
-        """The first keys (n,) of the items for which a filter holds; for `!=`, of those for which it does not."""
+    def select_keys(self, where: Filter) -> NDArray[np.uint32]:
+        """The first keys (n,) of the items for which a filter holds; for `!=`, of those for which it does not.
+
+        Raises InputError for a value that the field's kind can't be compared with. Says once how many values of the
+        field can't be read as its kind.
+        """
         with self._lock:
             self.ensure([where.field])
-            return facets.select_keys(self._open[_field_label(where.field)], filters.conditions_of(where))
+            db = self._open[_field_label(where.field)]
+            kind = field.check_filter(db, where)
+            if conditions.reads(where, kind):
+                self._note_unread(db, where.field, kind)
+            return facets.select_keys(db, conditions.conditions_of(where, kind))
 
-    def read_measured(self, field: str) -> Measured | None:
+    def find_near_value(self, name: str, value: str) -> str | None:
+        """The text of a field that is most like this one, which no item has; None if there is none like it."""
+        with self._lock:
+            self.ensure([name])
+            return field.find_near_value(self._open[_field_label(name)], value)
+
+    def read_measured(self, name: str) -> Measured | None:
         """The numbers, or the dates, of a field; None if most of its values are neither."""
         with self._lock:
-            self.ensure([field])
-            return facets.read_measured(self._open[_field_label(field)])
+            self.ensure([name])
+            db = self._open[_field_label(name)]
+            measured = facets.read_measured(db)
+            if measured is not None:
+                self._note_unread(db, name, facets.read_kind(db))
+            return measured
 
-    def read_facets(self, field: str) -> list[Facet]:
+    def _note_unread(self, db: sqlite3.Connection, name: str, kind: Kind) -> None:
+        """Say once how many values of a field can't be read as its kind."""
+        if kind.unread and name not in self._noted:
+            self._noted.add(name)
+            log.warning("%s: %s", name, field.describe_unread(db, kind))
+
+    def read_facets(self, name: str) -> list[Facet]:
         """All values of a field."""
         with self._lock:
-            self.ensure([field])
-            return facets.read_facets(self._open[_field_label(field)])
+            self.ensure([name])
+            return facets.read_facets(self._open[_field_label(name)])
 
     def find_term(self, term: str) -> Term | None:
         """The postings of a term; None if no item contains it."""
@@ -125,10 +153,10 @@ class Postings:
                 for _ in texts():
                     pass
             self._field_names = collector.seen
-            for field in fields:
+            for name in fields:
                 db = _create_database()
-                if collector.fill(db, field):
-                    built[_field_label(field)] = db
+                if collector.fill(db, name):
+                    built[_field_label(name)] = db
                 else:
                     db.close()
         for label, db in built.items():
@@ -136,10 +164,10 @@ class Postings:
             _store_copy(db, self._folder, label, info.commit)
         self._open |= built
 
-    def _unknown_field(self, field: str) -> InputError:
+    def _unknown_field(self, name: str) -> InputError:
         import difflib  # which a query with the right fields does without
 
-        near = difflib.get_close_matches(field, self._field_names.union(_BUILT_IN), n=1)
+        near = difflib.get_close_matches(name, self._field_names.union(_BUILT_IN), n=1)
         names = sorted(self._field_names)
         if near:
             hint = f"did you mean '{near[0]}'?"
@@ -147,7 +175,7 @@ class Postings:
             hint = f"the fields are {', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
         else:
             hint = "its items have no fields"
-        return InputError(f"no item of {self._store.info.name} has a field '{field}'", hint=hint)
+        return InputError(f"no item of {self._store.info.name} has a field '{name}'", hint=hint)
 
     def close(self) -> None:
         """Close all databases."""
@@ -202,10 +230,10 @@ def broken_files(folder: Path) -> Iterator[str]:
             yield f"{POSTINGS}/{file.path.name}"
 
 
-def _field_label(field: str) -> str:
-    check_text(field, "the name of the field")
-    raw = field.encode()
-    return f"field-{checksum.part_checksums(raw, max(len(raw), 1)).hex()}.v2"
+def _field_label(name: str) -> str:
+    check_text(name, "the name of the field")
+    raw = name.encode()
+    return f"field-{checksum.part_checksums(raw, max(len(raw), 1)).hex()}.{_FIELD_FORM}"
 
 
 def _stored_files(folder: Path) -> Iterator[_StoredFile]:

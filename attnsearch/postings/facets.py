@@ -1,6 +1,7 @@
-"""Items → the values of their fields, and which items have each: what filters, priors and readouts need.
+r"""Items → the values of their fields, and which items have each: what filters, priors and readouts need.
 
-A nested field is `author.name`; every element of a list is a value; what is empty is no value.
+A nested field is `author.name`; every element of a list is a value. What is empty, \N or NULL is no value, and ="007"
+is its content: see `sources.kinds`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -16,15 +17,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.postings.filters import Condition, fold_text, interpret_value
+from attnsearch.postings.conditions import Condition, fold_text
 from attnsearch.postings.terms import KEYS
 from attnsearch.readers.values import Value
 from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.kinds import Kind, content_of, decide, form_of, interpret
+from attnsearch.sources.numbers import key_number
 
 BUFFER = 500_000  # entries in memory before they go to a temporary file
 RUN = 1_000  # different numbers, or times, of one run
 
 _FIELD = "CREATE TABLE field (name TEXT NOT NULL)"
+_FORMS = "CREATE TABLE forms (form TEXT PRIMARY KEY, count INTEGER NOT NULL)"
 _FACETS = "CREATE TABLE facets (value TEXT NOT NULL, folded TEXT NOT NULL, number BLOB, begin REAL, keys BLOB NOT NULL)"
 _INDEXES = (
     "CREATE INDEX by_value ON facets (value)",
@@ -34,6 +38,7 @@ _INDEXES = (
 _RUNS = "CREATE TABLE runs (kind TEXT NOT NULL, low NOT NULL, high NOT NULL, keys BLOB NOT NULL)"
 _MEASURES = ("number", "begin")
 _ORDERINGS = ("<", "<=", ">", ">=")
+_RANGES = {"between": "low <= ?", "from": "low < ?"}  # and the beginning of the range of which a run has a part
 
 
 class Facet(NamedTuple):
@@ -84,9 +89,14 @@ class Collector:
         self._spill_buffer()
         db.execute(_FIELD)
         db.execute("INSERT INTO field VALUES (?)", (field,))
+        forms: Counter[str] = Counter()
+        for value, keys in self._values(field):
+            forms[form_of(value)] += len(keys) // KEYS.itemsize
+        db.execute(_FORMS)
+        db.executemany("INSERT INTO forms VALUES (?, ?)", sorted(forms.items()))
         db.execute(_FACETS)
         db.execute(_RUNS)
-        db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", self._facet_rows(field))
+        db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", self._facet_rows(field, decide(forms)))
         for index in _INDEXES:
             db.execute(index)
         for kind in _MEASURES:
@@ -94,13 +104,18 @@ class Collector:
         (count,) = db.execute("SELECT count(*) FROM facets").fetchone()
         return int(count)
 
-    def _facet_rows(self, field: str) -> Iterator[tuple[str, str, bytes | None, float | None, bytes]]:
+    def _facet_rows(self, field: str, kind: Kind) -> Iterator[tuple[str, str, bytes | None, float | None, bytes]]:
+        for value, keys in self._values(field):
+            number, begin, _ = interpret(value, kind)
+            yield value, fold_text(value), number, begin, keys
+
+    def _values(self, field: str) -> Iterator[tuple[str, bytes]]:
+        """Each value of a field, and the keys that have it."""
         spilled = self._spilled.execute(
             "SELECT value, keys FROM spilled WHERE field = ? ORDER BY value, rowid", (field,)
         )
         for value, rows in groupby(spilled, key=lambda row: row[0]):
-            number, begin, _ = interpret_value(value)
-            yield value, fold_text(value), number, begin, b"".join(keys for _, keys in rows)
+            yield value, b"".join(keys for _, keys in rows)
 
     def _spill_buffer(self) -> None:
         for field, values in self.buffer.items():
@@ -115,15 +130,15 @@ class Collector:
 
 
 def _ordered_keys(db: sqlite3.Connection, kind: str) -> sqlite3.Cursor:
-    """Each number, or time, ascending, the keys that have it, and the value that it was read from."""
-    return db.execute(f"SELECT {kind}, keys, value FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}")  # noqa: S608
+    """Each number, or time, ascending, and the keys that have it."""
+    return db.execute(f"SELECT {kind}, keys FROM facets WHERE {kind} IS NOT NULL ORDER BY {kind}")  # noqa: S608
 
 
 def _run_rows(db: sqlite3.Connection, kind: str, run: int) -> Iterator[tuple[str, bytes | float, bytes | float, bytes]]:
     """The numbers, or the times, in order, `run` of them a row: the first, the last, and all their keys."""
     cursor = _ordered_keys(db, kind)
     while rows := cursor.fetchmany(run):
-        yield kind, rows[0][0], rows[-1][0], b"".join(keys for _, keys, _ in rows)
+        yield kind, rows[0][0], rows[-1][0], b"".join(keys for _, keys in rows)
 
 
 def read_field_name(db: sqlite3.Connection) -> str:
@@ -132,15 +147,27 @@ def read_field_name(db: sqlite3.Connection) -> str:
     return str(name)
 
 
+def read_kind(db: sqlite3.Connection) -> Kind:
+    """The kind of the field."""
+    return decide(dict(db.execute("SELECT form, count FROM forms")))
+
+
 def select_keys(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[np.uint32]:
     """The first keys (n,) of the items with a value that meets any of the conditions; a key may occur twice."""
     statements = []
     for condition in conditions:
         column, op, bounds = condition
-        if op in _ORDERINGS and column in _MEASURES:
+        low, high = condition.sql_of("low"), condition.sql_of("high")
+        if op in _RANGES and column in _MEASURES:
+            # A run is taken whole if both its ends are in the range, and searched if it has another part of the range.
+            whole = f"SELECT keys FROM runs WHERE kind = ? AND {low} AND {high}"  # noqa: S608 (made by `conditions`)
+            statements.append((whole, (column, *bounds * 2)))
+            searched = f"SELECT facets.keys FROM runs JOIN facets ON {column} BETWEEN low AND high"  # noqa: S608
+            searched = f"{searched} WHERE kind = ? AND high >= ? AND {_RANGES[op]} AND NOT ({low} AND {high})"
+            statements.append((f"{searched} AND {condition.sql}", (column, *bounds * 4)))
+        elif op in _ORDERINGS and column in _MEASURES:
             # A run is taken whole if both its ends meet the condition, and searched if only one of them does.
-            low, high = (Condition(end, op, bounds).sql for end in ("low", "high"))
-            whole = f"SELECT keys FROM runs WHERE kind = ? AND {low} AND {high}"  # noqa: S608 (made by `filters`)
+            whole = f"SELECT keys FROM runs WHERE kind = ? AND {low} AND {high}"  # noqa: S608
             statements.append((whole, (column, *bounds * 2)))
             searched = f"SELECT facets.keys FROM runs JOIN facets ON {column} BETWEEN low AND high"  # noqa: S608
             searched = f"{searched} WHERE kind = ? AND ({low}) <> ({high}) AND {condition.sql}"
@@ -163,8 +190,8 @@ def read_measured(db: sqlite3.Connection) -> Measured | None:
     for kind in _MEASURES:
         rows = [
             (measure, keys)
-            for number, keys, value in _ordered_keys(db, kind)
-            if math.isfinite(measure := float(value if kind == "number" else number))
+            for number, keys in _ordered_keys(db, kind)
+            if math.isfinite(measure := key_number(number) if kind == "number" else number)
         ]
         raw = b"".join(keys for _, keys in rows)
         if 2 * len(raw) > total:
@@ -195,7 +222,7 @@ def item_values(item: Item, field: str, names: Fields) -> Iterator[str]:
 
 
 def _flatten(value: Value, path: list[str]) -> Iterator[str]:
-    """The texts of a value, or of what lies at `path` in its mappings; empty text is left out."""
+    """The texts of a value, or of what lies at `path` in its mappings, without those that mean no value."""
     if isinstance(value, list):
         for element in value:
             yield from _flatten(element, path)
@@ -204,5 +231,5 @@ def _flatten(value: Value, path: list[str]) -> Iterator[str]:
             yield from _flatten(value.get(path[0]), path[1:])
     elif isinstance(value, (dict, bool)):
         yield json.dumps(value, ensure_ascii=False)
-    elif value is not None and (text := str(value).strip()):
-        yield text
+    elif value is not None and (content := content_of(str(value))):
+        yield content

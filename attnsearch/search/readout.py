@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.postings.cache import Postings
-from attnsearch.postings.filters import Filter
+from attnsearch.postings.conditions import Filter
 from attnsearch.sources.dates import EPOCH
 
 MOST = 10  # values of a category that are listed

@@ -20,7 +20,7 @@ from attnsearch.readers.values import check_text
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Trace
 from attnsearch.search.scoring import Scores, is_within_share, score, score_all
-from attnsearch.search.setting import DEFAULT, Asked, Setting
+from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
 from attnsearch.sources.items import describe
 
 if TYPE_CHECKING:
@@ -39,19 +39,19 @@ def query(
     *,
     k: int = 10,
     temperature: float | None = None,
-    where: Sequence[str] = (),
+    where: str | Sequence[str] = (),
     lexical: float | Literal["auto"] | None = None,
     untrained: bool = False,
 ) -> Result:
     """The `k` items of an index that fit `text` best, with their shares of attention.
 
-    `where` are filters such as "year >= 1990", `lexical` is the weight of shared words, and `untrained` asks without
-    what the catalog has learned; see `postings.filters` and `setting.Setting`. Raises InputError as `search` does, and
-    for a filter that is not one.
+    `where` is a filter such as "year >= 1990", or several that must all hold, `lexical` is the weight of shared words,
+    and `untrained` asks without what the catalog has learned; see `postings.filters` and `setting.Setting`. Raises
+    InputError as `search` does, and for a filter that can't be read.
     """
     from attnsearch.postings.filters import parse_filter
 
-    filters = tuple(parse_filter(filter_text) for filter_text in where)
+    filters = tuple(parse_filter(filter_text) for filter_text in ([where] if isinstance(where, str) else where))
     setting = Setting(where=filters, lexical=lexical, temperature=temperature, untrained=untrained)
     return search(index, [text], setting, k=k)[0]
 
@@ -101,6 +101,9 @@ def search(
         for i, text in enumerate(batch):
             ranked = rank(index, scores, i, top_p, min_weight, min_score)
             answers.append(_result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace))
+        if setting.where and answers[0].masked == index.info.items:
+            emptied_by = explain_empty(index, setting.where)
+            answers = [answer._replace(emptied_by=emptied_by) for answer in answers]
         elapsed_ms = (time.perf_counter() - began) * 1000 / len(batch)
         results += [answer._replace(elapsed_ms=elapsed_ms) for answer in answers]
     return results

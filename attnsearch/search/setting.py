@@ -23,7 +23,7 @@ from attnsearch.search.index import Index
 
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias, WeightedTerm
-    from attnsearch.postings.filters import Filter
+    from attnsearch.postings.conditions import Where
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
     """
 
     projections: Projections | None = None
-    where: tuple[Filter, ...] = ()
+    where: tuple[Where, ...] = ()
     lexical: float | Literal["auto"] | None = None
     priors: Mapping[str, float] = {}
     temperature: float | None = None
@@ -128,15 +128,17 @@ DEFAULT = Setting()
 
 
 def bias_of(
-    index: Index, texts: Sequence[str], where: Sequence[Filter], lexical: float, priors: Mapping[str, float]
+    index: Index, texts: Sequence[str], where: Sequence[Where], lexical: float, priors: Mapping[str, float]
 ) -> Bias:
     """The bias of the requests: filters that an item must all pass, λ, and the weight of each prior field.
 
     Raises InputError for a field that no item has, and for a prior without numbers.
     """
     from attnsearch.engines.bias import Bias  # which most queries do without
+    from attnsearch.postings.conditions import filters_of
 
-    index.postings.ensure([*(item_filter.field for item_filter in where), *priors], terms=bool(lexical))
+    fields = [item_filter.field for tree in where for item_filter in filters_of(tree)]
+    index.postings.ensure([*fields, *priors], terms=bool(lexical))
     return Bias(
         heads=index.store.heads,
         visible=_passing(index, where) if where else None,
@@ -145,14 +147,62 @@ def bias_of(
     )
 
 
-def _passing(index: Index, where: Sequence[Filter]) -> NDArray[np.bool_]:
+def _passing(index: Index, where: Sequence[Where]) -> NDArray[np.bool_]:
     """Which first keys (N,) are those of items that pass all of the filters."""
     passing = np.ones(index.store.size, bool)
-    for item_filter in where:
-        selected = np.zeros(index.store.size, bool)
-        selected[index.postings.select_keys(item_filter)] = True
-        passing &= ~selected if item_filter.op == "!=" else selected
+    for tree in where:
+        passing &= _passing_tree(index, tree)
     return passing
+
+
+def _passing_tree(index: Index, tree: Where) -> NDArray[np.bool_]:
+    """Which first keys (N,) are those of items for which a tree of filters holds."""
+    from attnsearch.postings.conditions import Combined
+
+    if isinstance(tree, Combined):
+        passing = _passing_tree(index, tree.parts[0])
+        for part in tree.parts[1:]:
+            if tree.op == "and":
+                passing &= _passing_tree(index, part)
+            else:
+                passing |= _passing_tree(index, part)
+        return ~passing if tree.op == "not" else passing
+    selected = np.zeros(index.store.size, bool)
+    selected[index.postings.select_keys(tree)] = True
+    return ~selected if tree.op == "!=" else selected
+
+
+def explain_empty(index: Index, where: Sequence[Where]) -> str:
+    """Which of the filters left no item; if it asks for a value that no item has, the value most like that."""
+    from attnsearch.postings.conditions import Combined, spell
+
+    parts: list[Where] = []
+    for tree in where:
+        parts += tree.parts if isinstance(tree, Combined) and tree.op == "and" else [tree]
+    remaining = np.zeros(index.store.size, bool)
+    living = index.store.living()
+    remaining[living if index.store.heads is None else index.store.heads[living]] = True
+    items = remaining.copy()
+    emptying = parts[-1]
+    for part in parts:
+        passing = _passing_tree(index, part)
+        if not (items & passing).any():
+            return _explain_filter(index, part)
+        if remaining.any():
+            emptying = part
+            remaining &= passing
+    return f"no item that passes the filters before it passes '{spell(emptying)}'"
+
+
+def _explain_filter(index: Index, tree: Where) -> str:
+    from attnsearch.postings.conditions import Combined, spell
+
+    if isinstance(tree, Combined) or tree.op != "=":
+        return f"no item passes '{spell(tree)}'"
+    value = tree.values[0]
+    near = index.postings.find_near_value(tree.field, value)
+    hint = f"; did you mean '{near}'?" if near else ""
+    return f"{tree.field}: no '{value}'{hint}"
 
 
 def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, WeightedTerm]:

@@ -24,9 +24,10 @@ _UNSETTLED = ("date ?", "date short")
 class Kind(NamedTuple):
     """What a field's values are: of `values`, all but `unread` can be read as that.
 
-    `decimal` is the mark before a number's decimals, "." or ","; empty if values of both customs occur, or none that
-    settles it. `unit` is the currency of its numbers, or "%". `order` is "day" or "month", whichever comes first in
-    its dates; empty if nothing settles it. In a mixed field some values are numbers or dates, and others are not.
+    `decimal` is the mark before a number's decimals, "." or ","; "both" if values of both customs occur; empty if none
+    settles it: then 1.234 has decimals, as in programs, and 1,234 is not read. `unit` is the currency of its numbers,
+    or "%". `order` is "day" or "month", whichever comes first in its dates; empty if nothing settles it. In a mixed
+    field some values are numbers or dates, and others are not.
     """
 
     name: KindName = "text"
@@ -173,10 +174,9 @@ def _choose_unit(counts: Mapping[str, int]) -> str:
 
 
 def _choose_decimal(marks: set[str]) -> str:
-    """The decimal mark that these marks of numbers agree on; a lone 1.234 has decimals, a lone 1,234 nobody knows."""
-    if "." in marks or "," in marks:
-        return "" if {".", ","} <= marks else "." if "." in marks else ","
-    return "" if "?," in marks else "."
+    if {".", ","} <= marks or {"?.", "?,"} == marks & {"?.", "?,", ".", ","}:
+        return "both"
+    return "." if "." in marks else "," if "," in marks else ""
 
 
 def _choose_order(forms: set[str]) -> str:
@@ -187,7 +187,12 @@ def _choose_order(forms: set[str]) -> str:
 def _reads_number(form: str, kind: Kind) -> bool:
     if not _is_number(form) or not _suits(form, kind.unit):
         return False
-    return bool(kind.decimal) or not _mark(form).startswith("?")
+    return not _mark(form).startswith("?") or _reads_doubtful(_mark(form)[1:], kind)
+
+
+def _reads_doubtful(mark: str, kind: Kind) -> bool:
+    """Whether a number that has one mark, before three digits, is read."""
+    return kind.decimal in (".", ",") or (mark == "." and not kind.decimal)
 
 
 def _reads_date(form: str, kind: Kind) -> bool:
@@ -217,7 +222,9 @@ def _interpret_number(text: str, kind: Kind) -> bytes | None:
         return None
     point, comma, _ = written
     in_doubt = point and comma and point != comma
-    decimals = {".": point, ",": comma}.get(kind.decimal) if in_doubt else point or comma
+    if in_doubt and not _reads_doubtful("," if "," in text else ".", kind):
+        return None
+    decimals = comma if in_doubt and kind.decimal == "," else point or comma
     return number_key(decimals) if decimals else None
 
 

@@ -34,9 +34,9 @@ from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
-from attnsearch.postings import facets, filters
+from attnsearch.postings import conditions, facets, field, filters
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import items, judgments
+from attnsearch.sources import items, judgments, kinds
 from attnsearch.sources.items import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
@@ -106,23 +106,38 @@ def judgments_(data: bytes) -> None:
 
 
 def where(data: bytes) -> None:
-    """A filter: it is refused in one line, or selects items by any values."""
-    text = data.decode(errors="replace")
+    """A tree of filters and, after ===, the values of a field: refused in one line, or each filter selects items."""
+    asked, _, listed = data.decode(errors="replace").partition("\n===\n")
     try:
-        parsed = filters.parse_filter(text)
+        tree = filters.parse_filter(asked)
     except AttnsearchError as problem:
         assert_is_one_safe_line(problem)
         return
+    conditions.spell(tree)
+    leaves = list(conditions.filters_of(tree))
+    values = [*listed.split("\n"), *(value for leaf in leaves for value in leaf.values)]
     with (
         contextlib.closing(sqlite3.connect(":memory:")) as db,
         contextlib.closing(facets.Collector("f", Fields())) as collector,
     ):
-        for key, value in enumerate([*parsed.values, text]):
+        for key, value in enumerate(values):
             collector.add(key, items.Item("i", "t", "", {"f": value}, ""))
         collector.fill(db, "f")
-        keys = set(facets.select_keys(db, filters.conditions_of(parsed)).tolist())
-    if parsed.op == "=":  # each value is equal to itself; a blank is not a value
-        assert keys >= {key for key, value in enumerate(parsed.values) if value.strip()}
+        kind = facets.read_kind(db)
+        facets.read_measured(db)
+        if kind.unread:
+            field.describe_unread(db, kind)
+        for leaf in leaves:
+            field.find_near_value(db, asked)
+            try:
+                field.check_filter(db, leaf)
+                keys = set(facets.select_keys(db, conditions.conditions_of(leaf, kind)).tolist())
+            except AttnsearchError as problem:
+                assert_is_one_safe_line(problem)
+                continue
+            if leaf.op == "=":  # each value is equal to itself, if it is one
+                contents = {kinds.content_of(value) for value in leaf.values} - {None}
+                assert keys >= {key for key, value in enumerate(values) if kinds.content_of(value) in contents}
 
 
 def trec(data: bytes) -> None:

@@ -103,11 +103,12 @@ def test_flipped_bytes_are_found_and_mended(folder):
             assert check.find_problems(folder) == []
 
 
-def test_a_file_of_an_earlier_form_is_not_read(path, folder):
-    """The form before v2 rounded numbers."""
+@pytest.mark.parametrize("form", [".", ".v2."])
+def test_a_file_of_an_earlier_form_is_not_read(path, folder, form):
+    """The form before v2 rounded numbers, and the one before v3 had no kinds."""
     ask("year > 1995")
     (file,) = (folder / "postings").iterdir()
-    old = file.rename(file.with_name(file.name.replace(".v2.", ".")))
+    old = file.rename(file.with_name(file.name.replace(".v3.", form)))
     assert ask("year > 1995") == ["6", "7", "8"]
     assert len(list((folder / "postings").iterdir())) == 2
     assert check.find_problems(folder) == []
@@ -116,7 +117,7 @@ def test_a_file_of_an_earlier_form_is_not_read(path, folder):
     path.write_text(json.dumps({"id": "new", "title": "moon", "year": 2001}) + "\n")
     update([str(path)])
     (file,) = (folder / "postings").iterdir()
-    assert ".v2." in file.name  # the field of the old file, built again
+    assert ".v3." in file.name  # the field of the old file, built again
     assert ask("year > 1995") == ["new"]
 
 

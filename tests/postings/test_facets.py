@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from attnsearch.postings import facets
+from attnsearch.postings.conditions import conditions_of
 from attnsearch.postings.facets import Collector, item_values
-from attnsearch.postings.filters import conditions_of, parse_filter
+from attnsearch.postings.filters import parse_filter
 from attnsearch.sources.items import Fields, Item
 
 ITEMS = [
@@ -38,6 +39,10 @@ def filled(field: str, items, *, size: int = facets.BUFFER, run: int = facets.RU
         assert facets.read_field_name(db) == field
         assert count == len(facets.read_facets(db))
         yield db
+
+
+def select(db: sqlite3.Connection, where: str) -> np.ndarray:
+    return facets.select_keys(db, conditions_of(parse_filter(where), facets.read_kind(db)))
 
 
 def collect(field: str, items=ITEMS, **sizes: int) -> dict[str, list[int]]:
@@ -95,7 +100,7 @@ def test_the_buffer_is_bounded():
 )
 def test_conditions(where, keys):
     with filled("year", ITEMS) as db:
-        assert sorted(set(facets.select_keys(db, conditions_of(parse_filter(where))).tolist())) == keys
+        assert sorted(set(select(db, where).tolist())) == keys
 
 
 @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "=", "!="])
@@ -111,7 +116,7 @@ def test_runs_of_many_values(op, length):
     for field, values, bounds in cases:
         with filled(field, items, run=length) as db:
             for bound in bounds:
-                keys = facets.select_keys(db, conditions_of(parse_filter(f"{field} {op} {bound}")))
+                keys = select(db, f"{field} {op} {bound}")
                 assert np.unique(keys).tolist() == (10 * np.flatnonzero(compare(values, bound))).tolist()
 
 
@@ -129,7 +134,7 @@ def test_numbers_are_compared_exactly(length):
     with filled("n", [Item("", "", "", {"n": value}, "") for value in values], run=length) as db:
         for op, holds in compare.items():
             for bound in values:
-                keys = facets.select_keys(db, conditions_of(parse_filter(f"n {op} {bound}")))
+                keys = select(db, f"n {op} {bound}")
                 expected = [10 * n for n, value in enumerate(values) if holds(Fraction(value), Fraction(bound))]
                 assert np.unique(keys).tolist() == expected, (op, bound)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attnsearch.postings import facets
-from attnsearch.postings.filters import conditions_of
+from attnsearch.postings.conditions import conditions_of
 from attnsearch.search.readout import MOST, item_weights, read_out
 from attnsearch.sources.items import Fields, Item
 
@@ -25,7 +25,7 @@ class FieldPostings:
             collector.fill(self.db, "f")
 
     def select_keys(self, asked):
-        return facets.select_keys(self.db, conditions_of(asked))
+        return facets.select_keys(self.db, conditions_of(asked, facets.read_kind(self.db)))
 
     def read_measured(self, field):
         return facets.read_measured(self.db)

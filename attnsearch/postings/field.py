@@ -1,0 +1,91 @@
+"""The stored values of one field → what messages say of it: its range, what can't be read, what is near a value."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from attnsearch.errors import InputError
+from attnsearch.postings.conditions import EQUALITIES, Filter, fold_text, readings_of, suits
+from attnsearch.postings.facets import read_kind
+from attnsearch.sources.kinds import NO, YES, Kind, content_of
+from attnsearch.sources.numbers import LONGEST
+
+COMPARED = 2_000  # values, at most, that are compared with one that no item has
+
+_PLURALS = {"number": "numbers", "date": "dates", "yes/no": "yes or no", "mixed": "numbers or dates", "text": "text"}
+
+
+def check_filter(db: sqlite3.Connection, where: Filter) -> Kind:
+    """The kind of a filter's field. Raises InputError for a value that can't be compared with values of this kind.
+
+    A value that some item has just so is always equal to it.
+    """
+    kind = read_kind(db)
+    for value, is_suitable in zip(where.values, suits(where, kind), strict=True):
+        if not is_suitable and not (where.op in EQUALITIES and _has_value(db, value)):
+            raise _unsuitable(db, where.field, value, kind)
+    return kind
+
+
+def _has_value(db: sqlite3.Connection, value: str) -> bool:
+    return db.execute("SELECT 1 FROM facets WHERE value = ?", (content_of(value),)).fetchone() is not None
+
+
+def _unsuitable(db: sqlite3.Connection, name: str, value: str, kind: Kind) -> InputError:
+    """What is wrong with a filter's value."""
+    value = value.strip()
+    if content_of(value) is None:
+        return InputError(f"--where: {value} stands for no value", hint=f"ask for 'not has {name}'")
+    if readings := readings_of(value, kind):
+        hint = "write the one that you mean"
+        return InputError(f"{name}: '{value}' can mean {' or '.join(readings)}", hint=hint)
+    if kind.name == "yes/no":
+        return InputError(f"{name} is yes or no, and has no order; it can't be compared with '{value}'",
+                          hint=f"write '{name} = yes'")  # fmt: skip
+    lowest, highest = _read_range(db, kind)
+    is_kind = "has numbers or dates, and text" if kind.name == "mixed" else f"is a {kind.name}"
+    hint = f"write a {'number or a date' if kind.name == 'mixed' else kind.name}, or ~ for a part of its text"
+    extent = f" ({lowest} … {highest})" if lowest else ""
+    return InputError(f"{name} {is_kind}{extent}; '{value}' is not one", hint=hint)
+
+
+def _read_range(db: sqlite3.Connection, kind: Kind) -> tuple[str, str]:
+    """The lowest and the highest number or date, as they are written; empty if there is none."""
+    for column in ("begin",) if kind.name == "date" else ("number", "begin"):
+        ends = f"SELECT value FROM facets WHERE {column} IS NOT NULL ORDER BY {column}"  # noqa: S608
+        lowest, highest = (db.execute(f"{ends} {order} LIMIT 1").fetchone() for order in ("", "DESC"))
+        if lowest:
+            return str(lowest[0]), str(highest[0])
+    return "", ""
+
+
+def describe_unread(db: sqlite3.Connection, kind: Kind) -> str:
+    """How many values of a field can't be read as its kind, with one of them, the commonest."""
+    words = YES + NO if kind.name == "yes/no" else ()
+    unread = f"folded NOT IN ({', '.join('?' * len(words))})" if words else "number IS NULL AND begin IS NULL"
+    commonest = f"SELECT value FROM facets WHERE {unread} ORDER BY length(keys) DESC, rowid LIMIT 1"  # noqa: S608
+    (example,) = db.execute(commonest, words).fetchone()
+    readings = readings_of(example, kind)
+    doubt = f", which can mean {' or '.join(readings)}" if readings else ""
+    counts = f"{kind.unread:,} of {kind.values:,} values are not {_PLURALS[kind.name]}"
+    return f"{counts}, such as '{example}'{doubt}; they match nothing"
+
+
+def find_near_value(db: sqlite3.Connection, value: str) -> str | None:
+    """The text most like another: the same but for case and accents, else one of nearly the same length.
+
+    None if nothing is like it, or if the field has no text.
+    """
+    if read_kind(db).name not in ("text", "mixed"):
+        return None
+    folded = fold_text(value.strip())
+    if row := db.execute("SELECT value FROM facets WHERE folded = ? LIMIT 1", (folded,)).fetchone():
+        return str(row[0])
+    if len(folded) > LONGEST:
+        return None
+    import difflib  # which a filter with an answer does without
+
+    near = "SELECT folded, value FROM facets WHERE length(folded) BETWEEN ? AND ? ORDER BY length(keys) DESC LIMIT ?"
+    values = dict(db.execute(near, (len(folded) - 2, len(folded) + 2, COMPARED)).fetchall())
+    matches = difflib.get_close_matches(folded, values, n=1)
+    return str(values[matches[0]]) if matches else None
