@@ -165,6 +165,8 @@ class Postings:
         self._open |= built
 
     def _unknown_field(self, name: str) -> InputError:
+        if name in self._field_names:
+            return InputError(f"no item of {self._store.info.name} has a value in '{name}'")
         import difflib  # which a query with the right fields does without
 
         near = difflib.get_close_matches(name, self._field_names.union(_BUILT_IN), n=1)

@@ -186,7 +186,7 @@ def read_facets(db: sqlite3.Connection) -> list[Facet]:
 
 def read_measured(db: sqlite3.Connection) -> Measured | None:
     """The field's numbers, or its dates, without its other values; None if most of its values are neither."""
-    (total,) = db.execute("SELECT sum(length(keys)) FROM facets").fetchone()
+    (total,) = db.execute("SELECT total(length(keys)) FROM facets").fetchone()
     for kind in _MEASURES:
         rows = [
             (measure, keys)

@@ -174,6 +174,13 @@ def test_a_field_that_no_item_has(folder, field, hint):
     assert not (folder / "postings").exists()
 
 
+def test_a_field_without_values(write, small):
+    update([str(write("empty.jsonl", '{"title": "moon", "ended": "NULL", "tags": []}\n'))])
+    with Index.open("empty") as index, pytest.raises(InputError) as caught:
+        search(index, ["moon"], Setting(where=(parse_filter("has ended"),)))
+    assert str(caught.value) == "no item of empty has a value in 'ended'"
+
+
 def test_a_catalog_without_fields(write, small):
     update([str(write("plain.jsonl", '{"title": "moon"}\n'))])
     with Index.open("plain") as index, pytest.raises(InputError, match="its items have no fields"):
