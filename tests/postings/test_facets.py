@@ -120,6 +120,24 @@ def test_runs_of_many_values(op, length):
                 assert np.unique(keys).tolist() == (10 * np.flatnonzero(compare(values, bound))).tolist()
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 1000])
+def test_ranges_over_runs(length):
+    """Ranges that begin or end at the ends of runs, within them, between them, and outside of all values."""
+    days = [f"2020-01-{1 + n * 7 % 31:02}" for n in range(31)]
+    items = [Item("", "", "", {"n": str(n * 7 % 31 * 2), "when": day}, "") for n, day in enumerate(days)]
+    with filled("n", items, run=length) as numbers, filled("when", items, run=length) as dates:
+        for low in range(-1, 62, 3):
+            for high in range(low, 64, 4):
+                keys = select(numbers, f"n between {low} and {high}")
+                expected = [10 * n for n in range(31) if low <= n * 7 % 31 * 2 <= high]
+                assert np.unique(keys).tolist() == expected, (low, high)
+        for low in range(1, 32, 2):
+            for high in range(low, 32, 3):
+                keys = select(dates, f"when between 2020-01-{low:02} and 2020-01-{high:02}")
+                expected = [10 * n for n, day in enumerate(days) if low <= int(day[-2:]) <= high]
+                assert np.unique(keys).tolist() == expected, (low, high)
+
+
 @pytest.mark.parametrize("length", [1, 2, 1000])
 def test_numbers_are_compared_exactly(length):
     """Ids of 19 digits and more, neighbors of 2^53 and 2^63, and exponents beyond float64, each as its own number."""
