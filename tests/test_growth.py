@@ -90,9 +90,12 @@ TEXT = {
         lambda text: strict_json.parse_line(text, where="x"),
         [('{"a": "', '"}'), ("[", "]"), ('{"', ""), ("", "x")],
     ),
-    "JSON": (lambda text: strict_json.parse_document(text, where="x"), [('[{"title": "', '"}]'), ("[", "]"), ("", "")]),
+    "JSON": (
+        lambda text: strict_json.parse_documents(text, where="x"),
+        [('[{"title": "', '"}]'), ("[", "]"), ("", ""), ('{"a": [{"title": "', '"}]}'), ("{}", "{}")],
+    ),
     "YAML": (
-        lambda text: yaml12.parse_document(text, where="x"),
+        lambda text: yaml12.parse_documents(text, where="x"),
         [("- title: ", "\n"), ('- title: "', '"'), ("[", "]")],
     ),
     "a message": (safe_text.inert, [("", "")]),

@@ -21,7 +21,10 @@ HOUSE = {
     "errors": (),
     "threads": (),
     "attention": ("products", "projections", "softmax", "null_key"),
-    "readers": ("values", "text_file", "yaml12", "strict_json", "delimited", "shapes", "records"),
+    "readers": (
+        "values", "names", "text_file", "yaml12", "strict_json", "json_file", "delimited", "tables", "shapes",
+        "records",
+    ),
     "sources": ("letters", "numbers", "dates", "kinds", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",

@@ -8,60 +8,86 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import NamedTuple
 
-from attnsearch.errors import InputError
 from attnsearch.readers.delimited import read_delimited
-from attnsearch.readers.shapes import Records, split_document
-from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, TextFile, check_file
+from attnsearch.readers.names import NAMES, Names
+from attnsearch.readers.shapes import Records, split_documents, split_lines
+from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_file
 from attnsearch.readers.values import Mapping
 
 FORMATS = ("yaml", "json", "jsonl", "csv", "tsv")
-SUFFIXES = {f".{name}": name for name in FORMATS} | {".yml": "yaml", ".ndjson": "jsonl"}
+SUFFIXES = {f".{name}": name for name in FORMATS} | {
+    ".yml": "yaml", ".ndjson": "jsonl", ".geojson": "json", ".jsonld": "json",
+}  # fmt: skip
+
+
+class Reading(NamedTuple):
+    """How the files of a catalog are read, as far as a user said it; None leaves it to the file."""
+
+    form: str | None = None
+    items: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    glob: str | None = None
+    table: str | None = None
+    sql: str | None = None
 
 
 def read_records(
     source: str,
     *,
+    reading: Reading | None = None,
     file_format: str | None = None,
+    names: Names = NAMES,
     as_text: frozenset[str] = frozenset(),
     most: int | None = None,
     observe: Callable[[bytes], object] = len,
 ) -> Records:
     """The records of the file `source`; `-` is standard input.
 
-    `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. Values of the
-    keys in `as_text` stay text as written. If a YAML or JSON file is a mapping, its records are the list under
-    `items`, and the head is the rest of it; otherwise the head is empty. `most` limits the bytes of the whole file in
-    formats that are read as a stream. `observe` gets every byte of the file by the time the records end.
+    `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. JSON and JSON
+    Lines are told apart by their content. Values of the keys in `as_text` stay text as written. For where the records
+    of a YAML or JSON file lie, and the head, see `shapes`; `reading.items` is the path to them, and `names` are those
+    of the fields by which records are known. `most` limits the bytes of the whole file in formats that are read as a
+    stream. `observe` gets every byte of the file by the time the records end.
 
     Raises InputError, with the line if there is one, for whatever is not valid in that format; for JSONL, CSV and TSV
     while the records are read.
     """
+    reading = reading or Reading()
     check_file(source)
     file = TextFile(source, most, observe)
-    file_format = file_format or SUFFIXES.get(Path(source).suffix.lower())
+    file_format = file_format or reading.form or SUFFIXES.get(Path(source).suffix.lower())
     start: list[str] = []
+    if file_format in (None, "json", "jsonl"):
+        file.longest = WHOLE  # of a document on a single line
     if file_format is None:
         start, file_format = _guess_format(file)
-    lines = itertools.chain(start, file)
-    match file_format:
-        case "jsonl":
-            return Records(Mapping(), _close_after(file, _read_jsonl(lines, file.where)))
-        case "csv" | "tsv":
-            rows = read_delimited(lines, file.where, "," if file_format == "csv" else "\t", as_text)
-            return Records(Mapping(), _close_after(file, rows))
+    if file_format in ("json", "jsonl"):
+        from attnsearch.readers import json_file
+
+        with ExitStack() as stack:
+            stack.callback(file.close)
+            content = json_file.read_json(file, start, is_lines=file_format == "jsonl")
+            if isinstance(content, list):
+                return split_documents(content, file.where, reading.items, names)
+            stack.pop_all()  # its lines are still to be read
+        return Records(Mapping(), _close_after(file, split_lines(content, file.where, reading.items, names)))
+    file.longest = LINE
+    if file_format in ("csv", "tsv"):
+        lines = itertools.chain(start, file)
+        rows = read_delimited(lines, file.where, "," if file_format == "csv" else "\t", as_text)
+        return Records(Mapping(), _close_after(file, rows))
     with closing(file):
         text = "".join(start) + file.read_rest()
-    if file_format == "json":
-        from attnsearch.readers import strict_json
-
-        return split_document(strict_json.parse_document(text, where=file.where), file.where)
     from attnsearch.readers import yaml12
 
-    return split_document(yaml12.parse_document(text, where=file.where, as_text=as_text), file.where)
+    documents = yaml12.parse_documents(text, where=file.where, as_text=as_text | {"", "items"})
+    return split_documents(documents, file.where, reading.items, names)
 
 
 def read_lines(source: str, *, most: int | None = None) -> Iterator[tuple[int, str]]:
@@ -92,25 +118,11 @@ def _guess_format(lines: Iterator[str]) -> tuple[list[str], str]:
         size += len(line) + LINE_OVERHEAD
         if size > LINE or (first and not first.startswith("#")):
             break
-    if first.startswith("["):
+    if first.startswith(("[", "{")):
         return start, "json"
-    if first.startswith("{"):
-        return start, "jsonl" if first.endswith("}") else "json"
     if not re.match(r"(-|---|%YAML.*|[\w ]+:)(\s|$)", first):
         if "\t" in first:
             return start, "tsv"
         if "," in first:
             return start, "csv"
     return start, "yaml"
-
-
-def _read_jsonl(lines: Iterable[str], where: str) -> Iterator[Mapping]:
-    from attnsearch.readers import strict_json
-
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        value = strict_json.parse_line(line.rstrip(), where=where, line=number)
-        if not isinstance(value, Mapping):
-            raise InputError("not a JSON object", where=f"{where}:{number}", hint="write one {…} on each line")
-        yield value

@@ -16,7 +16,11 @@ from typing import NoReturn
 from attnsearch.errors import InputError
 from attnsearch.readers.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
 
+LEVELS = 6  # of objects around a list whose objects get their lines
+DESCENTS = 1_000  # objects in which such lists are looked for: it takes longer than the standard library's decoder
+
 _SPACE = re.compile(r"[ \t\r\n]*")
+_LIST_OF_OBJECTS = re.compile(r"\[[ \t\r\n]*\{")
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # an open one goes to the end: linear time
 
 
@@ -34,23 +38,22 @@ def parse_line(text: str, *, where: str, line: int = 1) -> Value:
     return value
 
 
-def parse_document(text: str, *, where: str) -> Value:
-    """The document in `text`. An object at the top, in a list at the top, or in a list under `items` has its line.
+def parse_documents(text: str, *, where: str) -> list[Value]:
+    """The documents in `text`, one after another. Every object of a list that lies in objects has its line.
+
+    So do the objects around it, up to `LEVELS` deep, and the first `DESCENTS` of them.
 
     Raises InputError, with `where` and the line, for what is not JSON or not I-JSON.
     """
     with _locate_errors(where, 1):
         _check_size(text)
     scanner = _Scanner(text, where)
-    if scanner.peek() == "[":
-        document: Value = scanner.read_list()
-    elif scanner.peek() == "{":
-        document = scanner.read_object()
-    else:
-        document = scanner.read_value()
-    if scanner.peek():
-        scanner.fail("more after the end")
-    return document
+    documents = [scanner.read_node()]
+    while character := scanner.peek():
+        if character not in "[{" or not isinstance(documents[-1], (list, dict)):
+            scanner.fail("more after the end")
+        documents.append(scanner.read_node())
+    return documents
 
 
 def _build_object(pairs: list[tuple[str, Value]]) -> Mapping:
@@ -103,13 +106,16 @@ def _count_parts(text: str) -> int:
     return text.count(",") + text.count(":") + 2 * (text.count("[") + text.count("{"))
 
 
-def _check_decoded(text: str, value: Value) -> None:
-    """Refuse what the decoder accepts: half of a surrogate pair (UnicodeEncodeError), deep nesting (RecursionError)."""
+def _check_decoded(text: str, value: Value, depth: int = 0) -> None:
+    """Refuse what the decoder accepts: half of a surrogate pair (UnicodeEncodeError), deep nesting (RecursionError).
+
+    `depth` is how many containers the value lies in.
+    """
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
-    if text.count("[") + text.count("{") <= DEPTH:
+    if text.count("[") + text.count("{") <= DEPTH - depth:
         return
-    layer, depth = [value], 0
+    layer = [value]
     while layer:
         if depth > DEPTH:
             raise RecursionError
@@ -129,6 +135,7 @@ class _Scanner:
     def __init__(self, text: str, where: str) -> None:
         self.text, self.where = text, where
         self.position, self.line = 0, 1
+        self.depth = self.descents = 0
 
     def peek(self) -> str:
         """The next character after white space; "" at the end."""
@@ -147,12 +154,22 @@ class _Scanner:
     def fail(self, message: str) -> NoReturn:
         raise InputError(f"not JSON: {message}", where=f"{self.where}:{self.line}")
 
-    def read_value(self) -> Value:
+    def read_node(self) -> Value:
+        """The next value, which lies in objects only."""
+        character = self.peek()
+        if character == "{" and self.depth <= LEVELS and self.descents < DESCENTS:
+            self.descents += 1
+            return self._read_object()
+        if _LIST_OF_OBJECTS.match(self.text, self.position):
+            return self._read_list()
+        return self._read_value()
+
+    def _read_value(self) -> Value:
         self.peek()
         line = self.line
         try:
             value, end = _DECODER.raw_decode(self.text, self.position)
-            _check_decoded(self.text[self.position : end], value)
+            _check_decoded(self.text[self.position : end], value, self.depth)
         except json.JSONDecodeError as error:
             self.line = error.lineno
             self.fail(error.msg)
@@ -164,36 +181,35 @@ class _Scanner:
         self._move_to(end)
         return value
 
-    def read_list(self) -> list[Value]:
+    def _read_list(self) -> list[Value]:
         values: list[Value] = []
         self.take("[")
-        if self.peek() == "]":
-            self.take("]")
-            return values
-        while True:
-            values.append(self.read_value())
-            if self.take(",]") == "]":
-                return values
+        self.depth += 1
+        while not values or self.take(",]") == ",":
+            values.append(self._read_value())
+        self.depth -= 1
+        return values
 
-    def read_object(self) -> Mapping:
+    def _read_object(self) -> Mapping:
         mapping = Mapping()
         mapping.line = self.line
         self.take("{")
         if self.peek() == "}":
             self.take("}")
             return mapping
-        while True:
+        self.depth += 1
+        while not mapping or self.take(",}") == ",":
             if self.peek() != '"':
                 self.fail("a key in double quotes is missing")
             line = self.line
-            key = self.read_value()
+            key = self._read_value()
             self.take(":")
-            value = self.read_list() if key == "items" and self.peek() == "[" else self.read_value()
+            value = self.read_node()
             if key in mapping:
                 raise InputError(f"the key '{key[:80]}' is used twice", where=f"{self.where}:{line}")
             mapping[key] = value
-            if self.take(",}") == "}":
-                return mapping
+        self.depth -= 1
+        return mapping
 
     def _move_to(self, position: int) -> None:
         self.line += self.text.count("\n", self.position, position)

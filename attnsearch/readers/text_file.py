@@ -38,10 +38,13 @@ def check_file(source: str) -> None:
 
 
 class TextFile:
-    """A file or standard input as text: line by line, each with its line break, or the rest at once."""
+    """A file or standard input as text: line by line, each with its line break, or the rest at once.
+
+    `longest` is how many bytes a line may have.
+    """
 
     def __init__(self, source: str, most: int | None = None, observe: Callable[[bytes], object] = len) -> None:
-        self.most, self.size = most, 0
+        self.most, self.size, self.longest = most, 0, LINE
         self.source, self.where, self.observe = source, source_name(source), observe
         self.line = self.empty = 0
         self.stream: BinaryIO | None = None
@@ -50,13 +53,13 @@ class TextFile:
         return self
 
     def __next__(self) -> str:
-        raw = self._open().readline(LINE + 1)
+        raw = self._open().readline(self.longest + 1)
         self.observe(raw)
         if not raw:
             raise StopIteration
         self.line += 1
-        if len(raw) > LINE:
-            raise self._error(f"a line of more than {LINE >> 20} MiB", self.line)
+        if len(raw) > self.longest:
+            raise self._error(f"a line of more than {self.longest >> 20} MiB", self.line)
         self.size += len(raw)
         if self.most and self.size > self.most:
             raise self._error(f"the file has over {self.most >> 20} MiB", self.line)
@@ -77,6 +80,8 @@ class TextFile:
         """Close the file; standard input stays open."""
         if self.stream and self.source != "-":
             self.stream.close()
+
+    __del__ = close  # of records that nobody read to their end
 
     def _open(self) -> BinaryIO:
         if self.stream is None:

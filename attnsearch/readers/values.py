@@ -15,12 +15,58 @@ LONGEST_QUERY = 128 << 10  # characters
 PARTS = 1_000_000  # keys, values and ends of containers in one document, or on one line of JSONL
 STREAM_HINT = "use JSONL or CSV, which are read as a stream"
 
+_CONTENT = ("rendered", "@value", "value", "#text")  # the key of a text that has properties beside it
+
 
 class Mapping(dict[str, Value]):
     """A dict with the line of the file on which it begins; readers set `line` for every record."""
 
     __slots__ = ("line",)  # a file can have a million of them
     line: int
+
+
+def unwrap(value: Value) -> Value:
+    """The plain value in a list of one value, or in a mapping that stands for one.
+
+    That is a mapping of one key (MongoDB's `$oid`, `$date`, `$numberLong`), or one with a text under a name of
+    `_CONTENT` (WordPress, Open Library, JSON-LD). What stands for nothing else is returned as it is.
+
+    >>> unwrap({"$oid": "65a0c1"}), unwrap(["On lamps"]), unwrap({"rendered": "Lamp", "protected": False})
+    ('65a0c1', 'On lamps', 'Lamp')
+    >>> unwrap({"$date": {"$numberLong": "0"}}), unwrap({"low": 1, "high": 2})
+    ('1970-01-01T00:00:00Z', {'low': 1, 'high': 2})
+    """
+    for _ in range(DEPTH):
+        if isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        elif isinstance(value, dict) and len(value) == 1:
+            ((key, inner),) = value.items()
+            value = _parse_extended(key, unwrap(inner)) if key.startswith("$") else inner
+        elif isinstance(value, dict) and (key := next((key for key in _CONTENT if key in value), "")):
+            if isinstance(value[key], (dict, list)):
+                return value
+            value = value[key]
+        else:
+            return value
+    return value
+
+
+def _parse_extended(key: str, value: Value) -> Value:
+    """A value of MongoDB's Extended JSON: numbers as such, dates by ISO 8601, anything else as it is written."""
+    try:
+        match key, value:
+            case "$numberInt" | "$numberLong", str():
+                return parse_integer(value)
+            case "$numberDouble", str():
+                return require_finite(float(value), value)
+            case "$date", int():
+                from datetime import UTC, datetime, timedelta
+
+                moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
+                return moment.isoformat(timespec="milliseconds" if value % 1000 else "seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        pass
+    return value
 
 
 def check_text(text: str, name: str) -> None:

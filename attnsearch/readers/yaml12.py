@@ -4,6 +4,9 @@ PyYAML's own constructors follow YAML 1.1, where `On` is true and `12:30:45` is 
 of two equal keys, and they recurse. This parser builds values from libyaml's stream of events instead: it does not
 recurse, refuses tags that construct objects, limits nesting and the repetition by aliases, and reports every error
 with its line. https://yaml.org/spec/1.2.2/#103-core-schema
+
+It departs from the core schema twice, as files do. A number with leading zeros is text: `zip: 01234` is not 1,234. And
+merge keys work as in YAML 1.1: https://yaml.org/type/merge.html
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 import yaml
 
 from attnsearch.errors import InputError
+from attnsearch.readers.names import fold_name
 from attnsearch.readers.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
 
 REPEATED = 10_000_000  # characters that all aliases of a file may stand for
@@ -32,6 +36,8 @@ _PLAIN = {
     "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 }
 _SCALARS = ("str", *_PLAIN)
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
+_MERGE = "<<"
 _NOT_TEXT = frozenset("nNtTfF~-+.0123456789")  # the first characters of plain scalars that may not be text
 
 
@@ -39,7 +45,8 @@ _NOT_TEXT = frozenset("nNtTfF~-+.0123456789")  # the first characters of plain s
 class _Container:
     """A mapping or list still being read.
 
-    `key` of a mapping is the key that waits for its value; `key` of a list is the key that the list stands under.
+    `key` of a mapping is the key that waits for its value; `key` of a list is the key that the list stands under, ""
+    at the top. `merges` is whether the value that comes next is to be merged, and `merged` is what was.
     """
 
     value: Mapping | list[Value]
@@ -47,17 +54,28 @@ class _Container:
     size: int = 1
     key: str | None = None
     lines: dict[str, int] = field(default_factory=dict)
+    merges: bool = False
+    merged: list[Mapping] = field(default_factory=list)
+
+    def merge(self) -> None:
+        """Put the fields of what was merged before the own ones: own fields win, then those of an earlier mapping."""
+        fields: dict[str, Value] = {}
+        for mapping in reversed(self.merged):
+            fields.update(mapping)
+        fields.update(self.value)
+        self.value.clear()
+        self.value.update(fields)  # type: ignore[union-attr]
 
 
-def parse_document(text: str, *, where: str, as_text: frozenset[str] = frozenset()) -> Value:
-    """The single document in `text`; None when it is empty.
+def parse_documents(text: str, *, where: str, as_text: frozenset[str] = frozenset()) -> list[Value]:
+    """The documents in `text`, without empty ones. Mappings are of class `Mapping`, with their lines.
 
     Values of the keys in `as_text`, and the elements of lists there, stay text as written, except empty and null
-    ones: `title: 1984` is a title, not a year. Mappings are of class `Mapping`, with their lines.
+    ones: `title: 1984` is a title, not a year. Such names are folded, see `fold_name`; "" means a list at the top.
 
-    Raises InputError, with `where` and the line: not YAML, two documents, a key used twice, a tag beyond the core
-    schema, a number that is not finite, nesting deeper than `DEPTH`, more than `PARTS` keys and values, aliases that
-    repeat more than `REPEATED` characters.
+    Raises InputError, with `where` and the line: not YAML, a key used twice, a tag beyond the core schema, a number
+    that is not finite, a merge key without mappings, nesting deeper than `DEPTH`, more than `PARTS` keys and values,
+    aliases that repeat more than `REPEATED` characters.
     """
     builder = _Builder(where, as_text)
     if text.count("%TAG") > DIRECTIVES and len(_DIRECTIVE.findall(text)) > DIRECTIVES:
@@ -75,17 +93,16 @@ def parse_document(text: str, *, where: str, as_text: frozenset[str] = frozenset
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InputError(f"not YAML: {error.reason}", where=f"{where}:{line}") from None
-    return builder.document
+    return [document for document in builder.documents if document is not None]
 
 
 class _Builder:
-    """Builds the document from events; open containers are in a list, not on Python's stack."""
+    """Builds the documents from events; open containers are in a list, not on Python's stack."""
 
     def __init__(self, where: str, as_text: frozenset[str]) -> None:
         self.where = where
-        self.as_text = as_text
-        self.document: Value = None
-        self.documents = 0
+        self.as_text = {fold_name(name) for name in as_text}
+        self.documents: list[Value] = []
         self.open: list[_Container] = []
         self.anchors: dict[str, tuple[Value, int]] = {}
         self.repeated = 0
@@ -94,7 +111,7 @@ class _Builder:
         line = event.start_mark.line + 1
         match event:
             case yaml.ScalarEvent():
-                self._check_tag(event.tag, _SCALARS, line)
+                self._check_tag(event.tag, (*_SCALARS, "merge") if event.value == _MERGE else _SCALARS, line)
                 self._add(self._read_scalar(event, line), len(event.value) + 1, event.anchor, line)
             case yaml.MappingStartEvent():
                 self._check_tag(event.tag, ("map",), line)
@@ -106,6 +123,8 @@ class _Builder:
                 self._begin([], event.anchor, line)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 container = self.open.pop()
+                if container.merged:
+                    container.merge()
                 self._add(container.value, container.size, container.anchor, line)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
@@ -116,23 +135,23 @@ class _Builder:
                     raise self._error("aliases repeat too much; write the values out", line)
                 self._add(value, size, None, line)
             case yaml.DocumentStartEvent():
-                self.documents += 1
-                if self.documents > 1:
-                    raise self._error("a second document begins; write one document per file", line)
+                self.anchors.clear()
 
     def _begin(self, value: Mapping | list[Value], anchor: str | None, line: int) -> None:
         if len(self.open) == DEPTH:
             raise self._error(f"nested more than {DEPTH} deep", line)
         if self.open and isinstance(self.open[-1].value, Mapping) and self.open[-1].key is None:
             raise self._error("a key must be text", line)
-        key = self.open[-1].key if self.open and isinstance(value, list) else None
+        key = None
+        if isinstance(value, list):
+            key = self.open[-1].key if self.open else ""
         self.open.append(_Container(value, anchor, key=key))
 
     def _add(self, value: Value, size: int, anchor: str | None, line: int) -> None:
         if anchor:
             self.anchors[anchor] = (value, size)
         if not self.open:
-            self.document = value
+            self.documents.append(value)
             return
         parent = self.open[-1]
         parent.size += size
@@ -142,9 +161,18 @@ class _Builder:
             self._check_key(value, parent, line)
             parent.lines[value] = line
             parent.key = value
+        elif parent.merges:
+            parent.merged = self._read_merged(value, line)
+            parent.merges, parent.key = False, None
         else:
             parent.value[parent.key] = value
             parent.key = None
+
+    def _read_merged(self, value: Value, line: int) -> list[Mapping]:
+        mappings = value if isinstance(value, list) else [value]
+        if not all(isinstance(mapping, Mapping) for mapping in mappings):
+            raise self._error("a merge key (<<) takes a mapping or a list of mappings", line)
+        return mappings
 
     def _check_key(self, key: Value, mapping: _Container, line: int) -> None:
         if not isinstance(key, str):
@@ -157,13 +185,12 @@ class _Builder:
         plain, _ = event.implicit
         parent = self.open[-1] if self.open else None
         if parent and isinstance(parent.value, Mapping) and parent.key is None:
-            if plain and text == "<<":
-                raise self._error("merge keys (<<) are not YAML 1.2; write the fields out", line)
+            parent.merges = text == _MERGE and (plain or event.tag == f"{_TAG}merge")
             return text
         kind = _resolve_kind(text) if plain else "str"
         if event.tag and event.tag != "!":
             kind = event.tag.removeprefix(_TAG)
-        if kind != "null" and parent and parent.key in self.as_text:
+        if kind != "null" and parent and parent.key is not None and fold_name(parent.key) in self.as_text:
             return text
         try:
             return _parse_scalar(kind, text)
@@ -181,6 +208,8 @@ class _Builder:
 def _resolve_kind(text: str) -> str:
     """The core schema's name for the type of a plain scalar."""
     if text and text[0] not in _NOT_TEXT:
+        return "str"
+    if _LEADING_ZERO.match(text):
         return "str"
     return next((kind for kind, pattern in _PLAIN.items() if pattern.fullmatch(text)), "str")
 

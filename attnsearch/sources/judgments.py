@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.readers import records, text_file, values
+from attnsearch.readers.names import Names
 from attnsearch.readers.values import Value, line_of, read_text
 from attnsearch.sources import trec
+
+_NAMES = Names(frozenset(), frozenset({"query"}), frozenset())  # by which requests are known
 
 
 class Judged(NamedTuple):
@@ -47,7 +50,8 @@ def read_judgments(source: str, qrels: str | None = None) -> list[Judged]:
     two kinds of them, a request or an item given twice, an invalid grade.
     """
     if qrels is None:
-        entries = records.read_records(source, as_text=frozenset({"query", "relevant"}), most=text_file.WHOLE).items
+        as_text = frozenset({"query", "relevant"})
+        entries = records.read_records(source, names=_NAMES, as_text=as_text, most=text_file.WHOLE).items
         requests = parse_judgments(entries, text_file.source_name(source))
     else:
         graded = trec.read_graded_queries(source, qrels)

@@ -33,7 +33,7 @@ WRONG = [
 @pytest.mark.parametrize(("text", "line", "message"), WRONG)
 def test_refused(text, line, message):
     with pytest.raises(InputError) as caught:
-        strict_json.parse_document(text, where="x.json")
+        strict_json.parse_documents(text, where="x.json")
     assert caught.value.message.startswith(f"x.json:{line}: ")
     assert message in caught.value.message
 
@@ -46,9 +46,11 @@ def test_one_line_is_as_strict(text, message):
 
 
 def test_lines_of_items():
-    listed = strict_json.parse_document('[\n{"id": "a",\n "t": 1},\n\n {"id": "b"}]', where="x")
+    (listed,) = strict_json.parse_documents('[\n{"id": "a",\n "t": 1},\n\n {"id": "b"}]', where="x")
     assert [item.line for item in listed] == [2, 5]
-    headed = strict_json.parse_document('{"name": "n",\n "items": [{"id": "a"},\n{"id": "b"}], "x": [1]}\n', where="x")
+    (headed,) = strict_json.parse_documents(
+        '{"name": "n",\n "items": [{"id": "a"},\n{"id": "b"}], "x": [1]}\n', where="x"
+    )
     assert headed["name"] == "n"
     assert [item.line for item in headed["items"]] == [2, 3]
 
@@ -65,5 +67,5 @@ def test_reads_what_json_writes(value, indent):
     text = json.dumps(value, indent=indent)
     if "\\ud" in text.lower() and any("\ud800" <= c <= "\udfff" for c in json.loads(f"[{text}]").__repr__()):
         return
-    assert strict_json.parse_document(text, where="x") == value
+    assert strict_json.parse_documents(text, where="x") == [value]
     assert strict_json.parse_line(text, where="x") == value

@@ -60,3 +60,25 @@ def test_numbers():
 
 def test_the_line_of_a_place():
     assert values.line_of("c:/x.yaml:12") == "12"
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ("a", "a"), (None, None), ([], []), ({}, {}), (["a"], "a"), ([["a"]], "a"), (["a", "b"], ["a", "b"]),
+        ({"$oid": "65a0c1"}, "65a0c1"), ({"$numberLong": "5"}, 5), ({"$numberInt": "-3"}, -3),
+        ({"$numberLong": "9" * 2000}, "9" * 2000), ({"$numberLong": "x"}, "x"), ({"$numberDouble": "1.5"}, 1.5),
+        ({"$numberDouble": "NaN"}, "NaN"), ({"$numberDecimal": "1.10"}, "1.10"),
+        ({"$date": "2024-02-03T04:05:06Z"}, "2024-02-03T04:05:06Z"), ({"$date": 0}, "1970-01-01T00:00:00Z"),
+        ({"$date": {"$numberLong": "1706933106789"}}, "2024-02-03T04:05:06.789Z"),
+        ({"$date": {"$numberLong": "-86400000"}}, "1969-12-31T00:00:00Z"), ({"$date": 10**30}, 10**30),
+        ({"rendered": "Lamp"}, "Lamp"), ({"rendered": "Lamp", "protected": False}, "Lamp"),
+        ({"type": "/type/text", "value": "Light"}, "Light"), ({"@value": "Licht", "@language": "de"}, "Licht"),
+        ({"en": "Light"}, "Light"), ([{"rendered": ["Lamp"]}], "Lamp"),
+        ({"low": 1, "high": 2}, {"low": 1, "high": 2}),
+        ({"value": [1, 2], "unit": "m"}, {"value": [1, 2], "unit": "m"}),
+    ],
+)  # fmt: skip
+def test_unwrap(value, plain):
+    assert values.unwrap(value) == plain
+    assert values.unwrap([value]) == plain

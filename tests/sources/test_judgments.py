@@ -84,7 +84,7 @@ def test_refused(write, line, message):
         ("x.jsonl", "\n", "x.jsonl: no judgments; "),
         ("x.yaml", "- {query: x, relevant: [a]}\n- {query: y, grades: {a: .nan}}\n", "x.yaml:2: .nan is not a finite"),
         ("x.yaml", "- {query: x, grades: {a: 1, b: 2, a: 1}}\n", "x.yaml:1: the key 'a' was already used on line 1"),
-        ("x.yaml", "- just a query\n", "x.yaml: item 1 is 'just a query'; an item is a mapping"),
+        ("x.yaml", "- just a query\n", "x.yaml:1: the query is missing"),
         ("none.yaml", None, "none.yaml: no such file"),
     ],
 )
