@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.readers.delimited import read_delimited
-from attnsearch.readers.names import NAMES, Names
-from attnsearch.readers.shapes import Records, split_documents, split_lines
 from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_file
-from attnsearch.readers.values import Mapping
+from attnsearch.readers.values import Mapping, Records
+
+if TYPE_CHECKING:
+    from attnsearch.readers.names import Names
 
 FORMATS = ("yaml", "json", "jsonl", "csv", "tsv")
 SUFFIXES = {f".{name}": name for name in FORMATS} | {
@@ -42,7 +43,7 @@ def read_records(
     *,
     reading: Reading | None = None,
     file_format: str | None = None,
-    names: Names = NAMES,
+    names: Names | None = None,
     as_text: frozenset[str] = frozenset(),
     most: int | None = None,
     observe: Callable[[bytes], object] = len,
@@ -52,8 +53,8 @@ def read_records(
     `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. JSON and JSON
     Lines are told apart by their content. Values of the keys in `as_text` stay text as written. For where the records
     of a YAML or JSON file lie, and the head, see `shapes`; `reading.items` is the path to them, and `names` are those
-    of the fields by which records are known. `most` limits the bytes of the whole file in formats that are read as a
-    stream. `observe` gets every byte of the file by the time the records end.
+    of the fields by which records are known, by default `names.NAMES`. `most` limits the bytes of the whole file in
+    formats that are read as a stream. `observe` gets every byte of the file by the time the records end.
 
     Raises InputError, with the line if there is one, for whatever is not valid in that format; for JSONL, CSV and TSV
     while the records are read.
@@ -69,6 +70,7 @@ def read_records(
         start, file_format = _guess_format(file)
     if file_format in ("json", "jsonl"):
         from attnsearch.readers import json_file
+        from attnsearch.readers.shapes import split_documents, split_lines
 
         with ExitStack() as stack:
             stack.callback(file.close)
@@ -85,6 +87,7 @@ def read_records(
     with closing(file):
         text = "".join(start) + file.read_rest()
     from attnsearch.readers import yaml12
+    from attnsearch.readers.shapes import split_documents
 
     documents = yaml12.parse_documents(text, where=file.where, as_text=as_text | {"", "items"})
     return split_documents(documents, file.where, reading.items, names)

@@ -20,12 +20,11 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.readers.names import NAMES, Names, describes_item, fold_name
 from attnsearch.readers.tables import LISTS, Table, list_tables, make_records, resolve_path, share_field
-from attnsearch.readers.values import Mapping, Value
+from attnsearch.readers.values import Mapping, Records, Value
 
 _WRAPPERS = ("fields", "data", "attributes", "_source", "properties", "node", "document")
 _MOST_NAMED = 10  # places named in an error
@@ -33,20 +32,16 @@ _MOST_NAMED = 10  # places named in an error
 log = logging.getLogger("attnsearch")
 
 
-class Records(NamedTuple):
-    """The content of a file: its records, in order, and the other fields of its top mapping."""
-
-    head: Mapping
-    items: Iterator[Mapping]
-
-
-def split_documents(documents: list[Value], where: str, items: str | None = None, names: Names = NAMES) -> Records:
+def split_documents(
+    documents: list[Value], where: str, items: str | None = None, names: Names | None = None
+) -> Records:
     """The records of a file, whose documents are given, by the rules above; `items` is the path to them.
 
     The head is what a mapping has beside its `items`. A record that lacks a line gets that of its table.
 
     Raises InputError: the path leads nowhere, there are several tables, a record is not a mapping.
     """
+    names = names or NAMES
     head = Mapping()
     if items is not None:
         parts = [resolve_path(document, items, where) for document in documents]
@@ -69,9 +64,10 @@ def split_documents(documents: list[Value], where: str, items: str | None = None
 
 
 def split_lines(
-    lines: Iterator[Mapping], where: str, items: str | None = None, names: Names = NAMES
+    lines: Iterator[Mapping], where: str, items: str | None = None, names: Names | None = None
 ) -> Iterator[Mapping]:
     """The records of JSON Lines: each line is one, or has some under the path `items`."""
+    names = names or NAMES
     if items is not None:
         lines = (
             record for line in lines for record in make_records(resolve_path(line, items, where), where, names)
@@ -79,7 +75,7 @@ def split_lines(
     return lift_fields(lines, where, names)
 
 
-def lift_fields(records: Iterable[Mapping], where: str, names: Names = NAMES) -> Iterator[Mapping]:
+def lift_fields(records: Iterable[Mapping], where: str, names: Names) -> Iterator[Mapping]:
     """The records, with the fields of an inner mapping as their own if only those have a title or a text.
 
     The first record decides. A field of the inner mapping whose name the record has already stays inside.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from attnsearch.errors import InputError
 
@@ -23,6 +24,13 @@ class Mapping(dict[str, Value]):
 
     __slots__ = ("line",)  # a file can have a million of them
     line: int
+
+
+class Records(NamedTuple):
+    """The content of a file: its records, in order, and the other fields of its top mapping."""
+
+    head: Mapping
+    items: Iterator[Mapping]
 
 
 def unwrap(value: Value) -> Value:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers import records, shapes, text_file, values
+from attnsearch.readers import records, text_file, values
 from attnsearch.readers.values import Value
 from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
 
@@ -126,7 +126,7 @@ def _text_or_none(value: Value) -> str | None:
     return None if value is None else str(value)
 
 
-def _make_items(files: Iterable[tuple[str, shapes.Records]], fields: Fields) -> Iterator[Item]:
+def _make_items(files: Iterable[tuple[str, values.Records]], fields: Fields) -> Iterator[Item]:
     """The items of files, each given with its name."""
     for where, file in files:
         for record in file.items:
