@@ -25,7 +25,7 @@ HOUSE = {
         "values", "names", "text_file", "yaml12", "strict_json", "json_file", "delimited", "tables", "shapes",
         "records",
     ),
-    "sources": ("letters", "numbers", "dates", "kinds", "items", "trec", "judgments"),
+    "sources": ("letters", "numbers", "dates", "kinds", "documents", "folder", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",

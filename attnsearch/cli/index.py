@@ -8,7 +8,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
-from attnsearch.readers.records import FORMATS
+from attnsearch.readers.records import FORMATS, Reading
 
 
 def index(
@@ -17,8 +17,8 @@ def index(
         typer.Argument(
             metavar="SOURCE...",
             show_default=False,
-            help="A YAML, JSON, JSONL, CSV or TSV file, or '-' for standard input. Each SOURCE becomes its own "
-            "catalog; with --name, all become one.",
+            help="A YAML, JSON, JSONL, CSV, TSV or Markdown file, a folder, or '-' for standard input. Each SOURCE "
+            "becomes its own catalog; with --name, all become one.",
         ),
     ],
     name: Annotated[
@@ -59,6 +59,23 @@ def index(
             show_default=False,
             help=f"Format of SOURCE: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. "
             "(default: by its extension, else by its first line)",
+        ),
+    ] = None,
+    items: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            show_default=False,
+            help="Where the items lie in YAML or JSON: keys with dots between them, such as response.docs; '.' is the "
+            "whole file as one item. (default: the one list of them)",
+        ),
+    ] = None,
+    glob: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            show_default=False,
+            help="Which files of a folder to read, such as '*.md' or 'posts/**/*.md'. (default: all known kinds)",
         ),
     ] = None,
     precision: Annotated[
@@ -110,7 +127,7 @@ def index(
                 name=name,
                 model=model,
                 fields=fields,
-                form=from_,
+                reading=Reading(form=from_, items=items, glob=glob),
                 keep=keep,
                 precision=precision,
                 lexical=LEXICAL if weight == "auto" else weight,

@@ -179,7 +179,7 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
 
 def _read_source(info: Info, source: Source, wanted: Collection[str] | None) -> dict[str, Item]:
     """The items of a source, by id; if it has changed since, only the wanted ones, or all if None."""
-    if not (source.sha256 and Path(source.path).is_file()):
+    if not (source.sha256 and Path(source.path).exists()):
         return {}
     log.warning("%s: reading damaged items from %s", info.name, source.path)
     whole, sha256 = _try_formats(info, source.path)

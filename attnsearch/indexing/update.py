@@ -20,6 +20,7 @@ from attnsearch.indexing.changes import Changes
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import MissingText, Writer
 from attnsearch.postings import cache
+from attnsearch.readers.records import Reading
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields, Item, Listing
 from attnsearch.storage import files, home
@@ -81,7 +82,7 @@ def update(
     name: str | None = None,
     model: str | None = None,
     fields: Fields | None = None,
-    form: str | None = None,
+    reading: Reading | None = None,
     keep: bool = False,
     precision: Precision | None = None,
     lexical: float | None = None,
@@ -92,11 +93,11 @@ def update(
     """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input.
 
     New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
-    `name`, the catalog takes the name in the file, else that of the file. `form` is the sources' format, see
-    `items.read_items`. An existing catalog keeps its `model` and `fields` unless others are given. `precision` is the
-    encoder's: by default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or
-    float32 after bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give
-    none; by default it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
+    `name`, the catalog takes the name in the file, else that of the file or folder. `reading` is how the sources are to
+    be read. An existing catalog keeps its `model` and `fields` unless others are given. `precision` is the encoder's:
+    by default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
+    bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
+    default it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -104,7 +105,7 @@ def update(
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
-    target = _resolve_target(sources, name, fields, form, on_the_fly=on_the_fly)
+    target = _resolve_target(sources, name, fields, reading, on_the_fly=on_the_fly)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_made)
     with Writer(target.folder) as writer:
@@ -134,7 +135,7 @@ def update(
 
 
 def _resolve_target(
-    paths: Sequence[str], name: str | None, fields: Fields | None, form: str | None, *, on_the_fly: bool
+    paths: Sequence[str], name: str | None, fields: Fields | None, reading: Reading | None, *, on_the_fly: bool
 ) -> _Target:
     """Decide which catalog is meant, whether it exists, and how its sources are read."""
     sources = tuple(_SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
@@ -142,7 +143,7 @@ def _resolve_target(
     existing = _find_existing(shown, name)
     fields = fields or (existing.fields if existing else Fields())
     # The hash is that of the very bytes that are read: the file may be another one before and after.
-    listing = items.read_items(paths, fields, file_format=form, observers=[source.digest.update for source in sources])
+    listing = items.read_items(paths, fields, reading=reading, observers=[source.digest.update for source in sources])
     if on_the_fly:
         return _Target(home.file_catalog_folder(Path(paths[0])), shown[0], sources, fields, listing, existing)
     chosen = home.check_name(name or listing.name or _name_of_file(paths))
@@ -171,7 +172,7 @@ def _name_of_file(paths: Sequence[str]) -> str:
     if len(paths) > 1 or paths[0] == "-":
         origin = "several files" if len(paths) > 1 else "standard input"
         raise InputError(f"a catalog from {origin} needs a name", hint="give it one with --name")
-    return Path(paths[0]).stem
+    return Path(paths[0]).stem or Path.cwd().name
 
 
 def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:

@@ -4,6 +4,8 @@ letters      text → its normal form, in linear time, and words with their mark
 numbers      a written number → the number, with no digit lost
 dates        a written date → when it begins and ends
 kinds        the values of a field → its kind, and what each value means in it
+documents    a Markdown or text file → its record
+folder       files and folders → the records of each file
 items        records → items: id, title, description, key text
 trec         TREC's queries and qrels → graded queries
 judgments    a file → judged requests: which items are right for each

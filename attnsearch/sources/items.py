@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers import records, text_file, values
+from attnsearch.readers import text_file, values
+from attnsearch.readers.records import Reading
 from attnsearch.readers.values import Value
 from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
 
@@ -46,12 +47,13 @@ def read_items(
     sources: Sequence[str],
     fields: Fields | None = None,
     *,
+    reading: Reading | None = None,
     file_format: str | None = None,
     observers: Sequence[Callable[[bytes], object]] = (),
 ) -> Listing:
-    """The items of the files `sources` as one catalog; `-` is standard input.
+    """The items of the files and folders `sources` as one catalog; `-` is standard input.
 
-    `file_format`, and one of the `observers` for each file: see `read_records`.
+    `reading`, and one of the `observers` for each source: see `read_sources`. `file_format` is short for its form.
 
     Items are checked as they are read; the writer checks that ids are unique.
 
@@ -59,18 +61,20 @@ def read_items(
     to search, a text of more than `LONGEST` characters, no items at all.
     """
     fields = fields or Fields()
-    as_text = frozenset({"description", fields.id, fields.title})
-    files = (
-        records.read_records(source, file_format=file_format, as_text=as_text, observe=observe)
-        for source, observe in zip(sources, observers or [len] * len(sources), strict=True)
-    )
+    from attnsearch.readers.names import NAMES
+    from attnsearch.sources import folder  # which a query does without
+
+    reading = reading or Reading()
+    if file_format is not None:
+        reading = reading._replace(form=file_format)
+    as_text = NAMES.all | {fields.id, fields.title}
+    files = folder.read_sources(sources, reading=reading, as_text=as_text, observers=observers)
     first = next(files)
-    places = [text_file.source_name(source) for source in sources]
-    # Each further file is opened when the one before it ends: each may be large.
-    items = _make_items(zip(places, itertools.chain([first], files), strict=True), fields)
-    head = first.head if len(sources) == 1 else {}
+    items = _make_items(itertools.chain([first], files), fields)
+    head = first[1].head if len(sources) == 1 else {}
     description = _text_or_none(head.get("description")) or ""
-    return Listing(_text_or_none(head.get("name")), description, _require_items(items, places[0]))
+    where = text_file.source_name(sources[0])
+    return Listing(_text_or_none(head.get("name")), description, _require_items(items, where))
 
 
 def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fields | None = None) -> str:

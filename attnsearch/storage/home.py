@@ -149,7 +149,8 @@ def find_catalog(ref: str) -> Location:
         exists = is_path = False
     if exists or is_path or path.suffix.lower() in records.SUFFIXES:
         problem = "is a folder" if path.is_dir() else "is not a regular file" if exists else "no such file"
-        raise InputError(problem, where=ref, hint="-c takes a file or a name")
+        hint = "'attnsearch index' makes a catalog of it" if path.is_dir() else "-c takes a file or a name"
+        raise InputError(problem, where=ref, hint=hint)
     names = [folder.name for folder in catalog_folders()] + list(BUILT_IN)
     near = difflib.get_close_matches(ref, names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
@@ -190,16 +191,23 @@ def default_catalog() -> str:
 
 
 def source_path(file: str) -> str | None:
-    """The resolved path of a regular file; None for a pipe, which can't be read again."""
+    """The resolved path of a regular file or a folder; None for a pipe, which can't be read again."""
     path = Path(file)
-    return None if file == "-" or not path.is_file() else str(path.resolve())
+    return None if file == "-" or not (path.is_file() or path.is_dir()) else str(path.resolve())
 
 
-def fingerprint_source(file: str) -> Source:
-    """The path of a file, and the SHA-256 of what it holds now; None for a pipe. Raises InputError."""
+def fingerprint_source(file: str, glob: str | None = None) -> Source:
+    """The path of a file or folder, and the SHA-256 of what it holds now; None for a pipe. Raises InputError.
+
+    `glob` is the pattern for the files of a folder that are read.
+    """
     path = source_path(file)
     if path is None:
         return Source(file, None)
+    if Path(path).is_dir():
+        from attnsearch.sources.folder import folder_digest
+
+        return Source(path, folder_digest(path, glob))
     from hashlib import file_digest
 
     try:

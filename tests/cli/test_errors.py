@@ -20,7 +20,6 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 
 BAD_FILES = [
     ("none.yaml", None, "none.yaml: no such file"),
-    ("folder.yaml", "folder", "folder.yaml: is a folder; name the file inside it"),
     ("x.yaml", b"- title: caf\xe9\n", "x.yaml:1: not UTF-8; save the file as UTF-8"),
     ("x.yaml", b"- {title: a\n", "x.yaml:2: not YAML: "),
     ("x.yaml", b"", "x.yaml: no items; a catalog needs at least one"),
@@ -43,10 +42,8 @@ BAD_FILES = [
 
 @pytest.mark.parametrize(("name", "content", "message"), BAD_FILES)
 @pytest.mark.parametrize("command", [["index"], ["query", "moon", "-c"]])
-def test_bad_files(run, shop_file, write, tmp_path, home, command, name, content, message):
-    if content == "folder":
-        (tmp_path / name).mkdir()
-    elif content is not None:
+def test_bad_files(run, shop_file, write, home, command, name, content, message):
+    if content is not None:
         write(name, content)
     code, out, err = run(*command, name)
     assert (code, out) == (2, "")
@@ -55,6 +52,17 @@ def test_bad_files(run, shop_file, write, tmp_path, home, command, name, content
     told = json.loads(run("index", name, "--json").err)
     assert list(told["error"]) == ["code", "message", "hint"]
     assert told["error"]["code"] == 2
+
+
+def test_a_folder(run, small, write, tmp_path, monkeypatch):
+    """It can be indexed, but not asked directly: a word too few would embed a whole disk."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.yaml").mkdir()
+    assert run("index", "notes.yaml").err == "attnsearch: notes.yaml: no files to read\n"
+    write("notes.yaml/a.md", "# The moon")
+    assert run("index", "notes.yaml").code == 0
+    code, _, err = run("query", "moon", "-c", "./notes.yaml")
+    assert (code, err) == (2, "attnsearch: ./notes.yaml: is a folder; 'attnsearch index' makes a catalog of it\n")
 
 
 @pytest.mark.parametrize(

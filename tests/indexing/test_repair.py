@@ -17,6 +17,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
+from attnsearch.readers.records import Reading
 from attnsearch.search.index import Index
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files, home, learned, lock
@@ -278,7 +279,7 @@ class TestItems:
     )
     @pytest.mark.parametrize("lost", ["row", "database"])
     def test_a_source_that_was_read_in_another_format(self, home, write, small, name, form, content, lost):
-        update([str(write(name, content))], form=form)
+        update([str(write(name, content))], reading=Reading(form=form))
         before = titles("x")
         if lost == "row":
             change(home / "x", "UPDATE items SET title = 'z' WHERE id = 'a'")

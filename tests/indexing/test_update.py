@@ -14,6 +14,7 @@ from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources import items
 from attnsearch.sources.items import Fields
+from attnsearch.storage import home
 from attnsearch.storage.home import catalog_folders, catalog_infos, default_catalog
 from tests.conftest import SHOP, titles
 
@@ -244,3 +245,24 @@ def test_each_of_several_files_has_its_own_hash(write, small):
     paths = [write(f"{word}.yaml", f"- {{title: {word}}}\n") for word in ("moon", "sea")]
     sources = update([str(path) for path in paths], name="x").info.sources
     assert sources == tuple((str(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths)
+
+
+def test_a_folder_is_up_to_date_until_a_file_changes(small, tmp_path, monkeypatch):
+    """`index notes/` twice reads nothing anew; its fingerprint is that of the folder now."""
+    monkeypatch.chdir(tmp_path)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "a.md").write_text("# The moon\nFar away.")
+    (notes / "b.txt").write_text("The sea.")
+    report = update(["notes/"])
+    assert (report.info.name, report.added) == ("notes", 2)
+    assert report.info.sources == (home.fingerprint_source("notes"),)
+    report = update(["notes"])
+    assert (report.added, report.changed, report.removed, report.embedded) == (0, 0, 0, 0)
+    (notes / "a.md").write_text("# The moon\nNear.")
+    assert report.info.sources != (home.fingerprint_source("notes"),)
+    (notes / "b.txt").rename(notes / "c.txt")
+    report = update(["notes"])
+    assert (report.added, report.changed, report.removed) == (1, 1, 1)
+    monkeypatch.chdir(notes)
+    assert update(["."]).info.name == "notes"
