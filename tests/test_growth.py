@@ -17,9 +17,11 @@ from attnsearch.postings.filters import parse_filter
 from attnsearch.postings.terms import split_terms
 from attnsearch.readers import strict_json, yaml12
 from attnsearch.sources import trec
+from attnsearch.sources.documents import read_document
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
 from attnsearch.sources.kinds import Kind, decide, form_of, interpret
+from attnsearch.sources.markup import to_text
 from attnsearch.storage.home import check_name
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
@@ -68,6 +70,8 @@ def interpret_value(text: str) -> None:
 
 UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300", "กิ"]
 
+HTML_TAGS = ["<b>", "<div>", "<p>", "<a><b>", "<select><b>", "<table>", "<td>", "</p>", "</b>", "<svg>", "<!", "<?"]
+
 TEXT = {
     "a filter": (
         read_filter,
@@ -99,6 +103,18 @@ TEXT = {
         [("- title: ", "\n"), ('- title: "', '"'), ("[", "]")],
     ),
     "a message": (safe_text.inert, [("", "")]),
+    "HTML": (
+        to_text,
+        [("<br>", ""), ("<br><a b", ">"), ("<br><a ", ">"), ("<br><!--", ""), ("<br><script>", ""), ("&", ";")],
+    ),
+    "HTML, tag by tag": (
+        lambda text: [to_text(f"<br>{tag}{text.replace(' ', tag)}") for tag in HTML_TAGS],
+        [("", "")],
+    ),
+    "a Markdown file": (
+        lambda text: read_document(text, "x.md", "x.md"),
+        [("", ""), ("---\n", "\n---\n"), ("---\na: ", "\n---\n"), ("+++\n", "\n+++\n"), ("# ", "#"), ("```", "")],
+    ),
 }
 
 FILES = {

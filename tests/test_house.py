@@ -25,7 +25,7 @@ HOUSE = {
         "values", "names", "text_file", "yaml12", "strict_json", "json_file", "delimited", "tables", "shapes",
         "records",
     ),
-    "sources": ("letters", "numbers", "dates", "kinds", "documents", "folder", "items", "trec", "judgments"),
+    "sources": ("letters", "numbers", "dates", "kinds", "markup", "documents", "folder", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",
@@ -73,6 +73,7 @@ GUESTS = {
     "rich": Guest({"output", "cli"}, lazy=True),
     "typer": Guest({"cli"}),
     "yaml": Guest({"readers/yaml12"}),
+    "lxml": Guest({"sources/markup"}, lazy=True),
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"encoding/model"}, lazy=True),
     "tokenizers": Guest({"encoding/fast"}, lazy=True),

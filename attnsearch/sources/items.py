@@ -123,7 +123,9 @@ def _to_words(value: Value) -> str:
         return ", ".join(_to_words(part) for part in value)
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_to_words(part)}" for name, part in value.items())
-    return str(value)
+    from attnsearch.sources.markup import to_text
+
+    return to_text(str(value))
 
 
 def _text_or_none(value: Value) -> str | None:
@@ -147,8 +149,10 @@ def _require_items(items: Iterator[Item], where: str) -> Iterator[Item]:
 
 
 def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
-    title = _read_text(record, fields.title, place)
-    description = _read_text(record, "description", place)
+    from attnsearch.sources.markup import to_text
+
+    title = to_text(_read_text(record, fields.title, place))
+    description = to_text(_read_text(record, "description", place))
     item_id = _read_text(record, fields.id, place) or _make_id(title, fields, place)
     listed = f"its fields are: {', '.join(record)}" if record else "it has no fields"
     if not item_id:
