@@ -173,7 +173,7 @@ class TestReference:
         """The numbers in the table are those in the code."""
         from attnsearch.cli.terminal import QUERY
         from attnsearch.readers import delimited, text_file, values
-        from attnsearch.sources import items
+        from attnsearch.sources import documents, folder, items
         from attnsearch.storage import learned
         from attnsearch.storage.lock import WAIT
 
@@ -183,6 +183,8 @@ class TestReference:
             f"containers; {values.DEPTH} levels of nesting",
             "a JSONL, CSV or TSV file": "any size: it is read as a stream",
             "a line of JSONL, a row of CSV or TSV": f"{text_file.LINE >> 20} MiB",
+            "files of a folder": f"{folder.FILES:,}; each is read on its own",
+            "front matter in TOML": f"{documents.TOML >> 10} KiB",
             "columns of CSV or TSV": f"{delimited.COLUMNS:,}",
             "an item's text, id, title or description": f"{items.LONGEST:,} characters",
             "a title that an id is made of": f"{values.LONGEST_QUERY:,} characters",

@@ -70,7 +70,7 @@ def interpret_value(text: str) -> None:
 
 UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300", "กิ"]
 
-HTML_TAGS = ["<b>", "<div>", "<p>", "<a><b>", "<select><b>", "<table>", "<td>", "</p>", "</b>", "<svg>", "<!", "<?"]
+TAGS = ["<b>", "<div>", "<p>", "<a><b>", "<select><b>", "<table>", "<td>", "</p>", "</b>", "<svg>", "<!", "<?"]
 
 TEXT = {
     "a filter": (
@@ -106,10 +106,6 @@ TEXT = {
     "HTML": (
         to_text,
         [("<br>", ""), ("<br><a b", ">"), ("<br><a ", ">"), ("<br><!--", ""), ("<br><script>", ""), ("&", ";")],
-    ),
-    "HTML, tag by tag": (
-        lambda text: [to_text(f"<br>{tag}{text.replace(' ', tag)}") for tag in HTML_TAGS],
-        [("", "")],
     ),
     "a Markdown file": (
         lambda text: read_document(text, "x.md", "x.md"),
@@ -159,6 +155,12 @@ def test_text(name):
 @pytest.mark.parametrize("unit", ["' ", "(a)", ")", "? ", " and a=1", " or a in (1)", "not "])
 def test_trees_of_filters(unit):
     assert steepest_growth(read_filter, repeat("a = 1", unit, "")) <= MOST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tag", TAGS)
+def test_html(tag):
+    assert steepest_growth(to_text, repeat("<br>", tag, "x")) <= MOST
 
 
 @pytest.mark.slow

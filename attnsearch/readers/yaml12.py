@@ -111,7 +111,8 @@ class _Builder:
         line = event.start_mark.line + 1
         match event:
             case yaml.ScalarEvent():
-                self._check_tag(event.tag, (*_SCALARS, "merge") if event.value == _MERGE else _SCALARS, line)
+                is_merge = event.value == _MERGE and self._expects_key()
+                self._check_tag(event.tag, (*_SCALARS, "merge") if is_merge else _SCALARS, line)
                 self._add(self._read_scalar(event, line), len(event.value) + 1, event.anchor, line)
             case yaml.MappingStartEvent():
                 self._check_tag(event.tag, ("map",), line)
@@ -140,7 +141,7 @@ class _Builder:
     def _begin(self, value: Mapping | list[Value], anchor: str | None, line: int) -> None:
         if len(self.open) == DEPTH:
             raise self._error(f"nested more than {DEPTH} deep", line)
-        if self.open and isinstance(self.open[-1].value, Mapping) and self.open[-1].key is None:
+        if self._expects_key():
             raise self._error("a key must be text", line)
         key = None
         if isinstance(value, list):
@@ -180,11 +181,15 @@ class _Builder:
         if key in mapping.lines:
             raise self._error(f"the key '{key[:80]}' was already used on line {mapping.lines[key]}", line)
 
+    def _expects_key(self) -> bool:
+        """Whether the next value is the key of a mapping."""
+        return bool(self.open) and isinstance(self.open[-1].value, Mapping) and self.open[-1].key is None
+
     def _read_scalar(self, event: Any, line: int) -> Value:
         text: str = event.value
         plain, _ = event.implicit
         parent = self.open[-1] if self.open else None
-        if parent and isinstance(parent.value, Mapping) and parent.key is None:
+        if parent and self._expects_key():
             parent.merges = text == _MERGE and (plain or event.tag == f"{_TAG}merge")
             return text
         kind = _resolve_kind(text) if plain else "str"

@@ -35,8 +35,9 @@ from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
+from attnsearch.readers import json_file, shapes, yaml12  # noqa: F401
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import items, judgments, kinds
+from attnsearch.sources import documents, folder, items, judgments, kinds, markup  # noqa: F401
 from attnsearch.sources.items import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
@@ -97,6 +98,26 @@ def csv(data: bytes) -> None:
 def guess(data: bytes) -> None:
     """Standard input, in a format to be guessed from its first line."""
     _read_items(data, None)
+
+
+def markdown(data: bytes) -> None:
+    """A Markdown file with or without front matter: its record has a title, and can be stored."""
+    text = data.decode(errors="ignore")
+    try:
+        record = documents.read_document(text, "a/b.md", "a/b.md")
+    except AttnsearchError as problem:
+        assert_is_one_safe_line(problem)
+        return
+    assert record["path"]
+    assert len(json.dumps(record, allow_nan=False, ensure_ascii=False).encode()) < 2 * len(data) + 1000
+
+
+def html(data: bytes) -> None:
+    """Any text: what is shown of it can be encoded, and is the text itself if it has no markup."""
+    text = data.decode(errors="ignore")
+    plain = markup.to_text(text)
+    plain.encode()
+    assert text == plain or "<" in text or "&" in text
 
 
 def judgments_(data: bytes) -> None:
@@ -398,6 +419,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         jsonl,
         csv,
         guess,
+        markdown,
+        html,
         judgments_,
         trec,
         where,

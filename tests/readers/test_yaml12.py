@@ -138,6 +138,8 @@ BOMB = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("- a\n- b\x07c\n", 2, "not YAML: "),
         ('- "\\ud800"\n', 1, "not YAML: "),
         ("- *nowhere\n", 1, "alias *nowhere has no anchor"),
+        ("- a: !!merge <<\n", 1, "is not one of YAML's own"),
+        ("- {!!merge a: 1}\n", 1, "is not one of YAML's own"),
         ("- <<: 1\n", 1, "a merge key (<<) takes a mapping or a list of mappings"),
         ("- <<:\n", 1, "a merge key (<<) takes a mapping or a list of mappings"),
         ("- {<<: [{a: 1},\n b]}\n", 2, "a merge key (<<) takes a mapping or a list of mappings"),
