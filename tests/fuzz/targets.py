@@ -26,7 +26,8 @@ import attnsearch.cli.query
 import attnsearch.engines.bias
 import attnsearch.evaluation.significance
 import attnsearch.output.evaluation
-import attnsearch.search.readout  # noqa: F401
+import attnsearch.search.readout
+import attnsearch.sources.folder  # noqa: F401
 from attnsearch import cli
 from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
 from attnsearch.encoding.model import coverage_of
@@ -37,7 +38,7 @@ from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
 from attnsearch.readers import json_file, shapes, yaml12  # noqa: F401
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import documents, folder, items, judgments, kinds, markup  # noqa: F401
+from attnsearch.sources import documents, items, judgments, kinds, markup
 from attnsearch.sources.items import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED

@@ -80,7 +80,7 @@ def test_hiding_items_is_removing_them(write, fitted, items, asked, query):
     where = (parse_filter(f"{field} {op} " + ",".join(f'"{value}"' for value in values)),)
     with Index.open(index_items(write, "whole", items)) as index:
         if not any(holds(item, field, "?", []) for item in items):
-            with pytest.raises(InputError, match="has a (field|value in)"):
+            with pytest.raises(InputError, match=r"has a (field|value in)"):
                 search(index, [query], Setting(where=where), k=9)
             return
         (hidden,) = search(index, [query], Setting(where=where), k=9)
