@@ -64,7 +64,7 @@ def read_records(
     file = TextFile(source, most, observe)
     file_format = file_format or reading.form or SUFFIXES.get(Path(source).suffix.lower())
     start: list[str] = []
-    if file_format in (None, "json", "jsonl"):
+    if file_format in (None, "json"):
         file.longest = WHOLE  # of a document on a single line
     if file_format is None:
         start, file_format = _guess_format(file)

@@ -101,7 +101,7 @@ FILES = {
     "gigabyte.jsonl": (1 << 30, ":1: a line of more than 16 MiB"),
     "gigabyte.csv": (1 << 30, ":1: a line of more than 16 MiB"),
     "gigabyte.yaml": (1 << 30, "over 64 MiB"),
-    "gigabyte": (1 << 30, ":1: a line of more than 16 MiB"),
+    "gigabyte": (1 << 30, ":1: a line of more than 64 MiB"),
     "comments": (repeated("#\n", 100 * MB), "over 64 MiB"),
     "lines.yaml": (repeated("\n", 30 * MB), "no items"),
     "comments.yaml": (repeated("#\n", 30 * MB), "no items"),

@@ -100,3 +100,5 @@ def test_a_large_document_on_one_line(write):
     assert len(record["title"]) == 17 << 20
     with pytest.raises(InputError, match="a line of more than 16 MiB"):
         records.read_records(str(write("x.json", f"{text}\n{{}}")))
+    with pytest.raises(InputError, match=r"x\.json:3: a line of more than 16 MiB"):
+        list(records.read_records(str(write("x.json", f"{{}}\n{{}}\n{text}"))).items)

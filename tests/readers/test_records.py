@@ -100,7 +100,7 @@ def test_cells_are_numbers_only_where_nothing_is_lost(write):
         ("x.csv", "a,\n1,2\n", "x.csv:1: column 2 has no name"),
         ("x.csv", 'a\nb\n"open\nfor ever\n', "x.csv:3: not CSV"),
         ("x.csv", 'a\n"b"c\n', "x.csv:2: not CSV"),
-        ("x.jsonl", b'{"a": "' + b"x" * (17 << 20) + b'"}\n{}', "x.jsonl: a line of more than 16 MiB"),
+        ("x.jsonl", b'{"a": "' + b"x" * (17 << 20) + b'"}\n{}', "x.jsonl:1: a line of more than 16 MiB"),
         ("x.yaml", b"- a: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n" * (2 << 20), "x.yaml: over 64 MiB"),
     ],
 )

@@ -52,6 +52,7 @@ def refused(value, path=None):
         ({"a": {"b": {"c": {"d.e": TWO}}}}, 'a.b.c."d.e"'),
         ({"links": [{"href": "/next"}], "products": TWO}, "products"),
         ({"name": "places", "features": TWO}, "features"),
+        ({"info": {"title": "Shop", "contacts": [{"name": "Ann"}]}, "products": TWO}, "products"),
         ({"@context": {"name": "x"}, "@graph": TWO}, "@graph"),
     ],
 )
