@@ -172,16 +172,19 @@ class TestReference:
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
         from attnsearch.cli.terminal import QUERY
-        from attnsearch.readers import delimited, text_file, values
-        from attnsearch.sources import documents, folder, items
+        from attnsearch.readers import binary_tables, delimited, documents, folder, sqlite, text_file
+        from attnsearch.sources import items
         from attnsearch.storage import learned
         from attnsearch.storage.lock import WAIT
+        from attnsearch.syntax import values
 
         table = dict(rows(section(self.text, "## Limits")))
         assert table == {
             "a YAML or JSON file": f"{text_file.WHOLE >> 20} MiB; {values.PARTS:,} keys, values and ends of "
             f"containers; {values.DEPTH} levels of nesting",
-            "a JSONL, CSV or TSV file": "any size: it is read as a stream",
+            "a JSONL, CSV, TSV or Parquet file, a file of lines, a database": "any size: it is read as a stream",
+            "a workbook": f"{text_file.WHOLE >> 20} MiB; {binary_tables.UNPACKED >> 20:,} MiB once it is unpacked",
+            "rows of `--sql`, or of a table": f"{sqlite.ROWS:,}",
             "a line of JSONL, a row of CSV or TSV": f"{text_file.LINE >> 20} MiB",
             "files of a folder": f"{folder.FILES:,}; each is read on its own",
             "front matter in TOML": f"{documents.TOML >> 10} KiB",

@@ -15,14 +15,14 @@ from attnsearch.output import safe_text
 from attnsearch.postings.conditions import conditions_of, filters_of, fold_text, spell
 from attnsearch.postings.filters import parse_filter
 from attnsearch.postings.terms import split_terms
-from attnsearch.readers import strict_json, yaml12
+from attnsearch.readers.documents import read_document
 from attnsearch.sources import trec
-from attnsearch.sources.documents import read_document
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
 from attnsearch.sources.kinds import Kind, decide, form_of, interpret
 from attnsearch.sources.markup import to_text
 from attnsearch.storage.home import check_name
+from attnsearch.syntax import strict_json, yaml12
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
 SHORTEST = 0.02  # CPU seconds; less is too short to compare

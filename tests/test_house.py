@@ -21,11 +21,12 @@ HOUSE = {
     "errors": (),
     "threads": (),
     "attention": ("products", "projections", "softmax", "null_key"),
+    "syntax": ("values", "names", "yaml12", "strict_json"),
     "readers": (
-        "values", "names", "text_file", "yaml12", "strict_json", "json_file", "delimited", "tables", "shapes",
-        "records",
+        "raw_file", "text_file", "json_file", "dialect", "delimited", "binary_tables", "sqlite", "tables", "shapes",
+        "records", "documents", "folder",
     ),
-    "sources": ("letters", "numbers", "dates", "kinds", "markup", "documents", "folder", "items", "trec", "judgments"),
+    "sources": ("letters", "numbers", "dates", "kinds", "markup", "items", "trec", "judgments"),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",
@@ -69,10 +70,14 @@ class Guest(NamedTuple):
 GUESTS = {
     "numpy": Guest({"attention", "encoding", "storage", "postings", "indexing", "engines", "search", "explanation",
                     "evaluation", "learning"}),
-    "sqlite3": Guest({"storage", "postings", "indexing"}),
+    "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
+    "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
+    "pyarrow": Guest({"readers/binary_tables"}, lazy=True),
+    "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself
+    "compression": Guest({"readers/raw_file"}, lazy=True),
     "rich": Guest({"output", "cli"}, lazy=True),
     "typer": Guest({"cli"}),
-    "yaml": Guest({"readers/yaml12"}),
+    "yaml": Guest({"syntax/yaml12"}),
     "lxml": Guest({"sources/markup"}, lazy=True),
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"encoding/model"}, lazy=True),
@@ -256,7 +261,7 @@ class TestPlanted:
             ("cli/terminal", "from attnsearch.cli import app", "imports cli/app, {late}"),
             ("sources/items", "from attnsearch.sources import items", "imports sources/items, {late}"),
             ("storage/store", "def f():\n    from attnsearch.search import index", "imports search/index, {late}"),
-            ("readers/values", "if TYPE_CHECKING:\n    from attnsearch.sources import items",
+            ("syntax/values", "if TYPE_CHECKING:\n    from attnsearch.sources import items",
              "imports sources/items, {late}"),
             ("search/index", "try:\n    pass\nfinally:\n    from attnsearch.cli import app", "imports cli/app, {late}"),
             # ... by their names.
@@ -312,7 +317,7 @@ class TestPlanted:
     @pytest.mark.parametrize(
         "name",
         ["toml.py", "sources/toml.py", "sources/items/__init__.py", "sources/json/parser.py", "catalogs/items.py",
-         "helpers/__init__.py", "readers/values.pyi", "encoding/fast.so", "sources/README.md"],
+         "helpers/__init__.py", "syntax/values.pyi", "encoding/fast.so", "sources/README.md"],
     )  # fmt: skip
     def test_file_that_the_table_lacks(self, copy, name):
         (copy / name).parent.mkdir(exist_ok=True)
@@ -323,7 +328,7 @@ class TestPlanted:
         (copy / "storage" / "misc.py").write_text("")
         assert f"storage has {MAX_FILES + 1} files" in breaches(copy)
 
-    @pytest.mark.parametrize("name", ["readers/values", "sources/__init__", "threads"])
+    @pytest.mark.parametrize("name", ["syntax/values", "sources/__init__", "threads"])
     def test_file_that_is_gone(self, copy, name):
         (copy / f"{name}.py").unlink()
         assert breaches(copy) == [f"{name} is in the table, but there is no such file"]

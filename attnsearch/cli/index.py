@@ -8,7 +8,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
-from attnsearch.readers.records import FORMATS, Reading
+from attnsearch.readers.records import FORMS, Reading
 
 
 def index(
@@ -17,8 +17,8 @@ def index(
         typer.Argument(
             metavar="SOURCE...",
             show_default=False,
-            help="A YAML, JSON, JSONL, CSV, TSV or Markdown file, a folder, or '-' for standard input. Each SOURCE "
-            "becomes its own catalog; with --name, all become one.",
+            help="A file, a folder, or '-' for standard input. YAML, JSON, JSONL, CSV, TSV, Markdown, text, workbooks, "
+            "Parquet and SQLite are read. Each SOURCE becomes its own catalog; with --name, all become one.",
         ),
     ],
     name: Annotated[
@@ -57,8 +57,36 @@ def index(
             "--from",
             metavar="FORMAT",
             show_default=False,
-            help=f"Format of SOURCE: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. "
-            "(default: by its extension, else by its first line)",
+            help=f"Format of SOURCE: {', '.join(FORMS[:-1])} or {FORMS[-1]} (each line an item). "
+            "(default: by its extension, else by its first lines)",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHAR", show_default=False, help="What parts the cells of CSV, or 'tab'. (default: by its rows)"
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Encoding of SOURCE, such as cp1252. (default: UTF-8, or by its mark)",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Table of a database, or sheet of a workbook. (default: the only one)",
+        ),
+    ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option(
+            "--sql", metavar="QUERY", show_default=False, help="A SELECT whose rows are read from a database."
         ),
     ] = None,
     items: Annotated[
@@ -107,8 +135,9 @@ def index(
 
     attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
     """
-    if from_ and from_ not in FORMATS:
-        raise InputError(f"invalid --from '{from_}'", hint=f"use one of {', '.join(FORMATS)}")
+    if from_ and from_ not in FORMS:
+        raise InputError(f"invalid --from '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+    reading = Reading(from_, items, encoding, delimiter, glob, table, sql)
     weight = options.parse_lexical(lexical)
 
     from attnsearch.indexing.update import update
@@ -127,7 +156,7 @@ def index(
                 name=name,
                 model=model,
                 fields=fields,
-                reading=Reading(form=from_, items=items, glob=glob),
+                reading=reading,
                 keep=keep,
                 precision=precision,
                 lexical=LEXICAL if weight == "auto" else weight,

@@ -26,7 +26,7 @@ from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
 from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
-from attnsearch.readers.records import FORMATS
+from attnsearch.readers.records import FORMATS, Reading
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
 from attnsearch.storage import learned, lock
@@ -192,15 +192,15 @@ def _try_formats(info: Info, path: str) -> tuple[dict[str, Item], str]:
     """The items of a file, by id, and its SHA-256. If it can't be read to its end, warn, and return those before.
 
     The catalog does not record a format that `index --from` gave. But a wrong one shows: the fields of id and
-    title are missing in it, or its rows have other lengths than its header.
+    title are missing in it, or its rows are longer than its header.
     """
     tried: list[tuple[dict[str, Item], str, Exception]] = []
-    for file_format in (None, *FORMATS):
+    for form in (None, *FORMATS):
         whole: dict[str, Item] = {}
         digest = hashlib.sha256()
         observers = [digest.update]
         try:
-            for item in items.read_items([path], info.fields, file_format=file_format, observers=observers).items:
+            for item in items.read_items([path], info.fields, reading=Reading(form), observers=observers).items:
                 whole.setdefault(item.id, item)
         except (InputError, OSError) as error:
             tried.append((whole, digest.hexdigest(), error))

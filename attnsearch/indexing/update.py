@@ -27,7 +27,6 @@ from attnsearch.storage import files, home
 from attnsearch.storage.database import Info, Source
 
 CHUNK = 1_024  # texts embedded at once: what a killed run can lose
-
 _CHARACTERS = 4 << 20  # of a chunk, about
 _SAMPLE = 8  # texts on which the fast path is compared with sentence-transformers
 
@@ -82,7 +81,7 @@ def update(
     name: str | None = None,
     model: str | None = None,
     fields: Fields | None = None,
-    reading: Reading | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
     keep: bool = False,
     precision: Precision | None = None,
     lexical: float | None = None,
@@ -93,11 +92,11 @@ def update(
     """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input.
 
     New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
-    `name`, the catalog takes the name in the file, else that of the file or folder. `reading` is how the sources are to
-    be read. An existing catalog keeps its `model` and `fields` unless others are given. `precision` is the encoder's:
-    by default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
-    bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
-    default it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
+    `name`, the catalog takes the name in the file, else that of the file. `reading` is for `items.read_items`. An
+    existing catalog keeps its `model` and `fields` unless others are given. `precision` is the encoder's: by default
+    bfloat16 for much text on a machine that is fast in it, else float32. Another model, or float32 after bfloat16,
+    embeds all again, and then `keep` is refused. `lexical` is the λ of queries that give none; by default it stays as
+    it was. `on_the_fly` stores the catalog under the file's path.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -135,7 +134,7 @@ def update(
 
 
 def _resolve_target(
-    paths: Sequence[str], name: str | None, fields: Fields | None, reading: Reading | None, *, on_the_fly: bool
+    paths: Sequence[str], name: str | None, fields: Fields | None, reading: Reading, *, on_the_fly: bool
 ) -> _Target:
     """Decide which catalog is meant, whether it exists, and how its sources are read."""
     sources = tuple(_SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
@@ -226,8 +225,8 @@ def _is_quick(encoder: Encoder, bulk_encoder: Encoder, writer: Writer) -> bool:
     sample = [missing.text for missing in itertools.islice(writer.missing_texts(), _SAMPLE)]
     if not sample or vectors_agree(encoder, bulk_encoder, sample):
         return True
-    log.warning("the fast path does not reproduce %s, so its queries will need sentence-transformers",
-                encoder.model.name)  # fmt: skip
+    name = encoder.model.name
+    log.warning("the fast path does not reproduce %s, so its queries will need sentence-transformers", name)
     return False
 
 

@@ -30,12 +30,12 @@ from attnsearch.postings import conditions, facets, field
 from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
-from attnsearch.readers.values import check_text
 from attnsearch.sources.kinds import Kind
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
+from attnsearch.syntax.values import check_text
 
 _TERMS = "terms.v2"
 _FIELD_FORM = "v3"

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from attnsearch.postings.conditions import Condition, fold_text
 from attnsearch.postings.terms import KEYS
-from attnsearch.readers.values import Value
 from attnsearch.sources.items import Fields, Item
 from attnsearch.sources.kinds import Kind, content_of, decide, form_of, interpret
 from attnsearch.sources.numbers import key_number
+from attnsearch.syntax.values import Value
 
 BUFFER = 500_000  # entries in memory before they go to a temporary file
 RUN = 1_000  # different numbers, or times, of one run

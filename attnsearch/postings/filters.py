@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple, NoReturn
 
 from attnsearch.errors import InputError
 from attnsearch.postings.conditions import Combined, Filter, Where
-from attnsearch.readers.values import check_text
+from attnsearch.syntax.values import check_text
 
 DEPTH = 64  # of parentheses and `not`
 

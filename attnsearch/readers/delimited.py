@@ -1,86 +1,110 @@
-"""The lines of CSV or TSV → records."""
+"""The rows of CSV or TSV → records. Cells are text, byte for byte: that `3.10` is a number matters in comparisons only.
+
+The one exception are tags, which are a list.
+"""
 
 from __future__ import annotations
 
-import csv
+import itertools
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from attnsearch.errors import InputError
-from attnsearch.readers.text_file import LINE, LINE_OVERHEAD
-from attnsearch.readers.values import Mapping, Value
+from attnsearch.readers import dialect
+from attnsearch.readers.dialect import Row
+from attnsearch.syntax.values import Mapping, Value
 
 COLUMNS = 10_000
 
-_QUOTE = "is a quote left open?"
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?")  # plain notation, of what may be a number
+log = logging.getLogger("attnsearch")
 
 
-def read_delimited(lines: Iterable[str], where: str, delimiter: str, as_text: frozenset[str]) -> Iterator[Mapping]:
+def read_delimited(
+    lines: Iterable[str], where: str, delimiter: str | None, *, is_tsv: bool = False
+) -> Iterator[Mapping]:
     """The records of the rows after the header; an empty cell is a field that the record lacks.
+
+    Without a `delimiter`, it is found from the first rows of CSV, or in a first line `sep=;`. It is a tab for TSV.
 
     Raises InputError, with `where` and the line, while they are read.
     """
-    names: list[str] | None = None
-    for line, cells in _read_rows(lines, where, delimiter):
-        if names is None:
-            names = _read_header(cells, f"{where}:{line}")
+    if is_tsv:
+        return make_records(dialect.read_tsv(lines), where, "TSV")
+    sample = dialect.take_sample(lines)
+    if sample.lines and (declared := dialect.declared_delimiter(sample.lines[0])):
+        delimiter = delimiter or declared
+        sample.lines[0] = "\n"  # a blank line, so that the others keep their numbers
+    delimiter = delimiter or dialect.find_delimiter(sample, where)
+    return make_records(dialect.read_csv(itertools.chain(sample.lines, lines), where, delimiter), where, "CSV")
+
+
+def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping]:
+    """The records of rows, the first of which has the names of the columns; `form` is for messages.
+
+    Missing cells at the end of a row are empty. A column without a name is called after its number if it has text.
+    Columns of one name are one field, a list. Raises InputError.
+    """
+    names: list[str] = []
+    unnamed: set[str] = set()
+    lists: set[str] = set()  # names of several columns, and tags
+    width = 0
+    for line, cells in rows:
+        if not names:
+            if not any(map(str.strip, cells)):
+                continue
+            names, unnamed = _read_header(cells, f"{where}:{line}")
+            width = len(names)
+            lists = {name for name, count in Counter(names).items() if count > 1 or _is_tags(name)}
             continue
-        if len(cells) != len(names):
-            hint = "put double quotes around a text that contains a delimiter or a line break"
-            raise InputError(f"{len(cells)} cells under {len(names)} columns", where=f"{where}:{line}", hint=hint)
-        yield _make_record(names, cells, line, as_text)
+        if len(cells) > width and (any(cells[width:]) or len(cells) > COLUMNS):
+            raise _long_error(cells, width, f"{where}:{line}", form)
+        pairs = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
+        if not pairs or (len(pairs) == 1 and not pairs[0][1].strip()):
+            continue
+        record = Mapping(_gather(pairs, lists) if lists else pairs)
+        record.line = line
+        if unnamed and (called := unnamed & record.keys()):
+            unnamed -= called
+            log.warning("%s:%d: a column without a name is called '%s'", where, line, "', '".join(sorted(called)))
+        yield record
 
 
-def _read_rows(lines: Iterable[str], where: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of CSV or TSV that are not blank, each with the line on which it begins."""
-    line, size = 1, 0
-
-    def limit_row() -> Iterator[str]:
-        """Pass the lines on, up to a limit: an open quote would make one row of all that follow."""
-        nonlocal size
-        for text in lines:
-            size += len(text) + LINE_OVERHEAD
-            if size > LINE:
-                raise InputError(f"a row of more than {LINE >> 20} MiB", where=f"{where}:{line}", hint=_QUOTE)
-            yield text
-
-    csv.field_size_limit(LINE)
-    rows = csv.reader(limit_row(), delimiter=delimiter, strict=True)
-    try:
-        for cells in rows:
-            if cells:
-                yield line, cells
-            line, size = rows.line_num + 1, 0
-    except csv.Error as error:
-        raise InputError(f"not CSV: {error}", where=f"{where}:{line}") from None
-
-
-def _read_header(cells: list[str], where: str) -> list[str]:
+def _read_header(cells: list[str], where: str) -> tuple[list[str], set[str]]:
+    """The names of the columns, and those that we gave."""
     if len(cells) > COLUMNS:
         raise InputError(f"{len(cells):,} columns; at most {COLUMNS:,} are allowed", where=where)
-    names: dict[str, None] = {}
-    for number, name in enumerate(map(str.strip, cells), 1):
-        if not name:
-            raise InputError(f"column {number} has no name", where=where)
-        if name in names:
-            raise InputError(f"two columns are named '{name}'", where=where)
-        names[name] = None
-    return list(names)
+    names = [name.strip() or f"column {number}" for number, name in enumerate(cells, 1)]
+    return names, {name for name, cell in zip(names, cells, strict=True) if not cell.strip()}
 
 
-def _make_record(names: Iterable[str], cells: Iterable[str], line: int, as_text: frozenset[str]) -> Mapping:
-    """The record of one row; an empty cell is a field that the record lacks."""
-    record = Mapping((name, _parse_cell(name, cell, as_text)) for name, cell in zip(names, cells, strict=True) if cell)
-    record.line = line
+def _gather(pairs: Iterable[tuple[str, str]], lists: set[str]) -> dict[str, Value]:
+    """The fields of a record, of which those in `lists` are lists."""
+    record: dict[str, Value] = {}
+    for name, cell in pairs:
+        if name in lists:
+            record.setdefault(name, []).extend(split_tags(cell) if _is_tags(name) else [cell])
+        else:
+            record[name] = cell
     return record
 
 
-def _parse_cell(name: str, text: str, as_text: frozenset[str]) -> Value:
-    """A number if it would be written exactly so; `007`, `3.10`, `1e5`, `nan` and what is too long stay text."""
-    if name == "tags":
-        return [tag for part in re.split(r"[,;|]", text) if (tag := part.strip())]
-    if name in as_text or not _NUMBER.fullmatch(text):
-        return text
-    number = float(text) if "." in text else int(text)
-    return number if str(number) == text else text
+def split_tags(cell: str) -> list[str]:
+    """The tags in a cell, parted by commas, semicolons or vertical bars."""
+    return [tag for part in re.split(r"[,;|]", cell) if (tag := part.strip())]
+
+
+def _is_tags(name: str) -> bool:
+    return name.casefold() == "tags"
+
+
+def _long_error(cells: Sequence[str], width: int, where: str, form: str) -> InputError:
+    """The error for a row with text beyond the last column."""
+    extra = next(filter(None, cells[width:]), "")
+    hint = f"'{extra[:40]}' is beyond the last column; "
+    if form == "TSV":
+        hint += "a text in TSV has no tabs"
+    else:
+        hint += "put double quotes around a text that contains a delimiter or a line break"
+    return InputError(f"{len(cells)} cells under {width} column{'s' * (width > 1)}", where=where, hint=hint)

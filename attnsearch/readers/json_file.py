@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from attnsearch.errors import InputError
-from attnsearch.readers import strict_json
 from attnsearch.readers.text_file import LINE, TextFile
-from attnsearch.readers.values import Mapping, Value
+from attnsearch.syntax import strict_json
+from attnsearch.syntax.values import Mapping, Value
 
 
 def read_json(file: TextFile, start: list[str], *, is_lines: bool) -> list[Value] | Iterator[Mapping]:

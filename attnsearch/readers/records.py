@@ -1,6 +1,6 @@
-"""A file → records with their lines: YAML, JSON, JSONL, CSV and TSV, from disk or from standard input.
+"""A file → records with their lines: YAML, JSON, JSONL, CSV, TSV, lines of text and tables, or standard input.
 
-JSONL, CSV and TSV are read line by line, so that a million records need no more memory than one. YAML and JSON are
+All but YAML and JSON are read as a stream, so that a million records need no more memory than one. YAML and JSON are
 read at once, up to `WHOLE` bytes.
 """
 
@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from attnsearch.errors import InputError
+from attnsearch.readers import dialect
 from attnsearch.readers.delimited import read_delimited
-from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_file
-from attnsearch.readers.values import Mapping, Records
+from attnsearch.readers.raw_file import RawFile, check_file, inner_name
+from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_encoding
+from attnsearch.syntax.values import Mapping, Records
 
 if TYPE_CHECKING:
-    from attnsearch.readers.names import Names
+    from attnsearch.syntax.names import Names
 
-FORMATS = ("yaml", "json", "jsonl", "csv", "tsv")
+FORMATS = ("yaml", "json", "jsonl", "csv", "tsv")  # which a file's extension or its first lines tell
+FORMS = (*FORMATS, "lines")
 SUFFIXES = {f".{name}": name for name in FORMATS} | {
-    ".yml": "yaml", ".ndjson": "jsonl", ".geojson": "json", ".jsonld": "json",
+    ".yml": "yaml", ".ndjson": "jsonl", ".geojson": "json", ".jsonld": "json", ".tab": "tsv",
 }  # fmt: skip
+
+# The first line of YAML: a list's item, a mark, or a key of letters, or in quotes.
+_LIKE_YAML = re.compile(r"""(-|---|%YAML.*|[\w .$@/-]+:|"[^"]*":|'[^']*':|[&!?]\S*)(\s|$)""")
 
 
 class Reading(NamedTuple):
-    """How the files of a catalog are read, as far as a user said it; None leaves it to the file."""
+    """How the files of a catalog are to be read, where they do not tell: see the options of `attnsearch index`."""
 
     form: str | None = None
     items: str | None = None
@@ -38,11 +45,17 @@ class Reading(NamedTuple):
     sql: str | None = None
 
 
+class Closable(Protocol):
+    """What a stream of records reads from."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
 def read_records(
     source: str,
     *,
-    reading: Reading | None = None,
-    file_format: str | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
     names: Names | None = None,
     as_text: frozenset[str] = frozenset(),
     most: int | None = None,
@@ -50,47 +63,70 @@ def read_records(
 ) -> Records:
     """The records of the file `source`; `-` is standard input.
 
-    `file_format` is one of `FORMATS`; without it, the file's extension decides, or else its first line. JSON and JSON
+    `reading.form` is one of `FORMS`; without it, the file's extension decides, or else its first lines. JSON and JSON
     Lines are told apart by their content. Values of the keys in `as_text` stay text as written. For where the records
     of a YAML or JSON file lie, and the head, see `shapes`; `reading.items` is the path to them, and `names` are those
     of the fields by which records are known, by default `names.NAMES`. `most` limits the bytes of the whole file in
     formats that are read as a stream. `observe` gets every byte of the file by the time the records end.
 
-    Raises InputError, with the line if there is one, for whatever is not valid in that format; for JSONL, CSV and TSV
-    while the records are read.
+    Raises InputError, with the line if there is one, for whatever is not valid in that format; for formats that are
+    read as a stream while the records are read.
     """
-    reading = reading or Reading()
     check_file(source)
-    file = TextFile(source, most, observe)
-    file_format = file_format or reading.form or SUFFIXES.get(Path(source).suffix.lower())
+    if reading.delimiter:
+        dialect.parse_delimiter(reading.delimiter)
+    if reading.encoding:
+        check_encoding(reading.encoding)
+    raw = RawFile(source, observe)
+    if raw.kind:
+        return _read_table(raw, reading)
+    if reading.table or reading.sql:
+        option = "--table" if reading.table else "--sql"
+        raise InputError(f"has no tables, so {option} does not apply", where=raw.where, hint=f"leave out {option}")
+    file = TextFile(raw, most=most, encoding=reading.encoding)
+    form = reading.form or SUFFIXES.get(Path(inner_name(source)).suffix.lower())
     start: list[str] = []
-    if file_format in (None, "json"):
+    if form in (None, "json"):
         file.longest = WHOLE  # of a document on a single line
-    if file_format is None:
-        start, file_format = _guess_format(file)
-    if file_format in ("json", "jsonl"):
-        from attnsearch.readers import json_file
-        from attnsearch.readers.shapes import split_documents, split_lines
-
-        with ExitStack() as stack:
-            stack.callback(file.close)
-            content = json_file.read_json(file, start, is_lines=file_format == "jsonl")
-            if isinstance(content, list):
-                return split_documents(content, file.where, reading.items, names)
-            stack.pop_all()  # its lines are still to be read
-        return Records(Mapping(), _close_after(file, split_lines(content, file.where, reading.items, names)))
+    if form is None and reading.delimiter:
+        form = "tsv" if dialect.parse_delimiter(reading.delimiter) == "\t" else "csv"
+    elif form is None:
+        start, form = _guess_format(file)
+    delimiter = _require_delimiter(reading, form, raw.where)
+    if form in ("json", "jsonl"):
+        return _read_json(file, start, reading, names, is_lines=form == "jsonl")
     file.longest = LINE
-    if file_format in ("csv", "tsv"):
-        lines = itertools.chain(start, file)
-        rows = read_delimited(lines, file.where, "," if file_format == "csv" else "\t", as_text)
-        return Records(Mapping(), _close_after(file, rows))
-    with closing(file):
+    if form != "yaml":
+        rows = _read_stream(itertools.chain(start, file), form, delimiter, raw.where)
+        return Records(Mapping(), _close_after(raw, rows))
+    with closing(raw):
         text = "".join(start) + file.read_rest()
-    from attnsearch.readers import yaml12
     from attnsearch.readers.shapes import split_documents
+    from attnsearch.syntax import yaml12
 
-    documents = yaml12.parse_documents(text, where=file.where, as_text=as_text | {"", "items"})
-    return split_documents(documents, file.where, reading.items, names)
+    documents = yaml12.parse_documents(text, where=raw.where, as_text=as_text | {"", "items"})
+    return split_documents(documents, raw.where, reading.items, names)
+
+
+def _read_json(file: TextFile, start: list[str], reading: Reading, names: Names | None, *, is_lines: bool) -> Records:
+    """The records of JSON or JSON Lines, of which `start` has the first lines."""
+    from attnsearch.readers import json_file
+    from attnsearch.readers.shapes import split_documents, split_lines
+
+    with ExitStack() as stack:
+        stack.callback(file.raw.close)
+        content = json_file.read_json(file, start, is_lines=is_lines)
+        if isinstance(content, list):
+            return split_documents(content, file.where, reading.items, names)
+        stack.pop_all()  # its lines are still to be read
+    return Records(Mapping(), _close_after(file.raw, split_lines(content, file.where, reading.items, names)))
+
+
+def _read_stream(lines: Iterable[str], form: str, delimiter: str | None, where: str) -> Iterator[Mapping]:
+    """The records of a format that is read line by line."""
+    if form == "lines":
+        return _read_titles(lines)
+    return read_delimited(lines, where, delimiter, is_tsv=form == "tsv" and delimiter in (None, "\t"))
 
 
 def read_lines(source: str, *, most: int | None = None) -> Iterator[tuple[int, str]]:
@@ -99,23 +135,77 @@ def read_lines(source: str, *, most: int | None = None) -> Iterator[tuple[int, s
     For files that are not lists of records. Raises InputError as `read_records` does.
     """
     check_file(source)
-    file = TextFile(source, most)
-    with closing(file):
-        yield from ((file.line, line) for line in file if line.strip())
+    with closing(RawFile(source)) as raw:
+        for number, line in enumerate(TextFile(raw, most=most), 1):
+            if line.strip():
+                yield number, line
 
 
-def _close_after(file: TextFile, records: Iterator[Mapping]) -> Iterator[Mapping]:
+def _read_titles(lines: Iterable[str]) -> Iterator[Mapping]:
+    """An item for each line that is not blank; the line is its title."""
+    for number, line in enumerate(lines, 1):
+        if title := line.strip():
+            record = Mapping(title=title)
+            record.line = number
+            yield record
+
+
+def _require_delimiter(reading: Reading, form: str, where: str) -> str | None:
+    """The delimiter that was given. Raises InputError if the format has none."""
+    if reading.delimiter is None:
+        return None
+    if form not in ("csv", "tsv"):
+        hint = "leave it out, or say --from csv"
+        raise InputError(f"is read as {form}, where --delimiter does not apply", where=where, hint=hint)
+    return dialect.parse_delimiter(reading.delimiter)
+
+
+def _read_table(raw: RawFile, reading: Reading) -> Records:
+    """The records of a file of tables. Raises InputError for options that are not for such."""
+    options = {"--from": reading.form, "--delimiter": reading.delimiter, "--encoding": reading.encoding}
+    options |= {"--items": reading.items}
+    if raw.kind != "sqlite":
+        options |= {"--sql": reading.sql}
+    if raw.kind == "parquet":
+        options |= {"--table": reading.table}
+    what = {"sqlite": "an SQLite database", "parquet": "a Parquet file", "xlsx": "an Excel workbook"}[raw.kind or ""]
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"is {what}, where {option} does not apply", where=raw.where, hint=f"leave out {option}")
+    if reading.table and reading.sql:
+        raise InputError("--table and --sql exclude each other", hint="give one of them")
+    if raw.kind == "sqlite":
+        from attnsearch.readers import sqlite
+
+        rows = sqlite.read_database(raw, reading.table, reading.sql)
+    else:
+        from attnsearch.readers import binary_tables
+
+        rows = (
+            binary_tables.read_parquet(raw)
+            if raw.kind == "parquet"
+            else binary_tables.read_workbook(raw, reading.table)
+        )
+    rows = _close_after(raw, rows)
+    start = list(itertools.islice(rows, 1))  # so that a file or a name that is wrong is seen at once
+    return Records(Mapping(), itertools.chain(start, rows))
+
+
+def _close_after(file: Closable, records: Iterator[Mapping]) -> Iterator[Mapping]:
     """Yield the records; close their file at the end, even on error."""
     with closing(file):
         yield from records
 
 
-def _guess_format(lines: Iterator[str]) -> tuple[list[str], str]:
-    """Guess a format from the first line with content; also returns the lines read so far."""
+def _guess_format(file: TextFile) -> tuple[list[str], str]:
+    """Guess a format from the first line with content, or the rows; also returns the lines read so far.
+
+    Raises InputError if it can't be told.
+    """
     start: list[str] = []
     first = ""
     size = 0
-    for line in lines:
+    for line in file:
         start.append(line)
         first = line.strip()
         size += len(line) + LINE_OVERHEAD
@@ -123,9 +213,11 @@ def _guess_format(lines: Iterator[str]) -> tuple[list[str], str]:
             break
     if first.startswith(("[", "{")):
         return start, "json"
-    if not re.match(r"(-|---|%YAML.*|[\w ]+:)(\s|$)", first):
-        if "\t" in first:
-            return start, "tsv"
-        if "," in first:
-            return start, "csv"
-    return start, "yaml"
+    if not first or first.startswith("#") or _LIKE_YAML.match(first):
+        return start, "yaml"
+    sample = dialect.take_sample(itertools.chain(start, file))
+    delimiter = dialect.declared_delimiter(start[0]) or dialect.guess_delimiter(sample, file.where)
+    if delimiter is None:
+        hint = "say it: --from lines if each line is an item, else --from csv, tsv, yaml, json or jsonl"
+        raise InputError("can't tell its format", where=file.where, hint=hint)
+    return sample.lines + start[len(sample.lines) :], "tsv" if delimiter == "\t" else "csv"

@@ -22,9 +22,9 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from attnsearch.errors import InputError
-from attnsearch.readers.names import NAMES, Names, describes_item, fold_name
 from attnsearch.readers.tables import LISTS, Table, list_tables, make_records, resolve_path, share_field
-from attnsearch.readers.values import Mapping, Records, Value
+from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
+from attnsearch.syntax.values import Mapping, Records, Value
 
 _WRAPPERS = ("fields", "data", "attributes", "_source", "properties", "node", "document")
 _MOST_NAMED = 10  # places named in an error

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers.names import Names, describes_item, fold_name
-from attnsearch.readers.values import Mapping, Value
+from attnsearch.syntax.names import Names, describes_item, fold_name
+from attnsearch.syntax.values import Mapping, Value
 
 # Names of the list of records beside a title, or of a mapping around one record.
 LISTS = frozenset(

@@ -14,11 +14,11 @@ from attnsearch.encoding.model import Model
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.readers.values import check_text
 from attnsearch.storage import home
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import MissingError
 from attnsearch.storage.store import Store
+from attnsearch.syntax.values import check_text
 
 if TYPE_CHECKING:
     from attnsearch.indexing.update import Progress

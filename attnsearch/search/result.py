@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.projections import Projections
-from attnsearch.readers.values import Value
+from attnsearch.syntax.values import Value
 
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Added

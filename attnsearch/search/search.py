@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
-from attnsearch.readers.values import check_text
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Trace
 from attnsearch.search.scoring import Scores, is_within_share, score, score_all
 from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
 from attnsearch.sources.items import describe
+from attnsearch.syntax.values import check_text
 
 if TYPE_CHECKING:
     from attnsearch.search.readout import Readout

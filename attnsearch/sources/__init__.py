@@ -5,8 +5,6 @@ numbers      a written number → the number, with no digit lost
 dates        a written date → when it begins and ends
 kinds        the values of a field → its kind, and what each value means in it
 markup       HTML in a text → the text that a browser would show
-documents    a Markdown or text file → its record
-folder       files and folders → the records of each file
 items        records → items: id, title, description, key text
 trec         TREC's queries and qrels → graded queries
 judgments    a file → judged requests: which items are right for each

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers import text_file, values
 from attnsearch.readers.records import Reading
-from attnsearch.readers.values import Value
 from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
+from attnsearch.syntax import values
+from attnsearch.syntax.values import Value
 
 LONGEST = 4_000_000  # characters of a text; War and Peace has fewer
 
@@ -47,13 +47,12 @@ def read_items(
     sources: Sequence[str],
     fields: Fields | None = None,
     *,
-    reading: Reading | None = None,
-    file_format: str | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
     observers: Sequence[Callable[[bytes], object]] = (),
 ) -> Listing:
     """The items of the files and folders `sources` as one catalog; `-` is standard input.
 
-    `reading`, and one of the `observers` for each source: see `read_sources`. `file_format` is short for its form.
+    `reading`, and one of the `observers` for each source: see `read_sources`.
 
     Items are checked as they are read; the writer checks that ids are unique.
 
@@ -61,20 +60,17 @@ def read_items(
     to search, a text of more than `LONGEST` characters, no items at all.
     """
     fields = fields or Fields()
-    from attnsearch.readers.names import NAMES
-    from attnsearch.sources import folder  # which a query does without
+    from attnsearch.readers import folder  # which a query does without
+    from attnsearch.syntax.names import NAMES
 
-    reading = reading or Reading()
-    if file_format is not None:
-        reading = reading._replace(form=file_format)
     as_text = NAMES.all | {fields.id, fields.title}
     files = folder.read_sources(sources, reading=reading, as_text=as_text, observers=observers)
     first = next(files)
     items = _make_items(itertools.chain([first], files), fields)
     head = first[1].head if len(sources) == 1 else {}
     description = _text_or_none(head.get("description")) or ""
-    where = text_file.source_name(sources[0])
-    return Listing(_text_or_none(head.get("name")), description, _require_items(items, where))
+    place = first[0]
+    return Listing(_text_or_none(head.get("name")), description, _require_items(items, place))
 
 
 def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fields | None = None) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers import records, text_file, values
-from attnsearch.readers.names import Names
-from attnsearch.readers.values import Value, line_of, read_text
+from attnsearch.readers import raw_file, records, text_file
 from attnsearch.sources import trec
+from attnsearch.syntax import values
+from attnsearch.syntax.names import Names
+from attnsearch.syntax.values import Value, line_of, read_text
 
 _NAMES = Names(frozenset(), frozenset({"query"}), frozenset())  # by which requests are known
 
@@ -52,12 +53,12 @@ def read_judgments(source: str, qrels: str | None = None) -> list[Judged]:
     if qrels is None:
         as_text = frozenset({"query", "relevant"})
         entries = records.read_records(source, names=_NAMES, as_text=as_text, most=text_file.WHOLE).items
-        requests = parse_judgments(entries, text_file.source_name(source))
+        requests = parse_judgments(entries, raw_file.source_name(source))
     else:
         graded = trec.read_graded_queries(source, qrels)
         requests = [Judged(query.text, grades, query.place) for query, grades in graded]
     if not requests:
-        where = text_file.source_name(qrels or source)
+        where = raw_file.source_name(qrels or source)
         raise InputError("no judgments", where=where, hint="write a request and the items that are right for it")
     return requests
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers import records, strict_json, text_file
-from attnsearch.readers.values import LONGEST_QUERY, Value, line_of, read_text
+from attnsearch.readers import raw_file, records, text_file
+from attnsearch.syntax import strict_json
+from attnsearch.syntax.values import LONGEST_QUERY, Value, line_of, read_text
 
 _TEXT_KEYS = ("text", "query")  # the names of a query's text in JSONL
 _ID_KEYS = ("id", "_id", "query-id", "query_id", "qid")  # and of its id
@@ -57,7 +58,7 @@ def read_graded_queries(source: str, qrels: str) -> list[tuple[Query, dict[str, 
     for judgment in read_qrels(qrels):
         query_id, item_id = judgment.query_id, judgment.item_id
         if query_id not in queries:
-            hint = f"the queries are those of {text_file.source_name(source)}"
+            hint = f"the queries are those of {raw_file.source_name(source)}"
             raise InputError(f"there is no query '{query_id[:80]}'", where=judgment.place, hint=hint)
         grades = graded.setdefault(query_id, {})
         if item_id in grades:
@@ -66,13 +67,13 @@ def read_graded_queries(source: str, qrels: str) -> list[tuple[Query, dict[str, 
         grades[item_id] = judgment.grade
     if graded and (unjudged := len(queries) - len(graded)):
         log.warning("%s: %d of %d queries have no judgments, and are left out",
-                    text_file.source_name(source), unjudged, len(queries))  # fmt: skip
+                    raw_file.source_name(source), unjudged, len(queries))  # fmt: skip
     return [(query, graded[query.id]) for query in queries.values() if query.id in graded]
 
 
 def read_queries(source: str) -> dict[str, Query]:
     """The queries of a file by their ids; its first line decides which of the three formats it has."""
-    where = text_file.source_name(source)
+    where = raw_file.source_name(source)
     lines = records.read_lines(source, most=text_file.WHOLE)
     first = next(lines, None)
     if first is None:
@@ -91,7 +92,7 @@ def read_queries(source: str) -> dict[str, Query]:
 
 def read_qrels(source: str) -> Iterator[Judgment]:
     """The rows of a file of qrels. Grades below 0, with which TREC marks junk, count as 0."""
-    where = text_file.source_name(source)
+    where = raw_file.source_name(source)
     for number, line in records.read_lines(source, most=text_file.WHOLE):
         place = f"{where}:{number}"
         cells = _split_cells(line)

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.readers import records, text_file, values
+from attnsearch.readers import records, text_file
 from attnsearch.sources import judgments
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage import lock
 from attnsearch.storage.failures import missing, writing
 from attnsearch.storage.files import FEEDBACK, is_regular, refuse_link, replace_file
+from attnsearch.syntax import values
 
 GOOD, BAD = 1, 0
 

@@ -205,7 +205,7 @@ def fingerprint_source(file: str, glob: str | None = None) -> Source:
     if path is None:
         return Source(file, None)
     if Path(path).is_dir():
-        from attnsearch.sources.folder import folder_digest
+        from attnsearch.readers.folder import folder_digest
 
         return Source(path, folder_digest(path, glob))
     from hashlib import file_digest

@@ -23,6 +23,7 @@ from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
 from attnsearch.output import formats, notes, safe_text, table
 from attnsearch.output.safe_text import FORMATS, Screen
+from attnsearch.readers.records import Reading
 from attnsearch.sources import items
 from attnsearch.storage import home
 from tests.encoding.test_transformer import CONFIG
@@ -98,10 +99,14 @@ FILES = {
     "numbers.json": (repeated("1,\n", 60 * MB, "[", "{}]"), MANY),
     "strings.json": (repeated('"",\n', 60 * MB, "[", "{}]"), MANY),
     "maps.jsonl": (repeated("{},", 15 * MB, '{"title":"a","x":[', "{}]}"), MANY),
-    "gigabyte.jsonl": (1 << 30, ":1: a line of more than 16 MiB"),
-    "gigabyte.csv": (1 << 30, ":1: a line of more than 16 MiB"),
-    "gigabyte.yaml": (1 << 30, "over 64 MiB"),
-    "gigabyte": (1 << 30, ":1: a line of more than 64 MiB"),
+    "gigabyte.jsonl": (1 << 30, ":1: has a NUL byte"),
+    "gigabyte.csv": (1 << 30, ":1: has a NUL byte"),
+    "gigabyte.yaml": (1 << 30, ":1: has a NUL byte"),
+    "gigabyte": (1 << 30, ":1: has a NUL byte"),
+    "long-line.jsonl": (repeated("x", 100 * MB), ":1: a line of more than 16 MiB"),
+    "long-line.csv": (repeated("x", 100 * MB), ":1: a line of more than 16 MiB"),
+    "long.yaml": (repeated("x", 100 * MB), "over 64 MiB"),
+    "long-line": (repeated("x", 100 * MB), ":1: a line of more than 16 MiB"),
     "comments": (repeated("#\n", 100 * MB), "over 64 MiB"),
     "lines.yaml": (repeated("\n", 30 * MB), "no items"),
     "comments.yaml": (repeated("#\n", 30 * MB), "no items"),
@@ -119,12 +124,12 @@ FILES = {
     "open-quote.csv": (repeated("x" * 63 + "\n", 300 * MB, 'title,b\na,"'), ":2: a row of more than 16 MiB; is a"),
     "open-quote-empty.csv": (repeated("\n", 100 * MB, 'title,b\na,"'), ":2: a row of more than 16 MiB"),
     "cells-in-quotes.csv": (repeated('x","\n', 100 * MB, 'title,b\na,"'), ":2: a row of more than 16 MiB"),
-    "empty-lines.csv": (repeated("\n", 20 * MB, "title\n"), ":1000002: more than 1,000,000 empty lines"),
-    "empty-lines.jsonl": (repeated(" \r\n", 20 * MB), ":1000001: more than 1,000,000 empty lines"),
+    "empty-lines.csv": (repeated("\n", 20 * MB, "title\n"), "more than 1,000,000 empty lines"),
+    "empty-lines.jsonl": (repeated(" \r\n", 20 * MB), "more than 1,000,000 empty lines"),
     "columns.csv": (numbered("c{0},", 500_000, "", "z\n"), ":1: 500,001 columns; at most 10,000"),
     "cells.csv": (repeated(",", 15 * MB, "title,b\na", "\n"), ":2: 15728641 cells under 2 columns"),
-    "nul.yaml": (lambda: iter([b"- title: a\0b\n"]), ":1: not YAML: control characters are not allowed"),
-    "nul.jsonl": (lambda: iter([b'{"title": "a\0b"}\n']), ":1: not JSON"),
+    "nul.yaml": (lambda: iter([b"- title: a\0b\n"]), ":1: has a NUL byte"),
+    "nul.jsonl": (lambda: iter([b'{"title": "a\0b"}\n']), ":1: has a NUL byte"),
     "surrogate.yaml": (lambda: iter([b'- title: "\\ud800"\n']), ":1: not YAML"),
     "surrogate.json": (lambda: iter([b'[{"title": "\\ud800"}]']), ":1: half of a surrogate pair"),
 }  # fmt: skip
@@ -339,7 +344,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, form):
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        for item in items.read_items([str(path)], file_format=form).items:
+        for item in items.read_items([str(path)], reading=Reading(form)).items:
             assert item.text
             json.dumps(item.fields, allow_nan=False).encode()
             "".join(item[:3]).encode()

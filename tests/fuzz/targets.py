@@ -12,22 +12,14 @@ import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator
+from csv import QUOTE_ALL
+from csv import writer as csv_writer
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
 # Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
-import attnsearch.cli.app
-import attnsearch.cli.catalogs
-import attnsearch.cli.eval
-import attnsearch.cli.feedback
-import attnsearch.cli.query
-import attnsearch.engines.bias
-import attnsearch.evaluation.significance
-import attnsearch.output.evaluation
-import attnsearch.search.readout
-import attnsearch.sources.folder  # noqa: F401
 from attnsearch import cli
 from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
 from attnsearch.encoding.model import coverage_of
@@ -36,9 +28,19 @@ from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
-from attnsearch.readers import json_file, shapes, yaml12  # noqa: F401
+from attnsearch.readers import (  # noqa: F401
+    binary_tables,
+    dialect,
+    documents,
+    json_file,
+    records,
+    shapes,
+    strict_json,
+    yaml12,
+)
+from attnsearch.readers.records import Reading
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import documents, items, judgments, kinds, markup
+from attnsearch.sources import items, judgments, kinds, markup
 from attnsearch.sources.items import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
@@ -69,9 +71,10 @@ def assert_is_one_safe_line(problem: AttnsearchError) -> None:
 
 def _read_items(data: bytes, form: str | None) -> None:
     """Read a file of items: each can be encoded, stored and printed, or one line says what is wrong."""
-    with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data))):
+    stdin = mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    with stdin, mock.patch.object(logging.getLogger("attnsearch"), "warning"):  # about columns without names
         try:
-            for item in items.read_items(["-"], file_format=form).items:
+            for item in items.read_items(["-"], reading=Reading(form)).items:
                 assert item.text.strip()
                 "".join([item.id, item.title, item.description, item.text]).encode()
                 json.dumps(item.fields, allow_nan=False, ensure_ascii=False).encode()
@@ -94,6 +97,38 @@ def jsonl(data: bytes) -> None:
 def csv(data: bytes) -> None:
     _read_items(data, "csv")
     _read_items(data, "tsv")
+
+
+def dialect_(data: bytes) -> None:
+    """Lines of CSV, the delimiter to be found: the rows that are read are read again from what csv writes of them."""
+    text = data.decode(errors="ignore").replace("\0", "")
+    lines = list(io.StringIO(text, newline="\n"))
+    for delimiter in dialect.DELIMITERS:
+        for is_open in (False, True):
+            for line in lines:
+                assert dialect.close_gaps(line, delimiter, is_open=is_open).replace(" ", "") == line.replace(" ", "")
+    try:
+        delimiter = dialect.find_delimiter(dialect.take_sample(lines), "x")
+        rows = [cells for _, cells in dialect.read_csv(lines, "x", delimiter) if any(cells)]
+    except AttnsearchError as problem:
+        assert_is_one_safe_line(problem)
+        return
+    out = io.StringIO(newline="")
+    csv_writer(out, delimiter=delimiter, quoting=QUOTE_ALL).writerows(rows)
+    again = dialect.read_csv(io.StringIO(out.getvalue(), newline="\n"), "x", delimiter)
+    assert [cells for _, cells in again] == rows
+
+
+def tables_(data: bytes) -> None:
+    """A workbook, a Parquet file or a database, by its first bytes."""
+    path = _folder() / "tables"
+    path.write_bytes(data)
+    with mock.patch.object(logging.getLogger("attnsearch"), "warning"):  # about bytes, and about the only table
+        try:
+            for record in records.read_records(str(path)).items:
+                json.dumps(record, allow_nan=False, ensure_ascii=False).encode()
+        except AttnsearchError as problem:
+            assert_is_one_safe_line(problem)
 
 
 def guess(data: bytes) -> None:
@@ -419,6 +454,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         json_,
         jsonl,
         csv,
+        dialect_,
+        tables_,
         guess,
         markdown,
         html,

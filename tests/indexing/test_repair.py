@@ -279,7 +279,7 @@ class TestItems:
     )
     @pytest.mark.parametrize("lost", ["row", "database"])
     def test_a_source_that_was_read_in_another_format(self, home, write, small, name, form, content, lost):
-        update([str(write(name, content))], reading=Reading(form=form))
+        update([str(write(name, content))], reading=Reading(form))
         before = titles("x")
         if lost == "row":
             change(home / "x", "UPDATE items SET title = 'z' WHERE id = 'a'")

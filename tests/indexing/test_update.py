@@ -9,7 +9,7 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
-from attnsearch.readers import text_file
+from attnsearch.readers import raw_file
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources import items
@@ -225,17 +225,15 @@ def test_the_recorded_hash_is_that_of_the_bytes_that_were_read(write, small, mon
     }
     read = texts.get(Path(name).suffix, "# things\n- title: moon\n- title: sea\n# end")
     path = write(name, "- {title: robot}\n")
-    opener = text_file.TextFile._open
+    opener = raw_file.RawFile.__init__
 
-    def replace_meanwhile(file):
-        if file.stream is None:
-            path.write_text(read)
-            opener(file)
-            path.unlink()
-            path.write_text("- {title: robot}\n")
-        return opener(file)
+    def replace_meanwhile(file, *arguments):
+        path.write_text(read)
+        opener(file, *arguments)
+        path.unlink()
+        path.write_text("- {title: robot}\n")
 
-    monkeypatch.setattr(text_file.TextFile, "_open", replace_meanwhile)
+    monkeypatch.setattr(raw_file.RawFile, "__init__", replace_meanwhile)
     (source,) = update([str(path)], name="x").info.sources
     assert titles("x") == {"moon", "sea"}
     assert source == (str(path), hashlib.sha256(read.encode()).hexdigest())

@@ -58,7 +58,7 @@ def test_one_document(content, read):
 @pytest.mark.parametrize("form", ["json", "jsonl"])
 @pytest.mark.parametrize("content", CONTENT.values(), ids=CONTENT)
 def test_the_content_decides_in_spite_of_the_form(content, form, write):
-    assert list(records.read_records(str(write("x", content)), file_format=form).items) == TWO
+    assert list(records.read_records(str(write("x", content)), reading=records.Reading(form)).items) == TWO
 
 
 def test_lines(write):

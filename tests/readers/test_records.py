@@ -7,17 +7,18 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers import records
+from attnsearch.readers.records import Reading
 
 
 def read(path, **options):
     return list(records.read_records(str(path), **options).items)
 
 
-SAME = [{"id": "a", "title": "A, b", "year": 7}, {"id": "b", "title": "B"}]
+SAME = [{"id": "a", "title": "A, b", "year": "7"}, {"id": "b", "title": "B"}]
 CONTENT = {
-    "yaml": '- {id: a, title: "A, b", year: 7}\n- {id: b, title: B}\n',
-    "json": '[{"id": "a", "title": "A, b", "year": 7},\n{"id": "b", "title": "B"}]',
-    "jsonl": '{"id": "a", "title": "A, b", "year": 7}\n\n{"id": "b", "title": "B"}\n',
+    "yaml": '- {id: a, title: "A, b", year: "7"}\n- {id: b, title: B}\n',
+    "json": '[{"id": "a", "title": "A, b", "year": "7"},\n{"id": "b", "title": "B"}]',
+    "jsonl": '{"id": "a", "title": "A, b", "year": "7"}\n\n{"id": "b", "title": "B"}\n',
     "csv": 'id,title,year\r\na,"A, b",7\r\nb,B,\r\n',
     "tsv": "id\ttitle\tyear\na\tA, b\t7\nb\tB\t\n",
 }
@@ -42,7 +43,7 @@ def test_the_first_line_decides_the_format(name, monkeypatch):
 
 @pytest.mark.parametrize("name", records.FORMATS)
 def test_a_named_format(name, write):
-    assert read(write("x.txt", CONTENT[name]), file_format=name) == SAME
+    assert read(write("x.txt", CONTENT[name]), reading=Reading(name)) == SAME
 
 
 @pytest.mark.parametrize("name", records.FORMATS)
@@ -68,26 +69,11 @@ def test_lines(write):
     assert [r.line for r in read(write("x.jsonl", '{"a": 1}\n\n{"a": 2}\n'))] == [1, 3]
 
 
-def test_cells_are_numbers_only_where_nothing_is_lost(write):
-    (row,) = read(write("x.csv", "a,b,c,d,e,f,tags\n7,-2.5,007,1e5,nan,,x; y|z\n"))
-    assert row == {"a": 7, "b": -2.5, "c": "007", "d": "1e5", "e": "nan", "tags": ["x", "y", "z"]}
-    cells = ["3.1", "0.0", "-2.5", "0", "999999999999999999", "0.30000000000000004", "1234567890123.25"]
-    for value in (record["a"] for record in read(write("numbers.csv", "a\n" + "\n".join(cells)))):
-        assert str(value) == cells.pop(0)
-        assert isinstance(value, (int, float))
-    assert not cells
-    cells = ["3.10", "3.100", "-0", "1.", ".5", "+1", "12345678901234567.1", "0.1000000000000000055", "0.00001",
-             "1234567890123456789", "10000000000000000.0"]  # fmt: skip
-    assert [record["a"] for record in read(write("text.csv", "a\n" + "\n".join(cells)))] == cells
-    assert read(write("y.csv", "a,b\n7,8\n"), as_text=frozenset("a")) == [{"a": "7", "b": 8}]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("x.yaml", b"- a: \xff\n", "x.yaml:1: not UTF-8"),
         ("x.jsonl", b'{"a": 1}\n{"a": "\xe9"}\n', "x.jsonl:2: not UTF-8"),
-        ("x.csv", "a\nb\n".encode("utf-16"), "x.csv:1: not UTF-8"),
         ("x.yaml", "just words\n", "x.yaml: the items are not a list"),
         ("x.yaml", "- {a: 1}\n- a\n", "x.yaml: item 2 is 'a'"),
         ("x.yaml", "- a\n- {a: 1}\n", "x.yaml: item 2 is a mapping"),
@@ -96,8 +82,8 @@ def test_cells_are_numbers_only_where_nothing_is_lost(write):
         ("x.jsonl", '{"a": 1}\n[1]\n', "x.jsonl:2: not a JSON object"),
         ("x.jsonl", '{"a": 1}\n{"a": 1\n', "x.jsonl:2: not JSON"),
         ("x.csv", "a,b\n1,2\n1,2,3\n", "x.csv:3: 3 cells under 2 columns"),
-        ("x.csv", "a,a\n1,2\n", "x.csv:1: two columns are named 'a'"),
-        ("x.csv", "a,\n1,2\n", "x.csv:1: column 2 has no name"),
+        ("x", "just words\n", "x: can't tell its format"),
+        ("x.txt", "a, b\nc\n", "x.txt: can't tell its format"),
         ("x.csv", 'a\nb\n"open\nfor ever\n', "x.csv:3: not CSV"),
         ("x.csv", 'a\n"b"c\n', "x.csv:2: not CSV"),
         ("x.jsonl", b'{"a": "' + b"x" * (17 << 20) + b'"}\n{}', "x.jsonl:1: a line of more than 16 MiB"),
@@ -132,3 +118,56 @@ def test_a_long_stream_is_read_as_it_comes(write):
     """The first record comes although a later line is not JSON: nothing waits for the end."""
     path = write("x.jsonl", '{"a": 1}\n' + "nonsense\n")
     assert next(records.read_records(str(path)).items) == {"a": 1}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_each_line_is_an_item(write, end):
+    text = end.join(["fix the lamp, again", "", "  - title: x ", '{"a"', "\t", "sep=;", ""])
+    items = records.read_records(str(write("x.log", text.encode())), reading=Reading("lines")).items
+    titles = [(record.line, record["title"]) for record in items]
+    assert titles == [(1, "fix the lamp, again"), (3, "- title: x"), (4, '{"a"'), (6, "sep=;")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Kettle\nLamp\n", "Kettle, or cup\n", "d4f1 Fix the lamp, again\na3c2 Add a cup\n", "(a) | b\n", "1984\n1985\n"],
+)
+def test_lines_are_not_taken_for_a_table_in_silence(write, text):
+    for name in ("x", "x.txt", "x.log"):
+        with pytest.raises(InputError, match=r"can't tell its format; say it: --from lines if each line is an item"):
+            read(write(name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reading", "message"),
+    [
+        ("x.json", "[]", Reading(delimiter=";"), "x.json: is read as json, where --delimiter does not apply"),
+        ("x.csv", "a", Reading(table="a"), "x.csv: has no tables, so --table does not apply"),
+        ("x.csv", "a", Reading(sql="a"), "x.csv: has no tables, so --sql does not apply"),
+        ("x.csv", "a", Reading("lines", delimiter=";"), "x.csv: is read as lines, where --delimiter does not apply"),
+        ("x.csv", "a", Reading(delimiter=";;"), "invalid --delimiter ';;'"),
+        ("x.csv", "a", Reading(encoding="x"), "unknown encoding 'x'"),
+    ],
+)
+def test_an_option_that_does_not_apply(write, monkeypatch, tmp_path, name, content, reading, message):
+    write(name, content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        read(name, reading=reading)
+    assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["x", "x.txt", "x.csv"])
+@pytest.mark.parametrize("delimiter", [";", "tab", "|", "^", "¦"])
+def test_a_given_delimiter(write, name, delimiter):
+    """Even one that no sample would show, and where a comma fits too."""
+    mark = "\t" if delimiter == "tab" else delimiter
+    path = write(name, f"id,a{mark}title,b\n1,2{mark}Lamp,3\n")
+    assert read(path, reading=Reading(delimiter=delimiter)) == [{"id,a": "1,2", "title,b": "Lamp,3"}]
+
+
+@pytest.mark.parametrize("name", ["x.tab", "x.tsv", "x"])
+def test_quotes_in_tsv(write, name):
+    path = write(name, 'id\ttitle\n1\tThe lamp\n2\t"Shut it.\n3\tI feel it."\n4\t12" single\n')
+    titles = ["The lamp", '"Shut it.', 'I feel it."', '12" single']
+    assert [record["title"] for record in read(path)] == titles

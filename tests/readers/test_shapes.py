@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.readers import strict_json, yaml12
 from attnsearch.readers.shapes import split_documents
 from attnsearch.readers.tables import quote_step, resolve_path
+from attnsearch.syntax import strict_json, yaml12
 
 PARSERS = {
     "JSON": lambda text: strict_json.parse_documents(text, where="x"),

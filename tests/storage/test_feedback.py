@@ -14,10 +14,11 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.readers import records, values
+from attnsearch.readers import records
 from attnsearch.sources import judgments
 from attnsearch.storage import feedback, files, lock
 from attnsearch.storage.home import catalog_folder, remove_catalog
+from attnsearch.syntax import values
 from tests.storage.examples import grades, temporary_files
 
 ROOT = Path(__file__).resolve().parents[2]

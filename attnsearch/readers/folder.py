@@ -18,12 +18,10 @@ from contextlib import closing
 from pathlib import Path
 
 from attnsearch.errors import InputError
-from attnsearch.readers import records, text_file
-from attnsearch.readers.names import NAMES, Names, describes_item, fold_name
+from attnsearch.readers import documents, raw_file, records, text_file
 from attnsearch.readers.records import Reading
-from attnsearch.readers.text_file import TextFile
-from attnsearch.readers.values import Mapping, Records
-from attnsearch.sources import documents
+from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
+from attnsearch.syntax.values import Mapping, Records
 
 FILES = 1_000_000  # in a folder
 GLOB = 1_000  # characters of a pattern
@@ -37,7 +35,7 @@ log = logging.getLogger("attnsearch")
 def read_sources(
     sources: Sequence[str],
     *,
-    reading: Reading | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
     as_text: frozenset[str] = frozenset(),
     observers: Sequence[Callable[[bytes], object]] = (),
 ) -> Iterator[tuple[str, Records]]:
@@ -48,18 +46,17 @@ def read_sources(
 
     Raises InputError as `read_records` does, and for a folder without files to read.
     """
-    reading = reading or Reading()
     for source, observe in zip(sources, observers or [len] * len(sources), strict=True):
         if source != "-" and Path(source).is_dir():
             yield from _read_folder(source, reading, as_text, observe)
         elif reading.form is None and Path(source).suffix.lower() in documents.MARKDOWN:
-            text_file.check_file(source)
+            raw_file.check_file(source)
             yield source, _read_document(Path(source), Path(source).name, as_text, observe)
         else:
             file = records.read_records(
                 source, reading=reading, names=_names(as_text), as_text=as_text, observe=observe
             )  # fmt: skip
-            yield text_file.source_name(source), file
+            yield raw_file.source_name(source), file
 
 
 def list_files(folder: Path, glob: str | None = None) -> tuple[list[Path], Counter[str]]:
@@ -115,7 +112,7 @@ def _read_folder(
     files, skipped = list_files(Path(source), reading.glob)
     read = 0
     for path in files:
-        text_file.check_file(str(path))
+        raw_file.check_file(str(path))
         content = hashlib.sha256()
         if _is_binary(path):
             skipped["not text"] += 1
@@ -153,8 +150,8 @@ def _names(as_text: frozenset[str]) -> Names:
 
 
 def _read_document(path: Path, name: str, as_text: frozenset[str], observe: Callable[[bytes], object]) -> Records:
-    file = TextFile(str(path), None, observe)
-    with closing(file):
+    file = text_file.open_text(str(path), observe=observe)
+    with closing(file.raw):
         text = file.read_rest()
     return Records(Mapping(), iter([documents.read_document(text, name, str(path), as_text)]))
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers.names import NAMES, fold_name
-from attnsearch.readers.values import DEPTH, Mapping, Value, require_finite, unwrap
+from attnsearch.syntax.names import NAMES, fold_name
+from attnsearch.syntax.values import DEPTH, Mapping, Value, require_finite, unwrap
 
 MARKDOWN = (".md", ".markdown", ".mdx", ".rst")
 TEXT = (".txt", ".text")
@@ -108,7 +108,7 @@ def _split_front_matter(text: str, where: str, as_text: frozenset[str]) -> tuple
 
 def _parse_yaml(text: str, where: str, as_text: frozenset[str]) -> dict[str, Value] | None:
     """The mapping in the text, which begins on the second line; None if it is none."""
-    from attnsearch.readers import yaml12
+    from attnsearch.syntax import yaml12
 
     documents = yaml12.parse_documents(f"\n{text}", where=where, as_text=as_text)
     if not documents:

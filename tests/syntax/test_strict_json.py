@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.readers import strict_json
+from attnsearch.syntax import strict_json
 
 WRONG = [
     ('{"a": 1, "a": 2}', 1, "the key 'a' is used twice"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.readers import yaml12
+from attnsearch.syntax import yaml12
 
 
 def load(text, **options):

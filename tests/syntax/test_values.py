@@ -5,7 +5,7 @@ import math
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.readers import values
+from attnsearch.syntax import values
 
 
 @pytest.mark.parametrize("text", ["", "plain", "こころ", "🌙", "\ue000"])

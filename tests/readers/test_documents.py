@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.sources.documents import find_heading, read_document
+from attnsearch.readers.documents import find_heading, read_document
 
 
 def read(text, path="a/b.md", **options):

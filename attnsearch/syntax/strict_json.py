@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from attnsearch.errors import InputError
-from attnsearch.readers.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
+from attnsearch.syntax.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
 
 LEVELS = 6  # of objects around a list whose objects get their lines
 DESCENTS = 1_000  # objects in which such lists are looked for: it takes longer than the standard library's decoder

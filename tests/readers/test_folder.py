@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from attnsearch.errors import InputError
+from attnsearch.readers.folder import folder_digest, list_files, read_sources
 from attnsearch.readers.records import Reading
-from attnsearch.sources.folder import folder_digest, list_files, read_sources
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from attnsearch.readers.names import NAMES, describes_item, fold_name
+from attnsearch.syntax.names import NAMES, describes_item, fold_name
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 from attnsearch.errors import InputError
-from attnsearch.readers.names import fold_name
-from attnsearch.readers.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
+from attnsearch.syntax.names import fold_name
+from attnsearch.syntax.values import DEPTH, PARTS, STREAM_HINT, Mapping, Value, parse_integer, require_finite
 
 REPEATED = 10_000_000  # characters that all aliases of a file may stand for
 DIRECTIVES = 100  # libyaml compares each with all before it

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from attnsearch.readers.values import Value, unwrap
+from attnsearch.syntax.values import Value, unwrap
 
 
 class Names(NamedTuple):
