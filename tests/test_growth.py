@@ -16,6 +16,7 @@ from attnsearch.postings.conditions import conditions_of, filters_of, fold_text,
 from attnsearch.postings.filters import parse_filter
 from attnsearch.postings.terms import split_terms
 from attnsearch.readers.documents import read_document
+from attnsearch.readers.records import Reading
 from attnsearch.sources import trec
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
@@ -68,7 +69,7 @@ def interpret_value(text: str) -> None:
     interpret(text, decide({form_of(text): 1}))
 
 
-UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300", "กิ"]
+UNITS = [" ", "1", "a", '"', "<", ",", "\n", "é", ": ", "&#1", "\u0315\u0300", "กิ", '\t"', ', "', '""\t']
 
 TAGS = ["<b>", "<div>", "<p>", "<a><b>", "<select><b>", "<table>", "<td>", "</p>", "</b>", "<svg>", "<!", "<?"]
 
@@ -118,7 +119,16 @@ FILES = {
         lambda path: list(read_items([path]).items),
         [("title\n", ""), ('title\n"', '"'), ("title,n\nx,", "x")],
     ),
-    "items.tsv": (lambda path: list(read_items([path]).items), [("title\n", ""), ("title\tn\nx\t", "x")]),
+    "items.tsv": (
+        lambda path: list(read_items([path]).items),
+        [("title\n", ""), ("title\tn\nx\t", "x"), ('title\tn\n"', "x"), ("title\tn\nx\t\t", '"')],
+    ),
+    "semicolons.csv": (
+        lambda path: list(read_items([path]).items),
+        [("title;n\nx; ", '"'), ('title;n\n"x', '"; "y"'), ("sep=;\n", "\n"), ("title;n,m\n", "")],
+    ),
+    "items.txt": (lambda path: list(read_items([path]).items), [("title|n\n", "|"), ("", ",\n"), ("x;", "\nx;y")]),
+    "items.log": (lambda path: list(read_items([path], reading=Reading("lines")).items), [("", ""), ("x", "\r")]),
     "items.jsonl": (lambda path: list(read_items([path]).items), [('{"title": "', '"}')]),
     "items.yaml": (lambda path: list(read_items([path]).items), [("- {title: '", "'}")]),
     "items": (lambda path: list(read_items([path]).items), [("", ":"), ("%YAML", ""), ("-", "x")]),
