@@ -106,7 +106,7 @@ FILES = {
     "long-line.jsonl": (repeated("x", 100 * MB), ":1: a line of more than 16 MiB"),
     "long-line.csv": (repeated("x", 100 * MB), ":1: a line of more than 16 MiB"),
     "long.yaml": (repeated("x", 100 * MB), "over 64 MiB"),
-    "long-line": (repeated("x", 100 * MB), ":1: a line of more than 16 MiB"),
+    "long-line": (repeated("x", 100 * MB), ":1: a line of more than 64 MiB"),
     "comments": (repeated("#\n", 100 * MB), "over 64 MiB"),
     "lines.yaml": (repeated("\n", 30 * MB), "no items"),
     "comments.yaml": (repeated("#\n", 30 * MB), "no items"),

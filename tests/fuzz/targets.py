@@ -28,22 +28,14 @@ from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
-from attnsearch.readers import (  # noqa: F401
-    binary_tables,
-    dialect,
-    documents,
-    json_file,
-    records,
-    shapes,
-    strict_json,
-    yaml12,
-)
+from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
 from attnsearch.readers.records import Reading
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, kinds, markup
 from attnsearch.sources.items import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
+from attnsearch.syntax import strict_json, yaml12  # noqa: F401
 from tests.fuzz import small_model
 from tests.torture import flips
 from tests.torture.verifier import using_home
