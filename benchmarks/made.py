@@ -14,7 +14,8 @@ from attnsearch.encoding.passages import Passage
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import Item
 from attnsearch.storage import home
 from attnsearch.storage.database import Info, Source
 

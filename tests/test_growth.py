@@ -22,7 +22,7 @@ from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
 from attnsearch.sources.kinds import Kind, decide, form_of, interpret
 from attnsearch.sources.markup import to_text
-from attnsearch.storage.home import check_name
+from attnsearch.storage.files import check_name
 from attnsearch.syntax import strict_json, yaml12
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi

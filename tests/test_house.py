@@ -26,7 +26,10 @@ HOUSE = {
         "raw_file", "text_file", "json_file", "dialect", "delimited", "binary_tables", "sqlite", "tables", "shapes",
         "records", "documents", "folder",
     ),
-    "sources": ("letters", "numbers", "dates", "kinds", "markup", "items", "trec", "judgments"),
+    "sources": (
+        "letters", "numbers", "dates", "kinds", "markup", "fields", "recognition", "items", "summary", "trec",
+        "judgments",
+    ),
     "encoding": (
         "safetensors", "transformer", "faults", "trust", "model", "pieces", "encoder", "passages", "sbert", "fast",
         "trial", "loading",
@@ -36,7 +39,9 @@ HOUSE = {
         "feedback", "home",
     ),
     "postings": ("conditions", "filters", "terms", "facets", "field", "cache"),
-    "indexing": ("changes", "checkpoint", "compaction", "writer", "update", "check", "salvage", "repair"),
+    "indexing": (
+        "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
+    ),
     "engines": ("bias", "engine", "local"),
     "search": ("index", "readout", "setting", "scoring", "result", "search"),
     "explanation": ("steps", "words", "reasons"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from attnsearch.sources.summary import Field
     from attnsearch.storage.learned import Learned
+
+_VALUES = 20  # the commonest of a field, at most, in JSON
+_SHOWN = 5  # of them in the table
+_MISSING = {"id_field": "made from the titles", "title_field": "none"}
 
 CatalogRef = Annotated[
     str,
@@ -77,6 +83,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     folder = _indexed_folder(ref)
     with home.open_migrated(folder, Store) as store:
         record, segments, tombstones = store.info, len(store.segments), store.dead
+        known = store.fields()
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
     fields = {
@@ -91,9 +98,9 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "temperature": default_temperature(record, used),
         "lexical": default_lexical(record, used),
         "sources": [source.path for source in record.sources],
-        "id_field": record.fields.id,
-        "title_field": record.fields.title,
-        "text_fields": list(record.fields.text) or ["title", "description", "tags"],
+        "id_field": record.fields.id[0] if len(record.fields.id) == 1 else list(record.fields.id) or None,
+        "title_field": record.fields.title or None,
+        "text_fields": list(record.fields.text),
         "segments": segments,
         "tombstones": tombstones,
         "bytes": folder_size(folder),
@@ -101,13 +108,18 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "updated": record.updated,
         "folder": str(folder),
         "learned": learned and _learned_as_json(learned, in_use=used is not None),
+        "fields": [_field_as_json(field) for field in known],
     }
     screen = terminal.screen(color=not no_color)
     if json:
         terminal.emit([to_json(fields, screen, indent=2)])
         return
     cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
-    terminal.emit([table.listing(("field", "value"), cells, screen, elastic=("value",))])
+    terminal.emit([table.listing(("", "value"), cells, screen, elastic=("value",))])
+    if known:
+        rows = [(field.name, *_field_in_words(field)) for field in known]
+        columns = ("field", "kind", "items", "values")
+        terminal.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"))])
 
 
 def _indexed_folder(ref: str) -> Path:
@@ -116,7 +128,9 @@ def _indexed_folder(ref: str) -> Path:
 
     folder, _ = home.find_catalog(ref)
     if not home.catalog_exists(folder):
-        raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {ref}' indexes it")
+        raise CatalogError(
+            f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {shlex.quote(ref)}' indexes it"
+        )
     return folder
 
 
@@ -136,10 +150,44 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
     }
 
 
+def _field_as_json(field: Field) -> dict[str, Any]:
+    """What the catalog knows of a field, as docs/reference.md describes it."""
+    return {
+        "name": field.name,
+        "kind": "list" if field.lists else field.kind.name,
+        "items": field.items,
+        "unread": field.kind.unread,
+        "low": field.low or None,
+        "high": field.high or None,
+        "different": None if field.counts is None else len(field.counts),
+        "values": {value: (field.counts or {})[value] for value in field.commonest(_VALUES)},
+    }
+
+
+def _field_in_words(field: Field) -> tuple[str, str, str]:
+    """The kind of a field, how many items have it, and its range, or its commonest values."""
+    from attnsearch.sources.fields import first_names
+
+    shown = _field_as_json(field)
+    if shown["low"]:
+        values = field.low if field.low == field.high else f"{field.low} to {field.high}"
+    elif field.counts is None:
+        values = ""
+    else:
+        # Values that all differ say nothing about each other.
+        repeated = [f"{value} ({count:,})" for value, count in shown["values"].items() if count > 1]
+        values = first_names(repeated, _SHOWN) or f"{len(field.counts):,} different"
+    if shown["unread"] and shown["kind"] != "text":
+        values += f"{'; ' if values else ''}{shown['unread']:,} can't be read"
+    return shown["kind"], f"{field.items:,}", values
+
+
 def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and values in words; what was learned has a row for each part, and for each part of its story."""
     learned = fields["learned"]
-    yield from ((name, _in_words(value)) for name, value in fields.items() if name != "learned")
+    for name, value in fields.items():
+        if name not in ("learned", "fields"):
+            yield name, _MISSING.get(name, "") if value is None else _in_words(value)
     if learned is None:
         return
     story = dict(learned["story"])
@@ -232,7 +280,7 @@ def check(
         terminal.emit([to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
     if damaged := [str(row["catalog"]) for row in rows if not row["whole"]]:
         message = "the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged"
-        hint = f"run 'attnsearch check {' '.join(damaged)} --repair'"
+        hint = f"run 'attnsearch check {shlex.join(damaged)} --repair'"
         raise CatalogError(message, where=", ".join(damaged), hint=hint)
     _report_lost(lost)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -125,7 +126,7 @@ def _add_judgments(
     requests = len(storage.read_feedback(folder))
     line = (
         f"noted: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} so far;"
-        f" 'attnsearch train -c {ref}' learns from {'it' if requests == 1 else 'them'}"
+        f" 'attnsearch train -c {shlex.quote(ref)}' learns from {'it' if requests == 1 else 'them'}"
     )
     return _Change(line, {"noted": grades, "grades": all_grades}, requests)
 

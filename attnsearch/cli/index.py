@@ -42,14 +42,20 @@ def index(
         typer.Option(
             metavar="FIELD",
             show_default=False,
-            help="Field to embed. Repeatable. (default: title, description and tags)",
+            help="Field to embed. Repeatable. (default: recognized; the last line says which)",
         ),
     ] = None,
     id_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", show_default=False, help="Field that is the id. (default: id)")
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD",
+            show_default=False,
+            help="Field that is the id; several make one id together. (default: recognized, else made from the title)",
+        ),
     ] = None,
     title_field: Annotated[
-        str | None, typer.Option(metavar="FIELD", show_default=False, help="Field that is the title. (default: title)")
+        str | None,
+        typer.Option(metavar="FIELD", show_default=False, help="Field that is the title. (default: recognized)"),
     ] = None,
     from_: Annotated[
         str | None,
@@ -143,11 +149,9 @@ def index(
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
     from attnsearch.search.setting import LEXICAL
-    from attnsearch.sources.items import Fields
+    from attnsearch.sources.fields import Fields
 
-    fields = None
-    if text_field or id_field or title_field:
-        fields = Fields(id_field or "id", title_field or "title", tuple(text_field or ()))
+    fields = Fields(tuple(id_field or ()), title_field or "", tuple(text_field or ()))
     reports = []
     for files in [source] if name else [[file] for file in source]:
         with terminal.working(quiet=quiet) as working:
@@ -163,7 +167,9 @@ def index(
                 offline=offline,
                 progress=working.progress,
             )
-        reports.append({**report._asdict(), "info": report.info._asdict(), "schema": formats.SCHEMA})
+        reports.append(
+            {**report._asdict(), "info": report.info._asdict(), "read": report.read._asdict(), "schema": formats.SCHEMA}
+        )
         if not json and not quiet:
             terminal.emit([notes.indexing_note(report)])
     if json:

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from attnsearch.encoding.passages import Passage
 from attnsearch.errors import InputError
+from attnsearch.indexing import numbering
+from attnsearch.sources.fields import UNNAMED, Fields, first_names
 from attnsearch.sources.items import Item
+from attnsearch.sources.summary import Summary
 from attnsearch.storage import checksum
+from attnsearch.storage.database import count_fields, item_fields, read_fields, write_fields
+
+_LISTED = 8  # fields of an item, at most, in a message
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -22,15 +30,17 @@ Split = Callable[[str, str], list[Passage]]
 """An item's title and key text → its passages."""
 
 # The state of one run, which ends with its connection:
-#   incoming   the items of the sources, with their file:line
+#   incoming   the items of the sources, with their file:line; `base` is what an id that we make is made of
 #   differing  those that are new (their `item` is NULL) or differ from the stored item
+#   replaced   what stood in the place of those that differ, and what is gone
 #   pending    those with a new text
 #   passages   the passages of the pending items; `text` is NULL for a passage that is the whole text
 #   vectors    where the embedding of a text is: under a key of the catalog, or in a row of the checkpoint
 #   dead       keys that no item has any more
 _RUN = """
-CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT, description TEXT, fields TEXT,
-                            text_sha256 BLOB, text TEXT, place TEXT);
+CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT UNIQUE, base TEXT, title TEXT, description TEXT,
+                            fields TEXT, text_sha256 BLOB, text TEXT, place TEXT);
+CREATE TEMP TABLE replaced (id TEXT, title TEXT, description TEXT, fields TEXT);
 CREATE TEMP TABLE differing (n INTEGER PRIMARY KEY, item INTEGER);
 CREATE TEMP TABLE pending (n INTEGER PRIMARY KEY);
 CREATE TEMP TABLE passages (n INTEGER, start INTEGER, stop INTEGER, sha256 BLOB, text TEXT, PRIMARY KEY (n, start))
@@ -43,6 +53,8 @@ INSERT INTO differing SELECT n, item FROM incoming LEFT JOIN items AS old USING 
 WHERE (old.title, old.description, old.fields, old.text_sha256)
     IS NOT (incoming.title, incoming.description, incoming.fields, incoming.text_sha256)
 """
+_REPLACED = "INSERT INTO replaced SELECT id, title, description, fields FROM items WHERE item IN"
+_ADDED = "SELECT id, title, description, fields FROM incoming WHERE n IN (SELECT n FROM differing) ORDER BY n"
 _PENDING = """
 INSERT INTO pending SELECT n FROM differing JOIN incoming USING (n) LEFT JOIN items USING (item)
 WHERE items.text_sha256 IS NOT incoming.text_sha256
@@ -79,27 +91,61 @@ def create_tables(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-def load_items(db: sqlite3.Connection, items: Iterable[Item]) -> None:
-    """Load the items into the table `incoming`, one by one. Raises InputError for an id used twice."""
+def load_items(db: sqlite3.Connection, items: Iterable[Item], fields: Fields = UNNAMED) -> None:
+    """Load the items into the table `incoming`, one by one, and number the ids that we made of equal titles.
+
+    Raises InputError for an id that a file says twice; the hint names some of the `fields`.
+    """
     item = None
 
     def rows() -> Iterator[tuple[str | bytes, ...]]:
         nonlocal item
         for item in items:
             sha256 = hashlib.sha256(item.text.encode()).digest()
-            yield item.id, item.title, item.description, _to_json(item.fields), sha256, item.text, item.place
+            ids = (item.id, None) if item.has_own_id else (None, item.id)
+            yield *ids, item.title, item.description, _to_json(item.fields), sha256, item.text, item.place
 
     try:
         # NULL: the next number
-        db.executemany("INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows())
+        db.executemany("INSERT INTO incoming VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", rows())
     except sqlite3.IntegrityError:
         if item is None:
             raise
         (place,) = db.execute("SELECT place FROM incoming WHERE id = ?", (item.id,)).fetchone()
         file, _, line = place.rpartition(":")
         earlier = f"on line {line}" if item.place.startswith(f"{file}:") else f"at {place}"
-        hint = "give each item its own id"
-        raise InputError(f"id '{item.id}' was already used {earlier}", where=item.place, hint=hint) from None
+        message = f"id '{item.id[:80]}' was already used {earlier}"
+        raise InputError(message, where=item.place, hint=_ways_out(item, fields)) from None
+    numbering.number_ids(db)
+
+
+def _ways_out(item: Item, fields: Fields) -> str:
+    """What to do about an id that is there twice."""
+    others = [name for name in (fields.title, *item.fields) if name and name not in fields.id]
+    if not others:
+        return "give each item its own id"
+    options = " ".join(f"--id-field {shlex.quote(name)}" for name in fields.id or ["id"])
+    return f"name fields that tell items apart: {options} --id-field FIELD, of {first_names(others, _LISTED)}"
+
+
+def number_items(items: Iterable[Item], stored: Iterable[Item]) -> list[Item]:
+    """The items with the ids that they get beside the stored ones. Raises InputError as `load_items` does."""
+    numbered: list[Item] = []
+
+    def noted() -> Iterator[Item]:
+        for item in items:
+            numbered.append(item)
+            yield item
+
+    with closing(sqlite3.connect("")) as db:
+        create_tables(db)
+        db.execute("CREATE TABLE items (id TEXT PRIMARY KEY, title, description, fields, text_sha256)")
+        rows = ((item.id, item.title, item.description, _to_json(item.fields),
+                 hashlib.sha256(item.text.encode()).digest()) for item in stored)  # fmt: skip
+        db.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        load_items(db, noted())
+        ids = db.execute("SELECT id FROM incoming ORDER BY n").fetchall()
+    return [item._replace(id=ident, has_own_id=True) for item, (ident,) in zip(numbered, ids, strict=True)]
 
 
 def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Changes:
@@ -113,13 +159,30 @@ def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Change
     length = _split_pending(db, split)
     db.execute(_STORED_VECTORS)
     removed = 0
+    db.execute(f"{_REPLACED} (SELECT item FROM differing)")  # noqa: S608
     if not keep:
         gone = "SELECT item FROM items WHERE id NOT IN (SELECT id FROM incoming)"
+        db.execute(f"{_REPLACED} ({gone})")
         _remove_keys(db, gone)
         removed = db.execute(f"DELETE FROM items WHERE item IN ({gone})").rowcount  # noqa: S608
     db.execute(_STORE_ITEMS)
     _remove_keys(db, "SELECT item FROM pending JOIN incoming USING (n) JOIN items USING (id)")
     return Changes(added, changed, removed, length)
+
+
+def update_fields(db: sqlite3.Connection, old: Fields, new: Fields) -> None:
+    """Bring the table `fields` up to date: what was replaced has the id and the title in the `old` fields."""
+    if (old.id, old.title) != (new.id, new.title):  # even an item that is as it was has fields of other names now
+        known = Summary()
+        count_fields(db, known, new)
+        write_fields(db, known, new)
+        return
+    known = Summary(read_fields(db))
+    for leaves in item_fields(db, "SELECT * FROM replaced", old):
+        known.remove(leaves)
+    for leaves in item_fields(db, _ADDED, new):
+        known.add(leaves)
+    write_fields(db, known, new)
 
 
 def _split_pending(db: sqlite3.Connection, split: Split) -> int:

@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 from attnsearch.encoding import loading
 from attnsearch.errors import InputError, ModelError
 from attnsearch.postings import cache
-from attnsearch.storage import learned, migration, seal, segment
+from attnsearch.sources.summary import Summary
+from attnsearch.storage import learned, lock, migration, seal, segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
     Info,
-    SegmentRow,
-    connect_to_read,
+    count_fields,
     parse_info,
+    read_fields,
     read_info,
     read_item,
     read_key,
-    read_segments,
 )
 from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, busy, opening, refuse_forbidden
 from attnsearch.storage.files import LEARNED, SEGMENTS
+from attnsearch.storage.segment import SegmentRow, read_segments
 
 log = logging.getLogger("attnsearch")
 
@@ -85,7 +86,7 @@ def _read_problems(folder: Path) -> list[str]:
     """The problems of one state. Files of a state that is over may be gone: that is no damage, so look again."""
     for _ in range(_ATTEMPTS):
         state = _read_state(folder)
-        with closing(connect_to_read(folder)) as db:
+        with closing(lock.connect_to_read(folder)) as db:
             problems = list(_check_catalog(db, folder))
         if not problems or state == _read_state(folder):
             return problems
@@ -94,9 +95,28 @@ def _read_problems(folder: Path) -> list[str]:
 
 def _read_state(folder: Path) -> tuple[int, str]:
     """Which state a catalog has: the inode of its folder, which a repair replaces, and the name of its last commit."""
-    with closing(connect_to_read(folder)) as db, opening(folder):
+    with closing(lock.connect_to_read(folder)) as db, opening(folder):
         info, _ = info_or_problem(db, folder)
         return folder.stat().st_ino, info.commit if info else ""
+
+
+def _check_fields(db: sqlite3.Connection, info: Info) -> Iterator[str]:
+    """Check each field's row, and that it says what the items hold."""
+    try:
+        stored = {field.name: field for field in read_fields(db)}
+        known = Summary()
+        count_fields(db, known, info.fields)
+        counted = {field.name: field for field in known.fields()}
+    except DAMAGE as error:
+        yield f"index.sqlite: {error}"
+        return
+    for name in dict.fromkeys((*stored, *counted)):
+        right, row = counted.get(name), stored.get(name)
+        # Once there were too many values to count, they may have become fewer.
+        if right and row and row.counts is None:
+            right = right._replace(counts=None)
+        if right != row:
+            yield f"index.sqlite: the field {name!r} is not what the items hold"
 
 
 def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
@@ -121,6 +141,8 @@ def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     items = _check_items(db, info)
     yield from items.problems
     yield from _check_model(info)
+    if not items.problems:
+        yield from _Problems(_check_fields(db, info)).lines()
     if (items.intact, keys.intact) != (info.items, info.keys):
         yield (
             f"index.sqlite: {items.intact:,} items and {keys.intact:,} keys are intact, of"

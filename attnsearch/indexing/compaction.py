@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.storage import checksum, segment
-from attnsearch.storage.database import SegmentRow, read_segments
 from attnsearch.storage.files import SEGMENTS
+from attnsearch.storage.segment import SegmentRow, read_segments
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
 DEAD = 1 / 3  # of a file's rows; with more, it is rewritten without them

@@ -22,15 +22,16 @@ from typing import NamedTuple
 from attnsearch.encoding import loading
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing import changes
 from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
 from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
-from attnsearch.readers.records import FORMATS, Reading
+from attnsearch.readers.records import FORMATS
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.storage import learned, lock
-from attnsearch.storage.database import Info, Source, connect_to_read
+from attnsearch.storage import files, learned, lock
+from attnsearch.storage.database import Info, Source
 from attnsearch.storage.failures import OlderError, missing, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
 
@@ -96,12 +97,12 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
 
 def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Progress | None) -> Repaired:
     """Build a whole catalog in the folder `staging`."""
-    with closing(connect_to_read(folder)) as db:
+    with closing(lock.connect_to_read(folder)) as db:
         record = _read_record(db, folder)
         info = record.info
         encoder = loading.load(info.model, offline=offline, quick=info.quick, remembered=True)
         if not encoder.model.made(info.sha256, info.identity):
-            hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
+            hint = f"index it again: attnsearch index {' '.join(files.quoted(source.path) for source in info.sources)}"
             raise CatalogError(encoder.model.describe_change(info.sha256), where=info.name, hint=hint)
         bulk_encoder = encoder.suited(0, info.precision)
         salvaged = salvage_items(db, info)
@@ -145,7 +146,7 @@ def _staging_folder(folder: Path) -> Path:
 
 
 def _start_over(folder: Path) -> str:
-    return f"'attnsearch remove {folder.name}', then index it again"
+    return f"'attnsearch remove {files.quoted(folder.name)}', then index it again"
 
 
 def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tuple[list[Item], Lost]:
@@ -162,7 +163,7 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
     wanted = {*damaged, *doubtful} if len(damaged) >= missing else None
     restored: dict[str, Item] = {}
     for source in info.sources:
-        restored |= _read_source(info, source, wanted)
+        restored |= _read_source(info, source, wanted, [row.item for row in intact])
     for row in intact:
         if row.item.id not in doubtful:
             restored.pop(row.item.id, None)
@@ -177,31 +178,38 @@ def _restore_items(folder: Path, record: _Record, salvaged: SalvagedItems) -> tu
     return [item for _, item in placed], Lost(lost, ids)
 
 
-def _read_source(info: Info, source: Source, wanted: Collection[str] | None) -> dict[str, Item]:
+def _read_source(info: Info, source: Source, wanted: Collection[str] | None, intact: list[Item]) -> dict[str, Item]:
     """The items of a source, by id; if it has changed since, only the wanted ones, or all if None."""
     if not (source.sha256 and Path(source.path).exists()):
         return {}
     log.warning("%s: reading damaged items from %s", info.name, source.path)
-    whole, sha256 = _try_formats(info, source.path)
+    found, sha256 = _try_formats(info, source.path)
+    whole = {item.id: item for item in changes.number_items(_drop_repeated(found), intact)}
     if wanted is None or sha256 == source.sha256:
         return whole
     return {ident: item for ident, item in whole.items() if ident in wanted}
 
 
-def _try_formats(info: Info, path: str) -> tuple[dict[str, Item], str]:
-    """The items of a file, by id, and its SHA-256. If it can't be read to its end, warn, and return those before.
+def _drop_repeated(found: list[Item]) -> list[Item]:
+    """The items without those that have the id, in the file, of one before."""
+    first = {item.id: item for item in reversed(found) if item.has_own_id}
+    return [item for item in found if not item.has_own_id or first[item.id] is item]
 
-    The catalog does not record a format that `index --from` gave. But a wrong one shows: the fields of id and
-    title are missing in it, or its rows are longer than its header.
+
+def _try_formats(info: Info, path: str) -> tuple[list[Item], str]:
+    """The items of a file, and its SHA-256. If it can't be read to its end, warn, and return those before.
+
+    Catalogs of form 2 do not record a format that `index --from` gave. But a wrong one shows: the fields of the text
+    are missing in it.
     """
-    tried: list[tuple[dict[str, Item], str, Exception]] = []
-    for form in (None, *FORMATS):
-        whole: dict[str, Item] = {}
+    tried: list[tuple[list[Item], str, Exception]] = []
+    for form in dict.fromkeys((info.reading.form, None, *FORMATS)):
+        reading = info.reading._replace(form=form)
+        whole: list[Item] = []
         digest = hashlib.sha256()
         observers = [digest.update]
         try:
-            for item in items.read_items([path], info.fields, reading=Reading(form), observers=observers).items:
-                whole.setdefault(item.id, item)
+            whole.extend(items.read_items([path], fixed=info.fields, reading=reading, observers=observers).items)
         except (InputError, OSError) as error:
             tried.append((whole, digest.hexdigest(), error))
         else:

@@ -16,7 +16,8 @@ from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.passages import split_passages
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.update import CHUNK
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import Item
 from attnsearch.storage import segment
 from attnsearch.storage.database import (
     ITEM,
@@ -27,7 +28,6 @@ from attnsearch.storage.database import (
     read_item,
     read_item_1,
     read_key,
-    read_segments,
 )
 from attnsearch.storage.failures import DAMAGE
 from attnsearch.storage.files import SEGMENTS
@@ -193,7 +193,7 @@ def _intact_embeddings(
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """For every key that is what was written: its item's number, where its passage starts, and its vector (d,)."""
     with suppress(*DAMAGE):
-        for segment_row in read_segments(db, info.listing)[0]:
+        for segment_row in segment.read_segments(db, info.listing)[0]:
             shape = (segment_row.rows, info.d)
             with suppress(*DAMAGE):
                 x, broken = segment.examine_segment(folder / SEGMENTS, segment_row.file, shape, segment_row.sums)

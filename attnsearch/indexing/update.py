@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,13 +18,14 @@ from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.changes import Changes
 from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import MissingText, Writer
 from attnsearch.postings import cache
-from attnsearch.readers.records import Reading
-from attnsearch.sources import items
-from attnsearch.sources.items import Fields, Item, Listing
+from attnsearch.readers.records import AS_FOUND, Reading
+from attnsearch.sources.fields import UNNAMED, Fields
+from attnsearch.sources.items import Item
 from attnsearch.storage import files, home
-from attnsearch.storage.database import Info, Source
+from attnsearch.storage.database import Info
 
 CHUNK = 1_024  # texts embedded at once: what a killed run can lose
 _CHARACTERS = 4 << 20  # of a chunk, about
@@ -37,7 +38,7 @@ log = logging.getLogger("attnsearch")
 
 
 class Report(NamedTuple):
-    """What `update` did, in items; `embedded` counts texts that went through the encoder."""
+    """What `update` did, in items; `embedded` counts texts that went through the encoder, `read` names the fields."""
 
     info: Info
     added: int
@@ -45,34 +46,7 @@ class Report(NamedTuple):
     removed: int
     embedded: int
     seconds: float
-
-
-class _SourceFile(NamedTuple):
-    """A file to read: its name, its path, which is None for a pipe, and the SHA-256 of what was read of it so far."""
-
-    name: str
-    path: str | None
-    digest: hashlib._Hash
-
-    @property
-    def shown(self) -> str:
-        """What the catalog calls it."""
-        return self.path or self.name
-
-    def as_read(self) -> Source:
-        """What the catalog records of the file, once it is read to its end."""
-        return Source(self.shown, self.digest.hexdigest() if self.path else None)
-
-
-class _Target(NamedTuple):
-    """The catalog to bring up to date: where it is, what goes in, and what it was before, if it exists."""
-
-    folder: Path
-    name: str
-    sources: tuple[_SourceFile, ...]
-    fields: Fields
-    listing: Listing
-    existing: Info | None
+    read: Read
 
 
 def update(
@@ -80,8 +54,8 @@ def update(
     *,
     name: str | None = None,
     model: str | None = None,
-    fields: Fields | None = None,
-    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
+    fields: Fields = UNNAMED,
+    reading: Reading = AS_FOUND,
     keep: bool = False,
     precision: Precision | None = None,
     lexical: float | None = None,
@@ -92,11 +66,12 @@ def update(
     """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input.
 
     New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
-    `name`, the catalog takes the name in the file, else that of the file. `reading` is for `items.read_items`. An
-    existing catalog keeps its `model` and `fields` unless others are given. `precision` is the encoder's: by default
-    bfloat16 for much text on a machine that is fast in it, else float32. Another model, or float32 after bfloat16,
-    embeds all again, and then `keep` is refused. `lexical` is the λ of queries that give none; by default it stays as
-    it was. `on_the_fly` stores the catalog under the file's path.
+    `name`, the catalog takes the name in the file, else that of the file. `fields` are those of the id, the title and
+    the text, as far as they are not to be recognized. An existing catalog keeps its `model`, each of its `fields` and,
+    for the same sources, how they are to be read (`reading`), unless others are given. `precision` is the encoder's: by
+    default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
+    bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
+    default it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -104,7 +79,7 @@ def update(
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
-    target = _resolve_target(sources, name, fields, reading, on_the_fly=on_the_fly)
+    target = resolve_target(sources, name, fields, reading, on_the_fly=on_the_fly)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_made)
     with Writer(target.folder) as writer:
@@ -113,7 +88,9 @@ def update(
             _clear_catalog(writer, target.name, reason, keep=keep)
         reused = None if reason else writer.info
         incoming = _count_items(target.listing.items, progress)
-        changes = writer.take_items(incoming, functools.partial(split_passages, encoder), keep=keep)
+        fields = target.listing.fields
+        split = functools.partial(split_passages, encoder)
+        changes = writer.take_items(incoming, split, keep=keep, fields=fields)
         bulk_encoder = encoder.suited(changes.length, precision)
         if bulk_encoder is not encoder:
             trial.try_out(bulk_encoder, unless=home.has_made)
@@ -127,63 +104,14 @@ def update(
             embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
             least = _least_precision(changes, bulk_encoder, reused)
             info = _describe_catalog(target, encoder, quick=quick, precision=least, lexical=lexical)
-            info = writer.commit(info, checkpoint)
+            info = writer.commit(info._replace(is_exact=not (keep and writer.has_kept())), checkpoint)
+        read = describe_reading(fields, target.listing.survey, writer.field_names())
+    if read.longest:
+        log.warning("%s: the longest text is not read; add it: --text-field %s", target.name, shlex.quote(read.longest))
     if info.lexical or (target.folder / files.POSTINGS).is_dir():
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
-    return Report(info, changes.added, changes.changed, changes.removed, recalled.missing, time.perf_counter() - began)
-
-
-def _resolve_target(
-    paths: Sequence[str], name: str | None, fields: Fields | None, reading: Reading, *, on_the_fly: bool
-) -> _Target:
-    """Decide which catalog is meant, whether it exists, and how its sources are read."""
-    sources = tuple(_SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
-    shown = [source.shown for source in sources]
-    existing = _find_existing(shown, name)
-    fields = fields or (existing.fields if existing else Fields())
-    # The hash is that of the very bytes that are read: the file may be another one before and after.
-    listing = items.read_items(paths, fields, reading=reading, observers=[source.digest.update for source in sources])
-    if on_the_fly:
-        return _Target(home.file_catalog_folder(Path(paths[0])), shown[0], sources, fields, listing, existing)
-    chosen = home.check_name(name or listing.name or _name_of_file(paths))
-    folder = home.catalog_folder(chosen)
-    if name is None:
-        _refuse_other_sources(folder, shown)
-    return _Target(folder, chosen, sources, fields, listing, existing)
-
-
-def _find_existing(paths: Sequence[str], name: str | None) -> Info | None:
-    """The info of the catalog called `name`, else of one made from the same files; None if there is none."""
-    if name:
-        folder = home.catalog_folder(name)
-        return home.read_catalog_info(folder) if home.catalog_exists(folder) else None
-    for _, info in home.catalog_infos():
-        if isinstance(info, Info) and _have_paths(info.sources, paths):
-            return info
-    return None
-
-
-def _have_paths(sources: Sequence[Source], paths: Sequence[str]) -> bool:
-    return [source.path for source in sources] == list(paths)
-
-
-def _name_of_file(paths: Sequence[str]) -> str:
-    if len(paths) > 1 or paths[0] == "-":
-        origin = "several files" if len(paths) > 1 else "standard input"
-        raise InputError(f"a catalog from {origin} needs a name", hint="give it one with --name")
-    return Path(paths[0]).stem or Path.cwd().name
-
-
-def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:
-    """InputError if the folder has a catalog of other files: it may be replaced only when its name was given."""
-    if not home.catalog_exists(folder):
-        return
-    stored = home.read_catalog_info(folder).sources
-    if not _have_paths(stored, paths):
-        raise InputError(
-            f"the catalog '{folder.name}' was made from {', '.join(source.path for source in stored)}",
-            hint=f"use --name {folder.name} to replace it, or --name with another name to keep both",
-        )
+    seconds = time.perf_counter() - began
+    return Report(info, changes.added, changes.changed, changes.removed, recalled.missing, seconds, read)
 
 
 def _load_encoder(existing: Info | None, model: str | None, *, offline: bool) -> Encoder:
@@ -232,7 +160,7 @@ def _is_quick(encoder: Encoder, bulk_encoder: Encoder, writer: Writer) -> bool:
 
 def _mixed_error(name: str, encoder: Encoder) -> CatalogError:
     message = f"was embedded without sentence-transformers, which {encoder.model.name} turns out to need"
-    return CatalogError(message, where=name, hint=f"'attnsearch remove {name}', then index it again")
+    return CatalogError(message, where=name, hint=f"'attnsearch remove {shlex.quote(name)}', then index it again")
 
 
 def _least_precision(changes: Changes, bulk_encoder: Encoder, reused: Info | None) -> Precision:
@@ -243,7 +171,7 @@ def _least_precision(changes: Changes, bulk_encoder: Encoder, reused: Info | Non
 
 
 def _describe_catalog(
-    target: _Target, encoder: Encoder, *, quick: bool, precision: Precision, lexical: float | None
+    target: Target, encoder: Encoder, *, quick: bool, precision: Precision, lexical: float | None
 ) -> Info:
     """The catalog's info, to which the commit adds width, counts and times."""
     stored_lexical = target.existing.lexical if target.existing else 0.0
@@ -251,7 +179,9 @@ def _describe_catalog(
         name=target.name,
         description=target.listing.description,
         sources=tuple(source.as_read() for source in target.sources),
-        fields=target.fields,
+        fields=target.listing.fields,
+        given=target.given,
+        reading=target.reading,
         model=encoder.model.name,
         sha256=encoder.model.sha256,
         identity=encoder.model.identity,

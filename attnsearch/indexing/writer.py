@@ -29,11 +29,13 @@ from numpy.typing import NDArray
 from attnsearch.indexing import changes, compaction
 from attnsearch.indexing.changes import Changes, Split
 from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
-from attnsearch.storage.database import APPLICATION, FORM, TABLES, Info, read_info, read_segments, write_info
+from attnsearch.storage.database import APPLICATION, FORM, TABLES, Info, read_info, write_info
 from attnsearch.storage.failures import OlderError, reading, writing
 from attnsearch.storage.files import SEAL, SEGMENTS
+from attnsearch.storage.segment import read_segments
 from attnsearch.storage.store import Store
 
 _MISSING = """
@@ -129,17 +131,28 @@ class Writer:
 
     def clear(self) -> None:
         """Remove every item and key, so that everything is embedded again."""
-        for table in ("keys", "items", "segments"):
+        for table in ("keys", "items", "segments", "fields"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
 
-    def take_items(self, items: Iterable[Item], split: Split, *, keep: bool = False) -> Changes:
+    def take_items(
+        self, items: Iterable[Item], split: Split, *, keep: bool = False, fields: Fields = UNNAMED
+    ) -> Changes:
         """Bring the stored items up to date with `items`, drawn one by one; absent ones are removed, unless `keep`.
 
-        Raises InputError for an id used twice.
+        Raises InputError for an id that is there twice; `fields` are those that are read.
         """
         with writing(self.folder):
-            changes.load_items(self._db, items)
+            changes.load_items(self._db, items, fields)
             return changes.compare_items(self._db, split, keep=keep)
+
+    def has_kept(self) -> bool:
+        """Whether there are items that were not among those taken."""
+        kept = "SELECT EXISTS (SELECT 1 FROM items WHERE id NOT IN (SELECT id FROM incoming))"
+        return bool(self._db.execute(kept).fetchone()[0])
+
+    def field_names(self) -> list[str]:
+        """The names of the catalog's fields."""
+        return [name for (name,) in self._db.execute("SELECT name FROM fields ORDER BY rowid")]
 
     def recall(self, checkpoint: Checkpoint) -> Recalled:
         """Reuse the embeddings in the checkpoint of an interrupted run, and list the texts that are missing."""
@@ -168,6 +181,7 @@ class Writer:
             dead = [key for (key,) in self._db.execute("SELECT key FROM dead ORDER BY key")]
             with reading(self.folder):
                 compaction.settle_segments(self._db, self.folder, d, dead)
+                changes.update_fields(self._db, self.info.fields if self.info else info.fields, info.fields)
             info = self._write_info(info._replace(d=d))
             self._db.execute("COMMIT")
         # It is done. What remains may fail, and can be done later.

@@ -48,12 +48,15 @@ def footer(result: Result) -> str:
 
 
 def indexing_note(report: Report) -> str:
-    """What indexing did, in one line."""
+    """What indexing did, in one line, and in another one, which fields it read."""
     counts = [(report.added, "new"), (report.changed, "changed"), (report.removed, "removed")]
     changes = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
     embedded = f"{report.embedded:,} embedded in {report.seconds:.1f} s" if report.embedded else "nothing to embed"
     keys = f" in {report.info.keys:,} passages" if report.info.keys > report.info.items else ""
-    return inert(f"{report.info.name}: {counted(report.info.items, 'item')}{keys}; {changes}; {embedded}") + "\n"
+    return (
+        inert(f"{report.info.name}: {counted(report.info.items, 'item')}{keys}; {changes}; {embedded}")
+        + f"\n{inert(report.read.sentence())}\n"
+    )
 
 
 def readout_in_words(readout: Readout) -> str:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from attnsearch.postings.conditions import Condition, fold_text
 from attnsearch.postings.terms import KEYS
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import Item
 from attnsearch.sources.kinds import Kind, content_of, decide, form_of, interpret
 from attnsearch.sources.numbers import key_number
 from attnsearch.syntax.values import Value
@@ -210,7 +211,7 @@ def item_values(item: Item, field: str, names: Fields) -> Iterator[str]:
     """
     if field in item.fields:
         yield from _flatten(item.fields[field], [])
-    elif field in ("id", names.id):
+    elif field == "id" or (field,) == names.id:
         yield item.id
     elif field in ("title", names.title):
         yield from _flatten(item.title, [])

@@ -45,6 +45,9 @@ class Reading(NamedTuple):
     sql: str | None = None
 
 
+AS_FOUND = Reading()  # all is left to the file
+
+
 class Closable(Protocol):
     """What a stream of records reads from."""
 
@@ -55,7 +58,7 @@ class Closable(Protocol):
 def read_records(
     source: str,
     *,
-    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
+    reading: Reading = AS_FOUND,
     names: Names | None = None,
     as_text: frozenset[str] = frozenset(),
     most: int | None = None,

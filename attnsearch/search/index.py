@@ -14,7 +14,9 @@ from attnsearch.encoding.model import Model
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.storage import home
+from attnsearch.sources.items import DEFAULT_TEXT
+from attnsearch.sources.letters import normalize_text
+from attnsearch.storage import files, home
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import MissingError
 from attnsearch.storage.store import Store
@@ -121,8 +123,10 @@ def _index_file(folder: Path, file: Path, *, offline: bool, progress: Progress |
     """Index a file that a query names, or a built-in catalog."""
     from attnsearch.indexing.update import update  # and with it all that only writing needs
 
-    name = folder.name if file == home.built_in_file(folder.name) else None
-    update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
+    name = None if folder.name.startswith("@") else folder.name
+    report = update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
+    if report.added == report.info.items and not {*report.read.text} <= {*DEFAULT_TEXT}:
+        log.warning("%s: %s", file.name, report.read.sentence())
 
 
 def _is_current(folder: Path, file: Path) -> bool:
@@ -135,7 +139,7 @@ def _is_current(folder: Path, file: Path) -> bool:
 
 
 def _stale(info: Info, model: Model) -> CatalogError:
-    hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
+    hint = f"index it again: attnsearch index {' '.join(files.quoted(source.path) for source in info.sources)}"
     return CatalogError(model.describe_change(info.sha256), where=info.name, hint=hint)
 
 
@@ -145,16 +149,17 @@ def item_id(index: Index, name: str) -> str:
     Raises InputError for a name that no item has, and suggests the nearest; and for one that several items have.
     """
     check_text(name, "the item's name")
+    name = normalize_text(name)
     if index.store.keys_of([name]):
         return name
     exact: list[str] = []
     caseless: list[str] = []
     near: dict[str, str] = {}  # titles and ids by their lower case
     for _, item in index.store.items():  # noqa: PERF102 (it is not a dict)
-        if item.title == name:
+        if normalize_text(item.title) == name:
             exact.append(item.id)
         for word in (item.title, item.id):
-            if word.casefold() == name.casefold():
+            if normalize_text(word).casefold() == name.casefold():
                 caseless.append(item.id)
             if word and len(near) < _NEAR:
                 near.setdefault(word.casefold(), word)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from attnsearch.errors import InputError
 from attnsearch.readers import raw_file, records, text_file
 from attnsearch.sources import trec
+from attnsearch.sources.letters import normalize_text
 from attnsearch.syntax import values
 from attnsearch.syntax.names import Names
 from attnsearch.syntax.values import Value, line_of, read_text
@@ -112,7 +113,7 @@ def _collect_grades(pairs: Iterable[tuple[Value, float]], place: str) -> dict[st
     """The pairs of an id and a grade as a dict. Raises InputError for an id that is not text or comes twice."""
     grades: dict[str, float] = {}
     for value, grade in pairs:
-        item_id = read_text(value, "an id", where=place)
+        item_id = normalize_text(read_text(value, "an id", where=place))
         if item_id in grades:
             raise InputError(f"the item '{item_id[:80]}' is listed twice", where=place)
         grades[item_id] = grade

@@ -101,3 +101,15 @@ def _mark_ranges() -> Iterator[tuple[int, int]]:
         elif first is not None:
             yield first, code - 1
             first = None
+
+
+def make_slug(title: str) -> str:
+    """An id for a title: its letters and digits, lower case, joined by hyphens; the title itself if it has none.
+
+    >>> make_slug("Dune: Part II"), make_slug("दीन और दिन")
+    ('dune-part-ii', 'दीन-और-दिन')
+    """
+    plain = normalize_text(title, "NFKC")
+    if has_marks(plain):  # without them ids stay what they always were
+        return word_patterns().gap.sub("-", normalize_text(plain.casefold())).strip("-") or title
+    return re.sub(r"\W+", "-", plain.casefold()).strip("-") or title

@@ -1,4 +1,4 @@
-"""index.sqlite → a catalog's info, its list of segments, its keys and items; each row verified by its checksum.
+"""index.sqlite → a catalog's info, its keys, items and fields; each row verified by its checksum.
 
 The form on disk: docs/storage.md; `writer` creates it.
 """
@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sqlite3
-import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import CatalogError
-from attnsearch.sources.items import Fields, Item, key_text
+from attnsearch.readers.records import Reading
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import DEFAULT_TEXT, Item, key_text
 from attnsearch.storage import checksum
-from attnsearch.storage.failures import OlderError, damaged, is_busy, is_of_the_system, missing, opening
-from attnsearch.storage.files import DATABASE, SEAL, refuse_links
+from attnsearch.storage.failures import OlderError, damaged
+from attnsearch.storage.files import DATABASE, SEAL
 
-FORM = 2
+if TYPE_CHECKING:
+    from attnsearch.sources import summary
+
+FORM = 3
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 TABLES = """
@@ -36,13 +36,16 @@ CREATE TABLE items (item INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEX
 CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items, start INTEGER NOT NULL,
                    stop INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX keys_by_item ON keys (item);
+CREATE TABLE fields (name TEXT PRIMARY KEY, kind TEXT NOT NULL, unread INTEGER NOT NULL, items INTEGER NOT NULL,
+                     lists INTEGER NOT NULL, forms TEXT NOT NULL, low TEXT NOT NULL, high TEXT NOT NULL, counts TEXT,
+                     sum INTEGER NOT NULL);
 """
 
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # the columns for `read_item`
+FIELD = "name, kind, unread, items, lists, forms, low, high, counts, fields.sum"  # the columns of `summary.to_cells`
 KEY = "key, item, start, stop, keys.sum"  # the columns for `read_key`
 
 _WIDEST = 1 << 16  # columns of an embedding
-_MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
 
 
 class Source(NamedTuple):
@@ -55,8 +58,10 @@ class Source(NamedTuple):
 class Info(NamedTuple):
     """A catalog's record of itself. Times are ISO 8601, UTC.
 
-    `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast path may
-    be taken. `lexical` is the λ of a query that names none (see `bias`).
+    `fields` are those that are read as id, title and text; `given` are those of them that a user named, and `reading`
+    how the files are read, as far as a user said it. `is_exact` says that its items are those of its sources and no
+    others. `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast
+    path may be taken. `lexical` is the λ of a query that names none (see `bias`).
     """
 
     name: str
@@ -78,6 +83,9 @@ class Info(NamedTuple):
     listing: int = 0  # the checksum of the list of segments
     lexical: float = 0.0
     identity: str = ""  # the encoder's; a catalog of an older attnsearch has none
+    given: Fields = Fields()
+    reading: Reading = Reading()
+    is_exact: bool = True
 
 
 class KeyRow(NamedTuple):
@@ -87,71 +95,6 @@ class KeyRow(NamedTuple):
     item: int
     start: int
     stop: int
-
-
-class SegmentRow(NamedTuple):
-    """A segment as the database lists it: its first key, its rows, its file, and the checksums of that.
-
-    `dead` (rows,) marks rows that are no longer anyone's key, `joined` (rows,) rows of the same item as the row before;
-    None if no row is marked.
-    """
-
-    first: int
-    rows: int
-    file: str
-    sums: bytes
-    dead: NDArray[np.bool_] | None
-    joined: NDArray[np.bool_] | None
-
-    def next_item(self, row: int) -> int:
-        """That row if it begins an item, else the next row that does; `rows` if none does."""
-        row = min(max(row, 0), self.rows)
-        while self.joined is not None and row < self.rows and self.joined[row]:
-            row += 1
-        return row
-
-
-class SegmentList(NamedTuple):
-    """The segments, ordered by their first keys, and the checksum of the list."""
-
-    segments: list[SegmentRow]
-    checksum: int
-
-
-def connect_to_read(folder: Path) -> sqlite3.Connection:
-    """Open a read-only connection to a catalog's database, which may be damaged; threads may share it, in turn.
-
-    Raises MissingError if there is no catalog, CatalogError if part of it is a link or the system refuses to open it.
-    """
-    with opening(folder):
-        return _connect(folder, folder / DATABASE)
-
-
-def _connect(folder: Path, file: Path) -> sqlite3.Connection:
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise missing(folder)
-    refuse_links(folder)
-    uri = f"{file.resolve().as_uri()}?mode=ro"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA trusted_schema=OFF")  # nothing that a database says may call functions
-        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-            db.close()  # the first writer died while SQLite created an empty database
-            raise missing(folder) from None
-        # In a folder where we may not write, WAL can't create its index; but nobody else is writing there either.
-        if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
-            db.close()
-            db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA trusted_schema=OFF")
-            return db
-        if is_of_the_system(error) and not is_busy(error):
-            db.close()
-            raise
-    except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite may quote what it can't read
-        pass  # not a database; the next statement reports it in our words
-    return db
 
 
 def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
@@ -196,22 +139,43 @@ def parse_info(rows: Mapping[str, str], *, has_sum: bool = True) -> Info:
     Raises ValueError, LookupError or TypeError if they are not what was written.
     """
     info: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
-    if has_sum and info.pop("sum") != _checksum_info(rows):
+    if has_sum and info.pop("sum") != info_checksum(rows):
         raise ValueError("the table info is not what was written")
-    id_field, title_field, text_fields = fields = info.pop("fields")
-    if type(fields) is not list or type(text_fields) is not list:
-        raise TypeError("the fields in the table info are not lists")
+    if "given" not in info:
+        info |= upgrade_fields(info["fields"])
     sources = tuple(Source(*source) for source in info.pop("sources"))
-    parsed = Info(fields=Fields(id_field, title_field, tuple(text_fields)), sources=sources, **info)
+    fields, given = (_parse_fields(info.pop(name)) for name in ("fields", "given"))
+    reading = Reading(*info.pop("reading"))
+    parsed = Info(fields=fields, given=given, reading=reading, sources=sources, **info)
     _check_types(parsed)
     return parsed
+
+
+def upgrade_fields(fields: Any) -> dict[str, Any]:
+    """The members `fields`, `given`, `reading` and `is_exact` of an info, from the fields as older forms had them.
+
+    They recorded what was read, not what a user had named, nor whether items came with `--keep`.
+    """
+    ident, title, texts = fields
+    given = [[ident] * (ident != "id"), title * (title != "title"), texts]
+    read = [[ident], title, texts or [title, *DEFAULT_TEXT[1:]]]
+    return {"fields": read, "given": given, "reading": Reading(), "is_exact": False}
+
+
+def _parse_fields(value: Any) -> Fields:
+    ident, title, texts = value
+    if type(ident) is not list or type(texts) is not list:
+        raise TypeError("the fields in the table info are not lists")
+    return Fields(tuple(ident), title, tuple(texts))
 
 
 def _check_types(info: Info) -> None:
     """Raise TypeError or ValueError for what no commit writes: a right checksum may be made by anyone."""
     texts = (
         *(info.name, info.description, info.model, info.sha256, info.stamp, info.created, info.updated, info.commit),
-        *(info.identity, info.fields.id, info.fields.title, *info.fields.text),
+        info.identity,
+        *(name for fields in (info.fields, info.given) for name in (*fields.id, fields.title, *fields.text)),
+        *(option or "" for option in info.reading),
         *(source.path for source in info.sources),
         *(source.sha256 or "" for source in info.sources),
     )
@@ -221,7 +185,7 @@ def _check_types(info: Info) -> None:
         all(type(text) is str for text in texts)
         and all(type(count) is int for count in counts)
         and all(type(number) in (int, float) for number in numbers)
-        and type(info.quick) is bool
+        and type(info.quick) is type(info.is_exact) is bool
     ):
         raise TypeError("the table info holds values of other types")
     if not (
@@ -237,12 +201,13 @@ def _check_types(info: Info) -> None:
 def write_info(db: sqlite3.Connection, info: Mapping[str, Any]) -> None:
     """Fill the table `info` with these values, as JSON."""
     rows = {name: json.dumps(value) for name, value in info.items()}
-    rows["sum"] = str(_checksum_info(rows))
+    rows["sum"] = str(info_checksum(rows))
     db.execute("DELETE FROM info")
     db.executemany("INSERT INTO info VALUES (?, ?)", rows.items())
 
 
-def _checksum_info(rows: Mapping[str, str]) -> int:
+def info_checksum(rows: Mapping[str, str]) -> int:
+    """The checksum of the rows of the table `info`."""
     return checksum.row_checksum(*(cell for row in sorted(rows.items()) if row[0] != "sum" for cell in row))
 
 
@@ -271,30 +236,42 @@ def read_item_1(cells: Sequence[Any], fields: Fields) -> Item:
     return Item(ident, title, description, item_fields, key_text(title, description, item_fields, fields))
 
 
-def read_segments(db: sqlite3.Connection, listing: int | None = None) -> SegmentList:
-    """The list of segments. Raises ValueError if its checksum is not `listing`; None checks nothing."""
-    rows = db.execute("SELECT first, rows, file, sums, dead, joined FROM segments ORDER BY first").fetchall()
-    actual = checksum.row_checksum(*(cell for row in rows for cell in row))
-    if listing not in (None, actual):
-        raise ValueError("the list of segments is not what was written")
-    end = 0
-    for first, count, file, sums, *_ in rows:
-        if [type(cell) for cell in (first, count, file, sums)] != [int, int, str, bytes] or first < end or count < 1:
-            raise ValueError("the list of segments holds values that no commit writes")
-        end = first + count
-    if end > _MOST_KEYS:
-        raise ValueError(f"the list of segments has key numbers beyond {_MOST_KEYS:,}")
-    segments = [
-        SegmentRow(first, count, file, sums, _unpack_bits(dead, count), _unpack_bits(joined, count))
-        for first, count, file, sums, dead, joined in rows
-    ]
-    return SegmentList(segments, actual)
+def read_fields(db: sqlite3.Connection) -> list[summary.Field]:
+    """What the catalog knows of its fields. Raises ValueError or TypeError if a row is not what was written."""
+    from attnsearch.sources import summary  # which most queries do without
+
+    fields = []
+    for *cells, row_sum in db.execute(f"SELECT {FIELD} FROM fields ORDER BY rowid"):  # noqa: S608 (our own words)
+        if checksum.row_checksum(*cells) != row_sum:
+            raise ValueError(f"the field {cells[0]!r} is not what was written")
+        fields.append(summary.from_cells(cells))
+    return fields
 
 
-def _unpack_bits(raw: bytes | None, count: int) -> NDArray[np.bool_] | None:
-    """`count` booleans, packed eight to a byte, the first in the highest bit; None stays None."""
-    if raw is None:
-        return None
-    if len(raw) != -(-count // 8):
-        raise ValueError("the list of segments is not what was written")
-    return np.unpackbits(np.frombuffer(raw, np.uint8), count=count).astype(bool)
+def write_fields(db: sqlite3.Connection, known: summary.Summary, fields: Fields) -> None:
+    """Fill the table `fields`; what can't be known from the items that came and went is counted from all of them."""
+    from attnsearch.sources import summary
+
+    count_fields(db, known, fields, known.restart())
+    db.execute("DELETE FROM fields")
+    rows = (summary.to_cells(field) for field in known.fields())
+    marks = ", ".join("?" * (FIELD.count(",") + 1))
+    db.executemany(f"INSERT INTO fields VALUES ({marks})", ((*row, checksum.row_checksum(*row)) for row in rows))  # noqa: S608
+
+
+def count_fields(
+    db: sqlite3.Connection, known: summary.Summary, fields: Fields, names: frozenset[str] | None = None
+) -> None:
+    """Count the fields of these names, or all, in all items, until nothing is left to be counted anew."""
+    while names != frozenset():
+        for item in item_fields(db, "SELECT id, title, description, fields FROM items ORDER BY item", fields):
+            known.add(item, names)
+        names = known.restart()
+
+
+def item_fields(db: sqlite3.Connection, statement: str, fields: Fields) -> Iterator[summary.Leaves]:
+    """The fields of the items that a statement of ours selects, as id, title, description and fields."""
+    from attnsearch.sources.summary import item_leaves
+
+    for ident, title, description, fields_json in db.execute(statement):
+        yield item_leaves(ident, title, description, json.loads(fields_json), fields)

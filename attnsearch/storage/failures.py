@@ -21,6 +21,7 @@ from attnsearch.storage.files import (
     SEAL,
     SEGMENTS,
     open_to_read,
+    quoted,
 )
 
 _LONGEST_PATH = 500  # bytes of a path that SQLite takes, with room for the ends of its own files' names
@@ -74,7 +75,7 @@ def closed(folder: Path) -> ClosedError:
 
 def damaged(folder: Path, problem: str) -> DamagedError:
     """The error for a damaged catalog; `problem` says which part, and how."""
-    hint = f"run 'attnsearch check {folder.name} --repair'"
+    hint = f"run 'attnsearch check {quoted(folder.name)} --repair'"
     return DamagedError(f"the catalog is damaged: {problem}", where=folder.name, hint=hint)
 
 

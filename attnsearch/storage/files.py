@@ -1,8 +1,9 @@
-"""Where catalogs lie, and the files of each: their names, how they are opened and replaced, and no links among them."""
+"""Where catalogs lie and what they are called; the files of each, how they are opened and replaced, and no links."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import uuid
 from contextlib import suppress
@@ -10,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.sources import letters
 
 DATABASE = "index.sqlite"
 SEAL = "index.seal"
@@ -23,6 +25,52 @@ LONGEST_NAME = 255  # bytes of a file's or folder's name that file systems take
 # A pipe must not block us, and a link would lead out of the folder.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FLAGS_NO_LINK = FLAGS | getattr(os, "O_NOFOLLOW", 0)
+
+_LONGEST = 64  # characters
+_MOST_DECOMPOSED = 4 * _LONGEST  # characters that NFC may make so few of
+_NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
+
+
+def check_name(name: str) -> str:
+    """The name in NFC, if it is valid: letters with their marks, digits, spaces, `.`, `_` and `-`, at most 64.
+
+    It begins with a letter or digit, and ends with one or its mark. Raises InputError.
+    """
+    name = letters.normalize_text(name) if len(name) <= _MOST_DECOMPOSED else name
+    if not _is_name(name):
+        hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
+        raise InputError(f"invalid catalog name {name!r}", hint=hint)
+    return name
+
+
+def _is_name(name: str) -> bool:
+    if _NAME.fullmatch(name):
+        return True
+    has_marks = len(name) <= _LONGEST and letters.has_marks(name)
+    return has_marks and letters.word_patterns().name.fullmatch(name) is not None
+
+
+def make_name(text: str) -> str:
+    """A valid name that is like a text: what no name may have becomes a space.
+
+    >>> make_name("books"), make_name("My Books (2021)"), make_name("?!")
+    ('books', 'My Books 2021', 'catalog')
+    """
+    try:
+        return check_name(text)
+    except InputError:
+        fit = "".join(c if c.isalnum() or c in "_.-" or letters.has_marks(c) else " " for c in text[:_MOST_DECOMPOSED])
+        cut = " ".join(letters.normalize_text(fit).split()).lstrip("_.- ")[:_LONGEST]
+        while cut and not _is_name(cut):
+            cut = cut[:-1]
+        return cut or "catalog"
+
+
+def quoted(name: str) -> str:
+    """A name as a shell takes it."""
+    from shlex import quote  # which a query does without
+
+    return quote(name)
 
 
 def home_folder() -> Path:

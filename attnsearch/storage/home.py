@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,15 +16,11 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.readers import records
 from attnsearch.sources import letters
 from attnsearch.storage import lock
-from attnsearch.storage.database import Info, Source, connect_to_read, read_info
+from attnsearch.storage.database import Info, Source, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
-from attnsearch.storage.files import home_folder, sync
+from attnsearch.storage.files import check_name, home_folder, quoted, sync
 
 BUILT_IN = ("library", "kitchen", "toolbox")
-
-_LONGEST_NAME = 64  # characters
-_MOST_DECOMPOSED = 4 * _LONGEST_NAME  # characters that NFC may make so few of
-_NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
 Opened = TypeVar("Opened")
 
@@ -51,21 +46,6 @@ def file_catalog_folder(file: Path) -> Path:
     path = str(file.resolve())
     stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
     return home_folder() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
-
-
-def check_name(name: str) -> str:
-    """The name in NFC, if it is valid: letters with their marks, digits, spaces, `.`, `_` and `-`, at most 64.
-
-    It begins with a letter or digit, and ends with one or its mark. Raises InputError.
-    """
-    name = letters.normalize_text(name) if len(name) <= _MOST_DECOMPOSED else name
-    is_valid = _NAME.fullmatch(name) is not None
-    if not is_valid and len(name) <= _LONGEST_NAME and letters.has_marks(name):
-        is_valid = letters.word_patterns().name.fullmatch(name) is not None
-    if not is_valid:
-        hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
-        raise InputError(f"invalid catalog name {name!r}", hint=hint)
-    return name
 
 
 def built_in_file(name: str) -> Path | None:
@@ -116,7 +96,7 @@ def open_migrated(folder: Path, opener: Callable[[Path], Opened]) -> Opened:
 
 
 def _read_info(folder: Path) -> Info:
-    with closing(connect_to_read(folder)) as db, reading(folder):
+    with closing(lock.connect_to_read(folder)) as db, reading(folder):
         info = read_info(db, folder)
     if info is None:
         raise missing(folder)
@@ -141,7 +121,7 @@ def find_catalog(ref: str) -> Location:
             if built_in:
                 return Location(folder, built_in)
         if path.is_file():
-            return Location(file_catalog_folder(path), path)
+            return Location(_catalog_made_from(path) or file_catalog_folder(path), path)
         exists = path.exists()
     except PermissionError as error:
         raise InputError(f"can't be read: {error.strerror}", where=ref) from None
@@ -155,6 +135,40 @@ def find_catalog(ref: str) -> Location:
     near = difflib.get_close_matches(ref, names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
+
+
+def _catalog_made_from(file: Path) -> Path | None:
+    """The folder of the catalog with a name that holds just what the file has; None if there is none.
+
+    Raises CatalogError if there are several.
+    """
+    path = str(file.resolve())
+    folders = []
+    for folder in catalog_folders():
+        with suppress(CatalogError):  # whatever can't be read, or is of an older form, is not known to be of the file
+            info = _read_info(folder)
+            if not folder.name.startswith("@") and info.is_exact and [source.path for source in info.sources] == [path]:
+                folders.append(folder)
+    if len(folders) > 1:
+        names = [folder.name for folder in folders]
+        message = f"{len(names)} catalogs were made from it: {', '.join(names)}"
+        raise CatalogError(message, where=str(file), hint=f"say which: -c {quoted(names[0])}")
+    return folders[0] if folders else None
+
+
+def name_file_catalog(file: Path, folder: Path) -> None:
+    """Give the catalog that belongs to a file a name, unless there is one of that name: it moves to `folder`.
+
+    So what a query embedded is not embedded again, and its feedback stays with it. Raises CatalogError.
+    """
+    unnamed = file_catalog_folder(file)
+    if folder.exists() or not catalog_exists(unnamed):
+        return
+    with writing(unnamed, "renamed"), lock.guarding(unnamed):
+        held = lock.acquire_if_whole(unnamed)
+        with closing(held) if held else nullcontext():
+            unnamed.rename(folder)
+            sync(folder.parent)
 
 
 def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
@@ -186,7 +200,7 @@ def default_catalog() -> str:
         if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(folder, info)
     ]
     if len(names) > 1:
-        log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(names))
+        log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(map(quoted, names)))
     return names[0] if len(names) == 1 else "library"
 
 

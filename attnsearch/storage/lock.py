@@ -1,4 +1,4 @@
-"""One writer at a time: a catalog's lock, which is SQLite's own.
+"""Connections to a catalog's database: many that read, and one writer at a time, by a lock which is SQLite's own.
 
 A damaged database can't be locked. So whoever replaces or removes a whole folder guards the folder itself as well.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attnsearch.storage.failures import busy, is_busy, is_full, is_of_the_system, missing
+from attnsearch.storage.failures import busy, is_busy, is_full, is_of_the_system, missing, opening
 from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_link, refuse_links, sync
 
 WAIT = 30.0  # seconds to wait for another writer
@@ -21,6 +22,42 @@ WAIT = 30.0  # seconds to wait for another writer
 _PAUSE = 0.01  # seconds between two attempts, when SQLite itself does not wait
 
 log = logging.getLogger("attnsearch")
+
+
+def connect_to_read(folder: Path) -> sqlite3.Connection:
+    """Open a read-only connection to a catalog's database, which may be damaged; threads may share it, in turn.
+
+    Raises MissingError if there is no catalog, CatalogError if part of it is a link or the system refuses to open it.
+    """
+    with opening(folder):
+        return _connect(folder, folder / DATABASE)
+
+
+def _connect(folder: Path, file: Path) -> sqlite3.Connection:
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise missing(folder)
+    refuse_links(folder)
+    uri = f"{file.resolve().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA trusted_schema=OFF")  # nothing that a database says may call functions
+        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            db.close()  # the first writer died while SQLite created an empty database
+            raise missing(folder) from None
+        # In a folder where we may not write, WAL can't create its index; but nobody else is writing there either.
+        if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
+            db.close()
+            db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+            db.execute("PRAGMA trusted_schema=OFF")
+            return db
+        if is_of_the_system(error) and not is_busy(error):
+            db.close()
+            raise
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite may quote what it can't read
+        pass  # not a database; the next statement reports it in our words
+    return db
 
 
 def acquire(folder: Path, wait: float = WAIT, *, create: bool = True) -> sqlite3.Connection:

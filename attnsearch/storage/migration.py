@@ -14,9 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from attnsearch.sources.items import Fields, key_text
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import key_text
+from attnsearch.sources.letters import make_slug
+from attnsearch.sources.summary import Summary
 from attnsearch.storage import checksum, lock, segment
-from attnsearch.storage.database import FORM, read_segments, write_info
+from attnsearch.storage.database import (
+    FORM,
+    count_fields,
+    info_checksum,
+    read_info_rows,
+    upgrade_fields,
+    write_fields,
+    write_info,
+)
 from attnsearch.storage.failures import damaged, reading, writing
 from attnsearch.storage.files import SEGMENTS
 
@@ -61,15 +72,32 @@ def _convert_form_1(db: sqlite3.Connection, folder: Path) -> None:
         db.execute(statement)
     _convert_segments(db, folder, info["d"])
     id_field, title_field, text_fields = info["fields"]
-    lengths = _convert_items(db, Fields(id_field, title_field, tuple(text_fields)))
+    lengths = _convert_items(db, Fields((id_field,), title_field, tuple(text_fields)))
     for key, item in db.execute("SELECT key, item FROM keys_1").fetchall():
         row = (key, item, 0, lengths[item])
         db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", (*row, checksum.row_checksum(*row)))
     for table in ("tombstones", "segments_1", "keys_1", "items_1"):
         db.execute(f"DROP TABLE {table}")
-    write_info(db, {**info, "commit": uuid.uuid4().hex, "listing": read_segments(db).checksum})
+    write_info(db, {**info, "commit": uuid.uuid4().hex, "listing": segment.read_segments(db).checksum})
     if any(length > _NEVER_CUT for length in lengths.values()):
         log.warning("index %s again, so that its long texts are searched to their ends", folder.name)
+
+
+def _convert_form_2(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 (what each step gets)
+    """The catalog knows its fields: a table of them, and in its info, which of them a user named."""
+    info: dict[str, Any] = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
+    if info.pop("sum") != info_checksum(read_info_rows(db)):
+        raise ValueError("the table info is not what was written")
+    info |= upgrade_fields(info["fields"])
+    titles = db.execute("SELECT id, title FROM items")
+    if not info["given"][0] and all(ident == make_slug(title) for ident, title in titles):
+        info["fields"][0] = []  # so that the ids stay those of the titles
+    db.execute(_FORM_3)
+    ident, title, texts = info["fields"]
+    fields, known = Fields(tuple(ident), title, tuple(texts)), Summary()
+    count_fields(db, known, fields)
+    write_fields(db, known, fields)
+    write_info(db, {**info, "commit": uuid.uuid4().hex})
 
 
 def _convert_segments(db: sqlite3.Connection, folder: Path, d: int) -> None:
@@ -102,7 +130,7 @@ def _convert_items(db: sqlite3.Connection, fields: Fields) -> dict[int, int]:
     return lengths
 
 
-# Form 2 as it was: `writer` may one day create another form; what form 1 becomes must not change with it.
+# Each form as it was: what an older form becomes must not change with what `writer` creates.
 _FORM_2 = """
 ALTER TABLE segments RENAME TO segments_1;
 ALTER TABLE keys RENAME TO keys_1;
@@ -116,4 +144,9 @@ CREATE TABLE keys (key INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES ite
                    stop INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX keys_by_item ON keys (item)
 """
-_STEPS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {1: _convert_form_1}
+_FORM_3 = """
+CREATE TABLE fields (name TEXT PRIMARY KEY, kind TEXT NOT NULL, unread INTEGER NOT NULL, items INTEGER NOT NULL,
+                     lists INTEGER NOT NULL, forms TEXT NOT NULL, low TEXT NOT NULL, high TEXT NOT NULL, counts TEXT,
+                     sum INTEGER NOT NULL)
+"""
+_STEPS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {1: _convert_form_1, 2: _convert_form_2}

@@ -1,4 +1,4 @@
-"""A file of vectors ↔ memory: written once, then mapped for reading, every byte verified by a checksum."""
+"""The list of files of vectors; and each file ↔ memory: written once, then mapped, every byte verified."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import mmap
 import os
 import re
+import sqlite3
 import stat
 import uuid
 from pathlib import Path
@@ -23,6 +24,36 @@ ROWS = 256  # rows under one checksum: the most that a damaged byte can cost
 _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 _ALIGNMENT = 64  # the length of a .npy file's header is a multiple of this
 _LONGEST_HEADER = 1 << 16  # bytes
+_MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
+
+
+class SegmentRow(NamedTuple):
+    """A segment as the database lists it: its first key, its rows, its file, and the checksums of that.
+
+    `dead` (rows,) marks rows that are no longer anyone's key, `joined` (rows,) rows of the same item as the row before;
+    None if no row is marked.
+    """
+
+    first: int
+    rows: int
+    file: str
+    sums: bytes
+    dead: NDArray[np.bool_] | None
+    joined: NDArray[np.bool_] | None
+
+    def next_item(self, row: int) -> int:
+        """That row if it begins an item, else the next row that does; `rows` if none does."""
+        row = min(max(row, 0), self.rows)
+        while self.joined is not None and row < self.rows and self.joined[row]:
+            row += 1
+        return row
+
+
+class SegmentList(NamedTuple):
+    """The segments, ordered by their first keys, and the checksum of the list."""
+
+    segments: list[SegmentRow]
+    checksum: int
 
 
 class Examined(NamedTuple):
@@ -30,6 +61,35 @@ class Examined(NamedTuple):
 
     x: NDArray[np.float32]
     damaged: list[range]
+
+
+def read_segments(db: sqlite3.Connection, listing: int | None = None) -> SegmentList:
+    """The list of segments. Raises ValueError if its checksum is not `listing`; None checks nothing."""
+    rows = db.execute("SELECT first, rows, file, sums, dead, joined FROM segments ORDER BY first").fetchall()
+    actual = checksum.row_checksum(*(cell for row in rows for cell in row))
+    if listing not in (None, actual):
+        raise ValueError("the list of segments is not what was written")
+    end = 0
+    for first, count, file, sums, *_ in rows:
+        if [type(cell) for cell in (first, count, file, sums)] != [int, int, str, bytes] or first < end or count < 1:
+            raise ValueError("the list of segments holds values that no commit writes")
+        end = first + count
+    if end > _MOST_KEYS:
+        raise ValueError(f"the list of segments has key numbers beyond {_MOST_KEYS:,}")
+    segments = [
+        SegmentRow(first, count, file, sums, _unpack_bits(dead, count), _unpack_bits(joined, count))
+        for first, count, file, sums, dead, joined in rows
+    ]
+    return SegmentList(segments, actual)
+
+
+def _unpack_bits(raw: bytes | None, count: int) -> NDArray[np.bool_] | None:
+    """`count` booleans, packed eight to a byte, the first in the highest bit; None stays None."""
+    if raw is None:
+        return None
+    if len(raw) != -(-count // 8):
+        raise ValueError("the list of segments is not what was written")
+    return np.unpackbits(np.frombuffer(raw, np.uint8), count=count).astype(bool)
 
 
 def write_segment(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:

@@ -15,26 +15,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.sources.items import Item
-from attnsearch.storage import segment
+from attnsearch.storage import lock, segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
-    SegmentRow,
-    connect_to_read,
+    read_fields,
     read_info,
     read_item,
     read_key,
-    read_segments,
 )
 from attnsearch.storage.failures import closed, damaged, missing, reading, unreadable
 from attnsearch.storage.files import SEGMENTS
+
+if TYPE_CHECKING:
+    from attnsearch.sources.summary import Field
 
 BLOCK = 32_768  # rows that `blocks` yields at once
 FETCHED = 64  # items read from the database at once
@@ -87,7 +88,7 @@ class Store:
         self._lock = threading.Lock()  # one statement at a time: the connection is one
         self._is_open = True
         for attempt in range(3):
-            self._db = connect_to_read(folder)
+            self._db = lock.connect_to_read(folder)
             try:
                 self._open_snapshot()
             except FileNotFoundError as error:
@@ -108,10 +109,10 @@ class Store:
             if info is None:
                 raise missing(self.folder)
             self.info = info
-            self.segments = read_segments(self._db, info.listing).segments
+            self.segments = segment.read_segments(self._db, info.listing).segments
         self._x = list(threads.each(self._load_segment, self.segments))
 
-    def _load_segment(self, row: SegmentRow) -> NDArray[np.float32]:
+    def _load_segment(self, row: segment.SegmentRow) -> NDArray[np.float32]:
         try:
             return segment.load_segment(self.folder / SEGMENTS, row.file, (row.rows, self.info.d), row.sums)
         except FileNotFoundError:
@@ -174,6 +175,11 @@ class Store:
         for position, (key, number) in enumerate(zip(keys, numbers, strict=True)):
             x[position] = self._x[number][key - firsts[number]]
         return x
+
+    def fields(self) -> list[Field]:
+        """What the catalog knows of its fields, in the order in which they came. Raises CatalogError if damaged."""
+        with reading(self.folder), self._asking():
+            return read_fields(self._db)
 
     def items(self) -> Iterator[tuple[int, Item]]:
         """The first key of every item, and the item, ordered by key. Raises CatalogError for a damaged row."""

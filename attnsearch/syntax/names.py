@@ -8,6 +8,23 @@ from typing import NamedTuple
 
 from attnsearch.syntax.values import Value, unwrap
 
+# Names as `fold_name` makes them, the best first.
+TITLES = (
+    "title", "name", "label", "headline", "producttitle", "productname", "product", "primarytitle", "itemtitle",
+    "itemname", "booktitle", "filmtitle", "movietitle", "songtitle", "displayname", "fullname", "preflabel", "heading",
+    "question", "term", "word", "command", "subject", "originaltitle", "caption", "summary",
+)  # fmt: skip
+OWN_IDS = ("id", "_id", "@id")  # ids whatever they hold
+IDS = (
+    "id", "uuid", "guid", "sku", "key", "issuekey", "handle", "isbn", "isbn13", "isbn10", "doi", "slug", "identifier",
+    "asin", "ean", "upc", "gtin", "tconst", "productid", "itemid", "code",
+)  # fmt: skip
+TEXTS = (
+    "description", "shortdescription", "longdescription", "desc", "summary", "abstract", "abstractnote", "overview",
+    "plot", "synopsis", "body", "bodyhtml", "content", "contents", "text", "fulltext", "blurb", "excerpt", "subtitle",
+    "definition", "answer", "about", "notes", "note",
+)  # fmt: skip
+
 
 class Names(NamedTuple):
     """Folded names of fields that hold a record's id, its title, and a text that describes it."""
@@ -32,11 +49,7 @@ def fold_name(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold())) or name
 
 
-NAMES = Names(
-    frozenset({"id", "sku", "key", "handle", "isbn", "slug", "uuid", "guid", "doi"}),
-    frozenset({"title", "name", "label", "product", "productname", "headline", "subject", "primarytitle", "summary"}),
-    frozenset({"description", "abstract", "overview", "body", "content", "text", "notes", "note", "blurb"}),
-)
+NAMES = Names(frozenset(IDS), frozenset(TITLES), frozenset(TEXTS))
 
 
 def describes_item(record: Mapping[str, Value], names: Names) -> bool:

@@ -16,7 +16,11 @@ LONGEST_QUERY = 128 << 10  # characters
 PARTS = 1_000_000  # keys, values and ends of containers in one document, or on one line of JSONL
 STREAM_HINT = "use JSONL or CSV, which are read as a stream"
 
-_CONTENT = ("rendered", "@value", "value", "#text")  # the key of a text that has properties beside it
+# Keys of mappings that only say how their one value is meant: WordPress, MongoDB, JSON-LD, XML as JSON. A text under
+# one of `_CONTENT` may have properties beside it.
+_CONTENT = ("rendered", "@value", "value", "#text")
+WRAPPERS = frozenset({*_CONTENT, "_text", "$t", "$oid", "$uuid", "$date", "$numberInt", "$numberLong", "$numberDouble",
+                      "$numberDecimal"})  # fmt: skip
 
 
 class Mapping(dict[str, Value]):
@@ -36,18 +40,20 @@ class Records(NamedTuple):
 def unwrap(value: Value) -> Value:
     """The plain value in a list of one value, or in a mapping that stands for one.
 
-    That is a mapping of one key (MongoDB's `$oid`, `$date`, `$numberLong`), or one with a text under a name of
-    `_CONTENT` (WordPress, Open Library, JSON-LD). What stands for nothing else is returned as it is.
+    That is a mapping of one of the `WRAPPERS` alone, or one with a text under a name of `_CONTENT`. What stands for
+    nothing else is returned as it is.
 
     >>> unwrap({"$oid": "65a0c1"}), unwrap(["On lamps"]), unwrap({"rendered": "Lamp", "protected": False})
     ('65a0c1', 'On lamps', 'Lamp')
     >>> unwrap({"$date": {"$numberLong": "0"}}), unwrap({"low": 1, "high": 2})
     ('1970-01-01T00:00:00Z', {'low': 1, 'high': 2})
+    >>> unwrap({"name": "Lamp"})
+    {'name': 'Lamp'}
     """
     for _ in range(DEPTH):
         if isinstance(value, list) and len(value) == 1:
             (value,) = value
-        elif isinstance(value, dict) and len(value) == 1:
+        elif isinstance(value, dict) and len(value) == 1 and WRAPPERS.issuperset(value):
             ((key, inner),) = value.items()
             value = _parse_extended(key, unwrap(inner)) if key.startswith("$") else inner
         elif isinstance(value, dict) and (key := next((key for key in _CONTENT if key in value), "")):

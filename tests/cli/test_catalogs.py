@@ -18,12 +18,13 @@ from tests.indexing.damage import change
 
 
 class TestCatalogs:
-    def test_list(self, run, shop_file):
+    def test_list(self, run, shop_file, write):
         run("index", "shop.yaml")
-        run("query", "moon", "-c", "./shop.yaml")
+        other = write("b.yaml", "- {title: moon}\n- {title: sea}\n- {title: robot}\n")
+        run("query", "moon", "-c", "./b.yaml")
         lines = run("list").out.splitlines()
         assert lines[0].split() == ["name", "items", "model", "updated", "from"]
-        assert [line.split()[0] for line in lines[1:]] == [str(shop_file), "shop", "library", "kitchen", "toolbox"]
+        assert [line.split()[0] for line in lines[1:]] == [str(other), "shop", "library", "kitchen", "toolbox"]
         told = json.loads(run("list", "--json").out)
         assert told[1]["items"] == 3
         assert told[2] == {"name": "library", "built_in": True}
@@ -36,10 +37,11 @@ class TestCatalogs:
         assert told["folder"] == str(home / "shop")
         assert "items           3" in run("info", "shop").out
 
-    def test_remove(self, run, shop_file, home):
+    def test_remove(self, run, shop_file, home, write):
         run("index", "shop.yaml")
-        run("query", "moon", "-c", "./shop.yaml")
-        assert run("remove", "shop", "./shop.yaml") == (0, "removed shop\nremoved ./shop.yaml\n", "")
+        write("b.yaml", "- {title: moon}\n")
+        run("query", "moon", "-c", "./b.yaml")
+        assert run("remove", "shop", "./b.yaml") == (0, "removed shop\nremoved ./b.yaml\n", "")
         assert list(home.iterdir()) == []
         assert shop_file.exists()
         assert run("remove", "shop").code == 3

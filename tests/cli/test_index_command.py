@@ -14,10 +14,15 @@ class TestIndex:
     def test_what_it_says(self, run, shop_file):
         code, out, err = run("index", "shop.yaml")
         assert (code, err) == (0, "")
-        assert re.fullmatch(r"shop: 3 items; 3 new; 3 embedded in \d+\.\d s\n", out)
-        assert run("index", "shop.yaml").out == "shop: 3 items; nothing changed; nothing to embed\n"
+        assert re.fullmatch(r"shop: 3 items; 3 new; 3 embedded in \d+\.\d s\nread: title, description\n", out)
+        assert (
+            run("index", "shop.yaml").out
+            == "shop: 3 items; nothing changed; nothing to embed\nread: title, description\n"
+        )
         shop_file.write_text(SHOP.replace("sea", "lake").replace("- {id: c, title: robot moon}\n", ""))
-        assert re.fullmatch(r"shop: 2 items; 1 changed, 1 removed; 1 embedded in .* s\n", run("index", "shop.yaml").out)
+        assert re.fullmatch(
+            r"shop: 2 items; 1 changed, 1 removed; 1 embedded in .* s\nread: .*\n", run("index", "shop.yaml").out
+        )
 
     def test_quiet(self, run, shop_file):
         assert run("index", "shop.yaml", "-q") == (0, "", "")
@@ -39,7 +44,7 @@ class TestIndex:
     def test_several(self, run, shop_file, write):
         write("b.yaml", "- {title: x}\n")
         out = run("index", "shop.yaml", "b.yaml").out
-        assert [line.split(":")[0] for line in out.splitlines()] == ["shop", "b"]
+        assert [line.split(":")[0] for line in out.splitlines()] == ["shop", "read", "b", "read"]
         assert run("index", "shop.yaml", "b.yaml", "--name", "all").out.startswith("all: 4 items")
 
     def test_fields(self, run, shop_file, write):
@@ -64,3 +69,101 @@ def test_a_file_whose_name_has_marks(run, small, write, tmp_path, monkeypatch):
         write(f"{name}.yaml", "- title: दिन\n- title: दीन\n")
         assert run("index", f"{name}.yaml").out.startswith(f"{stored}: 2 items; 2 new")
         assert json.loads(run("info", name, "--json").out)["name"] == stored
+
+
+class TestWhatIsRead:
+    """A person's first command reads what it should, and says so."""
+
+    @pytest.mark.parametrize(
+        ("name", "content", "says"),
+        [
+            ("films.csv", "id,title,overview,year\n1,Monday,A moon learns to sing.,1990\n",
+             "read: title, overview (not read: year; change it with --text-field)"),
+            ("shop.csv", "Title,Description\nModel 7,A kettle\n", "read: Title, Description"),
+            ("things.csv", "name,description,url\nKettle,Boils.,https://x.org\n",
+             "read: name, description (title: name; not read: url; change it with --text-field)"),
+            ("mongo.json", '[{"_id": {"$oid": "65"}, "name": "Lamp", "note": "Light"}]',
+             "read: name, note (title: name; id: _id)"),
+            ("notes.yaml", "- description: The stopcock is under the sink.\n", "read: description (no title)"),
+        ],
+    )  # fmt: skip
+    def test_the_last_line(self, run, shop_file, write, name, content, says):
+        write(name, content)
+        code, out, err = run("index", name)
+        assert (code, err, out.splitlines()[1]) == (0, "", says)
+        told = json.loads(run("index", name, "--json").out)["read"]
+        assert list(told) == ["id", "title", "text", "unread", "longest"]
+
+    def test_a_query_of_a_file_says_it_once(self, run, shop_file, write):
+        write("things.csv", "name,blurb,url\nmoon,Up there.,u\n")
+        says = "attnsearch: things.csv: read: name, blurb (title: name; not read: url; change it with --text-field)\n"
+        assert run("query", "moon", "-c", "things.csv").err == says
+        assert run("query", "moon", "-c", "things.csv").err == ""
+        assert run("query", "moon", "-c", "shop.yaml").err == ""
+
+    @pytest.mark.parametrize("option", ["--id-field", "--title-field", "--text-field"])
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [("pric", "did you mean 'price'?"), ("Price", "did you mean 'price'?"), ("b.x", "did you mean 'b.c'?"),
+         ("zzzzzz", "the fields are title, price, b.c"), ("description", "the fields are title, price, b.c")],
+    )  # fmt: skip
+    def test_a_field_that_no_item_has(self, run, shop_file, write, option, name, hint):
+        write("x.json", '[{"title": "moon", "price": 3, "b": {"c": "sea"}}]')
+        assert run("index", "x.json", option, name) == (
+            2,
+            "",
+            f"attnsearch: x.json: no item has a field '{name}'; {hint}\n",
+        )
+
+    def test_fields_with_dots(self, run, shop_file, write):
+        write("x.json", '[{"a": {"b": "7", "t": "moon"}, "c": [{"d": "sea"}, {"d": "robot"}]}]')
+        options = ["--id-field", "a.b", "--title-field", "a.t", "--text-field", "c.d"]
+        assert run("index", "x.json", *options).code == 0
+        (hit,) = json.loads(run("query", "sea robot", "-c", "x", "--json").out)["hits"]
+        assert (hit["id"], hit["title"], hit["description"], hit["score"]) == (
+            "7",
+            "moon",
+            "sea, robot",
+            pytest.approx(1),
+        )
+        write("y.json", '[{"a": {"b": "7"}, "a.b": "8", "title": "moon"}]')
+        code, _, err = run("index", "y.json", "--id-field", "a.b")
+        assert (code, err) == (2, "attnsearch: y.json:1: 'a.b' can be the field 'a.b', or 'b' in the field 'a';"
+                                  " rename one of them\n")  # fmt: skip
+
+    def test_an_item_without_an_id_or_a_title(self, run, shop_file, write):
+        write("notes.yaml", f"- description: The moon is up. Look.\n- description: {'sea ' * 40}\n")
+        run("index", "notes.yaml")
+        hits = json.loads(run("query", "moon", "-c", "notes", "--json").out)["hits"]
+        sea = "-".join(["sea"] * 15)
+        assert {(hit["id"], hit["title"]) for hit in hits} == {
+            ("the-moon-is-up", "The moon is up"), (sea, sea.replace("-", " ") + "…"),
+        }  # fmt: skip
+
+    def test_ids_and_titles_are_known_however_they_are_written(self, run, shop_file, write):
+        write("x.yaml", "- {id: 'cafe\u0301', title: 'moon e\u0301'}\n")
+        run("index", "x.yaml")
+        for name in ("café", "cafe\u0301", "moon é", "moon e\u0301"):
+            assert run("explain", "moon", name, "-c", "x").code == 0, name
+        assert run("feedback", "moon", "--good", "cafe\u0301", "-c", "x").code == 0
+        write("judged.yaml", "- {query: moon, relevant: ['cafe\u0301']}\n")
+        assert json.loads(run("eval", "judged.yaml", "-c", "x", "--json").out)["unknown_ids"] == 0
+
+
+def test_info_shows_the_fields(run, shop_file, write):
+    rows = "".join(f"{n},t{n},{1990 + n},{'red' if n % 3 else 'blue'},{n}.5,\n" for n in range(9))
+    write("x.csv", "id,title,year,color,price,empty\n" + rows + "9,t9,,red,?,\n")
+    run("index", "x.csv")
+    lines = run("info", "x").out.splitlines()
+    table = lines[lines.index("") + 1 :]
+    assert [re.split(r"  +", line) for line in table] == [
+        ["field", "kind", "items", "values"],
+        ["id", "number", "10", "0 to 9"],
+        ["title", "text", "10", "10 different"],
+        ["year", "number", "9", "1990 to 1998"],
+        ["color", "text", "10", "red (7), blue (3)"],
+        ["price", "number", "10", "0.5 to 8.5; 1 can't be read"],
+    ]
+    told = json.loads(run("info", "x", "--json").out)["fields"]
+    assert told[3] == {"name": "color", "kind": "text", "items": 10, "unread": 0, "low": None, "high": None,
+                       "different": 2, "values": {"red": 7, "blue": 3}}  # fmt: skip

@@ -23,7 +23,7 @@ ITEMS = """\
 - {id: m, title: moon}
 - {id: ms, title: moon sea}
 - {id: r, title: robot}
-- {id: m2, title: moon, note: as the first}
+- {id: m2, title: moon, twin: 1}
 - {id: o, title: other}
 """
 THREE = Setting(identity(4, 1 / math.log(3)))  # a cosine of 1 weighs three times one of 0

@@ -32,7 +32,7 @@ from attnsearch.readers import binary_tables, dialect, documents, json_file, rec
 from attnsearch.readers.records import Reading
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, kinds, markup
-from attnsearch.sources.items import Fields
+from attnsearch.sources.fields import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401

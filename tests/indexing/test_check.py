@@ -19,9 +19,10 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
 from attnsearch.sources.items import Item
 from attnsearch.storage import home, learned
-from attnsearch.storage.database import read_info, read_segments, write_info
+from attnsearch.storage.database import read_info, write_info
 from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.files import LEARNED
+from attnsearch.storage.segment import read_segments
 from tests.conftest import SmallEncoder
 from tests.indexing.damage import change, segment, select, spoil
 from tests.storage.test_learned import SOME
@@ -121,11 +122,11 @@ class TestNewerForm:
     @pytest.fixture
     def newer(self, home, small, write):
         update([str(write("damaged.yaml", "- {id: a, title: moon}\n"))])
-        change(home / "damaged", "PRAGMA user_version=3")
+        change(home / "damaged", "PRAGMA user_version=4")
         return home / "damaged"
 
     def test_it_is_not_taken_for_damage(self, newer):
-        with pytest.raises(CatalogError, match=r"^damaged: was made by a newer attnsearch \(form 3, not 2\)") as caught:
+        with pytest.raises(CatalogError, match=r"^damaged: was made by a newer attnsearch \(form 4, not 3\)") as caught:
             check.find_problems(newer)
         assert not isinstance(caught.value, DamagedError)
         with pytest.raises(CatalogError, match="was made by a newer attnsearch"):
@@ -139,7 +140,7 @@ class TestNewerForm:
         small.read.clear()
         code, out, err = run(*argv)
         assert (code, out) == (3, "")
-        assert "damaged: was made by a newer attnsearch (form 3, not 2)" in err
+        assert "damaged: was made by a newer attnsearch (form 4, not 3)" in err
         assert "upgrade attnsearch, or remove the catalog and index it again" in err
         assert err.count("damaged") == 1  # its name alone
         assert "--repair" not in err
@@ -324,3 +325,25 @@ class TestMeanwhile:
         monkeypatch.setattr(check, "info_or_problem", remove_after)
         with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
             check.find_problems(folder)
+
+
+class TestFields:
+    """What the catalog knows of its fields is checked against its items, and counted anew by a repair."""
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE fields SET items = items + 1 WHERE name = 'price'",
+            "UPDATE fields SET counts = NULL WHERE name = 'tags'",
+            "UPDATE fields SET kind = 'date' WHERE name = 'price'",
+            "DELETE FROM fields WHERE name = 'price'",
+            "INSERT INTO fields SELECT 'more', kind, unread, items, lists, forms, low, high, counts, 7 FROM fields"
+            " WHERE name = 'price'",
+        ],
+    )
+    def test_damage(self, folder, run, damage):
+        change(folder, damage)
+        (folder / "index.seal").unlink()
+        assert any("the field" in problem for problem in check.find_problems(folder))
+        assert run("check", "flipped", "--repair").out.endswith("repaired; 0 texts embedded again\n")
+        assert check.find_problems(folder) == []

@@ -13,7 +13,7 @@ from attnsearch.readers import raw_file
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources import items
-from attnsearch.sources.items import Fields
+from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.storage.home import catalog_folders, catalog_infos, default_catalog
 from tests.conftest import SHOP, titles
@@ -62,8 +62,9 @@ def test_an_error_late_in_the_file_changes_nothing(shop):
     ("content", "message"),
     [
         (
-            "- {title: A}\n- {title: B}\n- {title: A}\n",
-            "shop.yaml:3: id 'a' was already used on line 1; give each item",
+            "- {id: a, title: C}\n- {title: B}\n- {id: a, title: A, year: 7, place: sea}\n",
+            "shop.yaml:3: id 'a' was already used on line 1; name fields that tell items apart: --id-field id "
+            "--id-field FIELD, of title, year, place",
         ),
         ("- {id: a, title: A}\n\n- id: a\n  title: B\n", "shop.yaml:3: id 'a' was already used on line 1"),
     ],
@@ -76,7 +77,7 @@ def test_an_id_used_twice(shop, content, message):
 
 
 def test_an_id_used_in_two_files(write, small):
-    paths = [str(write("x.yaml", "- title: A\n")), str(write("y.yaml", "- title: B\n- title: A\n"))]
+    paths = [str(write("x.yaml", "- {id: a, title: A}\n")), str(write("y.yaml", "- title: B\n- {id: a, title: A}\n"))]
     with pytest.raises(InputError, match=r"y\.yaml:2: id 'a' was already used at .*x\.yaml:1"):
         update(paths, name="both")
 
@@ -118,7 +119,7 @@ def test_many_items_come_in_chunks(write, small, monkeypatch):
 
 def test_a_catalog_keeps_its_fields(write, small):
     path = write("x.csv", "sku,blurb\n1,moon\n")
-    update([str(path)], fields=Fields("sku", "title", ("blurb",)))
+    update([str(path)], fields=Fields(("sku",), "", ("blurb",)))
     path.write_text("sku,blurb\n1,moon\n2,sea\n")
     assert update([str(path)]).embedded == 1
 

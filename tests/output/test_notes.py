@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from attnsearch.indexing.target import Read
 from attnsearch.indexing.update import Report
 from attnsearch.output.notes import indexing_note, notes, percent, readout_as_json, readout_in_words
 from attnsearch.search.readout import Readout
@@ -87,16 +88,23 @@ def test_percent(share, text):
 @pytest.mark.parametrize(
     ("counts", "keys", "line"),
     [
-        ((3, 0, 0, 3), 3, "sh\\x1bop: 3 items; 3 new; 3 embedded in 0.2 s\n"),
-        ((0, 0, 0, 0), 3, "sh\\x1bop: 3 items; nothing changed; nothing to embed\n"),
-        ((0, 1, 2, 1200), 9, "sh\\x1bop: 3 items in 9 passages; 1 changed, 2 removed; 1,200 embedded in 0.2 s\n"),
-        ((0, 0, 2, 0), 1, "sh\\x1bop: 1 item; 2 removed; nothing to embed\n"),
+        ((3, 0, 0, 3), 3, "sh\\x1bop: 3 items; 3 new; 3 embedded in 0.2 s\nread: n\\x1bame\n"),
+        ((0, 0, 0, 0), 3, "sh\\x1bop: 3 items; nothing changed; nothing to embed\nread: n\\x1bame\n"),
+        (
+            (0, 1, 2, 1200),
+            9,
+            "sh\\x1bop: 3 items in 9 passages; 1 changed, 2 removed; 1,200 embedded in 0.2 s\nread: n\\x1bame\n",
+        ),
+        ((0, 0, 2, 0), 1, "sh\\x1bop: 1 item; 2 removed; nothing to embed\nread: n\\x1bame\n"),
     ],
 )
 def test_what_indexing_did(counts, keys, line):
     added, changed, removed, embedded = counts
+    read = Read((), "title", ("n\x1bame",), (), None)
     info = SimpleNamespace(name="sh\x1bop", items=min(keys, 3), keys=keys)
     assert (
-        indexing_note(Report(info, added=added, changed=changed, removed=removed, embedded=embedded, seconds=0.21))
+        indexing_note(
+            Report(info, added=added, changed=changed, removed=removed, embedded=embedded, seconds=0.21, read=read)
+        )
         == line
     )

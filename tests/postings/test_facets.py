@@ -12,7 +12,8 @@ from attnsearch.postings import facets
 from attnsearch.postings.conditions import conditions_of
 from attnsearch.postings.facets import Collector, item_values
 from attnsearch.postings.filters import parse_filter
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import Item
 
 ITEMS = [
     Item(
@@ -73,8 +74,8 @@ def test_values(field, values):
 
 def test_the_fields_that_are_id_and_title():
     item = Item("7", "Lamp", "", {}, "")
-    assert list(item_values(item, "sku", Fields(id="sku", title="product"))) == ["7"]
-    assert list(item_values(item, "product", Fields(id="sku", title="product"))) == ["Lamp"]
+    assert list(item_values(item, "sku", Fields(("sku",), "product"))) == ["7"]
+    assert list(item_values(item, "product", Fields(("sku",), "product"))) == ["Lamp"]
 
 
 def test_the_buffer_is_bounded():

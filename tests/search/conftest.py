@@ -10,6 +10,7 @@ from attnsearch.attention import null_key
 from attnsearch.encoding import loading
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
+from attnsearch.sources.fields import Fields
 from tests.conftest import SmallEncoder
 
 BOOKS = [
@@ -22,8 +23,9 @@ BOOKS = [
 
 def index_items(write, name: str, items: list[dict]) -> str:
     """Index the items as the catalog of that name, and return the name."""
+    text = tuple(field for field in ("title", "description") if any(field in item for item in items))
     lines = "".join(json.dumps(item) + "\n" for item in items)
-    update([str(write(f"{name}.jsonl", lines))], name=name)
+    update([str(write(f"{name}.jsonl", lines))], name=name, fields=Fields(text=text))
     return name
 
 

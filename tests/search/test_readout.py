@@ -9,7 +9,8 @@ import pytest
 from attnsearch.postings import facets
 from attnsearch.postings.conditions import conditions_of
 from attnsearch.search.readout import MOST, item_weights, read_out
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import Item
 
 WEIGHTS = np.array([0.5, 0.25, 0.25, 0.0])
 

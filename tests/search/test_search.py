@@ -21,7 +21,7 @@ ITEMS = """\
 - {id: m, title: moon}
 - {id: ms, title: moon sea}
 - {id: r, title: robot}
-- {id: m2, title: moon, note: as the first}
+- {id: m2, title: moon, twin: 1}
 - {id: o, title: other}
 """
 
@@ -44,7 +44,7 @@ def test_by_hand(index):
     assert result.hits[0].logit == pytest.approx(math.log(3), rel=1e-6)
     assert result.effective_items == pytest.approx(math.exp(-sum(p * math.log(p) for p in expected)))
     assert (result.items, result.masked, result.none_of_these) == (5, 0, None)
-    assert result.hits[1].fields == {"note": "as the first"}
+    assert result.hits[1].fields == {"twin": 1}
 
 
 def test_weights_are_shares_of_all_items_not_of_those_shown(index):
@@ -190,7 +190,7 @@ class TestEveryLogit:
         (result,) = search(index, ["moon"], Setting(identity(4, 0.01)), k=None)
         assert [hit.id for hit in result.hits] == ["m", "m2", "ms", "r", "o"]
 
-    @pytest.mark.parametrize("options", [{"top_p": 0.6}, {"top_p": 1.0}, {"values": ["note"], "k": 3}])
+    @pytest.mark.parametrize("options", [{"top_p": 0.6}, {"top_p": 1.0}, {"values": ["twin"], "k": 3}])
     def test_in_batches(self, index, monkeypatch, options):
         options = {"k": None, "output": True, "trace": True, **options}
         whole = search(index, self.TEXTS, Setting(lexical=0.5), **options)

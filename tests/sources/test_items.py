@@ -6,10 +6,10 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.sources import items
-from attnsearch.sources.items import Fields
+from attnsearch.sources.fields import UNNAMED, Fields
 
 
-def read(*paths, fields=None):
+def read(*paths, fields=UNNAMED):
     return list(items.read_items([str(path) for path in paths], fields).items)
 
 
@@ -24,7 +24,7 @@ def test_an_item_keeps_everything(write):
 
 def test_fields_by_other_names(write):
     path = write("x.csv", "sku,product,blurb,stock\n007,Lamp,Bright light,3\n")
-    (item,) = read(path, fields=Fields("sku", "product", ("product", "blurb")))
+    (item,) = read(path, fields=Fields(("sku",), "product", ("product", "blurb")))
     assert (item.id, item.title, item.text) == ("007", "Lamp", "Lamp. Bright light")
     assert item.fields == {"blurb": "Bright light", "stock": "3"}
 
@@ -62,22 +62,27 @@ def test_a_key_text_ends_without_a_full_stop(title, description, text):
 
 def test_the_key_text_can_be_made_again(write):
     """The store keeps no text: title, description and fields give it back."""
-    fields = Fields("id", "name", ("plot", "name"))
-    path = write("x.yaml", "- {id: a, name: N, plot: P, description: D, tags: [t]}\n")
-    for chosen in (None, fields, fields._replace(text=())):
-        (item,) = read(path, fields=chosen)
-        assert items.key_text(item.title, item.description, item.fields, chosen) == item.text
+    fields = Fields(("id",), "name", ("plot", "name"))
+    path = write("x.yaml", "- {id: a, name: N, plot: P, description: D, tags: [t], note: {rendered: R}}\n")
+    for chosen in (Fields(), fields, fields._replace(text=()), fields._replace(text=("id", "note.rendered"))):
+        listing = items.read_items([str(path)], chosen)
+        (item,) = listing.items
+        assert items.key_text(item.title, item.description, item.fields, listing.fields) == item.text
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("- {title: A}\n- {year: 1}\n", "x.yaml:2: an item has no 'title' and no 'id'; its fields are: year"),
-        ("- {}\n", "x.yaml:1: an item has no 'title' and no 'id'; it has no fields"),
-        ("- {id: a, blurb: b}\n", "x.yaml:1: item 'a' has no text to search; its fields are: id, blurb"),
+        ("- {title: A}\n- {year: 1}\n", "x.yaml:2: an item has no text to search; its fields are: year"),
+        ("- {}\n", "x.yaml:1: an item has no text to search; it has no fields"),
+        ("- {id: a, year: 7}\n", "x.yaml:1: item 'a' has no text to search; its fields are: id, year"),
         ("- {title: '  ', id: a}\n", "x.yaml:1: item 'a' has no text to search"),
-        ("- {title: [a]}\n", "x.yaml:1: 'title' is a list, not text"),
-        ("- {title: a, description: {b: c}}\n", "x.yaml:1: 'description' is a mapping, not text"),
+        (
+            "- {title: {en: a, de: b}}\n",
+            "x.yaml: 'title' is a mapping (en, de), not text; say which: --title-field title.en",
+        ),
+        ("- {title: a}\n- {title: {b: c}}\n", "x.yaml:2: 'title' is a mapping (b), not text; say which: title.b"),
+        ("- {title: a}\n- {title: [{b: c}, d]}\n", "x.yaml:2: 'title' is a list, not text"),
         ("", "x.yaml: no items"),
         ("items: []\n", "x.yaml: no items"),
         ("items:\n", "x.yaml: no items"),

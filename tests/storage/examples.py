@@ -9,7 +9,8 @@ import numpy as np
 from attnsearch.encoding.passages import Passage
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
-from attnsearch.sources.items import Fields, Item
+from attnsearch.sources.fields import Fields
+from attnsearch.sources.items import Item
 from attnsearch.storage import feedback
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.store import Store

@@ -126,7 +126,7 @@ class TestForged:
             "ALTER TABLE items ADD COLUMN more AS (length(title))",
         ],
     )
-    @pytest.mark.parametrize("form", [1, 2])
+    @pytest.mark.parametrize("form", [1, 3])
     def test_the_schema(self, folder, statement, form):
         put(folder, [1, 2, 3])
         with sqlite3.connect(folder / "index.sqlite") as db:

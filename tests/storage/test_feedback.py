@@ -14,7 +14,7 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
-from attnsearch.readers import records
+from attnsearch.readers import records, text_file
 from attnsearch.sources import judgments
 from attnsearch.storage import feedback, files, lock
 from attnsearch.storage.home import catalog_folder, remove_catalog
@@ -139,11 +139,11 @@ def test_a_line_is_no_longer_than_can_be_read_again(folder, monkeypatch):
     feedback.add_judgment(folder, "night", {"bb": 1})
     longest = (folder / files.FEEDBACK).stat().st_size
     feedback.remove_judgment(folder, "night", ["bb"])
-    monkeypatch.setattr(records, "LINE", longest - 1)
+    monkeypatch.setattr(text_file, "LINE", longest - 1)
     with pytest.raises(InputError, match="of feedback for one query"):
         feedback.add_judgment(folder, "night", {"bb": 1})
     assert grades(folder) == {"night": {"a": 1}}
-    monkeypatch.setattr(records, "LINE", longest)
+    monkeypatch.setattr(text_file, "LINE", longest)
     feedback.add_judgment(folder, "night", {"bb": 1})
     assert grades(folder) == {"night": {"a": 1, "bb": 1}}
 

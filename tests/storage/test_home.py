@@ -14,13 +14,12 @@ from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.items import read_items
 from attnsearch.storage import lock
-from attnsearch.storage.files import home_folder
+from attnsearch.storage.files import check_name, home_folder
 from attnsearch.storage.home import (
     BUILT_IN,
     built_in_file,
     catalog_folder,
     catalog_folders,
-    check_name,
     default_catalog,
     file_catalog_folder,
     find_catalog,

@@ -1,4 +1,4 @@
-"""A catalog of form 1 is brought to this form, with all that it says, or refused whole."""
+"""A catalog of an older form is brought to this form, with all that it says, or refused whole."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
+from attnsearch.sources.fields import Fields
 from attnsearch.storage import home, lock, migration
-from attnsearch.storage.database import FORM
+from attnsearch.storage.database import FORM, write_info
+from attnsearch.storage.store import Store
 from tests.conftest import SmallEncoder, titles
 from tests.indexing.damage import change, select
 
@@ -270,3 +272,86 @@ def test_so_does_info(folder, run):
     ran = run("info", "old")
     assert ran.code == 0
     assert "As it was." in ran.out
+
+
+class TestForm2:
+    """Form 2 knows neither its fields nor which of them a user named."""
+
+    SHOP = "- {id: a, title: moon, price: 3}\n- {id: b, title: sea, price: 9, x: {y: [u, v]}}\n"
+
+    @staticmethod
+    def age(folder, fields):
+        """Turn the catalog into what an older attnsearch wrote."""
+        with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
+            db.execute("BEGIN")
+            info = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
+            for name in ("given", "reading", "is_exact", "sum"):
+                del info[name]
+            write_info(db, {**info, "fields": fields})
+            db.execute("DROP TABLE fields")
+            db.execute("PRAGMA user_version=2")
+            db.execute("COMMIT")
+
+    @pytest.fixture
+    def index(self, write, small, home):
+        """Index a file as form 2 did; its path, and what the present form knows of its fields."""
+
+        def index(content=self.SHOP, fields=("id", "title", ()), given=Fields(text=("title",))):  # noqa: B008
+            path = write("shop.yaml", content)
+            update([str(path)], fields=given)
+            with Store(home / "shop") as store:
+                known = store.fields()
+            self.age(home / "shop", fields)
+            return path, known
+
+        return index
+
+    def test_it_knows_its_fields(self, index, home, small):
+        path, known = index()
+        assert titles("shop") == {"moon", "sea"}
+        with Store(home / "shop") as store:
+            assert store.fields() == known
+            assert {field.name for field in known} == {"id", "title", "price", "x.y"}
+            assert store.info.fields == Fields(("id",), "title", ("title", "description", "tags"))
+            assert (store.info.given, store.info.is_exact) == (Fields(), False)
+        assert check.find_problems(home / "shop") == []
+        small.read.clear()
+        report = update([str(path)])
+        assert (report.added, report.changed, report.removed, small.read) == (0, 0, 0, [])
+        assert (report.info.is_exact, report.read.text) == (True, ("title",))
+
+    def test_what_a_user_named_stays_named(self, index):
+        given = Fields(("price",), "id", ("title",))
+        index(fields=["price", "id", ["title"]], given=given)
+        info = home.read_catalog_info(home.catalog_folder("shop"))
+        assert (info.given, info.fields) == (given, given)
+
+    def test_ids_made_of_titles_stay_so(self, index):
+        """Though the file has a field that would be taken for the id today."""
+        path, _ = index("- {title: A moon, url: x}\n- {title: sea!, url: y}\n")
+        with Index.open("shop") as opened:
+            assert {hit.id for hit in query(opened, "moon").hits} == {"a-moon", "sea"}
+        path.write_text("- {title: A moon, url: x}\n- {title: sea!, url: y}\n- {title: new, url: z}\n")
+        report = update([str(path)])
+        assert (report.added, report.changed, report.removed, report.read.id) == (1, 0, 0, ())
+
+    @pytest.mark.parametrize(
+        "damage", ["UPDATE items SET fields = '{'", "UPDATE info SET value = '7' WHERE name = 'd'"]
+    )
+    def test_a_damaged_one_stays_as_it_is(self, index, home, damage):
+        index()
+        with closing(sqlite3.connect(home / "shop" / "index.sqlite")) as db, db:
+            db.execute(damage)
+        with pytest.raises(CatalogError, match="run 'attnsearch check shop --repair'"):
+            Index.open("shop")
+        with closing(sqlite3.connect(home / "shop" / "index.sqlite")) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'fields'").fetchone()
+
+    def test_a_damaged_one_is_repaired(self, index, home, run):
+        index()
+        with closing(sqlite3.connect(home / "shop" / "index.sqlite")) as db, db:
+            db.execute("UPDATE items SET fields = '{' WHERE id = 'a'")
+        assert run("check", "shop", "--repair").code == 0
+        assert titles("shop") == {"moon", "sea"}
+        assert run("check", "shop").out == "shop: ok\n"

@@ -74,7 +74,6 @@ def test_the_line_of_a_place():
         ({"$date": {"$numberLong": "-86400000"}}, "1969-12-31T00:00:00Z"), ({"$date": 10**30}, 10**30),
         ({"rendered": "Lamp"}, "Lamp"), ({"rendered": "Lamp", "protected": False}, "Lamp"),
         ({"type": "/type/text", "value": "Light"}, "Light"), ({"@value": "Licht", "@language": "de"}, "Licht"),
-        ({"en": "Light"}, "Light"), ([{"rendered": ["Lamp"]}], "Lamp"),
         ({"low": 1, "high": 2}, {"low": 1, "high": 2}),
         ({"value": [1, 2], "unit": "m"}, {"value": [1, 2], "unit": "m"}),
     ],

@@ -1,0 +1,204 @@
+"""Files and options → the catalog that is meant, and how its items are read."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from attnsearch.errors import InputError
+from attnsearch.readers.raw_file import inner_name
+from attnsearch.readers.records import Reading
+from attnsearch.sources import items
+from attnsearch.sources.fields import Fields, first_names
+from attnsearch.sources.items import Listing
+from attnsearch.sources.recognition import Survey
+from attnsearch.storage import files, home, lock
+from attnsearch.storage.database import Info, Source, read_fields
+from attnsearch.storage.failures import reading as reading_errors
+from attnsearch.syntax.names import fold_name
+
+_LISTED = 6  # names of fields, at most, in a line
+_LONGEST_NAME = 30  # characters of a field's name in it
+
+log = logging.getLogger("attnsearch")
+
+
+class SourceFile(NamedTuple):
+    """A file to read: its name, its path, which is None for a pipe, and the SHA-256 of what was read of it so far."""
+
+    name: str
+    path: str | None
+    digest: hashlib._Hash
+
+    @property
+    def shown(self) -> str:
+        """What the catalog calls it."""
+        return self.path or self.name
+
+    def as_read(self) -> Source:
+        """What the catalog records of the file, once it is read to its end."""
+        return Source(self.shown, self.digest.hexdigest() if self.path else None)
+
+
+class Target(NamedTuple):
+    """The catalog to bring up to date: where it is, what goes in, and what it was before, if it exists.
+
+    `given` are the fields that a user named, now or earlier.
+    """
+
+    folder: Path
+    name: str
+    sources: tuple[SourceFile, ...]
+    given: Fields
+    reading: Reading
+    listing: Listing
+    existing: Info | None
+
+
+class Read(NamedTuple):
+    """Which fields were read as the id, the title and the text, and which were not, those with most words first.
+
+    No field of the id: it is made from the title. `longest` is a field that is not read though it has the most words.
+    """
+
+    id: tuple[str, ...]
+    title: str
+    text: tuple[str, ...]
+    unread: tuple[str, ...]
+    longest: str | None
+
+    def sentence(self) -> str:
+        """The same in one line.
+
+        >>> Read(("sku",), "product", ("product", "blurb"), ("price",), None).sentence()
+        'read: product, blurb (title: product; id: sku; not read: price; change it with --text-field)'
+        >>> Read((), "title", ("title",), (), None).sentence()
+        'read: title'
+        """
+        notes = []
+        if fold_name(self.title) != "title":
+            notes.append(f"title: {_cut(self.title)}" if self.title else "no title")
+        if self.id not in ((), ("id",)):
+            notes.append(f"id: {' and '.join(map(_cut, self.id))}")
+        if self.unread:
+            notes += [f"not read: {_list_names(self.unread)}", "change it with --text-field"]
+        in_brackets = f" ({'; '.join(notes)})" if notes else ""
+        return f"read: {_list_names(self.text)}{in_brackets}"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
+def _list_names(names: Sequence[str]) -> str:
+    return first_names([_cut(name) for name in names], _LISTED)
+
+
+def describe_reading(fields: Fields, survey: Survey, names: Sequence[str]) -> Read:
+    """What was read of the fields of a catalog, which has these `names`."""
+    texts = survey.texts()
+    unread = [name for name in dict.fromkeys((*texts, *names)) if name not in fields.names]
+    longest = texts[0] if texts and texts[0] in unread and survey.is_prose(texts[0]) else None
+    return Read(fields.id, fields.title, fields.text, tuple(unread), longest)
+
+
+def resolve_target(
+    paths: Sequence[str], name: str | None, given: Fields, reading: Reading, *, on_the_fly: bool
+) -> Target:
+    """Decide which catalog is meant, whether it exists, and how its sources are read.
+
+    A catalog that a query made of the same file, and that has no name yet, gets the name. Raises InputError.
+    """
+    sources = tuple(SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
+    shown = [source.shown for source in sources]
+    existing, known = _find_existing(shown, name)
+    required = given.names
+    if existing:
+        given = given.over(existing.given)
+        if have_paths(existing.sources, shown):
+            reading = Reading(*(new if new is not None else old
+                                for new, old in zip(reading, existing.reading, strict=True)))  # fmt: skip
+    # The hash is that of the very bytes that are read: the file may be another one before and after.
+    listing = items.read_items(
+        paths,
+        given,
+        remembered=existing.fields if existing else None,
+        known=known,
+        required=tuple(dict.fromkeys((*required, *given.id))),
+        reading=reading,
+        observers=[source.digest.update for source in sources],
+    )
+    if on_the_fly:
+        folder = home.file_catalog_folder(Path(paths[0]))
+        return Target(folder, shown[0], sources, given, reading, listing, existing)
+    chosen = files.check_name(name) if name else files.make_name(listing.name or _name_of_file(paths))
+    folder = home.catalog_folder(chosen)
+    if name is None:
+        _refuse_other_sources(folder, shown)
+    if len(paths) == 1 and sources[0].path:
+        home.name_file_catalog(Path(sources[0].path), folder)
+    target = Target(folder, chosen, sources, given, reading, listing, existing)
+    _warn_of_other_fields(target)
+    return target
+
+
+def _find_existing(paths: Sequence[str], name: str | None) -> tuple[Info | None, list[str]]:
+    """The info of the catalog called `name`, else of one made from the same files, and the names of its fields."""
+    folder = home.catalog_folder(name) if name else None
+    if folder and home.catalog_exists(folder):
+        return home.read_catalog_info(folder), _read_names(folder)
+    made = [(folder, info) for folder, info in home.catalog_infos()
+            if isinstance(info, Info) and have_paths(info.sources, paths)]  # fmt: skip
+    if name:  # only what a query made of the file, which will get the name
+        made = [(folder, info) for folder, info in made if folder.name.startswith("@")]
+    made.sort(key=lambda catalog: catalog[0].name.startswith("@"))
+    return (made[0][1], _read_names(made[0][0])) if made else (None, [])
+
+
+def _read_names(folder: Path) -> list[str]:
+    with closing(lock.connect_to_read(folder)) as db, reading_errors(folder):
+        return [field.name for field in read_fields(db)]
+
+
+def have_paths(sources: Sequence[Source], paths: Sequence[str]) -> bool:
+    """Whether these are the paths of the sources."""
+    return [source.path for source in sources] == list(paths)
+
+
+def _name_of_file(paths: Sequence[str]) -> str:
+    if len(paths) > 1 or paths[0] == "-":
+        origin = "several files" if len(paths) > 1 else "standard input"
+        raise InputError(f"a catalog from {origin} needs a name", hint="give it one with --name")
+    return Path(inner_name(paths[0])).stem or Path.cwd().name
+
+
+def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:
+    """InputError if the folder has a catalog of other files: it may be replaced only when its name was given."""
+    if not home.catalog_exists(folder):
+        return
+    stored = home.read_catalog_info(folder).sources
+    if not have_paths(stored, paths):
+        raise InputError(
+            f"the catalog '{folder.name}' was made from {', '.join(source.path for source in stored)}",
+            hint=f"use --name {files.quoted(folder.name)} to replace it, or --name with another name to keep both",
+        )
+
+
+def _warn_of_other_fields(target: Target) -> None:
+    """Say what of the last time is not in the data any more: the ids or the titles change with it."""
+    if target.existing is None:
+        return
+    last, now, given = target.existing.fields, target.listing.fields, target.given
+    if last.id != now.id and not given.id:
+        what = f"'{' and '.join(now.id)}'" if now.id else "made from the titles"
+        log.warning("%s: the ids are now %s", target.name, what)
+    if last.title != now.title and not given.title:
+        log.warning("%s: the titles are now %s", target.name, f"'{now.title}'" if now.title else "gone")
+    if not target.listing.survey.is_full:
+        for name in (*filter(None, [given.title]), *given.text):
+            if not target.listing.survey.has(name):
+                log.warning("%s: no item has a field '%s' any more", target.name, name)
