@@ -160,7 +160,7 @@ def _field_as_json(field: Field) -> dict[str, Any]:
         "low": field.low or None,
         "high": field.high or None,
         "different": None if field.counts is None else len(field.counts),
-        "values": {value: (field.counts or {})[value] for value in field.commonest(_VALUES)},
+        "values": [{"value": value, "count": (field.counts or {})[value]} for value in field.commonest(_VALUES)],
     }
 
 
@@ -175,7 +175,7 @@ def _field_in_words(field: Field) -> tuple[str, str, str]:
         values = ""
     else:
         # Values that all differ say nothing about each other.
-        repeated = [f"{value} ({count:,})" for value, count in shown["values"].items() if count > 1]
+        repeated = [f"{value} ({count:,})" for value, count in map(dict.values, shown["values"]) if count > 1]
         values = first_names(repeated, _SHOWN) or f"{len(field.counts):,} different"
     if shown["unread"] and shown["kind"] != "text":
         values += f"{'; ' if values else ''}{shown['unread']:,} can't be read"

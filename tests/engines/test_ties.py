@@ -14,7 +14,7 @@ from attnsearch.attention.products import FEW, error_bound, multiply
 from attnsearch.engines.bias import Bias, WeightedTerm
 from attnsearch.engines.local import LocalEngine
 from attnsearch.postings.terms import Term
-from attnsearch.storage.database import SegmentRow
+from attnsearch.storage.segment import SegmentRow
 from attnsearch.storage.store import Store
 
 D = 24

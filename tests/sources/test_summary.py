@@ -99,3 +99,12 @@ def test_the_id_and_the_title_are_fields_too():
 def test_the_quick_form_is_the_form(text):
     if text := text.strip():
         assert quick_form(text) == form_of(text)
+
+
+@pytest.mark.parametrize(("gone", "ends"), [(0, ("1.5", "1499.5")), (1_499, ("0.5", "1498.5")), (7, ("0.5", "1499.5"))])
+def test_the_lowest_of_many_goes(gone, ends):
+    items = [{"price": f"{n}.5"} for n in range(1_500)]
+    known = Summary(count(items))
+    known.remove(leaves(items.pop(gone)))
+    (price,) = settle(known, items)
+    assert (price.low, price.high, price.items) == (*ends, 1_499)
