@@ -106,7 +106,7 @@ def update(
     began = time.perf_counter()
     target = _resolve_target(sources, name, fields, form, on_the_fly=on_the_fly)
     encoder = _load_encoder(target.existing, model, offline=offline)
-    trial.try_out(encoder, unless=home.has_made)
+    trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder) as writer:
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
@@ -116,7 +116,7 @@ def update(
         changes = writer.take_items(incoming, functools.partial(split_passages, encoder), keep=keep)
         bulk_encoder = encoder.suited(changes.length, precision)
         if bulk_encoder is not encoder:
-            trial.try_out(bulk_encoder, unless=home.has_made)
+            trial.try_out(bulk_encoder, unless=home.has_catalog_of)
         with open_checkpoint(bulk_encoder, target.folder) as checkpoint:
             recalled = writer.recall(checkpoint)
             if recalled.embedded:

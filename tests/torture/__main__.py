@@ -33,7 +33,7 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break the commit path.")
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break what writes.")
     parser.add_argument("harness", nargs="*", metavar="HARNESS", help=f"{', '.join(HARNESSES)} (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default: 1)")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long the storm lasts (default: 600)")
