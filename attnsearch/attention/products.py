@@ -4,8 +4,8 @@ Axis letters, in every shape below:
     m = queries    n = keys    d = key width    p = pairs of a query and a key
 
 A matrix product sums in an order that depends on where a row lies and on how many there are. So two equal keys may get
-products that differ in the last digits, and a query other products beside other queries than alone. A dot product knows
-its two vectors only.
+products that differ in the last digits, and a query's products may change with the queries beside it. A dot product
+depends on its two vectors alone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-FEW = 8  # queries: for these, dot products read the keys at full memory speed; a matrix product of few rows does not
-PAIRS = 256  # whose vectors are copied at once: they stay in the cache
+FEW = 8  # queries: dot products read the keys at full memory speed; a matrix product of few rows does not
+PAIRS = 256  # are copied at once: their vectors stay in the cache
 
 
 def multiply(q: Floats, k: Floats) -> Floats:

@@ -152,14 +152,12 @@ class State(NamedTuple):
         k: int,
         first: int = 0,
         columns: NDArray[np.int64] | None = None,
-        threshold: NDArray[np.float64] | None = None,
         candidates: Candidates | None = None,
     ) -> State:
         """The state of one block: logits z (m, n), -inf where hidden, and optionally values v (n, e).
 
         Keys are numbered from `first`. If z holds only some columns of the block, `columns` (n,) lists them in
-        ascending order. A key with a logit below `threshold` (m,) stays out of the top: k other keys are better.
-        `candidates`, if they are known, contain the top.
+        ascending order. The top is chosen from `candidates`, by default from all of z.
         """
         maximum = z.max(axis=1, initial=-np.inf)
         shifted = z - _zero_if_empty(maximum)[:, None]
@@ -168,7 +166,7 @@ class State(NamedTuple):
         if z.min(initial=np.inf) == -np.inf:
             visible = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf would be NaN
-        candidates = find_candidates(z, k, threshold) if candidates is None else candidates
+        candidates = find_candidates(z, k) if candidates is None else candidates
         top_logits, top_keys = rank_candidates(z, candidates, k)
         filled = top_keys != _NO_KEY
         top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])

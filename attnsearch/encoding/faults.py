@@ -14,7 +14,7 @@ _STDERR = 2
 
 @contextmanager
 def model_errors(what: str, where: str) -> Iterator[None]:
-    """Turn whatever a library raises into a ModelError: a model's files may hold anything, and so make it raise any.
+    """Turn whatever a library raises into a ModelError: a model's files may hold anything, and cause any error.
 
     A panic in Rust is a BaseException.
     """

@@ -11,7 +11,7 @@ from attnsearch.encoding.sbert import SentenceEncoder
 def load(name: str | None = None, *, offline: bool = False, quick: bool = True, remembered: bool = False) -> Encoder:
     """The encoder of the model called `name`, or of the default model; in numpy only if `quick`.
 
-    A name that a catalog has `remembered` is never that of a folder in the working directory.
+    `remembered` says that a catalog gave the name: then it is never a folder in the working directory.
 
     Raises ModelError as `find_model` does.
     """

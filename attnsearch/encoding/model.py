@@ -1,4 +1,4 @@
-"""A model's name → its folder, the hash of its weights, how to read it.
+"""A model's name → its folder, the hashes of its files, how to read it.
 
 The only file that may use the network, and only to fetch a model that is not on this machine.
 """
@@ -44,7 +44,7 @@ class Model:
 
     @cached_property
     def files(self) -> dict[str, os.stat_result]:
-        """The files that decide its vectors, by their paths in the folder, as they were when they were first needed.
+        """The files that decide its vectors, by their paths in the folder, as they were at the first call.
 
         Raises ModelError if there are no weights among them, or a file that is not safe to read.
         """
@@ -73,7 +73,7 @@ class Model:
 
     @cached_property
     def identity(self) -> str:
-        """The SHA-256 of a list of its files, names and hashes: weights, configurations, pooling, prompts, tokenizer.
+        """The SHA-256 of a list of its files' names and hashes: weights, configurations, pooling, prompts, tokenizer.
 
         Models of one identity give the same vectors. Raises ModelError as `sha256` does.
         """
@@ -85,7 +85,7 @@ class Model:
 
     @cached_property
     def stamp(self) -> str:
-        """The path of the folder; and its files' sizes, times and inodes: while these stay the same, so do the files.
+        """The folder's path and its files' sizes, times and inodes: while these stay the same, so do the files.
 
         Hashing 90 MB would take a good part of a query's time. The second time is that of the last change of any kind,
         which no program can set back.
@@ -101,21 +101,21 @@ class Model:
     def made(self, sha256: str, identity: str, stamp: str | None = None) -> bool:
         """Whether vectors that were made by the model of this identity are its own; hashes only if the stamp differs.
 
-        Catalogs of an older attnsearch have no identity, but "": then that the weights are the same has to do.
+        Catalogs of an older attnsearch have the identity ""; for them, equal weights have to do.
         """
         if stamp == self.stamp:
             return True
         return self.identity == identity if identity else self.sha256 == sha256
 
     def describe_change(self, sha256: str) -> str:
-        """What to report of a catalog that another state of this model made, whose weights had this hash."""
+        """What to report of a catalog that was made when this model had other files, and weights with this hash."""
         if sha256 != self.sha256:
             return f"was indexed with other weights of {self.name} ({sha256[:12]}… then, {self.sha256[:12]}… now)"
         return f"was indexed when {self.name} had another tokenizer or configuration"
 
     @cached_property
     def _hashes(self) -> dict[str, str]:
-        """The SHA-256 of each file, once none is known to ask for code."""
+        """The SHA-256 of each file. Raises ModelError first if one asks for code."""
         trust.check_configs(self.folder, self.files)
         return {name: _sha256(self.folder / name) for name in self.files}
 

@@ -61,7 +61,7 @@ class SentenceEncoder:
         run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
         for batch in batch_by_length(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            with _panics_unseen(), model_errors("can't embed", self.model.name), self._rounding():
+            with _hide_panics(), model_errors("can't embed", self.model.name), self._rounding():
                 vectors = run([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), vectors.shape[1]), np.float32)
@@ -100,7 +100,7 @@ class SentenceEncoder:
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector; None if the pieces do not add up to it."""
         x = self.encode(texts, role)
-        with _panics_unseen(), model_errors("can't embed", self.model.name), self._rounding():
+        with _hide_panics(), model_errors("can't embed", self.model.name), self._rounding():
             return [self._split(text, vector, role) for text, vector in zip(texts, x, strict=True)]
 
     def _split(self, text: str, vector: NDArray[np.float32], role: Role) -> Pieces | None:
@@ -122,7 +122,7 @@ class SentenceEncoder:
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
-            with _panics_unseen(), model_errors("can't be loaded as a sentence-transformers model", self.model.name):
+            with _hide_panics(), model_errors("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
         if self.precision == "bfloat16":  # once, so that `_rounding` does not convert them for each batch
             for module in loaded.modules():
@@ -143,8 +143,8 @@ class SentenceEncoder:
         return products
 
 
-def _panics_unseen() -> AbstractContextManager[object]:
-    """Keep a panic's text from stderr, for as long as torch computes; not from a terminal, where progress is shown."""
+def _hide_panics() -> AbstractContextManager[object]:
+    """Keep a panic's text from stderr while torch computes, but not from a terminal, which shows progress meanwhile."""
     return nullcontext() if os.isatty(2) else SILENCE
 
 

@@ -1,6 +1,6 @@
 """An encoder, tried in a process of its own: a model's tokenizer may abort its process, or never return.
 
-Only a model that was not met before is tried, when a catalog is indexed with it.
+Only an unknown model is tried, when a catalog is indexed with it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:
 
 
 def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int, seconds: int) -> str:
-    """In the process of its own: the message of the ModelError that these texts cause, or ""."""
+    """Embed the texts in this process: the message of the ModelError that they cause, or ""."""
     _limit(memory, seconds)
     model = Model(name, Path(folder))
     coverage = coverage_of(model.folder) if quick else None

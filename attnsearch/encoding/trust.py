@@ -34,7 +34,7 @@ def list_files(folder: Path) -> dict[str, os.stat_result]:
     """The files that decide a model's vectors, by their paths in the folder ("1_Pooling/config.json"), sorted.
 
     Left out are hidden files, what is about the model or for other engines, and PyTorch's copies of safetensors files.
-    Raises ModelError for what is not a regular file or too large, for too many files, and if one can't be read.
+    Raises ModelError for a file that is not regular, is too large or can't be read, and for too many files.
     """
     files: dict[str, os.stat_result] = {}
     folders = [""]
@@ -92,7 +92,7 @@ def is_config(name: str) -> bool:
 
 
 def read_config(file: Path) -> Any:
-    """The content of a configuration. Raises OSError, RecursionError; ValueError, unread, for one that is too large."""
+    """The content of a configuration. Raises OSError, RecursionError, ValueError; one that is too large is not read."""
     status = file.stat()
     if not stat.S_ISREG(status.st_mode) or status.st_size > CONFIG:
         raise ValueError("not a regular file of a configuration's size")
@@ -124,7 +124,7 @@ def check_configs(folder: Path, names: Mapping[str, object]) -> None:
 
 
 def _problems(config: Any, *, is_list_of_modules: bool) -> Iterator[str]:
-    """What a configuration asks for that is not granted."""
+    """What a configuration asks for in vain, a line each."""
     if is_list_of_modules:
         yield from module_problems(config)
     stack = [config]

@@ -27,7 +27,7 @@ PARTS = 4  # of the keys per thread: a thread that finishes early takes another
 _SPARSE = 1 / 8  # of a block's keys: if fewer are visible, they are copied out before they are compared
 
 Floats = NDArray[np.float32]
-Multiply = Callable[[Floats, Floats], Floats]
+Product = Callable[[Floats, Floats], Floats]
 
 
 class LocalEngine:
@@ -65,8 +65,8 @@ class LocalEngine:
         queries = q if plain is None else np.concatenate([q, plain])  # compared together: the keys are read but once
         rows = max(min(self._block, self._budget // max(len(queries), 1)), 1)
 
-        compare = multiply if every_logit is not None else multiply_fast
-        error = error_bound(q) if k and compare is multiply_fast and len(queries) > FEW else None
+        product = multiply if every_logit is not None else multiply_fast
+        error = error_bound(q) if k and product is multiply_fast and len(queries) > FEW else None
 
         empty = States(State.empty(m, k, d if output else None), State.empty(m, 0))
         threshold = empty.attention.threshold()  # shared: once a thread has k good keys, all may skip worse ones
@@ -77,7 +77,7 @@ class LocalEngine:
                 end = first + len(keys)
                 mask = alive if bias is None else bias.mask(first, end, alive)
                 columns = None if mask is None or joined is not None else np.flatnonzero(mask)
-                z_both = _compare(compare, queries, keys, columns)
+                z_both = _compare(product, queries, keys, columns)
                 if joined is not None:  # once for each: by plain logits another passage may be an item's best
                     z_both = best_of_each(z_both if mask is None else np.where(mask, z_both, -np.inf), joined)
                 z, z_plain = z_both[:m], z_both[-m:]
@@ -87,16 +87,14 @@ class LocalEngine:
                 if bias is not None and bias.adds:
                     added = bias.block(first, end) if columns is None else bias.block(first, end)[:, columns]
                     z = z + added
-                candidates = None
+                bound = error if error is None or added is None else error + _rounding(added)
+                candidates = find_candidates(z, k, threshold, bound)
                 if error is not None:
-                    candidates = find_candidates(z, k, threshold, error if added is None else error + _rounding(added))
                     candidates = _settle(z, candidates, q, keys, columns, joined, added)
                 if every_logit is not None:
                     every_logit[:, slice(first, end) if columns is None else first + columns] = z
                 v = None if not output else keys if columns is None else keys[columns]
-                of_block = State.from_logits(
-                    z, v, k=k, first=first, columns=columns, threshold=threshold, candidates=candidates
-                )
+                of_block = State.from_logits(z, v, k=k, first=first, columns=columns, candidates=candidates)
                 state = state.merge(of_block)
                 np.maximum(threshold, state.threshold(), out=threshold)
             return States(state, plain_state)
@@ -108,16 +106,16 @@ class LocalEngine:
         return States(attention, attention if is_plain else plain_state)
 
 
-def _compare(multiply: Multiply, q: Floats, keys: Floats, columns: NDArray[np.int64] | None) -> Floats:
+def _compare(product: Product, q: Floats, keys: Floats, columns: NDArray[np.int64] | None) -> Floats:
     """The products (m, n) of the queries q (m, d) with a block's keys, or with those in the rows `columns` (n,)."""
     if columns is not None and len(columns) < _SPARSE * len(keys):
-        return multiply(q, keys[columns])
-    z = multiply(q, keys)
+        return product(q, keys[columns])
+    z = product(q, keys)
     return z if columns is None else z[:, columns]
 
 
 def _rounding(added: Floats) -> NDArray[np.float64]:
-    """How far apart (m,), or (1,), rounding may put two sums of one logit and what is added (m, n) to it."""
+    """How far apart (m,) or (1,) two sums of one logit and of what is `added` (m or 1, n) to it may be."""
     largest: NDArray[np.float64] = np.maximum(added.max(axis=1, initial=0), -added.min(axis=1, initial=0))
     return largest * float(np.finfo(added.dtype).eps)
 
@@ -133,8 +131,8 @@ def _settle(
 ) -> Candidates:
     """Replace the candidates' logits in z (m, n) by those of products that are summed in one order.
 
-    So equal keys have equal logits, whatever the other queries and keys are. If another passage turns out to be the
-    best of its item, that becomes the candidate.
+    So equal keys have equal logits, whatever the other queries and keys are. If another passage is now the best of its
+    item, it becomes the candidate.
     """
     row, column = candidates
     if joined is None:

@@ -81,7 +81,7 @@ def update(
     began = time.perf_counter()
     target = resolve_target(sources, name, fields, reading, on_the_fly=on_the_fly)
     encoder = _load_encoder(target.existing, model, offline=offline)
-    trial.try_out(encoder, unless=home.has_made)
+    trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder) as writer:
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
@@ -93,7 +93,7 @@ def update(
         changes = writer.take_items(incoming, split, keep=keep, fields=fields)
         bulk_encoder = encoder.suited(changes.length, precision)
         if bulk_encoder is not encoder:
-            trial.try_out(bulk_encoder, unless=home.has_made)
+            trial.try_out(bulk_encoder, unless=home.has_catalog_of)
         with open_checkpoint(bulk_encoder, target.folder) as checkpoint:
             recalled = writer.recall(checkpoint)
             if recalled.embedded:

@@ -225,7 +225,7 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
 def broken_files(folder: Path) -> Iterator[str]:
     """The names of the catalog's files of postings with other bytes than were written.
 
-    A file that is deleted meanwhile had postings of an earlier state.
+    A file that is deleted meanwhile held postings of an earlier state.
     """
     for file in _stored_files(folder / POSTINGS):
         if _file_checksum(file.path) != file.checksum and file.path.exists():

@@ -41,9 +41,9 @@ class Scores(NamedTuple):
     def with_best(self, z: Floats, k: int | None, top_p: float) -> Scores:
         """The scores with the k best keys on top; without k, as many as some query needs for the share `top_p`.
 
-        z (m, N) are all logits. All visible keys have the share 1, however small the weight of the last is. For any
-        other share, the weights are summed anew, in float64: the state's sums depend on how the keys were split, and so
-        on the number of queries.
+        z (m, N) are all logits. All visible keys have the share 1, however small the last weight is. For any other
+        share, the weights are summed again, in float64: the state's sums depend on how the keys were split, and that on
+        the number of queries.
         """
         state, needed = self.state, self.state.visible
         if top_p < 1:

@@ -38,11 +38,11 @@ _CONTAINERS = frozenset({"properties", "attributes", "fields", "data", "node", "
 class _Seen:
     """What the sample has in one field."""
 
-    __slots__ = ("lists", "records", "values", "words")
+    __slots__ = ("has_letters", "lists", "records", "values", "words")
 
     def __init__(self) -> None:
         self.records = self.words = 0
-        self.lists = False
+        self.has_letters = self.lists = False
         self.values: set[str] = set()
 
     @property
@@ -80,7 +80,9 @@ class Survey:
             for part in value if isinstance(value, list) else [value]:
                 text = str(part).strip()
                 self.size += len(text) + len(name)
-                seen.words += count_words(text) if isinstance(part, str) else 0
+                if isinstance(part, str):
+                    seen.words += count_words(text)
+                    seen.has_letters = seen.has_letters or _has_letters(text)
                 seen.values.add(text[:1_000])
         for name, value in record.items():
             if isinstance(value, dict) and isinstance(inner := unwrap(value), dict) and inner:
@@ -121,6 +123,11 @@ def count_words(text: str) -> int:
         elif any(map(str.isalpha, token)):
             count += max(1, sum(character >= "\u2e80" for character in token) // 2)
     return count
+
+
+def _has_letters(text: str) -> bool:
+    """Whether a text has letters beside addresses and paths."""
+    return any(any(map(str.isalpha, token)) for token in text.split() if "/" not in token and "@" not in token)
 
 
 def choose_fields(
@@ -254,7 +261,7 @@ def _text_rank(survey: Survey, name: str, title: str) -> int:
         return 0
     seen = survey.fields[name]
     own, outer = _own_name(name), fold_name(name.partition(".")[0])
-    if not seen.words:
+    if not seen.has_letters:
         return _NO_TEXT
     if own in TEXTS or (own is None and outer in TEXTS):
         return 1

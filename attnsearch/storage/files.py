@@ -120,7 +120,7 @@ def replace_file(file: Path, raw: bytes) -> None:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files in a folder; what goes meanwhile counts nothing."""
+    """Bytes of all files in a folder; one that is removed meanwhile does not count."""
     size = 0
     for path, _, names in os.walk(folder):
         for name in names:
@@ -163,7 +163,7 @@ def refuse_links(folder: Path) -> None:
 
 
 def is_regular(path: Path) -> bool | None:
-    """Whether there is a regular file; None if there is nothing. In one look, for another process may remove it."""
+    """Whether the path is a regular file; None if nothing is there. It looks once, since others may remove the file."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -182,8 +182,8 @@ def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
             yield folder, error
 
 
-def has_made(identity: str) -> bool:
-    """Whether the encoder of this identity has made a catalog that is here."""
+def has_catalog_of(identity: str) -> bool:
+    """Whether the home has a catalog that the encoder of this identity made."""
     return any(isinstance(info, Info) and info.identity == identity for _, info in catalog_infos())
 
 

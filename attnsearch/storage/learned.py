@@ -34,7 +34,7 @@ LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 
 
 
 class Learned(NamedTuple):
-    """What was learned for the encoder `model` of this `identity`, whose weights have the SHA-256 `sha256`.
+    """What was learned for the encoder `model` with this `identity`; the SHA-256 of its weights is `sha256`.
 
     w (d, d) is W_Q without its scale. `temperature` is τ, `lexical` λ and `null` the null key; the last two are
     None if not learned. `requests` are the hashes (see `short_hash`) of the training requests. `story` is how it
@@ -59,7 +59,7 @@ class Learned(NamedTuple):
             return untrained._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
 
     def suits(self, info: Info) -> bool:
-        """Whether it was learned for a catalog's encoder; where one has no identity, the weights have to do."""
+        """Whether it was learned for a catalog's encoder; if either has no identity, equal weights have to do."""
         is_same = self.identity == info.identity or not (self.identity and info.identity)
         return is_same and self.sha256 == info.sha256 and len(self.w) == info.d
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnsearch.attention.softmax import State, attend, best_of_each, logits
+from attnsearch.attention.softmax import State, attend, best_of_each, find_candidates, logits
 from attnsearch.errors import ShapeError
 
 
@@ -113,7 +113,8 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
     states = [State.from_logits(z[:, a:b], v[a:b], k=k, first=a) for a, b in parts]
     bounded = State.empty(len(q), k, 3)
     for a, b in parts:
-        bounded = bounded.merge(State.from_logits(z[:, a:b], v[a:b], k=k, first=a, threshold=bounded.threshold()))
+        candidates = find_candidates(z[:, a:b], k, bounded.threshold())
+        bounded = bounded.merge(State.from_logits(z[:, a:b], v[a:b], k=k, first=a, candidates=candidates))
     if balanced:
         while len(states) > 1:
             states = [functools.reduce(State.merge, states[i : i + 2]) for i in range(0, len(states), 2)]

@@ -26,8 +26,7 @@ from attnsearch.output.safe_text import FORMATS, Screen
 from attnsearch.readers.records import Reading
 from attnsearch.sources import items
 from attnsearch.storage import home
-from tests.encoding.test_transformer import CONFIG
-from tests.encoding.tiny import bert
+from tests.encoding.tiny import CONFIG, bert
 from tests.fuzz.targets import a_result, acting
 
 MB = 1 << 20
@@ -408,15 +407,15 @@ class TestModel:
 
     @pytest.mark.parametrize("field", ["ids", "marks", "positions"])
     def test_a_tokenizer_of_another_model(self, field, folder, run, write):
-        told = json.loads((folder / "tokenizer.json").read_text())
+        tokenizer = json.loads((folder / "tokenizer.json").read_text())
         if field == "ids":
-            told["model"]["vocab"]["moon"] = 5
+            tokenizer["model"]["vocab"]["moon"] = CONFIG["vocab_size"]
         elif field == "positions":
-            told["post_processor"]["single"] *= 9
+            tokenizer["post_processor"]["single"] *= 9
         else:
-            told.update(post_processor=None, pre_tokenizer={"type": "Split", "pattern": {"Regex": ".+"},
-                                                            "behavior": "Removed", "invert": False})  # fmt: skip
-        (folder / "tokenizer.json").write_text(json.dumps(told))
+            split = {"type": "Split", "pattern": {"Regex": ".+"}, "behavior": "Removed", "invert": False}
+            tokenizer.update(post_processor=None, pre_tokenizer=split)
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
         assert "its tokenizer does not fit its weights" in self.refused(folder, run, write)
 
     @pytest.mark.parametrize("content", [b"", b"x" * 1000, struct.pack("<Q", 1 << 62) + b"{}"])

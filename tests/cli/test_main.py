@@ -219,7 +219,7 @@ def suited(length, precision=None):
     print(*(file for file in files if "etilqs" in file), sep="\\n")
     raise KeyboardInterrupt
 
-model = SimpleNamespace(name="small", sha256="5" * 64, stamp="")
+model = SimpleNamespace(name="small", is_known=True)
 encoder = SimpleNamespace(model=model, window=9999, quick=True, tokens=str.split, suited=suited)
 loading.load = lambda *names, **options: encoder
 main(sys.argv[1:])

@@ -14,6 +14,7 @@ from attnsearch.encoding import transformer
 from attnsearch.encoding.transformer import Transformer, gelu, layer_norm
 from attnsearch.errors import ModelError
 from tests.encoding.test_safetensors import write_tensors
+from tests.encoding.tiny import CONFIG, WIDER, WIDTH, tensors
 
 
 @given(st.floats(-20, 20))
@@ -33,27 +34,6 @@ def test_layer_norm_by_hand():
     x = np.array([[1.0, 3.0]], np.float32)
     found = layer_norm(x, (np.full(2, 3, np.float32), np.full(2, 10, np.float32)), 0.0)
     assert found.tolist() == [[7.0, 13.0]]
-
-
-CONFIG = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 4, "intermediate_size": 6, "vocab_size": 5,
-          "max_position_embeddings": 7, "type_vocab_size": 2, "num_hidden_layers": 2, "num_attention_heads": 2,
-          "layer_norm_eps": 1e-12}  # fmt: skip
-
-
-def tensors(prefix=""):
-    rng = np.random.default_rng(8)
-    shapes = {"embeddings.word_embeddings.weight": (5, 4), "embeddings.position_embeddings.weight": (7, 4),
-              "embeddings.token_type_embeddings.weight": (2, 4), "embeddings.LayerNorm.weight": (4,),
-              "embeddings.LayerNorm.bias": (4,)}  # fmt: skip
-    for n in range(2):
-        layer = f"encoder.layer.{n}."
-        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
-            shapes |= {f"{layer}{part}.weight": (4, 4), f"{layer}{part}.bias": (4,)}
-        shapes |= {f"{layer}intermediate.dense.weight": (6, 4), f"{layer}intermediate.dense.bias": (6,)}
-        shapes |= {f"{layer}output.dense.weight": (4, 6), f"{layer}output.dense.bias": (4,)}
-        for part in ("attention.output.LayerNorm", "output.LayerNorm"):
-            shapes |= {f"{layer}{part}.weight": (4,), f"{layer}{part}.bias": (4,)}
-    return {prefix + name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 @pytest.fixture
@@ -110,9 +90,9 @@ def test_what_is_not_covered(other):
 
 def test_a_tensor_of_another_shape(folder):
     broken = tensors()
-    broken["encoder.layer.1.output.dense.weight"] = np.ones((6, 4), np.float32)
+    broken["encoder.layer.1.output.dense.weight"] = np.ones((WIDER, WIDTH), np.float32)
     write_tensors(folder / "model.safetensors", broken)
-    with pytest.raises(ModelError, match=r"output\.dense\.weight has the shape \(6, 4\), not \(4, 6\)"):
+    with pytest.raises(ModelError, match=r"output\.dense\.weight has the shape \(8, 4\), not \(4, 8\)"):
         Transformer.load(folder)
 
 

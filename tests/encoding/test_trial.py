@@ -86,7 +86,6 @@ class TestTrial:
         with pytest.raises(ModelError, match="did not embed 15 short texts within 1 seconds"):
             trial.try_out(loading.load(str(folder)), unless=never)
 
-    @pytest.mark.slow
     def test_the_system_ends_it_when_nobody_waits(self):
         endless = "from attnsearch.encoding import trial; trial._limit(1 << 32, 1)\nwhile True: pass"
         ended = subprocess.run([sys.executable, "-c", endless], timeout=120, check=False)

@@ -36,7 +36,7 @@ from attnsearch.sources.fields import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
-from tests.fuzz import small_model
+from tests.encoding import tiny
 from tests.torture import flips
 from tests.torture.verifier import using_home
 
@@ -318,14 +318,24 @@ def draft_(data: bytes) -> None:
         assert len(list(resumed.recall())) == count + 1
 
 
+MODEL_FILES = {
+    "config": "config.json",
+    "modules": "modules.json",
+    "pooling": "1_Pooling/config.json",
+    "limits": "sentence_bert_config.json",
+    "tokenizer": "tokenizer.json",
+    "weights": "model.safetensors",
+}
+
+
 def model(data: bytes) -> None:
     """One file of a model's folder, named on the first line: the model embeds unit vectors, or one line refuses it.
 
     A model that only sentence-transformers may read is not read here.
     """
     name, _, content = data.partition(b"\n")
-    folder = small_model.make(_folder() / "model")
-    file = small_model.FILES.get(name.decode(errors="replace"))
+    folder = tiny.bert(_folder() / "model")
+    file = MODEL_FILES.get(name.decode(errors="replace"))
     if file is None:
         return
     (folder / file).write_bytes(_with_length(content) if file == "model.safetensors" else content)

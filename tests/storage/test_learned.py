@@ -121,12 +121,6 @@ def test_what_no_training_produces_is_refused_even_with_its_checksum(tmp_path, c
         learned.load_learned(tmp_path)
 
 
-def test_it_suits_the_weights_and_the_width_that_it_was_learned_for():
-    assert SOME.suits("ab" * 32, 2)
-    assert not SOME.suits("cd" * 32, 2)
-    assert not SOME.suits("ab" * 32, 3)
-
-
 def test_nothing_is_forgotten_while_the_folder_is_guarded(home, monkeypatch):
     """A repair would carry it over, or not, as it happens."""
     put(home / "shop", [1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import sys
 import tempfile
@@ -33,20 +34,20 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break the commit path.")
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Try to break what writes.")
     parser.add_argument("harness", nargs="*", metavar="HARNESS", help=f"{', '.join(HARNESSES)} (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default: 1)")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long the storm lasts (default: 600)")
     arguments = parser.parse_args()
     logging.getLogger("attnsearch").addHandler(logging.NullHandler())
-    HARNESSES["storm"] = lambda work, seed: storm(work, seed, arguments.seconds)
+    harnesses = HARNESSES | {"storm": functools.partial(storm, seconds=arguments.seconds)}
     failed = 0
     memory = Path("/dev/shm")  # no harness cuts a real disk's power, so a disk would only be slower
-    for name in arguments.harness or HARNESSES:
+    for name in arguments.harness or harnesses:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as work:
             try:
-                summary = HARNESSES[name](Path(work).resolve(), arguments.seed)
+                summary = harnesses[name](Path(work).resolve(), arguments.seed)
             except Violation as violation:
                 failed, summary = 1, f"VIOLATION {violation}"
         print(f"{name}: {summary} ({time.monotonic() - start:.0f} s)", flush=True)

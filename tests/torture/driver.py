@@ -40,7 +40,7 @@ from tests.torture.verifier import NAME, Violation, ask_generation
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds that a child may take
 FOREVER = 1_000_000
-LATE = (
+LAZY = (  # what commands import when they need it
     "attnsearch.indexing.repair",
     "attnsearch.learning.training",
     "bm25s",
@@ -48,7 +48,6 @@ LATE = (
     "scipy.stats",
     "Stemmer",
 )
-"""What commands import when they need it."""
 
 
 class Outcome(NamedTuple):
@@ -234,7 +233,7 @@ def serve() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         if "commands" in job:
-            for module in LATE:  # once, so that no child has to
+            for module in LAZY:  # once, so that no child has to
                 importlib.import_module(module)
         with tempfile.TemporaryFile() as errors:
             ours, theirs = os.pipe()

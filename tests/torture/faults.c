@@ -88,10 +88,10 @@ static void record(const char *op, const char *path, const char *other, long off
         return;
     int size = snprintf(head, sizeof head, "%s\t%ld\t%zu\t%s\t%s\n", op, offset, length, path, other);
     struct iovec parts[] = {{head, size}, {(void *)data, length}, {"\n", 1}};
-    int kept = errno;
+    int saved_errno = errno;
     if (syscall(SYS_writev, trace, parts, 3) != size + (long)length + 1)
         abort(); /* a trace with a hole would accuse the innocent */
-    errno = kept;
+    errno = saved_errno;
 }
 
 static void die(void) {
@@ -185,9 +185,9 @@ static ssize_t put(int handle, const void *data, size_t length, off_t offset) {
     if (counts && done < 0)
         record("failed", path, "", 0, "", 0);
     else if (counts) {
-        int kept = errno;
+        int saved_errno = errno;
         off_t start = offset < 0 ? lseek(handle, 0, SEEK_CUR) - done : offset;
-        errno = kept;
+        errno = saved_errno;
         record("write", path, "", start, data, done);
     }
     if (counts)
@@ -233,9 +233,9 @@ size_t fwrite(const void *data, size_t size, size_t count, FILE *stream) {
             break;
         done += some;
     }
-    int kept = errno;
+    int saved_errno = errno;
     fseeko(stream, lseek(fileno(stream), 0, SEEK_CUR), SEEK_SET);
-    errno = kept;
+    errno = saved_errno;
     return size ? done / size : 0;
 }
 
@@ -250,10 +250,10 @@ static ssize_t copy(int source, off_t *from, int target, off_t *to, size_t lengt
         return some;
     ssize_t done = put(target, data, some, to ? *to : -1);
     if (done < 0) {
-        int kept = errno;
+        int saved_errno = errno;
         if (!from)
             lseek(source, -some, SEEK_CUR);
-        errno = kept;
+        errno = saved_errno;
         return -1;
     }
     if (from)

@@ -123,10 +123,10 @@ def flip_feedback(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -
     """Flip the byte of feedback at each place, alone, and undo it: what goes wrong, a line each."""
     right, answered = read_feedback(folder), answer()
     for file, offset in places:
-        content = bytearray(file.read_bytes())
+        original = file.read_bytes()
+        content = bytearray(original)
         content[offset] ^= mask
         number = content.count(b"\n", 0, offset)
-        original = file.read_bytes()
         file.write_bytes(content)
         place = f"{file.name}, byte {offset} xor {mask}"
         try:

@@ -33,7 +33,7 @@ from attnsearch.search.index import Index
 from attnsearch.storage import home
 from attnsearch.storage.feedback import read_feedback
 from tests.torture import generations
-from tests.torture.driver import LATE, LIMIT, ROOT
+from tests.torture.driver import LAZY, LIMIT, ROOT
 from tests.torture.verifier import Violation, ask_generation, check_catalog, read_generation, using_home
 
 STAYING, REMOVED = ("left", "right"), "middle"  # catalogs; one is removed from time to time
@@ -309,7 +309,7 @@ def _fork(work: Path, seed: int, end: float, number: int) -> tuple[int, str]:
 
 
 def main(work: str, seed: str, seconds: str, processes: str) -> int:
-    for module in LATE:
+    for module in LAZY:
         importlib.import_module(module)
     with using_home(Path(work) / "home"):
         problem = lead(Path(work), int(seed), float(seconds), int(processes))
