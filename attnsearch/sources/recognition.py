@@ -34,6 +34,8 @@ _OTHERS_NAMES = frozenset({  # what stands before "name" or "title" if it is not
 _CONTAINERS = frozenset({"properties", "attributes", "fields", "data", "node", "item", "info", "source", "volumeinfo",
                          "package", "record", "document", "doc", "entry"})  # fmt: skip
 
+_TAG = re.compile(r"<[^<>]{1,200}>")
+
 
 class _Seen:
     """What the sample has in one field."""
@@ -115,7 +117,7 @@ def count_words(text: str) -> int:
     """
     count = 0
     if "<" in text:
-        text = re.sub(r"<[^<>]{1,200}>", " ", text)
+        text = _TAG.sub(" ", text)
     for token in text.split():
         if token.isascii():
             core = token.strip(".,;:!?()[]{}<>\"'`*_-")
@@ -127,7 +129,8 @@ def count_words(text: str) -> int:
 
 def _has_letters(text: str) -> bool:
     """Whether a text has letters beside addresses and paths."""
-    return any(any(map(str.isalpha, token)) for token in text.split() if "/" not in token and "@" not in token)
+    tokens = _TAG.sub(" ", text).split()
+    return any(any(map(str.isalpha, token)) for token in tokens if "/" not in token and "@" not in token)
 
 
 def choose_fields(
