@@ -23,7 +23,7 @@ from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
 from attnsearch.sources.kinds import Kind, content_of, decide, form_of, interpret
 from attnsearch.sources.numbers import key_number
-from attnsearch.syntax.values import Value
+from attnsearch.syntax.values import WRAPPERS, Value, unwrap
 
 BUFFER = 500_000  # entries in memory before they go to a temporary file
 RUN = 1_000  # different numbers, or times, of one run
@@ -208,7 +208,12 @@ def item_values(item: Item, field: str, names: Fields) -> Iterator[str]:
     >>> item = Item("d", "Dune", "", {"tags": ["sand", "spice"], "author": {"name": "Frank Herbert"}, "year": 1965}, "")
     >>> [list(item_values(item, field, Fields())) for field in ("tags", "author.name", "year", "title", "series")]
     [['sand', 'spice'], ['Frank Herbert'], ['1965'], ['Dune'], []]
+    >>> list(item_values(item, "title.rendered", Fields()))
+    ['Dune']
     """
+    outer, _, last = field.rpartition(".")
+    if last in WRAPPERS and field not in item.fields:
+        field = outer  # which stands for what is in it
     if field in item.fields:
         yield from _flatten(item.fields[field], [])
     elif field == "id" or (field,) == names.id:
@@ -230,6 +235,8 @@ def _flatten(value: Value, path: list[str]) -> Iterator[str]:
     elif path:
         if isinstance(value, dict):
             yield from _flatten(value.get(path[0]), path[1:])
+    elif isinstance(value, dict) and (inner := unwrap(value)) is not value:
+        yield from _flatten(inner, [])
     elif isinstance(value, (dict, bool)):
         yield json.dumps(value, ensure_ascii=False)
     elif value is not None and (content := content_of(str(value))):

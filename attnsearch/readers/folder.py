@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -36,26 +36,26 @@ def read_sources(
     sources: Sequence[str],
     *,
     reading: Reading = Reading(),  # noqa: B008 (it is immutable)
-    as_text: frozenset[str] = frozenset(),
+    given: Collection[str] = (),
     observers: Sequence[Callable[[bytes], object]] = (),
 ) -> Iterator[tuple[str, Records]]:
     """The files of `sources`, each with its name in messages and its records; `-` is standard input.
 
-    Each is opened when the one before it ends. One of the `observers` for each source gets its bytes, see
-    `read_records`; or, of a folder, a name and a digest for each of its files, see `folder_digest`.
+    Records are known by the fields that were `given` for titles and texts, and by the usual ones of `NAMES`. Each file
+    is opened when the one before it ends. One of the `observers` for each source gets its bytes, see `read_records`;
+    of a folder, it gets a name and a digest for each of its files, see `folder_digest`.
 
     Raises InputError as `read_records` does, and for a folder without files to read.
     """
+    names = NAMES._replace(title=NAMES.title.union(map(fold_name, given)))
     for source, observe in zip(sources, observers or [len] * len(sources), strict=True):
         if source != "-" and Path(source).is_dir():
-            yield from _read_folder(source, reading, as_text, observe)
+            yield from _read_folder(source, reading, names, observe)
         elif reading.form is None and Path(source).suffix.lower() in documents.MARKDOWN:
             raw_file.check_file(source)
-            yield source, _read_document(Path(source), Path(source).name, as_text, observe)
+            yield source, _read_document(Path(source), Path(source).name, names, observe)
         else:
-            file = records.read_records(
-                source, reading=reading, names=_names(as_text), as_text=as_text, observe=observe
-            )  # fmt: skip
+            file = records.read_records(source, reading=reading, names=names, as_text=names.all, observe=observe)
             yield raw_file.source_name(source), file
 
 
@@ -107,7 +107,7 @@ def folder_digest(folder: str, glob: str | None = None) -> str:
 
 
 def _read_folder(
-    source: str, reading: Reading, as_text: frozenset[str], observe: Callable[[bytes], object]
+    source: str, reading: Reading, names: Names, observe: Callable[[bytes], object]
 ) -> Iterator[tuple[str, Records]]:
     files, skipped = list_files(Path(source), reading.glob)
     read = 0
@@ -118,9 +118,9 @@ def _read_folder(
             skipped["not text"] += 1
             content.update(path.read_bytes())
         else:
-            file = _read_file(path, source, reading, as_text, content.update)
+            file = _read_file(path, source, reading, names, content.update)
             start = list(itertools.islice(file.items, 2))
-            if len(start) == 1 and not describes_item(start[0], _names(as_text)):
+            if len(start) == 1 and not describes_item(start[0], names):
                 skipped["without a title or text"] += 1  # settings of a program, and the like
             else:
                 read += 1
@@ -134,26 +134,17 @@ def _read_folder(
         log.warning("%s: %s; not read: %s", source, "one file" if read == 1 else f"{read:,} files", left)
 
 
-def _read_file(
-    path: Path, folder: str, reading: Reading, as_text: frozenset[str], observe: Callable[[bytes], object]
-) -> Records:
+def _read_file(path: Path, folder: str, reading: Reading, names: Names, observe: Callable[[bytes], object]) -> Records:
     if reading.form is None and path.suffix.lower() not in records.SUFFIXES:
-        return _read_document(path, path.relative_to(folder).as_posix(), as_text, observe)
-    return records.read_records(
-        str(path), reading=reading, names=_names(as_text), as_text=as_text, observe=observe
-    )  # fmt: skip
+        return _read_document(path, path.relative_to(folder).as_posix(), names, observe)
+    return records.read_records(str(path), reading=reading, names=names, as_text=names.all, observe=observe)
 
 
-def _names(as_text: frozenset[str]) -> Names:
-    """The names by which records are known: the usual ones, and those of a user, which are in `as_text`."""
-    return NAMES._replace(title=NAMES.title | (frozenset(map(fold_name, as_text)) - NAMES.id))
-
-
-def _read_document(path: Path, name: str, as_text: frozenset[str], observe: Callable[[bytes], object]) -> Records:
+def _read_document(path: Path, name: str, names: Names, observe: Callable[[bytes], object]) -> Records:
     file = text_file.open_text(str(path), observe=observe)
     with closing(file.raw):
         text = file.read_rest()
-    return Records(Mapping(), iter([documents.read_document(text, name, str(path), as_text)]))
+    return Records(Mapping(), iter([documents.read_document(text, name, str(path), names.all)]))
 
 
 def _entry(path: Path, folder: str, digest: bytes) -> bytes:

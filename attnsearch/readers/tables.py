@@ -106,7 +106,8 @@ def _read_list(values: list[Value], where: str) -> Iterator[Mapping]:
 
 def _read_keyed(value: Mapping, names: Names) -> Iterator[Mapping]:
     """The records of a mapping of mappings."""
-    are_titled = any(fold_name(name) in names.title for record in value.values() for name in record)
+    titles = names.title - names.text  # a summary may be either
+    are_titled = any(fold_name(name) in titles for record in value.values() for name in record)
     for key, record in value.items():
         has_id = any(fold_name(name) == "id" for name in record)
         keyed = _add_key(record, key) if has_id else _copy({"id": key}, record)

@@ -21,9 +21,10 @@ from attnsearch.sources.fields import (
     to_words,
     unknown_field,
 )
+from attnsearch.sources.kinds import content_of
 from attnsearch.sources.letters import make_slug, normalize_text
 from attnsearch.syntax import values
-from attnsearch.syntax.names import NAMES, fold_name
+from attnsearch.syntax.names import fold_name
 from attnsearch.syntax.values import Value, unwrap
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def read_items(
     from attnsearch.readers import folder  # which a query does without
     from attnsearch.sources.recognition import Survey, choose_fields
 
-    as_text = NAMES.all.union(given.names)
-    files = folder.read_sources(sources, reading=reading, as_text=as_text, observers=observers)
+    files = folder.read_sources(sources, reading=reading, given=given.names, observers=observers)
     first = next(files)
     rows = _place_records(itertools.chain([first], files))
     survey = Survey()
@@ -248,7 +248,7 @@ def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
 
 def _read_id(record: values.Mapping, names: tuple[str, ...], place: str) -> str:
     """The id that the record says, in NFC: the values of these fields, joined; empty if it has none of them."""
-    parts = [part for name in names if (part := _read_text(record, name, place))]
+    parts = [part for name in names if (part := content_of(_read_text(record, name, place)))]
     return normalize_text(_JOINT.join(parts))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from attnsearch.errors import InputError
 from attnsearch.sources.fields import LABELS, UNNAMED, Fields, first_names, leaves, split_name
+from attnsearch.sources.kinds import content_of
 from attnsearch.syntax.names import IDS, OWN_IDS, TEXTS, TITLES, fold_name
 from attnsearch.syntax.values import WRAPPERS, Value, unwrap
 
@@ -208,7 +209,8 @@ def _find_id(survey: Survey, names: Mapping[str, str]) -> str:
 
 def _is_unique(survey: Survey, name: str) -> bool:
     seen = survey.fields[name]
-    return not seen.lists and seen.records == len(seen.values) == survey.count
+    is_full = not seen.lists and seen.records == len(seen.values) == survey.count
+    return is_full and None not in map(content_of, seen.values)
 
 
 def _find_title(survey: Survey, names: Mapping[str, str], ident: Collection[str], where: str) -> str:
