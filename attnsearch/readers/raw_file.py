@@ -1,4 +1,4 @@
-"""A file or standard input → its bytes, decompressed; and what a file is when it holds no text."""
+"""A file or standard input → its bytes, decompressed; and what a file is when it holds no text, or no records."""
 
 from __future__ import annotations
 
@@ -61,6 +61,58 @@ _ZIPS = (
     (b"opendocument.spreadsheet", "an OpenDocument spreadsheet", _SAVE_XLSX),
     (b"opendocument", "an OpenDocument text", "save it as plain text"),
     (b"epub+zip", "an EPUB book", "save it as plain text"),
+)
+_BY_LINE = "--from lines reads each line as an item"
+_AS_JSON = "convert it to JSON"
+_FROM_XML = f"{_AS_JSON}: yq -p xml -o json"
+_FROM_TOML = f"{_AS_JSON}: yq -p toml -o json"
+_PANDOC = "convert it: pandoc -t csljson"
+_MARKUP = r"(<\?xml[^>]*>)?(\s|<!--.*?-->|<!(?!--)[^>]*>)*+"
+# Texts of other programs that have no records as we read them. These are known whatever the file's name says,
+_FORMS = (
+    (r"<!doctype netscape-bookmark", "bookmarks of a browser (HTML)", "save them as JSON"),
+    (r"<!doctype html|<html\b", "a web page (HTML)", "save its text, or its table as CSV"),
+    (rf"{_MARKUP}<(rss|feed|rdf:rdf)\b", "a news feed (XML)", _FROM_XML),
+    (rf"{_MARKUP}<opml\b", "an outline (OPML)", _FROM_XML),
+    (r"<\?xml\b", "XML", _FROM_XML),
+    (r"BEGIN:VCALENDAR", "a calendar (iCalendar)", "save it as CSV"),
+    (r"BEGIN:VCARD", "contacts (vCard)", "save them as CSV"),
+    (r"(%[^\n]*\n|\s)*+@[a-z]+\s*\{\s*[^\s,{}]*\s*,\s*[\w-]+\s*=", "a bibliography (BibTeX)", f"{_PANDOC} -f bibtex"),
+    (r"TY  - [A-Z]", "references (RIS)", f"{_PANDOC} -f ris"),
+    (r"From \S+ [^\n]*\d{4}\r?\n[\w-]+: ", "a mailbox (mbox)", "save its messages as .txt, and index their folder"),
+    (r"WEBVTT\b|\d+\r?\n\d\d:\d\d:\d\d,\d{3} --> ", "subtitles", _BY_LINE),
+    (r'(#[^\n]*\n|\s)*+msgid "', "translations (gettext)", "convert it to CSV: po2csv"),
+    (
+        r'\{.*"cell_type"\s*:\s*"(markdown|code|raw)"',
+        "a Jupyter notebook",
+        "convert it: jupyter nbconvert --to markdown",
+    ),
+)
+# and these if it says nothing.
+_PLAIN_FORMS = (
+    (r"<[a-z][\w:.-]*(\s[^<>]*)?>", "XML or HTML", _FROM_XML),
+    (r"#!\s*/", "a script", ""),
+    (r"commit [0-9a-f]{40}\b", "the output of git log", f"use git log --oneline; {_BY_LINE}"),
+    (r"total \d+\r?\n[bcdlps-][rwxst-]{9}", "the output of ls -l", f"use ls; {_BY_LINE}"),
+    (r"diff --git |--- [^\n]*\n\+\+\+ ", "a patch", ""),
+    (
+        r"(--[^\n]*\n|/\*.*?\*/;?|\s)*+(create (table|database|schema)|insert into|drop table|pragma |set \w+ ?=)",
+        "a dump of a database (SQL)",
+        "load it into SQLite, and index that: sqlite3 new.db < FILE",
+    ),
+    (
+        r"([#;][^\n]*\n|\s)*+\[{1,2}[a-z][\w .\"'-]*\]{1,2}\s*\n([#;][^\n]*\n|\s)*+[^\s=:,]+\s*=",
+        "TOML or INI",
+        _FROM_TOML,
+    ),
+    (r"(#[^\n]*\n|\s)*+([\w-]+ = [^\n]*\n\s*){1,9}(\[|#|[\w-]+ = )", "TOML or INI", _FROM_TOML),
+    (r"([a-z][\w-]*): [^\n]*(\n[^\n]+)*?\n\n\1: ", "paragraphs of fields, as Debian writes them", _AS_JSON),
+    (r"\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:", "the log of a web server", _BY_LINE),
+    (
+        r"[^\n]*\n[+|]?-{2,}([ |+]+-{2,})+[ |+]*\r?\n",
+        "a table with blanks between its columns",
+        "save it as CSV or JSON",
+    ),
 )
 
 
@@ -183,6 +235,18 @@ def _open_compressed(raw: Any, head: bytes, where: str) -> FullReader:
         hint = "pip install 'attnsearch[zstd]', or decompress it: zstd -d"
         raise InputError("is compressed (zstd)", where=where, hint=hint) from None
     return FullReader(zstd.ZstdFile(raw), where, len, zstd.ZstdError)
+
+
+def describe_text(head: bytes, *, is_named: bool) -> tuple[str, str] | None:
+    """What a text that begins with `head` seems to be, and what to do, if its form is none that we read; else None.
+
+    `is_named` says that the file's name tells its format.
+    """
+    text = head.decode(errors="replace").lstrip("\ufeff \t\r\n")
+    for start, what, hint in _FORMS if is_named else (*_FORMS, *_PLAIN_FORMS):
+        if re.match(start, text, re.DOTALL | re.IGNORECASE):
+            return what, hint
+    return None
 
 
 def describe(head: bytes) -> tuple[str, str] | None:

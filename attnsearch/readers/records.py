@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from attnsearch.errors import InputError
 from attnsearch.readers import dialect
 from attnsearch.readers.delimited import read_delimited
-from attnsearch.readers.raw_file import RawFile, check_file, inner_name
+from attnsearch.readers.raw_file import RawFile, check_file, describe_text, inner_name
 from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_encoding
 from attnsearch.syntax.values import Mapping, Records
 
@@ -88,6 +88,7 @@ def read_records(
         raise InputError(f"has no tables, so {option} does not apply", where=raw.where, hint=f"leave out {option}")
     file = TextFile(raw, most=most, encoding=reading.encoding)
     form = reading.form or SUFFIXES.get(Path(inner_name(source)).suffix.lower())
+    _refuse_other_forms(raw, form, reading)
     start: list[str] = []
     if form in (None, "json"):
         file.longest = WHOLE  # of a document on a single line
@@ -109,6 +110,15 @@ def read_records(
 
     documents = yaml12.parse_documents(text, where=raw.where, as_text=as_text | {"", "items"})
     return split_documents(documents, raw.where, reading.items, names)
+
+
+def _refuse_other_forms(raw: RawFile, form: str | None, reading: Reading) -> None:
+    """Raise InputError for a text of another program, unless its form was given; `form` is what its name says."""
+    if reading.form or reading.delimiter:
+        return
+    if described := describe_text(raw.head, is_named=form is not None):
+        raw.close()
+        raise InputError(f"looks like {described[0]}, which is not read", where=raw.where, hint=described[1])
 
 
 def _read_json(file: TextFile, start: list[str], reading: Reading, names: Names | None, *, is_lines: bool) -> Records:

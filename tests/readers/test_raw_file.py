@@ -62,6 +62,84 @@ def test_a_text_that_begins_like_a_binary_file_is_text(write, text):
     assert list(records.read_records(str(write("x.csv", text))).items) is not None
 
 
+# Texts of other programs: what begins so, and what is said of it.
+OTHER_FORMS = {
+    "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<TITLE>Bookmarks</TITLE>\n": "bookmarks of a browser (HTML), which is not",
+    "<!doctype html>\n<p>Kettle\n": "a web page (HTML), which is not read; save its text",
+    "\ufeff\n<html><table><tr><td>Kettle</td></tr></table></html>": "a web page (HTML)",
+    '<?xml version="1.0"?>\n<!-- a, b -->\n<rss version="2.0"><channel/></rss>\n': "a news feed (XML)",
+    '<?xml version="1.0"?>\n<feed xmlns="x"><entry/></feed>\n': "a news feed (XML)",
+    '<?xml version="1.0"?>\n<!DOCTYPE opml>\n<opml version="2.0"/>\n': "an outline (OPML)",
+    '<?xml version="1.0"?>\n<gpx><wpt lat="1" lon="2"/></gpx>\n': "XML, which is not read; convert it to JSON",
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n": "a calendar (iCalendar)",
+    "BEGIN:VCARD\nVERSION:3.0\nFN:Ada\n": "contacts (vCard)",
+    "% a comment\n\n@article{brook2019,\n  title = {On Hedges}, year = {2019},\n}\n": "a bibliography (BibTeX)",
+    "TY  - JOUR\nTI  - On Hedges\nER  - \n": "references (RIS)",
+    "From ada@example.org Tue Mar  5 10:00:00 2024\nFrom: Ada\nSubject: Kettle\n\nBoils.\n": "a mailbox (mbox)",
+    "1\r\n00:00:01,000 --> 00:00:04,000\r\nWhere is the kettle?\r\n": "subtitles, which is not read; --from lines",
+    "WEBVTT\n\n00:01.000 --> 00:04.000\nThere.\n": "subtitles",
+    '# German\nmsgid ""\nmsgstr ""\n': "translations (gettext)",
+    '{"cells": [{"cell_type": "markdown", "source": ["# Tides"]}], "nbformat": 4}': "a Jupyter notebook",
+}
+OTHER_PLAIN_FORMS = {
+    "<resources><string name='a'>Kettle</string></resources>": "XML or HTML",
+    "#!/bin/sh\necho kettle\n": "a script",
+    f"commit {'0123456789' * 4}\nAuthor: Ada\n\n    Boil\n": "the output of git log, which is not read; use git log",
+    "total 8\n-rw-r--r-- 1 ada ada 12 Mar  5 10:00 kettle.txt\n": "the output of ls -l",
+    "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-Kettle\n": "a patch",
+    "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n": "a dump of a database (SQL)",
+    "-- MySQL dump\n\n/*!40101 SET NAMES utf8 */;\nDROP TABLE IF EXISTS `a`;\n": "a dump of a database (SQL)",
+    '# generated\nversion = 3\n\n[[package]]\nname = "kettle"\n': "TOML or INI",
+    "[Desktop Entry]\nName=Files\nComment=Organizes files, folders and more\n": "TOML or INI",
+    "Package: kettle\nDescription: boils\n water\n\nPackage: lamp\n": "paragraphs of fields, as Debian writes them",
+    '10.0.0.1 - - [05/Mar/2024:10:00:00 +0000] "GET / HTTP/1.1" 200 512\n': "the log of a web server",
+    "Package Version\n------- -------\nkettle  1.0\n": "a table with blanks between its columns",
+    " id | name\n----+-----\n  1 | Kettle\n": "a table with blanks between its columns",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"),
+    [*((text, suffix) for text in OTHER_FORMS for suffix in ("", ".csv")), *((text, "") for text in OTHER_PLAIN_FORMS)],
+)
+def test_a_text_of_another_program_is_called_what_it_is(write, text, suffix):
+    path = str(write(f"x{suffix}", text))
+    with pytest.raises(InputError) as caught:
+        records.read_records(path)
+    assert f"x{suffix}: looks like {(OTHER_FORMS | OTHER_PLAIN_FORMS)[text]}" in str(caught.value)
+    lines = list(records.read_records(path, reading=records.Reading(form="lines")).items)
+    assert len(lines) == len([line for line in text.removeprefix("\ufeff").splitlines() if line.strip()])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.csv", "<b>Name</b>,Text\nKettle,Boils\n"),
+        ("x.csv", "From,To\nAda,Ben\n"),
+        ("x.csv", "@article,title\n1,Kettle\n"),
+        ("x.csv", "subtitles,title\n1,00:00:01 --> 2\n"),
+        ("x.json", '{"cells": [{"name": "A", "cell_type": "neuron"}]}'),
+        ("x.yaml", "[kettle]\n"),
+        ("x", "Package: kettle\nDescription: boils\n\nname: x\n"),
+        ("x", "a = b,title\n1,Kettle\n"),
+        ("x", "commit,title\n0123456,Kettle\n"),
+        ("x", "# a comment\ntitle: Kettle\n"),
+        ("x", "---\n- title: Kettle\n"),
+        ("x", "total|title\n-1|Kettle\n"),
+    ],
+)
+def test_a_text_that_begins_like_that_of_another_program_is_read(write, name, text):
+    assert len(list(records.read_records(str(write(name, text))).items)) > 0
+
+
+@pytest.mark.parametrize(
+    "text", ["<!---->", "<!-- -->\n", "%\n", "#\n", "/**/", "-- a\n", "[a\n", "a: b\n\n", "a = b\n"]
+)
+def test_other_forms_are_told_in_linear_time(text):
+    """Patterns that backtrack would never end."""
+    raw_file.describe_text((text * (raw_file.HEAD // len(text))).encode(), is_named=False)
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [("a/x.jsonl.gz", "x.jsonl"), ("x.csv.ZST", "x.csv"), ("x.csv", "x.csv"), ("x", "x"), ("x.gz", "x")],
