@@ -1,6 +1,7 @@
 """Which items have a value, or a term.
 
 conditions  a tree of filters → conditions in SQL
+wordings    conditions as others write them → as `--where` does, for hints
 filters     `--where` text → a tree of filters
 terms       texts → their terms, and the BM25 of each
 facets      items → the values of their fields

@@ -42,9 +42,13 @@ def _unsuitable(db: sqlite3.Connection, name: str, value: str, kind: Kind) -> In
     if kind.name == "yes/no":
         return InputError(f"{name} is yes or no, and has no order; it can't be compared with '{value}'",
                           hint=f"write '{name} = yes'")  # fmt: skip
+    from attnsearch.postings.wordings import read_range  # which a valid filter does without
+
     lowest, highest = _read_range(db, kind)
     is_kind = "has numbers or dates, and text" if kind.name == "mixed" else f"is a {kind.name}"
     hint = f"write a {'number or a date' if kind.name == 'mixed' else kind.name}, or ~ for a part of its text"
+    if ends := read_range(value):
+        hint = f"write '{name} between {ends[0]} and {ends[1]}'"
     extent = f" ({lowest} … {highest})" if lowest else ""
     return InputError(f"{name} {is_kind}{extent}; '{value}' is not one", hint=hint)
 

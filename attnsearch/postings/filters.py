@@ -37,6 +37,7 @@ _TOKEN = re.compile(
 )
 _WORDS = {"and", "or", "not", "in", "between", "has"}
 _LIKE_AN_OPERATOR = re.compile(r"[<>]|&&|\|\||(?<!\S)(?:[=!]=|[=~!])(?!\S)|^(?:[=~]|!=)")
+_ODD_FIELD = re.compile(r"^(!|where\s)|[:!]$|\s(not|is|are)$", re.IGNORECASE)  # rather part of an operator
 _IN_QUOTES = re.compile(r"[(),<>=~]|(?<!\S)(?:and|or)(?!\S)", re.IGNORECASE)
 _ENDS = ("and", "or", ")", "end")
 _SAME = {"==": "=", "<>": "!="}
@@ -54,11 +55,7 @@ def parse_filter(text: str) -> Where:
     Combined(op='not', parts=(Filter(field='b', op='=', values=('2',)),))
     """
     check_text(text, "--where")
-    parser = _Parser(text)
-    tree = parser.read_joined("or", 0)
-    if parser.kind != "end":
-        parser.refuse(f"a ')' closes nothing; {_QUOTE}")
-    return tree
+    return _Parser(text).read()
 
 
 class _Token(NamedTuple):
@@ -72,14 +69,40 @@ class _Token(NamedTuple):
 class _Parser:
     """Reads a text token by token; each method reads one rule of the grammar."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, *, suggests: bool = True) -> None:
+        self.text, self.suggests = text, suggests
         self._tokens = list(_split_tokens(text))
         self._next = 0
         self._bare: tuple[str, int] | None = None  # the field and operator of the last bare value, and its place
 
-    def refuse(self, hint: str = _HINT) -> NoReturn:
+    def read(self) -> Where:
+        """The tree of the whole text."""
+        tree = self.read_joined("or", 0)
+        if self.kind != "end":
+            self.refuse(f"a ')' closes nothing; {_QUOTE}")
+        return tree
+
+    def refuse(self, hint: str = _HINT, otherwise: str = "") -> NoReturn:
+        """Raise the error; `otherwise` is what to do if something else was meant than the hint assumes."""
+        if suggestion := self._suggest():
+            hint = f"write: {suggestion}"
+        hint = f"{hint}; {otherwise}" if otherwise else hint
         raise InputError(f"--where can't read '{_cut(self.text)}'", hint=hint)
+
+    def _suggest(self) -> str | None:
+        """What the text seems to say, as we write it; None if that can't be told."""
+        if not self.suggests:
+            return None
+        from attnsearch.postings.wordings import reword  # which a valid filter does without
+
+        reworded = reword(self.text)
+        if reworded is None:
+            return None
+        try:
+            _Parser(reworded, suggests=False).read()
+        except InputError:
+            return None
+        return reworded
 
     @property
     def kind(self) -> str:
@@ -152,7 +175,7 @@ class _Parser:
         if self._bare:
             before, place = self._bare
             value = _cut(self.text[place:].strip()).replace("'", "''")
-            self.refuse(f"'and' and 'or' join filters; if they belong to a value, quote it: {before} '{value}'")
+            self.refuse("'and' and 'or' join filters", f"if they belong to a value, quote it: {before} '{value}'")
         self.refuse()
 
     def _read_field(self) -> str:
@@ -167,8 +190,8 @@ class _Parser:
         if self._next == first:
             self._refuse_half()
         name = self._span(first, "the name of the field")
-        if _LIKE_AN_OPERATOR.search(name):
-            self.refuse(f"join filters with 'and'; if it is one field, quote it: '{_cut(name)}'")
+        if _LIKE_AN_OPERATOR.search(name) or _ODD_FIELD.search(name):
+            self.refuse("join filters with 'and'", f"if it is one field, quote it: '{_cut(name)}'")
         return name
 
     def _operator_follows(self) -> bool:
@@ -203,7 +226,7 @@ class _Parser:
             raise InputError(f"--where '{_cut(self.text)}' lacks a value", hint=_HINT)
         value = self._span(first, "the value")
         if _LIKE_AN_OPERATOR.search(value) or self._tokens[first].kind == "not":
-            self.refuse(f"join filters with 'and'; if it is one value, quote it: {field} {op} '{_cut(value)}'")
+            self.refuse("join filters with 'and'", f"if it is one value, quote it: {field} {op} '{_cut(value)}'")
         return value
 
     def _span(self, first: int, what: str) -> str:

@@ -187,22 +187,29 @@ def explain_empty(index: Index, where: Sequence[Where]) -> str:
     for part in parts:
         passing = _passing_tree(index, part)
         if not (items & passing).any():
-            return _explain_filter(index, part)
+            return _explain_filter(index, part, items)
         if remaining.any():
             emptying = part
             remaining &= passing
     return f"no item that passes the filters before it passes '{spell(emptying)}'"
 
 
-def _explain_filter(index: Index, tree: Where) -> str:
-    from attnsearch.postings.conditions import Combined, spell
+def _explain_filter(index: Index, tree: Where, items: NDArray[np.bool_]) -> str:
+    """Why a filter leaves none of the items: the nearest value, or how many have what it asks for in a longer text."""
+    from attnsearch.postings.conditions import Combined, Filter, fold_text, spell
 
-    if isinstance(tree, Combined) or tree.op != "=":
+    if isinstance(tree, Combined) or tree.op not in ("=", "~"):
         return f"no item passes '{spell(tree)}'"
     value = tree.values[0]
-    near = index.postings.find_near_value(tree.field, value)
+    near = index.postings.find_near_value(tree.field, value) if tree.op == "=" else None
+    is_same = near is not None and fold_text(near) == fold_text(value.strip())
+    part = value.strip("*% ") or value  # which are no wildcards here
+    if not is_same and (count := int((items & _passing_tree(index, Filter(tree.field, "~", (part,)))).sum())):
+        quoted = part.replace("'", "''")
+        have = "1 item has" if count == 1 else f"{count:,} items have"
+        return f"{tree.field}: no '{value}', but {have} '{part}' in a longer text; write: {tree.field} ~ '{quoted}'"
     hint = f"; did you mean '{near}'?" if near else ""
-    return f"{tree.field}: no '{value}'{hint}"
+    return f"{tree.field}: no '{value}'{hint}" if tree.op == "=" else f"no item passes '{spell(tree)}'"
 
 
 def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, WeightedTerm]:

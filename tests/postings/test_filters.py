@@ -123,6 +123,101 @@ def test_both_readings_are_shown(text, hint):
     assert hint in caught.value.hint
 
 
+# What people write who know other languages, and how it is written here.
+WORDINGS = {
+    "year => 1990": "year >= 1990",
+    "year=<1990": "year <= 1990",
+    "year ≥ 1990": "year >= 1990",
+    "year ≠ 1990": "year != 1990",
+    "year:1990": "year = 1990",
+    "year:>1990": "year >1990",
+    "author: 'Le Guin'": "author = 'Le Guin'",
+    "genre:drama,year:1990": "genre = drama and year = 1990",
+    "year>1990 && year<2000": "year>1990 and year<2000",
+    "genre = drama || genre = poetry": "genre = drama or genre = poetry",
+    "genre = drama; year > 1990": "genre = drama and year > 1990",
+    "year>1990, year<2000": "year>1990 and year<2000",
+    "1900 < year <= 1950": "year > 1900 and year <= 1950",
+    "year >= 1900 <= 1950": "year >= 1900 and year <= 1950",
+    "year > 1990 and < 2000": "year > 1990 and year < 2000",
+    "year between 1900 1950": "year between 1900 and 1950",
+    "year in 1900-1950": "year between 1900 and 1950",
+    "year 1900..1950": "year between 1900 and 1950",
+    "year from 1900 to 1950": "year between 1900 and 1950",
+    "year is between 1900 and 1950": "year between 1900 and 1950",
+    "title contains moon": "title ~ moon",
+    "title LIKE '%moon%'": "title ~ 'moon'",
+    "title ilike moon*": "title ~ moon",
+    "title starts with The": "title ~ The",
+    "title does not contain moon": "not title ~ moon",
+    "title !~ moon": "not title ~ moon",
+    "!title ~ moon": "not title ~ moon",
+    "genre = drama and !(year > 1990)": "genre = drama and not (year > 1990)",
+    "title =~ /moon/i": "title ~ moon",
+    "series is null": "not has series",
+    "series is not empty": "has series",
+    "series exists": "has series",
+    "genre is drama": "genre = drama",
+    "genre equals 'war is peace'": "genre = 'war is peace'",
+    "genre is not drama": "genre != drama",
+    "genre not = drama": "genre != drama",
+    "genre in [drama, poetry]": "genre in (drama, poetry)",
+    "genre in drama, poetry": "genre in (drama, poetry)",
+    "genre = drama or poetry": "genre = drama, poetry",
+    "year after 1990": "year > 1990",
+    "year is at least 1990": "year >= 1990",
+    "price less than 20 and not genre is drama": "price < 20 and not genre = drama",
+    "where year > 1990": "year > 1990",
+}
+
+
+@pytest.mark.parametrize("text", WORDINGS)
+def test_other_words_are_refused_with_ours(text):
+    with pytest.raises(InputError) as caught:
+        parse_filter(text)
+    assert caught.value.hint.split("; if ")[0] == f"write: {WORDINGS[text]}"
+    parse_filter(WORDINGS[text])
+
+
+@pytest.mark.parametrize(
+    "text", ["science fiction", "a (b = c) = d", "since 1950", "x" * 300 + " is y", "\x011\x01 is y"]
+)
+def test_no_words_are_suggested_for_what_is_not_known(text):
+    with pytest.raises(InputError) as caught:
+        parse_filter(text)
+    assert "write: " not in caught.value.hint
+
+
+PIECES = [
+    *"ab:,-()[]!'\"%<>=~",
+    "1990",
+    "is",
+    "not",
+    "and",
+    "or",
+    "in",
+    "between",
+    "like",
+    "&&",
+    "=>",
+    "..",
+    "null",
+    "to",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9), st.sampled_from(["", " "]))
+def test_what_is_suggested_is_understood(pieces, gap):
+    text = gap.join(pieces)
+    with suppress(InputError):
+        parse_filter(text)
+        return
+    with pytest.raises(InputError) as caught:
+        parse_filter(text)
+    if caught.value.hint.startswith("write: "):
+        parse_filter(caught.value.hint.removeprefix("write: ").split("; if ")[0])
+
+
 @pytest.mark.parametrize("wrap", ["({})", "not {}", "not ({})"])
 def test_depth(wrap):
     def nested(depth: int) -> str:

@@ -257,6 +257,20 @@ def test_what_a_field_is_not(shelf, where, message):
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("where", "hint"),
+    [
+        ("price = 5-9", "write 'price between 5 and 9'"),
+        ("price = 20s", "write 'price between 20 and 29'"),
+        ("price = cheap", "write a number, or ~ for a part of its text"),
+    ],
+)
+def test_a_range_in_one_value(shelf, where, hint):
+    with pytest.raises(InputError) as caught:
+        ask(shelf, where)
+    assert caught.value.hint == hint
+
+
 def test_a_value_that_only_the_text_equals(write, small):
     """In a field of numbers, what some item has just so can be asked for; what none has is a mistake."""
     items = [{"id": f"{n}", "title": "moon", "price": n or "N/A"} for n in range(20)]
@@ -293,6 +307,10 @@ def test_what_is_unread_is_said_once(write, small, caplog):
         (["price > 5 and genre = horor"], "genre: no 'horor'; did you mean 'horror'?"),
         (["price > 500"], "no item passes 'price > 500'"),
         (["price = 6"], "price: no '6'"),
+        (["genre = orro"], "genre: no 'orro', but 2 items have 'orro' in a longer text; write: genre ~ 'orro'"),
+        (["genre ~ horr*"], "genre: no 'horr*', but 2 items have 'horr' in a longer text; write: genre ~ 'horr'"),
+        (["genre ~ dram*"], "genre: no 'dram*', but 1 item has 'dram' in a longer text; write: genre ~ 'dram'"),
+        (["genre ~ xyz*"], "no item passes 'genre ~ xyz*'"),
         (
             ["genre = horror", "price < 100", "price > 5"],
             "no item that passes the filters before it passes 'price > 5'",
