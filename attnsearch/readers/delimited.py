@@ -18,6 +18,12 @@ from attnsearch.syntax.values import Mapping, Value
 
 COLUMNS = 10_000
 
+_SHOWN = 40  # characters of a cell in a message
+_HEADINGS = 20  # rows, at most, above the names of the columns
+_FILLED = 3  # cells with text of a row that has names below a heading
+# What is a value rather than the name of a column, if values below it are so too.
+_VALUE = re.compile(r"https?://\S+|[^\s@]+@[^\s@]+\.[a-z]+|\d{4}-\d\d-\d\d([T ].*)?")
+
 log = logging.getLogger("attnsearch")
 
 
@@ -44,20 +50,21 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
     """The records of rows, the first of which has the names of the columns; `form` is for messages.
 
     Missing cells at the end of a row are empty. A column without a name is called after its number if it has text.
-    Columns of one name are one field, a list. Raises InputError.
+    Columns of one name are one field, a list. Headings above the names are left out, and it is said. Raises InputError.
     """
-    names: list[str] = []
-    unnamed: set[str] = set()
-    lists: set[str] = set()  # names of several columns, and tags
-    width = 0
-    for line, cells in rows:
-        if not names:
-            if not any(map(str.strip, cells)):
-                continue
-            names, unnamed = _read_header(cells, f"{where}:{line}")
-            width = len(names)
-            lists = {name for name, count in Counter(names).items() if count > 1 or _is_tags(name)}
-            continue
+    rows = _skip_headings(rows, where)
+    header = next((row for row in rows if any(map(str.strip, row[1]))), None)
+    if header is None:
+        return
+    names, unnamed = _read_header(header[1], f"{where}:{header[0]}")
+    width = len(names)
+    # Names of several columns, and tags.
+    lists = {name for name, count in Counter(names).items() if count > 1 or _is_tags(name)}
+    first = list(itertools.islice(rows, 2))
+    if _looks_like_item(header[1], [cells for _, cells in first]):
+        message = "%s:%d: the columns are named '%s'; if that is an item, add a row of names above it"
+        log.warning(message, where, header[0], "', '".join(name[:_SHOWN] for name in names[:3]))
+    for line, cells in itertools.chain(first, rows):
         if len(cells) > width and (any(cells[width:]) or len(cells) > COLUMNS):
             raise _long_error(cells, width, f"{where}:{line}", form)
         pairs = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
@@ -69,6 +76,35 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
             unnamed -= called
             log.warning("%s:%d: a column without a name is called '%s'", where, line, "', '".join(sorted(called)))
         yield record
+
+
+def _skip_headings(rows: Iterator[Row], where: str) -> Iterator[Row]:
+    """The rows without those above the names of the columns that have text in their first cell alone, as reports do."""
+    above: list[Row] = []
+    for line, cells in rows:
+        filled = [number for number, cell in enumerate(cells) if cell.strip()]
+        if filled not in ([], [0]) or len(above) == _HEADINGS:
+            headings = [row for row in above if any(row[1])]
+            if headings and len(filled) >= _FILLED:
+                number, (heading, *_) = headings[0]
+                log.warning("%s:%d: read as a heading, not as names of columns: '%s'", where, number, heading.strip())
+                above = []
+            return itertools.chain(above, [(line, cells)], rows)
+        above.append((line, cells))
+    return iter(above)
+
+
+def _looks_like_item(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the cells of a header go on in the two rows below: as addresses or days, as the same text, as numbers."""
+    for cell, *below in zip(cells, *rows, strict=False):
+        value = cell.strip()
+        if len(below) < 2 or not value:
+            continue
+        if all(map(_VALUE.fullmatch, (value, *below))) or set(below) == {cell}:
+            return True
+        if value.isdecimal() and below == [str(int(value) + 1), str(int(value) + 2)]:
+            return True
+    return False
 
 
 def _read_header(cells: list[str], where: str) -> tuple[list[str], set[str]]:
@@ -102,7 +138,7 @@ def _is_tags(name: str) -> bool:
 def _long_error(cells: Sequence[str], width: int, where: str, form: str) -> InputError:
     """The error for a row with text beyond the last column."""
     extra = next(filter(None, cells[width:]), "")
-    hint = f"'{extra[:40]}' is beyond the last column; "
+    hint = f"'{extra[:_SHOWN]}' is beyond the last column; "
     if form == "TSV":
         hint += "a text in TSV has no tabs"
     else:

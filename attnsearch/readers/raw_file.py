@@ -70,7 +70,7 @@ _PANDOC = "convert it: pandoc -t csljson"
 _MARKUP = r"(<\?xml[^>]*>)?(\s|<!--.*?-->|<!(?!--)[^>]*>)*+"
 # Texts of other programs that have no records as we read them. These are known whatever the file's name says,
 _FORMS = (
-    (r"<!doctype netscape-bookmark", "bookmarks of a browser (HTML)", "save them as JSON"),
+    (r"<!doctype netscape-bookmark", "bookmarks of a browser (HTML)", "save them as CSV"),
     (r"<!doctype html|<html\b", "a web page (HTML)", "save its text, or its table as CSV"),
     (rf"{_MARKUP}<(rss|feed|rdf:rdf)\b", "a news feed (XML)", _FROM_XML),
     (rf"{_MARKUP}<opml\b", "an outline (OPML)", _FROM_XML),

@@ -113,6 +113,66 @@ def test_refused(text, tsv, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    "above",
+    ["Report of March\n", "\n\nReport of March\n\n", "Report of March\nof our shop,,\n\n", " Report of March ,,\n"],
+)
+def test_headings_above_the_names(above, caplog):
+    assert read(f"{above}no,name,price\n1,Lamp,5\n,Kettle,\n") == [
+        {"no": "1", "name": "Lamp", "price": "5"},
+        {"name": "Kettle"},
+    ]
+    line = 3 if above.startswith("\n") else 1
+    assert warnings(caplog) == [f"x.csv:{line}: read as a heading, not as names of columns: 'Report of March'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("name,\nLamp,5\n", ["name", "column 2"]),
+        (",name,price\n0,Lamp,5\n", ["column 1", "name", "price"]),
+        ("name\nLamp\nKettle\n", ["name"]),
+        ("name,,\nLamp,,\n", ["name"]),
+        (f"{'x' * 10},,\n" * 21 + "a,b,c\n", ["xxxxxxxxxx", "column 2", "column 3"]),
+    ],
+)
+def test_names_that_are_no_headings(text, names, caplog):
+    assert [*dict.fromkeys(name for row in read(text) for name in row)] == names
+    assert "heading" not in "".join(warnings(caplog))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,Lamp\n2,Kettle\n3,Spoon\n",
+        "Lamp,https://x.org/1\nKettle,https://x.org/2\nSpoon,http://x.org/3\n",
+        "Ann,ann@x.org\nBob,bob@x.org\nCy,cy@y.org\n",
+        "Lamp,2024-03-01\nKettle,2024-03-02T10:00\nSpoon,2024-03-03\n",
+        "Lamp,Hearth & Co\nKettle,Hearth & Co\nSpoon,Hearth & Co\n",
+    ],
+)
+def test_an_item_in_place_of_names_is_warned_of(text, caplog):
+    assert len(read(text)) == 2
+    first, second = text.split("\n")[0].split(",")
+    named = f"x.csv:1: the columns are named '{first}', '{second}'; if that is an item, add a row of names above it"
+    assert warnings(caplog) == [named]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no,name\n1,Lamp\n2,Kettle\n",
+        "country,1960,1961\nA,1961,7\nB,7,8\n",
+        "day,2024-03-01,2024-03-02\nA,7,8\nB,1,2\n",
+        "name,type\ntype,text\nname,text\n",
+        "1,name\n2,Lamp\n",
+    ],
+)
+def test_names_are_not_warned_of(text, caplog):
+    read(text)
+    assert warnings(caplog) == []
+
+
 def test_lines():
     assert [row.line for row in read('a;b\n1;"two\nlines"\n\n3;4\n')] == [2, 5]
     assert [row.line for row in read("sep=;\na;b\n1;2\n")] == [3]
