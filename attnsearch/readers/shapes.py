@@ -9,8 +9,8 @@ The rules, in their order:
 5. The one table of the file. A table is a list of mappings, a mapping of mappings most of which have a title or a text,
    a mapping of lists of mappings with much the same fields, or the operations of OpenAPI. A table inside a record is
    none. If there are several, then the one whose records have a title or a text; several of these are refused.
-6. Without a table: a mapping of mappings that share a field, the one mapping with a title or a text, a mapping of
-   texts, the one list of texts, the file itself.
+6. Without a table: a mapping of mappings that share a field, the one mapping with a title or a text, the one mapping
+   of several mappings that share a field, a mapping of texts, the one list of texts, the file itself.
 
 Whatever was chosen by rules 4 to 6 is said.
 """
@@ -22,7 +22,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from attnsearch.errors import InputError
-from attnsearch.readers.tables import LISTS, Table, list_tables, make_records, resolve_path, share_field
+from attnsearch.readers.tables import LISTS, Table, list_tables, make_records, quote_step, resolve_path, share_field
 from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
 from attnsearch.syntax.values import Mapping, Records, Value
 
@@ -165,6 +165,13 @@ def _choose_without_table(top: Mapping, where: str, names: Names) -> Table | Non
     single = [key for key, value in top.items() if isinstance(value, Mapping) and describes_item(value, names)]
     if len(single) == 1:
         return Table(single[0], [top[single[0]]], top.line)
+    keyed = [
+        key for key, value in top.items()
+        if isinstance(value, Mapping) and len(value) > 1
+        and all(isinstance(inner, Mapping) and inner for inner in value.values()) and share_field([*value.values()])
+    ]  # fmt: skip
+    if len(keyed) == 1:
+        return Table(quote_step(keyed[0]), top[keyed[0]], top.line)
     if len(values) > 1 and all(isinstance(value, str) for value in values):
         folded = set(map(fold_name, top))
         if not folded & names.all:

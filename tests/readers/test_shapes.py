@@ -120,6 +120,18 @@ def test_a_mapping_of_mappings():
     assert read({"lamp": {"title": "Lamp"}}) == [{"id": "lamp", "title": "Lamp"}]
 
 
+def test_a_mapping_of_mappings_in_settings(caplog):
+    """As in a file for docker compose: nothing is called a title or a text, but the services are alike."""
+    services = {"web": {"image": "nginx", "ports": ["80:80"]}, "db": {"image": "postgres"}}
+    records = [{"title": name, "id": name, **service} for name, service in services.items()]
+    settings = {"version": "3.8", "services": services, "volumes": {"data": None}}
+    assert read(settings) == records
+    assert caplog.messages[0] == "x: reading the 2 records under services"
+    assert read({"info": {"title": "Lamp"}, **settings}) == [{"title": "Lamp"}]
+    for others in ({"web": {"image": "nginx"}}, {"a": {"x": 1}, "b": {"y": 1}}):
+        assert read({"version": "3.8", "services": others}) == [{"version": "3.8", "services": others}]
+
+
 def test_a_mapping_of_lists():
     value = {
         "entries": {"lamp": [{"name": "lamp", "v": 2}, {"name": "lamp", "v": 1}], "kettle": [{"name": "K", "v": 1}]}
