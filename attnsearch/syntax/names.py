@@ -22,7 +22,8 @@ IDS = (
 TEXTS = (
     "description", "shortdescription", "longdescription", "desc", "summary", "abstract", "abstractnote", "overview",
     "plot", "synopsis", "body", "bodyhtml", "content", "contents", "text", "fulltext", "blurb", "excerpt", "subtitle",
-    "definition", "answer", "about", "notes", "note",
+    "definition", "answer", "about", "notes", "note", "review", "reviewtext", "remarks", "comment", "details", "bio",
+    "biography",
 )  # fmt: skip
 
 

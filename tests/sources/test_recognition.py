@@ -26,6 +26,7 @@ def recognize(*records, **options):
         ({"tconst": "tt1", "primaryTitle": "Lamp", "originalTitle": "Lampe"}, "primaryTitle", ["primaryTitle"]),
         ({"Summary": "It fails", "Description": "Since May."}, "Summary", ["Summary", "Description"]),
         ({"headline": "Lamp", "body": "Gives light."}, "headline", ["headline", "body"]),
+        ({"Name": "Lamp", "Review": "Too dim.", "Tags": "x"}, "Name", ["Name", "Review", "Tags"]),
         ({"question": "Who?", "answer": "Ann."}, "question", ["question", "answer"]),
         ({"common_name": "Oak", "habitat": LONG}, "common_name", ["common_name", "habitat"]),
         ({"author name": "Ann", "Film": "Lamp", "story": LONG}, "author name", None),
