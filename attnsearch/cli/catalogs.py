@@ -119,7 +119,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
         columns = ("field", "kind", "items", "values")
-        terminal.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"))])
+        terminal.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))])
 
 
 def _indexed_folder(ref: str) -> Path:
@@ -166,11 +166,12 @@ def _field_as_json(field: Field) -> dict[str, Any]:
 
 def _field_in_words(field: Field) -> tuple[str, str, str]:
     """The kind of a field, how many items have it, and its range, or its commonest values."""
+    from attnsearch.output.notes import range_in_words
     from attnsearch.sources.fields import first_names
 
     shown = _field_as_json(field)
     if shown["low"]:
-        values = field.low if field.low == field.high else f"{field.low} to {field.high}"
+        values = range_in_words(field.low, field.high)
     elif field.counts is None:
         values = ""
     else:

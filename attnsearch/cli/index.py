@@ -148,6 +148,7 @@ def index(
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
+    from attnsearch.output.table import wrap
     from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.fields import Fields
 
@@ -171,7 +172,8 @@ def index(
             {**report._asdict(), "info": report.info._asdict(), "read": report.read._asdict(), "schema": formats.SCHEMA}
         )
         if not json and not quiet:
-            terminal.emit([notes.indexing_note(report)])
+            lines = notes.indexing_note(report).splitlines()
+            terminal.emit(wrap(line, terminal.screen()) for line in lines)
     if json:
         shown = reports if len(reports) > 1 else reports[0]
         terminal.emit([safe_text.to_json(shown, terminal.screen(), indent=2)])

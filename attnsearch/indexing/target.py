@@ -81,7 +81,7 @@ class Read(NamedTuple):
         """
         notes = []
         if fold_name(self.title) != "title":
-            notes.append(f"title: {_cut(self.title)}" if self.title else "no title")
+            notes.append(f"title: {_cut(self.title)}" if self.title else "title: the beginning of the text")
         if self.id not in ((), ("id",)):
             notes.append(f"id: {' and '.join(map(_cut, self.id))}")
         if self.unread:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.attention.projections import TEMPERATURE
@@ -57,6 +58,19 @@ def indexing_note(report: Report) -> str:
         inert(f"{report.info.name}: {counted(report.info.items, 'item')}{keys}; {changes}; {embedded}")
         + f"\n{inert(report.read.sentence())}\n"
     )
+
+
+def range_in_words(low: str, high: str) -> str:
+    """The lowest and the highest value of a field: of times only the days if they differ, of fractions a few digits.
+
+    >>> range_in_words("2024-03-01T10:00:00Z", "2024-03-28T09:00:00Z"), range_in_words("0", "5.571428571428571")
+    ('2024-03-01 to 2024-03-28', '0 to 5.571…')
+    """
+    days = [match[0] for end in (low, high) if (match := re.match(r"\d{4}-\d\d-\d\d(?=[T ]\d)", end))]
+    if len(set(days)) == 2:
+        low, high = days
+    low, high = (re.sub(r"(?<=\.\d{3})\d{3,}$", "…", end) for end in (low, high))
+    return low if low == high else f"{low} to {high}"
 
 
 def readout_in_words(readout: Readout) -> str:

@@ -40,10 +40,12 @@ def listing(
     screen: Screen = PIPE,
     *,
     elastic: Collection[str] = (),
+    middle: Collection[str] = (),
 ) -> str:
     """A table of `rows`, each with a cell for every column.
 
-    In a narrow window only the `elastic` columns are cut, as long as each has a few cells left.
+    In a narrow window only the `elastic` columns are cut, as long as each has a few cells left; those in `middle` are
+    cut there.
     """
     from rich.text import Text
 
@@ -58,7 +60,7 @@ def listing(
         for i, width in zip(chosen, widths, strict=True):
             names[i] = cut(names[i], width)
             for row in cells:
-                row[i] = cut(row[i], width)
+                row[i] = cut_middle(row[i], width) if columns[i] in middle else cut(row[i], width)
     table = _new_table()
     for name in names:
         table.add_column(Text(name), no_wrap=True, overflow="ellipsis")
@@ -145,6 +147,24 @@ def cut(text: str, cells: int) -> str:
     if cell_len(shown) <= cells:
         return shown
     return set_cell_size(shown, cells - 1).rstrip() + "…" if cells > 0 else ""
+
+
+def cut_middle(text: str, cells: int) -> str:
+    """The text, inert, cut to so many cells in its middle, so that names with the same beginning stay different.
+
+    >>> cut_middle("custom_attribute_17", 11), cut_middle("月面基地", 5), cut_middle("moonlight", 9)
+    ('custo…te_17', '月…地', 'moonlight')
+    """
+    from rich.cells import cell_len
+
+    shown = inert(text)
+    if cell_len(shown) <= cells:
+        return shown
+    start = cut(shown, (cells + 1) // 2)
+    end = shown
+    while end and (cell_len(end) > cells - cell_len(start) or not cell_len(end[0])):  # a mark has no cells of its own
+        end = end[1:]
+    return start + end
 
 
 def wrap(sentence: str, screen: Screen) -> str:

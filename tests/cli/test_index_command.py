@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from attnsearch.cli import terminal
+from attnsearch.output.table import Screen
 from tests.cli.conftest import SHOP
 
 
@@ -84,7 +86,8 @@ class TestWhatIsRead:
              "read: name, description (title: name; not read: url; change it with --text-field)"),
             ("mongo.json", '[{"_id": {"$oid": "65"}, "name": "Lamp", "note": "Light"}]',
              "read: name, note (title: name; id: _id)"),
-            ("notes.yaml", "- description: The stopcock is under the sink.\n", "read: description (no title)"),
+            ("notes.yaml", "- description: The stopcock is under the sink.\n",
+             "read: description (title: the beginning of the text)"),
         ],
     )  # fmt: skip
     def test_the_last_line(self, run, shop_file, write, name, content, says):
@@ -93,6 +96,18 @@ class TestWhatIsRead:
         assert (code, err, out.splitlines()[1]) == (0, "", says)
         told = json.loads(run("index", name, "--json").out)["read"]
         assert list(told) == ["id", "title", "text", "unread", "longest"]
+
+    def test_no_word_is_broken_at_the_edge_of_a_terminal(self, run, shop_file, write, monkeypatch):
+        write("things.csv", "name,blurb,custom attribute\nmoon,Up there.,u\n")
+        monkeypatch.setattr(terminal, "screen", lambda: Screen(width=30))
+        lines = run("index", "things.csv").out.splitlines()
+        assert max(map(len, lines)) <= 30
+        assert [line.strip() for line in lines[-4:]] == [
+            "read: name, blurb (title:",
+            "name; not read: custom",
+            "attribute; change it with",
+            "--text-field)",
+        ]
 
     def test_a_query_of_a_file_says_it_once(self, run, shop_file, write):
         write("things.csv", "name,blurb,url\nmoon,Up there.,u\n")
@@ -148,6 +163,24 @@ class TestWhatIsRead:
         assert run("feedback", "moon", "--good", "cafe\u0301", "-c", "x").code == 0
         write("judged.yaml", "- {query: moon, relevant: ['cafe\u0301']}\n")
         assert json.loads(run("eval", "judged.yaml", "-c", "x", "--json").out)["unknown_ids"] == 0
+
+
+def test_info_in_a_narrow_window(run, shop_file, write, monkeypatch):
+    """Names that begin alike stay different; times are days, and fractions short."""
+    header = "title,number of this thing,number of that thing,made"
+    write("x.csv", f"{header}\nmoon,0.3333333333333,1,2024-03-01T10:00:00Z\nsea,2.5,1,2024-03-28T10:00:00Z\n")
+    run("index", "x.csv")
+    monkeypatch.setattr(terminal, "screen", lambda **options: Screen(width=50))
+    lines = run("info", "x").out.splitlines()
+    table = [re.split(r"  +", line) for line in lines[lines.index("") + 1 :]]
+    assert {row[0]: row[-1] for row in table} == {
+        "field": "values",
+        "title": "2 different",
+        "number…his thing": "0.333… to 2.5",
+        "number…hat thing": "1",
+        "made": "2024-03-01 to 20…",
+    }
+    assert max(map(len, lines)) <= 50
 
 
 def test_info_shows_the_fields(run, shop_file, write):

@@ -141,7 +141,7 @@ def test_any_file_name_makes_a_name(write, small, file, name):
     ("read", "sentence"),
     [
         (Read(("id",), "Title", ("Title", "Plot"), (), None), "read: Title, Plot"),
-        (Read((), "", ("plot",), (), None), "read: plot (no title)"),
+        (Read((), "", ("plot",), (), None), "read: plot (title: the beginning of the text)"),
         (Read(("a", "b"), "title", ("title",), (), None), "read: title (id: a and b)"),
         (Read((), "title", ("title",), tuple("abcdefgh"), None),
          "read: title (not read: a, b, c, d, e, f, …; change it with --text-field)"),
