@@ -30,12 +30,13 @@ from attnsearch.postings import conditions, facets, field
 from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
+from attnsearch.sources.fields import suggest_name
 from attnsearch.sources.kinds import Kind
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
-from attnsearch.syntax.values import check_text
+from attnsearch.syntax.values import WRAPPERS, check_text
 
 _TERMS = "terms.v2"
 _FIELD_FORM = "v3"
@@ -43,7 +44,6 @@ _FIELD_FORM = "v3"
 # commit removes them and builds what they had.
 _NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v[23])?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
 _BUILT_IN = ("id", "title", "description")  # fields that every item has
-_NAMED = 12  # names of fields, at most, in a message
 
 log = logging.getLogger("attnsearch")
 
@@ -78,6 +78,9 @@ class Postings:
                     missing.append(label)
                 else:
                     self._open[label] = db
+        for name in (labels[label] for label in missing if label != _TERMS):
+            if not self._is_mentioned(name):
+                raise self._unknown_field(name)
         if missing:
             self.build([labels[label] for label in missing if label != _TERMS], terms=_TERMS in missing)
         for label, name in labels.items():
@@ -164,19 +167,18 @@ class Postings:
             _store_copy(db, self._folder, label, info.commit)
         self._open |= built
 
+    def _is_mentioned(self, name: str) -> bool:
+        """Whether an item may have the field: if not, no item need be read to know that none has."""
+        outer, _, last = name.rpartition(".")
+        names = {name, outer} if last in WRAPPERS else {name}
+        own = {*_BUILT_IN, self._store.info.fields.title, *self._store.info.fields.id}
+        return bool(names & own) or any(map(self._store.mentions, names | {part.rpartition(".")[2] for part in names}))
+
     def _unknown_field(self, name: str) -> InputError:
         if name in self._field_names:
             return InputError(f"no item of {self._store.info.name} has a value in '{name}'")
-        import difflib  # which a query with the right fields does without
-
-        near = difflib.get_close_matches(name, self._field_names.union(_BUILT_IN), n=1)
-        names = sorted(self._field_names)
-        if near:
-            hint = f"did you mean '{near[0]}'?"
-        elif names:
-            hint = f"the fields are {', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
-        else:
-            hint = "its items have no fields"
+        names = {known.name for known in self._store.fields()}.difference(_BUILT_IN)
+        hint = suggest_name(name, sorted(names), _BUILT_IN)
         return InputError(f"no item of {self._store.info.name} has a field '{name}'", hint=hint)
 
     def close(self) -> None:

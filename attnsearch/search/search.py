@@ -81,6 +81,8 @@ def search(
     for text in texts:
         check_request(text)
         _warn_if_cut(index, text)
+    if values:
+        index.postings.ensure(values)  # an unknown field is refused before anything is embedded
     results: list[Result] = []
     size = max(len(texts), 1)
     if values or k is None or top_p < 1:  # every logit of a batch is held at once
@@ -207,7 +209,6 @@ def _read_out(index: Index, scores: Scores, z: Floats, fields: Sequence[str]) ->
         return [[] for _ in z]
     from attnsearch.search.readout import item_weights, read_out
 
-    index.postings.ensure(fields)
     readouts = []
     for logits, log_normalizer, visible in zip(z, scores.state.log_normalizer(), scores.state.visible, strict=True):
         weights = np.zeros(len(logits))

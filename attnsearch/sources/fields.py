@@ -109,17 +109,19 @@ def unknown_field(name: str, names: Collection[str], where: str) -> InputError:
     if len(parts) > 1 and all(part in names for part in parts):
         hint = f"say it once for each: {' '.join(f'--text-field {part}' for part in parts)}"
     else:
-        hint = _suggest_name(name, names)
+        hint = suggest_name(name, names)
     return InputError(f"no item has a field '{name[:80]}'", where=where, hint=hint)
 
 
-def _suggest_name(name: str, names: Collection[str]) -> str:
+def suggest_name(name: str, names: Collection[str], built_in: Collection[str] = ()) -> str:
+    """The hint for a field that no item has: the name most like it, if any is, else all names but the `built_in`."""
     import difflib  # which a query with the right fields does without
 
-    fold_nameed = {fold_name(known): known for known in reversed([*names])}
-    near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(fold_name(name), fold_nameed, n=1)
+    candidates = [*names, *built_in]
+    folded = {fold_name(known): known for known in reversed(candidates)}
+    near = difflib.get_close_matches(name, candidates, n=1) or difflib.get_close_matches(fold_name(name), folded, n=1)
     if near:
-        return f"did you mean '{fold_nameed.get(near[0], near[0])}'?"
+        return f"did you mean '{folded.get(near[0], near[0])}'?"
     return list_names(names)
 
 

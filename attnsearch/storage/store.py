@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -180,6 +181,12 @@ class Store:
         """What the catalog knows of its fields, in the order in which they came. Raises CatalogError if damaged."""
         with reading(self.folder), self._asking():
             return read_fields(self._db)
+
+    def mentions(self, name: str) -> bool:
+        """Whether any item has a field of this name, at the top or in another, or has the name as a value."""
+        statement = "SELECT EXISTS (SELECT 1 FROM items WHERE instr(fields, ?))"
+        with reading(self.folder), self._asking():
+            return bool(self._db.execute(statement, (json.dumps(name, ensure_ascii=False),)).fetchone()[0])
 
     def items(self) -> Iterator[tuple[int, Item]]:
         """The first key of every item, and the item, ordered by key. Raises CatalogError for a damaged row."""

@@ -174,6 +174,38 @@ def test_a_field_that_no_item_has(folder, field, hint):
     assert not (folder / "postings").exists()
 
 
+def test_no_item_is_read_for_a_field_that_none_has(write, small, monkeypatch):
+    lines = '{"title": "moon", "Year": 3, "author": {"name": "Ann", "born": null}, "spot": [[1, 2], [3]]}\n'
+    update([str(write("nested.jsonl", lines))])
+    with Index.open("nested") as index:
+        index.postings.ensure(["spot", "author", "author.name", "title", "title.rendered", "author.name.$oid"])
+        monkeypatch.setattr(Store, "items", None)
+        for name, hint in [
+            ("year", "did you mean 'Year'?"),
+            ("author.nmae", "did you mean 'author.name'?"),
+            ("author.name.first", "did you mean 'author.name'?"),
+            ("author_name", "did you mean 'author.name'?"),
+            ("titel", "did you mean 'title'?"),
+            ("x'\"]", "the fields are Year, author.name"),
+        ]:
+            with pytest.raises(InputError, match="no item of nested has a field") as caught:
+                index.postings.ensure([name])
+            assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("option", ["where", "prior", "value"])
+def test_nothing_is_embedded_for_a_field_that_no_item_has(folder, small, option):
+    options = {
+        "where": {"setting": Setting(where=(parse_filter("yeer > 3"),))},
+        "prior": {"setting": Setting(priors={"yeer": 1.0})},
+        "value": {"values": ["yeer"]},
+    }[option]
+    del small.read[:]
+    with Index.open("books") as index, pytest.raises(InputError, match="has a field 'yeer'"):
+        search(index, ["moon"], **options)
+    assert not small.read
+
+
 def test_a_field_without_values(write, small):
     update([str(write("empty.jsonl", '{"title": "moon", "ended": "NULL", "tags": []}\n'))])
     with Index.open("empty") as index, pytest.raises(InputError) as caught:
