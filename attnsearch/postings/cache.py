@@ -25,25 +25,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.errors import AttnsearchError
 from attnsearch.postings import conditions, facets, field
 from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector, Facet, Measured
 from attnsearch.postings.terms import Term, find_term, write_terms
-from attnsearch.sources.fields import suggest_name
 from attnsearch.sources.kinds import Kind
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
-from attnsearch.syntax.values import WRAPPERS, check_text
+from attnsearch.syntax.values import check_text
 
 _TERMS = "terms.v2"
 _FIELD_FORM = "v3"
 # The form of the tables, and the rule for terms and kinds. Files of an earlier one are never read for a query: the next
 # commit removes them and builds what they had.
 _NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v[23])?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
-_BUILT_IN = ("id", "title", "description")  # fields that every item has
 
 log = logging.getLogger("attnsearch")
 
@@ -79,13 +77,13 @@ class Postings:
                 else:
                     self._open[label] = db
         for name in (labels[label] for label in missing if label != _TERMS):
-            if not self._is_mentioned(name):
-                raise self._unknown_field(name)
+            if not field.is_mentioned(self._store, name):
+                raise field.unknown_field(self._store, name, self._field_names)
         if missing:
             self.build([labels[label] for label in missing if label != _TERMS], terms=_TERMS in missing)
         for label, name in labels.items():
             if label not in self._open:
-                raise self._unknown_field(name)
+                raise field.unknown_field(self._store, name, self._field_names)
 
     def select_keys(self, where: Filter) -> NDArray[np.uint32]:
         """The first keys (n,) of the items for which a filter holds; for `!=`, of those for which it does not.
@@ -98,7 +96,7 @@ class Postings:
             db = self._open[_field_label(where.field)]
             kind = field.check_filter(db, where)
             if conditions.reads(where, kind):
-                self._note_unread(db, where.field, kind)
+                self._note_unread(db, where.field, kind, "they match nothing")
             return facets.select_keys(db, conditions.conditions_of(where, kind))
 
     def find_near_value(self, name: str, value: str) -> str | None:
@@ -108,20 +106,30 @@ class Postings:
             return field.find_near_value(self._open[_field_label(name)], value)
 
     def read_measured(self, name: str) -> Measured | None:
-        """The numbers, or the dates, of a field; None if most of its values are neither."""
+        """The numbers, or the dates, of a field; None if most of its values are neither.
+
+        Says once how many of its values are not.
+        """
         with self._lock:
             self.ensure([name])
             db = self._open[_field_label(name)]
             measured = facets.read_measured(db)
             if measured is not None:
-                self._note_unread(db, name, facets.read_kind(db))
+                kind = field.measured_kind(db, is_date=measured.is_date)
+                self._note_unread(db, name, kind, "they do not count")
             return measured
 
-    def _note_unread(self, db: sqlite3.Connection, name: str, kind: Kind) -> None:
+    def describe_unmeasured(self, name: str) -> str:
+        """What a field has in place of numbers or dates."""
+        with self._lock:
+            self.ensure([name])
+            return field.describe_unmeasured(self._open[_field_label(name)], name)
+
+    def _note_unread(self, db: sqlite3.Connection, name: str, kind: Kind, consequence: str) -> None:
         """Say once how many values of a field can't be read as its kind."""
         if kind.unread and name not in self._noted:
             self._noted.add(name)
-            log.warning("%s: %s", name, field.describe_unread(db, kind))
+            log.warning("%s: %s; %s", name, field.describe_unread(db, kind), consequence)
 
     def read_facets(self, name: str) -> list[Facet]:
         """All values of a field."""
@@ -166,20 +174,6 @@ class Postings:
             db.execute("COMMIT")
             _store_copy(db, self._folder, label, info.commit)
         self._open |= built
-
-    def _is_mentioned(self, name: str) -> bool:
-        """Whether an item may have the field: if not, no item need be read to know that none has."""
-        outer, _, last = name.rpartition(".")
-        names = {name, outer} if last in WRAPPERS else {name}
-        own = {*_BUILT_IN, self._store.info.fields.title, *self._store.info.fields.id}
-        return bool(names & own) or any(map(self._store.mentions, names | {part.rpartition(".")[2] for part in names}))
-
-    def _unknown_field(self, name: str) -> InputError:
-        if name in self._field_names:
-            return InputError(f"no item of {self._store.info.name} has a value in '{name}'")
-        names = {known.name for known in self._store.fields()}.difference(_BUILT_IN)
-        hint = suggest_name(name, sorted(names), _BUILT_IN)
-        return InputError(f"no item of {self._store.info.name} has a field '{name}'", hint=hint)
 
     def close(self) -> None:
         """Close all databases."""

@@ -1,18 +1,45 @@
-"""The stored values of one field → what messages say of it: its range, what can't be read, what is near a value."""
+"""A field, and its stored values → what messages say of it: its range, what can't be read, what is near a value."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from attnsearch.errors import InputError
 from attnsearch.postings.conditions import EQUALITIES, Filter, fold_text, readings_of, suits
-from attnsearch.postings.facets import read_kind
-from attnsearch.sources.kinds import NO, YES, Kind, content_of
+from attnsearch.postings.facets import KEYS, read_kind
+from attnsearch.sources.fields import suggest_name
+from attnsearch.sources.kinds import NO, YES, Kind, KindName, content_of
 from attnsearch.sources.numbers import LONGEST
+from attnsearch.storage.store import Store
+from attnsearch.syntax.values import WRAPPERS
 
 COMPARED = 2_000  # values, at most, that are compared with one that no item has
 
+_BUILT_IN = ("id", "title", "description")  # fields that every item has
+
+_UNREAD = {"number": "number IS NULL", "date": "begin IS NULL", "mixed": "number IS NULL AND begin IS NULL"}
 _PLURALS = {"number": "numbers", "date": "dates", "yes/no": "yes or no", "mixed": "numbers or dates", "text": "text"}
+
+
+def is_mentioned(store: Store, name: str) -> bool:
+    """Whether an item may have the field: if not, no item need be read to know that none has."""
+    outer, _, last = name.rpartition(".")
+    names = {name, outer} if last in WRAPPERS else {name}
+    own = {*_BUILT_IN, store.info.fields.title, *store.info.fields.id}
+    return bool(names & own) or any(map(store.mentions, names | {part.rpartition(".")[2] for part in names}))
+
+
+def unknown_field(store: Store, name: str, outer_names: Collection[str]) -> InputError:
+    """The error for a field without values; `outer_names` are those of fields that are known not to be inside others.
+
+    The hint takes all names that the catalog knows.
+    """
+    if name in outer_names:
+        return InputError(f"no item of {store.info.name} has a value in '{name}'")
+    names = {field.name for field in store.fields()}.difference(_BUILT_IN)
+    hint = suggest_name(name, sorted(names), _BUILT_IN)
+    return InputError(f"no item of {store.info.name} has a field '{name}'", hint=hint)
 
 
 def check_filter(db: sqlite3.Connection, where: Filter) -> Kind:
@@ -66,13 +93,32 @@ def _read_range(db: sqlite3.Connection, kind: Kind) -> tuple[str, str]:
 def describe_unread(db: sqlite3.Connection, kind: Kind) -> str:
     """How many values of a field can't be read as its kind, with one of them, the commonest."""
     words = YES + NO if kind.name == "yes/no" else ()
-    unread = f"folded NOT IN ({', '.join('?' * len(words))})" if words else "number IS NULL AND begin IS NULL"
+    unread = f"folded NOT IN ({', '.join('?' * len(words))})" if words else _UNREAD[kind.name]
     commonest = f"SELECT value FROM facets WHERE {unread} ORDER BY length(keys) DESC, rowid LIMIT 1"  # noqa: S608
     (example,) = db.execute(commonest, words).fetchone()
     readings = readings_of(example, kind)
     doubt = f", which can mean {' or '.join(readings)}" if readings else ""
     counts = f"{kind.unread:,} of {kind.values:,} values are not {_PLURALS[kind.name]}"
-    return f"{counts}, such as '{example}'{doubt}; they match nothing"
+    return f"{counts}, such as '{example}'{doubt}"
+
+
+def measured_kind(db: sqlite3.Connection, *, is_date: bool) -> Kind:
+    """The kind of a field whose dates, or numbers, are measured: of a mixed one, the others count as unread."""
+    kind = read_kind(db)
+    if kind.name != "mixed":
+        return kind
+    name: KindName = "date" if is_date else "number"
+    (unread,) = db.execute(f"SELECT total(length(keys)) FROM facets WHERE {_UNREAD[name]}").fetchone()  # noqa: S608
+    return kind._replace(name=name, unread=int(unread) // KEYS.itemsize)
+
+
+def describe_unmeasured(db: sqlite3.Connection, name: str) -> str:
+    """What a field has, most of whose values are neither numbers nor dates."""
+    kind = read_kind(db)
+    if kind.name == "mixed" and kind.unread:
+        return f"{name}: {describe_unread(db, kind)}"
+    words = {"text": "is text", "yes/no": "is yes or no", "mixed": "has numbers and dates, and neither are most of it"}
+    return f"the field '{name}' {words.get(kind.name, 'has numbers that are too large')}"
 
 
 def find_near_value(db: sqlite3.Connection, value: str) -> str | None:

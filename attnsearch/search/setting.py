@@ -235,7 +235,7 @@ def _prior_ranks(index: Index, field: str) -> NDArray[np.float32]:
     measured = index.postings.read_measured(field)
     if measured is None:
         hint = "give --prior a field of numbers or dates"
-        raise InputError(f"the field '{field}' has no numbers", hint=hint)
+        raise InputError(index.postings.describe_unmeasured(field), hint=hint)
     numbers, group = np.unique(measured.numbers, return_inverse=True)
     group_of = np.full(index.store.size, -1)
     group_of[measured.keys] = np.repeat(group, measured.counts)  # ascending, so an item's highest number is the last

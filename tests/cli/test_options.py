@@ -194,7 +194,7 @@ def test_explain_walks_through_a_mask_and_a_bias(run, books):
         (["--where", "year"], "--where can't read 'year'; write FIELD OP VALUE, such as"),
         (["--where", "year < 1, 2"], "--where 'year < 1, 2' compares with 2 values"),
         (["--value", "nothing"], "no item of books has a field 'nothing'; the fields are kind, labels, year"),
-        (["--prior", "kind"], "the field 'kind' has no numbers; give --prior a field of numbers or dates"),
+        (["--prior", "kind"], "the field 'kind' is text; give --prior a field of numbers or dates"),
         (["--prior", "year=much"], "invalid --prior 'year=much'; write FIELD or FIELD=WEIGHT, such as year=0.5"),
         (["--prior", "=3"], "invalid --prior '=3'"),
         (["--prior", "year=inf"], "invalid --prior 'year=inf'"),

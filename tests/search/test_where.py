@@ -290,11 +290,76 @@ def test_what_is_unread_is_said_once(write, small, caplog):
         search(index, ["moon"], setting)
         ask(index, "when > 2021")
         ask(index, "when ~ 05")
+        search(index, ["moon"], values=["price"])
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "price: 1 of 20 values are not numbers, such as 'N/A'; they match nothing",
         "when: 20 of 20 values are not numbers or dates, such as '05/06/2021', which can mean 2021-06-05 or "
         "2021-05-06; they match nothing",
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "warnings"),
+    [
+        (["$12.99", "$1,000.01"], 506.5, []),
+        (["12,99 €", "1.000,01 €"], 506.5, []),
+        (["15%", "25 %"], 20, []),
+        (["May 2021", "2021-05-01"], "2021-05-01", []),
+        (["25.12.2021", "05.12.2021"], "2021-12-15", []),
+        (
+            [*map(str, range(1, 20)), "N/A"],
+            10,
+            ["f: 1 of 20 values are not numbers, such as 'N/A'; they do not count"],
+        ),
+        (
+            ["$1", "$2", "$3", "free"],
+            2,
+            ["f: 1 of 4 values are not numbers, such as 'free'; they do not count"],
+        ),
+        (
+            ["1", "2", "3", "2021-05-01"],
+            2,
+            ["f: 1 of 4 values are not numbers, such as '2021-05-01'; they do not count"],
+        ),
+        (
+            ["2021-05-01", "2021-05-03", "2021-05-02", "7"],
+            "2021-05-02",
+            ["f: 1 of 4 values are not dates, such as '7'; they do not count"],
+        ),
+    ],
+)  # fmt: skip
+def test_priors_and_readouts_read_values_as_filters_do(write, small, caplog, values, mean, warnings):
+    items = [{"id": f"{n}", "title": "moon", "f": value} for n, value in enumerate(values)]
+    with Index.open(index_items(write, "values", items)) as index:
+        (result,) = search(index, ["moon"], values=["f"])
+        search(index, ["moon"], Setting(priors={"f": 1}))
+    (readout,) = result.values
+    assert readout.mean == (mean if isinstance(mean, str) else pytest.approx(mean))
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == warnings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["blue", "red"], "the field 'f' is text"),
+        (["yes", "no"], "the field 'f' is yes or no"),
+        (["1", "2", "2021-05-17", "May 2021"], "the field 'f' has numbers and dates, and neither are most of it"),
+        (["1e999", "1e998"], "the field 'f' has numbers that are too large"),
+        (
+            ["05/06/2021", "07/08/2021"],
+            "f: 2 of 2 values are not numbers or dates, such as '05/06/2021', which can mean 2021-06-05 or 2021-05-06",
+        ),
+        (["1", "blue", "red"], "f: 2 of 3 values are not numbers or dates, such as 'blue'"),
+    ],
+)
+def test_a_prior_needs_numbers_or_dates(write, small, values, message):
+    items = [{"id": f"{n}", "title": "moon", "f": value} for n, value in enumerate(values)]
+    with Index.open(index_items(write, "values", items)) as index:
+        with pytest.raises(InputError) as caught:
+            search(index, ["moon"], Setting(priors={"f": 1}))
+        (result,) = search(index, ["moon"], values=["f"])
+    assert str(caught.value) == f"{message}; give --prior a field of numbers or dates"
+    assert (result.values[0].mean, len(result.values[0].shares)) == (None, len(values))
 
 
 @pytest.mark.parametrize(
