@@ -38,7 +38,7 @@ HOUSE = {
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
         "feedback", "home",
     ),
-    "postings": ("conditions", "wordings", "filters", "terms", "facets", "field", "cache"),
+    "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache"),
     "indexing": (
         "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
     ),

@@ -1,7 +1,7 @@
 """argv → one call → stdout and an exit code. Only this folder prints, and only here errors become exit codes.
 
 terminal  stdout, standard input, and progress on stderr
-argv      a command line → words that typer can parse
+argv      a command line → words that typer can parse, and how its last word can go on
 options   what several commands share
 query     the ranked table
 index     create a catalog, or bring it up to date

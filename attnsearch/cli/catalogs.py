@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnsearch.cli import options, terminal
+from attnsearch.cli.argv import complete_catalog
 from attnsearch.errors import CatalogError
 from attnsearch.output.safe_text import inert, to_json
 
@@ -24,14 +25,14 @@ _MISSING = {"id_field": "made from the titles", "title_field": "none"}
 
 CatalogRef = Annotated[
     str,
-    typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=options.complete_catalog, help="A catalog."),
+    typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=complete_catalog, help="A catalog."),
 ]
 CatalogRefs = Annotated[
     list[str],
     typer.Argument(
         metavar="NAME|FILE...",
         show_default=False,
-        autocompletion=options.complete_catalog,
+        autocompletion=complete_catalog,
         help="One or more catalogs.",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from attnsearch.cli import options, terminal
+from attnsearch.cli.argv import complete_source_field
 from attnsearch.errors import InputError
 from attnsearch.readers.records import FORMS, Reading
 
@@ -42,6 +43,7 @@ def index(
         typer.Option(
             metavar="FIELD",
             show_default=False,
+            autocompletion=complete_source_field,
             help="Field to embed. Repeatable. (default: recognized; the last line says which)",
         ),
     ] = None,
@@ -50,12 +52,18 @@ def index(
         typer.Option(
             metavar="FIELD",
             show_default=False,
+            autocompletion=complete_source_field,
             help="Field that is the id; several make one id together. (default: recognized, else made from the title)",
         ),
     ] = None,
     title_field: Annotated[
         str | None,
-        typer.Option(metavar="FIELD", show_default=False, help="Field that is the title. (default: recognized)"),
+        typer.Option(
+            metavar="FIELD",
+            show_default=False,
+            autocompletion=complete_source_field,
+            help="Field that is the title. (default: recognized)",
+        ),
     ] = None,
     from_: Annotated[
         str | None,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from attnsearch.cli.argv import normalized
+from attnsearch.cli.argv import complete_catalog, complete_filter, complete_prior, normalized
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import FORMATS, inert
+from attnsearch.output.safe_text import FORMATS
 
 if TYPE_CHECKING:
     from attnsearch.postings.conditions import Where as Tree
@@ -32,15 +32,6 @@ def _print_version(is_set: bool) -> None:
 
         typer.echo(f"attnsearch {__version__}")
         raise typer.Exit
-
-
-def complete_catalog(incomplete: str) -> list[str]:
-    """The catalogs whose name begins with `incomplete`, for the shell's completion."""
-    from attnsearch.storage import home
-
-    names = {folder.name for folder in home.catalog_folders() if not folder.name.startswith("@")}
-    harmless = (name for name in names.union(home.BUILT_IN) if name == inert(name))  # the shell prints them
-    return sorted(name for name in harmless if name.startswith(incomplete))
 
 
 def top_k_option(text: str) -> Any:
@@ -111,6 +102,7 @@ Where = Annotated[
         metavar="'FIELD OP VALUE'",
         show_default=False,
         rich_help_panel=RANKING,
+        autocompletion=complete_filter,
         help="Rank only matching items. OP is =, !=, <, <=, >, >= or ~ (contains); FIELD=a,b matches either value, "
         "FIELD? any item that has FIELD. Repeatable; all must match.",
     ),
@@ -131,6 +123,7 @@ Prior = Annotated[
         metavar="FIELD[=WEIGHT]",
         show_default=False,
         rich_help_panel=RANKING,
+        autocompletion=complete_prior,
         help="Prefer items with a high number or late date in FIELD or, if WEIGHT is below 0, a low or early one. "
         "WEIGHT is the gap in logits between the highest and the lowest value; without it: 1. Repeatable.",
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnsearch.cli import options, terminal
+from attnsearch.cli import argv, options, terminal
 from attnsearch.errors import Exit, InputError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def query(
         typer.Argument(
             metavar="TEXT...",
             show_default=False,
+            autocompletion=argv.complete_split_filter,
             help="What to look for. Several TEXTs are several queries. '-', or no TEXT with a pipe, reads one query "
             "from each line of standard input.",
         ),
@@ -71,6 +72,7 @@ def query(
         typer.Option(
             metavar="FIELD",
             show_default=False,
+            autocompletion=argv.complete_field,
             help="Average FIELD by attention over all items: the mean and spread of numbers and dates, the shares of "
             "anything else. Repeatable.",
         ),

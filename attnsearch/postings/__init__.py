@@ -3,6 +3,7 @@
 conditions  a tree of filters → conditions in SQL
 wordings    conditions as others write them → as `--where` does, for hints
 filters     `--where` text → a tree of filters
+completion  the beginning of a filter → how it can go on
 terms       texts → their terms, and the BM25 of each
 facets      items → the values of their fields
 field       what a message says of the values of one

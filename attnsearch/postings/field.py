@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from attnsearch.errors import InputError
 from attnsearch.postings.conditions import EQUALITIES, Filter, fold_text, readings_of, suits
-from attnsearch.postings.facets import KEYS, read_kind
+from attnsearch.postings.facets import read_kind
+from attnsearch.postings.terms import KEYS
 from attnsearch.sources.fields import suggest_name
 from attnsearch.sources.kinds import NO, YES, Kind, KindName, content_of
 from attnsearch.sources.numbers import LONGEST

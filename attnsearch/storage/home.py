@@ -10,15 +10,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.readers import records
 from attnsearch.sources import letters
 from attnsearch.storage import lock
-from attnsearch.storage.database import Info, Source, read_info
+from attnsearch.storage.database import Info, Source, read_fields, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
 from attnsearch.storage.files import check_name, home_folder, quoted, sync
+
+if TYPE_CHECKING:
+    from attnsearch.sources.summary import Field
 
 BUILT_IN = ("library", "kitchen", "toolbox")
 
@@ -93,6 +96,15 @@ def open_migrated(folder: Path, opener: Callable[[Path], Opened]) -> Opened:
 
         migration.migrate(folder)
         return opener(folder)
+
+
+def read_catalog_fields(folder: Path) -> list[Field]:
+    """What the catalog knows of its fields, without a look at its keys. Raises CatalogError, also for an older form."""
+    with closing(lock.connect_to_read(folder)) as db, reading(folder):
+        db.execute("BEGIN")
+        if read_info(db, folder) is None:
+            raise missing(folder)
+        return read_fields(db)
 
 
 def _read_info(folder: Path) -> Info:

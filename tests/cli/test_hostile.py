@@ -242,7 +242,7 @@ class TestFiles:
 
 
 def test_a_folder_in_the_home_that_acts(home, shop, run):
-    from attnsearch.cli.options import complete_catalog
+    from attnsearch.cli.argv import complete_catalog
 
     for attack in ATTACKS[:4]:
         folder = home / attack.replace("/", "")
