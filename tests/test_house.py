@@ -43,7 +43,7 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "local"),
-    "search": ("index", "readout", "setting", "scoring", "result", "search"),
+    "search": ("index", "readout", "setting", "scoring", "result", "search", "hint"),
     "explanation": ("steps", "words", "reasons"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (

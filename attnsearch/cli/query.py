@@ -126,6 +126,7 @@ def query(
     for first in first_two:
         check_request(first)
     answered = 0
+    screen = terminal.screen(color=not no_color, quiet=quiet)
     with_whys = explain and form in ("table", "json", "jsonl")
 
     with terminal.working(quiet=quiet) as working:
@@ -150,12 +151,13 @@ def query(
                     )
                     if with_whys:
                         answers = _add_whys(index, answers)
+                    if form == "table" and screen.width and not quiet:
+                        answers = _add_hints(index, answers)
                     working.stop()
                     for result in answers:
                         answered += bool(result.hits) and not result.is_none_of_these
                         yield result
 
-        screen = terminal.screen(color=not no_color, quiet=quiet)
         several = len(first_two) > 1
         below = _render_whys if with_whys else None
         terminal.emit(formats.render(results(), form, screen, several=several, below=below))
@@ -174,6 +176,13 @@ def _add_whys(index: Index, results: list[Result]) -> list[Result]:
     from attnsearch.explanation.reasons import explain_hits
 
     return explain_hits(index, results)
+
+
+def _add_hints(index: Index, results: list[Result]) -> list[Result]:
+    """With a filter for a name in the query; for people, who are on a terminal."""
+    from attnsearch.search.hint import find_hint
+
+    return [result._replace(hint=find_hint(index, result)) for result in results]
 
 
 def _render_whys(result: Result, screen: Screen) -> str:

@@ -12,7 +12,7 @@ from attnsearch.output.safe_text import inert
 if TYPE_CHECKING:
     from attnsearch.indexing.update import Report
     from attnsearch.search.readout import Readout
-    from attnsearch.search.result import Result
+    from attnsearch.search.result import Hint, Result
 
 _MAX_VALUES = 4  # of a category
 _YEAR = 365.2425  # days
@@ -26,7 +26,23 @@ def notes(result: Result) -> list[str]:
         lines += [inert(result.emptied_by)] if result.emptied_by else []
     elif result.is_none_of_these:
         lines.append("nothing here matches well")
+    if result.hint:
+        lines.append(inert(_hint_in_words(result.hint)))
     return [*lines, *(f"{inert(value.field)}: {readout_in_words(value)}" for value in result.values), footer(result)]
+
+
+def _hint_in_words(hint: Hint) -> str:
+    """What else to ask for.
+
+    >>> from attnsearch.search.result import Hint
+    >>> _hint_in_words(Hint("author", "Verne", 4))
+    "4 items have 'Verne' in author: -w 'author ~ Verne'"
+    """
+    import shlex  # which most results do without
+
+    field = hint.field if hint.field.replace(".", "").isidentifier() else '"' + hint.field.replace('"', '""') + '"'
+    words = f"{counted(hint.items, 'item')} {'has' if hint.items == 1 else 'have'} '{hint.word}' in {hint.field}"
+    return f"{words}: -w {shlex.quote(f'{field} ~ {hint.word}')}"
 
 
 def footer(result: Result) -> str:

@@ -26,7 +26,7 @@ _OPERATORS: dict[KindName, tuple[str, ...]] = {
 # What a filter before this one may end with, and the words before a field.
 _JOINED = re.compile(r"(?:.*(?<=[\s)])(?:and|or)\s+)?(?:(?:not|has)\s+|\(\s*)*", re.IGNORECASE | re.DOTALL)
 _BETWEEN = re.compile(r".*\sbetween\s+[^\s]+\s+and\s+", re.IGNORECASE | re.DOTALL)
-_VALUE = re.compile(r"(?P<field>[^=<>~!]*?)\s*(?:==?|!=|<>|~|\s(?:not\s+)?in\s*\()\s*(?:[^,]*,\s*)*", re.IGNORECASE)
+_EQUALS = re.compile(r"==?|!=|<>|~|(?<=\s)(?:not\s+)?in\s*\(", re.IGNORECASE)
 
 
 def complete_filter(text: str, fields: Collection[Field]) -> Iterator[str]:
@@ -39,9 +39,11 @@ def complete_filter(text: str, fields: Collection[Field]) -> Iterator[str]:
     match = _JOINED.match(text)
     before = match[0] if match else ""
     rest = text[len(before) :]
-    if begun := _VALUE.match(rest):
-        values = _complete_value(begun["field"], rest[begun.end() :], fields)
-        yield from (f"{before}{begun[0]}{value}" for value in values)
+    if equals := _EQUALS.search(rest):
+        start = max(equals.end(), rest.rfind(",") + 1)
+        beginning = rest[start:].lstrip()
+        values = _complete_value(rest[: equals.start()], beginning, fields)
+        yield from (f"{text.removesuffix(beginning)}{value}" for value in values)
         return
     named = [field for field in fields if field.name.startswith(rest) and _is_plain(field.name)]
     if len(named) == 1 and not re.search(r"\bhas\s+$", before, re.IGNORECASE):

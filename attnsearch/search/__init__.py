@@ -6,4 +6,5 @@ setting  how a catalog is asked, resolved once: W_Q, τ, λ, null key, mask and 
 scoring  queries → their states and null weights, or every logit
 result   what an answer consists of
 search   the road itself
+hint     a name in a request → the filter for it
 """

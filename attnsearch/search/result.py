@@ -93,15 +93,23 @@ class Trace(NamedTuple):
     output: NDArray[np.float64]
 
 
+class Hint(NamedTuple):
+    """The filter that a query with a name may mean: this many items have the word in the field."""
+
+    field: str
+    word: str
+    items: int
+
+
 class Result(NamedTuple):
     """The answer to one query.
 
     `lexical` is λ, 0 if terms do not count; `trained` is True if the projections were learned. `items` counts all items
-    of the catalog, `masked` those that a filter hid; `emptied_by` says
-    which one hid the last of them, if none is left. `effective_items` is exp(entropy) of the weights: how many items
-    share the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked
-    for, `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for
-    each hit, are added by `explanation.reasons`.
+    of the catalog, `masked` those that a filter hid; `emptied_by` says which one hid the last of them, if none is left.
+    `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is the null
+    key's weight; None if none was fitted for the encoder. If asked for, `values` has a readout for each field, `output`
+    (d,) is softmax(z) V, and `trace` is there. `whys`, one for each hit, are added by `explanation.reasons`, `hint` by
+    `search.hint`.
     """
 
     query: str
@@ -121,6 +129,7 @@ class Result(NamedTuple):
     whys: Sequence[Why] | None = None
     trained: bool = False
     emptied_by: str | None = None
+    hint: Hint | None = None
 
     @property
     def is_none_of_these(self) -> bool:

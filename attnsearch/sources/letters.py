@@ -23,7 +23,7 @@ class WordPatterns(NamedTuple):
     name: re.Pattern[str]
 
 
-Form = Literal["NFC", "NFKC"]
+Form = Literal["NFC", "NFD", "NFKC"]
 
 JOINERS = "\u200c\u200d"  # after a mark they choose between two forms of the same word
 

@@ -41,6 +41,7 @@ CREATE TABLE fields (name TEXT PRIMARY KEY, kind TEXT NOT NULL, unread INTEGER N
                      sum INTEGER NOT NULL);
 """
 
+MOST_READ = 20  # fields whose values a request is compared with
 ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # the columns for `read_item`
 FIELD = "name, kind, unread, items, lists, forms, low, high, counts, fields.sum"  # the columns of `summary.to_cells`
 KEY = "key, item, start, stop, keys.sum"  # the columns for `read_key`
@@ -246,6 +247,18 @@ def read_fields(db: sqlite3.Connection) -> list[summary.Field]:
             raise ValueError(f"the field {cells[0]!r} is not what was written")
         fields.append(summary.from_cells(cells))
     return fields
+
+
+def read_counts(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The fields of texts, without lists, whose values are counted: the name, and the counts as JSON.
+
+    Raises ValueError if a row is not what was written.
+    """
+    statement = f"SELECT {FIELD} FROM fields WHERE kind = 'text' AND lists = 0 AND counts IS NOT NULL LIMIT {MOST_READ}"  # noqa: S608
+    rows = db.execute(statement).fetchall()
+    if any(checksum.row_checksum(*cells) != row_sum for *cells, row_sum in rows):
+        raise ValueError("a row of the table fields is not what was written")
+    return [(row[0], row[-2]) for row in rows]
 
 
 def write_fields(db: sqlite3.Connection, known: summary.Summary, fields: Fields) -> None:

@@ -27,6 +27,7 @@ from attnsearch.storage import lock, segment
 from attnsearch.storage.database import (
     ITEM,
     KEY,
+    read_counts,
     read_fields,
     read_info,
     read_item,
@@ -181,6 +182,11 @@ class Store:
         """What the catalog knows of its fields, in the order in which they came. Raises CatalogError if damaged."""
         with reading(self.folder), self._asking():
             return read_fields(self._db)
+
+    def value_counts(self) -> list[tuple[str, str]]:
+        """See `database.read_counts`. Raises CatalogError if damaged."""
+        with reading(self.folder), self._asking():
+            return read_counts(self._db)
 
     def mentions(self, name: str) -> bool:
         """Whether any item has a field of this name, at the top or in another, or has the name as a value."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 
 import pytest
 
@@ -123,3 +124,27 @@ def test_a_cell_is_shown_and_selected_as_it_is_written(run, small, write, tmp_pa
     assert versions("version < 3.2") == {"a": "3.1", "b": "3.10"}
     assert versions("version = 3.10") == {"a": "3.1", "b": "3.10"}
     assert versions("version ~ 3.10") == {"b": "3.10"}
+
+
+@pytest.mark.parametrize(
+    ("options", "is_terminal", "is_shown"),
+    [
+        ([], True, True),
+        ([], False, False),
+        (["-q"], True, False),
+        (["--json"], True, False),
+        (["-f", "md"], True, False),
+    ],
+)
+def test_a_name_that_hits_lack_is_a_filter(run, write, small, monkeypatch, options, is_terminal, is_shown):
+    monkeypatch.chdir(
+        write(
+            "books.jsonl",
+            '{"title": "moon"}\n' * 20 + '{"title": "sea sea sea sea sea sea", "author": "Jules Verne"}\n',
+        ).parent
+    )
+    assert run("index", "books.jsonl").code == 0
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    ran = run("query", "moon by Verne", *options)
+    assert (ran.code, ran.err) == (0, "")
+    assert ("1 item has 'Verne' in author: -w 'author ~ Verne'" in ran.out) == is_shown
