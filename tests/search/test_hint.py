@@ -50,7 +50,7 @@ def hint_for(index: Index, text: str, **options) -> Hint | None:
         ("moon by Vern", None),
         ("moon by Vernes", None),
         ("moon by a man whom nobody knows, verne", None),
-        ("moon in English", None),
+        ("sea in English", None),  # which most items are
         ("moon and Horror", None),
         ("moon and Travel", None),
         ("moon by Nobody", None),
