@@ -125,7 +125,7 @@ def _index_file(folder: Path, file: Path, *, offline: bool, progress: Progress |
 
     name = None if folder.name.startswith("@") else folder.name
     report = update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
-    if report.added == report.info.items and not {*report.read.text} <= {*DEFAULT_TEXT}:
+    if name is None and report.added == report.info.items and not {*report.read.text} <= {*DEFAULT_TEXT}:
         log.warning("%s: %s", file.name, report.read.sentence())
 
 

@@ -116,6 +116,10 @@ class TestWhatIsRead:
         assert run("query", "moon", "-c", "things.csv").err == ""
         assert run("query", "moon", "-c", "shop.yaml").err == ""
 
+    def test_a_built_in_catalog_says_nothing(self, run, small):
+        code, _, err = run("query", "moon", "-c", "library", "-k", "1")
+        assert (code, err) == (0, "")
+
     @pytest.mark.parametrize("option", ["--id-field", "--title-field", "--text-field"])
     @pytest.mark.parametrize(
         ("name", "hint"),
