@@ -103,8 +103,8 @@ Where = Annotated[
         show_default=False,
         rich_help_panel=RANKING,
         autocompletion=complete_filter,
-        help="Rank only matching items. OP is =, !=, <, <=, >, >= or ~ (contains); FIELD=a,b matches either value, "
-        "FIELD? any item that has FIELD. Repeatable; all must match.",
+        help="Rank only matching items. OP is =, !=, <, <=, >, >= or ~ (contains). Also: in (a, b), between 1 and 9, "
+        "has FIELD; join with and, or, not, ( ). Repeatable; all must match.",
     ),
 ]
 Lexical = Annotated[
