@@ -28,16 +28,17 @@ log = logging.getLogger("attnsearch")
 
 
 def read_delimited(
-    lines: Iterable[str], where: str, delimiter: str | None, *, is_tsv: bool = False
+    lines: Iterable[str], where: str, delimiter: str | None, *, is_tsv: bool = False, as_it_stands: bool = False
 ) -> Iterator[Mapping]:
     """The records of the rows after the header; an empty cell is a field that the record lacks.
 
-    Without a `delimiter`, it is found from the first rows of CSV, or in a first line `sep=;`. It is a tab for TSV.
+    Without a `delimiter`, it is found from the first rows of CSV, or in a first line `sep=;`. It is a tab for TSV,
+    of which each line is a row if it is to be read `as_it_stands`; see `read_tsv`.
 
     Raises InputError, with `where` and the line, while they are read.
     """
     if is_tsv:
-        return make_records(dialect.read_tsv(lines), where, "TSV")
+        return make_records(dialect.read_tsv(lines, None if as_it_stands else where), where, "TSV")
     sample = dialect.take_sample(lines)
     if sample.lines and (declared := dialect.declared_delimiter(sample.lines[0])):
         delimiter = delimiter or declared

@@ -130,18 +130,29 @@ def read_csv(lines: Iterable[str], where: str, delimiter: str) -> Iterator[Row]:
         raise _csv_error(str(error), feed) from None
 
 
-def read_tsv(lines: Iterable[str]) -> Iterator[Row]:
+def read_tsv(lines: Iterable[str], where: str | None = None) -> Iterator[Row]:
     """The rows of TSV that are not blank.
 
     There is no quoting (IANA, text/tab-separated-values), except that Excel quotes whole cells. Such a cell has a tab
     only in rows that would have another length than the header without it.
+
+    Excel quotes texts of several lines too. With `where`, raises InputError for rows that are one with such a text.
     """
     columns = 0
+    part: Row | None = None  # the row whose last cell may be the first line of a quoted text
     for number, line in enumerate(lines, 1):
         text = line.rstrip("\r\n")
         if not text:
             continue
         cells = text.split("\t")
+        if where and part and _is_odd(cells[0]):
+            if cells[0].endswith('"') and len(part[1]) - 1 + len(cells) == columns:
+                raise _lines_error(f"{where}:{part[0]}", number)
+            part = None
+        elif len(cells) > 1:
+            part = None
+        if cells[-1].startswith('"') and _is_odd(cells[-1]):
+            part = number, cells
         if '"' in text:
             whole = _split_quoted(text) if len(cells) > columns else cells
             cells = whole if len(whole) == columns else cells
@@ -192,6 +203,16 @@ def _split_quoted(text: str) -> list[str]:
 def _unquote(cell: str) -> str:
     match = _QUOTED.fullmatch(cell)
     return match[1].replace('""', '"') if match else cell
+
+
+def _is_odd(cell: str) -> bool:
+    """Whether it has one quote without another one."""
+    return cell.count('"') % 2 == 1
+
+
+def _lines_error(where: str, last: int) -> InputError:
+    hint = "read it as one with --from csv --delimiter tab, or each line as a row with --from tsv"
+    return InputError(f"the lines up to {last} can be one row with a quoted text", where=where, hint=hint)
 
 
 def _csv_error(problem: str, feed: _Feed) -> InputError:

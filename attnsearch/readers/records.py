@@ -101,7 +101,7 @@ def read_records(
         return _read_json(file, start, reading, names, is_lines=form == "jsonl")
     file.longest = LINE
     if form != "yaml":
-        rows = _read_stream(itertools.chain(start, file), form, delimiter, raw.where)
+        rows = _read_stream(itertools.chain(start, file), form, delimiter, raw.where, is_given=bool(reading.form))
         return Records(Mapping(), _close_after(raw, rows))
     with closing(raw):
         text = "".join(start) + file.read_rest()
@@ -135,11 +135,14 @@ def _read_json(file: TextFile, start: list[str], reading: Reading, names: Names 
     return Records(Mapping(), _close_after(file.raw, split_lines(content, file.where, reading.items, names)))
 
 
-def _read_stream(lines: Iterable[str], form: str, delimiter: str | None, where: str) -> Iterator[Mapping]:
-    """The records of a format that is read line by line."""
+def _read_stream(
+    lines: Iterable[str], form: str, delimiter: str | None, where: str, *, is_given: bool
+) -> Iterator[Mapping]:
+    """The records of a format that is read line by line, and that was given or recognized."""
     if form == "lines":
         return _read_titles(lines)
-    return read_delimited(lines, where, delimiter, is_tsv=form == "tsv" and delimiter in (None, "\t"))
+    is_tsv = form == "tsv" and delimiter in (None, "\t")
+    return read_delimited(lines, where, delimiter, is_tsv=is_tsv, as_it_stands=is_given)
 
 
 def read_lines(source: str, *, most: int | None = None) -> Iterator[tuple[int, str]]:

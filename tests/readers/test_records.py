@@ -171,3 +171,23 @@ def test_quotes_in_tsv(write, name):
     path = write(name, 'id\ttitle\n1\tThe lamp\n2\t"Shut it.\n3\tI feel it."\n4\t12" single\n')
     titles = ["The lamp", '"Shut it.', 'I feel it."', '12" single']
     assert [record["title"] for record in read(path)] == titles
+
+
+@pytest.mark.parametrize("name", ["x.tab", "x.tsv", "x"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '1\t"Shut it.\nI feel it."\tcold\n',
+        '1\tLamp\t"Shut it.\n\nTwo ""quotes"".\r\nI feel it."\n',
+        '"Shut\nit"\tLamp\tcold\n',
+    ],
+)
+def test_a_quoted_text_of_several_lines_in_tsv(write, name, rows):
+    """Its lines are not taken for rows in silence."""
+    path = write(name, "id\ttitle\tnote\n" + "0\t12\" single\tx\n" * 4 + rows)
+    with pytest.raises(InputError, match=r":6: the lines up to \d can be one row with a quoted text"):
+        read(path)
+    *_, whole = read(path, reading=Reading("csv", delimiter="tab"))
+    assert "it" in str(whole)
+    assert len(whole) == 3
+    assert len(read(path, reading=Reading("tsv"))) == 4 + len([line for line in rows.split("\n") if line.strip()])
