@@ -79,7 +79,7 @@ def _find_stored(db: sqlite3.Connection, base: str) -> list[_Alike]:
     for ident, title, content, text_sha256 in db.execute(_STORED, {"base": base}).fetchall():
         number = ident[len(base) + 1 :] or "1"
         is_ours = number.isdecimal() and number.isascii() and ident in (base, f"{base}-{int(number)}")
-        if is_ours and make_slug(title) in (base, title) and not _is_taken(db, ident):
+        if is_ours and (not title or make_slug(title) == base) and not _is_taken(db, ident):
             stored.append((int(number), _Alike(ident, content, text_sha256)))
     return [row for _, row in sorted(stored)]
 

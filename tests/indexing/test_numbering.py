@@ -95,14 +95,17 @@ def test_numbers(items, ids):
         ([("dune", item("Dune", a=1, b=1))], [item("Dune", a=2, b=2), item("Dune", a=1, b=3)], ["dune-2", "dune"]),
         ([("dune", item("Other"))], [item("Dune")], ["dune-2"]),
         ([("dune-02", item("Dune"))], [item("Dune")], ["dune"]),
+        ([("dune-2", item("dune-2", a=1))],
+         [item("dune-2", a=1), item("dune-2", a=2), item("dune", a=1), item("dune", b=1)],
+         ["dune-2", "dune-2-2", "dune", "dune-3"]),
     ],
-)
+)  # fmt: skip
 def test_numbers_beside_stored_items(stored, items, ids):
     assert [item.id for item in number_items(items, [item._replace(id=ident) for ident, item in stored])] == ids
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["Dune", "Dune 2", "dune!", "Sea"]), st.integers(0, 3)), max_size=9),
+    st.lists(st.tuples(st.sampled_from(["Dune", "Dune 2", "dune!", "dune-2", "Sea"]), st.integers(0, 3)), max_size=9),
     st.randoms(),
 )
 def test_ids_are_unique_and_stay(records, shuffling):
