@@ -100,14 +100,15 @@ class TextFile:
             try:
                 text = decoder.decode(piece, not piece)
             except UnicodeDecodeError as error:
+                if first:
+                    self._choose_end(error.object.decode(self.encoding, "replace"))
                 yield from self._decode_start(error)
                 raise self._encoding_error(error) from None
             except UnicodeError as error:
                 raise self._error(f"not {self.name}: {error}", self.line + 1) from None
             if first:
                 text = text.removeprefix("\ufeff")
-                if "\n" not in text and "\r" in text[:-1]:
-                    self.end = "\r"
+                self._choose_end(text)
                 first = False
             if "\0" in text:
                 line = self.line + 1 + text.count(self.end, 0, text.index("\0"))
@@ -119,13 +120,18 @@ class TextFile:
             if not piece:
                 return
 
+    def _choose_end(self, start: str) -> None:
+        """Find out what ends a line, from the start of the text."""
+        if "\n" not in start and "\r" in start[:-1]:
+            self.end = "\r"
+
     def _decode_start(self, error: UnicodeDecodeError) -> Iterator[str]:
         """The lines before the wrong byte, for those who can use a part of a file."""
         if self.name != "UTF-8":
             return
-        text = error.object[: error.object.rfind(b"\n", 0, error.start) + 1].decode()
+        text = error.object[: error.object.rfind(self.end.encode(), 0, error.start) + 1].decode()
         self.plain = self.plain and text.isascii()
-        self.line += text.count("\n")
+        self.line += text.count(self.end)
         if text:
             yield text
 
@@ -152,7 +158,7 @@ class TextFile:
             line += error.object[: error.start].decode(self.encoding, "replace").count(self.end)
             message = f"not {self.name}: {error.reason}"
             return self._binary_error() or self._error(message, line, "try another --encoding")
-        start = error.object.rfind(b"\n", 0, error.start) + 1
+        start = error.object.rfind(self.end.encode(), 0, error.start) + 1
         rest = error.object[start:] + self.raw.stream.read(WHOLE)
         if problem := self._binary_error():
             return problem

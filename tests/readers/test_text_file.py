@@ -74,6 +74,9 @@ def test_other_characters_end_no_line(write):
         (b"a\n\x81\xe9\n", "x.txt:2: not UTF-8; save the file as UTF-8, or say what it is: with --encoding latin-1"),
         ("é\n".encode() * 9 + b"a\xffb\n" + "é\n".encode(), "x.txt:10: not UTF-8; other lines are: mend it"),
         (b"a\n" * 99_999 + b"\xe9\n" + b"a\n" * 99_999 + b"\xe9\n", "x.txt:100000: not UTF-8; 1 more lines are not;"),
+        (b"a\rb\r\xe9\rc\r", "x.txt:3: not UTF-8; save"),
+        (b"a\r" * 99_999 + b"\xe9\rb\r\xe9\r", "x.txt:100000: not UTF-8; 1 more lines are not;"),
+        (b"\xff\xfea\0\r\0b\0\r\0\0\xd8b\0", "x.txt:3: not utf-16-le: illegal UTF-16 surrogate"),
         (b"\xff\xfea\0\n\0b", "x.txt:2: not utf-16-le: truncated data"),
         (b"\xff\xfea\0\n\0\0\xd8b\0", "x.txt:2: not utf-16-le: illegal UTF-16 surrogate"),
         ("ab\ncd".encode("utf-16-le"), "x.txt: seems to be UTF-16 without a byte order mark; if that is right, say "
