@@ -204,7 +204,7 @@ def _find_id(survey: Survey, names: Mapping[str, str]) -> str:
             if names[name] == known:
                 return name
     front = [*names][: _NEAR_THE_FRONT + 1]
-    return next((name for name in front if name in unique and split_name(name)[-1] == "id"), "")
+    return next((name for name in front if name in unique and split_name(name)[-1:] == ["id"]), "")
 
 
 def _is_unique(survey: Survey, name: str) -> bool:

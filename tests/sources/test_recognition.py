@@ -45,6 +45,8 @@ def recognize(*records, **options):
         ({"title": "Lamp", "text": "https://example.org/"}, "title", ["title"]),
         ({"description": "The fuse box is behind the coats, and the stopcock under the sink."}, "", ["description"]),
         ({"x": "Kettle"}, "x", ["x"]),
+        ({"#": "1", "Title": "Lamp"}, "Title", ["Title"]),
+        ({"": "1", "@": "2", "Title": "Lamp"}, "Title", ["Title"]),
     ],
 )  # fmt: skip
 def test_title_and_text(record, title, text):
