@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 UNPACKED = 1 << 30  # bytes of a workbook, once it is unpacked
 
-_BATCH = 1024  # rows of Parquet decoded at once
+_BATCH = 32  # rows of Parquet decoded at once; a dictionary makes a long text in each of them cost nothing on disk
 _ABSENT = (None, "")
 
 log = logging.getLogger("attnsearch")

@@ -5,6 +5,7 @@ import decimal
 import gzip
 import io
 import sys
+import tracemalloc
 import zipfile
 from html import escape
 
@@ -188,6 +189,19 @@ class TestParquet:
         monkeypatch.setattr(binary_tables, "make_record", lambda names, cells, *rest: made.append(cells) or {})
         next(records.read_records(str(path)).items)
         assert len(made) == 1
+
+    def test_a_long_text_that_is_repeated_costs_no_memory(self, tmp_path):
+        import pyarrow as pa
+
+        text = "word " * 100_000
+        path = self.write(tmp_path / "x.parquet", text=pa.DictionaryArray.from_arrays([0] * 2_000, [text]))
+        assert path.stat().st_size < len(text)
+        tracemalloc.start()
+        try:
+            assert sum(len(record["text"]) for record in records.read_records(str(path)).items) == 2_000 * len(text)
+            assert tracemalloc.get_traced_memory()[1] < 200 * len(text)
+        finally:
+            tracemalloc.stop()
 
     @pytest.mark.parametrize("name", ["x", "x.csv", "x.parquet.gz"])
     def test_it_is_known_by_its_bytes(self, tmp_path, write, name):
