@@ -22,6 +22,7 @@ log = logging.getLogger("attnsearch")
 
 ROWS = 10_000_000  # of a query
 STEPS = 2_000_000_000  # of SQLite's machine between two rows: minutes
+COUNTING = 100_000_000  # steps that the count of a table may take: seconds
 
 _INTERVAL = 1_000_000  # steps
 _COUNTED = 1_000_000  # rows that a message counts
@@ -34,11 +35,18 @@ class _Clock:
     """Stops a query that works on and on without a row."""
 
     def __init__(self) -> None:
-        self.intervals = 0
+        self.start(STEPS)
+
+    def start(self, steps: int) -> None:
+        self.intervals, self.most = 0, steps // _INTERVAL
+
+    @property
+    def is_over(self) -> bool:
+        return self.intervals > self.most
 
     def __call__(self) -> int:
         self.intervals += 1
-        return int(self.intervals > STEPS // _INTERVAL)
+        return int(self.is_over)
 
 
 def read_database(raw: RawFile, table: str | None, query: str | None) -> Iterator[Mapping]:
@@ -54,13 +62,15 @@ def read_database(raw: RawFile, table: str | None, query: str | None) -> Iterato
         with closing(_connect(raw.source)) as db:
             db.set_progress_handler(clock, _INTERVAL)
             if query is None:
-                name = binary_tables.choose_table(_measure_tables(db), table, raw.where, "table")
+                sizes = (table and _measure_tables(db, clock, table)) or _measure_tables(db, clock)
+                name = binary_tables.choose_table(sizes, table, raw.where, "table")
                 if table is None:
                     log.warning("%s: reading its only table, '%s'", raw.where, name)
+                clock.start(STEPS)
                 query = f"SELECT * FROM {_quote(name)}"  # noqa: S608 (the name is quoted)
             yield from _read_rows(db.execute(query), clock, raw.where)
     except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
-        if clock.intervals > STEPS // _INTERVAL:
+        if clock.is_over:
             raise InputError("the query goes on without a row", where=raw.where, hint="simplify it") from None
         raise InputError(f"SQLite: {error}", where=raw.where) from None
 
@@ -94,8 +104,8 @@ def _authorize(action: int, first: str | None, second: str | None, *_: str | Non
     return sqlite3.SQLITE_OK if action in _MAY else sqlite3.SQLITE_DENY
 
 
-def _measure_tables(db: sqlite3.Connection) -> dict[str, str]:
-    """The tables and views that have rows, but for SQLite's own, with how many."""
+def _measure_tables(db: sqlite3.Connection, clock: _Clock, wanted: str | None = None) -> dict[str, str]:
+    """The tables and views that have rows, but for SQLite's own, with how many; only the one that is `wanted`."""
     listed = db.execute(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')"
         " AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name LIMIT ?",
@@ -103,11 +113,16 @@ def _measure_tables(db: sqlite3.Connection) -> dict[str, str]:
     ).fetchall()
     sizes = {}
     for (name,) in listed:
+        if wanted is not None and name.casefold() != wanted.casefold():
+            continue
+        clock.start(COUNTING)
         counted = f"SELECT count(*) FROM (SELECT 1 FROM {_quote(name)} LIMIT {_COUNTED})"  # noqa: S608 (quoted)
         try:
             count = db.execute(counted).fetchone()[0]
-        except sqlite3.OperationalError:  # a view of a table that is gone
-            continue
+        except sqlite3.OperationalError:
+            if clock.is_over:
+                sizes[name] = "rows not counted: it takes too long"
+            continue  # else a view of a table that is gone
         if count:
             more = " or more" if count == _COUNTED else ""
             sizes[name] = f"{count:,}{more} row{'s' * (count != 1)}"
@@ -123,7 +138,7 @@ def _read_rows(cursor: sqlite3.Cursor, clock: _Clock, where: str) -> Iterator[Ma
         if number > ROWS:
             raise InputError(f"more than {ROWS:,} rows", where=where, hint="add a LIMIT to the query")
         yield binary_tables.make_record(names, cells, number, where, left_out)
-        clock.intervals = 0
+        clock.start(STEPS)
 
 
 def _quote(name: str) -> str:

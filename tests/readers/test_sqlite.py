@@ -117,6 +117,18 @@ def test_a_query_without_end(make, monkeypatch):
     assert refusal(path, sql=endless.format("x")) == "shop.db: more than 1,000 rows; add a LIMIT to the query"
 
 
+def test_a_view_without_end(make, monkeypatch):
+    """It is not left out in silence, nor does it keep anybody from reading another table."""
+    endless = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c WHERE x < 0"
+    path = make(f"{BOOKS} CREATE VIEW slow AS {endless};")
+    monkeypatch.setattr(sqlite, "STEPS", 3_000_000)
+    monkeypatch.setattr(sqlite, "COUNTING", 2_000_000)
+    assert "slow (rows not counted: it takes too long)" in refusal(path)
+    assert refusal(path, table="slow") == "shop.db: the query goes on without a row; simplify it"
+    monkeypatch.setattr(sqlite, "COUNTING", 10**12)
+    assert read(path, table="books")
+
+
 @pytest.mark.parametrize("script", ["", "CREATE TABLE a (b);", "CREATE TABLE a (b); CREATE TABLE c (d);"])
 def test_no_rows(make, script):
     path = make(f"PRAGMA user_version = 1; {script}")
