@@ -1,7 +1,8 @@
 """Files and folders → the records of each file.
 
 In a folder, a Markdown or text file is an item, and any other file a file of items. A file of one mapping without a
-title or text is left out: folders have such with settings.
+title or text is left out: folders have such with settings. Beside Markdown or text, whose titles are in the field
+`title`, a name is no title.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ def read_sources(
 
     Raises InputError as `read_records` does, and for a folder without files to read.
     """
-    names = NAMES._replace(title=NAMES.title.union(map(fold_name, given)))
+    titles = frozenset(map(fold_name, given))
+    names = NAMES._replace(title=NAMES.title | titles)
     for source, observe in zip(sources, observers or [len] * len(sources), strict=True):
         if source != "-" and Path(source).is_dir():
-            yield from _read_folder(source, reading, names, observe)
+            yield from _read_folder(source, reading, names, titles | {"title"}, observe)
         elif reading.form is None and Path(source).suffix.lower() in documents.MARKDOWN:
             raw_file.check_file(source)
             yield source, _read_document(Path(source), Path(source).name, names, observe)
@@ -107,9 +109,11 @@ def folder_digest(folder: str, glob: str | None = None) -> str:
 
 
 def _read_folder(
-    source: str, reading: Reading, names: Names, observe: Callable[[bytes], object]
+    source: str, reading: Reading, names: Names, titles: frozenset[str], observe: Callable[[bytes], object]
 ) -> Iterator[tuple[str, Records]]:
     files, skipped = list_files(Path(source), reading.glob)
+    has_documents = any(_is_document(path, reading) for path in files)
+    of_items = names._replace(title=titles) if has_documents else names
     read = 0
     for path in files:
         raw_file.check_file(str(path))
@@ -120,7 +124,7 @@ def _read_folder(
         else:
             file = _read_file(path, source, reading, names, content.update)
             start = list(itertools.islice(file.items, 2))
-            if len(start) == 1 and not describes_item(start[0], names):
+            if len(start) == 1 and not describes_item(start[0], of_items):
                 skipped["without a title or text"] += 1  # settings of a program, and the like
             else:
                 read += 1
@@ -135,9 +139,13 @@ def _read_folder(
 
 
 def _read_file(path: Path, folder: str, reading: Reading, names: Names, observe: Callable[[bytes], object]) -> Records:
-    if reading.form is None and path.suffix.lower() not in records.SUFFIXES:
+    if _is_document(path, reading):
         return _read_document(path, path.relative_to(folder).as_posix(), names, observe)
     return records.read_records(str(path), reading=reading, names=names, as_text=names.all, observe=observe)
+
+
+def _is_document(path: Path, reading: Reading) -> bool:
+    return reading.form is None and path.suffix.lower() not in records.SUFFIXES
 
 
 def _read_document(path: Path, name: str, names: Names, observe: Callable[[bytes], object]) -> Records:

@@ -100,6 +100,22 @@ def test_nothing_to_read(notes, tmp_path):
             read("notes", glob=glob)
 
 
+def test_a_name_is_no_title_beside_documents(tmp_path):
+    """Many a folder of notes has a file with the settings of a program, which has a name."""
+    (tmp_path / "package.json").write_text('{"name": "notes", "private": true}')
+    names = [name for name, _ in read_sources([str(tmp_path)])]
+    assert names == [str(tmp_path / "package.json")]
+    (tmp_path / "a.md").write_text("# Lamp")
+    (tmp_path / "b.json").write_text('{"title": "Kettle", "name": "k"}')
+    (tmp_path / "c.json").write_text('{"name": "Spoon", "description": "Stirs."}')
+
+    def read(**options):
+        return [name.rpartition("/")[2] for name, _ in read_sources([str(tmp_path)], **options)]
+
+    assert read() == ["a.md", "b.json", "c.json"]
+    assert read(given=["name"]) == ["a.md", "b.json", "c.json", "package.json"]
+
+
 def test_a_broken_file_is_named(notes):
     (notes / "deep" / "x.yaml").write_text("- a: [\n")
     with pytest.raises(InputError, match=r"notes/deep/x\.yaml:2: not YAML"):
