@@ -199,6 +199,6 @@ def _warn_of_other_fields(target: Target) -> None:
     if last.title != now.title and not given.title:
         log.warning("%s: the titles are now %s", target.name, f"'{now.title}'" if now.title else "gone")
     if not target.listing.survey.is_full:
-        for name in (*filter(None, [given.title]), *given.text):
+        for name in given._replace(id=()).names:
             if not target.listing.survey.has(name):
                 log.warning("%s: no item has a field '%s' any more", target.name, name)
