@@ -126,7 +126,7 @@ def test_books_from_the_shared_data(shell, shared, tmp_path):
     told = json.loads(shell('attnsearch query "scientists climb down into a volcano" -c books --json').stdout)
     assert told["hits"][0]["title"] == "A Journey to the Centre of the Earth"
     again = shell("attnsearch index books.jsonl").stdout
-    assert re.fullmatch(f"{counts}nothing changed; nothing to embed\n", again)
+    assert re.fullmatch(f"{counts}nothing changed; nothing to embed\nread: title, description, .*\n", again)
     book = json.loads(some[-1])
     some[-1] = json.dumps({**book, "description": "Another description."}) + "\n"
     file.write_text("".join(some))
