@@ -184,7 +184,7 @@ def test_quotes_in_tsv(write, name):
 )
 def test_a_quoted_text_of_several_lines_in_tsv(write, name, rows):
     """Its lines are not taken for rows in silence."""
-    path = write(name, "id\ttitle\tnote\n" + "0\t12\" single\tx\n" * 4 + rows)
+    path = write(name, "id\ttitle\tnote\n" + '0\t12" single\tx\n' * 4 + rows)
     with pytest.raises(InputError, match=r":6: the lines up to \d can be one row with a quoted text"):
         read(path)
     *_, whole = read(path, reading=Reading("csv", delimiter="tab"))
