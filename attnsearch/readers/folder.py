@@ -120,7 +120,8 @@ def _read_folder(
         content = hashlib.sha256()
         if _is_binary(path):
             skipped["not text"] += 1
-            content.update(path.read_bytes())
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256")
         else:
             file = _read_file(path, source, reading, names, content.update)
             start = list(itertools.islice(file.items, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import tracemalloc
 
 import pytest
 
@@ -98,6 +99,18 @@ def test_nothing_to_read(notes, tmp_path):
     for glob in ("", "/", "*" * 2000):
         with pytest.raises(InputError, match="invalid --glob"):
             read("notes", glob=glob)
+
+
+def test_a_large_binary_file_costs_no_memory(tmp_path):
+    (tmp_path / "a.md").write_text("# Lamp")
+    with (tmp_path / "b.txt").open("wb") as stream:
+        stream.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        assert len(read(str(tmp_path))) == 1
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_name_is_no_title_beside_documents(tmp_path):
