@@ -24,6 +24,8 @@ _FILLED = 3  # cells with text of a row that has names below a heading
 # What is a value rather than the name of a column, if values below it are so too.
 _VALUE = re.compile(r"https?://\S+|[^\s@]+@[^\s@]+\.[a-z]+|\d{4}-\d\d-\d\d([T ].*)?")
 
+_split = re.compile("[,;|]").split
+
 log = logging.getLogger("attnsearch")
 
 
@@ -59,8 +61,8 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
         return
     names, unnamed = _read_header(header[1], f"{where}:{header[0]}")
     width = len(names)
-    # Names of several columns, and tags.
-    lists = {name for name, count in Counter(names).items() if count > 1 or _is_tags(name)}
+    # Names of several columns, and tags; whether it is tags.
+    lists = {name: _is_tags(name) for name, count in Counter(names).items() if count > 1 or _is_tags(name)}
     first = list(itertools.islice(rows, 2))
     if _looks_like_item(header[1], [cells for _, cells in first]):
         message = "%s:%d: the columns are named '%s'; if that is an item, add a row of names above it"
@@ -116,12 +118,12 @@ def _read_header(cells: list[str], where: str) -> tuple[list[str], set[str]]:
     return names, {name for name, cell in zip(names, cells, strict=True) if not cell.strip()}
 
 
-def _gather(pairs: Iterable[tuple[str, str]], lists: set[str]) -> dict[str, Value]:
-    """The fields of a record, of which those in `lists` are lists."""
+def _gather(pairs: Iterable[tuple[str, str]], lists: dict[str, bool]) -> dict[str, Value]:
+    """The fields of a record, of which those in `lists` are lists, of tags if it says so."""
     record: dict[str, Value] = {}
     for name, cell in pairs:
         if name in lists:
-            record.setdefault(name, []).extend(split_tags(cell) if _is_tags(name) else [cell])
+            record.setdefault(name, []).extend(split_tags(cell) if lists[name] else [cell])
         else:
             record[name] = cell
     return record
@@ -129,7 +131,7 @@ def _gather(pairs: Iterable[tuple[str, str]], lists: set[str]) -> dict[str, Valu
 
 def split_tags(cell: str) -> list[str]:
     """The tags in a cell, parted by commas, semicolons or vertical bars."""
-    return [tag for part in re.split(r"[,;|]", cell) if (tag := part.strip())]
+    return [tag for part in _split(cell) if (tag := part.strip())]
 
 
 def _is_tags(name: str) -> bool:

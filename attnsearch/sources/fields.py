@@ -145,6 +145,8 @@ def plain_text(value: Value) -> str | None:
     """A value as text, texts in a list joined; None if it is a mapping, or has one."""
     if isinstance(value, str):
         return value.strip()
+    if value is None:
+        return ""
     value = unwrap(value)
     if isinstance(value, list) and not any(isinstance(part, (list, dict)) for part in value):
         value = ", ".join(str(part).strip() for part in value if part is not None)
@@ -159,6 +161,8 @@ def to_words(value: Value) -> str:
     >>> to_words(["sand", "spice"]), to_words({"h": 9, "w": [1, 2]}), to_words(None)
     ('sand, spice', 'h: 9, w: 1, 2', '')
     """
+    if isinstance(value, str):
+        return show_text(value)
     value = unwrap(value)
     if value is None:
         return ""
@@ -166,9 +170,16 @@ def to_words(value: Value) -> str:
         return ", ".join(filter(None, map(to_words, value)))
     if isinstance(value, dict):
         return ", ".join(f"{name}: {to_words(part)}" for name, part in value.items())
+    return show_text(str(value))
+
+
+def show_text(text: str) -> str:
+    """The text that a browser would show, see `markup`; most texts have nothing of HTML."""
+    if "<" not in text and "&" not in text:
+        return text
     from attnsearch.sources.markup import to_text
 
-    return to_text(str(value))
+    return to_text(text)
 
 
 def first_names(names: Sequence[str], count: int) -> str:

@@ -18,6 +18,7 @@ from attnsearch.sources.fields import (
     look_up,
     plain_text,
     refuse_ambiguous,
+    show_text,
     to_words,
     unknown_field,
 )
@@ -150,9 +151,7 @@ def _words_of(name: str, value: Value) -> str:
         return to_words(value)
     if fold_name(name) in LABELS:
         return ", ".join(label for part in re.split("[,;|]", value) if (label := part.strip()))
-    from attnsearch.sources.markup import to_text
-
-    return to_text(value)
+    return show_text(value)
 
 
 def _join_sentences(parts: Iterable[str]) -> str:
@@ -214,16 +213,14 @@ def _require_items(items: Iterator[Item], where: str) -> Iterator[Item]:
 
 
 def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
-    from attnsearch.sources.markup import to_text
-
-    title = to_text(_read_text(record, fields.title, place)) if fields.title else ""
+    title = show_text(_read_text(record, fields.title, place)) if fields.title else ""
     # A description that is not text is a field like others; so it is if nobody reads it.
     description = plain_text(record.get("description"))
     rest = {name: value for name, value in record.items() if value is not None}
     if description is None:
         description = ""
     else:
-        description = to_text(description)
+        description = show_text(description)
         rest.pop("description", None)
     _check_length(description, "'description'", place)
     if fields.title and isinstance(unwrap(rest.get(fields.title, [])), (str, int, float)):
@@ -237,8 +234,8 @@ def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
         opening = title or _cut_opening(text)
         item_id = _make_id(opening, fields, place) if opening else ""
         title = title or ("" if fields.title else opening)
-    listed = f"its fields are: {first_names([*record], _LISTED)}" if record else "it has no fields"
     if not (item_id and text):
+        listed = f"its fields are: {first_names([*record], _LISTED)}" if record else "it has no fields"
         what = f"item '{item_id[:80]}'" if item_id else "an item"
         hint = f"{listed}; name those that describe it: attnsearch index --text-field FIELD"
         raise InputError(f"{what} has no text to search", where=place, hint=hint)

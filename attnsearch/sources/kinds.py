@@ -6,6 +6,7 @@ mean only one agree; else nobody knows, and it is not read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -19,6 +20,15 @@ YES, NO = ("true", "yes"), ("false", "no")  # in any case
 
 _NO_VALUES = ("", r"\N", "NULL")  # what databases export for no value
 _UNSETTLED = ("date ?", "date short")
+
+# What catalogs are full of, which `form_of` knows at a glance.
+_COMMON = re.compile(
+    r"(-?(?:0|[1-9][0-9]*)\.[0-9]{1,2})"  # 19.99
+    r"|[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"  # 2021-05-17
+)
+_LONGEST_TRUTH = 5  # characters of "false"
+_NAMES_IN_DATES = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+                             "mon", "tue", "wed", "thu", "fri", "sat", "sun"})  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -75,6 +85,17 @@ def form_of(text: str) -> str:
     >>> [form_of(text) for text in ("1984", "12,99 €", "1,234", "25/12/2021", "05/06/2021", "007", "TRUE")]
     ['year', 'number , EUR', 'number ?,', 'date day', 'date ?', 'text', 'yes/no']
     """
+    first, second = text[:1], text[1:2]
+    if "1" <= first <= "9" and text.isdecimal() and text.isascii():
+        return "year" if len(text) == 4 else "number"
+    if "a" <= second <= "z" and first.isalpha() and len(text) > _LONGEST_TRUTH:
+        return _read_form(text) if text[:3].lower() in _NAMES_IN_DATES else "text"
+    if common := _COMMON.fullmatch(text):
+        return "number ." if common[1] else "date"
+    return _read_form(text)
+
+
+def _read_form(text: str) -> str:
     content = content_of(text)
     if content is None:
         return "none"

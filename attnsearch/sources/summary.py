@@ -7,7 +7,6 @@ the lowest and highest are kept: a field whose extreme goes is counted anew, fro
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,12 +19,7 @@ MOST_VALUES = 1_000  # different ones of a field that are counted each
 LONGEST = 100  # characters of a value that is counted
 
 _ORDERED = ("number", "date")  # the kinds of fields whose ends are kept
-_LONGEST_WORD = 5  # characters of "false", which is more than a text
-_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,2})?")
-_SHORT_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,2}")
-_ISO_DAY = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])")
-_NAMES_IN_DATES = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-                             "mon", "tue", "wed", "thu", "fri", "sat", "sun"})  # fmt: skip
+_PLAIN_NUMBERS = ("number", "number .", "year")  # the forms of numbers that are read in the same way in every field
 
 Leaves = Iterable[tuple[str, Value]]
 
@@ -55,7 +49,7 @@ class Field(NamedTuple):
 class _Tally:
     """The values of one field, as they are counted. `kind` is what they are, if that is known from an earlier count."""
 
-    __slots__ = ("counts", "ends", "forms", "is_stale", "items", "kind", "last", "lists", "plain")
+    __slots__ = ("counts", "ends", "forms", "is_stale", "items", "kind", "last", "lists", "measures", "plain")
 
     def __init__(self, kind: Kind | None = None) -> None:
         self.items = self.lists = 0
@@ -64,6 +58,7 @@ class _Tally:
         self.kind = kind  # by which the ends are measured
         self.ends: list[str] = []  # the lowest value and the highest, as written
         self.plain: list[Any] = []  # both as values that compare quickly, if they are as programs write them
+        self.measures: list[Any] = []  # what orders both, once it had to be worked out
         self.is_stale = False
         self.last = 0  # the number of the last item that was counted
 
@@ -76,33 +71,47 @@ class _Tally:
                 self.counts[text] = 1
                 return
             self._drop_counts(self.counts)
-        form = quick_form(text)
+        form = form_of(text)
         self.forms[form] = self.forms.get(form, 0) + 1
-        if self.kind and self.kind.name in _ORDERED and not self._widen_plainly(text, self.kind):
+        if self.kind and self.kind.name in _ORDERED and not self._widen_plainly(text, form, self.kind):
             self._widen(text, self.kind)
 
     def _widen(self, text: str, kind: Kind) -> None:
-        measured = [(measure, end) for end in (*self.ends, text) if (measure := _measure(end, kind)) is not None]
-        self.ends = [min(measured)[1], max(measured)[1]] if measured else []
-        self.plain = _plain_ends(self.ends, kind)
+        measure = _measure(text, kind)
+        if measure is None:
+            return
+        if not self.ends:
+            self.set_ends([text, text], kind)
+        if not self.measures:
+            self.measures = [_measure(end, kind) for end in self.ends]
+        low, high = zip(self.measures, self.ends, strict=True)
+        if low <= (measure, text) <= high:
+            return
+        low, high = min(low, (measure, text)), max(high, (measure, text))
+        self.set_ends([low[1], high[1]], kind)
+        self.measures = [low[0], high[0]]
 
-    def _widen_plainly(self, text: str, kind: Kind) -> bool:
+    def _widen_plainly(self, text: str, form: str, kind: Kind) -> bool:
         """Widen the ends by a value, if it and they are as programs write them; else False, also if it is at an end."""
-        if not self.plain or (value := _plain(text, kind)) is None or value in self.plain:
+        if not self.plain or (value := _plain(text, form, kind)) is None or value in self.plain:
             return False
         low, high = self.plain
         if value < low:
-            self.ends[0], self.plain[0] = text, value
+            self.ends[0], self.plain[0], self.measures = text, value, []
         elif value > high:
-            self.ends[1], self.plain[1] = text, value
+            self.ends[1], self.plain[1], self.measures = text, value, []
         return True
+
+    def set_ends(self, ends: Sequence[str], kind: Kind) -> None:
+        """Set the lowest value and the highest, which are numbers or dates in a field of this kind."""
+        plain = [_plain(end, form_of(end), kind) for end in ends]
+        self.ends, self.plain, self.measures = [*ends], [] if None in plain else plain, []
 
     def _drop_counts(self, counts: Mapping[str, int]) -> None:
         self.forms = _count_forms(counts)
         self.kind = self.kind or decide(self.forms)
         self.counts = None
-        self.ends = _find_ends(counts, self.kind)
-        self.plain = _plain_ends(self.ends, self.kind)
+        self.set_ends(_find_ends(counts, self.kind), self.kind)
 
     def remove(self, text: str) -> None:
         if self.counts is not None:
@@ -110,7 +119,7 @@ class _Tally:
             if not self.counts[text]:
                 del self.counts[text]
             return
-        self.forms[quick_form(text)] -= 1
+        self.forms[form_of(text)] -= 1
         self.is_stale |= text in self.ends or sum(self.forms.values()) <= MOST_VALUES
 
     def is_settled(self) -> bool:
@@ -136,8 +145,7 @@ class Summary:
             tally.items, tally.lists = field.items, field.lists
             tally.counts = None if field.counts is None else dict(field.counts)
             tally.forms, tally.kind = dict(field.forms), field.kind
-            tally.ends = [field.low, field.high] if field.low else []
-            tally.plain = _plain_ends(tally.ends, field.kind)
+            tally.set_ends([field.low, field.high] if field.low else [], field.kind)
         self._item = 0
         self._is_complete = False  # whether it has the first fields of all items, if it has as many as there may be
 
@@ -148,12 +156,14 @@ class Summary:
             if only is not None and name not in only:
                 continue
             texts = _to_texts(value)
+            if not texts:
+                continue
             tally = self._tallies.get(name)
             if tally is None:
-                if len(self._tallies) == MOST_FIELDS or not texts:
+                if len(self._tallies) == MOST_FIELDS:
                     continue
                 tally = self._tallies[name] = _Tally()
-            if tally.last != self._item and texts:
+            if tally.last != self._item:
                 tally.last = self._item
                 tally.items += 1
                 tally.lists += type(value) is list
@@ -209,33 +219,14 @@ def _to_texts(value: Value) -> list[str]:
     return [] if value is None else [str(value)]
 
 
-def quick_form(text: str) -> str:
-    """The form of a value (see `form_of`), sooner for those that catalogs are full of; "text" for a long one.
-
-    >>> [quick_form(text) for text in ("17", "19.99", "2021-05-17", "Chapter 7", "May 2021", "No")]
-    ['number', 'number .', 'date', 'text', 'date', 'yes/no']
-    """
-    if len(text) > LONGEST:
-        return "text"
-    if text.isdecimal() and text.isascii():
-        return "number" if text[0] != "0" and len(text) != 4 else form_of(text)
-    if "a" <= text[1:2] <= "z" and text[0].isalpha() and len(text) > _LONGEST_WORD:
-        return form_of(text) if text[:3].lower() in _NAMES_IN_DATES else "text"
-    if _SHORT_DECIMAL.fullmatch(text):
-        return "number ."
-    return "date" if _ISO_DAY.fullmatch(text) else form_of(text)
-
-
-def _plain(text: str, kind: Kind) -> float | str | None:
+def _plain(text: str, form: str, kind: Kind) -> float | str | None:
     """A number or a day as programs write it, as a value that compares as it does, but for rounding; else None."""
-    if kind.name == "number":
-        return float(text) if kind.decimal == "." and _PLAIN_NUMBER.fullmatch(text) else None
-    return text if _ISO_DAY.fullmatch(text) else None
-
-
-def _plain_ends(ends: Sequence[str], kind: Kind) -> list[Any]:
-    plain = [_plain(end, kind) for end in ends]
-    return [] if None in plain else plain
+    if kind.name == "date":
+        return text if form == "date" and len(text) == len("2021-05-17") and text[4] == "-" else None
+    try:
+        return float(text) if form in _PLAIN_NUMBERS else None
+    except ValueError:
+        return None
 
 
 def _count_forms(counts: Mapping[str, int]) -> dict[str, int]:

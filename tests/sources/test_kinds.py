@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attnsearch.sources import kinds
 from attnsearch.sources.dates import read_date
 from attnsearch.sources.kinds import Interpretation, Kind, content_of, decide, form_of, interpret
 from attnsearch.sources.numbers import number_key
@@ -77,6 +78,17 @@ def test_kinds(values, kind):
     decided = kind_of(*values)
     assert (decided.name, decided.unread) == kind
     assert decided.values == sum(content_of(value) is not None for value in values)
+
+
+@given(
+    st.one_of(
+        st.text(min_size=1, max_size=30), st.from_regex(r"[0-9.,$ -]{1,12}", fullmatch=True),
+        st.from_regex(r"(Mon|may|Sept|Item|EUR|No|NULL|[A-Z]{1,3})[a-z,. ]{0,5}[0-9 :.,/-]{0,16}", fullmatch=True),
+        st.dates().map(str), st.sampled_from(["12.5", "1.234", "0.50", "false", "Null", "1 May 2021", "2021-02-31"]),
+    )
+)  # fmt: skip
+def test_what_is_known_at_a_glance_is_what_reading_says(text):
+    assert form_of(text) == kinds._read_form(text)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from attnsearch.sources import summary
 from attnsearch.sources.fields import Fields, leaves
-from attnsearch.sources.kinds import form_of
-from attnsearch.sources.summary import Summary, from_cells, item_leaves, quick_form, to_cells
+from attnsearch.sources.summary import Summary, from_cells, item_leaves, to_cells
 
 VALUES = st.one_of(
     st.integers(-20, 2_000), st.sampled_from(["x", "y", "2021-05-17", "17.05.2021", "1,5", "$7", "yes", "", " z "]),
@@ -87,18 +86,6 @@ def test_the_id_and_the_title_are_fields_too():
     }  # fmt: skip
     assert dict(item_leaves("lamp", "Lamp", "", {}, Fields((), ""))) == {}
     assert dict(item_leaves("a/b", "", "", {"x": "a", "y": "b"}, Fields(("x", "y")))) == {"x": "a", "y": "b"}
-
-
-@given(
-    st.one_of(
-        st.text(min_size=1, max_size=30), st.from_regex(r"[0-9.,$ -]{1,12}", fullmatch=True),
-        st.from_regex(r"(Mon|may|Sept|Item|EUR|No|NULL|[A-Z]{1,3})[a-z,. ]{0,5}[0-9 :.,/-]{0,16}", fullmatch=True),
-        st.dates().map(str), st.sampled_from(["12.5", "1.234", "0.50", "false", "Null", "1 May 2021", "2021-02-31"]),
-    )
-)  # fmt: skip
-def test_the_quick_form_is_the_form(text):
-    if text := text.strip():
-        assert quick_form(text) == form_of(text)
 
 
 @pytest.mark.parametrize(("gone", "ends"), [(0, ("1.5", "1499.5")), (1_499, ("0.5", "1498.5")), (7, ("0.5", "1499.5"))])
