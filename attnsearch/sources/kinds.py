@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from attnsearch.sources.dates import Dated, Span, is_short_date, read_date
-from attnsearch.sources.numbers import LONGEST, Written, number_key, read_number
+from attnsearch.sources.numbers import CODES, LONGEST, Written, number_key, read_number
 
 KindName = Literal["number", "date", "yes/no", "text", "mixed"]
 
@@ -26,9 +26,11 @@ _COMMON = re.compile(
     r"(-?(?:0|[1-9][0-9]*)\.[0-9]{1,2})"  # 19.99
     r"|[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"  # 2021-05-17
 )
-_LONGEST_TRUTH = 5  # characters of "false"
-_NAMES_IN_DATES = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-                             "mon", "tue", "wed", "thu", "fri", "sat", "sun"})  # fmt: skip
+# How a text that begins with a letter must begin, in lower case, to be anything but text; "$" may follow any letters.
+_IN_DATES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+             "mon", "tue", "wed", "thu", "fri", "sat", "sun")  # fmt: skip
+_BEGINNINGS = frozenset((*_IN_DATES, *CODES.lower().split("|")))
+_WORDS = frozenset((*YES, *NO, "null"))
 
 
 class Kind(NamedTuple):
@@ -85,11 +87,13 @@ def form_of(text: str) -> str:
     >>> [form_of(text) for text in ("1984", "12,99 €", "1,234", "25/12/2021", "05/06/2021", "007", "TRUE")]
     ['year', 'number , EUR', 'number ?,', 'date day', 'date ?', 'text', 'yes/no']
     """
-    first, second = text[:1], text[1:2]
-    if "1" <= first <= "9" and text.isdecimal() and text.isascii():
+    text = text.strip()
+    if text[:1].isalpha():
+        begin = text[:3].lower()
+        is_word = begin not in _BEGINNINGS and "$" not in begin and text[:5].lower() not in _WORDS
+        return "text" if is_word else _read_form(text)
+    if text.isdecimal() and text.isascii() and text[0] != "0":
         return "year" if len(text) == 4 else "number"
-    if "a" <= second <= "z" and first.isalpha() and len(text) > _LONGEST_TRUTH:
-        return _read_form(text) if text[:3].lower() in _NAMES_IN_DATES else "text"
     if common := _COMMON.fullmatch(text):
         return "number ." if common[1] else "date"
     return _read_form(text)

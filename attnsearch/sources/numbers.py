@@ -20,7 +20,7 @@ _MIDDLE = 1 << 31  # stands for the exponent 0, so that all exponents are four u
 _COMPLEMENT = bytes(range(255, -1, -1))  # reverses the order of bytes
 
 _SPACES = " \u00a0\u2009\u202f"  # also those that don't break a line, and narrow ones
-_CODES = (
+CODES = (
     "AED|ARS|AUD|BGN|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PEN|PHP|"
     "PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
 )
@@ -41,7 +41,7 @@ class Written(NamedTuple):
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """A number with marks and a unit, and its whole part with marks for thousands; in India, for hundreds of them."""
-    unit = rf"[A-Z]{{0,2}}\$|[€£¥₹₽₩₺₴₫₪฿]|{_CODES}"
+    unit = rf"[A-Z]{{0,2}}\$|[€£¥₹₽₩₺₴₫₪฿]|{CODES}"
     written = re.compile(
         rf"([+-]?)(?:({unit})[{_SPACES}]?)?([+-]?)([0-9](?:[.,'’{_SPACES}]?[0-9])*+)(?:[{_SPACES}]?({unit}|%))?"
     )
