@@ -5,7 +5,6 @@ XXH3 of 64 bits (https://xxhash.com) runs at memory speed, so even a query can v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from xxhash import xxh3_64_digest
@@ -21,12 +20,18 @@ def part_checksums(data: memoryview[Any] | bytes, length: int) -> bytes:
 
 
 def row_checksum(*cells: Cell) -> int:
-    """The checksum of a row's cells, as a signed 64-bit integer, which SQLite can store."""
-    return int.from_bytes(xxh3_64_digest(b"".join(_encode_cells(cells))), "little", signed=True)
+    """The checksum of a row's cells, as a signed 64-bit integer, which SQLite can store.
 
-
-def _encode_cells(cells: tuple[Cell, ...]) -> Iterator[bytes]:
-    """Each cell after its type and length, so that no two different rows have the same bytes."""
+    Each cell stands after its type and length, so that no two different rows have the same bytes.
+    """
+    parts = []
     for cell in cells:
-        raw = cell if isinstance(cell, bytes) else str(cell).encode()
-        yield b"%b%d:%b" % (type(cell).__name__[0].encode(), len(raw), raw)
+        if isinstance(cell, str):
+            raw = cell.encode()
+            parts += (b"s%d:" % len(raw), raw)
+        elif isinstance(cell, bytes):
+            parts += (b"b%d:" % len(cell), cell)
+        else:
+            raw = str(cell).encode()
+            parts.append(b"%b%d:%b" % (b"N" if cell is None else b"i", len(raw), raw))
+    return int.from_bytes(xxh3_64_digest(b"".join(parts)), "little", signed=True)
