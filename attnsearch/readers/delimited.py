@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from attnsearch.errors import InputError
 from attnsearch.readers import dialect
 from attnsearch.readers.dialect import Row
-from attnsearch.syntax.values import Mapping, Value
+from attnsearch.syntax.values import Mapping
 
 COLUMNS = 10_000
 
@@ -73,7 +73,7 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
         pairs = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
         if not pairs or (len(pairs) == 1 and not pairs[0][1].strip()):
             continue
-        record = Mapping(_gather(pairs, lists) if lists else pairs)
+        record = _gather(pairs, lists) if lists else Mapping(pairs)
         record.line = line
         if unnamed and (called := unnamed & record.keys()):
             unnamed -= called
@@ -118,9 +118,9 @@ def _read_header(cells: list[str], where: str) -> tuple[list[str], set[str]]:
     return names, {name for name, cell in zip(names, cells, strict=True) if not cell.strip()}
 
 
-def _gather(pairs: Iterable[tuple[str, str]], lists: dict[str, bool]) -> dict[str, Value]:
+def _gather(pairs: Iterable[tuple[str, str]], lists: dict[str, bool]) -> Mapping:
     """The fields of a record, of which those in `lists` are lists, of tags if it says so."""
-    record: dict[str, Value] = {}
+    record = Mapping()
     for name, cell in pairs:
         if name in lists:
             record.setdefault(name, []).extend(split_tags(cell) if lists[name] else [cell])

@@ -245,8 +245,8 @@ def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
 
 def _read_id(record: values.Mapping, names: tuple[str, ...], place: str) -> str:
     """The id that the record says, in NFC: the values of these fields, joined; empty if it has none of them."""
-    parts = [part for name in names if (part := content_of(_read_text(record, name, place)))]
-    return normalize_text(_JOINT.join(parts))
+    parts = [content_of(_read_text(record, name, place)) for name in names]
+    return normalize_text(_JOINT.join(filter(None, parts)))
 
 
 def _read_text(record: values.Mapping, name: str, place: str) -> str:

@@ -63,10 +63,8 @@ class _Tally:
         self.last = 0  # the number of the last item that was counted
 
     def add(self, text: str) -> None:
+        """Count a value that is not among those of `counts`."""
         if self.counts is not None:
-            if text in self.counts:
-                self.counts[text] += 1
-                return
             if len(text) <= LONGEST and len(self.counts) < MOST_VALUES:
                 self.counts[text] = 1
                 return
@@ -168,7 +166,10 @@ class Summary:
                 tally.items += 1
                 tally.lists += type(value) is list
             for text in texts:
-                tally.add(text)
+                if tally.counts is not None and text in tally.counts:
+                    tally.counts[text] += 1
+                else:
+                    tally.add(text)
 
     def remove(self, item: Leaves) -> None:
         """Forget the fields of an item. Raises KeyError if it was never added."""
