@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.sources.dates import EPOCH, read_date
-from attnsearch.sources.kinds import NO, YES, Interpretation, Kind, content_of, interpret
+from attnsearch.sources.kinds import NO, YES, Interpretation, Kind, interpret
 from attnsearch.sources.letters import normalize_text
 from attnsearch.sources.numbers import read_number
+from attnsearch.syntax.values import content_of
 
 EQUALITIES = ("=", "!=")
 

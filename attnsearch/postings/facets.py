@@ -21,9 +21,9 @@ from attnsearch.postings.conditions import Condition, fold_text
 from attnsearch.postings.terms import KEYS
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
-from attnsearch.sources.kinds import Kind, content_of, decide, form_of, interpret
+from attnsearch.sources.kinds import Kind, decide, form_of, interpret
 from attnsearch.sources.numbers import key_number
-from attnsearch.syntax.values import WRAPPERS, Value, unwrap
+from attnsearch.syntax.values import WRAPPERS, Value, content_of, unwrap
 
 BUFFER = 500_000  # entries in memory before they go to a temporary file
 RUN = 1_000  # different numbers, or times, of one run

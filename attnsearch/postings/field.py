@@ -10,10 +10,10 @@ from attnsearch.postings.conditions import EQUALITIES, Filter, fold_text, readin
 from attnsearch.postings.facets import read_kind
 from attnsearch.postings.terms import KEYS
 from attnsearch.sources.fields import suggest_name
-from attnsearch.sources.kinds import NO, YES, Kind, KindName, content_of
+from attnsearch.sources.kinds import NO, YES, Kind, KindName
 from attnsearch.sources.numbers import LONGEST
 from attnsearch.storage.store import Store
-from attnsearch.syntax.values import WRAPPERS
+from attnsearch.syntax.values import WRAPPERS, content_of
 
 COMPARED = 2_000  # values, at most, that are compared with one that no item has
 

@@ -22,11 +22,10 @@ from attnsearch.sources.fields import (
     to_words,
     unknown_field,
 )
-from attnsearch.sources.kinds import content_of
 from attnsearch.sources.letters import make_slug, normalize_text
 from attnsearch.syntax import values
 from attnsearch.syntax.names import fold_name
-from attnsearch.syntax.values import Value, unwrap
+from attnsearch.syntax.values import Value, content_of, unwrap
 
 if TYPE_CHECKING:
     from attnsearch.sources.recognition import Survey

@@ -12,13 +12,13 @@ from typing import Literal, NamedTuple
 
 from attnsearch.sources.dates import Dated, Span, is_short_date, read_date
 from attnsearch.sources.numbers import CODES, LONGEST, Written, number_key, read_number
+from attnsearch.syntax.values import content_of
 
 KindName = Literal["number", "date", "yes/no", "text", "mixed"]
 
 FEW = 10  # a field is of a kind if at most 1 in so many of its values is not
 YES, NO = ("true", "yes"), ("false", "no")  # in any case
 
-_NO_VALUES = ("", r"\N", "NULL")  # what databases export for no value
 _UNSETTLED = ("date ?", "date short")
 
 # What catalogs are full of, which `form_of` knows at a glance.
@@ -59,21 +59,6 @@ class Interpretation(NamedTuple):
     number: bytes | None = None
     begin: float | None = None
     end: float | None = None
-
-
-def content_of(text: str) -> str | None:
-    r"""The value that a cell's text stands for; None if that is no value, which MySQL and IMDb write \N or NULL.
-
-    Blanks around it do not count. ="0123" is its content, which spreadsheets then leave as it is. N/A and - are text:
-    people write them with a meaning of their own.
-
-    >>> content_of(' ="0306406157" '), content_of("NULL"), content_of("N/A")
-    ('0306406157', None, 'N/A')
-    """
-    text = text.strip()
-    if text.startswith('="') and text.endswith('"') and len(text) > 3:
-        text = text[2:-1].replace('""', '"').strip()
-    return None if text in _NO_VALUES else text
 
 
 def form_of(text: str) -> str:

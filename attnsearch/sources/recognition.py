@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from attnsearch.errors import InputError
 from attnsearch.sources.fields import LABELS, UNNAMED, Fields, first_names, leaves, split_name
-from attnsearch.sources.kinds import content_of
 from attnsearch.syntax.names import IDS, OWN_IDS, TEXTS, TITLES, fold_name
-from attnsearch.syntax.values import WRAPPERS, Value, unwrap
+from attnsearch.syntax.values import WRAPPERS, Value, content_of, unwrap
 
 SAMPLE = 1_000  # records, at most, that are looked at
 SAMPLE_SIZE = 4 << 20  # characters, about

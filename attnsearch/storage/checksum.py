@@ -24,7 +24,7 @@ def row_checksum(*cells: Cell) -> int:
 
     Each cell stands after its type and length, so that no two different rows have the same bytes.
     """
-    parts = []
+    parts: list[bytes] = []
     for cell in cells:
         if isinstance(cell, str):
             raw = cell.encode()

@@ -16,6 +16,8 @@ LONGEST_QUERY = 128 << 10  # characters
 PARTS = 1_000_000  # keys, values and ends of containers in one document, or on one line of JSONL
 STREAM_HINT = "use JSONL or CSV, which are read as a stream"
 
+_NO_VALUES = ("", r"\N", "NULL")  # what databases export for no value
+
 # Keys of mappings that only say how their one value is meant: WordPress, MongoDB, JSON-LD, XML as JSON. A text under
 # one of `_CONTENT` may have properties beside it.
 _CONTENT = ("rendered", "@value", "value", "#text")
@@ -81,6 +83,21 @@ def _parse_extended(key: str, value: Value) -> Value:
     except (ValueError, OverflowError):
         pass
     return value
+
+
+def content_of(text: str) -> str | None:
+    r"""The value that a cell's text stands for; None if that is no value, which MySQL and IMDb write \N or NULL.
+
+    Blanks around it do not count. ="0123" is its content, which spreadsheets then leave as it is. N/A and - are text:
+    people write them with a meaning of their own.
+
+    >>> content_of(' ="0306406157" '), content_of("NULL"), content_of("N/A")
+    ('0306406157', None, 'N/A')
+    """
+    text = text.strip()
+    if text.startswith('="') and text.endswith('"') and len(text) > 3:
+        text = text[2:-1].replace('""', '"').strip()
+    return None if text in _NO_VALUES else text
 
 
 def check_text(text: str, name: str) -> None:

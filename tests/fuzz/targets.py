@@ -31,11 +31,12 @@ from attnsearch.postings import conditions, facets, field, filters
 from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
 from attnsearch.readers.records import Reading
 from attnsearch.search.result import Hit, Result
-from attnsearch.sources import items, judgments, kinds, markup
+from attnsearch.sources import items, judgments, markup
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
+from attnsearch.syntax.values import content_of
 from tests.encoding import tiny
 from tests.torture import flips
 from tests.torture.verifier import using_home
@@ -186,8 +187,8 @@ def where(data: bytes) -> None:
                 assert_is_one_safe_line(problem)
                 continue
             if leaf.op == "=":  # each value is equal to itself, if it is one
-                contents = {kinds.content_of(value) for value in leaf.values} - {None}
-                assert keys >= {key for key, value in enumerate(values) if kinds.content_of(value) in contents}
+                contents = {content_of(value) for value in leaf.values} - {None}
+                assert keys >= {key for key, value in enumerate(values) if content_of(value) in contents}
 
 
 def trec(data: bytes) -> None:

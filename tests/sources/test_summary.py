@@ -11,8 +11,9 @@ from attnsearch.sources.fields import Fields, leaves
 from attnsearch.sources.summary import Summary, from_cells, item_leaves, to_cells
 
 VALUES = st.one_of(
-    st.integers(-20, 2_000), st.sampled_from(["x", "y", "2021-05-17", "17.05.2021", "1,5", "$7", "yes", "", " z "]),
-    st.booleans(), st.none(), st.lists(st.sampled_from(["a", "b", 3]), max_size=3),
+    st.integers(-20, 2_000), st.booleans(), st.none(), st.lists(st.sampled_from(["a", "b", 3]), max_size=3),
+    st.sampled_from(["x", "y", "2021-05-17", "17.05.2021", "1,5", "$7", "yes", "", " z "]),
+    st.sampled_from(["12.50", "1.234", "1e400", "1e401", "1984", "2021-05-18", "May 2021"]),
 )  # fmt: skip
 ITEMS = st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4), max_size=12)
 

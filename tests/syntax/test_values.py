@@ -81,3 +81,15 @@ def test_the_line_of_a_place():
 def test_unwrap(value, plain):
     assert values.unwrap(value) == plain
     assert values.unwrap([value]) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        (r"\N", None), ("NULL", None), ("", None), ("  ", None), ('=""', '=""'), ('="NULL"', None), ("Null", "Null"),
+        ("null", "null"), ("N/A", "N/A"), ("-", "-"), (" a ", "a"), ('="978"', "978"), ('="a ""b"""', 'a "b"'),
+        ('="', '="'), ('=1+"2"', '=1+"2"'),
+    ],
+)  # fmt: skip
+def test_the_content_of_a_cell(text, content):
+    assert values.content_of(text) == content
