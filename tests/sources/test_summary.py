@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from attnsearch.sources import summary
 from attnsearch.sources.fields import Fields, leaves
+from attnsearch.sources.kinds import interpret
 from attnsearch.sources.summary import Summary, from_cells, item_leaves, to_cells
 
 VALUES = st.one_of(
@@ -71,6 +72,27 @@ def test_by_hand():
     (price,) = count([{"price": f"{n}.5"} for n in range(1_500)] + [{"price": "free"}])
     assert (price.kind.name, price.kind.unread, price.low, price.high) == ("number", 1, "0.5", "1499.5")
     assert price.counts is None
+
+
+ALIKE = [
+    ["1", "1.5", "1.50", "$7", "9007199254740992", "9007199254740993", "1e400", "1e401", "-3", "-3.0", "1,234.5"],
+    ["1", "1,5", "1.234", "12,99", "400", "-7", "-7,5", "2.000"],
+    ["2021-05-17", "2021-05-18", "1984", "2021", "May 2021", "1984-01-01", "2021/05/17", "17.05.2021"],
+]
+
+
+@pytest.mark.parametrize("values", ALIKE)
+@given(data=st.data())
+def test_the_ends_are_those_of_all_values(values, data):
+    texts = data.draw(st.lists(st.sampled_from(values), min_size=4, max_size=12))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(summary, "MOST_VALUES", 1)
+        (field,) = count([{"f": text} for text in texts])
+    meanings = [(interpret(text, field.kind), text) for text in texts]
+    measured = [(meaning.begin if meaning.number is None else meaning.number, text) for meaning, text in meanings]
+    measured = [(measure, text) for measure, text in measured if measure is not None]
+    if field.counts is None and field.kind.name in ("number", "date"):
+        assert (field.low, field.high) == (min(measured)[1], max(measured)[1])
 
 
 def test_the_kind_is_that_of_all_values():
