@@ -19,7 +19,7 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources.fields import Fields
-from attnsearch.storage import home, lock, migration
+from attnsearch.storage import home, lock, migration, seal
 from attnsearch.storage.database import FORM, write_info
 from attnsearch.storage.store import Store
 from tests.conftest import SmallEncoder, titles
@@ -274,23 +274,24 @@ def test_so_does_info(folder, run):
     assert "As it was." in ran.out
 
 
+def make_form_2(folder, fields):
+    """Turn a catalog into what an attnsearch of form 2 wrote, sealed as it was; `fields` as they were in its info."""
+    with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
+        db.execute("BEGIN")
+        info = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
+        for name in ("given", "reading", "is_exact", "sum"):
+            del info[name]
+        write_info(db, {**info, "fields": fields})
+        db.execute("DROP TABLE fields")
+        db.execute("PRAGMA user_version=2")
+        db.execute("COMMIT")
+        seal.write_seal(db, folder, info["commit"])
+
+
 class TestForm2:
     """Form 2 knows neither its fields nor which of them a user named."""
 
     SHOP = "- {id: a, title: moon, price: 3}\n- {id: b, title: sea, price: 9, x: {y: [u, v]}}\n"
-
-    @staticmethod
-    def age(folder, fields):
-        """Turn the catalog into what an older attnsearch wrote."""
-        with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
-            db.execute("BEGIN")
-            info = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
-            for name in ("given", "reading", "is_exact", "sum"):
-                del info[name]
-            write_info(db, {**info, "fields": fields})
-            db.execute("DROP TABLE fields")
-            db.execute("PRAGMA user_version=2")
-            db.execute("COMMIT")
 
     @pytest.fixture
     def index(self, write, small, home):
@@ -301,7 +302,7 @@ class TestForm2:
             update([str(path)], fields=given)
             with Store(home / "shop") as store:
                 known = store.fields()
-            self.age(home / "shop", fields)
+            make_form_2(home / "shop", fields)
             return path, known
 
         return index

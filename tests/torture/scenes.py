@@ -32,7 +32,7 @@ from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.learned import load_learned
 from tests.conftest import SmallEncoder
 from tests.indexing import damage
-from tests.storage.test_migration import FORM_1
+from tests.storage.test_migration import FORM_1, make_form_2
 from tests.torture import generations
 from tests.torture.driver import Nursery, expect_success
 from tests.torture.verifier import CLOSE, NAME, Violation, ask_generation, check_catalog, read_generation, using_home
@@ -40,7 +40,7 @@ from tests.torture.verifier import CLOSE, NAME, Violation, ask_generation, check
 CATALOG = ("-c", NAME, "-q")
 FILTER = "shelf >= 1"
 RIGHT = 6  # judged requests: one more than the least that is trained on
-SHORT = 254  # characters: as long as no text is longer, form 1 holds what form 2 does
+SHORT = 254  # characters: as long as no text is longer, form 1 holds what later forms do
 
 
 class State(NamedTuple):
@@ -154,7 +154,7 @@ def _compare_postings(folder: Path) -> None:
 
 
 def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
-    """Repair, feedback, training and its reset, conversion of form 1, postings, removal; or the one named `only`."""
+    """Repair, feedback, training and its reset, conversion, postings, removal; or the one named `only`."""
     folder = work / "scenes"
     judged = [str(folder / "judged.jsonl")]
     repair = [["check", NAME, "--repair", "-q"]]
@@ -168,7 +168,8 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
         ]),
         ("training", "whole", [["train", *judged, "--force", *CATALOG]]),
         ("reset", "whole", [["reset", NAME, "-q"]]),
-        ("conversion", "form 1", [["query", "moon", *CATALOG, "-f", "csv"]]),
+        ("conversion of form 1", "form 1", [["query", "moon", *CATALOG, "-f", "csv"]]),
+        ("conversion of form 2", "form 2", [["query", "moon", *CATALOG, "-f", "csv"]]),
         ("new postings", "whole", [["query", "moon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]),
         ("postings made anew", "asked", [["index", str(folder / "next.jsonl"), "--name", NAME, "-q"]]),
         ("removal", "whole", [["remove", NAME, "-q"]]),
@@ -190,7 +191,7 @@ def _make_scene(work: Path, nursery: Nursery, name: str, start: Path, commands: 
             states.append(read_state())
     if name != "new postings" and len(set(states)) < len(states):
         raise RuntimeError(f"{name}: a command changes nothing: {states}")
-    if name.startswith("repair") and states[1] != _read_copy(start.with_name("whole"), work):
+    if start.name in ("vector", "header", "form 2") and states[1] != _read_copy(start.with_name("whole"), work):
         raise Violation(f"{name}: {states[1]}")
     return Scene(name, start, commands, states)
 
@@ -204,7 +205,7 @@ def _read_copy(start: Path, work: Path) -> State:
 
 
 def _make_starts(folder: Path, nursery: Nursery) -> None:
-    """A catalog at generation 5 with feedback and something learned; damaged ones; one with postings; one of form 1."""
+    """A catalog at generation 5 with feedback and something learned; damaged ones; one with postings; older forms."""
     whole, source = folder / "whole", folder / "scenes.jsonl"
     folder.mkdir()
     for g in range(6):
@@ -219,7 +220,7 @@ def _make_starts(folder: Path, nursery: Nursery) -> None:
         ["train", str(folder / "first.jsonl"), "--force", *CATALOG],
     ]
     expect_success(nursery.run(whole / "home", source, commands=commands))
-    for name in ("vector", "header", "asked"):
+    for name in ("vector", "header", "asked", "form 2"):
         shutil.copytree(whole, folder / name)
     vector = folder / "vector" / "home" / NAME
     ((file,), *_) = damage.select(vector, "SELECT file FROM segments ORDER BY rows DESC")
@@ -227,6 +228,7 @@ def _make_starts(folder: Path, nursery: Nursery) -> None:
     damage.spoil(folder / "header" / "home" / NAME / "index.sqlite", 3)
     asked = [["query", "moon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]
     expect_success(nursery.run(folder / "asked" / "home", source, commands=asked))
+    make_form_2(folder / "form 2" / "home" / NAME, ["id", "title", []])
     _make_form_1(folder / "form 1" / "home" / NAME, source)
 
 
