@@ -108,7 +108,7 @@ def _measures(evaluation: Evaluation) -> dict[str, float | None]:
 
 
 def _format_change(before: float | None, after: float | None) -> str:
-    return "" if before is None or after is None else f"{after - before:+.3f}"
+    return "" if before is None or after is None else f"{after - before:+z.3f}"
 
 
 def _worst_table(rows: Sequence[Row], screen: Screen) -> str:
@@ -133,7 +133,7 @@ def _describe_test(second: SecondSetting) -> str:
         return "no test: it needs at least two requests with an answer"
     p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
     return (
-        f"difference of nDCG@{DEPTH}: {test.low:+.3f} to {test.high:+.3f} with {CONFIDENCE:.0%} confidence, {p}"
+        f"difference of nDCG@{DEPTH}: {test.low:+z.3f} to {test.high:+z.3f} with {CONFIDENCE:.0%} confidence, {p}"
         f" (paired t-test, {test.queries:,} requests)"
     )
 

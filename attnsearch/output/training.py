@@ -22,8 +22,8 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
         columns = ("held out", "untrained", "trained", "change", f"{CONFIDENCE:.0%} interval")
         gains = ((f"nDCG@{DEPTH}", held_out.ndcg), ("KL to the right items, nats", held_out.kl))
         rows = [
-            (name, decimals(gain.before), decimals(gain.after), f"{gain.change:+.3f}",
-             f"{gain.low:+.3f} to {gain.high:+.3f}")
+            (name, decimals(gain.before), decimals(gain.after), f"{gain.change:+z.3f}",
+             f"{gain.low:+z.3f} to {gain.high:+z.3f}")
             for name, gain in gains
         ]  # fmt: skip
         parts.append(listing(columns, rows, screen))

@@ -30,6 +30,13 @@ def test_the_table():
     ]
 
 
+def test_what_rounds_to_zero_has_no_minus():
+    held_out = CHANCE._replace(kl=Gain(2.0, 2.0, -0.0001, -0.0))
+    assert "KL to the right items, nats  2.000      2.000    +0.000  +0.000 to +0.000" in verdict(
+        Outcome(None, held_out, 0)
+    )
+
+
 def test_no_table_of_a_single_request():
     assert verdict(Outcome(None, CHANCE._replace(requests=1), 0)).startswith("nothing learned: it may be chance;")
 
