@@ -120,7 +120,7 @@ class Index:
 
 
 def _index_file(folder: Path, file: Path, *, offline: bool, progress: Progress | None) -> None:
-    """Index a file that a query names, or a built-in catalog."""
+    """Index a file that a query names, or a built-in catalog; say what was read of a file that is new to us."""
     from attnsearch.indexing.update import update  # and with it all that only writing needs
 
     name = None if folder.name.startswith("@") else folder.name

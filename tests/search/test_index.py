@@ -89,6 +89,12 @@ class TestOnTheFly:
         with Index.open(str(path)) as index:
             assert (index.info.identity, small.read) == (small.identity, ["moon"])
 
+    def test_it_says_once_which_fields_it_read(self, write, small, caplog):
+        path = write("x.yaml", "- {title: moon, genre: sea, price: 3}\n")
+        for _ in range(2):
+            titles(str(path))
+        assert caplog.text.count("x.yaml: read: title, genre (not read: price; change it with --text-field)") == 1
+
     def test_two_files_of_one_name(self, write, small):
         one, other = write("a/x.yaml", "- {title: moon}\n"), write("b/x.yaml", "- {title: sea}\n")
         assert titles(str(one)) == {"moon"}
@@ -97,8 +103,9 @@ class TestOnTheFly:
 
 
 class TestWhichCatalog:
-    def test_the_library_when_nothing_is_there(self, small):
+    def test_the_library_when_nothing_is_there(self, small, caplog):
         assert "Dune" in titles()
+        assert "read:" not in caplog.text  # its fields are ours
 
     def test_the_only_one(self, shop, small):
         titles("library")
