@@ -143,7 +143,7 @@ def test_priors_of_dates_and_of_words(write, small):
     with Index.open(index_items(write, "dated", dated)) as index:
         assert list(hits(index, "moon", priors={"when": 1})) == ["3", "2", "1", "0"]
         assert list(hits(index, "moon", priors={"when": -1})) == ["0", "1", "2", "3"]
-        with pytest.raises(InputError, match="no numbers"):
+        with pytest.raises(InputError, match="give --prior a field of numbers"):
             hits(index, "moon", priors={"kind": 1})
 
 
