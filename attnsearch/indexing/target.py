@@ -107,7 +107,7 @@ def describe_reading(fields: Fields, survey: Survey, names: Sequence[str]) -> Re
 
 
 def resolve_target(
-    paths: Sequence[str], name: str | None, given: Fields, reading: Reading, *, on_the_fly: bool
+    paths: Sequence[str], name: str | None, given: Fields, reading: Reading, *, keep: bool, on_the_fly: bool
 ) -> Target:
     """Decide which catalog is meant, whether it exists, and how its sources are read.
 
@@ -142,7 +142,7 @@ def resolve_target(
     if len(paths) == 1 and sources[0].path:
         home.name_file_catalog(Path(sources[0].path), folder)
     target = Target(folder, chosen, sources, given, reading, listing, existing)
-    _warn_of_other_fields(target)
+    _warn_of_other_fields(target, keep=keep)
     return target
 
 
@@ -188,8 +188,11 @@ def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:
         )
 
 
-def _warn_of_other_fields(target: Target) -> None:
-    """Say what of the last time is not in the data any more: the ids or the titles change with it."""
+def _warn_of_other_fields(target: Target, *, keep: bool) -> None:
+    """Say what of the last time is not in the data any more: the ids or the titles change with it.
+
+    Items that we `keep` may have a field that the new ones lack.
+    """
     if target.existing is None:
         return
     last, now, given = target.existing.fields, target.listing.fields, target.given
@@ -198,7 +201,7 @@ def _warn_of_other_fields(target: Target) -> None:
         log.warning("%s: the ids are now %s", target.name, what)
     if last.title != now.title and not given.title:
         log.warning("%s: the titles are now %s", target.name, f"'{now.title}'" if now.title else "gone")
-    if not target.listing.survey.is_full:
+    if not keep and not target.listing.survey.is_full:
         for name in given._replace(id=()).names:
             if not target.listing.survey.has(name):
                 log.warning("%s: no item has a field '%s' any more", target.name, name)

@@ -79,7 +79,7 @@ def update(
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
-    target = resolve_target(sources, name, fields, reading, on_the_fly=on_the_fly)
+    target = resolve_target(sources, name, fields, reading, keep=keep, on_the_fly=on_the_fly)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder) as writer:

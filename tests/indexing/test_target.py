@@ -71,6 +71,14 @@ class TestFields:
         update([str(films)])
         assert "films: no item has a field 'title' any more" in caplog.text
 
+    def test_what_the_kept_items_have_is_not_gone(self, write, films, caplog):
+        update([str(films)], fields=Fields(text=("title", "url")))
+        more = write("more.yaml", "- {id: new, title: sea}\n")
+        update([str(more)], name="films", keep=True)
+        assert "any more" not in caplog.text
+        update([str(more)], name="films")
+        assert "films: no item has a field 'url' any more" in caplog.text
+
     def test_what_was_recognized_and_is_gone(self, films, caplog):
         update([str(films)])
         films.write_text(FILMS.replace("title", "name").replace("id", "sku"))
