@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from attnsearch.sources.items import key_text
+from attnsearch.sources.recognition import SAMPLE, Survey, choose_fields
 
 Name = TypeVar("Name")
 Result = TypeVar("Result")
@@ -43,7 +44,8 @@ def judged(name: str) -> Judged:
     for line in (DATA / name / "qrels.tsv").read_text().splitlines()[1:]:
         query, item, grade = line.split("\t")
         grades.setdefault(query_numbers[query], {})[item_numbers[item]] = float(grade)
-    texts = [key_text(item["title"], item["description"], item) for item in items]
+    fields = choose_fields(Survey(items[:SAMPLE]), name)
+    texts = [key_text(item["title"], item["description"], item, fields) for item in items]
     return Judged(texts, [item["title"] for item in items], [query["text"] for query in queries], grades)
 
 
