@@ -8,8 +8,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.cli.argv import complete_source_field
-from attnsearch.errors import InputError
-from attnsearch.readers.records import FORMS, Reading
+from attnsearch.readers.records import FORMS, Reading, check_form
 
 
 def index(
@@ -149,8 +148,7 @@ def index(
 
     attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
     """
-    if from_ and from_ not in FORMS:
-        raise InputError(f"invalid --from '{from_}'", hint=f"use one of {', '.join(FORMS)}")
+    check_form(from_)
     reading = Reading(from_, items, encoding, delimiter, glob, table, sql)
     weight = options.parse_lexical(lexical)
 

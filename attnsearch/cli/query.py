@@ -33,6 +33,15 @@ def query(
         ),
     ] = None,
     catalog: options.Catalog = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            show_default=False,
+            help="Format of the file, or of the standard input, that -c names: see 'attnsearch index --help'.",
+        ),
+    ] = None,
     top_k: Annotated[
         int | None, options.top_k_option(f"List N items. (default: {TOP_K}; with --top-p, as many as it needs)")
     ] = None,
@@ -109,16 +118,22 @@ def query(
     attnsearch query "something sour for a cold day" -c recipes.yaml -k 3
 
     cat requests.txt | attnsearch query --jsonl
+
+    git log --oneline | attnsearch query "memory leak" -c - --from lines
     """
     form = options.choose_format(format_, json=json, jsonl=jsonl)
     _check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
     if output and form not in ("json", "jsonl"):
         raise InputError("--output is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
+    _check_input(text or ["-"], catalog)
+
     from attnsearch.output import formats
+    from attnsearch.readers.records import Reading, check_form
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
 
+    check_form(from_)
     queries = terminal.read_queries(text or [])
     first_two = list(itertools.islice(queries, 2))
     if not first_two:
@@ -133,7 +148,7 @@ def query(
 
         def results() -> Iterator[Result]:
             nonlocal answered
-            with Index.open(catalog, offline=offline, progress=working.progress) as index:
+            with Index.open(catalog, reading=Reading(from_), offline=offline, progress=working.progress) as index:
                 setting = setting_options.setting(index.info)
                 texts = itertools.chain(first_two, queries)
                 while batch := list(itertools.islice(texts, BATCH)):
@@ -163,6 +178,12 @@ def query(
         terminal.emit(formats.render(results(), form, screen, several=several, below=below))
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
+
+
+def _check_input(texts: list[str], catalog: str | None) -> None:
+    """Raise InputError if the queries and the catalog would both come from standard input."""
+    if catalog == "-" and "-" in texts:
+        raise InputError("standard input can't be both the catalog and the queries", hint="name the query as TEXT")
 
 
 def _check_limits(limits: Mapping[str, float | None]) -> None:

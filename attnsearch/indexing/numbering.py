@@ -98,8 +98,9 @@ def _match(db: sqlite3.Connection, alike: list[_Alike], stored: list[_Alike]) ->
     matched: _Matched = {}
     for agree_by in ("content", "text_sha256"):
         waiting: dict[int | bytes, list[_Alike]] = {}
+        taken = {*matched.values()}
         for row in reversed(stored):
-            if row.key not in matched.values():
+            if row.key not in taken:
                 waiting.setdefault(getattr(row, agree_by), []).append(row)
         for row in alike:
             if row.key not in matched and (rows := waiting.get(getattr(row, agree_by))):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers.raw_file import inner_name
+from attnsearch.readers.raw_file import inner_name, source_name
 from attnsearch.readers.records import Reading
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields, first_names
@@ -107,7 +107,7 @@ def describe_reading(fields: Fields, survey: Survey, names: Sequence[str]) -> Re
 
 
 def resolve_target(
-    paths: Sequence[str], name: str | None, given: Fields, reading: Reading, *, keep: bool, on_the_fly: bool
+    paths: Sequence[str], name: str | None, given: Fields, reading: Reading, *, keep: bool, folder: Path | None
 ) -> Target:
     """Decide which catalog is meant, whether it exists, and how its sources are read.
 
@@ -115,7 +115,7 @@ def resolve_target(
     """
     sources = tuple(SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
     shown = [source.shown for source in sources]
-    existing, known = _find_existing(shown, name)
+    existing, known = _find_existing(shown, name) if name or paths[0] != "-" else (None, [])
     required = given.names
     if existing:
         given = given.over(existing.given)
@@ -132,9 +132,8 @@ def resolve_target(
         reading=reading,
         observers=[source.digest.update for source in sources],
     )
-    if on_the_fly:
-        folder = home.file_catalog_folder(Path(paths[0]))
-        return Target(folder, shown[0], sources, given, reading, listing, existing)
+    if folder:
+        return Target(folder, source_name(shown[0]), sources, given, reading, listing, existing)
     chosen = files.check_name(name) if name else files.make_name(listing.name or _name_of_file(paths))
     folder = home.catalog_folder(chosen)
     if name is None:

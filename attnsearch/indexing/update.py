@@ -59,7 +59,7 @@ def update(
     keep: bool = False,
     precision: Precision | None = None,
     lexical: float | None = None,
-    on_the_fly: bool = False,
+    folder: Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -71,7 +71,8 @@ def update(
     for the same sources, how they are to be read (`reading`), unless others are given. `precision` is the encoder's: by
     default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
     bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
-    default it stays as it was. `on_the_fly` stores the catalog under the file's path instead of a name.
+    default it stays as it was. A query of a file gives the `folder` for its catalog, which
+    has no name.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -79,7 +80,7 @@ def update(
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
-    target = resolve_target(sources, name, fields, reading, keep=keep, on_the_fly=on_the_fly)
+    target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder) as writer:

@@ -48,6 +48,12 @@ class Reading(NamedTuple):
 AS_FOUND = Reading()  # all is left to the file
 
 
+def check_form(form: str | None) -> None:
+    """Raise InputError for a form that is not one of `FORMS`."""
+    if form and form not in FORMS:
+        raise InputError(f"invalid --from '{form}'", hint=f"use one of {', '.join(FORMS)}")
+
+
 class Closable(Protocol):
     """What a stream of records reads from."""
 

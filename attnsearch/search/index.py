@@ -14,6 +14,8 @@ from attnsearch.encoding.model import Model
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.readers.raw_file import source_name
+from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.sources.letters import normalize_text
 from attnsearch.storage import files, home
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
 _LISTED = 5  # ids, at most, in a message
+
+_USUAL = {"title", "description"}  # which a person expects to be read
 
 log = logging.getLogger("attnsearch")
 
@@ -50,16 +54,38 @@ class Index:
         self._opening = threading.Lock()
 
     @classmethod
-    def open(cls, ref: str | None = None, *, offline: bool = False, progress: Progress | None = None) -> Self:
-        """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed.
+    def open(
+        cls,
+        ref: str | None = None,
+        *,
+        reading: Reading = AS_FOUND,
+        offline: bool = False,
+        progress: Progress | None = None,
+    ) -> Self:
+        """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed, or is to be read anew.
 
         Without `ref`: $ATTNSEARCH_CATALOG, else the only catalog that a user has indexed, else the built-in library.
+        `-` is standard input: its catalog is deleted as soon as it is open. `reading` is for a file, or `-`.
+
         Raises InputError (no such file), CatalogError (no such catalog, damaged, or made when the model had
         other files than now), ModelError.
         """
+        if ref == "-":
+            folder = home.pipe_folder()
+            try:
+                _index_file(folder, Path(ref), reading, offline=offline, progress=progress)
+                return cls._open(folder, None, offline=offline, progress=progress)
+            finally:
+                home.forget_pipe(folder)
         folder, file = home.find_catalog(ref or home.default_catalog())
-        if file and not _is_current(folder, file):
-            _index_file(folder, file, offline=offline, progress=progress)
+        if reading != AS_FOUND and file in (None, home.built_in_file(folder.name)):
+            raise InputError("is a catalog, which was read already", where=folder.name, hint="--from is for a file")
+        if file and not _is_current(folder, file, reading):
+            _index_file(folder, file, reading, offline=offline, progress=progress)
+        return cls._open(folder, file, offline=offline, progress=progress)
+
+    @classmethod
+    def _open(cls, folder: Path, file: Path | None, *, offline: bool, progress: Progress | None) -> Self:
         store = home.open_migrated(folder, Store)
         try:
             encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick, remembered=True)
@@ -67,7 +93,7 @@ class Index:
                 if not file:
                     raise _stale(store.info, encoder.model)
                 store.close()
-                _index_file(folder, file, offline=offline, progress=progress)
+                _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
                 store = Store(folder)
         except BaseException:
             store.close()
@@ -119,23 +145,32 @@ class Index:
         self.close()
 
 
-def _index_file(folder: Path, file: Path, *, offline: bool, progress: Progress | None) -> None:
+def _index_file(folder: Path, file: Path, reading: Reading, *, offline: bool, progress: Progress | None) -> None:
     """Index a file that a query names, or a built-in catalog; say what was read of a file that is new to us."""
     from attnsearch.indexing.update import update  # and with it all that only writing needs
 
-    name = None if folder.name.startswith("@") else folder.name
-    report = update([str(file)], name=name, on_the_fly=name is None, offline=offline, progress=progress)
-    if name is None and report.added == report.info.items and not {*report.read.text} <= {*DEFAULT_TEXT}:
-        log.warning("%s: %s", file.name, report.read.sentence())
+    is_named = not folder.name.startswith(("@", "."))
+    report = update(
+        [str(file)],
+        name=folder.name if is_named else None,
+        folder=None if is_named else folder,
+        reading=reading,
+        offline=offline,
+        progress=progress,
+    )
+    text = {*report.read.text}
+    if not is_named and report.added == report.info.items and not _USUAL <= text <= {*DEFAULT_TEXT}:
+        log.warning("%s: %s", source_name(file.name), report.read.sentence())
 
 
-def _is_current(folder: Path, file: Path) -> bool:
-    """Whether the folder's catalog was made from the file as it is now, and knows all of its encoder."""
+def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
+    """Whether the folder's catalog was made from the file as it is now, read so, and knows all of its encoder."""
     try:
         info = home.read_catalog_info(folder)
     except MissingError:
         return False
-    return bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
+    is_read_so = all(new in (None, old) for new, old in zip(reading, info.reading, strict=True))
+    return is_read_so and bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
 
 
 def _stale(info: Info, model: Model) -> CatalogError:

@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext, suppress
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from attnsearch.sources.summary import Field
 
 BUILT_IN = ("library", "kitchen", "toolbox")
+
+_PIPE = ".pipe-"
+_PIPE_LASTS = 86_400  # seconds: no pipe is read for so long
 
 Opened = TypeVar("Opened")
 
@@ -49,6 +53,21 @@ def file_catalog_folder(file: Path) -> Path:
     path = str(file.resolve())
     stem = "".join(c if c.isalnum() else "-" for c in file.stem)[:40]
     return home_folder() / f"@{stem}-{sha256(path.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def pipe_folder() -> Path:
+    """A folder for the catalog of what comes through a pipe; those that a killed process left behind are deleted."""
+    home = home_folder()
+    for left in home.glob(f"{_PIPE}*"):
+        with suppress(OSError):  # gone by now
+            if time.time() - left.stat().st_mtime > _PIPE_LASTS:
+                forget_pipe(left)
+    return home / f"{_PIPE}{uuid.uuid4().hex}"
+
+
+def forget_pipe(folder: Path) -> None:
+    """Delete the catalog of a pipe, which nobody else knows; who has it open finishes undisturbed."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def built_in_file(name: str) -> Path | None:

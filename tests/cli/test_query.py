@@ -148,3 +148,26 @@ def test_a_name_that_hits_lack_is_a_filter(run, write, small, monkeypatch, optio
     ran = run("query", "moon by Verne", *options)
     assert (ran.code, ran.err) == (0, "")
     assert ("1 item has 'Verne' in author: -w 'author ~ Verne'" in ran.out) == is_shown
+
+
+class TestPipedCatalog:
+    """`-c -`: the catalog comes through the pipe."""
+
+    LINES = b"3f1 fix: moon\n4a2 sea\n"
+
+    def test_one_question(self, run, home, small):
+        ran = run("query", "moon", "-c", "-", "--from", "lines", "-f", "csv", stdin=self.LINES)
+        assert (ran.code, [row.split(",")[3] for row in ran.out.splitlines()[1:]]) == (0, ["3f1 fix: moon", "4a2 sea"])
+        assert list(home.iterdir()) == []
+
+    @pytest.mark.parametrize("texts", [(), ("-",), ("moon", "-")])
+    def test_the_queries_come_from_elsewhere(self, run, small, texts):
+        ran = run("query", *texts, "-c", "-", stdin=self.LINES)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == (
+            "attnsearch: standard input can't be both the catalog and the queries; name the query as TEXT\n"
+        )
+
+    def test_an_unknown_format(self, run, small):
+        ran = run("query", "moon", "-c", "-", "--from", "xml", stdin=self.LINES)
+        assert (ran.code, ran.err.startswith("attnsearch: invalid --from 'xml'; use one of yaml, json,")) == (2, True)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
+import os
 import sqlite3
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,8 +16,12 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
+from attnsearch.postings.filters import parse_filter
+from attnsearch.readers.records import Reading
 from attnsearch.search.index import Index, item_id
-from attnsearch.search.search import query
+from attnsearch.search.search import query, search
+from attnsearch.search.setting import Setting
+from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.storage.database import read_info_rows, write_info
 from tests.conftest import SHOP, titles
@@ -62,6 +69,66 @@ def test_a_catalogs_model_is_a_remembered_name(shop, small, monkeypatch):
     assert find_problems(home.catalog_folder("shop")) == []
     repair(home.catalog_folder("shop"))
     assert asked == [("small", True)] * 4
+
+
+class TestPipe:
+    """`-` is a catalog for one command, of which nothing stays."""
+
+    @pytest.fixture
+    def pipe(self, monkeypatch):
+        def put(text):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+        return put
+
+    def test_nothing_stays(self, home, small, pipe):
+        pipe("title,price\nmoon,3\nsea robot,5\n")
+        with Index.open("-") as index:
+            assert list(home.iterdir()) == []
+            (result,) = search(index, ["moon"], Setting(where=(parse_filter("price < 4"),)), k=3)
+            assert [hit.title for hit in result.hits] == ["moon"]
+        assert list(home.iterdir()) == []
+
+    @pytest.mark.parametrize("text", ["", "title\n", "a: [b"])
+    def test_nothing_stays_of_what_is_refused(self, home, small, pipe, text):
+        pipe(text)
+        with pytest.raises(InputError):
+            Index.open("-")
+        assert list(home.glob("*")) == []
+
+    def test_it_takes_nothing_from_a_catalog_that_came_through_a_pipe(self, home, small, pipe):
+        pipe("name,title\nmoon,sea\n")
+        update(["-"], name="piped", fields=Fields(title="name"))
+        pipe("title,x\nmoon,1\n")
+        with Index.open("-") as index:
+            assert index.info.fields.title == "title"
+
+    def test_each_line_an_item(self, home, small, pipe):
+        pipe("fix: moon\nsea\n")
+        with Index.open("-", reading=Reading("lines")) as index:
+            assert {item.title for _, item in index.store.items()} == {"fix: moon", "sea"}
+
+    def test_what_a_killed_process_left_is_deleted_after_a_day(self, home, small, pipe):
+        old, young = home / ".pipe-old", home / ".pipe-young"
+        for folder in (old, young):
+            folder.mkdir(parents=True)
+        os.utime(old, (1, 1))
+        pipe("title,x\nmoon,1\n")
+        Index.open("-").close()
+        assert list(home.iterdir()) == [young]
+
+
+class TestReading:
+    def test_a_file_is_read_as_said(self, write, small):
+        path = write("x.txt", "moon\nsea\n")
+        Index.open(str(path), reading=Reading("lines")).close()
+        assert titles(str(path)) == {"moon", "sea"}  # it is remembered
+        assert Index.open(str(path), reading=Reading("csv")).info.items == 1
+
+    @pytest.mark.parametrize("ref", ["shop", "library"])
+    def test_a_catalog_was_read_already(self, shop, small, ref):
+        with pytest.raises(InputError, match=f"{ref}: is a catalog, which was read already; --from is for a file"):
+            Index.open(ref, reading=Reading("csv"))
 
 
 class TestOnTheFly:
