@@ -183,17 +183,17 @@ def _read_source(info: Info, source: Source, wanted: Collection[str] | None, int
     if not (source.sha256 and Path(source.path).exists()):
         return {}
     log.warning("%s: reading damaged items from %s", info.name, source.path)
-    found, sha256 = _try_formats(info, source.path)
-    whole = {item.id: item for item in changes.number_items(_drop_repeated(found), intact)}
+    readable, sha256 = _try_formats(info, source.path)
+    whole = {item.id: item for item in changes.number_items(_drop_repeated(readable), intact)}
     if wanted is None or sha256 == source.sha256:
         return whole
     return {ident: item for ident, item in whole.items() if ident in wanted}
 
 
-def _drop_repeated(found: list[Item]) -> list[Item]:
+def _drop_repeated(readable: list[Item]) -> list[Item]:
     """The items without those that have the id, in the file, of one before."""
-    first = {item.id: item for item in reversed(found) if item.has_own_id}
-    return [item for item in found if not item.has_own_id or first[item.id] is item]
+    first = {item.id: item for item in reversed(readable) if item.has_own_id}
+    return [item for item in readable if not item.has_own_id or first[item.id] is item]
 
 
 def _try_formats(info: Info, path: str) -> tuple[list[Item], str]:

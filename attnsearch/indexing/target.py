@@ -72,7 +72,7 @@ class Read(NamedTuple):
     longest: str | None
 
     def sentence(self) -> str:
-        """The same in one line.
+        """What was read and what was not, in one line.
 
         >>> Read(("sku",), "product", ("product", "blurb"), ("price",), None).sentence()
         'read: product, blurb (title: product; id: sku; not read: price; change it with --text-field)'
@@ -111,7 +111,9 @@ def resolve_target(
 ) -> Target:
     """Decide which catalog is meant, whether it exists, and how its sources are read.
 
-    A catalog that a query made of the same file, and that has no name yet, gets the name. Raises InputError.
+    A catalog that a query made of the same file, and that has no name yet, gets the name.
+
+    Raises InputError, and CatalogError for a catalog that can't be read or renamed.
     """
     sources = tuple(SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
     shown = [source.shown for source in sources]

@@ -91,7 +91,7 @@ def reword(text: str) -> str | None:
 
 
 def read_range(value: str) -> tuple[str, str] | None:
-    """The ends of a range of numbers in one text; None if it is none.
+    """The ends of a range of numbers in one text; None if it is not one.
 
     >>> read_range("1990-1999"), read_range("1950s"), read_range("2..5"), read_range("red")
     (('1990', '1999'), ('1950', '1959'), ('2', '5'), None)

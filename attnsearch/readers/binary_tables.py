@@ -1,7 +1,7 @@
 """The rows of a workbook (.xlsx) or of a Parquet file → records; the line of a record is the number of its row.
 
-A workbook's cells are texts, as in CSV: whole numbers without a point, dates as in ISO 8601. Parquet's values keep
-their types, dates apart; what no text or number can hold is left out.
+A workbook's cells are texts, as in CSV: whole numbers without a point, dates in ISO 8601. Parquet's values keep
+their types, except that dates become text; bytes are left out.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def make_record(names: Sequence[str], cells: Iterable[Any], line: int, where: st
     for name, value in pairs:
         if isinstance(value, bytes):
             if name not in left_out:
-                log.warning("%s: '%s' has bytes that are no text, which are left out", where, name)
+                log.warning("%s: '%s' has bytes that are not text, which are left out", where, name)
                 left_out.add(name)
             continue
         try:
@@ -195,7 +195,7 @@ def _read_whole(raw: RawFile) -> BinaryIO:
 
 
 def _check_unpacked(content: BinaryIO, where: str) -> None:
-    """Raise InputError for a workbook that is no zip archive, or that unpacks to more than `UNPACKED` bytes."""
+    """Raise InputError for a workbook that is not a zip archive, or that unpacks to more than `UNPACKED` bytes."""
     import zipfile
 
     try:

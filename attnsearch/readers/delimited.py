@@ -1,6 +1,6 @@
 """The rows of CSV or TSV → records. Cells are text, byte for byte: that `3.10` is a number matters in comparisons only.
 
-The one exception are tags, which are a list.
+The only exception is tags, which are a list.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
     """The records of rows, the first of which has the names of the columns; `form` is for messages.
 
     Missing cells at the end of a row are empty. A column without a name is called after its number if it has text.
-    Columns of one name are one field, a list. Headings above the names are left out, and it is said. Raises InputError.
+    Columns of one name are one field, a list. Headings above the names are left out, with a warning. Raises InputError.
     """
     rows = _skip_headings(rows, where)
     header = next((row for row in rows if any(map(str.strip, row[1]))), None)

@@ -90,7 +90,7 @@ def _without_overline(lines: list[str]) -> list[str]:
 
 
 def _split_front_matter(text: str, where: str, as_text: frozenset[str]) -> tuple[dict[str, Value], str]:
-    """The fields of the front matter, and the text after it; a rule at the beginning of a text is no front matter."""
+    """The fields of the front matter, and the text after it; a rule at the beginning of a text is not front matter."""
     first, _, rest = text.partition("\n")
     match first.rstrip():
         case "---":
@@ -107,7 +107,7 @@ def _split_front_matter(text: str, where: str, as_text: frozenset[str]) -> tuple
 
 
 def _parse_yaml(text: str, where: str, as_text: frozenset[str]) -> dict[str, Value] | None:
-    """The mapping in the text, which begins on the second line; None if it is none."""
+    """The mapping in the text, which begins on the second line; None if it is not one."""
     from attnsearch.syntax import yaml12
 
     documents = yaml12.parse_documents(f"\n{text}", where=where, as_text=as_text)
@@ -117,6 +117,7 @@ def _parse_yaml(text: str, where: str, as_text: frozenset[str]) -> dict[str, Val
 
 
 def _parse_toml(text: str, where: str) -> dict[str, Value]:
+    """The mapping in the text, which begins on the second line. Raises InputError."""
     import tomllib
 
     if len(text) > TOML:

@@ -1,8 +1,8 @@
 """Files and folders → the records of each file.
 
 In a folder, a Markdown or text file is an item, and any other file a file of items. A file of one mapping without a
-title or text is left out: folders have such with settings. Beside Markdown or text, whose titles are in the field
-`title`, a name is no title.
+title or text is left out, since such files hold settings. Beside Markdown or text, whose titles are in the field
+`title`, a `name` is not a title.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from attnsearch.errors import InputError
 from attnsearch.readers import documents, raw_file, records, text_file
-from attnsearch.readers.records import Reading
+from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
 from attnsearch.syntax.values import Mapping, Records
 
@@ -36,7 +36,7 @@ log = logging.getLogger("attnsearch")
 def read_sources(
     sources: Sequence[str],
     *,
-    reading: Reading = Reading(),  # noqa: B008 (it is immutable)
+    reading: Reading = AS_FOUND,
     given: Collection[str] = (),
     observers: Sequence[Callable[[bytes], object]] = (),
 ) -> Iterator[tuple[str, Records]]:

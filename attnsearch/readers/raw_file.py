@@ -172,6 +172,8 @@ class RawFile:
 
     `observe` gets the file's own bytes. `head` is what it begins with. `own` is the file as it lies on disk, if it is
     not compressed and can be read from any place.
+
+    Raises InputError for a file that can't be read.
     """
 
     def __init__(self, source: str, observe: Callable[[bytes], object] = len) -> None:
@@ -196,7 +198,7 @@ class RawFile:
 
     @property
     def kind(self) -> str | None:
-        """What kind of tables the file has: "sqlite", "parquet" or "xlsx"; None if it is no such file."""
+        """What kind of tables the file has: "sqlite", "parquet" or "xlsx"; None if it has none."""
         if self.head.startswith(b"SQLite format 3\0"):
             return "sqlite"
         if self.head.startswith(b"PAR1") and _CONTROL.search(self.head[:64]):
@@ -238,7 +240,7 @@ def _open_compressed(raw: Any, head: bytes, where: str) -> FullReader:
 
 
 def describe_text(head: bytes, *, is_named: bool) -> tuple[str, str] | None:
-    """What a text that begins with `head` seems to be, and what to do, if its form is none that we read; else None.
+    """What a text that begins with `head` seems to be, and what to do, if we do not read its form; else None.
 
     `is_named` says that the file's name tells its format.
     """
@@ -250,7 +252,7 @@ def describe_text(head: bytes, *, is_named: bool) -> tuple[str, str] | None:
 
 
 def describe(head: bytes) -> tuple[str, str] | None:
-    """What a file that begins with `head` is, and what to do, if it is no text; None if that can't be told."""
+    """What a file that begins with `head` is, and what to do, if it is not text; None if that can't be told."""
     if head.startswith(b"PK\x03\x04"):
         for name, what, hint in _ZIPS:
             if name in head:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.readers import dialect
@@ -52,13 +52,6 @@ def check_form(form: str | None) -> None:
     """Raise InputError for a form that is not one of `FORMS`."""
     if form and form not in FORMS:
         raise InputError(f"invalid --from '{form}'", hint=f"use one of {', '.join(FORMS)}")
-
-
-class Closable(Protocol):
-    """What a stream of records reads from."""
-
-    def close(self) -> None:
-        """Close it."""
 
 
 def read_records(
@@ -183,7 +176,7 @@ def _require_delimiter(reading: Reading, form: str, where: str) -> str | None:
 
 
 def _read_table(raw: RawFile, reading: Reading) -> Records:
-    """The records of a file of tables. Raises InputError for options that are not for such."""
+    """The records of a file of tables. Raises InputError for options that do not apply to it."""
     options = {"--from": reading.form, "--delimiter": reading.delimiter, "--encoding": reading.encoding}
     options |= {"--items": reading.items}
     if raw.kind != "sqlite":
@@ -213,9 +206,9 @@ def _read_table(raw: RawFile, reading: Reading) -> Records:
     return Records(Mapping(), itertools.chain(start, rows))
 
 
-def _close_after(file: Closable, records: Iterator[Mapping]) -> Iterator[Mapping]:
+def _close_after(raw: RawFile, records: Iterator[Mapping]) -> Iterator[Mapping]:
     """Yield the records; close their file at the end, even on error."""
-    with closing(file):
+    with closing(raw):
         yield from records
 
 

@@ -7,18 +7,19 @@ The rules, in their order:
 3. A list at the top, or under `items`.
 4. A mapping with a title or a text is one record, unless it has a list of mappings under a name of `tables.LISTS`.
 5. The one table of the file. A table is a list of mappings, a mapping of mappings most of which have a title or a text,
-   a mapping of lists of mappings with much the same fields, or the operations of OpenAPI. A table inside a record is
-   none. If there are several, then the one whose records have a title or a text; several of these are refused.
+   a mapping of lists of mappings with much the same fields, or the operations of OpenAPI. A table inside a record does
+   not count. If there are several, then the one whose records have a title or a text; several of these are refused.
 6. Without a table: a mapping of mappings that share a field, the one mapping with a title or a text, the one mapping
    of several mappings that share a field, a mapping of texts, the one list of texts, the file itself.
 
-Whatever was chosen by rules 4 to 6 is said.
+A message says what rules 4 to 6 chose, unless that is the whole file.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import shlex
 from collections.abc import Iterable, Iterator
 
 from attnsearch.errors import InputError
@@ -26,8 +27,8 @@ from attnsearch.readers.tables import LISTS, Table, list_tables, make_records, q
 from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
 from attnsearch.syntax.values import Mapping, Records, Value
 
-_WRAPPERS = ("fields", "data", "attributes", "_source", "properties", "node", "document")
-_MOST_NAMED = 10  # places named in an error
+_CONTAINERS = ("fields", "data", "attributes", "_source", "properties", "node", "document")
+_LISTED = 10  # places named in an error
 
 log = logging.getLogger("attnsearch")
 
@@ -84,23 +85,23 @@ def lift_fields(records: Iterable[Mapping], where: str, names: Names) -> Iterato
     first = next(records, None)
     if first is None:
         return
-    wrapper = _find_wrapper(first, names)
-    if wrapper is not None:
-        log.warning("%s: reading the fields under '%s' of each record as its own", where, wrapper)
+    container = _find_container(first, names)
+    if container is not None:
+        log.warning("%s: reading the fields under '%s' of each record as its own", where, container)
     for record in itertools.chain([first], records):
-        yield record if wrapper is None else _lift_record(record, wrapper)
+        yield record if container is None else _lift_record(record, container)
 
 
-def _find_wrapper(record: Mapping, names: Names) -> str | None:
+def _find_container(record: Mapping, names: Names) -> str | None:
     """The key of the inner mapping whose fields describe the record; None if its own do."""
     if _is_feature(record):
         return "properties"
     if describes_item(record, names):
         return None
-    for wrapper in _WRAPPERS:
-        inner = record.get(wrapper)
+    for container in _CONTAINERS:
+        inner = record.get(container)
         if isinstance(inner, dict) and describes_item(inner, names):
-            return wrapper
+            return container
     return None
 
 
@@ -109,17 +110,17 @@ def _is_feature(record: Mapping) -> bool:
     return record.get("type") == "Feature" and isinstance(record.get("properties"), dict) and "geometry" in record
 
 
-def _lift_record(record: Mapping, wrapper: str) -> Mapping:
-    inner = record.get(wrapper)
+def _lift_record(record: Mapping, container: str) -> Mapping:
+    inner = record.get(container)
     if not isinstance(inner, dict):
         return record
-    lifted = Mapping((key, value) for key, value in record.items() if key != wrapper)
+    lifted = Mapping((key, value) for key, value in record.items() if key != container)
     if _is_feature(record):
         del lifted["type"]  # which says nothing, and many a feature has a type of its own
     left = {key: value for key, value in inner.items() if key in lifted and lifted[key] != value}
     lifted |= {key: value for key, value in inner.items() if key not in lifted}
     if left:
-        lifted[wrapper] = left
+        lifted[container] = left
     lifted.line = record.line
     return lifted
 
@@ -145,14 +146,14 @@ def _choose_table(top: Mapping, where: str, names: Names) -> Table:
             return listed[0]
         if rivals := [table for table in tables if table.describes(names)]:
             log.warning("%s: reading the file as one item; to read what is inside: --items %s",
-                        where, " or --items ".join(table.path for table in rivals[:_MOST_NAMED]))  # fmt: skip
+                        where, " or --items ".join(shlex.quote(table.path) for table in rivals[:_LISTED]))  # fmt: skip
         return whole
     if len(tables) > 1:
         tables = [table for table in tables if table.describes(names)] or tables
     if len(tables) > 1:
-        places = ", ".join(f"{table.path} ({len(table.value)})" for table in tables[:_MOST_NAMED])
-        more = f" and {len(tables) - _MOST_NAMED} more" if len(tables) > _MOST_NAMED else ""
-        hint = f"choose one: attnsearch index --items {tables[0].path}"
+        places = ", ".join(f"{table.path} ({len(table.value)})" for table in tables[:_LISTED])
+        more = f" and {len(tables) - _LISTED} more" if len(tables) > _LISTED else ""
+        hint = f"choose one: attnsearch index --items {shlex.quote(tables[0].path)}"
         raise InputError(f"records lie in several places: {places}{more}", where=f"{where}:{top.line}", hint=hint)
     return tables[0] if tables else _choose_without_table(top, where, names) or whole
 
@@ -164,7 +165,7 @@ def _choose_without_table(top: Mapping, where: str, names: Names) -> Table | Non
         return Table("", top, top.line)
     single = [key for key, value in top.items() if isinstance(value, Mapping) and describes_item(value, names)]
     if len(single) == 1:
-        return Table(single[0], [top[single[0]]], top.line)
+        return Table(quote_step(single[0]), [top[single[0]]], top.line)
     keyed = [
         key for key, value in top.items()
         if isinstance(value, Mapping) and len(value) > 1
@@ -181,7 +182,7 @@ def _choose_without_table(top: Mapping, where: str, names: Names) -> Table | Non
         key for key, value in top.items()
         if isinstance(value, list) and all(isinstance(text, str) for text in value)
     ]  # fmt: skip
-    return Table(lists[0], top[lists[0]], top.line) if len(lists) == 1 else None
+    return Table(quote_step(lists[0]), top[lists[0]], top.line) if len(lists) == 1 else None
 
 
 def _count(records: int) -> str:

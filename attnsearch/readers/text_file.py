@@ -33,6 +33,8 @@ class TextFile:
     """A file as text: line by line, each with its line break, or the rest at once.
 
     A line ends with a line feed; with a carriage return, if the first line does and there is no line feed before it.
+
+    `most` is in bytes. Raises InputError, with the line, for what is not text in the encoding, or too long.
     """
 
     def __init__(self, raw: RawFile, *, most: int | None = None, encoding: str | None = None) -> None:
@@ -240,5 +242,5 @@ def _likely_encoding(raw: bytes) -> str:
 def open_text(
     source: str, *, most: int | None = None, observe: Callable[[bytes], object] = len, encoding: str | None = None
 ) -> TextFile:
-    """The text of a file, open for reading."""
+    """The text of a file, open for reading. Raises InputError as `RawFile` and `TextFile` do."""
     return TextFile(RawFile(source, observe), most=most, encoding=encoding)

@@ -61,7 +61,7 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
 
 
 def read_date(text: str) -> Dated | None:
-    """What a text is as a date; None if it is none.
+    """What a text is as a date; None if it is not one.
 
     >>> read_date("1970-01").day_first
     Span(begin=0.0, end=2678400.0)

@@ -15,7 +15,7 @@ LABELS = frozenset({"tags", "tag", "keywords", "keyword", "subjects", "subject",
 
 _DEEPEST = 8  # mappings inside one another whose fields have names
 _LONGEST_NAME = 200  # characters
-_NAMED = 12  # names of fields, at most, in a message
+_LISTED = 12  # names of fields, at most, in a message
 
 
 class Fields(NamedTuple):
@@ -122,14 +122,7 @@ def suggest_name(name: str, names: Collection[str], built_in: Collection[str] = 
     near = difflib.get_close_matches(name, candidates, n=1) or difflib.get_close_matches(fold_name(name), folded, n=1)
     if near:
         return f"did you mean '{folded.get(near[0], near[0])}'?"
-    return list_names(names)
-
-
-def list_names(names: Collection[str]) -> str:
-    """The names of fields in a sentence, the first few of many."""
-    if not names:
-        return "its items have no fields"
-    return f"the fields are {', '.join([*names][:_NAMED])}{', …' if len(names) > _NAMED else ''}"
+    return f"the fields are {first_names([*names], _LISTED)}" if names else "its items have no fields"
 
 
 def split_name(name: str) -> list[str]:

@@ -1,7 +1,7 @@
 """What kind of values a field has, from the forms of all of them, and what each value means in a field of that kind.
 
 A text such as 1,234 or 05/06/2021 can mean two things. The other values of its field settle which, if all that can
-mean only one agree; else nobody knows, and it is not read.
+mean only one thing agree; otherwise it is not read.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def decide(counts: Mapping[str, int]) -> Kind:
     values = sum(count for form, count in counts.items() if form != "none")
     forms = {form: count for form, count in counts.items() if count}
     unit = _choose_unit(forms)
-    decimal = _choose_decimal({_mark(form) for form in forms if _is_number(form) and _suits(form, unit)})
+    decimal = _choose_decimal({_mark(form) for form in forms if _is_number(form) and _suits(_unit(form), unit)})
     order = _choose_order(set(forms))
     settled = Kind(decimal=decimal, unit=unit, order=order, values=values)
     numbers = sum(count for form, count in forms.items() if _reads_number(form, settled))
@@ -165,9 +165,9 @@ def _unit(form: str) -> str:
     return [*form.split(" "), "", ""][2]
 
 
-def _suits(form: str, unit: str) -> bool:
-    """Whether numbers of this form are in the unit of the field."""
-    return _unit(form) == unit or (not _unit(form) and unit != "%")
+def _suits(unit: str, of_field: str) -> bool:
+    """Whether numbers with this unit, or without one if it is empty, are in the unit of the field."""
+    return unit == of_field or (not unit and of_field != "%")
 
 
 def _choose_unit(counts: Mapping[str, int]) -> str:
@@ -195,7 +195,7 @@ def _choose_order(forms: set[str]) -> str:
 
 
 def _reads_number(form: str, kind: Kind) -> bool:
-    if not _is_number(form) or not _suits(form, kind.unit):
+    if not _is_number(form) or not _suits(_unit(form), kind.unit):
         return False
     return not _mark(form).startswith("?") or _reads_doubtful(_mark(form)[1:], kind)
 
@@ -228,7 +228,7 @@ def interpret(text: str, kind: Kind) -> Interpretation:
 
 def _interpret_number(text: str, kind: Kind) -> bytes | None:
     written = read_number(text)
-    if written is None or not (written.unit == kind.unit or (not written.unit and kind.unit != "%")):
+    if written is None or not _suits(written.unit, kind.unit):
         return None
     point, comma, _ = written
     in_doubt = point and comma and point != comma

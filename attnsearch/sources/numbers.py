@@ -52,7 +52,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def read_number(text: str) -> Written | None:
-    """What a text is as a number; None if it is none, or a code that begins with 0, such as 007.
+    """What a text is as a number; None if it is not one, or a code that begins with 0, such as 007.
 
     >>> read_number("1,234"), read_number("$1,234.50")
     (Written(point='1234', comma='1.234', unit=''), Written(point='1234.50', comma=None, unit='$'))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import CatalogError
-from attnsearch.readers.records import Reading
-from attnsearch.sources.fields import Fields
+from attnsearch.readers.records import AS_FOUND, Reading
+from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import DEFAULT_TEXT, Item, key_text
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import OlderError, damaged
@@ -84,8 +84,8 @@ class Info(NamedTuple):
     listing: int = 0  # the checksum of the list of segments
     lexical: float = 0.0
     identity: str = ""  # the encoder's; a catalog of an older attnsearch has none
-    given: Fields = Fields()
-    reading: Reading = Reading()
+    given: Fields = UNNAMED
+    reading: Reading = AS_FOUND
     is_exact: bool = True
 
 
@@ -160,7 +160,7 @@ def upgrade_fields(fields: Any) -> dict[str, Any]:
     ident, title, texts = fields
     given = [[ident] * (ident != "id"), title * (title != "title"), texts]
     read = [[ident], title, texts or [title, *DEFAULT_TEXT[1:]]]
-    return {"fields": read, "given": given, "reading": Reading(), "is_exact": False}
+    return {"fields": read, "given": given, "reading": AS_FOUND, "is_exact": False}
 
 
 def _parse_fields(value: Any) -> Fields:

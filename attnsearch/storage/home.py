@@ -58,15 +58,15 @@ def file_catalog_folder(file: Path) -> Path:
 def pipe_folder() -> Path:
     """A folder for the catalog of what comes through a pipe; those that a killed process left behind are deleted."""
     home = home_folder()
-    for left in home.glob(f"{_PIPE}*"):
+    for leftover in home.glob(f"{_PIPE}*"):
         with suppress(OSError):  # gone by now
-            if time.time() - left.stat().st_mtime > _PIPE_LASTS:
-                forget_pipe(left)
+            if time.time() - leftover.stat().st_mtime > _PIPE_LASTS:
+                forget_pipe(leftover)
     return home / f"{_PIPE}{uuid.uuid4().hex}"
 
 
 def forget_pipe(folder: Path) -> None:
-    """Delete the catalog of a pipe, which nobody else knows; who has it open finishes undisturbed."""
+    """Delete the catalog of a pipe, which nobody else knows; a process that has it open finishes undisturbed."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -137,7 +137,7 @@ def _read_info(folder: Path) -> Info:
 def find_catalog(ref: str) -> Location:
     """Where the catalog `ref` is: `ref` is a name if there is such a catalog, else a file; `./x` is always a file.
 
-    Raises InputError if `ref` looks like a file and is none, CatalogError if there is no catalog of that name.
+    Raises InputError if `ref` looks like a file but is not one, CatalogError if there is no catalog of that name.
     """
     path = Path(ref)
     try:

@@ -48,7 +48,7 @@ def test_the_only_table_is_read_and_named(make, name, caplog):
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line.partition(f"{name}: ")[2] for line in said] == [
         "reading its only table, 'books'",
-        "'cover' has bytes that are no text, which are left out",
+        "'cover' has bytes that are not text, which are left out",
     ]
 
 
