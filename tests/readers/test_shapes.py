@@ -101,6 +101,13 @@ def test_several_lists_are_refused(value, message):
     assert message in refused(value)
 
 
+@pytest.mark.parametrize("value", [{"v": 1, "x.y": {"title": "Lamp"}}, {"v": 1, "x.y": ["Lamp"]}])
+def test_the_path_in_a_message_is_one_that_items_takes(value, caplog):
+    records = read(value)
+    assert set(caplog.messages) == {'x: reading the one record under "x.y"'}
+    assert read(value, '"x.y"') == records == [{"title": "Lamp"}]
+
+
 def test_a_mapping_of_mappings():
     assert read({"kettle": KETTLE, "lamp": LAMP}) == [{"id": "kettle", **KETTLE}, {"id": "lamp", **LAMP}]
     assert read({"v": 1, "all": {"k": KETTLE}}) == [{"id": "k", **KETTLE}]
