@@ -246,9 +246,9 @@ def _find_ends(texts: Iterable[str], kind: Kind) -> list[str]:
     return [min(measured)[1], max(measured)[1]] if measured else []
 
 
-def _agree(one: Kind | None, other: Kind) -> bool:
+def _agree(counted: Kind | None, other: Kind) -> bool:
     """Whether two kinds read values in the same way."""
-    return one is not None and one._replace(values=0, unread=0) == other._replace(values=0, unread=0)
+    return counted is not None and counted._replace(values=0, unread=0) == other._replace(values=0, unread=0)
 
 
 def _measure(text: str, kind: Kind) -> Any:
