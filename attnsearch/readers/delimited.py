@@ -63,6 +63,7 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
     width = len(names)
     # Names of several columns, and tags; whether it is tags.
     lists = {name: _is_tags(name) for name, count in Counter(names).items() if count > 1 or _is_tags(name)}
+    is_unique = len({*names}) == width
     first = list(itertools.islice(rows, 2))
     if _looks_like_item(header[1], [cells for _, cells in first]):
         message = "%s:%d: the columns are named '%s'; if that is an item, add a row of names above it"
@@ -73,7 +74,10 @@ def make_records(rows: Iterator[Row], where: str, form: str) -> Iterator[Mapping
         pairs = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
         if not pairs or (len(pairs) == 1 and not pairs[0][1].strip()):
             continue
-        record = _gather(pairs, lists) if lists else Mapping(pairs)
+        record = Mapping(pairs) if is_unique else _gather(pairs, lists)
+        for name in lists if is_unique else ():
+            if name in record:
+                record[name] = split_tags(record[name])
         record.line = line
         if unnamed and (called := unnamed & record.keys()):
             unnamed -= called

@@ -156,7 +156,7 @@ def to_words(value: Value) -> str:
     """
     if isinstance(value, str):
         return show_text(value)
-    value = unwrap(value)
+    value = unwrap(value) if isinstance(value, dict) else value
     if value is None:
         return ""
     if isinstance(value, list):

@@ -125,8 +125,8 @@ def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fi
     'Dune. A desert planet'
     """
     if fields and fields.text:
-        all_fields = {**rest, "description": description or rest.get("description"), fields.title: title}
-        parts = [_words_of(name, look_up(all_fields, name)) for name in fields.text]
+        own = {"description": description or rest.get("description"), fields.title: title}
+        parts = [_words_of(name, own[name] if name in own else look_up(rest, name)) for name in fields.text]
     else:
         parts = [title, description, _words_of("tags", rest.get("tags"))]
     text = _join_sentences(parts)
@@ -197,7 +197,8 @@ class _FieldChecker:
 
 def _make_items(rows: Iterable[tuple[str, values.Mapping]], fields: Fields, checker: _FieldChecker) -> Iterator[Item]:
     for place, record in rows:
-        checker.add(record, place)
+        if checker.missing or checker.with_dots:
+            checker.add(record, place)
         yield _make_item(record, fields, place)
     checker.finish()
 
@@ -222,7 +223,7 @@ def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
         description = show_text(description)
         rest.pop("description", None)
     _check_length(description, "'description'", place)
-    if fields.title and isinstance(unwrap(rest.get(fields.title, [])), (str, int, float)):
+    if fields.title and isinstance(unwrap(rest.get(fields.title)), (str, int, float)):
         del rest[fields.title]
     if len(fields.id) == 1 and fields.id[0] not in fields.text:
         rest.pop(fields.id[0], None)
@@ -244,14 +245,14 @@ def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
 
 def _read_id(record: values.Mapping, names: tuple[str, ...], place: str) -> str:
     """The id that the record says, in NFC: the values of these fields, joined; empty if it has none of them."""
-    parts = [content_of(_read_text(record, name, place)) for name in names]
-    return normalize_text(_JOINT.join(filter(None, parts)))
+    parts = [part for name in names if (part := content_of(_read_text(record, name, place)))]
+    return normalize_text(_JOINT.join(parts))
 
 
 def _read_text(record: values.Mapping, name: str, place: str) -> str:
     """The text of a field that must be one, without white space around it."""
     value = look_up(record, name)
-    text = plain_text(value)
+    text = value.strip() if isinstance(value, str) else plain_text(value)
     if text is None:
         inner = unwrap(value)
         if isinstance(inner, list):

@@ -52,6 +52,8 @@ def unwrap(value: Value) -> Value:
     >>> unwrap({"name": "Lamp"})
     {'name': 'Lamp'}
     """
+    if not isinstance(value, (list, dict)):
+        return value
     for _ in range(DEPTH):
         if isinstance(value, list) and len(value) == 1:
             (value,) = value
