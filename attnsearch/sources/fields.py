@@ -84,7 +84,7 @@ def leaves(record: Mapping[str, Value], prefix: str = "", depth: int = _DEEPEST)
     [('a.b', 1), ('a.c', [2]), ('title', 'Lamp'), ('d.e', 3), ('d.e', 4)]
     """
     for key, value in record.items():
-        name = prefix + key
+        name = prefix + key if prefix else key
         if value is None or len(name) > _LONGEST_NAME:
             continue
         if not isinstance(value, (dict, list)):
@@ -94,7 +94,7 @@ def leaves(record: Mapping[str, Value], prefix: str = "", depth: int = _DEEPEST)
         parts = value if isinstance(value, list) else [value]
         if plain := [part for part in parts if not isinstance(part, (dict, list))]:
             yield name, plain if isinstance(value, list) else value
-        for part in parts:
+        for part in parts if len(plain) < len(parts) else ():
             if isinstance(part, dict) and depth > 1:
                 yield from leaves(part, f"{name}.", depth - 1)
 

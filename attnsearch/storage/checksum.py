@@ -32,6 +32,6 @@ def row_checksum(*cells: Cell) -> int:
         elif isinstance(cell, bytes):
             parts += (b"b%d:" % len(cell), cell)
         else:
-            raw = str(cell).encode()
-            parts.append(b"%b%d:%b" % (b"N" if cell is None else b"i", len(raw), raw))
+            text = str(cell)
+            parts.append(f"{'N' if cell is None else 'i'}{len(text)}:{text}".encode())
     return int.from_bytes(xxh3_64_digest(b"".join(parts)), "little", signed=True)
