@@ -125,8 +125,8 @@ def key_text(title: str, description: str, rest: Mapping[str, Value], fields: Fi
     'Dune. A desert planet'
     """
     if fields and fields.text:
-        own = {"description": description or rest.get("description"), fields.title: title}
-        parts = [_words_of(name, own[name] if name in own else look_up(rest, name)) for name in fields.text]
+        own = {"description": description, fields.title: title}  # texts already, and HTML no more
+        parts = [own.get(name) or _words_of(name, look_up(rest, name)) for name in fields.text]
     else:
         parts = [title, description, _words_of("tags", rest.get("tags"))]
     text = _join_sentences(parts)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -124,3 +125,10 @@ def test_ids_of_other_titles_stay(write, title, id_):
     """An index must know its items again: these are the ids that it always made."""
     (item,) = read(write("x.jsonl", f'{{"title": "{title}"}}\n'))
     assert item.id == id_
+
+
+def test_html_is_read_once(write):
+    record = {"title": "Write &amp;lt; in HTML", "description": "or &amp;amp;lt; there", "notes": "and &amp;lt; here"}
+    (item,) = items.read_items([str(write("x.json", json.dumps([record])))]).items
+    assert (item.title, item.description) == ("Write &lt; in HTML", "or &amp;lt; there")
+    assert item.text == "Write &lt; in HTML. or &amp;lt; there. and &lt; here"
