@@ -38,7 +38,8 @@ def sections() -> dict[str, dict[str, Version]]:
 PROJECT_TABLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DIRECT = [Requirement(line) for line in PROJECT_TABLE["dependencies"]]
 EXTRAS = PROJECT_TABLE["optional-dependencies"]
-REQUIREMENTS = [*DIRECT, *(Requirement(line) for lines in EXTRAS.values() for line in lines)]
+OPTIONAL = [Requirement(line) for lines in EXTRAS.values() for line in lines]
+REQUIREMENTS = [*DIRECT, *(requirement for requirement in OPTIONAL if requirement.name != PROJECT)]
 PINS = {name: version for pins in sections().values() for name, version in pins.items()}
 LICENSES = {cells[0].strip("*"): cells for cells in rows((ROOT / "docs" / "licenses.md").read_text())}
 

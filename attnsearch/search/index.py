@@ -159,7 +159,8 @@ def _index_file(folder: Path, file: Path, reading: Reading, *, offline: bool, pr
         progress=progress,
     )
     text = {*report.read.text}
-    if not is_named and report.added == report.info.items and not _USUAL <= text <= {*DEFAULT_TEXT}:
+    is_plain = reading.form == "lines" or _USUAL <= text <= {*DEFAULT_TEXT}
+    if not is_named and report.added == report.info.items and not is_plain:
         log.warning("%s: %s", source_name(file.name), report.read.sentence())
 
 

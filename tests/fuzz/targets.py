@@ -20,6 +20,18 @@ from unittest import mock
 import numpy as np
 
 # Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
+import attnsearch.cli.app
+import attnsearch.cli.catalogs
+import attnsearch.cli.eval
+import attnsearch.cli.feedback
+import attnsearch.cli.query
+import attnsearch.engines.bias
+import attnsearch.evaluation.significance
+import attnsearch.output.evaluation
+import attnsearch.readers.folder
+import attnsearch.readers.sqlite
+import attnsearch.search.readout
+import attnsearch.sources.kinds  # noqa: F401
 from attnsearch import cli
 from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
 from attnsearch.encoding.model import coverage_of
