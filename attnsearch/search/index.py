@@ -63,7 +63,7 @@ class Index:
             encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick, remembered=True)
             if not encoder.model.made(store.info.sha256, store.info.identity, store.info.stamp):
                 if not file:
-                    raise _stale(store.info, encoder.model)
+                    raise _stale(folder, store.info, encoder.model)
                 store.close()
                 _index_file(folder, file, offline=offline, progress=progress)
                 store = Store(folder)
@@ -134,9 +134,9 @@ def _is_current(folder: Path, file: Path) -> bool:
     return bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
 
 
-def _stale(info: Info, model: Model) -> CatalogError:
-    hint = f"index it again: attnsearch index {' '.join(source.path for source in info.sources)}"
-    return CatalogError(model.describe_change(info.sha256), where=info.name, hint=hint)
+def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
+    hint = f"index it again: {home.command_to_index(folder, info)}"
+    return CatalogError(model.describe_change(info.sha256), where=home.displayed_name(folder, info), hint=hint)
 
 
 def item_id(index: Index, name: str) -> str:
