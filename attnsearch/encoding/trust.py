@@ -19,15 +19,24 @@ LARGEST = 64 << 20  # bytes of any other file but the weights; a tokenizer of 25
 FILES = 1_000  # of a model: a folder with more is something else
 WEIGHTS = (".safetensors", ".bin")
 
+_HINT = "attnsearch runs no code of a model, and loads nothing from outside its folder"
 _OTHERS = ("onnx", "openvino", "coreml", "__pycache__")  # folders of other engines
 _IGNORED = {
     *(".md", ".csv", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".py"),  # about the model
     *(".onnx", ".gguf", ".h5", ".ot", ".msgpack", ".mlmodel"),  # for other engines
     *(".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"),  # pickles that neither library loads
 }
+# Where the libraries look for weights, in this order; an index lists several files.
+_WEIGHTS_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 _OUR_MODULES = "sentence_transformers."
 _CODE = {"auto_map", "trust_remote_code", "weights_only", "custom_generate", "code_revision", "use_kernels"}
 _ELSEWHERE = {"tokenizer_name_or_path", "base_model_name_or_path", "pretrained_model_name_or_path", "cache_dir"}
+_ARGUMENTS = {"model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs", "config_kwargs"}
 
 
 def list_files(folder: Path) -> dict[str, os.stat_result]:
@@ -46,7 +55,7 @@ def list_files(folder: Path) -> dict[str, os.stat_result]:
             count += 1
             if count > FILES:
                 raise ModelError(f"more than {FILES:,} files: it is not a model's folder", where=str(folder))
-            if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() in _IGNORED:  # noqa: PTH122 (quick)
+            if entry.name.startswith(".") or (_is_ignored(entry.name) and not entry.is_dir()):
                 continue
             status = _stat(entry)
             if stat.S_ISDIR(status.st_mode):
@@ -55,11 +64,14 @@ def list_files(folder: Path) -> dict[str, os.stat_result]:
             else:
                 _check_file(entry.path, entry.name, status)
                 names[entry.name] = status
-        has_safetensors = any(name.endswith(WEIGHTS[0]) for name in names)
         for name, status in names.items():
-            if not (has_safetensors and name.endswith(WEIGHTS[1])):
+            if not (_WEIGHTS_FILES[0] in names and name.endswith(WEIGHTS[1])):  # no library reads these beside that
                 files[parent + name] = status
     return dict(sorted(files.items()))
+
+
+def _is_ignored(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _IGNORED  # noqa: PTH122 (quick)
 
 
 def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -103,8 +115,12 @@ def check_configs(folder: Path, names: Mapping[str, object]) -> None:
     """Raise ModelError if a configuration asks for code, or for something outside the folder.
 
     That is: a module type that is not sentence-transformers' own, `auto_map`, a *.py file, a kernel from the hub,
-    unpickling without `weights_only`, another model's tokenizer, an adapter over another model.
+    unpickling without `weights_only`, another model's tokenizer, an adapter over another model, weights elsewhere; or
+    files that `list_files` leaves out.
     """
+    for name in filter(None, (_find_index(parent, names) for parent in {_parent(name) for name in names})):
+        for problem in _index_problems(_read_json(folder / name), _parent(name), names):
+            raise ModelError(problem, where=str(folder / name), hint=_HINT)
     for name in names:
         if not is_config(PurePosixPath(name).name):
             continue
@@ -112,15 +128,40 @@ def check_configs(folder: Path, names: Mapping[str, object]) -> None:
         if PurePosixPath(name).name == "adapter_config.json":
             hint = "merge the adapter into its model and save that"
             raise ModelError("the folder holds an adapter over another model", where=where, hint=hint)
-        try:
-            config = read_config(folder / name)
-        except OSError as error:
-            raise ModelError(f"can't be read: {error.strerror}", where=where) from None
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"is not valid JSON: {error}", where=where) from None
+        config = _read_json(folder / name)
         for problem in _problems(config, is_list_of_modules=PurePosixPath(name).name == "modules.json"):
-            hint = "attnsearch runs no code of a model, and loads nothing from outside its folder"
-            raise ModelError(problem, where=where, hint=hint)
+            raise ModelError(problem, where=where, hint=_HINT)
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return read_config(file)
+    except OSError as error:
+        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"is not valid JSON: {error}", where=str(file)) from None
+
+
+def _parent(name: str) -> str:
+    """The part of a name up to its file's: "" or "2_Dense/"."""
+    return name[: name.rfind("/") + 1]
+
+
+def _find_index(parent: str, names: Mapping[str, object]) -> str | None:
+    """The index from which the libraries take the weights in this folder of a model; None if they read no index."""
+    file = next((file for file in _WEIGHTS_FILES if parent + file in names), "")
+    return parent + file if file.endswith(".json") else None
+
+
+def _index_problems(index: Any, parent: str, names: Mapping[str, object]) -> Iterator[str]:
+    """What is wrong with a list of files with weights: files that are not in the model's folder."""
+    files = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(files, dict):
+        yield "is not a list of files with weights"
+        return
+    for file in files.values():
+        if parent + str(file) not in names:
+            yield f"it names weights that are not in the folder: {str(file)[:60]}"
 
 
 def _problems(config: Any, *, is_list_of_modules: bool) -> Iterator[str]:
@@ -143,10 +184,14 @@ def _problems(config: Any, *, is_list_of_modules: bool) -> Iterator[str]:
 def _entry_problems(key: str, content: Any) -> Iterator[str]:
     if key in _CODE and (content or key == "weights_only"):
         yield f"it asks for code: {key}"
-    if key in _ELSEWHERE and content:
+    if (key in _ELSEWHERE and content) or (key == "path" and str(content).endswith(".json")):  # the latter in a module
         yield f"it asks for something outside the folder: {key}"
     if key.endswith("attn_implementation") and "/" in str(content):
         yield f"it asks for code: {key}"
+    if key in _ARGUMENTS and isinstance(content, dict):
+        for name, value in content.items():
+            if ((name.endswith("_file") or name == "variant") and value) or (name == "use_safetensors" and not value):
+                yield f"it asks for other files than the usual ones: {name}"
     if key == "types" and isinstance(content, dict):  # of a module `Router`
         for name, kind in content.items():
             yield from module_problems([{"path": name, "type": kind}])
@@ -163,5 +208,10 @@ def module_problems(modules: Any) -> Iterator[str]:
             yield f"the module type {str(kind)[:60]} is not of sentence-transformers"
         if not isinstance(path, str) or path.startswith(("/", "~")) or "\\" in path or ":" in path:
             yield f"the module path {str(path)[:60]} is not a folder of the model"
-        elif any(part.startswith(".") for part in PurePosixPath(path).parts):
+        elif any(part.startswith(".") for part in PurePosixPath(path).parts) or _is_of_others(path):
             yield f"the module path {path[:60]} is not a folder of the model"
+
+
+def _is_of_others(path: str) -> bool:
+    """Whether a path leads into a folder that `list_files` leaves out. Some systems do not tell cases apart."""
+    return path.partition("/")[0].lower() in _OTHERS

@@ -30,7 +30,7 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.readers.records import FORMATS
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
-from attnsearch.storage import files, learned, lock
+from attnsearch.storage import files, home, learned, lock
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.failures import OlderError, missing, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
@@ -102,8 +102,8 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
         info = record.info
         encoder = loading.load(info.model, offline=offline, quick=info.quick, remembered=True)
         if not encoder.model.made(info.sha256, info.identity):
-            hint = f"index it again: attnsearch index {' '.join(files.quoted(source.path) for source in info.sources)}"
-            raise CatalogError(encoder.model.describe_change(info.sha256), where=info.name, hint=hint)
+            hint = f"index it again: {home.command_to_index(folder, info)}"
+            raise CatalogError(encoder.model.describe_change(info.sha256), where=folder.name, hint=hint)
         bulk_encoder = encoder.suited(0, info.precision)
         salvaged = salvage_items(db, info)
         incoming, lost = _restore_items(folder, record, salvaged)

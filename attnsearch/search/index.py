@@ -18,7 +18,7 @@ from attnsearch.readers.raw_file import source_name
 from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.sources.letters import normalize_text
-from attnsearch.storage import files, home
+from attnsearch.storage import home
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import MissingError
 from attnsearch.storage.store import Store
@@ -91,7 +91,7 @@ class Index:
             encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick, remembered=True)
             if not encoder.model.made(store.info.sha256, store.info.identity, store.info.stamp):
                 if not file:
-                    raise _stale(store.info, encoder.model)
+                    raise _stale(folder, store.info, encoder.model)
                 store.close()
                 _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
                 store = Store(folder)
@@ -174,9 +174,9 @@ def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
     return is_read_so and bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
 
 
-def _stale(info: Info, model: Model) -> CatalogError:
-    hint = f"index it again: attnsearch index {' '.join(files.quoted(source.path) for source in info.sources)}"
-    return CatalogError(model.describe_change(info.sha256), where=info.name, hint=hint)
+def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
+    hint = f"index it again: {home.command_to_index(folder, info)}"
+    return CatalogError(model.describe_change(info.sha256), where=home.displayed_name(folder, info), hint=hint)
 
 
 def item_id(index: Index, name: str) -> str:

@@ -267,6 +267,16 @@ def displayed_name(folder: Path, info: Info) -> str:
     return info.name if folder.name.startswith("@") else folder.name
 
 
+def command_to_index(folder: Path, info: Info) -> str:
+    """The command that indexes a catalog again, from the same sources and under the same name."""
+    import shlex  # which a query does without
+
+    paths = [source.path for source in info.sources]
+    name = displayed_name(folder, info)
+    names = [] if len(paths) == 1 and Path(paths[0]).stem == name else ["--name", name]
+    return shlex.join(["attnsearch", "index", *paths, *names])
+
+
 def _is_built_in(folder: Path, info: Info) -> bool:
     file = built_in_file(folder.name)
     return file is not None and [source.path for source in info.sources] == [str(file)]

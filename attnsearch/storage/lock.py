@@ -18,6 +18,7 @@ from attnsearch.storage.failures import busy, is_busy, is_full, is_of_the_system
 from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_link, refuse_links, sync
 
 WAIT = 30.0  # seconds to wait for another writer
+_ATTEMPTS = 100  # to create a catalog's files while others remove them
 
 _PAUSE = 0.01  # seconds between two attempts, when SQLite itself does not wait
 
@@ -158,12 +159,18 @@ def _create_database(folder: Path) -> None:
     home, file = folder.parent, folder / DATABASE
     new = [path.parent for path in (home, *home.parents) if not path.exists()]
     home.mkdir(mode=0o700, parents=True, exist_ok=True)  # its contents may be private
+    failed = 0
     while not _read_size(file):
-        with suppress(FileNotFoundError):  # removed in between: try again
+        try:
             (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
             file.touch()
             for path in (folder, home, *new):
                 sync(path)
+        except FileNotFoundError:  # removed in between: try again; /proc says so of every new folder
+            failed += 1
+            if failed == _ATTEMPTS:
+                raise
+        else:
             return
 
 

@@ -54,6 +54,16 @@ def test_hiding_an_item_is_removing_it():
     assert chance_of(np.where(hidden, -np.inf, z)) == pytest.approx(chance_of(z[:, ~hidden]))
 
 
+@pytest.mark.parametrize(
+    "null", [NullKey(1e308, 1e308), NullKey(-1e308, -1e308), NullKey(-1e308, 1e308), NullKey(1.0, 0.0)]
+)
+def test_any_null_key_has_a_chance(null):
+    """A file of projections may hold any finite numbers: no warning, and no NaN."""
+    chances = chance_of([[9.0, 9.0], [-9.0, -np.inf], [-np.inf, -np.inf]], null)
+    assert np.all((chances >= 0) & (chances <= 1))
+    assert chances[2] == 1
+
+
 @pytest.mark.parametrize("value", [-20.0, 20.0, -4e5, 4e5])
 def test_the_farthest_logits_are_no_trouble(value):
     assert chance_of([value]) == chance_of([[value] * 9]) == pytest.approx(float(value < 0), abs=1e-9)

@@ -244,3 +244,14 @@ main(sys.argv[1:])
         files = ran.stdout.split("\n")
         assert any(files), ran.stderr
         assert {Path(file).parent for file in files if file} == {folders[own or "home"]}
+
+    def test_a_working_directory_that_is_gone(self, tmp_path):
+        """Then nobody knows where a relative home is; but not every command needs it."""
+        program = (
+            "import os, sys; os.rmdir(os.getcwd()); from attnsearch.cli import main; sys.exit(main(['--version']))"
+        )
+        env = {**os.environ, "ATTNSEARCH_HOME": "home", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        ran = subprocess.run(
+            [sys.executable, "-P", "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")

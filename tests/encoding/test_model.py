@@ -110,6 +110,8 @@ class TestPlaces:
             ("/none", "/none: no such folder"),
             ("a b", "neither a folder nor a model's name"),
             ("some/model", "some/model: the model is not on this machine"),
+            ("./" + "x" * 300, "can't be read: File name too long"),
+            ("x" * 300, "neither a folder nor a model's name"),
         ],
     )
     def test_not_there(self, name, message):
@@ -319,3 +321,14 @@ class TestIdentity:
 def test_no_home_folder_of_that_user():
     with pytest.raises(ModelError, match="~nosuch/m: no such folder"):
         model.find_model("~nosuch/m")
+
+
+def test_a_folder_that_may_not_be_looked_at(monkeypatch):
+    """As where a folder above it belongs to another user: the check of a catalog then goes on without its model."""
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(model.Path, "is_dir", refuse)
+    with pytest.raises(ModelError, match="/closed/m: can't be read: Permission denied"):
+        model.find_model("/closed/m")

@@ -42,6 +42,16 @@ class TestFiles:
         (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"x")
         assert names(folder) == sorted([*FILES, "2_Dense/pytorch_model.bin"])
 
+    def test_pickled_weights_beside_others_that_nobody_reads(self, folder):
+        """The libraries look for `model.safetensors` only, and then for pickles."""
+        (folder / "model.safetensors").rename(folder / "other.safetensors")
+        (folder / "pytorch_model.bin").write_bytes(b"x")
+        assert {"other.safetensors", "pytorch_model.bin"} < set(names(folder))
+
+    def test_a_folder_with_the_name_of_a_file(self, folder):
+        (folder / "1_Pooling").rename(folder / "pooling.md")
+        assert "pooling.md/config.json" in names(folder)
+
     def test_links_lead_to_files(self, folder, tmp_path):
         """As in the Hugging Face cache."""
         (folder / "config.json").rename(tmp_path / "blob")
@@ -103,6 +113,10 @@ MODULES = [
     (module(path="../other"), "the module path ../other is not a folder of the model"),
     (module(path="1/../../other"), "is not a folder of the model"),
     (module(path="/etc"), "the module path /etc is not a folder of the model"),
+    *(
+        (module(path=path), f"the module path {path} is not a folder of the model")
+        for path in ("onnx", "openvino/1", "coreml", "__pycache__", "Onnx")
+    ),  # whose files are left out
     (module(path=7), "the module path 7 is not a folder of the model"),
     (7, "is not a list of modules"),
 ]
@@ -119,6 +133,22 @@ CONFIGS = [
     ("1_Pooling/config.json", {"auto_map": {"a": "b.C"}}, "asks for code: auto_map"),
     ("router_config.json", {"types": {"a": "modeling.Evil"}}, "the module type modeling.Evil is not"),
     ("router_config.json", {"types": {"../a": "sentence_transformers.models.Pooling"}}, r"module path \.\./a is not"),
+    ("router_config.json", {"types": {"onnx": "sentence_transformers.models.Pooling"}}, "the module path onnx is not"),
+    (
+        "sentence_bert_config.json",
+        {"tokenizer_args": {"tokenizer_file": "/x.json"}},
+        "other files .*: tokenizer_file",
+    ),
+    ("sentence_bert_config.json", {"processor_kwargs": {"vocab_file": "../x"}}, "other files .*: vocab_file"),
+    (
+        "sentence_bert_config.json",
+        {"config_args": {"_configuration_file": "x"}},
+        "other files .*: _configuration_file",
+    ),
+    ("sentence_bert_config.json", {"model_args": {"gguf_file": "x.gguf"}}, "other files .*: gguf_file"),
+    ("sentence_bert_config.json", {"model_kwargs": {"variant": "other"}}, "other files .*: variant"),
+    ("sentence_bert_config.json", {"model_args": {"use_safetensors": False}}, "other files .*: use_safetensors"),
+    ("1_Pooling/config.json", {"path": "/elsewhere/idf.json"}, "outside the folder: path"),
     ("adapter_config.json", {"base_model_name_or_path": "x"}, "an adapter over another model"),
 ]
 
@@ -148,9 +178,39 @@ class TestCode:
         change_json(folder / file, **members)
         self.refused(folder, match)
 
+    @pytest.mark.parametrize(
+        "file", ["../other.safetensors", "/other.safetensors", "onnx/1.safetensors", ".1.safetensors"]
+    )
+    @pytest.mark.parametrize("kind", ["model.safetensors", "pytorch_model.bin"])
+    def test_weights_elsewhere(self, folder, file, kind):
+        (folder / "onnx").mkdir()
+        for name in ("model.safetensors", "onnx/1.safetensors", ".1.safetensors"):
+            (folder / name).write_bytes(b"x")
+        (folder / "model.safetensors").rename(folder / "1.safetensors")
+        change_json(folder / f"{kind}.index.json", weight_map={"a": "1.safetensors", "b": file})
+        self.refused(folder, f"{kind}.index.json: it names weights that are not in the folder: {file}")
+
+    @pytest.mark.parametrize("content", ["[]", "{}", '{"weight_map": []}'])
+    def test_what_is_not_an_index(self, folder, content):
+        (folder / "model.safetensors").rename(folder / "1.safetensors")
+        (folder / "model.safetensors.index.json").write_text(content)
+        self.refused(folder, r"model\.safetensors\.index\.json: is not a list of files with weights")
+
+    def test_an_index_that_is_not_read(self, folder):
+        """As the hub has them for pickles, beside weights in safetensors files."""
+        change_json(folder / "pytorch_model.bin.index.json", weight_map={"a": "pytorch_model-1.bin"})
+        assert len(loading.load(str(folder)).model.identity) == 64
+        (folder / "model.safetensors").rename(folder / "1.safetensors")
+        change_json(folder / "model.safetensors.index.json", weight_map={"a": "1.safetensors"})
+        assert len(loading.load(str(folder)).model.identity) == 64
+
     def test_what_asks_for_nothing(self, folder):
         change_json(folder / "config.json", auto_map={}, _attn_implementation="sdpa", _name_or_path="nreimers/x")
-        change_json(folder / "sentence_bert_config.json", tokenizer_name_or_path=None, model_args={"dtype": "float32"})
+        change_json(
+            folder / "sentence_bert_config.json",
+            tokenizer_name_or_path=None,
+            model_args={"dtype": "float32", "use_safetensors": True, "gguf_file": None},
+        )
         change_json(folder / "tokenizer_config.json", name_or_path="nreimers/x", tokenizer_class="BertTokenizer")
         assert len(loading.load(str(folder)).model.identity) == 64
 

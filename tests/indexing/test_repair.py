@@ -123,7 +123,9 @@ def test_a_catalog_that_was_only_begun(folder, small):
 def test_other_weights_cannot_repair(folder, small):
     segment(folder).unlink()
     small.sha256 = "6" * 64
-    with pytest.raises(CatalogError, match=r"was indexed with other weights of small .*; index it again"):
+    with pytest.raises(
+        CatalogError, match=r"was indexed with other weights of small .*; index it again: attnsearch index"
+    ):
         repair(folder)
     lock.acquire(folder, wait=0).close()  # it was released
 

@@ -34,6 +34,16 @@ class TestOtherWeights:
             Index.open("shop")
         assert caught.value.hint == f"index it again: attnsearch index {shop}"
 
+    def test_the_hint_names_the_catalog(self, write, small):
+        """Else it would index another one, that of the file's name."""
+        path = write("a b.yaml", "- {title: moon}\n")
+        update([str(path)], name="other")
+        home.catalog_folder("other").rename(home.catalog_folder("renamed"))
+        small.sha256 = "6" * 64
+        with pytest.raises(CatalogError, match="renamed: was indexed with") as caught:
+            Index.open("renamed")
+        assert caught.value.hint == f"index it again: attnsearch index '{path}' --name renamed"
+
     def test_a_file_that_was_only_touched_is_hashed_and_answered_from(self, shop, small, monkeypatch):
         monkeypatch.setattr(type(small), "stamp", "another time")
         assert titles("shop") == {"moon", "sea", "robot"}

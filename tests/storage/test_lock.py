@@ -104,6 +104,20 @@ def test_a_file_in_the_place_of_the_home(home, folder):
         Writer(folder)
 
 
+def test_a_file_system_that_takes_no_folders(folder, monkeypatch):
+    """Such as /proc, which reports that there is no such folder. A writer does not try for ever."""
+    tried = itertools.count(1)
+
+    def refuse(path, *_, **options):
+        if path == folder / "segments":
+            assert next(tried) < 10_000
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(lock.Path, "mkdir", refuse)
+    with pytest.raises(CatalogError, match="can't be written: No such file or directory"):
+        Writer(folder)
+
+
 def test_it_waits_for_thirty_seconds(folder, monkeypatch, caplog):
     """Both as SQLite waits and as we do where it does not."""
     busy = sqlite3.OperationalError("database is locked")
