@@ -16,7 +16,6 @@ from attnsearch.postings.conditions import conditions_of, filters_of, fold_text,
 from attnsearch.postings.filters import parse_filter
 from attnsearch.postings.terms import split_terms
 from attnsearch.readers.documents import read_document
-from attnsearch.readers.records import Reading
 from attnsearch.sources import trec
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import normalize_request, read_judgments
@@ -24,6 +23,7 @@ from attnsearch.sources.kinds import Kind, decide, form_of, interpret
 from attnsearch.sources.markup import to_text
 from attnsearch.storage.files import check_name
 from attnsearch.syntax import strict_json, yaml12
+from attnsearch.syntax.formats import Reading
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
 SHORTEST = 0.02  # CPU seconds; less is too short to compare

@@ -8,7 +8,7 @@ import typer
 
 from attnsearch.cli import options, terminal
 from attnsearch.cli.argv import complete_source_field
-from attnsearch.readers.records import FORMS, Reading, check_form
+from attnsearch.syntax.formats import FORMS, Reading, check_form
 
 
 def index(

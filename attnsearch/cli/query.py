@@ -129,9 +129,9 @@ def query(
     _check_input(text or ["-"], catalog)
 
     from attnsearch.output import formats
-    from attnsearch.readers.records import Reading, check_form
     from attnsearch.search.index import Index
     from attnsearch.search.search import check_request, search
+    from attnsearch.syntax.formats import Reading, check_form
 
     check_form(from_)
     queries = terminal.read_queries(text or [])

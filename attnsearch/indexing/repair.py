@@ -27,13 +27,13 @@ from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
 from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
-from attnsearch.readers.records import FORMATS
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
 from attnsearch.storage import files, home, learned, lock
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.failures import OlderError, missing, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
+from attnsearch.syntax.formats import FORMATS
 
 _open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.readers.raw_file import inner_name, source_name
-from attnsearch.readers.records import Reading
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields, first_names
 from attnsearch.sources.items import Listing
@@ -19,6 +18,7 @@ from attnsearch.sources.recognition import Survey
 from attnsearch.storage import files, home, lock
 from attnsearch.storage.database import Info, Source, read_fields
 from attnsearch.storage.failures import reading as reading_errors
+from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.names import fold_name
 
 _LISTED = 6  # names of fields, at most, in a line

@@ -21,11 +21,11 @@ from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import MissingText, Writer
 from attnsearch.postings import cache
-from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import files, home
 from attnsearch.storage.database import Info
+from attnsearch.syntax.formats import AS_FOUND, Reading
 
 CHUNK = 1_024  # texts embedded at once: what a killed run can lose
 _CHARACTERS = 4 << 20  # of a chunk, about

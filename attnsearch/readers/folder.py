@@ -20,7 +20,8 @@ from pathlib import Path
 
 from attnsearch.errors import InputError
 from attnsearch.readers import documents, raw_file, records, text_file
-from attnsearch.readers.records import AS_FOUND, Reading
+from attnsearch.syntax import formats
+from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
 from attnsearch.syntax.values import Mapping, Records
 
@@ -28,7 +29,7 @@ FILES = 1_000_000  # in a folder
 GLOB = 1_000  # characters of a pattern
 
 _HEAD = 8 << 10  # bytes in which a file that is not text has a zero
-_SUFFIXES = (*documents.MARKDOWN, *documents.TEXT, *records.SUFFIXES)
+_SUFFIXES = (*documents.MARKDOWN, *documents.TEXT, *formats.SUFFIXES)
 
 log = logging.getLogger("attnsearch")
 
@@ -146,7 +147,7 @@ def _read_file(path: Path, folder: str, reading: Reading, names: Names, observe:
 
 
 def _is_document(path: Path, reading: Reading) -> bool:
-    return reading.form is None and path.suffix.lower() not in records.SUFFIXES
+    return reading.form is None and path.suffix.lower() not in formats.SUFFIXES
 
 
 def _read_document(path: Path, name: str, names: Names, observe: Callable[[bytes], object]) -> Records:

@@ -11,47 +11,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
 from attnsearch.readers import dialect
 from attnsearch.readers.delimited import read_delimited
 from attnsearch.readers.raw_file import RawFile, check_file, describe_text, inner_name
 from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_encoding
+from attnsearch.syntax.formats import AS_FOUND, SUFFIXES, Reading
 from attnsearch.syntax.values import Mapping, Records
 
 if TYPE_CHECKING:
     from attnsearch.syntax.names import Names
 
-FORMATS = ("yaml", "json", "jsonl", "csv", "tsv")  # which a file's extension or its first lines tell
-FORMS = (*FORMATS, "lines")
-SUFFIXES = {f".{name}": name for name in FORMATS} | {
-    ".yml": "yaml", ".ndjson": "jsonl", ".geojson": "json", ".jsonld": "json", ".tab": "tsv",
-}  # fmt: skip
-
 # The first line of YAML: a list's item, a mark, or a key of letters, or in quotes.
 _LIKE_YAML = re.compile(r"""(-|---|%YAML.*|[\w .$@/-]+:|"[^"]*":|'[^']*':|[&!?]\S*)(\s|$)""")
-
-
-class Reading(NamedTuple):
-    """How the files of a catalog are to be read, where they do not tell: see the options of `attnsearch index`."""
-
-    form: str | None = None
-    items: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    glob: str | None = None
-    table: str | None = None
-    sql: str | None = None
-
-
-AS_FOUND = Reading()  # all is left to the file
-
-
-def check_form(form: str | None) -> None:
-    """Raise InputError for a form that is not one of `FORMS`."""
-    if form and form not in FORMS:
-        raise InputError(f"invalid --from '{form}'", hint=f"use one of {', '.join(FORMS)}")
 
 
 def read_records(

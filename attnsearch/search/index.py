@@ -14,14 +14,13 @@ from attnsearch.encoding.model import Model
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.readers.raw_file import source_name
-from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.sources.letters import normalize_text
 from attnsearch.storage import home
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import MissingError
 from attnsearch.storage.store import Store
+from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.values import check_text
 
 if TYPE_CHECKING:
@@ -148,6 +147,7 @@ class Index:
 def _index_file(folder: Path, file: Path, reading: Reading, *, offline: bool, progress: Progress | None) -> None:
     """Index a file that a query names, or a built-in catalog; say what was read of a file that is new to us."""
     from attnsearch.indexing.update import update  # and with it all that only writing needs
+    from attnsearch.readers.raw_file import source_name
 
     is_named = not folder.name.startswith(("@", "."))
     report = update(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.sources.fields import (
     LABELS,
     UNNAMED,
@@ -24,6 +23,7 @@ from attnsearch.sources.fields import (
 )
 from attnsearch.sources.letters import make_slug, normalize_text
 from attnsearch.syntax import values
+from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.names import fold_name
 from attnsearch.syntax.values import Value, content_of, unwrap
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import CatalogError
-from attnsearch.readers.records import AS_FOUND, Reading
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import DEFAULT_TEXT, Item, key_text
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import OlderError, damaged
 from attnsearch.storage.files import DATABASE, SEAL
+from attnsearch.syntax.formats import AS_FOUND, Reading
 
 if TYPE_CHECKING:
     from attnsearch.sources import summary

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.readers import records
 from attnsearch.sources import letters
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, Source, read_fields, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
 from attnsearch.storage.files import check_name, home_folder, quoted, sync
+from attnsearch.syntax import formats
 
 if TYPE_CHECKING:
     from attnsearch.sources.summary import Field
@@ -158,7 +158,7 @@ def find_catalog(ref: str) -> Location:
         raise InputError(f"can't be read: {error.strerror}", where=ref) from None
     except (OSError, RuntimeError, UnicodeEncodeError):  # a name too long, or no name at all; an unknown ~user
         exists = is_path = False
-    if exists or is_path or path.suffix.lower() in records.SUFFIXES:
+    if exists or is_path or path.suffix.lower() in formats.SUFFIXES:
         problem = "is a folder" if path.is_dir() else "is not a regular file" if exists else "no such file"
         hint = "'attnsearch index' makes a catalog of it" if path.is_dir() else "-c takes a file or a name"
         raise InputError(problem, where=ref, hint=hint)

@@ -23,9 +23,9 @@ from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
 from attnsearch.output import formats, notes, safe_text, table
 from attnsearch.output.safe_text import FORMATS, Screen
-from attnsearch.readers.records import Reading
 from attnsearch.sources import items
 from attnsearch.storage import home
+from attnsearch.syntax.formats import Reading
 from tests.encoding.tiny import CONFIG, bert
 from tests.fuzz.targets import a_result, acting
 

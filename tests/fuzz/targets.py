@@ -41,13 +41,13 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
 from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
-from attnsearch.readers.records import Reading
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, markup
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import checksum, feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
+from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.values import content_of
 from tests.encoding import tiny
 from tests.torture import flips

@@ -17,10 +17,10 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
-from attnsearch.readers.records import Reading
 from attnsearch.search.index import Index
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files, home, learned, lock
+from attnsearch.syntax.formats import Reading
 from tests.conftest import titles
 from tests.indexing.damage import change, ruin_pages, segment, select, spoil
 from tests.storage.test_learned import SOME

@@ -7,10 +7,10 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.target import Read
 from attnsearch.indexing.update import update
-from attnsearch.readers.records import Reading
 from attnsearch.search.index import Index
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
+from attnsearch.syntax.formats import Reading
 from tests.conftest import titles
 
 FILMS = "id,title,overview,url\n1,moon,A sea of robots in the night.,u\n2,sea,A moon in the water below us.,v\n"

@@ -14,7 +14,7 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.readers import binary_tables, records
 from attnsearch.readers.raw_file import HEAD
-from attnsearch.readers.records import Reading
+from attnsearch.syntax.formats import Reading
 
 XML = '<?xml version="1.0"?>'
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

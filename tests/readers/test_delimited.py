@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attnsearch.errors import InputError
 from attnsearch.readers import delimited, records
 from attnsearch.readers.delimited import read_delimited
-from attnsearch.readers.records import Reading
+from attnsearch.syntax.formats import Reading
 
 CELLS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\ufeff"), max_size=8)
 

@@ -10,7 +10,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers.folder import folder_digest, list_files, read_sources
-from attnsearch.readers.records import Reading
+from attnsearch.syntax.formats import Reading
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers import records
+from attnsearch.syntax import formats
 
 TWO = [{"title": "Kettle", "n": {"a": [1]}}, {"title": "Lamp"}]
 ONE_BY_ONE = [json.dumps(record) for record in TWO]
@@ -58,7 +59,7 @@ def test_one_document(content, read):
 @pytest.mark.parametrize("form", ["json", "jsonl"])
 @pytest.mark.parametrize("content", CONTENT.values(), ids=CONTENT)
 def test_the_content_decides_in_spite_of_the_form(content, form, write):
-    assert list(records.read_records(str(write("x", content)), reading=records.Reading(form)).items) == TWO
+    assert list(records.read_records(str(write("x", content)), reading=formats.Reading(form)).items) == TWO
 
 
 def test_lines(write):
@@ -69,7 +70,7 @@ def test_lines(write):
 
 def test_a_path_into_every_line(write):
     path = str(write("x.jsonl", '{"data": [{"a": 1}]}\n{"data": [{"b": 2}]}\n'))
-    reading = records.Reading(items="data")
+    reading = formats.Reading(items="data")
     assert list(records.read_records(path, reading=reading).items) == [{"a": 1}, {"b": 2}]
 
 

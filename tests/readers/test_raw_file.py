@@ -7,6 +7,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers import raw_file, records
+from attnsearch.syntax import formats
 
 
 def zipped(*names: str, first: bytes = b"") -> bytes:
@@ -107,7 +108,7 @@ def test_a_text_of_another_program_is_called_what_it_is(write, text, suffix):
     with pytest.raises(InputError) as caught:
         records.read_records(path)
     assert f"x{suffix}: looks like {(OTHER_FORMS | OTHER_PLAIN_FORMS)[text]}" in str(caught.value)
-    lines = list(records.read_records(path, reading=records.Reading(form="lines")).items)
+    lines = list(records.read_records(path, reading=formats.Reading(form="lines")).items)
     assert len(lines) == len([line for line in text.removeprefix("\ufeff").splitlines() if line.strip()])
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers import records
-from attnsearch.readers.records import Reading
+from attnsearch.syntax import formats
+from attnsearch.syntax.formats import Reading
 
 
 def read(path, **options):
@@ -24,29 +25,29 @@ CONTENT = {
 }
 
 
-@pytest.mark.parametrize("name", records.FORMATS)
+@pytest.mark.parametrize("name", formats.FORMATS)
 def test_every_format_gives_the_same_records(name, write):
     assert read(write(f"x.{name}", CONTENT[name])) == SAME
 
 
-@pytest.mark.parametrize(("suffix", "name"), records.SUFFIXES.items())
+@pytest.mark.parametrize(("suffix", "name"), formats.SUFFIXES.items())
 def test_the_extension_decides_the_format(suffix, name, write):
-    assert name in records.FORMATS
+    assert name in formats.FORMATS
     assert read(write(f"x{suffix.upper()}", CONTENT[name])) == SAME
 
 
-@pytest.mark.parametrize("name", records.FORMATS)
+@pytest.mark.parametrize("name", formats.FORMATS)
 def test_the_first_line_decides_the_format(name, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(CONTENT[name].encode())))
     assert read("-") == SAME
 
 
-@pytest.mark.parametrize("name", records.FORMATS)
+@pytest.mark.parametrize("name", formats.FORMATS)
 def test_a_named_format(name, write):
     assert read(write("x.txt", CONTENT[name]), reading=Reading(name)) == SAME
 
 
-@pytest.mark.parametrize("name", records.FORMATS)
+@pytest.mark.parametrize("name", formats.FORMATS)
 def test_a_byte_order_mark_is_not_text(name, write):
     assert read(write(f"x.{name}", b"\xef\xbb\xbf" + CONTENT[name].encode())) == SAME
 

@@ -12,7 +12,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers import records, sqlite
-from attnsearch.readers.records import Reading
+from attnsearch.syntax.formats import Reading
 
 BOOKS = """
     CREATE TABLE books (id INTEGER, title TEXT, price REAL, cover BLOB);

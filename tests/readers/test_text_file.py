@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attnsearch.errors import InputError
 from attnsearch.readers import records, text_file
 from attnsearch.readers.raw_file import HEAD
-from attnsearch.readers.records import Reading
+from attnsearch.syntax.formats import Reading
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\n\ufeff"), max_size=30)
 by_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -17,13 +17,13 @@ from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
-from attnsearch.readers.records import Reading
 from attnsearch.search.index import Index, item_id
 from attnsearch.search.search import query, search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.storage.database import read_info_rows, write_info
+from attnsearch.syntax.formats import Reading
 from tests.conftest import SHOP, titles
 
 
