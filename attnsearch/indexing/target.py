@@ -117,13 +117,12 @@ def resolve_target(
     """
     sources = tuple(SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
     shown = [source.shown for source in sources]
-    existing, known = _find_existing(shown, name) if name or paths[0] != "-" else (None, [])
+    existing, known = _find_existing(shown, name)
     required = given.names
     if existing:
         given = given.over(existing.given)
         if have_paths(existing.sources, shown):
-            reading = Reading(*(new if new is not None else old
-                                for new, old in zip(reading, existing.reading, strict=True)))  # fmt: skip
+            reading = reading.over(existing.reading)
     # The hash is that of the very bytes that are read: the file may be another one before and after.
     listing = items.read_items(
         paths,
@@ -152,6 +151,8 @@ def _find_existing(paths: Sequence[str], name: str | None) -> tuple[Info | None,
     folder = home.catalog_folder(name) if name else None
     if folder and home.catalog_exists(folder):
         return home.read_catalog_info(folder), _read_names(folder)
+    if not name and paths[0] == "-":  # no two pipes are the same
+        return None, []
     made = [(folder, info) for folder, info in home.catalog_infos()
             if isinstance(info, Info) and have_paths(info.sources, paths)]  # fmt: skip
     if name:  # only what a query made of the file, which will get the name

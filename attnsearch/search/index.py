@@ -170,7 +170,7 @@ def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
         info = home.read_catalog_info(folder)
     except MissingError:
         return False
-    is_read_so = all(new in (None, old) for new, old in zip(reading, info.reading, strict=True))
+    is_read_so = reading.over(info.reading) == info.reading
     return is_read_so and bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
 
 

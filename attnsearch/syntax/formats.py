@@ -27,6 +27,10 @@ class Reading(NamedTuple):
     table: str | None = None
     sql: str | None = None
 
+    def over(self, other: Reading) -> Reading:
+        """What is said here, and what the other says of the rest."""
+        return Reading(*(own if own is not None else theirs for own, theirs in zip(self, other, strict=True)))
+
 
 AS_FOUND = Reading()  # all is left to the file
 
