@@ -25,16 +25,16 @@ class TestCatalogs:
         lines = run("list").out.splitlines()
         assert lines[0].split() == ["name", "items", "model", "updated", "from"]
         assert [line.split()[0] for line in lines[1:]] == [str(other), "shop", "library", "kitchen", "toolbox"]
-        told = json.loads(run("list", "--json").out)
-        assert told[1]["items"] == 3
-        assert told[2] == {"name": "library", "built_in": True}
+        catalogs = json.loads(run("list", "--json").out)
+        assert catalogs[1]["items"] == 3
+        assert catalogs[2] == {"name": "library", "built_in": True}
 
     def test_info(self, run, shop_file, home):
         run("index", "shop.yaml")
-        told = json.loads(run("info", "shop", "--json").out)
-        assert (told["items"], told["keys"], told["d"], told["weights_sha256"]) == (3, 3, 4, "5" * 64)
-        assert told["sources"] == [str(shop_file)]
-        assert told["folder"] == str(home / "shop")
+        info = json.loads(run("info", "shop", "--json").out)
+        assert (info["items"], info["keys"], info["d"], info["weights_sha256"]) == (3, 3, 4, "5" * 64)
+        assert info["sources"] == [str(shop_file)]
+        assert info["folder"] == str(home / "shop")
         assert "items           3" in run("info", "shop").out
 
     def test_remove(self, run, shop_file, home, write):

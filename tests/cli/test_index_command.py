@@ -30,8 +30,13 @@ class TestIndex:
         assert run("index", "shop.yaml", "-q") == (0, "", "")
 
     def test_json(self, run, shop_file):
-        told = json.loads(run("index", "shop.yaml", "--json").out)
-        assert (told["added"], told["embedded"], told["info"]["name"], told["info"]["items"]) == (3, 3, "shop", 3)
+        report = json.loads(run("index", "shop.yaml", "--json").out)
+        assert (report["added"], report["embedded"], report["info"]["name"], report["info"]["items"]) == (
+            3,
+            3,
+            "shop",
+            3,
+        )
 
     def test_standard_input(self, run, shop_file):
         assert run("index", "-", "--name", "piped", stdin=SHOP.encode()).code == 0
@@ -94,8 +99,8 @@ class TestWhatIsRead:
         write(name, content)
         code, out, err = run("index", name)
         assert (code, err, out.splitlines()[1]) == (0, "", says)
-        told = json.loads(run("index", name, "--json").out)["read"]
-        assert list(told) == ["id", "title", "text", "unread", "longest"]
+        read = json.loads(run("index", name, "--json").out)["read"]
+        assert list(read) == ["id", "title", "text", "unread", "longest"]
 
     def test_no_word_is_broken_at_the_edge_of_a_terminal(self, run, shop_file, write, monkeypatch):
         write("things.csv", "name,blurb,custom attribute\nmoon,Up there.,u\n")
@@ -201,7 +206,7 @@ def test_info_shows_the_fields(run, shop_file, write):
         ["color", "text", "10", "red (7), blue (3)"],
         ["price", "number", "10", "0.5 to 8.5; 1 can't be read"],
     ]
-    told = json.loads(run("info", "x", "--json").out)["fields"]
+    fields = json.loads(run("info", "x", "--json").out)["fields"]
     values = [{"value": "red", "count": 7}, {"value": "blue", "count": 3}]
-    assert told[3] == {"name": "color", "kind": "text", "items": 10, "unread": 0, "low": None, "high": None,
+    assert fields[3] == {"name": "color", "kind": "text", "items": 10, "unread": 0, "low": None, "high": None,
                        "different": 2, "values": values}  # fmt: skip

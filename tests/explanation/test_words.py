@@ -44,13 +44,13 @@ def test_what_was_cut_has_no_share():
 
 def test_marks_and_what_is_left():
     """3 for the word, 4 for the marks; the whole is 10, so 3 are missing."""
-    found = add_up("x", Pieces([None, (0, 1), None], np.array([[1.0], [3.0], [3.0]])), np.ones(1), 10.0)
-    assert (found.marks, found.words[0].share, found.rounding) == (4, 3, 3)
+    parts = add_up("x", Pieces([None, (0, 1), None], np.array([[1.0], [3.0], [3.0]])), np.ones(1), 10.0)
+    assert (parts.marks, parts.words[0].share, parts.rounding) == (4, 3, 3)
 
 
 def test_without_a_word_all_is_marks():
-    found = add_up("  ", Pieces([(0, 1)], np.array([[2.0]])), np.ones(1), 2.0)
-    assert (found.words, found.marks, found.rounding) == ([], 2, 0)
+    parts = add_up("  ", Pieces([(0, 1)], np.array([[2.0]])), np.ones(1), 2.0)
+    assert (parts.words, parts.marks, parts.rounding) == ([], 2, 0)
 
 
 @given(st.text(alphabet="moon sea,.日本\n\x1b!", max_size=60), st.lists(st.floats(-5, 5), min_size=4, max_size=4))
@@ -58,9 +58,9 @@ def test_words_and_marks_and_rounding_are_the_whole(text, toward):
     small = SmallEncoder()
     (x,), (shares,) = small.encode([text]), small.pieces([text])
     whole = float(x @ np.array(toward))
-    found = add_up(text, shares, np.array(toward), whole)
-    total = sum(word.share for word in found.words) + found.marks
-    assert total + found.rounding == pytest.approx(whole, abs=1e-12)
+    parts = add_up(text, shares, np.array(toward), whole)
+    total = sum(word.share for word in parts.words) + parts.marks
+    assert total + parts.rounding == pytest.approx(whole, abs=1e-12)
     assert total == pytest.approx(whole, abs=1e-5)
-    assert all(word.word == text[word.start : word.stop] != "" for word in found.words)
-    assert [word.start for word in found.words] == sorted({word.start for word in found.words})
+    assert all(word.word == text[word.start : word.stop] != "" for word in parts.words)
+    assert [word.start for word in parts.words] == sorted({word.start for word in parts.words})

@@ -11,10 +11,9 @@ from html import escape
 
 import pytest
 
-from attnsearch.errors import InputError
 from attnsearch.readers import binary_tables, records
 from attnsearch.readers.raw_file import HEAD
-from attnsearch.syntax.formats import Reading
+from tests.readers.reading import read, refusal
 
 XML = '<?xml version="1.0"?>'
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -65,16 +64,6 @@ def workbook(**sheets: list[list[object]]) -> bytes:
                 f'{XML}<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData></worksheet>',
             )
     return out.getvalue()
-
-
-def read(path, **options):
-    return list(records.read_records(str(path), reading=Reading(**options)).items)
-
-
-def refusal(path, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        read(path, **options)
-    return str(caught.value).replace(f"{path.parent}/", "")
 
 
 class TestWorkbook:

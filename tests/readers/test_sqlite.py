@@ -12,7 +12,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.readers import records, sqlite
-from attnsearch.syntax.formats import Reading
+from tests.readers.reading import read, refusal
 
 BOOKS = """
     CREATE TABLE books (id INTEGER, title TEXT, price REAL, cover BLOB);
@@ -30,23 +30,13 @@ def make(tmp_path):
     return write
 
 
-def read(path, **options):
-    return list(records.read_records(str(path), reading=Reading(**options)).items)
-
-
-def refusal(path, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        read(path, **options)
-    return str(caught.value).replace(f"{path.parent}/", "")
-
-
 @pytest.mark.parametrize("name", ["shop.db", "shop.sqlite3", "shop", "shop.csv", "a?b#c%41 .db"])
 def test_the_only_table_is_read_and_named(make, name, caplog):
     rows = read(make(BOOKS, name))
     assert rows == [{"id": 7, "title": "Kettle", "price": 3.5}, {"id": 8, "title": "1984"}, {"id": 9}]
     assert [row.line for row in rows] == [1, 2, 3]
-    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [line.partition(f"{name}: ")[2] for line in said] == [
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.partition(f"{name}: ")[2] for line in warnings] == [
         "reading its only table, 'books'",
         "'cover' has bytes that are not text, which are left out",
     ]

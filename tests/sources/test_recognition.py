@@ -53,8 +53,8 @@ def test_title_and_text(record, title, text):
     if text is None:  # the name of an author is not that of the film
         assert recognize(record, {**record, "Film": "Other"}).title == "Film"
         return
-    found = recognize(record)
-    assert (found.title, list(found.text)) == (title, text)
+    fields = recognize(record)
+    assert (fields.title, list(fields.text)) == (title, text)
 
 
 @pytest.mark.parametrize(
