@@ -31,12 +31,8 @@ class TestIndex:
 
     def test_json(self, run, shop_file):
         report = json.loads(run("index", "shop.yaml", "--json").out)
-        assert (report["added"], report["embedded"], report["info"]["name"], report["info"]["items"]) == (
-            3,
-            3,
-            "shop",
-            3,
-        )
+        info = report["info"]
+        assert (report["added"], report["embedded"], info["name"], info["items"]) == (3, 3, "shop", 3)
 
     def test_standard_input(self, run, shop_file):
         assert run("index", "-", "--name", "piped", stdin=SHOP.encode()).code == 0
