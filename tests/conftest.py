@@ -30,6 +30,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 AXES = ("moon", "sea", "robot")
 
+SHOP_FILE = "- {id: a, title: moon, description: Up there}\n- {id: b, title: sea}\n- {id: c, title: robot moon}\n"
+
 
 class SmallEncoder:
     """Counts three words, and all others on a fourth axis: "moon sea" is (1, 1, 0, 0)/√2.
@@ -249,3 +251,11 @@ def world(write, small):
     ]
     with Index.open("world") as index:
         yield index, judged
+
+
+@pytest.fixture
+def shop_file(write, small, monkeypatch, tmp_path) -> Path:
+    """A file of three items that nobody has indexed yet, `shop.yaml` in the working folder."""
+    path = write("shop.yaml", SHOP_FILE)
+    monkeypatch.chdir(tmp_path)
+    return path

@@ -171,12 +171,12 @@ class TestReference:
 
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
-        from attnsearch.cli.terminal import QUERY
         from attnsearch.readers import binary_tables, delimited, documents, folder, sqlite, text_file
         from attnsearch.sources import items
         from attnsearch.storage import learned
         from attnsearch.storage.lock import WAIT
         from attnsearch.syntax import values
+        from attnsearch.terminal.requests import QUERY
 
         table = dict(rows(section(self.text, "## Limits")))
         assert table == {

@@ -8,8 +8,6 @@ from contextlib import suppress
 
 import pytest
 
-from attnsearch.cli.argv import normalized
-from attnsearch.cli.options import parse_lexical
 from attnsearch.errors import AttnsearchError
 from attnsearch.output import safe_text
 from attnsearch.postings.conditions import conditions_of, filters_of, fold_text, spell
@@ -24,6 +22,8 @@ from attnsearch.sources.markup import to_text
 from attnsearch.storage.files import check_name
 from attnsearch.syntax import strict_json, yaml12
 from attnsearch.syntax.formats import Reading
+from attnsearch.terminal.argv import normalized
+from attnsearch.terminal.options import parse_lexical
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
 SHORTEST = 0.02  # CPU seconds; less is too short to compare

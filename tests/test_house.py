@@ -50,10 +50,9 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
     "output": ("safe_text", "notes", "table", "formats", "reasons", "evaluation", "training"),
-    "cli": (
-        "terminal", "argv", "options", "query", "index", "catalogs", "explain", "eval", "train", "feedback", "docs",
-        "app",
-    ),
+    "terminal": ("streams", "requests", "progress", "argv", "completion", "options"),
+    "commands": ("query", "index", "catalogs", "explain", "eval", "train", "feedback", "docs"),
+    "cli": ("app",),
 }  # fmt: skip
 ORDER = [
     file for folder, files in HOUSE.items() for file in ([f"{folder}/{name}" for name in files] if files else [folder])
@@ -80,8 +79,8 @@ GUESTS = {
     "pyarrow": Guest({"readers/binary_tables"}, lazy=True),
     "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself
     "compression": Guest({"readers/raw_file"}, lazy=True),
-    "rich": Guest({"output", "cli"}, lazy=True),
-    "typer": Guest({"cli"}),
+    "rich": Guest({"output", "terminal", "commands"}, lazy=True),
+    "typer": Guest({"terminal", "commands", "cli"}),
     "yaml": Guest({"syntax/yaml12"}),
     "lxml": Guest({"sources/markup"}, lazy=True),
     "xxhash": Guest({"storage/checksum"}),
@@ -103,7 +102,7 @@ BANNED = {"asyncio", "ftplib", "http", "smtplib", "socket", "socketserver", "ssl
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 PRINTS = {"print", *STREAMS}
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}
-MAY_PRINT = {"cli", "__main__"}
+MAY_PRINT = {"terminal", "cli", "__main__"}
 MAY_READ_KEYS = {"engines", "storage"}
 
 
@@ -263,19 +262,19 @@ class TestPlanted:
             ("storage/store", "from attnsearch.search.index import Index", "imports search/index, {late}"),
             ("storage/store", "import attnsearch.search.index as index", "imports search/index, {late}"),
             ("storage/store", "from attnsearch.cli.app import app_for", "imports cli/app, {late}"),
-            ("cli/terminal", "from attnsearch.cli import app", "imports cli/app, {late}"),
+            ("terminal/streams", "from attnsearch.cli import app", "imports cli/app, {late}"),
             ("sources/items", "from attnsearch.sources import items", "imports sources/items, {late}"),
             ("storage/store", "def f():\n    from attnsearch.search import index", "imports search/index, {late}"),
             ("syntax/values", "if TYPE_CHECKING:\n    from attnsearch.sources import items",
              "imports sources/items, {late}"),
             ("search/index", "try:\n    pass\nfinally:\n    from attnsearch.cli import app", "imports cli/app, {late}"),
             # ... by their names.
-            ("cli/query", "from attnsearch import search", "imports search, {unknown}"),
-            ("cli/query", "from attnsearch import query", "imports query, {unknown}"),
-            ("cli/query", "import attnsearch", "imports attnsearch, {unknown}"),
-            ("cli/query", "import attnsearch.search", "imports search, {unknown}"),
-            ("cli/query", "from attnsearch.search import *", "imports search/*, {unknown}"),
-            ("cli/query", "from attnsearch.cli import main", "imports cli/main, {unknown}"),
+            ("commands/query", "from attnsearch import search", "imports search, {unknown}"),
+            ("commands/query", "from attnsearch import query", "imports query, {unknown}"),
+            ("commands/query", "import attnsearch", "imports attnsearch, {unknown}"),
+            ("commands/query", "import attnsearch.search", "imports search, {unknown}"),
+            ("commands/query", "from attnsearch.search import *", "imports search/*, {unknown}"),
+            ("commands/query", "from attnsearch.cli import main", "imports cli/main, {unknown}"),
             ("errors", "import attnsearch.nowhere", "imports nowhere, {unknown}"),
             ("errors", "from .threads import each", "has a relative import"),
             ("search/search", "from . import index", "has a relative import"),
@@ -293,10 +292,10 @@ class TestPlanted:
             ("encoding/sbert", "if not TYPE_CHECKING:\n    import torch", "imports torch outside a function"),
             ("postings/terms", "if TYPE_CHECKING:\n    pass\nelse:\n    import bm25s",
              "imports bm25s outside a function"),
-            ("cli/query", "def f():\n    import requests", "imports requests"),
+            ("commands/query", "def f():\n    import requests", "imports requests"),
             ("encoding/model", "from urllib.request import urlopen", "imports urllib"),
             ("storage/learned", "import pickle", "imports pickle"),
-            # Only `cli` prints, only `engines` and `storage` read the keys, nothing on disk is code.
+            # Only `terminal` and `cli` print, only `engines` and `storage` read the keys, nothing on disk is code.
             ("search/search", "print()", "uses print"),
             ("search/search", "import sys as system\nsystem.stdout.write('')", "uses stdout"),
             ("search/search", "from sys import stderr", "uses stderr"),

@@ -1,17 +1,6 @@
-"""argv → one call → stdout and an exit code. Only this folder prints, and only here errors become exit codes.
+"""argv → a command → an exit code. Only here errors become exit codes.
 
-terminal  stdout, standard input, and progress on stderr
-argv      a command line → words that typer can parse, and how its last word can go on
-options   what several commands share
-query     the ranked table
-index     create a catalog, or bring it up to date
-catalogs  list, info, check, remove
-explain   why an item has its logit, and every step of the formula
-eval      how good the answers to judged requests are
-train     learn from judged requests; reset
-feedback  record which answers were right
-docs      the documentation, in the terminal
-app       the commands together
+app  the commands together, and what is wrong with a command line
 """
 
 from __future__ import annotations
@@ -60,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         import typer
 
-        from attnsearch.cli import terminal
         from attnsearch.cli.app import app_for, usage_error
-        from attnsearch.cli.argv import normalized
+        from attnsearch.terminal import streams
+        from attnsearch.terminal.argv import normalized
 
         _keep_temporary_files_in_home()
         try:
@@ -73,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(code or Exit.DONE)
         except typer.TyperException as problem:
             return _fail(usage_error(problem, argv), argv)
-        except terminal.PipeClosedError:
+        except streams.PipeClosedError:
             raise BrokenPipeError from None
     except KeyboardInterrupt:
         _write_to_stderr("attnsearch: interrupted; all catalogs are intact\n")

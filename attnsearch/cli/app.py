@@ -8,8 +8,8 @@ from importlib import import_module
 
 import typer
 
-from attnsearch.cli.options import Version, with_setting_options
 from attnsearch.errors import InputError
+from attnsearch.terminal.options import Version, with_setting_options
 
 # Each command's file and function: only those that are asked for are imported.
 COMMANDS = {
@@ -31,7 +31,7 @@ COMMANDS = {
 def load_command(name: str) -> Callable[..., None]:
     """The function of a command, as typer is to see it."""
     file, function = COMMANDS[name]
-    command: Callable[..., None] = getattr(import_module(f"attnsearch.cli.{file}"), function)
+    command: Callable[..., None] = getattr(import_module(f"attnsearch.commands.{file}"), function)
     return with_setting_options(command)
 
 

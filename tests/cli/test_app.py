@@ -55,11 +55,13 @@ def test_no_word_of_the_help_is_taken_for_markup(run, monkeypatch):
     import ast
     from pathlib import Path
 
-    from attnsearch import cli
+    import attnsearch
 
+    package = Path(attnsearch.__file__).parent
     helps = [
         ast.unparse(word.value)
-        for file in Path(cli.__file__).parent.glob("*.py")
+        for folder in ("terminal", "commands", "cli")
+        for file in (package / folder).glob("*.py")
         for word in ast.walk(ast.parse(file.read_text()))
         if isinstance(word, ast.keyword) and word.arg == "help"
     ]

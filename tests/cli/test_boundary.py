@@ -103,7 +103,7 @@ class TestSignals:
         master, slave = pty.openpty()
         script = f"""
             import os, signal
-            from attnsearch.cli.terminal import Working
+            from attnsearch.terminal.progress import Working
             display = Working(quiet=False)
             display.announce("busy")
             if not {is_shown}:
@@ -122,11 +122,11 @@ class TestSignals:
     def test_nohup_still_holds(self):
         script = """
             import signal
-            from attnsearch.cli import terminal
+            from attnsearch.terminal import progress
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            terminal._handle_kills(signal.SIG_DFL, terminal._show_cursor_and_die)
+            progress._handle_kills(signal.SIG_DFL, progress._show_cursor_and_die)
             signal.raise_signal(signal.SIGHUP)
-            assert signal.getsignal(signal.SIGTERM) is terminal._show_cursor_and_die
+            assert signal.getsignal(signal.SIGTERM) is progress._show_cursor_and_die
         """
         subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
 

@@ -242,7 +242,7 @@ class TestFiles:
 
 
 def test_a_folder_in_the_home_that_acts(home, shop, run):
-    from attnsearch.cli.argv import complete_catalog
+    from attnsearch.terminal.completion import complete_catalog
 
     for attack in ATTACKS[:4]:
         folder = home / attack.replace("/", "")
@@ -262,7 +262,7 @@ class TestStandardInput:
         assert (code, "standard input:2: a query of more than" in err) == (2, True)
 
     def test_no_more_than_a_line_is_held(self, run, shop, monkeypatch):
-        from attnsearch.cli import terminal
+        from attnsearch.terminal import requests
 
         class Endless(io.BytesIO):
             def readline(self, size=-1):
@@ -271,7 +271,7 @@ class TestStandardInput:
 
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Endless()))
         with pytest.raises(InputError, match="more than 128 KiB"):
-            list(terminal.read_queries(["-"]))
+            list(requests.read_queries(["-"]))
 
     def test_lines_without_end_for_an_index(self, run, shop):
         code, _, err = run("index", "-", "--name", "x", stdin=b"#\n" * (40 * MB))
@@ -326,12 +326,12 @@ def test_a_message_has_an_end():
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_markup_in_what_is_said(attack, monkeypatch, capsys):
     """On a terminal, where rich would read `[/]` as markup, and fail."""
-    from attnsearch.cli import terminal
+    from attnsearch.terminal import progress
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with terminal.working() as working:
-        terminal.log.info("loading the model %s", attack)
-        terminal.log.warning("the model %s", attack)
+    with progress.working() as working:
+        progress.log.info("loading the model %s", attack)
+        progress.log.warning("the model %s", attack)
         assert acting(working.display.renderable.plain if working.display else "") == set()
     assert acting(capsys.readouterr().err.replace("\x1b[?25l", "").replace("\x1b[?25h", "")) <= {"\x1b", "\r"}
 

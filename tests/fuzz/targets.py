@@ -21,10 +21,10 @@ import numpy as np
 
 # Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
 import attnsearch.cli.app
-import attnsearch.cli.catalogs
-import attnsearch.cli.eval
-import attnsearch.cli.feedback
-import attnsearch.cli.query
+import attnsearch.commands.catalogs
+import attnsearch.commands.eval
+import attnsearch.commands.feedback
+import attnsearch.commands.query
 import attnsearch.engines.bias
 import attnsearch.evaluation.significance
 import attnsearch.output.evaluation

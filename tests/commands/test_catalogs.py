@@ -13,8 +13,8 @@ import pytest
 from attnsearch.indexing import repair
 from attnsearch.indexing.repair import Lost, Repaired
 from attnsearch.storage import home as catalogs_home
-from tests.cli.test_terminal import Terminal
 from tests.indexing.damage import change
+from tests.terminal.test_streams import Terminal
 
 
 class TestCatalogs:

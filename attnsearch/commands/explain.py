@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
+from attnsearch.terminal import options, progress, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def explain(
 
     check_request(text)
 
-    with terminal.working(quiet=quiet) as working:
+    with progress.working(quiet=quiet) as working:
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             if item is None:
@@ -69,13 +69,13 @@ def explain(
             else:
                 result = _explain_items(index, text, setting, [item] if over is None else [item, over])
         working.stop()
-        screen = terminal.screen(color=not no_color, quiet=quiet)
+        screen = streams.screen(color=not no_color, quiet=quiet)
         if item is not None:
-            terminal.emit(_render_items(result, form, screen))
+            streams.emit(_render_items(result, form, screen))
         elif form == "json":
-            terminal.emit(formats.render([result], "json", screen))
+            streams.emit(formats.render([result], "json", screen))
         else:
-            terminal.emit([table.walkthrough(explain_steps(result), screen)])
+            streams.emit([table.walkthrough(explain_steps(result), screen)])
 
 
 def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:

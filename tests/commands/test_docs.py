@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from attnsearch.cli import docs, main
+from attnsearch.cli import main
+from attnsearch.commands import docs
 from tests.documents import ROOT
 
 PAGES = ["readme", "reference", "attention", "learning", "licenses", "reliability", "storage", "changelog"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnsearch.cli import options, terminal
-from attnsearch.cli.argv import complete_catalog
 from attnsearch.errors import CatalogError
 from attnsearch.output.safe_text import inert, to_json
+from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.completion import complete_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +54,9 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
                          "sources": sources})  # fmt: skip
     indexed = {row["name"] for row in rows}
     rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
-    screen = terminal.screen(color=not no_color)
+    screen = streams.screen(color=not no_color)
     if json:
-        terminal.emit([to_json(rows, screen, indent=2)])
+        streams.emit([to_json(rows, screen, indent=2)])
         return
     cells = [
         (
@@ -69,7 +69,7 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
         for row in rows
     ]
     columns = ("name", "items", "model", "updated", "from")
-    terminal.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))])
+    streams.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))])
 
 
 def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor = False) -> None:
@@ -111,16 +111,16 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "learned": learned and _learned_as_json(learned, in_use=used is not None),
         "fields": [_field_as_json(field) for field in known],
     }
-    screen = terminal.screen(color=not no_color)
+    screen = streams.screen(color=not no_color)
     if json:
-        terminal.emit([to_json(fields, screen, indent=2)])
+        streams.emit([to_json(fields, screen, indent=2)])
         return
     cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
-    terminal.emit([table.listing(("", "value"), cells, screen, elastic=("value",))])
+    streams.emit([table.listing(("", "value"), cells, screen, elastic=("value",))])
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
         columns = ("field", "kind", "items", "values")
-        terminal.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))])
+        streams.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))])
 
 
 def _indexed_folder(ref: str) -> Path:
@@ -229,10 +229,10 @@ def remove(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
 
     folders = [_indexed_folder(ref) for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
-        with terminal.working(quiet=quiet):
+        with progress.working(quiet=quiet):
             home.remove_catalog(folder)
         if not quiet:
-            terminal.emit([f"removed {inert(ref)}\n"])
+            streams.emit([f"removed {inert(ref)}\n"])
 
 
 def check(
@@ -259,7 +259,7 @@ def check(
     lost: dict[str, int] = {}
     folders = [_indexed_folder(ref) for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
-        with terminal.working(quiet=quiet) as working:
+        with progress.working(quiet=quiet) as working:
             problems, repaired = find_problems(folder), None
             if problems and repair:
                 from attnsearch.indexing.repair import repair as repair_catalog
@@ -277,9 +277,9 @@ def check(
                 notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
             if repaired:
                 notes += [f"lost: {ident}" for ident in repaired.lost.ids]
-            terminal.emit(f"{inert(f'{ref}: {note}')}\n" for note in notes)
+            streams.emit(f"{inert(f'{ref}: {note}')}\n" for note in notes)
     if json:
-        terminal.emit([to_json(rows if len(rows) > 1 else rows[0], terminal.screen(), indent=2)])
+        streams.emit([to_json(rows if len(rows) > 1 else rows[0], streams.screen(), indent=2)])
     if damaged := [str(row["catalog"]) for row in rows if not row["whole"]]:
         message = "the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged"
         hint = f"run 'attnsearch check {shlex.join(damaged)} --repair'"

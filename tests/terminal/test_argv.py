@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attnsearch.cli.argv import normalized
+from attnsearch.terminal.argv import normalized
 
 
 @pytest.mark.parametrize(

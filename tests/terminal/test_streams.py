@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import SHOP
+from tests.conftest import SHOP_FILE
 
 
 class Terminal(io.StringIO):
@@ -49,7 +49,7 @@ class TestTerminal:
 
     @pytest.mark.parametrize("columns", [30, 40, 60, 80, 200])
     def test_no_line_is_wider_than_the_window(self, run, shop_file, terminal, columns):
-        shop_file.write_text(SHOP.replace("Up there", "many words " * 40))
+        shop_file.write_text(SHOP_FILE.replace("Up there", "many words " * 40))
         out = terminal(columns)
         run("query", "moon", "-c", "shop.yaml", "--no-color", "-q")
         lines = out.getvalue().splitlines()
@@ -66,7 +66,7 @@ class TestTerminal:
     def test_progress_is_shown_and_taken_away(self, run, shop_file, monkeypatch):
         err = Terminal()
         monkeypatch.setattr(sys, "stderr", err)
-        monkeypatch.setattr("attnsearch.cli.terminal.SOON", 0)
+        monkeypatch.setattr("attnsearch.terminal.progress.SOON", 0)
         monkeypatch.setenv("TERM", "xterm")
         out = run("index", "shop.yaml").out
         assert out.startswith("shop: 3 items")
@@ -75,7 +75,7 @@ class TestTerminal:
         assert err.getvalue().endswith("\x1b[2K")
 
     def test_no_progress_where_it_is_not_wanted(self, run, shop_file, monkeypatch):
-        monkeypatch.setattr("attnsearch.cli.terminal.SOON", 0)
+        monkeypatch.setattr("attnsearch.terminal.progress.SOON", 0)
         assert run("index", "shop.yaml").err == ""
         err = Terminal()
         monkeypatch.setattr(sys, "stderr", err)

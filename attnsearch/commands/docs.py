@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from attnsearch.cli import options, terminal
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.terminal import options, streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _FIRST, _LAST = ("readme", "reference"), ("changelog",)
@@ -64,16 +64,16 @@ def docs(
         from attnsearch.output.table import listing
 
         rows = [(name, _summarize(_read(file))) for name, file in files.items()]
-        terminal.emit([listing(("page", "about"), rows, terminal.screen(color=not no_color), elastic=("about",))])
+        streams.emit([listing(("page", "about"), rows, streams.screen(color=not no_color), elastic=("about",))])
         return
     name = page.lower().removeprefix("docs/").removesuffix(".md")
     if name not in files:
         near = difflib.get_close_matches(name, files, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "'attnsearch docs' lists the pages"
         raise InputError(f"there is no page '{page}'", hint=hint)
-    screen = terminal.screen(color=not no_color)
+    screen = streams.screen(color=not no_color)
     text = _read(files[name])
-    terminal.emit([text if screen.width is None else _render(text, screen.width, color=screen.color)])
+    streams.emit([text if screen.width is None else _render(text, screen.width, color=screen.color)])
 
 
 def _read(file: Path) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from attnsearch.cli import options, terminal
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, to_json
+from attnsearch.terminal import options, progress, streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def feedback(
     if not (good or bad or remove):
         hint = f'name some: attnsearch feedback "{query[:_SHOWN]}" --good ITEM --bad ITEM'
         raise InputError("no items that are right or wrong", hint=hint)
-    with terminal.working(quiet=quiet) as working:
+    with progress.working(quiet=quiet) as working:
         ref = catalog or home.default_catalog()
         if remove:
             change = _remove_judgments(ref, query, [*good, *bad])
@@ -102,13 +102,13 @@ def feedback(
             **change.fields,
             "requests": change.requests,
         }
-        terminal.emit([to_json(fields, terminal.screen(), indent=2)])
+        streams.emit([to_json(fields, streams.screen(), indent=2)])
     elif not quiet:
-        terminal.emit([f"{inert(change.line)}\n"])
+        streams.emit([f"{inert(change.line)}\n"])
 
 
 def _add_judgments(
-    ref: str, query: str, good: Sequence[str], bad: Sequence[str], *, offline: bool, working: terminal.Working
+    ref: str, query: str, good: Sequence[str], bad: Sequence[str], *, offline: bool, working: progress.Working
 ) -> _Change:
     from attnsearch.output.notes import counted
     from attnsearch.search.index import Index, item_id
@@ -180,19 +180,19 @@ def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, no_color: b
     from attnsearch.storage import home
     from attnsearch.storage.feedback import read_history
 
-    with terminal.working(quiet=quiet):
+    with progress.working(quiet=quiet):
         folder, _ = home.find_catalog(catalog or home.default_catalog())
         entries = read_history(folder)
         titles = _read_titles(folder, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
-    screen = terminal.screen(color=not no_color)
+    screen = streams.screen(color=not no_color)
     if json:
-        terminal.emit([to_json([_entry_as_json(entry, titles) for entry in entries], screen, indent=2)])
+        streams.emit([to_json([_entry_as_json(entry, titles) for entry in entries], screen, indent=2)])
         return
     columns: tuple[str, ...] = ("query", "item", "is", "when")
     rows: list[tuple[str, ...]] = [row for entry in entries for row in _entry_rows(entry, titles)]
     if screen.width is not None and screen.width < _ROOMY:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    terminal.emit([table.listing(columns, rows, screen, elastic=("query", "item"))])
+    streams.emit([table.listing(columns, rows, screen, elastic=("query", "item"))])
 
 
 def _entry_as_json(entry: Entry, titles: Mapping[str, str]) -> dict[str, Any]:

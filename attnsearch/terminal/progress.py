@@ -1,20 +1,18 @@
-"""What the commands share: stdout, standard input, and messages and progress on stderr."""
+"""stderr while a command works: the present task and its progress on a terminal, else only warnings."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Union
 
-from attnsearch.errors import InputError
-from attnsearch.output.safe_text import Screen, inert, short
+from attnsearch.output.safe_text import inert, short
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,75 +20,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.status import Status
 
-QUERY = 128 << 10  # most bytes of a query on standard input; Linux allows as many in an argument
 SOON = 0.5  # seconds of silence before progress is shown
 
 Handler = Union["Callable[[int, FrameType | None], None]", signal.Handlers]
 
 log = logging.getLogger("attnsearch")
-
-
-class PipeClosedError(Exception):
-    """The reader of our output has gone. Not BrokenPipeError, for which typer would exit with 1."""
-
-
-def screen(*, color: bool = True, quiet: bool = False) -> Screen:
-    """Describe stdout: its width, colors and encoding."""
-    is_terminal = sys.stdout.isatty()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Screen(
-        width=shutil.get_terminal_size().columns if is_terminal else None,
-        color=is_terminal and color and not plain,
-        unicode=(sys.stdout.encoding or "").lower().startswith("utf"),
-        quiet=quiet,
-    )
-
-
-def emit(parts: Iterable[str]) -> None:
-    """Write to stdout, everything or until the reader has gone."""
-    for part in parts:
-        _write(part)
-    _write("", flush=True)
-
-
-def _write(text: str, *, flush: bool = False) -> None:
-    try:
-        sys.stdout.write(text)
-        if flush:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise PipeClosedError from None
-    except UnicodeEncodeError:
-        hint = "set PYTHONIOENCODING=utf-8, or use --json"
-        message = f"the output has characters that the encoding {sys.stdout.encoding} lacks"
-        raise InputError(message, hint=hint) from None
-
-
-def read_queries(texts: list[str]) -> Iterator[str]:
-    """The queries of the command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin."""
-    if not texts and sys.stdin.isatty():
-        raise InputError("no query", hint='give one: attnsearch query "science fiction"')
-    for text in texts or ["-"]:
-        if text == "-":
-            yield from _read_lines()
-        else:
-            yield text
-
-
-def _read_lines() -> Iterator[str]:
-    """The lines of stdin that are not blank."""
-    number = 0
-    while raw := sys.stdin.buffer.readline(QUERY + 1):
-        number += 1
-        where = f"standard input:{number}"
-        if len(raw) > QUERY:
-            raise InputError(f"a query of more than {QUERY >> 10} KiB", where=where, hint="write one on each line")
-        try:
-            line = raw.decode().strip()
-        except UnicodeDecodeError:
-            raise InputError("not UTF-8", where=where) from None
-        if line:
-            yield line
 
 
 class Working:

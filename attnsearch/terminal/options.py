@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from attnsearch.cli.argv import complete_catalog, complete_filter, complete_prior, normalized
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS
+from attnsearch.terminal.argv import normalized
+from attnsearch.terminal.completion import complete_catalog, complete_filter, complete_prior
 
 if TYPE_CHECKING:
     from attnsearch.postings.conditions import Where as Tree

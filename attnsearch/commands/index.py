@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from attnsearch.cli import options, terminal
-from attnsearch.cli.argv import complete_source_field
 from attnsearch.syntax.formats import FORMS, Reading, check_form
+from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.completion import complete_source_field
 
 
 def index(
@@ -161,7 +161,7 @@ def index(
     fields = Fields(tuple(id_field or ()), title_field or "", tuple(text_field or ()))
     reports = []
     for files in [source] if name else [[file] for file in source]:
-        with terminal.working(quiet=quiet) as working:
+        with progress.working(quiet=quiet) as working:
             report = update(
                 files,
                 name=name,
@@ -179,7 +179,7 @@ def index(
         )
         if not json and not quiet:
             lines = notes.indexing_note(report).splitlines()
-            terminal.emit(wrap(line, terminal.screen()) for line in lines)
+            streams.emit(wrap(line, streams.screen()) for line in lines)
     if json:
         shown = reports if len(reports) > 1 else reports[0]
-        terminal.emit([safe_text.to_json(shown, terminal.screen(), indent=2)])
+        streams.emit([safe_text.to_json(shown, streams.screen(), indent=2)])

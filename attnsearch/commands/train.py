@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from attnsearch.cli import options, terminal
-from attnsearch.cli.catalogs import CatalogRefs
+from attnsearch.commands.catalogs import CatalogRefs
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert
+from attnsearch.terminal import options, progress, streams
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
 
     if save is not None:
         refuse_unless_regular(save)  # before anything is learned
-    with terminal.working(quiet=quiet) as working:
+    with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
@@ -91,12 +91,12 @@ def train(
                     write_learned(save, outcome.learned)
             if not dry_run:
                 store_learned(folder, outcome.learned, commit)
-    screen = terminal.screen(color=not no_color, quiet=quiet)
+    screen = streams.screen(color=not no_color, quiet=quiet)
     if json:
         stored = not dry_run and outcome.learned is not None
-        terminal.emit([verdict_as_json(outcome, name, screen, stored=stored)])
+        streams.emit([verdict_as_json(outcome, name, screen, stored=stored)])
     else:
-        terminal.emit([verdict(outcome, screen, stored=not dry_run)])
+        streams.emit([verdict(outcome, screen, stored=not dry_run)])
 
 
 def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
@@ -108,10 +108,10 @@ def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
 
     folders = [home.find_catalog(ref)[0] for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
-        with terminal.working(quiet=quiet):
+        with progress.working(quiet=quiet):
             note = _forget(folder)
         if not quiet:
-            terminal.emit([f"{inert(f'{ref}: {note}')}\n"])
+            streams.emit([f"{inert(f'{ref}: {note}')}\n"])
 
 
 def _forget(folder: Path) -> str:

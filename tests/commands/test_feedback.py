@@ -11,7 +11,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from attnsearch.cli.feedback import feedback as command
+from attnsearch.commands.feedback import feedback as command
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files
 from attnsearch.storage.home import built_in_file, catalog_folder

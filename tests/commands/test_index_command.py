@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from attnsearch.cli import terminal
 from attnsearch.output.table import Screen
-from tests.cli.conftest import SHOP
+from attnsearch.terminal import streams
+from tests.conftest import SHOP_FILE
 
 
 class TestIndex:
@@ -21,7 +21,7 @@ class TestIndex:
             run("index", "shop.yaml").out
             == "shop: 3 items; nothing changed; nothing to embed\nread: title, description\n"
         )
-        shop_file.write_text(SHOP.replace("sea", "lake").replace("- {id: c, title: robot moon}\n", ""))
+        shop_file.write_text(SHOP_FILE.replace("sea", "lake").replace("- {id: c, title: robot moon}\n", ""))
         assert re.fullmatch(
             r"shop: 2 items; 1 changed, 1 removed; 1 embedded in .* s\nread: .*\n", run("index", "shop.yaml").out
         )
@@ -35,9 +35,9 @@ class TestIndex:
         assert (report["added"], report["embedded"], info["name"], info["items"]) == (3, 3, "shop", 3)
 
     def test_standard_input(self, run, shop_file):
-        assert run("index", "-", "--name", "piped", stdin=SHOP.encode()).code == 0
+        assert run("index", "-", "--name", "piped", stdin=SHOP_FILE.encode()).code == 0
         assert json.loads(run("info", "piped", "--json").out)["items"] == 3
-        assert run("index", "-", stdin=SHOP.encode()).code == 2
+        assert run("index", "-", stdin=SHOP_FILE.encode()).code == 2
 
     def test_a_form_that_is_said(self, run, shop_file, write):
         write("plain.txt", "id,title\n1,moon\n")
@@ -100,7 +100,7 @@ class TestWhatIsRead:
 
     def test_no_word_is_broken_at_the_edge_of_a_terminal(self, run, shop_file, write, monkeypatch):
         write("things.csv", "name,blurb,custom attribute\nmoon,Up there.,u\n")
-        monkeypatch.setattr(terminal, "screen", lambda: Screen(width=30))
+        monkeypatch.setattr(streams, "screen", lambda: Screen(width=30))
         lines = run("index", "things.csv").out.splitlines()
         assert max(map(len, lines)) <= 30
         assert [line.strip() for line in lines[-4:]] == [
@@ -175,7 +175,7 @@ def test_info_in_a_narrow_window(run, shop_file, write, monkeypatch):
     header = "title,number of this thing,number of that thing,made"
     write("x.csv", f"{header}\nmoon,0.3333333333333,1,2024-03-01T10:00:00Z\nsea,2.5,1,2024-03-28T10:00:00Z\n")
     run("index", "x.csv")
-    monkeypatch.setattr(terminal, "screen", lambda **options: Screen(width=50))
+    monkeypatch.setattr(streams, "screen", lambda **options: Screen(width=50))
     lines = run("info", "x").out.splitlines()
     table = [re.split(r"  +", line) for line in lines[lines.index("") + 1 :]]
     assert {row[0]: row[-1] for row in table} == {

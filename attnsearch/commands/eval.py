@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnsearch.cli import options, terminal
+from attnsearch.terminal import options, progress, streams
 
 
 def eval_(
@@ -66,7 +66,7 @@ def eval_(
     from attnsearch.search.index import Index
     from attnsearch.sources.judgments import read_judgments
 
-    with terminal.working(quiet=quiet) as working:
+    with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels)
         with Index.open(catalog, offline=offline, progress=working.progress) as index:
             evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k)
@@ -76,9 +76,9 @@ def eval_(
                 comparison = compare_evaluations(evaluation, second_evaluation)
                 second = SecondSetting(compare, second_evaluation, comparison)
         working.stop()
-        screen = terminal.screen(color=not no_color, quiet=quiet)
+        screen = streams.screen(color=not no_color, quiet=quiet)
         if json:
             files = [judgments] if qrels is None else [judgments, qrels]
-            terminal.emit([as_json(evaluation, files, screen, worst=worst, second=second)])
+            streams.emit([as_json(evaluation, files, screen, worst=worst, second=second)])
         else:
-            terminal.emit([table(evaluation, screen, worst=worst, second=second)])
+            streams.emit([table(evaluation, screen, worst=worst, second=second)])

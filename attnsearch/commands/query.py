@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnsearch.cli import argv, options, terminal
 from attnsearch.errors import Exit, InputError
+from attnsearch.terminal import completion, options, progress, requests, streams
 
 if TYPE_CHECKING:
     from attnsearch.output.safe_text import Screen
@@ -27,7 +27,7 @@ def query(
         typer.Argument(
             metavar="TEXT...",
             show_default=False,
-            autocompletion=argv.complete_split_filter,
+            autocompletion=completion.complete_split_filter,
             help="What to look for. Several TEXTs are several queries. '-', or no TEXT with a pipe, reads one query "
             "from each line of standard input.",
         ),
@@ -81,7 +81,7 @@ def query(
         typer.Option(
             metavar="FIELD",
             show_default=False,
-            autocompletion=argv.complete_field,
+            autocompletion=completion.complete_field,
             help="Average FIELD by attention over all items: the mean and spread of numbers and dates, the shares of "
             "anything else. Repeatable.",
         ),
@@ -134,17 +134,17 @@ def query(
     from attnsearch.syntax.formats import Reading, check_form
 
     check_form(from_)
-    queries = terminal.read_queries(text or [])
+    queries = requests.read_queries(text or [])
     first_two = list(itertools.islice(queries, 2))
     if not first_two:
         raise InputError("no query on standard input", hint="write one on each line")
     for first in first_two:
         check_request(first)
     answered = 0
-    screen = terminal.screen(color=not no_color, quiet=quiet)
+    screen = streams.screen(color=not no_color, quiet=quiet)
     with_whys = explain and form in ("table", "json", "jsonl")
 
-    with terminal.working(quiet=quiet) as working:
+    with progress.working(quiet=quiet) as working:
 
         def results() -> Iterator[Result]:
             nonlocal answered
@@ -175,7 +175,7 @@ def query(
 
         several = len(first_two) > 1
         below = _render_whys if with_whys else None
-        terminal.emit(formats.render(results(), form, screen, several=several, below=below))
+        streams.emit(formats.render(results(), form, screen, several=several, below=below))
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
 

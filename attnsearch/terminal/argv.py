@@ -1,0 +1,47 @@
+"""The words of a command line → words that typer can parse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
+
+
+def normalized(argv: Sequence[str]) -> list[str]:
+    """Rewrite what typer can't parse: options with an optional value, or with several values.
+
+    >>> normalized(["moon", "--lexical", "-k", "3"]), normalized(["--lexical", "0.5", "moon"])
+    (['moon', '--lexical=auto', '-k', '3'], ['--lexical', '0.5', 'moon'])
+    >>> normalized(["feedback", "moon", "--good", "a", "b"])
+    ['feedback', 'moon', '--good', 'a', '--good', 'b']
+    """
+    words = list(argv)
+    if words[:1] == ["feedback"]:
+        words = _repeat_options(words)
+    end = words.index("--") if "--" in words else len(words)
+    for index, word in enumerate(words[:end]):
+        if word == "--lexical" and not (index + 1 < end and _NUMBER.fullmatch(words[index + 1])):
+            words[index] = "--lexical=auto"
+    return words
+
+
+def _repeat_options(words: Sequence[str]) -> list[str]:
+    """Repeat --good and --bad of `feedback` before each of their items.
+
+    Only if the query stands before them: otherwise the word after an item may be the query.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    repeated, option, is_value, has_query = ["feedback"], "", False, False
+    for word in words[1:end]:
+        if is_value:
+            is_value = False
+        elif word.startswith("-"):
+            option = word if word in ("--good", "--bad") else ""
+            is_value = word in ("--good", "--bad", "-c", "--catalog")
+        elif option and has_query:
+            repeated.append(option)
+        else:
+            option, has_query = "", True
+        repeated.append(word)
+    return [*repeated, *words[end:]]
