@@ -144,37 +144,40 @@ def query(
     screen = streams.screen(color=not no_color, quiet=quiet)
     with_whys = explain and form in ("table", "json", "jsonl")
 
-    with progress.working(quiet=quiet) as working:
+    several = len(first_two) > 1
+    below = _render_whys if with_whys else None
+
+    with (
+        progress.working(quiet=quiet) as working,
+        Index.open(catalog, reading=Reading(from_), offline=offline, progress=working.progress) as index,
+    ):
+        setting = setting_options.setting(index.info)
 
         def results() -> Iterator[Result]:
             nonlocal answered
-            with Index.open(catalog, reading=Reading(from_), offline=offline, progress=working.progress) as index:
-                setting = setting_options.setting(index.info)
-                texts = itertools.chain(first_two, queries)
-                while batch := list(itertools.islice(texts, BATCH)):
-                    answers = search(
-                        index,
-                        batch,
-                        setting,
-                        k=TOP_K if top_k is None and top_p is None else top_k,
-                        top_p=1.0 if top_p is None else top_p,
-                        min_weight=min_weight,
-                        min_score=min_score,
-                        values=value or (),
-                        output=output,
-                        trace=explain,
-                    )
-                    if with_whys:
-                        answers = _add_whys(index, answers)
-                    if form == "table" and screen.width and not quiet:
-                        answers = _add_hints(index, answers)
-                    working.stop()
-                    for result in answers:
-                        answered += bool(result.hits) and not result.is_none_of_these
-                        yield result
+            texts = itertools.chain(first_two, queries)
+            while batch := list(itertools.islice(texts, BATCH)):
+                answers = search(
+                    index,
+                    batch,
+                    setting,
+                    k=TOP_K if top_k is None and top_p is None else top_k,
+                    top_p=1.0 if top_p is None else top_p,
+                    min_weight=min_weight,
+                    min_score=min_score,
+                    values=value or (),
+                    output=output,
+                    trace=explain,
+                )
+                if with_whys:
+                    answers = _add_whys(index, answers)
+                if form == "table" and screen.width and not quiet:
+                    answers = _add_hints(index, answers)
+                working.stop()
+                for result in answers:
+                    answered += bool(result.hits) and not result.is_none_of_these
+                    yield result
 
-        several = len(first_two) > 1
-        below = _render_whys if with_whys else None
         streams.emit(formats.render(results(), form, screen, several=several, below=below))
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
