@@ -105,7 +105,7 @@ class TestReference:
 
     @staticmethod
     def names(cell: str) -> list[str]:
-        return re.findall(r"(?<![\w-])--?[a-z][\w-]*", cell)
+        return re.findall(r"(?<![\w-])--?[a-zA-Z0-9][\w-]*", cell)
 
     def test_every_command_has_a_section(self):
         headings = re.findall(r"^### (\w+)$", section(self.text, "## Commands"), re.MULTILINE)

@@ -23,7 +23,7 @@ from attnsearch.storage.files import check_name
 from attnsearch.syntax import strict_json, yaml12
 from attnsearch.syntax.formats import Reading
 from attnsearch.terminal.argv import normalized
-from attnsearch.terminal.options import parse_lexical
+from attnsearch.terminal.setting_options import parse_lexical
 
 SIZES = [1 << power for power in range(10, 23)]  # characters: 1 Ki to 4 Mi
 SHORTEST = 0.02  # CPU seconds; less is too short to compare

@@ -50,9 +50,9 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
     "output": ("safe_text", "notes", "table", "formats", "reasons", "evaluation", "training"),
-    "terminal": ("streams", "requests", "progress", "argv", "completion", "options"),
+    "terminal": ("streams", "requests", "progress", "argv", "completion", "options", "setting_options"),
     "commands": ("query", "index", "catalogs", "explain", "eval", "train", "feedback", "docs"),
-    "cli": ("app",),
+    "cli": ("help", "app"),
 }  # fmt: skip
 ORDER = [
     file for folder, files in HOUSE.items() for file in ([f"{folder}/{name}" for name in files] if files else [folder])

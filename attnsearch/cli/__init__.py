@@ -1,6 +1,7 @@
 """argv → a command → an exit code. Only here errors become exit codes.
 
-app  the commands together, and what is wrong with a command line
+help  the help of commands
+app   the commands together, and what is wrong with a command line
 """
 
 from __future__ import annotations

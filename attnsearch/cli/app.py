@@ -8,8 +8,11 @@ from importlib import import_module
 
 import typer
 
+from attnsearch.cli.help import Command, Group
 from attnsearch.errors import InputError
-from attnsearch.terminal.options import Version, with_setting_options
+from attnsearch.terminal import streams
+from attnsearch.terminal.options import Version
+from attnsearch.terminal.setting_options import with_setting_options
 
 # Each command's file and function: only those that are asked for are imported.
 COMMANDS = {
@@ -38,13 +41,14 @@ def load_command(name: str) -> Callable[..., None]:
 def app_for(argv: Sequence[str]) -> typer.Typer:
     """The command line with only the command that `argv` names, else with all: typer needs milliseconds for each."""
     app = typer.Typer(
+        cls=Group,
         add_completion=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(attnsearch)
     for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:
-        app.command(name)(load_command(name))
+        app.command(name, cls=Command)(load_command(name))
     return app
 
 
@@ -56,7 +60,7 @@ def attnsearch(context: typer.Context, version: Version = False) -> None:  # noq
     attnsearch query "science fiction"
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        streams.emit([f"{context.get_help()}\n"])
 
 
 def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputError:

@@ -238,7 +238,7 @@ def remove(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
 def check(
     refs: CatalogRefs,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Repair what is broken. Only broken vectors are embedded again.")
+        bool, typer.Option("--repair", rich_help_panel=options.DONE, help="Repair what is broken, from the sources.")
     ] = False,
     json: options.Json = False,
     offline: options.Offline = False,

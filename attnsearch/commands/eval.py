@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.setting_options import SettingOptions, parse_setting_text
 
 
 def eval_(
@@ -21,13 +22,14 @@ def eval_(
     qrels: options.Qrels = None,
     catalog: options.Catalog = None,
     top_k: Annotated[int, options.top_k_option("The k of recall@k. (default: 10)")] = 10,
-    setting_options: options.SettingOptions = options.SettingOptions(),
+    setting_options: SettingOptions = SettingOptions(),
     compare: Annotated[
         str | None,
         typer.Option(
             metavar="OPTIONS",
             show_default=False,
-            help="Measure a second setting too: any Ranking options, such as '--temperature 0.1'.",
+            rich_help_panel=options.SHARP,
+            help="Measure a second setting too: options such as '--temperature 0.1'.",
         ),
     ] = None,
     worst: Annotated[
@@ -36,16 +38,11 @@ def eval_(
             min=0,
             metavar="N",
             show_default=False,
+            rich_help_panel=options.SHOWN,
             help="Show the N worst requests. (default: 5)",
         ),
     ] = 5,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print every number as JSON, including those of each request.",
-        ),
-    ] = False,
+    json: options.Json = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
@@ -58,7 +55,7 @@ def eval_(
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
     """
-    second_options = None if compare is None else options.parse_setting_text(compare, "--compare")
+    second_options = None if compare is None else parse_setting_text(compare, "--compare")
 
     from attnsearch.evaluation.report import evaluate
     from attnsearch.evaluation.significance import compare_evaluations

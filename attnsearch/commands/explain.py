@@ -9,6 +9,7 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +29,16 @@ def explain(
     over: Annotated[
         str | None,
         typer.Option(
-            "--over", metavar="OTHER", show_default=False, help="Explain why ITEM ranks above or below the item OTHER."
+            "--over",
+            metavar="OTHER",
+            show_default=False,
+            rich_help_panel=options.SHOWN,
+            help="Explain why ITEM ranks above or below the item OTHER.",
         ),
     ] = None,
     catalog: options.Catalog = None,
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
-    setting_options: options.SettingOptions = options.SettingOptions(),
+    setting_options: SettingOptions = SettingOptions(),
     format_: Annotated[str | None, options.format_option(("table", "json"))] = None,
     json: options.Json = False,
     offline: options.Offline = False,

@@ -39,22 +39,29 @@ def feedback(
             "--good",
             metavar="ITEM...",
             show_default=False,
+            rich_help_panel=options.WHICH,
             help="Item that is right for QUERY, by id or title; several if QUERY stands before the option. Repeatable.",
         ),
     ] = None,
     bad: Annotated[
         list[str] | None,
         typer.Option(
-            "--bad", metavar="ITEM...", show_default=False, help="Item that is wrong for QUERY, given like --good."
+            "--bad",
+            metavar="ITEM...",
+            show_default=False,
+            rich_help_panel=options.WHICH,
+            help="Item that is wrong for QUERY, given like --good. Repeatable.",
         ),
     ] = None,
     remove: Annotated[
         bool,
         typer.Option(
-            "--remove", help="Remove the judgments of QUERY; with --good or --bad, only those of their items."
+            "--remove",
+            rich_help_panel=options.DONE,
+            help="Remove the judgments of QUERY; with --good or --bad, only those of their items.",
         ),
     ] = False,
-    list_: Annotated[bool, typer.Option("--list", help="List all judgments.")] = False,
+    list_: Annotated[bool, typer.Option("--list", rich_help_panel=options.DONE, help="List all judgments.")] = False,
     catalog: options.Catalog = None,
     json: options.Json = False,
     offline: options.Offline = False,

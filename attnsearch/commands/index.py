@@ -9,6 +9,7 @@ import typer
 from attnsearch.syntax.formats import FORMS, Reading, check_form
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.completion import complete_source_field
+from attnsearch.terminal.setting_options import parse_lexical
 
 
 def index(
@@ -17,8 +18,8 @@ def index(
         typer.Argument(
             metavar="SOURCE...",
             show_default=False,
-            help="A file, a folder, or '-' for standard input. YAML, JSON, JSONL, CSV, TSV, Markdown, text, workbooks, "
-            "Parquet and SQLite are read. Each SOURCE becomes its own catalog; with --name, all become one.",
+            help="A file, a folder, or '-' for standard input: YAML, JSON, JSONL, CSV, TSV, Markdown, text, workbooks, "
+            "Parquet, SQLite. Each SOURCE becomes its own catalog; with --name, all become one.",
         ),
     ],
     name: Annotated[
@@ -26,6 +27,7 @@ def index(
         typer.Option(
             metavar="NAME",
             show_default=False,
+            rich_help_panel=options.WHICH,
             help="Name of the catalog. (default: the 'name' in the file, else the file's own)",
         ),
     ] = None,
@@ -34,6 +36,7 @@ def index(
         typer.Option(
             metavar="NAME|FOLDER",
             show_default=False,
+            rich_help_panel=options.SHARP,
             help="A sentence-transformers model. (default: the catalog's, else all-MiniLM-L6-v2)",
         ),
     ] = None,
@@ -43,6 +46,7 @@ def index(
             metavar="FIELD",
             show_default=False,
             autocompletion=complete_source_field,
+            rich_help_panel=options.FIELDS,
             help="Field to embed. Repeatable. (default: recognized; the last line says which)",
         ),
     ] = None,
@@ -52,7 +56,8 @@ def index(
             metavar="FIELD",
             show_default=False,
             autocompletion=complete_source_field,
-            help="Field that is the id; several make one id together. (default: recognized, else made from the title)",
+            rich_help_panel=options.FIELDS,
+            help="Field that is the id; several make one id. Repeatable. (default: recognized, else from the title)",
         ),
     ] = None,
     title_field: Annotated[
@@ -61,6 +66,7 @@ def index(
             metavar="FIELD",
             show_default=False,
             autocompletion=complete_source_field,
+            rich_help_panel=options.FIELDS,
             help="Field that is the title. (default: recognized)",
         ),
     ] = None,
@@ -70,14 +76,17 @@ def index(
             "--from",
             metavar="FORMAT",
             show_default=False,
-            help=f"Format of SOURCE: {', '.join(FORMS[:-1])} or {FORMS[-1]} (each line an item). "
-            "(default: by its extension, else by its first lines)",
+            rich_help_panel=options.WHICH,
+            help=f"{', '.join(FORMS[:-1])} or {FORMS[-1]}. (default: by SOURCE's extension, else its content)",
         ),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
-            metavar="CHAR", show_default=False, help="What parts the cells of CSV, or 'tab'. (default: by its rows)"
+            metavar="CHAR",
+            show_default=False,
+            rich_help_panel=options.WHICH,
+            help="What parts the cells of CSV, or 'tab'. (default: by its rows)",
         ),
     ] = None,
     encoding: Annotated[
@@ -85,6 +94,7 @@ def index(
         typer.Option(
             metavar="NAME",
             show_default=False,
+            rich_help_panel=options.WHICH,
             help="Encoding of SOURCE, such as cp1252. (default: UTF-8, or by its mark)",
         ),
     ] = None,
@@ -93,13 +103,18 @@ def index(
         typer.Option(
             metavar="NAME",
             show_default=False,
+            rich_help_panel=options.WHICH,
             help="Table of a database, or sheet of a workbook. (default: the only one)",
         ),
     ] = None,
     sql: Annotated[
         str | None,
         typer.Option(
-            "--sql", metavar="QUERY", show_default=False, help="A SELECT whose rows are read from a database."
+            "--sql",
+            metavar="QUERY",
+            show_default=False,
+            rich_help_panel=options.WHICH,
+            help="A SELECT whose rows are read from a database.",
         ),
     ] = None,
     items: Annotated[
@@ -107,8 +122,8 @@ def index(
         typer.Option(
             metavar="PATH",
             show_default=False,
-            help="Where the items lie in YAML or JSON: keys with dots between them, such as response.docs; '.' is the "
-            "whole file as one item. (default: the one list of them)",
+            rich_help_panel=options.WHICH,
+            help="Where the items lie in YAML or JSON, such as response.docs. (default: the one list of them)",
         ),
     ] = None,
     glob: Annotated[
@@ -116,7 +131,8 @@ def index(
         typer.Option(
             metavar="PATTERN",
             show_default=False,
-            help="Which files of a folder to read, such as '*.md' or 'posts/**/*.md'. (default: all known kinds)",
+            rich_help_panel=options.WHICH,
+            help="Files of a folder to read, such as '*.md'. (default: all known kinds)",
         ),
     ] = None,
     precision: Annotated[
@@ -124,8 +140,8 @@ def index(
         typer.Option(
             metavar="PRECISION",
             show_default=False,
-            help="Precision of the encoder: float32 or bfloat16. "
-            "(default: bfloat16 for much text on a machine that is fast in it, else float32)",
+            rich_help_panel=options.SHARP,
+            help="float32 or bfloat16. (default: bfloat16 for much text where it is fast, else float32)",
         ),
     ] = None,
     lexical: Annotated[
@@ -133,11 +149,13 @@ def index(
         typer.Option(
             metavar="[λ]",
             show_default=False,
-            help="Add λ·BM25 to the logits of later queries, so that shared words count; 0 adds nothing. "
-            "Without λ: 0.3. (default: the catalog's, else 0)",
+            rich_help_panel=options.SHARP,
+            help="Let shared words count in queries: add λ·BM25, 0.3 if not given. (default: the catalog's, else 0)",
         ),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep items that SOURCE no longer has.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", rich_help_panel=options.DONE, help="Keep items that SOURCE no longer has.")
+    ] = False,
     json: options.Json = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
@@ -150,7 +168,7 @@ def index(
     """
     check_form(from_)
     reading = Reading(from_, items, encoding, delimiter, glob, table, sql)
-    weight = options.parse_lexical(lexical)
+    weight = parse_lexical(lexical)
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text

@@ -11,6 +11,7 @@ import typer
 
 from attnsearch.errors import Exit, InputError
 from attnsearch.terminal import completion, options, progress, requests, streams
+from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
     from attnsearch.output.safe_text import Screen
@@ -28,8 +29,8 @@ def query(
             metavar="TEXT...",
             show_default=False,
             autocompletion=completion.complete_split_filter,
-            help="What to look for. Several TEXTs are several queries. '-', or no TEXT with a pipe, reads one query "
-            "from each line of standard input.",
+            help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one query a line. "
+            "Put -- before a TEXT that begins with a dash.",
         ),
     ] = None,
     catalog: options.Catalog = None,
@@ -39,11 +40,12 @@ def query(
             "--from",
             metavar="FORMAT",
             show_default=False,
-            help="Format of the file, or of the standard input, that -c names: see 'attnsearch index --help'.",
+            rich_help_panel=options.WHICH,
+            help="Format of the file or pipe that -c names.",
         ),
     ] = None,
     top_k: Annotated[
-        int | None, options.top_k_option(f"List N items. (default: {TOP_K}; with --top-p, as many as it needs)")
+        int | None, options.top_k_option(f"List N items. (default: {TOP_K}, or what --top-p needs)")
     ] = None,
     top_p: Annotated[
         float | None,
@@ -52,7 +54,8 @@ def query(
             min=0,
             max=1,
             show_default=False,
-            help="List the fewest items that together hold this share of the attention.",
+            rich_help_panel=options.MANY,
+            help="List the fewest items with this much attention.",
         ),
     ] = None,
     min_weight: Annotated[
@@ -62,7 +65,8 @@ def query(
             min=0,
             max=1,
             show_default=False,
-            help="Leave out items with a smaller weight. (default: 0)",
+            rich_help_panel=options.MANY,
+            help="Leave out items with less weight. (default: 0)",
         ),
     ] = 0.0,
     min_score: Annotated[
@@ -72,46 +76,50 @@ def query(
             min=-1,
             max=1,
             show_default=False,
-            help="Leave out items with a smaller score. (default: -1)",
+            rich_help_panel=options.MANY,
+            help="Leave out items with a lower score. (default: -1)",
         ),
     ] = -1.0,
-    setting_options: options.SettingOptions = options.SettingOptions(),
+    setting_options: SettingOptions = SettingOptions(),
     value: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIELD",
             show_default=False,
+            rich_help_panel=options.SHOWN,
             autocompletion=completion.complete_field,
-            help="Average FIELD by attention over all items: the mean and spread of numbers and dates, the shares of "
-            "anything else. Repeatable.",
+            help="Mean of FIELD by attention, or shares of its values. Repeatable.",
         ),
     ] = None,
     output: Annotated[
         bool,
         typer.Option(
             "--output",
-            help="With JSON: include the output vector softmax(QKᵀ/√d_k)·V.",
+            rich_help_panel=options.SHOWN,
+            help="With JSON: the output vector softmax(QKᵀ/√d_k)·V.",
         ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
             "--explain",
-            help="Show why each item has its logit, and every step of the formula.",
+            rich_help_panel=options.SHOWN,
+            help="Show why each item has its logit, and each step.",
         ),
     ] = False,
     format_: options.Format = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
     fail_empty: Annotated[
-        bool, typer.Option("--fail-empty", help="Exit with 1 if nothing is found, or nothing that matches well.")
+        bool,
+        typer.Option("--fail-empty", rich_help_panel=options.OUTPUT, help="Exit with 1 if nothing matches well."),
     ] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
-    version: options.Version = False,  # noqa: ARG001 (its callback acts)
+    version: options.HiddenVersion = False,  # noqa: ARG001 (its callback acts)
 ) -> None:
-    """List the items of a catalog that fit TEXT best, each with its share of attention.
+    """List the items that fit TEXT best, each with its share of attention.
 
     attnsearch query "science fiction"
 

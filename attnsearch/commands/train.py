@@ -27,15 +27,30 @@ def train(
     catalog: options.Catalog = None,
     self_made: Annotated[
         bool,
-        typer.Option("--self", help="Learn from the catalog alone: its titles and passages are the requests."),
+        typer.Option(
+            "--self",
+            rich_help_panel=options.WHICH,
+            help="Learn from the catalog alone: its titles and passages are the requests.",
+        ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Keep what was learned, whatever the held-out requests say.")
+        bool,
+        typer.Option(
+            "--force", rich_help_panel=options.DONE, help="Keep what was learned, whatever the held-out requests say."
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be learned, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", rich_help_panel=options.DONE, help="Show what would be learned, and change nothing."),
+    ] = False,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Also write it to FILE, for 'query --projections FILE'."),
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=options.DONE,
+            help="Also write it to FILE, for 'query --projections FILE'.",
+        ),
     ] = None,
     seed: Annotated[
         int,
@@ -43,6 +58,7 @@ def train(
             metavar="N",
             min=0,
             show_default=False,
+            rich_help_panel=options.DONE,
             help="Seed of the split into folds; the same seed gives the same result. (default: 0)",
         ),
     ] = 0,

@@ -1,9 +1,10 @@
 """What all commands share: streams, the command line, options.
 
-streams     stdout: what it can show, and writing to it
-requests    the requests of a command line, or of standard input
-progress    stderr while a command works
-argv        a command line → words that typer can parse
-completion  how the last word of a command line can go on
-options     options that several commands share
+streams          stdout: what it can show, and writing to it
+requests         the requests of a command line, or of standard input
+progress         stderr while a command works
+argv             a command line → words that typer can parse
+completion       how the last word of a command line can go on
+options          options that several commands share
+setting_options  the options that decide how a catalog is asked
 """

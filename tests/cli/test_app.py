@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 import pytest
@@ -50,36 +49,7 @@ def test_version_and_help(run):
         assert "Usage: attnsearch" in out
 
 
-def test_no_word_of_the_help_is_taken_for_markup(run, monkeypatch):
-    """The help is rich's markup, in which [table] would be a style, and vanish."""
-    import ast
-    from pathlib import Path
-
-    import attnsearch
-
-    package = Path(attnsearch.__file__).parent
-    helps = [
-        ast.unparse(word.value)
-        for folder in ("terminal", "commands", "cli")
-        for file in (package / folder).glob("*.py")
-        for word in ast.walk(ast.parse(file.read_text()))
-        if isinstance(word, ast.keyword) and word.arg == "help"
-    ]
-    assert len(helps) > 30
-    assert not [text for text in helps if re.search(r"\[[a-z#/@]", text)]
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_has_one_form_of_defaults_and_metavars(run, monkeypatch, name):
-    monkeypatch.setenv("COLUMNS", "400")
-    out = run(name, "--help").out
-    assert "[default" not in out
-    assert "<int" not in out
-    assert not re.search(r"default(?!: )", out.replace("defaults", ""))
-    assert out.count("(default: ") == out.count("default")
-
-
 def test_explain_offers_only_its_own_formats(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    assert "Output format: table or json." in run("explain", "--help").out
-    assert "Output format: table, json, jsonl, csv, tsv or md." in run("query", "--help").out
+    assert "Print table or json." in run("explain", "--help").out
+    assert "Print table, json, jsonl, csv, tsv or md." in run("query", "--help").out
