@@ -42,16 +42,16 @@ HOUSE = {
     "indexing": (
         "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
     ),
-    "engines": ("bias", "engine", "local"),
-    "search": ("index", "readout", "setting", "scoring", "result", "search", "hint"),
+    "engines": ("bias", "engine", "local", "groups"),
+    "search": ("index", "readout", "setting", "scoring", "result", "search", "hint", "duplicates"),
     "explanation": ("steps", "words", "reasons"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
-    "output": ("safe_text", "notes", "table", "formats", "reasons", "evaluation", "training"),
+    "output": ("safe_text", "notes", "table", "formats", "duplicates", "reasons", "evaluation", "training"),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "options", "setting_options"),
-    "commands": ("query", "index", "catalogs", "explain", "eval", "train", "feedback", "docs"),
+    "commands": ("query", "index", "catalogs", "duplicates", "explain", "eval", "train", "feedback", "docs"),
     "cli": ("help", "app"),
 }  # fmt: skip
 ORDER = [

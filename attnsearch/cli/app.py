@@ -22,6 +22,7 @@ COMMANDS = {
     "info": ("catalogs", "info"),
     "check": ("catalogs", "check"),
     "remove": ("catalogs", "remove"),
+    "duplicates": ("duplicates", "duplicates"),
     "explain": ("explain", "explain"),
     "eval": ("eval", "eval_"),
     "train": ("train", "train"),

@@ -1,11 +1,12 @@
 """Each command: its options, one call, its answer.
 
-query     the ranked table
-index     create a catalog, or bring it up to date
-catalogs  list, info, check, remove
-explain   why an item has its logit, and every step of the formula
-eval      how good the answers to judged requests are
-train     learn from judged requests; reset
-feedback  record which answers were right
-docs      the documentation, in the terminal
+query       the ranked table
+index       create a catalog, or bring it up to date
+catalogs    list, info, check, remove
+duplicates  items that say almost the same
+explain     why an item has its logit, and every step of the formula
+eval        how good the answers to judged requests are
+train       learn from judged requests; reset
+feedback    record which answers were right
+docs        the documentation, in the terminal
 """

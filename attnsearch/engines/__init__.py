@@ -3,4 +3,5 @@
 bias    what is added to each logit, by key number
 engine  the protocol of all engines
 local   one pass over the keys on this machine, on all its cores
+groups  keys against keys: items that say almost the same
 """

@@ -4,6 +4,7 @@ safe_text   words and values → text and JSON that a terminal can't obey
 notes       result → the lines under its table
 table       rows → a table that fits the window
 formats     results → table, JSON, JSONL, CSV, TSV, Markdown
+duplicates  groups of duplicates → a table, JSON, JSONL, CSV, TSV
 reasons     reasons → lines with shaded words
 evaluation  an evaluation → a table, JSON
 training    a training → a table, JSON

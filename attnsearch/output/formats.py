@@ -77,14 +77,15 @@ def as_json(result: Result) -> dict[str, Any]:
 
 
 def _render_separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:
-    yield _separated_line(_COLUMNS, delimiter)
+    yield separated_line(_COLUMNS, delimiter)
     for result in results:
         for hit in result.hits:
             cells = {**hit._asdict(), "query": result.query}
-            yield _separated_line([cells[name] for name in _COLUMNS], delimiter)
+            yield separated_line([cells[name] for name in _COLUMNS], delimiter)
 
 
-def _separated_line(cells: Sequence[Any], delimiter: str) -> str:
+def separated_line(cells: Sequence[Any], delimiter: str) -> str:
+    """A line of CSV or TSV; texts can't act on a terminal."""
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, lineterminator="\n").writerow(
         [inert(cell) if isinstance(cell, str) else cell for cell in cells]

@@ -168,14 +168,15 @@ class Store:
             numbers.append(block.first + rows)
         return np.concatenate(numbers)
 
-    def embeddings(self, keys: Sequence[int]) -> NDArray[np.float32]:
+    def embeddings(self, keys: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
         """The rows of X (n, d) for the keys of these numbers."""
         self.check_open()
         x = np.empty((len(keys), self.info.d), np.float32)
-        firsts = np.array([row.first for row in self.segments])
-        numbers = np.searchsorted(firsts, keys, side="right") - 1
-        for position, (key, number) in enumerate(zip(keys, numbers, strict=True)):
-            x[position] = self._x[number][key - firsts[number]]
+        firsts = np.array([row.first for row in self.segments], np.int64)
+        rows = np.asarray(keys, np.int64)
+        numbers = np.searchsorted(firsts, rows, side="right") - 1
+        for number in np.unique(numbers):
+            x[numbers == number] = self._x[number][rows[numbers == number] - firsts[number]]
         return x
 
     def fields(self) -> list[Field]:

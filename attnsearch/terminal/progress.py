@@ -48,6 +48,10 @@ class Working:
         """Show how many texts of `total` are embedded; without a total, how many items are read."""
         self._advance(done, total, "reading" if total is None else "embedding", "items/s")
 
+    def compare(self, done: int, total: int) -> None:
+        """Show how many pairs of items of `total` are compared."""
+        self._advance(done, total, "comparing", "pairs/s")
+
     def learning(self, done: int, total: int, curve: Sequence[float]) -> None:
         """Show how many fits of `total` are done, and the gain on held-out requests by strength, strongest first."""
         gains = " ".join(f"{gain:+.3f}".replace("0.", ".") for gain in curve)

@@ -1,0 +1,79 @@
+"""`attnsearch duplicates`: items that say almost the same."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from attnsearch.errors import Exit, InputError
+from attnsearch.output.duplicates import FORMATS, GROUPS
+from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.completion import complete_catalog
+from attnsearch.terminal.setting_options import Where, parse_setting
+
+
+def duplicates(
+    ref: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME|FILE",
+            show_default=False,
+            autocompletion=complete_catalog,
+            help="A catalog. (default: as for 'query')",
+        ),
+    ] = None,
+    min_score: Annotated[
+        float,
+        typer.Option(
+            metavar="COSINE",
+            min=-1,
+            max=1,
+            show_default=False,
+            rich_help_panel=options.MANY,
+            help="Leave out items less like the one to keep. (default: 0.95)",
+        ),
+    ] = 0.95,
+    where: Where = None,
+    top_k: Annotated[
+        int | None, options.top_k_option(f"List N groups. (default: {GROUPS} in a table, else all)")
+    ] = None,
+    format_: Annotated[str | None, options.format_option(FORMATS)] = None,
+    json: options.Json = False,
+    fail_empty: Annotated[
+        bool,
+        typer.Option("--fail-empty", rich_help_panel=options.OUTPUT, help="Exit with 1 if there are no duplicates."),
+    ] = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """List the items of a catalog that say almost the same, in groups, the one to keep first.
+
+    That one has the longest text; of equals, the most fields. Nothing is removed.
+
+    attnsearch duplicates shop
+
+    attnsearch duplicates shop.csv --min-score 0.9 -f csv > look.csv
+    """
+    if math.isnan(min_score):
+        raise InputError("invalid value for '--min-score': nan", hint="give it a number, such as 0.95")
+    form = options.choose_format(format_, json=json, allowed=FORMATS)
+    filters = parse_setting(where=where).where
+
+    from attnsearch.output.duplicates import render
+    from attnsearch.search.duplicates import find_duplicates
+    from attnsearch.search.index import Index
+
+    with (
+        progress.working(quiet=quiet) as working,
+        Index.open(ref, offline=offline, progress=working.progress) as index,
+    ):
+        result = find_duplicates(index, min_score=min_score, where=filters, progress=working.compare)
+        working.stop()
+        screen = streams.screen(color=not no_color, quiet=quiet)
+        pieces = render(result, form, screen, catalog=index.info.name, min_score=min_score, groups=top_k)
+        streams.emit(pieces)
+    if fail_empty and not len(result):
+        raise typer.Exit(Exit.EMPTY)

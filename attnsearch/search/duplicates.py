@@ -1,0 +1,156 @@
+"""A catalog reads itself: items that say almost the same, in groups, the one to keep first.
+
+Exact copies have the same text, so that they are embedded alike; what is left is grouped by cosine: `engines.groups`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.engines.groups import group_items
+from attnsearch.search.setting import bias_of
+
+if TYPE_CHECKING:
+    from attnsearch.engines.groups import Progress
+    from attnsearch.postings.conditions import Where
+    from attnsearch.search.index import Index
+    from attnsearch.storage.store import Store
+
+_READ = 500  # items at once
+
+Numbers = NDArray[np.int64]
+
+
+class Member(NamedTuple):
+    """An item of a group: its `score` with the one to keep, 1 for that one itself.
+
+    `same_as` is the id of the first item of the group with the same text; None if that is this item.
+    """
+
+    id: str
+    title: str
+    score: float
+    same_as: str | None
+
+
+class Group(NamedTuple):
+    """Items that say almost the same: the one to keep, then the others by their scores. `size` counts all."""
+
+    size: int
+    members: list[Member]
+
+
+class Duplicates:
+    """The groups of two items and more, the largest first.
+
+    `copies` of their items have the same text as an earlier one of their group; `near` is how many others there are
+    beside those to keep. `items` counts all that were compared.
+    """
+
+    def __init__(self, store: Store, items: int, groups: Sequence[_Members]) -> None:
+        self._store, self._groups = store, groups
+        self.items = items
+        self.copies = sum(int((group.text[1:] == group.text[:-1]).sum()) for group in groups)
+        self.near = sum(len(group.heads) - 1 for group in groups) - self.copies
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def read(self, groups: int | None = None, members: int | None = None) -> Iterator[Group]:
+        """The first groups and the first members of each, all by default, read from the open catalog one by one.
+
+        Raises CatalogError for a damaged row.
+        """
+        for group in self._groups[:groups]:
+            yield Group(len(group.heads), list(self._read_members(group, members)))
+
+    def _read_members(self, group: _Members, members: int | None) -> Iterator[Member]:
+        first = ""
+        heads = group.heads[:members].tolist()
+        for start in range(0, len(heads), _READ):
+            for i, (item, _) in enumerate(self._store.items_at(heads[start : start + _READ]), start):
+                is_copy = i > 0 and group.text[i] == group.text[i - 1]
+                first = first if is_copy else item.id
+                yield Member(item.id, item.title, float(group.scores[i]), first if is_copy else None)
+
+
+class _Members(NamedTuple):
+    """A group: the first keys (n,) of its items, their scores (n,), and a number (n,) for the text of each."""
+
+    heads: Numbers
+    scores: NDArray[np.float64]
+    text: Numbers
+
+
+class _Items(NamedTuple):
+    """All items (n,): the first key of each, the length of its text, how many fields it has, and the SHA-256 of it."""
+
+    heads: Numbers
+    lengths: Numbers
+    fields: Numbers
+    texts: NDArray[np.bytes_]
+
+    def take(self, index: Numbers | NDArray[np.bool_] | slice) -> _Items:
+        """The items with these indices, or marks."""
+        return _Items(self.heads[index], self.lengths[index], self.fields[index], self.texts[index])
+
+
+def find_duplicates(
+    index: Index, *, min_score: float, where: Sequence[Where] = (), progress: Progress | None = None
+) -> Duplicates:
+    """The groups of items with a score of at least `min_score`, of those that pass the filters.
+
+    The one to keep has the longest text of its group; of equals, the one with the most fields, then the first. Raises
+    InputError for a field that no item has, CatalogError for a damaged row.
+    """
+    items = _read_items(index.store)
+    if where:
+        visible = bias_of(index, (), where, 0.0, {}).visible
+        items = items.take(slice(None) if visible is None else visible[items.heads])
+    items = items.take(np.lexsort((items.heads, -items.fields, -items.lengths)))
+    # The first item with a text stands for all of them; texts are numbered in the order of these.
+    _, first, text = np.unique(items.texts, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    text = np.argsort(order)[text]
+    heads = items.heads[first[order]]
+    groups = group_items(index.store, heads, _count_keys(index.store, heads), min_score, progress=progress)
+    return Duplicates(
+        index.store, len(items.heads), _gather(items.heads, text, groups.leader[text], groups.score[text])
+    )
+
+
+def _read_items(store: Store) -> _Items:
+    columns = array("q"), array("q"), array("q")
+    texts = bytearray()
+    for key, item in store.items():
+        row = key, len(item.text), len(item.fields) + bool(item.description)
+        for column, number in zip(columns, row, strict=True):
+            column.append(number)
+        texts += hashlib.sha256(item.text.encode()).digest()
+    heads, lengths, fields = (np.array(column, np.int64) for column in columns)
+    return _Items(heads, lengths, fields, np.frombuffer(texts, "S32"))
+
+
+def _count_keys(store: Store, heads: Numbers) -> Numbers:
+    """How many keys the items with these first keys have."""
+    if store.heads is None:
+        return np.ones(len(heads), np.int64)
+    return np.bincount(store.heads, minlength=store.size)[heads]
+
+
+def _gather(heads: Numbers, text: Numbers, leader: Numbers, scores: NDArray[np.float64]) -> list[_Members]:
+    """The groups of several items, the largest first, then by the key of the one to keep."""
+    order = np.lexsort((text, -scores, text != leader, leader))
+    heads, text, leader, scores = heads[order], text[order], leader[order], scores[order]
+    starts = np.flatnonzero(np.diff(leader, prepend=-1))
+    sizes = np.diff(np.append(starts, len(leader)))
+    several = sizes > 1
+    parts = [slice(start, start + size) for start, size in zip(starts[several], sizes[several], strict=True)]
+    groups = [_Members(heads[part], scores[part], text[part]) for part in parts]
+    return sorted(groups, key=lambda group: (-len(group.heads), int(group.heads[0])))
