@@ -43,7 +43,9 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "local", "groups"),
-    "search": ("index", "readout", "setting", "scoring", "result", "search", "hint", "duplicates"),
+    "search": (
+        "index", "self_attention", "readout", "setting", "scoring", "result", "search", "hint", "duplicates",
+    ),
     "explanation": ("steps", "words", "reasons"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (

@@ -80,6 +80,24 @@ def query(
             help="Leave out items with a lower score. (default: -1)",
         ),
     ] = -1.0,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ITEM",
+            show_default=False,
+            rich_help_panel=options.WHICH,
+            help="Find what is like ITEM, an id or title. Repeatable.",
+        ),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ITEM",
+            show_default=False,
+            rich_help_panel=options.WHICH,
+            help="Find what is unlike ITEM. Repeatable.",
+        ),
+    ] = None,
     setting_options: SettingOptions = SettingOptions(),
     value: Annotated[
         list[str] | None,
@@ -125,6 +143,8 @@ def query(
 
     attnsearch query "something sour for a cold day" -c recipes.yaml -k 3
 
+    attnsearch query --like solaris
+
     cat requests.txt | attnsearch query --jsonl
 
     git log --oneline | attnsearch query "memory leak" -c - --from lines
@@ -134,19 +154,20 @@ def query(
     if output and form not in ("json", "jsonl"):
         raise InputError("--output is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
-    _check_input(text or ["-"], catalog)
+    has_items = bool(like or unlike)
+    _check_input(text or ["-"] * (not has_items), catalog)
 
     from attnsearch.output import formats
-    from attnsearch.search.index import Index
+    from attnsearch.search.index import Index, item_id
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
 
     check_form(from_)
-    queries = requests.read_queries(text or [])
+    queries = iter([""]) if has_items and not text else requests.read_queries(text or [])
     first_two = list(itertools.islice(queries, 2))
     if not first_two:
         raise InputError("no query on standard input", hint="write one on each line")
-    for first in first_two:
+    for first in first_two if text or not has_items else ():
         check_request(first)
     answered = 0
     screen = streams.screen(color=not no_color, quiet=quiet)
@@ -159,7 +180,10 @@ def query(
         progress.working(quiet=quiet) as working,
         Index.open(catalog, reading=Reading(from_), offline=offline, progress=working.progress) as index,
     ):
-        setting = setting_options.setting(index.info)
+        setting = setting_options.setting(index.info)._replace(
+            like=tuple(item_id(index, name) for name in like or ()),
+            unlike=tuple(item_id(index, name) for name in unlike or ()),
+        )
 
         def results() -> Iterator[Result]:
             nonlocal answered

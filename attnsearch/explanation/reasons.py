@@ -58,7 +58,7 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
     folded = [_fold(trace, trace.x.astype(np.float64)) for trace in traces]
     semantics = [_semantic_logits(result, trace) for result, trace in zip(results, traces, strict=True)]
     item_sums = _explain_items(index, folded, semantics)
-    query_pieces = index.encoder.pieces([result.query for result in results], "query")
+    query_pieces = _query_pieces(index, results)
     explained = []
     for number, (result, trace, pieces) in enumerate(zip(results, traces, query_pieces, strict=True)):
         folded_pieces = pieces and Pieces(pieces.spans, _fold(trace, pieces.vectors))
@@ -69,6 +69,17 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
             whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sums.get((number, key))))
         explained.append(result._replace(whys=whys))
     return explained
+
+
+def _query_pieces(index: Index, results: Sequence[Result]) -> list[Pieces | None]:
+    """The word pieces of each request; None if it is not a text alone, or if the encoder has none."""
+    worded = [number for number, result in enumerate(results) if not (result.like or result.unlike)]
+    pieces: list[Pieces | None] = [None] * len(results)
+    if worded:
+        split = index.encoder.pieces([results[number].query for number in worded], "query")
+        for number, of_query in zip(worded, split, strict=True):
+            pieces[number] = of_query
+    return pieces
 
 
 def compare_hits(result: Result) -> Lead:

@@ -42,18 +42,19 @@ def explain_steps(result: Result) -> list[Step]:
     biases = [bias.total for bias in trace.biases]
     is_biased = any(bias.lexical or bias.prior for bias in trace.biases)
     logits = "Q Kᵀ / √d_k + bias" if is_biased else "Q Kᵀ / √d_k"
+    tokens = Step(
+        "tokens",
+        "text → tokens",
+        f"the encoder reads {len(trace.tokens)} tokens of the query, {trace.window} at most",
+        ("position", "token"),
+        list(enumerate(trace.tokens)),
+    )
     return [
-        Step(
-            "tokens",
-            "text → tokens",
-            f"the encoder reads {len(trace.tokens)} tokens of the query, {trace.window} at most",
-            ("position", "token"),
-            list(enumerate(trace.tokens)),
-        ),
+        *([tokens] if trace.tokens else []),
         Step(
             "query",
             "q = x W_Q",
-            f"{result.model} turns them into x, a unit vector; {w_q} makes it the query",
+            f"{_describe_query(result)}; {w_q} makes it the query",
             _vector_columns(),
             [_vector_row("x", trace.x), _vector_row("q", trace.q)],
         ),
@@ -99,10 +100,20 @@ def explain_steps(result: Result) -> list[Step]:
     ]
 
 
+def _describe_query(result: Result) -> str:
+    """Where x comes from."""
+    if not (result.like or result.unlike):
+        return f"{result.model} turns them into x, a unit vector"
+    added = ["the text"] * bool(result.trace and result.trace.tokens) + list(result.like)
+    parts = [*(f"+ {name}" for name in added), *(f"- {name}" for name in result.unlike)]
+    return f"x is {' '.join(parts).removeprefix('+ ')} as unit vectors, scaled to length 1"
+
+
 def _describe_keys(result: Result, n: int) -> str:
     """The keys that count: of an item with several, only the best; of a hidden item, none."""
     if result.masked:
-        return f"the best key of each of the {result.items - result.masked:,} items that a filter lets through"
+        seen = "are not hidden" if result.like or result.unlike else "a filter lets through"
+        return f"the best key of each of the {result.items - result.masked:,} items that {seen}"
     return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
 
 

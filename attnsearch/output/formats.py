@@ -57,6 +57,8 @@ def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of a result, as docs/reference.md describes it."""
     fields: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _FIELDS}}
     fields |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
+    if result.like or result.unlike:
+        fields |= {"like": list(result.like), "unlike": list(result.unlike)}
     if result.lexical:
         fields["lexical"] = result.lexical
     if result.trained:

@@ -62,7 +62,8 @@ class Why(NamedTuple):
     """A hit's logit, the one that the softmax saw, as a sum: semantic + Σ lexical + Σ prior.
 
     `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without the bias. It is a sum in turn, over the words of the `query`
-    and over those of the `item`; both are None if the encoder's vector is not a mean over word pieces.
+    and over those of the `item`. Both are None if the encoder's vector is not a mean over word pieces; so is the first
+    if the query is made of items.
     """
 
     semantic: float
@@ -75,9 +76,10 @@ class Why(NamedTuple):
 class Trace(NamedTuple):
     """What the road computed on its way, for `explain`; d is the width, z are the logits of all keys.
 
-    `tokens` are the query's word pieces, of which the encoder reads `window` at most. `hit_keys` are the hits' keys by
-    number, and `biases` what was added to the logit of each. x (d,) is the embedded query, q (d_k,) = x W_Q,
-    `keys_shape` (n, d) that of X, `maximum` max z, `log_normalizer` log Σ exp z, and output (d,) = softmax(z) V.
+    `tokens` are the word pieces of the query, of which the encoder reads `window` at most; none without a text.
+    `hit_keys` are the hits' keys by number, and `biases` what was added to the logit of each. x (d,) is the embedded
+    query, q (d_k,) = x W_Q, `keys_shape` (n, d) that of X, `maximum` max z, `log_normalizer` log Σ exp z, and output
+    (d,) = softmax(z) V.
     """
 
     tokens: list[str]
@@ -105,11 +107,12 @@ class Result(NamedTuple):
     """The answer to one query.
 
     `lexical` is λ, 0 if terms do not count; `trained` is True if the projections were learned. `items` counts all items
-    of the catalog, `masked` those that a filter hid; `emptied_by` says which one hid the last of them, if none is left.
-    `effective_items` is exp(entropy) of the weights: how many items share the attention. `none_of_these` is the null
-    key's weight; None if none was fitted for the encoder. If asked for, `values` has a readout for each field, `output`
-    (d,) is softmax(z) V, and `trace` is there. `whys`, one for each hit, are added by `explanation.reasons`, `hint` by
-    `search.hint`.
+    of the catalog, `masked` those that are hidden: by a filter, or since the query was made of them. `emptied_by` says
+    what hid the last of them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share
+    the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked for,
+    `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for each
+    hit, are added by `explanation.reasons`, `hint` by `search.hint`. `like` and `unlike` are the ids of the items that
+    the query was made of; `query` names them if it has no text.
     """
 
     query: str
@@ -130,6 +133,8 @@ class Result(NamedTuple):
     trained: bool = False
     emptied_by: str | None = None
     hint: Hint | None = None
+    like: Sequence[str] = ()
+    unlike: Sequence[str] = ()
 
     @property
     def is_none_of_these(self) -> bool:

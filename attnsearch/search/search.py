@@ -19,6 +19,7 @@ from attnsearch.errors import InputError
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Trace
 from attnsearch.search.scoring import Scores, is_within_share, score, score_all
+from attnsearch.search.self_attention import embed_queries
 from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
 from attnsearch.sources.items import describe
 from attnsearch.syntax.values import check_text
@@ -74,13 +75,11 @@ def search(
     Hits are the `k` best items, or all if that is None; of these, the fewest that hold the share `top_p` of the
     attention; and of these, the ones that have at least `min_weight` and `min_score`. They rank by logit; ties go by
     the order in which items were indexed. `values` are fields to read out, `output` asks for softmax(z) V, and `trace`
-    for what `explain` shows.
+    for what `explain` shows. With items to be like or unlike in the setting, a text may be "", for these alone.
 
     Raises InputError for a text that is empty or not text, and as `Setting.resolve` does.
     """
-    for text in texts:
-        check_request(text)
-        _warn_if_cut(index, text)
+    _check_texts(index, texts, setting)
     if values:
         index.postings.ensure(values)  # an unknown field is refused before anything is embedded
     results: list[Result] = []
@@ -91,7 +90,7 @@ def search(
         began = time.perf_counter()
         batch = texts[start : start + size]
         asked = setting.resolve(index, batch)  # W_Q, τ, λ, null key, mask and bias: worked out once
-        x = index.encoder.encode(batch, "query")
+        x = embed_queries(index, batch, asked.likeness)
         readouts: list[list[Readout]] = [[] for _ in batch]
         if values or k is None or top_p < 1:
             scores, z = score_all(index.engine, asked, x, output=output or trace)
@@ -102,8 +101,9 @@ def search(
         answers = []
         for i, text in enumerate(batch):
             ranked = rank(index, scores, i, top_p, min_weight, min_score)
-            answers.append(_result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace))
-        if setting.where and answers[0].masked == index.info.items:
+            answer = _result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace)
+            answers.append(_name_items(answer, setting))
+        if (setting.where or asked.likeness) and answers[0].masked == index.info.items:
             emptied_by = explain_empty(index, setting.where)
             answers = [answer._replace(emptied_by=emptied_by) for answer in answers]
         elapsed_ms = (time.perf_counter() - began) * 1000 / len(batch)
@@ -111,16 +111,22 @@ def search(
     return results
 
 
+def _name_items(result: Result, setting: Setting) -> Result:
+    """The result with the ids of the items in its query, whose name they are if it has no text."""
+    named = {"like": setting.like, "unlike": setting.unlike}
+    text = "; ".join(f"{word}: {', '.join(idents)}" for word, idents in named.items() if idents)
+    return result._replace(query=result.query or text, like=setting.like, unlike=setting.unlike)
+
+
 def rank_items(index: Index, text: str, setting: Setting, idents: Sequence[str]) -> Result:
     """The result of a request with the items of these ids as its hits, in this order, each with its rank; traced.
 
     Raises InputError for an item that is not in the index, or that a filter hides; else as `search` does.
     """
-    check_request(text)
-    _warn_if_cut(index, text)
+    _check_texts(index, [text], setting)
     began = time.perf_counter()
     asked = setting.resolve(index, [text])
-    x = index.encoder.encode([text], "query")
+    x = embed_queries(index, [text], asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
     keys = _best_keys(index, z[0], idents)
     scores = scores.with_top(keys[None], z[:, keys].astype(np.float64))
@@ -128,7 +134,7 @@ def rank_items(index: Index, text: str, setting: Setting, idents: Sequence[str])
         entry._replace(hit=entry.hit._replace(rank=rank_number))
         for rank_number, entry in zip(_ranks(z[0], keys), rank(index, scores, 0), strict=True)
     ]
-    result = _result(index, asked, scores, 0, text, ranked, trace=True)
+    result = _name_items(_result(index, asked, scores, 0, text, ranked, trace=True), setting)
     return result._replace(elapsed_ms=(time.perf_counter() - began) * 1000)
 
 
@@ -137,6 +143,14 @@ def check_request(text: str) -> None:
     if not text.strip():
         raise InputError("the query is empty", hint='say what you look for: attnsearch query "science fiction"')
     check_text(text, "the query")
+
+
+def _check_texts(index: Index, texts: Sequence[str], setting: Setting) -> None:
+    """Check the requests, of which those of items alone have no text, and warn of those that the encoder cuts."""
+    for text in texts:
+        if text or not (setting.like or setting.unlike):
+            check_request(text)
+            _warn_if_cut(index, text)
 
 
 def _warn_if_cut(index: Index, text: str) -> None:
@@ -264,8 +278,8 @@ def _trace(index: Index, asked: Asked, scores: Scores, i: int, text: str, keys: 
 
     x = scores.x[i]
     return Trace(
-        tokens=index.encoder.tokens(text),
-        window=index.encoder.window,
+        tokens=index.encoder.tokens(text) if text else [],
+        window=index.encoder.window if text else 0,
         projections=asked.projections,
         hit_keys=keys,
         biases=[asked.bias.added(i, key) if asked.bias else Added({}, {}) for key in keys],

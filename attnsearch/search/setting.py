@@ -20,6 +20,7 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.errors import InputError
 from attnsearch.search.index import Index
+from attnsearch.search.self_attention import Likeness, read_likeness
 
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias, WeightedTerm
@@ -35,8 +36,9 @@ class Asked(NamedTuple):
     """A setting, resolved: everything that `score` needs besides the texts' embeddings.
 
     `projections` are W_Q, W_K, W_V and τ. They come from `learned`, or are untrained if that is None. `lexical` is λ, 0
-    if terms do not count. `null` is the null key; None if none was fitted for the encoder. `bias` holds filters, terms
-    and priors of these very texts, by key number; None if nothing is added and nothing hidden.
+    if terms do not count. `null` is the null key; None if none was fitted for the encoder, or if queries are made of
+    items. `bias` holds filters, terms and priors of these very texts, by key number; None if nothing is added and
+    nothing hidden. `likeness` are the items that the queries are to be like or unlike; None without any.
     """
 
     projections: Projections
@@ -44,6 +46,7 @@ class Asked(NamedTuple):
     lexical: float
     null: NullKey | None
     bias: Bias | None
+    likeness: Likeness | None = None
 
 
 class Setting(NamedTuple):
@@ -56,6 +59,8 @@ class Setting(NamedTuple):
     temperature   τ, in place of the learned one, else of the catalog's
     learned       what another catalog has learned, in place of what this one has
     untrained     whether to ask without anything learned
+    like          ids of items that the query is to be like, beside its text or alone; they are masked
+    unlike        ids of items that it is to be unlike; they are masked too
     """
 
     projections: Projections | None = None
@@ -65,25 +70,34 @@ class Setting(NamedTuple):
     temperature: float | None = None
     learned: Learned | None = None
     untrained: bool = False
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     def resolve(self, index: Index, texts: Sequence[str]) -> Asked:
         """What the setting means for this catalog and these requests.
 
         Raises InputError for projections that were learned for another encoder, for a field that no item has, for a
-        prior without numbers, for a λ or a prior's weight that is not a number up to `LARGEST`, and for a temperature
-        that is not a finite number above 0.
+        prior without numbers, for a λ or a prior's weight that is not a number up to `LARGEST`, for a temperature that
+        is not a finite number above 0, for items that are not there, and for λ without a text.
         """
         learned = self._choose_learned(index)
         lexical = self._choose_lexical(index, learned)
+        if (self.like or self.unlike) and not any(texts):  # terms are a text's
+            if self.lexical:
+                raise InputError("--lexical counts the words of a TEXT, and there is none", hint="give a TEXT")
+            lexical = 0.0
         for name, weight in {"λ": lexical, **self.priors}.items():
             if not abs(weight) <= LARGEST:  # NaN included
                 raise InputError(f"invalid weight {weight:g} of {name}", hint="give it a smaller number, such as 0.5")
+        likeness = read_likeness(index, self.like, self.unlike)
         bias = None
-        if self.where or lexical or self.priors:
-            bias = bias_of(index, texts, self.where, lexical, self.priors)
-        fitted = null_key.FITTED.get(index.info.sha256)
-        null = learned.null if learned and learned.null else fitted
-        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias)
+        if self.where or lexical or self.priors or likeness:
+            hidden = () if likeness is None else likeness.first_keys
+            bias = bias_of(index, texts, self.where, lexical, self.priors, hidden)
+        null = None
+        if likeness is None:  # it was fitted to texts
+            null = learned.null if learned and learned.null else null_key.FITTED.get(index.info.sha256)
+        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias, likeness)
 
     def _choose_learned(self, index: Index) -> Learned | None:
         if self.untrained or self.projections:
@@ -128,28 +142,37 @@ DEFAULT = Setting()
 
 
 def bias_of(
-    index: Index, texts: Sequence[str], where: Sequence[Where], lexical: float, priors: Mapping[str, float]
+    index: Index,
+    texts: Sequence[str],
+    where: Sequence[Where],
+    lexical: float,
+    priors: Mapping[str, float],
+    hidden: Sequence[int] | NDArray[np.int64] = (),
 ) -> Bias:
     """The bias of the requests: filters that an item must all pass, λ, and the weight of each prior field.
 
-    Raises InputError for a field that no item has, and for a prior without numbers.
+    `hidden` are first keys of items that no filter lets through. Raises InputError for a field that no item has, and
+    for a prior without numbers.
     """
     from attnsearch.engines.bias import Bias  # which most queries do without
-    from attnsearch.postings.conditions import filters_of
 
-    fields = [item_filter.field for tree in where for item_filter in filters_of(tree)]
-    index.postings.ensure([*fields, *priors], terms=bool(lexical))
+    if where or lexical or priors:
+        from attnsearch.postings.conditions import filters_of
+
+        fields = [item_filter.field for tree in where for item_filter in filters_of(tree)]
+        index.postings.ensure([*fields, *priors], terms=bool(lexical))
     return Bias(
         heads=index.store.heads,
-        visible=_passing(index, where) if where else None,
+        visible=_passing(index, where, hidden) if where or len(hidden) else None,
         terms=[_weighted_terms(index, text, lexical) if lexical else {} for text in texts],
         priors={field: np.float32(weight) * _prior_ranks(index, field) for field, weight in priors.items()},
     )
 
 
-def _passing(index: Index, where: Sequence[Where]) -> NDArray[np.bool_]:
-    """Which first keys (N,) are those of items that pass all of the filters."""
+def _passing(index: Index, where: Sequence[Where], hidden: Sequence[int] | NDArray[np.int64] = ()) -> NDArray[np.bool_]:
+    """Which first keys (N,) are those of items that pass all of the filters, and are not hidden."""
     passing = np.ones(index.store.size, bool)
+    passing[np.asarray(hidden, np.int64)] = False
     for tree in where:
         passing &= _passing_tree(index, tree)
     return passing
@@ -173,7 +196,10 @@ def _passing_tree(index: Index, tree: Where) -> NDArray[np.bool_]:
 
 
 def explain_empty(index: Index, where: Sequence[Where]) -> str:
-    """Which of the filters left no item; if it asks for a value that no item has, the value most like that."""
+    """Which of the filters left no item; if it asks for a value that no item has, the value most like that.
+
+    If all filters left some item, the query is made of those that they left.
+    """
     from attnsearch.postings.conditions import Combined, spell
 
     parts: list[Where] = []
@@ -183,7 +209,7 @@ def explain_empty(index: Index, where: Sequence[Where]) -> str:
     living = index.store.living()
     remaining[living if index.store.heads is None else index.store.heads[living]] = True
     items = remaining.copy()
-    emptying = parts[-1]
+    emptying = None
     for part in parts:
         passing = _passing_tree(index, part)
         if not (items & passing).any():
@@ -191,6 +217,8 @@ def explain_empty(index: Index, where: Sequence[Where]) -> str:
         if remaining.any():
             emptying = part
             remaining &= passing
+    if emptying is None or remaining.any():
+        return "no other items are left than those that the query is made of"
     return f"no item that passes the filters before it passes '{spell(emptying)}'"
 
 

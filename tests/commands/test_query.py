@@ -171,3 +171,62 @@ class TestPipedCatalog:
     def test_an_unknown_format(self, run, small):
         ran = run("query", "moon", "-c", "-", "--from", "xml", stdin=self.LINES)
         assert (ran.code, ran.err.startswith("attnsearch: invalid --from 'xml'; use one of yaml, json,")) == (2, True)
+
+
+class TestLike:
+    """Items in place of a text, or beside it."""
+
+    def test_alone(self, run, shop):
+        code, out, err = run("query", "--like", "moon", "-c", "shop", "--json")
+        result = json.loads(out)
+        assert (code, err) == (0, "")
+        assert (result["query"], result["like"], result["unlike"]) == ("like: a", ["a"], [])
+        assert [hit["id"] for hit in result["hits"]] == ["b", "c"]
+        assert (result["items"], result["masked"], result["none_of_these"]) == (3, 1, None)
+
+    def test_it_leaves_standard_input_alone(self, run, shop):
+        assert (
+            len(json.loads(run("query", "--like", "a", "-c", "shop", "--json", stdin=b"moon\nsea\n").out)["hits"]) == 2
+        )
+
+    def test_beside_each_text(self, run, shop):
+        code, out, _ = run("query", "-", "robot", "--unlike", "a", "-c", "shop", "--jsonl", stdin=b"sea\nrobot\n")
+        results = [json.loads(line) for line in out.splitlines()]
+        assert code == 0
+        assert [result["query"] for result in results] == ["sea", "robot", "robot"]
+        assert [result["hits"][0]["id"] for result in results] == ["b", "c", "c"]
+        assert all((result["like"], result["unlike"]) == ([], ["a"]) for result in results)
+
+    def test_a_plain_answer_names_no_items(self, run, shop):
+        assert "like" not in json.loads(run("query", "moon", "-c", "shop", "--json").out)
+
+    def test_of_what_comes_through_the_pipe(self, run, small):
+        code, out, _ = run("query", "--like", "moon", "-c", "-", "--json", stdin=b"- title: moon\n- title: sea\n")
+        assert (code, [hit["id"] for hit in json.loads(out)["hits"]]) == (0, ["sea"])
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["--like", "mon"], "shop: no item 'mon'; did you mean 'moon'?"),
+            (["", "--like", "moon"], "the query is empty"),
+            (["--like", "moon", "--unlike", "a"], "'a' is to be both like and unlike"),
+            (["--like", "moon", "--lexical"], "--lexical counts the words of a TEXT, and there is none; give a TEXT"),
+            (["moon", "--unlike", "moon"], "cancels out"),
+        ],
+    )
+    def test_refused(self, run, shop, argv, message):
+        code, out, err = run("query", *argv, "-c", "shop")
+        assert (code, out) == (2, "")
+        assert message in err
+
+    def test_nothing_is_left(self, run, shop):
+        code, out, _ = run("query", "--like", "a", "-w", "title = moon", "-c", "shop", "--fail-empty")
+        assert code == 1
+        assert "nothing is left\nno other items are left than those that the query is made of\n" in out
+
+    def test_it_is_explained(self, run, shop):
+        code, out, _ = run("query", "--like", "a", "-c", "shop", "--explain")
+        assert code == 0
+        assert "x is a as unit vectors, scaled to length 1" in out
+        assert "the 2 items that are not hidden" in out
+        assert "   query:" not in out
