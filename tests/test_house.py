@@ -38,6 +38,7 @@ HOUSE = {
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
         "feedback", "home",
     ),
+    "upkeep": ("freshness", "default", "removal"),
     "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache"),
     "indexing": (
         "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
@@ -52,8 +53,8 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
     "output": ("safe_text", "notes", "table", "formats", "duplicates", "reasons", "evaluation", "training"),
-    "terminal": ("streams", "requests", "progress", "argv", "completion", "options", "setting_options"),
-    "commands": ("query", "index", "catalogs", "duplicates", "explain", "eval", "train", "feedback", "docs"),
+    "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
+    "commands": ("query", "index", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs"),
     "cli": ("help", "app"),
 }  # fmt: skip
 ORDER = [

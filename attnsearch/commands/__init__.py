@@ -2,7 +2,8 @@
 
 query       the ranked table
 index       create a catalog, or bring it up to date
-catalogs    list, info, check, remove
+catalogs    list, info, check
+upkeep      use, remove
 duplicates  items that say almost the same
 explain     why an item has its logit, and every step of the formula
 eval        how good the answers to judged requests are

@@ -1,8 +1,9 @@
-"""`attnsearch list`, `info`, `check` and `remove`: which catalogs exist, and whether they are intact."""
+"""`attnsearch list`, `info` and `check`: which catalogs exist, and whether they are intact."""
 
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +11,10 @@ import typer
 from attnsearch.errors import CatalogError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.completion import complete_catalog
+from attnsearch.terminal.catalogs import CatalogRef, CatalogRefs, indexed_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from attnsearch.sources.summary import Field
     from attnsearch.storage.learned import Learned
@@ -23,25 +23,12 @@ _VALUES = 20  # the commonest of a field, at most, in JSON
 _SHOWN = 5  # of them in the table
 _MISSING = {"id_field": "made from the titles", "title_field": "none"}
 
-CatalogRef = Annotated[
-    str,
-    typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=complete_catalog, help="A catalog."),
-]
-CatalogRefs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="NAME|FILE...",
-        show_default=False,
-        autocompletion=complete_catalog,
-        help="One or more catalogs.",
-    ),
-]
-
 
 def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the indexed catalogs and the built-in ones."""
     from attnsearch.output import table
     from attnsearch.storage import home
+    from attnsearch.upkeep.freshness import gone_sources
 
     rows: list[dict[str, Any]] = []
     for folder, record in home.catalog_infos():
@@ -51,20 +38,22 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
             sources = [source.path for source in record.sources]
             name = home.displayed_name(folder, record)
             rows.append({"name": name, "items": record.items, "model": record.model, "updated": record.updated,
-                         "sources": sources})  # fmt: skip
+                         "sources": sources, "gone": gone_sources(record)})  # fmt: skip
     indexed = {row["name"] for row in rows}
     rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
+    default = _stored_default()
+    rows = [{**row, "default": row["name"] == default} for row in rows]
     screen = streams.screen(color=not no_color)
     if json:
         streams.emit([to_json(rows, screen, indent=2)])
         return
     cells = [
         (
-            row["name"],
+            _mark(row["name"], "default", is_so=row["default"]),
             f"{row['items']:,}" if "items" in row else "",
             row.get("model", ""),
             row.get("updated", "")[:16].replace("T", " "),
-            row.get("problem") or ", ".join(row.get("sources", ["built in; the first query indexes it"])),
+            row.get("problem") or ", ".join(_mark_gone(row)) or "built in; the first query indexes it",
         )
         for row in rows
     ]
@@ -80,15 +69,18 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
     from attnsearch.storage.files import folder_size
     from attnsearch.storage.learned import load_learned
     from attnsearch.storage.store import Store
+    from attnsearch.upkeep.freshness import gone_sources
 
-    folder = _indexed_folder(ref)
+    folder = indexed_folder(ref)
     with home.open_migrated(folder, Store) as store:
         record, segments, tombstones = store.info, len(store.segments), store.dead
         known = store.fields()
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
+    name = home.displayed_name(folder, record)
     fields = {
-        "name": home.displayed_name(folder, record),
+        "name": name,
+        "default": name == _stored_default(),
         "description": record.description,
         "items": record.items,
         "keys": record.keys,
@@ -99,6 +91,7 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "temperature": default_temperature(record, used),
         "lexical": default_lexical(record, used),
         "sources": [source.path for source in record.sources],
+        "gone": gone_sources(record),
         "id_field": record.fields.id[0] if len(record.fields.id) == 1 else list(record.fields.id) or None,
         "title_field": record.fields.title or None,
         "text_fields": list(record.fields.text),
@@ -123,16 +116,22 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         streams.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))])
 
 
-def _indexed_folder(ref: str) -> Path:
-    """The folder of a catalog. Raises CatalogError if it is not indexed yet, though it could be."""
-    from attnsearch.storage import home
+def _stored_default() -> str | None:
+    """The catalog that `use` chose; None if there is none, or what keeps it is damaged, which a query says."""
+    from attnsearch.upkeep.default import read_default
 
-    folder, _ = home.find_catalog(ref)
-    if not home.catalog_exists(folder):
-        raise CatalogError(
-            f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {shlex.quote(ref)}' indexes it"
-        )
-    return folder
+    with suppress(CatalogError):
+        return read_default()
+    return None
+
+
+def _mark(text: str, mark: str, *, is_so: bool) -> str:
+    return f"{text} ({mark})" if is_so else text
+
+
+def _mark_gone(row: Mapping[str, Any]) -> list[str]:
+    """The sources of a catalog; those that are not there any more are marked."""
+    return [_mark(source, "gone", is_so=source in row["gone"]) for source in row.get("sources", ())]
 
 
 def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
@@ -188,7 +187,9 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and values in words; what was learned has a row for each part, and for each part of its story."""
     learned = fields["learned"]
     for name, value in fields.items():
-        if name not in ("learned", "fields"):
+        if name == "sources":
+            yield name, ", ".join(_mark_gone(fields))
+        elif name not in ("learned", "fields", "gone"):
             yield name, _MISSING.get(name, "") if value is None else _in_words(value)
     if learned is None:
         return
@@ -223,18 +224,6 @@ def _entry_in_words(name: str, value: object) -> str:
     return f"{name.replace('_', ' ')} {words}"
 
 
-def remove(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
-    """Remove catalogs, with their feedback and what they learned. Their source files stay."""
-    from attnsearch.storage import home
-
-    folders = [_indexed_folder(ref) for ref in refs]
-    for ref, folder in zip(refs, folders, strict=True):
-        with progress.working(quiet=quiet):
-            home.remove_catalog(folder)
-        if not quiet:
-            streams.emit([f"removed {inert(ref)}\n"])
-
-
 def check(
     refs: CatalogRefs,
     repair: Annotated[
@@ -257,7 +246,7 @@ def check(
 
     rows = []
     lost: dict[str, int] = {}
-    folders = [_indexed_folder(ref) for ref in refs]
+    folders = [indexed_folder(ref) for ref in refs]
     for ref, folder in zip(refs, folders, strict=True):
         with progress.working(quiet=quiet) as working:
             problems, repaired = find_problems(folder), None

@@ -10,6 +10,7 @@ import typer
 from attnsearch.errors import Exit, InputError
 from attnsearch.output.duplicates import FORMATS, GROUPS
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.catalogs import asked_catalog
 from attnsearch.terminal.completion import complete_catalog
 from attnsearch.terminal.setting_options import Where, parse_setting
 
@@ -68,7 +69,7 @@ def duplicates(
 
     with (
         progress.working(quiet=quiet) as working,
-        Index.open(ref, offline=offline, progress=working.progress) as index,
+        Index.open(asked_catalog(ref), offline=offline, progress=working.progress) as index,
     ):
         result = find_duplicates(index, min_score=min_score, where=filters, progress=working.compare)
         working.stop()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.catalogs import asked_catalog
 from attnsearch.terminal.setting_options import SettingOptions, parse_setting_text
 
 
@@ -65,7 +66,7 @@ def eval_(
 
     with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels)
-        with Index.open(catalog, offline=offline, progress=working.progress) as index:
+        with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
             evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k)
             second = None
             if compare is not None and second_options is not None:

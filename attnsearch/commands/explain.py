@@ -9,6 +9,7 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.catalogs import asked_catalog
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def explain(
     check_request(text)
 
     with progress.working(quiet=quiet) as working:
-        with Index.open(catalog, offline=offline, progress=working.progress) as index:
+        with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             if item is None:
                 (result,) = search(index, [text], setting, k=top_k, trace=True)

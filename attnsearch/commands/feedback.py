@@ -11,6 +11,7 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.catalogs import asked_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,14 +90,13 @@ def feedback(
 
     from attnsearch.output import formats
     from attnsearch.sources.judgments import normalize_request
-    from attnsearch.storage import home
 
     query = normalize_request(query)
     if not (good or bad or remove):
         hint = f'name some: attnsearch feedback "{query[:_SHOWN]}" --good ITEM --bad ITEM'
         raise InputError("no items that are right or wrong", hint=hint)
     with progress.working(quiet=quiet) as working:
-        ref = catalog or home.default_catalog()
+        ref = asked_catalog(catalog)
         if remove:
             change = _remove_judgments(ref, query, [*good, *bad])
         else:
@@ -188,7 +188,7 @@ def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, no_color: b
     from attnsearch.storage.feedback import read_history
 
     with progress.working(quiet=quiet):
-        folder, _ = home.find_catalog(catalog or home.default_catalog())
+        folder, _ = home.find_catalog(asked_catalog(catalog))
         entries = read_history(folder)
         titles = _read_titles(folder, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
     screen = streams.screen(color=not no_color)

@@ -11,6 +11,7 @@ import typer
 
 from attnsearch.errors import Exit, InputError
 from attnsearch.terminal import completion, options, progress, requests, streams
+from attnsearch.terminal.catalogs import asked_catalog
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def query(
 
     with (
         progress.working(quiet=quiet) as working,
-        Index.open(catalog, reading=Reading(from_), offline=offline, progress=working.progress) as index,
+        Index.open(asked_catalog(catalog), reading=Reading(from_), offline=offline, progress=working.progress) as index,
     ):
         setting = setting_options.setting(index.info)._replace(
             like=tuple(item_id(index, name) for name in like or ()),

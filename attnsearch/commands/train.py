@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from attnsearch.commands.catalogs import CatalogRefs
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert
 from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog
 
 
 def train(
@@ -91,7 +91,7 @@ def train(
         refuse_unless_regular(save)  # before anything is learned
     with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels) if judgments is not None else None
-        with Index.open(catalog, offline=offline, progress=working.progress) as index:
+        with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
             if requests is None:
                 requests = read_feedback(folder)

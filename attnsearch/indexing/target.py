@@ -20,6 +20,7 @@ from attnsearch.storage.database import Info, Source, read_fields
 from attnsearch.storage.failures import reading as reading_errors
 from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.names import fold_name
+from attnsearch.upkeep.freshness import source_path
 
 _LISTED = 6  # names of fields, at most, in a line
 _LONGEST_NAME = 30  # characters of a field's name in it
@@ -115,7 +116,7 @@ def resolve_target(
 
     Raises InputError, and CatalogError for a catalog that can't be read or renamed.
     """
-    sources = tuple(SourceFile(path, home.source_path(path), hashlib.sha256()) for path in paths)
+    sources = tuple(SourceFile(path, source_path(path), hashlib.sha256()) for path in paths)
     shown = [source.shown for source in sources]
     existing, known = _find_existing(shown, name)
     required = given.names

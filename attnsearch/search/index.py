@@ -22,6 +22,8 @@ from attnsearch.storage.failures import MissingError
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.values import check_text
+from attnsearch.upkeep.default import default_catalog
+from attnsearch.upkeep.freshness import fingerprint_source
 
 if TYPE_CHECKING:
     from attnsearch.indexing.update import Progress
@@ -63,7 +65,7 @@ class Index:
     ) -> Self:
         """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed, or is to be read anew.
 
-        Without `ref`: $ATTNSEARCH_CATALOG, else the only catalog that a user has indexed, else the built-in library.
+        Without `ref`: the default, see `default_catalog`.
         `-` is standard input: its catalog is deleted as soon as it is open. `reading` is for a file, or `-`.
 
         Raises InputError (no such file), CatalogError (no such catalog, damaged, or made when the model had
@@ -76,7 +78,7 @@ class Index:
                 return cls._open(folder, None, offline=offline, progress=progress)
             finally:
                 home.forget_pipe(folder)
-        folder, file = home.find_catalog(ref or home.default_catalog())
+        folder, file = home.find_catalog(ref or default_catalog())
         if reading != AS_FOUND and file in (None, home.built_in_file(folder.name)):
             raise InputError("is a catalog, which was read already", where=folder.name, hint="--from is for a file")
         if file and not _is_current(folder, file, reading):
@@ -171,7 +173,7 @@ def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
     except MissingError:
         return False
     is_read_so = reading.over(info.reading) == info.reading
-    return is_read_so and bool(info.identity) and info.sources == (home.fingerprint_source(str(file)),)
+    return is_read_so and bool(info.identity) and info.sources == (fingerprint_source(str(file)),)
 
 
 def _stale(folder: Path, info: Info, model: Model) -> CatalogError:

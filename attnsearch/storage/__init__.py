@@ -11,5 +11,5 @@ seal       a hash over the whole database, for the check
 migration  a catalog of an older form → one of the present form
 learned    what a catalog has learned ↔ a small file
 feedback   judgments ↔ a file beside the catalog
-home       which catalogs there are, by what name, and how they are removed
+home       which catalogs there are, and by what name
 """

@@ -37,13 +37,14 @@ def check_name(name: str) -> str:
     It begins with a letter or digit, and ends with one or its mark. Raises InputError.
     """
     name = letters.normalize_text(name) if len(name) <= _MOST_DECOMPOSED else name
-    if not _is_name(name):
+    if not is_name(name):
         hint = "use letters, digits, spaces, '.', '_' and '-', at most 64 of them"
         raise InputError(f"invalid catalog name {name!r}", hint=hint)
     return name
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a catalog may have this name; see `check_name`."""
     if _NAME.fullmatch(name):
         return True
     has_marks = len(name) <= _LONGEST and letters.has_marks(name)
@@ -61,7 +62,7 @@ def make_name(text: str) -> str:
     except InputError:
         fit = "".join(c if c.isalnum() or c in "_.-" or letters.has_marks(c) else " " for c in text[:_MOST_DECOMPOSED])
         cut = " ".join(letters.normalize_text(fit).split()).lstrip("_.- ")[:_LONGEST]
-        while cut and not _is_name(cut):
+        while cut and not is_name(cut):
             cut = cut[:-1]
         return cut or "catalog"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import shutil
 import time
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources import letters
 from attnsearch.storage import lock
-from attnsearch.storage.database import Info, Source, read_fields, read_info
+from attnsearch.storage.database import Info, read_fields, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
-from attnsearch.storage.files import check_name, home_folder, quoted, sync
+from attnsearch.storage.files import check_name, home_folder, is_name, quoted, sync
 from attnsearch.syntax import formats
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ _PIPE = ".pipe-"
 _PIPE_LASTS = 86_400  # seconds: no pipe is read for so long
 
 Opened = TypeVar("Opened")
-
-log = logging.getLogger("attnsearch")
 
 
 class Location(NamedTuple):
@@ -218,48 +215,14 @@ def has_catalog_of(identity: str) -> bool:
     return any(isinstance(info, Info) and info.identity == identity for _, info in catalog_infos())
 
 
-def default_catalog() -> str:
-    """The catalog to ask when none is named: $ATTNSEARCH_CATALOG, else the user's only one, else the library.
-
-    Catalogs that belong to a file do not count. Warns if the user has several.
-    """
-    if ref := os.environ.get("ATTNSEARCH_CATALOG"):
-        return ref
-    names = [
+def own_catalogs() -> list[str]:
+    """The names of a user's own catalogs, even of those that can't be read now; none of a file, none built in."""
+    return [
         folder.name
         for folder, info in catalog_infos()
-        if isinstance(info, Info) and not folder.name.startswith("@") and not _is_built_in(folder, info)
+        if is_name(folder.name)
+        and not (_is_built_in(folder, info) if isinstance(info, Info) else folder.name in BUILT_IN)
     ]
-    if len(names) > 1:
-        log.warning("asking the built-in library; for another catalog say -c %s", " or -c ".join(map(quoted, names)))
-    return names[0] if len(names) == 1 else "library"
-
-
-def source_path(file: str) -> str | None:
-    """The resolved path of a regular file or a folder; None for a pipe, which can't be read again."""
-    path = Path(file)
-    return None if file == "-" or not (path.is_file() or path.is_dir()) else str(path.resolve())
-
-
-def fingerprint_source(file: str, glob: str | None = None) -> Source:
-    """The path of a file or folder, and the SHA-256 of what it holds now; None for a pipe. Raises InputError.
-
-    `glob` is the pattern for the files of a folder that are read.
-    """
-    path = source_path(file)
-    if path is None:
-        return Source(file, None)
-    if Path(path).is_dir():
-        from attnsearch.readers.folder import folder_digest
-
-        return Source(path, folder_digest(path, glob))
-    from hashlib import file_digest
-
-    try:
-        with Path(path).open("rb") as stream:
-            return Source(path, file_digest(stream, "sha256").hexdigest())
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", where=file) from None
 
 
 def displayed_name(folder: Path, info: Info) -> str:
@@ -284,17 +247,3 @@ def _is_built_in(folder: Path, info: Info) -> bool:
 
 def _is_made_from(folder: Path, file: Path) -> bool:
     return [source.path for source in read_catalog_info(folder).sources] == [str(file)]
-
-
-def remove_catalog(folder: Path) -> None:
-    """Delete a catalog: at once for every later reader, while those that have it open finish undisturbed.
-
-    Raises CatalogError if there is none, or if it can't be removed.
-    """
-    with writing(folder, "removed"), lock.guarding(folder):
-        held = lock.acquire_if_whole(folder)
-        with closing(held) if held else nullcontext():
-            folder.rename(folder.with_name(f".removed-{uuid.uuid4().hex}"))
-            sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
-    for removed in folder.parent.glob(".removed-*"):
-        shutil.rmtree(removed, ignore_errors=True)

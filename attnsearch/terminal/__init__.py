@@ -5,6 +5,7 @@ requests         the requests of a command line, or of standard input
 progress         stderr while a command works
 argv             a command line → words that typer can parse
 completion       how the last word of a command line can go on
+catalogs         which catalogs a command line names or means
 options          options that several commands share
 setting_options  the options that decide how a catalog is asked
 """

@@ -74,8 +74,9 @@ def complete_source_field(context: typer.Context, incomplete: str) -> list[str]:
 
 def _asked_folder(context: typer.Context) -> Path:
     from attnsearch.storage import home
+    from attnsearch.upkeep.default import default_catalog
 
-    return home.find_catalog(context.params.get("catalog") or home.default_catalog()).folder
+    return home.find_catalog(context.params.get("catalog") or default_catalog(is_terminal=True)).folder
 
 
 def _source_folder(context: typer.Context) -> Path:

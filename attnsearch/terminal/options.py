@@ -62,7 +62,7 @@ Catalog = Annotated[
         rich_help_panel=WHICH,
         autocompletion=complete_catalog,
         help="Catalog to ask; a file is indexed first. "
-        "(default: $ATTNSEARCH_CATALOG, else your only one, else library)",
+        "(default: $ATTNSEARCH_CATALOG, else that of 'use', else your only one, else library)",
     ),
 ]
 Qrels = Annotated[

@@ -13,6 +13,7 @@ import pytest
 from attnsearch.indexing import repair
 from attnsearch.indexing.repair import Lost, Repaired
 from attnsearch.storage import home as catalogs_home
+from attnsearch.upkeep.removal import remove_catalog
 from tests.indexing.damage import change
 from tests.terminal.test_streams import Terminal
 
@@ -27,7 +28,7 @@ class TestCatalogs:
         assert [line.split()[0] for line in lines[1:]] == [str(other), "shop", "library", "kitchen", "toolbox"]
         catalogs = json.loads(run("list", "--json").out)
         assert catalogs[1]["items"] == 3
-        assert catalogs[2] == {"name": "library", "built_in": True}
+        assert catalogs[2] == {"name": "library", "built_in": True, "default": False}
 
     def test_info(self, run, shop_file, home):
         run("index", "shop.yaml")
@@ -178,9 +179,12 @@ class TestOneThatCanNotBeOpened:
         assert rows["theirs"]["problem"] == f"{theirs}: can't be opened: unable to open database file"
         assert rows["mine"]["items"] == 3
 
-    @pytest.mark.parametrize("argv", [["query", "moon"], ["query", "moon", "-c", "mine"], ["index", "shop.yaml"]])
+    @pytest.mark.parametrize("argv", [["list"], ["query", "moon", "-c", "mine"], ["index", "shop.yaml"]])
     def test_others_go_on(self, run, theirs, argv):
-        assert run(*argv, "-q").code == 0
+        assert run(*argv).code == 0
+
+    def test_nor_is_it_passed_over(self, run, theirs):
+        assert run("query", "moon", "-q").err.startswith("attnsearch: which catalog? say -c mine or -c theirs")
 
     @pytest.mark.parametrize("command", [["query", "moon", "-c"], ["info"], ["check"], ["remove"]])
     def test_the_one_itself(self, run, theirs, command):
@@ -205,7 +209,7 @@ class TestOneThatCanNotBeOpened:
         run("index", "shop.yaml")
         run("index", "shop.yaml", "--name", "other")
         folders = catalogs_home.catalog_folders()
-        catalogs_home.remove_catalog(home / "other")
+        remove_catalog(home / "other")
         monkeypatch.setattr(catalogs_home, "catalog_folders", lambda: folders)
         assert json.loads(run("list", "--json").out)[0]["name"] == "shop"
         assert "other" not in run("list").out

@@ -23,6 +23,7 @@ from attnsearch.storage.database import read_info, write_info
 from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.files import LEARNED
 from attnsearch.storage.segment import read_segments
+from attnsearch.upkeep.removal import remove_catalog
 from tests.conftest import SmallEncoder
 from tests.indexing.damage import change, segment, select, spoil
 from tests.storage.test_learned import SOME
@@ -310,7 +311,7 @@ class TestMeanwhile:
         assert problem.endswith("it is gone")
 
     def test_a_catalog_that_is_removed(self, folder, changing):
-        changing += [home.remove_catalog]
+        changing += [remove_catalog]
         with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
             check.find_problems(folder)
 
@@ -319,7 +320,7 @@ class TestMeanwhile:
 
         def remove_after(db, where):
             info = original(db, where)
-            home.remove_catalog(where)
+            remove_catalog(where)
             return info
 
         monkeypatch.setattr(check, "info_or_problem", remove_after)

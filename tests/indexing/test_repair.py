@@ -21,6 +21,7 @@ from attnsearch.search.index import Index
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files, home, learned, lock
 from attnsearch.syntax.formats import Reading
+from attnsearch.upkeep.removal import remove_catalog
 from tests.conftest import titles
 from tests.indexing.damage import change, ruin_pages, segment, select, spoil
 from tests.storage.test_learned import SOME
@@ -114,7 +115,7 @@ def test_without_a_record_of_its_sources(folder, small):
 
 def test_a_catalog_that_was_only_begun(folder, small):
     """It was removed, and `index` creates it anew: there is nothing to repair yet, and nothing is lost."""
-    home.remove_catalog(folder)
+    remove_catalog(folder)
     lock.acquire(folder).close()
     with pytest.raises(CatalogError, match="there is no catalog 'flipped'"):
         repair(folder)
@@ -386,7 +387,7 @@ class TestAlone:
         thread.join(20)
         assert not list(damaged.parent.glob(".*"))
 
-    @pytest.mark.parametrize("second", [repair, home.remove_catalog], ids=["repair", "remove"])
+    @pytest.mark.parametrize("second", [repair, remove_catalog], ids=["repair", "remove"])
     def test_the_second_waits_for_the_first(self, damaged, first, small, caplog, second):
         thread = threading.Thread(target=second, args=(damaged,))
         thread.start()
@@ -402,7 +403,7 @@ class TestAlone:
         else:
             assert not damaged.exists()
 
-    @pytest.mark.parametrize("second", [repair, home.remove_catalog], ids=["repair", "remove"])
+    @pytest.mark.parametrize("second", [repair, remove_catalog], ids=["repair", "remove"])
     def test_or_refuses(self, damaged, first, small, monkeypatch, second):
         for waiting in (lock.acquire, lock.guarding.__wrapped__):
             monkeypatch.setattr(waiting, "__defaults__", (0.1,))

@@ -14,8 +14,9 @@ from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields
-from attnsearch.storage import home
-from attnsearch.storage.home import catalog_folders, catalog_infos, default_catalog
+from attnsearch.storage.home import catalog_folders, catalog_infos
+from attnsearch.upkeep.default import default_catalog
+from attnsearch.upkeep.freshness import fingerprint_source
 from tests.conftest import SHOP, titles
 
 
@@ -255,11 +256,11 @@ def test_a_folder_is_up_to_date_until_a_file_changes(small, tmp_path, monkeypatc
     (notes / "b.txt").write_text("The sea.")
     report = update(["notes/"])
     assert (report.info.name, report.added) == ("notes", 2)
-    assert report.info.sources == (home.fingerprint_source("notes"),)
+    assert report.info.sources == (fingerprint_source("notes"),)
     report = update(["notes"])
     assert (report.added, report.changed, report.removed, report.embedded) == (0, 0, 0, 0)
     (notes / "a.md").write_text("# The moon\nNear.")
-    assert report.info.sources != (home.fingerprint_source("notes"),)
+    assert report.info.sources != (fingerprint_source("notes"),)
     (notes / "b.txt").rename(notes / "c.txt")
     report = update(["notes"])
     assert (report.added, report.changed, report.removed) == (1, 1, 1)

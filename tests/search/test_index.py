@@ -188,10 +188,10 @@ class TestWhichCatalog:
         titles("library")
         assert titles() == {"moon", "sea", "robot"}
 
-    def test_the_library_when_there_are_several(self, shop, write, small, caplog):
+    def test_none_when_there_are_several(self, shop, write, small):
         update([str(write("other.yaml", "- {title: x}\n"))])
-        assert "Dune" in titles()
-        assert "another catalog say -c other or -c shop" in caplog.text
+        with pytest.raises(InputError, match="which catalog"):
+            titles()
 
     def test_the_environment(self, shop, monkeypatch, write, small):
         update([str(write("other.yaml", "- {title: x}\n"))])

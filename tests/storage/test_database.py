@@ -11,7 +11,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing.writer import Writer
 from attnsearch.storage import checksum
 from attnsearch.storage.database import write_info
-from attnsearch.storage.home import remove_catalog
+from attnsearch.upkeep.removal import remove_catalog
 from tests.storage.examples import contents, put
 
 

@@ -17,8 +17,9 @@ from attnsearch.indexing.update import update
 from attnsearch.readers import records, text_file
 from attnsearch.sources import judgments
 from attnsearch.storage import feedback, files, lock
-from attnsearch.storage.home import catalog_folder, remove_catalog
+from attnsearch.storage.home import catalog_folder
 from attnsearch.syntax import values
+from attnsearch.upkeep.removal import remove_catalog
 from tests.storage.examples import grades, temporary_files
 
 ROOT = Path(__file__).resolve().parents[2]

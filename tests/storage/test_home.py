@@ -1,31 +1,20 @@
-"""Where catalogs live, which names they may have, which are built in, and how they are removed."""
+"""Where catalogs live, which names they may have, and which are built in."""
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
-
 import pytest
 
-from attnsearch.errors import CatalogError, InputError
-from attnsearch.indexing.update import update
-from attnsearch.indexing.writer import Writer
+from attnsearch.errors import InputError
 from attnsearch.sources.items import read_items
-from attnsearch.storage import lock
 from attnsearch.storage.files import check_name, home_folder
 from attnsearch.storage.home import (
     BUILT_IN,
     built_in_file,
     catalog_folder,
-    catalog_folders,
-    default_catalog,
     file_catalog_folder,
     find_catalog,
-    remove_catalog,
 )
-from tests.storage.examples import contents, put
+from tests.storage.examples import put
 
 
 @pytest.fixture
@@ -100,22 +89,6 @@ def test_two_files_of_one_name_do_not_meet(tmp_path):
         catalog_folder(folder.name)
 
 
-def test_a_catalog_of_a_file_is_no_default(home, tmp_path, caplog):
-    put(file_catalog_folder(tmp_path / "x.yaml"), [1])
-    assert default_catalog() == "library"
-    put(home / "shop", [1])
-    assert default_catalog() == "shop"
-    assert caplog.text == ""
-
-
-def test_a_built_in_catalog_is_no_default_beside_ones_own(home, small, caplog):
-    update([str(built_in_file("kitchen"))], name="kitchen")
-    assert default_catalog() == "library"
-    put(home / "shop", [1])
-    assert default_catalog() == "shop"
-    assert caplog.text == ""
-
-
 @pytest.mark.parametrize("name", ["library", "my books", "a", "Ünïcode-1.2_x", "a" * 64])
 def test_names(name):
     assert check_name(name) == name
@@ -159,79 +132,3 @@ class TestBuiltIn:
 
     def test_no_other_is_built_in(self):
         assert built_in_file("../catalogs/library") is None
-
-
-def test_remove(folder, home):
-    put(folder, [1])
-    remove_catalog(folder)
-    assert list(home.iterdir()) == []
-    with pytest.raises(CatalogError, match="there is no catalog 'shop'"):
-        remove_catalog(folder)
-
-
-def test_a_removal_that_is_killed_has_removed_all_or_nothing(folder, home, monkeypatch):
-    """The name goes first, and in one step; what it stood for goes with the next removal at the latest."""
-    put(folder, [1])
-    put(home / "other", [2])
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
-        remove_catalog(folder)
-    assert not folder.exists()
-    assert catalog_folders() == [home / "other"]
-    remove_catalog(home / "other")
-    assert list(home.iterdir()) == []
-
-
-def test_after_a_power_cut_it_is_still_removed(home, synced):
-    put(home / "shop", [1])
-    synced.clear()
-    remove_catalog(home / "shop")
-    assert synced[-1].path == home
-    assert "shop" not in synced[-1].names
-
-
-def test_what_a_repair_of_another_builds_is_not_deleted(folder, home):
-    put(folder, [1])
-    (home / ".repaired-other").mkdir()
-    remove_catalog(folder)
-    assert list(home.iterdir()) == [home / ".repaired-other"]
-
-
-def test_the_lock_is_held_until_the_name_is_gone(folder, monkeypatch):
-    put(folder, [1])
-    rename, locked = Path.rename, []
-
-    def try_to_write(path, target):
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            lock.acquire(folder, wait=0)
-        locked.append(path)
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", try_to_write)
-    remove_catalog(folder)
-    assert locked == [folder]
-
-
-def test_remove_waits_for_a_writer(folder):
-    put(folder, [1])
-    with ThreadPoolExecutor() as pool:
-        with Writer(folder):
-            removing = pool.submit(remove_catalog, folder)
-            wait([removing], 0.3)
-            assert not removing.done()
-            assert folder.exists()
-            assert contents(folder) == [("i1", 1.0)]
-        removing.result(20)
-    assert not folder.exists()
-
-
-def test_of_two_removals_the_second_finds_nothing(folder, home):
-    put(folder, [1])
-    with ThreadPoolExecutor() as pool:
-        with Writer(folder):
-            both = [pool.submit(remove_catalog, folder) for _ in range(2)]
-            wait(both, 0.3)
-        outcomes = sorted(str(removal.exception(20)) for removal in both)
-    assert outcomes[0] == "None"
-    assert outcomes[1].startswith("there is no catalog 'shop'")
-    assert list(home.iterdir()) == []

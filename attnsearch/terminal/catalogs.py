@@ -1,0 +1,51 @@
+"""Which catalogs a command line names, and which it means when it names none."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnsearch.errors import CatalogError
+from attnsearch.terminal.completion import complete_catalog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CatalogRef = Annotated[
+    str,
+    typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=complete_catalog, help="A catalog."),
+]
+CatalogRefs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME|FILE...",
+        show_default=False,
+        autocompletion=complete_catalog,
+        help="One or more catalogs.",
+    ),
+]
+
+
+def asked_catalog(ref: str | None) -> str:
+    """The catalog that -c names, else the default one. Raises InputError and CatalogError as `default_catalog` does.
+
+    Only people on a terminal are asked to make do with a warning when that is not clear.
+    """
+    from attnsearch.upkeep.default import default_catalog
+
+    return ref or default_catalog(is_terminal=sys.stdout.isatty())
+
+
+def indexed_folder(ref: str) -> Path:
+    """The folder of a catalog. Raises CatalogError if it is not indexed yet, though it could be."""
+    from attnsearch.storage import home
+
+    folder, _ = home.find_catalog(ref)
+    if not home.catalog_exists(folder):
+        raise CatalogError(
+            f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {shlex.quote(ref)}' indexes it"
+        )
+    return folder
