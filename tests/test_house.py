@@ -55,7 +55,7 @@ HOUSE = {
     "output": ("safe_text", "notes", "table", "formats", "duplicates", "reasons", "evaluation", "training"),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
     "commands": ("query", "index", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs"),
-    "cli": ("help", "app"),
+    "cli": ("help", "app", "mistakes"),
 }  # fmt: skip
 ORDER = [
     file for folder, files in HOUSE.items() for file in ([f"{folder}/{name}" for name in files] if files else [folder])

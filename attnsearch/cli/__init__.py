@@ -1,7 +1,8 @@
 """argv → a command → an exit code. Only here errors become exit codes.
 
-help  the help of commands
-app   the commands together, and what is wrong with a command line
+help      the help of commands
+app       the commands together
+mistakes  what a wrong command line was meant to be
 """
 
 from __future__ import annotations
@@ -48,23 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `__main__`
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        import typer
-
-        from attnsearch.cli.app import app_for, usage_error
-        from attnsearch.terminal import streams
-        from attnsearch.terminal.argv import normalized
-
-        _keep_temporary_files_in_home()
-        try:
-            code = app_for(argv)(args=normalized(argv), prog_name="attnsearch", standalone_mode=False)
-            sys.stdout.flush()
-            if code == Exit.INTERRUPTED:
-                raise KeyboardInterrupt
-            return int(code or Exit.DONE)
-        except typer.TyperException as problem:
-            return _fail(usage_error(problem, argv), argv)
-        except streams.PipeClosedError:
-            raise BrokenPipeError from None
+        return _run_command(argv)
     except KeyboardInterrupt:
         _write_to_stderr("attnsearch: interrupted; all catalogs are intact\n")
         return Exit.INTERRUPTED
@@ -82,6 +67,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 # each time: nearly 2,000 times while numpy is imported at an unlucky depth, a tenth of a query. A frame that asks for
 # 256 KiB gets a chunk with as much left over for the calls inside it; memory that nobody touches costs nothing.
 main.__code__ = main.__code__.replace(co_stacksize=1 << 15)
+
+
+def _run_command(argv: list[str]) -> int:
+    """Run the command that `argv` names, or means without naming it, and return the exit code."""
+    import typer
+
+    from attnsearch.cli.app import COMMANDS, app_for
+    from attnsearch.terminal import streams
+    from attnsearch.terminal.argv import dashed_text, normalized
+
+    if argv and argv[0] not in COMMANDS:
+        from attnsearch.cli.mistakes import intended
+
+        argv = intended(argv)
+    if text := dashed_text(argv):
+        from attnsearch.cli.mistakes import ambiguous_text
+
+        return _fail(ambiguous_text(text, argv), argv)
+    _keep_temporary_files_in_home()
+    try:
+        code = app_for(argv)(args=normalized(argv), prog_name="attnsearch", standalone_mode=False)
+        sys.stdout.flush()
+        if code == Exit.INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(code or Exit.DONE)
+    except typer.TyperException as problem:
+        from attnsearch.cli.mistakes import usage_error
+
+        return _fail(usage_error(problem, argv), argv)
+    except streams.PipeClosedError:
+        raise BrokenPipeError from None
 
 
 def _keep_temporary_files_in_home() -> None:

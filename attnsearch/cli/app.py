@@ -1,15 +1,13 @@
-"""The commands, in the order in which `--help` lists them."""
+"""The commands together, in the order in which `--help` lists them."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 import typer
 
 from attnsearch.cli.help import Command, Group
-from attnsearch.errors import InputError
 from attnsearch.terminal import streams
 from attnsearch.terminal.options import Version
 from attnsearch.terminal.setting_options import with_setting_options
@@ -63,15 +61,3 @@ def attnsearch(context: typer.Context, version: Version = False) -> None:  # noq
     """
     if context.invoked_subcommand is None:
         streams.emit([f"{context.get_help()}\n"])
-
-
-def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputError:
-    """Turn typer's error about the command line `argv` into one line with a hint."""
-    message = problem.format_message().strip().rstrip(".")
-    command = next((word for word in argv if word in COMMANDS), None)
-    hint = f"see 'attnsearch {command} --help'" if command else "see 'attnsearch --help'"
-    if message.startswith("No such command") and argv and not difflib.get_close_matches(argv[0], COMMANDS):
-        hint = f'did you mean: attnsearch query "{" ".join(argv)}"'
-    if message.endswith("?"):
-        hint = ""  # typer suggests a word itself
-    return InputError(message[:1].lower() + message[1:], hint=hint)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
+_BEGINS_WITH_OPTION = re.compile(r"-[a-zA-Z]\s")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
 
 
@@ -24,6 +26,19 @@ def normalized(argv: Sequence[str]) -> list[str]:
         if word == "--lexical" and not (index + 1 < end and _NUMBER.fullmatch(words[index + 1])):
             words[index] = "--lexical=auto"
     return words
+
+
+def dashed_text(words: Sequence[str]) -> str:
+    """The first text like "-c is a flag", which typer would take for the option -c and its value; "" if none.
+
+    The value of an option may well begin so.
+
+    >>> dashed_text(["query", "-c is a flag"]), dashed_text(["query", "-w", "-c is null", "--", "-x y"])
+    ('-c is a flag', '')
+    """
+    end = words.index("--") if "--" in words else len(words)
+    pairs = itertools.pairwise(["", *words[:end]])
+    return next((word for before, word in pairs if _BEGINS_WITH_OPTION.match(word) and before[:1] != "-"), "")
 
 
 def _repeat_options(words: Sequence[str]) -> list[str]:
