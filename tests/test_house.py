@@ -52,7 +52,10 @@ HOUSE = {
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
-    "output": ("safe_text", "notes", "table", "formats", "duplicates", "reasons", "evaluation", "training"),
+    "output": (
+        "safe_text", "columns", "notes", "table", "ranking", "formats", "duplicates", "reasons", "evaluation",
+        "training",
+    ),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
     "commands": ("query", "index", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs"),
     "cli": ("help", "app", "mistakes"),

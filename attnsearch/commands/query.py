@@ -110,6 +110,16 @@ def query(
             help="Mean of FIELD by attention, or shares of its values. Repeatable.",
         ),
     ] = None,
+    show: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD",
+            show_default=False,
+            rich_help_panel=options.SHOWN,
+            autocompletion=completion.complete_shown,
+            help="Show FIELD in a column, or all, or none. Repeatable.",
+        ),
+    ] = None,
     output: Annotated[
         bool,
         typer.Option(
@@ -158,7 +168,7 @@ def query(
     has_items = bool(like or unlike)
     _check_input(text or ["-"] * (not has_items), catalog)
 
-    from attnsearch.output import formats
+    from attnsearch.output import columns, formats
     from attnsearch.search.index import Index, item_id
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
@@ -185,6 +195,7 @@ def query(
             like=tuple(item_id(index, name) for name in like or ()),
             unlike=tuple(item_id(index, name) for name in unlike or ()),
         )
+        shown = columns.choose_columns([index.store], show or (), form)
 
         def results() -> Iterator[Result]:
             nonlocal answered
@@ -211,7 +222,7 @@ def query(
                     answered += bool(result.hits) and not result.is_none_of_these
                     yield result
 
-        streams.emit(formats.render(results(), form, screen, several=several, below=below))
+        streams.emit(formats.render(results(), form, screen, several=several, below=below, shown=shown))
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
 

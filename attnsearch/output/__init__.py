@@ -1,8 +1,10 @@
 """Results → text that is safe to show on any terminal.
 
 safe_text   words and values → text and JSON that a terminal can't obey
+columns     the fields of catalogs → columns of an answer
 notes       result → the lines under its table
 table       rows → a table that fits the window
+ranking     results → the ranked table
 formats     results → table, JSON, JSONL, CSV, TSV, Markdown
 duplicates  groups of duplicates → a table, JSON, JSONL, CSV, TSV
 reasons     reasons → lines with shaded words

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from attnsearch.output.columns import NOTHING, Shown
 from attnsearch.output.notes import footer, notes, percent, readout_as_json
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
 
@@ -29,11 +30,12 @@ def render(
     *,
     several: bool = False,
     below: Callable[[Result, Screen], str] | None = None,
+    shown: Shown = NOTHING,
 ) -> Iterator[str]:
     """The results in one of `safe_text.FORMATS`, piece by piece; each piece ends with a line end.
 
     With `several`, JSON is a list and each table has its query as a heading. What `below` returns for a result is shown
-    under its table.
+    under its table. `shown` are columns of fields; JSON has all fields in any case.
     """
     match form:
         case "json":
@@ -43,14 +45,14 @@ def render(
             for result in results:
                 yield to_json(as_json(result), screen)
         case "csv" | "tsv":
-            yield from _render_separated(results, "," if form == "csv" else "\t")
+            yield from _render_separated(results, "," if form == "csv" else "\t", shown)
         case "md":
             for number, result in enumerate(results):
-                yield ("\n" if number else "") + _render_markdown(result)
+                yield ("\n" if number else "") + _render_markdown(result, shown)
         case _:
-            from attnsearch.output.table import ranked  # which other formats do without
+            from attnsearch.output.ranking import ranked  # which other formats do without
 
-            yield from ranked(results, screen, several=several, below=below)
+            yield from ranked(results, screen, several=several, below=below, shown=shown)
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -78,12 +80,13 @@ def as_json(result: Result) -> dict[str, Any]:
     return fields
 
 
-def _render_separated(results: Iterable[Result], delimiter: str) -> Iterator[str]:
-    yield separated_line(_COLUMNS, delimiter)
+def _render_separated(results: Iterable[Result], delimiter: str, shown: Shown) -> Iterator[str]:
+    yield separated_line([*_COLUMNS, *(column.header for column in shown.columns)], delimiter)
     for result in results:
         for hit in result.hits:
             cells = {**hit._asdict(), "query": result.query}
-            yield separated_line([cells[name] for name in _COLUMNS], delimiter)
+            fields = shown.cells(hit, result.catalog)
+            yield separated_line([*(cells[name] for name in _COLUMNS), *fields], delimiter)
 
 
 def separated_line(cells: Sequence[Any], delimiter: str) -> str:
@@ -95,21 +98,28 @@ def separated_line(cells: Sequence[Any], delimiter: str) -> str:
     return out.getvalue()
 
 
-def _render_markdown(result: Result) -> str:
-    from attnsearch.output.table import describe
+def _render_markdown(result: Result, shown: Shown) -> str:
+    from attnsearch.output.ranking import describe
 
+    headers = [_escape(column.header) for column in shown.columns]
+    rules = ["--:" if column.is_number else ":--" for column in shown.columns]
     lines = [
         f"**{_escape(result.query)}**",
         "",
-        "| # | title | weight | score | description |",
-        "|--:|:--|--:|--:|:--|",
+        _markdown_row(["#", "title", "weight", "score", *headers, "description"]),
+        f"|{'|'.join(['--:', ':--', '--:', '--:', *rules, ':--'])}|",
     ]
-    lines += [
-        f"| {hit.rank} | {_escape(hit.title or hit.id)} | {percent(hit.weight)} | {hit.score:.3f} |"
-        f" {_escape(describe(hit))} |"
-        for hit in result.hits
-    ]
+    for hit in result.hits:
+        fields = map(_escape, shown.cells(hit, result.catalog))
+        numbers = percent(hit.weight), f"{hit.score:.3f}"
+        lines.append(
+            _markdown_row([str(hit.rank), _escape(hit.title or hit.id), *numbers, *fields, _escape(describe(hit))])
+        )
     return "\n".join([*lines, "", *(f"{_escape(line)}  " for line in notes(result)[:-1]), _escape(footer(result)), ""])
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _escape(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.encoding.model import DEFAULT
 from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
@@ -47,22 +48,43 @@ def _hint_in_words(hint: Hint) -> str:
 
 
 def footer(result: Result) -> str:
-    """The counts, *none of these*, every setting that is not the default, the model and the time, in one line."""
+    """The catalog, its counts, how far attention is spread, *none of these*, and what is not the default."""
     seen = result.items - result.masked
     parts = [
+        _short_name(result.catalog),
         f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
-        f"{result.effective_items:.1f} effective",
     ]
-    if result.none_of_these is not None:
-        parts.append(f"none of these {percent(result.none_of_these)}")
+    if seen:
+        parts.append(f"attention spread over about {_round(result.effective_items)}")
+        if result.none_of_these is not None:
+            parts.append(f"chance that nothing fits {percent(result.none_of_these)}")
     if result.trained:
         parts.append("trained")
     if result.temperature != TEMPERATURE:
         parts.append(f"temperature {result.temperature:.3g}")
     if result.lexical:
         parts.append(f"lexical {result.lexical:.3g}")
-    took = f"{result.elapsed_ms / 1000:.2f} s" if result.elapsed_ms >= 1000 else f"{result.elapsed_ms:.0f} ms"
-    return inert(" · ".join([*parts, result.model, took]))
+    if result.model != DEFAULT:
+        parts.append(result.model)
+    return inert(" · ".join(parts))
+
+
+def _short_name(catalog: str) -> str:
+    """A catalog's name; of a file that has none, that of the file.
+
+    >>> _short_name("library"), _short_name("/home/ann/shop.csv"), _short_name("-")
+    ('library', 'shop.csv', 'standard input')
+    """
+    return "standard input" if catalog == "-" else re.split(r"[/\\]", catalog)[-1]
+
+
+def _round(count: float) -> str:
+    """A number of items that share the attention.
+
+    >>> _round(16.58), _round(3.14), _round(1.0), _round(9.97)
+    ('17', '3.1', '1', '10')
+    """
+    return f"{count:.1f}".removesuffix(".0") if count < 9.95 else f"{count:,.0f}"
 
 
 def indexing_note(report: Report) -> str:

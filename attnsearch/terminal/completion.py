@@ -61,6 +61,13 @@ def complete_field(context: typer.Context, incomplete: str) -> list[str]:
     return _spell_for_shell((field.name for field in _fields(_asked_folder, context)), incomplete)
 
 
+def complete_shown(context: typer.Context, incomplete: str) -> list[str]:
+    """The words that --show takes, and the fields of the catalog that the words name."""
+    from attnsearch.output.columns import ALL, NONE
+
+    return [*complete_field(context, incomplete), *_spell_for_shell((ALL, NONE), incomplete)]
+
+
 def complete_prior(context: typer.Context, incomplete: str) -> list[str]:
     """The fields of numbers and dates of the catalog that the words name."""
     fields = (field for field in _fields(_asked_folder, context) if field.kind.name in ("number", "date", "mixed"))

@@ -18,7 +18,7 @@ class TestQuery:
         assert lines[0].split() == ["#", "title", "weight", "score", "description"]
         assert lines[1].split()[:2] == ["1", "robot"]
         assert lines[2].split() == ["2", "moon", "0.5%", "0.447", "Up", "there"]  # 1/√5, and exp(20/√5 - 20/√2)
-        assert lines[-1].startswith("3 items · ")
+        assert lines[-1].startswith("shop.yaml · 3 items · ")
 
     @pytest.mark.parametrize("option", [["--json"], ["-f", "json"], ["--format=json"]])
     def test_json(self, run, shop_file, option):
@@ -90,7 +90,8 @@ class TestQuery:
         assert [row["weight"] for row in told["steps"][5]["rows"]] == [hit["weight"] for hit in told["hits"]]
 
     def test_quiet(self, run, shop_file):
-        assert "effective" not in run("query", "moon", "-c", "shop.yaml", "-q").out
+        assert "items" in run("query", "moon", "-c", "shop.yaml").out
+        assert "items" not in run("query", "moon", "-c", "shop.yaml", "-q").out
 
     def test_nothing_is_said_about_what_need_not_be_done(self, run, shop_file):
         run("query", "moon", "-c", "shop.yaml")
@@ -148,6 +149,57 @@ def test_a_name_that_hits_lack_is_a_filter(run, write, small, monkeypatch, optio
     ran = run("query", "moon by Verne", *options)
     assert (ran.code, ran.err) == (0, "")
     assert ("1 item has 'Verne' in author: -w 'author ~ Verne'" in ran.out) == is_shown
+
+
+class TestShow:
+    """`--show FIELD`: columns of fields."""
+
+    ITEMS = "id,title,description,price,url\na,moon,Up there,12,https://example.org/a\nb,sea,Deep,3,\n"
+
+    @pytest.fixture
+    def goods(self, run, write, small, monkeypatch):
+        monkeypatch.chdir(write("goods.csv", self.ITEMS).parent)
+        assert run("index", "goods.csv", "-q").code == 0
+        small.read.clear()
+        return small
+
+    def test_separated_values_have_them(self, run, goods):
+        code, out, err = run("query", "moon", "-f", "csv")
+        assert (code, err) == (0, "")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert [*rows[0]] == ["query", "rank", "id", "title", "weight", "score", "logit", "description", "passage",
+                              "price", "url"]  # fmt: skip
+        assert [(row["price"], row["url"]) for row in rows] == [("12", "https://example.org/a"), ("3", "")]
+        head = run("query", "moon", "-f", "tsv", "--show", "none").out.splitlines()[0]
+        assert head.split("\t") == [*rows[0]][:-2]
+
+    def test_a_table_has_those_that_are_asked_for(self, run, goods):
+        assert run("query", "moon").out.splitlines()[0].split() == ["#", "title", "weight", "score", "description"]
+        lines = run("query", "moon", "--show", "url", "--show", "price").out.splitlines()
+        assert lines[0].split() == ["#", "title", "weight", "score", "url", "price", "description"]
+        assert lines[1].split()[-4:] == ["https://example.org/a", "12", "Up", "there"]
+        assert "| 12 | https://example.org/a | Up there |" in run("query", "moon", "--show", "all", "-f", "md").out
+
+    def test_json_has_all_in_any_case(self, run, goods):
+        hits = [json.loads(run("query", "moon", "--json", *show).out)["hits"] for show in ([], ["--show", "none"])]
+        assert hits[0] == hits[1]
+        assert hits[0][0]["fields"] == {"price": "12", "url": "https://example.org/a"}
+
+    @pytest.mark.parametrize("options", [[], ["-f", "csv"], ["--json"], ["--min-weight", "1"]])
+    def test_an_unknown_field(self, run, goods, options):
+        code, out, err = run("query", "moon", "--show", "pirce", *options)
+        assert (code, out) == (2, "")
+        assert "no item of goods has a field 'pirce'" in err
+        assert "did you mean 'price'?" in err
+        assert goods.read == []
+
+    def test_an_empty_answer_has_the_columns(self, run, goods):
+        out = run("query", "moon", "--min-weight", "1", "-f", "csv").out
+        assert (out.count("\n"), out.endswith(",price,url\n")) == (1, True)
+
+    def test_cells_that_a_spreadsheet_would_run_stay_as_they_are(self, run, write, small):
+        file = write("f.json", json.dumps([{"id": "a", "title": "moon", "sum": "=1+1"}]))
+        assert run("query", "moon", "-c", file, "-f", "csv").out.endswith(",=1+1\n")
 
 
 class TestPipedCatalog:

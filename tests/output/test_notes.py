@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from attnsearch.encoding.model import DEFAULT
 from attnsearch.indexing.target import Read
 from attnsearch.indexing.update import Report
 from attnsearch.output.notes import indexing_note, notes, percent, readout_as_json, readout_in_words
@@ -13,7 +14,7 @@ from attnsearch.search.result import Result
 
 def result(**told) -> Result:
     usual = {
-        "query": "moon", "catalog": "books", "model": "small", "temperature": 0.05, "lexical": 0.0, "items": 64,
+        "query": "moon", "catalog": "books", "model": DEFAULT, "temperature": 0.05, "lexical": 0.0, "items": 64,
         "masked": 0, "none_of_these": 0.02, "effective_items": 3.1, "elapsed_ms": 41.0, "hits": [], "values": [],
     }  # fmt: skip
     return Result(**{**usual, **told})
@@ -22,25 +23,40 @@ def result(**told) -> Result:
 @pytest.mark.parametrize(
     ("told", "lines"),
     [
-        ({}, ["64 items · 3.1 effective · none of these 2.0% · small · 41 ms"]),
-        ({"items": 1, "effective_items": 1.0}, ["1 item · 1.0 effective · none of these 2.0% · small · 41 ms"]),
-        ({"none_of_these": None}, ["64 items · 3.1 effective · small · 41 ms"]),
-        ({"none_of_these": 0.5}, ["64 items · 3.1 effective · none of these 50.0% · small · 41 ms"]),
+        ({}, ["books · 64 items · attention spread over about 3.1 · chance that nothing fits 2.0%"]),
         (
-            {"none_of_these": 0.51},
-            ["nothing here matches well", "64 items · 3.1 effective · none of these 51.0% · small · 41 ms"],
+            {"items": 1, "effective_items": 1.0},
+            ["books · 1 item · attention spread over about 1 · chance that nothing fits 2.0%"],
+        ),
+        ({"none_of_these": None}, ["books · 64 items · attention spread over about 3.1"]),
+        (
+            {"none_of_these": 0.5},
+            ["books · 64 items · attention spread over about 3.1 · chance that nothing fits 50.0%"],
         ),
         (
-            {"masked": 60, "lexical": 0.3, "temperature": 0.1, "elapsed_ms": 2345.0},
-            ["4 of 64 items · 3.1 effective · none of these 2.0% · temperature 0.1 · lexical 0.3 · small · 2.35 s"],
+            {"none_of_these": 0.51},
+            [
+                "nothing here matches well",
+                "books · 64 items · attention spread over about 3.1 · chance that nothing fits 51.0%",
+            ],
+        ),
+        (
+            {"masked": 60, "lexical": 0.3, "temperature": 0.1, "effective_items": 16.58, "trained": True,
+             "none_of_these": 1e-9},
+            ["books · 4 of 64 items · attention spread over about 17 · chance that nothing fits <0.1% · trained"
+             " · temperature 0.1 · lexical 0.3"],
         ),
         (
             {"masked": 64, "none_of_these": 1.0, "effective_items": 0.0},
-            ["nothing is left: --where hides all 64 items", "0 of 64 items · 0.0 effective · none of these 100.0% · small · 41 ms"],  # noqa: E501
+            ["nothing is left: --where hides all 64 items", "books · 0 of 64 items"],
         ),
         (
-            {"values": [Readout("year\x1b", 1.0, 1968.2, 14.3, {})], "none_of_these": None},
-            [r"year\x1b: about 1968 ± 14", "64 items · 3.1 effective · small · 41 ms"],
+            {"values": [Readout("year\x1b", 1.0, 1968.2, 14.3, {})], "none_of_these": None, "model": "bge\x1b"},
+            [r"year\x1b: about 1968 ± 14", r"books · 64 items · attention spread over about 3.1 · bge\x1b"],
+        ),
+        (
+            {"catalog": "/home/ann/my\x1b shop.csv", "none_of_these": None},
+            [r"my\x1b shop.csv · 64 items · attention spread over about 3.1"],
         ),
     ],
 )  # fmt: skip

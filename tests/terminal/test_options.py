@@ -177,7 +177,7 @@ def test_none_of_these(run, books, monkeypatch):
     assert ran.code == 1
     assert "nothing here matches well" in ran.out
     assert "other" in ran.out
-    assert "none of these" in run("query", "sea").out
+    assert "chance that nothing fits" in run("query", "sea").out
     assert run("query", "sea", "moon", "-w", "id = d,a", "--fail-empty").code == 0
 
 

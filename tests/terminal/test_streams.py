@@ -56,7 +56,7 @@ class TestTerminal:
         assert len(lines) == 4
         assert all(len(line) <= columns for line in lines)
 
-    @pytest.mark.parametrize(("command", "word"), [("query", "effective"), ("explain", "temperature")])
+    @pytest.mark.parametrize(("command", "word"), [("query", "attention"), ("explain", "temperature")])
     def test_sentences_are_broken_between_words(self, run, shop_file, terminal, command, word):
         out = terminal(40)
         run(command, "moon", "-c", "shop.yaml", "--no-color")

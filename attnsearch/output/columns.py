@@ -1,0 +1,174 @@
+"""The fields of catalogs → columns of an answer, and what stands in an item's cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from attnsearch.errors import InputError
+from attnsearch.sources.fields import Fields, leaves, suggest_name
+from attnsearch.sources.summary import MOST_FIELDS
+from attnsearch.syntax.names import NAMES, fold_name
+from attnsearch.syntax.values import WRAPPERS, Value
+
+if TYPE_CHECKING:
+    from attnsearch.search.result import Hit
+    from attnsearch.storage.store import Store
+
+ALL, NONE = "all", "none"  # what --show takes beside the names of fields
+
+# The columns of answers. A field that is called like one of them has the column `fields.NAME`, as it has in JSON.
+ANSWERS = ("query", "catalog", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
+
+_OWN = ("id", "title", "description")  # what every item has, whatever its file calls it
+_PREFIX = "fields."
+_JOINT = "; "  # between the elements of a list
+
+
+class Column(NamedTuple):
+    """A column for the field `name`. `own` is what the field is of every item, one of `_OWN`; else it is empty."""
+
+    name: str
+    header: str
+    is_number: bool = False
+    own: str = ""
+
+
+class Shown(NamedTuple):
+    """The columns of an answer's fields. `owns` has the names of fields that are an item's own, by catalog."""
+
+    columns: Sequence[Column] = ()
+    owns: Mapping[str, Mapping[str, str]] = {}
+
+    def cells(self, hit: Hit, catalog: str) -> list[str]:
+        """What stands in each column for a hit of this catalog; nothing for a field that it lacks."""
+        if not self.columns:
+            return []
+        texts, own = field_texts(hit.fields), self.owns.get(catalog, {})
+        cells = []
+        for column in self.columns:
+            part = own.get(column.name) or (column.own if column.own == column.name else "")
+            cells.append(getattr(hit, part) if part else texts.get(column.name, ""))
+        return cells
+
+
+NOTHING = Shown()
+
+
+def choose_columns(stores: Sequence[Store], names: Sequence[str], form: str) -> Shown:
+    """The columns for the fields in `names`, those of --show; without any, CSV and TSV have all plain fields.
+
+    Plain are all fields but an item's own and embedded prose, which `description` and `passage` hold.
+
+    Raises InputError for a field that no item has, and for a word that can mean two things.
+    """
+    is_separated = form in ("csv", "tsv")
+    if NONE in names and len({*names}) > 1:
+        raise InputError(f"--show {NONE} and other fields exclude each other", hint="leave one of them out")
+    if not names and not is_separated:
+        return NOTHING
+    owns = {store.info.name: _own_names(store.info.fields) for store in stores}
+    known = _known_columns(stores, owns)
+    for word, meaning in ((ALL, "all fields"), (NONE, "no fields")):
+        if word in names and word in known:
+            hint = f"write {_PREFIX}{word} for the field"
+            raise InputError(f"--show {word} can mean {meaning}, or the field '{word}'", hint=hint)
+    present = ANSWERS if is_separated else ("title", "description")
+    columns: dict[str, Column] = {}
+    for name in names or [ALL]:
+        if name == ALL:
+            prose = {prose_name for store in stores for prose_name in _prose_names(store.info.fields)}
+            chosen = [column for column in known.values() if not column.own and column.name not in prose]
+        else:
+            chosen = [] if name == NONE else [_find_column(name, known, stores)]
+        columns |= {column.name: column for column in chosen if column.header not in present}
+    return Shown(list(columns.values()), owns)
+
+
+def field_texts(fields: Mapping[str, Value]) -> dict[str, str]:
+    """The text of each field that has a value, with dots in the names of fields inside others.
+
+    Several values are joined by `; `. One that has a semicolon, a quote or blanks at its ends is put in double quotes,
+    and its own quotes are doubled, so that a reader of CSV gets them back.
+
+    >>> field_texts({"year": 1965, "sold": True, "size": {"h": 9.5}, "tags": ["sand", 'the "spice"; melange']})
+    {'year': '1965', 'sold': 'true', 'size.h': '9.5', 'tags': 'sand; "the ""spice""; melange"'}
+    """
+    texts: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    for name, value in leaves(fields):
+        if isinstance(value, list) or name in texts:
+            parts = lists.setdefault(name, [texts[name]] if name in texts else [])
+            parts += [_to_text(part) for part in (value if isinstance(value, list) else [value]) if part is not None]
+            texts[name] = _JOINT.join(map(_quote, parts))
+        else:
+            texts[name] = _to_text(value)
+    return texts
+
+
+def _to_text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _quote(text: str) -> str:
+    if text and text == text.strip() and not {";", '"'} & {*text}:
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _own_names(fields: Fields) -> dict[str, str]:
+    """Which fields of a catalog's items are their id, title and description."""
+    own = {"description": "description", **dict.fromkeys(_spellings(fields.title), "title")}
+    return own | (dict.fromkeys(_spellings(fields.id[0]), "id") if len(fields.id) == 1 else {})
+
+
+def _prose_names(fields: Fields) -> set[str]:
+    """The fields of a catalog that are embedded and are called like prose."""
+    texts = [_spellings(name) for name in fields.text if name != fields.title]
+    return {name for names in texts if any(fold_name(name) in NAMES.text for name in names) for name in names}
+
+
+def _spellings(name: str) -> set[str]:
+    """A field's name, and the one that it has as a column if it stands for the value of the field around it."""
+    outer, _, last = name.rpartition(".")
+    return {name, outer} - {""} if last in WRAPPERS else {name} - {""}
+
+
+def _known_columns(stores: Sequence[Store], owns: Mapping[str, Mapping[str, str]]) -> dict[str, Column]:
+    """The columns of the fields that the catalogs know, by name."""
+    is_number: dict[str, bool] = {}
+    meanings: dict[str, set[str]] = {}
+    for store in stores:
+        for field in store.fields():
+            is_number[field.name] = is_number.get(field.name, True) and field.kind.name == "number" and not field.lists
+            meanings.setdefault(field.name, set()).add(owns[store.info.name].get(field.name, ""))
+    known: dict[str, Column] = {}
+    for name, meaning in meanings.items():
+        own = meaning.pop() if len(meaning) == 1 else ""
+        known[name] = Column(name, _header(name, own, meanings), is_number[name], own)
+    return known
+
+
+def _header(name: str, own: str, known: Iterable[str]) -> str:
+    """The header of a field's column, which no other column has."""
+    header = name
+    while (header in ANSWERS and header != own) or (header != name and header in known):
+        header = _PREFIX + header
+    return header
+
+
+def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]) -> Column:
+    """The column of the field that --show calls `name`. Raises InputError if no item has it."""
+    bare = name.removeprefix(_PREFIX)
+    if name in known or bare in known:
+        return known.get(name) or known[bare]
+    if name in _OWN:
+        return Column(name, name, own=name)
+    if len(known) >= MOST_FIELDS and any(store.mentions(name.rpartition(".")[2]) for store in stores):
+        return Column(name, _header(name, "", known))
+    inner = [known_name for known_name in known if known_name.startswith(f"{name}.")]
+    hint = f"say which: {', '.join(inner[:5])}" if inner else suggest_name(bare, [*known], _OWN)
+    names = " or ".join(store.info.name for store in stores)
+    raise InputError(f"no item of {names} has a field '{name}'", hint=hint)
