@@ -156,8 +156,8 @@ def divide_cells(needed: Sequence[int], total: int, least: Sequence[int] = ()) -
         if sum(wider) > total:
             break
         widths = wider
-    for number, need in enumerate(needed):
-        widths[number] += widths[number] < need and sum(widths) < total
+    for number in sorted(range(len(needed)), key=needed.__getitem__, reverse=True):
+        widths[number] += widths[number] < needed[number] and sum(widths) < total
     return widths
 
 
