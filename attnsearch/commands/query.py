@@ -107,7 +107,7 @@ def query(
             show_default=False,
             rich_help_panel=options.SHOWN,
             autocompletion=completion.complete_field,
-            help="Mean of FIELD by attention, or shares of its values. Repeatable.",
+            help="Mean of FIELD, or shares of values. Repeatable.",
         ),
     ] = None,
     show: Annotated[
@@ -117,7 +117,7 @@ def query(
             show_default=False,
             rich_help_panel=options.SHOWN,
             autocompletion=completion.complete_shown,
-            help="Show FIELD in a column, or all, or none. Repeatable.",
+            help="Show FIELD in a column, or all. Repeatable.",
         ),
     ] = None,
     output: Annotated[
