@@ -128,7 +128,7 @@ class TestReference:
 
     def test_every_field_of_a_result_is_there(self, write, run, small):
         shop = write("shop.yaml", "- {id: a, title: moon, year: 1990, day: 2020-05-01, kind: x}\n- {title: b}\n")
-        options = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--output", "--json")
+        options = ("-c", shop, "--lexical", "1", "--prior", "year", "--explain", "--vector", "--json")
         values = ("--value", "year", "--value", "day", "--value", "kind")
         result = json.loads(run("query", "moon", *options, *values).out)
         over = json.loads(run("explain", "moon", "a", "--over", "b", "-c", shop, "--json").out)

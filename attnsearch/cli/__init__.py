@@ -35,10 +35,13 @@ def run() -> NoReturn:
 
 
 def _open_closed_streams() -> None:
-    """Put the null device in the place of each standard stream that is closed, before another file gets its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Put the null device in the place of each standard stream that is closed, before another file gets its number.
+
+    Data must not vanish in silence: on stdout the device only reads, so that writing fails.
+    """
+    for name, mode, flags in (("stdin", "r", os.O_RDWR), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_RDWR)):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +80,7 @@ def _run_command(argv: list[str]) -> int:
     from attnsearch.terminal import streams
     from attnsearch.terminal.argv import dashed_text, normalized
 
+    streams.prepare()
     if argv and argv[0] not in COMMANDS:
         from attnsearch.cli.mistakes import intended
 

@@ -24,7 +24,7 @@ _SHOWN = 5  # of them in the table
 _MISSING = {"id_field": "made from the titles", "title_field": "none"}
 
 
-def list_(json: options.Json = False, no_color: options.NoColor = False) -> None:
+def list_(json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """List the indexed catalogs and the built-in ones."""
     from attnsearch.output import table
     from attnsearch.storage import home
@@ -43,9 +43,9 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
     rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
     default = _stored_default()
     rows = [{**row, "default": row["name"] == default} for row in rows]
-    screen = streams.screen(color=not no_color)
+    screen = streams.screen(color=color, out=out)
     if json:
-        streams.emit([to_json(rows, screen, indent=2)])
+        streams.emit([to_json(rows, screen, indent=2)], out)
         return
     cells = [
         (
@@ -58,10 +58,10 @@ def list_(json: options.Json = False, no_color: options.NoColor = False) -> None
         for row in rows
     ]
     columns = ("name", "items", "model", "updated", "from")
-    streams.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))])
+    streams.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))], out)
 
 
-def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor = False) -> None:
+def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.output import table
     from attnsearch.search.setting import default_lexical, default_temperature
@@ -104,16 +104,17 @@ def info(ref: CatalogRef, json: options.Json = False, no_color: options.NoColor 
         "learned": learned and _learned_as_json(learned, in_use=used is not None),
         "fields": [_field_as_json(field) for field in known],
     }
-    screen = streams.screen(color=not no_color)
+    screen = streams.screen(color=color, out=out)
     if json:
-        streams.emit([to_json(fields, screen, indent=2)])
+        streams.emit([to_json(fields, screen, indent=2)], out)
         return
     cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
-    streams.emit([table.listing(("", "value"), cells, screen, elastic=("value",))])
+    tables = [table.listing(("", "value"), cells, screen, elastic=("value",))]
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
         columns = ("field", "kind", "items", "values")
-        streams.emit(["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))])
+        tables += ["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))]
+    streams.emit(tables, out)
 
 
 def _stored_default() -> str | None:
@@ -230,6 +231,7 @@ def check(
         bool, typer.Option("--repair", rich_help_panel=options.DONE, help="Repair what is broken, from the sources.")
     ] = False,
     json: options.Json = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -242,33 +244,33 @@ def check(
     attnsearch check library --repair
     """
     from attnsearch.indexing.check import find_problems
+    from attnsearch.indexing.repair import repair as repair_catalog
     from attnsearch.output.formats import SCHEMA
 
-    rows = []
-    lost: dict[str, int] = {}
-    folders = [indexed_folder(ref) for ref in refs]
-    for ref, folder in zip(refs, folders, strict=True):
-        with progress.working(quiet=quiet) as working:
-            problems, repaired = find_problems(folder), None
-            if problems and repair:
-                from attnsearch.indexing.repair import repair as repair_catalog
+    rows, lost = [], dict[str, int]()
 
-                repaired = repair_catalog(folder, offline=offline, progress=working.progress)
-                lost[ref] = repaired.lost.items
-        is_whole = not (find_problems(folder) if repaired else problems)
-        row = {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems}
-        row["embedded_again"] = repaired.embedded if repaired else None
-        row["lost"] = repaired.lost._asdict() if repaired else None
-        rows.append(row)
-        if not json and not quiet:
-            notes = list(problems)
-            if is_whole:
-                notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
-            if repaired:
-                notes += [f"lost: {ident}" for ident in repaired.lost.ids]
-            streams.emit(f"{inert(f'{ref}: {note}')}\n" for note in notes)
-    if json:
-        streams.emit([to_json(rows if len(rows) > 1 else rows[0], streams.screen(), indent=2)])
+    def lines() -> Iterator[str]:
+        for ref, folder in [(ref, indexed_folder(ref)) for ref in refs]:
+            with progress.working(quiet=quiet) as working:
+                problems, repaired = find_problems(folder), None
+                if problems and repair:
+                    repaired = repair_catalog(folder, offline=offline, progress=working.progress)
+                    lost[ref] = repaired.lost.items
+            is_whole = not (find_problems(folder) if repaired else problems)
+            row = {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems}
+            row |= {"embedded_again": repaired and repaired.embedded, "lost": repaired and repaired.lost._asdict()}
+            rows.append(row)
+            if not json and not quiet:
+                notes = list(problems)
+                if is_whole:
+                    notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
+                if repaired:
+                    notes += [f"lost: {ident}" for ident in repaired.lost.ids]
+                yield from (f"{inert(f'{ref}: {note}')}\n" for note in notes)
+        if json:
+            yield to_json(rows if len(rows) > 1 else rows[0], streams.screen(out=out), indent=2)
+
+    streams.emit(lines(), out)
     if damaged := [str(row["catalog"]) for row in rows if not row["whole"]]:
         message = "the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged"
         hint = f"run 'attnsearch check {shlex.join(damaged)} --repair'"

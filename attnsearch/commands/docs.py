@@ -49,7 +49,8 @@ def docs(
         str | None,
         typer.Argument(metavar="PAGE", show_default=False, autocompletion=complete_page, help="Page to show."),
     ] = None,
-    no_color: options.NoColor = False,
+    out: options.Out = None,
+    color: options.Color = "auto",
 ) -> None:
     """Show a page of the documentation. Without PAGE, list the pages.
 
@@ -64,16 +65,18 @@ def docs(
         from attnsearch.output.table import listing
 
         rows = [(name, _summarize(_read(file))) for name, file in files.items()]
-        streams.emit([listing(("page", "about"), rows, streams.screen(color=not no_color), elastic=("about",))])
+        screen = streams.screen(color=color, out=out)
+        streams.emit([listing(("page", "about"), rows, screen, elastic=("about",))], out)
         return
     name = page.lower().removeprefix("docs/").removesuffix(".md")
     if name not in files:
         near = difflib.get_close_matches(name, files, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "'attnsearch docs' lists the pages"
         raise InputError(f"there is no page '{page}'", hint=hint)
-    screen = streams.screen(color=not no_color)
+    screen = streams.screen(color=color, out=out)
     text = _read(files[name])
-    streams.emit([text if screen.width is None else _render(text, screen.width, color=screen.color)])
+    is_for_people = screen.is_terminal or screen.color
+    streams.emit([_render(text, screen.width or streams.WIDTH, color=screen.color) if is_for_people else text], out)
 
 
 def _read(file: Path) -> str:

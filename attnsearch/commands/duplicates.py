@@ -46,9 +46,10 @@ def duplicates(
         bool,
         typer.Option("--fail-empty", rich_help_panel=options.OUTPUT, help="Exit with 1 if there are no duplicates."),
     ] = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    color: options.Color = "auto",
 ) -> None:
     """List the items of a catalog that say almost the same, in groups, the one to keep first.
 
@@ -73,8 +74,8 @@ def duplicates(
     ):
         result = find_duplicates(index, min_score=min_score, where=filters, progress=working.compare)
         working.stop()
-        screen = streams.screen(color=not no_color, quiet=quiet)
+        screen = streams.screen(color=color, quiet=quiet, out=out)
         pieces = render(result, form, screen, catalog=index.info.name, min_score=min_score, groups=top_k)
-        streams.emit(pieces)
+        streams.emit(pieces, out, exact=form in ("csv", "tsv"))
     if fail_empty and not len(result):
         raise typer.Exit(Exit.EMPTY)

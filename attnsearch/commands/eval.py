@@ -44,9 +44,10 @@ def eval_(
         ),
     ] = 5,
     json: options.Json = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    color: options.Color = "auto",
 ) -> None:
     """Measure how well a catalog answers JUDGMENTS: nDCG, MRR, recall, KL, calibration and the worst requests.
 
@@ -74,9 +75,9 @@ def eval_(
                 comparison = compare_evaluations(evaluation, second_evaluation)
                 second = SecondSetting(compare, second_evaluation, comparison)
         working.stop()
-        screen = streams.screen(color=not no_color, quiet=quiet)
+        screen = streams.screen(color=color, quiet=quiet, out=out)
         if json:
             files = [judgments] if qrels is None else [judgments, qrels]
-            streams.emit([as_json(evaluation, files, screen, worst=worst, second=second)])
+            streams.emit([as_json(evaluation, files, screen, worst=worst, second=second)], out)
         else:
-            streams.emit([table(evaluation, screen, worst=worst, second=second)])
+            streams.emit([table(evaluation, screen, worst=worst, second=second)], out)

@@ -42,9 +42,10 @@ def explain(
     setting_options: SettingOptions = SettingOptions(),
     format_: Annotated[str | None, options.format_option(("table", "json"))] = None,
     json: options.Json = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    color: options.Color = "auto",
 ) -> None:
     """Show each step of softmax(QKᵀ/√d_k)·V with the numbers that `query` computes for TEXT.
 
@@ -75,13 +76,13 @@ def explain(
             else:
                 result = _explain_items(index, text, setting, [item] if over is None else [item, over])
         working.stop()
-        screen = streams.screen(color=not no_color, quiet=quiet)
+        screen = streams.screen(color=color, quiet=quiet, out=out)
         if item is not None:
-            streams.emit(_render_items(result, form, screen))
+            streams.emit(_render_items(result, form, screen), out)
         elif form == "json":
-            streams.emit(formats.render([result], "json", screen))
+            streams.emit(formats.render([result], "json", screen), out)
         else:
-            streams.emit([table.walkthrough(explain_steps(result), screen)])
+            streams.emit([table.walkthrough(explain_steps(result), screen)], out)
 
 
 def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:

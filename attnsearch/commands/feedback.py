@@ -65,9 +65,10 @@ def feedback(
     list_: Annotated[bool, typer.Option("--list", rich_help_panel=options.DONE, help="List all judgments.")] = False,
     catalog: options.Catalog = None,
     json: options.Json = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    color: options.Color = "auto",
 ) -> None:
     """Record which items are right for QUERY and which are wrong, for `train`.
 
@@ -83,7 +84,7 @@ def feedback(
     if list_:
         if query is not None or good or bad or remove:
             raise InputError("--list takes no query and no items", hint="leave them out, or --list")
-        _list_judgments(catalog, json=json, quiet=quiet, no_color=no_color)
+        _list_judgments(catalog, json=json, quiet=quiet, color=color, out=out)
         return
     if query is None:
         raise InputError("no query", hint='give one: attnsearch feedback "sour soup" --good ITEM')
@@ -109,9 +110,9 @@ def feedback(
             **change.fields,
             "requests": change.requests,
         }
-        streams.emit([to_json(fields, streams.screen(), indent=2)])
+        streams.emit([to_json(fields, streams.screen(out=out), indent=2)], out)
     elif not quiet:
-        streams.emit([f"{inert(change.line)}\n"])
+        streams.emit([f"{inert(change.line)}\n"], out)
 
 
 def _add_judgments(
@@ -182,7 +183,7 @@ def _read_titles(folder: Path, idents: Iterable[str]) -> dict[str, str]:
         return {place.item.id: place.item.title for place in store.places_at(first_keys)}
 
 
-def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, no_color: bool) -> None:
+def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, color: streams.When, out: str | None) -> None:
     from attnsearch.output import table
     from attnsearch.storage import home
     from attnsearch.storage.feedback import read_history
@@ -191,15 +192,15 @@ def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, no_color: b
         folder, _ = home.find_catalog(asked_catalog(catalog))
         entries = read_history(folder)
         titles = _read_titles(folder, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
-    screen = streams.screen(color=not no_color)
+    screen = streams.screen(color=color, out=out)
     if json:
-        streams.emit([to_json([_entry_as_json(entry, titles) for entry in entries], screen, indent=2)])
+        streams.emit([to_json([_entry_as_json(entry, titles) for entry in entries], screen, indent=2)], out)
         return
     columns: tuple[str, ...] = ("query", "item", "is", "when")
     rows: list[tuple[str, ...]] = [row for entry in entries for row in _entry_rows(entry, titles)]
     if screen.width is not None and screen.width < _ROOMY:
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    streams.emit([table.listing(columns, rows, screen, elastic=("query", "item"))])
+    streams.emit([table.listing(columns, rows, screen, elastic=("query", "item"))], out)
 
 
 def _entry_as_json(entry: Entry, titles: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import typer
@@ -157,6 +158,7 @@ def index(
         bool, typer.Option("--keep", rich_help_panel=options.DONE, help="Keep items that SOURCE no longer has.")
     ] = False,
     json: options.Json = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -176,28 +178,31 @@ def index(
     from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.fields import Fields
 
+    screen = streams.screen(out=out)
+    window = screen if screen.is_terminal else safe_text.PIPE  # elsewhere a sentence stays one line
     fields = Fields(tuple(id_field or ()), title_field or "", tuple(text_field or ()))
     reports = []
-    for files in [source] if name else [[file] for file in source]:
-        with progress.working(quiet=quiet) as working:
-            report = update(
-                files,
-                name=name,
-                model=model,
-                fields=fields,
-                reading=reading,
-                keep=keep,
-                precision=precision,
-                lexical=LEXICAL if weight == "auto" else weight,
-                offline=offline,
-                progress=working.progress,
-            )
-        reports.append(
-            {**report._asdict(), "info": report.info._asdict(), "read": report.read._asdict(), "schema": formats.SCHEMA}
-        )
-        if not json and not quiet:
-            lines = notes.indexing_note(report).splitlines()
-            streams.emit(wrap(line, streams.screen()) for line in lines)
-    if json:
-        shown = reports if len(reports) > 1 else reports[0]
-        streams.emit([safe_text.to_json(shown, streams.screen(), indent=2)])
+
+    def lines() -> Iterator[str]:
+        for files in [source] if name else [[file] for file in source]:
+            with progress.working(quiet=quiet) as working:
+                report = update(
+                    files,
+                    name=name,
+                    model=model,
+                    fields=fields,
+                    reading=reading,
+                    keep=keep,
+                    precision=precision,
+                    lexical=LEXICAL if weight == "auto" else weight,
+                    offline=offline,
+                    progress=working.progress,
+                )
+            parts = {"info": report.info._asdict(), "read": report.read._asdict(), "schema": formats.SCHEMA}
+            reports.append({**report._asdict(), **parts})
+            if not json and not quiet:
+                yield from (wrap(line, window) for line in notes.indexing_note(report).splitlines())
+        if json:
+            yield safe_text.to_json(reports if len(reports) > 1 else reports[0], screen, indent=2)
+
+    streams.emit(lines(), out)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from attnsearch.search.index import Index
     from attnsearch.search.result import Result
 
-BATCH = 256  # queries embedded together
 TOP_K = 10  # items listed, unless the options say otherwise
 
 
@@ -30,10 +29,19 @@ def query(
             metavar="TEXT...",
             show_default=False,
             autocompletion=completion.complete_split_filter,
-            help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one query a line. "
+            help="What to look for; several TEXTs are several queries; '-', or none with a pipe, is one a line. "
             "Put -- before a TEXT that begins with a dash.",
         ),
     ] = None,
+    null: Annotated[
+        bool,
+        typer.Option(
+            "-0",
+            "--null",
+            rich_help_panel=options.WHICH,
+            help="Queries from a pipe end with NUL: find -print0.",
+        ),
+    ] = False,
     catalog: options.Catalog = None,
     from_: Annotated[
         str | None,
@@ -87,7 +95,7 @@ def query(
             metavar="ITEM",
             show_default=False,
             rich_help_panel=options.WHICH,
-            help="Find what is like ITEM, an id or title. Repeatable.",
+            help="Find what is like ITEM (id or title). Repeatable.",
         ),
     ] = None,
     unlike: Annotated[
@@ -120,10 +128,10 @@ def query(
             help="Show FIELD in a column, or all. Repeatable.",
         ),
     ] = None,
-    output: Annotated[
+    vector: Annotated[
         bool,
         typer.Option(
-            "--output",
+            "--vector",
             rich_help_panel=options.SHOWN,
             help="With JSON: the output vector softmax(QKᵀ/√d_k)·V.",
         ),
@@ -143,9 +151,10 @@ def query(
         bool,
         typer.Option("--fail-empty", rich_help_panel=options.OUTPUT, help="Exit with 1 if nothing matches well."),
     ] = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    color: options.Color = "auto",
     version: options.HiddenVersion = False,  # noqa: ARG001 (its callback acts)
 ) -> None:
     """List the items that fit TEXT best, each with its share of attention.
@@ -162,8 +171,8 @@ def query(
     """
     form = options.choose_format(format_, json=json, jsonl=jsonl)
     _check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
-    if output and form not in ("json", "jsonl"):
-        raise InputError("--output is a vector of hundreds of numbers", hint="add --json or --jsonl")
+    if vector and form not in ("json", "jsonl"):
+        raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
     has_items = bool(like or unlike)
     _check_input(text or ["-"] * (not has_items), catalog)
@@ -174,17 +183,15 @@ def query(
     from attnsearch.syntax.formats import Reading, check_form
 
     check_form(from_)
-    queries = iter([""]) if has_items and not text else requests.read_queries(text or [])
-    first_two = list(itertools.islice(queries, 2))
-    if not first_two:
-        raise InputError("no query on standard input", hint="write one on each line")
-    for first in first_two if text or not has_items else ():
-        check_request(first)
+    batches = iter([[""]]) if has_items and not text else requests.read_batches(text or [], null=null)
+    first_batch = next(batches)
+    for request in first_batch if text or not has_items else ():
+        check_request(request)
     answered = 0
-    screen = streams.screen(color=not no_color, quiet=quiet)
+    screen = streams.screen(color=color, quiet=quiet, out=out)
     with_whys = explain and form in ("table", "json", "jsonl")
 
-    several = len(first_two) > 1
+    several = requests.are_several(text or [""] * has_items)
     below = _render_whys if with_whys else None
 
     with (
@@ -195,12 +202,13 @@ def query(
             like=tuple(item_id(index, name) for name in like or ()),
             unlike=tuple(item_id(index, name) for name in unlike or ()),
         )
+        if working.is_live and (note := requests.describe_words(text or [])):
+            working.warn(note)
         shown = columns.choose_columns([index.store], show or (), form)
 
         def results() -> Iterator[Result]:
             nonlocal answered
-            texts = itertools.chain(first_two, queries)
-            while batch := list(itertools.islice(texts, BATCH)):
+            for batch in itertools.chain([first_batch], batches):
                 answers = search(
                     index,
                     batch,
@@ -210,19 +218,20 @@ def query(
                     min_weight=min_weight,
                     min_score=min_score,
                     values=value or (),
-                    output=output,
+                    output=vector,
                     trace=explain,
                 )
                 if with_whys:
                     answers = _add_whys(index, answers)
-                if form == "table" and screen.width and not quiet:
+                if form == "table" and screen.is_terminal and not quiet:
                     answers = _add_hints(index, answers)
                 working.stop()
                 for result in answers:
                     answered += bool(result.hits) and not result.is_none_of_these
                     yield result
 
-        streams.emit(formats.render(results(), form, screen, several=several, below=below, shown=shown))
+        parts = formats.render(results(), form, screen, several=several, below=below, shown=shown)
+        streams.emit(parts, out, exact=form in ("csv", "tsv"))
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
 

@@ -63,9 +63,10 @@ def train(
         ),
     ] = 0,
     json: options.Json = False,
+    out: options.Out = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    color: options.Color = "auto",
 ) -> None:
     """Learn W_Q, the temperature, λ and the null key; keep them if they answer held-out requests better.
 
@@ -107,12 +108,12 @@ def train(
                     write_learned(save, outcome.learned)
             if not dry_run:
                 store_learned(folder, outcome.learned, commit)
-    screen = streams.screen(color=not no_color, quiet=quiet)
+    screen = streams.screen(color=color, quiet=quiet, out=out)
     if json:
         stored = not dry_run and outcome.learned is not None
-        streams.emit([verdict_as_json(outcome, name, screen, stored=stored)])
+        streams.emit([verdict_as_json(outcome, name, screen, stored=stored)], out)
     else:
-        streams.emit([verdict(outcome, screen, stored=not dry_run)])
+        streams.emit([verdict(outcome, screen, stored=not dry_run)], out)
 
 
 def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:

@@ -32,15 +32,15 @@ def render(
     below: Callable[[Result, Screen], str] | None = None,
     shown: Shown = NOTHING,
 ) -> Iterator[str]:
-    """The results in one of `safe_text.FORMATS`, piece by piece; each piece ends with a line end.
+    """The results in one of `safe_text.FORMATS`, piece by piece, each as soon as its result is there.
 
     With `several`, JSON is a list and each table has its query as a heading. What `below` returns for a result is shown
     under its table. `shown` are columns of fields; JSON has all fields in any case.
     """
     match form:
         case "json":
-            objects = [as_json(result) for result in results]
-            yield to_json(objects if several else objects[0], screen, indent=2)
+            objects = (to_json(as_json(result), screen, indent=2) for result in results)
+            yield from _as_list(objects) if several else objects
         case "jsonl":
             for result in results:
                 yield to_json(as_json(result), screen)
@@ -78,6 +78,15 @@ def as_json(result: Result) -> dict[str, Any]:
 
         fields["steps"] = [_step_as_json(step) for step in explain_steps(result)]
     return fields
+
+
+def _as_list(objects: Iterable[str]) -> Iterator[str]:
+    """JSON objects, indented → one list, an element at a time; it stays open if there is an error on the way."""
+    lead = "[\n  "
+    for text in objects:
+        yield lead + text.rstrip("\n").replace("\n", "\n  ")
+        lead = ",\n  "
+    yield "\n]\n"
 
 
 def _render_separated(results: Iterable[Result], delimiter: str, shown: Shown) -> Iterator[str]:

@@ -14,14 +14,23 @@ STRIP = 1 << 20  # characters escaped at a time: each escape takes the memory of
 _LINE = 1000  # characters of a message or a hint, at most
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+# What we print ourselves, and the marks of typography, in ASCII.
+_SIMPLE = {
+    "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+/-", "√": "sqrt ", "τ": "tau", "λ": "lambda",
+    "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "‘": "'", "’": "'", "“": '"', "”": '"', "«": '"', "»": '"', "•": "*",
+    "━": "-", "╸": "-", "╺": "-", "─": "-", "│": "|", "ₖ": "k", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss",
+    "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE",
+}  # fmt: skip
+
 
 class Screen(NamedTuple):
-    """Where output goes. `width` is in cells; None when that is not a terminal, and nothing is cut."""
+    """Where output goes. `width` is in cells; None when nothing is cut."""
 
     width: int | None = None
     color: bool = False
     unicode: bool = True
     quiet: bool = False
+    is_terminal: bool = False
 
 
 PIPE = Screen()
@@ -58,6 +67,24 @@ def inert(text: str) -> str:
     a b \x1b[31mred
     """
     return _UNSAFE.sub(lambda match: _spell_out(match[0]), " ".join(text.split()))
+
+
+def simplified(text: str) -> str:
+    """The text in ASCII, for a stream whose encoding lacks it; a letter that has no other form is `?`, once a cell.
+
+    >>> simplified("λ·BM25 … café × 月")
+    'lambda-BM25 ... cafe x ??'
+    """
+    return "".join(char if char.isascii() else _SIMPLE.get(char) or _decompose(char) for char in text)
+
+
+def _decompose(char: str) -> str:
+    """The letter without its marks, `²` as `2`; else as many `?` as a terminal has cells for it."""
+    import unicodedata  # which streams of UTF-8 do without
+
+    letters = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
+    cells = 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return letters or ("*" if "\u2800" <= char <= "\u28ff" else "?") * cells  # what turns while one waits is Braille
 
 
 def _spell_out(char: str) -> str:

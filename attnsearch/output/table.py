@@ -6,6 +6,7 @@ Widths are in cells of a terminal: a wide character (月) fills two, a combining
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 GAP = 2  # cells between columns
 _LEAST = 6  # cells of a column that is cut, at least
+_CUT = re.compile(r"[!-~]{2}…(?=[\s\x1b])")  # where a cell is cut; "..." in its place takes as many cells
 
 
 def listing(
@@ -138,7 +140,8 @@ def draw(table: Table | Text, screen: Screen, colors: Literal["standard", "256"]
         legacy_windows=False,
     )
     console.print(table)
-    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    text = out.getvalue() if screen.unicode else _CUT.sub("...", out.getvalue())
+    return "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 
 def divide_cells(needed: Sequence[int], total: int, least: Sequence[int] = ()) -> list[int]:

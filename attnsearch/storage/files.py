@@ -6,9 +6,11 @@ import os
 import re
 import stat
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources import letters
@@ -27,6 +29,7 @@ FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FLAGS_NO_LINK = FLAGS | getattr(os, "O_NOFOLLOW", 0)
 
 _LONGEST = 64  # characters
+_BEGINNING = 32  # characters of a file's name in that of its temporary file
 _MOST_DECOMPOSED = 4 * _LONGEST  # characters that NFC may make so few of
 _NAME = re.compile(r"\w([\w .-]{0,62}\w)?")
 
@@ -108,10 +111,19 @@ def open_to_read(path: Path, *, follow_links: bool = False) -> BufferedReader:
 
 def replace_file(file: Path, raw: bytes) -> None:
     """Replace a file atomically: after a crash it holds the old bytes or the new ones. Raises OSError."""
-    temporary = file.with_name(f".{file.name}-{uuid.uuid4().hex}")  # another process may be replacing it too
+    with replacing(file) as out:
+        out.write(raw)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[BinaryIO]:
+    """Write a file anew: it takes the place of the old one when the body is done, and never if that fails."""
+    temporary = file.with_name(f".{file.name[:_BEGINNING]}-{uuid.uuid4().hex}")  # another process may replace it too
     try:
         with temporary.open("xb") as out:
-            out.write(raw)
+            with suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(file.stat().st_mode))
+            yield out
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(file)

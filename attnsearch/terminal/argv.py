@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCI
 
 
 def normalized(argv: Sequence[str]) -> list[str]:
-    """Rewrite what typer can't parse: options with an optional value, or with several values.
+    """Rewrite what typer can't parse: options with an optional value, or with several values; other tools' --no-color.
 
     >>> normalized(["moon", "--lexical", "-k", "3"]), normalized(["--lexical", "0.5", "moon"])
     (['moon', '--lexical=auto', '-k', '3'], ['--lexical', '0.5', 'moon'])
@@ -22,6 +22,7 @@ def normalized(argv: Sequence[str]) -> list[str]:
     if words[:1] == ["feedback"]:
         words = _repeat_options(words)
     end = words.index("--") if "--" in words else len(words)
+    words[:end] = ["--color=never" if word == "--no-color" else word for word in words[:end]]
     for index, word in enumerate(words[:end]):
         if word == "--lexical" and not (index + 1 < end and _NUMBER.fullmatch(words[index + 1])):
             words[index] = "--lexical=auto"

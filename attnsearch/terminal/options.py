@@ -9,6 +9,7 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS
+from attnsearch.terminal import streams
 from attnsearch.terminal.completion import complete_catalog
 
 # Panels of the help, in the order in which all commands have them. Each option names one; without it, it is in OUTPUT.
@@ -73,9 +74,30 @@ Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Prin
 JsonLines = Annotated[
     bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="Print JSON Lines: one object per query.")
 ]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+        callback=streams.check_destination,
+        help="Write to FILE, whole or not at all.",
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=OUTPUT, help="Never download a model.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only data and errors.")]
-NoColor = Annotated[bool, typer.Option("--no-color", rich_help_panel=OUTPUT, help="Use no colors, like NO_COLOR.")]
+Color = Annotated[
+    streams.When,
+    typer.Option(
+        "--color",
+        metavar="WHEN",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+        help="Use colors auto, always or never. (default: auto)",
+    ),
+]
 
 
 def choose_format(

@@ -1,37 +1,106 @@
-"""What a command line and standard input ask: the requests, one after another."""
+"""What a command line and standard input ask: batches of requests, each as soon as it is there."""
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BufferedReader
+from typing import cast
 
 from attnsearch.errors import InputError
+from attnsearch.terminal import streams
 
 QUERY = 128 << 10  # most bytes of a query on standard input; Linux allows as many in an argument
+BATCH = 256  # most queries answered together
+FIRST = 16  # of the first batch, so that there is soon something to read
+
+_READ = 1 << 20  # bytes; more than Python's own buffer holds, so that a read leaves nothing in there
+_BOM = b"\xef\xbb\xbf"
 
 
-def read_queries(texts: list[str]) -> Iterator[str]:
-    """The queries of the command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin."""
+def read_batches(texts: list[str], *, null: bool = False) -> Iterator[list[str]]:
+    """The queries of the command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin.
+
+    A batch has what can be read without waiting for more, so that who writes a line gets its answer. What was written
+    to stdout is flushed before each read. With `null`, a NUL ends a query, as `find -print0` writes it.
+    """
     if not texts and sys.stdin.isatty():
         raise InputError("no query", hint='give one: attnsearch query "science fiction"')
-    for text in texts or ["-"]:
-        if text == "-":
-            yield from _read_lines()
-        else:
-            yield text
+    if null and texts and "-" not in texts:
+        raise InputError("--null is for queries on standard input", hint="leave it out, or add -")
+    size = FIRST
+    for is_stdin, group in itertools.groupby(texts or ["-"], "-".__eq__):
+        for arrived in _read_stdin(null=null) if is_stdin else [list(group)]:
+            while arrived:
+                yield arrived[:size]
+                arrived, size = arrived[size:], BATCH
+    if size == FIRST:
+        raise InputError("no query on standard input", hint=f"write one {_place(null=null)}")
 
 
-def _read_lines() -> Iterator[str]:
-    """The lines of stdin that are not blank."""
-    number = 0
-    while raw := sys.stdin.buffer.readline(QUERY + 1):
-        number += 1
+def _place(*, null: bool) -> str:
+    return "before each NUL" if null else "on each line"
+
+
+def are_several(texts: list[str]) -> bool:
+    """Whether the answers make a list: unless there is exactly one text, even when standard input has one line."""
+    return len(texts) != 1 or texts == ["-"]
+
+
+def describe_words(texts: list[str]) -> str:
+    """What several texts are, if they may have been meant as the words of one; else empty."""
+    if len(texts) < 2 or any(len(text.split()) != 1 or text == "-" for text in texts):
+        return ""
+    return f'{len(texts)} queries, a word each; for one, quote them: attnsearch query "{" ".join(texts)}"'
+
+
+def _read_stdin(*, null: bool) -> Iterator[list[str]]:
+    """What each read of stdin completes; whatever is wrong with a query is raised after those before it."""
+    separator, rest, is_open = b"\0" if null else b"\n", b"", True
+    numbers = itertools.count(1)
+    while is_open:
+        streams.flush()
+        part = _read_what_is_there()
+        *whole, rest = (rest + part).split(separator)
+        is_open = bool(part) and len(rest) <= QUERY
+        yield from _parse(whole if is_open else [*whole, rest], numbers, null=null)
+
+
+def _read_what_is_there() -> bytes:
+    """Wait until stdin has something, and read that; nothing at its end."""
+    import select  # which a query of the command line does without
+
+    with suppress(OSError, ValueError):  # not a descriptor; or a system that waits only for sockets
+        select.select([sys.stdin], [], [])  # a pipe that does not block would seem to have ended
+    try:
+        return cast(BufferedReader, sys.stdin.buffer).read1(_READ)
+    except OSError as error:
+        raise InputError(error.strerror or str(error), where="standard input") from None
+
+
+def _parse(raws: Iterable[bytes], numbers: Iterator[int], *, null: bool) -> Iterator[list[str]]:
+    """The queries that are not blank, as one batch; then the error of the first that is none."""
+    batch: list[str] = []
+    problem = None
+    for raw in raws:
+        number = next(numbers)
         where = f"standard input:{number}"
         if len(raw) > QUERY:
-            raise InputError(f"a query of more than {QUERY >> 10} KiB", where=where, hint="write one on each line")
-        try:
-            line = raw.decode().strip()
-        except UnicodeDecodeError:
-            raise InputError("not UTF-8", where=where) from None
-        if line:
-            yield line
+            hint = f"write one {_place(null=null)}"
+            problem = InputError(f"a query of more than {QUERY >> 10} KiB", where=where, hint=hint)
+        elif b"\0" in raw:
+            problem = InputError("a NUL in a query", where=where, hint="-0 reads queries that end with one")
+        else:
+            try:
+                text = (raw.removeprefix(_BOM) if number == 1 else raw).decode().strip()
+            except UnicodeDecodeError:
+                problem = InputError("not UTF-8", where=where)
+        if problem:
+            break
+        if text:
+            batch.append(text)
+    yield batch
+    if problem:
+        raise problem

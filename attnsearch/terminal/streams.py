@@ -1,47 +1,165 @@
-"""stdout: what it can show, and writing to it."""
+"""stdout, or the file in its place: what it can show, and writing to it. What a stream can't say, it says otherwise."""
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO, Literal
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import Screen
+from attnsearch.output.safe_text import Screen, simplified
+
+WIDTH = 100  # cells of a table that no terminal shows
+WIDEST = 10_000  # cells of a table, whatever COLUMNS says
+
+_SIMPLIFIED = "attnsearch.simplified"  # the name of an error handler of codecs
+_UNCHOSEN = ("strict", "surrogateescape", "backslashreplace")  # error handlers that Python itself sets
+_DESCRIPTOR = re.compile(r"(/dev|/proc/self)/fd/\d{1,4}")
+_STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
+
+When = Literal["auto", "always", "never"]
 
 
 class PipeClosedError(Exception):
     """The reader of our output has gone. Not BrokenPipeError, for which typer would exit with 1."""
 
 
-def screen(*, color: bool = True, quiet: bool = False) -> Screen:
-    """Describe stdout: its width, colors and encoding."""
-    is_terminal = sys.stdout.isatty()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+def prepare() -> None:
+    """Let stdout and stderr replace what their encodings lack, unless PYTHONIOENCODING names a way to."""
+    codecs.register_error(_SIMPLIFIED, _simplify)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors in _UNCHOSEN:
+            stream.reconfigure(errors=_SIMPLIFIED)
+
+
+def _simplify(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return simplified(error.object[error.start : error.end]), error.end
+
+
+def screen(*, color: When = "auto", quiet: bool = False, out: str | None = None) -> Screen:
+    """Describe where output goes, stdout or the file `out`: its width, colors and encoding."""
+    is_terminal = out is None and sys.stdout.isatty()
     return Screen(
-        width=shutil.get_terminal_size().columns if is_terminal else None,
-        color=is_terminal and color and not plain,
-        unicode=(sys.stdout.encoding or "").lower().startswith("utf"),
+        width=_width(is_terminal=is_terminal),
+        color=color == "always" or (color == "auto" and out is None and _wants_color(is_terminal=is_terminal)),
+        unicode=out is not None or (sys.stdout.encoding or "").lower().startswith("utf"),
         quiet=quiet,
+        is_terminal=is_terminal,
     )
 
 
-def emit(parts: Iterable[str]) -> None:
-    """Write to stdout, everything or until the reader has gone."""
+def _width(*, is_terminal: bool) -> int:
+    """$COLUMNS, else the terminal's width, else `WIDTH`."""
+    columns = os.environ.get("COLUMNS", "")
+    if is_terminal or (columns.isdecimal() and len(columns) < 10 and int(columns)):
+        return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 1), WIDEST)
+    return WIDTH
+
+
+def _wants_color(*, is_terminal: bool) -> bool:
+    """What the environment says of colors; NO_COLOR comes first."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -> None:
+    """Write everything to stdout, or until the reader has gone; or to the file `out`, which changes only at the end.
+
+    With `exact`, what the encoding of stdout lacks is an InputError: a program would take a replacement for the value.
+    """
+    if out is not None:
+        _write_file(parts, out)
+        return
     for part in parts:
-        _write(part)
-    _write("", flush=True)
+        if exact and getattr(sys.stdout, "errors", None) == _SIMPLIFIED:
+            _check_encoding(part)
+        try:
+            sys.stdout.write(part)
+        except BrokenPipeError:
+            raise PipeClosedError from None
+    flush()
 
 
-def _write(text: str, *, flush: bool = False) -> None:
+def flush() -> None:
+    """Hand over what was written to stdout."""
     try:
-        sys.stdout.write(text)
-        if flush:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         raise PipeClosedError from None
-    except UnicodeEncodeError:
-        hint = "set PYTHONIOENCODING=utf-8, or use --json"
-        message = f"the output has characters that the encoding {sys.stdout.encoding} lacks"
-        raise InputError(message, hint=hint) from None
+
+
+def _check_encoding(text: str) -> None:
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError as error:
+        message = f"the encoding {sys.stdout.encoding} lacks {error.object[error.start]!a}, which the output has"
+        raise InputError(message, hint="write UTF-8 to a file: -o FILE; or set PYTHONIOENCODING=utf-8") from None
+
+
+def check_destination(out: str | None) -> str | None:
+    """The file of --out, before anything is done for it; None for `-`, which is stdout.
+
+    Raises InputError if it is a folder, or can't be written.
+    """
+    if out is None or out == "-":
+        return None
+    target = _resolve(out)
+    if target is not None:
+        if target.is_dir():
+            raise InputError("is a folder", where=out, hint="name a file in it")
+        if not target.parent.is_dir():
+            raise InputError("there is no such folder", where=str(Path(out).parent), hint="create it first")
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise InputError("can't be written: Permission denied", where=out)
+    return out
+
+
+def _write_file(parts: Iterable[str], out: str) -> None:
+    """Write a file, UTF-8, which takes the place of the old one at the end. What is no regular file is just written."""
+    with ExitStack() as stack:
+        with _naming(out):
+            file = stack.enter_context(_open(out))
+        for part in parts:
+            with _naming(out):
+                file.write(part.encode())
+        with _naming(out):
+            stack.close()
+
+
+def _open(out: str) -> AbstractContextManager[BinaryIO]:
+    target = _resolve(out)
+    if target is None:
+        return os.fdopen(os.dup(_STANDARD.get(out) or int(Path(out).name)), "wb")
+    if target.exists() and not target.is_file():
+        return target.open("wb")
+    from attnsearch.storage.files import replacing
+
+    return replacing(target)
+
+
+def _resolve(out: str) -> Path | None:
+    """The file that links lead to; None for one of our own descriptors, which a path can't stand for."""
+    return None if _DESCRIPTOR.fullmatch(out) or out in _STANDARD else Path(os.path.realpath(out))
+
+
+@contextmanager
+def _naming(out: str) -> Iterator[None]:
+    """Turn the system's refusal to write into an InputError that names the file."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise PipeClosedError from None
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror or error}", where=out) from None

@@ -23,15 +23,24 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
 
 
+NOWHERE = "attnsearch: the output: Bad file descriptor\n"
+NOWHERE_AS_JSON = {"error": {"code": 2, "message": "the output: Bad file descriptor", "hint": ""}}
+
+
 class TestClosedStreams:
     """A daemon, or cron, may start a program without standard streams."""
 
     @pytest.mark.parametrize(
         ("line", "code", "err"),
         [
-            ("attnsearch list >&-", 0, ""),
-            ("attnsearch list --json >&- <&-", 0, ""),
-            ("attnsearch --help >&-", 0, ""),
+            ("attnsearch list >&-", 2, NOWHERE),
+            ("attnsearch list --json >&- <&-", 2, json.dumps(NOWHERE_AS_JSON) + "\n"),
+            ("attnsearch --help >&-", 2, NOWHERE),
+            (
+                "attnsearch remove zzz -q >&-",
+                3,
+                "attnsearch: there is no catalog 'zzz'; 'attnsearch list' shows what there is\n",
+            ),
             ("attnsearch query <&-", 2, "attnsearch: no query on standard input; write one on each line\n"),
             ("attnsearch query moon -c nowhere 2>&-", 3, ""),
             ("attnsearch query moon -c nowhere >&- 2>&- <&-", 3, ""),
@@ -45,14 +54,15 @@ class TestClosedStreams:
         assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", err)
 
     def test_no_other_file_gets_their_numbers(self, monkeypatch):
-        """Or what is printed would be written into it."""
+        """Or what is printed would be written into it. Data can't be written; what goes to stderr is lost."""
         monkeypatch.setattr(sys, "stdout", None)
         monkeypatch.setattr(sys, "stderr", None)
         cli._open_closed_streams()
-        with sys.stdout, sys.stderr:
-            sys.stdout.write("nobody reads this\n")
-            sys.stderr.write("nor this\n")
+        with sys.stderr:
+            sys.stderr.write("nobody reads this\n")
             assert os.fstat(sys.stdout.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
+        with pytest.raises(OSError, match="Bad file descriptor"), sys.stdout:
+            sys.stdout.write("nor this\n")
 
     def test_a_warning_that_nobody_reads_ends_nothing(self, home):
         home.mkdir()

@@ -265,13 +265,13 @@ class TestStandardInput:
         from attnsearch.terminal import requests
 
         class Endless(io.BytesIO):
-            def readline(self, size=-1):
-                assert size > 0
+            def read1(self, size=-1):
+                assert 0 < size <= MB
                 return b"x" * size
 
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Endless()))
         with pytest.raises(InputError, match="more than 128 KiB"):
-            list(requests.read_queries(["-"]))
+            list(requests.read_batches(["-"]))
 
     def test_lines_without_end_for_an_index(self, run, shop):
         code, _, err = run("index", "-", "--name", "x", stdin=b"#\n" * (40 * MB))

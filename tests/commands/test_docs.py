@@ -44,7 +44,8 @@ def on_a_terminal(monkeypatch):
     return on_a_terminal
 
 
-def test_the_list(run):
+def test_the_list(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     ran = run("docs")
     head, *listed = [re.fullmatch(r"(\w+) {2,}(\S.*)", line).groups() for line in ran.out.splitlines()]
     assert (ran.code, ran.err, head) == (0, "", ("page", "about"))
@@ -73,13 +74,13 @@ def test_on_a_terminal_it_is_formatted(on_a_terminal):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_without_colors_nothing_acts_on_the_terminal(page, on_a_terminal):
-    shown = on_a_terminal("docs", page, "--no-color", columns=60)
+    shown = on_a_terminal("docs", page, "--color", "never", columns=60)
     assert "\x1b" not in shown
     assert max(map(len, shown.splitlines())) <= 60
 
 
 def test_a_relative_link_is_its_text(on_a_terminal):
-    shown = on_a_terminal("docs", "readme", "--no-color")
+    shown = on_a_terminal("docs", "readme", "--color", "never")
     assert "docs/reference.md" in shown
     assert "](" not in shown
 

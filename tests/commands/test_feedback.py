@@ -86,7 +86,7 @@ class TestCommand:
         feedback.add_judgment(folder, "short", {"b": 1})
         monkeypatch.setattr(sys, "stdout", Terminal())
         monkeypatch.setenv("COLUMNS", str(columns))
-        run("feedback", "--list", "-c", "shop", "--no-color")
+        run("feedback", "--list", "-c", "shop", "--color", "never")
         header, *lines = sys.stdout.getvalue().splitlines()
         assert all(cell_len(line) <= columns for line in lines)
         assert [word for line in lines for word in line.split() if word in ("good", "bad")] == ["good", "bad", "good"]

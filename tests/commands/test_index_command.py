@@ -100,7 +100,7 @@ class TestWhatIsRead:
 
     def test_no_word_is_broken_at_the_edge_of_a_terminal(self, run, shop_file, write, monkeypatch):
         write("things.csv", "name,blurb,custom attribute\nmoon,Up there.,u\n")
-        monkeypatch.setattr(streams, "screen", lambda: Screen(width=30))
+        monkeypatch.setattr(streams, "screen", lambda **_: Screen(width=30, is_terminal=True))
         lines = run("index", "things.csv").out.splitlines()
         assert max(map(len, lines)) <= 30
         assert [line.strip() for line in lines[-4:]] == [

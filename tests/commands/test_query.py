@@ -42,7 +42,7 @@ class TestQuery:
         assert [json.loads(line)["query"] for line in out.splitlines()] == ["robot", "moon"]
 
     def test_many_lines_are_embedded_in_batches(self, run, shop_file, monkeypatch):
-        monkeypatch.setattr("attnsearch.commands.query.BATCH", 3)
+        monkeypatch.setattr("attnsearch.terminal.requests.BATCH", 3)
         out = run("query", "--jsonl", "-c", "shop.yaml", stdin="".join(f"moon {n}\n" for n in range(8)).encode()).out
         assert [json.loads(line)["query"] for line in out.splitlines()] == [f"moon {n}" for n in range(8)]
 

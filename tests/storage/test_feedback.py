@@ -277,7 +277,7 @@ from attnsearch.storage import feedback
 folder = Path(sys.argv[1])
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("_write_records", "replace_file", "sync") and event == "line":
+    if frame.f_code.co_name in ("_write_records", "replace_file", "replacing", "sync") and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -63,7 +63,7 @@ def test_a_mask_that_hides_everything_says_so(run, books):
     assert "nothing is left: --where hides all 4 items" in ran.out
     assert run("query", "moon", "--where", "year > 3000", "--fail-empty").code == 1
     assert run("query", "moon", "--where", "year > 3000", "-q").out.splitlines() == [
-        "#  title  weight  score  description"
+        "#  title  weight              score  description"
     ]
     assert run("query", "moon", "--where", "year > 3000", "-f", "csv").out.count("\n") == 1
 
@@ -156,7 +156,7 @@ def test_values_do_not_reach_the_separated_formats(run, books):
 
 
 def test_output(run, books):
-    result = told(run, "moon sea", "--output", "-k", "4")
+    result = told(run, "moon sea", "--vector", "-k", "4")
     axes = ("moon", "sea", "robot")
     x = SmallEncoder().encode([book["title"] for book in BOOKS])
     weights = {hit["id"]: hit["weight"] for hit in result["hits"]}
@@ -202,7 +202,7 @@ def test_explain_walks_through_a_mask_and_a_bias(run, books):
         (["--lexical", "nan"], "invalid value for '--lexical': nan is not in the range 0<=x<=1000; give"),
         (["--top-p", "2"], "invalid value for '--top-p'"),
         (["--top-p", "nan"], "invalid value for '--top-p': nan; give it a number, such as 0.5"),
-        (["--output"], "--output is a vector of hundreds of numbers; add --json or --jsonl"),
+        (["--vector"], "--vector is a vector of hundreds of numbers; add --json or --jsonl"),
     ],
 )  # fmt: skip
 def test_refused(run, books, argv, message):

@@ -39,7 +39,7 @@ class TestTerminal:
         assert "\x1b[1m" in out.getvalue()
 
     @pytest.mark.parametrize(("variable", "value", "options"), [("NO_COLOR", "1", []), ("TERM", "dumb", []),
-                                                                ("X", "", ["--no-color"])])  # fmt: skip
+                                                                ("X", "", ["--color", "never"])])  # fmt: skip
     def test_no_color(self, run, shop_file, terminal, monkeypatch, variable, value, options):
         monkeypatch.setenv(variable, value)
         out = terminal(100)
@@ -51,7 +51,7 @@ class TestTerminal:
     def test_no_line_is_wider_than_the_window(self, run, shop_file, terminal, columns):
         shop_file.write_text(SHOP_FILE.replace("Up there", "many words " * 40))
         out = terminal(columns)
-        run("query", "moon", "-c", "shop.yaml", "--no-color", "-q")
+        run("query", "moon", "-c", "shop.yaml", "--color", "never", "-q")
         lines = out.getvalue().splitlines()
         assert len(lines) == 4
         assert all(len(line) <= columns for line in lines)
@@ -59,7 +59,7 @@ class TestTerminal:
     @pytest.mark.parametrize(("command", "word"), [("query", "attention"), ("explain", "temperature")])
     def test_sentences_are_broken_between_words(self, run, shop_file, terminal, command, word):
         out = terminal(40)
-        run(command, "moon", "-c", "shop.yaml", "--no-color")
+        run(command, "moon", "-c", "shop.yaml", "--color", "never")
         assert all(len(line) <= 40 for line in out.getvalue().splitlines())
         assert word in out.getvalue().split()
 
