@@ -53,11 +53,13 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
     "output": (
-        "safe_text", "columns", "notes", "table", "ranking", "formats", "duplicates", "reasons", "evaluation",
-        "training",
+        "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "duplicates", "reasons",
+        "evaluation", "training",
     ),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
-    "commands": ("query", "index", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs"),
+    "commands": (
+        "query", "index", "show", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs",
+    ),
     "cli": ("help", "app", "mistakes"),
 }  # fmt: skip
 ORDER = [

@@ -16,6 +16,7 @@ from attnsearch.terminal.setting_options import with_setting_options
 COMMANDS = {
     "query": ("query", "query"),
     "index": ("index", "index"),
+    "show": ("show", "show"),
     "list": ("catalogs", "list_"),
     "info": ("catalogs", "info"),
     "use": ("upkeep", "use"),

@@ -2,6 +2,7 @@
 
 query       the ranked table
 index       create a catalog, or bring it up to date
+show        whole items
 catalogs    list, info, check
 upkeep      use, remove
 duplicates  items that say almost the same

@@ -6,6 +6,7 @@ notes       result → the lines under its table
 table       rows → a table that fits the window
 ranking     results → the ranked table
 formats     results → table, JSON, JSONL, CSV, TSV, Markdown
+items       items → their text, fields and passages, JSON, JSONL
 duplicates  groups of duplicates → a table, JSON, JSONL, CSV, TSV
 reasons     reasons → lines with shaded words
 evaluation  an evaluation → a table, JSON

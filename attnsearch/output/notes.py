@@ -51,7 +51,7 @@ def footer(result: Result) -> str:
     """The catalog, its counts, how far attention is spread, *none of these*, and what is not the default."""
     seen = result.items - result.masked
     parts = [
-        _short_name(result.catalog),
+        short_name(result.catalog),
         f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
     ]
     if seen:
@@ -69,10 +69,10 @@ def footer(result: Result) -> str:
     return inert(" · ".join(parts))
 
 
-def _short_name(catalog: str) -> str:
+def short_name(catalog: str) -> str:
     """A catalog's name; of a file that has none, that of the file.
 
-    >>> _short_name("library"), _short_name("/home/ann/shop.csv"), _short_name("-")
+    >>> short_name("library"), short_name("/home/ann/shop.csv"), short_name("-")
     ('library', 'shop.csv', 'standard input')
     """
     return "standard input" if catalog == "-" else re.split(r"[/\\]", catalog)[-1]

@@ -87,5 +87,16 @@ def _decompose(char: str) -> str:
     return letters or ("*" if "\u2800" <= char <= "\u28ff" else "?") * cells  # what turns while one waits is Braille
 
 
+def inert_lines(text: str) -> str:
+    r"""The text with its line breaks and indents, otherwise as `inert` shows it.
+
+    >>> print(inert_lines("a:\r\n\tb \x1b[31mred"))
+    a:
+        b \x1b[31mred
+    """
+    lines = (line.expandtabs(4).rstrip() for line in text.splitlines())
+    return "\n".join(_UNSAFE.sub(lambda match: _spell_out(match[0]), line) for line in lines)
+
+
 def _spell_out(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from attnsearch.output.safe_text import PIPE, Screen, inert
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
-    from rich.text import Text
 
     from attnsearch.explanation.steps import Step
 
@@ -125,7 +125,7 @@ def wrap(sentence: str, screen: Screen) -> str:
     return draw(Text(sentence), screen)
 
 
-def draw(table: Table | Text, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
+def draw(content: RenderableType, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
     """A table or a text as lines, without the spaces that rich puts at their ends."""
     from rich.console import Console
 
@@ -139,7 +139,7 @@ def draw(table: Table | Text, screen: Screen, colors: Literal["standard", "256"]
         highlight=False,
         legacy_windows=False,
     )
-    console.print(table)
+    console.print(content)
     text = out.getvalue() if screen.unicode else _CUT.sub("...", out.getvalue())
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 

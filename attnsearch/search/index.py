@@ -146,6 +146,18 @@ class Index:
         self.close()
 
 
+def open_items(ref: str | None = None, *, offline: bool = False, progress: Progress | None = None) -> Store:
+    """The items of the catalog `ref`, without their vectors and without the encoder, which takes longer to load.
+
+    A file is indexed first if it is new or changed. Raises InputError and CatalogError as `Index.open` does, and
+    ModelError for such a file.
+    """
+    folder, file = home.find_catalog(ref or default_catalog())
+    if file and not _is_current(folder, file, AS_FOUND):
+        _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
+    return home.open_migrated(folder, lambda folder: Store(folder, vectors=False))
+
+
 def _index_file(folder: Path, file: Path, reading: Reading, *, offline: bool, progress: Progress | None) -> None:
     """Index a file that a query names, or a built-in catalog; say what was read of a file that is new to us."""
     from attnsearch.indexing.update import update  # and with it all that only writing needs
@@ -182,18 +194,23 @@ def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
 
 
 def item_id(index: Index, name: str) -> str:
+    """The id of an item by its name, see `find_id`."""
+    return find_id(index.store, name)
+
+
+def find_id(store: Store, name: str) -> str:
     """The id of the item with this id, else of the only item with this title, else the same without regard to case.
 
     Raises InputError for a name that no item has, and suggests the nearest; and for one that several items have.
     """
     check_text(name, "the item's name")
     name = normalize_text(name)
-    if index.store.keys_of([name]):
+    if store.keys_of([name]):
         return name
     exact: list[str] = []
     caseless: list[str] = []
     near: dict[str, str] = {}  # titles and ids by their lower case
-    for _, item in index.store.items():  # noqa: PERF102 (it is not a dict)
+    for _, item in store.items():  # noqa: PERF102 (it is not a dict)
         if normalize_text(item.title) == name:
             exact.append(item.id)
         for word in (item.title, item.id):
@@ -206,9 +223,9 @@ def item_id(index: Index, name: str) -> str:
         return idents[0]
     if idents:
         hint = f"name one by its id: {', '.join(idents[:_LISTED])}{', …' if len(idents) > _LISTED else ''}"
-        raise InputError(f"{len(idents)} items are called '{name}'", where=index.info.name, hint=hint)
+        raise InputError(f"{len(idents)} items are called '{name}'", where=store.info.name, hint=hint)
     import difflib  # which a query does without
 
     suggestions = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
     hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
-    raise InputError(f"no item '{name}'", where=index.info.name, hint=hint)
+    raise InputError(f"no item '{name}'", where=store.info.name, hint=hint)

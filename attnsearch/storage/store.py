@@ -81,18 +81,20 @@ class Store:
     Opening it verifies the checksum of every vector; items are verified as they are read. Keys are numbered from 0 to
     before `size`, in the order in which they were added; numbers of removed keys are unused.
 
+    Without `vectors`, only the items can be read.
+
     Raises CatalogError if there is no catalog, or if it is damaged or has another form; and when it is asked after
     `close`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, vectors: bool = True) -> None:
         self.folder = folder
         self._lock = threading.Lock()  # one statement at a time: the connection is one
         self._is_open = True
         for attempt in range(3):
             self._db = lock.connect_to_read(folder)
             try:
-                self._open_snapshot()
+                self._open_snapshot(vectors=vectors)
             except FileNotFoundError as error:
                 # A writer may have dropped a segment after we read the list and before we opened the file.
                 self._db.close()
@@ -104,7 +106,7 @@ class Store:
             else:
                 return
 
-    def _open_snapshot(self) -> None:
+    def _open_snapshot(self, *, vectors: bool) -> None:
         with reading(self.folder):
             self._db.execute("BEGIN")
             info = read_info(self._db, self.folder)
@@ -112,7 +114,7 @@ class Store:
                 raise missing(self.folder)
             self.info = info
             self.segments = segment.read_segments(self._db, info.listing).segments
-        self._x = list(threads.each(self._load_segment, self.segments))
+        self._x = list(threads.each(self._load_segment, self.segments if vectors else ()))
 
     def _load_segment(self, row: segment.SegmentRow) -> NDArray[np.float32]:
         try:

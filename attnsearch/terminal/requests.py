@@ -20,7 +20,7 @@ _READ = 1 << 20  # bytes; more than Python's own buffer holds, so that a read le
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_batches(texts: list[str], *, null: bool = False) -> Iterator[list[str]]:
+def read_batches(texts: list[str], *, null: bool = False, noun: str = "query") -> Iterator[list[str]]:
     """The queries of the command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin.
 
     A batch has what can be read without waiting for more, so that who writes a line gets its answer. What was written
@@ -37,7 +37,7 @@ def read_batches(texts: list[str], *, null: bool = False) -> Iterator[list[str]]
                 yield arrived[:size]
                 arrived, size = arrived[size:], BATCH
     if size == FIRST:
-        raise InputError("no query on standard input", hint=f"write one {_place(null=null)}")
+        raise InputError(f"no {noun} on standard input", hint=f"write one {_place(null=null)}")
 
 
 def _place(*, null: bool) -> str:
