@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.errors import InputError
+from attnsearch.output.safe_text import safe_url
 from attnsearch.sources.fields import Fields, leaves, suggest_name
 from attnsearch.sources.summary import MOST_FIELDS
 from attnsearch.syntax.names import NAMES, fold_name
-from attnsearch.syntax.values import WRAPPERS, Value
+from attnsearch.syntax.values import WRAPPERS, Value, unwrap
 
 if TYPE_CHECKING:
     from attnsearch.search.result import Hit
@@ -19,6 +20,8 @@ ALL, NONE = "all", "none"  # what --show takes beside the names of fields
 
 # The columns of answers. A field that is called like one of them has the column `fields.NAME`, as it has in JSON.
 ANSWERS = ("query", "catalog", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
+
+_LINKS = ("url", "link", "href", "homepage")  # fields that have an item's address, whatever their case
 
 _OWN = ("id", "title", "description")  # what every item has, whatever its file calls it
 _PREFIX = "fields."
@@ -104,6 +107,17 @@ def field_texts(fields: Mapping[str, Value]) -> dict[str, str]:
         else:
             texts[name] = _to_text(value)
     return texts
+
+
+def find_link(fields: Mapping[str, Value]) -> str:
+    """The web address of an item, as `safe_url` writes it; empty if it has none.
+
+    >>> find_link({"Homepage": ["https://example.org"], "url": "mailto:ann@example.org"})
+    'https://example.org'
+    """
+    named = {name.casefold(): value for name, value in fields.items()}
+    values = (unwrap(named[name]) for name in _LINKS if name in named)
+    return next((url for value in values if isinstance(value, str) and (url := safe_url(value))), "")
 
 
 def _to_text(value: Value) -> str:

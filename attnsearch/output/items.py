@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.output.columns import field_texts
+from attnsearch.output.columns import field_texts, find_link
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import short_name
 from attnsearch.output.safe_text import PIPE, Screen, inert, inert_lines, to_json
-from attnsearch.output.table import GAP, draw
+from attnsearch.output.table import GAP, draw, link_text
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -69,8 +69,9 @@ def _rule(screen: Screen) -> str:
 def _parts(places: Sequence[Place], catalog: str, screen: Screen) -> Iterator[str]:
     """The parts of an item, each of whole lines: its names, its description, its fields, its passages."""
     item = places[0].item
-    names = _text(item.title or item.id, "bold"), _text(f"{item.id} · {short_name(catalog)}", "dim")
-    yield "".join(draw(name, screen) for name in names)
+    title = _text(item.title or item.id, "bold")
+    link_text(title, find_link(item.fields), screen)
+    yield draw(title, screen) + draw(_text(f"{item.id} · {short_name(catalog)}", "dim"), screen)
     if item.description:
         yield draw(_text(item.description), screen)
     if fields := field_texts(item.fields):

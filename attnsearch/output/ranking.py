@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from attnsearch.output.columns import NOTHING, Shown
+from attnsearch.output.columns import NOTHING, Shown, find_link
 from attnsearch.output.notes import notes, percent
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import GAP, cut, divide_cells, draw, new_table, walkthrough, wrap
+from attnsearch.output.table import GAP, cut, divide_cells, draw, link_text, new_table, walkthrough, wrap
 
 if TYPE_CHECKING:
     from attnsearch.search.result import Hit, Result
@@ -96,8 +96,10 @@ def _ranked_table(result: Result, screen: Screen, shown: Shown) -> str:
         if width:
             heading = Text(cut(name, width))
             table.add_column(heading, justify=justify, style=style, no_wrap=True, overflow="ellipsis", width=width)
-    for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*(Text(cut(cell, width)) for cell, width in zip(row, widths, strict=True) if width))
+    for hit, *row in zip(hits, *(column.cells for column in columns), strict=True):
+        texts = [Text(cut(cell, width)) for cell, width in zip(row, widths, strict=True) if width]
+        link_text(texts[1], find_link(hit.fields), screen)
+        table.add_row(*texts)
     lines = [] if screen.quiet else notes(result)
     if missing := [column.name for column, width in zip(columns[5:-1], widths[5:-1], strict=True) if not width]:
         lines.insert(0, f"no room for {', '.join(missing)}: widen the window, or add -f csv")

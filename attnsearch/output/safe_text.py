@@ -14,6 +14,10 @@ STRIP = 1 << 20  # characters escaped at a time: each escape takes the memory of
 _LINE = 1000  # characters of a message or a hint, at most
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+_WEB = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
+_NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]", re.ASCII)
+_LONGEST_URL = 2_000  # characters; terminals ignore longer ones
+
 # What we print ourselves, and the marks of typography, in ASCII.
 _SIMPLE = {
     "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+/-", "√": "sqrt ", "τ": "tau", "λ": "lambda",
@@ -24,13 +28,14 @@ _SIMPLE = {
 
 
 class Screen(NamedTuple):
-    """Where output goes. `width` is in cells; None when nothing is cut."""
+    """Where output goes. `width` is in cells; None when nothing is cut. `links` says that it shows hyperlinks."""
 
     width: int | None = None
     color: bool = False
     unicode: bool = True
     quiet: bool = False
     is_terminal: bool = False
+    links: bool = False
 
 
 PIPE = Screen()
@@ -67,6 +72,19 @@ def inert(text: str) -> str:
     a b \x1b[31mred
     """
     return _UNSAFE.sub(lambda match: _spell_out(match[0]), " ".join(text.split()))
+
+
+def safe_url(text: str) -> str:
+    """A web address as a terminal takes it, in ASCII; empty if it is another kind of link, or not one at all.
+
+    >>> safe_url(" https://example.org/café?a=50%"), safe_url("javascript:alert(1)"), safe_url("https://a.org/ b")
+    ('https://example.org/caf%C3%A9?a=50%25', '', '')
+    """
+    text = text.strip()
+    if not _WEB.fullmatch(text) or inert(text) != text:
+        return ""
+    url = _NOT_IN_URL.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+    return url if len(url) <= _LONGEST_URL else ""
 
 
 def simplified(text: str) -> str:

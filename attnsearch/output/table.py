@@ -15,6 +15,7 @@ from attnsearch.output.safe_text import PIPE, Screen, inert
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from attnsearch.explanation.steps import Step
 
@@ -123,6 +124,14 @@ def wrap(sentence: str, screen: Screen) -> str:
     from rich.text import Text
 
     return draw(Text(sentence), screen)
+
+
+def link_text(text: Text, url: str, screen: Screen) -> None:
+    """Let a text lead to an address that `safe_url` made, unless that is empty or the screen shows no links."""
+    if screen.links and url:
+        from rich.style import Style
+
+        text.stylize(Style(link=url))
 
 
 def draw(content: RenderableType, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:

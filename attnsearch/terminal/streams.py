@@ -19,6 +19,11 @@ from attnsearch.output.safe_text import Screen, simplified
 WIDTH = 100  # cells of a table that no terminal shows
 WIDEST = 10_000  # cells of a table, whatever COLUMNS says
 
+# Terminals that show hyperlinks (OSC 8), by $TERM and $TERM_PROGRAM; tmux and the library VTE since these versions.
+_LINKING_TERMS = frozenset({"alacritty", "contour", "foot", "foot-extra", "wezterm", "xterm-ghostty", "xterm-kitty"})
+_LINKING_PROGRAMS = frozenset({"Hyper", "WezTerm", "ghostty", "iTerm.app", "mintty", "rio", "vscode"})
+_TMUX, _VTE = (3, 4), (5001,)
+
 _SIMPLIFIED = "attnsearch.simplified"  # the name of an error handler of codecs
 _UNCHOSEN = ("strict", "surrogateescape", "backslashreplace")  # error handlers that Python itself sets
 _DESCRIPTOR = re.compile(r"(/dev|/proc/self)/fd/\d{1,4}")
@@ -48,12 +53,14 @@ def _simplify(error: UnicodeError) -> tuple[str, int]:
 def screen(*, color: When = "auto", quiet: bool = False, out: str | None = None) -> Screen:
     """Describe where output goes, stdout or the file `out`: its width, colors and encoding."""
     is_terminal = out is None and sys.stdout.isatty()
+    has_color = color == "always" or (color == "auto" and out is None and _wants_color(is_terminal=is_terminal))
     return Screen(
         width=_width(is_terminal=is_terminal),
-        color=color == "always" or (color == "auto" and out is None and _wants_color(is_terminal=is_terminal)),
+        color=has_color,
         unicode=out is not None or (sys.stdout.encoding or "").lower().startswith("utf"),
         quiet=quiet,
         is_terminal=is_terminal,
+        links=has_color and _shows_links(is_terminal=is_terminal),
     )
 
 
@@ -72,6 +79,28 @@ def _wants_color(*, is_terminal: bool) -> bool:
     if any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
     return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+def _shows_links(*, is_terminal: bool) -> bool:
+    """Whether FORCE_HYPERLINK says that hyperlinks are shown, else whether it is a terminal known to show them."""
+    if forced := os.environ.get("FORCE_HYPERLINK"):
+        return forced != "0"
+    term, program = os.environ.get("TERM", ""), os.environ.get("TERM_PROGRAM", "")
+    if not is_terminal or term in ("", "dumb", "linux"):
+        return False
+    if term.startswith(("screen", "tmux")):  # which hide the terminal around them
+        return program == "tmux" and _version("TERM_PROGRAM_VERSION") >= _TMUX
+    return (
+        term in _LINKING_TERMS
+        or program in _LINKING_PROGRAMS
+        or "WT_SESSION" in os.environ
+        or _version("VTE_VERSION") >= _VTE
+    )
+
+
+def _version(variable: str) -> tuple[int, ...]:
+    """The first two numbers of a version in the environment."""
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", os.environ.get(variable, ""))[:2])
 
 
 def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -> None:

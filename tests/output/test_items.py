@@ -81,3 +81,10 @@ def test_nothing_acts_on_a_terminal(form, screen):
     out = drawn([Place(item, 0, 5), Place(item, 5, 99)], form=form, screen=screen)
     assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", out) if screen.color and form == "table" else out)
     assert "x1b]52" in "".join(out.split()) or form != "table"
+
+
+def test_the_title_leads_to_the_address():
+    item = ITEM._replace(fields={"url": "https://example.org/a"})
+    screen = Screen(width=80, color=True, links=True)
+    assert ";https://example.org/a\x1b\\" in drawn([Place(item, 0, 8)], screen=screen).splitlines()[0]
+    assert "]8;" not in drawn([Place(item, 0, 8)], screen=screen._replace(links=False))

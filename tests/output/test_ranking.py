@@ -26,7 +26,7 @@ SHOP = RESULT._replace(hits=[hit._replace(fields=FIELDS) for hit in HITS[:2]])
 def test_color_is_the_only_escape():
     out = drawn("table", screen=Screen(width=120, color=True))
     assert "\x1b[" in out
-    assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", out))
+    assert not RAW.search(SGR.sub("", out))
 
 
 @pytest.mark.parametrize("width", range(24, 161, 4))
@@ -114,3 +114,36 @@ class TestFields:
         head = drawn("table", [RESULT._replace(hits=[])], Screen(width=100), shown=SHOWN).splitlines()[0]
         assert head.split() == ["#", "title", "weight", "score", "year", "price", "author", "url", "description"]
         assert drawn("csv", [RESULT._replace(hits=[])], shown=SHOWN).endswith(",passage,year,price,author,url\n")
+
+
+class TestLinks:
+    URL = "https://example.org/a"
+    LINKED = re.compile(r"\x1b\]8;[^;\x1b]*;([^\x1b]*)\x1b\\(.*?)\x1b\]8;;\x1b\\")
+    SCREEN = Screen(width=80, color=True, links=True, quiet=True)
+
+    def linked(self, fields, screen=SCREEN, title="First"):
+        result = RESULT._replace(hits=[HITS[0]._replace(fields=fields, title=title), HITS[1]])
+        return drawn("table", [result], screen)
+
+    @pytest.mark.parametrize("name", ["url", "URL", "link", "href", "Homepage"])
+    def test_a_title_leads_to_its_address(self, name):
+        ((url, text),) = self.LINKED.findall(self.linked({"x": 1, name: self.URL}))
+        assert (url, SGR.sub("", text)) == (self.URL, "First")
+
+    @pytest.mark.parametrize("fields", [{}, {"urls": URL}, {"url": "file:///x"}, {"url": [URL, URL]}, {"url": 5},
+                                        {"url": None}, {"url": {"a": URL}}, {"url": "https://a\x1b\\x"}])  # fmt: skip
+    def test_other_titles_lead_nowhere(self, fields):
+        assert "]8;" not in self.linked(fields)
+
+    def test_only_where_links_are_shown(self):
+        assert "]8;" in self.linked({"url": self.URL})
+        for screen in (self.SCREEN._replace(links=False), Screen(), Screen(width=80)):
+            assert "]8;" not in self.linked({"url": self.URL}, screen)
+        for form in ("csv", "tsv", "md", "json"):
+            assert "]8;" not in drawn(form, [SHOP], self.SCREEN)
+
+    @pytest.mark.parametrize("title", ["First", NASTY, "月面基地" * 9, "x" * 99])
+    def test_the_table_is_otherwise_the_same(self, title):
+        plain, linked = (SGR.sub("", self.linked(fields, title=title)) for fields in ({}, {"url": self.URL}))
+        assert self.LINKED.sub(r"\2", linked) == plain
+        assert not RAW.search(plain)

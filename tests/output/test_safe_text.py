@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import error, inert, to_json
+from attnsearch.output.safe_text import error, inert, inert_lines, safe_url, to_json
 from tests.output.examples import RAW
 
 
@@ -31,3 +31,38 @@ def test_errors():
     assert json.loads(error(problem, as_json=True)) == {
         "error": {"code": 2, "message": "x.yaml:3: odd\x1b[2J", "hint": "mend it"}
     }
+
+
+@given(st.text())
+def test_inert_lines(text):
+    shown = inert_lines(text)
+    assert not RAW.search(shown.replace("\n", ""))
+    assert shown.count("\n") <= len(text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://example.org", "https://example.org"),
+        ("HTTP://Example.org/A?b=c&d=%20#e", "HTTP://Example.org/A?b=c&d=%20#e"),
+        (" https://example.org/ ", "https://example.org/"),
+        ("https://例え.jp/猫", "https://%E4%BE%8B%E3%81%88.jp/%E7%8C%AB"),
+        ('https://example.org/"<>\\^`{|}', "https://example.org/%22%3C%3E%5C%5E%60%7B%7C%7D"),
+        ("https://example.org/100%", "https://example.org/100%25"),
+        ("https://example.org/" + "a" * 1980, "https://example.org/" + "a" * 1980),
+        ("https://example.org/" + "a" * 1981, ""),
+        ("https://example.org/" + "é" * 400, ""),
+        *((text, "") for text in ("", "example.org", "https://", "https:///x", "https://?x", "https://a b", "ftp://a.org",
+                                  "javascript:alert(1)", "file:///etc/passwd", "xhttps://a.org", "mailto:a@b.org",
+                                  "https://a.org/\x1b]8;;", "https://a.org/\x07", "https://a.org/\u202e",
+                                  "https://a.org/\n", "https://a.org/x\ny", "https://a.org/\ud800", "https://a.org/\x9c")),
+    ],
+)  # fmt: skip
+def test_addresses(text, url):
+    assert safe_url(text) == ("https://a.org/" if text == "https://a.org/\n" else url)
+
+
+@given(st.text())
+def test_no_address_acts_on_a_terminal(text):
+    url = safe_url(f"https://a{text}")
+    assert url == "" or (url.isascii() and url.isprintable() and " " not in url)

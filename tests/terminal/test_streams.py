@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from attnsearch.terminal import streams
 from tests.conftest import SHOP_FILE
 
 
@@ -114,3 +115,51 @@ def test_a_full_disk_behind_stdout(shop_file, monkeypatch, capfd):
     os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
     full.close()
     assert capfd.readouterr().err == "attnsearch: the output: No space left on device\n"
+
+
+class TestLinks:
+    """Which terminals get hyperlinks."""
+
+    @pytest.mark.parametrize(
+        ("environment", "shown"),
+        [
+            ({"TERM": "xterm-256color"}, False),
+            ({"TERM": "xterm-256color", "VTE_VERSION": "6003"}, True),
+            ({"TERM": "xterm-256color", "VTE_VERSION": "5000"}, False),
+            ({"TERM": "xterm-256color", "VTE_VERSION": "new"}, False),
+            ({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}, True),
+            ({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, False),
+            ({"TERM": "xterm-256color", "WT_SESSION": "1"}, True),
+            ({"TERM": "xterm-kitty"}, True),
+            ({"TERM": "linux", "VTE_VERSION": "6003"}, False),
+            ({"TERM": "dumb", "VTE_VERSION": "6003"}, False),
+            ({"VTE_VERSION": "6003"}, False),
+            ({"TERM": "tmux-256color", "VTE_VERSION": "6003"}, False),
+            ({"TERM": "tmux-256color", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.3a"}, False),
+            ({"TERM": "screen-256color", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.4"}, True),
+            ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, False),
+            ({"TERM": "xterm-kitty", "NO_COLOR": "1", "FORCE_HYPERLINK": "1"}, False),
+            ({"TERM": "xterm-kitty", "FORCE_HYPERLINK": "0"}, False),
+            ({"TERM": "xterm-256color", "FORCE_HYPERLINK": "1"}, True),
+        ],
+    )
+    def test_on_a_terminal(self, monkeypatch, environment, shown):
+        self.set(monkeypatch, environment)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        assert streams.screen().links == shown
+
+    def test_in_a_pipe(self, monkeypatch):
+        self.set(monkeypatch, {"TERM": "xterm-kitty"})
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+        assert not streams.screen(color="always").links
+        monkeypatch.setenv("FORCE_HYPERLINK", "1")
+        assert streams.screen(color="always").links
+        assert not streams.screen().links
+
+    @staticmethod
+    def set(monkeypatch, environment):
+        for name in ("TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "VTE_VERSION", "WT_SESSION", "FORCE_HYPERLINK",
+                     "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):  # fmt: skip
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
