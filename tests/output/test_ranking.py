@@ -12,6 +12,7 @@ from attnsearch.output.ranking import bar
 from attnsearch.output.safe_text import Screen
 from tests.output.examples import HITS, NASTY, RAW, RESULT, drawn
 
+SGR = re.compile(r"\x1b\[[0-9;]*m")
 FIELDS = {
     "year": 1965,
     "price": "$12,345,678.90",
