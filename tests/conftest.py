@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
+os.environ["XDG_CONFIG_HOME"] = os.devnull  # no file with defaults, in processes of a test neither
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line sets it: two pools of threads compete for the cores
 
 import numpy as np

@@ -62,7 +62,7 @@ class TestCommands:
         """Such commands would not be run."""
         for document in (README, REFERENCE):
             assert not [line for line in unfenced(document.read_text()).splitlines() if re.match(r"\s*\$ ", line)]
-            assert not re.findall(r"^```(?!sh|text|python|yaml|json|$)", document.read_text(), re.MULTILINE)
+            assert not re.findall(r"^```(?!sh|text|python|yaml|json|toml|$)", document.read_text(), re.MULTILINE)
 
     def test_omitted_lines(self):
         assert is_shown("a\n…\nd\n", "a\nb\nc\nd\n")
@@ -120,6 +120,13 @@ class TestReference:
         assert run("index", write("x.yaml", block)).code == 0
         (hit,) = json.loads(run("query", "lamp", "-c", "shop", "--json").out)["hits"]
         assert (hit["id"], hit["fields"]) == ("lamp-7", {"tags": ["light", "desk"], "price": 39.5})
+
+    def test_the_defaults(self, run, write, tmp_path, monkeypatch):
+        (block,) = blocks(REFERENCE, "toml")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        write("attnsearch/config.toml", block)
+        assert run("query", " ").err.startswith("attnsearch: the query is empty")
+        assert run("index", "none.csv").err.startswith("attnsearch: none.csv: no such file")
 
     @pytest.mark.real
     def test_the_json(self, run):

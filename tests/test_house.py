@@ -60,7 +60,7 @@ HOUSE = {
     "commands": (
         "query", "index", "show", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs",
     ),
-    "cli": ("help", "app", "mistakes"),
+    "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip
 ORDER = [
     file for folder, files in HOUSE.items() for file in ([f"{folder}/{name}" for name in files] if files else [folder])

@@ -1,6 +1,8 @@
 """argv → a command → an exit code. Only here errors become exit codes.
 
 help      the help of commands
+defaults  defaults of options, from the environment and a file
+command   a command and their group, as typer is to run them
 app       the commands together
 mistakes  what a wrong command line was meant to be
 """

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import typer
 
-from attnsearch.cli.help import Command, Group
+from attnsearch.cli.command import Command, Group
 from attnsearch.terminal import streams
 from attnsearch.terminal.options import Version
 from attnsearch.terminal.setting_options import with_setting_options
@@ -45,7 +45,7 @@ def app_for(argv: Sequence[str]) -> typer.Typer:
         cls=Group,
         add_completion=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "obj": COMMANDS},
     )
     app.callback(invoke_without_command=True)(attnsearch)
     for name in argv[:1] if argv and argv[0] in COMMANDS else COMMANDS:

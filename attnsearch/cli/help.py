@@ -8,10 +8,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from attnsearch.terminal import streams
 from attnsearch.terminal.options import OUTPUT, PANELS
 
 _WIDEST = 100  # columns: longer lines are hard to read
@@ -28,50 +26,12 @@ class Section(NamedTuple):
     rows: list[tuple[str, str]]
 
 
-class Command(TyperCommand):
-    """A command with its help."""
-
-    def get_help_option(self, ctx: Any) -> TyperOption | None:
-        """The option --help."""
-        return _printed_by_us(super().get_help_option(ctx), panel=OUTPUT)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help into typer's formatter."""
-        formatter.write(render(self, ctx, width=_width(), bold=streams.screen().color))
-
-
-class Group(TyperGroup):
-    """All commands with their help."""
-
-    def get_help_option(self, ctx: Any) -> TyperOption | None:
-        """The option --help."""
-        return _printed_by_us(super().get_help_option(ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help into typer's formatter."""
-        formatter.write(render(self, ctx, width=_width(), bold=streams.screen().color))
-
-
-def _printed_by_us(option: TyperOption | None, panel: str | None = None) -> TyperOption | None:
-    """The option --help, whose help goes where all output goes."""
-    if option is not None:
-        option.callback = _print_help
-        option.rich_help_panel = panel
-        option.help = "Print this help and exit."
-    return option
-
-
-def _print_help(context: Any, _option: Any, is_set: bool) -> None:
-    if is_set and not context.resilient_parsing:
-        streams.emit([f"{context.get_help()}\n"])
-        raise typer.Exit
-
-
-def _width() -> int:
+def window_width() -> int:
+    """The columns for the help: those of the window, but no more than are easy to read."""
     return max(20, min(shutil.get_terminal_size().columns, _WIDEST))
 
 
-def render(command: Command | Group, context: Any, *, width: int, bold: bool = False) -> str:
+def render(command: TyperCommand | TyperGroup, context: Any, *, width: int, bold: bool = False) -> str:
     """The help of a command, no line wider than `width` columns."""
     lines = _wrap(f"Usage: {usage(command, context)}", width, "", "  ")
     for paragraph in paragraphs(command.help or ""):
@@ -107,7 +67,7 @@ def _wrap(text: str, width: int, first: str = "", later: str = "") -> list[str]:
     return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
 
 
-def usage(command: Command | Group, context: Any) -> str:
+def usage(command: TyperCommand | TyperGroup, context: Any) -> str:
     """The line after "Usage:", such as "attnsearch query [OPTIONS] [TEXT...]"."""
     return " ".join([context.command_path, *command.collect_usage_pieces(context)]).replace("{", "").replace("}", "")
 
@@ -127,18 +87,18 @@ def paragraphs(docstring: str) -> Iterator[str | list[str]]:
         yield examples
 
 
-def sections(command: Command | Group, context: Any) -> Iterator[Section]:
+def sections(command: TyperCommand | TyperGroup, context: Any) -> Iterator[Section]:
     """The arguments, the options by panel, and the commands."""
     by_title: dict[str, list[tuple[str, str]]] = {ARGUMENTS: [], OPTIONS: [], **{title: [] for title in PANELS}}
     for parameter in command.get_params(context):
         if getattr(parameter, "hidden", False):
             continue
         if isinstance(parameter, TyperOption):
-            title = parameter.rich_help_panel or (OPTIONS if isinstance(command, Group) else OUTPUT)
+            title = parameter.rich_help_panel or (OPTIONS if isinstance(command, TyperGroup) else OUTPUT)
             by_title[title].append((_option_term(parameter), parameter.help or ""))
         else:
             by_title[ARGUMENTS].append((parameter.make_metavar(context), getattr(parameter, "help", None) or ""))
-    if isinstance(command, Group):
+    if isinstance(command, TyperGroup):
         rows = [(name, str(next(paragraphs(part.help or "")))) for name, part in command.commands.items()]
         yield Section(COMMANDS, rows)
     yield from (Section(title, rows) for title, rows in by_title.items() if rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from attnsearch.cli.app import COMMANDS, app_for
+from attnsearch.cli.defaults import in_plain_words
 from attnsearch.errors import InputError
 from attnsearch.terminal.argv import normalized
 
@@ -76,8 +77,7 @@ def _texts(words: Sequence[str]) -> list[str] | None:
 
 def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputError:
     """Turn typer's error about the command line `argv` into one line with a hint."""
-    message = problem.format_message().strip().rstrip(".")
-    message = message[:1].lower() + message[1:]
+    message = in_plain_words(problem.format_message())
     if message.startswith("no such command"):
         return _unknown_command(argv)
     message = re.sub(r"got unexpected extra argument(?:\(s\))? \((.*)\)", r"unexpected argument: \1", message)
@@ -86,7 +86,12 @@ def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputErro
         message = f"no such option: {option}"
         if text := _text_that_looks_like(option, argv):
             return InputError(message, hint=f"if it is what you look for: {_after_dashes(argv, text)}")
-        if near := getattr(problem, "possibilities", None):
+        near = [
+            name
+            for name in getattr(problem, "possibilities", None) or ()
+            if name[:5] != "--no-" or option[:4] == "--no"
+        ]
+        if near:
             return InputError(message, hint=f"did you mean {' or '.join(sorted(near))}?")
         if argv[0] not in COMMANDS:
             return InputError(message, hint=_options_follow(argv))

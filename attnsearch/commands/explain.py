@@ -34,6 +34,7 @@ def explain(
             metavar="OTHER",
             show_default=False,
             rich_help_panel=options.SHOWN,
+            allow_from_autoenv=False,
             help="Explain why ITEM ranks above or below the item OTHER.",
         ),
     ] = None,

@@ -30,6 +30,7 @@ def train(
         typer.Option(
             "--self",
             rich_help_panel=options.WHICH,
+            allow_from_autoenv=False,
             help="Learn from the catalog alone: its titles and passages are the requests.",
         ),
     ] = False,

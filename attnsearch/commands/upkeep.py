@@ -28,7 +28,7 @@ def use(
             help="The catalog to ask from now on when there is no -c.",
         ),
     ] = None,
-    none: Annotated[bool, typer.Option("--none", rich_help_panel=options.WHICH, help="Forget the choice.")] = False,
+    none: Annotated[bool, typer.Option("--none", rich_help_panel=options.DONE, help="Forget the choice.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -82,6 +82,7 @@ Out = Annotated[
         metavar="FILE",
         show_default=False,
         rich_help_panel=OUTPUT,
+        allow_from_autoenv=False,
         callback=streams.check_destination,
         help="Write to FILE, whole or not at all.",
     ),
