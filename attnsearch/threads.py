@@ -17,7 +17,10 @@ def count() -> int:
 
 
 def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
-    """Yield `function(argument)` for each argument, in order; an error is raised in its place."""
+    """Yield `function(argument)` for each argument, in order; an error is raised in its place.
+
+    Where the system starts no more threads, this one does it all.
+    """
     queue = list(arguments)
     if len(queue) < 2 or count() < 2:  # not worth the import
         yield from map(function, queue)
@@ -25,4 +28,9 @@ def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) 
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(count()) as pool:
-        yield from pool.map(function, queue)
+        try:
+            results = pool.map(function, queue)
+        except RuntimeError:  # a limit of processes; what some threads may have begun is done anew
+            pool.shutdown(cancel_futures=True)
+            results = map(function, queue)
+        yield from results

@@ -29,5 +29,22 @@ def test_calls_overlap(monkeypatch):
     assert sorted(threads.each(lambda _: barrier.wait(), range(2))) == [0, 1]
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_where_no_more_threads_start(monkeypatch, allowed):
+    """A limit of processes, as in a container: this thread does what others can't."""
+    started = []
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threads, "count", lambda: 4)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert list(threads.each(lambda number: number * 10, range(50))) == [number * 10 for number in range(50)]
+
+
 def test_there_is_at_least_one_thread():
     assert threads.count() >= 1

@@ -29,10 +29,9 @@ def run() -> NoReturn:
         code = main()
     except KeyboardInterrupt:  # again, while the first was reported
         code = Exit.INTERRUPTED
-    with suppress(OSError):  # `main` has reported it, if anyone reads
-        sys.stdout.flush()
-    with suppress(OSError):
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # `main` has reported it, if anyone reads
+            stream.flush()
     os._exit(code)  # everything is closed and flushed; taking the interpreter apart costs a tenth of a query
 
 
@@ -62,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has seen enough. Point stdout elsewhere, or Python complains when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
-    except SystemExit:
+    except SystemExit as end:
+        if end.code == 1:  # typer, for a completion that it can't do; the code means that nothing was found
+            return Exit.USAGE
         raise
     except BaseException as problem:  # noqa: BLE001 (the one net; a library's panic is not even an Exception)
         return _fail(_error_of_ours(problem), argv)
@@ -113,7 +114,7 @@ def _keep_temporary_files_in_home() -> None:
     """
     from attnsearch.storage.files import home_folder
 
-    with suppress(InputError, OSError):  # each command that needs the home reports it
+    with suppress(AttnsearchError, OSError):  # each command that needs the home reports it
         os.environ.setdefault("SQLITE_TMPDIR", str(home_folder().absolute()))
 
 
@@ -130,12 +131,15 @@ def _error_of_ours(problem: BaseException) -> AttnsearchError:
     if isinstance(problem, AttnsearchError):
         return problem
     if isinstance(problem, OSError):
-        where = str(problem.filename) if problem.filename else "the output"
+        nameless = "the working folder" if isinstance(problem, FileNotFoundError) else "the output"
+        where = str(problem.filename) if problem.filename else nameless
         return InputError(problem.strerror or str(problem), where=where)
     if os.environ.get("ATTNSEARCH_DEBUG") == "1":
         import traceback
 
         _write_to_stderr("".join(traceback.format_exception(problem)))
+    if isinstance(problem, MemoryError):
+        return InternalError("there is not enough memory", hint="free some, or raise the limit of this process")
     message = f"internal error: {type(problem).__name__}: {problem}".removesuffix(": ")
     return InternalError(message, hint="please report it with the traceback that ATTNSEARCH_DEBUG=1 shows")
 

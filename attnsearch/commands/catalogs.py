@@ -57,9 +57,8 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
         )
         for row in rows
     ]
-    columns, elastic = ("name", "items", "model", "updated", "from"), ("name", "model", "from")
-    shrinking = {"elastic": elastic, "middle": ("name", "from"), "optional": ("updated", "model")}
-    streams.emit([table.listing(columns, cells, screen, **shrinking)], out)
+    columns = ("name", "items", "model", "updated", "from")
+    streams.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))], out)
 
 
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
@@ -109,7 +108,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
-    tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(fields) if value}, screen)]
+    cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
+    tables = [table.listing(("", "value"), cells, screen, elastic=("value",))]
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
         columns = ("field", "kind", "items", "values")

@@ -110,7 +110,7 @@ class FastEncoder:
 
     def _forward(self, texts: list[str]) -> _Forward:
         with _tokenizing(self.model):
-            encodings = self._tokenizer.encode_batch(texts)
+            encodings = _encode_texts(self._tokenizer, texts)
         longest = max(len(encoding.ids) for encoding in encodings)
         ids = np.zeros((len(texts), longest), np.int64)
         mask = np.zeros((len(texts), longest), bool)
@@ -145,6 +145,18 @@ def _spans(encoding: Encoding) -> list[Span]:
 def _tokenizing(model: Model) -> Iterator[None]:
     with SILENCE, model_errors("its tokenizer fails", model.name):
         yield
+
+
+def _encode_texts(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
+    """Their word pieces, by the tokenizer's own threads if there are several texts and the system starts threads."""
+    if len(texts) > 1:
+        try:
+            return tokenizer.encode_batch(texts)
+        except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001, S110 (a panic in Rust: no thread could be started)
+            pass
+    return [tokenizer.encode(text) for text in texts]
 
 
 def _load_tokenizer(folder: Path, window: int | None) -> Tokenizer:

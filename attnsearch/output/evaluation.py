@@ -79,21 +79,14 @@ def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Sc
     """The table of means: a row for each measure, with a second setting its value and the change too."""
     values = _measures(evaluation)
     if not second:
-        rows = [(name, decimals(value)) for name, value in values.items()]
-        return listing(("measure", "value"), rows, screen, elastic=["measure"], middle=["measure"])
+        return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
     second_values = _measures(second.evaluation)
     options = second.options or "defaults"
-    compared = [
+    rows = [
         (name, decimals(value), decimals(second_values.get(name)), _format_change(value, second_values.get(name)))
         for name, value in values.items()
     ]
-    return listing(
-        ("measure", "as asked", options, "difference"),
-        compared,
-        screen,
-        elastic=["measure", options],
-        middle=["measure"],
-    )
+    return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
 
 
 def _measures(evaluation: Evaluation) -> dict[str, float | None]:

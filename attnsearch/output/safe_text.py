@@ -17,10 +17,12 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _WEB = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
 _NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]", re.ASCII)
 _LONGEST_URL = 2_000  # characters; terminals ignore longer ones
+_SYMBOLS = {"τ": "tau", "λ": "lambda"}
+_SYMBOL = re.compile(r"(?<!\w)[τλ](?!\w)")  # not in a Greek word
 
 # What we print ourselves, and the marks of typography, in ASCII.
 _SIMPLE = {
-    "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+/-", "√": "sqrt ", "τ": "tau", "λ": "lambda",
+    "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+/-", "√": "sqrt ",
     "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "‘": "'", "’": "'", "“": '"', "”": '"', "«": '"', "»": '"', "•": "*",
     "━": "-", "╸": "-", "╺": "-", "─": "-", "│": "|", "ₖ": "k", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss",
     "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE",
@@ -90,9 +92,10 @@ def safe_url(text: str) -> str:
 def simplified(text: str) -> str:
     """The text in ASCII, for a stream whose encoding lacks it; a letter that has no other form is `?`, once a cell.
 
-    >>> simplified("λ·BM25 … café × 月")
-    'lambda-BM25 ... cafe x ??'
+    >>> simplified("λ·BM25 … café × 月 λόγος")
+    'lambda-BM25 ... cafe x ?? ?????'
     """
+    text = _SYMBOL.sub(lambda match: _SYMBOLS[match[0]], text)
     return "".join(char if char.isascii() else _SIMPLE.get(char) or _decompose(char) for char in text)
 
 

@@ -5,6 +5,7 @@ Damage is only what a checksum, a parser or SQLite says of bytes. A file that ca
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -87,7 +88,16 @@ def unreadable(folder: Path, error: OSError | sqlite3.Error, action: str = "read
         reason = _why_not_opened(folder / DATABASE) or str(error)
     else:
         reason = str(error)
-    return CatalogError(f"can't be {action}: {reason}", where=str(folder))
+    hint = whose(folder) if reason == os.strerror(errno.EACCES) else ""
+    return CatalogError(f"can't be {action}: {reason}", where=str(folder), hint=hint)
+
+
+def whose(path: Path) -> str:
+    """What to do about a path that this user may not open: whose it is, or whose the folder is that hides it."""
+    for place in (path, *path.parents):
+        with suppress(OSError, KeyError, NotImplementedError):  # hidden; a user without a name; a system without users
+            return f"it belongs to {place.owner()}; set ATTNSEARCH_HOME to a folder of your own"
+    return ""
 
 
 def _why_not_opened(file: Path) -> str:

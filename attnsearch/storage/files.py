@@ -80,25 +80,26 @@ def quoted(name: str) -> str:
 def home_folder() -> Path:
     """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch.
 
-    Raises InputError if that begins with the home folder of a user who is not known.
+    A relative $XDG_DATA_HOME is ignored, as its specification says. Raises InputError for an ATTNSEARCH_HOME of a user
+    who is not known, CatalogError if this user has no home folder.
     """
     if own := os.environ.get("ATTNSEARCH_HOME"):
-        return _expand_user(own, "ATTNSEARCH_HOME")
-    if data := os.environ.get("XDG_DATA_HOME"):
-        return _expand_user(data, "XDG_DATA_HOME") / "attnsearch"
-    return _expand_user("~/.local/share", "") / "attnsearch"
+        return _expand_user(own)
+    if Path(data := os.environ.get("XDG_DATA_HOME", "")).is_absolute():
+        return Path(data) / "attnsearch"
+    return _expand_user("") / ".local" / "share" / "attnsearch"
 
 
-def _expand_user(path: str, variable: str) -> Path:
-    """The path with the home folder in the place of `~` or `~user`; `variable` is where it comes from."""
+def _expand_user(own: str) -> Path:
+    """$ATTNSEARCH_HOME with a home folder in the place of `~` or `~user`; the user's home folder if it is empty."""
     try:
-        return Path(path).expanduser()
+        return Path(own or "~").expanduser()
     except RuntimeError:
         hint = "set ATTNSEARCH_HOME to the folder for your catalogs"
-        if variable:
-            user = path.partition("/")[0]
-            raise InputError(f"there is no home folder {user}", where=f"{variable}={path}", hint=hint) from None
-        raise InputError("your home folder is not known: there is no HOME", hint=hint) from None
+        if own:
+            user = own.partition("/")[0]
+            raise InputError(f"there is no home folder {user}", where=f"ATTNSEARCH_HOME={own}", hint=hint) from None
+        raise CatalogError("your home folder is not known: there is no HOME", hint=hint) from None
 
 
 def open_to_read(path: Path, *, follow_links: bool = False) -> BufferedReader:

@@ -16,7 +16,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources import letters
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, read_fields, read_info
-from attnsearch.storage.failures import MissingError, OlderError, missing, reading, writing
+from attnsearch.storage.failures import MissingError, OlderError, missing, reading, unreadable, writing
 from attnsearch.storage.files import check_name, home_folder, is_name, quoted, sync
 from attnsearch.syntax import formats
 
@@ -83,7 +83,7 @@ def catalog_folders() -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise CatalogError(f"can't be read: {error.strerror}", where=str(home_folder())) from None
+        raise unreadable(home_folder(), error) from None
     return [folder for folder in folders if catalog_exists(folder)]
 
 

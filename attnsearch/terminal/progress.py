@@ -100,7 +100,11 @@ class Working:
         self.stop()
         _handle_kills(signal.SIG_DFL, _show_cursor_and_die)
         self.display = display
-        display.start()
+        try:
+            display.start()
+        except RuntimeError:  # the system starts no more threads, and one draws it
+            self.is_live = False
+            self.stop()
 
     def stop(self) -> None:
         """Remove what is shown."""

@@ -26,6 +26,8 @@ _TMUX, _VTE = (3, 4), (5001,)
 
 _SIMPLIFIED = "attnsearch.simplified"  # the name of an error handler of codecs
 _UNCHOSEN = ("strict", "surrogateescape", "backslashreplace")  # error handlers that Python itself sets
+_WIDTHS = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
+_WIDTH = re.compile("[1-9][0-9]{0,8}")
 _DESCRIPTOR = re.compile(r"(/dev|/proc/self)/fd/\d{1,4}")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -37,11 +39,21 @@ class PipeClosedError(Exception):
 
 
 def prepare() -> None:
-    """Let stdout and stderr replace what their encodings lack, unless PYTHONIOENCODING names a way to."""
+    """Let stdout and stderr replace what their encodings lack, unless PYTHONIOENCODING names a way to.
+
+    Variables that libraries would read as a width, and fail, are dropped.
+    """
     codecs.register_error(_SIMPLIFIED, _simplify)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in _UNCHOSEN:
+            try:
+                "…\n".encode(stream.encoding, _SIMPLIFIED)
+            except UnicodeError:  # idna and the like are for names, not for text
+                stream.reconfigure(encoding="utf-8")
             stream.reconfigure(errors=_SIMPLIFIED)
+    for name in _WIDTHS:
+        if not _WIDTH.fullmatch(os.environ.get(name, "1")):
+            del os.environ[name]
 
 
 def _simplify(error: UnicodeError) -> tuple[str, int]:
@@ -65,9 +77,8 @@ def screen(*, color: When = "auto", quiet: bool = False, out: str | None = None)
 
 
 def _width(*, is_terminal: bool) -> int:
-    """$COLUMNS, else the terminal's width, else `WIDTH`."""
-    columns = os.environ.get("COLUMNS", "")
-    if is_terminal or (columns.isdecimal() and len(columns) < 10 and int(columns)):
+    """$COLUMNS, which `prepare` has checked, else the terminal's width, else `WIDTH`."""
+    if is_terminal or "COLUMNS" in os.environ:
         return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 1), WIDEST)
     return WIDTH
 
@@ -109,26 +120,13 @@ def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -
     With `exact`, what the encoding of stdout lacks is an InputError: a program would take a replacement for the value.
     """
     if out is not None:
-        _write_file((part.encode() for part in parts), out)
+        _write_file(parts, out)
         return
     for part in parts:
         if exact and getattr(sys.stdout, "errors", None) == _SIMPLIFIED:
             _check_encoding(part)
         try:
             sys.stdout.write(part)
-        except BrokenPipeError:
-            raise PipeClosedError from None
-    flush()
-
-
-def emit_bytes(parts: Iterable[bytes], out: str | None = None) -> None:
-    """Write what is no text, as `emit` does."""
-    if out is not None:
-        _write_file(parts, out)
-        return
-    for part in parts:
-        try:
-            sys.stdout.buffer.write(part)
         except BrokenPipeError:
             raise PipeClosedError from None
     flush()
@@ -168,14 +166,14 @@ def check_destination(out: str | None) -> str | None:
     return out
 
 
-def _write_file(parts: Iterable[bytes], out: str) -> None:
-    """Write a file, which takes the place of the old one at the end. What is no regular file is just written."""
+def _write_file(parts: Iterable[str], out: str) -> None:
+    """Write a file, UTF-8, which takes the place of the old one at the end. What is no regular file is just written."""
     with ExitStack() as stack:
         with _naming(out):
             file = stack.enter_context(_open(out))
         for part in parts:
             with _naming(out):
-                file.write(part)
+                file.write(part.encode())
         with _naming(out):
             stack.close()
 

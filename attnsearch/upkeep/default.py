@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import home
-from attnsearch.storage.failures import writing
+from attnsearch.storage.failures import unreadable, writing
 from attnsearch.storage.files import DATABASE, check_name, home_folder, open_to_read, quoted, replace_file, sync
 
 _FILE = ".default"  # no catalog's name begins with a dot
@@ -76,7 +76,7 @@ def read_default() -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _unusable(path, f"can't be read: {error.strerror}") from None
+        raise unreadable(path, error) from None
     try:
         ref, end, rest = raw.decode().partition("\n")
         if len(raw) <= _LONGEST and end and not rest and (Path(ref).is_absolute() or check_name(ref) == ref):

@@ -78,7 +78,7 @@ class Panic(BaseException):
 class TestInternalErrors:
     """Whatever is not ours is exit code 70 and one line."""
 
-    @pytest.fixture(params=[ZeroDivisionError("division\nby zero"), Panic("unwrap"), MemoryError()], ids=type)
+    @pytest.fixture(params=[ZeroDivisionError("division\nby zero"), Panic("unwrap"), ValueError()], ids=type)
     def problem(self, request, monkeypatch):
         def fail(*_args, **_options):
             raise request.param
@@ -93,6 +93,14 @@ class TestInternalErrors:
         assert err.startswith(f"attnsearch: internal error: {type(problem).__name__}")
         assert err.endswith("; please report it with the traceback that ATTNSEARCH_DEBUG=1 shows\n")
         assert err.count("\n") == 1
+
+    def test_no_memory(self, run, monkeypatch):
+        def fail(*_args, **_options):
+            raise MemoryError
+
+        monkeypatch.setattr("attnsearch.search.index.Index.open", fail)
+        message = "attnsearch: there is not enough memory; free some, or raise the limit of this process\n"
+        assert run("query", "moon") == (70, "", message)
 
     def test_it_is_json_where_json_was_asked_for(self, run, problem):
         assert json.loads(run("query", "moon", "--json").err)["error"]["code"] == 70

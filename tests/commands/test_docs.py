@@ -81,7 +81,7 @@ def test_without_colors_nothing_acts_on_the_terminal(page, on_a_terminal):
 
 def test_a_relative_link_is_its_text(on_a_terminal):
     shown = on_a_terminal("docs", "readme", "--color", "never")
-    assert "docs/reference.md" in shown
+    assert "reference has every command" in " ".join(shown.split())
     assert "](" not in shown
 
 

@@ -154,7 +154,7 @@ class TestUnreadable:
     @pytest.mark.parametrize(
         ("error", "reason"),
         [
-            (PermissionError(13, "Permission denied"), "Permission denied"),
+            (PermissionError(13, "Permission denied"), "Permission denied; it belongs to {owner}; set {home}"),
             (OSError(24, "Too many open files"), "Too many open files"),
             (sqlite_error(sqlite3.SQLITE_READONLY_CANTINIT), "as SQLite puts it"),
         ],
@@ -163,7 +163,8 @@ class TestUnreadable:
         (tmp_path / "index.sqlite").touch()
         with pytest.raises(CatalogError) as caught, opening(tmp_path):
             raise error
-        assert str(caught.value) == f"{tmp_path}: can't be opened: {reason}"
+        known = {"owner": tmp_path.owner(), "home": "ATTNSEARCH_HOME to a folder of your own"}
+        assert str(caught.value) == f"{tmp_path}: can't be opened: {reason.format(**known)}"
 
     def test_what_is_gone_is_missing(self, tmp_path):
         with pytest.raises(MissingError), opening(tmp_path / "shop"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attnsearch.errors import InputError
+from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.sources.items import read_items
 from attnsearch.storage.files import check_name, home_folder
 from attnsearch.storage.home import (
@@ -59,7 +59,7 @@ class TestNoHomeFolder:
         ("variables", "message"),
         [
             ({"ATTNSEARCH_HOME": "~nosuch/x"}, "ATTNSEARCH_HOME=~nosuch/x: there is no home folder ~nosuch"),
-            ({"XDG_DATA_HOME": "~nosuch"}, "XDG_DATA_HOME=~nosuch: there is no home folder ~nosuch"),
+            ({"XDG_DATA_HOME": "~nosuch"}, "your home folder is not known: there is no HOME"),
             ({}, "your home folder is not known: there is no HOME"),
         ],
     )
@@ -70,8 +70,9 @@ class TestNoHomeFolder:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(AttnsearchError) as caught:
             home_folder()
+        assert caught.value.code == (2 if variables.get("ATTNSEARCH_HOME") else 3)
         assert str(caught.value) == f"{message}; set ATTNSEARCH_HOME to the folder for your catalogs"
 
     def test_no_other_variable_is_needed(self, monkeypatch):
@@ -79,6 +80,17 @@ class TestNoHomeFolder:
         monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
         monkeypatch.setenv("ATTNSEARCH_HOME", "/data")
         assert str(home_folder()) == "/data"
+
+
+def test_a_relative_xdg_path_is_ignored(monkeypatch):
+    """As its specification says: it would mean another folder in each working directory."""
+    monkeypatch.delenv("ATTNSEARCH_HOME")
+    monkeypatch.setenv("HOME", "/home/ada")
+    for relative in ("data", "./data", "~/data", ""):
+        monkeypatch.setenv("XDG_DATA_HOME", relative)
+        assert str(home_folder()) == "/home/ada/.local/share/attnsearch"
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert str(home_folder()) == "/data/attnsearch"
 
 
 def test_two_files_of_one_name_do_not_meet(tmp_path):
