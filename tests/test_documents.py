@@ -178,6 +178,7 @@ class TestReference:
 
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
+        from attnsearch.exports import form
         from attnsearch.readers import binary_tables, delimited, documents, folder, sqlite, text_file
         from attnsearch.sources import items
         from attnsearch.storage import learned
@@ -191,6 +192,8 @@ class TestReference:
             f"containers; {values.DEPTH} levels of nesting",
             "a JSONL, CSV, TSV or Parquet file, a file of lines, a database": "any size: it is read as a stream",
             "a workbook": f"{text_file.WHOLE >> 20} MiB; {binary_tables.UNPACKED >> 20:,} MiB once it is unpacked",
+            "an export": f"any size in a file; npz through a pipe {text_file.WHOLE >> 20} MiB; "
+            f"{text_file.WHOLE >> 20} MiB and {form.PARTS:,} numbers, keys and values for an item",
             "rows of `--sql`, or of a table": f"{sqlite.ROWS:,}",
             "a line of JSONL, a row of CSV or TSV": f"{text_file.LINE >> 20} MiB",
             "files of a folder": f"{folder.FILES:,}; each is read on its own",

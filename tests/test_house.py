@@ -39,9 +39,11 @@ HOUSE = {
         "feedback", "home",
     ),
     "upkeep": ("freshness", "default", "removal"),
+    "exports": ("form", "contents", "json_lines", "arrays", "parquet", "reading"),
     "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache"),
     "indexing": (
-        "numbering", "changes", "checkpoint", "compaction", "writer", "target", "update", "check", "salvage", "repair",
+        "numbering", "changes", "checkpoint", "compaction", "writer", "target", "supply", "update", "check", "salvage",
+        "repair",
     ),
     "engines": ("bias", "engine", "local", "groups"),
     "search": (
@@ -53,12 +55,13 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
     ),
     "output": (
-        "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "duplicates", "reasons",
-        "evaluation", "training",
+        "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
+        "reasons", "evaluation", "training",
     ),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
     "commands": (
-        "query", "index", "show", "catalogs", "upkeep", "duplicates", "explain", "eval", "train", "feedback", "docs",
+        "query", "index", "show", "catalogs", "upkeep", "duplicates", "export", "explain", "eval", "train", "feedback",
+        "docs",
     ),
     "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip
@@ -80,11 +83,11 @@ class Guest(NamedTuple):
 
 
 GUESTS = {
-    "numpy": Guest({"attention", "encoding", "storage", "postings", "indexing", "engines", "search", "explanation",
-                    "evaluation", "learning"}),
+    "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "search",
+                    "explanation", "evaluation", "learning"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
-    "pyarrow": Guest({"readers/binary_tables"}, lazy=True),
+    "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
     "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself
     "compression": Guest({"readers/raw_file"}, lazy=True),
     "rich": Guest({"output", "terminal", "commands"}, lazy=True),

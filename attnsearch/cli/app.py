@@ -23,6 +23,7 @@ COMMANDS = {
     "check": ("catalogs", "check"),
     "remove": ("upkeep", "remove"),
     "duplicates": ("duplicates", "duplicates"),
+    "export": ("export", "export"),
     "explain": ("explain", "explain"),
     "eval": ("eval", "eval_"),
     "train": ("train", "train"),

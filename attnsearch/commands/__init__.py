@@ -6,6 +6,7 @@ show        whole items
 catalogs    list, info, check
 upkeep      use, remove
 duplicates  items that say almost the same
+export      a catalog → one file with its items and vectors
 explain     why an item has its logit, and every step of the formula
 eval        how good the answers to judged requests are
 train       learn from judged requests; reset

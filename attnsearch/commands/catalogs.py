@@ -57,8 +57,9 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
         )
         for row in rows
     ]
-    columns = ("name", "items", "model", "updated", "from")
-    streams.emit([table.listing(columns, cells, screen, elastic=("name", "model", "from"))], out)
+    columns, elastic = ("name", "items", "model", "updated", "from"), ("name", "model", "from")
+    shrinking = {"elastic": elastic, "middle": ("name", "from"), "optional": ("updated", "model")}
+    streams.emit([table.listing(columns, cells, screen, **shrinking)], out)
 
 
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
@@ -108,8 +109,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
-    cells = [(name.replace("_", " "), value) for name, value in _info_rows(fields)]
-    tables = [table.listing(("", "value"), cells, screen, elastic=("value",))]
+    tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(fields) if value}, screen)]
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
         columns = ("field", "kind", "items", "values")

@@ -6,6 +6,7 @@ checkpoint  the embeddings of an unfinished run, reused by the next one
 compaction  the list of segments, kept short and nearly free of dead rows
 writer      items and embeddings → disk, in one transaction
 target      files and options → the catalog that is meant, and how its items are read
+supply      items that come with their vectors
 update      files of items → a catalog that is up to date
 check       a catalog → what is wrong with it
 salvage     a damaged catalog → what of it is intact

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnsearch.encoding.passages import Passage
 from attnsearch.errors import InputError
 from attnsearch.indexing import numbering
@@ -36,6 +39,7 @@ Split = Callable[[str, str], list[Passage]]
 #   pending    those with a new text
 #   passages   the passages of the pending items; `text` is NULL for a passage that is the whole text
 #   vectors    where the embedding of a text is: under a key of the catalog, or in a row of the checkpoint
+#   supplied   embeddings of texts that came with the items
 #   dead       keys that no item has any more
 _RUN = """
 CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT UNIQUE, base TEXT, title TEXT, description TEXT,
@@ -46,6 +50,7 @@ CREATE TEMP TABLE pending (n INTEGER PRIMARY KEY);
 CREATE TEMP TABLE passages (n INTEGER, start INTEGER, stop INTEGER, sha256 BLOB, text TEXT, PRIMARY KEY (n, start))
     WITHOUT ROWID;
 CREATE TEMP TABLE vectors (sha256 BLOB PRIMARY KEY, key INTEGER, row INTEGER) WITHOUT ROWID;
+CREATE TEMP TABLE supplied (sha256 BLOB PRIMARY KEY, x BLOB);
 CREATE TEMP TABLE dead (key INTEGER PRIMARY KEY);
 """
 _DIFFERING = """
@@ -66,6 +71,14 @@ FROM passages JOIN incoming USING (n)
     JOIN (SELECT min(item) AS item, text_sha256 FROM items GROUP BY text_sha256) AS old USING (text_sha256)
     JOIN keys ON keys.item = old.item AND keys.start = passages.start
 """
+_SAMPLE = """
+SELECT place, coalesce(passages.text, incoming.text), x
+FROM supplied JOIN passages USING (sha256) JOIN incoming USING (n) ORDER BY random() LIMIT ?
+"""
+_UNSUPPLIED = """
+SELECT coalesce(sum(length(coalesce(passages.text, incoming.text))), 0) FROM passages JOIN incoming USING (n)
+WHERE sha256 NOT IN (SELECT sha256 FROM supplied)
+"""
 _STORE_ITEMS = """
 INSERT OR REPLACE INTO items SELECT item, id, title, description, fields, text_sha256,
     of_row(item, id, title, description, fields, text_sha256)
@@ -82,6 +95,14 @@ class Changes(NamedTuple):
     changed: int
     removed: int
     length: int
+
+
+class SuppliedText(NamedTuple):
+    """A text, the place of its item, and the embedding x (d,) that came with it."""
+
+    place: str
+    text: str
+    x: NDArray[np.float32]
 
 
 def create_tables(db: sqlite3.Connection) -> None:
@@ -168,6 +189,18 @@ def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Change
     db.execute(_STORE_ITEMS)
     _remove_keys(db, "SELECT item FROM pending JOIN incoming USING (n) JOIN items USING (id)")
     return Changes(added, changed, removed, length)
+
+
+def sample_supplied(db: sqlite3.Connection, count: int) -> list[SuppliedText]:
+    """Some of the texts that this run would take supplied embeddings for, at random."""
+    rows = db.execute(_SAMPLE, (count,)).fetchall()
+    return [SuppliedText(place, text, np.frombuffer(x, np.float32)) for place, text, x in rows]
+
+
+def count_unsupplied(db: sqlite3.Connection) -> int:
+    """How many characters the texts have that nothing was supplied for."""
+    length: int = db.execute(_UNSUPPLIED).fetchone()[0]
+    return length
 
 
 def update_fields(db: sqlite3.Connection, old: Fields, new: Fields) -> None:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from attnsearch.encoding import loading
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.exports.reading import open_export
 from attnsearch.indexing import changes
 from attnsearch.indexing.check import info_or_problem, sealed_info
 from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
@@ -207,9 +208,13 @@ def _try_formats(info: Info, path: str) -> tuple[list[Item], str]:
         reading = info.reading._replace(form=form)
         whole: list[Item] = []
         digest = hashlib.sha256()
-        observers = [digest.update]
         try:
-            whole.extend(items.read_items([path], fixed=info.fields, reading=reading, observers=observers).items)
+            if export := open_export(path, digest.update):
+                whole.extend(entry.item for entry in export.entries)
+            else:
+                whole.extend(
+                    items.read_items([path], fixed=info.fields, reading=reading, observers=[digest.update]).items
+                )
         except (InputError, OSError) as error:
             tried.append((whole, digest.hexdigest(), error))
         else:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
+from attnsearch.exports.form import Header
+from attnsearch.exports.reading import Export, open_export
 from attnsearch.readers.raw_file import inner_name, source_name
 from attnsearch.sources import items
-from attnsearch.sources.fields import Fields, first_names
+from attnsearch.sources.fields import UNNAMED, Fields, first_names
 from attnsearch.sources.items import Listing
 from attnsearch.sources.recognition import Survey
 from attnsearch.storage import files, home, lock
 from attnsearch.storage.database import Info, Source, read_fields
 from attnsearch.storage.failures import reading as reading_errors
-from attnsearch.syntax.formats import Reading
+from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.names import fold_name
 from attnsearch.upkeep.freshness import source_path
 
@@ -48,7 +50,8 @@ class SourceFile(NamedTuple):
 class Target(NamedTuple):
     """The catalog to bring up to date: where it is, what goes in, and what it was before, if it exists.
 
-    `given` are the fields that a user named, now or earlier.
+    `given` are the fields that a user named, now or earlier. `export` is what is read if the source is an export; its
+    items are not in the `listing`.
     """
 
     folder: Path
@@ -58,6 +61,7 @@ class Target(NamedTuple):
     reading: Reading
     listing: Listing
     existing: Info | None
+    export: Export | None = None
 
 
 class Read(NamedTuple):
@@ -120,31 +124,52 @@ def resolve_target(
     shown = [source.shown for source in sources]
     existing, known = _find_existing(shown, name)
     required = given.names
-    if existing:
+    export = open_export(paths[0], sources[0].digest.update) if len(paths) == 1 else None
+    if export:
+        _refuse_options(given, reading, source_name(shown[0]))
+        given = export.header.given
+    elif existing:
         given = given.over(existing.given)
         if have_paths(existing.sources, shown):
             reading = reading.over(existing.reading)
     # The hash is that of the very bytes that are read: the file may be another one before and after.
-    listing = items.read_items(
-        paths,
-        given,
-        remembered=existing.fields if existing else None,
-        known=known,
-        required=tuple(dict.fromkeys((*required, *given.id))),
-        reading=reading,
-        observers=[source.digest.update for source in sources],
+    listing = (
+        _list_nothing(export.header)
+        if export
+        else items.read_items(
+            paths,
+            given,
+            remembered=existing.fields if existing else None,
+            known=known,
+            required=tuple(dict.fromkeys((*required, *given.id))),
+            reading=reading,
+            observers=[source.digest.update for source in sources],
+        )
     )
     if folder:
-        return Target(folder, source_name(shown[0]), sources, given, reading, listing, existing)
+        return Target(folder, source_name(shown[0]), sources, given, reading, listing, existing, export)
     chosen = files.check_name(name) if name else files.make_name(listing.name or _name_of_file(paths))
     folder = home.catalog_folder(chosen)
     if name is None:
         _refuse_other_sources(folder, shown)
     if len(paths) == 1 and sources[0].path:
         home.name_file_catalog(Path(sources[0].path), folder)
-    target = Target(folder, chosen, sources, given, reading, listing, existing)
-    _warn_of_other_fields(target, keep=keep)
+    target = Target(folder, chosen, sources, given, reading, listing, existing, export)
+    if not export:
+        _warn_of_other_fields(target, keep=keep)
     return target
+
+
+def _refuse_options(given: Fields, reading: Reading, where: str) -> None:
+    """Raise InputError if a user says how an export is to be read, which it says itself."""
+    if given != UNNAMED or reading != AS_FOUND:
+        hint = "leave out such options, or index the file that its catalog was made from"
+        raise InputError("is an export of attnsearch, which says itself how it is read", where=where, hint=hint)
+
+
+def _list_nothing(header: Header) -> Listing:
+    """What an export says of its catalog, without items."""
+    return Listing(header.name, header.description, iter(()), header.fields, Survey())
 
 
 def _find_existing(paths: Sequence[str], name: str | None) -> tuple[Info | None, list[str]]:

@@ -18,6 +18,7 @@ from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.changes import Changes
 from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.supply import check_default, check_sample, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import MissingText, Writer
 from attnsearch.postings import cache
@@ -81,6 +82,8 @@ def update(
     """
     began = time.perf_counter()
     target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder)
+    if target.export and not (model or target.existing):
+        check_default(target.export.header, target.name)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder) as writer:
@@ -88,10 +91,15 @@ def update(
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)
         reused = None if reason else writer.info
-        incoming = _count_items(target.listing.items, progress)
         fields = target.listing.fields
         split = functools.partial(split_passages, encoder)
-        changes = writer.take_items(incoming, split, keep=keep, fields=fields)
+        items, supplied_in = target.listing.items, None
+        if target.export:
+            items, supplied_in = take_export(target.export, writer, encoder, split, precision, target.name)
+        changes = writer.take_items(_count_items(items, progress), split, keep=keep, fields=fields)
+        if supplied_in:
+            check_sample(writer, encoder, supplied_in)
+            changes = changes._replace(length=writer.count_unsupplied())
         bulk_encoder = encoder.suited(changes.length, precision)
         if bulk_encoder is not encoder:
             trial.try_out(bulk_encoder, unless=home.has_catalog_of)
@@ -103,10 +111,10 @@ def update(
             if reused and encoder.quick and not quick:
                 raise _mixed_error(target.name, encoder)
             embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
-            least = _least_precision(changes, bulk_encoder, reused)
+            least = _least_precision(changes, bulk_encoder, reused, supplied_in)
             info = _describe_catalog(target, encoder, quick=quick, precision=least, lexical=lexical)
             info = writer.commit(info._replace(is_exact=not (keep and writer.has_kept())), checkpoint)
-        read = describe_reading(fields, target.listing.survey, writer.field_names())
+        read = describe_reading(fields, target.listing.survey, [] if target.export else writer.field_names())
     if read.longest:
         log.warning("%s: the longest text is not read; add it: --text-field %s", target.name, shlex.quote(read.longest))
     if info.lexical or (target.folder / files.POSTINGS).is_dir():
@@ -164,18 +172,21 @@ def _mixed_error(name: str, encoder: Encoder) -> CatalogError:
     return CatalogError(message, where=name, hint=f"'attnsearch remove {shlex.quote(name)}', then index it again")
 
 
-def _least_precision(changes: Changes, bulk_encoder: Encoder, reused: Info | None) -> Precision:
-    """bfloat16 if any of the catalog's embeddings, new or reused, was made in it; else float32."""
+def _least_precision(
+    changes: Changes, bulk_encoder: Encoder, reused: Info | None, supplied_in: Precision | None
+) -> Precision:
+    """bfloat16 if any of the catalog's embeddings, new, reused or supplied, was made in it; else float32."""
     new = bulk_encoder.precision if changes.length else "float32"
     old = reused.precision if reused else "float32"
-    return "bfloat16" if "bfloat16" in (new, old) else "float32"
+    return "bfloat16" if "bfloat16" in (new, old, supplied_in) else "float32"
 
 
 def _describe_catalog(
     target: Target, encoder: Encoder, *, quick: bool, precision: Precision, lexical: float | None
 ) -> Info:
     """The catalog's info, to which the commit adds width, counts and times."""
-    stored_lexical = target.existing.lexical if target.existing else 0.0
+    stored = target.existing or (target.export and target.export.header)
+    stored_lexical = stored.lexical if stored else 0.0
     return Info(
         name=target.name,
         description=target.listing.description,

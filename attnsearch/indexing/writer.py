@@ -42,9 +42,10 @@ _MISSING = """
 CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
 WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
 """
-_RECALLED = """
-SELECT (SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)),
-    (SELECT count(*) FROM missing)
+_RECALLED = "SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)"
+_SUPPLIED = """
+SELECT sha256, x FROM supplied WHERE sha256 > ? AND sha256 IN (SELECT sha256 FROM passages)
+    AND sha256 NOT IN (SELECT sha256 FROM vectors) ORDER BY sha256 LIMIT ?
 """
 _MISSING_TEXTS = """
 SELECT sha256, coalesce(passages.text, incoming.text)
@@ -54,6 +55,8 @@ _NEW_PASSAGES = """
 SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)
     JOIN incoming USING (n) JOIN items USING (id) ORDER BY n, start
 """
+
+_CHUNK = 1_024  # supplied embeddings that are written at once
 
 
 class Recalled(NamedTuple):
@@ -154,13 +157,37 @@ class Writer:
         """The names of the catalog's fields."""
         return [name for (name,) in self._db.execute("SELECT name FROM fields ORDER BY rowid")]
 
+    def supply(self, hashes: Sequence[bytes], x: NDArray[np.float32]) -> None:
+        """Take embeddings x (n, d) that came with the items, of the texts with these SHA-256."""
+        rows = ((sha256, row.tobytes()) for sha256, row in zip(hashes, x, strict=True))
+        self._db.executemany("INSERT OR IGNORE INTO supplied VALUES (?, ?)", rows)
+
+    def sample_supplied(self, count: int) -> list[changes.SuppliedText]:
+        """See `changes.sample_supplied`."""
+        return changes.sample_supplied(self._db, count)
+
+    def count_unsupplied(self) -> int:
+        """How many characters the texts have that nothing was supplied for."""
+        return changes.count_unsupplied(self._db)
+
     def recall(self, checkpoint: Checkpoint) -> Recalled:
-        """Reuse the embeddings in the checkpoint of an interrupted run, and list the texts that are missing."""
+        """Reuse the embeddings in the checkpoint of an interrupted run, and list the texts that are missing.
+
+        Those that were supplied are written to the checkpoint, and are not missing.
+        """
         with writing(self.folder):
             rows = ((sha256, row) for row, sha256 in enumerate(checkpoint.recall()))
             self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", rows)
+            (embedded,) = self._db.execute(_RECALLED).fetchone()
+            last = b""
+            while supplied := self._db.execute(_SUPPLIED, (last, _CHUNK)).fetchall():
+                hashes = [sha256 for sha256, _ in supplied]
+                x = np.frombuffer(b"".join(row for _, row in supplied), np.float32).reshape(len(hashes), -1)
+                self.put_embeddings(checkpoint, hashes, x)
+                last = hashes[-1]
             self._db.execute(_MISSING)
-            return Recalled(*self._db.execute(_RECALLED).fetchone())
+            (missing,) = self._db.execute("SELECT count(*) FROM missing").fetchone()
+            return Recalled(embedded, missing)
 
     def missing_texts(self) -> Iterator[MissingText]:
         """The texts without an embedding, each once, in the order of their items."""

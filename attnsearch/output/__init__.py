@@ -1,14 +1,15 @@
 """Results → text that is safe to show on any terminal.
 
-safe_text   words and values → text and JSON that a terminal can't obey
-columns     the fields of catalogs → columns of an answer
-notes       result → the lines under its table
-table       rows → a table that fits the window
-ranking     results → the ranked table
-formats     results → table, JSON, JSONL, CSV, TSV, Markdown
-items       items → their text, fields and passages, JSON, JSONL
-duplicates  groups of duplicates → a table, JSON, JSONL, CSV, TSV
-reasons     reasons → lines with shaded words
-evaluation  an evaluation → a table, JSON
-training    a training → a table, JSON
+safe_text    words and values → text and JSON that a terminal can't obey
+columns      the fields of catalogs → columns of an answer
+notes        result → the lines under its table
+table        rows → a table that fits the window
+ranking      results → the ranked table
+formats      results → table, JSON, JSONL, CSV, TSV, Markdown
+items        items → their text, fields and passages, JSON, JSONL
+spreadsheet  items → rows of CSV
+duplicates   groups of duplicates → a table, JSON, JSONL, CSV, TSV
+reasons      reasons → lines with shaded words
+evaluation   an evaluation → a table, JSON
+training     a training → a table, JSON
 """

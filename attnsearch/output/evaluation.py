@@ -79,14 +79,21 @@ def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Sc
     """The table of means: a row for each measure, with a second setting its value and the change too."""
     values = _measures(evaluation)
     if not second:
-        return listing(("measure", "value"), [(name, decimals(value)) for name, value in values.items()], screen)
+        rows = [(name, decimals(value)) for name, value in values.items()]
+        return listing(("measure", "value"), rows, screen, elastic=["measure"], middle=["measure"])
     second_values = _measures(second.evaluation)
     options = second.options or "defaults"
-    rows = [
+    compared = [
         (name, decimals(value), decimals(second_values.get(name)), _format_change(value, second_values.get(name)))
         for name, value in values.items()
     ]
-    return listing(("measure", "as asked", options, "difference"), rows, screen, elastic=[options])
+    return listing(
+        ("measure", "as asked", options, "difference"),
+        compared,
+        screen,
+        elastic=["measure", options],
+        middle=["measure"],
+    )
 
 
 def _measures(evaluation: Evaluation) -> dict[str, float | None]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.columns import field_texts, find_link
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import short_name
-from attnsearch.output.safe_text import PIPE, Screen, inert, inert_lines, to_json
-from attnsearch.output.table import GAP, draw, link_text
+from attnsearch.output.safe_text import PIPE, Screen, to_json
+from attnsearch.output.table import draw, entries, link_text, to_text
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from attnsearch.storage.store import Place
 
 FORMATS = ("table", "json", "jsonl")
 WIDTH = 100  # cells of a line where there is no window
-
-_BROAD = 30  # cells for values beside their names, at least
 
 
 def render(
@@ -69,38 +65,14 @@ def _rule(screen: Screen) -> str:
 def _parts(places: Sequence[Place], catalog: str, screen: Screen) -> Iterator[str]:
     """The parts of an item, each of whole lines: its names, its description, its fields, its passages."""
     item = places[0].item
-    title = _text(item.title or item.id, "bold")
+    title = to_text(item.title or item.id, "bold")
     link_text(title, find_link(item.fields), screen)
-    yield draw(title, screen) + draw(_text(f"{item.id} · {short_name(catalog)}", "dim"), screen)
+    yield draw(title, screen) + draw(to_text(f"{item.id} · {short_name(catalog)}", "dim"), screen)
     if item.description:
-        yield draw(_text(item.description), screen)
+        yield draw(to_text(item.description), screen)
     if fields := field_texts(item.fields):
-        yield _entries(fields, screen)
+        yield entries(fields, screen)
     if len(places) > 1:
         passages = {str(number): _passage(place) for number, place in enumerate(places, 1)}
         heading = f"{len(places):,} passages, as the encoder reads them:"
-        yield draw(_text(heading, "dim"), screen) + _entries(passages, screen)
-
-
-def _entries(entries: Mapping[str, str], screen: Screen) -> str:
-    """Names, with their values beside them, or under them if that leaves the values too little room."""
-    from rich.cells import cell_len
-    from rich.padding import Padding
-    from rich.table import Table
-
-    room = (screen.width or WIDTH) - max(cell_len(inert(name)) for name in entries) - GAP
-    if room < _BROAD:
-        parts = [(_text(name, "dim"), Padding(_text(value), (0, 0, 0, GAP))) for name, value in entries.items()]
-        return "".join(draw(part, screen) for pair in parts for part in pair)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in entries.items():
-        table.add_row(_text(inert(name), "dim"), _text(value))
-    return draw(table, screen)
-
-
-def _text(text: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(inert_lines(text), style, overflow="fold")
+        yield draw(to_text(heading, "dim"), screen) + entries(passages, screen)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from attnsearch.output.safe_text import PIPE, Screen, inert
+from attnsearch.output.safe_text import PIPE, Screen, inert, inert_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 GAP = 2  # cells between columns
 _LEAST = 6  # cells of a column that is cut, at least
+_WHOLE = 1 << 30  # cells of a column that is not cut
+_READABLE = 12  # cells that make it easy to read
+_BROAD = 20  # cells for values beside their names, at least
 _CUT = re.compile(r"([^\x1b\n][^\x1b\s])…(?=[\s\x1b])")  # where a cell is cut, with what makes room for "..."
 
 
@@ -31,49 +34,65 @@ def listing(
     *,
     elastic: Collection[str] = (),
     middle: Collection[str] = (),
+    optional: Sequence[str] = (),
 ) -> str:
     """A table of `rows`, each with a cell for every column.
 
-    In a narrow window only the `elastic` columns are cut, as long as each has a few cells left; those in `middle` are
-    cut there.
+    A narrow window loses the `optional` columns, the first of them first, as long as the `elastic` ones are hard to
+    read. Only these are cut, the ones in `middle` there.
     """
-    from rich.text import Text
-
     names, cells = [inert(name) for name in columns], [[_format_cell(cell) for cell in row] for row in rows]
-    if elastic and screen.width:
-        from rich.cells import cell_len
-
-        needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
-        chosen = [number for number, name in enumerate(columns) if name in elastic]
-        fixed = GAP * (len(columns) - 1) + sum(needed) - sum(needed[i] for i in chosen)
-        widths = divide_cells([needed[i] for i in chosen], screen.width - fixed)
-        for i, width in zip(chosen, widths, strict=True):
-            names[i] = cut(names[i], width)
-            for row in cells:
-                row[i] = cut_middle(row[i], width) if columns[i] in middle else cut(row[i], width)
-    table = new_table()
-    for name in names:
-        table.add_column(Text(name), no_wrap=True, overflow="ellipsis")
-    for row in cells:
-        table.add_row(*map(Text, row))
-    return draw(table, screen)
+    least = [_LEAST if name in elastic else _WHOLE for name in columns]
+    widths = _fit(names, cells, least, [columns.index(name) for name in optional], screen.width)
+    return _draw_columns(names, cells, widths, screen, middle=[name in middle for name in columns])
 
 
 def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
-    """The steps of the formula, each a heading, a sentence and a small table."""
-    from rich.text import Text
+    """The steps of the formula, each a heading, a sentence and a small table.
+
+    A narrow window cuts words and the names of columns, then loses the last numbers of a vector.
+    """
+    from rich.cells import cell_len
 
     parts = []
     for number, step in enumerate(steps, 1):
-        table = new_table()
-        for name, cell in zip(step.columns, step.rows[0] if step.rows else step.columns, strict=True):
-            is_word = isinstance(cell, str)
-            table.add_column(Text(name), justify="left" if is_word else "right", no_wrap=True, overflow="ellipsis")
-        for row in step.rows:
-            table.add_row(*(Text(_format_cell(cell)) for cell in row))
-        sentence = wrap(inert(step.says), screen)
-        parts.append(f"{number}. {step.name}: {step.formula}\n{sentence}{draw(table, screen)}")
+        names, cells = list(step.columns), [[_format_cell(cell) for cell in row] for row in step.rows]
+        are_words = [isinstance(cell, str) for cell in (step.rows[0] if step.rows else step.columns)]
+        columns = zip(*cells, strict=True) if cells else [()] * len(names)
+        least = [
+            _LEAST if is_word else max(map(cell_len, column), default=0)
+            for is_word, column in zip(are_words, columns, strict=True)
+        ]
+        numbers = [i for i, name in enumerate(names) if name.startswith("[")]
+        widths = _fit(names, cells, least, numbers[::-1], screen.width)
+        drawn = _draw_columns(names, cells, widths, screen, right=[not is_word for is_word in are_words])
+        parts.append(f"{number}. {step.name}: {step.formula}\n{wrap(inert(step.says), screen)}{drawn}")
     return "\n".join(parts)
+
+
+def entries(values: Mapping[str, str], screen: Screen) -> str:
+    """Names, with their values beside them, or under them if that leaves the values too little room; nothing is cut."""
+    from rich.cells import cell_len
+    from rich.padding import Padding
+    from rich.table import Table
+
+    names = max((cell_len(inert(name)) for name in values), default=0)
+    if screen.width and screen.width - names - GAP < _BROAD:
+        parts = [(to_text(name, "dim"), Padding(to_text(value), (0, 0, 0, GAP))) for name, value in values.items()]
+        return "".join(draw(part, screen) for pair in parts for part in pair)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(to_text(inert(name), "dim"), to_text(value))
+    return draw(table, screen)
+
+
+def to_text(text: str, style: str = "") -> Text:
+    """A text whose lines are wrapped when it is drawn; nothing in it acts on a terminal."""
+    from rich.text import Text
+
+    return Text(inert_lines(text), style, overflow="fold")
 
 
 def decimals(value: float | None) -> str:
@@ -155,6 +174,52 @@ def draw(content: RenderableType, screen: Screen, colors: Literal["standard", "2
 
         text = _CUT.sub(lambda match: "..." + " " * (cell_len(match[1]) - 2), text)
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
+
+
+def _fit(
+    names: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    least: Sequence[int],
+    optional: Sequence[int],
+    window: int | None,
+) -> list[int]:
+    """Cells for each column, none less than its `least`; 0 for an `optional` one that is left out."""
+    from rich.cells import cell_len
+
+    needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    if window is None:
+        return needed
+    present = list(range(len(needed)))
+    for column in optional:
+        if sum(min(needed[i], max(least[i], _READABLE)) for i in present) + GAP * (len(present) - 1) > window:
+            present.remove(column)
+    total = window - GAP * (len(present) - 1)
+    divided = divide_cells([needed[i] for i in present], total, [least[i] for i in present])
+    widths = dict(zip(present, divided, strict=True))
+    return [widths.get(i, 0) for i in range(len(needed))]
+
+
+def _draw_columns(
+    names: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    screen: Screen,
+    *,
+    middle: Sequence[bool] = (),
+    right: Sequence[bool] = (),
+) -> str:
+    """The table of columns of these widths; `middle` says which are cut there, and `right` which stand at the right."""
+    from rich.text import Text
+
+    present = [i for i, width in enumerate(widths) if width]
+    table = new_table()
+    for i in present:
+        justify: Literal["left", "right"] = "right" if right and right[i] else "left"
+        table.add_column(Text(cut(names[i], widths[i])), justify=justify, no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        cutters = (cut_middle if middle and middle[i] else cut for i in present)
+        table.add_row(*(Text(cutter(row[i], widths[i])) for i, cutter in zip(present, cutters, strict=True)))
+    return draw(table, screen)
 
 
 def divide_cells(needed: Sequence[int], total: int, least: Sequence[int] = ()) -> list[int]:

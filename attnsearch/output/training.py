@@ -26,7 +26,7 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
              f"{gain.low:+z.3f} to {gain.high:+z.3f}")
             for name, gain in gains
         ]  # fmt: skip
-        parts.append(listing(columns, rows, screen))
+        parts.append(listing(columns, rows, screen, elastic=["held out"], optional=["trained", "untrained"]))
     return "\n".join([*parts, wrap(conclusion(outcome, stored=stored), screen)])
 
 

@@ -18,6 +18,7 @@ from attnsearch.errors import InputError
 from attnsearch.readers.delimited import make_records
 from attnsearch.readers.raw_file import RawFile
 from attnsearch.readers.text_file import WHOLE
+from attnsearch.syntax.formats import EXPORT
 from attnsearch.syntax.values import DEPTH, Mapping, Value
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def read_parquet(raw: RawFile) -> Iterator[Mapping]:
     number = 0
     left_out: set[str] = set()
     try:
-        file = parquet.ParquetFile(_whole_or_own(raw))
+        file = parquet.ParquetFile(whole_or_own(raw))
+        if EXPORT.encode() in (file.schema_arrow.metadata or {}):
+            raise InputError("is an export of attnsearch", where=raw.where, hint="index it by itself, as a file")
         for batch in file.iter_batches(_BATCH):
             columns = [_without_nanoseconds(column).to_pylist() for column in batch.columns]
             for cells in zip(*columns, strict=True):
@@ -178,7 +181,7 @@ def _without_nanoseconds(column: Any) -> Any:
     return column
 
 
-def _whole_or_own(raw: RawFile) -> BinaryIO:
+def whole_or_own(raw: RawFile) -> BinaryIO:
     """A stream that can be read from any place: the file, after all of it was observed; else its content."""
     if raw.own is None:
         return _read_whole(raw)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from attnsearch.errors import InputError
+from attnsearch.syntax.formats import EXPORT
 
 STDIN = "standard input"
 HEAD = 64 << 10  # bytes that tell what a file is; also how many are read at a time
@@ -17,6 +18,7 @@ HEAD = 64 << 10  # bytes that tell what a file is; also how many are read at a t
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SAVE_XLSX = "save it as .xlsx, or as CSV"
 _UNPACK = "unpack it, and name the file inside"
+_ALONE = "index it by itself, as a file"
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a]")  # bytes that no text has in any encoding read here
 
 # What begins with these bytes (a pattern), and what to do with it.
@@ -54,6 +56,7 @@ _LIKE_TEXT = (
 )
 # What a zip is, by the names and types in it.
 _ZIPS = (
+    (EXPORT.encode(), "an export of attnsearch", _ALONE),
     (b"xl/workbook.bin", "an Excel workbook of the binary form", _SAVE_XLSX),
     (b"xl/", "an Excel workbook", "save it as CSV UTF-8"),
     (b"word/", "a Word document", "save it as plain text"),
@@ -70,6 +73,7 @@ _PANDOC = "convert it: pandoc -t csljson"
 _MARKUP = r"(<\?xml[^>]*>)?(\s|<!--.*?-->|<!(?!--)[^>]*>)*+"
 # Texts of other programs that have no records as we read them. These are known whatever the file's name says,
 _FORMS = (
+    (rf'\{{"{EXPORT}"', "an export of attnsearch", _ALONE),
     (r"<!doctype netscape-bookmark", "bookmarks of a browser (HTML)", "save them as CSV"),
     (r"<!doctype html|<html\b", "a web page (HTML)", "save its text, or its table as CSV"),
     (rf"{_MARKUP}<(rss|feed|rdf:rdf)\b", "a news feed (XML)", _FROM_XML),

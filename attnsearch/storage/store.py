@@ -24,15 +24,7 @@ from numpy.typing import NDArray
 from attnsearch import threads
 from attnsearch.sources.items import Item
 from attnsearch.storage import lock, segment
-from attnsearch.storage.database import (
-    ITEM,
-    KEY,
-    read_counts,
-    read_fields,
-    read_info,
-    read_item,
-    read_key,
-)
+from attnsearch.storage.database import ITEM, KEY, KeyRow, read_counts, read_fields, read_info, read_item, read_key
 from attnsearch.storage.failures import closed, damaged, missing, reading, unreadable
 from attnsearch.storage.files import SEGMENTS
 
@@ -205,6 +197,14 @@ class Store:
             while rows := self._fetch(cursor):
                 for row in rows:
                     yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)
+
+    def key_rows(self) -> Iterator[KeyRow]:
+        """Every key, ordered by its number. Raises CatalogError for a damaged row."""
+        with reading(self.folder):
+            with self._asking():
+                cursor = self._db.execute(f"SELECT {KEY} FROM keys ORDER BY key")  # noqa: S608 (our own words)
+            while rows := self._fetch(cursor):
+                yield from map(read_key, rows)
 
     def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
         """The item of each of these keys, and the passage that the key stands for. Raises as `places_at` does."""

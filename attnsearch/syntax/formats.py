@@ -15,6 +15,8 @@ SUFFIXES = {f".{name}": name for name in FORMATS} | {
     ".yml": "yaml", ".ndjson": "jsonl", ".geojson": "json", ".jsonld": "json", ".tab": "tsv",
 }  # fmt: skip
 
+EXPORT = "attnsearch_export"  # what marks a file of `attnsearch export`, see `exports`
+
 
 class Reading(NamedTuple):
     """How the files of a catalog are to be read, where they do not tell: see the options of `attnsearch index`."""

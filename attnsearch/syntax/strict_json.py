@@ -24,13 +24,13 @@ _LIST_OF_OBJECTS = re.compile(r"\[[ \t\r\n]*\{")
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # an open one goes to the end: linear time
 
 
-def parse_line(text: str, *, where: str, line: int = 1) -> Value:
-    """The value in `text`, which begins on `line`; an object is a `Mapping`, with its line.
+def parse_line(text: str, *, where: str, line: int = 1, parts: int = PARTS) -> Value:
+    """The value in `text`, which begins on `line`; an object is a `Mapping`, with its line. It has `parts` at most.
 
     Raises InputError, with `where` and the line, for what is not JSON or not I-JSON.
     """
     with _locate_errors(where, line):
-        _check_size(text)
+        _check_size(text, parts)
         value = _DECODER.decode(text)
         _check_decoded(text, value)
     if isinstance(value, Mapping):
@@ -95,10 +95,10 @@ def _locate_errors(where: str, line: int) -> Iterator[None]:
         raise InputError(str(error), where=f"{where}:{line}") from None
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, parts: int = PARTS) -> None:
     """Raise ValueError if the text has too many parts to hold in memory; counted before anything is built."""
-    if _count_parts(text) > PARTS and _count_parts(_STRING.sub("", text, PARTS + 1)) > PARTS:  # strings do not count
-        raise ValueError(f"more than {PARTS:,} keys and values; {STREAM_HINT}")
+    if _count_parts(text) > parts and _count_parts(_STRING.sub("", text, parts + 1)) > parts:  # strings do not count
+        raise ValueError(f"more than {parts:,} keys and values; {STREAM_HINT}")
 
 
 def _count_parts(text: str) -> int:

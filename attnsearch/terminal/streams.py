@@ -120,13 +120,26 @@ def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -
     With `exact`, what the encoding of stdout lacks is an InputError: a program would take a replacement for the value.
     """
     if out is not None:
-        _write_file(parts, out)
+        _write_file((part.encode() for part in parts), out)
         return
     for part in parts:
         if exact and getattr(sys.stdout, "errors", None) == _SIMPLIFIED:
             _check_encoding(part)
         try:
             sys.stdout.write(part)
+        except BrokenPipeError:
+            raise PipeClosedError from None
+    flush()
+
+
+def emit_bytes(parts: Iterable[bytes], out: str | None = None) -> None:
+    """Write what is no text, as `emit` does."""
+    if out is not None:
+        _write_file(parts, out)
+        return
+    for part in parts:
+        try:
+            sys.stdout.buffer.write(part)
         except BrokenPipeError:
             raise PipeClosedError from None
     flush()
@@ -166,14 +179,14 @@ def check_destination(out: str | None) -> str | None:
     return out
 
 
-def _write_file(parts: Iterable[str], out: str) -> None:
-    """Write a file, UTF-8, which takes the place of the old one at the end. What is no regular file is just written."""
+def _write_file(parts: Iterable[bytes], out: str) -> None:
+    """Write a file, which takes the place of the old one at the end. What is no regular file is just written."""
     with ExitStack() as stack:
         with _naming(out):
             file = stack.enter_context(_open(out))
         for part in parts:
             with _naming(out):
-                file.write(part.encode())
+                file.write(part)
         with _naming(out):
             stack.close()
 

@@ -125,32 +125,46 @@ class TestCheck:
 
 
 class TestNarrowWindow:
-    """Values are cut, names and numbers are not."""
+    """Names and numbers can be read."""
 
     @pytest.fixture
     def lines(self, run, shop_file, monkeypatch):
-        monkeypatch.setenv("COLUMNS", "50")
         run("index", "shop.yaml")
 
-        def lines(*argv: str) -> list[str]:
+        def lines(width: int, *argv: str) -> list[str]:
+            monkeypatch.setenv("COLUMNS", str(width))
             monkeypatch.setattr(sys, "stdout", Terminal())
             run(*argv, "--color", "never")
-            return sys.stdout.getvalue().splitlines()
+            shown = sys.stdout.getvalue().splitlines()
+            assert all(len(line) <= width for line in shown)
+            return shown
 
         return lines
 
-    def test_info(self, lines):
-        shown = lines("info", "shop")
-        assert all(len(line) <= 50 for line in shown)
-        assert {"field", "weights sha256", "description", "tombstones"} <= {line.split("  ")[0] for line in shown}
-        assert any(line.endswith("…") for line in shown)
+    @pytest.mark.parametrize("width", [30, 50, 80])
+    def test_info(self, lines, width):
+        shown = lines(width, "info", "shop")
+        assert {"field", "weights sha256", "folder", "tombstones"} <= {line.split("  ")[0] for line in shown}
+        assert "5" * 64 in "".join("".join(shown).split())
+        assert not any("…" in line for line in shown[: shown.index("")])
 
-    def test_list(self, lines):
-        header, *rows = lines("list")
-        assert all(len(line) <= 50 for line in [header, *rows])
-        assert header.split() == ["name", "items", "model", "updated", "from"]
+    @pytest.mark.parametrize(
+        ("width", "columns"),
+        [(60, ["name", "items", "model", "updated", "from"]), (50, ["name", "items", "model", "from"]),
+         (30, ["name", "items", "from"])],
+    )  # fmt: skip
+    def test_list(self, lines, width, columns):
+        header, *rows = lines(width, "list")
+        assert header.split() == columns
         assert [row.split()[0] for row in rows] == ["shop", "library", "kitchen", "toolbox"]
-        assert re.fullmatch(r"shop +3 +small +\d{4}-\d\d-\d\d \d\d:\d\d +\S+…", rows[0])
+        assert re.fullmatch(r"shop +3 +(small +)?(\d{4}-\d\d-\d\d \d\d:\d\d +)?\S+…\S+", rows[0])
+
+    def test_long_names(self, run, lines):
+        """What a name ends with tells it from others."""
+        for year in ("2023", "2024"):
+            run("index", "shop.yaml", "--name", f"everything that the shop sold in {year}")
+        names = {row.split("  ")[0] for row in lines(40, "list")}
+        assert {"2023", "2024"} <= {name[-4:] for name in names if name.startswith("every")}
 
 
 class TestOneThatCanNotBeOpened:

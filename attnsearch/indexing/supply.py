@@ -1,0 +1,79 @@
+"""Items that come with their vectors, in an export: what is taken of these, and what is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shlex
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from attnsearch.encoding.encoder import Encoder, Precision
+from attnsearch.encoding.model import DEFAULT
+from attnsearch.errors import InputError
+from attnsearch.exports.form import Header
+from attnsearch.exports.reading import Export
+from attnsearch.indexing.changes import Split
+from attnsearch.indexing.writer import Writer
+from attnsearch.sources.items import Item
+
+SAMPLE = 3  # texts that are embedded to see whether the vectors are theirs
+
+_FAR = {"float32": 1e-3, "bfloat16": 0.02}  # 1 less the cosine of two vectors of a text, more than precisions explain
+
+log = logging.getLogger("attnsearch")
+
+
+class Supply(NamedTuple):
+    """The items of an export; and the precision of their vectors, None if these can't be used."""
+
+    items: Iterator[Item]
+    precision: Precision | None
+
+
+def check_default(header: Header, where: str) -> None:
+    """Raise InputError for vectors of another model than the default one: only the user may choose another."""
+    if header.model != DEFAULT:
+        model = shlex.quote(header.model)
+        hint = f"say --model {model} to use them, or --model {DEFAULT} to embed its texts again"
+        raise InputError(f"is an export with vectors of the model {header.model}", where=where, hint=hint)
+
+
+def take_export(
+    export: Export, writer: Writer, encoder: Encoder, split: Split, precision: Precision | None, name: str
+) -> Supply:
+    """The items of an export; as they are drawn, the writer gets the vectors of those that the encoder made so.
+
+    Vectors are used if this very encoder made them, of the same text in the same passages.
+    """
+    header = export.header
+    if not encoder.model.made(header.sha256, header.identity):
+        message = "%s: the vectors were made by another %s (%s…), so its texts are embedded again"
+        log.warning(message, name, header.model, header.identity[:12])
+        return Supply((entry.item for entry in export.entries), None)
+    if precision == "float32" != header.precision:
+        return Supply((entry.item for entry in export.entries), None)
+    return Supply(_draw_items(export, writer, split), header.precision)
+
+
+def _draw_items(export: Export, writer: Writer, split: Split) -> Iterator[Item]:
+    for item, starts, stops, x, is_current in export.entries:
+        if is_current:
+            passages = split(item.title, item.text)
+            if [(passage.start, passage.stop) for passage in passages] == list(zip(starts, stops, strict=True)):
+                writer.supply([hashlib.sha256(passage.text.encode()).digest() for passage in passages], x)
+        yield item
+
+
+def check_sample(writer: Writer, encoder: Encoder, precision: Precision) -> None:
+    """Embed some of the texts. Raises InputError if a vector that came with one is not its own."""
+    sample = writer.sample_supplied(SAMPLE)
+    if not sample:
+        return
+    x = encoder.encode([supplied.text for supplied in sample])
+    for own, (place, _, supplied_x) in zip(x, sample, strict=True):
+        if supplied_x.shape != own.shape or not np.vecdot(own, supplied_x) > 1 - _FAR[precision]:
+            hint = "do not trust this file; index the one that its catalog was made from"
+            raise InputError("has a vector that is not that of its text", where=place, hint=hint)
