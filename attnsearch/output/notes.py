@@ -6,8 +6,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.encoding.model import DEFAULT
 from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
@@ -49,6 +47,9 @@ def _hint_in_words(hint: Hint) -> str:
 
 def footer(result: Result) -> str:
     """The catalog, its counts, how far attention is spread, *none of these*, and what is not the default."""
+    from attnsearch.attention.projections import TEMPERATURE  # these two bring numpy, which `--help` does without
+    from attnsearch.encoding.model import DEFAULT
+
     seen = result.items - result.masked
     parts = [
         short_name(result.catalog),
