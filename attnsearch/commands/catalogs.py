@@ -91,6 +91,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "d": record.d,
         "temperature": default_temperature(record, used),
         "lexical": default_lexical(record, used),
+        "language": record.language,
         "sources": [source.path for source in record.sources],
         "gone": gone_sources(record),
         "id_field": record.fields.id[0] if len(record.fields.id) == 1 else list(record.fields.id) or None,

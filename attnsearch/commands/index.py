@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from attnsearch.syntax.formats import FORMS, Reading, check_form
+from attnsearch.syntax.languages import check_language
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.completion import complete_source_field
 from attnsearch.terminal.setting_options import parse_lexical
@@ -158,6 +159,16 @@ def index(
             help="Let shared words count in queries: add λ·BM25, 0.3 if not given. (default: the catalog's, else 0)",
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANGUAGE",
+            show_default=False,
+            rich_help_panel=options.SHARP,
+            help="Language of the texts, such as german or de, whose word endings --lexical leaves out, or none. "
+            "(default: the catalog's, else english)",
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", rich_help_panel=options.DONE, help="Keep items that SOURCE no longer has.")
     ] = False,
@@ -175,6 +186,7 @@ def index(
     check_form(from_)
     reading = Reading(from_, items, encoding, delimiter, glob, table, sql)
     weight = parse_lexical(lexical)
+    language = language and check_language(language)
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
@@ -199,6 +211,7 @@ def index(
                     keep=keep,
                     precision=precision,
                     lexical=LEXICAL if weight == "auto" else weight,
+                    language=language,
                     offline=offline,
                     progress=working.progress,
                 )

@@ -19,6 +19,7 @@ from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import LONGEST, Item, key_text
 from attnsearch.sources.letters import normalize_text
 from attnsearch.syntax.formats import EXPORT
+from attnsearch.syntax.languages import ENGLISH, LANGUAGES
 from attnsearch.syntax.values import Value, too_long
 
 MARK = EXPORT  # a member of the header, whose value is the version of the form
@@ -48,6 +49,7 @@ class Header(NamedTuple):
     given: Fields
     items: int
     keys: int
+    language: str = ENGLISH
 
 
 class Entry(NamedTuple):
@@ -116,6 +118,7 @@ def _check_header(header: Header) -> None:
         and 0 < header.temperature < math.inf
         and 0 <= header.lexical < math.inf
         and header.precision in get_args(Precision)
+        and header.language in LANGUAGES
     ):
         raise ValueError("the members have values that no export has")
 

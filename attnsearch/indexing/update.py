@@ -27,6 +27,7 @@ from attnsearch.sources.items import Item
 from attnsearch.storage import files, home
 from attnsearch.storage.database import Info
 from attnsearch.syntax.formats import AS_FOUND, Reading
+from attnsearch.syntax.languages import ENGLISH, check_language
 
 CHUNK = 1_024  # texts embedded at once: what a killed run can lose
 _CHARACTERS = 4 << 20  # of a chunk, about
@@ -60,6 +61,7 @@ def update(
     keep: bool = False,
     precision: Precision | None = None,
     lexical: float | None = None,
+    language: str | None = None,
     folder: Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
@@ -72,8 +74,8 @@ def update(
     for the same sources, how they are to be read (`reading`), unless others are given. `precision` is the encoder's: by
     default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
     bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
-    default it stays as it was. A query of a file gives the `folder` for its catalog, which
-    has no name.
+    default it stays as it was. So does `language`, one of `languages.LANGUAGES`, that of the terms. A query of a file
+    gives the `folder` for its catalog, which has no name.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -81,6 +83,7 @@ def update(
     Raises InputError, CatalogError, ModelError.
     """
     began = time.perf_counter()
+    language = language and check_language(language)
     target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder)
     if target.export and not (model or target.existing):
         check_default(target.export.header, target.name)
@@ -112,7 +115,7 @@ def update(
                 raise _mixed_error(target.name, encoder)
             embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
             least = _least_precision(changes, bulk_encoder, reused, supplied_in)
-            info = _describe_catalog(target, encoder, quick=quick, precision=least, lexical=lexical)
+            info = _describe_catalog(target, encoder, lexical, language, quick=quick, precision=least)
             info = writer.commit(info._replace(is_exact=not (keep and writer.has_kept())), checkpoint)
         read = describe_reading(fields, target.listing.survey, [] if target.export else writer.field_names())
     if read.longest:
@@ -182,11 +185,20 @@ def _least_precision(
 
 
 def _describe_catalog(
-    target: Target, encoder: Encoder, *, quick: bool, precision: Precision, lexical: float | None
+    target: Target,
+    encoder: Encoder,
+    lexical: float | None,
+    language: str | None,
+    *,
+    quick: bool,
+    precision: Precision,
 ) -> Info:
     """The catalog's info, to which the commit adds width, counts and times."""
     stored = target.existing or (target.export and target.export.header)
-    stored_lexical = stored.lexical if stored else 0.0
+    if lexical is None:
+        lexical = stored.lexical if stored else 0.0
+    if language is None:
+        language = stored.language if stored else ENGLISH
     return Info(
         name=target.name,
         description=target.listing.description,
@@ -202,7 +214,8 @@ def _describe_catalog(
         temperature=TEMPERATURE,
         precision=precision,
         quick=quick,
-        lexical=stored_lexical if lexical is None else lexical,
+        lexical=lexical,
+        language=language,
     )
 
 

@@ -1,6 +1,6 @@
 """Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
-    postings/terms.v2.<commit>.<checksum>
+    postings/terms.v3.<commit>.<checksum>
     postings/field-<hash of its name>.v3.<commit>.<checksum>
 
 Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
@@ -37,7 +37,7 @@ from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
 from attnsearch.syntax.values import check_text
 
-_TERMS = "terms.v2"
+_TERMS = "terms.v3"
 _FIELD_FORM = "v3"
 # The form of the tables, and the rule for terms and kinds. Files of an earlier one are never read for a query: the next
 # commit removes them and builds what they had.
@@ -159,7 +159,7 @@ class Postings:
 
             if terms:
                 built[_TERMS] = db = _create_database()
-                write_terms(db, texts(), keys)
+                write_terms(db, texts(), keys, info.language)
             else:
                 for _ in texts():
                     pass

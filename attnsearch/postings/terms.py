@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
+from attnsearch.syntax.languages import ENGLISH, NONE
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
@@ -25,15 +27,17 @@ KEYS = np.dtype("<u4")  # numbers of keys, as they are stored
 _SCORES = np.dtype("<f4")
 _K1, _B = 1.5, 0.75
 
-_WORD = re.compile(r"\w\w+")
+# A letter with + or # is a name: C++, F#. A letter or digit by itself is a word, but not in "don't" or "e.g.".
+_NAME = r"(?<!\w)[^\W\d_][+#]++(?![^\W\d_])"
+_ALONE = r"(?<![\w'’])(?<!\w\.)[^\W_](?![\w'’]|\.\w)"
 # Chinese, Japanese and Korean, and Thai, Lao, Burmese and Khmer, use few spaces or none, so there every two neighbors
 # count as a word: two characters, each with its marks.
 _UNSPACED = re.compile(
     r"([\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af"
     r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3]+)"
 )
-_STOP = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such"  # noqa: SIM905 (a list would fill a page)
+_STOP = frozenset(  # of English
+    "a an and are as at be but by for i if in into is it no not of on or such"  # noqa: SIM905 (a list would fill a page)
     " that the their then there these they this to was will with".split()
 )
 
@@ -45,41 +49,62 @@ class Term(NamedTuple):
     scores: NDArray[np.float32]
 
 
-def split_terms(text: str) -> list[tuple[str, str]]:
-    """The words of a text in lower case, each with its term, its English stem. The most frequent words are left out.
+def split_terms(text: str, language: str = ENGLISH) -> list[tuple[str, str]]:
+    """The words of a text in lower case, each with its term: its stem in one of `languages.LANGUAGES`.
+
+    The most frequent words of English are left out.
 
     >>> split_terms("The Martians are landing"), split_terms("東京都")
     ([('martians', 'martian'), ('landing', 'land')], [('東京', '東京'), ('京都', '京都')])
+    >>> split_terms("Häuser in C++", "german")
+    [('häuser', 'haus'), ('in', 'in'), ('c++', 'c++')]
     """
-    words = _split_words(normalize_text(text.lower()))
-    return [(word, _load_stemmer().stemWord(word)) for word in words if word not in _STOP]
+    words = list(_split_words(normalize_text(text.lower())))
+    if language == NONE:
+        return [(word, word) for word in words]
+    if language == ENGLISH:
+        words = [word for word in words if word not in _STOP]
+    return list(zip(words, _load_stemmer(language).stemWords(words), strict=True))
 
 
 def _split_words(text: str) -> Iterator[str]:
-    patterns = word_patterns() if has_marks(text) else None
-    word = patterns.word if patterns else _WORD
+    marked = has_marks(text)
+    pattern = _word_pattern(marked=marked)
     for number, part in enumerate(_UNSPACED.split(text)):
         if number % 2:
-            characters = patterns.cluster.findall(part) if patterns else part
+            characters = word_patterns().cluster.findall(part) if marked else part
             yield from ("".join(characters[start : start + 2]) for start in range(max(len(characters) - 1, 1)))
         else:
-            yield from word.findall(part)
+            yield from pattern.findall(part)
 
 
 @cache
-def _load_stemmer() -> Stemmer:
-    from Stemmer import Stemmer
+def _word_pattern(*, marked: bool) -> re.Pattern[str]:
+    """The pattern of a word, in text with combining marks or without."""
+    several = word_patterns().word.pattern if marked else r"\w\w+"
+    return re.compile(f"{_NAME}|{several}|{_ALONE}")
 
-    return Stemmer("english")
+
+_local = threading.local()
 
 
-def write_terms(db: sqlite3.Connection, texts: Iterable[str], keys: Sequence[int]) -> None:
-    """Write the terms of the texts to an empty database.
+def _load_stemmer(language: str) -> Stemmer:
+    """The stemmer of a language, and of the thread that asks: PyStemmer's must not be shared."""
+    stemmers: dict[str, Stemmer] = vars(_local)
+    if language not in stemmers:
+        from Stemmer import Stemmer
+
+        stemmers[language] = Stemmer(language)
+    return stemmers[language]
+
+
+def write_terms(db: sqlite3.Connection, texts: Iterable[str], keys: Sequence[int], language: str = ENGLISH) -> None:
+    """Write the terms of the texts, which are in this language, to an empty database.
 
     `keys` has the first key of each text's item; drawing `texts` may fill it.
     """
     db.execute("CREATE TABLE terms (term TEXT PRIMARY KEY, keys BLOB NOT NULL, scores BLOB NOT NULL)")
-    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _term_rows(texts, keys))
+    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _term_rows(texts, keys, language))
 
 
 def find_term(db: sqlite3.Connection, term: str) -> Term | None:
@@ -88,13 +113,14 @@ def find_term(db: sqlite3.Connection, term: str) -> Term | None:
     return Term(np.frombuffer(row[0], KEYS), np.frombuffer(row[1], _SCORES)) if row else None
 
 
-def _term_rows(texts: Iterable[str], keys: Sequence[int]) -> Iterator[tuple[str, bytes, bytes]]:
+def _term_rows(texts: Iterable[str], keys: Sequence[int], language: str) -> Iterator[tuple[str, bytes, bytes]]:
     """Each term, the keys (n,) of the texts that contain it, ascending, and its BM25 score in each (n,)."""
     import bm25s
 
     numbers: dict[str, int] = {}  # of the terms
     documents = [
-        np.array([numbers.setdefault(term, len(numbers)) for _, term in split_terms(text)], np.int32) for text in texts
+        np.array([numbers.setdefault(term, len(numbers)) for _, term in split_terms(text, language)], np.int32)
+        for text in texts
     ]
     if not numbers:
         return

@@ -245,7 +245,7 @@ def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, Weight
     from attnsearch.engines.bias import WeightedTerm
     from attnsearch.postings.terms import split_terms
 
-    pairs = split_terms(text)
+    pairs = split_terms(text, index.info.language)
     first_words = {term: word for word, term in reversed(pairs)}
     weighted = {}
     for name, count in Counter(term for _, term in pairs).items():

@@ -20,6 +20,7 @@ from attnsearch.storage import checksum
 from attnsearch.storage.failures import OlderError, damaged
 from attnsearch.storage.files import DATABASE, SEAL
 from attnsearch.syntax.formats import AS_FOUND, Reading
+from attnsearch.syntax.languages import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     from attnsearch.sources import summary
@@ -62,7 +63,7 @@ class Info(NamedTuple):
     `fields` are those that are read as id, title and text; `given` are those of them that a user named, and `reading`
     how the files are read, as far as a user said it. `is_exact` says that its items are those of its sources and no
     others. `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast
-    path may be taken. `lexical` is the λ of a query that names none (see `bias`).
+    path may be taken. `lexical` is the λ of a query that names none (see `bias`), `language` that of its terms.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Info(NamedTuple):
     given: Fields = UNNAMED
     reading: Reading = AS_FOUND
     is_exact: bool = True
+    language: str = ENGLISH
 
 
 class KeyRow(NamedTuple):
@@ -195,6 +197,7 @@ def _check_types(info: Info) -> None:
         and 0 < info.temperature < math.inf
         and 0 <= info.lexical < math.inf
         and info.precision in get_args(Precision)
+        and info.language in LANGUAGES
     ):
         raise ValueError("the table info holds values that no commit writes")
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from attnsearch.postings.terms import find_term, split_terms, write_terms
+from attnsearch.postings.terms import _load_stemmer, find_term, split_terms, write_terms
+from attnsearch.syntax.languages import LANGUAGES, NONE
 
 K1, B = 1.5, 0.75
 
@@ -62,8 +65,14 @@ def test_texts_without_any_word():
     [
         ("Running RUNS", [("running", "run"), ("runs", "run")]),
         ("of the", []),
-        ("x y", []),
-        ("don't", [("don", "don")]),
+        ("x y", [("x", "x"), ("y", "y")]),
+        ("don't, l’eau, e.g. the U.S. and I", [("don", "don"), ("eau", "eau")]),
+        ("C", [("c", "c")]),
+        ("written in R.", [("written", "written"), ("r", "r")]),
+        ("C#, F# or C++!", [("c#", "c#"), ("f#", "f#"), ("c++", "c++")]),
+        ("(C++11) a+b .NET", [("c++", "c++"), ("11", "11"), ("b", "b"), ("net", "net")]),
+        ("Disney+ x_ _", [("disney", "disney"), ("x_", "x_")]),
+        ("C++ कि 5", [("c++", "c++"), ("कि", "कि"), ("5", "5")]),
         ("snake_case 3.14", [("snake_case", "snake_cas"), ("14", "14")]),
         ("猫", [("猫", "猫")]),
         ("हिन्दी में किताब", [("हिन्दी", "हिन्दी"), ("में", "में"), ("किताब", "किताब")]),
@@ -81,6 +90,43 @@ def test_terms(text, terms):
     assert split_terms(text) == terms
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "terms"),
+    [
+        ("german", "die Häuser des Hauses, was", ["die", "haus", "des", "haus", "was"]),
+        ("french", "les chevaux continuellement", ["le", "cheval", "continuel"]),
+        ("none", "the Houses of", ["the", "houses", "of"]),
+    ],
+)
+def test_languages(language, text, terms):
+    """Only English has stop words, which mean something else in other languages."""
+    assert [term for _, term in split_terms(text, language)] == terms
+
+
+def test_every_language_has_its_algorithm():
+    import Stemmer
+
+    assert set(LANGUAGES) - {NONE} <= set(Stemmer.algorithms())
+    for language in LANGUAGES:
+        assert split_terms("x9", language) == [("x9", "x9")]
+
+
+def test_threads_share_no_stemmer():
+    barrier = threading.Barrier(4)
+
+    def ask(_):
+        barrier.wait(10)
+        return id(_load_stemmer("german")), _load_stemmer("german") is _load_stemmer("german")
+
+    with ThreadPoolExecutor(4) as pool:
+        stemmers = list(pool.map(ask, range(4)))
+    assert len({number for number, _ in stemmers}) == 4
+    assert all(is_kept for _, is_kept in stemmers)
+
+
 def test_a_megabyte_of_anything():
     assert len(split_terms("a" * 1_000_000)) == 1
+    assert len(split_terms("b+" * 500_000)) == 500_000
+    assert len(split_terms("b" + "+" * 1_000_000)) == 1
+    assert len(split_terms("b." * 500_000)) == 0
     assert len(split_terms("漢" * 100_000)) == 99_999
