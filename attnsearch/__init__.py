@@ -1,8 +1,8 @@
 """Semantic search over a catalog of described things, as attention: softmax(Q Kᵀ / √d_k) V.
 
->>> from attnsearch import Index, query
+>>> from attnsearch import Index
 >>> with Index.open("library") as library:  # doctest: +SKIP
-...     print(query(library, "science fiction").hits[0].title)
+...     print(library.query("science fiction")[0].title)
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ _MODULES = {
     "Attention": "attention.softmax",
     "AttnsearchError": "errors",
     "CatalogError": "errors",
+    "Field": "api.items",
     "Hit": "search.result",
-    "Index": "search.index",
+    "Index": "api.index",
     "InputError": "errors",
+    "Item": "api.items",
     "ModelError": "errors",
     "Report": "indexing.update",
-    "Result": "search.result",
+    "Result": "api.result",
     "ShapeError": "errors",
     "State": "attention.softmax",
     "attend": "attention.softmax",
-    "query": "search.search",
-    "update": "indexing.update",
+    "query": "api.index",
+    "update": "api.update",
 }
 __all__ = list(_MODULES)
 
 if TYPE_CHECKING:  # type checkers and editors need each name spelled out; tests/test_package.py compares the lists
+    from attnsearch.api.index import Index as Index
+    from attnsearch.api.index import query as query
+    from attnsearch.api.items import Field as Field
+    from attnsearch.api.items import Item as Item
+    from attnsearch.api.result import Result as Result
+    from attnsearch.api.update import update as update
     from attnsearch.attention.softmax import Attention as Attention
     from attnsearch.attention.softmax import State as State
     from attnsearch.attention.softmax import attend as attend
@@ -40,11 +48,7 @@ if TYPE_CHECKING:  # type checkers and editors need each name spelled out; tests
     from attnsearch.errors import ModelError as ModelError
     from attnsearch.errors import ShapeError as ShapeError
     from attnsearch.indexing.update import Report as Report
-    from attnsearch.indexing.update import update as update
-    from attnsearch.search.index import Index as Index
     from attnsearch.search.result import Hit as Hit
-    from attnsearch.search.result import Result as Result
-    from attnsearch.search.search import query as query
 else:  # hidden from type checkers, for which a module with `__getattr__` has every name
 
     def __getattr__(name: str) -> object:

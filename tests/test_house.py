@@ -47,7 +47,8 @@ HOUSE = {
     ),
     "engines": ("bias", "engine", "local", "groups"),
     "search": (
-        "index", "self_attention", "readout", "setting", "scoring", "result", "search", "hint", "duplicates",
+        "index", "self_attention", "readout", "setting", "scoring", "result", "search", "weights", "hint",
+        "duplicates",
     ),
     "explanation": ("steps", "words", "reasons"),
     "evaluation": ("metrics", "report", "significance"),
@@ -58,6 +59,7 @@ HOUSE = {
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "reasons", "evaluation", "training",
     ),
+    "api": ("arguments", "items", "arrays", "result", "index", "update"),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
     "commands": (
         "query", "index", "show", "catalogs", "upkeep", "duplicates", "export", "explain", "eval", "train", "feedback",
@@ -84,7 +86,7 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "search",
-                    "explanation", "evaluation", "learning"}),
+                    "explanation", "evaluation", "learning", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
@@ -101,6 +103,7 @@ GUESTS = {
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),
     "scipy": Guest({"evaluation/significance", "learning"}, lazy=True),
+    "pandas": Guest({"api/result"}, lazy=True),
     "bm25s": Guest({"postings/terms"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from attnsearch.storage.database import Info, Source, read_fields
 from attnsearch.storage.failures import reading as reading_errors
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.names import fold_name
+from attnsearch.syntax.values import Mapping
 from attnsearch.upkeep.freshness import source_path
 
 _LISTED = 6  # names of fields, at most, in a line
@@ -112,9 +113,16 @@ def describe_reading(fields: Fields, survey: Survey, names: Sequence[str]) -> Re
 
 
 def resolve_target(
-    paths: Sequence[str], name: str | None, given: Fields, reading: Reading, *, keep: bool, folder: Path | None
+    paths: Sequence[str],
+    name: str | None,
+    given: Fields,
+    reading: Reading,
+    *,
+    keep: bool,
+    folder: Path | None,
+    records: Iterator[Mapping] | None = None,
 ) -> Target:
-    """Decide which catalog is meant, whether it exists, and how its sources are read.
+    """Decide which catalog is meant, whether it exists, and how its sources, or the `records`, are read.
 
     A catalog that a query made of the same file, and that has no name yet, gets the name.
 
@@ -144,6 +152,7 @@ def resolve_target(
             required=tuple(dict.fromkeys((*required, *given.id))),
             reading=reading,
             observers=[source.digest.update for source in sources],
+            records=records,
         )
     )
     if folder:

@@ -28,6 +28,7 @@ from attnsearch.storage import files, home
 from attnsearch.storage.database import Info
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.languages import ENGLISH, check_language
+from attnsearch.syntax.values import Mapping
 
 CHUNK = 1_024  # texts embedded at once: what a killed run can lose
 _CHARACTERS = 4 << 20  # of a chunk, about
@@ -65,8 +66,9 @@ def update(
     folder: Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
+    records: Iterator[Mapping] | None = None,
 ) -> Report:
-    """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input.
+    """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input, or stands for `records`.
 
     New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
     `name`, the catalog takes the name in the file, else that of the file. `fields` are those of the id, the title and
@@ -84,7 +86,7 @@ def update(
     """
     began = time.perf_counter()
     language = language and check_language(language)
-    target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder)
+    target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records)
     if target.export and not (model or target.existing):
         check_default(target.export.header, target.name)
     encoder = _load_encoder(target.existing, model, offline=offline)

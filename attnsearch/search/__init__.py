@@ -7,6 +7,7 @@ setting         how a catalog is asked, resolved once: W_Q, τ, λ, null key, ma
 scoring         queries → their states and null weights, or every logit
 result          what an answer consists of
 search          the road itself
+weights         every item's weight
 hint            a name in a request → the filter for it
 duplicates      items that say almost the same, in groups
 """

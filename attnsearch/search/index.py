@@ -135,9 +135,9 @@ class Index:
 
     def close(self) -> None:
         """End the snapshot."""
+        self.store.close()  # first: then no thread opens postings again
         if self._postings:
             self._postings.close()
-        self.store.close()
 
     def __enter__(self) -> Self:
         return self

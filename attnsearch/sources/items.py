@@ -76,8 +76,9 @@ def read_items(
     required: Collection[str] | None = None,
     reading: Reading = AS_FOUND,
     observers: Sequence[Callable[[bytes], object]] = (),
+    records: Iterator[values.Mapping] | None = None,
 ) -> Listing:
-    """The items of the files and folders `sources` as one catalog; `-` is standard input.
+    """The items of the files and folders `sources`, or of `records`, as one catalog; `-` is standard input.
 
     The fields of id, title and text are those `given`, else those `remembered` or recognized: see `choose_fields`; if
     they are `fixed`, the data has no say. Those `required`, by default all that are given, must be in some item.
@@ -91,7 +92,10 @@ def read_items(
     from attnsearch.readers import folder  # which a query does without
     from attnsearch.sources.recognition import Survey, choose_fields
 
-    files = folder.read_sources(sources, reading=reading, given=given.names, observers=observers)
+    if records is None:
+        files = folder.read_sources(sources, reading=reading, given=given.names, observers=observers)
+    else:
+        files = iter([("items", values.Records(values.Mapping(), records))])
     first = next(files)
     rows = _place_records(itertools.chain([first], files))
     survey = Survey()

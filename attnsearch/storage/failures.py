@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attnsearch.errors import CatalogError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.storage.files import (
     DATABASE,
     FEEDBACK,
@@ -59,8 +59,8 @@ class DamagedError(CatalogError):
     """Something in the catalog's folder is not what was written."""
 
 
-class ClosedError(CatalogError):
-    """The catalog was closed before it was asked: the caller's mistake."""
+class ClosedError(InputError, ValueError):
+    """The catalog was closed before it was asked: the caller's mistake, as Python says it of a file."""
 
 
 def missing(folder: Path) -> MissingError:
@@ -71,7 +71,7 @@ def missing(folder: Path) -> MissingError:
 
 def closed(folder: Path) -> ClosedError:
     """The error for asking a catalog that was closed."""
-    return ClosedError("the catalog is closed", where=folder.name, hint="open it again")
+    return ClosedError("the index is closed", where=folder.name, hint="open it again")
 
 
 def damaged(folder: Path, problem: str) -> DamagedError:
@@ -163,7 +163,7 @@ def reading(folder: Path) -> Iterator[None]:
     try:
         with _reporting_invalid_text(folder):
             yield
-    except sqlite3.ProgrammingError:
+    except (AttnsearchError, sqlite3.ProgrammingError):
         raise
     except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
         if isinstance(error, sqlite3.Error) and is_of_the_system(error):

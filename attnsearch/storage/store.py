@@ -82,7 +82,7 @@ class Store:
     def __init__(self, folder: Path, *, vectors: bool = True) -> None:
         self.folder = folder
         self._lock = threading.Lock()  # one statement at a time: the connection is one
-        self._is_open = True
+        self.is_open = True
         for attempt in range(3):
             self._db = lock.connect_to_read(folder)
             try:
@@ -268,13 +268,13 @@ class Store:
 
     def check_open(self) -> None:
         """Raise ClosedError after `close`."""
-        if not self._is_open:
+        if not self.is_open:
             raise closed(self.folder)
 
     def close(self) -> None:
         """End the snapshot."""
         with self._lock:
-            self._is_open = False
+            self.is_open = False
             self._db.close()
 
     def __enter__(self) -> Self:

@@ -291,12 +291,12 @@ class TestThreads:
         thread = threading.Thread(target=index.close)
         thread.start()
         thread.join()
-        with pytest.raises(CatalogError, match="shop: the catalog is closed; open it again"):
+        with pytest.raises(ValueError, match="shop: the index is closed; open it again"):
             query(index, "moon")
 
     @pytest.mark.parametrize("options", [{}, {"where": ["price >= 3"]}, {"lexical": 0.5}])
     def test_a_closed_one_says_so(self, shop, small, options):
         with Index.open("shop") as index:
             query(index, "moon", **options)
-        with pytest.raises(CatalogError, match="shop: the catalog is closed; open it again"):
+        with pytest.raises(ValueError, match="shop: the index is closed; open it again"):
             query(index, "moon", **options)
