@@ -1,13 +1,16 @@
 """The documents' fenced blocks, run as a reader would run them.
 
 Blocks of `sh` are scripts. In blocks of `text`, lines that begin with `$ ` are commands, followed by their output on a
-terminal of 100 columns without colors. A line of only `…` stands for omitted lines.
+terminal of 100 columns without colors. A line of only `…` stands for omitted lines. In docs/python.md, the block of
+`text` after one of `python` is what that prints.
 
     python -m tests.documents       # writes the present output under every command
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import re
@@ -21,12 +24,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 REFERENCE = ROOT / "docs" / "reference.md"
+PYTHON = ROOT / "docs" / "python.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 
 COLUMNS = 100
 OMITTED = "…"
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SCRIPT = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ANSWER = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 _TIMES = re.compile(r"\b\d+(\.\d+)? m?s\b")
 
@@ -50,6 +55,11 @@ def shown(text: str) -> Iterator[Shown]:
             yield Shown(body, None)
         elif language == "text":
             yield from (Shown(command, output) for command, output in _ANSWER.findall(body))
+
+
+def scripts_of(text: str) -> list[tuple[str, str]]:
+    """Every block of Python, and what it prints: the block of text after it."""
+    return _SCRIPT.findall(text)
 
 
 class Terminal:
@@ -128,7 +138,22 @@ def rewrite(text: str, terminal: Terminal) -> str:
     return _BLOCK.sub(rewrite_block, text)
 
 
+def rewrite_scripts(text: str) -> str:
+    """The document with what each block of Python prints now below it."""
+    namespace: dict[str, object] = {}
+
+    def rewrite_script(match: re.Match[str]) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(match[1], namespace)
+        return f"```python\n{match[1]}```\n\n```text\n{printed.getvalue()}```"
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ATTNSEARCH_HOME"] = folder
+        return _SCRIPT.sub(rewrite_script, text)
+
+
 if __name__ == "__main__":
+    PYTHON.write_text(rewrite_scripts(PYTHON.read_text()))
     for document in (README, REFERENCE):
         with tempfile.TemporaryDirectory() as folder:
             document.write_text(rewrite(document.read_text(), Terminal(Path(folder))))

@@ -16,7 +16,18 @@ import attnsearch
 from attnsearch.cli.app import COMMANDS, load_command
 from attnsearch.cli.app import attnsearch as callback
 from attnsearch.errors import Exit
-from tests.documents import DOCUMENTS, README, REFERENCE, ROOT, Terminal, blocks, is_shown, shown
+from tests.documents import (
+    DOCUMENTS,
+    PYTHON,
+    README,
+    REFERENCE,
+    ROOT,
+    Terminal,
+    blocks,
+    is_shown,
+    scripts_of,
+    shown,
+)  # fmt: skip
 from tests.torture.__main__ import HARNESSES
 
 WIDE = 120
@@ -77,6 +88,17 @@ class TestCommands:
             exec(block, {})
             lines = capsys.readouterr().out.splitlines()
             assert len([line for line in lines if re.fullmatch(r"\d+\.\d% .+", line)]) == 3
+
+    @pytest.mark.real
+    def test_the_pages_of_python(self, capsys, monkeypatch, tmp_path):
+        """Each block prints what the block of text after it shows."""
+        monkeypatch.chdir(tmp_path)
+        scripts = list(scripts_of(PYTHON.read_text()))
+        namespace: dict[str, Any] = {}
+        for script, output in scripts:
+            exec(script, namespace)
+            assert capsys.readouterr().out == output, script
+        assert len(scripts) > 8
 
 
 class TestReference:
@@ -311,10 +333,9 @@ class TestNames:
         named = re.findall(r"`(test_\w+)(?:::(\w+))?`", text)
         assert len(named) > 20
         for module, name in named:
-            (file,) = (ROOT / "tests").rglob(f"{module}.py")
-            assert not name or re.search(rf"^(?:def|class) {name}\b", file.read_text(), re.MULTILINE), (
-                f"{module}::{name}"
-            )
+            texts = [file.read_text() for file in (ROOT / "tests").rglob(f"{module}.py")]
+            pattern = rf"^(?:def|class) {name}\b" if name else ""
+            assert any(re.search(pattern, text, re.MULTILINE) for text in texts), f"{module}::{name}"
         for name in re.findall(r"`torture/(\w+)`", text):
             assert name in HARNESSES
 

@@ -56,11 +56,10 @@ class Index:
         """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed.
 
         Without `ref`, the catalog that `attnsearch query` asks without -c. A path object is always a file. `from_` is
-        the format of a file that does not show it, such as "lines"; `offline` never downloads a model. `progress` is
-        called with how many texts are embedded, and of how many, which is None while items are read.
+        the format of a file that does not show it, such as "lines"; `offline` never downloads a model. `progress`: see
+        `update`.
 
-        Raises InputError (no such file, or it can't be read), CatalogError (no such catalog, or it is damaged),
-        ModelError.
+        Raises InputError (no such file, or it can't be read), CatalogError (no such catalog, or damaged), ModelError.
         """
         name = None if ref is None else arguments.check_path(ref, "ref")
         if from_ is not None:
@@ -128,13 +127,15 @@ class Index:
         return weigh_items(self._road, checked, setting)
 
     def query(
-        self, text: str, *, k: int | None = None, top_p: float | None = None, min_weight: float = 0.0,
-        min_score: float = -1.0, where: Names = (), lexical: Lexical = None, priors: Mapping[str, float] = _NO_PRIORS,
-        temperature: float | None = None, projections: FilePath | None = None, textbook: bool = False,
-        untrained: bool = False, values: Names = (), output: bool = False, explain: bool = False,
+        self, text: str, *, like: Names = (), unlike: Names = (), k: int | None = None, top_p: float | None = None,
+        min_weight: float = 0.0, min_score: float = -1.0, where: Names = (), lexical: Lexical = None,
+        priors: Mapping[str, float] = _NO_PRIORS, temperature: float | None = None,
+        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False, values: Names = (),
+        output: bool = False, explain: bool = False,
     ) -> Result:  # fmt: skip
         """The items that fit a text best, each with its share of the attention over the whole catalog.
 
+        like         items, by id or title, that the hits are to be like beside the text; `unlike` the opposite
         k            how many hits, 10 by default; with `top_p`, as many as it needs
         top_p        the fewest hits that hold this share of the attention
         min_weight   leaves out hits with a smaller weight, `min_score` those with a smaller cosine
@@ -149,12 +150,30 @@ class Index:
         output       whether `Result.output` is wanted
         explain      whether `Result.whys` and `Result.steps` are
 
-        Raises InputError for a filter that can't be read, and for a field that no item has.
+        Raises InputError for a filter that can't be read, and for a field or an item that is not there.
         """
         checked = arguments.check_text(text, "text")
         limits = arguments.check_limits(k, top_p, min_weight, min_score)
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
+        setting = setting._replace(like=self._idents(like, "like"), unlike=self._idents(unlike, "unlike"))
         return self._search([checked], setting, limits, values, output=output, explain=explain)[0]
+
+    def like(
+        self, items: Names, *, unlike: Names = (), k: int | None = None, top_p: float | None = None,
+        min_weight: float = 0.0, min_score: float = -1.0, where: Names = (), priors: Mapping[str, float] = _NO_PRIORS,
+        temperature: float | None = None, projections: FilePath | None = None, textbook: bool = False,
+        untrained: bool = False, values: Names = (), output: bool = False, explain: bool = False,
+    ) -> Result:  # fmt: skip
+        """The items most like these, by id or title: their own vectors are the query.
+
+        The items themselves are not among the hits. Options as for `query`.
+        """
+        limits = arguments.check_limits(k, top_p, min_weight, min_score)
+        setting = self._setting(where, None, priors, temperature, projections, textbook, untrained)
+        setting = setting._replace(like=self._idents(items, "items"), unlike=self._idents(unlike, "unlike"))
+        if not (setting.like or setting.unlike):
+            raise ValueError("items is empty")
+        return self._search([""], setting, limits, values, output=output, explain=explain)[0]
 
     def query_many(
         self, texts: Iterable[str], *, k: int | None = None, top_p: float | None = None, min_weight: float = 0.0,
@@ -182,9 +201,7 @@ class Index:
         from attnsearch.explanation.reasons import compare_hits, explain_hits
 
         checked = arguments.check_text(text, "text")
-        names = [arguments.check_text(item, "item")]
-        if over is not None:
-            names.append(arguments.check_text(over, "over"))
+        names = [arguments.check_text(item, "item"), *([] if over is None else [arguments.check_text(over, "over")])]
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
         idents = [road.item_id(self._road, name) for name in names]
         if len(set(idents)) < len(idents):
@@ -197,16 +214,14 @@ class Index:
 
         Returns all grades of that text by id: 1 is right, 0 is wrong. A later judgment replaces an earlier one.
 
-        Raises InputError for an item that is not there, or is both right and wrong; CatalogError if the catalog can't
-        be written.
+        Raises InputError for an item that is not there, CatalogError if the catalog can't be written.
         """
         from attnsearch.storage.feedback import BAD, GOOD, add_judgment
 
         checked = arguments.check_text(text, "text")
         grades: dict[str, float] = {}
-        for names, grade in ((arguments.check_names(good, "good"), GOOD), (arguments.check_names(bad, "bad"), BAD)):
-            for name in names:
-                ident = road.item_id(self._road, name)
+        for idents, grade in ((self._idents(good, "good"), GOOD), (self._idents(bad, "bad"), BAD)):
+            for ident in idents:
                 if grades.setdefault(ident, grade) != grade:
                     raise ValueError(f"{ident!r} is both good and bad")
         if not grades:
@@ -253,6 +268,9 @@ class Index:
     def _setting(self, *options: object) -> Setting:
         self._road.store.check_open()
         return arguments.check_setting(self.info.d, *options)
+
+    def _idents(self, names: Names, option: str) -> tuple[str, ...]:
+        return tuple(road.item_id(self._road, name) for name in arguments.check_names(names, option))
 
     def _search(
         self,

@@ -30,10 +30,11 @@ _SHOWN = 160  # characters of a text in a notebook
 class Result(Sequence[Hit]):
     """The answer to one query: its hits, the best first, and what is known of all items.
 
-    `items` counts all items of the catalog, `masked` those that a filter hid; `emptied_by` says which filter hid the
-    last of them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share the attention.
+    `items` counts all items of the catalog, `masked` those that are hidden; `emptied_by` says what hid the last of
+    them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share the attention.
     `none_of_these` is the chance that nothing in the catalog answers; None if the encoder has no null key. `lexical` is
-    λ, 0 if shared words did not count; `trained` says whether what was learned was used.
+    λ, 0 if shared words did not count; `trained` says whether what was learned was used. `like` and `unlike` are the
+    ids of items that the query was made of.
 
     As far as the query asked for them: `values` has a readout of each field, `output` (d,) is softmax(Q Kᵀ/√d_k) V,
     `whys` say why each hit has its logit, `steps` are those of the formula, and `lead` is why the first of two items
@@ -56,6 +57,8 @@ class Result(Sequence[Hit]):
     whys: tuple[Why, ...]
     trained: bool
     emptied_by: str | None
+    like: tuple[str, ...]
+    unlike: tuple[str, ...]
     steps: tuple[Step, ...]
     lead: Lead | None
     _road: search.Result  # from which all of this was made
@@ -133,7 +136,7 @@ def publish(road: search.Result, lead: Lead | None = None) -> Result:
 
         steps = explain_steps(road)
     members = {name: value for name, value in road._asdict().items() if name in _MEMBERS}
-    members |= {name: tuple(members[name] or ()) for name in ("hits", "values", "whys")}
+    members |= {name: tuple(members[name] or ()) for name in ("hits", "values", "whys", "like", "unlike")}
     return Result(**members, steps=tuple(steps), lead=lead, _road=road._replace(trace=None))
 
 

@@ -132,7 +132,7 @@ def resolve_target(
     shown = [source.shown for source in sources]
     existing, known = _find_existing(shown, name)
     required = given.names
-    export = open_export(paths[0], sources[0].digest.update) if len(paths) == 1 else None
+    export = open_export(paths[0], sources[0].digest.update) if len(paths) == 1 and records is None else None
     if export:
         _refuse_options(given, reading, source_name(shown[0]))
         given = export.header.given

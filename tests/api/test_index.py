@@ -234,6 +234,37 @@ class TestQuery:
         assert str(caught.value).startswith(message)
 
 
+class TestLike:
+    def test_an_item(self, index):
+        result = index.like("d")
+        assert result[0].id == "c"
+        assert "d" not in {hit.id for hit in result}
+        assert (result.like, result.unlike, result.masked) == (("d",), (), 1)
+        assert index.like(["robot robot sea"]).hits == result.hits  # by its title
+
+    def test_items_that_it_is_unlike(self, index):
+        assert index.like("c", unlike="a", k=1)[0].id == "d"
+
+    def test_beside_a_text(self, index):
+        result = index.query("moon", like="d", unlike=["b"])
+        assert (result.query, result.like, result.unlike) == ("moon", ("d",), ("b",))
+        assert result[0].id == "c"
+
+    @pytest.mark.parametrize(
+        ("items", "error", "message"),
+        [
+            ((), ValueError, "items is empty"),
+            (3, TypeError, "items must be a str or a sequence of them, not int"),
+            ([3], TypeError, "items[0] must be a str, not int"),
+            ("zzz", InputError, "shop: no item 'zzz'"),
+        ],
+    )
+    def test_wrong_arguments(self, index, items, error, message):
+        with pytest.raises(error) as caught:
+            index.like(items)
+        assert str(caught.value).startswith(message)
+
+
 class TestExplain:
     def test_an_item(self, index):
         (hit,) = result = index.explain("sea", "robot robot sea")
@@ -291,6 +322,7 @@ CALLS = {
     "query": lambda index: index.query("moon"),
     "filter": lambda index: index.query("moon", where="year > 1950"),
     "many": lambda index: index.query_many(["moon"]),
+    "like": lambda index: index.like("a"),
     "attend": lambda index: index.attend(["moon"]),
     "embed": lambda index: index.embed(["moon"]),
     "explain": lambda index: index.explain("moon", "a"),

@@ -132,7 +132,7 @@ def test_using_a_closed_store_is_not_damage(folder):
                 lambda: s.embeddings([0])):  # fmt: skip
         with pytest.raises(ClosedError) as caught:
             ask()
-        assert str(caught.value) == "shop: the catalog is closed; open it again"
+        assert str(caught.value) == "shop: the index is closed; open it again"
     s.close()
 
 
