@@ -131,7 +131,7 @@ class Index:
         min_weight: float = 0.0, min_score: float = -1.0, where: Names = (), lexical: Lexical = None,
         priors: Mapping[str, float] = _NO_PRIORS, temperature: float | None = None,
         projections: FilePath | None = None, textbook: bool = False, untrained: bool = False, values: Names = (),
-        output: bool = False, explain: bool = False,
+        vector: bool = False, explain: bool = False,
     ) -> Result:  # fmt: skip
         """The items that fit a text best, each with its share of the attention over the whole catalog.
 
@@ -147,7 +147,7 @@ class Index:
         textbook     W_Q = I, and nothing learned
         untrained    nothing that this catalog has learned
         values       fields to read out: `Result.values`
-        output       whether `Result.output` is wanted
+        vector       whether `Result.output` is wanted
         explain      whether `Result.whys` and `Result.steps` are
 
         Raises InputError for a filter that can't be read, and for a field or an item that is not there.
@@ -156,13 +156,13 @@ class Index:
         limits = arguments.check_limits(k, top_p, min_weight, min_score)
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
         setting = setting._replace(like=self._idents(like, "like"), unlike=self._idents(unlike, "unlike"))
-        return self._search([checked], setting, limits, values, output=output, explain=explain)[0]
+        return self._search([checked], setting, limits, values, vector=vector, explain=explain)[0]
 
     def like(
         self, items: Names, *, unlike: Names = (), k: int | None = None, top_p: float | None = None,
         min_weight: float = 0.0, min_score: float = -1.0, where: Names = (), priors: Mapping[str, float] = _NO_PRIORS,
         temperature: float | None = None, projections: FilePath | None = None, textbook: bool = False,
-        untrained: bool = False, values: Names = (), output: bool = False, explain: bool = False,
+        untrained: bool = False, values: Names = (), vector: bool = False, explain: bool = False,
     ) -> Result:  # fmt: skip
         """The items most like these, by id or title: their own vectors are the query.
 
@@ -173,19 +173,19 @@ class Index:
         setting = setting._replace(like=self._idents(items, "items"), unlike=self._idents(unlike, "unlike"))
         if not (setting.like or setting.unlike):
             raise ValueError("items is empty")
-        return self._search([""], setting, limits, values, output=output, explain=explain)[0]
+        return self._search([""], setting, limits, values, vector=vector, explain=explain)[0]
 
     def query_many(
         self, texts: Iterable[str], *, k: int | None = None, top_p: float | None = None, min_weight: float = 0.0,
         min_score: float = -1.0, where: Names = (), lexical: Lexical = None, priors: Mapping[str, float] = _NO_PRIORS,
         temperature: float | None = None, projections: FilePath | None = None, textbook: bool = False,
-        untrained: bool = False, values: Names = (), output: bool = False, explain: bool = False,
+        untrained: bool = False, values: Names = (), vector: bool = False, explain: bool = False,
     ) -> list[Result]:  # fmt: skip
         """A result for each of many texts, asked together: much faster than one by one. Options as for `query`."""
         checked = arguments.check_texts(texts, "texts")
         limits = arguments.check_limits(k, top_p, min_weight, min_score)
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
-        return self._search(checked, setting, limits, values, output=output, explain=explain)
+        return self._search(checked, setting, limits, values, vector=vector, explain=explain)
 
     def explain(
         self, text: str, item: str, *, over: str | None = None, where: Names = (), lexical: Lexical = None,
@@ -279,7 +279,7 @@ class Index:
         limits: arguments.Limits,
         values: Names,
         *,
-        output: bool,
+        vector: bool,
         explain: bool,
     ) -> list[Result]:
         from attnsearch.explanation.reasons import explain_hits
@@ -291,7 +291,7 @@ class Index:
             setting,
             **limits._asdict(),
             values=arguments.check_names(values, "values"),
-            output=arguments.check_flag(output, "output"),
+            output=arguments.check_flag(vector, "vector"),
             trace=explained,
         )
         return [publish(result) for result in (explain_hits(self._road, results) if explained else results)]

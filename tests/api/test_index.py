@@ -160,7 +160,7 @@ class TestQuery:
         assert index.query("sea", textbook=True).temperature == 2
         assert index.query("sea", values="year").values[0].field == "year"
         assert [value.field for value in index.query("sea", values=["year", "title"]).values] == ["year", "title"]
-        assert index.query("sea", output=True).output.shape == (4,)
+        assert index.query("sea", vector=True).output.shape == (4,)
 
     def test_without_what_was_not_asked_for(self, index):
         result = index.query("moon")
