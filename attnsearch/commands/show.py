@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.output.items import FORMATS
 from attnsearch.terminal import options, progress, requests, streams
 from attnsearch.terminal.catalogs import asked_catalog
 
 if TYPE_CHECKING:
     from attnsearch.storage.store import Store
+
+FORMATS = ("table", "json", "jsonl")
 
 _HEAD = "id"  # of the column of ids in CSV and TSV
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import safe_url
 from attnsearch.sources.fields import Fields, leaves, suggest_name
-from attnsearch.sources.summary import MOST_FIELDS
 from attnsearch.syntax.names import NAMES, fold_name
 from attnsearch.syntax.values import WRAPPERS, Value, unwrap
 
@@ -175,6 +174,8 @@ def _header(name: str, own: str, known: Iterable[str]) -> str:
 
 def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]) -> Column:
     """The column of the field that --show calls `name`. Raises InputError if no item has it."""
+    from attnsearch.sources.summary import MOST_FIELDS  # which a query without --show does without
+
     bare = name.removeprefix(_PREFIX)
     if name in known or bare in known:
         return known.get(name) or known[bare]

@@ -14,7 +14,6 @@ from attnsearch.output.table import draw, entries, link_text, to_text
 if TYPE_CHECKING:
     from attnsearch.storage.store import Place
 
-FORMATS = ("table", "json", "jsonl")
 WIDTH = 100  # cells of a line where there is no window
 
 

@@ -170,6 +170,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.engines.bias",
         "attnsearch.search.readout",
         "attnsearch.sources.judgments",
+        "attnsearch.sources.summary",
         "attnsearch.evaluation.report",
     }
     assert "attnsearch.encoding.transformer" in loaded

@@ -120,7 +120,6 @@ def test_a_field_with_the_name_of_a_word(show, word, meaning):
 
 def test_a_field_that_the_catalog_does_not_list(show, monkeypatch):
     monkeypatch.setattr("attnsearch.sources.summary.MOST_FIELDS", 4)
-    monkeypatch.setattr("attnsearch.output.columns.MOST_FIELDS", 4)
     items = [{"id": "a", "title": "moon", "one": 1, "two": 2, "three": {"four": 3}}]
     assert show(items, "three.four") == {"three.four": "3"}
     with pytest.raises(InputError):
