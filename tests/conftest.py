@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from attnsearch.encoding import loading
+from attnsearch.encoding.encoder import OnTexts
 from attnsearch.encoding.model import Model
 from attnsearch.encoding.pieces import Pieces
 
@@ -66,15 +67,16 @@ class SmallEncoder:
         """The encoder itself, which has a model's name, hash and stamp."""
         return self
 
-    def encode(self, texts: Sequence[str], role: str = "key", progress: Callable[[int], None] | None = None):
+    def encode(self, texts: Sequence[str], role: str = "key", progress: OnTexts | None = None):
         self.read += texts
         x = np.zeros((len(texts), len(AXES) + 1), np.float32)
         for row, text in zip(x, texts, strict=True):
             for word in re.findall(r"\w+", text.lower()) or ["?"]:
                 row[AXES.index(word) if word in AXES else len(AXES)] += 1
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
         if progress:
-            progress(len(texts))
-        return x / np.linalg.norm(x, axis=1, keepdims=True)
+            progress(range(len(texts)), x)
+        return x
 
     def suited(self, length: int, precision: str | None = None) -> SmallEncoder:
         return self

@@ -228,7 +228,7 @@ class TestReference:
             "a file of judgments, of TREC's queries, of qrels": f"{text_file.WHOLE >> 20} MiB",
             "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
-            "the wait for another writer": f"{WAIT:.0f} seconds; then the command exits with 3",
+            "the wait for another writer that does not get on": f"{WAIT:.0f} seconds; then the command exits with 3",
         }
 
     def test_every_public_name_is_there(self):

@@ -42,8 +42,8 @@ HOUSE = {
     "exports": ("form", "contents", "json_lines", "arrays", "parquet", "reading"),
     "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache"),
     "indexing": (
-        "numbering", "changes", "checkpoint", "compaction", "writer", "target", "supply", "update", "check", "salvage",
-        "repair",
+        "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
+        "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "local", "groups"),
     "search": (

@@ -20,7 +20,7 @@ COMMANDS = {
     "list": ("catalogs", "list_"),
     "info": ("catalogs", "info"),
     "use": ("upkeep", "use"),
-    "check": ("catalogs", "check"),
+    "check": ("upkeep", "check"),
     "remove": ("upkeep", "remove"),
     "duplicates": ("duplicates", "duplicates"),
     "export": ("export", "export"),

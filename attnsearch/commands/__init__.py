@@ -3,8 +3,8 @@
 query       the ranked table
 index       create a catalog, or bring it up to date
 show        whole items
-catalogs    list, info, check
-upkeep      use, remove
+catalogs    list, info
+upkeep      use, check, remove
 duplicates  items that say almost the same
 export      a catalog → one file with its items and vectors
 explain     why an item has its logit, and every step of the formula

@@ -1,17 +1,13 @@
-"""`attnsearch list`, `info` and `check`: which catalogs exist, and whether they are intact."""
+"""`attnsearch list` and `info`: which catalogs exist, and what is in them."""
 
 from __future__ import annotations
 
-import shlex
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import CatalogError
-from attnsearch.output.safe_text import inert, to_json
-from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRef, CatalogRefs, indexed_folder
+from attnsearch.output.safe_text import to_json
+from attnsearch.terminal import options, streams
+from attnsearch.terminal.catalogs import CatalogRef, indexed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +24,9 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
     """List the indexed catalogs and the built-in ones."""
     from attnsearch.output import table
     from attnsearch.storage import home
+    from attnsearch.upkeep.default import stored_default
     from attnsearch.upkeep.freshness import gone_sources
+    from attnsearch.upkeep.removal import kept_folders
 
     rows: list[dict[str, Any]] = []
     for folder, record in home.catalog_infos():
@@ -41,7 +39,8 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
                          "sources": sources, "gone": gone_sources(record)})  # fmt: skip
     indexed = {row["name"] for row in rows}
     rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
-    default = _stored_default()
+    rows += [{"name": folder.name, "removed": True} for folder in kept_folders()]
+    default = stored_default()
     rows = [{**row, "default": row["name"] == default} for row in rows]
     screen = streams.screen(color=color, out=out)
     if json:
@@ -53,7 +52,7 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
             f"{row['items']:,}" if "items" in row else "",
             row.get("model", ""),
             row.get("updated", "")[:16].replace("T", " "),
-            row.get("problem") or ", ".join(_mark_gone(row)) or "built in; the first query indexes it",
+            _origin(row),
         )
         for row in rows
     ]
@@ -70,6 +69,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     from attnsearch.storage.files import folder_size
     from attnsearch.storage.learned import load_learned
     from attnsearch.storage.store import Store
+    from attnsearch.upkeep.default import stored_default
     from attnsearch.upkeep.freshness import gone_sources
 
     folder = indexed_folder(ref)
@@ -81,7 +81,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     name = home.displayed_name(folder, record)
     fields = {
         "name": name,
-        "default": name == _stored_default(),
+        "default": name == stored_default(),
         "description": record.description,
         "items": record.items,
         "keys": record.keys,
@@ -118,17 +118,21 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     streams.emit(tables, out)
 
 
-def _stored_default() -> str | None:
-    """The catalog that `use` chose; None if there is none, or what keeps it is damaged, which a query says."""
-    from attnsearch.upkeep.default import read_default
-
-    with suppress(CatalogError):
-        return read_default()
-    return None
-
-
 def _mark(text: str, mark: str, *, is_so: bool) -> str:
     return f"{text} ({mark})" if is_so else text
+
+
+def _origin(row: Mapping[str, Any]) -> str:
+    """Where a catalog is from, or why that is not known."""
+    if "problem" in row:
+        return str(row["problem"])
+    if "removed" in row:
+        return "removed; what it was taught is kept"
+    if "built_in" in row:
+        return "built in; the first query indexes it"
+    if row["sources"] == [row["name"]]:  # no need to say it twice
+        return "the file (gone)" if row["gone"] else "the file"
+    return ", ".join(_mark_gone(row))
 
 
 def _mark_gone(row: Mapping[str, Any]) -> list[str]:
@@ -224,67 +228,3 @@ def _in_words(value: object) -> str:
 def _entry_in_words(name: str, value: object) -> str:
     words = f"({_in_words(value)})" if isinstance(value, dict) else _in_words(value)
     return f"{name.replace('_', ' ')} {words}"
-
-
-def check(
-    refs: CatalogRefs,
-    repair: Annotated[
-        bool, typer.Option("--repair", rich_help_panel=options.DONE, help="Repair what is broken, from the sources.")
-    ] = False,
-    json: options.Json = False,
-    out: options.Out = None,
-    offline: options.Offline = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Verify every checksum, count and reference of catalogs.
-
-    A repair that could not restore every item lists the lost ones and exits with 3.
-
-    attnsearch check library
-
-    attnsearch check library --repair
-    """
-    from attnsearch.indexing.check import find_problems
-    from attnsearch.indexing.repair import repair as repair_catalog
-    from attnsearch.output.formats import SCHEMA
-
-    rows, lost = [], dict[str, int]()
-
-    def lines() -> Iterator[str]:
-        for ref, folder in [(ref, indexed_folder(ref)) for ref in refs]:
-            with progress.working(quiet=quiet) as working:
-                problems, repaired = find_problems(folder), None
-                if problems and repair:
-                    repaired = repair_catalog(folder, offline=offline, progress=working.progress)
-                    lost[ref] = repaired.lost.items
-            is_whole = not (find_problems(folder) if repaired else problems)
-            row = {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems}
-            row |= {"embedded_again": repaired and repaired.embedded, "lost": repaired and repaired.lost._asdict()}
-            rows.append(row)
-            if not json and not quiet:
-                notes = list(problems)
-                if is_whole:
-                    notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
-                if repaired:
-                    notes += [f"lost: {ident}" for ident in repaired.lost.ids]
-                yield from (f"{inert(f'{ref}: {note}')}\n" for note in notes)
-        if json:
-            yield to_json(rows if len(rows) > 1 else rows[0], streams.screen(out=out), indent=2)
-
-    streams.emit(lines(), out)
-    if damaged := [str(row["catalog"]) for row in rows if not row["whole"]]:
-        message = "the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged"
-        hint = f"run 'attnsearch check {shlex.join(damaged)} --repair'"
-        raise CatalogError(message, where=", ".join(damaged), hint=hint)
-    _report_lost(lost)
-
-
-def _report_lost(counts: dict[str, int]) -> None:
-    """Raise CatalogError if a repair could not restore all items; `counts` has how many, by catalog."""
-    if not any(counts.values()):
-        return
-    from attnsearch.output.notes import counted
-
-    lost = ", ".join(f"{counted(count, 'item')} of {ref}" for ref, count in counts.items() if count)
-    hint = "the rest is whole; add the lost ones to a source and index it"
-    raise CatalogError(f"lost, since no source has them any more: {lost}", hint=hint)

@@ -14,7 +14,7 @@ from attnsearch.terminal.completion import complete_catalog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attnsearch.indexing.update import Progress
+    from attnsearch.indexing.embedding import Progress
     from attnsearch.storage.store import Store
 
 FORMATS = ("jsonl", "csv", "npz", "parquet")

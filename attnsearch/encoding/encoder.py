@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Role = Literal["query", "key"]
 Precision = Literal["float32", "bfloat16"]
-OnTexts = Callable[[int], None]  # called with how many more texts are embedded
+OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
+"""Called with the numbers of n more texts that are embedded, and their unit vectors (n, d)."""
 
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
 
@@ -44,7 +45,10 @@ class Encoder(Protocol):
         """How many tokens of a text it reads; it ignores the rest."""
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:
-        """The unit vectors (n, d) of the texts. Raises ModelError for a vector that has no direction."""
+        """The unit vectors (n, d) of the texts; `progress` gets them as they come, if they come in parts.
+
+        Raises ModelError for a vector that has no direction.
+        """
 
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, beyond the window too, and the encoder's own marks."""

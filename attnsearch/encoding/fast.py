@@ -59,10 +59,10 @@ class FastEncoder:
         _ = self._tokenizer  # loaded before there are threads, as the transformer is
         encoded = threads.each(self._encode, [[texts[i] for i in batch] for batch in batches])
         for batch, vectors in zip(batches, encoded, strict=True):
-            x[batch] = vectors
+            x[batch] = normalize_rows(vectors, f"model {self.model.name}")
             if progress:
-                progress(len(batch))
-        return normalize_rows(x, f"model {self.model.name}")
+                progress(batch, x[batch])
+        return x
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """Itself, unless bfloat16 is asked for, or saves more time than loading sentence-transformers takes."""

@@ -65,10 +65,10 @@ class SentenceEncoder:
                 vectors = run([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False)
             if not x.size:
                 x = np.empty((len(texts), vectors.shape[1]), np.float32)
-            x[batch] = vectors
+            x[batch] = normalize_rows(vectors, f"model {self.model.name}")
             if progress:
-                progress(len(batch))
-        return normalize_rows(x, f"model {self.model.name}")
+                progress(batch, x[batch])
+        return x
 
     def suited(self, length: int, precision: Precision | None = None) -> SentenceEncoder:
         """Itself, or the same model in the other precision if that is asked for, or faster for `length` characters."""

@@ -5,6 +5,7 @@ changes     incoming items ↔ stored ones: new, changed, gone, to be embedded
 checkpoint  the embeddings of an unfinished run, reused by the next one
 compaction  the list of segments, kept short and nearly free of dead rows
 writer      items and embeddings → disk, in one transaction
+embedding   texts → their embeddings, kept as they come
 target      files and options → the catalog that is meant, and how its items are read
 supply      items that come with their vectors
 update      files of items → a catalog that is up to date

@@ -179,6 +179,17 @@ def _check_seal(folder: Path, info: Info | None) -> Iterator[str]:
         yield f"index.seal: {error}"
 
 
+def find_model_change(folder: Path) -> list[str]:
+    """Which of its problems is that the model has changed: no repair helps then, but to index it again.
+
+    Empty if it has not changed, or if that is not known.
+    """
+    with suppress(OlderError), closing(lock.connect_to_read(folder)) as db:
+        info, _ = info_or_problem(db, folder)
+        return list(_check_model(info)) if info else []
+    return []
+
+
 def _check_model(info: Info) -> Iterator[str]:
     """Whether the model still has the files that the keys were made with, if it is on this machine."""
     with suppress(ModelError):

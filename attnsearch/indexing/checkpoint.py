@@ -46,6 +46,11 @@ class Checkpoint:
         self.d = d if d <= _WIDEST else 0
         self.rows = 0
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether a later run can find it: not that of a pipe, whose folder is deleted."""
+        return not self._folder.name.startswith(".")
+
     def recall(self, *, records: int = RECORDS) -> Iterator[bytes]:
         """The SHA-256 of each text with an embedding, in the order of their rows, read `records` at a time.
 

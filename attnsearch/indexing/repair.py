@@ -6,14 +6,12 @@ nothing worse. Items that are intact in the database stay as they are; only dama
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import hashlib
 import logging
 import os
 import shutil
 import sqlite3
-import uuid
 from collections.abc import Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -25,18 +23,16 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.exports.reading import open_export
 from attnsearch.indexing import changes
 from attnsearch.indexing.check import info_or_problem, sealed_info
+from attnsearch.indexing.embedding import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.salvage import SalvagedItems, read_older_info, salvage_embeddings, salvage_items
-from attnsearch.indexing.update import Progress, embed_missing, open_checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources import items
 from attnsearch.sources.items import Item
 from attnsearch.storage import files, home, learned, lock
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.failures import OlderError, missing, writing
-from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, sync
+from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, copy_file, swap_folders, sync
 from attnsearch.syntax.formats import FORMATS
-
-_open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
 
 log = logging.getLogger("attnsearch")
 
@@ -85,9 +81,9 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
             repaired = _build_catalog(folder, staging, offline=offline, progress=progress)
             with writing(folder):
                 _copy_learned_and_feedback(folder, staging)
-                _swap_folders(folder, staging)
+                swap_folders(folder, staging)
             if write_lock:
-                _open_locks.append(write_lock)
+                lock.leave_open(write_lock)
                 write_lock = None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -239,23 +235,5 @@ def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:
                     folder.name, LEARNED, error)  # fmt: skip
     for name in names:
         if (folder / name).is_file():
-            shutil.copyfile(folder / name, staging / name)
-            sync(staging / name)
+            copy_file(folder / name, staging / name)
     sync(staging)
-
-
-def _swap_folders(folder: Path, staging: Path) -> None:
-    """Let two folders swap their names, in one step if the system can."""
-    library = ctypes.CDLL(None, use_errno=True)
-    working_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    swap = getattr(library, "renameat2", None)
-    if swap is None or swap(working_folder, os.fsencode(folder), working_folder, os.fsencode(staging), exchange):
-        removed = folder.with_name(f".removed-{uuid.uuid4().hex}")
-        folder.rename(removed)
-        try:
-            staging.rename(folder)
-        except OSError:
-            removed.rename(folder)
-            raise
-        removed.rename(staging)
-    sync(folder.parent)

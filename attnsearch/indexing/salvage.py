@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.passages import split_passages
 from attnsearch.indexing.checkpoint import Checkpoint
-from attnsearch.indexing.update import CHUNK
+from attnsearch.indexing.embedding import CHUNK
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import segment

@@ -23,7 +23,7 @@ from attnsearch.storage.failures import reading as reading_errors
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.names import fold_name
 from attnsearch.syntax.values import Mapping
-from attnsearch.upkeep.freshness import source_path
+from attnsearch.upkeep.freshness import source_path, stamp_source
 
 _LISTED = 6  # names of fields, at most, in a line
 _LONGEST_NAME = 30  # characters of a field's name in it
@@ -32,11 +32,15 @@ log = logging.getLogger("attnsearch")
 
 
 class SourceFile(NamedTuple):
-    """A file to read: its name, its path, which is None for a pipe, and the SHA-256 of what was read of it so far."""
+    """A file to read: its name, its path, which is None for a pipe, and the SHA-256 of what was read of it so far.
+
+    Its stamp is from before: a change while it is read is seen later.
+    """
 
     name: str
     path: str | None
     digest: hashlib._Hash
+    stamp: str
 
     @property
     def shown(self) -> str:
@@ -45,7 +49,7 @@ class SourceFile(NamedTuple):
 
     def as_read(self) -> Source:
         """What the catalog records of the file, once it is read to its end."""
-        return Source(self.shown, self.digest.hexdigest() if self.path else None)
+        return Source(self.shown, self.digest.hexdigest() if self.path else None, self.stamp)
 
 
 class Target(NamedTuple):
@@ -128,7 +132,9 @@ def resolve_target(
 
     Raises InputError, and CatalogError for a catalog that can't be read or renamed.
     """
-    sources = tuple(SourceFile(path, source_path(path), hashlib.sha256()) for path in paths)
+    sources = tuple(
+        SourceFile(path, resolved := source_path(path), hashlib.sha256(), stamp_source(resolved)) for path in paths
+    )
     shown = [source.shown for source in sources]
     existing, known = _find_existing(shown, name)
     required = given.names

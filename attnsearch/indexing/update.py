@@ -7,7 +7,7 @@ import itertools
 import logging
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,26 +16,22 @@ from attnsearch.encoding import loading, trial
 from attnsearch.encoding.encoder import Encoder, Precision, vectors_agree
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.indexing import embedding
 from attnsearch.indexing.changes import Changes
-from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.embedding import Progress, embed_missing, keeping, open_checkpoint
 from attnsearch.indexing.supply import check_default, check_sample, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
-from attnsearch.indexing.writer import MissingText, Writer
+from attnsearch.indexing.writer import Writer
 from attnsearch.postings import cache
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
-from attnsearch.storage import files, home
+from attnsearch.storage import files, home, lock
 from attnsearch.storage.database import Info
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.languages import ENGLISH, check_language
 from attnsearch.syntax.values import Mapping
 
-CHUNK = 1_024  # texts embedded at once: what a killed run can lose
-_CHARACTERS = 4 << 20  # of a chunk, about
 _SAMPLE = 8  # texts on which the fast path is compared with sentence-transformers
-
-Progress = Callable[[int, int | None], None]
-"""Called with how many texts are embedded, and of how many; or with how many items are read, and None."""
 
 log = logging.getLogger("attnsearch")
 
@@ -64,6 +60,7 @@ def update(
     lexical: float | None = None,
     language: str | None = None,
     folder: Path | None = None,
+    wait: float = lock.WAIT,
     offline: bool = False,
     progress: Progress | None = None,
     records: Iterator[Mapping] | None = None,
@@ -77,7 +74,8 @@ def update(
     default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
     bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
     default it stays as it was. So does `language`, one of `languages.LANGUAGES`, that of the terms. A query of a file
-    gives the `folder` for its catalog, which has no name.
+    gives the `folder` for its catalog, which has no name. Another writer is waited for
+    until it has not got on for `wait` seconds.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -91,7 +89,7 @@ def update(
         check_default(target.export.header, target.name)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
-    with Writer(target.folder) as writer:
+    with Writer(target.folder, wait) as writer:
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)
@@ -111,11 +109,12 @@ def update(
         with open_checkpoint(bulk_encoder, target.folder) as checkpoint:
             recalled = writer.recall(checkpoint)
             if recalled.embedded:
-                log.warning("resuming an interrupted run: %d texts were already embedded", recalled.embedded)
+                log.warning("resuming an interrupted run: %s texts were already embedded", f"{recalled.embedded:,}")
             quick = _is_quick(encoder, bulk_encoder, writer)
             if reused and encoder.quick and not quick:
                 raise _mixed_error(target.name, encoder)
-            embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
+            with keeping(checkpoint, recalled):
+                embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
             least = _least_precision(changes, bulk_encoder, reused, supplied_in)
             info = _describe_catalog(target, encoder, lexical, language, quick=quick, precision=least)
             info = writer.commit(info._replace(is_exact=not (keep and writer.has_kept())), checkpoint)
@@ -151,10 +150,10 @@ def _clear_catalog(writer: Writer, name: str, reason: str, *, keep: bool) -> Non
 
 
 def _count_items(incoming: Iterable[Item], progress: Progress | None) -> Iterator[Item]:
-    """Pass the items on, and report every `CHUNK` of them to `progress`."""
+    """Pass the items on, and report every `embedding.CHUNK` of them to `progress`."""
     for number, item in enumerate(incoming, 1):
         yield item
-        if progress and number % CHUNK == 0:
+        if progress and number % embedding.CHUNK == 0:
             progress(number, None)
 
 
@@ -219,39 +218,3 @@ def _describe_catalog(
         lexical=lexical,
         language=language,
     )
-
-
-def open_checkpoint(encoder: Encoder, folder: Path) -> Checkpoint:
-    """The checkpoint in `folder` of what this encoder embeds in its precision."""
-    return Checkpoint(folder, f"{encoder.model.identity[:16]}-{encoder.precision}")
-
-
-def embed_missing(
-    encoder: Encoder, writer: Writer, checkpoint: Checkpoint, progress: Progress | None, total: int
-) -> None:
-    """Embed the missing texts, `total` of them, and write each chunk to the checkpoint at once."""
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress:
-            progress(done, total)
-
-    for chunk in _split_chunks(writer.missing_texts()):
-        x = encoder.encode([missing.text for missing in chunk], progress=advance)
-        writer.put_embeddings(checkpoint, [missing.sha256 for missing in chunk], x)
-
-
-def _split_chunks(texts: Iterable[MissingText]) -> Iterator[list[MissingText]]:
-    """The texts in lists of `CHUNK`, or of fewer if they are long."""
-    chunk: list[MissingText] = []
-    characters = 0
-    for missing in texts:
-        chunk.append(missing)
-        characters += len(missing.text)
-        if len(chunk) == CHUNK or characters > _CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk

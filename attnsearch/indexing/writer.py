@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,10 @@ from attnsearch.storage.failures import OlderError, reading, writing
 from attnsearch.storage.files import SEAL, SEGMENTS
 from attnsearch.storage.segment import read_segments
 from attnsearch.storage.store import Store
+
+_LIFE = 1.0  # seconds between two signs of life
+
+Part = TypeVar("Part")
 
 _MISSING = """
 CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
@@ -86,12 +91,13 @@ class _NewPassage(NamedTuple):
 class Writer:
     """A catalog open for writing, new or not: one transaction, which only `commit` makes real.
 
-    `info` is what is stored, None for a new catalog. Used as a context manager. Raises CatalogError when another
-    writer holds the lock for longer than `wait` seconds, or the folder can't be written.
+    `info` is what is stored, None for a new catalog. Used as a context manager. Raises BusyError when another writer
+    holds the lock and does not get on for `wait` seconds, CatalogError when the folder can't be written.
     """
 
     def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
         self.folder = folder
+        self._shown = time.monotonic()  # when we last showed life
         with writing(folder):
             self._db = lock.acquire(folder, wait)
             try:
@@ -145,8 +151,15 @@ class Writer:
         Raises InputError for an id that is there twice; `fields` are those that are read.
         """
         with writing(self.folder):
-            changes.load_items(self._db, items, fields)
-            return changes.compare_items(self._db, split, keep=keep)
+            changes.load_items(self._db, (self._alive(item) for item in items), fields)
+            return changes.compare_items(self._db, lambda title, text: self._alive(split(title, text)), keep=keep)
+
+    def _alive(self, part: Part) -> Part:
+        """The part of the work that was just done; those who wait for us can see that we get on."""
+        if time.monotonic() - self._shown > _LIFE:
+            lock.show_life(self.folder)
+            self._shown = time.monotonic()
+        return part
 
     def has_kept(self) -> bool:
         """Whether there are items that were not among those taken."""

@@ -5,13 +5,14 @@ Axis letters: m = queries, n = keys, i = items, d = width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.projections import identity
+from attnsearch.encoding.encoder import OnTexts
 from attnsearch.errors import InputError
 from attnsearch.evaluation.report import find_judged_keys
 from attnsearch.learning.bilinear import Floats, Keys, Targets, item_logits
@@ -82,12 +83,12 @@ def gather_examples(
     requests: Sequence[Judged],
     seed: int = 0,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: OnTexts | None = None,
 ) -> Examples:
     """Build the training set from the requests that judge at least one item of the catalog.
 
     A request with right items needs one of them in the catalog, and one with only wrong items must leave an item that
-    could be right. `seed` draws the sample of a large catalog. `progress` is called with the number of requests just
+    could be right. `seed` draws the sample of a large catalog. `progress` is called with the requests just
     embedded. Raises InputError if no request is usable.
     """
     if not requests:

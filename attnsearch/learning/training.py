@@ -29,7 +29,7 @@ from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned, short_hash
 
 if TYPE_CHECKING:
-    from attnsearch.indexing.update import Progress
+    from attnsearch.indexing.embedding import Progress
 
 log = logging.getLogger("attnsearch")
 
@@ -106,9 +106,9 @@ def train_self(
     own_requests = self_supervision.draw_requests(index.store, find_first_keys(index.store), seed=seed)
     embedded = 0
 
-    def count_embedded(texts: int) -> None:
+    def count_embedded(rows: Sequence[int], _: object) -> None:
         nonlocal embedded
-        embedded += texts
+        embedded += len(rows)
         if progress:
             progress(embedded, len(own_requests))
 

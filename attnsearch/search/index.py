@@ -16,17 +16,17 @@ from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.sources.letters import normalize_text
-from attnsearch.storage import home
+from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info
-from attnsearch.storage.failures import MissingError
+from attnsearch.storage.failures import BusyError, MissingError
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.values import check_text
 from attnsearch.upkeep.default import default_catalog
-from attnsearch.upkeep.freshness import fingerprint_source
+from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 
 if TYPE_CHECKING:
-    from attnsearch.indexing.update import Progress
+    from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
     from attnsearch.storage.learned import Learned
 
@@ -78,12 +78,16 @@ class Index:
                 return cls._open(folder, None, offline=offline, progress=progress)
             finally:
                 home.forget_pipe(folder)
-        folder, file = home.find_catalog(ref or default_catalog())
+        ref = ref or default_catalog()
+        folder, file = home.find_catalog(ref)
         if reading != AS_FOUND and file in (None, home.built_in_file(folder.name)):
             raise InputError("is a catalog, which was read already", where=folder.name, hint="--from is for a file")
-        if file and not _is_current(folder, file, reading):
-            _index_file(folder, file, reading, offline=offline, progress=progress)
-        return cls._open(folder, file, offline=offline, progress=progress)
+        if file:
+            _bring_up_to_date(folder, file, reading, offline=offline, progress=progress)
+        index = cls._open(folder, file, offline=offline, progress=progress)
+        if not file:
+            warn_if_changed(folder, index.info, ref)
+        return index
 
     @classmethod
     def _open(cls, folder: Path, file: Path | None, *, offline: bool, progress: Progress | None) -> Self:
@@ -152,13 +156,42 @@ def open_items(ref: str | None = None, *, offline: bool = False, progress: Progr
     A file is indexed first if it is new or changed. Raises InputError and CatalogError as `Index.open` does, and
     ModelError for such a file.
     """
-    folder, file = home.find_catalog(ref or default_catalog())
-    if file and not _is_current(folder, file, AS_FOUND):
-        _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
-    return home.open_migrated(folder, lambda folder: Store(folder, vectors=False))
+    ref = ref or default_catalog()
+    folder, file = home.find_catalog(ref)
+    if file:
+        _bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=progress)
+    store = home.open_migrated(folder, lambda folder: Store(folder, vectors=False))
+    if not file:
+        warn_if_changed(folder, store.info, ref)
+    return store
 
 
-def _index_file(folder: Path, file: Path, reading: Reading, *, offline: bool, progress: Progress | None) -> None:
+def _bring_up_to_date(folder: Path, file: Path, reading: Reading, *, offline: bool, progress: Progress | None) -> None:
+    """Index a file that is new, changed, or to be read anew.
+
+    While another process does that, the state of before will do; we only wait for it if there is none.
+    """
+    while not _is_current(folder, file, reading):
+        try:
+            _index_file(folder, file, reading, wait=0, offline=offline, progress=progress)
+        except BusyError:
+            if home.catalog_exists(folder) and _is_read_so(folder, reading):
+                log.warning("%s is being indexed anew by another attnsearch; this is the answer of before", file.name)
+                return
+            lock.wait_for_writer(folder)
+        else:
+            return
+
+
+def _index_file(
+    folder: Path,
+    file: Path,
+    reading: Reading,
+    *,
+    wait: float = lock.WAIT,
+    offline: bool,
+    progress: Progress | None,
+) -> None:
     """Index a file that a query names, or a built-in catalog; say what was read of a file that is new to us."""
     from attnsearch.indexing.update import update  # and with it all that only writing needs
     from attnsearch.readers.raw_file import source_name
@@ -169,6 +202,7 @@ def _index_file(folder: Path, file: Path, reading: Reading, *, offline: bool, pr
         name=folder.name if is_named else None,
         folder=None if is_named else folder,
         reading=reading,
+        wait=wait,
         offline=offline,
         progress=progress,
     )
@@ -184,8 +218,15 @@ def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
         info = home.read_catalog_info(folder)
     except MissingError:
         return False
-    is_read_so = reading.over(info.reading) == info.reading
-    return is_read_so and bool(info.identity) and info.sources == (fingerprint_source(str(file)),)
+    if not (info.identity and reading.over(info.reading) == info.reading and len(info.sources) == 1):
+        return False
+    return info.sources[0][:2] == fingerprint_source(str(file))[:2]
+
+
+def _is_read_so(folder: Path, reading: Reading) -> bool:
+    """Whether the folder's catalog was read as a query wants it."""
+    read = home.read_catalog_info(folder).reading
+    return reading.over(read) == read
 
 
 def _stale(folder: Path, info: Info, model: Model) -> CatalogError:

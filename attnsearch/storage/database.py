@@ -51,10 +51,14 @@ _WIDEST = 1 << 16  # columns of an embedding
 
 
 class Source(NamedTuple):
-    """A file that a catalog was made from, and its SHA-256 then; None for a pipe, which can't be read again."""
+    """A file that a catalog was made from, and its SHA-256 then; None for a pipe, which can't be read again.
+
+    `stamp` is what the system said of the file before it was read, see `upkeep.freshness`; empty if that is not known.
+    """
 
     path: str
     sha256: str | None
+    stamp: str = ""
 
 
 class Info(NamedTuple):
@@ -180,7 +184,7 @@ def _check_types(info: Info) -> None:
         *(name for fields in (info.fields, info.given) for name in (*fields.id, fields.title, *fields.text)),
         *(option or "" for option in info.reading),
         *(source.path for source in info.sources),
-        *(source.sha256 or "" for source in info.sources),
+        *(text or "" for source in info.sources for text in source[1:]),
     )
     counts = (info.d, info.items, info.keys, info.listing)
     numbers = (info.temperature, info.lexical)

@@ -23,6 +23,7 @@ from attnsearch.storage.files import (
     SEGMENTS,
     open_to_read,
     quoted,
+    shown_name,
 )
 
 _LONGEST_PATH = 500  # bytes of a path that SQLite takes, with room for the ends of its own files' names
@@ -53,6 +54,10 @@ class MissingError(CatalogError):
 
 class OlderError(CatalogError):
     """The catalog has an older form, which `migration` converts."""
+
+
+class BusyError(CatalogError):
+    """Another process is changing the catalog."""
 
 
 class DamagedError(CatalogError):
@@ -148,9 +153,10 @@ def _exists(file: Path) -> bool:
     return True
 
 
-def busy(folder: Path) -> CatalogError:
+def busy(folder: Path) -> BusyError:
     """The error for a catalog that another process is changing."""
-    return CatalogError("another attnsearch is writing to it", where=folder.name, hint="try again when it is done")
+    hint = "try again when it is done"
+    return BusyError("another attnsearch is writing to it", where=shown_name(folder), hint=hint)
 
 
 @contextmanager

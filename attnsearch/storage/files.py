@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from shutil import copyfile
 from typing import BinaryIO
 
 from attnsearch.errors import CatalogError, InputError
@@ -68,6 +69,11 @@ def make_name(text: str) -> str:
         while cut and not is_name(cut):
             cut = cut[:-1]
         return cut or "catalog"
+
+
+def shown_name(folder: Path) -> str:
+    """What a message calls the catalog in a folder: its name, or the stem of the file that it belongs to."""
+    return folder.name[1:].rpartition("-")[0] if folder.name.startswith("@") else folder.name
 
 
 def quoted(name: str) -> str:
@@ -133,6 +139,12 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
     sync(file.parent)
 
 
+def copy_file(file: Path, copy: Path) -> None:
+    """Copy a file's bytes, durably. Raises OSError."""
+    copyfile(file, copy)
+    sync(copy)
+
+
 def folder_size(folder: Path) -> int:
     """Bytes of all files in a folder; one that is removed meanwhile does not count."""
     size = 0
@@ -160,6 +172,25 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def swap_folders(folder: Path, staging: Path) -> None:
+    """Let two folders swap their names, in one step if the system can."""
+    import ctypes  # which a query does without
+
+    library = ctypes.CDLL(None, use_errno=True)
+    working_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    swap = getattr(library, "renameat2", None)
+    if swap is None or swap(working_folder, os.fsencode(folder), working_folder, os.fsencode(staging), exchange):
+        removed = folder.with_name(f".removed-{uuid.uuid4().hex}")
+        folder.rename(removed)
+        try:
+            staging.rename(folder)
+        except OSError:
+            removed.rename(folder)
+            raise
+        removed.rename(staging)
+    sync(folder.parent)
 
 
 def refuse_links(folder: Path) -> None:

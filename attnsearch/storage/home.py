@@ -17,7 +17,16 @@ from attnsearch.sources import letters
 from attnsearch.storage import lock
 from attnsearch.storage.database import Info, read_fields, read_info
 from attnsearch.storage.failures import MissingError, OlderError, missing, reading, unreadable, writing
-from attnsearch.storage.files import check_name, home_folder, is_name, quoted, sync
+from attnsearch.storage.files import (
+    FEEDBACK,
+    LEARNED,
+    check_name,
+    home_folder,
+    is_name,
+    is_regular,
+    quoted,
+    sync,
+)
 from attnsearch.syntax import formats
 
 if TYPE_CHECKING:
@@ -78,13 +87,18 @@ def built_in_file(name: str) -> Path | None:
 
 def catalog_folders() -> list[Path]:
     """The folders of all catalogs, ordered by name. Raises CatalogError if the home can't be read."""
+    return [folder for folder in named_folders() if catalog_exists(folder)]
+
+
+def named_folders() -> list[Path]:
+    """All in the home that a catalog may be called, ordered by name. Raises CatalogError if the home can't be read."""
     try:
         folders = sorted(folder for folder in home_folder().iterdir() if not folder.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise unreadable(home_folder(), error) from None
-    return [folder for folder in folders if catalog_exists(folder)]
+    return folders
 
 
 def catalog_exists(folder: Path) -> bool:
@@ -134,7 +148,8 @@ def _read_info(folder: Path) -> Info:
 def find_catalog(ref: str) -> Location:
     """Where the catalog `ref` is: `ref` is a name if there is such a catalog, else a file; `./x` is always a file.
 
-    Raises InputError if `ref` looks like a file but is not one, CatalogError if there is no catalog of that name.
+    A file that is gone has its catalog still. Raises InputError if `ref` looks like a file but is none, and has no
+    catalog; CatalogError if there is no catalog of that name.
     """
     path = Path(ref)
     try:
@@ -151,18 +166,37 @@ def find_catalog(ref: str) -> Location:
         if path.is_file():
             return Location(_catalog_made_from(path) or file_catalog_folder(path), path)
         exists = path.exists()
+        of_gone_file = None if exists else _catalog_of_gone_file(path)
+        if of_gone_file:
+            return Location(of_gone_file, None)
     except PermissionError as error:
         raise InputError(f"can't be read: {error.strerror}", where=ref) from None
     except (OSError, RuntimeError, UnicodeEncodeError):  # a name too long, or no name at all; an unknown ~user
         exists = is_path = False
     if exists or is_path or path.suffix.lower() in formats.SUFFIXES:
         problem = "is a folder" if path.is_dir() else "is not a regular file" if exists else "no such file"
-        hint = "'attnsearch index' makes a catalog of it" if path.is_dir() else "-c takes a file or a name"
-        raise InputError(problem, where=ref, hint=hint)
-    names = [folder.name for folder in catalog_folders()] + list(BUILT_IN)
-    near = difflib.get_close_matches(ref, names, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "'attnsearch list' shows what there is"
+        hint = "'attnsearch index' makes a catalog of it" if path.is_dir() else _suggest_name(ref)
+        raise InputError(problem, where=ref, hint=hint or "name a file or a catalog")
+    hint = _suggest_name(ref) or "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
+
+
+def _suggest_name(ref: str) -> str:
+    """Which catalog may be meant: one of a name like that, whatever its case, or of a file of that name elsewhere."""
+    names = {name.casefold(): name for name in BUILT_IN}
+    for folder, info in catalog_infos():
+        if not folder.name.startswith("@"):
+            names[folder.name.casefold()] = folder.name
+        elif isinstance(info, Info) and Path(info.name).name == Path(ref).name:
+            return f"did you mean '{info.name}'?"
+    near = difflib.get_close_matches(ref.casefold(), names, n=1)
+    return f"did you mean '{names[near[0]]}'?" if near else ""
+
+
+def _catalog_of_gone_file(file: Path) -> Path | None:
+    """The folder of the catalog of a file that is not there any more; None if there is none."""
+    unnamed = file_catalog_folder(file)
+    return _catalog_made_from(file) or (unnamed if catalog_exists(unnamed) else None)
 
 
 def _catalog_made_from(file: Path) -> Path | None:
@@ -187,16 +221,22 @@ def _catalog_made_from(file: Path) -> Path | None:
 def name_file_catalog(file: Path, folder: Path) -> None:
     """Give the catalog that belongs to a file a name, unless there is one of that name: it moves to `folder`.
 
-    So what a query embedded is not embedded again, and its feedback stays with it. Raises CatalogError.
+    So what a query embedded is not embedded again, and its feedback stays with it, even that of a removed one. Raises
+    CatalogError.
     """
     unnamed = file_catalog_folder(file)
-    if folder.exists() or not catalog_exists(unnamed):
+    if folder.exists() or not (taught_files(unnamed) or catalog_exists(unnamed)):
         return
     with writing(unnamed, "renamed"), lock.guarding(unnamed):
-        held = lock.acquire_if_whole(unnamed)
+        held = lock.acquire_if_whole(unnamed, create=True)
         with closing(held) if held else nullcontext():
             unnamed.rename(folder)
             sync(folder.parent)
+
+
+def taught_files(folder: Path) -> list[str]:
+    """Which of the files that people made, with judgments or by training, a catalog's folder has."""
+    return [name for name in (FEEDBACK, LEARNED) if is_regular(folder / name)]
 
 
 def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
@@ -230,14 +270,14 @@ def displayed_name(folder: Path, info: Info) -> str:
     return info.name if folder.name.startswith("@") else folder.name
 
 
-def command_to_index(folder: Path, info: Info) -> str:
-    """The command that indexes a catalog again, from the same sources and under the same name."""
+def command_to_index(folder: Path, info: Info, *, keep: bool = False) -> str:
+    """The command that indexes a catalog again, from the same sources and under the same name; with --keep if asked."""
     import shlex  # which a query does without
 
     paths = [source.path for source in info.sources]
     name = displayed_name(folder, info)
     names = [] if len(paths) == 1 and Path(paths[0]).stem == name else ["--name", name]
-    return shlex.join(["attnsearch", "index", *paths, *names])
+    return shlex.join(["attnsearch", "index", *paths, *names, *["--keep"] * keep])
 
 
 def _is_built_in(folder: Path, info: Info) -> bool:

@@ -1,5 +1,7 @@
 """Connections to a catalog's database: many that read, and one writer at a time, by a lock which is SQLite's own.
 
+Whoever waits for a writer waits as long as that gets on: its files grow, or it shows life, see `show_life`.
+
 A damaged database can't be locked. So whoever replaces or removes a whole folder guards the folder itself as well.
 """
 
@@ -14,13 +16,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attnsearch.storage.failures import busy, is_busy, is_full, is_of_the_system, missing, opening
-from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_link, refuse_links, sync
+from attnsearch.storage.failures import (
+    MissingError,
+    busy,
+    is_busy,
+    is_full,
+    is_of_the_system,
+    missing,
+    opening,
+    writing,
+)
+from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_link, refuse_links, shown_name, sync
 
-WAIT = 30.0  # seconds to wait for another writer
+WAIT = 30.0  # seconds to wait for another writer that does not get on
 _ATTEMPTS = 100  # to create a catalog's files while others remove them
 
 _PAUSE = 0.01  # seconds between two attempts, when SQLite itself does not wait
+_LOOK = 1.0  # seconds between two looks at whether the other writer gets on
+
+_left_open: list[sqlite3.Connection] = []
 
 log = logging.getLogger("attnsearch")
 
@@ -67,7 +81,7 @@ def acquire(folder: Path, wait: float = WAIT, *, create: bool = True) -> sqlite3
     While we wait, the folder may be removed, or even created anew: what we wrote to the old file would go with it.
     So the lock counts only if the file of that name is still the one that we opened.
 
-    Raises sqlite3.OperationalError (see `is_busy`) if another writer works for longer than `wait` seconds, CatalogError
+    Raises sqlite3.OperationalError (see `is_busy`) if another writer does not get on for `wait` seconds, CatalogError
     for a link, MissingError if there is no catalog and none is to be created, sqlite3.Error or
     UnicodeDecodeError if the database is damaged, OSError if it can't be created.
     """
@@ -88,18 +102,52 @@ def acquire(folder: Path, wait: float = WAIT, *, create: bool = True) -> sqlite3
         db.close()
 
 
-def acquire_if_whole(folder: Path) -> sqlite3.Connection | None:
+def acquire_if_whole(folder: Path, *, create: bool = False) -> sqlite3.Connection | None:
     """Acquire the lock of a catalog; None if its database is too damaged to be locked: nobody can write to it then.
 
-    Raises MissingError if there is no catalog, and sqlite3.OperationalError if the system refuses the lock, unless the
-    disk is full: then removing makes room.
+    Raises MissingError if there is no catalog and an empty one is not to be created, and sqlite3.OperationalError if
+    the system refuses the lock, unless the disk is full: then removing makes room.
     """
     try:
-        return acquire(folder, create=False)
+        return acquire(folder, create=create)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.Error) and is_of_the_system(error) and not is_full(error):
             raise
         return None
+
+
+def leave_open(db: sqlite3.Connection) -> None:
+    """Release the lock of a database whose folder has lost its name, and leave the connection open.
+
+    Closing it would delete the log of the database that may be in its place by now.
+    """
+    db.execute("ROLLBACK")
+    _left_open.append(db)
+
+
+def wait_for_writer(folder: Path) -> None:
+    """Return as soon as no other process writes to the catalog.
+
+    Raises BusyError if it does not get on for `WAIT` seconds, CatalogError if we may not lock the catalog.
+    """
+    with writing(folder), suppress(MissingError):
+        acquire(folder, create=False).close()
+
+
+def show_life(folder: Path) -> None:
+    """Let those who wait for us see that we get on, though no file grows."""
+    with suppress(OSError):  # what really can't be written, the next write reports
+        os.utime(folder / SEGMENTS)
+
+
+def _read_signs(folder: Path) -> set[tuple[str, int]]:
+    """What changes while a writer gets on: the files and their sizes, and when it last showed life."""
+    signs = set()
+    with suppress(OSError):
+        for place in (folder, folder / SEGMENTS):
+            signs |= {(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in os.scandir(place)}
+        signs.add(("", (folder / SEGMENTS).stat().st_mtime_ns))
+    return signs
 
 
 @contextmanager
@@ -144,7 +192,7 @@ def _guard(folder: Path) -> int | None:
 
 
 def _warn_of_waiting(folder: Path) -> None:
-    log.warning("waiting for another attnsearch to finish writing to %s", folder.name)
+    log.warning("waiting for another attnsearch to finish writing to %s", shown_name(folder))
 
 
 def _require_database(folder: Path) -> None:
@@ -188,24 +236,32 @@ def _connect_and_lock(folder: Path, wait: float) -> sqlite3.Connection:
         try:
             _begin(db)
         except sqlite3.OperationalError as error:
-            if not is_busy(error):
+            if not is_busy(error) or not wait:
                 raise
             _warn_of_waiting(folder)
-            db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
-            _begin_when_free(db, time.monotonic() + wait)
+            db.execute(f"PRAGMA busy_timeout={int(min(wait, _LOOK) * 1000)}")
+            _begin_when_free(db, folder, wait)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _begin_when_free(db: sqlite3.Connection, deadline: float) -> None:
-    """Retry until the deadline: whatever its timeout, SQLite does not wait while another process recovers the log."""
+def _begin_when_free(db: sqlite3.Connection, folder: Path, wait: float) -> None:
+    """Retry until the other writer has not got on for `wait` seconds.
+
+    Whatever its timeout, SQLite does not wait while another process recovers the log.
+    """
+    signs, deadline = _read_signs(folder), time.monotonic() + wait
     while True:
         try:
             _begin(db)
         except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() >= deadline:
+            if not is_busy(error):
+                raise
+            if (new_signs := _read_signs(folder)) != signs:
+                signs, deadline = new_signs, time.monotonic() + wait
+            if time.monotonic() >= deadline:
                 raise
             time.sleep(_PAUSE)
         else:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from attnsearch.errors import CatalogError
+from attnsearch.sources.letters import normalize_text
 from attnsearch.terminal.completion import complete_catalog
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CatalogRef = Annotated[
     str,
@@ -44,6 +43,10 @@ def indexed_folder(ref: str) -> Path:
     from attnsearch.storage import home
 
     folder, _ = home.find_catalog(ref)
+    unnamed = None if normalize_text(ref) == folder.name else home.file_catalog_folder(Path(ref).expanduser())
+    if unnamed and unnamed != folder and home.catalog_exists(unnamed):
+        hint = f"say {shlex.quote(folder.name)}, or {unnamed.name} for the one without a name"
+        raise CatalogError("two catalogs were made from it", where=ref, hint=hint)
     if not home.catalog_exists(folder):
         raise CatalogError(
             f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {shlex.quote(ref)}' indexes it"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import Screen, simplified
+from attnsearch.output.safe_text import Screen, inert, simplified
 
 WIDTH = 100  # cells of a table that no terminal shows
 WIDEST = 10_000  # cells of a table, whatever COLUMNS says
@@ -143,6 +143,15 @@ def emit_bytes(parts: Iterable[bytes], out: str | None = None) -> None:
         except BrokenPipeError:
             raise PipeClosedError from None
     flush()
+
+
+def confirm(question: str) -> bool:
+    """Ask a person, on stderr; True if none is there, since a script means what it says."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write(f"{inert(question)}? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def flush() -> None:

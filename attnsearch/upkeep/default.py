@@ -86,6 +86,14 @@ def read_default() -> str | None:
     raise _unusable(path, "does not name a catalog")
 
 
+def stored_default() -> str | None:
+    """What `read_default` returns; None, too, if the choice can't be read, which a query says."""
+    try:
+        return read_default()
+    except CatalogError:
+        return None
+
+
 def store_default(ref: str) -> str:
     """Let the catalog `ref` be asked when none is named; returns it as stored: a name, or the path of a file.
 

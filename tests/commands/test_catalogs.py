@@ -10,11 +10,8 @@ import sys
 
 import pytest
 
-from attnsearch.indexing import repair
-from attnsearch.indexing.repair import Lost, Repaired
 from attnsearch.storage import home as catalogs_home
 from attnsearch.upkeep.removal import remove_catalog
-from tests.indexing.damage import change
 from tests.terminal.test_streams import Terminal
 
 
@@ -74,54 +71,6 @@ class TestNotIndexedYet:
         code, out, err = run(command, ref)
         assert (code, out) == (3, "")
         assert err == f"attnsearch: '{ref}' is not indexed yet; 'attnsearch query TEXT -c {ref}' indexes it\n"
-
-
-class TestCheck:
-    def test_what_it_says(self, run, shop_file, home):
-        run("index", "shop.yaml")
-        assert run("check", "shop") == (0, "shop: ok\n", "")
-        (home / "shop" / "index.sqlite").write_bytes(b"rubbish" * 1000)
-        code, out, err = run("check", "shop")
-        assert code == 3
-        assert out.startswith("shop: ")
-        assert err == "attnsearch: shop: the catalog is damaged; run 'attnsearch check shop --repair'\n"
-
-    def test_several(self, run, shop_file, home):
-        for name in ("one", "two", "three"):
-            run("index", "shop.yaml", "--name", name)
-        for name in ("one", "three"):
-            (home / name / "index.seal").write_bytes(b"rubbish")
-        code, out, err = run("check", "one", "two", "three")
-        assert code == 3
-        assert "two: ok\n" in out
-        assert err == "attnsearch: one, three: these catalogs are damaged; run 'attnsearch check one three --repair'\n"
-        assert run("check", "one", "three", "--repair").out.count(": repaired; 0 texts embedded again\n") == 2
-
-    def test_a_repair_touches_no_whole_catalog(self, run, shop_file, home):
-        run("index", "shop.yaml")
-        before = (home / "shop").stat().st_ino
-        assert run("check", "shop", "--repair") == (0, "shop: ok\n", "")
-        assert (home / "shop").stat().st_ino == before
-
-    def test_a_repair_is_not_believed_but_checked(self, run, shop_file, home, monkeypatch):
-        run("index", "shop.yaml")
-        (home / "shop" / "index.seal").write_bytes(b"rubbish")
-        nothing = Repaired(catalogs_home.read_catalog_info(home / "shop"), 0, Lost(0, ()))
-        monkeypatch.setattr(repair, "repair", lambda *_, **__: nothing)
-        ran = run("check", "shop", "--repair")
-        assert ran.code == 3
-        assert "shop: the catalog is damaged" in ran.err
-        assert "repaired" not in ran.out
-
-    def test_what_is_lost_is_said_of_the_catalogs_that_lost_it(self, run, shop_file, home):
-        for name in ("one", "two"):
-            run("index", "shop.yaml", "--name", name)
-        (home / "one" / "index.seal").write_bytes(b"rubbish")
-        change(home / "two", "UPDATE items SET title = 'mars' WHERE id = 'a'")
-        shop_file.unlink()
-        ran = run("check", "one", "two", "--repair")
-        assert ran.code == 3
-        assert "lost, since no source has them any more: 1 item of two;" in ran.err
 
 
 class TestNarrowWindow:

@@ -7,6 +7,7 @@ import pytest
 
 from attnsearch.encoding import loading
 from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.indexing import embedding
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
@@ -86,7 +87,7 @@ class TestPrecision:
 
     def test_another_precision_does_not_go_on_with_its_unfinished_run(self, halves, small, write, monkeypatch):
         path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
-        monkeypatch.setattr(module, "CHUNK", 1)
+        monkeypatch.setattr(embedding, "CHUNK", 1)
         monkeypatch.setattr(module, "vectors_agree", lambda *_: True)
         encode = halves.encode
         halves.encode = lambda texts, **options: encode(texts, **options) if texts == ["moon"] else 1 / 0

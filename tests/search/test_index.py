@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
 import pytest
@@ -16,6 +16,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
+from attnsearch.indexing.writer import Writer
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index, item_id
 from attnsearch.search.search import query, search
@@ -23,6 +24,7 @@ from attnsearch.search.setting import Setting
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.storage.database import read_info_rows, write_info
+from attnsearch.storage.home import file_catalog_folder
 from attnsearch.syntax.formats import Reading
 from tests.conftest import SHOP, titles
 
@@ -139,6 +141,61 @@ class TestReading:
     def test_a_catalog_was_read_already(self, shop, small, ref):
         with pytest.raises(InputError, match=f"{ref}: is a catalog, which was read already; --from is for a file"):
             Index.open(ref, reading=Reading("csv"))
+
+
+class TestWhileAnotherWrites:
+    """A query of a file does not wait for a writer if there is an answer of before."""
+
+    def test_the_answer_of_before(self, write, small, home, caplog):
+        path = write("x.yaml", SHOP)
+        titles(str(path))
+        path.write_text(SHOP.replace("sea", "lake"))
+        with Writer(next(home.glob("@*"))):
+            assert titles(str(path)) == {"moon", "sea", "robot"}
+        assert "x.yaml is being indexed anew by another attnsearch; this is the answer of before" in caplog.messages
+        assert titles(str(path)) == {"moon", "lake", "robot"}
+
+    def test_what_was_read_in_another_way_is_no_answer(self, write, small, home):
+        path = write("x.txt", "moon\nsea\n")
+        Index.open(str(path), reading=Reading("lines")).close()
+        with ThreadPoolExecutor() as pool:
+            with Writer(next(home.glob("@*"))):
+                asked = pool.submit(Index.open, str(path), reading=Reading("csv"))
+                wait([asked], 0.5)
+                assert not asked.done()
+            with asked.result(20) as index:
+                assert index.info.items == 1
+
+    def test_the_first_state_is_waited_for(self, write, small, home, caplog, monkeypatch):
+        path = write("x.yaml", SHOP)
+        begun, encode = threading.Event(), small.encode
+
+        def encode_late(texts, role="key", progress=None):
+            if role == "key" and not begun.is_set():
+                begun.set()
+                wait([second], 0.5)
+                assert not second.done()
+            return encode(texts, role, progress)
+
+        def ask_second():
+            begun.wait(20)
+            return titles(str(path))
+
+        monkeypatch.setattr(small, "encode", encode_late, raising=False)
+        with ThreadPoolExecutor() as pool:
+            second = pool.submit(ask_second)
+            assert titles(str(path)) == second.result(20) == {"moon", "sea", "robot"}
+        assert sorted(small.read) == ["moon", "moon", "moon", "robot", "sea"]  # two of them are the queries
+        assert "waiting for another attnsearch to finish writing to x" in caplog.messages
+
+    def test_and_made_if_the_other_gives_up(self, write, small, home):
+        path = write("x.yaml", SHOP)
+        with ThreadPoolExecutor() as pool:
+            with Writer(file_catalog_folder(path)):
+                asked = pool.submit(titles, str(path))
+                wait([asked], 0.5)
+                assert not asked.done()
+            assert asked.result(20) == {"moon", "sea", "robot"}
 
 
 class TestOnTheFly:

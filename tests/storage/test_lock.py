@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import itertools
+import os
 import sqlite3
 import threading
 import time
@@ -14,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from attnsearch.errors import CatalogError
+from attnsearch.indexing import writer
 from attnsearch.indexing.writer import Writer
 from attnsearch.storage import files, lock
-from attnsearch.storage.failures import MissingError
-from tests.storage.examples import contents, item, put, write
+from attnsearch.storage.failures import BusyError, MissingError
+from tests.storage.examples import contents, item, put, whole, write
 
 
 @pytest.fixture
@@ -38,6 +40,48 @@ def test_a_second_writer_waits_or_says_so(folder, caplog):
     first.close()
     second.join(timeout=20)
     assert contents(folder) == [("i7", 7.0)]
+
+
+class TestPatience:
+    """A writer is waited for as long as it gets on."""
+
+    @pytest.mark.parametrize("sign", [lock.show_life, lambda folder: _grow(folder / "unfinished-small")])
+    def test_one_that_gets_on(self, folder, sign):
+        put(folder, [1])
+        first = Writer(folder)
+        second = threading.Thread(target=Writer, args=(folder, 0.5))
+        second.start()
+        for _ in range(15):
+            time.sleep(0.1)
+            sign(folder)
+        assert second.is_alive()
+        first.close()
+        second.join(timeout=20)
+
+    def test_no_wait_is_none_and_says_nothing(self, folder, caplog):
+        put(folder, [1])
+        with Writer(folder), pytest.raises(BusyError):
+            Writer(folder, wait=0)
+        assert caplog.text == ""
+
+    def test_a_writer_shows_life_while_it_reads(self, folder, monkeypatch):
+        monkeypatch.setattr(writer, "_LIFE", 0)
+        times = set()
+
+        def items():
+            for number in range(3):
+                os.utime(folder / "segments", (number, number))
+                yield item(number)
+                times.add((folder / "segments").stat().st_mtime == number)
+
+        with Writer(folder) as w:
+            w.take_items(items(), whole)
+        assert times == {False}
+
+
+def _grow(path):
+    with path.open("ab") as file:
+        file.write(b"x")
 
 
 def test_it_also_waits_where_sqlite_does_not(folder, monkeypatch):
@@ -138,7 +182,7 @@ def test_it_waits_for_thirty_seconds(folder, monkeypatch, caplog):
         lock.acquire(folder)
     assert now == [130.0]
     assert timeouts[0] == 0
-    assert set(timeouts[1:]) == {30_000}
+    assert set(timeouts[1:]) == {1_000}
     caplog.clear()
     with lock.guarding(folder), pytest.raises(CatalogError, match="another attnsearch"), lock.guarding(folder):
         pass

@@ -30,6 +30,7 @@ from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.feedback import read_feedback
 from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.learned import load_learned
+from attnsearch.upkeep.default import read_default
 from tests.conftest import SmallEncoder
 from tests.indexing import damage
 from tests.storage.test_migration import FORM_1, make_form_2
@@ -44,13 +45,17 @@ SHORT = 254  # characters: as long as no text is longer, form 1 holds what later
 
 
 class State(NamedTuple):
-    """What a catalog holds. Without a catalog, `form` is -1; in a damaged one, `generation` is None."""
+    """What a catalog holds. Without a catalog, `form` is -1; in a damaged one, `generation` is None.
+
+    What it was taught may be there without it. `default` is the home's, whatever the catalog.
+    """
 
     form: int
     generation: int | None = None
     feedback: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     learned: str = ""
     problems: tuple[str, ...] = ()
+    default: str | None = None
 
 
 class Scene(NamedTuple):
@@ -106,18 +111,18 @@ def read_state() -> State:
     The form first: whatever reads more may convert it.
     """
     folder = home.catalog_folder(NAME)
-    if not home.catalog_exists(folder):
-        return State(-1)
     try:
-        form = _read_form(folder)
-        problems = tuple(check.find_problems(folder))
-        generation = _read_generation()
+        form, problems, generation, default = -1, (), None, read_default()
+        if home.catalog_exists(folder):
+            form = _read_form(folder)
+            problems = tuple(check.find_problems(folder))
+            generation = _read_generation()
         if generation is not None:
             _compare_postings(folder)
         feedback = tuple((judged.query, tuple(judged.grades.items())) for judged in read_feedback(folder))
         learned = load_learned(folder)
         what = hashlib.sha256(learned.w.tobytes()).hexdigest()[:12] if learned else ""
-        return State(form, generation, feedback, what, problems)
+        return State(form, generation, feedback, what, problems, default)
     except AttnsearchError as error:
         raise Violation(f"{type(error).__name__}: {error}") from error
 
@@ -154,7 +159,7 @@ def _compare_postings(folder: Path) -> None:
 
 
 def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
-    """Repair, feedback, training and its reset, conversion, postings, removal; or the one named `only`."""
+    """Repair, feedback, training and its reset, conversion, postings, removal, choice; or the one named `only`."""
     folder = work / "scenes"
     judged = [str(folder / "judged.jsonl")]
     repair = [["check", NAME, "--repair", "-q"]]
@@ -173,6 +178,8 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
         ("new postings", "whole", [["query", "moon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]),
         ("postings made anew", "asked", [["index", str(folder / "next.jsonl"), "--name", NAME, "-q"]]),
         ("removal", "whole", [["remove", NAME, "-q"]]),
+        ("removal of all", "whole", [["remove", NAME, "-q"], ["remove", NAME, "--all", "-q"]]),
+        ("choice", "whole", [["use", NAME, "-q"], ["use", "kitchen", "-q"], ["use", "--none", "-q"]]),
     ]  # fmt: skip
     scenes = [scene for scene in scenes if only in ("", scene[0])]
     if scenes and not folder.exists():
@@ -189,7 +196,7 @@ def _make_scene(work: Path, nursery: Nursery, name: str, start: Path, commands: 
         expect_success(nursery.run(box / "home", work / "scene.jsonl", commands=commands[:count]))
         with using_home(box / "home"):
             states.append(read_state())
-    if name != "new postings" and len(set(states)) < len(states):
+    if name not in ("new postings", "choice") and len(set(states)) < len(states):
         raise RuntimeError(f"{name}: a command changes nothing: {states}")
     if start.name in ("vector", "header", "form 2") and states[1] != _read_copy(start.with_name("whole"), work):
         raise Violation(f"{name}: {states[1]}")

@@ -41,7 +41,7 @@ GENERATIONS = 64  # that writers choose from
 PAUSE = 0.05  # seconds, at most, between two commands of a process
 LIFE = 0.1, 0.6  # seconds from one kill to the next
 BUSY = "another attnsearch is writing to it; try again when it is done"
-NOT_THERE = re.compile(r"there is no catalog '.*'; .*|'.*' is not indexed yet; .*")
+NOT_THERE = re.compile(r"there is no catalog '.*'; .*|'.*' is not indexed yet; .*|.*was removed; what it was taught .*")
 CHANGED = re.compile(r"\w+: the catalog has changed since the training began, so nothing was kept; train it again")
 WAITING = re.compile(r"attnsearch: (?:\w+: )?waiting for another attnsearch to finish writing to \w+\n")
 
@@ -150,8 +150,8 @@ def check_end(name: str, runs: list[Run]) -> Iterator[str]:
     last = max((run.start for run in written if run.code == 0 and run.start > since), default=0.0)
     if last and not any(run.argument == generation and run.code in (0, None) and run.end >= last for run in written):
         yield f"{name}: generation {generation}, but another was acknowledged later"
-    acknowledged = {r.argument for r in runs if r.role == "feedback" and r.code == 0 and r.start > since}
-    there = {judged.query for judged in read_feedback(home.catalog_folder(name))} if generation >= 0 else set()
+    acknowledged = {r.argument for r in runs if r.role == "feedback" and r.code == 0}  # which a removal keeps
+    there = {judged.query for judged in read_feedback(home.catalog_folder(name))}
     if lost := acknowledged - there:
         yield f"{name}: {len(lost)} of {len(acknowledged)} acknowledged judgments are lost, such as {min(lost)}"
 

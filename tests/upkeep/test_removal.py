@@ -10,10 +10,17 @@ from pathlib import Path
 import pytest
 
 from attnsearch.errors import CatalogError
+from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
+from attnsearch.search.index import Index
 from attnsearch.storage import lock
-from attnsearch.storage.home import catalog_folders
-from attnsearch.upkeep.removal import remove_catalog
+from attnsearch.storage.feedback import add_judgment, read_feedback
+from attnsearch.storage.files import FEEDBACK, LEARNED
+from attnsearch.storage.home import catalog_folders, taught_files
+from attnsearch.storage.store import Store
+from attnsearch.upkeep import removal
+from attnsearch.upkeep.removal import find_kept, kept_folders, remove_catalog
+from tests.conftest import SHOP
 from tests.storage.examples import contents, put
 
 
@@ -96,3 +103,126 @@ def test_of_two_removals_the_second_finds_nothing(folder, home):
     assert outcomes[0] == "None"
     assert outcomes[1].startswith("there is no catalog 'shop'")
     assert list(home.iterdir()) == []
+
+
+class TestTaught:
+    """What a person taught a catalog stays when it is removed, in one step."""
+
+    @pytest.fixture
+    def taught(self, folder):
+        put(folder, [1])
+        add_judgment(folder, "moon", {"i1": 1})
+        (folder / LEARNED).write_bytes(b"learned")
+        return folder
+
+    def test_it_stays_and_comes_back(self, taught, home):
+        assert remove_catalog(taught) == [FEEDBACK, LEARNED]
+        assert {path.name for path in taught.iterdir()} == {FEEDBACK, LEARNED}
+        assert list(home.iterdir()) == list(kept_folders()) == [taught]
+        assert catalog_folders() == []
+        put(taught, [2])
+        assert contents(taught) == [("i2", 2.0)]
+        assert read_feedback(taught)[0].query == "moon"
+        assert (taught / LEARNED).read_bytes() == b"learned"
+        assert list(kept_folders()) == []
+
+    def test_or_goes_with_everything(self, taught, home):
+        assert remove_catalog(taught, everything=True) == []
+        assert list(home.iterdir()) == []
+
+    def test_also_later(self, taught, home):
+        remove_catalog(taught)
+        with pytest.raises(CatalogError, match="there is no catalog"):
+            remove_catalog(taught)
+        assert taught_files(taught)
+        remove_catalog(taught, everything=True)
+        assert list(home.iterdir()) == []
+
+    @pytest.mark.parametrize("moment", ["copy_file", "swap_folders", "rename"])
+    def test_a_removal_that_is_killed_has_removed_all_or_nothing(self, taught, home, monkeypatch, moment):
+        class Killed(BaseException):
+            pass
+
+        def die(*_, **__):
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path if moment == "rename" else removal, moment, die)
+            with pytest.raises(Killed):
+                remove_catalog(taught)
+        assert read_feedback(taught)[0].query == "moon"
+        assert catalog_folders() == ([] if moment == "rename" else [taught])
+        put(taught, [1])
+        remove_catalog(taught)
+        assert list(home.iterdir()) == [taught]
+
+    def test_it_is_durable_before_the_rest_goes(self, taught, home, synced):
+        synced.clear()
+        remove_catalog(taught)
+        copies = [event.path.name for event in synced]
+        assert copies[:2] == [FEEDBACK, LEARNED]
+        assert synced[2].names == {FEEDBACK, LEARNED}
+        assert synced[-1].path == home
+
+    def test_a_judgment_made_meanwhile_is_not_lost(self, taught):
+        """It waits for the removal, or the removal for it."""
+        with ThreadPoolExecutor() as pool:
+            with Writer(taught):
+                judging = pool.submit(add_judgment, taught, "sea", {"i1": 1})
+                wait([judging], 0.3)
+                removing = pool.submit(remove_catalog, taught)
+                wait([removing], 0.3)
+            removing.result(20)
+            if judging.exception(20) is None:
+                assert len(read_feedback(taught)) == 2
+
+    def test_a_writer_that_waited_writes_to_the_new_folder(self, taught):
+        with ThreadPoolExecutor() as pool:
+            with Writer(taught):
+                removing = pool.submit(remove_catalog, taught)
+                wait([removing], 0.3)
+                writing = pool.submit(put, taught, [7])
+                wait([writing], 0.3)
+            removing.result(20)
+            writing.result(20)
+        assert read_feedback(taught)[0].query == "moon"
+
+    def test_that_of_a_file_gets_the_name(self, write, small, home):
+        path = write("shop.yaml", SHOP)
+        Index.open(str(path)).close()
+        (unnamed,) = home.iterdir()
+        add_judgment(unnamed, "moon", {"a": 1})
+        remove_catalog(unnamed)
+        assert find_kept(str(path)) == unnamed
+        update([str(path)])
+        assert read_feedback(home / "shop")[0].query == "moon"
+        assert list(home.iterdir()) == [home / "shop"]
+
+    @pytest.mark.parametrize("ref", ["shop", "../shop", "/", ".", "a\0b", "~nobody/x", "x" * 5000])
+    def test_only_what_is_kept_is_kept(self, folder, ref):
+        put(folder, [1])
+        assert find_kept(ref) is None
+
+    def test_links_lead_nowhere(self, taught, write):
+        (taught / FEEDBACK).unlink()
+        (taught / FEEDBACK).symlink_to(write("elsewhere", "x"))
+        with pytest.raises(CatalogError, match="is a link"):
+            remove_catalog(taught)
+
+    def test_the_log_of_a_new_catalog_in_its_place_stays(self, taught, home, monkeypatch):
+        """SQLite deletes, when a connection closes, the log of the name that it opened."""
+        real_sync = removal.sync
+
+        def write_anew(path):
+            real_sync(path)
+            if path == home and not (taught / "index.sqlite").exists():
+                put(taught, [5])
+                reader = Store(taught)
+                readers.append(reader)
+
+        readers = []
+        monkeypatch.setattr(removal, "sync", write_anew)
+        remove_catalog(taught)
+        put(taught, [5, 6])
+        assert contents(taught) == [("i5", 5.0), ("i6", 6.0)]
+        readers[0].close()
