@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +40,7 @@ def asked_catalog(ref: str | None) -> str:
 def indexed_folder(ref: str) -> Path:
     """The folder of a catalog. Raises CatalogError if it is not indexed yet, though it could be."""
     from attnsearch.storage import home
+    from attnsearch.storage.files import quoted
 
     folder, _ = home.find_catalog(ref)
     unnamed = None if normalize_text(ref) == folder.name else home.file_catalog_folder(Path(ref).expanduser())
@@ -48,7 +48,5 @@ def indexed_folder(ref: str) -> Path:
         hint = f"say {shlex.quote(folder.name)}, or {unnamed.name} for the one without a name"
         raise CatalogError("two catalogs were made from it", where=ref, hint=hint)
     if not home.catalog_exists(folder):
-        raise CatalogError(
-            f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {shlex.quote(ref)}' indexes it"
-        )
+        raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {quoted(ref)}' indexes it")
     return folder
