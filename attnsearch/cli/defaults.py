@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperOption
 from typer.models import TyperPath
 
 from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.terminal.argv import in_plain_words
 from attnsearch.terminal.options import DONE, FIELDS
 
 _LONGEST = 1 << 20  # bytes of the file
@@ -158,20 +159,6 @@ class Defaults:
             return option.type_cast_value(self._context, value)
         except typer.TyperException as problem:
             raise InputError(in_plain_words(getattr(problem, "message", "")), where=origin) from None
-
-
-def in_plain_words(message: str) -> str:
-    """typer's message about a value, without its names for types.
-
-    >>> in_plain_words("'x' is not a valid int range."), in_plain_words("0 is not in the range x>=1.")
-    ("'x' is not a whole number", '0 is not at least 1')
-    """
-    message = re.sub(r"a valid int(eger)?( range)?\b", "a whole number", message)
-    message = re.sub(r"a valid float( range)?\b", "a number", message)
-    message = re.sub(r"a valid boolean\b.*", "true or false", message)
-    message = re.sub(r"in the range x>=(\S+)\.", r"at least \1.", message)
-    message = re.sub(r"in the range (\S+)<=x<=(\S+)\.", r"from \1 to \2.", message)
-    return f"{message[:1].lower()}{message[1:]}".strip().rstrip(".")
 
 
 def long_name(option: Any) -> str:

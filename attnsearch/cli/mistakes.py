@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from attnsearch.cli.app import COMMANDS, app_for
-from attnsearch.cli.defaults import in_plain_words
 from attnsearch.errors import InputError
-from attnsearch.terminal.argv import normalized
+from attnsearch.terminal.argv import in_plain_words, normalized
 
 if TYPE_CHECKING:
     from typer.core import TyperCommand
@@ -80,7 +79,6 @@ def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputErro
     message = in_plain_words(problem.format_message())
     if message.startswith("no such command"):
         return _unknown_command(argv)
-    message = re.sub(r"got unexpected extra argument(?:\(s\))? \((.*)\)", r"unexpected argument: \1", message)
     option = getattr(problem, "option_name", "")
     if message.startswith("no such option"):
         message = f"no such option: {option}"

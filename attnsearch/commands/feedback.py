@@ -96,7 +96,8 @@ def feedback(
 
     query = normalize_request(query)
     if not (good or bad or remove):
-        hint = f'name some: attnsearch feedback "{query[:_SHOWN]}" --good ITEM --bad ITEM'
+        words = shlex.quote(query) if len(query) <= _SHOWN else "QUERY"
+        hint = f"name some: attnsearch feedback {words} --good ITEM --bad ITEM"
         raise InputError("no items that are right or wrong", hint=hint)
     with progress.working(quiet=quiet) as working:
         ref = asked_catalog(catalog)

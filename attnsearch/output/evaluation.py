@@ -150,11 +150,13 @@ def _warning(evaluations: Sequence[Evaluation]) -> str:
     most = max(evaluations, key=lambda evaluation: evaluation.trained_on)
     if not most.trained_on:
         return ""
+    import shlex
+
     verb = "was" if most.trained_on == 1 else "were"
     return (
         f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {verb} used for training, which flatters"
-        f" the figures: use other requests, or see the held-out gain in 'attnsearch info {most.catalog}'; --untrained"
-        " is not affected"
+        f" the figures: use other requests, or see the held-out gain in 'attnsearch info {shlex.quote(most.catalog)}';"
+        " --untrained is not affected"
     )
 
 

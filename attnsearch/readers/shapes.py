@@ -23,6 +23,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from attnsearch.errors import InputError
+from attnsearch.readers.raw_file import STDIN
 from attnsearch.readers.tables import LISTS, Table, list_tables, make_records, quote_step, resolve_path, share_field
 from attnsearch.syntax.names import NAMES, Names, describes_item, fold_name
 from attnsearch.syntax.values import Mapping, Records, Value
@@ -153,7 +154,8 @@ def _choose_table(top: Mapping, where: str, names: Names) -> Table:
     if len(tables) > 1:
         places = ", ".join(f"{table.path} ({len(table.value)})" for table in tables[:_LISTED])
         more = f" and {len(tables) - _LISTED} more" if len(tables) > _LISTED else ""
-        hint = f"choose one: attnsearch index --items {shlex.quote(tables[0].path)}"
+        source = "-" if where == STDIN else where
+        hint = f"choose one: attnsearch index {shlex.quote(source)} --items {shlex.quote(tables[0].path)}"
         raise InputError(f"records lie in several places: {places}{more}", where=f"{where}:{top.line}", hint=hint)
     return tables[0] if tables else _choose_without_table(top, where, names) or whole
 

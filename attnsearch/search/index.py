@@ -128,13 +128,15 @@ class Index:
 
         Raises CatalogError if its file is damaged.
         """
+        from attnsearch.storage.files import quoted
         from attnsearch.storage.learned import load_learned
 
         learned = load_learned(self.store.folder)
         if learned is None or learned.suits(self.info):
             return learned
         log.warning("%s: what was learned is for other weights or another tokenizer of the encoder and is not used;"
-                    " train again, or 'attnsearch reset %s'", self.info.name, self.store.folder.name)  # fmt: skip
+                    " train again, or 'attnsearch reset %s'",
+                    self.info.name, quoted(self.store.folder.name))  # fmt: skip
         return None
 
     def close(self) -> None:

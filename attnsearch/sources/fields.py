@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -107,7 +108,7 @@ def unknown_field(name: str, names: Collection[str], where: str) -> InputError:
     """
     parts = [part.strip() for part in name.split(",")]
     if len(parts) > 1 and all(part in names for part in parts):
-        hint = f"say it once for each: {' '.join(f'--text-field {part}' for part in parts)}"
+        hint = f"say it once for each: {' '.join(f'--text-field {shlex.quote(part)}' for part in parts)}"
     else:
         hint = suggest_name(name, names)
     return InputError(f"no item has a field '{name[:80]}'", where=where, hint=hint)

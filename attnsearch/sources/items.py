@@ -241,7 +241,7 @@ def _make_item(record: values.Mapping, fields: Fields, place: str) -> Item:
     if not (item_id and text):
         listed = f"its fields are: {first_names([*record], _LISTED)}" if record else "it has no fields"
         what = f"item '{item_id[:80]}'" if item_id else "an item"
-        hint = f"{listed}; name those that describe it: attnsearch index --text-field FIELD"
+        hint = f"{listed}; name those that describe it: attnsearch index SOURCE --text-field FIELD"
         raise InputError(f"{what} has no text to search", where=place, hint=hint)
     _check_length(text, "its text", place)
     return Item(item_id, title, description, rest, text, place, has_own_id)
@@ -291,6 +291,6 @@ def _make_id(title: str, fields: Fields, place: str) -> str:
     """The id of an item that has only a title, which must be short: NFKC writes some characters as eighteen."""
     if len(title) > values.LONGEST_QUERY:
         name = f"'{fields.title}', which the id is made of,"
-        hint = "give the item an id: attnsearch index --id-field FIELD, else 'id'"
+        hint = "give the item an id: attnsearch index SOURCE --id-field FIELD, else 'id'"
         raise values.too_long(title, name, values.LONGEST_QUERY, where=place, hint=hint)
     return make_slug(title)

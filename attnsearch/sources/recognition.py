@@ -6,6 +6,7 @@ Names decide first, without regard to case and separators, and then the data: lo
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from attnsearch.errors import InputError
@@ -224,7 +225,7 @@ def _find_title(survey: Survey, names: Mapping[str, str], ident: Collection[str]
     for name, inner in survey.mappings.items():
         if fold_name(name) in TITLES[:2]:
             message = f"'{name}' is a mapping ({first_names(inner, _LISTED)}), not text"
-            raise InputError(message, where=where, hint=f"say which: --title-field {name}.{inner[0]}")
+            raise InputError(message, where=where, hint=f"say which: --title-field {shlex.quote(f'{name}.{inner[0]}')}")
     return next((name for name in names if name not in ident and _looks_like_title(survey, name, names)), "")
 
 

@@ -24,7 +24,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import checksum, lock
 from attnsearch.storage.database import Info, read_info
 from attnsearch.storage.failures import reading, unreadable, writing
-from attnsearch.storage.files import LEARNED, open_to_read, replace_file, sync
+from attnsearch.storage.files import LEARNED, open_to_read, quoted, replace_file, sync
 
 VERSION = 1
 
@@ -184,7 +184,7 @@ def load_learned(folder: Path) -> Learned | None:
     except OSError as error:
         raise unreadable(folder / LEARNED, error) from None
     except ValueError as error:
-        hint = f"run 'attnsearch reset {folder.name}', then train again"
+        hint = f"run 'attnsearch reset {quoted(folder.name)}', then train again"
         raise CatalogError(f"{LEARNED}: {error}", where=folder.name, hint=hint) from None
 
 

@@ -1,4 +1,4 @@
-"""The words of a command line → words that typer can parse."""
+"""The words of a command line → words that typer can parse; what it says of them → plain words."""
 
 from __future__ import annotations
 
@@ -61,3 +61,18 @@ def _repeat_options(words: Sequence[str]) -> list[str]:
             option, has_query = "", True
         repeated.append(word)
     return [*repeated, *words[end:]]
+
+
+def in_plain_words(message: str) -> str:
+    """typer's message, without its names for types.
+
+    >>> in_plain_words("'x' is not a valid int range."), in_plain_words("0 is not in the range x>=1.")
+    ("'x' is not a whole number", '0 is not at least 1')
+    """
+    message = re.sub(r"a valid int(eger)?( range)?\b", "a whole number", message)
+    message = re.sub(r"a valid float( range)?\b", "a number", message)
+    message = re.sub(r"a valid boolean\b.*", "true or false", message)
+    message = re.sub(r"in the range x>=(\S+)\.", r"at least \1.", message)
+    message = re.sub(r"in the range (\S+)<=x<=(\S+)\.", r"from \1 to \2.", message)
+    message = re.sub(r"Got unexpected extra argument(?:\(s\))? \((.*)\)", r"unexpected argument: \1", message)
+    return f"{message[:1].lower()}{message[1:]}".strip().rstrip(".")

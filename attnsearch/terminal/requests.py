@@ -53,7 +53,9 @@ def describe_words(texts: list[str]) -> str:
     """What several texts are, if they may have been meant as the words of one; else empty."""
     if len(texts) < 2 or any(len(text.split()) != 1 or text == "-" for text in texts):
         return ""
-    return f'{len(texts)} queries, a word each; for one, quote them: attnsearch query "{" ".join(texts)}"'
+    import shlex  # which other queries do without
+
+    return f"{len(texts)} queries, a word each; for one, quote them: attnsearch query {shlex.quote(' '.join(texts))}"
 
 
 def _read_stdin(*, null: bool) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.terminal.argv import normalized
+from attnsearch.terminal.argv import in_plain_words, normalized
 from attnsearch.terminal.completion import complete_filter, complete_prior
 from attnsearch.terminal.options import SHARP, WHICH
 
@@ -98,7 +98,7 @@ def parse_lexical(text: str | None) -> float | Literal["auto"] | None:
     except ValueError:
         raise InputError(f"invalid value for '--lexical': '{text}' is not a number", hint=hint) from None
     if not 0 <= number <= _MAX_LEXICAL:  # NaN included
-        message = f"invalid value for '--lexical': {text} is not in the range 0<=x<={_MAX_LEXICAL}"
+        message = f"invalid value for '--lexical': {text} is not from 0 to {_MAX_LEXICAL}"
         raise InputError(message, hint=hint)
     return number
 
@@ -191,8 +191,7 @@ def parse_setting_text(text: str, option: str) -> SettingOptions:
         words = normalized(shlex.split(text))
         parsed: SettingOptions = parser(args=words, prog_name=option, standalone_mode=False)
     except typer.TyperException as problem:
-        message = problem.format_message().strip().rstrip(".")
-        raise InputError(f"{option}: {message[:1].lower()}{message[1:]}", hint=hint) from None
+        raise InputError(f"{option}: {in_plain_words(problem.format_message())}", hint=hint) from None
     except ValueError as problem:
         raise InputError(f"{option}: {str(problem).lower()}", hint=hint) from None
     return parsed

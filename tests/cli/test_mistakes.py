@@ -137,3 +137,14 @@ def test_what_is_suggested_for_a_text_is_that_query(text):
 )
 def test_other_hints(run, argv, hint):
     assert run(*argv).err.endswith(f"; {hint}\n")
+
+
+@pytest.mark.parametrize("source", ["my file's.json", "-"])
+def test_a_hint_with_a_command_works_as_it_is(run, small, write, monkeypatch, tmp_path, source):
+    monkeypatch.chdir(tmp_path)
+    content = json.dumps({"v": 1, "a b": [{"title": "moon"}, {"title": "sea"}], "c": [{"title": "x"}]})
+    write("my file's.json", content)
+    name = ["--name", "x"] if source == "-" else []
+    words = suggestion(run("index", source, *name, stdin=content.encode()).err)
+    assert words == ["index", source, "--items", '"a b"']
+    assert run(*words, *name, stdin=content.encode()).code == 0

@@ -125,9 +125,9 @@ def test_one_request_is_too_few_to_test(run, judged, write):
     [
         ("--tmperature 1", "no such option: --tmperature"),
         ("--temperature", "option '--temperature' requires an argument"),
-        ("--temperature x", "invalid value for '--temperature': 'x' is not a valid float"),
+        ("--temperature x", "invalid value for '--temperature': 'x' is not a number"),
         ("--temperature '1", "no closing quotation"),
-        ("hot", "got unexpected extra argument"),
+        ("hot", "unexpected argument: hot"),
         ("--help", "no such option: --help"),
         ("-c other", "no such option: -c"),
         ("--temperature 0", "invalid temperature 0; give a number of at least 0.000001"),

@@ -89,9 +89,9 @@ def test_what_lies_in_an_item_is_said(caplog):
     ("value", "message"),
     [
         ({"users": TWO, "posts": [{"text": "x"}]},
-         "x:1: records lie in several places: users (2), posts (1); choose one: attnsearch index --items users"),
+         "x:1: records lie in several places: users (2), posts (1); choose one: attnsearch index x --items users"),
         ({"a": {"b.c": TWO}, "d": TWO},
-         """records lie in several places: a."b.c" (2), d (2); choose one: attnsearch index --items 'a."b.c"'"""),
+         """records lie in several places: a."b.c" (2), d (2); choose one: attnsearch index x --items 'a."b.c"'"""),
         ({"a": [{"x": 1}], "b": [{"y": 1}]}, "records lie in several places: a (1), b (1)"),
         ({"v": 1, "a": {"k": KETTLE, "l": LAMP}, "b": TWO}, "records lie in several places: a (2), b (2)"),
         ({"v": 1} | {f"l{n}": TWO for n in range(40)}, "l9 (2) and 30 more"),

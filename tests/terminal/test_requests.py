@@ -168,7 +168,7 @@ class TestWords:
         err = Terminal()
         monkeypatch.setattr(sys, "stderr", err)
         assert run("query", *texts, "-c", "shop.yaml").code == 0
-        note = 'attnsearch: 2 queries, a word each; for one, quote them: attnsearch query "moon sea"\n'
+        note = "attnsearch: 2 queries, a word each; for one, quote them: attnsearch query 'moon sea'\n"
         assert (note in err.getvalue()) == is_noted
 
     def test_a_pipe_hears_nothing(self, run, shop_file):
