@@ -45,7 +45,7 @@ def indexed_folder(ref: str) -> Path:
     folder, _ = home.find_catalog(ref)
     unnamed = None if normalize_text(ref) == folder.name else home.file_catalog_folder(Path(ref).expanduser())
     if unnamed and unnamed != folder and home.catalog_exists(unnamed):
-        hint = f"say {shlex.quote(folder.name)}, or {unnamed.name} for the one without a name"
+        hint = f"say {quoted(folder.name)}, or {unnamed.name} for the one without a name"
         raise CatalogError("two catalogs were made from it", where=ref, hint=hint)
     if not home.catalog_exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {quoted(ref)}' indexes it")
