@@ -40,14 +40,14 @@ HOUSE = {
     ),
     "upkeep": ("freshness", "default", "removal"),
     "exports": ("form", "contents", "json_lines", "arrays", "parquet", "reading"),
-    "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache"),
+    "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache", "union"),
     "indexing": (
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "local", "groups"),
     "search": (
-        "index", "self_attention", "readout", "setting", "scoring", "result", "search", "weights", "hint",
+        "index", "union", "self_attention", "readout", "setting", "scoring", "result", "search", "weights", "hint",
         "duplicates",
     ),
     "explanation": ("steps", "words", "reasons"),

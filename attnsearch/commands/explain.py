@@ -9,12 +9,13 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import asked_catalog
+from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from attnsearch.output.columns import Shown
     from attnsearch.output.safe_text import Screen
     from attnsearch.search.index import Index
     from attnsearch.search.result import Result
@@ -38,7 +39,7 @@ def explain(
             help="Explain why ITEM ranks above or below the item OTHER.",
         ),
     ] = None,
-    catalog: options.Catalog = None,
+    catalog: options.Catalogs = None,
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
     setting_options: SettingOptions = SettingOptions(),
     format_: Annotated[str | None, options.format_option(("table", "json"))] = None,
@@ -63,23 +64,23 @@ def explain(
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
     from attnsearch.explanation.steps import explain_steps
-    from attnsearch.output import formats, table
-    from attnsearch.search.index import Index
+    from attnsearch.output import columns, formats, table
     from attnsearch.search.search import check_request, search
 
     check_request(text)
 
     with progress.working(quiet=quiet) as working:
-        with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
+        with open_index(catalog or [], offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             if item is None:
                 (result,) = search(index, [text], setting, k=top_k, trace=True)
             else:
                 result = _explain_items(index, text, setting, [item] if over is None else [item, over])
+            shown = columns.choose_columns(index.stores, (), form)
         working.stop()
         screen = streams.screen(color=color, quiet=quiet, out=out)
         if item is not None:
-            streams.emit(_render_items(result, form, screen), out)
+            streams.emit(_render_items(result, form, screen, shown), out)
         elif form == "json":
             streams.emit(formats.render([result], "json", screen), out)
         else:
@@ -99,7 +100,7 @@ def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) 
     return result._replace(trace=None)
 
 
-def _render_items(result: Result, form: str, screen: Screen) -> Iterator[str]:
+def _render_items(result: Result, form: str, screen: Screen, shown: Shown) -> Iterator[str]:
     """Why the item has its logit; of two items, why the first ranks above or below the second."""
     from attnsearch.explanation import reasons
     from attnsearch.output import formats
@@ -113,6 +114,8 @@ def _render_items(result: Result, form: str, screen: Screen) -> Iterator[str]:
             fields["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
         yield to_json(fields, screen, indent=2)
     elif lead:
-        yield from formats.render([result], "table", screen, below=lambda _, screen: rendering.lead(lead, screen))
+        yield from formats.render(
+            [result], "table", screen, below=lambda _, screen: rendering.lead(lead, screen), shown=shown
+        )
     else:
-        yield from formats.render([result], "table", screen, below=rendering.whys)
+        yield from formats.render([result], "table", screen, below=rendering.whys, shown=shown)

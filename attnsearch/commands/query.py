@@ -11,7 +11,7 @@ import typer
 
 from attnsearch.errors import Exit, InputError
 from attnsearch.terminal import completion, options, progress, requests, streams
-from attnsearch.terminal.catalogs import asked_catalog
+from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def query(
             help="Queries from a pipe end with NUL: find -print0.",
         ),
     ] = False,
-    catalog: options.Catalog = None,
+    catalog: options.Catalogs = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -177,10 +177,10 @@ def query(
         raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
     has_items = bool(like or unlike)
-    _check_input(text or ["-"] * (not has_items), catalog)
+    _check_input(text or ["-"] * (not has_items), catalog or [])
 
     from attnsearch.output import columns, formats
-    from attnsearch.search.index import Index, item_id
+    from attnsearch.search.index import item_id
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
 
@@ -198,7 +198,7 @@ def query(
 
     with (
         progress.working(quiet=quiet) as working,
-        Index.open(asked_catalog(catalog), reading=Reading(from_), offline=offline, progress=working.progress) as index,
+        open_index(catalog or [], Reading(from_), offline=offline, progress=working.progress) as index,
     ):
         setting = setting_options.setting(index.info)._replace(
             like=tuple(item_id(index, name) for name in like or ()),
@@ -206,7 +206,7 @@ def query(
         )
         if working.is_live and (note := requests.describe_words(text or [])):
             working.warn(note)
-        shown = columns.choose_columns([index.store], show or (), form)
+        shown = columns.choose_columns(index.stores, show or (), form)
 
         def results() -> Iterator[Result]:
             nonlocal answered
@@ -238,9 +238,9 @@ def query(
         raise typer.Exit(Exit.EMPTY)
 
 
-def _check_input(texts: list[str], catalog: str | None) -> None:
-    """Raise InputError if the queries and the catalog would both come from standard input."""
-    if catalog == "-" and "-" in texts:
+def _check_input(texts: list[str], catalogs: list[str]) -> None:
+    """Raise InputError if the queries and a catalog would both come from standard input."""
+    if "-" in catalogs and "-" in texts:
         raise InputError("standard input can't be both the catalog and the queries", hint="name the query as TEXT")
 
 

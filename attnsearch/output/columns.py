@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,10 +38,14 @@ class Column(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """The columns of an answer's fields. `owns` has the names of fields that are an item's own, by catalog."""
+    """The columns of an answer's fields. `owns` has the names of fields that are an item's own, by catalog.
+
+    `names` are what the catalogs are called, by their names.
+    """
 
     columns: Sequence[Column] = ()
     owns: Mapping[str, Mapping[str, str]] = {}
+    names: Mapping[str, str] = {}
 
     def cells(self, hit: Hit, catalog: str) -> list[str]:
         """What stands in each column for a hit of this catalog; nothing for a field that it lacks."""
@@ -50,25 +55,31 @@ class Shown(NamedTuple):
         cells = []
         for column in self.columns:
             part = own.get(column.name) or (column.own if column.own == column.name else "")
-            cells.append(getattr(hit, part) if part else texts.get(column.name, ""))
+            if column is _CATALOG:
+                cells.append(self.names.get(catalog, catalog))
+            else:
+                cells.append(getattr(hit, part) if part else texts.get(column.name, ""))
         return cells
 
 
 NOTHING = Shown()
+_CATALOG = Column("catalog", "catalog")  # of the hit, if several catalogs were asked
 
 
 def choose_columns(stores: Sequence[Store], names: Sequence[str], form: str) -> Shown:
     """The columns for the fields in `names`, those of --show; without any, CSV and TSV have all plain fields.
 
-    Plain are all fields but an item's own and embedded prose, which `description` and `passage` hold.
+    Plain are all fields but an item's own and embedded prose, which `description` and `passage` hold. Of several
+    catalogs, the first column has the name of the item's.
 
     Raises InputError for a field that no item has, and for a word that can mean two things.
     """
     is_separated = form in ("csv", "tsv")
     if NONE in names and len({*names}) > 1:
         raise InputError(f"--show {NONE} and other fields exclude each other", hint="leave one of them out")
+    catalog = [_CATALOG] if len(stores) > 1 else []
     if not names and not is_separated:
-        return NOTHING
+        return Shown(catalog, names=short_names([store.info.name for store in stores]))
     owns = {store.info.name: _own_names(store.info.fields) for store in stores}
     known = _known_columns(stores, owns)
     for word, meaning in ((ALL, "all fields"), (NONE, "no fields")):
@@ -84,7 +95,27 @@ def choose_columns(stores: Sequence[Store], names: Sequence[str], form: str) -> 
         else:
             chosen = [] if name == NONE else [_find_column(name, known, stores)]
         columns |= {column.name: column for column in chosen if column.header not in present}
-    return Shown(list(columns.values()), owns)
+    names_of = {} if is_separated else short_names([*owns])
+    return Shown([*catalog, *columns.values()], owns, names_of)
+
+
+def short_name(catalog: str) -> str:
+    """A catalog's name; of a file that has none, that of the file.
+
+    >>> short_name("library"), short_name("/home/ann/shop.csv"), short_name("-")
+    ('library', 'shop.csv', 'standard input')
+    """
+    return "standard input" if catalog == "-" else re.split(r"[/\\]", catalog)[-1]
+
+
+def short_names(catalogs: Sequence[str]) -> dict[str, str]:
+    """The short name of each catalog, or if two have the same, the whole names.
+
+    >>> list(short_names(["library", "a/shop.csv"]).values()), list(short_names(["a/shop.csv", "b/shop.csv"]).values())
+    (['library', 'shop.csv'], ['a/shop.csv', 'b/shop.csv'])
+    """
+    short = {name: short_name(name) for name in catalogs}
+    return short if len(set(short.values())) == len(short) else {name: name for name in catalogs}
 
 
 def field_texts(fields: Mapping[str, Value]) -> dict[str, str]:

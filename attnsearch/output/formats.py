@@ -59,6 +59,8 @@ def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of a result, as docs/reference.md describes it."""
     fields: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _FIELDS}}
     fields |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
+    if len(result.catalogs) > 1:
+        fields["catalogs"] = list(result.catalogs)
     if result.like or result.unlike:
         fields |= {"like": list(result.like), "unlike": list(result.unlike)}
     if result.lexical:
@@ -94,7 +96,7 @@ def _render_separated(results: Iterable[Result], delimiter: str, shown: Shown) -
     for result in results:
         for hit in result.hits:
             cells = {**hit._asdict(), "query": result.query}
-            fields = shown.cells(hit, result.catalog)
+            fields = shown.cells(hit, hit.catalog or result.catalog)
             yield separated_line([*(cells[name] for name in _COLUMNS), *fields], delimiter)
 
 
@@ -119,7 +121,7 @@ def _render_markdown(result: Result, shown: Shown) -> str:
         f"|{'|'.join(['--:', ':--', '--:', '--:', *rules, ':--'])}|",
     ]
     for hit in result.hits:
-        fields = map(_escape, shown.cells(hit, result.catalog))
+        fields = map(_escape, shown.cells(hit, hit.catalog or result.catalog))
         numbers = percent(hit.weight), f"{hit.score:.3f}"
         lines.append(
             _markdown_row([str(hit.rank), _escape(hit.title or hit.id), *numbers, *fields, _escape(describe(hit))])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.output.columns import field_texts, find_link
+from attnsearch.output.columns import field_texts, find_link, short_name
 from attnsearch.output.formats import SCHEMA
-from attnsearch.output.notes import short_name
 from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import draw, entries, link_text, to_text
 

@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from attnsearch.output.columns import short_names
 from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def footer(result: Result) -> str:
 
     seen = result.items - result.masked
     parts = [
-        short_name(result.catalog),
+        ", ".join(short_names(result.catalogs or [result.catalog]).values()),
         f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
     ]
     if seen:
@@ -68,15 +69,6 @@ def footer(result: Result) -> str:
     if result.model != DEFAULT:
         parts.append(result.model)
     return inert(" · ".join(parts))
-
-
-def short_name(catalog: str) -> str:
-    """A catalog's name; of a file that has none, that of the file.
-
-    >>> short_name("library"), short_name("/home/ann/shop.csv"), short_name("-")
-    ('library', 'shop.csv', 'standard input')
-    """
-    return "standard input" if catalog == "-" else re.split(r"[/\\]", catalog)[-1]
 
 
 def _round(count: float) -> str:

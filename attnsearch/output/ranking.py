@@ -76,7 +76,8 @@ def _ranked_table(result: Result, screen: Screen, shown: Shown) -> str:
 
     hits = result.hits
     fields = [
-        list(map(inert, cells)) for cells in zip(*(shown.cells(hit, result.catalog) for hit in hits), strict=True)
+        list(map(inert, cells))
+        for cells in zip(*(shown.cells(hit, hit.catalog or result.catalog) for hit in hits), strict=True)
     ]
     columns = [
         _Column("#", [str(hit.rank) for hit in hits], justify="right"),

@@ -8,4 +8,5 @@ terms       texts → their terms, and the BM25 of each
 facets      items → the values of their fields
 field       what a message says of the values of one
 cache       terms and facets, built on first use and stored beside the keys
+union       those of several catalogs as those of one
 """

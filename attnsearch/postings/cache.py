@@ -1,6 +1,6 @@
 """Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
-    postings/terms.v3.<commit>.<checksum>
+    postings/terms.v4.<commit>.<checksum>
     postings/field-<hash of its name>.v3.<commit>.<checksum>
 
 Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
@@ -29,7 +29,7 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.postings import conditions, facets, field
 from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector, Facet, Measured
-from attnsearch.postings.terms import Term, find_term, write_terms
+from attnsearch.postings.terms import Term, Terms, write_terms
 from attnsearch.sources.kinds import Kind
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
@@ -37,11 +37,11 @@ from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
 from attnsearch.storage.store import Store
 from attnsearch.syntax.values import check_text
 
-_TERMS = "terms.v3"
+TERMS = "terms.v4"
 _FIELD_FORM = "v3"
 # The form of the tables, and the rule for terms and kinds. Files of an earlier one are never read for a query: the next
 # commit removes them and builds what they had.
-_NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v[23])?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
+_NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v[234])?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
 
 log = logging.getLogger("attnsearch")
 
@@ -53,6 +53,7 @@ class Postings:
         self._store = store
         self._folder = store.folder / POSTINGS
         self._open: dict[str, sqlite3.Connection] = {}
+        self._terms: Terms | None = None
         self._lock = threading.RLock()  # one statement, or one build, at a time
         self._field_names: set[str] = set()
         self._noted: set[str] = set()  # fields of which it was said that values can't be read
@@ -67,20 +68,20 @@ class Postings:
             self._ensure(fields, terms=terms)
 
     def _ensure(self, fields: Iterable[str], *, terms: bool) -> None:
-        labels = {_field_label(name): name for name in fields}
+        labels = {field_label(name): name for name in fields}
         missing = []
-        for label in [*labels, *[_TERMS] * terms]:
+        for label in [*labels, *[TERMS] * terms]:
             if label not in self._open:
                 db = _open_stored(self._folder, label, self._store.info.commit)
                 if db is None:
                     missing.append(label)
                 else:
                     self._open[label] = db
-        for name in (labels[label] for label in missing if label != _TERMS):
+        for name in (labels[label] for label in missing if label != TERMS):
             if not field.is_mentioned(self._store, name):
                 raise field.unknown_field(self._store, name, self._field_names)
         if missing:
-            self.build([labels[label] for label in missing if label != _TERMS], terms=_TERMS in missing)
+            self.build([labels[label] for label in missing if label != TERMS], terms=TERMS in missing)
         for label, name in labels.items():
             if label not in self._open:
                 raise field.unknown_field(self._store, name, self._field_names)
@@ -93,7 +94,7 @@ class Postings:
         """
         with self._lock:
             self.ensure([where.field])
-            db = self._open[_field_label(where.field)]
+            db = self._open[field_label(where.field)]
             kind = field.check_filter(db, where)
             if conditions.reads(where, kind):
                 self._note_unread(db, where.field, kind, "they match nothing")
@@ -103,7 +104,7 @@ class Postings:
         """The text of a field that is most like this one, which no item has; None if there is none like it."""
         with self._lock:
             self.ensure([name])
-            return field.find_near_value(self._open[_field_label(name)], value)
+            return field.find_near_value(self._open[field_label(name)], value)
 
     def read_measured(self, name: str) -> Measured | None:
         """The numbers, or the dates, of a field; None if most of its values are neither.
@@ -112,7 +113,7 @@ class Postings:
         """
         with self._lock:
             self.ensure([name])
-            db = self._open[_field_label(name)]
+            db = self._open[field_label(name)]
             measured = facets.read_measured(db)
             if measured is not None:
                 kind = field.measured_kind(db, is_date=measured.is_date)
@@ -123,7 +124,7 @@ class Postings:
         """What a field has in place of numbers or dates."""
         with self._lock:
             self.ensure([name])
-            return field.describe_unmeasured(self._open[_field_label(name)], name)
+            return field.describe_unmeasured(self._open[field_label(name)], name)
 
     def _note_unread(self, db: sqlite3.Connection, name: str, kind: Kind, consequence: str) -> None:
         """Say once how many values of a field can't be read as its kind."""
@@ -135,13 +136,18 @@ class Postings:
         """All values of a field."""
         with self._lock:
             self.ensure([name])
-            return facets.read_facets(self._open[_field_label(name)])
+            return facets.read_facets(self._open[field_label(name)])
 
     def find_term(self, term: str) -> Term | None:
         """The postings of a term; None if no item contains it."""
         with self._lock:
             self.ensure(terms=True)
-            return find_term(self._open[_TERMS], term)
+            if self._terms is None:
+                self._terms = self._read_terms()
+            return self._terms.find(term)
+
+    def _read_terms(self) -> Terms:
+        return Terms([(0, self._open[TERMS])])
 
     def build(self, fields: Sequence[str], *, terms: bool) -> None:
         """Build and store these in one pass over the items; a field that no item has is left out."""
@@ -158,16 +164,16 @@ class Postings:
                     yield item.text
 
             if terms:
-                built[_TERMS] = db = _create_database()
+                built[TERMS] = db = create_database()
                 write_terms(db, texts(), keys, info.language)
             else:
                 for _ in texts():
                     pass
             self._field_names = collector.seen
             for name in fields:
-                db = _create_database()
+                db = create_database()
                 if collector.fill(db, name):
-                    built[_field_label(name)] = db
+                    built[field_label(name)] = db
                 else:
                     db.close()
         for label, db in built.items():
@@ -228,7 +234,8 @@ def broken_files(folder: Path) -> Iterator[str]:
             yield f"{POSTINGS}/{file.path.name}"
 
 
-def _field_label(name: str) -> str:
+def field_label(name: str) -> str:
+    """The label of a field's postings."""
     check_text(name, "the name of the field")
     raw = name.encode()
     return f"field-{checksum.part_checksums(raw, max(len(raw), 1)).hex()}.{_FIELD_FORM}"
@@ -268,7 +275,7 @@ def _file_checksum(path: Path) -> str:
     return ""
 
 
-def _create_database() -> sqlite3.Connection:
+def create_database() -> sqlite3.Connection:
     """A database in a file without a name, which is deleted when it is closed; it can name others by URI."""
     db = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
     db.execute("BEGIN")

@@ -6,11 +6,12 @@ is its content: see `sources.kinds`.
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -88,27 +89,7 @@ class Collector:
     def fill(self, db: sqlite3.Connection, field: str, *, run: int = RUN) -> int:
         """Write the values of a field to an empty database, numbers in runs of `run`; returns how many values."""
         self._spill_buffer()
-        db.execute(_FIELD)
-        db.execute("INSERT INTO field VALUES (?)", (field,))
-        forms: Counter[str] = Counter()
-        for value, keys in self._values(field):
-            forms[form_of(value)] += len(keys) // KEYS.itemsize
-        db.execute(_FORMS)
-        db.executemany("INSERT INTO forms VALUES (?, ?)", sorted(forms.items()))
-        db.execute(_FACETS)
-        db.execute(_RUNS)
-        db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", self._facet_rows(field, decide(forms)))
-        for index in _INDEXES:
-            db.execute(index)
-        for kind in _MEASURES:
-            db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", _run_rows(db, kind, run))
-        (count,) = db.execute("SELECT count(*) FROM facets").fetchone()
-        return int(count)
-
-    def _facet_rows(self, field: str, kind: Kind) -> Iterator[tuple[str, str, bytes | None, float | None, bytes]]:
-        for value, keys in self._values(field):
-            number, begin, _ = interpret(value, kind)
-            yield value, fold_text(value), number, begin, keys
+        return _write_field(db, field, lambda: self._values(field), run)
 
     def _values(self, field: str) -> Iterator[tuple[str, bytes]]:
         """Each value of a field, and the keys that have it."""
@@ -128,6 +109,54 @@ class Collector:
     def close(self) -> None:
         """Delete the temporary file."""
         self._spilled.close()
+
+
+def merge_field(db: sqlite3.Connection, field: str, parts: Sequence[tuple[int, sqlite3.Connection]]) -> None:
+    """Write the values that a field has in several databases to an empty one, as if their items were in one catalog.
+
+    The keys of each database are counted from the number beside it; the numbers ascend.
+    """
+
+    def values_of(first: int, part: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+        for value, keys in part.execute("SELECT value, keys FROM facets ORDER BY value"):
+            yield value, (np.frombuffer(keys, KEYS) + KEYS.type(first)).tobytes()
+
+    def values() -> Iterator[tuple[str, bytes]]:
+        merged = heapq.merge(*(values_of(*part) for part in parts), key=lambda row: row[0])
+        for value, rows in groupby(merged, key=lambda row: row[0]):
+            yield value, b"".join(keys for _, keys in rows)
+
+    _write_field(db, field, values, RUN)
+
+
+def _write_field(
+    db: sqlite3.Connection, field: str, values: Callable[[], Iterable[tuple[str, bytes]]], run: int
+) -> int:
+    """Write the values of a field, each with its keys, to an empty database; returns how many values."""
+    db.execute(_FIELD)
+    db.execute("INSERT INTO field VALUES (?)", (field,))
+    forms: Counter[str] = Counter()
+    for value, keys in values():
+        forms[form_of(value)] += len(keys) // KEYS.itemsize
+    db.execute(_FORMS)
+    db.executemany("INSERT INTO forms VALUES (?, ?)", sorted(forms.items()))
+    db.execute(_FACETS)
+    db.execute(_RUNS)
+    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", _facet_rows(values(), decide(forms)))
+    for index in _INDEXES:
+        db.execute(index)
+    for kind in _MEASURES:
+        db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", _run_rows(db, kind, run))
+    (count,) = db.execute("SELECT count(*) FROM facets").fetchone()
+    return int(count)
+
+
+def _facet_rows(
+    values: Iterable[tuple[str, bytes]], kind: Kind
+) -> Iterator[tuple[str, str, bytes | None, float | None, bytes]]:
+    for value, keys in values:
+        number, begin, _ = interpret(value, kind)
+        yield value, fold_text(value), number, begin, keys
 
 
 def _ordered_keys(db: sqlite3.Connection, kind: str) -> sqlite3.Cursor:

@@ -31,16 +31,20 @@ def is_mentioned(store: Store, name: str) -> bool:
     return bool(names & own) or any(map(store.mentions, names | {part.rpartition(".")[2] for part in names}))
 
 
-def unknown_field(store: Store, name: str, outer_names: Collection[str]) -> InputError:
+class UnknownFieldError(InputError):
+    """No item has a value in the field."""
+
+
+def unknown_field(store: Store, name: str, outer_names: Collection[str]) -> UnknownFieldError:
     """The error for a field without values; `outer_names` are those of fields that are known not to be inside others.
 
     The hint takes all names that the catalog knows.
     """
     if name in outer_names:
-        return InputError(f"no item of {store.info.name} has a value in '{name}'")
+        return UnknownFieldError(f"no item of {store.info.name} has a value in '{name}'")
     names = {field.name for field in store.fields()}.difference(_BUILT_IN)
     hint = suggest_name(name, sorted(names), _BUILT_IN)
-    return InputError(f"no item of {store.info.name} has a field '{name}'", hint=hint)
+    return UnknownFieldError(f"no item of {store.info.name} has a field '{name}'", hint=hint)
 
 
 def check_filter(db: sqlite3.Connection, where: Filter) -> Kind:

@@ -1,7 +1,8 @@
 """Texts → the terms of each, and the BM25 score of every term in every text: the additive bias.
 
-Robertson & Zaragoza 2009, The Probabilistic Relevance Framework: https://doi.org/10.1561/1500000019; bm25s computes
-each score once (Lù 2024, https://arxiv.org/abs/2407.03618), so that a query only adds.
+Robertson & Zaragoza 2009, The Probabilistic Relevance Framework: https://doi.org/10.1561/1500000019, with Lucene's idf.
+What is stored are counts: a score also depends on how many texts have the term, and that may be those of several
+catalogs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 KEYS = np.dtype("<u4")  # numbers of keys, as they are stored
 
-_SCORES = np.dtype("<f4")
 _K1, _B = 1.5, 0.75
 
 # A letter with + or # is a name: C++, F#. A letter or digit by itself is a word, but not in "don't" or "e.g.".
@@ -101,34 +101,66 @@ def _load_stemmer(language: str) -> Stemmer:
 def write_terms(db: sqlite3.Connection, texts: Iterable[str], keys: Sequence[int], language: str = ENGLISH) -> None:
     """Write the terms of the texts, which are in this language, to an empty database.
 
-    `keys` has the first key of each text's item; drawing `texts` may fill it.
+    `keys` has the first key of each text's item, ascending; drawing `texts` may fill it.
     """
-    db.execute("CREATE TABLE terms (term TEXT PRIMARY KEY, keys BLOB NOT NULL, scores BLOB NOT NULL)")
-    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _term_rows(texts, keys, language))
-
-
-def find_term(db: sqlite3.Connection, term: str) -> Term | None:
-    """The postings of a term; None if no item contains it."""
-    row = db.execute("SELECT keys, scores FROM terms WHERE term = ?", (term,)).fetchone()
-    return Term(np.frombuffer(row[0], KEYS), np.frombuffer(row[1], _SCORES)) if row else None
-
-
-def _term_rows(texts: Iterable[str], keys: Sequence[int], language: str) -> Iterator[tuple[str, bytes, bytes]]:
-    """Each term, the keys (n,) of the texts that contain it, ascending, and its BM25 score in each (n,)."""
-    import bm25s
-
     numbers: dict[str, int] = {}  # of the terms
     documents = [
         np.array([numbers.setdefault(term, len(numbers)) for _, term in split_terms(text, language)], np.int32)
         for text in texts
     ]
-    if not numbers:
-        return
-    model = bm25s.BM25(k1=_K1, b=_B, method="lucene", backend="numpy")
-    model.index((documents, dict(numbers)), show_progress=False)  # a copy, since it adds an empty word of its own
-    scores, rows, starts = (model.scores[name] for name in ("data", "indices", "indptr"))
-    row_keys = np.array(keys, KEYS)
+    lengths = np.zeros(keys[-1] + 1 if keys else 0, KEYS)
+    lengths[np.array(keys, np.int64)] = [len(document) for document in documents]
+    db.execute("CREATE TABLE texts (count INTEGER NOT NULL, lengths BLOB NOT NULL)")
+    db.execute("INSERT INTO texts VALUES (?, ?)", (len(documents), lengths.tobytes()))
+    db.execute("CREATE TABLE terms (term TEXT PRIMARY KEY, keys BLOB NOT NULL, counts BLOB NOT NULL)")
+    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _term_rows(numbers, documents, keys))
+
+
+def _term_rows(
+    numbers: Mapping[str, int], documents: Sequence[NDArray[np.int32]], keys: Sequence[int]
+) -> Iterator[tuple[str, bytes, bytes]]:
+    """Each term, the keys (n,) of the documents that contain it, ascending, and how often each does (n,)."""
+    terms = np.concatenate([np.empty(0, np.int32), *documents])
+    order = np.argsort(terms, kind="stable")
+    terms = terms[order]
+    rows = np.repeat(np.array(keys, KEYS), [len(document) for document in documents])[order]
+    is_first = np.append(True, (terms[1:] != terms[:-1]) | (rows[1:] != rows[:-1]))[: len(terms)]  # of a term and a key
+    starts = np.flatnonzero(is_first)
+    counts = np.diff(np.append(starts, len(terms))).astype(KEYS)
+    terms, rows = terms[starts], rows[starts]
+    bounds = np.searchsorted(terms, np.arange(len(numbers) + 1))
     for term, number in sorted(numbers.items()):
-        column = slice(starts[number], starts[number + 1])
-        order = np.argsort(rows[column])
-        yield term, row_keys[rows[column][order]].tobytes(), scores[column][order].astype(_SCORES).tobytes()
+        column = slice(bounds[number], bounds[number + 1])
+        yield term, rows[column].tobytes(), counts[column].tobytes()
+
+
+class Terms:
+    """The terms of one or several databases, whose texts are taken together.
+
+    The keys of each database are counted from the number beside it; the numbers ascend.
+    """
+
+    def __init__(self, parts: Sequence[tuple[int, sqlite3.Connection]]) -> None:
+        self._parts = parts
+        rows = [db.execute("SELECT count, lengths FROM texts").fetchone() for _, db in parts]
+        self._lengths = [np.frombuffer(lengths, KEYS) for _, lengths in rows]
+        self._texts = sum(count for count, _ in rows)
+        self._words = sum(int(lengths.sum(dtype=np.int64)) for lengths in self._lengths)
+
+    def find(self, term: str) -> Term | None:
+        """The postings of a term; None if no text contains it.
+
+        The score is log(1 + (N - n + 1/2) / (n + 1/2)) · t / (t + k₁ (1 - b + b l / mean l)) for a term that occurs t
+        times in a text of l words, and in n of N texts.
+        """
+        columns = []
+        for (first, db), lengths in zip(self._parts, self._lengths, strict=True):
+            if row := db.execute("SELECT keys, counts FROM terms WHERE term = ?", (term,)).fetchone():
+                keys = np.frombuffer(row[0], KEYS)
+                columns.append((keys + KEYS.type(first), np.frombuffer(row[1], KEYS), lengths[keys]))
+        if not columns:
+            return None
+        keys, counts, lengths = map(np.concatenate, zip(*columns, strict=True))
+        rarity = np.log1p((self._texts - len(keys) + 0.5) / (len(keys) + 0.5))
+        saturation = counts / (counts + _K1 * (1 - _B + _B * lengths * (self._texts / self._words)))
+        return Term(keys, (rarity * saturation).astype(np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -111,6 +112,25 @@ class Index:
     def info(self) -> Info:
         """The catalog's own record: its name, model, width and counts."""
         return self.store.info
+
+    @property
+    def stores(self) -> Sequence[Store]:
+        """The stores of the catalogs that it has open: one."""
+        return [self.store]
+
+    def info_of(self, key: int) -> Info:  # noqa: ARG002 (of several catalogs, the key decides)
+        """The record of the catalog with the key of this number."""
+        return self.info
+
+    @property
+    def lexical(self) -> float:
+        """The λ of a query that names none, unless one was learned."""
+        return self.info.lexical
+
+    @property
+    def language(self) -> str:
+        """The language of the terms."""
+        return self.info.language
 
     @property
     def postings(self) -> Postings:

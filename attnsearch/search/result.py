@@ -22,7 +22,8 @@ class Hit(NamedTuple):
     """An item that answers a query.
 
     `weight` is its softmax share among all items that no filter hides, `score` the cosine. `passage` is the part of a
-    long text that fits the query best, and gives the item its logit; None if that is the whole text.
+    long text that fits the query best, and gives the item its logit; None if that is the whole text. `catalog` is the
+    name of the item's.
     """
 
     rank: int
@@ -34,6 +35,7 @@ class Hit(NamedTuple):
     description: str
     fields: Mapping[str, Value]
     passage: str | None = None
+    catalog: str = ""
 
 
 class Word(NamedTuple):
@@ -112,7 +114,7 @@ class Result(NamedTuple):
     the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked for,
     `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for each
     hit, are added by `explanation.reasons`, `hint` by `search.hint`. `like` and `unlike` are the ids of the items that
-    the query was made of; `query` names them if it has no text.
+    the query was made of; `query` names them if it has no text. `catalogs` are the names of all that were asked.
     """
 
     query: str
@@ -133,6 +135,7 @@ class Result(NamedTuple):
     trained: bool = False
     emptied_by: str | None = None
     hint: Hint | None = None
+    catalogs: Sequence[str] = ()
     like: Sequence[str] = ()
     unlike: Sequence[str] = ()
 

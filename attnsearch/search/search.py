@@ -177,7 +177,8 @@ def rank(
         shown &= is_within_share(weights, top_p)
     keys = state.top_keys[i][shown].tolist()
     cosines = np.vecdot(index.store.embeddings(keys), scores.x[i])  # equal items have equal ones
-    rows = zip(keys, index.store.items_at(keys), weights[shown], cosines, state.top_logits[i][shown], strict=True)
+    infos, items = [index.info_of(key) for key in keys], index.store.items_at(keys)
+    rows = zip(keys, infos, items, weights[shown], cosines, state.top_logits[i][shown], strict=True)
     ranked = [
         Ranked(
             key,
@@ -188,12 +189,13 @@ def rank(
                 weight=float(weight),
                 score=float(cosine),
                 logit=float(logit),
-                description=describe(item, index.info.fields),
+                description=describe(item, info.fields),
                 fields=item.fields,
                 passage=passage,
+                catalog=info.name,
             ),
         )
-        for rank_number, (key, (item, passage), weight, cosine, logit) in enumerate(rows, 1)
+        for rank_number, (key, info, (item, passage), weight, cosine, logit) in enumerate(rows, 1)
     ]
     return [entry for entry in ranked if entry.hit.weight >= min_weight and entry.hit.score >= min_score]
 
@@ -262,6 +264,7 @@ def _result(
         output=_output(asked, scores, i) if output else None,
         trace=_trace(index, asked, scores, i, text, [entry.key for entry in ranked]) if trace else None,
         trained=asked.learned is not None,
+        catalogs=[store.info.name for store in index.stores],
     )
 
 

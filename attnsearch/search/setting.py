@@ -122,7 +122,7 @@ class Setting(NamedTuple):
     def _choose_lexical(self, index: Index, learned: Learned | None) -> float:
         """λ: the user's number; for "auto", the learned one, else `LEXICAL`; without either, the catalog's default."""
         if self.lexical is None:
-            return default_lexical(index.info, learned)
+            return default_lexical(index.info._replace(lexical=index.lexical), learned)
         if self.lexical != "auto":
             return self.lexical
         return LEXICAL if learned is None or learned.lexical is None else learned.lexical
@@ -245,7 +245,7 @@ def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, Weight
     from attnsearch.engines.bias import WeightedTerm
     from attnsearch.postings.terms import split_terms
 
-    pairs = split_terms(text, index.info.language)
+    pairs = split_terms(text, index.language)
     first_words = {term: word for word, term in reversed(pairs)}
     weighted = {}
     for name, count in Counter(term for _, term in pairs).items():

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnsearch.errors import CatalogError
 from attnsearch.sources.letters import normalize_text
 from attnsearch.terminal.completion import complete_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attnsearch.indexing.embedding import Progress
+    from attnsearch.search.index import Index
+    from attnsearch.syntax.formats import Reading
 
 CatalogRef = Annotated[
     str,
@@ -35,6 +42,25 @@ def asked_catalog(ref: str | None) -> str:
     from attnsearch.upkeep.default import default_catalog
 
     return ref or default_catalog(is_terminal=sys.stdout.isatty())
+
+
+def open_index(
+    refs: Sequence[str], reading: Reading | None = None, *, offline: bool, progress: Progress | None
+) -> Index:
+    """The catalogs that -c names, as one; without any, the default one. Raises as `asked_catalog` and `Index.open` do.
+
+    `reading` is how a file is read that is indexed first.
+    """
+    from attnsearch.syntax.formats import AS_FOUND
+
+    reading = reading or AS_FOUND
+    if len(refs) > 1:
+        from attnsearch.search.union import open_catalogs
+
+        return open_catalogs(refs, reading=reading, offline=offline, progress=progress)
+    from attnsearch.search.index import Index
+
+    return Index.open(asked_catalog(refs[0] if refs else None), reading=reading, offline=offline, progress=progress)
 
 
 def indexed_folder(ref: str) -> Path:

@@ -40,7 +40,7 @@ def complete_filter(context: typer.Context, incomplete: str) -> list[str]:
     """How a filter can go on, for the catalog that the words before it name."""
     from attnsearch.postings import completion
 
-    return _spell_for_shell(completion.complete_filter(incomplete, _fields(_asked_folder, context)), incomplete)
+    return _spell_for_shell(completion.complete_filter(incomplete, _fields(_asked_folders, context)), incomplete)
 
 
 def complete_split_filter(context: typer.Context, incomplete: str) -> list[str]:
@@ -52,13 +52,13 @@ def complete_split_filter(context: typer.Context, incomplete: str) -> list[str]:
     from attnsearch.postings import completion
 
     start = f"{field}="
-    filters = completion.complete_filter(start + incomplete, _fields(_asked_folder, context))
+    filters = completion.complete_filter(start + incomplete, _fields(_asked_folders, context))
     return _spell_for_shell((text.removeprefix(start) for text in filters), incomplete)
 
 
 def complete_field(context: typer.Context, incomplete: str) -> list[str]:
     """The fields of the catalog that the words name."""
-    return _spell_for_shell((field.name for field in _fields(_asked_folder, context)), incomplete)
+    return _spell_for_shell((field.name for field in _fields(_asked_folders, context)), incomplete)
 
 
 def complete_shown(context: typer.Context, incomplete: str) -> list[str]:
@@ -70,35 +70,38 @@ def complete_shown(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_prior(context: typer.Context, incomplete: str) -> list[str]:
     """The fields of numbers and dates of the catalog that the words name."""
-    fields = (field for field in _fields(_asked_folder, context) if field.kind.name in ("number", "date", "mixed"))
+    fields = (field for field in _fields(_asked_folders, context) if field.kind.name in ("number", "date", "mixed"))
     return _spell_for_shell((field.name for field in fields), incomplete)
 
 
 def complete_source_field(context: typer.Context, incomplete: str) -> list[str]:
     """The fields of the catalog that `index` is to bring up to date."""
-    return _spell_for_shell((field.name for field in _fields(_source_folder, context)), incomplete)
+    return _spell_for_shell((field.name for field in _fields(_source_folders, context)), incomplete)
 
 
-def _asked_folder(context: typer.Context) -> Path:
+def _asked_folders(context: typer.Context) -> list[Path]:
     from attnsearch.storage import home
     from attnsearch.upkeep.default import default_catalog
 
-    return home.find_catalog(context.params.get("catalog") or default_catalog(is_terminal=True)).folder
+    named = context.params.get("catalog") or default_catalog(is_terminal=True)
+    return [home.find_catalog(ref).folder for ref in ([named] if isinstance(named, str) else named)]
 
 
-def _source_folder(context: typer.Context) -> Path:
+def _source_folders(context: typer.Context) -> list[Path]:
     from attnsearch.storage import home
 
     name = context.params.get("name")
     sources = context.args or ["-"]  # words are not yet arguments while an option lacks its value
-    return home.catalog_folder(name) if name else home.find_catalog(sources[0]).folder
+    return [home.catalog_folder(name) if name else home.find_catalog(sources[0]).folder]
 
 
-def _fields(find_folder: Callable[[typer.Context], Path], context: typer.Context) -> list[Field]:
+def _fields(find_folders: Callable[[typer.Context], list[Path]], context: typer.Context) -> list[Field]:
+    """The fields of the catalogs; of those of one name, the first."""
     from attnsearch.storage import home
 
     with _in_silence():
-        return home.read_catalog_fields(find_folder(context))
+        fields = [field for folder in find_folders(context) for field in home.read_catalog_fields(folder)]
+        return list({field.name: field for field in reversed(fields)}.values())[::-1]
     return []
 
 

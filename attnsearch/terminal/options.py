@@ -66,6 +66,19 @@ Catalog = Annotated[
         "(default: $ATTNSEARCH_CATALOG, else that of 'use', else your only one, else library)",
     ),
 ]
+Catalogs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-c",
+        "--catalog",
+        metavar="NAME|FILE",
+        show_default=False,
+        rich_help_panel=WHICH,
+        autocompletion=complete_catalog,
+        help="Catalog to ask; a file is indexed first. Repeatable. "
+        "(default: $ATTNSEARCH_CATALOG, else that of 'use', else your only one, else library)",
+    ),
+]
 Qrels = Annotated[
     str | None, typer.Argument(metavar="QRELS", show_default=False, help="TREC's grades for the queries in JUDGMENTS.")
 ]

@@ -100,3 +100,15 @@ class TestReasons:
     )
     def test_refused(self, run, shop, argv, message):
         assert run("explain", "moon", *argv, "-c", "shop") == (2, "", f"attnsearch: {message}\n")
+
+
+def test_items_of_several_catalogs(run, write, small):
+    for name, ident in (("one", "a"), ("two", "a")):
+        run("index", write(f"{name}.yaml", f"- {{id: {ident}, title: moon {name}}}\n- {{id: {name}, title: sea}}\n"))
+    code, out, _ = run("explain", "moon", "two:a", "--over", "one", "-c", "one", "-c", "two", "--json")
+    result = json.loads(out)
+    assert (code, result["catalogs"]) == (0, ["one", "two"])
+    assert [(hit["rank"], hit["catalog"], hit["id"]) for hit in result["hits"]] == [(2, "two", "a"), (3, "one", "one")]
+    assert "catalog" in run("explain", "moon", "two:a", "-c", "one", "-c", "two").out.splitlines()[0].split()
+    code, _, err = run("explain", "moon", "a", "-c", "one", "-c", "two")
+    assert (code, "write one:a or two:a" in err) == (2, True)

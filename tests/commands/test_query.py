@@ -6,8 +6,11 @@ import csv
 import io
 import json
 import sys
+import types
 
 import pytest
+
+from attnsearch.indexing.update import update
 
 
 class TestQuery:
@@ -282,3 +285,81 @@ class TestLike:
         assert "x is a as unit vectors, scaled to length 1" in out
         assert "the 2 items that are not hidden" in out
         assert "   query:" not in out
+
+
+class TestSeveralCatalogs:
+    """-c A -c B is one softmax over both."""
+
+    @pytest.fixture
+    def two(self, write, small):
+        """The catalog `one`, and the file of another one."""
+        update([str(write("one.yaml", "- {id: a, title: moon}\n- {id: s, title: sea, size: 3}\n"))])
+        return write("two.jsonl", '{"id": "b", "title": "moon sea", "catalog": 7}\n{"id": "s", "title": "robot"}\n')
+
+    def test_json(self, run, two):
+        code, out, err = run("query", "moon", "-c", "one", "-c", two, "--json")
+        result = json.loads(out)
+        assert (code, err.count("\n")) == (0, 1)  # what was read of the new file
+        assert (result["catalog"], result["catalogs"], result["items"]) == (f"one, {two}", ["one", str(two)], 4)
+        assert [(hit["catalog"], hit["id"]) for hit in result["hits"]] == [
+            ("one", "a"), (str(two), "b"), ("one", "s"), (str(two), "s"),
+        ]  # fmt: skip
+        assert sum(hit["weight"] for hit in result["hits"]) == pytest.approx(1)
+
+    def test_of_one_catalog_hits_have_its_name_too(self, run, two):
+        result = json.loads(run("query", "moon", "-c", "one", "--json").out)
+        assert {hit["catalog"] for hit in result["hits"]} == {"one"}
+        assert "catalogs" not in result
+
+    def test_a_table_names_the_catalog_of_each_item(self, run, two):
+        code, out, _ = run("query", "moon", "-c", "one", "-c", two)
+        lines = out.splitlines()
+        assert code == 0
+        assert lines[0].split() == ["#", "title", "weight", "score", "catalog", "description"]
+        assert [line.split()[-1] for line in lines[1:5]] == ["one", "two.jsonl"] * 2
+        assert lines[5].startswith("one, two.jsonl · 4 items · ")
+        assert "catalog" not in run("query", "moon", "-c", "one").out
+
+    def test_csv_keeps_a_field_called_catalog_apart(self, run, two):
+        rows = list(csv.DictReader(io.StringIO(run("query", "moon", "-c", "one", "-c", two, "-f", "csv").out)))
+        assert [(row["id"], row["catalog"], row["size"], row["fields.catalog"]) for row in rows] == [
+            ("a", "one", "", ""), ("b", str(two), "", "7"), ("s", "one", "3", ""), ("s", str(two), "", ""),
+        ]  # fmt: skip
+
+    def test_one_comes_through_the_pipe(self, run, two):
+        code, out, _ = run(
+            "query", "sea", "-c", "one", "-c", "-", "--from", "lines", "--jsonl", stdin=b"sea\nsea robot\n"
+        )
+        hits = json.loads(out)["hits"]
+        assert (code, [(hit["catalog"], hit["title"]) for hit in hits]) == (
+            0, [("one", "sea"), ("standard input", "sea"), ("standard input", "sea robot"), ("one", "moon")],
+        )  # fmt: skip
+
+    def test_like_an_item_of_either(self, run, two):
+        result = json.loads(run("query", "--like", "one:s", "-c", "one", "-c", two, "--json").out)
+        assert [(hit["catalog"], hit["id"]) for hit in result["hits"]][:1] == [(str(two), "b")]
+        assert (result["like"], result["masked"]) == (["one:s"], 1)
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["moon", "-c", "one", "-c", "one"], "the catalog 'one' is named twice; name each catalog once"),
+            (["moon", "-c", "-", "-c", "-"], "standard input is named twice"),
+            (["-", "-c", "one", "-c", "-"], "standard input can't be both the catalog and the queries"),
+            (["--like", "s", "-c", "one", "-c", "two.jsonl"], "write one:s or "),
+            (["moon", "-c", "one", "-c", "two.jsonl", "-w", "colour = 1"], "has a field 'colour'"),
+        ],
+    )
+    def test_refused(self, run, two, argv, message, monkeypatch):
+        monkeypatch.chdir(two.parent)
+        code, out, err = run("query", *argv, stdin=b"")
+        assert (code, out) == (2, "")
+        assert message in err
+
+    def test_fields_of_both_are_completed(self, run, two):
+        from attnsearch.terminal import completion
+
+        run("index", two, "--name", "two")
+        context = types.SimpleNamespace(params={"catalog": ["one", "two"]}, args=[])
+        assert {"size", "catalog"} <= {*completion.complete_field(context, "")}
+        assert completion.complete_field(types.SimpleNamespace(params={"catalog": "one"}, args=[]), "c") == []

@@ -17,7 +17,7 @@ def test_json_is_as_designed():
                           "effective_items", "elapsed_ms", "hits"]  # fmt: skip
     assert (told["schema"], told["none_of_these"], told["elapsed_ms"]) == (1, None, 41.235)
     assert list(told["hits"][0]) == ["rank", "id", "title", "weight", "score", "logit", "description", "fields",
-                                       "passage"]  # fmt: skip
+                                       "passage", "catalog"]  # fmt: skip
     assert told["hits"][0]["fields"] == {"year": 1965}
 
 

@@ -121,19 +121,19 @@ def test_a_file_of_an_earlier_form_is_not_read(path, folder, form):
     assert ask("year > 1995") == ["new"]
 
 
-@pytest.mark.parametrize("form", [".", ".v2."])
+@pytest.mark.parametrize("form", [".", ".v2.", ".v3."])
 def test_terms_of_an_earlier_rule_are_not_read(path, folder, form):
-    """The first rule cut words at their marks, the second left out one-letter words."""
+    """The first rule cut words at their marks, the second left out one-letter words, the third stored scores."""
     assert ask(lexical=1) == sorted(item["id"] for item in ITEMS)
     (file,) = (folder / "postings").iterdir()
-    old = file.rename(file.with_name(file.name.replace(".v3.", form)))
+    old = file.rename(file.with_name(file.name.replace(".v4.", form)))
     ask(lexical=1)
     (new,) = set((folder / "postings").iterdir()) - {old}
     new.unlink()
     path.write_text(json.dumps({"id": "new", "title": "moon"}) + "\n")
     update([str(path)])
     (file,) = (folder / "postings").iterdir()
-    assert file.name.startswith("terms.v3.")
+    assert file.name.startswith("terms.v4.")
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b""), lambda file: file.unlink() or file.mkdir()])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from attnsearch.postings.terms import _load_stemmer, find_term, split_terms, write_terms
+from attnsearch.postings.terms import Terms, _load_stemmer, split_terms, write_terms
 from attnsearch.syntax.languages import LANGUAGES, NONE
 
 K1, B = 1.5, 0.75
@@ -40,7 +40,7 @@ def filled():
 @pytest.mark.parametrize("term", ["moon", "sea", "robot", "東京", "京都"])
 def test_the_formula(filled, term):
     texts, db = filled
-    keys, scores = find_term(db, term)
+    keys, scores = Terms([(0, db)]).find(term)
     expected = by_hand(texts, term)
     assert keys.tolist() == [[3, 5, 6, 8, 11][number] for number in expected]
     assert scores == pytest.approx(list(expected.values()), rel=1e-5)
@@ -48,9 +48,9 @@ def test_the_formula(filled, term):
 
 
 def test_a_term_that_no_text_has(filled):
-    assert find_term(filled[1], "dragon") is None
-    assert find_term(filled[1], "the") is None
-    assert find_term(filled[1], "") is None
+    assert Terms([(0, filled[1])]).find("dragon") is None
+    assert Terms([(0, filled[1])]).find("the") is None
+    assert Terms([(0, filled[1])]).find("") is None
 
 
 def test_texts_without_any_word():
