@@ -40,6 +40,7 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its errors name the default that they are about."""
         try:
+            streams.refuse_input(ctx.params.get("out"), ctx.params)
             return super().invoke(ctx)
         except AttnsearchError as problem:
             raise ctx.default_map.blame(problem) from None

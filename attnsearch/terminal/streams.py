@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -186,6 +186,17 @@ def check_destination(out: str | None) -> str | None:
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise InputError("can't be written: Permission denied", where=out)
     return out
+
+
+def refuse_input(out: str | None, parameters: Mapping[str, object]) -> None:
+    """Raise InputError if the file of --out is one that the command reads, as far as its own parameters name it."""
+    if out is None or not Path(out).is_file():
+        return
+    for name, value in parameters.items():
+        for part in value if isinstance(value, (list, tuple)) else [value]:
+            with suppress(OSError, ValueError):  # no such file, or a text that can't be the name of one
+                if name != "out" and isinstance(part, (str, Path)) and Path(part).samefile(out):
+                    raise InputError("is read by this command", where=out, hint="write to another file")
 
 
 def _write_file(parts: Iterable[bytes], out: str) -> None:

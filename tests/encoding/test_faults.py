@@ -6,8 +6,10 @@ import os
 
 import pytest
 
+from attnsearch.encoding import loading
 from attnsearch.encoding.faults import SILENCE, first_line, model_errors
 from attnsearch.errors import ModelError
+from tests.encoding.tiny import bert
 
 
 class Panic(BaseException):
@@ -44,3 +46,20 @@ def test_silence_without_stderr(monkeypatch):
     monkeypatch.setattr(os, "dup", lambda _: (_ for _ in ()).throw(OSError("closed")))
     with SILENCE:
         pass
+
+
+@pytest.mark.parametrize("texts", [["moon"], ["moon", "sea robot"]])
+def test_a_tokenizer_that_may_start_no_threads(tmp_path, monkeypatch, texts):
+    """Under a limit of processes it panics; one thread encodes as well."""
+    encoder = loading.load(str(bert(tmp_path / "model")))
+    expected = encoder.encode(texts)
+
+    class Limited:
+        def __init__(self, tokenizer):
+            self.encode = tokenizer.encode
+
+        def encode_batch(self, _texts):
+            raise Panic("ThreadPoolBuildError")
+
+    monkeypatch.setattr(encoder, "_tokenizer", Limited(encoder._tokenizer))
+    assert (encoder.encode(texts) == expected).all()

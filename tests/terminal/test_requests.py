@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import subprocess
 import sys
 import threading
 
@@ -14,6 +15,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.terminal import requests
+from tests.encoding.tiny import bert
 
 
 @pytest.fixture
@@ -73,6 +75,23 @@ class TestBatches:
         pipe.close()
         assert list(batches) == []
         assert flushed.getvalue() == b"the answer"
+
+
+def test_a_program_that_asks_and_waits(tmp_path):
+    """An editor's plugin, a bot: it keeps one process, writes a line, and reads the answer before the next line."""
+    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    (tmp_path / "shop.yaml").write_text("- title: moon\n- title: sea\n")
+    command = [sys.executable, "-m", "attnsearch"]
+    index = [*command, "index", "shop.yaml", "-q", "--model", bert(tmp_path / "model")]
+    subprocess.run(index, cwd=tmp_path, env=env, check=True)
+    query = [*command, "query", "-c", "shop", "--jsonl", "-q"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(query, cwd=tmp_path, env=env, stdin=pipe, stdout=pipe, text=True, bufsize=1) as process:
+        for word in ("moon", "sea", "moon"):  # without the answer to one line, the next is never written
+            process.stdin.write(f"{word}\n")
+            assert json.loads(process.stdout.readline())["query"] == word
+        process.stdin.close()
+        assert process.stdout.read() == ""
 
 
 class TestWhatIsRead:

@@ -347,6 +347,23 @@ class TestOut:
         (tmp_path / "loop").symlink_to("loop")
         assert ask(out) == (2, "", f"attnsearch: {message}\n")
 
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["query", "moon", "-c", "shop.yaml", "-o", "shop.yaml"],
+            ["query", "moon", "-c", "./shop.yaml", "-o", "link"],
+            ["index", "shop.yaml", "--json", "-o", "shop.yaml"],
+            ["eval", "shop.yaml", "-o", "shop.yaml"],
+        ],
+        ids=" ".join,
+    )
+    def test_it_is_not_what_the_command_reads(self, run, shop_file, tmp_path, argv):
+        (tmp_path / "link").symlink_to("shop.yaml")
+        code, out, err = run(*argv)
+        assert (code, out) == (2, "")
+        assert f"{argv[-1]}: is read by this command" in err
+        assert shop_file.read_text() == SHOP_FILE
+
     def test_it_is_refused_before_anything_is_done(self, run, shop_file, home):
         assert run("query", "moon", "-c", "shop.yaml", "-o", "nowhere/x").code == 2
         assert not home.exists()
@@ -482,7 +499,7 @@ class TestProgressGoes:
         monkeypatch.setattr(sys, "stderr", err)
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setattr(threading.Thread, "start", refuse)
-        assert run("query", "moon", "-c", "shop", "--lexical").code == 0
+        assert run("query", "moon", "-c", "shop", "--where", "title != sea").code == 0
         assert screen_of(err.getvalue()) == []
 
 
