@@ -45,8 +45,11 @@ def jsonl(path: Path, count: int, changed: int = 0) -> None:
             stream.write(json.dumps(item) + "\n")
 
 
-def index(name: str, count: int) -> None:
-    """Make an index of `count` items with random keys, which take as long to scan as real ones."""
+def index(name: str, count: int, noise: float | None = None) -> None:
+    """Make an index of `count` items with random keys, which take as long to scan as real ones.
+
+    With `noise`, the keys are one vector, each with so much added to it.
+    """
     model = loading.load().model
     rng = np.random.default_rng(count)
     items = (
@@ -60,5 +63,6 @@ def index(name: str, count: int) -> None:
         missing = writer.missing_texts()
         while chunk := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:
             x = rng.standard_normal((len(chunk), 384), np.float32)
+            x = x if noise is None else np.ones(384, np.float32) + np.float32(noise) * x
             writer.put_embeddings(checkpoint, chunk, x / np.linalg.norm(x, axis=1, keepdims=True))
         writer.commit(info, checkpoint)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _MARK = MARK.encode()
 _ROWS = 1_000  # of a group; a group is written at once
 _BATCH = 32  # rows decoded at once
+_BYTES = 16 << 20  # of decoded rows that become Python values at once
+_LONGEST = 96 << 20  # bytes of a decoded row: the vectors of the longest text, and its texts
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -103,12 +105,11 @@ def read_parquet(content: BinaryIO, where: str) -> tuple[Header, Iterator[Entry]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(str(error).partition("\n")[0], where) from None
     header = parse_header(strict_json.parse_line(text, where=where), where)
-    _check_groups(file.metadata, where)
 
     def entries() -> Iterator[Entry]:
         items = keys = 0
         try:
-            for record in itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches(_BATCH)):
+            for record in itertools.chain.from_iterable(_to_rows(batch, where) for batch in file.iter_batches(_BATCH)):
                 entry = _read_row(record, header, where, items + 1)
                 items, keys = items + 1, keys + len(entry.x)
                 yield entry
@@ -119,12 +120,12 @@ def read_parquet(content: BinaryIO, where: str) -> tuple[Header, Iterator[Entry]
     return header, entries()
 
 
-def _check_groups(metadata: Any, where: str) -> None:
-    """Raise InputError for a group of more numbers than one of ours: they would all be in memory at once."""
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        if any(group.column(column).num_values > 2 * PARTS for column in range(group.num_columns)):
-            raise damaged(f"a group of rows has more than {2 * PARTS:,} values", where)
+def _to_rows(batch: pa.RecordBatch, where: str) -> Iterator[dict[str, Any]]:
+    """The rows of a batch as Python values, which take eight times as much memory; those of a large one, one by one."""
+    for part in [batch] if batch.nbytes <= _BYTES else (batch.slice(number, 1) for number in range(batch.num_rows)):
+        if part.nbytes > _LONGEST:
+            raise damaged(f"an item has more than {_LONGEST >> 20} MiB", where)
+        yield from part.to_pylist()
 
 
 def _read_row(record: dict[str, Any], header: Header, where: str, number: int) -> Entry:

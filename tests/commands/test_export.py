@@ -47,6 +47,7 @@ class TestFormats:
         assert [*header] == [
             "attnsearch_export", "name", "description", "model", "sha256", "identity", "precision", "d", "temperature",
             "lexical", "fields", "given", "items", "keys",
+            "language",
         ]  # fmt: skip
         assert [*items[0]] == ["id", "title", "description", "text", "fields", "starts", "stops", "embeddings"]
         assert len(items[0]["embeddings"][0]) == header["d"]

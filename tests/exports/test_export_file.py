@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -138,6 +139,8 @@ class TestDamage:
             (lambda x: x[0].update(fields={"id": 3}), ":1: is a damaged export: its header"),
             (lambda x: x[0].update(fields={"id": [], "title": [], "text": []}), ":1: is a damaged export: its header"),
             (lambda x: x[0].update(given={"id": "a", "title": "", "text": []}), ":1: is a damaged export: its header"),
+            (lambda x: x[0].update(language="klingon"), ":1: is a damaged export: its header"),
+            (lambda x: x[0].update(language=["english"]), ":1: is a damaged export: its header"),
             (lambda x: x[0].update(more=1), ":1: is a damaged export: its header"),
             (lambda x: x[0].pop("identity"), ":1: is a damaged export: its header"),
             (lambda x: x[0].update(name=["a"]), ":1: is a damaged export: its header"),
@@ -318,12 +321,25 @@ class TestParquet:
         with pytest.raises(InputError, match="it has 1 items and 1 vectors, not 2 and 2"):
             self.index(tmp_path, table.slice(0, 1))
 
-    def test_group_of_too_many_values(self, table, tmp_path, monkeypatch):
+    def test_large_rows(self, table, tmp_path, monkeypatch):
         from attnsearch.exports import parquet
 
-        monkeypatch.setattr(parquet, "PARTS", 3)
-        with pytest.raises(InputError, match="a group of rows has more than 6 values"):
+        monkeypatch.setattr(parquet, "_BYTES", 1)
+        assert self.index(tmp_path, table).embedded == 0
+        monkeypatch.setattr(parquet, "_LONGEST", 64)
+        with pytest.raises(InputError, match="an item has more than 0 MiB"):
             self.index(tmp_path, table)
+
+    def test_metadata_that_would_abort_the_process(self, table, tmp_path):
+        """Statistics of another size than the levels: `row_group(0).column(0)` ends the process by SIGABRT."""
+        self.index(tmp_path, table)
+        raw = (tmp_path / "changed.parquet").read_bytes()
+        for position in range(len(raw) - 1_500, len(raw) - 8):
+            path = tmp_path / "flipped.parquet"
+            path.write_bytes(raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :])
+            with contextlib.suppress(InputError):
+                if export := open_export(str(path)):
+                    list(export.entries)
 
     def test_header_that_is_damaged(self, table, tmp_path):
         with pytest.raises(InputError, match=r"changed\.parquet"):

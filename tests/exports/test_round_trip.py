@@ -113,9 +113,10 @@ class TestEachForm:
         assert (report.read.id, report.read.title, report.read.text) == (("sku",), "product", ("product", "blurb"))
         assert report.embedded == 0  # a text that came with its vectors
 
-    def test_lexical_stays_the_default(self, shop, moved, form):
-        update([home.read_catalog_info(home.catalog_folder(shop)).sources[0].path], lexical=0.5)
-        assert update([str(moved(form))], model=MODEL).info.lexical == 0.5
+    def test_lexical_and_its_language_stay_the_default(self, shop, moved, form):
+        update([home.read_catalog_info(home.catalog_folder(shop)).sources[0].path], lexical=0.5, language="german")
+        info = update([str(moved(form))], model=MODEL).info
+        assert (info.lexical, info.language) == (0.5, "german")
 
 
 class TestPipe:

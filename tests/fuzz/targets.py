@@ -36,6 +36,8 @@ from attnsearch import cli
 from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
 from attnsearch.encoding.model import coverage_of
 from attnsearch.errors import AttnsearchError, CatalogError
+from attnsearch.exports import arrays, json_lines, parquet, reading  # noqa: F401
+from attnsearch.exports.form import header_as_json, item_as_json
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.output import formats, safe_text, table  # noqa: F401
@@ -134,6 +136,21 @@ def tables_(data: bytes) -> None:
                 json.dumps(record, allow_nan=False, ensure_ascii=False).encode()
         except AttnsearchError as problem:
             assert_is_one_safe_line(problem)
+
+
+def exports_(data: bytes) -> None:
+    """An export, by its first bytes: each item is one that could be written again, or one line says what is wrong."""
+    path = _folder() / "export"
+    path.write_bytes(data)
+    try:
+        if export := reading.open_export(str(path)):
+            header_as_json(export.header)
+            for entry in export.entries:
+                assert entry.x.shape == (len(entry.starts), export.header.d)
+                assert np.isfinite(entry.x).all()
+                json.dumps(item_as_json(entry), allow_nan=False, ensure_ascii=False).encode()
+    except AttnsearchError as problem:
+        assert_is_one_safe_line(problem)
 
 
 def guess(data: bytes) -> None:
@@ -472,6 +489,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         csv,
         dialect_,
         tables_,
+        exports_,
         guess,
         markdown,
         html,
