@@ -61,7 +61,7 @@ def show(
             places = (store.places_at(keys[ident]) for ident in idents)
             screen = streams.screen(color=color, quiet=quiet, out=out)
             several = requests.are_several(items)
-            streams.emit(render(places, store.info.name, form, screen, several=several), out)
+            streams.emit(render(places, store.info, form, screen, several=several), out)
 
 
 def _find_ids(store: Store, names: list[str], *, has_head: bool) -> Iterator[str]:

@@ -9,29 +9,36 @@ from attnsearch.output.columns import field_texts, find_link, short_name
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import draw, entries, link_text, to_text
+from attnsearch.sources.fields import show_text
 
 if TYPE_CHECKING:
+    from attnsearch.storage.database import Info
     from attnsearch.storage.store import Place
 
 WIDTH = 100  # cells of a line where there is no window
 
 
 def render(
-    items: Iterable[Sequence[Place]], catalog: str, form: str, screen: Screen = PIPE, *, several: bool = False
+    items: Iterable[Sequence[Place]],
+    info: Info,
+    form: str,
+    screen: Screen = PIPE,
+    *,
+    several: bool = False,
 ) -> Iterator[str]:
     """Items of a catalog, each given as the places of all its keys. With `several`, JSON is a list."""
     match form:
         case "json":
-            objects = [as_json(places, catalog) for places in items]
+            objects = [as_json(places, info.name) for places in items]
             yield to_json(objects if several else objects[0], screen, indent=2)
         case "jsonl":
             for places in items:
-                yield to_json(as_json(places, catalog), screen)
+                yield to_json(as_json(places, info.name), screen)
         case _:
             screen = screen._replace(width=screen.width or WIDTH)
             for number, places in enumerate(items):
                 yield _rule(screen) if number else ""
-                yield "\n".join(_parts(places, catalog, screen))
+                yield "\n".join(_parts(places, info, screen))
 
 
 def as_json(places: Sequence[Place], catalog: str) -> dict[str, Any]:
@@ -60,15 +67,16 @@ def _rule(screen: Screen) -> str:
     return "\n" + ("─" if screen.unicode else "-") * (screen.width or WIDTH) + "\n\n"
 
 
-def _parts(places: Sequence[Place], catalog: str, screen: Screen) -> Iterator[str]:
+def _parts(places: Sequence[Place], info: Info, screen: Screen) -> Iterator[str]:
     """The parts of an item, each of whole lines: its names, its description, its fields, its passages."""
     item = places[0].item
     title = to_text(item.title or item.id, "bold")
     link_text(title, find_link(item.fields), screen)
-    yield draw(title, screen) + draw(to_text(f"{item.id} · {short_name(catalog)}", "dim"), screen)
+    yield draw(title, screen) + draw(to_text(f"{item.id} · {short_name(info.name)}", "dim"), screen)
     if item.description:
         yield draw(to_text(item.description), screen)
     if fields := field_texts(item.fields):
+        fields |= {name: show_text(fields[name]) for name in info.fields.text if name in fields}
         yield entries(fields, screen)
     if len(places) > 1:
         passages = {str(number): _passage(place) for number, place in enumerate(places, 1)}

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len
 
 from attnsearch.output.items import render
 from attnsearch.output.safe_text import PIPE, Screen
+from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage.store import Place
 from tests.output.examples import NASTY, RAW
@@ -18,7 +20,8 @@ WHOLE = [Place(ITEM, 0, 8)]
 
 
 def drawn(*items, form="table", screen=PIPE, **options):
-    return "".join(render(items or [WHOLE], "/home/ann/shop.csv", form, screen, **options))
+    info = SimpleNamespace(name="/home/ann/shop.csv", fields=Fields(text=("title", "body")))
+    return "".join(render(items or [WHOLE], info, form, screen, **options))
 
 
 def test_an_item_has_everything():
@@ -88,3 +91,9 @@ def test_the_title_leads_to_the_address():
     screen = Screen(width=80, color=True, links=True)
     assert ";https://example.org/a\x1b\\" in drawn([Place(item, 0, 8)], screen=screen).splitlines()[0]
     assert "]8;" not in drawn([Place(item, 0, 8)], screen=screen._replace(links=False))
+
+
+def test_html_that_is_embedded_is_shown_as_text():
+    item = Item("a", "First", "", {"body": "<p>one</p><p>two &amp; three</p>", "note": "<b>bold</b>"}, "the text")
+    assert drawn([Place(item, 0, 8)]).splitlines()[3:] == ["body  one", "      two & three", "note  <b>bold</b>"]
+    assert json.loads(drawn([Place(item, 0, 8)], form="json"))["fields"] == item.fields

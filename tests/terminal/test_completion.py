@@ -72,6 +72,8 @@ FIELDS = ["id", "title", "genre", "price", "born", r"Shelf\ Name", "author.name"
         (["explain", "x", "-c", "shop", "-w", "br"], ["brand=", "brand~"]),
         (["eval", "x", "-c", "shop", "-w", "'brand="], ["brand=Acme"]),
         (["query", "-c", "books", "--value", "a"], ["author.name"]),
+        (["query", "-c", "books", "--show", "a"], ["author.name", "all"]),
+        (["query", "--show", "none"], ["none"]),
         (["query", "-c", "books", "--prior", ""], ["price", "born"]),
         (["query", "-c", "books", "--prior", "g"], []),
         (["query", "-c", "boo"], ["books"]),

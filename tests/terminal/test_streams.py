@@ -141,6 +141,7 @@ class TestLinks:
             ({"TERM": "tmux-256color", "VTE_VERSION": "6003"}, False),
             ({"TERM": "tmux-256color", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.3a"}, False),
             ({"TERM": "screen-256color", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.4"}, True),
+            ({"TERM": "screen-256color", "TERM_PROGRAM": "vscode", "TERM_PROGRAM_VERSION": "3.4"}, False),
             ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, False),
             ({"TERM": "xterm-kitty", "NO_COLOR": "1", "FORCE_HYPERLINK": "1"}, False),
             ({"TERM": "xterm-kitty", "FORCE_HYPERLINK": "0"}, False),
