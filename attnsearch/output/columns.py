@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import safe_url
+from attnsearch.output.safe_text import inert, safe_url
 from attnsearch.sources.fields import Fields, leaves, suggest_name
 from attnsearch.syntax.names import NAMES, fold_name
 from attnsearch.syntax.values import WRAPPERS, Value, unwrap
@@ -189,16 +189,19 @@ def _known_columns(stores: Sequence[Store], owns: Mapping[str, Mapping[str, str]
             is_number[field.name] = is_number.get(field.name, True) and field.kind.name == "number" and not field.lists
             meanings.setdefault(field.name, set()).add(owns[store.info.name].get(field.name, ""))
     known: dict[str, Column] = {}
+    headers: set[str] = set()
     for name, meaning in meanings.items():
         own = meaning.pop() if len(meaning) == 1 else ""
-        known[name] = Column(name, _header(name, own, meanings), is_number[name], own)
+        header = _header(name, own, headers.union(meanings) - {name})
+        headers.add(header)
+        known[name] = Column(name, header, is_number[name], own)
     return known
 
 
-def _header(name: str, own: str, known: Iterable[str]) -> str:
-    """The header of a field's column, which no other column has."""
-    header = name
-    while (header in ANSWERS and header != own) or (header != name and header in known):
+def _header(name: str, own: str, taken: Collection[str]) -> str:
+    """The header of a field's column, as it is shown, which no other column has."""
+    header = inert(name)
+    while (header in ANSWERS and header != own) or header in taken:
         header = _PREFIX + header
     return header
 
@@ -213,7 +216,7 @@ def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]
     if name in _OWN:
         return Column(name, name, own=name)
     if len(known) >= MOST_FIELDS and any(store.mentions(name.rpartition(".")[2]) for store in stores):
-        return Column(name, _header(name, "", known))
+        return Column(name, _header(name, "", {column.header for column in known.values()}))
     inner = [known_name for known_name in known if known_name.startswith(f"{name}.")]
     hint = f"say which: {', '.join(inner[:5])}" if inner else suggest_name(bare, [*known], _OWN)
     names = " or ".join(store.info.name for store in stores)

@@ -83,6 +83,15 @@ def test_no_two_columns_have_the_same_header(show):
     }  # fmt: skip
 
 
+def test_names_that_are_shown_alike(show):
+    """White space and controls are spelled out, and then names may be equal."""
+    item = {"id": "a", "title": "moon", "a  b": 1, "a b": 2, "a\tb": 3, "\x1b": 4, "\\x1b": 5}
+    assert show([item], form="csv") == {
+        "fields.a b": "1", "a b": "2", "fields.fields.a b": "3", "fields.\\x1b": "4", "\\x1b": "5",
+    }  # fmt: skip
+    assert show([item], "a b", "a\tb") == {"a b": "2", "fields.fields.a b": "3"}
+
+
 def test_another_field_with_the_name_of_an_items_own(show):
     items = [{"sku": "a", "id": 7, "product": "moon", "title": "Dr."}, {"sku": "b", "product": "sea"}]
     fields = Fields(("sku",), "product", ("product",))
