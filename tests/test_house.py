@@ -104,7 +104,6 @@ GUESTS = {
     "transformers": Guest({"encoding/sbert"}, lazy=True),
     "scipy": Guest({"evaluation/significance", "learning"}, lazy=True),
     "pandas": Guest({"api/result"}, lazy=True),
-    "bm25s": Guest({"postings/terms"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
 }  # fmt: skip
 
@@ -304,8 +303,8 @@ class TestPlanted:
             ("output/table", "class Row:\n    from rich.table import Table", "imports rich outside a function"),
             ("encoding/encoder", "def f():\n    import torch", "imports torch"),
             ("encoding/sbert", "if not TYPE_CHECKING:\n    import torch", "imports torch outside a function"),
-            ("postings/terms", "if TYPE_CHECKING:\n    pass\nelse:\n    import bm25s",
-             "imports bm25s outside a function"),
+            ("postings/terms", "if TYPE_CHECKING:\n    pass\nelse:\n    import Stemmer",
+             "imports Stemmer outside a function"),
             ("commands/query", "def f():\n    import requests", "imports requests"),
             ("encoding/model", "from urllib.request import urlopen", "imports urllib"),
             ("storage/learned", "import pickle", "imports pickle"),

@@ -131,7 +131,6 @@ def test_the_build_needs_only_what_it_installs():
         "typer",
         "xxhash",
         "yaml",
-        "bm25s",
         "Stemmer",
         "sentence_transformers",
     }

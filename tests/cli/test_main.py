@@ -152,7 +152,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
     loaded = set(ran.stderr.split())
     heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
-    heavy |= {"bm25s", "Stemmer", "scipy", "numpy.ma", "shlex"}
+    heavy |= {"Stemmer", "scipy", "numpy.ma", "shlex"}
     ours = {
         "attnsearch.indexing.update",
         "attnsearch.indexing.writer",

@@ -43,7 +43,6 @@ FOREVER = 1_000_000
 LAZY = (  # what commands import when they need it
     "attnsearch.indexing.repair",
     "attnsearch.learning.training",
-    "bm25s",
     "scipy.optimize",
     "scipy.stats",
     "Stemmer",
