@@ -125,10 +125,11 @@ def _column_widths(columns: Sequence[_Column], window: int | None) -> list[int]:
         least.pop()
     fixed += GAP * len(least)
     room = window - sum(least) - GAP * len(least)  # what a table without fields would have
+    reserved = min(description, _DESCRIPTION)
     bars, scores, descriptions = room >= 48, room >= 36, room >= 72
-    fixed += (_BAR + GAP) * bars + (score + GAP) * scores + (_DESCRIPTION + GAP) * descriptions
+    fixed += (_BAR + GAP) * bars + (score + GAP) * scores + (reserved + GAP) * descriptions
     wanted = [min(title, 2 * window // 5) if descriptions else title, *fields[: len(least)]]
     title, *fields = divide_cells(wanted, window - fixed, [_NARROWEST, *least])
     fields += [0] * (len(columns) - 6 - len(fields))
-    rest = window - fixed - title - sum(fields) + _DESCRIPTION
+    rest = window - fixed - title - sum(fields) + reserved
     return [rank, title, weight, _BAR * bars, score * scores, *fields, min(description, rest) * descriptions]

@@ -97,6 +97,13 @@ class TestFields:
         assert FIELDS["url"] in row
         assert row.endswith(HITS[0].description)
 
+    def test_a_short_description_leaves_its_room_to_fields(self):
+        hits = [HITS[0]._replace(description="short", fields={"t": "word " * 10})]
+        (_, row) = drawn("table", [RESULT._replace(hits=hits)], Screen(width=100, quiet=True),
+                         shown=Shown([Column("t", "t")])).splitlines()  # fmt: skip
+        assert "…" not in row
+        assert row.endswith("  short")
+
     def test_numbers_stand_at_the_right(self):
         hits = [HITS[0]._replace(fields={"n": 5, "t": "a"}), HITS[1]._replace(fields={"n": 1234})]
         shown = Shown([Column("n", "n", is_number=True), Column("t", "t")])
