@@ -112,7 +112,7 @@ class TestReference:
             app.command(name)(load_command(name))
         for name, command in typer.main.get_command(app).commands.items():
             for option in command.params:
-                if option.param_type_name == "option":
+                if option.param_type_name == "option" and not option.hidden:
                     yield name, option.opts
 
     def documented(self) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ import typer
 
 from attnsearch.cli.command import Command, Group
 from attnsearch.terminal import streams
-from attnsearch.terminal.options import Version
+from attnsearch.terminal.options import Version, with_common_options
 from attnsearch.terminal.setting_options import with_setting_options
 
 # Each command's file and function: only those that are asked for are imported.
@@ -37,7 +37,7 @@ def load_command(name: str) -> Callable[..., None]:
     """The function of a command, as typer is to see it."""
     file, function = COMMANDS[name]
     command: Callable[..., None] = getattr(import_module(f"attnsearch.commands.{file}"), function)
-    return with_setting_options(command)
+    return with_setting_options(with_common_options(command))
 
 
 def app_for(argv: Sequence[str]) -> typer.Typer:

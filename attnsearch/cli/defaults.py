@@ -147,7 +147,7 @@ class Defaults:
             options = {alias.lstrip("-"): long for long, option in self._options.items() for alias in option.opts}
             hint = _did_you_mean(name, options, lambda near: spell(options[near]))
             raise InputError(f"'{self._command}' has no option '{name}'", where=origin, hint=hint)
-        if name in ("json", "jsonl") and "format" in self._options:
+        if name in ("json", "jsonl") and "format" in self._options and not self._options["format"].hidden:
             raise InputError(f"--{name} has no default", where=origin, hint=f"set '{spell('format')}' to \"{name}\"")
         if not may_have_default(option):
             raise InputError(f"--{name} has no default", where=origin, hint="give it on the command line")
@@ -182,7 +182,8 @@ def may_have_default(option: TyperOption) -> bool:
 
     Those of one request are declared with `allow_from_autoenv=False`.
     """
-    return option.allow_from_autoenv and not option.is_eager and option.rich_help_panel not in (DONE, FIELDS)
+    is_preference = option.allow_from_autoenv and not (option.is_eager or option.hidden)
+    return is_preference and option.rich_help_panel not in (DONE, FIELDS)
 
 
 def config_file() -> Path | None:

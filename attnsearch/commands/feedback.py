@@ -74,7 +74,7 @@ def feedback(
 ) -> None:
     """Record which items are right for QUERY and which are wrong, for `train`.
 
-    attnsearch feedback "sour soup" --good borscht tom-yum-goong --bad gazpacho -c kitchen
+    attnsearch feedback "sour soup" --good borscht tom-yum-goong -c kitchen
 
     A later judgment of the same item for the same QUERY replaces the earlier one.
 

@@ -181,7 +181,7 @@ def index(
 
     attnsearch index books.yaml
 
-    attnsearch index shop.csv --id-field sku --title-field product --text-field product --text-field blurb
+    attnsearch index shop.csv --id-field sku --text-field product --text-field blurb
     """
     check_form(from_)
     reading = Reading(from_, items, encoding, delimiter, glob, table, sql)

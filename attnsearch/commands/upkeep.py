@@ -157,13 +157,13 @@ def _report_lost(counts: dict[str, int]) -> None:
 def remove(
     refs: CatalogRefs,
     everything: Annotated[
-        bool, typer.Option("--all", rich_help_panel=options.WHICH, help="Remove feedback and what was learned, too.")
+        bool, typer.Option("--all", rich_help_panel=options.DONE, help="Remove feedback and what was learned, too.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", rich_help_panel=options.OUTPUT, help="Say what would go, and remove nothing.")
+        bool, typer.Option("--dry-run", rich_help_panel=options.DONE, help="Say what would go, and remove nothing.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("-y", "--yes", rich_help_panel=options.OUTPUT, help="Do not ask on a terminal.")
+        bool, typer.Option("-y", "--yes", rich_help_panel=options.DONE, help="Do not ask on a terminal.")
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:

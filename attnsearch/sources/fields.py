@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -106,6 +105,8 @@ def unknown_field(name: str, names: Collection[str], where: str) -> InputError:
     >>> print(unknown_field("overveiw", ["title", "overview"], "films.csv"))
     films.csv: no item has a field 'overveiw'; did you mean 'overview'?
     """
+    import shlex  # which a query does without
+
     parts = [part.strip() for part in name.split(",")]
     if len(parts) > 1 and all(part in names for part in parts):
         hint = f"say it once for each: {' '.join(f'--text-field {shlex.quote(part)}' for part in parts)}"

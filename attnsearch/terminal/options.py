@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -112,6 +113,42 @@ Color = Annotated[
         help="Use colors auto, always or never. (default: auto)",
     ),
 ]
+
+
+# Options that all commands take, for scripts that give them to any; the help has them where they change something.
+_EVERYWHERE: Mapping[str, Any] = {
+    "quiet": (Annotated[bool, typer.Option("-q", "--quiet", hidden=True)], False),
+    "offline": (Annotated[bool, typer.Option("--offline", hidden=True)], False),
+    "color": (Annotated[streams.When, typer.Option("--color", hidden=True)], "auto"),
+}
+_TABLE_OR_JSON = (Annotated[str | None, typer.Option("-f", "--format", hidden=True)], None)
+
+
+def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer should see it: with the options that all commands take.
+
+    A command that prints a table or JSON takes --format beside --json.
+    """
+    code: Any = getattr(command, "__code__", None)
+    names = code.co_varnames[: code.co_argcount]
+    added = {name: option for name, option in _EVERYWHERE.items() if name not in names}
+    has_form = "json" not in names or "format_" in names
+    if not added and has_form:
+        return command
+    shown = added if has_form else {**added, "format_": _TABLE_OR_JSON}
+
+    def call(**values: Any) -> None:
+        form = values.pop("format_") if not has_form else None
+        if form is not None:
+            values["json"] = choose_format(form, json=values["json"], allowed=("table", "json")) == "json"
+        command(**{name: value for name, value in values.items() if name not in added})
+
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    more = [inspect.Parameter(name, either, default=value, annotation=kind) for name, (kind, value) in shown.items()]
+    signature = inspect.signature(command, eval_str=True)
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])  # type: ignore[attr-defined]
+    call.__doc__ = command.__doc__
+    return call
 
 
 def choose_format(

@@ -105,11 +105,11 @@ class TestWhatWins:
 
     def test_the_catalog_of_the_environment_wins_over_that_of_the_file(self, config, monkeypatch):
         config("[query]\ncatalog = 'file'\n")
-        assert parsed("query")["catalog"] == "file"
+        assert list(parsed("query")["catalog"]) == ["file"]
         monkeypatch.setenv("ATTNSEARCH_CATALOG", "variable")
-        assert parsed("query")["catalog"] is None
+        assert not parsed("query")["catalog"]
         monkeypatch.setenv("ATTNSEARCH_QUERY_CATALOG", "own")
-        assert parsed("query")["catalog"] == "own"
+        assert list(parsed("query")["catalog"]) == ["own"]
 
     def test_a_query_without_its_command(self, run, shop, config):
         config("[query]\ntop-k = 1\ncatalog = 'shop'\n")

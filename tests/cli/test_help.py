@@ -103,3 +103,20 @@ def test_a_sentence_ends_a_run_of_examples():
         "Or this.",
         ["attnsearch c"],
     ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_common_options_are_taken_everywhere(name):
+    """In the help or not: scripts give them to any command."""
+    names = {option for parameter in ALL[name].params for option in parameter.opts}
+    assert {"-q", "--quiet", "--offline", "--color"} <= names
+    assert "--json" not in names or {"-f", "--format"} <= names
+
+
+def test_common_options_that_change_nothing(run, shop):
+    table = run("info", "shop")
+    assert table.code == 0
+    assert run("info", "shop", "-q", "--offline", "--color", "never", "-f", "table") == table
+    assert run("info", "shop", "-f", "json") == run("info", "shop", "--json")
+    assert run("info", "shop", "-f", "csv").err == "attnsearch: invalid --format 'csv'; use one of table, json\n"
+    assert "'sometimes' is not one of" in run("remove", "shop", "--color", "sometimes").err
