@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +23,13 @@ _HEAD = "id"  # of the column of ids in CSV and TSV
 
 def show(
     items: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="ITEM...",
             show_default=False,
-            help="Ids or titles. '-' reads one from each line of standard input.",
+            help="Ids or titles. '-', or no ITEM with a pipe: one a line.",
         ),
-    ],
+    ] = None,
     catalog: options.Catalog = None,
     format_: Annotated[str | None, options.format_option(FORMATS)] = None,
     json: options.Json = False,
@@ -43,24 +44,26 @@ def show(
 
     attnsearch show "The Martian" -c library --json
 
-    attnsearch query "science fiction" -f tsv | cut -f3 | attnsearch show -
+    attnsearch query "science fiction" -f tsv | cut -f3 | attnsearch show
     """
+    if not items and sys.stdin.isatty():
+        raise InputError("no item", hint="name one by its id or its title: attnsearch show ITEM")
     form = options.choose_format(format_, json=json, allowed=FORMATS)
 
     from attnsearch.output.items import render
     from attnsearch.search.index import open_items
 
     with progress.working(quiet=quiet) as working:
-        names = list(itertools.chain.from_iterable(requests.read_batches(items, noun="item")))
+        names = list(itertools.chain.from_iterable(requests.read_batches(items or [], noun="item")))
         with open_items(asked_catalog(catalog), offline=offline, progress=working.progress) as store:
             working.stop()
-            idents = list(_find_ids(store, names, has_head=items == ["-"]))
+            idents = list(_find_ids(store, names, has_head=not items or items == ["-"]))
             if not idents:
                 raise InputError("no item on standard input", hint="write one on each line")
             keys = store.keys_of(idents)
             places = (store.places_at(keys[ident]) for ident in idents)
             screen = streams.screen(color=color, quiet=quiet, out=out)
-            several = requests.are_several(items)
+            several = requests.are_several(items or [])
             streams.emit(render(places, store.info, form, screen, several=several), out)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
+from attnsearch.commands.show import show
 from attnsearch.encoding import loading
+from attnsearch.errors import InputError
 
 
 def refuse(*_, **__):
@@ -33,6 +37,7 @@ def goods(run, write, small, home, monkeypatch):
         (["b", "Robot"], b"", ["b", "id2"]),
         (["-"], b"id\nb\n\nid2\n", ["b", "id2"]),
         (["b", "-"], b"Robot\n", ["b", "id2"]),
+        ([], b"id\nb\n", ["b"]),
     ],
 )
 def test_items_by_id_and_title(run, goods, names, stdin, ids):
@@ -64,6 +69,17 @@ def test_a_text(run, goods):
 )
 def test_refused(run, goods, argv, stdin, error):
     assert run("show", *argv, "-c", "goods", stdin=stdin) == (2, "", f"attnsearch: {error}\n")
+
+
+def test_nothing_is_asked_for(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    with pytest.raises(InputError, match="no item") as caught:
+        show()
+    assert caught.value.hint == "name one by its id or its title: attnsearch show ITEM"
 
 
 def test_an_item_called_like_the_head_of_a_column(run, write, small):
