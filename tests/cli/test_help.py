@@ -37,6 +37,17 @@ def test_no_line_is_wider_than_the_window(run, monkeypatch, name, width):
     assert "\x1b" not in out
 
 
+@by_command
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_no_word_is_lost(name, width):
+    letters = "".join(render(ALL[name], context(name), width=width).split())
+    for section in sections(ALL[name], context(name)):
+        for term, text in section.rows:
+            assert "".join(f"{term}{text}".split()) in letters
+    for part in paragraphs(ALL[name].help):
+        assert "".join("".join(part).split()) in letters
+
+
 def test_the_help_of_a_query_fits_on_60_lines(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert len(run("query", "--help").out.splitlines()) <= 60
