@@ -82,7 +82,8 @@ class Defaults:
         """The error, with where the default that it names comes from."""
         quotes = set(re.findall(r"'([^']+)'", problem.message))
         for name, default in self._used.items():
-            words = {str(default.value), *re.findall(r"[\w.-]+", str(default.value))}
+            values = default.value if isinstance(default.value, (list, tuple)) else [default.value]
+            words = {part for value in values for part in (str(value), *re.findall(r"[\w.-]+", str(value)))}
             if re.search(rf"(--|invalid ){name}\b", problem.message) or quotes & words:
                 origin = f"the default is from {default.origin}"
                 problem.hint = f"{problem.hint}; {origin}" if problem.hint else origin
