@@ -34,6 +34,8 @@ from attnsearch.storage.failures import OlderError, missing, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, copy_file, swap_folders, sync
 from attnsearch.syntax.formats import FORMATS
 
+_open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
+
 log = logging.getLogger("attnsearch")
 
 
@@ -83,7 +85,7 @@ def repair(folder: Path, *, offline: bool = False, progress: Progress | None = N
                 _copy_learned_and_feedback(folder, staging)
                 swap_folders(folder, staging)
             if write_lock:
-                lock.leave_open(write_lock)
+                _open_locks.append(write_lock)
                 write_lock = None
         finally:
             shutil.rmtree(staging, ignore_errors=True)

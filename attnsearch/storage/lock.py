@@ -34,8 +34,6 @@ _ATTEMPTS = 100  # to create a catalog's files while others remove them
 _PAUSE = 0.01  # seconds between two attempts, when SQLite itself does not wait
 _LOOK = 1.0  # seconds between two looks at whether the other writer gets on
 
-_left_open: list[sqlite3.Connection] = []
-
 log = logging.getLogger("attnsearch")
 
 
@@ -114,15 +112,6 @@ def acquire_if_whole(folder: Path, *, create: bool = False) -> sqlite3.Connectio
         if isinstance(error, sqlite3.Error) and is_of_the_system(error) and not is_full(error):
             raise
         return None
-
-
-def leave_open(db: sqlite3.Connection) -> None:
-    """Release the lock of a database whose folder has lost its name, and leave the connection open.
-
-    Closing it would delete the log of the database that may be in its place by now.
-    """
-    db.execute("ROLLBACK")
-    _left_open.append(db)
 
 
 def wait_for_writer(folder: Path) -> None:

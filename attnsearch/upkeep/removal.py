@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 from attnsearch.storage import home, lock
@@ -27,19 +27,17 @@ def remove_catalog(folder: Path, *, everything: bool = False) -> list[str]:
     """
     with writing(folder, "removed"), lock.guarding(folder):
         held = lock.acquire_if_whole(folder, create=everything)
-        try:
+        with closing(held) if held else nullcontext():
             removed = folder.with_name(f".removed-{uuid.uuid4().hex}")
             files = [] if everything else home.taught_files(folder)
             if files:
                 staging = _make_copy(folder, files)
                 swap_folders(folder, staging)
-                staging.rename(removed)
+                with suppress(OSError):  # it is done; the next removal of this name deletes the rest
+                    staging.rename(removed)
             else:
                 folder.rename(removed)
             sync(folder.parent)  # or a power cut could bring the name back, and not all of the files
-        finally:
-            if held:
-                lock.leave_open(held)
     for leftover in folder.parent.glob(".removed-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     return files

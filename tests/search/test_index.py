@@ -153,6 +153,7 @@ class TestWhileAnotherWrites:
         with Writer(next(home.glob("@*"))):
             assert titles(str(path)) == {"moon", "sea", "robot"}
         assert "x.yaml is being indexed anew by another attnsearch; this is the answer of before" in caplog.messages
+        assert "waiting" not in caplog.text
         assert titles(str(path)) == {"moon", "lake", "robot"}
 
     def test_what_was_read_in_another_way_is_no_answer(self, write, small, home):

@@ -17,7 +17,6 @@ from attnsearch.storage import lock
 from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.storage.home import catalog_folders, taught_files
-from attnsearch.storage.store import Store
 from attnsearch.upkeep import removal
 from attnsearch.upkeep.removal import find_kept, kept_folders, remove_catalog
 from tests.conftest import SHOP
@@ -208,21 +207,3 @@ class TestTaught:
         (taught / FEEDBACK).symlink_to(write("elsewhere", "x"))
         with pytest.raises(CatalogError, match="is a link"):
             remove_catalog(taught)
-
-    def test_the_log_of_a_new_catalog_in_its_place_stays(self, taught, home, monkeypatch):
-        """SQLite deletes, when a connection closes, the log of the name that it opened."""
-        real_sync = removal.sync
-
-        def write_anew(path):
-            real_sync(path)
-            if path == home and not (taught / "index.sqlite").exists():
-                put(taught, [5])
-                reader = Store(taught)
-                readers.append(reader)
-
-        readers = []
-        monkeypatch.setattr(removal, "sync", write_anew)
-        remove_catalog(taught)
-        put(taught, [5, 6])
-        assert contents(taught) == [("i5", 5.0), ("i6", 6.0)]
-        readers[0].close()
