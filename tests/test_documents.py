@@ -272,7 +272,7 @@ def assert_alike(expected: Any, real: Any) -> None:
 
 
 class TestHouse:
-    table = rows(section(README.read_text(), "## The house"))
+    table = rows(section((ROOT / "CONTRIBUTING.md").read_text(), "## The house"))
 
     def test_every_folder_in_order(self):
         from tests.test_house import HOUSE
@@ -299,7 +299,7 @@ class TestText:
         assert max(map(len, lines)) <= WIDE
 
     def test_contributing_is_a_page(self):
-        assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 80
+        assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 100
 
     @by_name
     def test_lines_fit(self, document):
