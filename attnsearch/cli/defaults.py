@@ -18,7 +18,7 @@ from attnsearch.terminal.argv import in_plain_words
 from attnsearch.terminal.options import DONE, FIELDS
 
 _LONGEST = 1 << 20  # bytes of the file
-_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_LINE = r" \(at (?:line (\d+), column \d+|end of document)\)$"  # compiled when a file is wrong
 
 # TOML's types for the types of options, and what they are called. A text may be a number, as in `lexical = 0.5`.
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
@@ -225,9 +225,9 @@ def read_config(path: Path) -> dict[str, Any]:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8", where=f"{path}:{line}", hint="save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        place = _LINE.search(str(error))
+        place = re.search(_LINE, str(error))
         where = f"{path}:{place[1]}" if place and place[1] else str(path)
-        raise InputError(f"not TOML: {_LINE.sub('', str(error)).lower()}", where=where) from None
+        raise InputError(f"not TOML: {re.sub(_LINE, '', str(error)).lower()}", where=where) from None
     except RecursionError:
         raise InputError("not TOML: nested too deep", where=str(path)) from None
 

@@ -14,11 +14,12 @@ STRIP = 1 << 20  # characters escaped at a time: each escape takes the memory of
 _LINE = 1000  # characters of a message or a hint, at most
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
-_WEB = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
-_NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]", re.ASCII)
+# Patterns that few answers need are compiled when they do.
+_WEB = r"(?i)https?://[^\s/?#]\S*"
+_NOT_IN_URL = r"(?a)%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]"
 _LONGEST_URL = 2_000  # characters; terminals ignore longer ones
 _SYMBOLS = {"τ": "tau", "λ": "lambda"}
-_SYMBOL = re.compile(r"(?<!\w)[τλ](?!\w)")  # not in a Greek word
+_SYMBOL = r"(?<!\w)[τλ](?!\w)"  # not in a Greek word
 
 # What we print ourselves, and the marks of typography, in ASCII.
 _SIMPLE = {
@@ -83,9 +84,9 @@ def safe_url(text: str) -> str:
     ('https://example.org/caf%C3%A9?a=50%25', '', '')
     """
     text = text.strip()
-    if not _WEB.fullmatch(text) or inert(text) != text:
+    if not re.fullmatch(_WEB, text) or inert(text) != text:
         return ""
-    url = _NOT_IN_URL.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+    url = re.sub(_NOT_IN_URL, lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
     return url if len(url) <= _LONGEST_URL else ""
 
 
@@ -95,7 +96,7 @@ def simplified(text: str) -> str:
     >>> simplified("λ·BM25 … café × 月 λόγος")
     'lambda-BM25 ... cafe x ?? ?????'
     """
-    text = _SYMBOL.sub(lambda match: _SYMBOLS[match[0]], text)
+    text = re.sub(_SYMBOL, lambda match: _SYMBOLS[match[0]], text)
     return "".join(char if char.isascii() else _SIMPLE.get(char) or _decompose(char) for char in text)
 
 

@@ -27,8 +27,7 @@ _TMUX, _VTE = (3, 4), (5001,)
 _SIMPLIFIED = "attnsearch.simplified"  # the name of an error handler of codecs
 _UNCHOSEN = ("strict", "surrogateescape", "backslashreplace")  # error handlers that Python itself sets
 _WIDTHS = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
-_WIDTH = re.compile("[1-9][0-9]{0,8}")
-_DESCRIPTOR = re.compile(r"(/dev|/proc/self)/fd/\d{1,4}")
+_DESCRIPTOR = r"(/dev|/proc/self)/fd/\d{1,4}"
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 When = Literal["auto", "always", "never"]
@@ -52,7 +51,8 @@ def prepare() -> None:
                 stream.reconfigure(encoding="utf-8")
             stream.reconfigure(errors=_SIMPLIFIED)
     for name in _WIDTHS:
-        if not _WIDTH.fullmatch(os.environ.get(name, "1")):
+        width = os.environ.get(name, "1")
+        if not (width.isascii() and width.isdecimal() and len(width) < 10 and int(width)):
             del os.environ[name]
 
 
@@ -224,7 +224,7 @@ def _open(out: str) -> AbstractContextManager[BinaryIO]:
 
 def _resolve(out: str) -> Path | None:
     """The file that links lead to; None for one of our own descriptors, which a path can't stand for."""
-    return None if _DESCRIPTOR.fullmatch(out) or out in _STANDARD else Path(os.path.realpath(out))
+    return None if re.fullmatch(_DESCRIPTOR, out) or out in _STANDARD else Path(os.path.realpath(out))
 
 
 @contextmanager
