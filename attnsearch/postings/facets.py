@@ -11,7 +11,7 @@ import json
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -89,7 +89,10 @@ class Collector:
     def fill(self, db: sqlite3.Connection, field: str, *, run: int = RUN) -> int:
         """Write the values of a field to an empty database, numbers in runs of `run`; returns how many values."""
         self._spill_buffer()
-        return _write_field(db, field, lambda: self._values(field), run)
+        forms: Counter[str] = Counter()
+        for value, keys in self._values(field):
+            forms[form_of(value)] += len(keys) // KEYS.itemsize
+        return _write_field(db, field, forms, self._values(field), run)
 
     def _values(self, field: str) -> Iterator[tuple[str, bytes]]:
         """Each value of a field, and the keys that have it."""
@@ -126,23 +129,26 @@ def merge_field(db: sqlite3.Connection, field: str, parts: Sequence[tuple[int, s
         for value, rows in groupby(merged, key=lambda row: row[0]):
             yield value, b"".join(keys for _, keys in rows)
 
-    _write_field(db, field, values, RUN)
+    forms: Counter[str] = Counter()
+    for _, part in parts:
+        forms.update(_read_forms(part))
+    _write_field(db, field, forms, values(), RUN)
 
 
 def _write_field(
-    db: sqlite3.Connection, field: str, values: Callable[[], Iterable[tuple[str, bytes]]], run: int
+    db: sqlite3.Connection, field: str, forms: Mapping[str, int], values: Iterable[tuple[str, bytes]], run: int
 ) -> int:
-    """Write the values of a field, each with its keys, to an empty database; returns how many values."""
+    """Write the values of a field, each with its keys, to an empty database; returns how many values.
+
+    `forms` are the counts of their forms, which the field's kind follows from.
+    """
     db.execute(_FIELD)
     db.execute("INSERT INTO field VALUES (?)", (field,))
-    forms: Counter[str] = Counter()
-    for value, keys in values():
-        forms[form_of(value)] += len(keys) // KEYS.itemsize
     db.execute(_FORMS)
     db.executemany("INSERT INTO forms VALUES (?, ?)", sorted(forms.items()))
     db.execute(_FACETS)
     db.execute(_RUNS)
-    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", _facet_rows(values(), decide(forms)))
+    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", _facet_rows(values, decide(forms)))
     for index in _INDEXES:
         db.execute(index)
     for kind in _MEASURES:
@@ -179,7 +185,12 @@ def read_field_name(db: sqlite3.Connection) -> str:
 
 def read_kind(db: sqlite3.Connection) -> Kind:
     """The kind of the field."""
-    return decide(dict(db.execute("SELECT form, count FROM forms")))
+    return decide(_read_forms(db))
+
+
+def _read_forms(db: sqlite3.Connection) -> dict[str, int]:
+    """How many of the field's values have each form."""
+    return dict(db.execute("SELECT form, count FROM forms").fetchall())
 
 
 def select_keys(db: sqlite3.Connection, conditions: Sequence[Condition]) -> NDArray[np.uint32]:

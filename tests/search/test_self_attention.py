@@ -108,10 +108,10 @@ def test_unlike_alone_turns_the_order_around(index):
     assert [hit.id for hit in like(index, unlike=("m",)).hits] == ["s", "r", "ms", "m2"]
 
 
-def test_nothing_is_embedded(index, small):
-    small.read.clear()
-    like(index, "m", values=["year"], k=None, output=True, trace=True)
-    assert small.read == []
+def test_no_encoder_is_needed(index):
+    index.encoder = None
+    result = like(index, "m", unlike=("r",), values=["year"], k=None, output=True, trace=True)
+    assert [hit.id for hit in result.hits] == ["m2", "ms", "s"]
 
 
 def test_each_text_has_the_same_items(index):

@@ -23,7 +23,7 @@ from attnsearch.search.hint import find_hint
 from attnsearch.search.index import Index, item_id
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
-from attnsearch.search.union import open_catalogs
+from attnsearch.search.union import Union, open_catalogs
 from attnsearch.sources.fields import Fields
 from attnsearch.storage.failures import ClosedError
 from attnsearch.storage.files import LEARNED
@@ -342,6 +342,15 @@ class TestLearned:
         assert not search(union, ["moon"], Setting(untrained=True))[0].trained
         learned = read_learned(union.parts[0].store.folder / LEARNED)
         assert search(union, ["moon"], Setting(learned=learned))[0].temperature == 0.5
+
+
+def test_the_encoder_is_the_one_that_all_can_trust(union):
+    """A catalog whose fast path was found wrong has the slow one."""
+    quick, slow = SmallEncoder(), SmallEncoder()
+    slow.quick = False
+    for order in ([quick, slow], [slow, quick], [quick, quick]):
+        parts = [Index(part.store, encoder) for part, encoder in zip(union.parts, order, strict=True)]
+        assert Union(parts).encoder is (slow if slow in order else quick)
 
 
 def test_a_closed_union_says_so(union):
