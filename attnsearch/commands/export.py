@@ -9,12 +9,11 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.completion import complete_catalog
+from attnsearch.terminal.catalogs import CatalogRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attnsearch.indexing.embedding import Progress
     from attnsearch.storage.store import Store
 
 FORMATS = ("jsonl", "csv", "npz", "parquet")
@@ -22,10 +21,7 @@ _BINARY = ("npz", "parquet")
 
 
 def export(
-    ref: Annotated[
-        str,
-        typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=complete_catalog, help="A catalog."),
-    ],
+    ref: CatalogRef,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -52,14 +48,21 @@ def export(
     form = _choose_format(format_, out)
     if form in _BINARY and out is None and streams.screen().is_terminal:
         raise InputError(f"{form} is not for a terminal", hint=f"name a file: -o FILE.{form}")
-    with progress.working(quiet=quiet) as working:
-        store, name = _open_store(ref, offline=offline, report=working.progress)
-        with store:
-            working.stop()
-            if form in _BINARY:
-                streams.emit_bytes(_binary(store, name, form), out)
-            else:
-                streams.emit(_text(store, name, form), out, exact=form == "csv")
+
+    from attnsearch.search.index import open_items
+    from attnsearch.storage.home import displayed_name
+
+    has_vectors = form != "csv"
+    with (
+        progress.working(quiet=quiet) as working,
+        open_items(ref, vectors=has_vectors, offline=offline, progress=working.progress) as store,
+    ):
+        name = displayed_name(store.folder, store.info)
+        working.stop()
+        if form in _BINARY:
+            streams.emit_bytes(_binary(store, name, form), out)
+        else:
+            streams.emit(_text(store, name, form), out, exact=not has_vectors)
 
 
 def _choose_format(form: str | None, out: str | None) -> str:
@@ -71,21 +74,6 @@ def _choose_format(form: str | None, out: str | None) -> str:
     if ending in FORMATS and ending != form:
         raise InputError(f"--format {form} and the name {out} say two things", hint=f"name it FILE.{form}")
     return form
-
-
-def _open_store(ref: str, *, offline: bool, report: Progress) -> tuple[Store, str]:
-    """A catalog open for reading, without its encoder, and its name; a new or changed file is indexed first."""
-    from attnsearch.storage import home
-    from attnsearch.storage.store import Store
-
-    folder, file = home.find_catalog(ref)
-    if file:
-        from attnsearch.search.index import Index
-
-        store = Index.open(ref, offline=offline, progress=report).store
-    else:
-        store = home.open_migrated(folder, Store)
-    return store, home.displayed_name(store.folder, store.info)
 
 
 def _binary(store: Store, name: str, form: str) -> Iterator[bytes]:

@@ -172,8 +172,10 @@ class Index:
         self.close()
 
 
-def open_items(ref: str | None = None, *, offline: bool = False, progress: Progress | None = None) -> Store:
-    """The items of the catalog `ref`, without their vectors and without the encoder, which takes longer to load.
+def open_items(
+    ref: str | None = None, *, vectors: bool = False, offline: bool = False, progress: Progress | None = None
+) -> Store:
+    """The items of the catalog `ref`, with their `vectors` or not, but without the encoder, which takes longer to load.
 
     A file is indexed first if it is new or changed. Raises InputError and CatalogError as `Index.open` does, and
     ModelError for such a file.
@@ -182,7 +184,7 @@ def open_items(ref: str | None = None, *, offline: bool = False, progress: Progr
     folder, file = home.find_catalog(ref)
     if file:
         _bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=progress)
-    store = home.open_migrated(folder, lambda folder: Store(folder, vectors=False))
+    store = home.open_migrated(folder, lambda folder: Store(folder, vectors=vectors))
     if not file:
         warn_if_changed(folder, store.info, ref)
     return store
