@@ -263,6 +263,14 @@ def test_a_hint_counts_both(write, small):
         assert find_hint(index, result) is None
 
 
+def test_a_title_is_no_hint_by_whatever_name(write, small):
+    rows = [{"id": f"n{n}", "name": "Jules Verne" if n == 9 else f"Someone {n}"} for n in range(10)]
+    update([str(write("named.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))])
+    with open_catalogs([index_rows(write, "a", A), "named"]) as index:
+        (result,) = search(index, ["moon by Verne"], k=3)
+        assert find_hint(index, result) is None
+
+
 class TestRefused:
     def test_another_encoder(self, write, small, monkeypatch):
         index_rows(write, "a", A)
@@ -273,6 +281,17 @@ class TestRefused:
         with pytest.raises(InputError, match="a was embedded by small, b by other") as caught:
             open_catalogs(["a", "b"])
         assert caught.value.code == 2
+
+    @pytest.mark.parametrize("identity", ["", "7" * 64])
+    def test_another_tokenizer(self, union, identity):
+        """Equal weights do only for a catalog of an older attnsearch, which knows no more."""
+        part = union.parts[1]
+        part.store.info = part.info._replace(identity=identity)
+        if identity:
+            with pytest.raises(InputError, match="a was embedded by small, b by small"):
+                Union(union.parts)
+        else:
+            assert len(Union(union.parts).stores) == 2
 
     def test_the_same_catalog_twice(self, write, small):
         path = write("a.jsonl", '{"id": "m", "title": "moon"}\n')
