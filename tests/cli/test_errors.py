@@ -74,7 +74,7 @@ def test_a_folder(run, small, write, tmp_path, monkeypatch):
         (["query"], 2, "no query on standard input; write one on each line"),
         (["query", "x", "-c", "zzz"], 3, "there is no catalog 'zzz'; 'attnsearch list' shows what there is"),
         (["query", "x", "-c", "libary"], 3, "there is no catalog 'libary'; did you mean 'library'?"),
-        (["query", "x", "-c", "none.csv"], 2, "none.csv: no such file; -c takes a file or a name"),
+        (["query", "x", "-c", "none.csv"], 2, "none.csv: no such file; name a file or a catalog"),
         (["query", "x", "-k", "0"], 2, "invalid value for "),
         (["query", "x", "-k", "many"], 2, "invalid value for "),
         (["query", "x", "--temperature", "0"], 2, "invalid temperature 0; give a number of at least 0.000001"),
