@@ -14,7 +14,7 @@ import pytest
 from attnsearch.indexing.update import update
 from attnsearch.storage.feedback import add_judgment
 from attnsearch.storage.files import FEEDBACK, LEARNED
-from tests.torture import faults, flips, generations, kill, load, power, storm, writers
+from tests.torture import faults, flips, generations, kill, load, power, shared, storm, writers
 from tests.torture.driver import Nursery
 from tests.torture.verifier import NAME, Violation, using_home, verify
 
@@ -190,6 +190,10 @@ def test_two_writers(work):
 
 def test_load(work):
     load.load(work, SEED, seconds=3)
+
+
+def test_shared(work):
+    shared.shared(work, SEED, seconds=2)
 
 
 @pytest.mark.parametrize("mask", flips.MASKS)

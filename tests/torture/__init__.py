@@ -10,6 +10,7 @@ power        the same calls, recorded: each state that the disk may be in after 
 flips        each byte of an index flipped in turn
 writers      two writers at once
 load         readers beside a writer; ten thousand queries
+shared       threads that share an index beside a writer
 storm        all commands at once, and processes killed meanwhile
 
 `make test` runs them shortened (tests/test_torture.py), `make torture` in full.

@@ -16,6 +16,7 @@ from tests.torture.flips import flips
 from tests.torture.kill import kill, kill_commands
 from tests.torture.load import load, many
 from tests.torture.power import power
+from tests.torture.shared import shared
 from tests.torture.storm import storm
 from tests.torture.verifier import Violation
 from tests.torture.writers import writers
@@ -29,6 +30,7 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
     "writers": writers,
     "load": load,
     "many": many,
+    "shared": shared,
     "storm": storm,
 }
 

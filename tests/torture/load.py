@@ -19,7 +19,7 @@ from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from tests.conftest import SmallEncoder
 from tests.torture import generations
-from tests.torture.driver import LIMIT, ROOT, Nursery
+from tests.torture.driver import LIMIT, ROOT, Nursery, Outcome
 from tests.torture.verifier import NAME, Violation, ask_generation, using_home, verify
 
 PAUSE = 0.1  # seconds from one commit to the next
@@ -48,11 +48,7 @@ def load(work: Path, seed: int, seconds: float = 60.0, readers: int = 8) -> str:
             group.process.wait(10)
     if len(writer.acknowledged) != count or writer.errors:
         raise Violation(f"the writer stopped: {writer.events[-3:]} {writer.errors}")
-    begun, acknowledged = {0: 0.0} | writer.times("begin"), {0: 0.0} | writer.times("ack")
-    for g, start, end in answers:
-        # A generation can be seen from when its update begins until the next one is acknowledged.
-        if begun.get(g, end + 1) > end or acknowledged.get(g + 1, end) < start:
-            raise Violation(f"an answer between {start} and {end} is of generation {g}, which was not current then")
+    check_currency(answers, writer)
     verify(home, source, count, count)
     seen = len({answer.generation for answer in answers})
     longest = max(answer.end - answer.start for answer in answers)
@@ -66,6 +62,15 @@ class Answer(NamedTuple):
     generation: int
     start: float
     end: float
+
+
+def check_currency(answers: list[Answer], writer: Outcome) -> None:
+    """Raise Violation for an answer of a generation that was not current when it was given."""
+    begun, acknowledged = {0: 0.0} | writer.times("begin"), {0: 0.0} | writer.times("ack")
+    for g, start, end in answers:
+        # A generation can be seen from when its update begins until the next one is acknowledged.
+        if begun.get(g, end + 1) > end or acknowledged.get(g + 1, end) < start:
+            raise Violation(f"an answer between {start} and {end} is of generation {g}, which was not current then")
 
 
 class _Readers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attnsearch.encoding import loading
@@ -13,6 +13,7 @@ from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
+from attnsearch.search.result import Hit
 from attnsearch.search.search import query
 from attnsearch.storage import home
 from tests.conftest import SmallEncoder
@@ -43,8 +44,12 @@ def using_home(home: Path) -> Iterator[None]:
 
 
 def ask_generation(index: Index, text: str) -> int:
-    """Query an index for all items; the generation whose answer this is, item by item and weight by weight."""
-    hits = query(index, text, k=10_000, untrained=True).hits
+    """Query an index for all items; the generation whose answer this is."""
+    return find_generation(query(index, text, k=10_000, untrained=True).hits, text)
+
+
+def find_generation(hits: Sequence[Hit], text: str) -> int:
+    """The generation whose answer to a query for all items these hits are, item by item and weight by weight."""
     generation = [hit.fields.get("generation") for hit in hits if hit.id == "now"]
     if len(generation) != 1 or not isinstance(generation[0], int):
         raise Violation(f"{len(generation)} items name a generation")
