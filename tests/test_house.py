@@ -59,7 +59,7 @@ HOUSE = {
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "reasons", "evaluation", "training",
     ),
-    "api": ("arguments", "items", "arrays", "result", "index", "update"),
+    "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
     "commands": (
         "query", "index", "show", "catalogs", "upkeep", "duplicates", "export", "explain", "eval", "train", "feedback",

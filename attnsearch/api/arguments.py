@@ -79,6 +79,16 @@ def check_path(value: object, name: str) -> str:
     return check_text(value, name)
 
 
+def check_paths(values: object, name: str) -> list[str]:
+    """A path, or several."""
+    if isinstance(values, (str, bytes, os.PathLike)) or not isinstance(values, Iterable):
+        return [check_path(values, name)]
+    paths = [check_path(value, f"{name}[{number}]") for number, value in enumerate(values)]
+    if not paths:
+        raise ValueError(f"{name} is empty")
+    return paths
+
+
 def check_count(value: object, name: str) -> int:
     """A whole number of 1 or more."""
     try:

@@ -13,6 +13,7 @@ from attnsearch.api.arguments import FilePath, Lexical, Names
 from attnsearch.api.arrays import Arrays
 from attnsearch.api.items import Field, Item, publish_field, publish_item
 from attnsearch.api.result import Result, publish
+from attnsearch.errors import InputError
 from attnsearch.search import index as road
 from attnsearch.search.search import rank_items, search
 from attnsearch.sources.letters import normalize_text
@@ -30,7 +31,6 @@ class Index:
 
     Threads may share an index, and ask it at the same time; processes open one each. It has a length, the number of its
     items, which it yields in the order in which they were indexed; `index["dune"]` is the item of that id.
-
     A closed index raises ValueError.
 
     >>> with Index.open("library") as index:  # doctest: +SKIP
@@ -47,13 +47,13 @@ class Index:
     @classmethod
     def open(
         cls,
-        ref: FilePath | None = None,
+        ref: FilePath | Iterable[FilePath] | None = None,
         *,
         from_: str | None = None,
         offline: bool = False,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Self:
-        """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed.
+        """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed; or several as one.
 
         Without `ref`, the catalog that `attnsearch query` asks without -c. A path object is always a file. `from_` is
         the format of a file that does not show it, such as "lines"; `offline` never downloads a model. `progress`: see
@@ -61,11 +61,15 @@ class Index:
 
         Raises InputError (no such file, or it can't be read), CatalogError (no such catalog, or damaged), ModelError.
         """
-        name = None if ref is None else arguments.check_path(ref, "ref")
+        refs = [] if ref is None else arguments.check_paths(ref, "ref")
         if from_ is not None:
             check_form(arguments.check_text(from_, "from_"))
-        is_offline = arguments.check_flag(offline, "offline")
-        return cls(road.Index.open(name, reading=Reading(from_), offline=is_offline, progress=progress))
+        reading, is_offline = Reading(from_), arguments.check_flag(offline, "offline")
+        if len(refs) > 1:
+            from attnsearch.search.union import open_catalogs  # which most programs do without
+
+            return cls(open_catalogs(refs, reading=reading, offline=is_offline, progress=progress))
+        return cls(road.Index.open(*refs, reading=reading, offline=is_offline, progress=progress))
 
     @property
     def info(self) -> Info:
@@ -74,7 +78,9 @@ class Index:
 
     @property
     def fields(self) -> dict[str, Field]:
-        """What the catalog knows of its fields, by name. Raises CatalogError if that is damaged."""
+        """What the catalog knows of its fields, by name. Raises InputError for several catalogs."""
+        if len(self._road.stores) > 1:
+            raise InputError("fields are those of one catalog", where=self.info.name, hint="open that one")
         return {field.name: publish_field(field) for field in self._road.store.fields()}
 
     @property
@@ -216,17 +222,10 @@ class Index:
 
         Raises InputError for an item that is not there, CatalogError if the catalog can't be written.
         """
-        from attnsearch.storage.feedback import BAD, GOOD, add_judgment
+        from attnsearch.api.feedback import record_feedback
 
         checked = arguments.check_text(text, "text")
-        grades: dict[str, float] = {}
-        for idents, grade in ((self._idents(good, "good"), GOOD), (self._idents(bad, "bad"), BAD)):
-            for ident in idents:
-                if grades.setdefault(ident, grade) != grade:
-                    raise ValueError(f"{ident!r} is both good and bad")
-        if not grades:
-            raise ValueError("neither good nor bad names an item")
-        return dict(add_judgment(self._road.store.folder, checked, grades).grades)
+        return record_feedback(self._road, checked, self._idents(good, "good"), self._idents(bad, "bad"))
 
     def close(self) -> None:
         """End it. A call that is under way in another thread raises ValueError, or returns."""
@@ -242,8 +241,8 @@ class Index:
         return self.info.items
 
     def __iter__(self) -> Iterator[Item]:
-        for _, item in self._road.store.items():  # noqa: PERF102 (it is not a dict)
-            yield publish_item(item, self.info.fields)
+        for key, item in self._road.store.items():
+            yield publish_item(item, self._road.info_of(key).fields)
 
     def __getitem__(self, ident: str) -> Item:
         if not isinstance(ident, str):
@@ -252,7 +251,8 @@ class Index:
         keys = self._road.store.keys_of([name])
         if name not in keys:
             raise KeyError(ident)
-        return publish_item(self._road.store.places_at(keys[name][:1])[0].item, self.info.fields)
+        (place,) = self._road.store.places_at(keys[name][:1])
+        return publish_item(place.item, self._road.info_of(keys[name][0]).fields)
 
     def __contains__(self, item: object) -> bool:
         """Whether there is an item of this id, or this very item."""

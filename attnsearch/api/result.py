@@ -51,6 +51,7 @@ class Result(Sequence[Hit]):
     effective_items: float
     elapsed_ms: float
     hits: tuple[Hit, ...]
+    catalogs: tuple[str, ...]
     lexical: float
     values: tuple[Readout, ...]
     output: NDArray[np.float64] | None
@@ -136,7 +137,7 @@ def publish(road: search.Result, lead: Lead | None = None) -> Result:
 
         steps = explain_steps(road)
     members = {name: value for name, value in road._asdict().items() if name in _MEMBERS}
-    members |= {name: tuple(members[name] or ()) for name in ("hits", "values", "whys", "like", "unlike")}
+    members |= {name: tuple(members[name] or ()) for name in ("hits", "catalogs", "values", "whys", "like", "unlike")}
     return Result(**members, steps=tuple(steps), lead=lead, _road=road._replace(trace=None))
 
 

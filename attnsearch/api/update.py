@@ -87,18 +87,15 @@ def update(
 
 def _split_sources(sources: object) -> tuple[list[str], Iterator[values.Mapping] | None]:
     """The paths, and None; or for dicts, the path of what can't be read again, and their records."""
-    if isinstance(sources, (str, os.PathLike)):
-        return [arguments.check_path(sources, "sources")], None
-    if isinstance(sources, (bytes, Mapping)) or not isinstance(sources, Iterable):
-        hint = "; for one item, write [item]" if isinstance(sources, Mapping) else ""
-        raise TypeError(f"sources must be a path, several, or dicts, not {type(sources).__name__}{hint}")
-    parts = iter(sources)
-    first = list(itertools.islice(parts, 1))
-    if not first:
-        raise ValueError("sources is empty")
-    if isinstance(first[0], Mapping):
-        return ["-"], _read_items(itertools.chain(first, parts))
-    return [arguments.check_path(path, f"sources[{i}]") for i, path in enumerate(itertools.chain(first, parts))], None
+    if isinstance(sources, Mapping):
+        raise TypeError("sources must be a path, several, or dicts, not a dict; for one item, write [item]")
+    if isinstance(sources, Iterable) and not isinstance(sources, (str, bytes, os.PathLike)):
+        parts = iter(sources)
+        first = list(itertools.islice(parts, 1))
+        sources = itertools.chain(first, parts)
+        if first and isinstance(first[0], Mapping):
+            return ["-"], _read_items(sources)
+    return arguments.check_paths(sources, "sources"), None
 
 
 def _read_items(items: Iterable[object]) -> Iterator[values.Mapping]:

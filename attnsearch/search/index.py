@@ -42,7 +42,7 @@ log = logging.getLogger("attnsearch")
 class Index:
     """A catalog open for queries: one snapshot of its keys, the encoder that made them, the engine that attends.
 
-    The engine is the local one by default. Threads may share an index; who asks a closed one gets a CatalogError.
+    The engine is the local one by default. Threads may share an index; a closed one raises ClosedError.
 
     >>> with Index.open("library") as index:  # doctest: +SKIP
     ...     print(index.info.items)

@@ -192,11 +192,11 @@ class Union(Index):
 
     def close(self) -> None:
         """End the snapshots."""
-        if self._postings:
-            self._postings.close()
         for part in self.parts:
             part.close()
         self.store.close()
+        if self._postings:
+            self._postings.close()
 
     def _agreed(self, values: Sequence[Value], what: str, hint: str) -> Value:
         """The value that all catalogs have. Raises InputError if some have another."""

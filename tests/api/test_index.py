@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import attnsearch
-from attnsearch import CatalogError, Index, InputError, Item
+from attnsearch import CatalogError, Index, InputError, Item, update
 from attnsearch.indexing.check import find_problems
 from attnsearch.storage import home
 from attnsearch.storage.feedback import read_feedback
@@ -48,6 +48,54 @@ class TestOpen:
     def test_only_by_open(self):
         with pytest.raises(TypeError, match="open an index by its name"):
             Index("shop")
+
+
+class TestSeveral:
+    @pytest.fixture
+    def both(self, index):
+        update([{"id": "a", "label": "sea sea"}, {"id": "z", "label": "moon"}], name="other", title_field="label")
+        with Index.open(["shop", "other"]) as opened:
+            yield opened
+
+    def test_one_softmax(self, both):
+        result = both.query("moon", k=7)
+        assert {hit.catalog for hit in result} == {"shop", "other"} == set(result.catalogs)
+        assert sum(hit.weight for hit in result) == pytest.approx(1)
+        assert both.attend(["moon"])[0].max() == pytest.approx(result[0].weight)
+
+    def test_items(self, both):
+        assert (len(both), both.ids) == (7, (*IDS, "a", "z"))
+        assert both["z"].title == "moon"
+        assert both["other:a"].title == "sea sea"
+        assert [item.title for item in both][-2:] == ["sea sea", "moon"]
+        assert [both.ids[number] for number in both.owners[-2:]] == ["a", "z"]
+        with pytest.raises(InputError, match="'a' can mean the items"):
+            both["a"]
+
+    def test_what_belongs_to_one(self, both):
+        with pytest.raises(InputError, match="fields are those of one catalog; open that one"):
+            _ = both.fields
+        with pytest.raises(InputError, match="feedback belongs to one catalog; open that one"):
+            both.feedback("moon", good="z")
+
+    def test_closed(self, both):
+        both.query("moon", where="year > 1900", lexical=1)
+        both.close()
+        for name in CALLS.keys() - {"fields"}:
+            with pytest.raises(ValueError, match="the index is closed; open it again"):
+                CALLS[name](both)
+
+    @pytest.mark.parametrize(
+        ("refs", "error", "message"),
+        [
+            ([], ValueError, "ref is empty"),
+            (["shop", 3], TypeError, r"ref\[1\] must be a str or a path, not int"),
+            (["shop", "shop"], InputError, "the catalog 'shop' is named twice"),
+        ],
+    )
+    def test_wrong_ones(self, index, refs, error, message):
+        with pytest.raises(error, match=message):
+            Index.open(refs)
 
 
 class TestItems:

@@ -52,9 +52,9 @@ class TestDicts:
     @pytest.mark.parametrize(
         ("items", "options", "error", "message"),
         [
-            ({"title": "moon"}, {}, TypeError, "sources must be a path, several, or dicts, not dict; for one item"),
-            (3, {}, TypeError, "sources must be a path, several, or dicts, not int"),
-            (b"x.yaml", {}, TypeError, "sources must be a path, several, or dicts, not bytes"),
+            ({"title": "moon"}, {}, TypeError, "sources must be a path, several, or dicts, not a dict; for one item"),
+            (3, {}, TypeError, "sources must be a str or a path, not int"),
+            (b"x.yaml", {}, TypeError, "sources must be a str or a path, not bytes"),
             ([], {}, ValueError, "sources is empty"),
             ([3], {}, TypeError, "sources[0] must be a str or a path, not int"),
             ([{"title": "moon"}, "x.yaml"], {}, TypeError, "sources[1] must be a dict, as the first is, not str"),
