@@ -47,7 +47,8 @@ class UnionPostings(Postings):
                 continue
             databases.append((first, postings._open[field_label(name)]))
         if not databases:
-            raise field.unknown_field(self._store, name, ())
+            names = {known for part in self._parts for known in part.postings._field_names}
+            raise field.unknown_field(self._store, name, names)
         db = create_database()
         facets.merge_field(db, name, databases)
         return db

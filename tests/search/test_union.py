@@ -131,7 +131,7 @@ def test_it_is_one_catalog_of_all_items(write, fitted, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_it_always_is(write, fitted, data):
     check_union(write, data)
@@ -243,6 +243,14 @@ def test_a_field_of_one_catalog_or_of_none(union):
     assert ranked(union, "sea", Setting(where=(parse_filter("has by"),))) == [("b", "s")]
     with pytest.raises(InputError, match="no item of a, b has a field 'siz'; did you mean 'size'"):
         search(union, ["moon"], values=["siz"])
+
+
+def test_a_field_without_values(write, small):
+    rows = [{"id": "n", "title": "moon", "tags": []}]
+    message = "no item of a, b has a value in 'tags'"
+    names = [index_rows(write, "a", A), index_rows(write, "b", rows)]
+    with open_catalogs(names) as index, pytest.raises(InputError, match=message):
+        search(index, ["moon"], values=["tags"])
 
 
 def test_the_title_is_a_field_by_its_name_in_each_catalog(write, small):
