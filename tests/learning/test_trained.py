@@ -368,8 +368,8 @@ def test_what_nobody_learned_is_refused(trained, run, wrong):
     assert "learned.safetensors: it is not what was written" in ran.err
 
 
-def test_removed_with_the_catalog(trained, run):
+def test_removed_with_all_of_the_catalog(trained, run):
     copy = trained.with_name("copy")
     shutil.copytree(trained, copy)
-    assert run("remove", "copy").code == 0
+    assert run("remove", "copy", "--all").code == 0
     assert not copy.exists()

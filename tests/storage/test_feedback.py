@@ -321,7 +321,7 @@ def test_a_catalog_that_is_removed_while_its_feedback_is_read(folder, monkeypatc
     read = records.read_records
 
     def remove_first(source):
-        remove_catalog(folder)
+        remove_catalog(folder, everything=True)
         return read(source)
 
     monkeypatch.setattr(records, "read_records", remove_first)
