@@ -27,9 +27,9 @@ KEYS = np.dtype("<u4")  # numbers of keys, as they are stored
 
 _K1, _B = 1.5, 0.75
 
-# A letter with + or # is a name: C++, F#. A letter or digit by itself is a word, but not in "don't" or "e.g.".
+# A letter with + or # is a name: C++, F#. A letter by itself is a word, but not in "don't" or "e.g.".
 _NAME = r"(?<!\w)[^\W\d_][+#]++(?![^\W\d_])"
-_ALONE = r"(?<![\w'’])(?<!\w\.)[^\W_](?![\w'’]|\.\w)"
+_ALONE = r"(?<![\w'’])(?<!\w\.)[^\W\d_](?![\w'’]|\.\w)"
 # Chinese, Japanese and Korean, and Thai, Lao, Burmese and Khmer, use few spaces or none, so there every two neighbors
 # count as a word: two characters, each with its marks.
 _UNSPACED = re.compile(
