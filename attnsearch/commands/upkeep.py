@@ -59,7 +59,15 @@ def use(
         row = {"schema": SCHEMA, "default": default.read_default(), "asks": choice.ref, "why": choice.why}
         streams.emit([to_json(row, streams.screen(), indent=2)])
     elif not (quiet and (none or ref is not None)):
-        streams.emit([f"{inert(_in_words(choice))}\n"])
+        streams.emit([_line(_in_words(choice))])
+
+
+def _line(sentence: str) -> str:
+    """A sentence as a line; on a terminal, in lines that fit the window."""
+    from attnsearch.output.table import wrap
+
+    screen = streams.screen()
+    return wrap(inert(sentence), screen) if screen.is_terminal else f"{inert(sentence)}\n"
 
 
 def _in_words(choice: Choice) -> str:
@@ -179,7 +187,7 @@ def remove(
     folders = {ref: _removable_folder(ref, everything=everything) for ref in refs}
     plan = {ref: _describe_removal(folder, everything=everything) for ref, folder in folders.items()}
     if dry_run:
-        streams.emit(f"{inert(f'would remove {ref}{note}')}\n" for ref, note in plan.items())
+        streams.emit(_line(f"would remove {ref}{note}") for ref, note in plan.items())
         return
     question = "; ".join(f"remove {ref}{note}" for ref, note in plan.items())
     if not yes and not streams.confirm(question):
@@ -191,7 +199,7 @@ def remove(
             remove_catalog(folder, everything=everything)
         note = "; choose another default: attnsearch use NAME" if name == default else ""
         if not quiet:
-            streams.emit([f"{inert(f'removed {ref}{plan[ref]}{note}')}\n"])
+            streams.emit([_line(f"removed {ref}{plan[ref]}{note}")])
 
 
 def _removable_folder(ref: str, *, everything: bool) -> Path:

@@ -227,6 +227,17 @@ class TestRemove:
         assert list(home.iterdir()) == []
 
 
+def test_lines_fit_the_window(run, two, monkeypatch):
+    run("feedback", "moon", "--good", "a", "-c", "shop", "-q")
+    monkeypatch.setenv("COLUMNS", "40")
+    for argv in (["use", "shop"], ["remove", "shop", "--dry-run"], ["remove", "shop"]):
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        run(*argv)
+        lines = sys.stdout.getvalue().splitlines()
+        assert len(lines) > 1
+        assert all(len(line) <= 40 for line in lines)
+
+
 class TestConfirmation:
     """Only people are asked."""
 
