@@ -146,7 +146,7 @@ def _count_keys(store: Store, heads: Numbers) -> Numbers:
 
 def _gather(heads: Numbers, text: Numbers, leader: Numbers, scores: NDArray[np.float64]) -> list[_Members]:
     """The groups of several items, the largest first, then by the key of the one to keep."""
-    order = np.lexsort((text, -scores, text != leader, leader))
+    order = np.lexsort((text, -scores, leader))  # a leader has the lowest number of its texts
     heads, text, leader, scores = heads[order], text[order], leader[order], scores[order]
     starts = np.flatnonzero(np.diff(leader, prepend=-1))
     sizes = np.diff(np.append(starts, len(leader)))

@@ -103,6 +103,14 @@ class TestGroups:
         assert groups.leader.tolist() == [0, 1, 1]
         assert groups.score[2] == pytest.approx(np.cos(np.radians(15)), abs=1e-6)
 
+    def test_best_leader_wins_by_less_than_a_product_can_tell(self):
+        """Matrix products of 384 numbers are off by up to 5e-5."""
+        v, a, b = np.eye(3, 384)
+        x = [0.8 * v + 0.6 * a, np.cos(np.arccos(0.8) - 1e-5) * v + np.sin(np.arccos(0.8) - 1e-5) * b, v]
+        groups = group(x, min_score=0.7)
+        assert groups.leader.tolist() == [0, 1, 1]
+        assert groups.score[2] == pytest.approx(0.800006, abs=1e-6)
+
     def test_equal_vectors_have_one(self):
         """A product of a unit vector with itself is 1 but for rounding."""
         x = np.random.default_rng(0).standard_normal((50, 384))

@@ -7,17 +7,22 @@ import itertools
 import json
 import sys
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from attnsearch.errors import InputError
+from attnsearch.exports.form import parse_vectors
+from attnsearch.exports.json_lines import _format_vector
 from attnsearch.indexing.supply import SAMPLE
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.search.search import query
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
+from attnsearch.syntax import strict_json
 from tests.exports.exporting import FORMS, contents, export
 
 words = st.lists(st.sampled_from(["moon", "sea", "robot", "x"]), min_size=1, max_size=5).map(" ".join)
@@ -117,6 +122,15 @@ class TestEachForm:
         update([home.read_catalog_info(home.catalog_folder(shop)).sources[0].path], lexical=0.5, language="german")
         info = update([str(moved(form))], model=MODEL).info
         assert (info.lexical, info.language) == (0.5, "german")
+
+
+@given(arrays(np.float32, st.integers(1, 9), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
+@example(np.array([1, -0.0, 0, 1e-45, -1.1754944e-38, 0.1, 16777217, 3.4028235e38], np.float32))
+@example(np.random.default_rng(0).standard_normal(2_000, np.float32))
+def test_every_float32_in_json_lines(x):
+    """Bit for bit, zeros below zero too."""
+    numbers = strict_json.parse_line(f"[{_format_vector(x)}]", where="x")
+    assert parse_vectors([numbers], len(x), "x").tobytes() == x.tobytes()
 
 
 class TestPipe:
