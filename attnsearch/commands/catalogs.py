@@ -56,7 +56,9 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
         )
         for row in rows
     ]
-    columns, elastic = ("name", "items", "model", "updated", "from"), ("name", "model", "from")
+    columns = ("name", "items", "model", "updated", "from")
+    # In a pipe, names stay whole: a command is to take them, and they may be paths.
+    elastic = ("name", "model", "from")[0 if screen.is_terminal else 1 :]
     shrinking = {"elastic": elastic, "middle": ("name", "from"), "optional": ("updated", "model")}
     streams.emit([table.listing(columns, cells, screen, **shrinking)], out)
 
@@ -131,7 +133,7 @@ def _origin(row: Mapping[str, Any]) -> str:
     if "built_in" in row:
         return "built in; the first query indexes it"
     if row["sources"] == [row["name"]]:  # no need to say it twice
-        return "the file (gone)" if row["gone"] else "the file"
+        return "(gone)" if row["gone"] else "the file"
     return ", ".join(_mark_gone(row))
 
 
