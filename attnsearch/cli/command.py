@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from attnsearch.cli.defaults import Defaults, long_name, may_have_default
 from attnsearch.errors import AttnsearchError
 from attnsearch.terminal import streams
+from attnsearch.terminal.catalogs import refuse_catalog_file
 from attnsearch.terminal.options import OUTPUT
 
 
@@ -41,6 +42,7 @@ class Command(TyperCommand):
         """Run the command. Its errors name the default that they are about."""
         try:
             streams.refuse_input(ctx.params.get("out"), ctx.params)
+            refuse_catalog_file(ctx.params.get("out"), ctx.params)
             return super().invoke(ctx)
         except AttnsearchError as problem:
             raise ctx.default_map.blame(problem) from None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnsearch.errors import CatalogError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.sources.letters import normalize_text
 from attnsearch.terminal.completion import complete_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from attnsearch.indexing.embedding import Progress
     from attnsearch.search.index import Index
@@ -76,3 +78,40 @@ def indexed_folder(ref: str) -> Path:
     if not home.catalog_exists(folder):
         raise CatalogError(f"'{ref}' is not indexed yet", hint=f"'attnsearch query TEXT -c {quoted(ref)}' indexes it")
     return folder
+
+
+def refuse_catalog_file(out: str | None, parameters: Mapping[str, Any]) -> None:
+    """Raise InputError if the file of --out is part of a catalog, or one that a catalog of this command was made from.
+
+    Only a regular file that is there already can be one. The catalogs are those that `parameters` name.
+    """
+    if out is None or not Path(out).is_file():
+        return
+    from attnsearch.storage import home
+    from attnsearch.storage.files import home_folder
+    from attnsearch.upkeep.default import choose_default
+
+    target, hint = Path(os.path.realpath(out)), "write to another file"
+    base = Path(os.path.realpath(home_folder()))
+    if target.is_relative_to(base):
+        first, *rest = target.relative_to(base).parts
+        if first.startswith(".") or (rest and (home.catalog_exists(base / first) or home.taught_files(base / first))):
+            raise InputError("belongs to a catalog", where=out, hint=hint)
+    for ref in _named_catalogs(parameters):
+        with suppress(AttnsearchError):  # the command itself says so
+            folder, _ = home.find_catalog(ref or choose_default().ref or "library")
+            info = home.read_catalog_info(folder)
+            if str(target) in [source.path for source in info.sources]:
+                name = home.displayed_name(folder, info)
+                break
+    else:
+        return
+    raise InputError(f"the catalog '{name}' was made from it", where=out, hint=hint)
+
+
+def _named_catalogs(parameters: Mapping[str, Any]) -> Iterator[str | None]:
+    """The catalogs that the parameters of a command name; None stands for the default one."""
+    for name in ("catalog", "ref", "refs"):
+        if name in parameters:
+            value = parameters[name]
+            yield from value if isinstance(value, (list, tuple)) and value else [value or None]

@@ -224,7 +224,12 @@ def _open(out: str) -> AbstractContextManager[BinaryIO]:
 
 def _resolve(out: str) -> Path | None:
     """The file that links lead to; None for one of our own descriptors, which a path can't stand for."""
-    return None if re.fullmatch(_DESCRIPTOR, out) or out in _STANDARD else Path(os.path.realpath(out))
+    if re.fullmatch(_DESCRIPTOR, out) or out in _STANDARD:
+        return None
+    try:
+        return Path(os.path.realpath(out))
+    except ValueError:  # a NUL, or half a character
+        raise InputError("is no file's name", where=out) from None
 
 
 @contextmanager

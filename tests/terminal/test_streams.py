@@ -340,6 +340,8 @@ class TestOut:
             ("/dev/full", "/dev/full: can't be written: No space left on device"),
             ("/dev/fd/999", "/dev/fd/999: can't be written: Bad file descriptor"),
             ("loop", "loop: can't be written: Too many levels of symbolic links"),
+            ("a\0b", r"a\x00b: is no file's name"),
+            ("\ud800", r"\ud800: is no file's name"),
         ],
     )
     def test_refused(self, ask, tmp_path, out, message):
@@ -364,6 +366,43 @@ class TestOut:
         assert (code, out) == (2, "")
         assert f"{argv[-1]}: is read by this command" in err
         assert shop_file.read_text() == SHOP_FILE
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["query", "moon", "-c", "shop"],
+            ["query", "moon", "-c", "other", "-c", "shop"],
+            ["query", "moon"],
+            ["explain", "moon", "-c", "shop"],
+            ["show", "a", "-c", "shop"],
+            ["info", "shop"],
+            ["check", "other", "shop"],
+            ["export", "shop"],
+            ["duplicates", "shop"],
+        ],
+        ids=" ".join,
+    )
+    def test_it_is_not_what_the_catalog_was_made_from(self, run, shop_file, tmp_path, monkeypatch, argv):
+        (tmp_path / "other.yaml").write_text("- title: sea\n")
+        assert run("index", "shop.yaml").code == run("index", "other.yaml").code == 0
+        monkeypatch.setenv("ATTNSEARCH_CATALOG", "shop")
+        (tmp_path / "link").symlink_to("shop.yaml")
+        for out in ("shop.yaml", "link"):
+            message = f"attnsearch: {out}: the catalog 'shop' was made from it; write to another file\n"
+            assert run(*argv, "-o", out) == (2, "", message)
+        assert shop_file.read_text() == SHOP_FILE
+        assert run(*argv, "-o", "new.yaml").code == 0
+
+    def test_it_is_not_a_catalog_s_own_file(self, run, shop_file, home, tmp_path):
+        assert run("index", "shop.yaml").code == run("use", "shop").code == 0
+        (home / "notes").write_text("mine")
+        for file in (*(home / "shop").iterdir(), *(home / "shop" / "segments").iterdir(), home / ".default"):
+            if file.is_file():
+                assert run("query", "moon", "-c", "shop", "-o", file).err == (
+                    f"attnsearch: {file}: belongs to a catalog; write to another file\n"
+                )
+        assert run("query", "moon", "-c", "shop", "-o", home / "notes").code == 0
+        assert run("check", "shop").code == 0
 
     def test_it_is_refused_before_anything_is_done(self, run, shop_file, home):
         assert run("query", "moon", "-c", "shop.yaml", "-o", "nowhere/x").code == 2
