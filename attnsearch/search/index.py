@@ -271,7 +271,7 @@ def find_id(store: Store, name: str) -> str:
     check_text(name, "the item's name")
     name = normalize_text(name)
     if store.keys_of([name]):
-        return name
+        return store.short_id(name)
     exact: list[str] = []
     caseless: list[str] = []
     near: dict[str, str] = {}  # titles and ids by their lower case

@@ -104,6 +104,13 @@ class UnionStore(Store):
                 keys[name] = readings[0][2]
         return keys
 
+    def short_id(self, name: str) -> str:
+        """The id of the item that a name means, without its catalog's name unless other items have that id."""
+        (keys,) = self.keys_of([name]).values()
+        (place,) = self.places_at(keys[:1])
+        own = place.item.id
+        return own if sum(bool(reading[2]) for reading in self._readings(own)) == 1 else name
+
     def _readings(self, name: str) -> Iterator[tuple[str, str, list[int]]]:
         """What a name can mean: the catalog, the id in it, and the keys, none if there is no such item."""
         for first, store in zip(self.firsts, self.stores, strict=False):

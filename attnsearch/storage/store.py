@@ -222,14 +222,15 @@ class Store:
             raise damaged(self.folder, f"the key {error} has no item") from None
 
     def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
-        """The keys of each item with one of these ids, ascending; ids that the catalog lacks are left out.
-
-        Raises CatalogError for a damaged row.
-        """
+        """The keys of each item with one of these ids, ascending, without unknown ids. Raises CatalogError."""
         keys: dict[str, list[int]] = {}
         for key, place in self._find_places("id", ids):
             keys.setdefault(place.item.id, []).append(key)
         return keys
+
+    def short_id(self, name: str) -> str:
+        """The shortest name for the item with this id: of one catalog, the id."""
+        return name
 
     @cached_property
     def heads(self) -> NDArray[np.int64] | None:

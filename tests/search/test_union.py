@@ -221,6 +221,14 @@ def test_an_id_that_looks_like_one_of_another_catalog(write, small):
         assert index.store.keys_of(["b:a:m", "m", "zzz"]) == {"b:a:m": [3], "m": [0]}
 
 
+def test_an_item_by_two_names_is_one(union, run):
+    assert [item_id(union, name) for name in ("a:m", "m", "moon", "b:s")] == ["m", "m", "m", "b:s"]
+    asked = ["-c", "a", "-c", "b"]
+    for names in (["--like", "m", "--unlike", "a:m"], ["--like", "a:m", "--unlike", "moon"]):
+        assert "'m' is to be both like and unlike" in run("query", "sea", *asked, *names).err
+    assert "'a:m' and 'm' are the same item" in run("explain", "sea", "a:m", "--over", "m", *asked).err
+
+
 def test_an_item_by_its_title(union):
     assert item_id(union, "Moon Sea") == "s"  # an id that both have: whoever uses it says so
     with pytest.raises(InputError, match="2 items are called 'robot'"):
