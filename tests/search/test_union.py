@@ -131,7 +131,7 @@ def test_it_is_one_catalog_of_all_items(write, fitted, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_it_always_is(write, fitted, data):
     check_union(write, data)
