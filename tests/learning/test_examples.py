@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnsearch import Index
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
 from attnsearch.learning import examples
 from attnsearch.learning.bilinear import item_logits
 from attnsearch.learning.examples import gather_examples
+from attnsearch.search.index import Index
 from attnsearch.sources.judgments import Judged
 
 

@@ -8,9 +8,10 @@ import json
 
 import pytest
 
-from attnsearch import Index, query
 from attnsearch.attention import null_key
 from attnsearch.indexing.update import update
+from attnsearch.search.index import Index
+from attnsearch.search.search import query
 from tests.conftest import SmallEncoder
 
 BOOKS = [
