@@ -158,7 +158,7 @@ def shop(write, small) -> Path:
 def titles(ref: str | None = None) -> set[str]:
     """The titles of a catalog's items."""
     from attnsearch.search.index import Index
-    from attnsearch.search.search import query
+    from tests.asking import query
 
     with Index.open(ref) as index:
         return {hit.title for hit in query(index, "moon", k=99).hits}

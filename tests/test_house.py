@@ -318,7 +318,7 @@ class TestPlanted:
             ("storage/segment", "np.load('x', allow_pickle=True)", "unpickles"),
             # A folder's face is a table of contents.
             ("search/__init__", "QUERY = 1", "has code"),
-            ("search/__init__", "from attnsearch.search.search import query", "has code"),
+            ("search/__init__", "from attnsearch.search.search import search", "has code"),
         ],
     )  # fmt: skip
     def test_code(self, copy, file, code, breach):

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,29 +32,6 @@ Floats = NDArray[np.float32]
 BUDGET = 1 << 25  # logits held at once, if every one is needed: 128 MB
 
 log = logging.getLogger("attnsearch")
-
-
-def query(
-    index: Index,
-    text: str,
-    *,
-    k: int = 10,
-    temperature: float | None = None,
-    where: str | Sequence[str] = (),
-    lexical: float | Literal["auto"] | None = None,
-    untrained: bool = False,
-) -> Result:
-    """The `k` items of an index that fit `text` best, with their shares of attention.
-
-    `where` is a filter such as "year >= 1990", or several that must all hold, `lexical` is the weight of shared words,
-    and `untrained` asks without what the catalog has learned; see `postings.filters` and `setting.Setting`. Raises
-    InputError as `search` does, and for a filter that can't be read.
-    """
-    from attnsearch.postings.filters import parse_filter
-
-    filters = tuple(parse_filter(filter_text) for filter_text in ([where] if isinstance(where, str) else where))
-    setting = Setting(where=filters, lexical=lexical, temperature=temperature, untrained=untrained)
-    return search(index, [text], setting, k=k)[0]
 
 
 def search(

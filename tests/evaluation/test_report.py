@@ -14,10 +14,11 @@ from attnsearch.evaluation.report import evaluate
 from attnsearch.indexing.update import update
 from attnsearch.search import scoring
 from attnsearch.search.index import Index
-from attnsearch.search.search import Setting, query
+from attnsearch.search.setting import Setting
 from attnsearch.sources import judgments
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.home import built_in_file
+from tests.asking import query
 
 ITEMS = """\
 - {id: m, title: moon}

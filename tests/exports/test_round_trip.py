@@ -19,10 +19,10 @@ from attnsearch.exports.json_lines import _format_vector
 from attnsearch.indexing.supply import SAMPLE
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.syntax import strict_json
+from tests.asking import query
 from tests.exports.exporting import FORMS, contents, export
 
 words = st.lists(st.sampled_from(["moon", "sea", "robot", "x"]), min_size=1, max_size=5).map(" ".join)

@@ -11,12 +11,12 @@ from attnsearch.indexing import embedding
 from attnsearch.indexing.update import update
 from attnsearch.readers import raw_file
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields
 from attnsearch.storage.home import catalog_folders, catalog_infos
 from attnsearch.upkeep.default import default_catalog
 from attnsearch.upkeep.freshness import fingerprint_source
+from tests.asking import query
 from tests.conftest import SHOP, titles
 
 

@@ -11,7 +11,7 @@ from attnsearch.indexing import embedding
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
+from tests.asking import query
 from tests.conftest import titles
 
 

@@ -23,11 +23,12 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
-from attnsearch.search.search import query, rank_items, search
+from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage import files, learned
 from attnsearch.storage.learned import Learned
+from tests.asking import query
 from tests.conftest import SmallEncoder, logits_of, scores_of
 
 SWAPS = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]  # moon asks for the sea, and the sea for the moon

@@ -12,8 +12,8 @@ from attnsearch.indexing.update import update
 from attnsearch.output.columns import ANSWERS, choose_columns, field_texts
 from attnsearch.output.safe_text import inert
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
 from attnsearch.sources.fields import UNNAMED, Fields
+from tests.asking import query
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class TestMembers:
         assert (len(duplicates), duplicates.items, duplicates.copies, duplicates.near) == (1, 5, 2, 2)
 
     def test_scores_are_those_of_a_query(self, write, small):
-        from attnsearch.search.search import query
+        from tests.asking import query
 
         items = [{"id": "a", "title": "moon moon sea"}, {"id": "b", "title": "moon robot"}]
         name = index_items(write, "x", items)

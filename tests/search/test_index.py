@@ -19,13 +19,14 @@ from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index, item_id
-from attnsearch.search.search import query, search
+from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.storage.database import read_info_rows, write_info
 from attnsearch.storage.home import file_catalog_folder
 from attnsearch.syntax.formats import Reading
+from tests.asking import query
 from tests.conftest import SHOP, titles
 
 

@@ -13,8 +13,9 @@ from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
-from attnsearch.search.search import query, rank_items, search
+from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
+from tests.asking import query
 from tests.conftest import logits_of
 
 ITEMS = """\

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from attnsearch.errors import InputError
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
-from attnsearch.search.search import query, search
+from attnsearch.search.search import search
 from attnsearch.search.setting import Setting, bias_of
+from tests.asking import query
 from tests.search.conftest import index_items
 
 COMPARE = {

@@ -17,11 +17,11 @@ from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home, lock, migration, seal
 from attnsearch.storage.database import FORM, write_info
 from attnsearch.storage.store import Store
+from tests.asking import query
 from tests.conftest import SmallEncoder, titles
 from tests.indexing.damage import change, select
 

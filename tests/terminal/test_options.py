@@ -11,7 +11,7 @@ import pytest
 from attnsearch.attention import null_key
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
+from tests.asking import query
 from tests.conftest import SmallEncoder
 
 BOOKS = [

@@ -16,7 +16,7 @@ from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
+from tests.asking import query
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 from tests.torture.driver import LIMIT, ROOT, Nursery, Outcome

@@ -24,13 +24,13 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
-from attnsearch.search.search import query
 from attnsearch.storage import home
 from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.feedback import read_feedback
 from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.learned import load_learned
 from attnsearch.upkeep.default import read_default
+from tests.asking import query
 from tests.conftest import SmallEncoder
 from tests.indexing import damage
 from tests.storage.test_migration import FORM_1, make_form_2

@@ -14,8 +14,8 @@ from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit
-from attnsearch.search.search import query
 from attnsearch.storage import home
+from tests.asking import query
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 
