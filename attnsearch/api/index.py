@@ -14,7 +14,7 @@ from attnsearch.api.arrays import Arrays
 from attnsearch.api.items import Field, Item, publish_field, publish_item
 from attnsearch.api.result import Result, publish
 from attnsearch.errors import InputError
-from attnsearch.search import index as road
+from attnsearch.search import index as search_index
 from attnsearch.search.search import rank_items, search
 from attnsearch.sources.letters import normalize_text
 from attnsearch.syntax.formats import Reading, check_form
@@ -38,10 +38,10 @@ class Index:
     ...         print(f"{hit.weight:.1%} {hit.title}")
     """
 
-    def __init__(self, opened: road.Index) -> None:
-        if not isinstance(opened, road.Index):
+    def __init__(self, opened: search_index.Index) -> None:
+        if not isinstance(opened, search_index.Index):
             raise TypeError("open an index by its name: Index.open('library')")
-        self._road = opened
+        self._index = opened
         self._arrays = Arrays(opened)
 
     @classmethod
@@ -69,24 +69,24 @@ class Index:
             from attnsearch.search.union import open_catalogs  # which most programs do without
 
             return cls(open_catalogs(refs, reading=reading, offline=is_offline, progress=progress))
-        return cls(road.Index.open(*refs, reading=reading, offline=is_offline, progress=progress))
+        return cls(search_index.Index.open(*refs, reading=reading, offline=is_offline, progress=progress))
 
     @property
     def info(self) -> Info:
         """The catalog's record of itself: `name`, `model`, `d`, how many `items` and `keys`, when it was `updated`."""
-        return self._road.info
+        return self._index.info
 
     @property
     def fields(self) -> dict[str, Field]:
         """What the catalog knows of its fields, by name. Raises InputError for several catalogs."""
-        if len(self._road.stores) > 1:
+        if len(self._index.stores) > 1:
             raise InputError("fields are those of one catalog", where=self.info.name, hint="open that one")
-        return {field.name: publish_field(field) for field in self._road.store.fields()}
+        return {field.name: publish_field(field) for field in self._index.store.fields()}
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all items (n,), in the order in which they were indexed. Read from disk once."""
-        self._road.store.check_open()
+        self._index.store.check_open()
         return self._arrays.ids
 
     @property
@@ -95,13 +95,13 @@ class Index:
 
         The array is read-only, and made once: a copy of what is on disk. `owners` says whose each row is.
         """
-        self._road.store.check_open()
+        self._index.store.check_open()
         return self._arrays.keys
 
     @property
     def owners(self) -> NDArray[np.int64]:
         """For each row of `keys` (n,), the place of its item in `ids`. Read-only."""
-        self._road.store.check_open()
+        self._index.store.check_open()
         return self._arrays.owners
 
     def embed(self, texts: Iterable[str], *, role: Literal["query", "key"] = "query") -> NDArray[np.float32]:
@@ -112,10 +112,10 @@ class Index:
         checked = arguments.check_texts(texts, "texts")
         if role not in ("query", "key"):
             raise ValueError(f"role must be 'query' or 'key', not {role!r}")
-        self._road.store.check_open()
+        self._index.store.check_open()
         if not checked:
             return np.empty((0, self.info.d), np.float32)
-        return self._road.encoder.encode(checked, role)
+        return self._index.encoder.encode(checked, role)
 
     def attend(
         self, texts: Iterable[str], *, where: Names = (), lexical: Lexical = None,
@@ -130,7 +130,7 @@ class Index:
 
         checked = arguments.check_texts(texts, "texts")
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
-        return weigh_items(self._road, checked, setting)
+        return weigh_items(self._index, checked, setting)
 
     def query(
         self, text: str, *, like: Names = (), unlike: Names = (), k: int | None = None, top_p: float | None = None,
@@ -209,10 +209,10 @@ class Index:
         checked = arguments.check_text(text, "text")
         names = [arguments.check_text(item, "item"), *([] if over is None else [arguments.check_text(over, "over")])]
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
-        idents = [road.item_id(self._road, name) for name in names]
+        idents = [search_index.find_id(self._index.store, name) for name in names]
         if len(set(idents)) < len(idents):
             raise ValueError(f"item and over are the same item, {idents[0]!r}")
-        (result,) = explain_hits(self._road, [rank_items(self._road, checked, setting, idents)])
+        (result,) = explain_hits(self._index, [rank_items(self._index, checked, setting, idents)])
         return publish(result, compare_hits(result) if over is not None else None)
 
     def feedback(self, text: str, *, good: Names = (), bad: Names = ()) -> dict[str, float]:
@@ -225,11 +225,11 @@ class Index:
         from attnsearch.api.feedback import record_feedback
 
         checked = arguments.check_text(text, "text")
-        return record_feedback(self._road, checked, self._idents(good, "good"), self._idents(bad, "bad"))
+        return record_feedback(self._index, checked, self._idents(good, "good"), self._idents(bad, "bad"))
 
     def close(self) -> None:
         """End it. A call that is under way in another thread raises ValueError, or returns."""
-        self._road.close()
+        self._index.close()
 
     def __enter__(self) -> Self:
         return self
@@ -241,36 +241,36 @@ class Index:
         return self.info.items
 
     def __iter__(self) -> Iterator[Item]:
-        for key, item in self._road.store.items():
-            yield publish_item(item, self._road.info_of(key).fields)
+        for key, item in self._index.store.items():
+            yield publish_item(item, self._index.info_of(key).fields)
 
     def __getitem__(self, ident: str) -> Item:
         if not isinstance(ident, str):
             raise TypeError(f"an item's id must be a str, not {type(ident).__name__}")
         name = normalize_text(ident)
-        keys = self._road.store.keys_of([name])
+        keys = self._index.store.keys_of([name])
         if name not in keys:
             raise KeyError(ident)
-        (place,) = self._road.store.places_at(keys[name][:1])
-        return publish_item(place.item, self._road.info_of(keys[name][0]).fields)
+        (place,) = self._index.store.places_at(keys[name][:1])
+        return publish_item(place.item, self._index.info_of(keys[name][0]).fields)
 
     def __contains__(self, item: object) -> bool:
         """Whether there is an item of this id, or this very item."""
         ident = item.id if isinstance(item, Item) else item
-        if not isinstance(ident, str) or not self._road.store.keys_of([normalize_text(ident)]):
+        if not isinstance(ident, str) or not self._index.store.keys_of([normalize_text(ident)]):
             return False
         return not isinstance(item, Item) or self[ident] == item
 
     def __repr__(self) -> str:
-        closed = "" if self._road.store.is_open else ", closed"
+        closed = "" if self._index.store.is_open else ", closed"
         return f"<Index {self.info.name!r}: {self.info.items:,} items, {self.info.model}{closed}>"
 
     def _setting(self, *options: object) -> Setting:
-        self._road.store.check_open()
+        self._index.store.check_open()
         return arguments.check_setting(self.info.d, *options)
 
     def _idents(self, names: Names, option: str) -> tuple[str, ...]:
-        return tuple(road.item_id(self._road, name) for name in arguments.check_names(names, option))
+        return tuple(search_index.find_id(self._index.store, name) for name in arguments.check_names(names, option))
 
     def _search(
         self,
@@ -286,7 +286,7 @@ class Index:
 
         explained = arguments.check_flag(explain, "explain")
         results = search(
-            self._road,
+            self._index,
             texts,
             setting,
             **limits._asdict(),
@@ -294,7 +294,7 @@ class Index:
             output=arguments.check_flag(vector, "vector"),
             trace=explained,
         )
-        return [publish(result) for result in (explain_hits(self._road, results) if explained else results)]
+        return [publish(result) for result in (explain_hits(self._index, results) if explained else results)]
 
 
 query = Index.query

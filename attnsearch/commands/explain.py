@@ -90,10 +90,10 @@ def explain(
 def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
     """The result for the items with these ids or titles, with the whys of their logits."""
     from attnsearch.explanation import reasons
-    from attnsearch.search.index import item_id
+    from attnsearch.search.index import find_id
     from attnsearch.search.search import rank_items
 
-    idents = [item_id(index, name) for name in names]
+    idents = [find_id(index.store, name) for name in names]
     if len(set(idents)) < len(idents):
         raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
     (result,) = reasons.explain_hits(index, [rank_items(index, text, setting, idents)])

@@ -122,7 +122,7 @@ def _add_judgments(
     ref: str, query: str, good: Sequence[str], bad: Sequence[str], *, offline: bool, working: progress.Working
 ) -> _Change:
     from attnsearch.output.notes import counted
-    from attnsearch.search.index import Index, item_id
+    from attnsearch.search.index import Index, find_id
     from attnsearch.storage import feedback as storage
 
     grades: dict[str, float] = {}
@@ -130,7 +130,7 @@ def _add_judgments(
         folder = index.store.folder
         for names, grade in ((good, storage.GOOD), (bad, storage.BAD)):
             for name in names:
-                ident = item_id(index, name)
+                ident = find_id(index.store, name)
                 if grades.setdefault(ident, grade) != grade:
                     raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="name it once")
     all_grades = storage.add_judgment(folder, query, grades).grades

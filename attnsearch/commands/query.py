@@ -180,7 +180,7 @@ def query(
     _check_input(text or ["-"] * (not has_items), catalog or [])
 
     from attnsearch.output import columns, formats
-    from attnsearch.search.index import item_id
+    from attnsearch.search.index import find_id
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
 
@@ -201,8 +201,8 @@ def query(
         open_index(catalog or [], Reading(from_), offline=offline, progress=working.progress) as index,
     ):
         setting = setting_options.setting(index.info)._replace(
-            like=tuple(item_id(index, name) for name in like or ()),
-            unlike=tuple(item_id(index, name) for name in unlike or ()),
+            like=tuple(find_id(index.store, name) for name in like or ()),
+            unlike=tuple(find_id(index.store, name) for name in unlike or ()),
         )
         if working.is_live and (note := requests.describe_words(text or [])):
             working.warn(note)

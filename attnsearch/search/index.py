@@ -258,11 +258,6 @@ def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
     return CatalogError(model.describe_change(info.sha256), where=home.displayed_name(folder, info), hint=hint)
 
 
-def item_id(index: Index, name: str) -> str:
-    """The id of an item by its name, see `find_id`."""
-    return find_id(index.store, name)
-
-
 def find_id(store: Store, name: str) -> str:
     """The id of the item with this id, else of the only item with this title, else the same without regard to case.
 

@@ -20,7 +20,7 @@ from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.hint import find_hint
-from attnsearch.search.index import Index, item_id
+from attnsearch.search.index import Index, find_id
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from attnsearch.search.union import Union, open_catalogs
@@ -204,8 +204,8 @@ def test_an_id_that_two_items_have(union):
     with pytest.raises(InputError, match=message):
         rank_items(union, "moon", Setting(), ["s"])
     with pytest.raises(InputError, match=message):
-        item_id(union, "s")
-    assert item_id(union, "b:s") == "b:s"
+        find_id(union.store, "s")
+    assert find_id(union.store, "b:s") == "b:s"
     (result,) = search(union, [""], Setting(like=("b:s",)))
     assert (result.query, result.masked) == ("like: b:s", 1)
     assert [(hit.catalog, hit.id) for hit in result.hits][:2] == [("a", "m"), ("a", "s")]
@@ -217,12 +217,12 @@ def test_an_id_that_looks_like_one_of_another_catalog(write, small):
     rows = [{"id": "a:m", "title": "sea"}]
     with open_catalogs([index_rows(write, "a", A), index_rows(write, "b", rows)]) as index:
         with pytest.raises(InputError, match="'a:m' can mean the items 'm' of a and 'a:m' of b; write a:m or b:a:m"):
-            item_id(index, "a:m")
+            find_id(index.store, "a:m")
         assert index.store.keys_of(["b:a:m", "m", "zzz"]) == {"b:a:m": [3], "m": [0]}
 
 
 def test_an_item_by_two_names_is_one(union, run):
-    assert [item_id(union, name) for name in ("a:m", "m", "moon", "b:s")] == ["m", "m", "m", "b:s"]
+    assert [find_id(union.store, name) for name in ("a:m", "m", "moon", "b:s")] == ["m", "m", "m", "b:s"]
     asked = ["-c", "a", "-c", "b"]
     for names in (["--like", "m", "--unlike", "a:m"], ["--like", "a:m", "--unlike", "moon"]):
         assert "'m' is to be both like and unlike" in run("query", "sea", *asked, *names).err
@@ -230,11 +230,11 @@ def test_an_item_by_two_names_is_one(union, run):
 
 
 def test_an_item_by_its_title(union):
-    assert item_id(union, "Moon Sea") == "s"  # an id that both have: whoever uses it says so
+    assert find_id(union.store, "Moon Sea") == "s"  # an id that both have: whoever uses it says so
     with pytest.raises(InputError, match="2 items are called 'robot'"):
-        item_id(union, "robot")
+        find_id(union.store, "robot")
     with pytest.raises(InputError, match=r"a, b: no item 'mon'; did you mean 'moon'\?"):
-        item_id(union, "mon")
+        find_id(union.store, "mon")
 
 
 def test_a_number_here_and_text_there(union):
