@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from attnsearch.output.formats import as_json
 from attnsearch.output.notes import footer, percent
 from attnsearch.output.safe_text import inert
-from attnsearch.search import result as search
-from attnsearch.search.result import LIKELY, Hit, Why
+from attnsearch.search import result as search_result
+from attnsearch.search.result import Hit, Why
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ class Result(Sequence[Hit]):
     unlike: tuple[str, ...]
     steps: tuple[Step, ...]
     lead: Lead | None
-    _road: search.Result  # from which all of this was made
+    _source: search_result.Result  # which all of this was made of
 
     def __len__(self) -> int:
         return len(self.hits)
@@ -87,11 +87,11 @@ class Result(Sequence[Hit]):
     @property
     def is_none_of_these(self) -> bool:
         """Whether it is likelier that nothing answers than that something does."""
-        return self.none_of_these is not None and self.none_of_these > LIKELY
+        return self._source.is_none_of_these
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The hits as they are in JSON: one dict each, with `fields` as a dict, and `why` if the query explained."""
-        hits: list[dict[str, Any]] = as_json(self._road)["hits"]
+        hits: list[dict[str, Any]] = as_json(self._source)["hits"]
         return hits
 
     def to_pandas(self) -> pd.DataFrame:
@@ -122,23 +122,23 @@ class Result(Sequence[Hit]):
         head = "".join(f"<th>{name}</th>" for name in ("#", "title", "weight", "score", "description"))
         return (
             f"<table><caption>{_cell(self.query)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table><p>{_cell(footer(self._road))}</p>"
+            f"<tbody>{''.join(rows)}</tbody></table><p>{_cell(footer(self._source))}</p>"
         )
 
 
 _MEMBERS = {member.name for member in fields(Result)}
 
 
-def publish(road: search.Result, lead: Lead | None = None) -> Result:
-    """The answer of the road, as a program sees it."""
+def publish(source: search_result.Result, lead: Lead | None = None) -> Result:
+    """The result of a search, as a program sees it."""
     steps: list[Step] = []
-    if road.trace:
+    if source.trace:
         from attnsearch.explanation.steps import explain_steps  # which most answers do without
 
-        steps = explain_steps(road)
-    members = {name: value for name, value in road._asdict().items() if name in _MEMBERS}
+        steps = explain_steps(source)
+    members = {name: value for name, value in source._asdict().items() if name in _MEMBERS}
     members |= {name: tuple(members[name] or ()) for name in ("hits", "catalogs", "values", "whys", "like", "unlike")}
-    return Result(**members, steps=tuple(steps), lead=lead, _road=road._replace(trace=None))
+    return Result(**members, steps=tuple(steps), lead=lead, _source=source._replace(trace=None))
 
 
 def _cell(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from attnsearch.api import arguments
 from attnsearch.api.arguments import FilePath, Names
 from attnsearch.encoding.encoder import Precision
-from attnsearch.indexing import update as road
+from attnsearch.indexing import update as indexing
 from attnsearch.indexing.update import Report
 from attnsearch.search.setting import LEXICAL
 from attnsearch.sources.fields import Fields
@@ -65,7 +65,7 @@ def update(
     if precision is not None and precision not in get_args(Precision):
         raise ValueError(f"precision must be 'float32' or 'bfloat16', not {precision!r}")
     weight = arguments.check_lexical(lexical)
-    return road.update(
+    return indexing.update(
         paths,
         name=name,
         model=model,
