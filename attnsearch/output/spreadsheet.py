@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attnsearch.errors import InputError
 from attnsearch.output.columns import field_texts
 from attnsearch.output.formats import separated_line
+from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
     from attnsearch.sources.items import Item
@@ -18,7 +19,7 @@ _OWN = ("id", "title", "description")
 
 
 def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
-    """The lines of CSV; `read` gives the items, twice. A field that is called like an own column is `fields.NAME`.
+    """The lines of CSV; `read` gives the items, twice. A field that is called like an earlier column is `fields.NAME`.
 
     Raises InputError for more than `COLUMNS`.
     """
@@ -27,7 +28,13 @@ def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
         names.update(dict.fromkeys(field_texts(item.fields)))
         if len(names) + len(_OWN) > COLUMNS:
             raise InputError(f"more than {COLUMNS:,} fields", hint="export it as JSONL or Parquet: -f jsonl")
-    yield separated_line([*_OWN, *(f"fields.{name}" if name in _OWN else name for name in names)], ",")
+    headers = dict.fromkeys(_OWN)
+    for name in names:
+        header = inert(name)  # as the line has it: names that differ in blanks only look alike
+        while header in headers:
+            header = f"fields.{header}"
+        headers[header] = None
+    yield separated_line([*headers], ",")
     for item in read():
         texts = field_texts(item.fields)
         yield separated_line([item.id, item.title, item.description, *(texts.get(name, "") for name in names)], ",")

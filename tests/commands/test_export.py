@@ -60,6 +60,13 @@ class TestFormats:
             {"id": "b", "title": "sea \\x1b[31m", "description": "", "year": "", "tags": "", "size.h": "", "rank": "1"},
         ]  # fmt: skip
 
+    def test_csv_with_names_that_look_alike(self, run, write, small):
+        record = {"id": "a", "title": "moon", "id ": 1, "fields.id": 2, "in": {"a b": 3, "a\nb": 4}}
+        run("index", str(write("x.jsonl", json.dumps(record) + "\n")))
+        (row,) = csv.DictReader(io.StringIO(run("export", "x", "-f", "csv").out))
+        assert row == {"id": "a", "title": "moon", "description": "", "fields.id": "1", "fields.fields.id": "2",
+                       "in.a b": "3", "fields.in.a b": "4"}  # fmt: skip
+
     def test_csv_with_a_field_called_like_a_column(self, run, write, small):
         update([str(write("x.jsonl", '{"sku": "7", "title": "moon", "id": [1, 2]}\n'))], name="x")
         out = run("export", "x", "-f", "csv").out
