@@ -228,6 +228,8 @@ def read_config(path: Path) -> dict[str, Any]:
         place = re.search(_LINE, str(error))
         where = f"{path}:{place[1]}" if place and place[1] else str(path)
         raise InputError(f"not TOML: {re.sub(_LINE, '', str(error)).lower()}", where=where) from None
+    except ValueError:  # Python's own limit, of which tomllib knows nothing
+        raise InputError("a whole number with thousands of digits", where=str(path)) from None
     except RecursionError:
         raise InputError("not TOML: nested too deep", where=str(path)) from None
 

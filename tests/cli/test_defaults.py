@@ -194,6 +194,7 @@ class TestErrors:
             ("[query\n", ":1: not TOML: expected ']' at the end of a table declaration"),
             ("[query]\n\ntop-k\n", ":3: not TOML: expected '=' after a key in a key/value pair"),
             ("[query]\nx = [[" + "[" * 5000, ": not TOML: nested too deep"),
+            ("[query]\ntop-k = " + "9" * 5000, ": a whole number with thousands of digits"),
             (b"[query]\n# \xff\n", ":2: not UTF-8; save the file as UTF-8"),
             ("#" * (1 << 20) + "\n", ": is larger than 1 MiB"),
         ],
