@@ -53,9 +53,12 @@ def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Re
     total = float(weight.sum())
     if not total:
         return Readout(field, known, None, None, {})
-    numbers = np.repeat(measured.numbers, measured.counts)
-    mean = float(weight @ numbers) / total
-    spread = math.sqrt(float(weight @ (numbers - mean) ** 2) / total)
+    # Divided by a power of two, which loses nothing, the squares of the largest numbers stay finite.
+    exponent = math.frexp(float(np.abs(measured.numbers).max()))[1] - 1
+    numbers = np.ldexp(np.repeat(measured.numbers, measured.counts), -exponent)
+    center = float(weight @ numbers) / total
+    mean = math.ldexp(center, exponent)
+    spread = math.ldexp(math.sqrt(float(weight @ (numbers - center) ** 2) / total), exponent)
     if measured.is_date:
         return Readout(field, known, (EPOCH + timedelta(seconds=mean)).date().isoformat(), spread / _DAY, {})
     return Readout(field, known, mean, spread, {})

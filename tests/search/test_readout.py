@@ -48,6 +48,13 @@ def test_a_mean_and_a_spread():
     assert (readout.known, readout.mean, readout.spread, readout.shares) == (1.0, 1970.0, 10.0, {})
 
 
+@pytest.mark.parametrize("size", ["1e-320", "1e-200", "1e200", "8e307"])
+def test_numbers_of_any_size(size):
+    readout = read(size, f"-{size}", size)
+    assert readout.mean == pytest.approx(float(size) / 2, rel=1e-3)
+    assert readout.spread == pytest.approx(float(size) * 0.75**0.5, rel=1e-3)
+
+
 def test_only_of_items_with_a_value():
     readout = read("1960", "1990", "")
     assert readout.known == 0.75
