@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,8 +45,6 @@ def show(
 
     attnsearch query "science fiction" -f tsv | cut -f3 | attnsearch show
     """
-    if not items and sys.stdin.isatty():
-        raise InputError("no item", hint="name one by its id or its title: attnsearch show ITEM")
     form = options.choose_format(format_, json=json, allowed=FORMATS)
 
     from attnsearch.output.items import render

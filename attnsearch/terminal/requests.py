@@ -7,32 +7,42 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import BufferedReader
-from typing import cast
+from typing import Literal, cast
 
 from attnsearch.errors import InputError
 from attnsearch.terminal import streams
 
-QUERY = 128 << 10  # most bytes of a query on standard input; Linux allows as many in an argument
-BATCH = 256  # most queries answered together
+QUERY = 128 << 10  # most bytes of a request on standard input; Linux allows as many in an argument
+BATCH = 256  # most requests answered together
 FIRST = 16  # of the first batch, so that there is soon something to read
 
 _READ = 1 << 20  # bytes; more than Python's own buffer holds, so that a read leaves nothing in there
 _BOM = b"\xef\xbb\xbf"
+_EXAMPLES = {
+    "query": 'give one: attnsearch query "science fiction"',
+    "item": "name one by its id or its title: attnsearch show ITEM",
+}
 
 
-def read_batches(texts: list[str], *, null: bool = False, noun: str = "query") -> Iterator[list[str]]:
-    """The queries of the command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin.
+def read_batches(
+    texts: list[str], *, null: bool = False, noun: Literal["query", "item"] = "query"
+) -> Iterator[list[str]]:
+    """The requests of a command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin.
 
     A batch has what can be read without waiting for more, so that who writes a line gets its answer. What was written
-    to stdout is flushed before each read. With `null`, a NUL ends a query, as `find -print0` writes it.
+    to stdout is flushed before each read. With `null`, a NUL ends a request, as `find -print0` writes it. `noun` is
+    what errors call a request.
+
+    Raises InputError for a terminal in the place of a pipe, and for a request that is too long or not UTF-8, after the
+    batch of those before it.
     """
     if not texts and sys.stdin.isatty():
-        raise InputError("no query", hint='give one: attnsearch query "science fiction"')
+        raise InputError(f"no {noun}", hint=_EXAMPLES[noun])
     if null and texts and "-" not in texts:
         raise InputError("--null is for queries on standard input", hint="leave it out, or add -")
     size = FIRST
     for is_stdin, group in itertools.groupby(texts or ["-"], "-".__eq__):
-        for arrived in _read_stdin(null=null) if is_stdin else [list(group)]:
+        for arrived in _read_stdin(noun, null=null) if is_stdin else [list(group)]:
             while arrived:
                 yield arrived[:size]
                 arrived, size = arrived[size:], BATCH
@@ -58,8 +68,8 @@ def describe_words(texts: list[str]) -> str:
     return f"{len(texts)} queries, a word each; for one, quote them: attnsearch query {shlex.quote(' '.join(texts))}"
 
 
-def _read_stdin(*, null: bool) -> Iterator[list[str]]:
-    """What each read of stdin completes; whatever is wrong with a query is raised after those before it."""
+def _read_stdin(noun: str, *, null: bool) -> Iterator[list[str]]:
+    """What each read of stdin completes; whatever is wrong with a request is raised after those before it."""
     separator, rest, is_open = b"\0" if null else b"\n", b"", True
     numbers = itertools.count(1)
     while is_open:
@@ -67,7 +77,7 @@ def _read_stdin(*, null: bool) -> Iterator[list[str]]:
         part = _read_what_is_there()
         *whole, rest = (rest + part).split(separator)
         is_open = bool(part) and len(rest) <= QUERY
-        yield from _parse(whole if is_open else [*whole, rest], numbers, null=null)
+        yield from _parse(whole if is_open else [*whole, rest], numbers, noun, null=null)
 
 
 def _read_what_is_there() -> bytes:
@@ -82,8 +92,8 @@ def _read_what_is_there() -> bytes:
         raise InputError(error.strerror or str(error), where="standard input") from None
 
 
-def _parse(raws: Iterable[bytes], numbers: Iterator[int], *, null: bool) -> Iterator[list[str]]:
-    """The queries that are not blank, as one batch; then the error of the first that is none."""
+def _parse(raws: Iterable[bytes], numbers: Iterator[int], noun: str, *, null: bool) -> Iterator[list[str]]:
+    """The requests that are not blank, as one batch; then the error of the first that is invalid."""
     batch: list[str] = []
     problem = None
     for raw in raws:
@@ -91,9 +101,10 @@ def _parse(raws: Iterable[bytes], numbers: Iterator[int], *, null: bool) -> Iter
         where = f"standard input:{number}"
         if len(raw) > QUERY:
             hint = f"write one {_place(null=null)}"
-            problem = InputError(f"a query of more than {QUERY >> 10} KiB", where=where, hint=hint)
+            problem = InputError(f"the {noun} is longer than {QUERY >> 10} KiB", where=where, hint=hint)
         elif b"\0" in raw:
-            problem = InputError("a NUL in a query", where=where, hint="-0 reads queries that end with one")
+            hint = "-0 reads queries that end with one" if noun == "query" else f"write one {_place(null=null)}"
+            problem = InputError(f"the {noun} has a NUL", where=where, hint=hint)
         else:
             try:
                 text = (raw.removeprefix(_BOM) if number == 1 else raw).decode().strip()

@@ -64,6 +64,8 @@ def test_a_text(run, goods):
         (["id"], b"", "goods: no item 'id'; did you mean 'id2'?"),
         (["-"], b"\n", "no item on standard input; write one on each line"),
         (["-"], b"id\n", "no item on standard input; write one on each line"),
+        (["-"], b"b\0c\n", "standard input:1: the item has a NUL; write one on each line"),
+        (["-"], b"b" * 131_073, "standard input:1: the item is longer than 128 KiB; write one on each line"),
         (["b", "-f", "csv"], b"", "invalid --format 'csv'; use one of table, json, jsonl"),
     ],
 )

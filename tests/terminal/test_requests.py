@@ -111,10 +111,10 @@ class TestWhatIsRead:
     @pytest.mark.parametrize(
         ("raw", "null", "message"),
         [
-            (b"moon\0sea\n", False, "standard input:2: a NUL in a query; -0 reads queries that end with one"),
+            (b"moon\0sea\n", False, "standard input:2: the query has a NUL; -0 reads queries that end with one"),
             (b"caf\xe9\n", False, "standard input:2: not UTF-8"),
-            (b"x" * (requests.QUERY + 1), False, "standard input:2: a query of more than 128 KiB; write one on each"),
-            (b"x" * (requests.QUERY + 1), True, "standard input:2: a query of more than 128 KiB; write one before"),
+            (b"x" * (requests.QUERY + 1), False, "standard input:2: the query is longer than 128 KiB; write one on"),
+            (b"x" * (requests.QUERY + 1), True, "standard input:2: the query is longer than 128 KiB; write one before"),
         ],
     )
     def test_what_is_wrong_comes_after_what_is_right(self, monkeypatch, raw, null, message):
