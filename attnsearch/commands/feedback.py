@@ -11,7 +11,7 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import asked_catalog
+from attnsearch.terminal.catalogs import taught_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def feedback(
         hint = f"name some: attnsearch feedback {words} --good ITEM --bad ITEM"
         raise InputError("no items that are right or wrong", hint=hint)
     with progress.working(quiet=quiet) as working:
-        ref = asked_catalog(catalog)
+        ref = taught_catalog(catalog)
         if remove:
             change = _remove_judgments(ref, query, [*good, *bad])
         else:
@@ -192,7 +192,7 @@ def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, color: stre
     from attnsearch.storage.feedback import read_history
 
     with progress.working(quiet=quiet):
-        folder, _ = home.find_catalog(asked_catalog(catalog))
+        folder, _ = home.find_catalog(taught_catalog(catalog))
         entries = read_history(folder)
         titles = _read_titles(folder, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
     screen = streams.screen(color=color, out=out)

@@ -11,7 +11,7 @@ import typer
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog
+from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, taught_catalog
 
 
 def train(
@@ -93,7 +93,8 @@ def train(
         refuse_unless_regular(save)  # before anything is learned
     with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels) if judgments is not None else None
-        with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
+        ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
+        with Index.open(ref, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
             if requests is None:
                 requests = read_feedback(folder)

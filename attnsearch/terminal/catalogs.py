@@ -39,11 +39,19 @@ CatalogRefs = Annotated[
 def asked_catalog(ref: str | None) -> str:
     """The catalog that -c names, else the default one. Raises InputError and CatalogError as `default_catalog` does.
 
-    Only people on a terminal are asked to make do with a warning when that is not clear.
+    When several could be meant, only a terminal is answered, with a warning.
     """
     from attnsearch.upkeep.default import default_catalog
 
     return ref or default_catalog(is_terminal=sys.stdout.isatty())
+
+
+def taught_catalog(ref: str | None) -> str:
+    """The catalog that a command teaches: see `asked_catalog`. Raises InputError for a pipe, of which nothing stays."""
+    if ref == "-":
+        hint = "give its items a name first: attnsearch index - --name NAME"
+        raise InputError("what is read from standard input can't be taught", hint=hint)
+    return asked_catalog(ref)
 
 
 def open_index(

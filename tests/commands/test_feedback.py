@@ -179,3 +179,9 @@ class TestCommand:
         assert err.startswith(f"attnsearch: {message}")
         assert err.count("\n") == 1
         assert not (folder / files.FEEDBACK).exists()
+
+    @pytest.mark.parametrize("argv", [("x", "--good", "a"), ("x", "--remove"), ("--list",)])
+    def test_a_pipe(self, run, small, argv):
+        hint = "give its items a name first: attnsearch index - --name NAME"
+        error = f"attnsearch: what is read from standard input can't be taught; {hint}\n"
+        assert run("feedback", *argv, "-c", "-", stdin=b'{"title": "a"}') == (2, "", error)

@@ -133,6 +133,14 @@ def test_what_cannot_be(school, run, argv, code, said):
     assert said in ran.err
 
 
+def test_a_pipe_can_only_be_tried(run, write, small):
+    judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n")
+    items = b'[{"id": "a", "title": "moon"}, {"id": "b", "title": "sea"}]'
+    refused = run("train", judged, "--force", "-c", "-", stdin=items)
+    assert (refused.code, "standard input can't be taught" in refused.err) == (2, True)
+    assert run("train", judged, "--force", "--dry-run", "-c", "-", stdin=items).code == 0
+
+
 class TestReset:
     @pytest.fixture
     def folder(self, shop):
