@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
 
-from attnsearch.errors import Exit, InputError
+from attnsearch.errors import Exit
 from attnsearch.output.duplicates import FORMATS, GROUPS
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import asked_catalog
-from attnsearch.terminal.completion import complete_catalog
+from attnsearch.terminal.catalogs import asked_catalog, catalog_argument
 from attnsearch.terminal.setting_options import Where, parse_setting
 
 
 def duplicates(
-    ref: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME|FILE",
-            show_default=False,
-            autocompletion=complete_catalog,
-            help="A catalog. (default: as for 'query')",
-        ),
-    ] = None,
+    ref: Annotated[str | None, catalog_argument("A catalog. (default: as for 'query')")] = None,
     min_score: Annotated[
         float,
         typer.Option(
@@ -59,8 +49,7 @@ def duplicates(
 
     attnsearch duplicates shop.csv --min-score 0.9 -f csv > look.csv
     """
-    if math.isnan(min_score):
-        raise InputError("invalid value for '--min-score': nan", hint="give it a number, such as 0.95")
+    options.check_limits({"--min-score": min_score})
     form = options.choose_format(format_, json=json, allowed=FORMATS)
     filters = parse_setting(where=where).where
 

@@ -42,7 +42,6 @@ def explain(
     catalog: options.Catalogs = None,
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
     setting_options: SettingOptions = SettingOptions(),
-    format_: Annotated[str | None, options.format_option(("table", "json"))] = None,
     json: options.Json = False,
     out: options.Out = None,
     offline: options.Offline = False,
@@ -59,7 +58,6 @@ def explain(
 
     attnsearch explain "science fiction" Solaris --over "The Martian"
     """
-    form = options.choose_format(format_, json=json, allowed=("table", "json"))
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
@@ -76,12 +74,12 @@ def explain(
                 (result,) = search(index, [text], setting, k=top_k, trace=True)
             else:
                 result = _explain_items(index, text, setting, [item] if over is None else [item, over])
-            shown = columns.choose_columns(index.stores, (), form)
+            shown = columns.choose_columns(index.stores, (), "table")
         working.stop()
         screen = streams.screen(color=color, quiet=quiet, out=out)
         if item is not None:
-            streams.emit(_render_items(result, form, screen, shown), out)
-        elif form == "json":
+            streams.emit(_render_items(result, screen, shown, as_json=json), out)
+        elif json:
             streams.emit(formats.render([result], "json", screen), out)
         else:
             streams.emit([table.walkthrough(explain_steps(result), screen)], out)
@@ -100,14 +98,14 @@ def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) 
     return result._replace(trace=None)
 
 
-def _render_items(result: Result, form: str, screen: Screen, shown: Shown) -> Iterator[str]:
+def _render_items(result: Result, screen: Screen, shown: Shown, *, as_json: bool) -> Iterator[str]:
     """Why the item has its logit; of two items, why the first ranks above or below the second."""
     from attnsearch.explanation import reasons
     from attnsearch.output import formats
     from attnsearch.output import reasons as rendering
 
     lead = reasons.compare_hits(result) if len(result.hits) > 1 else None
-    if form == "json":
+    if as_json:
         fields = formats.as_json(result)
         if lead:
             parts = [part._asdict() for part in lead.parts]

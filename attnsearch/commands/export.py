@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from attnsearch.errors import InputError
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRef
@@ -24,14 +22,7 @@ def export(
     ref: CatalogRef,
     format_: Annotated[
         str | None,
-        typer.Option(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            show_default=False,
-            rich_help_panel=options.OUTPUT,
-            help=f"Write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. (default: by the name of FILE, else jsonl)",
-        ),
+        options.format_option(FORMATS, verb="Write", default="by the name of FILE, else jsonl"),
     ] = None,
     out: options.Out = None,
     offline: options.Offline = False,

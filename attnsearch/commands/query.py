@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -172,7 +171,7 @@ def query(
     git log --oneline | attnsearch query "memory leak" -c - --from lines
     """
     form = options.choose_format(format_, json=json, jsonl=jsonl)
-    _check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
+    options.check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
     if vector and form not in ("json", "jsonl"):
         raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
@@ -242,13 +241,6 @@ def _check_input(texts: list[str], catalogs: list[str]) -> None:
     """Raise InputError if the queries and a catalog would both come from standard input."""
     if "-" in catalogs and "-" in texts:
         raise InputError("standard input can't be both the catalog and the queries", hint="name the query as TEXT")
-
-
-def _check_limits(limits: Mapping[str, float | None]) -> None:
-    """Raise InputError for a NaN, which typer's ranges let through."""
-    for option, limit in limits.items():
-        if limit is not None and math.isnan(limit):
-            raise InputError(f"invalid value for '{option}': nan", hint="give it a number, such as 0.5")
 
 
 def _add_whys(index: Index, results: list[Result]) -> list[Result]:

@@ -11,8 +11,7 @@ import typer
 from attnsearch.errors import AttnsearchError, CatalogError, Exit, InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRefs, indexed_folder
-from attnsearch.terminal.completion import complete_catalog
+from attnsearch.terminal.catalogs import CatalogRefs, catalog_argument, indexed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,15 +23,7 @@ _LISTED = 20  # catalogs, at most, in a line
 
 
 def use(
-    ref: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME|FILE",
-            show_default=False,
-            autocompletion=complete_catalog,
-            help="The catalog to ask from now on when there is no -c.",
-        ),
-    ] = None,
+    ref: Annotated[str | None, catalog_argument("The catalog to ask from now on when there is no -c.")] = None,
     none: Annotated[bool, typer.Option("--none", rich_help_panel=options.DONE, help="Forget the choice.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,

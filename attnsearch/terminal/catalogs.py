@@ -21,19 +21,14 @@ if TYPE_CHECKING:
     from attnsearch.search.index import Index
     from attnsearch.syntax.formats import Reading
 
-CatalogRef = Annotated[
-    str,
-    typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=complete_catalog, help="A catalog."),
-]
-CatalogRefs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="NAME|FILE...",
-        show_default=False,
-        autocompletion=complete_catalog,
-        help="One or more catalogs.",
-    ),
-]
+
+def catalog_argument(text: str, metavar: str = "NAME|FILE") -> Any:
+    """The argument that names a catalog, with this help."""
+    return typer.Argument(metavar=metavar, show_default=False, autocompletion=complete_catalog, help=text)
+
+
+CatalogRef = Annotated[str, catalog_argument("A catalog.")]
+CatalogRefs = Annotated[list[str], catalog_argument("One or more catalogs.", "NAME|FILE...")]
 
 
 def asked_catalog(ref: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -46,40 +47,30 @@ def top_k_option(text: str) -> Any:
     )
 
 
-def format_option(formats: Sequence[str]) -> Any:
-    """The option --format, which takes one of these."""
-    text = f"Print {', '.join(formats[:-1])} or {formats[-1]}. (default: table)"
+def format_option(formats: Sequence[str], *, verb: str = "Print", default: str = "table") -> Any:
+    """The option --format, which takes one of these; the help says the default."""
+    text = f"{verb} {', '.join(formats[:-1])} or {formats[-1]}. (default: {default})"
     return typer.Option("-f", "--format", metavar="FORMAT", show_default=False, rich_help_panel=OUTPUT, help=text)
+
+
+def catalog_option(text: str) -> Any:
+    """The option -c, with this help."""
+    default = "(default: $ATTNSEARCH_CATALOG, else that of 'use', else your only one, else library)"
+    return typer.Option(
+        "-c",
+        "--catalog",
+        metavar="NAME|FILE",
+        show_default=False,
+        rich_help_panel=WHICH,
+        autocompletion=complete_catalog,
+        help=f"{text} {default}",
+    )
 
 
 Version = Annotated[bool, version_option()]
 HiddenVersion = Annotated[bool, version_option(hidden=True)]
-Catalog = Annotated[
-    str | None,
-    typer.Option(
-        "-c",
-        "--catalog",
-        metavar="NAME|FILE",
-        show_default=False,
-        rich_help_panel=WHICH,
-        autocompletion=complete_catalog,
-        help="Catalog to ask; a file is indexed first. "
-        "(default: $ATTNSEARCH_CATALOG, else that of 'use', else your only one, else library)",
-    ),
-]
-Catalogs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-c",
-        "--catalog",
-        metavar="NAME|FILE",
-        show_default=False,
-        rich_help_panel=WHICH,
-        autocompletion=complete_catalog,
-        help="Catalog to ask; a file is indexed first. Repeatable. "
-        "(default: $ATTNSEARCH_CATALOG, else that of 'use', else your only one, else library)",
-    ),
-]
+Catalog = Annotated[str | None, catalog_option("Catalog to ask; a file is indexed first.")]
+Catalogs = Annotated[list[str] | None, catalog_option("Catalog to ask; a file is indexed first. Repeatable.")]
 Qrels = Annotated[
     str | None, typer.Argument(metavar="QRELS", show_default=False, help="TREC's grades for the queries in JUDGMENTS.")
 ]
@@ -121,7 +112,8 @@ _EVERYWHERE: Mapping[str, Any] = {
     "offline": (Annotated[bool, typer.Option("--offline", hidden=True)], False),
     "color": (Annotated[streams.When, typer.Option("--color", hidden=True)], "auto"),
 }
-_TABLE_OR_JSON = (Annotated[str | None, typer.Option("-f", "--format", hidden=True)], None)
+_TABLE_OR_JSON = ("table", "json")
+_HIDDEN_FORMAT = (Annotated[str | None, typer.Option("-f", "--format", hidden=True)], None)
 
 
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -135,12 +127,12 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     has_form = "json" not in names or "format_" in names
     if not added and has_form:
         return command
-    shown = added if has_form else {**added, "format_": _TABLE_OR_JSON}
+    shown = added if has_form else {**added, "format_": _HIDDEN_FORMAT}
 
     def call(**values: Any) -> None:
         form = values.pop("format_") if not has_form else None
         if form is not None:
-            values["json"] = choose_format(form, json=values["json"], allowed=("table", "json")) == "json"
+            values["json"] = choose_format(form, json=values["json"], allowed=_TABLE_OR_JSON) == "json"
         command(**{name: value for name, value in values.items() if name not in added})
 
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -162,3 +154,10 @@ def choose_format(
     if choice not in allowed:
         raise InputError(f"invalid --format '{choice}'", hint=f"use one of {', '.join(allowed)}")
     return choice
+
+
+def check_limits(limits: Mapping[str, float | None]) -> None:
+    """Raise InputError for a NaN, which typer's ranges let through; `limits` has the values by option."""
+    for option, limit in limits.items():
+        if limit is not None and math.isnan(limit):
+            raise InputError(f"invalid value for '{option}': nan", hint="give it a number, such as 0.5")

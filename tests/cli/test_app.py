@@ -49,7 +49,8 @@ def test_version_and_help(run):
         assert "Usage: attnsearch" in out
 
 
-def test_explain_offers_only_its_own_formats(run, monkeypatch):
+def test_each_command_offers_only_its_own_formats(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    assert "Print table or json." in run("explain", "--help").out
+    assert "--format" not in run("explain", "--help").out
+    assert "Print table, json or jsonl." in run("show", "--help").out
     assert "Print table, json, jsonl, csv, tsv or md." in run("query", "--help").out

@@ -257,7 +257,7 @@ class TestStandardInput:
     def test_a_line_without_end(self, run, shop):
         code, out, err = run("query", "-c", "shop", stdin=b"x" * (64 * MB))
         assert (code, out) == (2, "")
-        assert err == "attnsearch: standard input:1: a query of more than 128 KiB; write one on each line\n"
+        assert err == "attnsearch: standard input:1: the query is longer than 128 KiB; write one on each line\n"
         code, _, err = run("query", "-c", "shop", stdin=b"moon\n" + b"x" * (64 * MB))
         assert (code, "standard input:2: a query of more than" in err) == (2, True)
 
@@ -270,7 +270,7 @@ class TestStandardInput:
                 return b"x" * size
 
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Endless()))
-        with pytest.raises(InputError, match="more than 128 KiB"):
+        with pytest.raises(InputError, match="longer than 128 KiB"):
             list(requests.read_batches(["-"]))
 
     def test_lines_without_end_for_an_index(self, run, shop):
