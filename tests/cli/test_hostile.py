@@ -259,7 +259,7 @@ class TestStandardInput:
         assert (code, out) == (2, "")
         assert err == "attnsearch: standard input:1: the query is longer than 128 KiB; write one on each line\n"
         code, _, err = run("query", "-c", "shop", stdin=b"moon\n" + b"x" * (64 * MB))
-        assert (code, "standard input:2: a query of more than" in err) == (2, True)
+        assert (code, "standard input:2: the query is longer than" in err) == (2, True)
 
     def test_no_more_than_a_line_is_held(self, run, shop, monkeypatch):
         from attnsearch.terminal import requests
