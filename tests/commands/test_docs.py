@@ -16,7 +16,7 @@ from attnsearch.cli import main
 from attnsearch.commands import docs
 from tests.documents import ROOT
 
-PAGES = ["readme", "reference", "attention", "learning", "licenses", "reliability", "storage", "changelog"]
+PAGES = ["readme", "reference", "attention", "learning", "licenses", "python", "reliability", "storage", "changelog"]
 
 
 class Screen(io.StringIO):

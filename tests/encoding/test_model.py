@@ -293,8 +293,9 @@ class TestIdentity:
         assert f"index it again: attnsearch index {path}" in err
         code, out, err = run("check", "x")
         assert (code, f"was indexed {what}" in out + err) == (3, True)
-        code, _, err = run("check", "x", "--repair")
-        assert (code, f"was indexed {what}" in err) == (3, True)
+        code, out, err = run("check", "x", "--repair")
+        assert (code, f"was indexed {what}" in out) == (3, True)
+        assert f"index it again: attnsearch index {path}" in err
 
     def test_a_catalog_of_an_older_attnsearch(self, folder, run, write, home):
         """It has the hash of the weights alone; the next index writes the identity, and embeds nothing."""

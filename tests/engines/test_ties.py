@@ -24,7 +24,7 @@ class MadeStore(Store):
     """A store in memory: what the engine reads of it."""
 
     def __init__(self, x: np.ndarray, dead: np.ndarray, joined: np.ndarray, splits: list[int]) -> None:
-        self._is_open = True
+        self.is_open = True
         edges = [0, *sorted(splits), len(x)]
         parts = [slice(*pair) for pair in itertools.pairwise(edges) if pair[0] < pair[1]]
         self._x = [x[part].copy() for part in parts]

@@ -14,6 +14,7 @@ from attnsearch.errors import CatalogError, Exit, InputError
 from attnsearch.storage import files, lock
 from attnsearch.storage.failures import (
     DAMAGE,
+    BusyError,
     DamagedError,
     MissingError,
     OlderError,
@@ -80,9 +81,9 @@ def test_what_is_not_damage_passes(error):
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (sqlite_error(sqlite3.SQLITE_BUSY), CatalogError,
+        (sqlite_error(sqlite3.SQLITE_BUSY), BusyError,
          "shop: another attnsearch is writing to it; try again when it is done"),
-        (sqlite_error(sqlite3.SQLITE_BUSY_RECOVERY), CatalogError,
+        (sqlite_error(sqlite3.SQLITE_BUSY_RECOVERY), BusyError,
          "shop: another attnsearch is writing to it; try again when it is done"),
         (sqlite_error(sqlite3.SQLITE_CORRUPT), DamagedError,
          "shop: the catalog is damaged: as SQLite puts it; run 'attnsearch check shop --repair'"),
