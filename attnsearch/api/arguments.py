@@ -17,15 +17,13 @@ import numpy as np
 
 from attnsearch.attention.projections import LOWEST_TEMPERATURE, textbook
 from attnsearch.errors import InputError
-from attnsearch.search.setting import Setting
+from attnsearch.search.setting import MAX_LEXICAL, Setting
 
 if TYPE_CHECKING:
     from attnsearch.postings.conditions import Where
     from attnsearch.storage.learned import Learned
 
 TOP_K = 10  # hits, unless `k` or `top_p` says otherwise
-
-_MAX_LEXICAL = 1000.0
 
 Names = str | Iterable[str]
 FilePath = str | os.PathLike[str]
@@ -172,7 +170,7 @@ def check_lexical(value: object) -> Lexical:
         if value == "auto":
             return "auto"
         raise TypeError(f"lexical must be a number or 'auto', not {value!r}")
-    return check_number(value, "lexical", 0, _MAX_LEXICAL)
+    return check_number(value, "lexical", 0, MAX_LEXICAL)
 
 
 def _check_priors(value: object) -> dict[str, float]:

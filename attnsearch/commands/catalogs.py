@@ -92,7 +92,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "model_sha256": record.identity or None,
         "d": record.d,
         "temperature": default_temperature(record, used),
-        "lexical": default_lexical(record, used),
+        "lexical": default_lexical(record.lexical, used),
         "language": record.language,
         "sources": [source.path for source in record.sources],
         "gone": gone_sources(record),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from attnsearch.storage.learned import Learned
 
 LEXICAL = 0.3  # λ unless the user, the catalog or training gives another: it helped on every judged set tried
+MAX_LEXICAL = 1000  # λ that a user may ask for
 LARGEST = 1e30  # of a logit, and of what is added to it: the sums of a softmax stay finite in float32
 
 
@@ -122,7 +123,7 @@ class Setting(NamedTuple):
     def _choose_lexical(self, index: Index, learned: Learned | None) -> float:
         """λ: the user's number; for "auto", the learned one, else `LEXICAL`; without either, the catalog's default."""
         if self.lexical is None:
-            return default_lexical(index.info._replace(lexical=index.lexical), learned)
+            return default_lexical(index.lexical, learned)
         if self.lexical != "auto":
             return self.lexical
         return LEXICAL if learned is None or learned.lexical is None else learned.lexical
@@ -133,9 +134,9 @@ def default_temperature(info: Info, learned: Learned | None) -> float:
     return learned.temperature if learned else info.temperature
 
 
-def default_lexical(info: Info, learned: Learned | None) -> float:
-    """λ of a query that names none: the catalog's, in whose place a learned one goes unless it is 0."""
-    return learned.lexical if info.lexical and learned and learned.lexical is not None else info.lexical
+def default_lexical(lexical: float, learned: Learned | None) -> float:
+    """λ of a query that names none: `lexical`, the catalog's; if that is not 0, a learned one takes its place."""
+    return learned.lexical if lexical and learned and learned.lexical is not None else lexical
 
 
 DEFAULT = Setting()

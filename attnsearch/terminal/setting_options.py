@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
-_MAX_LEXICAL = 1000
-
 Temperature = Annotated[
     float | None,
     typer.Option(
@@ -92,13 +90,15 @@ def parse_lexical(text: str | None) -> float | Literal["auto"] | None:
     """λ; "auto" for --lexical without a number, None without --lexical. Raises InputError for an invalid number."""
     if text is None or text == "auto":
         return "auto" if text else None
+    from attnsearch.search.setting import MAX_LEXICAL
+
     hint = "give --lexical a number, such as 0.3"
     try:
         number = float(text)
     except ValueError:
         raise InputError(f"invalid value for '--lexical': '{text}' is not a number", hint=hint) from None
-    if not 0 <= number <= _MAX_LEXICAL:  # NaN included
-        message = f"invalid value for '--lexical': {text} is not from 0 to {_MAX_LEXICAL}"
+    if not 0 <= number <= MAX_LEXICAL:  # NaN included
+        message = f"invalid value for '--lexical': {text} is not from 0 to {MAX_LEXICAL}"
         raise InputError(message, hint=hint)
     return number
 
