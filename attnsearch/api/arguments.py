@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from attnsearch.attention.projections import LOWEST_TEMPERATURE, textbook
-from attnsearch.errors import InputError
 from attnsearch.search.setting import MAX_LEXICAL, Setting
 
 if TYPE_CHECKING:
@@ -146,13 +145,18 @@ def check_setting(
         from attnsearch.postings.filters import parse_filter
 
         trees = tuple(map(parse_filter, filters))
+    learned: Learned | None = None
+    if projections is not None:
+        from attnsearch.storage.learned import read_projections
+
+        learned = read_projections(Path(check_path(projections, "projections")), "projections")
     setting = Setting(
         projections=textbook(d) if check_flag(is_textbook, "textbook") else None,
         where=trees,
         lexical=check_lexical(lexical),
         priors=_check_priors(priors),
         temperature=None if temperature is None else check_number(temperature, "temperature", LOWEST_TEMPERATURE),
-        learned=None if projections is None else _read_projections(check_path(projections, "projections")),
+        learned=learned,
         untrained=check_flag(untrained, "untrained"),
     )
     if setting.projections and setting.temperature is not None:
@@ -178,18 +182,6 @@ def _check_priors(value: object) -> dict[str, float]:
         raise TypeError(f"priors must be a dict of fields and weights, such as {{'year': 1.0}}, not {_kind(value)}")
     fields = ((check_text(field, "a field of priors"), weight) for field, weight in value.items())
     return {field: check_number(weight, f"priors[{field!r}]") for field, weight in fields}
-
-
-def _read_projections(path: str) -> Learned:
-    from attnsearch.storage.learned import read_learned  # which most questions do without
-
-    try:
-        return read_learned(Path(path))
-    except OSError as error:
-        raise InputError(f"projections: {error.strerror or error}", where=path) from None
-    except ValueError as error:
-        hint = "name a file that 'attnsearch train' made"
-        raise InputError(f"projections: {error}", where=path, hint=hint) from None
 
 
 def _kind(value: object) -> str:

@@ -145,6 +145,17 @@ def read_learned(path: Path) -> Learned:
     return learned
 
 
+def read_projections(path: Path, option: str) -> Learned:
+    """What was learned, from the file that the user names with `option`. Raises InputError if it is not such a file."""
+    try:
+        return read_learned(path)
+    except OSError as error:
+        raise InputError(f"{option}: {error.strerror or error}", where=str(path)) from None
+    except ValueError as error:
+        hint = "name a file that 'attnsearch train' made"
+        raise InputError(f"{option}: {error}", where=str(path), hint=hint) from None
+
+
 def _check_values(learned: Learned) -> None:
     """Raise ValueError or TypeError for what no training produces: a right checksum may be made by anyone."""
     numbers = (learned.temperature, learned.lexical or 0.0, *(learned.null or ()))

@@ -158,7 +158,11 @@ def parse_setting(
         from attnsearch.postings.filters import parse_filter
 
         filters = tuple(parse_filter(filter_text) for filter_text in where)
-    learned = _read_projections(projections) if projections else None
+    learned: Learned | None = None
+    if projections:
+        from attnsearch.storage.learned import read_projections
+
+        learned = read_projections(projections, "--projections")
     priors = dict(_parse_prior(text) for text in prior or ())
     return SettingOptions(filters, parse_lexical(lexical), priors, temperature, textbook, untrained, learned)
 
@@ -199,19 +203,6 @@ def parse_setting_text(text: str, option: str) -> SettingOptions:
 
 def _conflict(option: str, other_option: str) -> InputError:
     return InputError(f"{option} and {other_option} exclude each other", hint="leave one of them out")
-
-
-def _read_projections(file: Path) -> Learned:
-    """What the file of --projections holds. Raises InputError if it can't be read, or is not such a file."""
-    from attnsearch.storage import learned
-
-    try:
-        return learned.read_learned(file)
-    except OSError as error:
-        raise InputError(f"--projections: {error.strerror or error}", where=str(file)) from None
-    except ValueError as error:
-        hint = "name a file that 'attnsearch train' made"
-        raise InputError(f"--projections: {error}", where=str(file), hint=hint) from None
 
 
 def _parse_prior(text: str) -> tuple[str, float]:
