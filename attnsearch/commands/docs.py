@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.output.safe_text import WIDTH
 from attnsearch.terminal import options, streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -76,7 +77,7 @@ def docs(
     screen = streams.screen(color=color, out=out)
     text = _read(files[name])
     is_for_people = screen.is_terminal or screen.color
-    streams.emit([_render(text, screen.width or streams.WIDTH, color=screen.color) if is_for_people else text], out)
+    streams.emit([_render(text, screen.width or WIDTH, color=screen.color) if is_for_people else text], out)
 
 
 def _read(file: Path) -> str:

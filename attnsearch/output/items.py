@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.columns import field_texts, find_link, short_name
 from attnsearch.output.formats import SCHEMA
-from attnsearch.output.safe_text import PIPE, Screen, to_json
+from attnsearch.output.safe_text import PIPE, WIDTH, Screen, to_json
 from attnsearch.output.table import draw, entries, link_text, to_text
 from attnsearch.sources.fields import show_text
 
 if TYPE_CHECKING:
     from attnsearch.storage.database import Info
     from attnsearch.storage.store import Place
-
-WIDTH = 100  # cells of a line where there is no window
 
 
 def render(

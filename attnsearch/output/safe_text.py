@@ -10,6 +10,7 @@ from attnsearch.errors import AttnsearchError
 
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md")  # of results
 
+WIDTH = 100  # cells of a line that no terminal shows
 STRIP = 1 << 20  # characters escaped at a time: each escape takes the memory of fifty characters
 _LINE = 1000  # characters of a message or a hint, at most
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import Screen, inert, simplified
+from attnsearch.output.safe_text import WIDTH, Screen, inert, simplified
 
-WIDTH = 100  # cells of a table that no terminal shows
 WIDEST = 10_000  # cells of a table, whatever COLUMNS says
 
 # Terminals that show hyperlinks (OSC 8), by $TERM and $TERM_PROGRAM; tmux and the library VTE since these versions.

@@ -11,6 +11,7 @@ import threading
 import pytest
 from rich.cells import cell_len
 
+from attnsearch.output.safe_text import WIDTH
 from attnsearch.terminal import streams
 from attnsearch.terminal.progress import log
 from tests.conftest import SHOP_FILE
@@ -205,7 +206,7 @@ class TestColor:
     def test_a_page_for_a_pager(self, run):
         out = run("docs", "storage", "--color", "always").out
         assert "\x1b[" in out
-        assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in out.splitlines()) <= streams.WIDTH
+        assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in out.splitlines()) <= WIDTH
 
 
 class TestWidth:
