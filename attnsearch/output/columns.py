@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, safe_url
-from attnsearch.sources.fields import Fields, leaves, suggest_name
+from attnsearch.sources.fields import OWN, Fields, leaves, suggest_name
 from attnsearch.syntax.names import NAMES, fold_name
 from attnsearch.syntax.values import WRAPPERS, Value, unwrap
 
@@ -23,13 +23,12 @@ ANSWERS = ("query", "catalog", "rank", "id", "title", "weight", "score", "logit"
 
 _LINKS = ("url", "link", "href", "homepage")  # fields that have an item's address, whatever their case
 
-_OWN = ("id", "title", "description")  # what every item has, whatever its file calls it
 _PREFIX = "fields."
 _JOINT = "; "  # between the elements of a list
 
 
 class Column(NamedTuple):
-    """A column for the field `name`. `own` is what the field is of every item, one of `_OWN`; else it is empty."""
+    """A column for the field `name`. `own` is what the field is of every item, one of `OWN`; else it is empty."""
 
     name: str
     header: str
@@ -213,11 +212,11 @@ def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]
     bare = name.removeprefix(_PREFIX)
     if name in known or bare in known:
         return known.get(name) or known[bare]
-    if name in _OWN:
+    if name in OWN:
         return Column(name, name, own=name)
     if len(known) >= MOST_FIELDS and any(store.mentions(name.rpartition(".")[2]) for store in stores):
         return Column(name, _header(name, "", {column.header for column in known.values()}))
     inner = [known_name for known_name in known if known_name.startswith(f"{name}.")]
-    hint = f"say which: {', '.join(inner[:5])}" if inner else suggest_name(bare, [*known], _OWN)
+    hint = f"say which: {', '.join(inner[:5])}" if inner else suggest_name(bare, [*known], OWN)
     names = " or ".join(store.info.name for store in stores)
     raise InputError(f"no item of {names} has a field '{name}'", hint=hint)

@@ -9,13 +9,12 @@ from attnsearch.errors import InputError
 from attnsearch.output.columns import field_texts
 from attnsearch.output.formats import separated_line
 from attnsearch.output.safe_text import inert
+from attnsearch.sources.fields import OWN
 
 if TYPE_CHECKING:
     from attnsearch.sources.items import Item
 
 COLUMNS = 10_000  # which is what CSV may have when it is read
-
-_OWN = ("id", "title", "description")
 
 
 def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
@@ -26,9 +25,9 @@ def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
     names: dict[str, None] = {}
     for item in read():
         names.update(dict.fromkeys(field_texts(item.fields)))
-        if len(names) + len(_OWN) > COLUMNS:
+        if len(names) + len(OWN) > COLUMNS:
             raise InputError(f"more than {COLUMNS:,} fields", hint="export it as JSONL or Parquet: -f jsonl")
-    headers = dict.fromkeys(_OWN)
+    headers = dict.fromkeys(OWN)
     for name in names:
         header = inert(name)  # as the line has it: names that differ in blanks only look alike
         while header in headers:

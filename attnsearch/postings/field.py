@@ -9,15 +9,13 @@ from attnsearch.errors import InputError
 from attnsearch.postings.conditions import EQUALITIES, Filter, fold_text, readings_of, suits
 from attnsearch.postings.facets import read_kind
 from attnsearch.postings.terms import KEYS
-from attnsearch.sources.fields import suggest_name
+from attnsearch.sources.fields import OWN, suggest_name
 from attnsearch.sources.kinds import NO, YES, Kind, KindName
 from attnsearch.sources.numbers import LONGEST
 from attnsearch.storage.store import Store
 from attnsearch.syntax.values import WRAPPERS, content_of
 
 COMPARED = 2_000  # values, at most, that are compared with one that no item has
-
-_BUILT_IN = ("id", "title", "description")  # fields that every item has
 
 _UNREAD = {"number": "number IS NULL", "date": "begin IS NULL", "mixed": "number IS NULL AND begin IS NULL"}
 _PLURALS = {"number": "numbers", "date": "dates", "yes/no": "yes or no", "mixed": "numbers or dates", "text": "text"}
@@ -27,8 +25,9 @@ def is_mentioned(store: Store, name: str) -> bool:
     """Whether an item may have the field: if not, no item need be read to know that none has."""
     outer, _, last = name.rpartition(".")
     names = {name, outer} if last in WRAPPERS else {name}
-    own = {*_BUILT_IN, store.info.fields.title, *store.info.fields.id}
-    return bool(names & own) or any(map(store.mentions, names | {part.rpartition(".")[2] for part in names}))
+    if names & store.info.fields.own:
+        return True
+    return any(map(store.mentions, names | {part.rpartition(".")[2] for part in names}))
 
 
 class UnknownFieldError(InputError):
@@ -42,8 +41,8 @@ def unknown_field(store: Store, name: str, outer_names: Collection[str]) -> Unkn
     """
     if name in outer_names:
         return UnknownFieldError(f"no item of {store.info.name} has a value in '{name}'")
-    names = {field.name for field in store.fields()}.difference(_BUILT_IN)
-    hint = suggest_name(name, sorted(names), _BUILT_IN)
+    names = {field.name for field in store.fields()}.difference(OWN)
+    hint = suggest_name(name, sorted(names), OWN)
     return UnknownFieldError(f"no item of {store.info.name} has a field '{name}'", hint=hint)
 
 

@@ -31,8 +31,8 @@ def find_hint(index: Index, result: Result) -> Hint | None:
     names = [_fold(name) for name in _names(normalize_text(result.query))]
     if not names or result.masked:
         return None
-    own = {"id", "title", "description", index.info.fields.title, *index.info.fields.id}
-    fields = [(field, counts, _fold(counts)) for field, counts in index.store.value_counts() if field not in own]
+    counted = [(field, counts) for field, counts in index.store.value_counts() if field not in index.info.fields.own]
+    fields = [(field, counts, _fold(counts)) for field, counts in counted]
     for name in reversed(names):  # the surname first
         for field, counts, folded in fields:
             if name in folded and (hint := _find_in_field(result, name, field, json.loads(counts))):

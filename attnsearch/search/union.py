@@ -71,7 +71,7 @@ class UnionStore(Store):
         counts: dict[str, Counter[str]] = {}
         uncounted: set[str] = set()
         for store in self.stores:
-            own = {store.info.fields.title, *store.info.fields.id}
+            own = store.info.fields.own
             counted = {name: json.loads(values) for name, values in store.value_counts() if name not in own}
             uncounted |= {field.name for field in store.fields()} - set(counted)
             for name, values in counted.items():

@@ -18,6 +18,9 @@ _LONGEST_NAME = 200  # characters
 _LISTED = 12  # names of fields, at most, in a message
 
 
+OWN = ("id", "title", "description")  # fields that every item has, whatever its source calls them
+
+
 class Fields(NamedTuple):
     """The fields of a record that hold its id, its title, and its key text.
 
@@ -34,6 +37,11 @@ class Fields(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """All that are named, each once."""
         return tuple(dict.fromkeys((*self.id, *filter(None, [self.title]), *self.text)))
+
+    @property
+    def own(self) -> frozenset[str]:
+        """All names of an item's own: of those that every item has, and what its source calls its id and title."""
+        return frozenset((*OWN, *self.id, *filter(None, [self.title])))
 
     def over(self, other: Fields) -> Fields:
         """These fields, and the other's where these say nothing."""
