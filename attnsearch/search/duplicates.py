@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.engines.groups import group_items
-from attnsearch.search.setting import bias_of
+from attnsearch.search.setting import find_passing
 
 if TYPE_CHECKING:
     from attnsearch.engines.groups import Progress
@@ -96,7 +96,7 @@ class _Items(NamedTuple):
     fields: Numbers
     texts: NDArray[np.bytes_]
 
-    def take(self, index: Numbers | NDArray[np.bool_] | slice) -> _Items:
+    def take(self, index: Numbers | NDArray[np.bool_]) -> _Items:
         """The items with these indices, or marks."""
         return _Items(self.heads[index], self.lengths[index], self.fields[index], self.texts[index])
 
@@ -111,8 +111,7 @@ def find_duplicates(
     """
     items = _read_items(index.store)
     if where:
-        visible = bias_of(index, (), where, 0.0, {}).visible
-        items = items.take(slice(None) if visible is None else visible[items.heads])
+        items = items.take(find_passing(index, where)[items.heads])
     items = items.take(np.lexsort((items.heads, -items.fields, -items.lengths)))
     # The first item with a text stands for all of them; texts are numbered in the order of these.
     _, first, text = np.unique(items.texts, return_index=True, return_inverse=True)

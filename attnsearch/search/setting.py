@@ -158,25 +158,36 @@ def bias_of(
     from attnsearch.engines.bias import Bias  # which most queries do without
 
     if where or lexical or priors:
-        from attnsearch.postings.conditions import filters_of
-
-        fields = [item_filter.field for tree in where for item_filter in filters_of(tree)]
-        index.postings.ensure([*fields, *priors], terms=bool(lexical))
+        index.postings.ensure([*_filtered_fields(where), *priors], terms=bool(lexical))
+    visible = None
+    if where or len(hidden):
+        visible = find_passing(index, where)
+        visible[np.asarray(hidden, np.int64)] = False
     return Bias(
         heads=index.store.heads,
-        visible=_passing(index, where, hidden) if where or len(hidden) else None,
+        visible=visible,
         terms=[_weighted_terms(index, text, lexical) if lexical else {} for text in texts],
         priors={field: np.float32(weight) * _prior_ranks(index, field) for field, weight in priors.items()},
     )
 
 
-def _passing(index: Index, where: Sequence[Where], hidden: Sequence[int] | NDArray[np.int64] = ()) -> NDArray[np.bool_]:
-    """Which first keys (N,) are those of items that pass all of the filters, and are not hidden."""
+def find_passing(index: Index, where: Sequence[Where]) -> NDArray[np.bool_]:
+    """Which first keys (N,) are those of items that pass all of the filters.
+
+    Raises InputError for a field that no item has.
+    """
+    if where:
+        index.postings.ensure(_filtered_fields(where))  # all of them in one pass over the items
     passing = np.ones(index.store.size, bool)
-    passing[np.asarray(hidden, np.int64)] = False
     for tree in where:
         passing &= _passing_tree(index, tree)
     return passing
+
+
+def _filtered_fields(where: Sequence[Where]) -> list[str]:
+    from attnsearch.postings.conditions import filters_of
+
+    return [item_filter.field for tree in where for item_filter in filters_of(tree)]
 
 
 def _passing_tree(index: Index, tree: Where) -> NDArray[np.bool_]:
