@@ -10,7 +10,6 @@ starts.npy, stops.npy    where each passage begins and ends in the item's text (
 from __future__ import annotations
 
 import io
-import json
 import struct
 import zipfile
 import zlib
@@ -24,12 +23,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from attnsearch.exports.form import (
-    MARK,
     PARTS,
     Entry,
     Header,
     check_counts,
     damaged,
+    encode_json,
     header_as_json,
     item_as_json,
     make_entry,
@@ -37,11 +36,12 @@ from attnsearch.exports.form import (
 )
 from attnsearch.readers.text_file import WHOLE
 from attnsearch.syntax import strict_json
+from attnsearch.syntax.formats import EXPORT
 from attnsearch.syntax.values import Mapping
 
 _ZIP = b"PK\x03\x04"
 _NAME = 30  # bytes before the first name in a zip
-_HEADER = f"{MARK}.json"
+_HEADER = f"{EXPORT}.json"
 _ITEMS = "items.jsonl"
 _LONGEST_HEADER = 1 << 20  # bytes
 _FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, NotImplementedError,
@@ -85,12 +85,12 @@ def write_arrays(header: Header, read: Callable[[], Iterable[Entry]]) -> Iterato
     sink = Sink()
     items, starts, stops = array("q"), array("q"), array("q")
     with zipfile.ZipFile(sink, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(_HEADER), _to_json(header_as_json(header)))
+        archive.writestr(zipfile.ZipInfo(_HEADER), encode_json(header_as_json(header)))
         compressed = zipfile.ZipInfo(_ITEMS)
         compressed.compress_type = zipfile.ZIP_DEFLATED
         with archive.open(compressed, "w", force_zip64=True) as member:
             for entry in read():
-                member.write(f"{_to_json(item_as_json(entry))}\n".encode())
+                member.write(f"{encode_json(item_as_json(entry))}\n".encode())
                 yield from sink.drain()
         with archive.open(zipfile.ZipInfo("embeddings.npy"), "w", force_zip64=True) as member:
             _write_header(member, "<f4", (header.keys, header.d))
@@ -110,9 +110,6 @@ def write_arrays(header: Header, read: Callable[[], Iterable[Entry]]) -> Iterato
 
 def _write_header(member: IO[bytes], descr: str, shape: tuple[int, ...]) -> None:
     npy.write_array_header_1_0(member, {"descr": descr, "fortran_order": False, "shape": shape})
-
-
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def read_arrays(content: BinaryIO, where: str) -> tuple[Header, Iterator[Entry]]:

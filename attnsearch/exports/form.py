@@ -6,6 +6,7 @@ Axis letters: n = passages of an item, d = width.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args
@@ -22,8 +23,7 @@ from attnsearch.syntax.formats import EXPORT
 from attnsearch.syntax.languages import ENGLISH, LANGUAGES
 from attnsearch.syntax.values import Value, too_long
 
-MARK = EXPORT  # a member of the header, whose value is the version of the form
-VERSION = 1
+VERSION = 1  # of the form, which the member `EXPORT` of a header has
 PARTS = 4_000_000  # numbers, keys and values of an item: of the longest text at a width of 768
 
 _WIDEST = 1 << 16  # columns of an embedding
@@ -31,6 +31,8 @@ _UNIT = 1e-4  # how far the length of a vector may be from 1
 _NUMBERS = frozenset({int, float})
 
 Floats = NDArray[np.float32]
+
+encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class Header(NamedTuple):
@@ -66,9 +68,9 @@ class Entry(NamedTuple):
 
 
 def header_as_json(header: Header) -> dict[str, Any]:
-    """The header as a JSON object, which begins with `MARK`."""
+    """The header as a JSON object, which begins with `EXPORT`."""
     return {
-        MARK: VERSION,
+        EXPORT: VERSION,
         **header._asdict(),
         **{name: getattr(header, name)._asdict() for name in ("fields", "given")},
     }
@@ -78,7 +80,7 @@ def parse_header(value: Value, where: str) -> Header:
     """The header in a JSON object. Raises InputError if it is not one, or that of a newer attnsearch."""
     try:
         members = dict(value)
-        version = members.pop(MARK)
+        version = members.pop(EXPORT)
         if type(version) is int and version > VERSION:
             hint = "upgrade attnsearch"
             raise InputError(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from attnsearch.exports.form import (
-    MARK,
     PARTS,
     Entry,
     Floats,
@@ -27,9 +26,10 @@ from attnsearch.exports.form import (
 from attnsearch.readers.raw_file import RawFile
 from attnsearch.readers.text_file import WHOLE, TextFile
 from attnsearch.syntax import strict_json
+from attnsearch.syntax.formats import EXPORT
 from attnsearch.syntax.values import Mapping
 
-START = b'{"%s"' % MARK.encode()  # of the file
+START = b'{"%s"' % EXPORT.encode()  # of the file
 
 
 def write_lines(header: Header, entries: Iterable[Entry], to_json: Callable[[Any], str]) -> Iterator[str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attnsearch.errors import InputError
 from attnsearch.exports.arrays import Sink
 from attnsearch.exports.form import (
-    MARK,
     PARTS,
     Entry,
     Header,
     check_counts,
     damaged,
+    encode_json,
     header_as_json,
     item_as_json,
     make_entry,
@@ -23,17 +22,16 @@ from attnsearch.exports.form import (
     parse_vectors,
 )
 from attnsearch.syntax import strict_json
+from attnsearch.syntax.formats import EXPORT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MARK = MARK.encode()
+_MARK = EXPORT.encode()  # of the metadata
 _ROWS = 1_000  # of a group; a group is written at once
 _BATCH = 32  # rows decoded at once
 _BYTES = 16 << 20  # of decoded rows that become Python values at once
 _LONGEST = 96 << 20  # bytes of a decoded row: the vectors of the longest text, and its texts
-
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def write_parquet(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
@@ -59,12 +57,12 @@ def _schema(header: Header) -> pa.Schema:
     texts = [(name, pa.string()) for name in ("id", "title", "description", "text", "fields")]
     numbers = [(name, pa.list_(pa.int64())) for name in ("starts", "stops")]
     vectors = ("embeddings", pa.list_(pa.list_(pa.float32(), header.d)))
-    return pa.schema([*texts, *numbers, vectors], {_MARK: _to_json(header_as_json(header)).encode()})
+    return pa.schema([*texts, *numbers, vectors], {_MARK: encode_json(header_as_json(header)).encode()})
 
 
 def _row(entry: Entry) -> dict[str, Any]:
     record = item_as_json(entry)
-    record["fields"] = _to_json(record["fields"])
+    record["fields"] = encode_json(record["fields"])
     return {**record, "starts": entry.starts, "stops": entry.stops, "embeddings": list(entry.x)}
 
 
