@@ -26,7 +26,7 @@ DIGITS = 6  # of a score behind the point: float32 has no more, and equal vector
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 Progress = Callable[[int, int], None]
-"""Called with how many pairs of items are compared, and of how many."""
+"""Called with how many pairs of items have been compared, and how many there are."""
 
 
 class Groups(NamedTuple):
@@ -175,8 +175,8 @@ def _settle(block: _Block, other: _Block, row: Numbers, column: Numbers) -> NDAr
     else:
         scores = np.empty(len(row))
         for pair, (i, j) in enumerate(zip(row, column, strict=True)):
-            one, two = block.take(np.array([i])), other.take(np.array([j]))
-            scores[pair] = _scores(multiply(one.x, two.x), one, two)[0, 0]
+            left, right = block.take(np.array([i])), other.take(np.array([j]))
+            scores[pair] = _scores(multiply(left.x, right.x), left, right)[0, 0]
     return np.minimum(scores.round(DIGITS), 1)
 
 
@@ -199,6 +199,6 @@ def _expand(firsts: Numbers, counts: Numbers) -> Numbers:
 
 
 def _starts(counts: Numbers) -> Numbers:
-    """Where each of some runs of these lengths (n,) begins."""
+    """Where each of several runs begins that follow one another and have these lengths (n,)."""
     starts: Numbers = np.cumsum(counts) - counts
     return starts

@@ -22,8 +22,8 @@ def notes(result: Result) -> list[str]:
     """The lines under a result's table; the last one has the counts."""
     lines = []
     if result.masked == result.items:
-        nothing = f"nothing is left: --where hides all {counted(result.items, 'item')}"
-        lines.append("nothing is left" if result.like or result.unlike else nothing)
+        reason = "" if result.like or result.unlike else f": --where hides all {counted(result.items, 'item')}"
+        lines.append(f"nothing is left{reason}")
         lines += [inert(result.emptied_by)] if result.emptied_by else []
     elif result.is_none_of_these:
         lines.append("nothing here matches well")

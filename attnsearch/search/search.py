@@ -19,7 +19,7 @@ from attnsearch.errors import InputError
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Trace
 from attnsearch.search.scoring import Scores, is_within_share, score, score_all
-from attnsearch.search.self_attention import embed_queries
+from attnsearch.search.self_attention import embed_queries, keys_of_item
 from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
 from attnsearch.sources.items import describe
 from attnsearch.syntax.values import check_text
@@ -179,12 +179,9 @@ def rank(
 
 def _best_keys(index: Index, z: Floats, idents: Sequence[str]) -> NDArray[np.int64]:
     """The best key of each of these items, by its logit in z (N,)."""
-    keys_of = index.store.keys_of(idents)
     best = []
     for ident in idents:
-        if ident not in keys_of:
-            raise InputError(f"no item '{ident}'", where=index.info.name)
-        key = max(keys_of[ident], key=lambda key: z[key])
+        key = max(keys_of_item(index, ident), key=lambda key: z[key])
         if z[key] == -np.inf:
             raise InputError(f"a filter hides the item '{ident}'", where=index.info.name, hint="ask without --where")
         best.append(key)

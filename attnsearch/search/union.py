@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
-Value = TypeVar("Value")
+T = TypeVar("T")
 
 
 class UnionStore(Store):
@@ -45,6 +45,7 @@ class UnionStore(Store):
         self.folder = stores[0].folder
         self.stores = stores
         self.is_open = True
+        # The number of each store's first key, and behind them that of all keys.
         self.firsts = np.cumsum([0, *(store.size for store in stores)]).tolist()
         self.info = infos[0]._replace(
             name=", ".join(info.name for info in infos),
@@ -205,7 +206,7 @@ class Union(Index):
         if self._postings:
             self._postings.close()
 
-    def _agreed(self, values: Sequence[Value], what: str, hint: str) -> Value:
+    def _agreed(self, values: Sequence[T], what: str, hint: str) -> T:
         """The value that all catalogs have. Raises InputError if some have another."""
         if len(set(values)) > 1:
             shown = ", ".join(f"{value} in {store.info.name}" for store, value in zip(self.stores, values, strict=True))
@@ -226,12 +227,12 @@ def open_catalogs(
     files = [] if reading == AS_FOUND else [ref for ref in refs if _is_file(ref)]
     if len(files) > 1:
         raise InputError(f"--from can be for {' or for '.join(files)}", hint="index one of them first")
-    read = files[0] if files else refs[0]
+    reading_ref = files[0] if files else refs[0]  # of catalogs alone, the first says that it was read already
     with ExitStack() as opened:
         parts: dict[Path, Index] = {}
         for ref in refs:
-            of_file = reading if ref == read else AS_FOUND
-            part = opened.enter_context(Index.open(ref, reading=of_file, offline=offline, progress=progress))
+            own_reading = reading if ref == reading_ref else AS_FOUND
+            part = opened.enter_context(Index.open(ref, reading=own_reading, offline=offline, progress=progress))
             if part.store.folder in parts:
                 raise InputError(f"the catalog '{part.info.name}' is named twice", hint="name each catalog once")
             parts[part.store.folder] = part

@@ -39,5 +39,5 @@ def weigh_items(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) 
         log_normalizers = scores.state.log_normalizer()
         for row, logits, log_normalizer in zip(weights[start:], z, log_normalizers, strict=False):
             row[:] = item_weights(logits, float(log_normalizer), store.heads)[firsts]
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights /= weights.sum(axis=1, keepdims=True)  # the normalizer was summed in float32
     return weights
