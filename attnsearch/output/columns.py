@@ -117,6 +117,18 @@ def short_names(catalogs: Sequence[str]) -> dict[str, str]:
     return short if len(set(short.values())) == len(short) else {name: name for name in catalogs}
 
 
+def choose_header(name: str, taken: Collection[str]) -> str:
+    """The header of a field's column, as it is shown: its name, or `fields.NAME` if another column has that.
+
+    >>> choose_header("year", ["id"]), choose_header(" id", ["id"]), choose_header("id", ["id", "fields.id"])
+    ('year', 'fields.id', 'fields.fields.id')
+    """
+    header = inert(name)
+    while header in taken:
+        header = _PREFIX + header
+    return header
+
+
 def field_texts(fields: Mapping[str, Value]) -> dict[str, str]:
     """The text of each field that has a value, with dots in the names of fields inside others.
 
@@ -191,18 +203,10 @@ def _known_columns(stores: Sequence[Store], owns: Mapping[str, Mapping[str, str]
     headers: set[str] = set()
     for name, meaning in meanings.items():
         own = meaning.pop() if len(meaning) == 1 else ""
-        header = _header(name, own, headers.union(meanings) - {name})
+        header = choose_header(name, (headers.union(meanings) - {name}).union({*ANSWERS} - {own}))
         headers.add(header)
         known[name] = Column(name, header, is_number[name], own)
     return known
-
-
-def _header(name: str, own: str, taken: Collection[str]) -> str:
-    """The header of a field's column, as it is shown, which no other column has."""
-    header = inert(name)
-    while (header in ANSWERS and header != own) or header in taken:
-        header = _PREFIX + header
-    return header
 
 
 def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]) -> Column:
@@ -215,7 +219,7 @@ def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]
     if name in OWN:
         return Column(name, name, own=name)
     if len(known) >= MOST_FIELDS and any(store.mentions(name.rpartition(".")[2]) for store in stores):
-        return Column(name, _header(name, "", {column.header for column in known.values()}))
+        return Column(name, choose_header(name, {*ANSWERS, *(column.header for column in known.values())}))
     inner = [known_name for known_name in known if known_name.startswith(f"{name}.")]
     hint = f"say which: {', '.join(inner[:5])}" if inner else suggest_name(bare, [*known], OWN)
     names = " or ".join(store.info.name for store in stores)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
-from attnsearch.output.columns import field_texts
+from attnsearch.output.columns import choose_header, field_texts
 from attnsearch.output.formats import separated_line
-from attnsearch.output.safe_text import inert
 from attnsearch.sources.fields import OWN
 
 if TYPE_CHECKING:
@@ -29,10 +28,7 @@ def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
             raise InputError(f"more than {COLUMNS:,} fields", hint="export it as JSONL or Parquet: -f jsonl")
     headers = dict.fromkeys(OWN)
     for name in names:
-        header = inert(name)  # as the line has it: names that differ in blanks only look alike
-        while header in headers:
-            header = f"fields.{header}"
-        headers[header] = None
+        headers[choose_header(name, headers)] = None
     yield separated_line([*headers], ",")
     for item in read():
         texts = field_texts(item.fields)
