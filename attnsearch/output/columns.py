@@ -28,7 +28,7 @@ _JOINT = "; "  # between the elements of a list
 
 
 class Column(NamedTuple):
-    """A column for the field `name`. `own` is what the field is of every item, one of `OWN`; else it is empty."""
+    """A column for the field `name`; if that is the id, title or description of every item, `own` is this word."""
 
     name: str
     header: str
@@ -37,25 +37,26 @@ class Column(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """The columns of an answer's fields. `owns` has the names of fields that are an item's own, by catalog.
+    """The columns of an answer's fields.
 
-    `names` are what the catalogs are called, by their names.
+    `owns` says of each catalog which of its fields are an item's id, title and description. `names` has the name that
+    is shown for each catalog.
     """
 
     columns: Sequence[Column] = ()
     owns: Mapping[str, Mapping[str, str]] = {}
     names: Mapping[str, str] = {}
 
-    def cells(self, hit: Hit, catalog: str) -> list[str]:
-        """What stands in each column for a hit of this catalog; nothing for a field that it lacks."""
+    def cells(self, hit: Hit) -> list[str]:
+        """What stands in each column for a hit; nothing for a field that it lacks."""
         if not self.columns:
             return []
-        texts, own = field_texts(hit.fields), self.owns.get(catalog, {})
+        texts, own = field_texts(hit.fields), self.owns.get(hit.catalog, {})
         cells = []
         for column in self.columns:
             part = own.get(column.name) or (column.own if column.own == column.name else "")
             if column is _CATALOG:
-                cells.append(self.names.get(catalog, catalog))
+                cells.append(self.names.get(hit.catalog, hit.catalog))
             else:
                 cells.append(getattr(hit, part) if part else texts.get(column.name, ""))
         return cells

@@ -96,7 +96,7 @@ def _render_separated(results: Iterable[Result], delimiter: str, shown: Shown) -
     for result in results:
         for hit in result.hits:
             cells = {**hit._asdict(), "query": result.query}
-            fields = shown.cells(hit, hit.catalog or result.catalog)
+            fields = shown.cells(hit)
             yield separated_line([*(cells[name] for name in _COLUMNS), *fields], delimiter)
 
 
@@ -121,7 +121,7 @@ def _render_markdown(result: Result, shown: Shown) -> str:
         f"|{'|'.join(['--:', ':--', '--:', '--:', *rules, ':--'])}|",
     ]
     for hit in result.hits:
-        fields = map(_escape, shown.cells(hit, hit.catalog or result.catalog))
+        fields = map(_escape, shown.cells(hit))
         numbers = percent(hit.weight), f"{hit.score:.3f}"
         lines.append(
             _markdown_row([str(hit.rank), _escape(hit.title or hit.id), *numbers, *fields, _escape(describe(hit))])

@@ -75,10 +75,7 @@ def _ranked_table(result: Result, screen: Screen, shown: Shown) -> str:
     from rich.text import Text
 
     hits = result.hits
-    fields = [
-        list(map(inert, cells))
-        for cells in zip(*(shown.cells(hit, hit.catalog or result.catalog) for hit in hits), strict=True)
-    ]
+    fields = [list(map(inert, cells)) for cells in zip(*(shown.cells(hit) for hit in hits), strict=True)]
     columns = [
         _Column("#", [str(hit.rank) for hit in hits], justify="right"),
         _Column("title", [inert(hit.title or hit.id) for hit in hits], style="bold"),

@@ -21,13 +21,11 @@ def show(write, small):
     """The headers and the first item's cells for --show, in a catalog of these items."""
 
     def show(items, *names, form="table", fields=UNNAMED):
-        write("x.json", json.dumps(items))
         update([str(write("x.json", json.dumps(items)))], fields=fields)
         with Index.open("x") as index:
             shown = choose_columns([index.store], names, form)
-            result = query(index, "moon")
-            hit = next(hit for hit in result.hits if hit.id == "a")
-        return dict(zip([column.header for column in shown.columns], shown.cells(hit, result.catalog), strict=True))
+            hit = next(hit for hit in query(index, "moon").hits if hit.id == "a")
+        return dict(zip([column.header for column in shown.columns], shown.cells(hit), strict=True))
 
     return show
 
