@@ -137,12 +137,20 @@ def cut_middle(text: str, cells: int) -> str:
 
 
 def wrap(sentence: str, screen: Screen) -> str:
-    """The sentence in lines that fit the window."""
+    """The sentence in lines that fit the window; a list of parts such as "2 items · trained" breaks between these."""
     if not screen.width:
         return sentence + "\n"
+    from rich.cells import cell_len
     from rich.text import Text
 
-    return draw(Text(sentence), screen)
+    lines: list[str] = []
+    for part in sentence.split(" · "):
+        line = f"{lines[-1]} · {part}" if lines else part
+        if lines and cell_len(line) + len(" ·") <= screen.width:
+            lines[-1] = line
+        else:
+            lines.append(part)
+    return draw(Text(" ·\n".join(lines)), screen)
 
 
 def link_text(text: Text, url: str, screen: Screen) -> None:

@@ -90,3 +90,12 @@ def test_entries_stand_beside_their_names_or_under_them():
         "model", "  all-MiniLM-L6-v2", "sum", "  012345678901234567", "  890123456789",
     ]  # fmt: skip
     assert entries({}, PIPE) == ""
+
+
+def test_a_list_of_parts_breaks_between_these():
+    line = "library · 169 items · attention spread over about 17 · chance that nothing fits <0.1%"
+    halves = ["library · 169 items · attention spread over about 17 ·", "chance that nothing fits <0.1%"]
+    assert wrap(line, Screen(width=80)).splitlines() == halves
+    assert wrap(line, Screen(width=85)).splitlines() == halves
+    assert wrap(line, Screen(width=87)).splitlines() == [line]
+    assert max(map(len, wrap(line, Screen(width=16)).splitlines())) <= 16
