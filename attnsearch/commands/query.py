@@ -28,7 +28,7 @@ def query(
             metavar="TEXT...",
             show_default=False,
             autocompletion=completion.complete_split_filter,
-            help="What to look for; several TEXTs are several queries; '-', or none with a pipe, is one a line. "
+            help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one a line. "
             "Put -- before a TEXT that begins with a dash.",
         ),
     ] = None,
@@ -168,7 +168,7 @@ def query(
 
     cat requests.txt | attnsearch query --jsonl
 
-    git log --oneline | attnsearch query "memory leak" -c - --from lines
+    git log --oneline | attnsearch query "memory leak" -c - -k 5
     """
     form = options.choose_format(format_, json=json, jsonl=jsonl)
     options.check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})

@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.readers.text_file import LINE, LINE_OVERHEAD
+from attnsearch.syntax.names import NAMES, fold_name
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 SAMPLE = 200  # lines
 
 _SAMPLE_SIZE = 1 << 20  # characters
+_NAME, _ENOUGH = 2, 3  # words of a column's name, at most; rows that show without names that a file is a table
 _DECLARED = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*')  # Excel's first line
 _QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')  # a cell quoted whole
 
@@ -36,10 +38,27 @@ class Sample(NamedTuple):
 class _Fit(NamedTuple):
     """How the rows below the header look with a delimiter: how many have fewer cells than it, or more."""
 
-    columns: int
+    header: list[str]
     rows: int
     short: int
     long: int
+
+    @property
+    def columns(self) -> int:
+        """How many cells the header has."""
+        return len(self.header)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the header has a name that is known, or nothing but short ones, unlike a sentence with commas."""
+        is_known = any(fold_name(cell) in NAMES.all for cell in self.header)
+        return is_known or all(len(cell.split()) <= _NAME for cell in self.header)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether these are the rows of a table, if nothing else says so."""
+        is_likely = self.rows > 0 and not self.long and self.misfit <= 0.5
+        return is_likely and (self.has_names or (self.rows >= _ENOUGH and not self.short))
 
     @property
     def misfit(self) -> float:
@@ -104,13 +123,12 @@ def find_delimiter(sample: Sample, where: str) -> str:
 
 
 def guess_delimiter(sample: Sample, where: str) -> str | None:
-    """The delimiter of a file that need not be CSV: None unless it has rows, and most of them fit the header.
+    """The delimiter of a file that need not be CSV: None unless it has rows that fit a header of names.
 
     Raises InputError if two fit equally well.
     """
     fits = _measure(sample, where, tsv=True).items()
-    likely = {delimiter: fit for delimiter, fit in fits if fit.rows and not fit.long and fit.misfit <= 0.5}
-    return _choose(likely, where)
+    return _choose({delimiter: fit for delimiter, fit in fits if fit.is_table}, where)
 
 
 def read_csv(lines: Iterable[str], where: str, delimiter: str) -> Iterator[Row]:
@@ -252,21 +270,22 @@ def _measure(sample: Sample, where: str, *, tsv: bool = False) -> dict[str, _Fit
 
 def _fit(sample: Sample, where: str, delimiter: str, *, tsv: bool) -> _Fit | None:
     """How the rows look; None if not even the header can be read. All from the first that can't be are too long."""
-    columns = rows = short = long = last = 0
+    header: list[str] = []
+    rows = short = long = last = 0
     lines = iter(sample.lines)
     try:
         for line, cells in read_tsv(lines) if tsv else read_csv(lines, where, delimiter):
             last = line
             if not any(cells):
                 continue
-            if not columns:
-                columns = len(cells)
+            if not header:
+                header = cells
                 continue
             rows += 1
-            short += len(cells) < columns
-            long += any(cells[columns:])
+            short += len(cells) < len(header)
+            long += any(cells[len(header) :])
     except InputError:
         if sample.is_whole or next(lines, None) is not None:  # else the sample ends in a quoted cell
             unread = len(sample.lines) - last
             rows, long = rows + unread, long + unread
-    return _Fit(columns, rows, short, long) if columns else None
+    return _Fit(header, rows, short, long) if header else None

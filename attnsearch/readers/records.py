@@ -7,6 +7,7 @@ read at once, up to `WHOLE` bytes.
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from attnsearch.errors import InputError
 from attnsearch.readers import dialect
 from attnsearch.readers.delimited import read_delimited
-from attnsearch.readers.raw_file import RawFile, check_file, describe_text, inner_name
+from attnsearch.readers.raw_file import STDIN, RawFile, check_file, describe_text, inner_name
 from attnsearch.readers.text_file import LINE, LINE_OVERHEAD, WHOLE, TextFile, check_encoding
 from attnsearch.syntax.formats import AS_FOUND, SUFFIXES, Reading
 from attnsearch.syntax.values import Mapping, Records
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 # The first line of YAML: a list's item, a mark, or a key of letters, or in quotes.
 _LIKE_YAML = re.compile(r"""(-|---|%YAML.*|[\w .$@/-]+:|"[^"]*":|'[^']*':|[&!?]\S*)(\s|$)""")
+_WITHIN_YAML = re.compile(r"""\s|#|\.\.\.|[]}"',]""")  # how other lines of it begin, if not like its first
+
+log = logging.getLogger("attnsearch")
 
 
 def read_records(
@@ -189,7 +193,7 @@ def _close_after(raw: RawFile, records: Iterator[Mapping]) -> Iterator[Mapping]:
 def _guess_format(file: TextFile) -> tuple[list[str], str]:
     """Guess a format from the first line with content, or the rows; also returns the lines read so far.
 
-    Raises InputError if it can't be told.
+    What a pipe brings is lines if it is nothing else, with a warning. Raises InputError if a file's can't be told.
     """
     start: list[str] = []
     first = ""
@@ -202,11 +206,19 @@ def _guess_format(file: TextFile) -> tuple[list[str], str]:
             break
     if first.startswith(("[", "{")):
         return start, "json"
-    if not first or first.startswith("#") or _LIKE_YAML.match(first):
+    is_like_yaml = not first or first.startswith("#") or bool(_LIKE_YAML.match(first))
+    if is_like_yaml and file.where != STDIN:
         return start, "yaml"
     sample = dialect.take_sample(itertools.chain(start, file))
+    lines = sample.lines + start[len(sample.lines) :]
+    if is_like_yaml and all(_WITHIN_YAML.match(line) or _LIKE_YAML.match(line) for line in sample.lines):
+        return lines, "yaml"
     delimiter = dialect.declared_delimiter(start[0]) or dialect.guess_delimiter(sample, file.where)
-    if delimiter is None:
+    form = "tsv" if delimiter == "\t" else "csv"
+    if delimiter is None and file.where == STDIN:
+        log.warning("%s: reading each line as an item; for another format: --from csv, tsv, yaml, json or jsonl", STDIN)
+        form = "lines"
+    elif delimiter is None:
         hint = "say it: --from lines if each line is an item, else --from csv, tsv, yaml, json or jsonl"
         raise InputError("can't tell its format", where=file.where, hint=hint)
-    return sample.lines + start[len(sample.lines) :], "tsv" if delimiter == "\t" else "csv"
+    return lines, form

@@ -215,6 +215,21 @@ class TestPipedCatalog:
         assert (ran.code, [row.split(",")[3] for row in ran.out.splitlines()[1:]]) == (0, ["3f1 fix: moon", "4a2 sea"])
         assert list(home.iterdir()) == []
 
+    @pytest.mark.parametrize("lines", [LINES, b"3f1 go to the moon, or sea\n4a2 sea, and robot\n", b"moon\n"])
+    def test_its_lines_are_items_when_it_is_nothing_else(self, run, small, lines):
+        ran = run("query", "moon", "-c", "-", "--json", stdin=lines)
+        titles = {hit["title"] for hit in json.loads(ran.out)["hits"]}
+        assert (ran.code, titles) == (0, set(lines.decode().splitlines()))
+        assert ran.err.splitlines()[0] == (
+            "attnsearch: standard input: reading each line as an item; "
+            "for another format: --from csv, tsv, yaml, json or jsonl"
+        )
+
+    def test_a_table_is_no_list_of_lines(self, run, small):
+        ran = run("query", "moon", "-c", "-", "--show", "price", "-f", "csv", stdin=b"title;price\nmoon;3\n")
+        assert (ran.code, ran.out.splitlines()[1][-2:]) == (0, ",3")
+        assert "each line" not in ran.err
+
     @pytest.mark.parametrize("texts", [(), ("-",), ("moon", "-")])
     def test_the_queries_come_from_elsewhere(self, run, small, texts):
         ran = run("query", *texts, "-c", "-", stdin=self.LINES)
@@ -315,7 +330,7 @@ class TestSeveralCatalogs:
         code, out, _ = run("query", "moon", "-c", "one", "-c", two)
         lines = out.splitlines()
         assert code == 0
-        assert lines[0].split() == ["#", "title", "weight", "score", "catalog", "description"]
+        assert lines[0].split() == ["#", "title", "weight", "score", "catalog"]
         assert [line.split()[-1] for line in lines[1:5]] == ["one", "two.jsonl"] * 2
         assert lines[5].startswith("one, two.jsonl · 4 items · ")
         assert "catalog" not in run("query", "moon", "-c", "one").out

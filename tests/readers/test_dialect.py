@@ -57,6 +57,10 @@ def test_the_delimiter_is_found(delimiter, text):
         ('id\ttitle\n1\t"Heroes" on the air\n2\t12" single\n', "\t"),
         ("id;title;price\n1;Kettle;39,50\n", ";"),
         ("id,title,price\n1,Kettle\n2,Lamp,5\n", ","),
+        ("Titel;Preis\nLampe;3\n", ";"),
+        ("d4f1 Fix the lamp, again\na3c2 Add a cup, too\n", None),  # a sentence has no names
+        ("How old are you?,Do you like tea?\n3,yes\n5,no\n7,no\n", ","),  # but its rows may show a table
+        ("How old are you?,Do you like tea?\n3,yes\n5\n7,no\n", None),
         ("title\nKettle\n", None),
         ("title, or not\n", None),  # a header alone is not enough
         ("Dear all,\nthe kettle boils\nand so on\n", None),

@@ -131,8 +131,9 @@ def test_each_line_is_an_item(write, end):
 
 @pytest.mark.parametrize(
     "text",
-    ["Kettle\nLamp\n", "Kettle, or cup\n", "d4f1 Fix the lamp, again\na3c2 Add a cup\n", "(a) | b\n", "1984\n1985\n"],
-)
+    ["Kettle\nLamp\n", "Kettle, or cup\n", "d4f1 Fix the lamp, again\na3c2 Add a cup\n", "(a) | b\n", "1984\n1985\n",
+     "d4f1 Fix the lamp, again\na3c2 Add a cup, too\n"],
+)  # fmt: skip
 def test_lines_are_not_taken_for_a_table_in_silence(write, text):
     for name in ("x", "x.txt", "x.log"):
         with pytest.raises(InputError, match=r"can't tell its format; say it: --from lines if each line is an item"):
