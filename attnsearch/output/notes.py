@@ -27,6 +27,8 @@ def notes(result: Result) -> list[str]:
         lines += [inert(result.emptied_by)] if result.emptied_by else []
     elif result.is_none_of_these:
         lines.append("nothing here matches well")
+    if not result.hits and result.masked < result.items:
+        lines.append("every item is below --min-weight or --min-score")
     if result.hint:
         lines.append(inert(_hint_in_words(result.hint)))
     return [*lines, *(f"{inert(value.field)}: {readout_in_words(value)}" for value in result.values), footer(result)]

@@ -107,13 +107,15 @@ def _ranked_table(result: Result, screen: Screen, shown: Shown) -> str:
 def _column_widths(columns: Sequence[_Column], window: int | None) -> list[int]:
     """Cells for each column of the ranked table, so that it fits the window; 0 leaves a column out.
 
-    A narrow window loses the description, then the bar, then the score, then the last fields. Only texts are cut.
+    A narrow window loses the description, then the bar, then the score, then the last fields. Only texts are cut. If
+    no hit has a description, its column goes as well, so that titles have the room.
     """
     from rich.cells import cell_len
 
     needed = [max(map(cell_len, (column.name, *column.cells))) for column in columns]
+    has_descriptions = any(columns[-1].cells) or not columns[-1].cells
     if window is None:
-        return needed
+        return [*needed[:-1], needed[-1] * has_descriptions]
     rank, title, weight, _, score, *fields, description = needed
     numbers = [max([1, *map(cell_len, column.cells)]) if column.justify == "right" else 0 for column in columns[5:-1]]
     least = [number or min(field, _READABLE) for number, field in zip(numbers, fields, strict=True)]
@@ -123,7 +125,7 @@ def _column_widths(columns: Sequence[_Column], window: int | None) -> list[int]:
     fixed += GAP * len(least)
     room = window - sum(least) - GAP * len(least)  # what a table without fields would have
     reserved = min(description, _DESCRIPTION)
-    bars, scores, descriptions = room >= 48, room >= 36, room >= 72
+    bars, scores, descriptions = room >= 48, room >= 36, room >= 72 and has_descriptions
     fixed += (_BAR + GAP) * bars + (score + GAP) * scores + (reserved + GAP) * descriptions
     wanted = [min(title, 2 * window // 5) if descriptions else title, *fields[: len(least)]]
     title, *fields = divide_cells(wanted, window - fixed, [_NARROWEST, *least])

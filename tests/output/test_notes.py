@@ -9,13 +9,15 @@ from attnsearch.indexing.target import Read
 from attnsearch.indexing.update import Report
 from attnsearch.output.notes import indexing_note, notes, percent, readout_as_json, readout_in_words
 from attnsearch.search.readout import Readout
-from attnsearch.search.result import Result
+from attnsearch.search.result import Hit, Result
+
+HIT = Hit(1, "a", "Moon", 1.0, 0.5, 10.0, "", {}, None)
 
 
 def result(**told) -> Result:
     usual = {
         "query": "moon", "catalog": "books", "model": DEFAULT, "temperature": 0.05, "lexical": 0.0, "items": 64,
-        "masked": 0, "none_of_these": 0.02, "effective_items": 3.1, "elapsed_ms": 41.0, "hits": [], "values": [],
+        "masked": 0, "none_of_these": 0.02, "effective_items": 3.1, "elapsed_ms": 41.0, "hits": [HIT], "values": [],
     }  # fmt: skip
     return Result(**{**usual, **told})
 
@@ -47,7 +49,12 @@ def result(**told) -> Result:
              " · temperature 0.1 · lexical 0.3"],
         ),
         (
-            {"masked": 64, "none_of_these": 1.0, "effective_items": 0.0},
+            {"hits": []},
+            ["every item is below --min-weight or --min-score",
+             "books · 64 items · attention spread over about 3.1 · chance that nothing fits 2.0%"],
+        ),
+        (
+            {"hits": [], "masked": 64, "none_of_these": 1.0, "effective_items": 0.0},
             ["nothing is left: --where hides all 64 items", "books · 0 of 64 items"],
         ),
         (

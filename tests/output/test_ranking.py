@@ -49,6 +49,15 @@ def test_without_a_window_lines_are_whole():
     assert lines[-1] == "shop · 64 items · attention spread over about 3.1 · small"
 
 
+@pytest.mark.parametrize("width", [None, 60, 80, 120])
+def test_titles_have_the_room_of_descriptions_that_are_not_there(width):
+    title = "A title that is as long as the subject of a commit"
+    bare = RESULT._replace(hits=[hit._replace(title=title, description="") for hit in HITS[:2]])
+    head, row = drawn("table", [bare], Screen(width=width, quiet=True)).splitlines()[:2]
+    assert head.split() == ["#", "title", "weight", "score"]
+    assert (title in row) == (width != 60)
+
+
 def test_quiet_leaves_out_the_line_below():
     assert "64 items" in drawn("table")
     assert "64 items" not in drawn("table", screen=Screen(quiet=True))
