@@ -59,7 +59,9 @@ def duplicates(
 
     with (
         progress.working(quiet=quiet) as working,
-        Index.open(asked_catalog(ref), offline=offline, progress=working.progress) as index,
+        Index.open(
+            asked_catalog(ref, option="attnsearch duplicates NAME"), offline=offline, progress=working.progress
+        ) as index,
     ):
         result = find_duplicates(index, min_score=min_score, where=filters, progress=working.compare)
         working.stop()

@@ -224,7 +224,8 @@ def _describe_removal(folder: Path, *, everything: bool) -> str:
         return ""
     if everything:
         return f" with its {' and '.join(notes)}"
-    return f"; kept for when it is indexed again: its {' and '.join(notes)} (--all removes these too)"
+    these = "these" if len(notes) > 1 else "this"
+    return f"; kept for when it is indexed again: its {' and '.join(notes)} (--all removes {these} too)"
 
 
 def _shown_name(folder: Path) -> str:

@@ -31,14 +31,14 @@ CatalogRef = Annotated[str, catalog_argument("A catalog.")]
 CatalogRefs = Annotated[list[str], catalog_argument("One or more catalogs.", "NAME|FILE...")]
 
 
-def asked_catalog(ref: str | None) -> str:
-    """The catalog that -c names, else the default one. Raises InputError and CatalogError as `default_catalog` does.
+def asked_catalog(ref: str | None, *, option: str = "-c NAME") -> str:
+    """The catalog that `option` names, else the default one. Raises as `default_catalog` does.
 
     When several could be meant, only a terminal is answered, with a warning.
     """
     from attnsearch.upkeep.default import default_catalog
 
-    return ref or default_catalog(is_terminal=sys.stdout.isatty())
+    return ref or default_catalog(is_terminal=sys.stdout.isatty(), option=option)
 
 
 def taught_catalog(ref: str | None) -> str:

@@ -30,21 +30,23 @@ class Choice(NamedTuple):
     own: tuple[str, ...] = ()
 
 
-def default_catalog(*, is_terminal: bool = False) -> str:
+def default_catalog(*, is_terminal: bool = False, option: str = "-c NAME") -> str:
     """The catalog to ask when none is named: see `choose_default`.
 
     Of a user with several catalogs and no choice, the built-in library is asked on a terminal, with a warning. Anywhere
-    else that is an InputError: a script would be answered from another catalog after a second one is indexed.
+    else that is an InputError: a script would be answered from another catalog after a second one is indexed. `option`
+    is how a catalog is named.
 
     Raises CatalogError if the chosen one is gone, or the choice can't be read.
     """
     choice = choose_default()
     if choice.ref is not None:
         return choice.ref
-    names = [f"-c {quoted(name)}" for name in choice.own[:_LISTED]] + ["…"] * (len(choice.own) > _LISTED)
+    names = ", ".join([*map(quoted, choice.own[:_LISTED]), *["…"] * (len(choice.own) > _LISTED)])
+    hint = f"say {option}, or choose a default: attnsearch use NAME"
     if not is_terminal:
-        raise InputError(f"which catalog? say {' or '.join(names)}, or: attnsearch use NAME")
-    log.warning("asking the built-in library; say %s, or: attnsearch use NAME", " or ".join(names))
+        raise InputError(f"which catalog? you have {names}", hint=hint)
+    log.warning("asking the built-in library; you have %s: %s", names, hint)
     return "library"
 
 

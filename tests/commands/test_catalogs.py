@@ -148,7 +148,7 @@ class TestOneThatCanNotBeOpened:
         assert run(*argv).code == 0
 
     def test_nor_is_it_passed_over(self, run, theirs):
-        assert run("query", "moon", "-q").err.startswith("attnsearch: which catalog? say -c mine or -c theirs")
+        assert run("query", "moon", "-q").err.startswith("attnsearch: which catalog? you have mine, theirs; say -c")
 
     @pytest.mark.parametrize("command", [["query", "moon", "-c"], ["info"], ["check"], ["remove"]])
     def test_the_one_itself(self, run, theirs, command):

@@ -81,15 +81,16 @@ class TestAsked:
 
     @pytest.mark.parametrize("argv", COMMANDS)
     def test_in_a_pipe(self, run, argv):
-        expected = "attnsearch: which catalog? say -c other or -c shop, or: attnsearch use NAME\n"
-        assert run(*argv, "-q") == (2, "", expected)
+        expected = "attnsearch: which catalog? you have other, shop; say {}, or choose a default: attnsearch use NAME\n"
+        option = "attnsearch duplicates NAME" if argv[0] == "duplicates" else "-c NAME"
+        assert run(*argv, "-q") == (2, "", expected.format(option))
 
     @pytest.mark.parametrize("argv", COMMANDS[:3])
     def test_on_a_terminal(self, run, argv, monkeypatch, small):
         monkeypatch.setattr(sys, "stdout", Terminal())
         code, _, err = run(*argv)
         assert code == 0
-        assert err.startswith("attnsearch: asking the built-in library; say -c other or -c shop, or: attnsearch use")
+        assert err.startswith("attnsearch: asking the built-in library; you have other, shop: say ")
 
     @pytest.mark.parametrize("argv", COMMANDS)
     def test_with_a_default(self, run, argv, home):
@@ -176,7 +177,7 @@ class TestRemove:
         run("feedback", "moon", "--good", "a", "-c", "shop", "-q")
 
     def test_feedback_stays(self, run, taught, home):
-        kept = "kept for when it is indexed again: its feedback on 1 request (--all removes these too)"
+        kept = "kept for when it is indexed again: its feedback on 1 request (--all removes this too)"
         assert run("remove", "shop", "--dry-run") == (0, f"would remove shop; {kept}\n", "")
         assert run("remove", "shop", "other") == (0, f"removed shop; {kept}\nremoved other\n", "")
         listed = json.loads(run("list", "--json").out)

@@ -53,10 +53,15 @@ class TestOrder:
             put(home / name, [1])
         with pytest.raises(InputError) as refused:
             default_catalog()
-        assert str(refused.value) == "which catalog? say -c 'my books' or -c shop, or: attnsearch use NAME"
+        assert str(refused.value) == (
+            "which catalog? you have 'my books', shop; say -c NAME, or choose a default: attnsearch use NAME"
+        )
         assert caplog.text == ""
         assert default_catalog(is_terminal=True) == "library"
-        assert caplog.messages == ["asking the built-in library; say -c 'my books' or -c shop, or: attnsearch use NAME"]
+        assert caplog.messages == [
+            "asking the built-in library; you have 'my books', shop: "
+            "say -c NAME, or choose a default: attnsearch use NAME"
+        ]
         store_default("shop")
         assert default_catalog() == default_catalog(is_terminal=True) == "shop"
 
@@ -68,7 +73,7 @@ class TestOrder:
     def test_many_are_not_all_named(self, home):
         for number in range(7):
             put(home / f"shop{number}", [1])
-        with pytest.raises(InputError, match="-c shop4 or …, or: attnsearch use NAME"):
+        with pytest.raises(InputError, match="you have shop0, shop1, shop2, shop3, shop4, …; say"):
             default_catalog()
 
 
