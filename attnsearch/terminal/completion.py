@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,11 @@ def complete_catalog(incomplete: str) -> list[str]:
         names = {folder.name for folder in home.catalog_folders() if not folder.name.startswith("@")}
         return _spell_for_shell(sorted(names.union(home.BUILT_IN)), incomplete)
     return []
+
+
+def complete_word(words: Sequence[str]) -> Callable[[str], list[str]]:
+    """What completes an option that takes one of these words."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
 def complete_filter(context: typer.Context, incomplete: str) -> list[str]:

@@ -12,7 +12,7 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS
 from attnsearch.terminal import streams
-from attnsearch.terminal.completion import complete_catalog
+from attnsearch.terminal.completion import complete_catalog, complete_word
 
 # Panels of the help, in the order in which all commands have them. Each option names one; without it, it is in OUTPUT.
 PANELS = (
@@ -50,7 +50,15 @@ def top_k_option(text: str) -> Any:
 def format_option(formats: Sequence[str], *, verb: str = "Print", default: str = "table") -> Any:
     """The option --format, which takes one of these; the help says the default."""
     text = f"{verb} {', '.join(formats[:-1])} or {formats[-1]}. (default: {default})"
-    return typer.Option("-f", "--format", metavar="FORMAT", show_default=False, rich_help_panel=OUTPUT, help=text)
+    return typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+        autocompletion=complete_word(formats),
+        help=text,
+    )
 
 
 def catalog_option(text: str) -> Any:

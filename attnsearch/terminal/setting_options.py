@@ -81,7 +81,7 @@ Prior = Annotated[
         show_default=False,
         rich_help_panel=SHARP,
         autocompletion=complete_prior,
-        help="Prefer high numbers or late dates, if WEIGHT is below 0 low or early ones. Repeatable.",
+        help="Prefer high numbers or late dates; with a WEIGHT below 0, low or early ones. Repeatable.",
     ),
 ]
 

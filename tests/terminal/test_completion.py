@@ -74,6 +74,8 @@ FIELDS = ["id", "title", "genre", "price", "born", r"Shelf\ Name", "author.name"
         (["query", "-c", "books", "--value", "a"], ["author.name"]),
         (["query", "-c", "books", "--show", "a"], ["author.name", "all"]),
         (["query", "--show", "none"], ["none"]),
+        (["query", "-f", "js"], ["json", "jsonl"]),
+        (["duplicates", "--format", "t"], ["table", "tsv"]),
         (["query", "-c", "books", "--prior", ""], ["price", "born"]),
         (["query", "-c", "books", "--prior", "g"], []),
         (["query", "-c", "boo"], ["books"]),
