@@ -1,7 +1,7 @@
 """Man pages of the commands, made when a wheel is built, from what `--help` shows and two tables of the reference.
 
-There is no generator for typer: click-man wants click's own classes, which typer has left. This needs only typer, which
-the build installs, and no model, numpy or torch.
+No package does this for typer: click-man needs click's own classes, which typer no longer uses. This needs only typer,
+which the build installs, and no model, numpy or torch.
 """
 
 from __future__ import annotations

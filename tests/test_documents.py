@@ -186,7 +186,7 @@ class TestReference:
         run("feedback", "moon", "--bad", "b", "-c", "shop")
         ran = run(*(word.format(shop=shop, judged=judged) for word in argv))
         (cells,) = (cells for cells in rows(section(self.text, "## JSON")) if cells[0] == f"`{row}`")
-        names = set(fields(json.loads(ran.out), {"info"} if row == "index" else {"noted", "taken_back", "grades"}))
+        names = set(fields(json.loads(ran.out), {"info"} if row == "index" else {"noted", "removed", "grades"}))
         assert names <= set(re.findall(r"`(\w+)`", cells[1]))
 
     def test_the_exit_codes(self):
@@ -228,7 +228,7 @@ class TestReference:
             "a file of judgments, of TREC's queries, of qrels": f"{text_file.WHOLE >> 20} MiB",
             "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
-            "the wait for another writer that does not get on": f"{WAIT:.0f} seconds; then the command exits with 3",
+            "the wait for another writer that makes no progress": f"{WAIT:.0f} seconds; then the command exits with 3",
         }
 
     def test_every_public_name_is_there(self):

@@ -25,7 +25,7 @@ class Command(TyperCommand):
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """The option --help."""
-        return _printed_by_us(super().get_help_option(ctx), panel=OUTPUT)
+        return _adapt_help_option(super().get_help_option(ctx), panel=OUTPUT)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help into typer's formatter."""
@@ -58,7 +58,7 @@ class Group(TyperGroup):
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """The option --help."""
-        return _printed_by_us(super().get_help_option(ctx))
+        return _adapt_help_option(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help into typer's formatter."""
@@ -71,8 +71,8 @@ def _write_help(command: TyperCommand | TyperGroup, context: Any, formatter: Any
     formatter.write(render(command, context, width=window_width(), bold=streams.screen().color))
 
 
-def _printed_by_us(option: TyperOption | None, panel: str | None = None) -> TyperOption | None:
-    """The option --help, whose help goes where all output goes."""
+def _adapt_help_option(option: TyperOption | None, panel: str | None = None) -> TyperOption | None:
+    """The option --help, listed in a panel, which prints through `streams` as all commands do."""
     if option is not None:
         option.callback = _print_help
         option.rich_help_panel = panel

@@ -48,7 +48,7 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
         return
     cells = [
         (
-            _mark(row["name"], "default", is_so=row["default"]),
+            _mark(row["name"], "default", when=row["default"]),
             f"{row['items']:,}" if "items" in row else "",
             row.get("model", ""),
             row.get("updated", "")[:16].replace("T", " "),
@@ -58,9 +58,9 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
     ]
     columns = ("name", "items", "model", "updated", "from")
     # In a pipe, names stay whole: a command is to take them, and they may be paths.
-    elastic = ("name", "model", "from")[0 if screen.is_terminal else 1 :]
-    shrinking = {"elastic": elastic, "middle": ("name", "from"), "optional": ("updated", "model")}
-    streams.emit([table.listing(columns, cells, screen, **shrinking)], out)
+    elastic = ("name", "model", "from") if screen.is_terminal else ("model", "from")
+    middle, optional = ("name", "from"), ("updated", "model")
+    streams.emit([table.listing(columns, cells, screen, elastic=elastic, middle=middle, optional=optional)], out)
 
 
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
@@ -120,8 +120,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     streams.emit(tables, out)
 
 
-def _mark(text: str, mark: str, *, is_so: bool) -> str:
-    return f"{text} ({mark})" if is_so else text
+def _mark(text: str, mark: str, *, when: bool) -> str:
+    return f"{text} ({mark})" if when else text
 
 
 def _origin(row: Mapping[str, Any]) -> str:
@@ -139,7 +139,7 @@ def _origin(row: Mapping[str, Any]) -> str:
 
 def _mark_gone(row: Mapping[str, Any]) -> list[str]:
     """The sources of a catalog; those that are not there any more are marked."""
-    return [_mark(source, "gone", is_so=source in row["gone"]) for source in row.get("sources", ())]
+    return [_mark(source, "gone", when=source in row["gone"]) for source in row.get("sources", ())]
 
 
 def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def duplicates(
             asked_catalog(ref, option="attnsearch duplicates NAME"), offline=offline, progress=working.progress
         ) as index,
     ):
-        result = find_duplicates(index, min_score=min_score, where=filters, progress=working.compare)
+        result = find_duplicates(index, min_score=min_score, where=filters, progress=working.comparing)
         working.stop()
         screen = streams.screen(color=color, quiet=quiet, out=out)
         pieces = render(result, form, screen, catalog=index.info.name, min_score=min_score, groups=top_k)

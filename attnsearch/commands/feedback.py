@@ -153,7 +153,7 @@ def _remove_judgments(ref: str, query: str, names: Sequence[str]) -> _Change:
     grades = storage.remove_judgment(folder, query, idents).grades
     requests = len(storage.read_feedback(folder))
     line = f"removed: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} left"
-    return _Change(line, {"taken_back": grades}, requests)
+    return _Change(line, {"removed": grades}, requests)
 
 
 def _judged_ids(folder: Path, query: str, names: Sequence[str]) -> list[str]:

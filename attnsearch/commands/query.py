@@ -175,8 +175,8 @@ def query(
     if vector and form not in ("json", "jsonl"):
         raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
-    has_items = bool(like or unlike)
-    _check_input(text or ["-"] * (not has_items), catalog or [])
+    has_text = bool(text) or not (like or unlike)
+    _check_input(text or ["-"] * has_text, catalog or [])
 
     from attnsearch.output import columns, formats
     from attnsearch.search.index import find_id
@@ -184,16 +184,15 @@ def query(
     from attnsearch.syntax.formats import Reading, check_form
 
     check_form(from_)
-    batches = iter([[""]]) if has_items and not text else requests.read_batches(text or [], null=null)
+    batches = requests.read_batches(text or [], null=null) if has_text else iter([[""]])
     first_batch = next(batches)
-    for request in first_batch if text or not has_items else ():
+    for request in first_batch if has_text else ():
         check_request(request)
-    answered = 0
+    several = has_text and requests.are_several(text or [])
     screen = streams.screen(color=color, quiet=quiet, out=out)
     with_whys = explain and form in ("table", "json", "jsonl")
-
-    several = requests.are_several(text or [""] * has_items)
     below = _render_whys if with_whys else None
+    answered = 0
 
     with (
         progress.working(quiet=quiet) as working,

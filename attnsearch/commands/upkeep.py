@@ -159,7 +159,7 @@ def remove(
         bool, typer.Option("--all", rich_help_panel=options.DONE, help="Remove feedback and what was learned, too.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", rich_help_panel=options.DONE, help="Say what would go, and remove nothing.")
+        bool, typer.Option("--dry-run", rich_help_panel=options.DONE, help="Show what would go, and remove nothing.")
     ] = False,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", rich_help_panel=options.DONE, help="Do not ask on a terminal.")

@@ -1,4 +1,4 @@
-"""Items that come with their vectors, in an export: what is taken of these, and what is believed."""
+"""Items that come with their vectors, in an export: which vectors are used, and how they are checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from attnsearch.sources.items import Item
 
 SAMPLE = 3  # texts that are embedded to see whether the vectors are theirs
 
-_FAR = {"float32": 1e-3, "bfloat16": 0.02}  # 1 less the cosine of two vectors of a text, more than precisions explain
+_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.02}  # of 1 - cosine of two vectors of one text, by their precision
 
 log = logging.getLogger("attnsearch")
 
@@ -33,7 +33,7 @@ class Supply(NamedTuple):
     precision: Precision | None
 
 
-def check_default(header: Header, where: str) -> None:
+def refuse_other_model(header: Header, where: str) -> None:
     """Raise InputError for vectors of another model than the default one: only the user may choose another."""
     if header.model != DEFAULT:
         model = shlex.quote(header.model)
@@ -44,9 +44,10 @@ def check_default(header: Header, where: str) -> None:
 def take_export(
     export: Export, writer: Writer, encoder: Encoder, split: Split, precision: Precision | None, name: str
 ) -> Supply:
-    """The items of an export; as they are drawn, the writer gets the vectors of those that the encoder made so.
+    """The items of an export. As each is read, the writer gets its vectors, if they can be used.
 
-    Vectors are used if this very encoder made them, of the same text in the same passages.
+    They can if this very encoder made them in the `precision` that is wanted, from the same text in the same passages.
+    `name` is what a warning calls the catalog.
     """
     header = export.header
     if not encoder.model.made(header.sha256, header.identity):
@@ -74,6 +75,6 @@ def check_sample(writer: Writer, encoder: Encoder, precision: Precision) -> None
         return
     x = encoder.encode([supplied.text for supplied in sample])
     for own, (place, _, supplied_x) in zip(x, sample, strict=True):
-        if supplied_x.shape != own.shape or not np.vecdot(own, supplied_x) > 1 - _FAR[precision]:
+        if supplied_x.shape != own.shape or not np.vecdot(own, supplied_x) > 1 - _TOLERANCE[precision]:
             hint = "do not trust this file; index the one that its catalog was made from"
             raise InputError("has a vector that is not that of its text", where=place, hint=hint)

@@ -19,7 +19,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import embedding
 from attnsearch.indexing.changes import Changes
 from attnsearch.indexing.embedding import Progress, embed_missing, keeping, open_checkpoint
-from attnsearch.indexing.supply import check_default, check_sample, take_export
+from attnsearch.indexing.supply import check_sample, refuse_other_model, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
 from attnsearch.postings import cache
@@ -72,10 +72,10 @@ def update(
     the text, as far as they are not to be recognized. An existing catalog keeps its `model`, each of its `fields` and,
     for the same sources, how they are to be read (`reading`), unless others are given. `precision` is the encoder's: by
     default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
-    bfloat16, embeds everything again, and then `keep` is refused. `lexical` is the λ of queries that give none; by
-    default it stays as it was. So does `language`, one of `languages.LANGUAGES`, that of the terms. A query of a file
-    gives the `folder` for its catalog, which has no name. Another writer is waited for
-    until it has not got on for `wait` seconds.
+    bfloat16, embeds everything again, and then `keep` is refused. `lexical`, the λ of queries that give none, and
+    `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by default. A query of a file gives
+    the `folder` for its catalog, which has no name. Another writer is waited for until it makes no progress for `wait`
+    seconds.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -86,7 +86,7 @@ def update(
     language = language and check_language(language)
     target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records)
     if target.export and not (model or target.existing):
-        check_default(target.export.header, target.name)
+        refuse_other_model(target.export.header, target.name)
     encoder = _load_encoder(target.existing, model, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder, wait) as writer:

@@ -92,7 +92,7 @@ class Writer:
     """A catalog open for writing, new or not: one transaction, which only `commit` makes real.
 
     `info` is what is stored, None for a new catalog. Used as a context manager. Raises BusyError when another writer
-    holds the lock and does not get on for `wait` seconds, CatalogError when the folder can't be written.
+    holds the lock and makes no progress for `wait` seconds, CatalogError when the folder can't be written.
     """
 
     def __init__(self, folder: Path, wait: float = lock.WAIT) -> None:
@@ -151,11 +151,11 @@ class Writer:
         Raises InputError for an id that is there twice; `fields` are those that are read.
         """
         with writing(self.folder):
-            changes.load_items(self._db, (self._alive(item) for item in items), fields)
-            return changes.compare_items(self._db, lambda title, text: self._alive(split(title, text)), keep=keep)
+            changes.load_items(self._db, (self._pass_on(item) for item in items), fields)
+            return changes.compare_items(self._db, lambda title, text: self._pass_on(split(title, text)), keep=keep)
 
-    def _alive(self, part: Part) -> Part:
-        """The part of the work that was just done; those who wait for us can see that we get on."""
+    def _pass_on(self, part: Part) -> Part:
+        """Pass on a part of the work that is done, and let those who wait for us see that we make progress."""
         if time.monotonic() - self._shown > _LIFE:
             lock.show_life(self.folder)
             self._shown = time.monotonic()

@@ -63,7 +63,7 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
         "temperature": learned and learned.temperature,
         "lexical": learned and learned.lexical,
         "null_key": learned and learned.null and learned.null._asdict(),
-        "kept": stored,
+        "stored": stored,
     }
     return to_json(fields, screen, indent=2)
 

@@ -1,6 +1,6 @@
 """Connections to a catalog's database: many that read, and one writer at a time, by a lock which is SQLite's own.
 
-Whoever waits for a writer waits as long as that gets on: its files grow, or it shows life, see `show_life`.
+Whoever waits for a writer waits as long as that makes progress: its files grow, or it shows life, see `show_life`.
 
 A damaged database can't be locked. So whoever replaces or removes a whole folder guards the folder itself as well.
 """
@@ -28,11 +28,11 @@ from attnsearch.storage.failures import (
 )
 from attnsearch.storage.files import DATABASE, SEGMENTS, refuse_link, refuse_links, shown_name, sync
 
-WAIT = 30.0  # seconds to wait for another writer that does not get on
+WAIT = 30.0  # seconds to wait for another writer that makes no progress
 _ATTEMPTS = 100  # to create a catalog's files while others remove them
 
 _PAUSE = 0.01  # seconds between two attempts, when SQLite itself does not wait
-_LOOK = 1.0  # seconds between two looks at whether the other writer gets on
+_LOOK = 1.0  # seconds between two looks at whether the other writer makes progress
 
 log = logging.getLogger("attnsearch")
 
@@ -79,7 +79,7 @@ def acquire(folder: Path, wait: float = WAIT, *, create: bool = True) -> sqlite3
     While we wait, the folder may be removed, or even created anew: what we wrote to the old file would go with it.
     So the lock counts only if the file of that name is still the one that we opened.
 
-    Raises sqlite3.OperationalError (see `is_busy`) if another writer does not get on for `wait` seconds, CatalogError
+    Raises sqlite3.OperationalError (see `is_busy`) if another writer makes no progress for `wait` seconds, CatalogError
     for a link, MissingError if there is no catalog and none is to be created, sqlite3.Error or
     UnicodeDecodeError if the database is damaged, OSError if it can't be created.
     """
@@ -117,20 +117,20 @@ def acquire_if_whole(folder: Path, *, create: bool = False) -> sqlite3.Connectio
 def wait_for_writer(folder: Path) -> None:
     """Return as soon as no other process writes to the catalog.
 
-    Raises BusyError if it does not get on for `WAIT` seconds, CatalogError if we may not lock the catalog.
+    Raises BusyError if it makes no progress for `WAIT` seconds, CatalogError if we may not lock the catalog.
     """
     with writing(folder), suppress(MissingError):
         acquire(folder, create=False).close()
 
 
 def show_life(folder: Path) -> None:
-    """Let those who wait for us see that we get on, though no file grows."""
+    """Let those who wait for us see that we make progress, though no file grows."""
     with suppress(OSError):  # what really can't be written, the next write reports
         os.utime(folder / SEGMENTS)
 
 
 def _read_signs(folder: Path) -> set[tuple[str, int]]:
-    """What changes while a writer gets on: the files and their sizes, and when it last showed life."""
+    """What changes while a writer makes progress: the files and their sizes, and when it last showed life."""
     signs = set()
     with suppress(OSError):
         for place in (folder, folder / SEGMENTS):
@@ -237,7 +237,7 @@ def _connect_and_lock(folder: Path, wait: float) -> sqlite3.Connection:
 
 
 def _begin_when_free(db: sqlite3.Connection, folder: Path, wait: float) -> None:
-    """Retry until the other writer has not got on for `wait` seconds.
+    """Retry until the other writer has made no progress for `wait` seconds.
 
     Whatever its timeout, SQLite does not wait while another process recovers the log.
     """

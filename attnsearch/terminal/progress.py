@@ -48,7 +48,7 @@ class Working:
         """Show how many texts of `total` are embedded; without a total, how many items are read."""
         self._advance(done, total, "reading" if total is None else "embedding", "items/s")
 
-    def compare(self, done: int, total: int) -> None:
+    def comparing(self, done: int, total: int) -> None:
         """Show how many pairs of items of `total` are compared."""
         self._advance(done, total, "comparing", "pairs/s")
 

@@ -1,4 +1,4 @@
-"""stdout, or the file in its place: what it can show, and writing to it. What a stream can't say, it says otherwise."""
+"""stdout, or the file in its place: what it can show, and writing to it. What an encoding lacks is replaced."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -
 
 
 def emit_bytes(parts: Iterable[bytes], out: str | None = None) -> None:
-    """Write what is no text, as `emit` does."""
+    """Write bytes, as `emit` writes text."""
     if out is not None:
         _write_file(parts, out)
         return
@@ -199,7 +199,7 @@ def refuse_input(out: str | None, parameters: Mapping[str, object]) -> None:
 
 
 def _write_file(parts: Iterable[bytes], out: str) -> None:
-    """Write a file, which takes the place of the old one at the end. What is no regular file is just written."""
+    """Write a file, which replaces the old one at the end; anything but a regular file is written in place."""
     with ExitStack() as stack:
         with _naming(out):
             file = stack.enter_context(_open(out))

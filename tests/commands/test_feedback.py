@@ -42,7 +42,7 @@ class TestCommand:
         assert told == {"schema": 1, "catalog": "shop", "query": "night", "noted": {"b": 0},
                         "grades": {"a": 1, "b": 0}, "requests": 1}  # fmt: skip
         told = json.loads(run("feedback", "night", "--remove", "--good", "moon", "-c", "shop", "--json").out)
-        assert (told["taken_back"], told["requests"]) == ({"a": 1}, 1)
+        assert (told["removed"], told["requests"]) == ({"a": 1}, 1)
 
     def test_a_file_is_indexed_first(self, run, shop, monkeypatch):
         monkeypatch.chdir(shop.parent)

@@ -59,7 +59,7 @@ def test_a_dry_run_changes_nothing(school, run):
     judged, file = school
     told = json.loads(run("train", judged, "-c", "world", "--dry-run", "--json").out)
     assert told["accepted"]
-    assert not told["kept"]
+    assert not told["stored"]
     assert not file.exists()
     assert "would be learned from" in run("train", judged, "-c", "world", "--dry-run").out
 
@@ -93,7 +93,7 @@ def test_without_a_file_it_learns_from_feedback(school, run):
     run("feedback", "robot", "--good", "0-3-0", "-c", "world")
     ran = run("train", "-c", "world", "--force", "--json")
     assert json.loads(ran.out)["requests"] == 1
-    assert json.loads(ran.out)["kept"]
+    assert json.loads(ran.out)["stored"]
 
 
 def test_interrupted_it_leaves_what_was_there(school, run, monkeypatch):

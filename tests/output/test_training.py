@@ -67,7 +67,7 @@ def test_json():
     nobody = Gain(math.nan, math.nan, math.nan, math.nan)
     fields = json.loads(verdict_as_json(Outcome(LEARNED, BETTER._replace(kl=nobody), 3), "shop", stored=True))
     assert list(fields) == ["schema", "catalog", "requests", "unknown_ids", "accepted", "why", "more", "held_out",
-                            "temperature", "lexical", "null_key", "kept"]  # fmt: skip
-    assert (fields["catalog"], fields["unknown_ids"], fields["kept"]) == ("shop", 3, True)
+                            "temperature", "lexical", "null_key", "stored"]  # fmt: skip
+    assert (fields["catalog"], fields["unknown_ids"], fields["stored"]) == ("shop", 3, True)
     assert fields["held_out"]["ndcg"] == {"before": 0.5, "after": 0.75, "low": 0.125, "high": 0.375, "change": 0.25}
     assert set(fields["held_out"]["kl"].values()) == {None}

@@ -43,7 +43,7 @@ def test_a_second_writer_waits_or_says_so(folder, caplog):
 
 
 class TestPatience:
-    """A writer is waited for as long as it gets on."""
+    """A writer is waited for as long as it makes progress."""
 
     @pytest.mark.parametrize("sign", [lock.show_life, lambda folder: _grow(folder / "unfinished-small")])
     def test_one_that_gets_on(self, folder, sign):
