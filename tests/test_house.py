@@ -47,8 +47,8 @@ HOUSE = {
     ),
     "engines": ("bias", "engine", "local", "groups"),
     "search": (
-        "index", "union", "self_attention", "readout", "setting", "scoring", "result", "search", "weights", "hint",
-        "duplicates",
+        "index", "union", "items", "self_attention", "readout", "setting", "scoring", "result", "search", "weights",
+        "hint", "duplicates",
     ),
     "explanation": ("steps", "words", "reasons"),
     "evaluation": ("metrics", "report", "significance"),

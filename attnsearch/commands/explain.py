@@ -88,7 +88,7 @@ def explain(
 def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
     """The result for the items with these ids or titles, with the whys of their logits."""
     from attnsearch.explanation import reasons
-    from attnsearch.search.index import find_id
+    from attnsearch.search.items import find_id
     from attnsearch.search.search import rank_items
 
     idents = [find_id(index.store, name) for name in names]

@@ -122,7 +122,8 @@ def _add_judgments(
     ref: str, query: str, good: Sequence[str], bad: Sequence[str], *, offline: bool, working: progress.Working
 ) -> _Change:
     from attnsearch.output.notes import counted
-    from attnsearch.search.index import Index, find_id
+    from attnsearch.search.index import Index
+    from attnsearch.search.items import find_id
     from attnsearch.storage import feedback as storage
 
     grades: dict[str, float] = {}

@@ -179,7 +179,7 @@ def query(
     _check_input(text or ["-"] * has_text, catalog or [])
 
     from attnsearch.output import columns, formats
-    from attnsearch.search.index import find_id
+    from attnsearch.search.items import find_id
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
 

@@ -66,7 +66,7 @@ def show(
 
 def _find_ids(store: Store, names: list[str], *, has_head: bool) -> Iterator[str]:
     """The ids of the items of these names. The head of a column of ids is left out unless it is an item itself."""
-    from attnsearch.search.index import find_id
+    from attnsearch.search.items import find_id
 
     for number, name in enumerate(names):
         try:

@@ -2,6 +2,7 @@
 
 index           a catalog open for questions: its keys and the encoder that made them
 union           several catalogs as one
+items           the name of an item → its id, and its keys
 self_attention  items as a query
 readout         weights and a field → a mean, or shares
 setting         how a catalog is asked, resolved once: W_Q, τ, λ, null key, mask and bias

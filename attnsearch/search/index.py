@@ -16,13 +16,11 @@ from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.sources.items import DEFAULT_TEXT
-from attnsearch.sources.letters import normalize_text
 from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import BusyError, MissingError
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
-from attnsearch.syntax.values import check_text
 from attnsearch.upkeep.default import default_catalog
 from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
     from attnsearch.storage.learned import Learned
-
-_NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
-_LISTED = 5  # ids, at most, in a message
 
 _USUAL = {"title", "description"}  # which a person expects to be read
 
@@ -256,36 +251,3 @@ def _is_read_so(folder: Path, reading: Reading) -> bool:
 def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
     hint = f"index it again: {home.command_to_index(folder, info)}"
     return CatalogError(model.describe_change(info.sha256), where=home.displayed_name(folder, info), hint=hint)
-
-
-def find_id(store: Store, name: str) -> str:
-    """The id of the item with this id, else of the only item with this title, else the same without regard to case.
-
-    Raises InputError for a name that no item has, and suggests the nearest; and for one that several items have.
-    """
-    check_text(name, "the item's name")
-    name = normalize_text(name)
-    if store.keys_of([name]):
-        return store.short_id(name)
-    exact: list[str] = []
-    caseless: list[str] = []
-    near: dict[str, str] = {}  # titles and ids by their lower case
-    for _, item in store.items():  # noqa: PERF102 (it is not a dict)
-        if normalize_text(item.title) == name:
-            exact.append(item.id)
-        for word in (item.title, item.id):
-            if normalize_text(word).casefold() == name.casefold():
-                caseless.append(item.id)
-            if word and len(near) < _NEAR:
-                near.setdefault(word.casefold(), word)
-    idents = list(dict.fromkeys(exact or caseless))
-    if len(idents) == 1:
-        return idents[0]
-    if idents:
-        hint = f"name one by its id: {', '.join(idents[:_LISTED])}{', …' if len(idents) > _LISTED else ''}"
-        raise InputError(f"{len(idents)} items are called '{name}'", where=store.info.name, hint=hint)
-    import difflib  # which a query does without
-
-    suggestions = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
-    hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
-    raise InputError(f"no item '{name}'", where=store.info.name, hint=hint)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.search.index import Index
+from attnsearch.search.items import keys_of_item
 from attnsearch.search.result import Hit, Result, Trace
 from attnsearch.search.scoring import Scores, is_within_share, score, score_all
-from attnsearch.search.self_attention import embed_queries, keys_of_item
+from attnsearch.search.self_attention import embed_queries
 from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
 from attnsearch.sources.items import describe
 from attnsearch.syntax.values import check_text
@@ -181,7 +182,7 @@ def _best_keys(index: Index, z: Floats, idents: Sequence[str]) -> NDArray[np.int
     """The best key of each of these items, by its logit in z (N,)."""
     best = []
     for ident in idents:
-        key = max(keys_of_item(index, ident), key=lambda key: z[key])
+        key = max(keys_of_item(index.store, ident), key=lambda key: z[key])
         if z[key] == -np.inf:
             raise InputError(f"a filter hides the item '{ident}'", where=index.info.name, hint="ask without --where")
         best.append(key)

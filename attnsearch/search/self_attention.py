@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
 from attnsearch.search.index import Index
+from attnsearch.search.items import keys_of_item
 
 _SHORTEST = 1e-5  # a sum of unit vectors that is no longer than this is rounding, and has no direction
 
@@ -39,18 +40,10 @@ def read_likeness(index: Index, like: Sequence[str], unlike: Sequence[str]) -> L
     for ident in like:
         if ident in unlike:
             raise InputError(f"'{ident}' is to be both like and unlike", hint="name it in one of --like and --unlike")
-    keys = [keys_of_item(index, ident) for ident in idents]
+    keys = [keys_of_item(index.store, ident) for ident in idents]
     signs = [1.0] * len(like) + [-1.0] * len(unlike)
     total = sum(sign * _direction(index, item_keys) for sign, item_keys in zip(signs, keys, strict=True))
     return Likeness(np.array([item_keys[0] for item_keys in keys]), np.asarray(total, np.float64))
-
-
-def keys_of_item(index: Index, ident: str) -> list[int]:
-    """The keys of the item with this id, ascending. Raises InputError if there is none."""
-    keys = index.store.keys_of([ident]).get(ident)
-    if not keys:
-        raise InputError(f"no item '{ident}'", where=index.info.name)
-    return keys
 
 
 def embed_queries(index: Index, texts: Sequence[str], likeness: Likeness | None) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.duplicates import Member, find_duplicates
 from attnsearch.search.index import Index
+from tests.asking import query
 from tests.search.conftest import index_items
 
 
@@ -55,8 +56,6 @@ class TestMembers:
         assert (len(duplicates), duplicates.items, duplicates.copies, duplicates.near) == (1, 5, 2, 2)
 
     def test_scores_are_those_of_a_query(self, write, small):
-        from tests.asking import query
-
         items = [{"id": "a", "title": "moon moon sea"}, {"id": "b", "title": "moon robot"}]
         name = index_items(write, "x", items)
         (members,) = groups(name, 0.5)

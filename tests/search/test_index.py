@@ -18,7 +18,7 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index, find_id
+from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.fields import Fields
@@ -285,43 +285,6 @@ class TestWhichCatalog:
         with pytest.raises(error) as caught:
             home.find_catalog(ref)
         assert str(caught.value).startswith(message)
-
-
-class TestItemId:
-    ITEMS = (
-        "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
-    )
-
-    @pytest.fixture
-    def index(self, write, small):
-        update([str(write("x.yaml", self.ITEMS))])
-        with Index.open("x") as opened:
-            yield opened
-
-    @pytest.mark.parametrize(("name", "ident"), [("ms", "ms"), ("moon", "m"), ("MOON", "m"), ("moon and SEA", "ms")])
-    def test_names(self, index, name, ident):
-        assert find_id(index.store, name) == ident
-
-    def test_an_exact_title_comes_before_one_of_another_case(self, write, small):
-        """Two differ in case alone, and a third item's id is the same word again."""
-        update([str(write("y.yaml", "- {id: a, title: Moon}\n- {id: b, title: moon}\n- {id: MOON, title: sea}\n"))])
-        with Index.open("y") as index:
-            assert [find_id(index.store, name) for name in ("Moon", "moon", "MOON")] == ["a", "b", "MOON"]
-            with pytest.raises(InputError, match="3 items are called 'mOON'"):
-                find_id(index.store, "mOON")
-
-    @pytest.mark.parametrize(
-        ("name", "message", "hint"),
-        [
-            ("robot", "2 items are called 'robot'", "name one by its id: r, r2"),
-            ("mooon", "no item 'mooon'", "did you mean 'moon'?"),
-            ("xyzzy", "no item 'xyzzy'", "name an item by its id or its title"),
-        ],
-    )
-    def test_names_that_will_not_do(self, index, name, message, hint):
-        with pytest.raises(InputError) as caught:
-            find_id(index.store, name)
-        assert (caught.value.message, caught.value.hint) == (f"x: {message}", hint)
 
 
 class TestThreads:

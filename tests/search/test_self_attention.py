@@ -148,7 +148,7 @@ def test_no_query(index, names, unlike, text, message):
         like(index, *names, unlike=unlike, text=text)
 
 
-def test_terms_are_a_text_s(index):
+def test_terms_are_those_of_a_text(index):
     """Without one, a λ that is asked for is refused, and the catalog's own has nothing to count."""
     index.store.info = index.info._replace(lexical=0.5)
     assert like(index, "m").lexical == 0

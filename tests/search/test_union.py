@@ -20,16 +20,17 @@ from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.hint import find_hint
-from attnsearch.search.index import Index, find_id
+from attnsearch.search.index import Index
+from attnsearch.search.items import find_id
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from attnsearch.search.union import Union, open_catalogs
-from attnsearch.sources.fields import Fields
 from attnsearch.storage.failures import ClosedError
 from attnsearch.storage.files import LEARNED
 from attnsearch.storage.learned import Learned, read_learned, write_learned
 from attnsearch.syntax.formats import Reading
 from tests.conftest import SmallEncoder
+from tests.search.conftest import index_items
 
 WORDS = ("moon", "sea", "robot", "stone")
 # What makes a field of numbers, of dates, of text, or of several.
@@ -70,16 +71,10 @@ def opened(write, parts: list[list[dict]]) -> Iterator[tuple[Index, Index]]:
     """The union of catalogs of these items, and one catalog of them all, each item with its number as its id."""
     run, number = next(numbers), itertools.count()
     parts = [[{"id": f"i{next(number)}", **item} for item in part] for part in parts]
-    names = [index_rows(write, f"c{run}-{place}", part) for place, part in enumerate(parts)]
-    whole = index_rows(write, f"c{run}-all", [item for part in parts for item in part])
-    with open_catalogs(names) as union, Index.open(whole) as one:
-        yield union, one
-
-
-def index_rows(write, name: str, rows: list[dict]) -> str:
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    update([str(write(f"{name}.jsonl", lines))], name=name, fields=Fields(text=("title",)))
-    return name
+    names = [index_items(write, f"c{run}-{place}", part) for place, part in enumerate(parts)]
+    whole = index_items(write, f"c{run}-all", [item for part in parts for item in part])
+    with open_catalogs(names) as union, Index.open(whole) as oracle:
+        yield union, oracle
 
 
 def outcome(index, text: str, setting: Setting, **options):
@@ -158,8 +153,8 @@ def check_union(write, data) -> None:
         "output": True,
     }
     text = data.draw(texts)
-    with opened(write, parts) as (union, one):
-        assert_same(outcome(union, text, setting, **options), outcome(one, text, setting, **options))
+    with opened(write, parts) as (union, oracle):
+        assert_same(outcome(union, text, setting, **options), outcome(oracle, text, setting, **options))
 
 
 A = [{"id": "m", "title": "moon"}, {"id": "s", "title": "sea", "size": 3}, {"id": "x", "title": "robot"}]
@@ -168,7 +163,7 @@ B = [{"id": "r", "title": "robot", "size": "small"}, {"id": "s", "title": "moon 
 
 @pytest.fixture
 def union(write, small):
-    with open_catalogs([index_rows(write, "a", A), index_rows(write, "b", B)]) as index:
+    with open_catalogs([index_items(write, "a", A), index_items(write, "b", B)]) as index:
         yield index
 
 
@@ -189,7 +184,7 @@ def test_hits_of_both_with_their_catalogs(union):
 
 
 def test_equal_items_go_by_the_order_of_the_catalogs(write, small):
-    names = [index_rows(write, "a", A), index_rows(write, "b", B)]
+    names = [index_items(write, "a", A), index_items(write, "b", B)]
     for order in (names, names[::-1]):
         with open_catalogs(order) as index:
             robots = ranked(index, "robot", k=2)
@@ -215,7 +210,7 @@ def test_an_id_that_two_items_have(union):
 
 def test_an_id_that_looks_like_one_of_another_catalog(write, small):
     rows = [{"id": "a:m", "title": "sea"}]
-    with open_catalogs([index_rows(write, "a", A), index_rows(write, "b", rows)]) as index:
+    with open_catalogs([index_items(write, "a", A), index_items(write, "b", rows)]) as index:
         with pytest.raises(InputError, match="'a:m' can mean the items 'm' of a and 'a:m' of b; write a:m or b:a:m"):
             find_id(index.store, "a:m")
         assert index.store.keys_of(["b:a:m", "m", "zzz"]) == {"b:a:m": [3], "m": [0]}
@@ -256,25 +251,25 @@ def test_a_field_of_one_catalog_or_of_none(union):
 def test_a_field_without_values(write, small):
     rows = [{"id": "n", "title": "moon", "tags": []}]
     message = "no item of a, b has a value in 'tags'"
-    names = [index_rows(write, "a", A), index_rows(write, "b", rows)]
+    names = [index_items(write, "a", A), index_items(write, "b", rows)]
     with open_catalogs(names) as index, pytest.raises(InputError, match=message):
         search(index, ["moon"], values=["tags"])
 
 
 def test_the_title_is_a_field_by_its_name_in_each_catalog(write, small):
     update([str(write("named.jsonl", '{"id": "n", "name": "moon"}\n'))])
-    with open_catalogs([index_rows(write, "a", A), "named"]) as index:
+    with open_catalogs([index_items(write, "a", A), "named"]) as index:
         assert ranked(index, "sea", Setting(where=(parse_filter("name = moon"),))) == [("named", "n")]
         assert ranked(index, "sea", Setting(where=(parse_filter("title = moon"),))) == [("a", "m"), ("named", "n")]
 
 
 def test_a_hint_counts_both(write, small):
     rows = [{"id": str(n), "title": "moon", "by": "Jules Verne" if n > 10 else "Someone Else"} for n in range(12)]
-    with open_catalogs([index_rows(write, "a", rows), index_rows(write, "b", rows[1:])]) as index:
+    with open_catalogs([index_items(write, "a", rows), index_items(write, "b", rows[1:])]) as index:
         (result,) = search(index, ["moon by Verne"], k=3)
         assert find_hint(index, result) == ("by", "Verne", 2)
     many = [{"id": f"n{n}", "title": "moon", "by": f"Somebody {n}"} for n in range(1001)]  # too many to be counted
-    with open_catalogs(["a", index_rows(write, "c", many)]) as index:
+    with open_catalogs(["a", index_items(write, "c", many)]) as index:
         (result,) = search(index, ["moon by Verne"], k=3)
         assert find_hint(index, result) is None
 
@@ -282,17 +277,17 @@ def test_a_hint_counts_both(write, small):
 def test_a_title_is_no_hint_by_whatever_name(write, small):
     rows = [{"id": f"n{n}", "name": "Jules Verne" if n == 9 else f"Someone {n}"} for n in range(10)]
     update([str(write("named.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))])
-    with open_catalogs([index_rows(write, "a", A), "named"]) as index:
+    with open_catalogs([index_items(write, "a", A), "named"]) as index:
         (result,) = search(index, ["moon by Verne"], k=3)
         assert find_hint(index, result) is None
 
 
 class TestRefused:
     def test_another_encoder(self, write, small, monkeypatch):
-        index_rows(write, "a", A)
+        index_items(write, "a", A)
         other = SmallEncoder("other", "6" * 64)
         monkeypatch.setattr(loading, "load", lambda name=None, **options: other)
-        index_rows(write, "b", B)
+        index_items(write, "b", B)
         monkeypatch.setattr(loading, "load", lambda name=None, **options: other if name == "other" else small)
         with pytest.raises(InputError, match="a was embedded by small, b by other") as caught:
             open_catalogs(["a", "b"])
@@ -319,7 +314,7 @@ class TestRefused:
             open_catalogs(["a", "-", "-"])
 
     def test_other_lambdas(self, write, small):
-        index_rows(write, "a", A)
+        index_items(write, "a", A)
         update([str(write("b.jsonl", '{"id": "m", "title": "moon"}\n'))], lexical=0.5)
         with open_catalogs(["a", "b"]) as index:
             with pytest.raises(InputError, match=r"different λ by default: 0\.0 in a, 0\.5 in b; say which"):
@@ -328,7 +323,7 @@ class TestRefused:
             assert search(index, ["moon"], Setting(lexical=0.0))[0].lexical == 0
 
     def test_other_languages(self, write, small):
-        index_rows(write, "a", A)
+        index_items(write, "a", A)
         update([str(write("b.jsonl", '{"id": "m", "title": "moon"}\n'))], language="german")
         with open_catalogs(["a", "b"]) as index:
             assert search(index, ["moon"])[0].hits
@@ -340,7 +335,7 @@ class TestRefused:
             open_catalogs(["-", str(write("x.txt", "moon\n"))], reading=Reading("lines"))
 
     def test_what_is_open_is_closed_then(self, write, small):
-        index_rows(write, "a", A)
+        index_items(write, "a", A)
         with pytest.raises(CatalogError, match="there is no catalog 'nonesuch'"), catch_closed() as closed:
             open_catalogs(["a", "nonesuch"])
         assert closed == ["a"]
@@ -398,7 +393,7 @@ def test_a_closed_union_says_so(union):
 
 
 def test_folders_that_were_copied_have_names_of_their_own(write, small, home):
-    index_rows(write, "a", A)
+    index_items(write, "a", A)
     shutil.copytree(home / "a", home / "copy")
     with open_catalogs(["a", "copy"]) as index:
         assert ranked(index, "moon", k=2) == [("a", "m"), ("copy", "m")]

@@ -1,0 +1,52 @@
+"""The name of an item → its id, and its keys."""
+
+from __future__ import annotations
+
+from attnsearch.errors import InputError
+from attnsearch.sources.letters import normalize_text
+from attnsearch.storage.store import Store
+from attnsearch.syntax.values import check_text
+
+_NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
+_LISTED = 5  # ids, at most, in a message
+
+
+def find_id(store: Store, name: str) -> str:
+    """The id of the item with this id, else of the only item with this title, else the same without regard to case.
+
+    Raises InputError for a name that no item has, and suggests the nearest; and for one that several items have.
+    """
+    check_text(name, "the item's name")
+    name = normalize_text(name)
+    if store.keys_of([name]):
+        return store.short_id(name)
+    exact: list[str] = []
+    caseless: list[str] = []
+    near: dict[str, str] = {}  # titles and ids by their lower case
+    for _, item in store.items():  # noqa: PERF102 (it is not a dict)
+        if normalize_text(item.title) == name:
+            exact.append(item.id)
+        for word in (item.title, item.id):
+            if normalize_text(word).casefold() == name.casefold():
+                caseless.append(item.id)
+            if word and len(near) < _NEAR:
+                near.setdefault(word.casefold(), word)
+    idents = list(dict.fromkeys(exact or caseless))
+    if len(idents) == 1:
+        return idents[0]
+    if idents:
+        hint = f"name one by its id: {', '.join(idents[:_LISTED])}{', …' if len(idents) > _LISTED else ''}"
+        raise InputError(f"{len(idents)} items are called '{name}'", where=store.info.name, hint=hint)
+    import difflib  # which a query does without
+
+    suggestions = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
+    hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
+    raise InputError(f"no item '{name}'", where=store.info.name, hint=hint)
+
+
+def keys_of_item(store: Store, ident: str) -> list[int]:
+    """The keys of the item with this id, ascending. Raises InputError if there is none."""
+    keys = store.keys_of([ident]).get(ident)
+    if not keys:
+        raise InputError(f"no item '{ident}'", where=store.info.name)
+    return keys
