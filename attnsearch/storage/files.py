@@ -127,12 +127,18 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
     """Write a file anew: it takes the place of the old one when the body is done, and never if that fails."""
     temporary = file.with_name(f".{file.name[:_BEGINNING]}-{uuid.uuid4().hex}")  # another process may replace it too
     try:
-        with temporary.open("xb") as out:
+        out = temporary.open("xb")
+        try:
             with suppress(FileNotFoundError):
                 temporary.chmod(stat.S_IMODE(file.stat().st_mode))
             yield out
             out.flush()
             os.fsync(out.fileno())
+        except BaseException:
+            with suppress(OSError):  # what is left in the buffer can't be written either
+                out.close()
+            raise
+        out.close()
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)

@@ -179,9 +179,12 @@ def check_destination(out: str | None) -> str | None:
     target = _resolve(out)
     if target is not None:
         if target.is_dir():
-            raise InputError("is a folder", where=out, hint="name a file in it")
+            raise InputError("is a folder", where=out or "''", hint="name a file in it")
+        if out.endswith(os.sep):
+            raise InputError("there is no such folder", where=out, hint="create it, and name a file in it")
         if not target.parent.is_dir():
-            raise InputError("there is no such folder", where=str(Path(out).parent), hint="create it first")
+            folder = target.parent if Path(out).is_symlink() else Path(out).parent
+            raise InputError("there is no such folder", where=str(folder), hint="create it first")
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise InputError("can't be written: Permission denied", where=out)
     return out

@@ -11,6 +11,7 @@ import threading
 import pytest
 from rich.cells import cell_len
 
+from attnsearch.errors import InputError
 from attnsearch.output.safe_text import WIDTH
 from attnsearch.terminal import streams
 from attnsearch.terminal.progress import log
@@ -338,6 +339,9 @@ class TestOut:
             ("folder", "folder: is a folder; name a file in it"),
             ("nowhere/x.csv", "nowhere: there is no such folder; create it first"),
             ("file/x.csv", "file: there is no such folder; create it first"),
+            ("new/", "new/: there is no such folder; create it, and name a file in it"),
+            ("dangling", "/nowhere: there is no such folder; create it first"),
+            ("", "'': is a folder; name a file in it"),
             ("/dev/full", "/dev/full: can't be written: No space left on device"),
             ("/dev/fd/999", "/dev/fd/999: can't be written: Bad file descriptor"),
             ("loop", "loop: can't be written: Too many levels of symbolic links"),
@@ -349,6 +353,7 @@ class TestOut:
         (tmp_path / "folder").mkdir()
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "dangling").symlink_to("/nowhere/x")
         assert ask(out) == (2, "", f"attnsearch: {message}\n")
 
     @pytest.mark.parametrize(
@@ -393,6 +398,19 @@ class TestOut:
             assert run(*argv, "-o", out) == (2, "", message)
         assert shop_file.read_text() == SHOP_FILE
         assert run(*argv, "-o", "new.yaml").code == 0
+
+    def test_a_full_disk_is_named_even_if_the_rest_can_t_be_written(self, ask, tmp_path):
+        import resource
+
+        assert ask("x").code == 0  # and it is indexed
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, old[1]))
+        try:
+            with pytest.raises(InputError, match="^x: can't be written: File too large"):
+                streams.emit_bytes(iter([b"a" * 10, b"b" * 100_000]), "x")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        assert (tmp_path / "x").read_text().startswith("query,rank,")
 
     def test_it_is_not_a_catalog_s_own_file(self, run, shop_file, home, tmp_path):
         assert run("index", "shop.yaml").code == run("use", "shop").code == 0
