@@ -79,13 +79,20 @@ def read_default() -> str | None:
         return None
     except OSError as error:
         raise unreadable(path, error) from None
+    if (ref := _parse_default(raw)) is None:
+        raise _unusable(path, "does not name a catalog")
+    return ref
+
+
+def _parse_default(raw: bytes) -> str | None:
+    """What the file of a default names; None for content that is never written."""
     try:
         ref, end, rest = raw.decode().partition("\n")
         if len(raw) <= _LONGEST and end and not rest and (Path(ref).is_absolute() or check_name(ref) == ref):
             return ref
     except (UnicodeDecodeError, InputError):
         pass
-    raise _unusable(path, "does not name a catalog")
+    return None
 
 
 def stored_default() -> str | None:
@@ -104,9 +111,13 @@ def store_default(ref: str) -> str:
     folder, file = home.find_catalog(ref)
     name = str(file.resolve()) if file and folder.name.startswith("@") else folder.name
     path = home_folder() / _FILE
+    raw = os.fsencode(f"{name}\n")
+    if _parse_default(raw) != name:
+        hint = "rename it, or give its catalog a name: attnsearch index FILE --name NAME"
+        raise InputError("a default can't have such a name", where=ref, hint=hint)
     with writing(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(path, f"{name}\n".encode())
+        replace_file(path, raw)
     return name
 
 

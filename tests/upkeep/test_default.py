@@ -85,6 +85,13 @@ class TestChoice:
             store_default("./shop.yaml")
         assert not home.exists()
 
+    @pytest.mark.parametrize("name", ["shop\n.yaml", os.fsdecode(b"shop\xff.yaml")])
+    def test_only_what_can_be_read_again(self, home, write, name):
+        path = str(write(name, "- {title: moon}\n"))
+        with pytest.raises(InputError, match="a default can't have such a name; rename it, or give"):
+            store_default(path)
+        assert default_catalog() == "library"
+
     def test_a_file(self, home, write, tmp_path, monkeypatch):
         path = write("shop.yaml", "- {title: moon}\n")
         monkeypatch.chdir(tmp_path)
