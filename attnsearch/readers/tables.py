@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
@@ -22,6 +23,8 @@ _STEP = re.compile(r'"((?:[^"\\]|\\.)*+)"|[^."]++')
 _PLAIN_STEP = re.compile(r'[^."\\\s]+')
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _SAMPLE = 100  # values that are looked at to see what all are like
+
+log = logging.getLogger("attnsearch")
 
 
 class Table(NamedTuple):
@@ -60,7 +63,8 @@ def make_records(table: Table, where: str, names: Names) -> list[Mapping]:
     """The records of a table. Those without a line get that of the table.
 
     The key of a mapping of mappings is a record's id, or `key` if it has an id; it is its title too if no record has
-    one. Texts are titles; those of a mapping are descriptions, and their keys the titles.
+    one. Texts are titles; those of a mapping are descriptions, and their keys the titles. So are those of a list of
+    mappings of a text each, with a warning.
 
     Raises InputError for what is none of these.
     """
@@ -73,7 +77,10 @@ def make_records(table: Table, where: str, names: Names) -> list[Mapping]:
 
 def _make_records(value: Value, where: str, names: Names) -> Iterable[Mapping]:
     if isinstance(value, list):
-        return _read_list(value, where)
+        if not _are_titled_texts(value, names):
+            return _read_list(value, where)
+        log.warning("%s: reading each key as a title and its text as the description", where)
+        return (_copy({"title": key, "description": record[key]}, record, {key}) for record in value for key in record)
     if value is None:
         return ()
     if not isinstance(value, Mapping):
@@ -88,6 +95,18 @@ def _make_records(value: Value, where: str, names: Names) -> Iterable[Mapping]:
     if len(values) > 1 and all(isinstance(inner, str) for inner in values):
         return (Mapping(title=key, description=text) for key, text in value.items())
     return [value]
+
+
+def _are_titled_texts(values: list[Value], names: Names) -> bool:
+    """Whether these are several mappings of one text each, each under a key of its own."""
+    keys = {
+        fold_name(key)
+        for value in values
+        if isinstance(value, Mapping) and len(value) == 1
+        for key, text in value.items()
+        if isinstance(text, str)
+    }
+    return len(values) > 1 and len(keys) == len(values) and not keys & names.all
 
 
 def _read_list(values: list[Value], where: str) -> Iterator[Mapping]:
@@ -127,9 +146,9 @@ def _add_key(record: Mapping, key: str) -> Mapping:
     return record if "key" in record or key in record.values() else _copy({"key": key}, record)
 
 
-def _copy(added: dict[str, Value], record: Mapping) -> Mapping:
-    """A record with further fields; aliases may share it, so it stays as it is."""
-    copied = Mapping(added | record)
+def _copy(added: dict[str, Value], record: Mapping, without: Collection[str] = ()) -> Mapping:
+    """A record with further fields, `without` some; aliases may share it, so it stays as it is."""
+    copied = Mapping(added | {key: value for key, value in record.items() if key not in without})
     if hasattr(record, "line"):
         copied.line = record.line
     return copied

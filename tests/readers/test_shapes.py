@@ -163,6 +163,29 @@ def test_texts():
     assert read(description) == [description]  # `id` is the name of a field
 
 
+@pytest.mark.parametrize("wrap", [lambda texts: texts, lambda texts: {"books": texts}])
+def test_texts_under_a_key_each(wrap, caplog):
+    expected = [{"title": "Emma", "description": "A young woman."}, {"title": "Dune", "description": "Sand."}]
+    assert read(wrap([{"Emma": "A young woman."}, {"Dune": "Sand."}])) == expected
+    assert "reading each key as a title and its text as the description" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"Emma": "A young woman."}],
+        [{"Emma": "A young woman."}, {"Emma": "Another."}],
+        [{"Emma": "A young woman."}, {"emma": "Another."}],
+        [{"Emma": "A young woman."}, {"Title": "Dune"}],
+        [{"Emma": "A young woman."}, {"Dune": 3}],
+        [{"Emma": "A young woman."}, {"Dune": "Sand.", "year": 1965}],
+    ],
+)
+def test_texts_under_names_of_fields(records, caplog):
+    assert read(records) == records
+    assert caplog.text == ""
+
+
 def test_openapi():
     value = {
         "openapi": "3.0.0", "info": {"title": "Pets"}, "servers": [{"url": "/", "description": "here"}],
