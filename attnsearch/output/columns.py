@@ -213,6 +213,7 @@ def _known_columns(stores: Sequence[Store], owns: Mapping[str, Mapping[str, str]
 def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]) -> Column:
     """The column of the field that --show calls `name`. Raises InputError if no item has it."""
     from attnsearch.sources.summary import MOST_FIELDS  # which a query without --show does without
+    from attnsearch.storage.files import quoted
 
     bare = name.removeprefix(_PREFIX)
     if name in known or bare in known:
@@ -222,6 +223,12 @@ def _find_column(name: str, known: Mapping[str, Column], stores: Sequence[Store]
     if len(known) >= MOST_FIELDS and any(store.mentions(name.rpartition(".")[2]) for store in stores):
         return Column(name, choose_header(name, {*ANSWERS, *(column.header for column in known.values())}))
     inner = [known_name for known_name in known if known_name.startswith(f"{name}.")]
-    hint = f"say which: {', '.join(inner[:5])}" if inner else suggest_name(bare, [*known], OWN)
+    parts = [part.strip() for part in name.split(",")]
+    if inner:
+        hint = f"say which: {', '.join(inner[:5])}"
+    elif len(parts) > 1 and {*parts} <= {*known, *OWN}:
+        hint = f"say {' '.join(f'--show {quoted(part)}' for part in parts)}"
+    else:
+        hint = suggest_name(bare, [*known], OWN)
     names = " or ".join(store.info.name for store in stores)
     raise InputError(f"no item of {names} has a field '{name}'", hint=hint)

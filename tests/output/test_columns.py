@@ -101,6 +101,8 @@ def test_another_field_with_the_name_of_an_items_own(show):
     [
         (["yaer"], "no item of x has a field 'yaer'; did you mean 'year'?"),
         (["year", "by"], "no item of x has a field 'by'; say which: by.name, by.born"),
+        (["year, by.name"], "no item of x has a field 'year, by.name'; say --show year --show by.name"),
+        (["year,yaer"], "no item of x has a field 'year,yaer'; did you mean 'year'?"),
         (["fields.yaer"], "no item of x has a field 'fields.yaer'; did you mean 'year'?"),
         (["none", "year"], "--show none and other fields exclude each other; leave one of them out"),
         (["all", "none"], "--show none and other fields exclude each other; leave one of them out"),
