@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -176,7 +177,7 @@ def query(
         raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
     has_text = bool(text) or not (like or unlike)
-    _check_input(text or ["-"] * has_text, catalog or [])
+    _check_input(text or ["-"] * has_text, catalog or [os.environ.get("ATTNSEARCH_CATALOG", "")])
 
     from attnsearch.output import columns, formats
     from attnsearch.search.items import find_id

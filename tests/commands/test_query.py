@@ -231,8 +231,11 @@ class TestPipedCatalog:
         assert "each line" not in ran.err
 
     @pytest.mark.parametrize("texts", [(), ("-",), ("moon", "-")])
-    def test_the_queries_come_from_elsewhere(self, run, small, texts):
-        ran = run("query", *texts, "-c", "-", stdin=self.LINES)
+    @pytest.mark.parametrize("variable", ["", "ATTNSEARCH_CATALOG"])
+    def test_the_queries_come_from_elsewhere(self, run, small, monkeypatch, texts, variable):
+        if variable:
+            monkeypatch.setenv(variable, "-")
+        ran = run("query", *texts, *([] if variable else ["-c", "-"]), stdin=self.LINES)
         assert (ran.code, ran.out) == (2, "")
         assert ran.err == (
             "attnsearch: standard input can't be both the catalog and the queries; name the query as TEXT\n"
