@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from tests.torture import scenes
 from tests.torture.driver import Nursery, Outcome, expect_success
-from tests.torture.verifier import Violation, read_generation, using_home, verify
+from tests.torture.scenes import Commits, Scene
+from tests.torture.verifier import Violation, read_generation, using_home
 
 DIE_BEFORE, DIE_AFTER, DIE_HALFWAY, FAIL, SHORT = range(1, 6)  # as in faults.c
 ALWAYS = -1
@@ -80,20 +81,6 @@ def read_trace(file: Path) -> list[Call]:
     return calls
 
 
-class Scene(NamedTuple):
-    """A job for the driver, the home where it starts, and the generations before and after it."""
-
-    name: str
-    start: Path
-    before: int
-    after: int
-    job: dict
-
-    def verify(self, home: Path, source: Path, least: int, most: int) -> int:
-        """See `verifier.verify`."""
-        return verify(home, source, least, most)
-
-
 def compile_faults(work: Path) -> Path | None:
     """The library to preload, compiled; None without a compiler, or on another system than 64-bit Linux."""
     compiler = shutil.which("cc")
@@ -105,7 +92,7 @@ def compile_faults(work: Path) -> Path | None:
     return library
 
 
-def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | scenes.Scene]:
+def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
     """The first commit of a new catalog; one after seven others; one after a crash; and those of `scenes`."""
     source = work / "faults.jsonl"
     many, crashed = work / "many", work / "crashed"
@@ -113,7 +100,7 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | sc
         expect_success(nursery.run(many / "home", source, first=g, count=1))
     shutil.copytree(many, crashed)
     # The worst that a killed writer leaves: a segment that is not listed, a checkpoint, a WAL that nobody has read.
-    total = len(record_calls(nursery, work, Scene("", many, 7, 8, {"first": 8, "count": 1})))
+    total = len(record_calls(nursery, work, Commits("", many, 7, 8, {"first": 8, "count": 1})))
     for g, number in ((8, total * 19 // 20), (9, total // 2)):
         nursery.run(crashed / "home", source, first=g, count=1, watch=str(crashed), arm=(number, 1, DIE_BEFORE, 0, 0))
     copy = work / "copy"  # since reading recovers the WAL, which the scene is to do itself
@@ -122,14 +109,14 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | sc
         before = read_generation()
     (work / "nothing").mkdir()
     return [
-        Scene("first commit", work / "nothing", -1, 0, {"first": 0, "count": 1}),
-        Scene("commit", many, 7, 8, {"first": 8, "count": 1}),
-        Scene("commit after a crash", crashed, before, 9, {"first": 9, "count": 1}),
+        Commits("first commit", work / "nothing", -1, 0, {"first": 0, "count": 1}),
+        Commits("commit", many, 7, 8, {"first": 8, "count": 1}),
+        Commits("commit after a crash", crashed, before, 9, {"first": 9, "count": 1}),
         *scenes.make_scenes(work, nursery, only),
     ]
 
 
-def play(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, **job: object) -> Outcome:
+def play(nursery: Nursery, work: Path, scene: Scene, **job: object) -> Outcome:
     """Play a scene in a copy of its start, with what the `job` adds."""
     box = work / "box"
     shutil.rmtree(box, ignore_errors=True)
@@ -137,7 +124,7 @@ def play(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, **job: objec
     return nursery.run(box / "home", work / "faults.jsonl", watch=str(box), **scene.job, **job)
 
 
-def record_calls(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, *, reads: bool = False) -> list[Call]:
+def record_calls(nursery: Nursery, work: Path, scene: Scene, *, reads: bool = False) -> list[Call]:
     """The calls of a scene, with `reads` those that only read too: a fault at N meets the N-th."""
     file = work / "calls"
     file.unlink(missing_ok=True)
@@ -149,7 +136,7 @@ def record_calls(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, *, r
     return calls
 
 
-def name_ending(scene: Scene | scenes.Scene, fault: Fault, outcome: Outcome) -> str:
+def name_ending(scene: Scene, fault: Fault, outcome: Outcome) -> str:
     """How a scene with a fault ended: "died", "failed" or "done". Raises Violation when it ended in another way."""
     if outcome.values("crash"):
         raise Violation(f"a traceback: {outcome.values('crash')[0]}")
@@ -172,7 +159,7 @@ def name_ending(scene: Scene | scenes.Scene, fault: Fault, outcome: Outcome) -> 
     return "failed" if failures else "done"
 
 
-def attempt(nursery: Nursery, work: Path, scene: Scene | scenes.Scene, fault: Fault, number: int) -> str:
+def attempt(nursery: Nursery, work: Path, scene: Scene, fault: Fault, number: int) -> str:
     """Play a scene with a fault at its call of this number, and verify the catalog: how it ended."""
     arm = (number, fault.times, fault.kind, fault.error, int(fault.error == errno.EINTR))
     outcome = play(nursery, work, scene, arm=arm)

@@ -24,7 +24,8 @@ from typing import NamedTuple
 from tests.torture import scenes
 from tests.torture.driver import Nursery, expect_success
 from tests.torture.faults import SKIPPED, Call, compile_faults, read_trace
-from tests.torture.verifier import Violation, verify
+from tests.torture.scenes import Commits, Scene
+from tests.torture.verifier import Violation
 
 SECTOR = 512
 
@@ -272,20 +273,7 @@ def build(disk: Disk, fates: dict[int, object], target: Path) -> None:
     put(disk.root, target)
 
 
-class Scene(NamedTuple):
-    """A job for the driver, the home where it starts, and the last generation acknowledged there."""
-
-    name: str
-    start: Path
-    before: int
-    job: dict
-
-    def verify(self, home: Path, source: Path, least: int, most: int) -> int:
-        """See `verifier.verify`."""
-        return verify(home, source, least, most)
-
-
-def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | scenes.Scene]:
+def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
     """The first commits of a new home; later ones in one process, so without a checkpoint of the WAL; and `scenes`."""
     many = work / "cut"
     for g in range(6):
@@ -293,10 +281,10 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene | sc
     (work / "empty").mkdir()
     (work / "new" / "home").mkdir(parents=True)
     return [
-        Scene("first commits in a new home", work / "empty", -1, {"first": 0, "count": 2}),
-        Scene("first commits", work / "new", -1, {"first": 0, "count": 2}),
-        Scene("commits", many, 5, {"first": 6, "count": 4}),
-        Scene("commits beside a reader", many, 5, {"first": 6, "count": 4, "reader": True}),
+        Commits("first commits in a new home", work / "empty", -1, 1, {"first": 0, "count": 2}),
+        Commits("first commits", work / "new", -1, 1, {"first": 0, "count": 2}),
+        Commits("commits", many, 5, 9, {"first": 6, "count": 4}),
+        Commits("commits beside a reader", many, 5, 9, {"first": 6, "count": 4, "reader": True}),
         *scenes.make_scenes(work, nursery, only),
     ]
 
@@ -310,7 +298,7 @@ class Problem(NamedTuple):
 
 
 def cut(
-    work: Path, scene: Scene | scenes.Scene, nursery: Nursery, seed: int, share: int, random_draws: int, after: str = ""
+    work: Path, scene: Scene, nursery: Nursery, seed: int, share: int, random_draws: int, after: str = ""
 ) -> Iterator[Problem | None]:
     """Cut the power after every call of a scene, or every one named `after`: each `share`-th disk's problem, if any."""
     box, file = work / "box", work / "trace"
@@ -329,8 +317,7 @@ def cut(
             acknowledged = int(call.path.removeprefix("ack "))
         if after not in ("", call.op):
             continue
-        last = scene.after if isinstance(scene, scenes.Scene) else acknowledged + 1
-        allowed = acknowledged, min(acknowledged + 1, last)
+        allowed = acknowledged, min(acknowledged + 1, scene.after)
         nodes = [node for _, node in disk.unsynced()]
         for description, fates in _choose_fates(random.Random(f"{seed} {number}"), nodes, random_draws):
             turn += 1
@@ -340,7 +327,7 @@ def cut(
 
 
 def _find_problem(
-    work: Path, scene: Scene | scenes.Scene, disk: Disk, fates: dict[int, object], allowed: tuple[int, int]
+    work: Path, scene: Scene, disk: Disk, fates: dict[int, object], allowed: tuple[int, int]
 ) -> Problem | None:
     """What is wrong with a disk that holds this, reduced to the fates that it takes; None if nothing is."""
 

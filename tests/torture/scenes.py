@@ -1,7 +1,7 @@
-"""Scenes of commands other than `index`: a catalog, command lines, and what it must hold before and after each.
+"""Scenes: commits, or commands other than `index`; a catalog, and what it must hold before and after each of them.
 
-Whatever happens to a scene, the catalog is in the state after the last acknowledged command or in the one after the
-next, whole; the commands that remain lead to the last state; and then it can be indexed again.
+Whatever happens to a scene of commands, the catalog is in the state after the last acknowledged command or in the one
+after the next, whole; the commands that remain lead to the last state; and then it can be indexed again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,16 @@ from tests.indexing import damage
 from tests.storage.test_migration import FORM_1, make_form_2
 from tests.torture import generations
 from tests.torture.driver import Nursery, expect_success
-from tests.torture.verifier import CLOSE, NAME, Violation, ask_generation, check_catalog, read_generation, using_home
+from tests.torture.verifier import (
+    CLOSE,
+    NAME,
+    Violation,
+    ask_generation,
+    check_catalog,
+    read_generation,
+    using_home,
+    verify,
+)
 
 CATALOG = ("-c", NAME, "-q")
 FILTER = "shelf >= 1"
@@ -58,7 +67,21 @@ class State(NamedTuple):
     default: str | None = None
 
 
-class Scene(NamedTuple):
+class Commits(NamedTuple):
+    """A job for the driver, the home where it starts, and the generations before and after it."""
+
+    name: str
+    start: Path
+    before: int
+    after: int
+    job: dict
+
+    def verify(self, home: Path, source: Path, least: int, most: int) -> int:
+        """See `verifier.verify`."""
+        return verify(home, source, least, most)
+
+
+class Commands(NamedTuple):
     """Command lines, the home where they start, and the state before the first and after each."""
 
     name: str
@@ -103,6 +126,9 @@ class Scene(NamedTuple):
                 raise Violation("in the end, an update changes nothing")
             check_catalog()
         return number
+
+
+Scene = Commits | Commands
 
 
 def read_state() -> State:
@@ -158,7 +184,7 @@ def _compare_postings(folder: Path) -> None:
         raise Violation(f"stored postings give {stored}, new ones {new}")
 
 
-def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
+def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Commands]:
     """Repair, feedback, training and its reset, conversion, postings, removal, choice; or the one named `only`."""
     folder = work / "scenes"
     judged = [str(folder / "judged.jsonl")]
@@ -187,7 +213,7 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Scene]:
     return [_make_scene(work, nursery, name, folder / start, commands) for name, start, commands in scenes]
 
 
-def _make_scene(work: Path, nursery: Nursery, name: str, start: Path, commands: list[list[str]]) -> Scene:
+def _make_scene(work: Path, nursery: Nursery, name: str, start: Path, commands: list[list[str]]) -> Commands:
     states = []
     for count in range(len(commands) + 1):
         box = work / "scene"
@@ -200,7 +226,7 @@ def _make_scene(work: Path, nursery: Nursery, name: str, start: Path, commands: 
         raise RuntimeError(f"{name}: a command changes nothing: {states}")
     if start.name in ("vector", "header", "form 2") and states[1] != _read_copy(start.with_name("whole"), work):
         raise Violation(f"{name}: {states[1]}")
-    return Scene(name, start, commands, states)
+    return Commands(name, start, commands, states)
 
 
 def _read_copy(start: Path, work: Path) -> State:
