@@ -35,6 +35,15 @@ AXES = ("moon", "sea", "robot")
 SHOP_FILE = "- {id: a, title: moon, description: Up there}\n- {id: b, title: sea}\n- {id: c, title: robot moon}\n"
 
 
+class Terminal(io.StringIO):
+    """A terminal in the place of a standard stream."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
 class SmallEncoder:
     """Counts three words, and all others on a fourth axis: "moon sea" is (1, 1, 0, 0)/√2.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import subprocess
@@ -14,18 +13,10 @@ import pytest
 
 from attnsearch.cli import main
 from attnsearch.commands import docs
+from tests.conftest import Terminal
 from tests.documents import ROOT
 
 PAGES = ["readme", "reference", "attention", "learning", "licenses", "python", "reliability", "storage", "changelog"]
-
-
-class Screen(io.StringIO):
-    """A terminal."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
@@ -33,7 +24,7 @@ def on_a_terminal(monkeypatch):
     """Run the command line on a terminal of 80 columns; what it shows."""
 
     def on_a_terminal(*argv: str, columns: int = 80) -> str:
-        screen = Screen()
+        screen = Terminal()
         monkeypatch.setattr("sys.stdout", screen)
         monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setenv("TERM", "xterm")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ from attnsearch.commands.feedback import feedback as command
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files
 from attnsearch.storage.home import built_in_file, catalog_folder
+from tests.conftest import Terminal
 from tests.storage.examples import grades
 
 
@@ -74,12 +74,6 @@ class TestCommand:
 
     @pytest.mark.parametrize("columns", [20, 34, 60, 80])
     def test_a_narrow_window(self, run, folder, monkeypatch, columns):
-        class Terminal(io.StringIO):
-            encoding = "utf-8"
-
-            def isatty(self):
-                return True
-
         feedback.add_judgment(
             folder, "a request of many words 暖かい " * 5, {"a": 1, "who is no item of this catalog " * 3: 0}
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 from attnsearch.commands.show import show
 from attnsearch.encoding import loading
 from attnsearch.errors import InputError
+from tests.conftest import Terminal
 
 
 def refuse(*_, **__):
@@ -74,10 +74,6 @@ def test_refused(run, goods, argv, stdin, error):
 
 
 def test_nothing_is_asked_for(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     monkeypatch.setattr(sys, "stdin", Terminal())
     with pytest.raises(InputError, match="no item") as caught:
         show()

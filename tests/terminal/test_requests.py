@@ -15,6 +15,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.terminal import requests
+from tests.conftest import Terminal
 from tests.encoding.tiny import bert
 
 
@@ -180,10 +181,6 @@ class TestWords:
         [(["moon", "sea"], True), (["moon"], False), (["a moon", "a sea"], False), (["moon", "-"], False)],
     )
     def test_a_terminal_hears_that_words_are_queries(self, run, shop_file, monkeypatch, texts, is_noted):
-        class Terminal(io.StringIO):
-            def isatty(self) -> bool:
-                return True
-
         err = Terminal()
         monkeypatch.setattr(sys, "stderr", err)
         assert run("query", *texts, "-c", "shop.yaml").code == 0

@@ -15,14 +15,7 @@ from attnsearch.errors import InputError
 from attnsearch.output.safe_text import WIDTH
 from attnsearch.terminal import streams
 from attnsearch.terminal.progress import log
-from tests.conftest import SHOP_FILE
-
-
-class Terminal(io.StringIO):
-    encoding = "utf-8"
-
-    def isatty(self):
-        return True
+from tests.conftest import SHOP_FILE, Terminal
 
 
 @pytest.fixture
