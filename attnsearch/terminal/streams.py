@@ -191,9 +191,12 @@ def check_destination(out: str | None) -> str | None:
 
 
 def refuse_input(out: str | None, parameters: Mapping[str, object]) -> None:
-    """Raise InputError if the file of --out is one that the command reads, as far as its own parameters name it."""
+    """Raise InputError if the file of --out is stdin, or one that the command's own parameters name."""
     if out is None or not Path(out).is_file():
         return
+    with suppress(OSError, ValueError):  # stdin has no descriptor
+        if os.path.samestat(os.fstat(sys.stdin.fileno()), Path(out).stat()):
+            raise InputError("is read by this command", where=out, hint="write to another file")
     for name, value in parameters.items():
         for part in value if isinstance(value, (list, tuple)) else [value]:
             with suppress(OSError, ValueError):  # no such file, or a text that can't be the name of one

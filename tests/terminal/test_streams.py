@@ -245,6 +245,17 @@ class TestOut:
         assert ask("-").out == out.read_text()
         assert not list(tmp_path.glob(".x.csv*"))
 
+    def test_it_is_not_stdin(self, shop_file, capsys, tmp_path, monkeypatch):
+        from attnsearch.cli import main
+
+        requests = tmp_path / "requests.txt"
+        requests.write_text("moon\n")
+        with requests.open() as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            assert main(["query", "-c", "shop.yaml", "-o", "requests.txt"]) == 2
+        assert "requests.txt: is read by this command" in capsys.readouterr().err
+        assert requests.read_text() == "moon\n"
+
     @pytest.mark.parametrize(
         "argv",
         [
