@@ -4,8 +4,8 @@ Axis letters: m, n = items of two blocks, with p, q keys; d = width.
 
 Items are taken in order. One that is near no leader before it leads a group of its own; any other is a member of the
 leader before it that it is most like. So each member is near its leader, and no two leaders are near each other, which
-connected components would not give: in a chain, the ends may have nothing in common. And the work is bounded: no list
-of pairs is kept, of which n equal items have n²/2.
+connected components would not give: in a chain, the ends may have nothing in common. And memory is bounded: n equal
+items make n²/2 pairs, of which no list is made.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def is_archive(head: bytes) -> bool:
 
 
 def write_arrays(header: Header, read: Callable[[], Iterable[Entry]]) -> Iterator[bytes]:
-    """The bytes of the archive, piece by piece; `read` gives the items, twice. Memory holds no more than one."""
+    """The bytes of the archive, piece by piece; `read` gives the items, twice, one at a time."""
     sink = Sink()
     items, starts, stops = array("q"), array("q"), array("q")
     with zipfile.ZipFile(sink, "w") as archive:

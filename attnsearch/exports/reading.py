@@ -60,7 +60,7 @@ def _recognize(source: str) -> Form | None:
 
 
 def _recognize_pipe() -> Form | None:
-    """The form of the export in standard input, of which nothing is read."""
+    """The form of the export in standard input, from which nothing is taken."""
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:
         return None

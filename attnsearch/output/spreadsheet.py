@@ -13,7 +13,7 @@ from attnsearch.sources.fields import OWN
 if TYPE_CHECKING:
     from attnsearch.sources.items import Item
 
-COLUMNS = 10_000  # which is what CSV may have when it is read
+COLUMNS = 10_000  # as many as a CSV may have when it is read
 
 
 def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:

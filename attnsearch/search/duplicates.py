@@ -49,8 +49,8 @@ class Group(NamedTuple):
 class Duplicates:
     """The groups of two items and more, the largest first.
 
-    `copies` of their items have the same text as an earlier one of their group; `near` is how many others there are
-    beside those to keep. `items` counts all that were compared.
+    `copies` counts the items with the same text as an earlier one of their group, `near` the others but for those to
+    keep, `items` all that were compared.
     """
 
     def __init__(self, store: Store, items: int, groups: Sequence[_Members]) -> None:

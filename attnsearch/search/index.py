@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attnsearch.postings.cache import Postings
     from attnsearch.storage.learned import Learned
 
-_USUAL = {"title", "description"}  # which a person expects to be read
+_USUAL = {"title", "description"}  # fields that a person expects to be read
 
 log = logging.getLogger("attnsearch")
 
@@ -195,7 +195,9 @@ def _bring_up_to_date(folder: Path, file: Path, reading: Reading, *, offline: bo
             _index_file(folder, file, reading, wait=0, offline=offline, progress=progress)
         except BusyError:
             if home.catalog_exists(folder) and _is_read_so(folder, reading):
-                log.warning("%s is being indexed anew by another attnsearch; this is the answer of before", file.name)
+                log.warning(
+                    "%s is being indexed by another attnsearch; this answer is from before that", file.name
+                )
                 return
             lock.wait_for_writer(folder)
         else:

@@ -23,7 +23,7 @@ class Hit(NamedTuple):
 
     `weight` is its softmax share among all items that no filter hides, `score` the cosine. `passage` is the part of a
     long text that fits the query best, and gives the item its logit; None if that is the whole text. `catalog` is the
-    name of the item's.
+    name of its catalog.
     """
 
     rank: int

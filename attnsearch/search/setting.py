@@ -230,7 +230,7 @@ def explain_empty(index: Index, where: Sequence[Where]) -> str:
             emptying = part
             remaining &= passing
     if emptying is None or remaining.any():
-        return "no other items are left than those that the query is made of"
+        return "no items are left but those that the query is made of"
     return f"no item that passes the filters before it passes '{spell(emptying)}'"
 
 

@@ -295,7 +295,7 @@ class TestLike:
     def test_nothing_is_left(self, run, shop):
         code, out, _ = run("query", "--like", "a", "-w", "title = moon", "-c", "shop", "--fail-empty")
         assert code == 1
-        assert "nothing is left\nno other items are left than those that the query is made of\n" in out
+        assert "nothing is left\nno items are left but those that the query is made of\n" in out
 
     def test_it_is_explained(self, run, shop):
         code, out, _ = run("query", "--like", "a", "-c", "shop", "--explain")

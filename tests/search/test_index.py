@@ -145,7 +145,7 @@ class TestReading:
 
 
 class TestWhileAnotherWrites:
-    """A query of a file does not wait for a writer if there is an answer of before."""
+    """A query of a file does not wait for a writer if it can answer from an earlier state."""
 
     def test_the_answer_of_before(self, write, small, home, caplog):
         path = write("x.yaml", SHOP)
@@ -153,7 +153,7 @@ class TestWhileAnotherWrites:
         path.write_text(SHOP.replace("sea", "lake"))
         with Writer(next(home.glob("@*"))):
             assert titles(str(path)) == {"moon", "sea", "robot"}
-        assert "x.yaml is being indexed anew by another attnsearch; this is the answer of before" in caplog.messages
+        assert "x.yaml is being indexed by another attnsearch; this answer is from before that" in caplog.messages
         assert "waiting" not in caplog.text
         assert titles(str(path)) == {"moon", "lake", "robot"}
 

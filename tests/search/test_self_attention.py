@@ -162,7 +162,7 @@ def test_nothing_else_is_left(index):
     for filters in ("title = robot", "title = robot and not has year"):
         setting = Setting(like=("r",), where=(parse_filter(filters),))
         assert search(index, [""], setting)[0].emptied_by == (
-            "no other items are left than those that the query is made of"
+            "no items are left but those that the query is made of"
         )
     setting = Setting(like=("r",), where=(parse_filter("title = robots"),))
     assert search(index, [""], setting)[0].emptied_by == "title: no 'robots'; did you mean 'robot'?"
@@ -172,7 +172,7 @@ def test_the_only_item(write, small):
     with Index.open(index_items(write, "x", [{"id": "m", "title": "moon"}])) as index:
         result = like(index, "m")
         assert (result.hits, result.masked) == ([], 1)
-        assert "no other items are left" in result.emptied_by
+        assert "no items are left but" in result.emptied_by
 
 
 def test_items_explain_themselves_by_their_own_words(index):
