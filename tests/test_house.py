@@ -39,7 +39,7 @@ HOUSE = {
         "feedback", "home",
     ),
     "upkeep": ("freshness", "default", "removal"),
-    "exports": ("form", "contents", "json_lines", "arrays", "parquet", "reading"),
+    "exports": ("form", "contents", "sink", "json_lines", "arrays", "parquet", "reading"),
     "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache", "union"),
     "indexing": (
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",

@@ -2,6 +2,7 @@
 
 form        what a file says of its catalog, and an item with its vectors, checked
 contents    an open catalog → its header and its items with their vectors
+sink        what a library writes to a file → pieces of bytes
 json_lines  JSON Lines: a header, then an item a line
 arrays      arrays of NumPy in a zip (.npz)
 parquet     a table (.parquet)

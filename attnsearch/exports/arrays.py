@@ -9,14 +9,13 @@ starts.npy, stops.npy    where each passage begins and ends in the item's text (
 
 from __future__ import annotations
 
-import io
 import struct
 import zipfile
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -34,6 +33,7 @@ from attnsearch.exports.form import (
     make_entry,
     parse_header,
 )
+from attnsearch.exports.sink import Sink
 from attnsearch.readers.text_file import WHOLE
 from attnsearch.syntax import strict_json
 from attnsearch.syntax.formats import EXPORT
@@ -46,33 +46,6 @@ _ITEMS = "items.jsonl"
 _LONGEST_HEADER = 1 << 20  # bytes
 _FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, NotImplementedError,
            ValueError, OverflowError, KeyError)  # fmt: skip
-
-
-class Sink(io.RawIOBase):
-    """A file of which `drain` takes what was written to it."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.length = 0
-
-    def writable(self) -> bool:
-        """Whether it can be written: always."""
-        return True
-
-    def write(self, piece: Any) -> int:
-        """Take a piece."""
-        self.pieces.append(bytes(piece))
-        self.length += len(self.pieces[-1])
-        return len(self.pieces[-1])
-
-    def tell(self) -> int:
-        """How many bytes were written."""
-        return self.length
-
-    def drain(self) -> Iterator[bytes]:
-        """What was written since the last time."""
-        pieces, self.pieces = self.pieces, []
-        yield from pieces
 
 
 def is_archive(head: bytes) -> bool:

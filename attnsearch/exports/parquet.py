@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attnsearch.errors import InputError
-from attnsearch.exports.arrays import Sink
 from attnsearch.exports.form import (
     PARTS,
     Entry,
@@ -21,6 +20,7 @@ from attnsearch.exports.form import (
     parse_header,
     parse_vectors,
 )
+from attnsearch.exports.sink import Sink
 from attnsearch.syntax import strict_json
 from attnsearch.syntax.formats import EXPORT
 
