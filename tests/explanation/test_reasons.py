@@ -90,11 +90,11 @@ def test_each_key_is_read_once(index, small, monkeypatch):
     monkeypatch.setattr(reasons, "BATCH", 2)
     monkeypatch.setattr(small, "pieces", lambda texts, role="key": read.append(texts) or [None] * len(texts))
     asked = search(index, ["moon", "sea", "robot"], trace=True)
-    found = reasons.explain_hits(index, asked)
+    results = reasons.explain_hits(index, asked)
     assert sorted(text for texts in read[:2] for text in texts) == ["Moon and sea", "moon", "robot", "robot"]
     assert read[2] == ["moon", "sea", "robot"]
     assert len(read) == 3
-    for result in found:
+    for result in results:
         assert [(why.query, why.item) for why in result.whys] == [(None, None)] * 4
         for hit, why in zip(result.hits, result.whys, strict=True):
             assert why.semantic == hit.logit
@@ -159,9 +159,9 @@ def test_terms_and_priors_are_parts(write, small):
     assert why["a"].lexical["moon"] > 0
     assert [dict(why[ident].prior) for ident in "abc"] == [{"price": -0.5}, {"price": 0.5}, {"price": 0}]
     assert (why["b"].lexical, why["c"].lexical) == ({}, {})
-    for hit, one in [*zip(result.hits, result.whys, strict=True), *zip(chosen.hits, chosen.whys, strict=True)]:
-        check_sums(hit, one)
-    assert [one.lexical for one in chosen.whys] == [why[ident].lexical for ident in "abc"]
+    for hit, reason in [*zip(result.hits, result.whys, strict=True), *zip(chosen.hits, chosen.whys, strict=True)]:
+        check_sums(hit, reason)
+    assert [reason.lexical for reason in chosen.whys] == [why[ident].lexical for ident in "abc"]
     assert [hit.logit for hit in chosen.hits] == sorted(hit.logit for hit in result.hits)[::-1]
 
 

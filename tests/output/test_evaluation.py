@@ -70,10 +70,10 @@ def test_wide_characters_in_a_window(columns, script):
 @pytest.mark.parametrize("columns", [60, 61, 80])
 def test_wide_options_in_a_window(columns):
     """Another setting: its options are cut, the measures and their values are not."""
-    one, another = report(), report(means=dict.fromkeys(METRICS, 12.125))
+    first, other = report(), report(means=dict.fromkeys(METRICS, 12.125))
     comparison = Comparison({}, 30, 0.1, 0.2, 0.04)
     out = table(
-        one, Screen(width=columns, quiet=True), second=SecondSetting("--where '" + WIDE["kanji"], another, comparison)
+        first, Screen(width=columns, quiet=True), second=SecondSetting("--where '" + WIDE["kanji"], other, comparison)
     )
     header, *lines = out.split("\n\n")[0].splitlines()
     assert all(cell_len(line) <= columns for line in (header, *lines))

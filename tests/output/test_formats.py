@@ -12,13 +12,13 @@ from tests.output.examples import EMPTY, FORMS, HITS, NASTY, RAW, RESULT, drawn
 
 
 def test_json_is_as_designed():
-    told = json.loads(drawn("json"))
-    assert list(told) == ["schema", "query", "catalog", "model", "temperature", "items", "masked", "none_of_these",
+    answer = json.loads(drawn("json"))
+    assert list(answer) == ["schema", "query", "catalog", "model", "temperature", "items", "masked", "none_of_these",
                           "effective_items", "elapsed_ms", "hits"]  # fmt: skip
-    assert (told["schema"], told["none_of_these"], told["elapsed_ms"]) == (1, None, 41.235)
-    assert list(told["hits"][0]) == ["rank", "id", "title", "weight", "score", "logit", "description", "fields",
+    assert (answer["schema"], answer["none_of_these"], answer["elapsed_ms"]) == (1, None, 41.235)
+    assert list(answer["hits"][0]) == ["rank", "id", "title", "weight", "score", "logit", "description", "fields",
                                        "passage", "catalog"]  # fmt: skip
-    assert told["hits"][0]["fields"] == {"year": 1965}
+    assert answer["hits"][0]["fields"] == {"year": 1965}
 
 
 def test_json_keeps_the_data():
@@ -64,9 +64,9 @@ def test_markdown():
 
 def test_without_unicode():
     plain = Screen(unicode=False)
-    told = drawn("json", [Result("日本", "c", "m", 0.05, 1, 0, None, 1.0, 1.0, [])], plain)
-    assert told.isascii()
-    assert json.loads(told)["query"] == "日本"
+    answer = drawn("json", [Result("日本", "c", "m", 0.05, 1, 0, None, 1.0, 1.0, [])], plain)
+    assert answer.isascii()
+    assert json.loads(answer)["query"] == "日本"
     assert "█" not in drawn("table", screen=plain)
 
 

@@ -232,10 +232,10 @@ class TestOnTheFly:
         assert caplog.text.count("x.yaml: read: title, genre (not read: price; change it with --text-field)") == 1
 
     def test_two_files_of_one_name(self, write, small):
-        one, other = write("a/x.yaml", "- {title: moon}\n"), write("b/x.yaml", "- {title: sea}\n")
-        assert titles(str(one)) == {"moon"}
+        first, other = write("a/x.yaml", "- {title: moon}\n"), write("b/x.yaml", "- {title: sea}\n")
+        assert titles(str(first)) == {"moon"}
         assert titles(str(other)) == {"sea"}
-        assert titles(str(one)) == {"moon"}
+        assert titles(str(first)) == {"moon"}
 
 
 class TestWhichCatalog:

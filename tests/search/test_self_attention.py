@@ -161,9 +161,7 @@ def test_nothing_else_is_left(index):
     """The reason is the items, not the filter that they pass."""
     for filters in ("title = robot", "title = robot and not has year"):
         setting = Setting(like=("r",), where=(parse_filter(filters),))
-        assert search(index, [""], setting)[0].emptied_by == (
-            "no items are left but those that the query is made of"
-        )
+        assert search(index, [""], setting)[0].emptied_by == ("no items are left but those that the query is made of")
     setting = Setting(like=("r",), where=(parse_filter("title = robots"),))
     assert search(index, [""], setting)[0].emptied_by == "title: no 'robots'; did you mean 'robot'?"
 

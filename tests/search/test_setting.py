@@ -104,11 +104,11 @@ def hits(index, text: str, **options):
 
 def test_the_lexical_bias_is_added_to_the_logit(books):
     plain = hits(books, "moons at sea")
-    found = hits(books, "moons at sea", lexical=0.5)
+    biased = hits(books, "moons at sea", lexical=0.5)
     texts = [book["title"] for book in BOOKS]
     moon, sea = by_hand(texts, "moon"), by_hand(texts, "sea")
     for number, book in enumerate(BOOKS):
-        hit, bias = found[book["id"]]
+        hit, bias = biased[book["id"]]
         expected = {"moons": 0.5 * moon.get(number, 0), "sea": 0.5 * sea.get(number, 0)}
         assert bias.lexical == pytest.approx({word: logits for word, logits in expected.items() if logits}, rel=1e-5)
         assert hit.logit == pytest.approx(plain[book["id"]][0].logit + sum(expected.values()), abs=1e-5)
@@ -129,12 +129,12 @@ def test_no_weight_is_no_bias(books):
 
 def test_a_prior_counts_by_rank(books):
     """1900 < 1950 < 1999 (the highest of two): a sixth, a half, five sixths, less a half; nothing for none."""
-    found = hits(books, "moon", priors={"year": 3})
-    assert {ident: bias.prior["year"] for ident, (_, bias) in found.items()} == pytest.approx(
+    biased = hits(books, "moon", priors={"year": 3})
+    assert {ident: bias.prior["year"] for ident, (_, bias) in biased.items()} == pytest.approx(
         {"a": -1.0, "b": 1.0, "c": 0.0, "d": 0.0}
     )
     plain = hits(books, "moon")
-    for ident, (hit, bias) in found.items():
+    for ident, (hit, bias) in biased.items():
         assert hit.logit == pytest.approx(plain[ident][0].logit + bias.prior["year"], abs=1e-5)
 
 
@@ -159,15 +159,15 @@ def test_all_passages_of_an_item_have_its_bias(write, small):
     with Index.open(index_items(write, "long", items)) as index:
         assert index.info.keys > 4
         plain = hits(index, "moon")
-        found = hits(index, "moon", lexical=1, priors={"year": 2}, where=(parse_filter("title = x,moon"),))
+        biased = hits(index, "moon", lexical=1, priors={"year": 2}, where=(parse_filter("title = x,moon"),))
         for ident in ("b", "c"):
-            hit, bias = found[ident]
+            hit, bias = biased[ident]
             assert bias.lexical["moon"] > 0
             assert hit.logit == pytest.approx(
                 plain[ident][0].logit + sum(bias.lexical.values()) + sum(bias.prior.values()), abs=1e-5
             )
             assert hit.passage == plain[ident][0].passage
-        assert set(found) == {"b", "c"}
+        assert set(biased) == {"b", "c"}
         (result,) = search(index, ["moon"], Setting(where=(parse_filter("year=5"),)), k=9, values=["year"])
         assert (result.masked, len(result.hits)) == (2, 1)
         assert result.values[0].known == pytest.approx(1)
