@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,8 +93,10 @@ def _as_list(objects: Iterable[str]) -> Iterator[str]:
 
 
 def _render_separated(results: Iterable[Result], delimiter: str, shown: Shown) -> Iterator[str]:
+    results = iter(results)
+    first = list(itertools.islice(results, 1))  # an error before it leaves no header alone
     yield separated_line([*_COLUMNS, *(column.header for column in shown.columns)], delimiter)
-    for result in results:
+    for result in itertools.chain(first, results):
         for hit in result.hits:
             cells = {**hit._asdict(), "query": result.query}
             fields = shown.cells(hit)

@@ -188,6 +188,12 @@ class TestShow:
         assert hits[0] == hits[1]
         assert hits[0][0]["fields"] == {"price": "12", "url": "https://example.org/a"}
 
+    @pytest.mark.parametrize("form", ["csv", "tsv"])
+    def test_no_header_before_an_error(self, run, goods, form):
+        code, out, err = run("query", "moon", "-f", form, "-w", "pirce = 1")
+        assert (code, out) == (2, "")
+        assert "has a field 'pirce'" in err
+
     @pytest.mark.parametrize("options", [[], ["-f", "csv"], ["--json"], ["--min-weight", "1"]])
     def test_an_unknown_field(self, run, goods, options):
         code, out, err = run("query", "moon", "--show", "pirce", *options)
