@@ -195,9 +195,7 @@ def _bring_up_to_date(folder: Path, file: Path, reading: Reading, *, offline: bo
             _index_file(folder, file, reading, wait=0, offline=offline, progress=progress)
         except BusyError:
             if home.catalog_exists(folder) and _is_read_so(folder, reading):
-                log.warning(
-                    "%s is being indexed by another attnsearch; this answer is from before that", file.name
-                )
+                log.warning("%s is being indexed by another attnsearch; this answer is from before that", file.name)
                 return
             lock.wait_for_writer(folder)
         else:
