@@ -43,10 +43,11 @@ def asked_catalog(ref: str | None, *, option: str = "-c NAME") -> str:
 
 def taught_catalog(ref: str | None) -> str:
     """The catalog that a command teaches: see `asked_catalog`. Raises InputError for a pipe, of which nothing stays."""
-    if ref == "-":
+    catalog = asked_catalog(ref)
+    if catalog == "-":
         hint = "give its items a name first: attnsearch index - --name NAME"
         raise InputError("what is read from standard input can't be taught", hint=hint)
-    return asked_catalog(ref)
+    return catalog
 
 
 def open_index(

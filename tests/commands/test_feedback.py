@@ -175,7 +175,9 @@ class TestCommand:
         assert not (folder / files.FEEDBACK).exists()
 
     @pytest.mark.parametrize("argv", [("x", "--good", "a"), ("x", "--remove"), ("--list",)])
-    def test_a_pipe(self, run, small, argv):
+    def test_a_pipe(self, run, small, monkeypatch, argv):
         hint = "give its items a name first: attnsearch index - --name NAME"
         error = f"attnsearch: what is read from standard input can't be taught; {hint}\n"
         assert run("feedback", *argv, "-c", "-", stdin=b'{"title": "a"}') == (2, "", error)
+        monkeypatch.setenv("ATTNSEARCH_CATALOG", "-")
+        assert run("feedback", *argv, stdin=b'{"title": "a"}') == (2, "", error)
