@@ -37,6 +37,7 @@ _SYNONYMS = {
     "docs": ("doc", "man", "manual"),
 }
 _NUMBER = re.compile(r"-\.?\d")
+_MOST_NAMED = 4  # commands with an option, in a hint
 
 
 def intended(argv: Sequence[str]) -> list[str]:
@@ -84,6 +85,9 @@ def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputErro
         message = f"no such option: {option}"
         if text := _text_that_looks_like(option, argv):
             return InputError(message, hint=f"if it is what you look for: {_after_dashes(argv, text)}")
+        if argv[0] in COMMANDS and (names := _commands_with(option)):
+            listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+            return InputError(message, hint=f"{listed} {'have' if len(names) > 1 else 'has'} it")
         near = [
             name
             for name in getattr(problem, "possibilities", None) or ()
@@ -95,6 +99,17 @@ def usage_error(problem: typer.TyperException, argv: Sequence[str]) -> InputErro
             return InputError(message, hint=_options_follow(argv))
     command = argv[0] if argv and argv[0] in COMMANDS else ""
     return InputError(message, hint=f"see '{shlex.join(filter(None, ['attnsearch', command, '--help']))}'")
+
+
+def _commands_with(option: str) -> list[str]:
+    """The commands that have this option; none if they are too many to name."""
+    group: Any = typer.main.get_command(app_for([]))
+    names = [
+        name
+        for name, command in group.commands.items()
+        if any(option in parameter.opts and not getattr(parameter, "hidden", False) for parameter in command.params)
+    ]
+    return names if len(names) <= _MOST_NAMED else []
 
 
 def _unknown_command(argv: Sequence[str]) -> InputError:

@@ -66,6 +66,21 @@ def test_nothing_to_suggest(run, argv):
     assert error.endswith("; see 'attnsearch --help'\n")
 
 
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["explain", "moon", "--from", "lines"], "query and index have it"),
+        (["show", "moon", "--where", "x"], "query, duplicates, explain and eval have it"),
+        (["export", "shop", "--vector"], "query has it"),
+        (["use", "-o", "x"], "see 'attnsearch use --help'"),
+        (["query", "moon", "--lexicall"], "did you mean --lexical?"),
+    ],
+)
+def test_an_option_of_other_commands(run, argv, hint):
+    option = next(word for word in argv if word.startswith("-"))
+    assert run(*argv) == (2, "", f"attnsearch: no such option: {option}; {hint}\n")
+
+
 def test_synonyms_are_no_commands():
     synonyms = list(itertools.chain.from_iterable(mistakes._SYNONYMS.values()))
     assert len(set(synonyms)) == len(synonyms)
