@@ -175,7 +175,8 @@ def remove(
     from attnsearch.upkeep.default import stored_default
     from attnsearch.upkeep.removal import remove_catalog
 
-    folders = {ref: _removable_folder(ref, everything=everything) for ref in refs}
+    names = {_removable_folder(ref, everything=everything): ref for ref in reversed(refs)}  # one may be named twice
+    folders = {ref: folder for folder, ref in reversed(names.items())}
     plan = {ref: _describe_removal(folder, everything=everything) for ref, folder in folders.items()}
     if dry_run:
         streams.emit(_line(f"would remove {ref}{note}") for ref, note in plan.items())

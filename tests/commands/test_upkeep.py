@@ -176,6 +176,11 @@ class TestRemove:
     def taught(self, run, two):
         run("feedback", "moon", "--good", "a", "-c", "shop", "-q")
 
+    @pytest.mark.parametrize("refs", [("shop", "./shop.yaml"), ("./shop.yaml", "shop", "shop")])
+    def test_one_that_is_named_twice(self, run, shop_file, refs):
+        run("index", "shop.yaml", "-q")
+        assert run("remove", *refs) == (0, f"removed {refs[0]}\n", "")
+
     def test_feedback_stays(self, run, taught, home):
         kept = "kept for when it is indexed again: its feedback on 1 request (--all removes this too)"
         assert run("remove", "shop", "--dry-run") == (0, f"would remove shop; {kept}\n", "")
