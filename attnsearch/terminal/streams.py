@@ -6,12 +6,14 @@ import codecs
 import os
 import re
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NoReturn
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import WIDTH, Screen, inert, simplified
@@ -207,6 +209,7 @@ def refuse_input(out: str | None, parameters: Mapping[str, object]) -> None:
 def _write_file(parts: Iterable[bytes], out: str) -> None:
     """Write a file, which replaces the old one at the end; anything but a regular file is written in place."""
     with ExitStack() as stack:
+        stack.enter_context(_unwinding())
         with _naming(out):
             file = stack.enter_context(_open(out))
         for part in parts:
@@ -235,6 +238,24 @@ def _resolve(out: str) -> Path | None:
         return Path(os.path.realpath(out))
     except ValueError:  # a NUL, or half a character
         raise InputError("is no file's name", where=out) from None
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """End by SystemExit on a signal that asks to end, so that nothing half-written stays in a folder of the user's."""
+    before = {}
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
+            before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
 import threading
 
@@ -244,6 +245,22 @@ class TestOut:
         assert out.read_text() == run("query", "moon", "-c", "shop.yaml", "-f", "csv").out
         assert ask("-").out == out.read_text()
         assert not list(tmp_path.glob(".x.csv*"))
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_nothing_stays_of_what_a_signal_ended(self, tmp_path, number):
+        out = tmp_path / "x"
+        out.write_text("old")
+
+        def parts():
+            yield b"new"
+            signal.raise_signal(number)
+            yield b"er"
+
+        with pytest.raises(SystemExit) as ended:
+            streams.emit_bytes(parts(), str(out))
+        assert ended.value.code == 128 + number
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
+        assert signal.getsignal(number) is signal.SIG_DFL
 
     def test_it_is_not_stdin(self, shop_file, capsys, tmp_path, monkeypatch):
         from attnsearch.cli import main
