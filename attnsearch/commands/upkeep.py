@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnsearch.errors import AttnsearchError, CatalogError, Exit, InputError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRefs, catalog_argument, indexed_folder
@@ -183,7 +183,8 @@ def remove(
         return
     question = "; ".join(f"remove {ref}{note}" for ref, note in plan.items())
     if not yes and not streams.confirm(question):
-        raise typer.Exit(Exit.INTERRUPTED)
+        streams.emit([_line("nothing removed")])
+        return
     default = stored_default()
     for ref, folder in folders.items():
         with progress.working(quiet=quiet):

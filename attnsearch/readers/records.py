@@ -10,7 +10,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,15 +67,18 @@ def read_records(
     form = reading.form or SUFFIXES.get(Path(inner_name(source)).suffix.lower())
     _refuse_other_forms(raw, form, reading)
     start: list[str] = []
+    is_guessed = False
     if form in (None, "json"):
         file.longest = WHOLE  # of a document on a single line
     if form is None and reading.delimiter:
         form = "tsv" if dialect.parse_delimiter(reading.delimiter) == "\t" else "csv"
     elif form is None:
         start, form = _guess_format(file)
+        is_guessed = True
     delimiter = _require_delimiter(reading, form, raw.where)
     if form in ("json", "jsonl"):
-        return _read_json(file, start, reading, names, is_lines=form == "jsonl")
+        with _suggesting_lines(is_guessed=is_guessed):
+            return _read_json(file, start, reading, names, is_lines=form == "jsonl")
     file.longest = LINE
     if form != "yaml":
         rows = _read_stream(itertools.chain(start, file), form, delimiter, raw.where, is_given=bool(reading.form))
@@ -85,8 +88,20 @@ def read_records(
     from attnsearch.readers.shapes import split_documents
     from attnsearch.syntax import yaml12
 
-    documents = yaml12.parse_documents(text, where=raw.where, as_text=as_text | {"", "items"})
+    with _suggesting_lines(is_guessed=is_guessed):
+        documents = yaml12.parse_documents(text, where=raw.where, as_text=as_text | {"", "items"})
     return split_documents(documents, raw.where, reading.items, names)
+
+
+@contextmanager
+def _suggesting_lines(*, is_guessed: bool) -> Iterator[None]:
+    """What is invalid in the body may be lines of text, if the format was guessed: the error says so."""
+    try:
+        yield
+    except InputError as error:
+        if is_guessed and not error.hint:
+            error.hint = "if each line is an item, say --from lines"
+        raise
 
 
 def _refuse_other_forms(raw: RawFile, form: str | None, reading: Reading) -> None:

@@ -269,9 +269,10 @@ class TestConfirmation:
         assert not (home / "shop").exists()
 
     @pytest.mark.parametrize("text", ["", "\n", "n\n", "yy\n"])
-    def test_no(self, answer, home, text):
+    def test_no(self, answer, home, capsys, text):
         code, err = answer(text)
-        assert (code, err) == (130, "remove shop? [y/N] attnsearch: interrupted; all catalogs are intact\n")
+        assert (code, err) == (0, "remove shop? [y/N] ")
+        assert capsys.readouterr().out == "nothing removed\n"
         assert (home / "shop").exists()
 
     @pytest.mark.parametrize("option", ["-y", "--yes", "--dry-run"])

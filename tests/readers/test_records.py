@@ -193,3 +193,16 @@ def test_a_quoted_text_of_several_lines_in_tsv(write, name, rows):
     assert "it" in str(whole)
     assert len(whole) == 3
     assert len(read(path, reading=Reading("tsv"))) == 4 + len([line for line in rows.split("\n") if line.strip()])
+
+
+@pytest.mark.parametrize("text", ["fix: a\nfix: b\n", "[core] fix a\n[ui] fix b\n", "- a\n- [b\n"])
+def test_what_a_pipe_brings_may_be_lines_after_all(text, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    with pytest.raises(InputError) as caught:
+        read("-")
+    assert caught.value.hint == "if each line is an item, say --from lines"
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read(str(path))
+    assert "--from lines" not in str(caught.value)
