@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from attnsearch.storage import checksum
+from attnsearch.errors import CatalogError
+from attnsearch.storage import checksum, lock
 from attnsearch.storage.database import read_info_rows
 from attnsearch.storage.files import DATABASE, SEAL, open_to_read, replace_file
 
@@ -32,14 +33,17 @@ class Seal(NamedTuple):
 
 
 def write_seal(db: sqlite3.Connection, folder: Path, commit: str) -> None:
-    """Seal the state `commit`, just committed through `db`. If a reader or the disk prevents it, do nothing."""
-    with suppress(OSError, sqlite3.Error):
+    """Seal the state `commit`, just committed through `db`. If a reader or the disk prevents it, do nothing.
+
+    By now the folder may be another one: someone removed the catalog, or is about to.
+    """
+    with suppress(OSError, sqlite3.Error, CatalogError):
         (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        db.execute("BEGIN")  # as long as we read, no writer can empty its log into the file
-        info = read_info_rows(db)
-        if not busy and json.loads(info["commit"]) == commit:
-            replace_file(folder / SEAL, Seal(commit, database_sha256(folder), info).to_bytes())
-        db.execute("ROLLBACK")
+        with lock.guarding(folder, wait=0), closing(lock.connect_to_read(folder)) as named:
+            named.execute("BEGIN")  # as long as we read, no writer can empty its log into the file
+            info = read_info_rows(named)
+            if not busy and json.loads(info["commit"]) == commit:
+                replace_file(folder / SEAL, Seal(commit, database_sha256(folder), info).to_bytes())
 
 
 def read_seal(folder: Path) -> Seal | None:

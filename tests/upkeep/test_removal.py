@@ -13,7 +13,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.search.index import Index
-from attnsearch.storage import lock
+from attnsearch.storage import lock, seal
 from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.storage.home import catalog_folders, taught_files
@@ -207,3 +207,35 @@ class TestTaught:
         (taught / FEEDBACK).symlink_to(write("elsewhere", "x"))
         with pytest.raises(CatalogError, match="is a link"):
             remove_catalog(taught)
+
+
+def test_no_removal_comes_between_the_hash_and_the_seal(folder, monkeypatch):
+    """A seal beside no database would make the next, new one look damaged until its first commit."""
+    put(folder, [1])
+    hash_database = seal.database_sha256
+    refused = []
+
+    def try_to_remove(folder):
+        with pytest.raises(CatalogError, match="another attnsearch is writing") as caught:
+            with lock.guarding(folder, wait=0):
+                pass
+        refused.append(caught)
+        return hash_database(folder)
+
+    monkeypatch.setattr(seal, "database_sha256", try_to_remove)
+    put(folder, [2])
+    assert len(refused) == 1
+
+
+def test_while_it_is_removed_a_catalog_is_not_sealed(folder, monkeypatch):
+    put(folder, [1])
+    before = seal.read_seal(folder)
+    write_seal = seal.write_seal
+
+    def guard_and_seal(*arguments):
+        with lock.guarding(folder):
+            write_seal(*arguments)
+
+    monkeypatch.setattr(seal, "write_seal", guard_and_seal)
+    put(folder, [2])
+    assert seal.read_seal(folder) == before
