@@ -21,6 +21,7 @@ import numpy as np
 
 # Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
 import attnsearch.cli.app
+import attnsearch.cli.mistakes
 import attnsearch.commands.catalogs
 import attnsearch.commands.eval
 import attnsearch.commands.feedback
@@ -28,6 +29,7 @@ import attnsearch.commands.query
 import attnsearch.engines.bias
 import attnsearch.evaluation.significance
 import attnsearch.output.evaluation
+import attnsearch.output.ranking
 import attnsearch.readers.folder
 import attnsearch.readers.sqlite
 import attnsearch.search.readout

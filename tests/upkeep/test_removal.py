@@ -216,9 +216,11 @@ def test_no_removal_comes_between_the_hash_and_the_seal(folder, monkeypatch):
     refused = []
 
     def try_to_remove(folder):
-        with pytest.raises(CatalogError, match="another attnsearch is writing") as caught:
-            with lock.guarding(folder, wait=0):
-                pass
+        with (
+            pytest.raises(CatalogError, match="another attnsearch is writing") as caught,
+            lock.guarding(folder, wait=0),
+        ):
+            pass
         refused.append(caught)
         return hash_database(folder)
 
