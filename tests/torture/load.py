@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -103,6 +104,7 @@ class _Readers:
 def ask_all(home: Path, seed: int, files: list[Path]) -> int:
     """Start a child for each file, which writes its answers there; 0 if all of them succeed."""
     os.set_blocking(0, False)
+    logging.getLogger("attnsearch").addHandler(logging.NullHandler())  # the source changes before each commit
     children = []
     for number, file in enumerate(files):
         pid = os.fork()
