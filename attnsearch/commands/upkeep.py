@@ -26,6 +26,7 @@ def use(
     ref: Annotated[str | None, catalog_argument("The catalog to ask from now on when there is no -c.")] = None,
     none: Annotated[bool, typer.Option("--none", rich_help_panel=options.DONE, help="Forget the choice.")] = False,
     json: options.Json = False,
+    out: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Choose the catalog that is asked without -c. Without NAME, show which that is.
@@ -48,9 +49,9 @@ def use(
         choice = default.choose_default()
     if json:
         row = {"schema": SCHEMA, "default": default.read_default(), "asks": choice.ref, "why": choice.why}
-        streams.emit([to_json(row, streams.screen(), indent=2)])
+        streams.emit([to_json(row, streams.screen(out=out), indent=2)], out)
     elif not (quiet and (none or ref is not None)):
-        streams.emit([_line(_in_words(choice))])
+        streams.emit([_line(_in_words(choice))], out)
 
 
 def _line(sentence: str) -> str:
