@@ -196,10 +196,11 @@ def _create_database(folder: Path) -> None:
     home, file = folder.parent, folder / DATABASE
     new = [path.parent for path in (home, *home.parents) if not path.exists()]
     home.mkdir(mode=0o700, parents=True, exist_ok=True)  # its contents may be private
+    segments = folder / SEGMENTS
     failed = 0
-    while not _read_size(file):
+    while not (_read_size(file) and segments.is_dir()):
         try:
-            (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
+            segments.mkdir(parents=True, exist_ok=True)
             file.touch()
             for path in (folder, home, *new):
                 sync(path)
@@ -208,7 +209,8 @@ def _create_database(folder: Path) -> None:
             if failed == _ATTEMPTS:
                 raise
         else:
-            return
+            if segments.is_dir():  # or a removal put another folder in its place before the file was made
+                return
 
 
 def _read_size(file: Path) -> int:

@@ -279,3 +279,29 @@ def test_a_catalog_that_is_gone_is_not_created(folder):
     with pytest.raises(MissingError, match="there is no catalog 'shop'"), lock.guarding(folder):
         pass
     assert not folder.exists()
+
+
+def test_the_folder_of_segments_is_made_anew(folder):
+    """A killed process may have left a database without it."""
+    lock.acquire(folder).close()
+    with Writer(folder):
+        pass
+    (folder / files.SEGMENTS).rmdir()
+    put(folder, [1])
+    assert contents(folder) == [("i1", 1.0)]
+
+
+def test_another_folder_may_come_in_before_the_database_is_made(folder, home, monkeypatch):
+    """A removal that keeps feedback puts a folder without segments in the place of the one that was made."""
+    touch, kept = Path.touch, home / "kept"
+    kept.mkdir(parents=True)
+
+    def swap_and_touch(file):
+        if kept.exists():
+            folder.rename(home / "removed")
+            kept.rename(folder)
+        touch(file)
+
+    monkeypatch.setattr(Path, "touch", swap_and_touch)
+    put(folder, [1])
+    assert contents(folder) == [("i1", 1.0)]
