@@ -73,6 +73,7 @@ class Terminal:
             "COLUMNS": str(COLUMNS),
             "HF_HUB_OFFLINE": "1",
             "NO_COLOR": "1",
+            "TERM": "xterm",  # which pagers ask for
             "PYTHONIOENCODING": "utf-8",
             "PYTHONPATH": str(ROOT),
         }

@@ -72,7 +72,7 @@ def test_nothing_to_suggest(run, argv):
         (["explain", "moon", "--from", "lines"], "query and index have it"),
         (["show", "moon", "--where", "x"], "query, duplicates, explain and eval have it"),
         (["export", "shop", "--vector"], "query has it"),
-        (["use", "-o", "x"], "see 'attnsearch use --help'"),
+        (["remove", "-o", "x"], "see 'attnsearch remove --help'"),
         (["query", "moon", "--lexicall"], "did you mean --lexical?"),
     ],
 )
