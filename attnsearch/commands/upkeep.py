@@ -69,9 +69,11 @@ def _in_words(choice: Choice) -> str:
     >>> _in_words(Choice("shop", "by 'attnsearch use'"))
     "shop is asked without -c (by 'attnsearch use')"
     """
+    from attnsearch.sources.fields import first_names
+
     if choice.ref is not None:
         return f"{choice.ref} is asked without -c ({choice.why})"
-    names = ", ".join([*choice.own[:_LISTED], *["…"] * (len(choice.own) > _LISTED)])
+    names = first_names(choice.own, _LISTED)
     return f"no default: {choice.why} ({names}); choose one: attnsearch use NAME"
 
 

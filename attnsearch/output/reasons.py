@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import draw, listing, wrap
+from attnsearch.sources.fields import first_names
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -95,7 +96,7 @@ def _name_words(side: str, total: Sum) -> str:
     supporting = [f"{word} {share:+.2f}" for word, share in ranked if share > 0]
     opposing = [f"{word} {share:+.2f}" for word, share in ranked if share < 0]
     parts = [
-        f"{head} {', '.join(words[:count])}{', …' if len(words) > count else ''}"
+        f"{head} {first_names(words, count)}"
         for head, words, count in (("mostly", supporting, _MAX_FOR), ("against it", opposing, _MAX_AGAINST))
         if words
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnsearch.errors import InputError
+from attnsearch.sources.fields import first_names
 from attnsearch.sources.letters import normalize_text
 from attnsearch.storage.store import Store
 from attnsearch.syntax.values import check_text
@@ -35,7 +36,7 @@ def find_id(store: Store, name: str) -> str:
     if len(idents) == 1:
         return idents[0]
     if idents:
-        hint = f"name one by its id: {', '.join(idents[:_LISTED])}{', …' if len(idents) > _LISTED else ''}"
+        hint = f"name one by its id: {first_names(idents, _LISTED)}"
         raise InputError(f"{len(idents)} items are called '{name}'", where=store.info.name, hint=hint)
     import difflib  # which a query does without
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.sources.fields import first_names
 from attnsearch.storage import home
 from attnsearch.storage.failures import unreadable, writing
 from attnsearch.storage.files import DATABASE, check_name, home_folder, open_to_read, quoted, replace_file, sync
@@ -42,7 +43,7 @@ def default_catalog(*, is_terminal: bool = False, option: str = "-c NAME") -> st
     choice = choose_default()
     if choice.ref is not None:
         return choice.ref
-    names = ", ".join([*map(quoted, choice.own[:_LISTED]), *["…"] * (len(choice.own) > _LISTED)])
+    names = first_names([*map(quoted, choice.own)], _LISTED)
     hint = f"say {option}, or choose a default: attnsearch use NAME"
     if not is_terminal:
         raise InputError(f"which catalog? you have {names}", hint=hint)
