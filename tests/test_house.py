@@ -60,7 +60,9 @@ HOUSE = {
         "reasons", "evaluation", "training",
     ),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
-    "terminal": ("streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options"),
+    "terminal": (
+        "signals", "streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options",
+    ),
     "commands": (
         "query", "index", "show", "catalogs", "upkeep", "duplicates", "export", "explain", "eval", "train", "feedback",
         "docs",

@@ -1,5 +1,6 @@
 """What all commands share: streams, the command line, options.
 
+signals          the signals that ask a process to end
 streams          stdout: what it can show, and writing to it
 requests         the requests of a command line, or of standard input
 progress         stderr while a command works

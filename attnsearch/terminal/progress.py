@@ -6,13 +6,13 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from attnsearch.output.safe_text import inert, short
+from attnsearch.terminal.signals import replace_handler
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 SOON = 0.5  # seconds of silence before progress is shown
-
-Handler = Union["Callable[[int, FrameType | None], None]", signal.Handlers]
 
 log = logging.getLogger("attnsearch")
 
@@ -98,7 +96,7 @@ class Working:
 
     def _show(self, display: Status | Progress) -> None:
         self.stop()
-        _handle_kills(signal.SIG_DFL, _show_cursor_and_die)
+        replace_handler(signal.SIG_DFL, _show_cursor_and_die)
         self.display = display
         try:
             display.start()
@@ -111,16 +109,7 @@ class Working:
         if self.display:
             self.display.stop()
             self.display = None
-            _handle_kills(_show_cursor_and_die, signal.SIG_DFL)
-
-
-def _handle_kills(handler: Handler, new_handler: Handler) -> None:
-    """Replace the handler of the signals that end a process, where it is this one; only the main thread may."""
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-            number = getattr(signal, name, None)
-            if number and signal.getsignal(number) is handler:
-                signal.signal(number, new_handler)
+            replace_handler(_show_cursor_and_die, signal.SIG_DFL)
 
 
 def _show_cursor_and_die(number: int, _frame: FrameType | None) -> None:

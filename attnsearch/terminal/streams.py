@@ -8,15 +8,18 @@ import re
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, Literal, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import WIDTH, Screen, inert, simplified
+from attnsearch.terminal.signals import replace_handler
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 WIDEST = 10_000  # cells of a table, whatever COLUMNS says
 
@@ -243,19 +246,15 @@ def _resolve(out: str) -> Path | None:
 @contextmanager
 def _unwinding() -> Iterator[None]:
     """End by SystemExit on a signal that asks to end, so that nothing half-written stays in a folder of the user's."""
-    before = {}
-
-    def end(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
-            before[number] = signal.signal(number, end)
+    replace_handler(signal.SIG_DFL, _unwind)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        replace_handler(_unwind, signal.SIG_DFL)
+
+
+def _unwind(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 @contextmanager

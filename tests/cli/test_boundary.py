@@ -140,9 +140,9 @@ class TestSignals:
     def test_nohup_still_holds(self):
         script = """
             import signal
-            from attnsearch.terminal import progress
+            from attnsearch.terminal import progress, signals
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            progress._handle_kills(signal.SIG_DFL, progress._show_cursor_and_die)
+            signals.replace_handler(signal.SIG_DFL, progress._show_cursor_and_die)
             signal.raise_signal(signal.SIGHUP)
             assert signal.getsignal(signal.SIGTERM) is progress._show_cursor_and_die
         """
