@@ -92,18 +92,17 @@ def read_arrays(content: BinaryIO, where: str) -> tuple[Header, Iterator[Entry]]
         with archive.open(_HEADER) as member:
             text = member.read(_LONGEST_HEADER).decode()
     header = parse_header(strict_json.parse_line(text, where=where), where)
-    return header, _read_entries(archive, header, where)
+    return header, check_counts(_read_entries(archive, header, where), header, where)
 
 
 def _read_entries(archive: zipfile.ZipFile, header: Header, where: str) -> Iterator[Entry]:
     n = header.keys
-    number = keys = 0
     with _locate_faults(where), archive, archive.open(_ITEMS) as lines, archive.open("embeddings.npy") as embeddings:
         _read_header(embeddings, "<f4", (n, header.d), where)
         names = ("items.npy", "starts.npy", "stops.npy")
         items, starts, stops = (_read_numbers(archive, name, n, where) for name in names)
         next_item = next(items, None)
-        while line := lines.readline(WHOLE):
+        for number, line in enumerate(iter(lambda: lines.readline(WHOLE), b"")):
             place = f"{where}: {_ITEMS}:{number + 1}"
             record = strict_json.parse_line(line.decode(), where=f"{where}: {_ITEMS}", line=number + 1, parts=PARTS)
             if not isinstance(record, Mapping):
@@ -115,8 +114,6 @@ def _read_entries(archive: zipfile.ZipFile, header: Header, where: str) -> Itera
             raw = _read_exactly(embeddings, 4 * count * header.d)
             x = np.frombuffer(raw, "<f4").astype(np.float32).reshape(count, header.d)
             yield make_entry({**record, **passages}, x, header, place)
-            number, keys = number + 1, keys + count
-    check_counts(header, number, keys, where)
 
 
 def _read_numbers(archive: zipfile.ZipFile, name: str, n: int, where: str) -> Iterator[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -188,8 +188,12 @@ def _check_vectors(x: Floats, d: int, place: str) -> None:
         raise damaged("its embeddings are not of length 1", place)
 
 
-def check_counts(header: Header, items: int, keys: int, where: str) -> None:
-    """Raise InputError if a file has another number of items or vectors than its header says."""
+def check_counts(entries: Iterable[Entry], header: Header, where: str) -> Iterator[Entry]:
+    """Pass the items on; raise InputError at the end if they or their vectors are not as many as the header says."""
+    items = keys = 0
+    for entry in entries:
+        items, keys = items + 1, keys + len(entry.x)
+        yield entry
     if (items, keys) != (header.items, header.keys):
         message = f"it has {items:,} items and {keys:,} vectors, not {header.items:,} and {header.keys:,}"
         raise damaged(message, where)

@@ -56,16 +56,8 @@ def read_lines(raw: RawFile) -> tuple[Header, Iterator[Entry]]:
     _, first = next(lines)
     header = parse_header(strict_json.parse_line(first.rstrip(), where=raw.where), f"{raw.where}:1")
 
-    def entries() -> Iterator[Entry]:
-        items = keys = 0
-        for number, line in lines:
-            if line.strip():
-                entry = _read_entry(line.rstrip(), header, raw.where, number)
-                items, keys = items + 1, keys + len(entry.x)
-                yield entry
-        check_counts(header, items, keys, raw.where)
-
-    return header, entries()
+    entries = (_read_entry(line.rstrip(), header, raw.where, number) for number, line in lines if line.strip())
+    return header, check_counts(entries, header, raw.where)
 
 
 def _read_entry(line: str, header: Header, where: str, number: int) -> Entry:

@@ -105,17 +105,14 @@ def read_parquet(content: BinaryIO, where: str) -> tuple[Header, Iterator[Entry]
     header = parse_header(strict_json.parse_line(text, where=where), where)
 
     def entries() -> Iterator[Entry]:
-        items = keys = 0
         try:
-            for record in itertools.chain.from_iterable(_to_rows(batch, where) for batch in file.iter_batches(_BATCH)):
-                entry = _read_row(record, header, where, items + 1)
-                items, keys = items + 1, keys + len(entry.x)
-                yield entry
+            rows = itertools.chain.from_iterable(_to_rows(batch, where) for batch in file.iter_batches(_BATCH))
+            for number, record in enumerate(rows, 1):
+                yield _read_row(record, header, where, number)
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise damaged(str(error).partition("\n")[0], where) from None
-        check_counts(header, items, keys, where)
 
-    return header, entries()
+    return header, check_counts(entries(), header, where)
 
 
 def _to_rows(batch: pa.RecordBatch, where: str) -> Iterator[dict[str, Any]]:
