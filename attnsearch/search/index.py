@@ -194,7 +194,7 @@ def _bring_up_to_date(folder: Path, file: Path, reading: Reading, *, offline: bo
         try:
             _index_file(folder, file, reading, wait=0, offline=offline, progress=progress)
         except BusyError:
-            if home.catalog_exists(folder) and _is_read_so(folder, reading):
+            if home.catalog_exists(folder) and _is_read_so(home.read_catalog_info(folder), reading):
                 log.warning("%s is being indexed by another attnsearch; this answer is from before that", file.name)
                 return
             lock.wait_for_writer(folder)
@@ -237,15 +237,14 @@ def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
         info = home.read_catalog_info(folder)
     except MissingError:
         return False
-    if not (info.identity and reading.over(info.reading) == info.reading and len(info.sources) == 1):
+    if not (info.identity and _is_read_so(info, reading) and len(info.sources) == 1):
         return False
     return info.sources[0][:2] == fingerprint_source(str(file))[:2]
 
 
-def _is_read_so(folder: Path, reading: Reading) -> bool:
-    """Whether the folder's catalog was read as a query wants it."""
-    read = home.read_catalog_info(folder).reading
-    return reading.over(read) == read
+def _is_read_so(info: Info, reading: Reading) -> bool:
+    """Whether a catalog was read as a query wants it."""
+    return reading.over(info.reading) == info.reading
 
 
 def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
