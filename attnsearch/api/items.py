@@ -48,4 +48,4 @@ def publish_field(field: summary.Field) -> Field:
     """What is known of a field, as a program sees it."""
     counts = field.counts or {}
     values = {value: counts[value] for value in field.commonest(_VALUES)}
-    return Field(field.name, "list" if field.lists else field.kind.name, field.items, field.low, field.high, values)
+    return Field(field.name, field.kind_name, field.items, field.low, field.high, values)

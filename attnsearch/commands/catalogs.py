@@ -162,7 +162,7 @@ def _field_as_json(field: Field) -> dict[str, Any]:
     """What the catalog knows of a field, as docs/reference.md describes it."""
     return {
         "name": field.name,
-        "kind": "list" if field.lists else field.kind.name,
+        "kind": field.kind_name,
         "items": field.items,
         "unread": field.kind.unread,
         "low": field.low or None,

@@ -198,7 +198,7 @@ def _known_columns(stores: Sequence[Store], owns: Mapping[str, Mapping[str, str]
     meanings: dict[str, set[str]] = {}
     for store in stores:
         for field in store.fields():
-            is_number[field.name] = is_number.get(field.name, True) and field.kind.name == "number" and not field.lists
+            is_number[field.name] = is_number.get(field.name, True) and field.kind_name == "number"
             meanings.setdefault(field.name, set()).add(owns[store.info.name].get(field.name, ""))
     known: dict[str, Column] = {}
     headers: set[str] = set()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from attnsearch.sources.fields import Fields, leaves, look_up
-from attnsearch.sources.kinds import Kind, decide, form_of, interpret
+from attnsearch.sources.kinds import Kind, KindName, decide, form_of, interpret
 from attnsearch.syntax.values import Value
 
 MOST_FIELDS = 1_000  # of a catalog; others are not summarized
@@ -39,6 +39,11 @@ class Field(NamedTuple):
     low: str
     high: str
     counts: Mapping[str, int] | None
+
+    @property
+    def kind_name(self) -> KindName | Literal["list"]:
+        """The name of its kind; "list" if some item has several values."""
+        return "list" if self.lists else self.kind.name
 
     def commonest(self, count: int) -> list[str]:
         """The commonest values, those as common in the order of the alphabet; none if there are too many to count."""
