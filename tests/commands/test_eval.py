@@ -38,12 +38,12 @@ def test_a_table(run, judged):
     robot = 2 / (2 + 1 / math.log2(3)) + (1 / 2) / (2 + 1 / math.log2(3))  # sea comes third: a tie, and a is before it
     ndcg = (1 + robot + 1 / 2) / 3
     assert means.splitlines()[0].split() == ["measure", "value"]
-    told = {line[:-6].strip(): line[-5:] for line in means.splitlines()[1:]}
-    assert told["nDCG@10"] == f"{ndcg:.3f}"
-    assert told["MRR"] == f"{(1 + 1 + 1 / 3) / 3:.3f}"
-    assert told["recall@10"] == "1.000"
-    assert told["precision at 1"] == "0.667"
-    assert list(told)[4:] == ["KL to the right items, nats", "calibration error, top weight"]
+    answer = {line[:-6].strip(): line[-5:] for line in means.splitlines()[1:]}
+    assert answer["nDCG@10"] == f"{ndcg:.3f}"
+    assert answer["MRR"] == f"{(1 + 1 + 1 / 3) / 3:.3f}"
+    assert answer["recall@10"] == "1.000"
+    assert answer["precision at 1"] == "0.667"
+    assert list(answer)[4:] == ["KL to the right items, nats", "calibration error, top weight"]
     assert [line.split() for line in worst.splitlines()] == [
         ["nDCG@10", "first", "right", "request", "on", "rank", "1"],
         ["0.500", "rank", "3", "sea", "sea"],
@@ -64,22 +64,22 @@ def test_options(run, judged):
 
 def test_json(run, judged):
     code, out, err = run("eval", "judged.yaml", "-c", "shop", "--json", "-k", "2", "--worst", "1")
-    told = json.loads(out)
+    answer = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(told) == ["schema", "judgments", "catalog", "model", "items", "k", "queries", "unanswerable",
+    assert list(answer) == ["schema", "judgments", "catalog", "model", "items", "k", "queries", "unanswerable",
                           "unknown_ids", "worst", "temperature", "taught", "metrics", "none_of_these",
                           "per_query"]  # fmt: skip
-    assert (told["schema"], told["judgments"], told["k"]) == (1, ["judged.yaml"], 2)
-    assert (told["queries"], told["unanswerable"], told["unknown_ids"], told["worst"]) == (4, 1, 0, ["sea"])
-    assert list(told["metrics"]) == [*report.METRICS, "calibration_error"]
-    assert [row["query"] for row in told["per_query"]] == ["moon", "robot", "sea", "elsewhere"]
-    assert told["per_query"][2] == {
+    assert (answer["schema"], answer["judgments"], answer["k"]) == (1, ["judged.yaml"], 2)
+    assert (answer["queries"], answer["unanswerable"], answer["unknown_ids"], answer["worst"]) == (4, 1, 0, ["sea"])
+    assert list(answer["metrics"]) == [*report.METRICS, "calibration_error"]
+    assert [row["query"] for row in answer["per_query"]] == ["moon", "robot", "sea", "elsewhere"]
+    assert answer["per_query"][2] == {
         "query": "sea", "place": "judged.yaml:5", "relevant": 1, "ndcg": 0.5, "mrr": 1 / 3, "recall": 0.0,
         "precision_at_1": 0.0, "kl": pytest.approx(20, abs=1e-4), "first": 3, "top": "b", "top_title": "sea",
         "top_weight": pytest.approx(1), "none_of_these": None,
     }  # fmt: skip
-    assert told["per_query"][3]["ndcg"] is None
-    assert told["metrics"]["ndcg"] == pytest.approx(sum(row["ndcg"] for row in told["per_query"][:3]) / 3)
+    assert answer["per_query"][3]["ndcg"] is None
+    assert answer["metrics"]["ndcg"] == pytest.approx(sum(row["ndcg"] for row in answer["per_query"][:3]) / 3)
 
 
 def test_compare(run, judged):
@@ -89,28 +89,28 @@ def test_compare(run, judged):
     assert out.splitlines()[0].split() == ["measure", "as", "asked", "--temperature", "1", "difference"]
     sharp, flat = (20 + math.log(1 + 2 * math.exp(-20)), 1 + math.log(1 + 2 / math.e))
     line = next(line for line in out.splitlines() if line.startswith("KL")).split()[-3:]
-    told = json.loads(run(*argv, "--json").out)
-    one, other = told["metrics"]["kl"], told["compare"]["metrics"]["kl"]
+    answer = json.loads(run(*argv, "--json").out)
+    one, other = answer["metrics"]["kl"], answer["compare"]["metrics"]["kl"]
     assert line == [f"{one:.3f}", f"{other:.3f}", f"{other - one:+.3f}"]
-    assert told["per_query"][2]["kl"] == pytest.approx(sharp, abs=1e-4)
-    assert told["compare"]["per_query"][2]["kl"] == pytest.approx(flat, abs=1e-4)
-    assert told["compare"]["differences"]["kl"] == pytest.approx(other - one)
-    assert (told["temperature"], told["compare"]["temperature"], told["compare"]["options"]) == (
+    assert answer["per_query"][2]["kl"] == pytest.approx(sharp, abs=1e-4)
+    assert answer["compare"]["per_query"][2]["kl"] == pytest.approx(flat, abs=1e-4)
+    assert answer["compare"]["differences"]["kl"] == pytest.approx(other - one)
+    assert (answer["temperature"], answer["compare"]["temperature"], answer["compare"]["options"]) == (
         0.05,
         1,
         "--temperature 1",
     )
-    assert told["compare"]["test"] == {
+    assert answer["compare"]["test"] == {
         "metric": "ndcg", "confidence": 0.95, "queries": 3, "low": 0, "high": 0, "p_value": 1,
     }  # fmt: skip
     assert "+0.000 to +0.000 with 95% confidence, p = 1.000 (paired t-test, 3 requests)" in out
 
 
 def test_compare_with_the_textbook(run, judged):
-    told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--compare=--textbook", "--json").out)
-    assert told["compare"]["temperature"] == 2
-    told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--textbook", "--compare", "", "--json").out)
-    assert (told["temperature"], told["compare"]["temperature"]) == (2, 0.05)
+    answer = json.loads(run("eval", "judged.yaml", "-c", "shop", "--compare=--textbook", "--json").out)
+    assert answer["compare"]["temperature"] == 2
+    answer = json.loads(run("eval", "judged.yaml", "-c", "shop", "--textbook", "--compare", "", "--json").out)
+    assert (answer["temperature"], answer["compare"]["temperature"]) == (2, 0.05)
 
 
 def test_one_request_is_too_few_to_test(run, judged, write):
@@ -149,8 +149,8 @@ def test_trec(run, judged, write):
         "attnsearch: q.tsv: 1 of 3 queries have no judgments, and are left out\n"
         "attnsearch: shop: 1 of 3 judged ids are not in the catalog, such as 'gone'; they count as never found\n"
     )
-    told = json.loads(out)
-    assert (told["judgments"], told["unknown_ids"], told["queries"]) == (["q.tsv", "r.tsv"], 1, 2)
+    answer = json.loads(out)
+    assert (answer["judgments"], answer["unknown_ids"], answer["queries"]) == (["q.tsv", "r.tsv"], 1, 2)
 
 
 def test_from_a_pipe(run, judged):
@@ -169,8 +169,8 @@ def test_chances_that_nothing_fits(run, judged, monkeypatch):
     assert "none of these when true        0.750\n" in out
     assert "none of these when false       0.250\n" in out
     assert "its balanced accuracy          1.000\n" in out
-    told = json.loads(run("eval", "judged.yaml", "-c", "shop", "--json").out)
-    assert told["none_of_these"] == {"where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1.0}
+    answer = json.loads(run("eval", "judged.yaml", "-c", "shop", "--json").out)
+    assert answer["none_of_these"] == {"where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_nothing_acts_on_a_terminal(run, judged, write):
     write("x.jsonl", json.dumps({"query": nasty, "relevant": ["b"]}) + "\n")
     out = run("eval", "x.jsonl", "-c", "shop").out
     assert "moon \\x1b[31m\\u202e[bold]x" in out
-    told = run("eval", "x.jsonl", "-c", "shop", "--json").out
-    assert "\x1b" not in out + told
-    assert "\u202e" not in out + told
-    assert json.loads(told)["per_query"][0]["query"] == nasty
+    answer = run("eval", "x.jsonl", "-c", "shop", "--json").out
+    assert "\x1b" not in out + answer
+    assert "\u202e" not in out + answer
+    assert json.loads(answer)["per_query"][0]["query"] == nasty

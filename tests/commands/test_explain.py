@@ -27,17 +27,17 @@ class TestExplain:
 
     def test_the_numbers_are_those_of_query(self, run, shop_file):
         asked = json.loads(run("query", "moon", "-c", "shop.yaml", "--json").out)
-        told = json.loads(run("explain", "moon", "-c", "shop.yaml", "--json").out)
-        assert told["hits"] == asked["hits"]
-        assert [row["weight"] for row in told["steps"][5]["rows"]] == [hit["weight"] for hit in asked["hits"]]
-        assert [row["logit"] for row in told["steps"][4]["rows"]] == [hit["logit"] for hit in asked["hits"]]
+        answer = json.loads(run("explain", "moon", "-c", "shop.yaml", "--json").out)
+        assert answer["hits"] == asked["hits"]
+        assert [row["weight"] for row in answer["steps"][5]["rows"]] == [hit["weight"] for hit in asked["hits"]]
+        assert [row["logit"] for row in answer["steps"][4]["rows"]] == [hit["logit"] for hit in asked["hits"]]
 
 
 class TestReasons:
     def test_query(self, run, shop):
         argv = ["query", "moon or sea", "-c", "shop", "-k", "2", "--explain"]
-        for told in (json.loads(run(*argv, "--json").out), json.loads(run(*argv, "--jsonl").out)):
-            for hit in told["hits"]:
+        for answer in (json.loads(run(*argv, "--json").out), json.loads(run(*argv, "--jsonl").out)):
+            for hit in answer["hits"]:
                 why = hit["why"]
                 for side in ("query", "item"):
                     words = sum(word["share"] for word in why[f"{side}_words"])
@@ -72,9 +72,9 @@ class TestReasons:
         assert (code, err) == (0, "")
         assert out.splitlines()[1].split()[:2] == ["2", "sea"]
         assert out.endswith("\n#2 sea: 8.16 = 8.16 semantic\n   query: mostly sea +8.16\n   item: mostly sea +8.16\n")
-        told = json.loads(run("explain", "moon", "b", "-c", "shop", "--json").out)
-        assert [hit["id"] for hit in told["hits"]] == ["b"]
-        assert not {"steps", "over"} & set(told)
+        answer = json.loads(run("explain", "moon", "b", "-c", "shop", "--json").out)
+        assert [hit["id"] for hit in answer["hits"]] == ["b"]
+        assert not {"steps", "over"} & set(answer)
 
     def test_explain_one_over_another(self, run, shop):
         argv = ["explain", "moon moon sea", "-c", "shop"]

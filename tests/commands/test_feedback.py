@@ -38,11 +38,11 @@ class TestCommand:
 
     def test_json(self, run, folder):
         run("feedback", "night", "--good", "a", "-c", "shop")
-        told = json.loads(run("feedback", "night", "--bad", "b", "-c", "shop", "--json").out)
-        assert told == {"schema": 1, "catalog": "shop", "query": "night", "noted": {"b": 0},
+        answer = json.loads(run("feedback", "night", "--bad", "b", "-c", "shop", "--json").out)
+        assert answer == {"schema": 1, "catalog": "shop", "query": "night", "noted": {"b": 0},
                         "grades": {"a": 1, "b": 0}, "requests": 1}  # fmt: skip
-        told = json.loads(run("feedback", "night", "--remove", "--good", "moon", "-c", "shop", "--json").out)
-        assert (told["removed"], told["requests"]) == ({"a": 1}, 1)
+        answer = json.loads(run("feedback", "night", "--remove", "--good", "moon", "-c", "shop", "--json").out)
+        assert (answer["removed"], answer["requests"]) == ({"a": 1}, 1)
 
     def test_a_file_is_indexed_first(self, run, shop, monkeypatch):
         monkeypatch.chdir(shop.parent)
@@ -65,9 +65,9 @@ class TestCommand:
             ["night sky", "a (gone)", "good"],
             ["night sky", "sea", "bad"],
         ]
-        (told,) = json.loads(run("feedback", "--list", "-c", "shop", "--json").out)
-        assert told["when"] == feedback.read_history(folder)[0].when
-        assert told["items"] == [
+        (answer,) = json.loads(run("feedback", "--list", "-c", "shop", "--json").out)
+        assert answer["when"] == feedback.read_history(folder)[0].when
+        assert answer["items"] == [
             {"id": "a", "title": None, "grade": 1, "gone": True},
             {"id": "b", "title": "sea", "grade": 0, "gone": False},
         ]
@@ -148,8 +148,8 @@ class TestCommand:
 
     def test_eval_reads_it(self, run, folder):
         run("feedback", "moon", "--good", "a", "--bad", "b", "-c", "shop")
-        told = json.loads(run("eval", folder / files.FEEDBACK, "-c", "shop", "--json").out)
-        assert (told["queries"], told["metrics"]["mrr"]) == (1, 1)
+        answer = json.loads(run("eval", folder / files.FEEDBACK, "-c", "shop", "--json").out)
+        assert (answer["queries"], answer["metrics"]["mrr"]) == (1, 1)
 
     @pytest.mark.parametrize(
         ("argv", "message"),

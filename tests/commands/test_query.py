@@ -26,10 +26,10 @@ class TestQuery:
     @pytest.mark.parametrize("option", [["--json"], ["-f", "json"], ["--format=json"]])
     def test_json(self, run, shop_file, option):
         code, out, err = run("query", "moon", "-c", "shop.yaml", *option)
-        told = json.loads(out)
+        answer = json.loads(out)
         assert (code, err) == (0, "")
-        assert (told["query"], told["catalog"], told["items"]) == ("moon", str(shop_file), 3)
-        assert sum(hit["weight"] for hit in told["hits"]) == pytest.approx(1)
+        assert (answer["query"], answer["catalog"], answer["items"]) == ("moon", str(shop_file), 3)
+        assert sum(hit["weight"] for hit in answer["hits"]) == pytest.approx(1)
 
     @pytest.mark.parametrize("option", ["-k", "--top-k", "-n", "--limit"])
     def test_how_many(self, run, shop_file, option):
@@ -50,8 +50,8 @@ class TestQuery:
         assert [json.loads(line)["query"] for line in out.splitlines()] == [f"moon {n}" for n in range(8)]
 
     def test_several_texts(self, run, shop_file):
-        told = json.loads(run("query", "moon", "sea", "-c", "shop.yaml", "--json").out)
-        assert [one["query"] for one in told] == ["moon", "sea"]
+        answers = json.loads(run("query", "moon", "sea", "-c", "shop.yaml", "--json").out)
+        assert [result["query"] for result in answers] == ["moon", "sea"]
         out = run("query", "moon", "sea", "-c", "shop.yaml").out
         assert out.startswith("moon\n#")
         assert "\n\nsea\n#" in out
@@ -74,10 +74,10 @@ class TestQuery:
         assert json.loads(run("query", "moon", "-c", "shop.yaml", "--json", "--textbook").out)["temperature"] == 2.0
 
     def test_limits(self, run, shop_file):
-        told = json.loads(run("query", "moon", "-c", "shop.yaml", "--json", "--min-score", "0.5").out)
-        assert [(hit["id"], hit["score"] >= 0.5) for hit in told["hits"]] == [("c", True)]
-        told = json.loads(run("query", "sea", "-c", "shop.yaml", "--json", "--min-weight", "0.9").out)
-        assert [hit["id"] for hit in told["hits"]] == ["b"]
+        answer = json.loads(run("query", "moon", "-c", "shop.yaml", "--json", "--min-score", "0.5").out)
+        assert [(hit["id"], hit["score"] >= 0.5) for hit in answer["hits"]] == [("c", True)]
+        answer = json.loads(run("query", "sea", "-c", "shop.yaml", "--json", "--min-weight", "0.9").out)
+        assert [hit["id"] for hit in answer["hits"]] == ["b"]
 
     def test_fail_empty(self, run, shop_file):
         nothing = ["query", "moon", "-c", "shop.yaml", "--min-weight", "1"]
@@ -89,8 +89,8 @@ class TestQuery:
     def test_explain(self, run, shop_file):
         out = run("query", "moon", "-c", "shop.yaml", "--explain").out
         assert "1. tokens: text → tokens" in out
-        told = json.loads(run("query", "moon", "-c", "shop.yaml", "--explain", "--json").out)
-        assert [row["weight"] for row in told["steps"][5]["rows"]] == [hit["weight"] for hit in told["hits"]]
+        answer = json.loads(run("query", "moon", "-c", "shop.yaml", "--explain", "--json").out)
+        assert [row["weight"] for row in answer["steps"][5]["rows"]] == [hit["weight"] for hit in answer["hits"]]
 
     def test_quiet(self, run, shop_file):
         assert "items" in run("query", "moon", "-c", "shop.yaml").out

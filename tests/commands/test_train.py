@@ -37,9 +37,9 @@ def test_what_is_learned_answers_from_then_on(school, run):
     after = run("query", "robot", "-c", "world", "--json", "-k", "1")
     assert json.loads(before.out)["hits"][0]["title"] != json.loads(after.out)["hits"][0]["title"]
     assert "sea" in json.loads(after.out)["hits"][0]["title"]
-    told = json.loads(run("info", "world", "--json").out)["learned"]
-    assert told["in_use"]
-    assert "judged requests" in told["story"]["from"]
+    answer = json.loads(run("info", "world", "--json").out)["learned"]
+    assert answer["in_use"]
+    assert "judged requests" in answer["story"]["from"]
     assert (
         "were used" in run("eval", judged, "-c", "world").out
         or "learned from" in run("eval", judged, "-c", "world").out
@@ -57,9 +57,9 @@ def test_no_item_is_embedded_again(school, run, small, home):
 
 def test_a_dry_run_changes_nothing(school, run):
     judged, file = school
-    told = json.loads(run("train", judged, "-c", "world", "--dry-run", "--json").out)
-    assert told["accepted"]
-    assert not told["stored"]
+    answer = json.loads(run("train", judged, "-c", "world", "--dry-run", "--json").out)
+    assert answer["accepted"]
+    assert not answer["stored"]
     assert not file.exists()
     assert "would be learned from" in run("train", judged, "-c", "world", "--dry-run").out
 

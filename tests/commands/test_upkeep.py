@@ -182,9 +182,9 @@ class TestRemove:
         assert run("remove", *refs) == (0, f"removed {refs[0]}\n", "")
 
     def test_feedback_stays(self, run, taught, home):
-        kept = "kept for when it is indexed again: its feedback on 1 request (--all removes this too)"
-        assert run("remove", "shop", "--dry-run") == (0, f"would remove shop; {kept}\n", "")
-        assert run("remove", "shop", "other") == (0, f"removed shop; {kept}\nremoved other\n", "")
+        note = "kept for when it is indexed again: its feedback on 1 request (--all removes this too)"
+        assert run("remove", "shop", "--dry-run") == (0, f"would remove shop; {note}\n", "")
+        assert run("remove", "shop", "other") == (0, f"removed shop; {note}\nremoved other\n", "")
         listed = json.loads(run("list", "--json").out)
         assert listed[-1] == {"name": "shop", "removed": True, "default": False}
         assert re.search("^shop +removed; what it was taught is kept$", run("list").out, re.MULTILINE)

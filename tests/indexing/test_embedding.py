@@ -60,11 +60,11 @@ def test_a_chunk_is_kept_as_far_as_it_came(path, by_threes, small, caplog):
 
 
 def test_what_was_embedded_before_is_counted_too(path, by_threes, caplog):
-    for stop, kept in ((3, 3), (6, 9)):
+    for stop, count in ((3, 3), (6, 9)):
         by_threes(stop)
         with pytest.raises(KeyboardInterrupt):
             update([str(path)])
-        assert caplog.messages[-1] == f"{kept} of 10 texts are kept, and the next run goes on from there"
+        assert caplog.messages[-1] == f"{count} of 10 texts are kept, and the next run goes on from there"
 
 
 def test_it_is_on_disk_within_a_second(path, by_threes, home, monkeypatch):

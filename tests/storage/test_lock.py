@@ -293,13 +293,13 @@ def test_the_folder_of_segments_is_made_anew(folder):
 
 def test_another_folder_may_come_in_before_the_database_is_made(folder, home, monkeypatch):
     """A removal that keeps feedback puts a folder without segments in the place of the one that was made."""
-    touch, kept = Path.touch, home / "kept"
-    kept.mkdir(parents=True)
+    touch, other = Path.touch, home / "other"
+    other.mkdir(parents=True)
 
     def swap_and_touch(file):
-        if kept.exists():
+        if other.exists():
             folder.rename(home / "removed")
-            kept.rename(folder)
+            other.rename(folder)
         touch(file)
 
     monkeypatch.setattr(Path, "touch", swap_and_touch)
