@@ -190,12 +190,10 @@ def index(
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
-    from attnsearch.output.table import wrap
     from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.fields import Fields
 
     screen = streams.screen(out=out)
-    window = screen if screen.is_terminal else safe_text.PIPE  # elsewhere a sentence stays one line
     fields = Fields(tuple(id_field or ()), title_field or "", tuple(text_field or ()))
     reports = []
 
@@ -218,7 +216,7 @@ def index(
             parts = {"info": report.info._asdict(), "read": report.read._asdict(), "schema": formats.SCHEMA}
             reports.append({**report._asdict(), **parts})
             if not json and not quiet:
-                yield from (wrap(line, window) for line in notes.indexing_note(report).splitlines())
+                yield from (streams.as_line(line, out) for line in notes.indexing_note(report).splitlines())
         if json:
             yield safe_text.to_json(reports if len(reports) > 1 else reports[0], screen, indent=2)
 

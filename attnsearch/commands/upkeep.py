@@ -51,15 +51,7 @@ def use(
         row = {"schema": SCHEMA, "default": default.read_default(), "asks": choice.ref, "why": choice.why}
         streams.emit([to_json(row, streams.screen(out=out), indent=2)], out)
     elif not (quiet and (none or ref is not None)):
-        streams.emit([_line(_in_words(choice))], out)
-
-
-def _line(sentence: str) -> str:
-    """A sentence as a line; on a terminal, in lines that fit the window."""
-    from attnsearch.output.table import wrap
-
-    screen = streams.screen()
-    return wrap(inert(sentence), screen) if screen.is_terminal else f"{inert(sentence)}\n"
+        streams.emit([streams.as_line(_in_words(choice), out)], out)
 
 
 def _in_words(choice: Choice) -> str:
@@ -182,11 +174,11 @@ def remove(
     folders = {ref: folder for folder, ref in reversed(names.items())}
     plan = {ref: _describe_removal(folder, everything=everything) for ref, folder in folders.items()}
     if dry_run:
-        streams.emit(_line(f"would remove {ref}{note}") for ref, note in plan.items())
+        streams.emit(streams.as_line(f"would remove {ref}{note}") for ref, note in plan.items())
         return
     question = "; ".join(f"remove {ref}{note}" for ref, note in plan.items())
     if not yes and not streams.confirm(question):
-        streams.emit([_line("nothing removed")])
+        streams.emit([streams.as_line("nothing removed")])
         return
     default = stored_default()
     for ref, folder in folders.items():
@@ -195,7 +187,7 @@ def remove(
             remove_catalog(folder, everything=everything)
         note = "; choose another default: attnsearch use NAME" if name == default else ""
         if not quiet:
-            streams.emit([_line(f"removed {ref}{plan[ref]}{note}")])
+            streams.emit([streams.as_line(f"removed {ref}{plan[ref]}{note}")])
 
 
 def _removable_folder(ref: str, *, everything: bool) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import WIDTH, Screen, inert, simplified
+from attnsearch.output.safe_text import PIPE, WIDTH, Screen, inert, simplified
 from attnsearch.terminal.signals import replace_handler
 
 if TYPE_CHECKING:
@@ -147,6 +147,14 @@ def emit_bytes(parts: Iterable[bytes], out: str | None = None) -> None:
         except BrokenPipeError:
             raise PipeClosedError from None
     flush()
+
+
+def as_line(sentence: str, out: str | None = None) -> str:
+    """A sentence as a line; on a terminal, in lines that fit the window."""
+    from attnsearch.output.table import wrap
+
+    window = screen(out=out)
+    return wrap(inert(sentence), window if window.is_terminal else PIPE)
 
 
 def confirm(question: str) -> bool:
