@@ -48,7 +48,7 @@ def complete_page(incomplete: str) -> list[str]:
 def docs(
     page: Annotated[
         str | None,
-        typer.Argument(metavar="PAGE", show_default=False, autocompletion=complete_page, help="Page to show."),
+        typer.Argument(metavar="PAGE", autocompletion=complete_page, help="Page to show."),
     ] = None,
     out: options.Out = None,
     color: options.Color = "auto",

@@ -21,7 +21,6 @@ def duplicates(
             metavar="COSINE",
             min=-1,
             max=1,
-            show_default=False,
             rich_help_panel=options.MANY,
             help="Leave out items less like the one to keep. (default: 0.95)",
         ),

@@ -16,7 +16,6 @@ def eval_(
         str,
         typer.Argument(
             metavar="JUDGMENTS",
-            show_default=False,
             help="Requests with the ids of the right items, as YAML, JSON or JSONL; with QRELS, TREC's queries.",
         ),
     ],
@@ -28,7 +27,6 @@ def eval_(
         str | None,
         typer.Option(
             metavar="OPTIONS",
-            show_default=False,
             rich_help_panel=options.SHARP,
             help="Measure a second setting too: options such as '--temperature 0.1'.",
         ),
@@ -38,7 +36,6 @@ def eval_(
         typer.Option(
             min=0,
             metavar="N",
-            show_default=False,
             rich_help_panel=options.SHOWN,
             help="Show the N worst requests. (default: 5)",
         ),

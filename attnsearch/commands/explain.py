@@ -23,17 +23,16 @@ if TYPE_CHECKING:
 
 
 def explain(
-    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False, help="What to look for.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for.")],
     item: Annotated[
         str | None,
-        typer.Argument(metavar="ITEM", show_default=False, help="An id or title: explain the logit of this item."),
+        typer.Argument(metavar="ITEM", help="An id or title: explain the logit of this item."),
     ] = None,
     over: Annotated[
         str | None,
         typer.Option(
             "--over",
             metavar="OTHER",
-            show_default=False,
             rich_help_panel=options.SHOWN,
             allow_from_autoenv=False,
             help="Explain why ITEM ranks above or below the item OTHER.",

@@ -31,15 +31,12 @@ class _Change(NamedTuple):
 
 
 def feedback(
-    query: Annotated[
-        str | None, typer.Argument(metavar="QUERY", show_default=False, help="The query that you asked.")
-    ] = None,
+    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="The query that you asked.")] = None,
     good: Annotated[
         list[str] | None,
         typer.Option(
             "--good",
             metavar="ITEM...",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Item that is right for QUERY, by id or title; several if QUERY stands before the option. Repeatable.",
@@ -50,7 +47,6 @@ def feedback(
         typer.Option(
             "--bad",
             metavar="ITEM...",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Item that is wrong for QUERY, given like --good. Repeatable.",

@@ -19,7 +19,6 @@ def index(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            show_default=False,
             help="A file, a folder, or '-' for standard input: YAML, JSON, JSONL, CSV, TSV, Markdown, text, workbooks, "
             "Parquet, SQLite. Each SOURCE becomes its own catalog; with --name, all become one.",
         ),
@@ -28,7 +27,6 @@ def index(
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Name of the catalog. (default: the 'name' in the file, else the file's own)",
@@ -38,7 +36,6 @@ def index(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER",
-            show_default=False,
             rich_help_panel=options.SHARP,
             help="A sentence-transformers model. (default: the catalog's, else all-MiniLM-L6-v2)",
         ),
@@ -47,7 +44,6 @@ def index(
         list[str] | None,
         typer.Option(
             metavar="FIELD",
-            show_default=False,
             autocompletion=complete_source_field,
             rich_help_panel=options.FIELDS,
             help="Field to embed. Repeatable. (default: recognized; the last line says which)",
@@ -57,7 +53,6 @@ def index(
         list[str] | None,
         typer.Option(
             metavar="FIELD",
-            show_default=False,
             autocompletion=complete_source_field,
             rich_help_panel=options.FIELDS,
             help="Field that is the id; several make one id. Repeatable. (default: recognized, else from the title)",
@@ -67,7 +62,6 @@ def index(
         str | None,
         typer.Option(
             metavar="FIELD",
-            show_default=False,
             autocompletion=complete_source_field,
             rich_help_panel=options.FIELDS,
             help="Field that is the title. (default: recognized)",
@@ -78,7 +72,6 @@ def index(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            show_default=False,
             rich_help_panel=options.WHICH,
             help=f"{', '.join(FORMS[:-1])} or {FORMS[-1]}. (default: by SOURCE's extension, else its content)",
         ),
@@ -87,7 +80,6 @@ def index(
         str | None,
         typer.Option(
             metavar="CHAR",
-            show_default=False,
             rich_help_panel=options.WHICH,
             help="What parts the cells of CSV, or 'tab'. (default: by its rows)",
         ),
@@ -96,7 +88,6 @@ def index(
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default=False,
             rich_help_panel=options.WHICH,
             help="Encoding of SOURCE, such as cp1252. (default: UTF-8, or by its mark)",
         ),
@@ -105,7 +96,6 @@ def index(
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Table of a database, or sheet of a workbook. (default: the only one)",
@@ -116,7 +106,6 @@ def index(
         typer.Option(
             "--sql",
             metavar="QUERY",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="A SELECT whose rows are read from a database.",
@@ -126,7 +115,6 @@ def index(
         str | None,
         typer.Option(
             metavar="PATH",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Where the items lie in YAML or JSON, such as response.docs. (default: the one list of them)",
@@ -136,7 +124,6 @@ def index(
         str | None,
         typer.Option(
             metavar="PATTERN",
-            show_default=False,
             rich_help_panel=options.WHICH,
             help="Files of a folder to read, such as '*.md'. (default: all known kinds)",
         ),
@@ -145,7 +132,6 @@ def index(
         Literal["float32", "bfloat16"] | None,
         typer.Option(
             metavar="PRECISION",
-            show_default=False,
             rich_help_panel=options.SHARP,
             help="float32 or bfloat16. (default: bfloat16 for much text where it is fast, else float32)",
         ),
@@ -154,7 +140,6 @@ def index(
         str | None,
         typer.Option(
             metavar="[λ]",
-            show_default=False,
             rich_help_panel=options.SHARP,
             help="Let shared words count in queries: add λ·BM25, 0.3 if not given. (default: the catalog's, else 0)",
         ),
@@ -163,7 +148,6 @@ def index(
         str | None,
         typer.Option(
             metavar="LANGUAGE",
-            show_default=False,
             rich_help_panel=options.SHARP,
             help="Language of the texts, such as german or de, whose word endings --lexical leaves out, or none. "
             "(default: the catalog's, else english)",

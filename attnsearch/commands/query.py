@@ -27,7 +27,6 @@ def query(
         list[str] | None,
         typer.Argument(
             metavar="TEXT...",
-            show_default=False,
             autocompletion=completion.complete_split_filter,
             help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one a line. "
             "Put -- before a TEXT that begins with a dash.",
@@ -48,7 +47,6 @@ def query(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            show_default=False,
             rich_help_panel=options.WHICH,
             help="Format of the file or pipe that -c names.",
         ),
@@ -62,7 +60,6 @@ def query(
             metavar="SHARE",
             min=0,
             max=1,
-            show_default=False,
             rich_help_panel=options.MANY,
             help="List the fewest items with this much attention.",
         ),
@@ -73,7 +70,6 @@ def query(
             metavar="SHARE",
             min=0,
             max=1,
-            show_default=False,
             rich_help_panel=options.MANY,
             help="Leave out items with less weight. (default: 0)",
         ),
@@ -84,7 +80,6 @@ def query(
             metavar="COSINE",
             min=-1,
             max=1,
-            show_default=False,
             rich_help_panel=options.MANY,
             help="Leave out items with a lower score. (default: -1)",
         ),
@@ -93,7 +88,6 @@ def query(
         list[str] | None,
         typer.Option(
             metavar="ITEM",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Find what is like ITEM (id or title). Repeatable.",
@@ -103,7 +97,6 @@ def query(
         list[str] | None,
         typer.Option(
             metavar="ITEM",
-            show_default=False,
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
             help="Find what is unlike ITEM. Repeatable.",
@@ -114,7 +107,6 @@ def query(
         list[str] | None,
         typer.Option(
             metavar="FIELD",
-            show_default=False,
             rich_help_panel=options.SHOWN,
             autocompletion=completion.complete_field,
             help="Mean of FIELD, or shares of values. Repeatable.",
@@ -124,7 +116,6 @@ def query(
         list[str] | None,
         typer.Option(
             metavar="FIELD",
-            show_default=False,
             rich_help_panel=options.SHOWN,
             autocompletion=completion.complete_shown,
             help="Show FIELD in a column, or all. Repeatable.",

@@ -25,7 +25,6 @@ def show(
         list[str] | None,
         typer.Argument(
             metavar="ITEM...",
-            show_default=False,
             help="Ids or titles. '-', or no ITEM with a pipe: one a line.",
         ),
     ] = None,

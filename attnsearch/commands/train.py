@@ -19,7 +19,6 @@ def train(
         str | None,
         typer.Argument(
             metavar="JUDGMENTS",
-            show_default=False,
             help="Requests with the ids of the right items, as for eval. (default: the catalog's feedback)",
         ),
     ] = None,
@@ -48,7 +47,6 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            show_default=False,
             rich_help_panel=options.DONE,
             help="Also write it to FILE, for 'query --projections FILE'.",
         ),
@@ -58,7 +56,6 @@ def train(
         typer.Option(
             metavar="N",
             min=0,
-            show_default=False,
             rich_help_panel=options.DONE,
             help="Seed of the split into folds; the same seed gives the same result. (default: 0)",
         ),

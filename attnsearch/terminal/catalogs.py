@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def catalog_argument(text: str, metavar: str = "NAME|FILE") -> Any:
     """The argument that names a catalog, with this help."""
-    return typer.Argument(metavar=metavar, show_default=False, autocompletion=complete_catalog, help=text)
+    return typer.Argument(metavar=metavar, autocompletion=complete_catalog, help=text)
 
 
 CatalogRef = Annotated[str, catalog_argument("A catalog.")]

@@ -42,9 +42,7 @@ def version_option(*, hidden: bool = False) -> Any:
 
 def top_k_option(text: str) -> Any:
     """The option -k, with this help."""
-    return typer.Option(
-        "-k", "--top-k", "-n", "--limit", metavar="N", min=1, show_default=False, rich_help_panel=MANY, help=text
-    )
+    return typer.Option("-k", "--top-k", "-n", "--limit", metavar="N", min=1, rich_help_panel=MANY, help=text)
 
 
 def format_option(formats: Sequence[str], *, verb: str = "Print", default: str = "table") -> Any:
@@ -54,7 +52,6 @@ def format_option(formats: Sequence[str], *, verb: str = "Print", default: str =
         "-f",
         "--format",
         metavar="FORMAT",
-        show_default=False,
         rich_help_panel=OUTPUT,
         autocompletion=complete_word(formats),
         help=text,
@@ -68,7 +65,6 @@ def catalog_option(text: str) -> Any:
         "-c",
         "--catalog",
         metavar="NAME|FILE",
-        show_default=False,
         rich_help_panel=WHICH,
         autocompletion=complete_catalog,
         help=f"{text} {default}",
@@ -79,9 +75,7 @@ Version = Annotated[bool, version_option()]
 HiddenVersion = Annotated[bool, version_option(hidden=True)]
 Catalog = Annotated[str | None, catalog_option("Catalog to ask; a file is indexed first.")]
 Catalogs = Annotated[list[str] | None, catalog_option("Catalog to ask; a file is indexed first. Repeatable.")]
-Qrels = Annotated[
-    str | None, typer.Argument(metavar="QRELS", show_default=False, help="TREC's grades for the queries in JUDGMENTS.")
-]
+Qrels = Annotated[str | None, typer.Argument(metavar="QRELS", help="TREC's grades for the queries in JUDGMENTS.")]
 Format = Annotated[str | None, format_option(FORMATS)]
 Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")]
 JsonLines = Annotated[
@@ -93,7 +87,6 @@ Out = Annotated[
         "-o",
         "--out",
         metavar="FILE",
-        show_default=False,
         rich_help_panel=OUTPUT,
         allow_from_autoenv=False,
         callback=streams.check_destination,
@@ -107,7 +100,6 @@ Color = Annotated[
     typer.Option(
         "--color",
         metavar="WHEN",
-        show_default=False,
         rich_help_panel=OUTPUT,
         help="Use colors auto, always or never. (default: auto)",
     ),

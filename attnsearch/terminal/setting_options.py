@@ -26,7 +26,6 @@ Temperature = Annotated[
     float | None,
     typer.Option(
         metavar="τ",
-        show_default=False,
         rich_help_panel=SHARP,
         help="Lower is sharper. (default: learned, else 0.05)",
     ),
@@ -47,7 +46,6 @@ Projections = Annotated[
     typer.Option(
         "--projections",
         metavar="FILE",
-        show_default=False,
         rich_help_panel=SHARP,
         help="Use what is in FILE, as 'train --save' wrote it.",
     ),
@@ -58,7 +56,6 @@ Where = Annotated[
         "-w",
         "--where",
         metavar="FILTER",
-        show_default=False,
         rich_help_panel=WHICH,
         autocompletion=complete_filter,
         help="Rank only matching items: 'year > 1990 and genre = poetry'. Operators are = != < <= > >= ~ in between "
@@ -69,7 +66,6 @@ Lexical = Annotated[
     str | None,
     typer.Option(
         metavar="[λ]",
-        show_default=False,
         rich_help_panel=SHARP,
         help="Let shared words count: add λ·BM25, 0.3 if not given. (default: the catalog's, else 0)",
     ),
@@ -78,7 +74,6 @@ Prior = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FIELD[=WEIGHT]",
-        show_default=False,
         rich_help_panel=SHARP,
         autocompletion=complete_prior,
         help="Prefer high numbers or late dates; with a WEIGHT below 0, low or early ones. Repeatable.",
