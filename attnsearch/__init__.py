@@ -27,12 +27,14 @@ _MODULES = {
     "ShapeError": "errors",
     "State": "attention.softmax",
     "attend": "attention.softmax",
+    "query": "api.index",
     "update": "api.update",
 }
 __all__ = list(_MODULES)
 
 if TYPE_CHECKING:  # type checkers and editors need each name spelled out; tests/test_package.py compares the lists
     from attnsearch.api.index import Index as Index
+    from attnsearch.api.index import query as query
     from attnsearch.api.items import Field as Field
     from attnsearch.api.items import Item as Item
     from attnsearch.api.result import Result as Result

@@ -57,7 +57,7 @@ from typing import assert_type
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import Attention, Field, Hit, Index, Item, Report, Result, attend, update
+from attnsearch import Attention, Field, Hit, Index, Item, Report, Result, attend, query, update
 
 assert_type(update([{"title": "moon", "price": 3}], name="shop", language="de"), Report)
 assert_type(update(Path("shop.yaml"), text_field="title"), Report)
@@ -65,6 +65,7 @@ assert_type(update(["a.yaml", "b.yaml"], name="both", lexical="auto"), Report)
 with Index.open("shop") as index:
     result = index.query("moon", k=3, where=["price > 2"], priors={"price": 1}, lexical=0.3, values="price")
     assert_type(result, Result)
+    assert_type(query(index, "moon"), Result)
     assert_type(index.like(["a"], unlike="b"), Result)
     assert_type(index.query_many(("moon", "sea")), list[Result])
     assert_type(index.explain("moon", "a", over="b"), Result)

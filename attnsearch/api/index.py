@@ -290,3 +290,6 @@ class Index:
             trace=explained,
         )
         return [publish(result) for result in (explain_hits(self._index, results) if explained else results)]
+
+
+query = Index.query

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import attnsearch
 from attnsearch import CatalogError, Index, InputError, Item, update
 from attnsearch.indexing.check import find_problems
 from attnsearch.storage import home
@@ -189,6 +190,9 @@ class TestAttend:
 
 
 class TestQuery:
+    def test_function_is_the_method(self, index):
+        assert attnsearch.query(index, "moon").hits == index.query("moon").hits
+
     def test_options(self, index):
         assert len(index.query("moon", k=2)) == 2
         assert len(index.query("moon", k=np.int64(2))) == 2
