@@ -57,15 +57,15 @@ HOUSE = {
     ),
     "output": (
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
-        "reasons", "evaluation", "training",
+        "evaluation", "training",
     ),
+    "pictures": ("palette", "reasons"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
         "signals", "streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options",
     ),
     "commands": (
-        "query", "index", "show", "catalogs", "upkeep", "duplicates", "export", "explain", "eval", "train", "feedback",
-        "docs",
+        "query", "index", "items", "catalogs", "upkeep", "explain", "eval", "train", "feedback", "docs",
     ),
     "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip
@@ -94,7 +94,7 @@ GUESTS = {
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
     "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself
     "compression": Guest({"readers/raw_file"}, lazy=True),
-    "rich": Guest({"output", "terminal", "commands"}, lazy=True),
+    "rich": Guest({"output", "pictures", "terminal", "commands"}, lazy=True),
     "typer": Guest({"terminal", "commands", "cli"}),
     "yaml": Guest({"syntax/yaml12"}),
     "lxml": Guest({"sources/markup"}, lazy=True),

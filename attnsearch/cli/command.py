@@ -68,7 +68,7 @@ class Group(TyperGroup):
 def _write_help(command: TyperCommand | TyperGroup, context: Any, formatter: Any) -> None:
     from attnsearch.cli.help import render, window_width  # a query does without
 
-    formatter.write(render(command, context, width=window_width(), bold=streams.screen().color))
+    formatter.write(render(command, context, width=window_width(), bold=streams.screen().colors > 0))
 
 
 def _adapt_help_option(option: TyperOption | None, panel: str | None = None) -> TyperOption | None:

@@ -2,11 +2,9 @@
 
 query       the ranked table
 index       create a catalog, or bring it up to date
-show        whole items
+items       show, duplicates, export
 catalogs    list, info
 upkeep      use, check, remove
-duplicates  items that say almost the same
-export      a catalog → one file with its items and vectors
 explain     why an item has its logit, and every step of the formula
 eval        how good the answers to judged requests are
 train       learn from judged requests; reset

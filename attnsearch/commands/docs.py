@@ -76,8 +76,8 @@ def docs(
         raise InputError(f"there is no page '{page}'", hint=hint)
     screen = streams.screen(color=color, out=out)
     text = _read(files[name])
-    is_for_people = screen.is_terminal or screen.color
-    streams.emit([_render(text, screen.width or WIDTH, color=screen.color) if is_for_people else text], out)
+    is_for_people = screen.is_terminal or screen.colors > 0
+    streams.emit([_render(text, screen.width or WIDTH, color=screen.colors > 0) if is_for_people else text], out)
 
 
 def _read(file: Path) -> str:

@@ -101,7 +101,7 @@ def _render_items(result: Result, screen: Screen, shown: Shown, *, as_json: bool
     """Why the item has its logit; of two items, why the first ranks above or below the second."""
     from attnsearch.explanation import reasons
     from attnsearch.output import formats
-    from attnsearch.output import reasons as rendering
+    from attnsearch.pictures import reasons as rendering
 
     lead = reasons.compare_hits(result) if len(result.hits) > 1 else None
     if as_json:

@@ -248,6 +248,6 @@ def _add_hints(index: Index, results: list[Result]) -> list[Result]:
 
 
 def _render_whys(result: Result, screen: Screen) -> str:
-    from attnsearch.output.reasons import whys
+    from attnsearch.pictures.reasons import whys
 
     return whys(result, screen)

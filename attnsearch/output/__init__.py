@@ -9,7 +9,6 @@ formats      results → table, JSON, JSONL, CSV, TSV, Markdown
 items        items → their text, fields and passages, JSON, JSONL
 spreadsheet  items → rows of CSV
 duplicates   groups of duplicates → a table, JSON, JSONL, CSV, TSV
-reasons      reasons → lines with shaded words
 evaluation   an evaluation → a table, JSON
 training     a training → a table, JSON
 """

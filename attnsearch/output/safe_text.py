@@ -32,14 +32,19 @@ _SIMPLE = {
 
 
 class Screen(NamedTuple):
-    """Where output goes. `width` is in cells; None when nothing is cut. `links` says that it shows hyperlinks."""
+    """Where output goes.
+
+    `width` is in cells; None when nothing is cut. `colors` counts those that it shows: none, 16, 256 or 2²⁴; `is_light`
+    says that its background is. `links` says that it shows hyperlinks.
+    """
 
     width: int | None = None
-    color: bool = False
+    colors: int = 0
     unicode: bool = True
     quiet: bool = False
     is_terminal: bool = False
     links: bool = False
+    is_light: bool = False
 
 
 PIPE = Screen()

@@ -24,6 +24,9 @@ _LEAST = 6  # cells of a column that is cut, at least
 _WHOLE = 1 << 30  # cells of a column that is not cut
 _READABLE = 12  # cells that make it easy to read
 _BROAD = 20  # cells for values beside their names, at least
+_COLOR_SYSTEMS: Mapping[int, Literal["standard", "256", "truecolor"] | None] = {
+    0: None, 16: "standard", 256: "256", 1 << 24: "truecolor",
+}  # fmt: skip
 _CUT = re.compile(r"([^\x1b\n][^\x1b\s])…(?=[\s\x1b])")  # where a cell is cut, with what makes room for "..."
 
 
@@ -161,7 +164,7 @@ def link_text(text: Text, url: str, screen: Screen) -> None:
         text.stylize(Style(link=url))
 
 
-def draw(content: RenderableType, screen: Screen, colors: Literal["standard", "256"] = "standard") -> str:
+def draw(content: RenderableType, screen: Screen) -> str:
     """A table or a text as lines, without the spaces that rich puts at their ends."""
     from rich.console import Console
 
@@ -169,9 +172,9 @@ def draw(content: RenderableType, screen: Screen, colors: Literal["standard", "2
     console = Console(
         file=out,
         width=screen.width or 1_000_000,
-        force_terminal=screen.color,
-        color_system=colors if screen.color else None,
-        no_color=not screen.color,
+        force_terminal=screen.colors > 0,
+        color_system=_COLOR_SYSTEMS[screen.colors],
+        no_color=not screen.colors,
         highlight=False,
         legacy_windows=False,
     )

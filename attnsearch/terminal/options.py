@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import PurePath
 from typing import Annotated, Any
 
 import typer
@@ -112,6 +113,7 @@ _EVERYWHERE: Mapping[str, Any] = {
     "offline": (Annotated[bool, typer.Option("--offline", hidden=True)], False),
     "color": (Annotated[streams.When, typer.Option("--color", hidden=True)], "auto"),
 }
+_BINARY = ("npz", "parquet", "png")  # formats
 _TABLE_OR_JSON = ("table", "json")
 _HIDDEN_FORMAT = (Annotated[str | None, typer.Option("-f", "--format", hidden=True)], None)
 
@@ -144,15 +146,30 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def choose_format(
-    form: str | None, *, json: bool = False, jsonl: bool = False, allowed: tuple[str, ...] = FORMATS
+    form: str | None,
+    *,
+    json: bool = False,
+    jsonl: bool = False,
+    allowed: Sequence[str] = FORMATS,
+    out: str | None = None,
+    by_ending: Collection[str] = (),
 ) -> str:
-    """The format that the options name, else "table". Raises InputError for two formats, or one not in `allowed`."""
+    """The format that the options name, else that of the ending of `out` if it is in `by_ending`, else the first.
+
+    Raises InputError for two formats, for one not in `allowed`, and for one of bytes on a terminal.
+    """
     named = {name for name in (form, json and "json", jsonl and "jsonl") if name}
     if len(named) > 1:
         raise InputError(f"two formats at once: {' and '.join(sorted(named))}", hint="choose one")
-    choice = named.pop() if named else "table"
+    ending = PurePath(out or "").suffix.lower().removeprefix(".")
+    ending = ending if ending in by_ending else ""
+    choice = named.pop() if named else ending or allowed[0]
     if choice not in allowed:
         raise InputError(f"invalid --format '{choice}'", hint=f"use one of {', '.join(allowed)}")
+    if ending and ending != choice:
+        raise InputError(f"--format {choice} and the name {out} say two things", hint=f"name it FILE.{choice}")
+    if choice in _BINARY and out is None and streams.screen().is_terminal:
+        raise InputError(f"{choice} is not for a terminal", hint=f"name a file: -o FILE.{choice}")
     return choice
 
 

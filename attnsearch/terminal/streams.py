@@ -28,6 +28,10 @@ _LINKING_TERMS = frozenset({"alacritty", "contour", "foot", "foot-extra", "wezte
 _LINKING_PROGRAMS = frozenset({"Hyper", "WezTerm", "ghostty", "iTerm.app", "mintty", "rio", "vscode"})
 _TMUX, _VTE = (3, 4), (5001,)
 
+# Colors by $FORCE_COLOR, and the numbers of light backgrounds in $COLORFGBG, which some terminals set.
+_LEVELS = {"1": 16, "2": 256, "3": 1 << 24}
+_LIGHT = ("7", "15")
+
 _SIMPLIFIED = "attnsearch.simplified"  # the name of an error handler of codecs
 _UNCHOSEN = ("strict", "surrogateescape", "backslashreplace")  # error handlers that Python itself sets
 _WIDTHS = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
@@ -70,13 +74,15 @@ def screen(*, color: When = "auto", quiet: bool = False, out: str | None = None)
     """Describe where output goes, stdout or the file `out`: its width, colors and encoding."""
     is_terminal = out is None and sys.stdout.isatty()
     has_color = color == "always" or (color == "auto" and out is None and _wants_color(is_terminal=is_terminal))
+    colors = _count_colors() if has_color else 0
     return Screen(
         width=_width(is_terminal=is_terminal),
-        color=has_color,
+        colors=colors,
         unicode=out is not None or (sys.stdout.encoding or "").lower().startswith("utf"),
         quiet=quiet,
         is_terminal=is_terminal,
         links=has_color and _shows_links(is_terminal=is_terminal),
+        is_light=os.environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT,
     )
 
 
@@ -94,6 +100,17 @@ def _wants_color(*, is_terminal: bool) -> bool:
     if any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
     return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+def _count_colors() -> int:
+    """How many colors are shown: as $FORCE_COLOR or $COLORTERM says, else by the name of the terminal."""
+    forced = _LEVELS.get(os.environ.get("FORCE_COLOR", ""))
+    if forced:
+        return forced
+    term = os.environ.get("TERM", "")
+    if os.environ.get("COLORTERM") in ("truecolor", "24bit") or term.endswith("-direct"):
+        return 1 << 24
+    return 256 if "256" in term else 16
 
 
 def _shows_links(*, is_terminal: bool) -> bool:

@@ -162,7 +162,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.explanation.steps",
         "attnsearch.explanation.reasons",
         "attnsearch.encoding.pieces",
-        "attnsearch.output.reasons",
+        "attnsearch.pictures.reasons",
         "attnsearch.postings.filters",
         "attnsearch.postings.facets",
         "attnsearch.postings.terms",

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from attnsearch.commands.export import FORMATS
+from attnsearch.commands.items import EXPORT_FORMATS as FORMATS
 from attnsearch.encoding import loading
 from attnsearch.errors import Exit, ModelError
 from attnsearch.indexing.update import update

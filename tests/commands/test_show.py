@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from attnsearch.commands.show import show
+from attnsearch.commands.items import show
 from attnsearch.encoding import loading
 from attnsearch.errors import InputError
 from tests.conftest import Terminal

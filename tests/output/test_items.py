@@ -78,17 +78,17 @@ def test_several_are_parted():
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl"])
-@pytest.mark.parametrize("screen", [PIPE, Screen(width=80), Screen(width=20), Screen(width=80, color=True)])
+@pytest.mark.parametrize("screen", [PIPE, Screen(width=80), Screen(width=20), Screen(width=80, colors=256)])
 def test_nothing_acts_on_a_terminal(form, screen):
     item = Item(NASTY, NASTY, NASTY, {NASTY: NASTY, "list": [NASTY, {NASTY: NASTY}]}, NASTY)
     out = drawn([Place(item, 0, 5), Place(item, 5, 99)], form=form, screen=screen)
-    assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", out) if screen.color and form == "table" else out)
+    assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", out) if screen.colors and form == "table" else out)
     assert "x1b]52" in "".join(out.split()) or form != "table"
 
 
 def test_the_title_leads_to_the_address():
     item = ITEM._replace(fields={"url": "https://example.org/a"})
-    screen = Screen(width=80, color=True, links=True)
+    screen = Screen(width=80, colors=256, links=True)
     assert ";https://example.org/a\x1b\\" in drawn([Place(item, 0, 8)], screen=screen).splitlines()[0]
     assert "]8;" not in drawn([Place(item, 0, 8)], screen=screen._replace(links=False))
 

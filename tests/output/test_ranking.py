@@ -25,7 +25,7 @@ SHOP = RESULT._replace(hits=[hit._replace(fields=FIELDS) for hit in HITS[:2]])
 
 
 def test_color_is_the_only_escape():
-    out = drawn("table", screen=Screen(width=120, color=True))
+    out = drawn("table", screen=Screen(width=120, colors=256))
     assert "\x1b[" in out
     assert not RAW.search(SGR.sub("", out))
 
@@ -136,7 +136,7 @@ class TestFields:
 class TestLinks:
     URL = "https://example.org/a"
     LINKED = re.compile(r"\x1b\]8;[^;\x1b]*;([^\x1b]*)\x1b\\(.*?)\x1b\]8;;\x1b\\")
-    SCREEN = Screen(width=80, color=True, links=True, quiet=True)
+    SCREEN = Screen(width=80, colors=256, links=True, quiet=True)
 
     def linked(self, fields, screen=SCREEN, title="First"):
         result = RESULT._replace(hits=[HITS[0]._replace(fields=fields, title=title), HITS[1]])

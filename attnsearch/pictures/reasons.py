@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import draw, listing, wrap
+from attnsearch.pictures.palette import style
 from attnsearch.sources.fields import first_names
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from attnsearch.explanation.reasons import Lead
-    from attnsearch.search.result import Hit, Result, Sum, Why, Word
+    from attnsearch.search.result import Hit, Result, Sum, Why
 
-_FOR = ("194", "157", "120", "83", "46")  # greens and reds of the 256 colors, palest first
-_AGAINST = ("224", "217", "210", "203", "196")
 _MAX_FOR = 6  # words named that raise a logit
 _MAX_AGAINST = 3  # words named that lower it
 _VISIBLE = 0.005  # logits; less would be shown as 0.00
@@ -65,8 +64,8 @@ def _format_ratio(ratio: float) -> str:
 def _explain_hit(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
     yield wrap(f"#{hit.rank} {inert(hit.title or hit.id)}: {_spell_sum(hit, why)}", screen)
     for side, total in (("query", why.query), ("item", why.item)):
-        if total and screen.color:
-            yield draw(_shade_words(side, total), screen, "256")
+        if total and screen.colors:
+            yield draw(_shade_words(side, total, screen), screen)
         elif total:
             yield wrap(_name_words(side, total), screen)
     if not (why.query or why.item):
@@ -103,8 +102,8 @@ def _name_words(side: str, total: Sum) -> str:
     return f"   {side}: {'; '.join([*parts, *_other_parts(total)])}"
 
 
-def _shade_words(side: str, total: Sum) -> Text:
-    """The text, its words green if they raise the logit and red if they lower it, the darker the more."""
+def _shade_words(side: str, total: Sum, screen: Screen) -> Text:
+    """The text, its words in the palette's colors: for what raises the logit, and for what lowers it."""
     from rich.text import Text
 
     text = Text(f"   {side}: ")
@@ -112,7 +111,7 @@ def _shade_words(side: str, total: Sum) -> Text:
     end = 0
     for word in total.words:
         text.append(_gap(total.text[end : word.start]))
-        text.append(inert(word.word), _style(word, strongest))
+        text.append(inert(word.word), style(word.share / strongest if strongest else 0.0, screen))
         end = word.stop
     text.append(_gap(total.text[end:]).rstrip())
     rest = "; ".join(_other_parts(total))
@@ -122,11 +121,6 @@ def _shade_words(side: str, total: Sum) -> Text:
 def _gap(text: str) -> str:
     """The text between two words, inert; spaces at its ends become one."""
     return " " * text[:1].isspace() + inert(text) + " " * (text[-1:].isspace() and not text.isspace())
-
-
-def _style(word: Word, strongest: float) -> str:
-    level = round(abs(word.share) / strongest * len(_FOR)) if strongest else 0
-    return f"color(16) on color({(_FOR if word.share > 0 else _AGAINST)[level - 1]})" if level else ""
 
 
 def _other_parts(total: Sum) -> list[str]:

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from attnsearch.explanation.reasons import Contribution, Lead
-from attnsearch.output.reasons import lead, whys
 from attnsearch.output.safe_text import PIPE, Screen
+from attnsearch.pictures.reasons import lead, whys
 from attnsearch.search.result import Hit, Result, Sum, Why, Word
 
 NASTY = "\x1b]52;c;ZXZpbA==\x07\x1b[31m[bold]x[/bold]\x9b2J\u202egpj.exe\u2028end\x7f"
@@ -52,10 +52,10 @@ def test_many_words():
 
 
 def test_words_in_color():
-    """The strongest in the strongest green, a quarter of it against in a pale red; nothing on the weak."""
-    out = whys(RESULT, Screen(width=80, color=True))
-    assert "\x1b[38;5;16;48;5;46mMoon\x1b[0m, \x1b[38;5;16;48;5;224msea\x1b[0m" in out
-    assert "item: the \x1b[38;5;16;48;5;46mmoon\x1b[0m" in out
+    """The strongest in the strongest blue, a quarter of it against in a faint orange; nothing on the weak."""
+    out = whys(RESULT, Screen(width=80, colors=1 << 24))
+    assert "\x1b[38;2;0;0;0;48;2;102;204;255mMoon\x1b[0m, \x1b[38;2;255;255;255;48;2;82;61;44msea\x1b[0m" in out
+    assert "item: the \x1b[38;2;0;0;0;48;2;102;204;255mmoon\x1b[0m" in out
     assert SGR.sub("", out).splitlines()[1:] == [
         "   query: Moon, sea",
         "   item: the moon (the marks +1.25; rounding +0.06)",
@@ -66,12 +66,12 @@ def test_words_in_color():
 @pytest.mark.parametrize("width", [8, 20, 24, 33, 79])
 def test_it_fits_the_window(width, color):
     long = summed("moon sea " * 30, [1, -1] * 30)
-    out = whys(RESULT._replace(whys=[WHY._replace(query=long, item=long)]), Screen(width=width, color=color))
+    out = whys(RESULT._replace(whys=[WHY._replace(query=long, item=long)]), Screen(width=width, colors=256 * color))
     assert all(len(line) <= width for line in SGR.sub("", out).splitlines())
     assert not color or SGR.sub("", out).split().count("moon") == 60 or width < 20
 
 
-@pytest.mark.parametrize("screen", [PIPE, Screen(width=40), Screen(width=40, color=True), Screen(color=True)])
+@pytest.mark.parametrize("screen", [PIPE, Screen(width=40), Screen(width=40, colors=256), Screen(colors=256)])
 def test_nothing_acts_on_a_terminal(screen):
     nasty = Sum(f"{NASTY} {NASTY}", [Word(NASTY, 0, len(NASTY), 2.0)], 0.0, 0.0)
     hit = HIT._replace(title=NASTY)
@@ -85,7 +85,7 @@ def test_nothing_acts_on_a_terminal(screen):
     out += lead(Lead(hit, hit, 1.0, 2.7, parts), screen)
     assert not RAW.search(SGR.sub("", out))
     assert "x1b]52" in "".join(out.split())
-    assert bool(SGR.search(out)) == screen.color
+    assert bool(SGR.search(out)) == (screen.colors > 0)
 
 
 def test_a_lead():
