@@ -103,7 +103,10 @@ class SmallEncoder:
             words = list(re.finditer(r"\w+", text.lower())) or [None]
             axes = [AXES.index(word[0]) if word and word[0] in AXES else len(AXES) for word in words]
             x = np.eye(len(AXES) + 1)[axes]
-            pieces.append(Pieces([word and word.span() for word in words], x / np.linalg.norm(x.sum(axis=0))))
+            spans = [word and word.span() for word in words]
+            pieces.append(
+                Pieces(spans, x / np.linalg.norm(x.sum(axis=0)), [word[0] if word else "?" for word in words])
+            )
         return pieces
 
 

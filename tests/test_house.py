@@ -50,7 +50,7 @@ HOUSE = {
         "index", "union", "items", "self_attention", "readout", "setting", "scoring", "result", "search", "weights",
         "hint", "duplicates",
     ),
-    "explanation": ("steps", "words", "reasons"),
+    "explanation": ("steps", "words", "matrix", "reasons"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",

@@ -76,7 +76,7 @@ class FastEncoder:
         def split(batch: list[int]) -> list[Pieces]:
             encodings, _, hidden = self._forward([texts[i] for i in batch])
             return [
-                pieces_of_mean(states[: len(encoding.ids)], _spans(encoding))
+                pieces_of_mean(states[: len(encoding.ids)], _spans(encoding), encoding.tokens)
                 for encoding, states in zip(encodings, hidden, strict=True)
             ]
 

@@ -19,22 +19,23 @@ Span = tuple[int, int] | None  # from a character of the text to before another;
 
 
 class Pieces(NamedTuple):
-    """The word pieces that the encoder read of a text: where each lies, and its part of the unit vector, (t, d).
+    """The word pieces that the encoder read of a text: where each lies, its part of the unit vector, (t, d), its token.
 
     The encoder's own marks, such as [CLS], have the span None.
     """
 
     spans: Sequence[Span]
     vectors: NDArray[np.float64]
+    tokens: Sequence[str]
 
 
-def pieces_of_mean(hidden: Floats, spans: Sequence[Span]) -> Pieces:
-    """The pieces with these spans (t,), each with what its hidden state adds to the unit vector of their mean.
+def pieces_of_mean(hidden: Floats, spans: Sequence[Span], tokens: Sequence[str]) -> Pieces:
+    """The pieces with these spans and tokens (t,), each with what its hidden state adds to the mean's unit vector.
 
     hidden (t, d) are the states of the last layer.
 
-    >>> pieces_of_mean(np.array([[3.0, 0.0], [0.0, 4.0]]), [None, (0, 4)]).vectors.tolist()
+    >>> pieces_of_mean(np.array([[3.0, 0.0], [0.0, 4.0]]), [None, (0, 4)], ["[CLS]", "moon"]).vectors.tolist()
     [[0.6, 0.0], [0.0, 0.8]]
     """
     states = hidden.astype(np.float64)
-    return Pieces(spans, states / (len(states) * np.linalg.norm(states.mean(axis=0))))
+    return Pieces(spans, states / (len(states) * np.linalg.norm(states.mean(axis=0))), tokens)

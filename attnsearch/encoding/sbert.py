@@ -108,7 +108,10 @@ class SentenceEncoder:
         run = self._model.encode_query if role == "query" else self._model.encode_document
         encoded: dict[str, Any] = run([text], output_value=None, show_progress_bar=False)[0]
         spans = _find_spans(self._model, text, encoded)
-        return _pieces_that_add_up(encoded, spans, vector) if spans else None
+        if not spans:
+            return None
+        tokens = [str(token) for token in self._model.tokenizer.convert_ids_to_tokens(encoded["input_ids"].tolist())]
+        return _pieces_that_add_up(encoded, spans, tokens, vector)
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -184,7 +187,7 @@ def _find_spans(model: SentenceTransformer, text: str, encoded: Mapping[str, Any
 
 
 def _pieces_that_add_up(
-    encoded: Mapping[str, Any], spans: Sequence[Span], vector: NDArray[np.float32]
+    encoded: Mapping[str, Any], spans: Sequence[Span], tokens: Sequence[str], vector: NDArray[np.float32]
 ) -> Pieces | None:
     """The pieces with a prompt's among them, or without, as the model pools; None if neither adds up to `vector`."""
     if "token_embeddings" not in encoded or len(encoded["token_embeddings"]) != len(spans):
@@ -194,7 +197,7 @@ def _pieces_that_add_up(
     hidden = encoded["token_embeddings"].detach().float().cpu().numpy()
     for first in (0, int(encoded.get("prompt_length") or 0)):
         if len(hidden) > first:
-            pieces = pieces_of_mean(hidden[first:], spans[first:])
+            pieces = pieces_of_mean(hidden[first:], spans[first:], tokens[first:])
             if np.abs(pieces.vectors.sum(axis=0) - vector).max() < _EXACT:
                 return pieces
     return None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from attnsearch.encoding import passages
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
+from attnsearch.explanation.matrix import By, Matrix, cross
 from attnsearch.explanation.words import add_up
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Sum, Trace, Why
@@ -61,7 +62,7 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
     query_pieces = _query_pieces(index, results)
     explained = []
     for number, (result, trace, pieces) in enumerate(zip(results, traces, query_pieces, strict=True)):
-        folded_pieces = pieces and Pieces(pieces.spans, _fold(trace, pieces.vectors))
+        folded_pieces = pieces and _fold_pieces(trace, pieces)
         whys = []
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
             semantic = semantics[number][key]
@@ -69,6 +70,39 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
             whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sums.get((number, key))))
         explained.append(result._replace(whys=whys))
     return explained
+
+
+def explain_pairs(index: Index, result: Result, by: By = "words") -> tuple[Result, list[Matrix]]:
+    """The result, which this index gave, with the `whys` of its hits; and of each, its logit as a double sum.
+
+    Raises InputError for a result without a trace, and where a vector is not a sum over the pieces of its text.
+    """
+    trace = result.trace
+    if trace is None:
+        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    if result.like or result.unlike:
+        raise InputError("a query that is made of items is not a sum over words", hint="ask without --like, --unlike")
+    (pieces,) = _query_pieces(index, [result])
+    if pieces is None:
+        raise _refusal(result)
+    folded, folded_pieces = _fold(trace, trace.x.astype(np.float64)), _fold_pieces(trace, pieces)
+    whys, matrices = [], []
+    read = _read_items(index, trace.hit_keys)
+    stored = _embeddings(index, trace.hit_keys)
+    for hit, bias, x, (_, text, item_pieces) in zip(result.hits, trace.biases, stored, read, strict=True):
+        if item_pieces is None:
+            raise _refusal(result)
+        semantic = hit.logit - bias.total
+        query_sum = add_up(result.query, folded_pieces, x, semantic)
+        item_sum = add_up(text, item_pieces, folded, semantic)
+        whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum))
+        matrices.append(cross(hit, bias, (result.query, folded_pieces), (text, item_pieces), by))
+    return result._replace(whys=whys), matrices
+
+
+def _refusal(result: Result) -> InputError:
+    message = f"what two words add to a logit together can't be told with {result.model}"
+    return InputError(message, hint="its vectors are not sums over words")
 
 
 def _query_pieces(index: Index, results: Sequence[Result]) -> list[Pieces | None]:
@@ -109,23 +143,32 @@ def _explain_items(
         for key in semantic_of:
             queries_of.setdefault(key, []).append(number)
     sums = {}
-    for start in range(0, len(queries_of), BATCH):
-        keys = list(queries_of)[start : start + BATCH]
+    for key, text, pieces in _read_items(index, list(queries_of)):
+        if pieces is None:
+            continue
+        for number in queries_of[key]:
+            sums[number, key] = add_up(text, pieces, folded[number], semantics[number][key])
+    return sums
+
+
+def _read_items(index: Index, keys: Sequence[int]) -> Iterator[tuple[int, str, Pieces | None]]:
+    """Each key, the text that the encoder read for it, and its pieces."""
+    for start in range(0, len(keys), BATCH):
+        batch = keys[start : start + BATCH]
         texts = [
             passages.passage_text(index.encoder, place.item.title, place.item.text, place.start, place.stop)
-            for place in index.store.places_at(keys)
+            for place in index.store.places_at(batch)
         ]
-        for key, text, pieces in zip(keys, texts, index.encoder.pieces(texts), strict=True):
-            if pieces is None:
-                continue
-            for number in queries_of[key]:
-                sums[number, key] = add_up(text, pieces, folded[number], semantics[number][key])
-    return sums
+        yield from zip(batch, texts, index.encoder.pieces(texts), strict=True)
 
 
 def _fold(trace: Trace, x: Doubles) -> NDArray[Any]:
     """x W_Q W_Kᵀ / √d_k (…, d), whose product with an embedding is a logit."""
     return trace.projections.fold(x) * trace.projections.scale
+
+
+def _fold_pieces(trace: Trace, pieces: Pieces) -> Pieces:
+    return pieces._replace(vectors=_fold(trace, pieces.vectors))
 
 
 def _embeddings(index: Index, keys: Sequence[int]) -> Doubles:

@@ -19,7 +19,7 @@ TEXTS = ["science fiction", "moon, sea: sci-fi; 日本の小説 🚀 done.", "",
 def test_the_parts_are_the_unit_vector_of_the_mean(hidden):
     h = np.array(hidden) + np.array([10.0, 0, 0])  # so that the mean has a direction
     mean = h.mean(axis=0)
-    found = pieces_of_mean(h, [(0, 1)] * len(h))
+    found = pieces_of_mean(h, [(0, 1)] * len(h), ["x"] * len(h))
     assert found.vectors.sum(axis=0) == pytest.approx(mean / np.linalg.norm(mean), abs=1e-12)
 
 
@@ -36,12 +36,14 @@ class TestReal:
         assert add_up_to(theirs, x)
         for one, other in zip(ours, theirs, strict=True):
             assert list(one.spans) == list(other.spans)
+            assert list(one.tokens) == list(other.tokens)
             assert one.vectors == pytest.approx(other.vectors, abs=1e-5)
 
     def test_a_cut_text(self, real):
         (shares,) = real.pieces(["word " * 400])
         assert (len(shares.spans), shares.spans[0], shares.spans[-1]) == (256, None, None)
         assert shares.spans[-2] == (253 * 5, 253 * 5 + 4)
+        assert shares.tokens == ["[CLS]", *["word"] * 254, "[SEP]"]
 
     def test_of_cls_nothing_can_be_told(self, copy):
         cls = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
@@ -59,6 +61,8 @@ class TestReal:
             assert add_up_to([shares], x)
             assert [span for span in shares.spans if span] == [(0, 4), (5, 8)]
             assert len(shares.spans) == (6 if counts else 3)
+            assert shares.tokens[-3:] == ["moon", "sea", "[SEP]"]
+            assert len(shares.tokens) == len(shares.spans)
 
     def test_pieces_that_do_not_add_up(self, copy):
         """Max pooling has states and places as mean pooling has; only the sum tells."""

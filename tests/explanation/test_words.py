@@ -15,7 +15,11 @@ from tests.conftest import SmallEncoder
 def named(text, spans, shares=None):
     """The words that pieces at these places make, each piece counting 1 unless said otherwise."""
     vectors = np.array(shares or [1.0] * len(spans))[:, None]
-    return [(word.word, word.share) for word in add_up(text, Pieces(spans, vectors), np.ones(1), 0.0).words]
+    return [(word.word, word.share) for word in add_up(text, pieces_of(spans, vectors), np.ones(1), 0.0).words]
+
+
+def pieces_of(spans, vectors):
+    return Pieces(spans, vectors, ["?"] * len(spans))
 
 
 def test_pieces_make_words():
@@ -44,12 +48,12 @@ def test_what_was_cut_has_no_share():
 
 def test_marks_and_what_is_left():
     """3 for the word, 4 for the marks; the whole is 10, so 3 are missing."""
-    parts = add_up("x", Pieces([None, (0, 1), None], np.array([[1.0], [3.0], [3.0]])), np.ones(1), 10.0)
+    parts = add_up("x", pieces_of([None, (0, 1), None], np.array([[1.0], [3.0], [3.0]])), np.ones(1), 10.0)
     assert (parts.marks, parts.words[0].share, parts.rounding) == (4, 3, 3)
 
 
 def test_without_a_word_all_is_marks():
-    parts = add_up("  ", Pieces([(0, 1)], np.array([[2.0]])), np.ones(1), 2.0)
+    parts = add_up("  ", pieces_of([(0, 1)], np.array([[2.0]])), np.ones(1), 2.0)
     assert (parts.words, parts.marks, parts.rounding) == ([], 2, 0)
 
 
