@@ -45,15 +45,16 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
-    "engines": ("bias", "engine", "local", "groups"),
+    "engines": ("bias", "engine", "local", "groups", "covariance"),
     "search": (
         "index", "union", "items", "self_attention", "readout", "setting", "scoring", "result", "search", "weights",
         "hint", "duplicates",
     ),
-    "explanation": ("steps", "words", "matrix", "reasons"),
+    "explanation": ("steps", "words", "matrix", "reasons", "map"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
-        "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "training",
+        "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
+        "training",
     ),
     "output": (
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",

@@ -4,4 +4,5 @@ steps    a result → equation (1), step by step, with its real numbers
 words    word pieces → words; a logit as a sum over the words of a text
 matrix   a logit as a double sum, over the words of the query and those of an item
 reasons  why each hit has its logit, and why one ranks above another
+map      the items as points of a plane, with the request and the output among them
 """

@@ -6,5 +6,6 @@ calibration       held-out logits → the temperature, λ and the null key
 self_supervision  a catalog → requests made of its own titles and texts
 cross_validation  how strongly to pull W_Q to the identity, and what it gains on held-out requests
 acceptance        held-out gains → accepted or not, and why
+curve             what held-out requests gain by the number of requests that are learned from
 training          judged requests and a catalog → what it learns, if that is better
 """

@@ -83,7 +83,8 @@ class CrossValidation(NamedTuple):
 
     `kl` (s, m) is that of each strength, the mean over the rounds. `before` are the untrained answers, `after` the
     trained ones of each round. `chosen` is the index of the strength that all queries choose; `held_out` has what was
-    learned at that strength in each fold of each round.
+    learned at that strength in each fold of each round. `learned_from` is the number of queries that a fold learned
+    from, the mean over the folds.
     """
 
     kl: Doubles
@@ -91,6 +92,7 @@ class CrossValidation(NamedTuple):
     after: list[Answers]
     chosen: int
     held_out: list[HeldOut]
+    learned_from: float
 
     @property
     def gain(self) -> Doubles:
@@ -116,15 +118,22 @@ OnFits = Callable[[int, int, Sequence[float]], None]
 """Called with the number of fits done, their total, and the held-out gain in nDCG of each finished strength."""
 
 
-def cross_validate(training_set: TrainingSet, *, seed: int = 0, progress: OnFits | None = None) -> CrossValidation:
-    """Answer every query by what was learned without it. `seed` cuts the folds."""
+def cross_validate(
+    training_set: TrainingSet, *, seed: int = 0, share: float = 1.0, progress: OnFits | None = None
+) -> CrossValidation:
+    """Answer every query by what was learned without it. `seed` cuts the folds.
+
+    Each fold learns from this `share` of the queries that it does not hold out, the same ones each time; a larger share
+    has those of a smaller one too.
+    """
     keys, x = training_set.keys, training_set.x
     folds = _cut_folds(len(x), seed)
+    lessons = [_draw(fold.training, share, (seed, number)) for number, fold in enumerate(folds)]
     before = measure_answers(training_set, item_logits(keys, x))
     eye = np.eye(x.shape[1], dtype=np.float32)
 
-    strengths = [pull for pull in STRENGTHS if pull * len(x) >= _PRIOR and not np.isnan(before.kl).all()]
-    losses = [_loss(training_set.take(fold.training)) for fold in folds] if strengths else []
+    strengths = [pull for pull in STRENGTHS if pull * len(x) * share >= _PRIOR and not np.isnan(before.kl).all()]
+    losses = [_loss(training_set.take(lesson)) for lesson in lessons] if strengths else []
     fits = [[Fit(eye, before.take(fold.held_out)) for fold in folds]]  # of each strength, of each fold
     kl, gains, worse = [before.kl], list[float](), 0
     for pull in strengths:
@@ -145,9 +154,10 @@ def cross_validate(training_set: TrainingSet, *, seed: int = 0, progress: OnFits
 
     kls = np.array(kl)
     chosen = choose_strength(kls)
-    by_others = [fits[choose_strength(kls[:, fold.training])][number] for number, fold in enumerate(folds)]
+    by_others = [fits[choose_strength(kls[:, lesson])][number] for number, lesson in enumerate(lessons)]
     held_out = [HeldOut(fold.held_out, fit.w) for fold, fit in zip(folds, fits[chosen], strict=True)]
-    return CrossValidation(kls, before, _join_rounds(folds, by_others), chosen, held_out)
+    learned_from = float(np.mean([len(lesson) for lesson in lessons]))
+    return CrossValidation(kls, before, _join_rounds(folds, by_others), chosen, held_out, learned_from)
 
 
 def _cut_folds(m: int, seed: int) -> list[Fold]:
@@ -159,6 +169,13 @@ def _cut_folds(m: int, seed: int) -> list[Fold]:
         fold_of = rng.permutation(m) % count
         folds += [Fold(number, np.flatnonzero(fold_of == f), np.flatnonzero(fold_of != f)) for f in range(count)]
     return folds
+
+
+def _draw(training: NDArray[np.int64], share: float, seed: tuple[int, int]) -> NDArray[np.int64]:
+    """A share of the queries that a fold may learn from, at least one of them, in ascending order."""
+    if share == 1:
+        return training
+    return np.sort(np.random.default_rng(seed).permutation(training)[: max(round(share * len(training)), 1)])
 
 
 def _join_rounds(folds: Sequence[Fold], fits: Iterable[Fit]) -> list[Answers]:

@@ -25,7 +25,7 @@ def validation_of(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) 
     first = (top[:, 0] == own).astype(float)
     before = Answers(first, np.full(m, 3.0), top)
     after = Answers(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
-    return training_set, CrossValidation(np.zeros((3, m)), before, [after], chosen, [])
+    return training_set, CrossValidation(np.zeros((3, m)), before, [after], chosen, [], m)
 
 
 SURE = [0.1, 0.2, 0.3, 0.2, 0.1, 0.2]

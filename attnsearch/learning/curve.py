@@ -1,0 +1,66 @@
+"""Judged requests → what held-out requests gain by the number of requests that are learned from.
+
+Each point is measured as `train` measures its own gain: with the same folds, on the same held-out requests, of which
+none is ever learned from. But a fold learns from some of the requests only that it could learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from attnsearch.learning.acceptance import Gain, measure_gain
+from attnsearch.learning.cross_validation import CrossValidation, OnFits, cross_validate
+from attnsearch.learning.examples import TrainingSet
+
+SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)  # of the requests that a fold can learn from, before all of them
+
+
+class Point(NamedTuple):
+    """What held-out requests gain if a fold learns from this many requests (the mean over the folds).
+
+    nDCG is better if higher, KL if lower, as in `acceptance.Verdict`.
+    """
+
+    requests: float
+    ndcg: Gain
+    kl: Gain
+
+
+class Curve(NamedTuple):
+    """The points by number of requests, ascending. The last one learns from all that a fold has: it is `train`'s gain.
+
+    Without any request the gain is 0. All points are measured on the same `held_out` requests with an answer, so they
+    rise and fall together by chance.
+    """
+
+    points: list[Point]
+    held_out: int
+
+
+def measure_curve(
+    training_set: TrainingSet, validation: CrossValidation, *, seed: int = 0, progress: OnFits | None = None
+) -> Curve:
+    """The curve of a training set whose cross-validation with this seed is `validation`.
+
+    It takes up to twice as long as that did. `progress` is called as `cross_validate` does, with the gains of the
+    finished points.
+    """
+    points: list[Point] = []
+    for number, share in enumerate(SHARES):
+
+        def count_fits(done: int, total: int, _: Sequence[float], number: int = number) -> None:
+            if progress:
+                progress(number * total + done, len(SHARES) * total, [point.ndcg.change for point in points])
+
+        points.append(_measure_point(cross_validate(training_set, seed=seed, share=share, progress=count_fits)))
+    points.append(_measure_point(validation))
+    by_requests = {point.requests: point for point in points}  # of a few requests, two shares may be the same number
+    return Curve(list(by_requests.values()), int(np.count_nonzero(~np.isnan(validation.before.ndcg))))
+
+
+def _measure_point(validation: CrossValidation) -> Point:
+    ndcg = measure_gain(validation.before.ndcg, validation.gain)
+    return Point(validation.learned_from, ndcg, measure_gain(validation.before.kl, -validation.kl_gain))
