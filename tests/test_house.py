@@ -50,7 +50,7 @@ HOUSE = {
         "index", "union", "items", "self_attention", "readout", "setting", "scoring", "result", "search", "weights",
         "hint", "duplicates",
     ),
-    "explanation": ("steps", "words", "matrix", "reasons", "map"),
+    "explanation": ("steps", "words", "matrix", "reasons", "map", "saved"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
@@ -60,7 +60,7 @@ HOUSE = {
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "evaluation", "training",
     ),
-    "pictures": ("palette", "reasons"),
+    "pictures": ("palette", "reasons", "walkthrough"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
         "signals", "streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options",

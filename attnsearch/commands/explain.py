@@ -13,9 +13,8 @@ from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
-    from attnsearch.output.columns import Shown
     from attnsearch.output.safe_text import Screen
     from attnsearch.search.index import Index
     from attnsearch.search.result import Result
@@ -60,33 +59,44 @@ def explain(
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
 
-    from attnsearch.explanation.steps import explain_steps
-    from attnsearch.output import columns, formats, table
-    from attnsearch.search.search import check_request, search
+    from attnsearch.search.search import check_request
 
     check_request(text)
-
+    screen = streams.screen(color=color, quiet=quiet, out=out)
     with progress.working(quiet=quiet) as working:
         with open_index(catalog or [], offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             if item is None:
-                (result,) = search(index, [text], setting, k=top_k, trace=True)
+                parts = _explain_steps(index, text, setting, top_k, screen, as_json=json)
             else:
-                result = _explain_items(index, text, setting, [item] if over is None else [item, over])
-            shown = columns.choose_columns(index.stores, (), "table")
+                names = [item] if over is None else [item, over]
+                parts = _explain_items(index, text, setting, names, screen, as_json=json)
         working.stop()
-        screen = streams.screen(color=color, quiet=quiet, out=out)
-        if item is not None:
-            streams.emit(_render_items(result, screen, shown, as_json=json), out)
-        elif json:
-            streams.emit(formats.render([result], "json", screen), out)
-        else:
-            streams.emit([table.walkthrough(explain_steps(result), screen)], out)
+        streams.emit(parts, out)
 
 
-def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) -> Result:
-    """The result for the items with these ids or titles, with the whys of their logits."""
+def _explain_steps(
+    index: Index, text: str, setting: Setting, top_k: int, screen: Screen, *, as_json: bool
+) -> Iterable[str]:
+    """The steps of the formula, with the numbers of the `top_k` best items."""
+    from attnsearch.explanation.steps import explain_steps
+    from attnsearch.output import formats
+    from attnsearch.pictures.walkthrough import walkthrough
+    from attnsearch.search.search import search
+
+    results = search(index, [text], setting, k=top_k, trace=True)
+    if as_json:
+        return formats.render(results, "json", screen)
+    return [walkthrough(explain_steps(results[0]), screen)]
+
+
+def _explain_items(
+    index: Index, text: str, setting: Setting, names: list[str], screen: Screen, *, as_json: bool
+) -> Iterable[str]:
+    """Why the item of this id or title has its logit; of two items, why the first ranks above or below the second."""
     from attnsearch.explanation import reasons
+    from attnsearch.output import columns, formats
+    from attnsearch.pictures import reasons as pictures
     from attnsearch.search.items import find_id
     from attnsearch.search.search import rank_items
 
@@ -94,25 +104,16 @@ def _explain_items(index: Index, text: str, setting: Setting, names: list[str]) 
     if len(set(idents)) < len(idents):
         raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
     (result,) = reasons.explain_hits(index, [rank_items(index, text, setting, idents)])
-    return result._replace(trace=None)
-
-
-def _render_items(result: Result, screen: Screen, shown: Shown, *, as_json: bool) -> Iterator[str]:
-    """Why the item has its logit; of two items, why the first ranks above or below the second."""
-    from attnsearch.explanation import reasons
-    from attnsearch.output import formats
-    from attnsearch.pictures import reasons as rendering
-
-    lead = reasons.compare_hits(result) if len(result.hits) > 1 else None
+    lead = reasons.compare_hits(result) if len(names) > 1 else None
     if as_json:
-        fields = formats.as_json(result)
+        fields = formats.as_json(result._replace(trace=None))
         if lead:
             parts = [part._asdict() for part in lead.parts]
             fields["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
-        yield to_json(fields, screen, indent=2)
-    elif lead:
-        yield from formats.render(
-            [result], "table", screen, below=lambda _, screen: rendering.lead(lead, screen), shown=shown
-        )
-    else:
-        yield from formats.render([result], "table", screen, below=rendering.whys, shown=shown)
+        return [to_json(fields, screen, indent=2)]
+
+    def below(result: Result, screen: Screen) -> list[str]:
+        return [pictures.lead(lead, screen) if lead else pictures.whys(result, screen)]
+
+    shown = columns.choose_columns(index.stores, (), "table")
+    return formats.render([result], "table", screen, below=below, shown=shown)

@@ -183,7 +183,7 @@ def query(
     several = has_text and requests.are_several(text or [])
     screen = streams.screen(color=color, quiet=quiet, out=out)
     with_whys = explain and form in ("table", "json", "jsonl")
-    below = _render_whys if with_whys else None
+    below = _explain if with_whys else None
     answered = 0
 
     with (
@@ -247,7 +247,12 @@ def _add_hints(index: Index, results: list[Result]) -> list[Result]:
     return [result._replace(hint=find_hint(index, result)) for result in results]
 
 
-def _render_whys(result: Result, screen: Screen) -> str:
+def _explain(result: Result, screen: Screen) -> Iterator[str]:
+    """Why each hit has its logit, and every step."""
+    from attnsearch.explanation.steps import explain_steps
     from attnsearch.pictures.reasons import whys
+    from attnsearch.pictures.walkthrough import walkthrough
 
-    return whys(result, screen)
+    if result.hits:
+        yield whys(result, screen)
+    yield walkthrough(explain_steps(result), screen)

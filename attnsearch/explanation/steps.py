@@ -6,6 +6,7 @@ Vaswani et al. 2017: https://arxiv.org/abs/1706.03762
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,17 +17,25 @@ from attnsearch.search.result import Hit, Result
 
 SHOWN = 4  # components of a vector
 
-Cell = str | int | float
+Cell = str | int | float | None
 
 
 class Step(NamedTuple):
-    """One step of the formula: its name, the formula so far, a sentence, and a small table of its numbers."""
+    """One step of the formula: its `name`, the `formula` so far, a sentence, and a small table of its numbers.
+
+    `says` is that sentence, and `story` what the librarian does meanwhile. Each of the `rows` has a cell for each of
+    the `columns`, and so has each of the `totals`: what all other items add, and the sum. `shapes` has those of the
+    step's matrices, by letter.
+    """
 
     name: str
     formula: str
     says: str
     columns: tuple[str, ...]
     rows: list[tuple[Cell, ...]]
+    totals: Sequence[tuple[Cell, ...]] = ()
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    story: str = ""
 
 
 def explain_steps(result: Result) -> list[Step]:

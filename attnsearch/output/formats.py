@@ -30,13 +30,13 @@ def render(
     screen: Screen = PIPE,
     *,
     several: bool = False,
-    below: Callable[[Result, Screen], str] | None = None,
+    below: Callable[[Result, Screen], Iterable[str]] | None = None,
     shown: Shown = NOTHING,
 ) -> Iterator[str]:
     """The results in one of `safe_text.FORMATS`, piece by piece, each as soon as its result is there.
 
-    With `several`, JSON is a list and each table has its query as a heading. What `below` returns for a result is shown
-    under its table. `shown` are columns of fields; JSON has all fields in any case.
+    With `several`, JSON is a list and each table has its query as a heading. The parts that `below` returns for a
+    result are shown under its table. `shown` are columns of fields; JSON has all fields in any case.
     """
     match form:
         case "json":
@@ -141,8 +141,10 @@ def _escape(text: str) -> str:
 
 
 def _step_as_json(step: Step) -> dict[str, Any]:
-    rows = [dict(zip(step.columns, row, strict=True)) for row in step.rows]
-    return {"name": step.name, "formula": step.formula, "says": step.says, "rows": rows}
+    rows, totals = ([dict(zip(step.columns, row, strict=True)) for row in part] for part in (step.rows, step.totals))
+    shapes = {name: list(shape) for name, shape in step.shapes.items()}
+    parts = {"name": step.name, "formula": step.formula, "story": step.story, "says": step.says, "shapes": shapes}
+    return {**parts, "rows": rows, "totals": totals}
 
 
 def _why_as_json(why: Why) -> dict[str, Any]:

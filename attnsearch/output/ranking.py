@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from attnsearch.output.columns import NOTHING, Shown, find_link
 from attnsearch.output.notes import notes, percent
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import GAP, cut, divide_cells, draw, link_text, new_table, walkthrough, wrap
+from attnsearch.output.table import GAP, cut, divide_cells, draw, link_text, new_table, wrap
 
 if TYPE_CHECKING:
     from attnsearch.search.result import Hit, Result
@@ -34,10 +34,10 @@ def ranked(
     screen: Screen = PIPE,
     *,
     several: bool = False,
-    below: Callable[[Result, Screen], str] | None = None,
+    below: Callable[[Result, Screen], Iterable[str]] | None = None,
     shown: Shown = NOTHING,
 ) -> Iterator[str]:
-    """The ranked table of each result, then what `below` returns, then the steps if the result has a trace.
+    """The ranked table of each result, then the parts that `below` returns, each after an empty line.
 
     With `several`, each table has its query as a heading. `shown` are columns of fields.
     """
@@ -45,12 +45,8 @@ def ranked(
         if several:
             yield ("\n" if number else "") + inert(result.query) + "\n"
         yield _ranked_table(result, screen, shown)
-        if below and result.hits:
-            yield "\n" + below(result, screen)
-        if result.trace:
-            from attnsearch.explanation.steps import explain_steps
-
-            yield "\n" + walkthrough(explain_steps(result), screen)
+        if below:
+            yield from ("\n" + part for part in below(result, screen))
 
 
 def describe(hit: Hit) -> str:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from attnsearch.explanation.steps import Step
-
 GAP = 2  # cells between columns
 _LEAST = 6  # cells of a column that is cut, at least
 _WHOLE = 1 << 30  # cells of a column that is not cut
@@ -48,29 +46,6 @@ def listing(
     least = [_LEAST if name in elastic else _WHOLE for name in columns]
     widths = _fit(names, cells, least, [columns.index(name) for name in optional], screen.width)
     return _draw_columns(names, cells, widths, screen, middle=[name in middle for name in columns])
-
-
-def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
-    """The steps of the formula, each a heading, a sentence and a small table.
-
-    A narrow window cuts words and the names of columns, then loses the last numbers of a vector.
-    """
-    from rich.cells import cell_len
-
-    parts = []
-    for number, step in enumerate(steps, 1):
-        names, cells = list(step.columns), [[_format_cell(cell) for cell in row] for row in step.rows]
-        are_words = [isinstance(cell, str) for cell in (step.rows[0] if step.rows else step.columns)]
-        columns = zip(*cells, strict=True) if cells else [()] * len(names)
-        least = [
-            _LEAST if is_word else max(map(cell_len, column), default=0)
-            for is_word, column in zip(are_words, columns, strict=True)
-        ]
-        numbers = [i for i, name in enumerate(names) if name.startswith("[")]
-        widths = _fit(names, cells, least, numbers[::-1], screen.width)
-        drawn = _draw_columns(names, cells, widths, screen, right=[not is_word for is_word in are_words])
-        parts.append(f"{number}. {step.name}: {step.formula}\n{wrap(inert(step.says), screen)}{drawn}")
-    return "\n".join(parts)
 
 
 def entries(values: Mapping[str, str], screen: Screen) -> str:

@@ -1,5 +1,6 @@
 """Results → pictures of characters, in the colors that the terminal has.
 
-palette  strengths → colors
-reasons  each logit as a sum, the words shaded by what they add to it
+palette      strengths → colors, and those of Q, K and V
+reasons      each logit as a sum, the words shaded by what they add to it
+walkthrough  the steps of the formula
 """

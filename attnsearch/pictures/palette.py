@@ -17,6 +17,12 @@ Color = tuple[int, int, int]  # red, green and blue, from 0 to 255
 _DARK: tuple[Color, Color, Color] = ((24, 28, 34), (102, 204, 255), (255, 160, 72))
 _LIGHT: tuple[Color, Color, Color] = ((255, 255, 255), (0, 90, 181), (190, 75, 0))
 _SIXTEEN = {True: ("", "cyan", "bright_cyan"), False: ("", "yellow", "bright_yellow")}
+# Queries, keys and values, wherever they are shown: on a dark background, on a light one, and among sixteen colors.
+_LETTERS: dict[str, tuple[Color, Color, str]] = {
+    "q": ((215, 170, 255), (112, 48, 160), "magenta"),
+    "k": ((110, 220, 160), (0, 110, 80), "green"),
+    "v": ((255, 215, 110), (135, 90, 0), "yellow"),
+}
 _VISIBLE = 1 / 16
 _MARKS = " ░▒▓█"
 _SIMPLE_MARKS = " .:*#"
@@ -53,6 +59,19 @@ def style(strength: float, screen: Screen) -> str:
         return f"black on {name}" if name else ""
     background = color(strength, is_light=screen.is_light)
     return f"{_hex(ink(background))} on {_hex(background)}"
+
+
+def letter_color(letter: str, *, is_light: bool) -> Color:
+    """The color of what belongs to "q", "k" or "v", the queries, keys or values."""
+    dark, light, _ = _LETTERS[letter]
+    return light if is_light else dark
+
+
+def letter_style(letter: str, screen: Screen) -> str:
+    """The rich style of what belongs to "q", "k" or "v"; none without colors."""
+    if not screen.colors:
+        return ""
+    return _LETTERS[letter][2] if screen.colors == 16 else _hex(letter_color(letter, is_light=screen.is_light))
 
 
 def mark(strength: float, screen: Screen) -> str:

@@ -23,6 +23,7 @@ from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
 from attnsearch.output import formats, notes, safe_text, table
 from attnsearch.output.safe_text import FORMATS, Screen
+from attnsearch.pictures.walkthrough import walkthrough
 from attnsearch.sources import items
 from attnsearch.storage import home
 from attnsearch.syntax.formats import Reading
@@ -309,7 +310,7 @@ def test_nothing_else_that_is_shown_acts(text):
     shown = [
         safe_text.error(problem),
         safe_text.error(problem, as_json=True),
-        table.walkthrough([step], Screen(width=60)),
+        walkthrough([step], Screen(width=60)),
         table.listing(["a"], [[text]]),
         notes.footer(a_result(text)) + "\n",
     ]

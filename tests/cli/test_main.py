@@ -163,6 +163,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.explanation.reasons",
         "attnsearch.encoding.pieces",
         "attnsearch.pictures.reasons",
+        "attnsearch.pictures.walkthrough",
         "attnsearch.postings.filters",
         "attnsearch.postings.facets",
         "attnsearch.postings.terms",
