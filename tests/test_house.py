@@ -50,7 +50,7 @@ HOUSE = {
         "index", "union", "items", "self_attention", "readout", "setting", "scoring", "result", "search", "weights",
         "hint", "duplicates",
     ),
-    "explanation": ("steps", "words", "matrix", "reasons", "map", "saved"),
+    "explanation": ("steps", "words", "matrix", "reasons", "seriation", "heatmap", "map", "saved"),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
@@ -89,7 +89,7 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "search",
-                    "explanation", "evaluation", "learning", "api"}),
+                "explanation", "evaluation", "learning", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
@@ -105,7 +105,7 @@ GUESTS = {
     "torch": Guest({"encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),
-    "scipy": Guest({"evaluation/significance", "learning"}, lazy=True),
+    "scipy": Guest({"explanation/seriation", "evaluation/significance", "learning"}, lazy=True),
     "pandas": Guest({"api/result"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
 }  # fmt: skip

@@ -84,6 +84,20 @@ class Bias(NamedTuple):
                     row += of_heads[self.heads[first:end] - first]
         return rows
 
+    def at(self, heads: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What is added to the logits of the items with these first keys (n,), no two equal: the numbers of `block`.
+
+        (m, n), or (1, n) if that is the same for every query.
+        """
+        rows = np.zeros((len(self.terms) if any(self.terms) else 1, len(heads)), np.float32)
+        for prior in self.priors.values():
+            rows += prior[heads]
+        for row, terms in zip(rows, self.terms, strict=False):
+            for term, weight in terms.values():
+                _, place, place_of_term = np.intersect1d(heads, term.keys, assume_unique=True, return_indices=True)
+                row[place] += weight * term.scores[place_of_term]
+        return rows
+
     def added(self, query_number: int, key: int) -> Added:
         """What was added to the logit of one query and one key, each by its number."""
         head = key if self.heads is None else int(self.heads[key])

@@ -1,9 +1,11 @@
 """Result → the steps of the formula, and why.
 
-steps    a result → equation (1), step by step, with its real numbers
-words    word pieces → words; a logit as a sum over the words of a text
-matrix   a logit as a double sum, over the words of the query and those of an item
-reasons  why each hit has its logit, and why one ranks above another
-map      the items as points of a plane, with the request and the output among them
-saved    the arrays of the formula → a file
+steps      a result → equation (1), step by step, with its real numbers
+words      word pieces → words; a logit as a sum over the words of a text
+matrix     a logit as a double sum, over the words of the query and those of an item
+reasons    why each hit has its logit, and why one ranks above another
+seriation  a matrix → the order of its rows and columns
+heatmap    several requests × items
+map        the items as points of a plane, with the request and the output among them
+saved      the arrays of the formula → a file
 """

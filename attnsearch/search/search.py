@@ -57,7 +57,7 @@ def search(
 
     Raises InputError for a text that is empty or not text, and as `Setting.resolve` does.
     """
-    _check_texts(index, texts, setting)
+    check_texts(index, texts, setting)
     if values:
         index.postings.ensure(values)  # an unknown field is refused before anything is embedded
     results: list[Result] = []
@@ -101,7 +101,7 @@ def rank_items(index: Index, text: str, setting: Setting, idents: Sequence[str])
 
     Raises InputError for an item that is not in the index, or that a filter hides; else as `search` does.
     """
-    _check_texts(index, [text], setting)
+    check_texts(index, [text], setting)
     began = time.perf_counter()
     asked = setting.resolve(index, [text])
     x = embed_queries(index, [text], asked.likeness)
@@ -123,7 +123,7 @@ def check_request(text: str) -> None:
     check_text(text, "the query")
 
 
-def _check_texts(index: Index, texts: Sequence[str], setting: Setting) -> None:
+def check_texts(index: Index, texts: Sequence[str], setting: Setting) -> None:
     """Check the requests, of which those of items alone have no text, and warn of those that the encoder cuts."""
     for text in texts:
         if text or not (setting.like or setting.unlike):

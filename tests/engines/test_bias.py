@@ -49,6 +49,15 @@ class TestBlock:
         assert NOTHING.block(0, 3).tolist() == [[0, 0, 0]]
 
 
+class TestAt:
+    @pytest.mark.parametrize("heads", [[0, 1, 4], [4, 0], [1], []])
+    @pytest.mark.parametrize("bias", [BIAS, BIAS._replace(heads=None), BIAS._replace(terms=[{}, {}]), NOTHING])
+    def test_items_have_the_numbers_of_the_block(self, bias, heads):
+        rows = bias.at(np.array(heads, np.int64))
+        assert rows.tolist() == bias.block(0, 5)[:, heads].tolist()
+        assert rows.dtype == np.float32
+
+
 def test_what_was_added_to_one_logit():
     assert BIAS.added(0, 0) == Added({"moon": 2.0}, {"year": 0.25, "price": 0.0})
     assert BIAS.added(0, 2) == BIAS.added(0, 1) == Added({"moon": 6.0, "sea": 0.5}, {"year": -0.25, "price": 0.0})
