@@ -60,7 +60,7 @@ HOUSE = {
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "evaluation", "training",
     ),
-    "pictures": ("palette", "reasons", "walkthrough"),
+    "pictures": ("palette", "reasons", "walkthrough", "matrix"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
         "signals", "streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options",

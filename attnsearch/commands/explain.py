@@ -15,6 +15,7 @@ from attnsearch.terminal.setting_options import SettingOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from attnsearch.explanation.matrix import By
     from attnsearch.output.safe_text import Screen
     from attnsearch.search.index import Index
     from attnsearch.search.result import Result
@@ -37,6 +38,18 @@ def explain(
             help="Explain why ITEM ranks above or below the item OTHER.",
         ),
     ] = None,
+    matrix: Annotated[
+        bool,
+        typer.Option(
+            "--matrix",
+            rich_help_panel=options.SHOWN,
+            help="Show what each word of TEXT and each word of ITEM add to its logit together.",
+        ),
+    ] = False,
+    pieces: Annotated[
+        bool,
+        typer.Option("--pieces", rich_help_panel=options.SHOWN, help="--matrix by the encoder's word pieces."),
+    ] = False,
     catalog: options.Catalogs = None,
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
     setting_options: SettingOptions = SettingOptions(),
@@ -55,9 +68,24 @@ def explain(
     With ITEM, show its logit as a sum over the words of both; with --over, why it ranks above or below OTHER.
 
     attnsearch explain "science fiction" Solaris --over "The Martian"
+
+    With --matrix, that logit is a sum over pairs: of a word of TEXT and a word of ITEM.
+
+    attnsearch explain "science fiction" Solaris --matrix
     """
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
+    if pieces and not matrix:
+        raise InputError("--pieces is for --matrix alone", hint="attnsearch explain TEXT ITEM --matrix --pieces")
+    if matrix and item is None:
+        raise InputError(
+            "--matrix needs an ITEM, whose logit it explains", hint="attnsearch explain TEXT ITEM --matrix"
+        )
+    if matrix and over is not None:
+        raise InputError(
+            "--matrix is of one item, and --over of two, which have different words",
+            hint="ask for a matrix of each, or for --over alone, which compares them by the words of TEXT",
+        )
 
     from attnsearch.search.search import check_request
 
@@ -68,6 +96,9 @@ def explain(
             setting = setting_options.setting(index.info)
             if item is None:
                 parts = _explain_steps(index, text, setting, top_k, screen, as_json=json)
+            elif matrix:
+                by: By = "pieces" if pieces else "words"
+                parts = _explain_pairs(index, text, setting, item, by, screen, as_json=json)
             else:
                 names = [item] if over is None else [item, over]
                 parts = _explain_items(index, text, setting, names, screen, as_json=json)
@@ -114,6 +145,30 @@ def _explain_items(
 
     def below(result: Result, screen: Screen) -> list[str]:
         return [pictures.lead(lead, screen) if lead else pictures.whys(result, screen)]
+
+    shown = columns.choose_columns(index.stores, (), "table")
+    return formats.render([result], "table", screen, below=below, shown=shown)
+
+
+def _explain_pairs(
+    index: Index, text: str, setting: Setting, name: str, by: By, screen: Screen, *, as_json: bool
+) -> Iterable[str]:
+    """Why the item of this id or title has its logit: the words of the query × those of the item."""
+    from attnsearch.explanation import reasons
+    from attnsearch.output import columns, formats
+    from attnsearch.pictures import matrix
+    from attnsearch.pictures import reasons as pictures
+    from attnsearch.search.items import find_id
+    from attnsearch.search.search import rank_items
+
+    ranked = rank_items(index, text, setting, [find_id(index.store, name)])
+    result, (pairs,) = reasons.explain_pairs(index, ranked, by)
+    if as_json:
+        fields = {**formats.as_json(result._replace(trace=None)), "matrix": formats.matrix_as_json(pairs)}
+        return [to_json(fields, screen, indent=2)]
+
+    def below(result: Result, screen: Screen) -> list[str]:
+        return [pictures.whys(result, screen), matrix.pairs(pairs, screen)]
 
     shown = columns.choose_columns(index.stores, (), "table")
     return formats.render([result], "table", screen, below=below, shown=shown)

@@ -9,7 +9,7 @@ Mean pooling makes both vectors sums over word pieces, x = Σ x_i and k = Σ k_j
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,15 +24,17 @@ THE_MARKS = "the marks"  # a name that no word has: it has a space
 
 Doubles = NDArray[np.float64]
 By = Literal["words", "pieces"]
+Kind = Literal["word", "piece", "mark", "others"]
 
 
 class Line(NamedTuple):
-    """A row or a column of a matrix: a word, a word piece, or marks; `sum`, that of its cells, in logits.
+    """A row or a column: a word, a word piece, or the encoder's marks; and the `sum` of its cells, in logits.
 
-    `start` and `stop` say where it lies in its text, from one character to before another; None for the encoder's own
-    marks, which are not in the text, and for what `narrow` sums up.
+    `start` and `stop` say where it lies in its text, from one character to before another; None for marks, which are
+    not in the text. `others` are those that `narrow` made one.
     """
 
+    kind: Kind
     label: str
     start: int | None
     stop: int | None
@@ -46,8 +48,9 @@ class Matrix(NamedTuple):
     in reading order; `cells` (r, c), in logits, what two of them add together. By words, the encoder's marks, such as
     [CLS] and [SEP], are one row and one column, the last; by pieces, each mark has its own.
 
-    `semantic` = Σ cells + rounding is the logit without the bias. `rounding` is what arithmetic lost on the way: next
-    to nothing in float32, about 0.01 if the stored vector was made in bfloat16. `lexical` is by term, `prior` by field.
+    `strongest` is the largest |cell|, against which all cells are colored. `semantic` = Σ cells + rounding is the logit
+    without the bias. `rounding` is what arithmetic lost on the way: next to nothing in float32, about 0.01 if the
+    stored vector was made in bfloat16. `lexical` is by term, `prior` by field.
     """
 
     hit: Hit
@@ -57,6 +60,7 @@ class Matrix(NamedTuple):
     rows: list[Line]
     columns: list[Line]
     cells: Doubles
+    strongest: float
     semantic: float
     rounding: float
     lexical: Mapping[str, float]
@@ -74,9 +78,8 @@ class Matrix(NamedTuple):
 
     @property
     def strengths(self) -> Doubles:
-        """The cells (r, c) as shares of the strongest, from -1 to 1, for colors."""
-        strongest = float(np.abs(self.cells).max(initial=0.0))
-        return self.cells / strongest if strongest else self.cells
+        """The cells (r, c) as shares of the strongest; those of the others may be beyond -1 and 1."""
+        return self.cells / self.strongest if self.strongest else self.cells
 
 
 def cross(hit: Hit, added: Added, query: tuple[str, Pieces], item: tuple[str, Pieces], by: By) -> Matrix:
@@ -96,6 +99,7 @@ def cross(hit: Hit, added: Added, query: tuple[str, Pieces], item: tuple[str, Pi
         rows=[line._replace(sum=float(total)) for line, total in zip(rows, cells.sum(axis=1), strict=True)],
         columns=[line._replace(sum=float(total)) for line, total in zip(columns, cells.sum(axis=0), strict=True)],
         cells=cells,
+        strongest=float(np.abs(cells).max(initial=0.0)),
         semantic=semantic,
         rounding=semantic - float(cells.sum()),
         lexical=added.lexical,
@@ -103,17 +107,46 @@ def cross(hit: Hit, added: Added, query: tuple[str, Pieces], item: tuple[str, Pi
     )
 
 
+def narrow(matrix: Matrix, rows: int, columns: int) -> Matrix:
+    """The matrix with so many rows and columns in their order, marks first of all, then those that add or take most.
+
+    All other rows are one, and so are all other columns: everything still adds up.
+    """
+    weights = np.abs(matrix.cells)
+    chosen_rows, row_lines = _choose(matrix.rows, weights.sum(axis=1), rows)
+    chosen_columns, column_lines = _choose(matrix.columns, weights.sum(axis=0), columns)
+    cells = np.array([matrix.cells[some].sum(axis=0) for some in chosen_rows])
+    cells = np.array([cells[:, some].sum(axis=1) for some in chosen_columns]).T
+    return matrix._replace(rows=row_lines, columns=column_lines, cells=cells)
+
+
+def _choose(lines: Sequence[Line], weights: Doubles, count: int) -> tuple[list[list[int]], list[Line]]:
+    """The numbers of the lines that each new line sums up, and the new lines."""
+    ranked = sorted(range(len(lines)), key=lambda i: (lines[i].kind != "mark", -weights[i]))
+    chosen, others = sorted(ranked[:count]), sorted(ranked[count:])
+    groups, new = [[i] for i in chosen], [lines[i] for i in chosen]
+    if others:
+        total = sum(lines[i].sum for i in others)
+        noun = "other" if len(others) == 1 else "others"
+        end = max((i for i, line in enumerate(lines) if line.kind != "mark"), default=0)
+        place = sum(i <= end for i in chosen)  # after the words, before the marks at the end
+        groups.insert(place, others)
+        new.insert(place, Line("others", f"{len(others)} {noun}", None, None, total))
+    return groups, new
+
+
 def _group(text: str, pieces: Pieces, by: By) -> tuple[list[Line], Doubles]:
     """The words of a text and its marks, or its pieces: each a line without its sum, and its part of the vector."""
     if by == "pieces":
-        spans = [span or (None, None) for span in pieces.spans]
-        return [
-            Line(token, start, stop, 0.0) for token, (start, stop) in zip(pieces.tokens, spans, strict=True)
-        ], pieces.vectors
+        lines = []
+        for token, span in zip(pieces.tokens, pieces.spans, strict=True):
+            start, stop = span or (None, None)
+            lines.append(Line("piece" if span else "mark", token, start, stop, 0.0))
+        return lines, pieces.vectors
     groups, marks = group_pieces(text, pieces.spans)
-    lines = [Line(group.word, group.start, group.stop, 0.0) for group in groups]
+    lines = [Line("word", group.word, group.start, group.stop, 0.0) for group in groups]
     numbers = [group.pieces for group in groups]
     if marks:
-        lines.append(Line(THE_MARKS, None, None, 0.0))
+        lines.append(Line("mark", THE_MARKS, None, None, 0.0))
         numbers.append(marks)
     return lines, np.array([pieces.vectors[some].sum(axis=0) for some in numbers])

@@ -14,6 +14,7 @@ from attnsearch.output.notes import footer, notes, percent, readout_as_json
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
+    from attnsearch.explanation.matrix import Matrix
     from attnsearch.explanation.steps import Step
     from attnsearch.search.result import Result, Why
 
@@ -81,6 +82,24 @@ def as_json(result: Result) -> dict[str, Any]:
 
         fields["steps"] = [_step_as_json(step) for step in explain_steps(result)]
     return fields
+
+
+def matrix_as_json(matrix: Matrix) -> dict[str, Any]:
+    """The JSON object of a double sum, as docs/reference.md describes it."""
+    return {
+        "by": matrix.by,
+        "query": matrix.query,
+        "text": matrix.text,
+        "rows": [line._asdict() for line in matrix.rows],
+        "columns": [line._asdict() for line in matrix.columns],
+        "cells": matrix.cells.tolist(),
+        "sum": matrix.sum,
+        "rounding": matrix.rounding,
+        "semantic": matrix.semantic,
+        "lexical": dict(matrix.lexical),
+        "prior": dict(matrix.prior),
+        "logit": matrix.logit,
+    }
 
 
 def _as_list(objects: Iterable[str]) -> Iterator[str]:
