@@ -170,8 +170,11 @@ class TestReference:
         values = ("--value", "year", "--value", "day", "--value", "kind")
         result = json.loads(run("query", "moon", *options, *values).out)
         over = json.loads(run("explain", "moon", "a", "--over", "b", "-c", shop, "--json").out)
-        names = set(fields(result, {"fields", "rows"})) | set(fields(over, {"fields"}))
-        assert {"why", "query_words", "spread_days", "share", "says", "ratio"} <= names
+        matrix = json.loads(run("explain", "moon", "a", "--matrix", "-c", shop, "--json").out)
+        names = (
+            set(fields(result, {"fields", "rows"})) | set(fields(over, {"fields"})) | set(fields(matrix, {"fields"}))
+        )
+        assert {"why", "query_words", "spread_days", "share", "says", "ratio", "cells"} <= names
         tables = "\n".join(" ".join(cells) for cells in rows(section(self.text, "## JSON")))
         assert names - {"trained"} <= set(re.findall(r"`(?:[\w\[\]]*\.)?(\w+)`", tables)) | {"moon", "year"}
 

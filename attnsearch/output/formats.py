@@ -93,6 +93,7 @@ def matrix_as_json(matrix: Matrix) -> dict[str, Any]:
         "rows": [line._asdict() for line in matrix.rows],
         "columns": [line._asdict() for line in matrix.columns],
         "cells": matrix.cells.tolist(),
+        "strongest": matrix.strongest,
         "sum": matrix.sum,
         "rounding": matrix.rounding,
         "semantic": matrix.semantic,

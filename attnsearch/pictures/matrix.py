@@ -35,14 +35,17 @@ def pairs(matrix: Matrix, screen: Screen = PIPE) -> str:
 
     A window that is too small for all words has those that add most or take most; the others are one row, one column.
     """
+    from rich.text import Text
+
+    noun = _NOUNS[matrix.by]
+    says = f"What a {noun} of the query (row) and a {noun} of the item (column) add to the logit together:"
     digits = _digits(matrix.strongest)
     rest = list(_rest(matrix, digits))
     narrowed, columns, room = _fit(matrix, [figure for _, figure in rest], digits, screen)
-    noun = _NOUNS[matrix.by]
-    says = f"What a {noun} of the query (row) and a {noun} of the item (column) add to the logit together:"
-    width = room + 1 + sum(column.width for column in columns)
-    text = _draw_text(narrowed, columns, rest, room)
-    return wrap(says, screen) + "\n" + draw(text, screen._replace(width=screen.width and max(screen.width, width)))
+    lines = list(_draw_lines(narrowed, columns, rest, room))
+    text = Text("\n", no_wrap=True, overflow="ignore").join(lines)
+    window = screen.width and max(screen.width, *(line.cell_len for line in lines))  # a figure is never cut
+    return wrap(says, screen) + "\n" + draw(text, screen._replace(width=window))
 
 
 def _fit(matrix: Matrix, rest: Sequence[str], digits: int, screen: Screen) -> tuple[Matrix, list[_Column], int]:
@@ -53,12 +56,13 @@ def _fit(matrix: Matrix, rest: Sequence[str], digits: int, screen: Screen) -> tu
     for count in range(most, -1, -1):
         narrowed = narrow(matrix, rows, count)
         columns = [*(_columns(narrowed, digits, screen) if count else ()), _sums(narrowed, rest, digits)]
-        figures = sum(column.width for column in columns)
+        figures = 1 + sum(column.width for column in columns)
         room = max(_cells("sum"), *(_cells(inert(line.label)) for line in narrowed.rows))
         if window is None:
             break
-        room = min(room, max(window // 4, _NAME)) if count else min(room, max(window - figures - 1, 0))
-        if room + 1 + figures <= window:
+        least = min(room, max(window // 4, _NAME))
+        room = min(room, max(window - figures, 0))
+        if room >= least:
             break
     return narrowed, columns, room
 
@@ -103,27 +107,27 @@ def _rest(matrix: Matrix, digits: int) -> Iterator[tuple[str, str]]:
     yield "logit", f"{matrix.logit:.{digits}f}"
 
 
-def _draw_text(matrix: Matrix, columns: Sequence[_Column], rest: Sequence[tuple[str, str]], room: int) -> Text:
+def _draw_lines(
+    matrix: Matrix, columns: Sequence[_Column], rest: Sequence[tuple[str, str]], room: int
+) -> Iterator[Text]:
+    """The names of the columns, the rows, the sums, and below these what is added to their sum."""
     from rich.text import Text
 
-    text = Text(no_wrap=True, overflow="ignore", end="")
     for number in (0, 1):
         if any(column.head[number] for column in columns):
-            text.append(" " * (room + 1))
-            for column in columns:
-                text.append(_right(column.head[number], column.width), "dim")
-            text.append("\n")
+            heads = "".join(_right(column.head[number], column.width) for column in columns)
+            yield Text(" " * (room + 1) + heads, "dim")
     names = [(line.label, "" if line.kind in ("word", "piece") else "dim") for line in matrix.rows]
     for number, (name, name_style) in enumerate([*names, ("sum", "dim")]):
+        text = Text()
         text.append(_left(name, room) + " ", name_style)
         for column in columns:
             figure, figure_style = column.figures[number]
             text.append(_right(figure, column.width), figure_style)
-        text.append("\n")
+        yield text
     before = room + 1 + sum(column.width for column in columns[:-1])
     for name, figure in rest:
-        text.append(_left(name, before), "dim").append(_right(figure, columns[-1].width), "bold").append("\n")
-    return text
+        yield Text.assemble((_left(name, before), "dim"), (_right(figure, columns[-1].width), "bold"))
 
 
 def _digits(strongest: float) -> int:

@@ -10,6 +10,9 @@ import pytest
 
 from tests.explanation.test_reasons import EXACT
 
+TWO = "--matrix is of one item, and --over of two, which have different words"
+EACH = "ask for a matrix of each, or for --over alone, which compares them by the words of TEXT"
+
 
 class TestExplain:
     def test_steps(self, run, shop_file):
@@ -87,6 +90,54 @@ class TestReasons:
         assert over["difference"] == pytest.approx(sum(part["difference"] for part in over["parts"]), abs=EXACT)
         assert over["ratio"] == pytest.approx(math.exp(over["difference"]))
 
+    @pytest.mark.parametrize("by", ["words", "pieces"])
+    def test_matrix(self, run, shop, by):
+        """Of "moon sea", moon adds 20/√2 and sea nothing; in JSON and in the table."""
+        argv = ["explain", "moon sea", "a", "-c", "shop", "--matrix", *(["--pieces"] * (by == "pieces"))]
+        code, out, err = run(*argv)
+        assert (code, err) == (0, "")
+        assert "\n#1 moon: 14.14 = 14.14 semantic\n   query: mostly moon +14.14\n" in out
+        assert out.splitlines()[-6:] == [
+            "",
+            "        moon    sum",
+            "moon  +14.14 +14.14",
+            "sea     0.00   0.00",
+            "sum   +14.14 +14.14",
+            "logit         14.14",
+        ]
+        answer = json.loads(run(*argv, "--json").out)
+        kind = by.removesuffix("s")
+        assert answer["matrix"] == {
+            "by": by,
+            "query": "moon sea",
+            "text": "moon",
+            "rows": [
+                {"kind": kind, "label": "moon", "start": 0, "stop": 4, "sum": pytest.approx(20 / math.sqrt(2))},
+                {"kind": kind, "label": "sea", "start": 5, "stop": 8, "sum": 0},
+            ],
+            "columns": [
+                {"kind": kind, "label": "moon", "start": 0, "stop": 4, "sum": pytest.approx(20 / math.sqrt(2))}
+            ],
+            "cells": [[pytest.approx(20 / math.sqrt(2))], [0]],
+            "strongest": pytest.approx(20 / math.sqrt(2)),
+            "sum": pytest.approx(20 / math.sqrt(2)),
+            "rounding": pytest.approx(0, abs=1e-5),
+            "semantic": answer["hits"][0]["logit"],
+            "lexical": {},
+            "prior": {},
+            "logit": answer["hits"][0]["logit"],
+        }
+        assert [word["word"] for word in answer["hits"][0]["why"]["query_words"]] == ["moon", "sea"]
+
+    def test_no_matrix_of_other_vectors(self, run, shop, small, monkeypatch):
+        monkeypatch.setattr(small, "pieces", lambda texts, role="key": [None] * len(texts))
+        message = "what two words add to a logit together can't be told with small; its vectors are not sums over words"
+        for form in ([], ["--json"]):
+            code, out, err = run("explain", "moon", "a", "--matrix", "-c", "shop", *form)
+            assert (code, out) == (2, "")
+            assert message.split(";")[0] in err
+        assert run("explain", "moon", "a", "--matrix", "-c", "shop").err == f"attnsearch: {message}\n"
+
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
@@ -95,6 +146,9 @@ class TestReasons:
             (["a", "--over", "se"], "shop: no item 'se'; did you mean 'sea'?"),
             (["\udc80"], "the item's name is not valid UTF-8"),
             (["a", "--over", "moon"], "'a' and 'moon' are the same item; name two items"),
+            (["a", "--over", "b", "--matrix"], f"{TWO}; {EACH}"),
+            (["--matrix"], "--matrix needs an ITEM, whose logit it explains; attnsearch explain TEXT ITEM --matrix"),
+            (["a", "--pieces"], "--pieces is for --matrix alone; attnsearch explain TEXT ITEM --matrix --pieces"),
             (["\x1b[2J"], "shop: no item '\\x1b[2J'; name an item by its id or its title"),
         ],
     )
