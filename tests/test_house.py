@@ -56,11 +56,12 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
         "training",
     ),
+    "lesson": ("library", "slide", "story", "steps", "variations"),
     "output": (
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "evaluation", "training",
     ),
-    "pictures": ("palette", "reasons", "walkthrough", "matrix"),
+    "pictures": ("palette", "reasons", "walkthrough", "matrix", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
         "signals", "streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options",
@@ -89,7 +90,7 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "search",
-                "explanation", "evaluation", "learning", "api"}),
+                "explanation", "evaluation", "learning", "lesson", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LEAST = 6  # cells of a word that is cut, at least
 _READABLE = 12  # cells that make it easy to read
-_LETTER = re.compile(r"\b(?:W_)?([QKVqkv])(?=ᵀ?\b|ᵀ)")
+LETTER = re.compile(r"\b(?:W_)?([QKVqkv])(?=ᵀ?\b|ᵀ)")
 
 
 def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
@@ -31,7 +31,7 @@ def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
 def _draw_step(number: int, step: Step, screen: Screen) -> Iterator[str]:
     from rich.text import Text
 
-    yield draw(_color_letters(Text(f"{number}. {step.name}: {step.formula}", "bold"), screen), screen)
+    yield draw(color_letters(Text(f"{number}. {step.name}: {step.formula}", "bold"), screen), screen)
     if step.story:
         yield draw(Text(step.story, "italic"), screen)
     yield wrap(inert(step.says), screen)
@@ -105,9 +105,9 @@ def _style(step: Step, column: int, cell: Cell, screen: Screen) -> str:
     return style(cell / largest, screen) if 0 < cell <= largest else ""
 
 
-def _color_letters(text: Text, screen: Screen) -> Text:
+def color_letters(text: Text, screen: Screen) -> Text:
     """The text with Q, K, V and their matrices in their colors."""
-    for match in _LETTER.finditer(text.plain):
+    for match in LETTER.finditer(text.plain):
         text.stylize(letter_style(match[1].lower(), screen), *match.span())
     return text
 
