@@ -62,9 +62,11 @@ HOUSE = {
         "evaluation", "training",
     ),
     "pictures": ("palette", "reasons", "walkthrough", "matrix", "lesson"),
+    "pages": ("shades", "page", "grid", "ranking", "evaluation", "training"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
-        "signals", "streams", "requests", "progress", "argv", "completion", "catalogs", "options", "setting_options",
+        "signals", "streams", "browser", "requests", "progress", "argv", "completion", "catalogs", "options",
+        "setting_options",
     ),
     "commands": (
         "query", "index", "items", "catalogs", "upkeep", "explain", "eval", "train", "feedback", "docs",
@@ -77,7 +79,7 @@ ORDER = [
 FOLDERS = [folder for folder, files in HOUSE.items() if files]
 FACES = [f"{folder}/__init__" for folder in FOLDERS]
 ROOT = ["__init__", "__main__"]  # the public names and `python -m attnsearch`
-DATA = ["catalogs", "docs"]  # folders without code, which only an installed package has
+DATA = ["catalogs", "docs", "pages/templates"]  # folders without code; only an installed package has the first two
 MAX_LINES, MAX_FILES = 300, 12  # of a file, of a folder
 
 
@@ -96,6 +98,7 @@ GUESTS = {
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
     "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself
     "compression": Guest({"readers/raw_file"}, lazy=True),
+    "jinja2": Guest({"pages"}, lazy=True),
     "rich": Guest({"output", "pictures", "terminal", "commands"}, lazy=True),
     "typer": Guest({"terminal", "commands", "cli"}),
     "yaml": Guest({"syntax/yaml12"}),
@@ -150,9 +153,9 @@ def breaches(package: Path = PACKAGE) -> list[str]:
 
 def is_content(package: Path, path: Path) -> bool:
     """Whether a path is a file that the table must know: all but data and what Python compiled."""
-    parts = path.relative_to(package).parts
-    is_data = parts[0] in DATA and path.suffix != ".py"
-    return path.is_file() and "__pycache__" not in parts and not is_data
+    place = path.relative_to(package)
+    is_data = any(place.is_relative_to(folder) for folder in DATA) and path.suffix != ".py"
+    return path.is_file() and "__pycache__" not in place.parts and not is_data
 
 
 @functools.cache

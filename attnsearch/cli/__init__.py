@@ -81,7 +81,7 @@ def _run_command(argv: list[str]) -> int:
 
     from attnsearch.cli.app import COMMANDS, app_for
     from attnsearch.terminal import streams
-    from attnsearch.terminal.argv import dashed_text, normalized
+    from attnsearch.terminal.argv import dashed_text, normalized, remember
 
     streams.prepare()
     if argv and argv[0] not in COMMANDS:
@@ -93,6 +93,7 @@ def _run_command(argv: list[str]) -> int:
 
         return _fail(ambiguous_text(text, argv), argv)
     _keep_temporary_files_in_home()
+    remember(argv)
     try:
         code = app_for(argv)(args=normalized(argv), prog_name="attnsearch", standalone_mode=False)
         sys.stdout.flush()

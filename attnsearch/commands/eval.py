@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import asked_catalog
 from attnsearch.terminal.setting_options import SettingOptions, parse_setting_text
 
@@ -40,8 +40,10 @@ def eval_(
             help="Show the N worst requests. (default: 5)",
         ),
     ] = 5,
+    format_: options.ReportFormat = None,
     json: options.Json = False,
     out: options.Out = None,
+    open_: options.Open = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -54,6 +56,7 @@ def eval_(
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
     """
+    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
     second_options = None if compare is None else parse_setting_text(compare, "--compare")
 
     from attnsearch.evaluation.report import evaluate
@@ -73,7 +76,12 @@ def eval_(
                 second = SecondSetting(compare, second_evaluation, comparison)
         working.stop()
         screen = streams.screen(color=color, quiet=quiet, out=out)
-        if json:
+        if form == "html":
+            from attnsearch.pages.evaluation import evaluation_page
+
+            page = evaluation_page(evaluation, argv.command_line(), worst=worst, second=second)
+            browser.emit_page(page, out, is_opened=open_)
+        elif form == "json":
             files = [judgments] if qrels is None else [judgments, qrels]
             streams.emit([as_json(evaluation, files, screen, worst=worst, second=second)], out)
         else:

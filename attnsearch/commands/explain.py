@@ -8,7 +8,7 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
-from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
@@ -53,8 +53,10 @@ def explain(
     catalog: options.Catalogs = None,
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
     setting_options: SettingOptions = SettingOptions(),
+    format_: options.ReportFormat = None,
     json: options.Json = False,
     out: options.Out = None,
+    open_: options.Open = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -87,6 +89,8 @@ def explain(
             hint="ask for a matrix of each, or for --over alone, which compares them by the words of TEXT",
         )
 
+    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
+
     from attnsearch.search.search import check_request
 
     check_request(text)
@@ -95,19 +99,22 @@ def explain(
         with open_index(catalog or [], offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             if item is None:
-                parts = _explain_steps(index, text, setting, top_k, screen, as_json=json)
+                parts = _explain_steps(index, text, setting, top_k, screen, form=form)
             elif matrix:
                 by: By = "pieces" if pieces else "words"
-                parts = _explain_pairs(index, text, setting, item, by, screen, as_json=json)
+                parts = _explain_pairs(index, text, setting, item, by, screen, form=form)
             else:
                 names = [item] if over is None else [item, over]
-                parts = _explain_items(index, text, setting, names, screen, as_json=json)
+                parts = _explain_items(index, text, setting, names, screen, form=form)
         working.stop()
-        streams.emit(parts, out)
+        if form == "html":
+            browser.emit_page("".join(parts), out, is_opened=open_)
+        else:
+            streams.emit(parts, out)
 
 
 def _explain_steps(
-    index: Index, text: str, setting: Setting, top_k: int, screen: Screen, *, as_json: bool
+    index: Index, text: str, setting: Setting, top_k: int, screen: Screen, *, form: str
 ) -> Iterable[str]:
     """The steps of the formula, with the numbers of the `top_k` best items."""
     from attnsearch.explanation.steps import explain_steps
@@ -116,13 +123,17 @@ def _explain_steps(
     from attnsearch.search.search import search
 
     results = search(index, [text], setting, k=top_k, trace=True)
-    if as_json:
+    if form == "html":
+        from attnsearch.pages.ranking import ranking_page
+
+        return [ranking_page(results, argv.command_line(), setting=setting)]
+    if form == "json":
         return formats.render(results, "json", screen)
     return [walkthrough(explain_steps(results[0]), screen)]
 
 
 def _explain_items(
-    index: Index, text: str, setting: Setting, names: list[str], screen: Screen, *, as_json: bool
+    index: Index, text: str, setting: Setting, names: list[str], screen: Screen, *, form: str
 ) -> Iterable[str]:
     """Why the item of this id or title has its logit; of two items, why the first ranks above or below the second."""
     from attnsearch.explanation import reasons
@@ -136,7 +147,13 @@ def _explain_items(
         raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
     (result,) = reasons.explain_hits(index, [rank_items(index, text, setting, idents)])
     lead = reasons.compare_hits(result) if len(names) > 1 else None
-    if as_json:
+    shown = columns.choose_columns(index.stores, (), "table")
+    if form == "html":
+        from attnsearch.pages.ranking import ranking_page
+
+        result = result._replace(trace=None)
+        return [ranking_page([result], argv.command_line(), setting=setting, shown=shown, lead=lead)]
+    if form == "json":
         fields = formats.as_json(result._replace(trace=None))
         if lead:
             parts = [part._asdict() for part in lead.parts]
@@ -146,12 +163,11 @@ def _explain_items(
     def below(result: Result, screen: Screen) -> list[str]:
         return [pictures.lead(lead, screen) if lead else pictures.whys(result, screen)]
 
-    shown = columns.choose_columns(index.stores, (), "table")
     return formats.render([result], "table", screen, below=below, shown=shown)
 
 
 def _explain_pairs(
-    index: Index, text: str, setting: Setting, name: str, by: By, screen: Screen, *, as_json: bool
+    index: Index, text: str, setting: Setting, name: str, by: By, screen: Screen, *, form: str
 ) -> Iterable[str]:
     """Why the item of this id or title has its logit: the words of the query × those of the item."""
     from attnsearch.explanation import reasons
@@ -163,12 +179,17 @@ def _explain_pairs(
 
     ranked = rank_items(index, text, setting, [find_id(index.store, name)])
     result, (pairs,) = reasons.explain_pairs(index, ranked, by)
-    if as_json:
+    shown = columns.choose_columns(index.stores, (), "table")
+    if form == "html":
+        from attnsearch.pages.ranking import ranking_page
+
+        result = result._replace(trace=None)
+        return [ranking_page([result], argv.command_line(), setting=setting, shown=shown, pairs=pairs)]
+    if form == "json":
         fields = {**formats.as_json(result._replace(trace=None)), "matrix": formats.matrix_as_json(pairs)}
         return [to_json(fields, screen, indent=2)]
 
     def below(result: Result, screen: Screen) -> list[str]:
         return [pictures.whys(result, screen), matrix.pairs(pairs, screen)]
 
-    shown = columns.choose_columns(index.stores, (), "table")
     return formats.render([result], "table", screen, below=below, shown=shown)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import Exit, InputError
-from attnsearch.terminal import completion, options, progress, requests, streams
+from attnsearch.terminal import argv, browser, completion, options, progress, requests, streams
 from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
@@ -145,6 +145,7 @@ def query(
         typer.Option("--fail-empty", rich_help_panel=options.OUTPUT, help="Exit with 1 if nothing matches well."),
     ] = False,
     out: options.Out = None,
+    open_: options.Open = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -162,11 +163,9 @@ def query(
 
     git log --oneline | attnsearch query "memory leak" -c - -k 5
     """
-    form = options.choose_format(format_, json=json, jsonl=jsonl)
+    form = options.choose_report(format_, json=json, jsonl=jsonl, allowed=options.ANSWERS, out=out, is_opened=open_)
     options.check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
-    if vector and form not in ("json", "jsonl"):
-        raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
-
+    _check_vector(form, vector=vector)
     has_text = bool(text) or not (like or unlike)
     _check_input(text or ["-"] * has_text, catalog or [os.environ.get("ATTNSEARCH_CATALOG", "")])
 
@@ -182,7 +181,7 @@ def query(
         check_request(request)
     several = has_text and requests.are_several(text or [])
     screen = streams.screen(color=color, quiet=quiet, out=out)
-    with_whys = explain and form in ("table", "json", "jsonl")
+    with_whys = explain and form in ("table", "json", "jsonl", "html")
     below = _explain if with_whys else None
     answered = 0
 
@@ -222,10 +221,22 @@ def query(
                     answered += bool(result.hits) and not result.is_none_of_these
                     yield result
 
-        parts = formats.render(results(), form, screen, several=several, below=below, shown=shown)
-        streams.emit(parts, out, exact=form in ("csv", "tsv"))
+        if form == "html":
+            from attnsearch.pages.ranking import ranking_page
+
+            page = ranking_page(list(results()), argv.command_line(), setting=setting, shown=shown)
+            browser.emit_page(page, out, is_opened=open_)
+        else:
+            parts = formats.render(results(), form, screen, several=several, below=below, shown=shown)
+            streams.emit(parts, out, exact=form in ("csv", "tsv"))
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
+
+
+def _check_vector(form: str, *, vector: bool) -> None:
+    """Raise InputError if --vector is given with a format that has no vector."""
+    if vector and form not in ("json", "jsonl"):
+        raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
 
 
 def _check_input(texts: list[str], catalogs: list[str]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert
-from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, taught_catalog
 
 
@@ -60,8 +60,10 @@ def train(
             help="Seed of the split into folds; the same seed gives the same result. (default: 0)",
         ),
     ] = 0,
+    format_: options.ReportFormat = None,
     json: options.Json = False,
     out: options.Out = None,
+    open_: options.Open = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -74,6 +76,7 @@ def train(
 
     attnsearch train --self -c library
     """
+    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
     if self_made and judgments is not None and qrels is not None:
         raise InputError("--self takes no QRELS", hint="give one file of judgments to measure it on, or none")
 
@@ -108,8 +111,13 @@ def train(
             if not dry_run:
                 store_learned(folder, outcome.learned, commit)
     screen = streams.screen(color=color, quiet=quiet, out=out)
-    if json:
-        stored = not dry_run and outcome.learned is not None
+    stored = not dry_run and outcome.learned is not None
+    if form == "html":
+        from attnsearch.pages.training import training_page
+
+        page = training_page(outcome, name, argv.command_line(), stored=stored)
+        browser.emit_page(page, out, is_opened=open_)
+    elif form == "json":
         streams.emit([verdict_as_json(outcome, name, screen, stored=stored)], out)
     else:
         streams.emit([verdict(outcome, screen, stored=not dry_run)], out)

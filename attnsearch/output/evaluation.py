@@ -28,10 +28,10 @@ def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, seco
         parts.append(wrap(_describe_test(second), screen))
     if rows := [row for row in evaluation.worst(worst) if row.ndcg != 1]:
         parts.append(_worst_table(rows, screen))
-    if warning := _warning([evaluation, second.evaluation] if second else [evaluation]):
+    if warning := describe_training([evaluation, second.evaluation] if second else [evaluation]):
         parts.append(wrap(warning, screen))
     if not screen.quiet:
-        parts.append(wrap(_footer(evaluation), screen))
+        parts.append(wrap(footer(evaluation), screen))
     return "\n".join(parts)
 
 
@@ -77,14 +77,14 @@ def _setting_fields(evaluation: Evaluation) -> dict[str, Any]:
 
 def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
     """The table of means: a row for each measure, with a second setting its value and the change too."""
-    values = _measures(evaluation)
+    values = measures(evaluation)
     if not second:
         rows = [(name, decimals(value)) for name, value in values.items()]
         return listing(("measure", "value"), rows, screen, elastic=["measure"], middle=["measure"])
-    second_values = _measures(second.evaluation)
+    second_values = measures(second.evaluation)
     options = second.options or "defaults"
     compared = [
-        (name, decimals(value), decimals(second_values.get(name)), _format_change(value, second_values.get(name)))
+        (name, decimals(value), decimals(second_values.get(name)), format_change(value, second_values.get(name)))
         for name, value in values.items()
     ]
     return listing(
@@ -96,7 +96,7 @@ def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Sc
     )
 
 
-def _measures(evaluation: Evaluation) -> dict[str, float | None]:
+def measures(evaluation: Evaluation) -> dict[str, float | None]:
     """The value of each measure, by its name in words."""
     means = evaluation.means
     values = {
@@ -114,7 +114,8 @@ def _measures(evaluation: Evaluation) -> dict[str, float | None]:
     return values
 
 
-def _format_change(before: float | None, after: float | None) -> str:
+def format_change(before: float | None, after: float | None) -> str:
+    """The second value minus the first, with its sign; empty if either is unknown."""
     return "" if before is None or after is None else f"{after - before:+z.3f}"
 
 
@@ -145,7 +146,7 @@ def _describe_test(second: SecondSetting) -> str:
     )
 
 
-def _warning(evaluations: Sequence[Evaluation]) -> str:
+def describe_training(evaluations: Sequence[Evaluation]) -> str:
     """A warning if some of the requests were used for training, else an empty text."""
     most = max(evaluations, key=lambda evaluation: evaluation.trained_on)
     if not most.trained_on:
@@ -160,7 +161,7 @@ def _warning(evaluations: Sequence[Evaluation]) -> str:
     )
 
 
-def _footer(evaluation: Evaluation) -> str:
+def footer(evaluation: Evaluation) -> str:
     """The counts of requests and items, and the setting."""
     answerable = len(evaluation.answerable)
     unknown = len(evaluation.rows) - answerable - evaluation.unanswerable

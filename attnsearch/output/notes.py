@@ -112,16 +112,20 @@ def readout_in_words(readout: Readout) -> str:
     coverage = (
         "" if readout.known > 0.995 else f" ({percent(readout.known)} of the attention is on items that have one)"
     )
-    if isinstance(readout.mean, str):
-        days = readout.spread or 0.0
-        spread_in_words = f"{days / _YEAR:.1f} years" if days > 2 * _YEAR else f"{days:.0f} days"
-        return f"about {readout.mean} ± {spread_in_words}{coverage}"
     if readout.mean is not None:
-        spread = readout.spread or 0.0
-        digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
-        return f"about {_format_number(readout.mean, digits)} ± {_format_number(spread, digits)}{coverage}"
+        mean, spread = mean_in_words(readout)
+        return f"about {mean} ± {spread}{coverage}"
     shares = [f"{percent(share)} {inert(value)}" for value, share in readout.shares.items()]
     return ", ".join(shares[:_MAX_VALUES]) + coverage if shares else "no visible item has one"
+
+
+def mean_in_words(readout: Readout) -> tuple[str, str]:
+    """The mean of a readout that has one, and its spread, with as many digits as the spread makes sense of."""
+    spread = readout.spread or 0.0
+    if readout.mean is None or isinstance(readout.mean, str):
+        return readout.mean or "", f"{spread / _YEAR:.1f} years" if spread > 2 * _YEAR else f"{spread:.0f} days"
+    digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
+    return _format_number(readout.mean, digits), _format_number(spread, digits)
 
 
 def counted(count: int, noun: str) -> str:

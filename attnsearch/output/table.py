@@ -42,7 +42,7 @@ def listing(
     A narrow window loses the `optional` columns, the first of them first, as long as the `elastic` ones are hard to
     read. Only these are cut, the ones in `middle` there.
     """
-    names, cells = [inert(name) for name in columns], [[_format_cell(cell) for cell in row] for row in rows]
+    names, cells = [inert(name) for name in columns], [[format_cell(cell) for cell in row] for row in rows]
     least = [_LEAST if name in elastic else _WHOLE for name in columns]
     widths = _fit(names, cells, least, [columns.index(name) for name in optional], screen.width)
     return _draw_columns(names, cells, widths, screen, middle=[name in middle for name in columns])
@@ -235,7 +235,12 @@ def new_table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim", show_edge=False)
 
 
-def _format_cell(cell: object) -> str:
+def format_cell(cell: object) -> str:
+    """A text, inert; a number with a few digits, never as 0 unless it is.
+
+    >>> format_cell(0.44213), format_cell(0.0000321), format_cell(7)
+    ('0.4421', '3.21e-05', '7')
+    """
     if isinstance(cell, float):
         return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
     return inert(str(cell))

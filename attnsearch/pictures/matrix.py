@@ -39,7 +39,7 @@ def pairs(matrix: Matrix, screen: Screen = PIPE) -> str:
 
     noun = _NOUNS[matrix.by]
     says = f"What a {noun} of the query (row) and a {noun} of the item (column) add to the logit together:"
-    digits = _digits(matrix.strongest)
+    digits = choose_digits(matrix.strongest)
     rest = list(_rest(matrix, digits))
     narrowed, columns, room = _fit(matrix, [figure for _, figure in rest], digits, screen)
     lines = list(_draw_lines(narrowed, columns, rest, room))
@@ -76,14 +76,16 @@ def _columns(matrix: Matrix, digits: int, screen: Screen) -> Iterator[_Column]:
             "dim" if "others" in (line.kind, row.kind) else style(strength, screen)
             for row, strength in zip(matrix.rows, strengths, strict=True)
         ]
-        figures = [_figure(number, digits) for number in (*cells, line.sum)]
+        figures = [format_figure(number, digits) for number in (*cells, line.sum)]
         yield _column(line.label, list(zip(figures, [*styles, "bold"], strict=True)))
 
 
 def _sums(matrix: Matrix, rest: Sequence[str], digits: int) -> _Column:
     """The sum of each row, that of all cells, and what is added to it."""
     numbers = [*(line.sum for line in matrix.rows), matrix.sum]
-    return _column("sum", [(figure, "bold") for figure in (*(_figure(number, digits) for number in numbers), *rest)])
+    return _column(
+        "sum", [(figure, "bold") for figure in (*(format_figure(number, digits) for number in numbers), *rest)]
+    )
 
 
 def _column(name: str, figures: list[tuple[str, str]]) -> _Column:
@@ -101,7 +103,7 @@ def _rest(matrix: Matrix, digits: int) -> Iterator[tuple[str, str]]:
         ("rounding", matrix.rounding),
     ]
     for name, logits in added:
-        figure = _figure(logits, digits)
+        figure = format_figure(logits, digits)
         if name != "rounding" or figure.strip("0."):
             yield name, figure
     yield "logit", f"{matrix.logit:.{digits}f}"
@@ -130,16 +132,16 @@ def _draw_lines(
         yield Text.assemble((_left(name, before), "dim"), (_right(figure, columns[-1].width), "bold"))
 
 
-def _digits(strongest: float) -> int:
+def choose_digits(strongest: float) -> int:
     """Decimals that leave the strongest cell two digits, and at least those that logits have elsewhere.
 
-    >>> _digits(0.53), _digits(0.1), _digits(0.099), _digits(0.0013), _digits(0.0)
+    >>> choose_digits(0.53), choose_digits(0.1), choose_digits(0.099), choose_digits(0.0013), choose_digits(0.0)
     (2, 2, 3, 4, 2)
     """
     return max(2, 1 + math.ceil(-math.log10(strongest))) if strongest else 2
 
 
-def _figure(number: float, digits: int) -> str:
+def format_figure(number: float, digits: int) -> str:
     """A number of logits with its sign, unless it is shown as 0."""
     figure = f"{number:+.{digits}f}"
     return figure if figure.strip("+-0.") else figure[1:]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAX_FOR = 6  # words named that raise a logit
 _MAX_AGAINST = 3  # words named that lower it
 _VISIBLE = 0.005  # logits; less would be shown as 0.00
-_KINDS = {
+KINDS = {
     "word": "query's word",
     "marks": "query's marks",
     "rounding": "rounding",
@@ -40,21 +40,25 @@ def whys(result: Result, screen: Screen = PIPE) -> str:
 
 def lead(comparison: Lead, screen: Screen = PIPE) -> str:
     """Why one hit ranks above or below another: a sentence, and a table of what makes the difference."""
-    first, second = comparison.first, comparison.second
-    above = "above" if first.rank < second.rank else "below"
-    ratio = "" if comparison.ratio is None else f", {_format_ratio(comparison.ratio)} times the weight"
-    sentence = (
-        f"{inert(first.title or first.id)} (rank {first.rank}) ranks {above}"
-        f" {inert(second.title or second.id)} (rank {second.rank}):"
-        f" {first.logit:.2f} - {second.logit:.2f} = {comparison.difference:+.2f}{ratio}"
-    )
     rows = [
-        (f"{part.difference:+.2f}", _KINDS[part.kind], part.name)
+        (f"{part.difference:+.2f}", KINDS[part.kind], part.name)
         for part in comparison.parts
         if part.name or abs(part.difference) >= _VISIBLE
     ]
     rows.append((f"{comparison.difference:+.2f}", "total", ""))
-    return wrap(sentence, screen) + "\n" + listing(("logit", "by", ""), rows, screen)
+    return wrap(spell_lead(comparison), screen) + "\n" + listing(("logit", "by", ""), rows, screen)
+
+
+def spell_lead(comparison: Lead) -> str:
+    """By how much one hit ranks above or below another, in a sentence."""
+    first, second = comparison.first, comparison.second
+    above = "above" if first.rank < second.rank else "below"
+    ratio = "" if comparison.ratio is None else f", {_format_ratio(comparison.ratio)} times the weight"
+    return (
+        f"{inert(first.title or first.id)} (rank {first.rank}) ranks {above}"
+        f" {inert(second.title or second.id)} (rank {second.rank}):"
+        f" {first.logit:.2f} - {second.logit:.2f} = {comparison.difference:+.2f}{ratio}"
+    )
 
 
 def _format_ratio(ratio: float) -> str:
@@ -107,18 +111,23 @@ def _shade_words(side: str, total: Sum, screen: Screen) -> Text:
     from rich.text import Text
 
     text = Text(f"   {side}: ")
-    strongest = max((abs(word.share) for word in total.words), default=0.0)
     end = 0
-    for word in total.words:
-        text.append(_gap(total.text[end : word.start]))
-        text.append(inert(word.word), style(word.share / strongest if strongest else 0.0, screen))
+    for word, strength in zip(total.words, strengths(total), strict=True):
+        text.append(gap(total.text[end : word.start]))
+        text.append(inert(word.word), style(strength, screen))
         end = word.stop
-    text.append(_gap(total.text[end:]).rstrip())
+    text.append(gap(total.text[end:]).rstrip())
     rest = "; ".join(_other_parts(total))
     return text.append(f" ({rest})" if rest else "", "dim")
 
 
-def _gap(text: str) -> str:
+def strengths(total: Sum) -> list[float]:
+    """What each word adds, as a part of the most that any of them adds or takes, from -1 to 1."""
+    strongest = max((abs(word.share) for word in total.words), default=0.0)
+    return [word.share / strongest if strongest else 0.0 for word in total.words]
+
+
+def gap(text: str) -> str:
     """The text between two words, inert; spaces at its ends become one."""
     return " " * text[:1].isspace() + inert(text) + " " * (text[-1:].isspace() and not text.isspace())
 

@@ -2,6 +2,7 @@
 
 signals          the signals that ask a process to end
 streams          stdout: what it can show, and writing to it
+browser          a page that was written → the user's browser
 requests         the requests of a command line, or of standard input
 progress         stderr while a command works
 argv             a command line → words that typer can parse

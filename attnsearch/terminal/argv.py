@@ -1,4 +1,7 @@
-"""The words of a command line → words that typer can parse; what it says of them → plain words."""
+"""The words of a command line → words that typer can parse; what it says of them → plain words.
+
+It keeps the words of this process's own, which a page names.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,18 @@ import re
 from collections.abc import Sequence
 
 _BEGINS_WITH_OPTION = re.compile(r"-[a-zA-Z]\s")
+_command_line = ["attnsearch"]
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
+
+
+def remember(argv: Sequence[str]) -> None:
+    """Keep the command line of this process: what follows the program's name."""
+    _command_line[1:] = argv
+
+
+def command_line() -> list[str]:
+    """The words of the command line, from the program's name on."""
+    return list(_command_line)
 
 
 def normalized(argv: Sequence[str]) -> list[str]:

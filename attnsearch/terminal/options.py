@@ -12,7 +12,7 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS
-from attnsearch.terminal import streams
+from attnsearch.terminal import browser, streams
 from attnsearch.terminal.completion import complete_catalog, complete_word
 
 # Panels of the help, in the order in which all commands have them. Each option names one; without it, it is in OUTPUT.
@@ -25,6 +25,10 @@ PANELS = (
     DONE := "What is done",
     OUTPUT := "Output",
 )
+
+ANSWERS = (*FORMATS, "html")  # formats of results
+REPORTS = ("table", "json", "html")  # formats of all else that has a page
+BY_ENDING = ("html",)  # formats that the name of FILE chooses alone
 
 
 def _print_version(is_set: bool) -> None:
@@ -77,7 +81,8 @@ HiddenVersion = Annotated[bool, version_option(hidden=True)]
 Catalog = Annotated[str | None, catalog_option("Catalog to ask; a file is indexed first.")]
 Catalogs = Annotated[list[str] | None, catalog_option("Catalog to ask; a file is indexed first. Repeatable.")]
 Qrels = Annotated[str | None, typer.Argument(metavar="QRELS", help="TREC's grades for the queries in JUDGMENTS.")]
-Format = Annotated[str | None, format_option(FORMATS)]
+Format = Annotated[str | None, format_option(ANSWERS)]
+ReportFormat = Annotated[str | None, format_option(REPORTS)]
 Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")]
 JsonLines = Annotated[
     bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="Print JSON Lines: one object per query.")
@@ -92,6 +97,15 @@ Out = Annotated[
         allow_from_autoenv=False,
         callback=streams.check_destination,
         help="Write to FILE, whole or not at all.",
+    ),
+]
+Open = Annotated[
+    bool,
+    typer.Option(
+        "--open",
+        rich_help_panel=OUTPUT,
+        allow_from_autoenv=False,
+        help="Open the page of -f html -o FILE in the browser.",
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=OUTPUT, help="Never download a model.")]
@@ -170,6 +184,25 @@ def choose_format(
         raise InputError(f"--format {choice} and the name {out} say two things", hint=f"name it FILE.{choice}")
     if choice in _BINARY and out is None and streams.screen().is_terminal:
         raise InputError(f"{choice} is not for a terminal", hint=f"name a file: -o FILE.{choice}")
+    return choice
+
+
+def choose_report(
+    form: str | None,
+    *,
+    json: bool,
+    jsonl: bool = False,
+    allowed: Sequence[str] = REPORTS,
+    out: str | None,
+    is_opened: bool,
+) -> str:
+    """The format of a command that can write a page.
+
+    Raises InputError as `choose_format` does, and for --open without a page in a file.
+    """
+    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out, by_ending=BY_ENDING)
+    if is_opened:
+        browser.check_open(choice, out)
     return choice
 
 

@@ -58,8 +58,7 @@ Where = Annotated[
         metavar="FILTER",
         rich_help_panel=WHICH,
         autocompletion=complete_filter,
-        help="Rank only matching items: 'year > 1990 and genre = poetry'. Operators are = != < <= > >= ~ in between "
-        "has. Repeatable.",
+        help="Rank only items with 'year > 1990'. Operators: and or = != < <= > >= ~ in between has. Repeatable.",
     ),
 ]
 Lexical = Annotated[

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attnsearch.pages import shades
 from attnsearch.sources import items
 from attnsearch.storage import home
 
@@ -152,7 +153,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
     loaded = set(ran.stderr.split())
     heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
-    heavy |= {"Stemmer", "scipy", "numpy.ma", "shlex"}
+    heavy |= {"Stemmer", "scipy", "numpy.ma", "shlex", "jinja2", "webbrowser"}
     ours = {
         "attnsearch.indexing.update",
         "attnsearch.indexing.writer",
@@ -163,6 +164,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.explanation.reasons",
         "attnsearch.encoding.pieces",
         "attnsearch.pictures.reasons",
+        "attnsearch.pages.page",
         "attnsearch.pictures.walkthrough",
         "attnsearch.postings.filters",
         "attnsearch.postings.facets",
@@ -202,6 +204,9 @@ def test_the_wheel_carries_what_is_needed(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"attnsearch/catalogs/{name}.yaml" for name in home.BUILT_IN} <= names
     assert {"attnsearch/py.typed", "attnsearch/cli/app.py"} <= names
+    templates = {f"attnsearch/pages/templates/{path.name}" for path in shades.TEMPLATES.iterdir()}
+    assert len(templates) > 3
+    assert templates <= names
     assert not any("test" in name for name in names)
 
 

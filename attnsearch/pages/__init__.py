@@ -1,0 +1,9 @@
+"""Results → one HTML file with all that it needs.
+
+shades      strengths → classes, and the stylesheet that colors them
+page        a template and its data → the file
+grid        matrices → tables of shaded cells
+ranking     results → the page of a query, and of why items have their logits
+evaluation  an evaluation → its page
+training    a training → its page
+"""

@@ -1,0 +1,34 @@
+"""An evaluation → its page: the measures, the worst requests, and every request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attnsearch.evaluation.report import DEPTH
+from attnsearch.evaluation.significance import CONFIDENCE
+from attnsearch.output.evaluation import SecondSetting, describe_training, footer, measures
+from attnsearch.pages.page import render
+
+if TYPE_CHECKING:
+    from attnsearch.evaluation.report import Evaluation
+
+
+def evaluation_page(
+    evaluation: Evaluation, command: Sequence[str], *, worst: int = 5, second: SecondSetting | None = None
+) -> str:
+    """The page of an evaluation; with a second setting, of both."""
+    evaluations = [evaluation, second.evaluation] if second else [evaluation]
+    return render(
+        "evaluation",
+        command,
+        evaluation=evaluation,
+        second=second,
+        measures=[measures(each) for each in evaluations],
+        differences=[*second.comparison.differences.values()] if second else [],
+        depth=DEPTH,
+        confidence=CONFIDENCE,
+        warning=describe_training(evaluations),
+        footer=footer(evaluation),
+        worst=[row for row in evaluation.worst(worst) if row.ndcg != 1],
+    )

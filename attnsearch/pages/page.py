@@ -1,0 +1,97 @@
+"""A template and its data → one HTML file, in which every text is inert."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import re
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from attnsearch import __version__
+from attnsearch.output.columns import find_link
+from attnsearch.output.notes import counted, mean_in_words, percent
+from attnsearch.output.safe_text import inert
+from attnsearch.output.table import cut, decimals, format_cell
+from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+# Code points that no text has, which HTML forbids too.
+_NO_CHARACTERS = re.compile(
+    "[\ufdd0-\ufdef" + "".join(chr(plane << 16 | end) for plane in range(17) for end in (0xFFFE, 0xFFFF)) + "]"
+)
+
+
+def render(template: str, command: Sequence[str], **data: Any) -> str:
+    """The page of a template; `command` are the words of the command line that made it."""
+    style = stylesheet()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = _environment().get_template(f"{template}.html")
+    made_by = shlex.join(command)
+    return page.render(style=style, style_digest=digest, version=__version__, command=made_by, **data)
+
+
+def plain(text: str) -> str:
+    r"""The text with what could act on a page or a terminal spelled out; it is escaped when it is written.
+
+    >>> plain("a\ufdd0\u202eb")
+    'a\\ufdd0\\u202eb'
+    """
+    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", inert(text))
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Templates that escape what they are given, and refuse what they are not."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "decimals": decimals,
+        "exact": exact,
+        "cell": format_cell,
+        "shade": shade,
+        "link": find_link,
+        "cut": cut,
+        "counted": counted,
+        "signed": signed,
+        "shape": shape,
+        "mean_in_words": mean_in_words,
+    }
+    return environment
+
+
+def exact(number: float) -> str:
+    """A number with all of its digits, as JSON has it."""
+    return repr(number)
+
+
+def signed(number: float, digits: int = 2) -> str:
+    """A change, with its sign; a 0 has none that rounding left."""
+    return f"{number:+z.{digits}f}"
+
+
+def shape(axes: Sequence[int]) -> str:
+    """The shape of a matrix.
+
+    >>> shape((1, 12000))
+    '(1, 12,000)'
+    """
+    return f"({', '.join(f'{axis:,}' for axis in axes)})"
+
+
+def _finalize(value: object) -> object:
+    """What is written for a value, before it is escaped; Markup, which is escaped already, is no plain string."""
+    return plain(value) if type(value) is str else value

@@ -1,0 +1,134 @@
+"""Results → the page of a query: ranked tables, why items have their logits, and the steps of the formula."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from attnsearch.output.columns import NOTHING, Shown
+from attnsearch.output.notes import footer, notes
+from attnsearch.output.ranking import describe
+from attnsearch.pages.grid import matrix_grid
+from attnsearch.pages.page import plain, render
+from attnsearch.pages.shades import shade
+from attnsearch.pictures.reasons import KINDS, gap, spell_lead, strengths
+from attnsearch.postings.conditions import spell
+
+if TYPE_CHECKING:
+    from attnsearch.explanation.matrix import Matrix
+    from attnsearch.explanation.reasons import Lead
+    from attnsearch.explanation.steps import Step
+    from attnsearch.search.result import Hit, Result, Sum, Why
+    from attnsearch.search.setting import Setting
+
+_NAMED = 1 / 4  # of the strongest word's share: from here on a word has its number under it
+
+
+class _Row(NamedTuple):
+    """A hit, what is shown of its text, and the cells of its fields."""
+
+    hit: Hit
+    description: str
+    cells: list[str]
+
+
+class _ShadedWord(NamedTuple):
+    """A word, what stands before it, what it adds, the class of its shade, and whether its number is shown."""
+
+    before: str
+    word: str
+    share: float
+    shade: str
+    is_strong: bool
+
+
+class _ShadedText(NamedTuple):
+    """The text of the request or of the item, whose words are shaded by what they add."""
+
+    side: str
+    words: list[_ShadedWord]
+    after: str
+    total: Sum
+
+
+class _Reason(NamedTuple):
+    """Why a hit has its logit."""
+
+    hit: Hit
+    why: Why
+    texts: list[_ShadedText]
+
+
+class _Answer(NamedTuple):
+    """A result, with all that its section shows."""
+
+    result: Result
+    rows: list[_Row]
+    notes: list[str]
+    footer: str
+    reasons: list[_Reason]
+    steps: list[Step]
+
+
+def ranking_page(
+    results: Sequence[Result],
+    command: Sequence[str],
+    *,
+    setting: Setting,
+    shown: Shown = NOTHING,
+    lead: Lead | None = None,
+    pairs: Matrix | None = None,
+) -> str:
+    """The page of results in one setting.
+
+    With `lead`, the one result has two hits, and it says what parts them; `pairs` is the double sum of its one hit.
+    """
+    return render(
+        "ranking",
+        command,
+        answers=[_to_answer(result, shown) for result in results],
+        columns=shown.columns,
+        filters=[spell(tree) for tree in setting.where],
+        priors=setting.priors,
+        lead=lead,
+        lead_sentence=lead and spell_lead(lead),
+        kinds=KINDS,
+        matrix=pairs,
+        grid=pairs and matrix_grid(pairs),
+    )
+
+
+def _to_answer(result: Result, shown: Shown) -> _Answer:
+    steps = []
+    if result.trace:
+        from attnsearch.explanation.steps import explain_steps
+
+        steps = explain_steps(result)
+    return _Answer(
+        result,
+        [_Row(hit, describe(hit), shown.cells(hit)) for hit in result.hits],
+        notes(result)[: -1 - len(result.values)],  # the page has tables of values
+        footer(result),
+        [_to_reason(hit, why) for hit, why in zip(result.hits, result.whys or (), strict=False)],
+        steps,
+    )
+
+
+def _to_reason(hit: Hit, why: Why) -> _Reason:
+    sides = (("request", why.query), ("item", why.item))
+    return _Reason(hit, why, [_shade_text(side, total) for side, total in sides if total])
+
+
+def _shade_text(side: str, total: Sum) -> _ShadedText:
+    words, end = [], 0
+    for word, strength in zip(total.words, strengths(total), strict=True):
+        before = plain_gap(total.text[end : word.start])
+        words.append(_ShadedWord(before, word.word, word.share, shade(strength), abs(strength) >= _NAMED))
+        end = word.stop
+    return _ShadedText(side, words, plain_gap(total.text[end:]).rstrip(), total)
+
+
+def plain_gap(text: str) -> str:
+    """The text between two words, of which spaces at its ends stay."""
+    spaced = gap(text)
+    return " " * spaced.startswith(" ") + plain(spaced) + " " * (spaced.endswith(" ") and bool(spaced.strip()))

@@ -1,0 +1,48 @@
+"""Strengths → classes of cells and words, and the stylesheet that colors them on a light page and on a dark one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+from attnsearch.pictures.palette import Color, color, ink
+
+STEPS = 16  # of a strength, for and against
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def shade(strength: float) -> str:
+    """The class of a cell or a word of a strength from -1 to 1; none if it is next to nothing.
+
+    >>> shade(1.0), shade(-0.5), shade(0.01)
+    ('p16', 'n8', '')
+    """
+    step = round(min(abs(strength), 1.0) * STEPS)
+    return f"{'p' if strength > 0 else 'n'}{step}" if step else ""
+
+
+@functools.cache
+def stylesheet() -> str:
+    """The rules of all pages; a dark page is for a screen, since paper is white."""
+    light = "".join(_rules(is_light=True))
+    dark = "".join(_rules(is_light=False))
+    rules = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n{rules}"
+
+
+def _rules(*, is_light: bool) -> Iterator[str]:
+    """The colors of the page, and of each class."""
+    names = {"paper": 0.0, "for": 1.0, "against": -1.0}
+    yield ":root {"
+    yield from (f" --{name}: {_hex(color(strength, is_light=is_light))};" for name, strength in names.items())
+    yield " }\n"
+    for step in range(1, STEPS + 1):
+        for sign in (1, -1):
+            background = color(sign * step / STEPS, is_light=is_light)
+            name = shade(sign * step / STEPS)
+            yield f".{name} {{ background: {_hex(background)}; color: {_hex(ink(background))}; }}\n"
+
+
+def _hex(parts: Color) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*parts)

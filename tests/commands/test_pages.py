@@ -1,0 +1,108 @@
+"""Pages as commands write them: `-f html`, the name of FILE, `--open`."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+
+import pytest
+
+from tests.pages.reading import read_page
+
+QUERY = ("query", "moon", "-c", "shop.yaml")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The addresses that a browser was asked for."""
+    addresses = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: addresses.append(address) or True)
+    return addresses
+
+
+@pytest.mark.parametrize(
+    "options", [["-o", "x.html"], ["-f", "html", "-o", "x.html"], ["-o", "x.HTML"], ["-f", "html", "-o", "x.page"]]
+)
+def test_a_file(run, shop_file, tmp_path, options):
+    assert run(*QUERY, *options) == (0, "", "")
+    read_page((tmp_path / options[-1]).read_bytes())
+
+
+def test_stdout(run, shop_file):
+    assert run(*QUERY, "-f", "html").out.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [QUERY, ("explain", "moon", "-c", "shop.yaml"), ("eval", "judged.yaml", "-c", "shop.yaml"),
+     ("train", "judged.yaml", "-c", "shop.yaml")],
+    ids=lambda argv: argv[0],
+)  # fmt: skip
+class TestEachCommand:
+    @pytest.fixture(autouse=True)
+    def judged(self, shop_file, write):
+        write("judged.yaml", "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n")
+
+    def test_the_ending_is_enough(self, run, argv, tmp_path):
+        assert run(*argv, "-o", "x.html") == (0, "", "")
+        read_page((tmp_path / "x.html").read_bytes())
+
+    def test_a_contradiction(self, run, argv, tmp_path):
+        for options in (["--json"], ["-f", "table"]):
+            ran = run(*argv, "-o", "x.html", *options)
+            assert ran.code == 2
+            assert "and the name x.html say two things" in ran.err
+        assert not (tmp_path / "x.html").exists()
+
+    def test_an_unknown_format(self, run, argv):
+        ran = run(*argv, "-f", "htm")
+        assert ran.code == 2
+        assert "html" in ran.err
+
+    def test_it_is_opened(self, run, argv, tmp_path, opened):
+        assert run(*argv, "-o", "x.html", "--open") == (0, "", "")
+        assert opened == [(tmp_path / "x.html").as_uri()]
+
+    def test_only_a_page_in_a_file_is_opened(self, run, argv, opened):
+        for options in ([], ["-f", "html"], ["-o", "x.txt"], ["-f", "html", "-o", "-"]):
+            ran = run(*argv, *options, "--open")
+            assert ran == (2, "", "attnsearch: --open is for a page in a file; name the file: -o FILE.html\n")
+        assert run(*argv, "-f", "html", "-o", "/dev/null", "--open").code == 2
+        assert not opened
+
+
+def test_an_ending_that_no_page_has_keeps_its_meaning(run, shop_file, tmp_path):
+    assert run(*QUERY, "-o", "x.json").code == 0
+    assert (tmp_path / "x.json").read_text().startswith("#")
+    assert run(*QUERY, "--json", "-o", "x.txt").code == 0
+    assert json.loads((tmp_path / "x.txt").read_text())["query"] == "moon"
+
+
+def no_browser(address):
+    raise webbrowser.Error("could not locate runnable browser")
+
+
+@pytest.mark.parametrize("browser", [lambda address: False, no_browser], ids=["refused", "none"])
+def test_no_browser(run, shop_file, tmp_path, monkeypatch, browser):
+    monkeypatch.setattr(webbrowser, "open", browser)
+    ran = run(*QUERY, "-o", "x.html", "--open")
+    assert ran == (0, "", f"no browser could be opened; the page is in {tmp_path / 'x.html'}\n")
+
+
+def test_an_error_leaves_the_old_page(run, shop_file, write):
+    page = write("x.html", "old")
+    assert run("query", " ", "-c", "shop.yaml", "-o", "x.html").code == 2
+    assert page.read_text() == "old"
+
+
+def test_queries_of_a_pipe_are_one_page(run, shop_file, monkeypatch):
+    monkeypatch.setattr("attnsearch.terminal.requests.BATCH", 3)
+    ran = run("query", "-c", "shop.yaml", "-f", "html", stdin="".join(f"moon {n}\n" for n in range(8)).encode())
+    tree = read_page(ran.out.encode())
+    assert [section.get("id") for section in tree.iter("section") if section.get("id")] == [
+        f"q{n}" for n in range(1, 9)
+    ]
+
+
+def test_vector_is_for_json(run, shop_file):
+    assert run(*QUERY, "-f", "html", "--vector").code == 2

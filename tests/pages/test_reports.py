@@ -1,0 +1,62 @@
+"""The pages of an evaluation and of a training."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.pages.hostile import HOSTILE
+from tests.pages.reading import numbers, numbers_of_json, read_page, text_of, texts
+
+JUDGED = "- {query: moon, relevant: [a]}\n- {query: sea, relevant: [c]}\n- {query: elsewhere, relevant: []}\n"
+
+
+@pytest.fixture
+def judged(write, shop, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return write("judged.yaml", JUDGED)
+
+
+@pytest.mark.parametrize("options", [[], ["--compare", "--temperature 0.5"]], ids=["one", "two"])
+def test_an_evaluation_has_the_numbers_of_json(run, judged, options):
+    argv = ["eval", "judged.yaml", "-c", "shop", *options]
+    tree = read_page(run(*argv, "-f", "html").out.encode())
+    answer = json.loads(run(*argv, "--json").out)
+    assert numbers(tree) == {*numbers_of_json(answer)}
+    assert texts(tree, "h1") == ["How well shop answers"]
+    assert "has no answer" in text_of(tree)
+
+
+def test_the_worst_requests(run, judged):
+    tree = read_page(run("eval", "judged.yaml", "-c", "shop", "--worst", "1", "-f", "html").out.encode())
+    tables = [table for table in tree.iter("table") if text_of(table.find("caption")).startswith("The requests")]
+    assert [texts(table, "th")[10:] for table in tables] == [["sea"]]
+    tree = read_page(run("eval", "judged.yaml", "-c", "shop", "--worst", "0", "-f", "html").out.encode())
+    assert "The worst" not in texts(tree, "h2")
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]], ids=["refused", "forced"])
+def test_a_training_has_the_numbers_of_json(run, world, write, options):
+    _, judged = world
+    lines = [json.dumps({"query": request.query, "relevant": request.relevant}) for request in judged[:30]]
+    argv = ["train", write("judged.jsonl", "\n".join(lines)), "-c", "world", "--dry-run", *options]
+    tree = read_page(run(*argv, "-f", "html").out.encode())
+    answer = json.loads(run(*argv, "--json").out)
+    del answer["held_out"]["confidence"]
+    assert numbers(tree) == {*numbers_of_json(answer)}
+    assert dict(zip(texts(tree, "dt"), texts(tree, "dd"), strict=True))["in use"] == "no"
+
+
+def test_a_training_on_next_to_nothing(run, judged):
+    tree = read_page(run("train", "judged.yaml", "-c", "shop", "-f", "html").out.encode())
+    assert "nothing learned" in text_of(tree)
+
+
+def test_hostile_requests_are_inert(run, shop, write):
+    judged = [{"query": text, "relevant": ["a"]} for text in HOSTILE[:8]]
+    path = write("judged.json", json.dumps(judged))
+    ran = run("eval", path, "-c", "shop", "-f", "html", "--compare", "--temperature 0.5")
+    assert ran.code == 0
+    shown = text_of(read_page(ran.out.encode()))
+    assert all(" ".join(text.split()) in shown for text in HOSTILE[:8])
