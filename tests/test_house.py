@@ -65,8 +65,8 @@ HOUSE = {
     "pages": ("shades", "page", "grid", "ranking", "evaluation", "training"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
-        "signals", "streams", "browser", "requests", "progress", "argv", "completion", "catalogs", "options",
-        "setting_options",
+        "signals", "environment", "streams", "browser", "requests", "progress", "argv", "completion", "catalogs",
+        "options", "setting_options",
     ),
     "commands": (
         "query", "index", "items", "catalogs", "upkeep", "explain", "eval", "train", "feedback", "docs",

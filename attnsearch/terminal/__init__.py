@@ -1,6 +1,7 @@
 """What all commands share: streams, the command line, options.
 
 signals          the signals that ask a process to end
+environment      variables → the colors and hyperlinks that the terminal shows
 streams          stdout: what it can show, and writing to it
 browser          a page that was written → the user's browser
 requests         the requests of a command line, or of standard input

@@ -16,21 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import PIPE, WIDTH, Screen, inert, simplified
+from attnsearch.terminal.environment import count_colors, is_light, shows_links, wants_color
 from attnsearch.terminal.signals import replace_handler
 
 if TYPE_CHECKING:
     from types import FrameType
 
 WIDEST = 10_000  # cells of a table, whatever COLUMNS says
-
-# Terminals that show hyperlinks (OSC 8), by $TERM and $TERM_PROGRAM; tmux and the library VTE since these versions.
-_LINKING_TERMS = frozenset({"alacritty", "contour", "foot", "foot-extra", "wezterm", "xterm-ghostty", "xterm-kitty"})
-_LINKING_PROGRAMS = frozenset({"Hyper", "WezTerm", "ghostty", "iTerm.app", "mintty", "rio", "vscode"})
-_TMUX, _VTE = (3, 4), (5001,)
-
-# Colors by $FORCE_COLOR, and the numbers of light backgrounds in $COLORFGBG, which some terminals set.
-_LEVELS = {"1": 16, "2": 256, "3": 1 << 24}
-_LIGHT = ("7", "15")
 
 _SIMPLIFIED = "attnsearch.simplified"  # the name of an error handler of codecs
 _UNCHOSEN = ("strict", "surrogateescape", "backslashreplace")  # error handlers that Python itself sets
@@ -73,16 +65,16 @@ def _simplify(error: UnicodeError) -> tuple[str, int]:
 def screen(*, color: When = "auto", quiet: bool = False, out: str | None = None) -> Screen:
     """Describe where output goes, stdout or the file `out`: its width, colors and encoding."""
     is_terminal = out is None and sys.stdout.isatty()
-    has_color = color == "always" or (color == "auto" and out is None and _wants_color(is_terminal=is_terminal))
-    colors = _count_colors() if has_color else 0
+    has_color = color == "always" or (color == "auto" and out is None and wants_color(is_terminal=is_terminal))
+    colors = count_colors() if has_color else 0
     return Screen(
         width=_width(is_terminal=is_terminal),
         colors=colors,
         unicode=out is not None or (sys.stdout.encoding or "").lower().startswith("utf"),
         quiet=quiet,
         is_terminal=is_terminal,
-        links=has_color and _shows_links(is_terminal=is_terminal),
-        is_light=os.environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT,
+        links=has_color and shows_links(is_terminal=is_terminal),
+        is_light=is_light(),
     )
 
 
@@ -91,48 +83,6 @@ def _width(*, is_terminal: bool) -> int:
     if is_terminal or "COLUMNS" in os.environ:
         return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 1), WIDEST)
     return WIDTH
-
-
-def _wants_color(*, is_terminal: bool) -> bool:
-    """What the environment says of colors; NO_COLOR comes first."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
-        return True
-    return is_terminal and os.environ.get("TERM") != "dumb"
-
-
-def _count_colors() -> int:
-    """How many colors are shown: as $FORCE_COLOR or $COLORTERM says, else by the name of the terminal."""
-    forced = _LEVELS.get(os.environ.get("FORCE_COLOR", ""))
-    if forced:
-        return forced
-    term = os.environ.get("TERM", "")
-    if os.environ.get("COLORTERM") in ("truecolor", "24bit") or term.endswith("-direct"):
-        return 1 << 24
-    return 256 if "256" in term else 16
-
-
-def _shows_links(*, is_terminal: bool) -> bool:
-    """Whether FORCE_HYPERLINK says that hyperlinks are shown, else whether it is a terminal known to show them."""
-    if forced := os.environ.get("FORCE_HYPERLINK"):
-        return forced != "0"
-    term, program = os.environ.get("TERM", ""), os.environ.get("TERM_PROGRAM", "")
-    if not is_terminal or term in ("", "dumb", "linux"):
-        return False
-    if term.startswith(("screen", "tmux")):  # which hide the terminal around them
-        return program == "tmux" and _version("TERM_PROGRAM_VERSION") >= _TMUX
-    return (
-        term in _LINKING_TERMS
-        or program in _LINKING_PROGRAMS
-        or "WT_SESSION" in os.environ
-        or _version("VTE_VERSION") >= _VTE
-    )
-
-
-def _version(variable: str) -> tuple[int, ...]:
-    """The first two numbers of a version in the environment."""
-    return tuple(int(number) for number in re.findall(r"\d{1,9}", os.environ.get(variable, ""))[:2])
 
 
 def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -> None:

@@ -18,6 +18,8 @@ from attnsearch.terminal import streams
 from attnsearch.terminal.progress import log
 from tests.conftest import SHOP_FILE, Terminal
 
+MANY = 1 << 24  # colors
+
 
 @pytest.fixture
 def terminal(monkeypatch):
@@ -30,6 +32,15 @@ def terminal(monkeypatch):
         return out
 
     return terminal
+
+
+def set_environment(monkeypatch, environment):
+    """The variables that say what a terminal shows: these, and no others."""
+    for name in ("TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "VTE_VERSION", "WT_SESSION", "FORCE_HYPERLINK", "TMUX",
+                 "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLORTERM", "COLORFGBG"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
 
 
 class TestTerminal:
@@ -145,25 +156,17 @@ class TestLinks:
         ],
     )
     def test_on_a_terminal(self, monkeypatch, environment, shown):
-        self.set(monkeypatch, environment)
+        set_environment(monkeypatch, environment)
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
         assert streams.screen().links == shown
 
     def test_in_a_pipe(self, monkeypatch):
-        self.set(monkeypatch, {"TERM": "xterm-kitty"})
+        set_environment(monkeypatch, {"TERM": "xterm-kitty"})
         monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
         assert not streams.screen(color="always").links
         monkeypatch.setenv("FORCE_HYPERLINK", "1")
         assert streams.screen(color="always").links
         assert not streams.screen().links
-
-    @staticmethod
-    def set(monkeypatch, environment):
-        for name in ("TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "VTE_VERSION", "WT_SESSION", "FORCE_HYPERLINK",
-                     "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):  # fmt: skip
-            monkeypatch.delenv(name, raising=False)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
 
 
 class TestColor:
@@ -179,7 +182,9 @@ class TestColor:
             ([], {"FORCE_COLOR": "1"}, True),
             ([], {"CLICOLOR_FORCE": "1", "TERM": "dumb"}, True),
             ([], {"FORCE_COLOR": "0", "CLICOLOR_FORCE": "0"}, False),
+            ([], {"FORCE_COLOR": "0", "CLICOLOR_FORCE": "1"}, False),
             ([], {"FORCE_COLOR": ""}, False),
+            ([], {"FORCE_COLOR": "true"}, True),
             ([], {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
             ([], {"NO_COLOR": "", "FORCE_COLOR": "1"}, True),
         ],
@@ -192,6 +197,68 @@ class TestColor:
         code, out, err = run("query", "moon", "-c", "shop.yaml", *option)
         assert (code, err) == (0, "")
         assert ("\x1b[1m" in out) == is_colored
+
+    @pytest.mark.parametrize(
+        ("environment", "colors"),
+        [
+            ({"TERM": "xterm"}, 16),
+            ({"TERM": "linux"}, 16),
+            ({"TERM": "xterm-256color"}, 256),
+            ({"TERM": "tmux-256color"}, 256),
+            ({"TERM": "xterm-direct"}, MANY),
+            ({"TERM": "xterm-kitty"}, MANY),  # which $COLORTERM would say, but ssh does not pass it on
+            ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, MANY),
+            ({"TERM": "xterm", "COLORTERM": "24bit"}, MANY),
+            ({"TERM": "xterm-256color", "COLORTERM": "yes"}, 256),
+            ({"TERM": "xterm-256color", "WT_SESSION": "1"}, MANY),
+            ({"TERM": "screen", "COLORTERM": "truecolor"}, 16),
+            ({"TERM": "screen-256color", "COLORTERM": "truecolor"}, 256),
+            ({"TERM": "screen-256color", "COLORTERM": "truecolor", "TMUX": "/tmp/tmux-0/default,1,0"}, MANY),
+            ({"TERM": "tmux-256color", "COLORTERM": "truecolor"}, MANY),
+            ({}, 0),
+            ({"COLORTERM": "truecolor"}, 0),
+            ({"TERM": "dumb"}, 0),
+            ({"TERM": "dumb", "COLORTERM": "truecolor"}, 0),
+            ({"TERM": "unknown"}, 0),
+            ({"TERM": "dumb", "FORCE_COLOR": "2"}, 256),
+            ({"TERM": "dumb", "FORCE_COLOR": "true"}, 16),
+            ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "FORCE_COLOR": "1"}, 16),
+            ({"TERM": "xterm", "FORCE_COLOR": "2"}, 256),
+            ({"TERM": "xterm", "FORCE_COLOR": "3"}, MANY),
+            ({"TERM": "xterm-256color", "FORCE_COLOR": "true"}, 256),
+            ({"TERM": "xterm-256color", "FORCE_COLOR": "4"}, 256),
+            ({"TERM": "xterm-256color", "CLICOLOR_FORCE": "1"}, 256),
+            ({"TERM": "xterm-256color", "FORCE_COLOR": "0"}, 0),
+            ({"TERM": "xterm-256color", "FORCE_COLOR": "False"}, 0),
+            ({"TERM": "xterm-256color", "NO_COLOR": "1", "FORCE_COLOR": "3"}, 0),
+            ({"TERM": "xterm-256color", "NO_COLOR": ""}, 256),
+        ],
+    )
+    def test_on_a_terminal(self, monkeypatch, environment, colors):
+        set_environment(monkeypatch, environment)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        assert streams.screen().colors == colors
+        assert streams.screen(color="never").colors == 0
+        assert streams.screen(color="always").colors >= max(colors, 16)
+
+    @pytest.mark.parametrize(
+        ("environment", "colors"),
+        [({}, 16), ({"TERM": "xterm-256color"}, 256), ({"TERM": "dumb", "NO_COLOR": "1"}, 16),
+         ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "FORCE_COLOR": "0"}, MANY)],
+    )  # fmt: skip
+    def test_always_in_a_pipe(self, monkeypatch, environment, colors):
+        set_environment(monkeypatch, environment)
+        assert streams.screen().colors == 0
+        assert streams.screen(color="always").colors == streams.screen(color="always", out="x.txt").colors == colors
+
+    @pytest.mark.parametrize(
+        ("variable", "is_light"),
+        [(None, False), ("15;0", False), ("0;15", True), ("0;7", True), ("0;default;15", True), ("15;default", False),
+         ("7;8", False), ("", False), ("red", False)],
+    )  # fmt: skip
+    def test_light_backgrounds(self, monkeypatch, variable, is_light):
+        set_environment(monkeypatch, {} if variable is None else {"COLORFGBG": variable})
+        assert streams.screen().is_light == is_light
 
     def test_another_word(self, run):
         code, _, err = run("list", "--color", "red")
