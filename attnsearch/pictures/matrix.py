@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _ROWS = 20  # shown in a window, at most: a request may have hundreds of words
 _NAME = 6  # cells of a row's name, at least
 _HEAD = 9  # cells of a column's name, at most
+_DIGITS = 9  # decimals, at most
 _NOUNS = {"words": "word", "pieces": "word piece"}
 
 
@@ -41,14 +42,16 @@ def pairs(matrix: Matrix, screen: Screen = PIPE) -> str:
     says = f"What a {noun} of the query (row) and a {noun} of the item (column) add to the logit together:"
     digits = choose_digits(matrix.strongest)
     rest = list(_rest(matrix, digits))
-    narrowed, columns, room = _fit(matrix, [figure for _, figure in rest], digits, screen)
+    narrowed, columns, room = _fit(matrix, rest, digits, screen)
     lines = list(_draw_lines(narrowed, columns, rest, room))
     text = Text("\n", no_wrap=True, overflow="ignore").join(lines)
     window = screen.width and max(screen.width, *(line.cell_len for line in lines))  # a figure is never cut
     return wrap(says, screen) + "\n" + draw(text, screen._replace(width=window))
 
 
-def _fit(matrix: Matrix, rest: Sequence[str], digits: int, screen: Screen) -> tuple[Matrix, list[_Column], int]:
+def _fit(
+    matrix: Matrix, rest: Sequence[tuple[str, str]], digits: int, screen: Screen
+) -> tuple[Matrix, list[_Column], int]:
     """As many columns as fit the window, the last of them with the sums, and the cells that rows' names have."""
     window = screen.width
     rows = _ROWS if window else len(matrix.rows)
@@ -57,7 +60,10 @@ def _fit(matrix: Matrix, rest: Sequence[str], digits: int, screen: Screen) -> tu
         narrowed = narrow(matrix, rows, count)
         columns = [*(_columns(narrowed, digits, screen) if count else ()), _sums(narrowed, rest, digits)]
         figures = 1 + sum(column.width for column in columns)
-        room = max(_cells("sum"), *(_cells(inert(line.label)) for line in narrowed.rows))
+        names = ["sum", *(line.label for line in narrowed.rows)]
+        if not count:
+            names += [name for name, _ in rest]
+        room = max(_cells(inert(name)) for name in names)
         if window is None:
             break
         least = min(room, max(window // 4, _NAME))
@@ -80,12 +86,10 @@ def _columns(matrix: Matrix, digits: int, screen: Screen) -> Iterator[_Column]:
         yield _column(line.label, list(zip(figures, [*styles, "bold"], strict=True)))
 
 
-def _sums(matrix: Matrix, rest: Sequence[str], digits: int) -> _Column:
+def _sums(matrix: Matrix, rest: Sequence[tuple[str, str]], digits: int) -> _Column:
     """The sum of each row, that of all cells, and what is added to it."""
-    numbers = [*(line.sum for line in matrix.rows), matrix.sum]
-    return _column(
-        "sum", [(figure, "bold") for figure in (*(format_figure(number, digits) for number in numbers), *rest)]
-    )
+    sums = [format_figure(number, digits) for number in (*(line.sum for line in matrix.rows), matrix.sum)]
+    return _column("sum", [(figure, "bold") for figure in (*sums, *(figure for _, figure in rest))])
 
 
 def _column(name: str, figures: list[tuple[str, str]]) -> _Column:
@@ -118,7 +122,7 @@ def _draw_lines(
     for number in (0, 1):
         if any(column.head[number] for column in columns):
             heads = "".join(_right(column.head[number], column.width) for column in columns)
-            yield Text(" " * (room + 1) + heads, "dim")
+            yield Text(" " * (room + 1) + heads.rstrip(), "dim")
     names = [(line.label, "" if line.kind in ("word", "piece") else "dim") for line in matrix.rows]
     for number, (name, name_style) in enumerate([*names, ("sum", "dim")]):
         text = Text()
@@ -133,12 +137,12 @@ def _draw_lines(
 
 
 def choose_digits(strongest: float) -> int:
-    """Decimals that leave the strongest cell two digits, and at least those that logits have elsewhere.
+    """Decimals that leave the strongest cell two digits: at least two, as logits have elsewhere, and not beyond reason.
 
-    >>> choose_digits(0.53), choose_digits(0.1), choose_digits(0.099), choose_digits(0.0013), choose_digits(0.0)
-    (2, 2, 3, 4, 2)
+    >>> [choose_digits(strongest) for strongest in (0.53, 0.1, 0.099, 0.0013, 1e-300, 0.0)]
+    [2, 2, 3, 4, 9, 2]
     """
-    return max(2, 1 + math.ceil(-math.log10(strongest))) if strongest else 2
+    return min(max(1 + math.ceil(-math.log10(strongest)), 2), _DIGITS) if strongest else 2
 
 
 def format_figure(number: float, digits: int) -> str:
