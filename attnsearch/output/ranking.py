@@ -70,13 +70,13 @@ def _ranked_table(result: Result, screen: Screen, shown: Shown) -> str:
     """The ranked table, and the lines under it."""
     from rich.text import Text
 
-    hits = result.hits
+    hits, bars = result.hits, "blue" if screen.is_light else "cyan"
     fields = [list(map(inert, cells)) for cells in zip(*(shown.cells(hit) for hit in hits), strict=True)]
     columns = [
         _Column("#", [str(hit.rank) for hit in hits], justify="right"),
         _Column("title", [inert(hit.title or hit.id) for hit in hits], style="bold"),
         _Column("weight", [percent(hit.weight) for hit in hits], justify="right"),
-        _Column("", [bar(hit.weight, unicode=screen.unicode) for hit in hits], style="cyan"),
+        _Column("", [bar(hit.weight, unicode=screen.unicode) for hit in hits], style=bars),
         _Column("score", [f"{hit.score:.3f}" for hit in hits], justify="right"),
         *(
             _Column(inert(column.header), cells, justify="right" if column.is_number else "left")

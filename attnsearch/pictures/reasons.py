@@ -1,6 +1,6 @@
-"""Reasons → lines with shaded words: each logit as a sum, and the words by what they add to it.
+"""Reasons → lines: each logit as a sum, and the strongest words with what they add to it.
 
-Without color, the strongest words and their numbers.
+A screen with colors has the text above them, each of its words shaded by what it adds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_FOR = 6  # words named that raise a logit
 _MAX_AGAINST = 3  # words named that lower it
+_INDENT, _ROOMY = 3, 30  # cells, and those of a window that has room for them
 _VISIBLE = 0.005  # logits; less would be shown as 0.00
 KINDS = {
     "word": "query's word",
@@ -69,11 +70,22 @@ def _explain_hit(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
     yield wrap(f"#{hit.rank} {inert(hit.title or hit.id)}: {_spell_sum(hit, why)}", screen)
     for side, total in (("query", why.query), ("item", why.item)):
         if total and screen.colors:
-            yield draw(_shade_words(side, total, screen), screen)
+            yield _indent(_shade_words(side, total, screen), screen)
+            yield _indent(_name_words(total), screen)
         elif total:
-            yield wrap(_name_words(side, total), screen)
+            yield _indent(f"{side}: {_name_words(total)}", screen)
     if not (why.query or why.item):
-        yield wrap("   (this model's vectors are not sums over words)", screen)
+        yield _indent("(this model's vectors are not sums over words)", screen)
+
+
+def _indent(content: str | Text, screen: Screen) -> str:
+    """A paragraph that belongs to the line above it; a narrow window needs the room for numbers."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    is_narrow = screen.width is not None and screen.width < _ROOMY
+    text = Text(content) if isinstance(content, str) else content  # a plain string would be read as markup
+    return draw(Padding(text, (0, 0, 0, 0 if is_narrow else _INDENT), expand=False), screen)
 
 
 def _spell_sum(hit: Hit, why: Why) -> str:
@@ -86,7 +98,7 @@ def _spell_sum(hit: Hit, why: Why) -> str:
     return f"{hit.logit:.2f} = {' + '.join(parts)}".replace("+ -", "- ")
 
 
-def _name_words(side: str, total: Sum) -> str:
+def _name_words(total: Sum) -> str:
     """The words that raise the logit most, and those that lower it most. Repeated words are added up."""
     shares: dict[str, float] = {}
     spellings: dict[str, str] = {}
@@ -103,22 +115,20 @@ def _name_words(side: str, total: Sum) -> str:
         for head, words, count in (("mostly", supporting, _MAX_FOR), ("against it", opposing, _MAX_AGAINST))
         if words
     ]
-    return f"   {side}: {'; '.join([*parts, *_other_parts(total)])}"
+    return "; ".join([*parts, *_other_parts(total)])
 
 
 def _shade_words(side: str, total: Sum, screen: Screen) -> Text:
     """The text, its words in the palette's colors: for what raises the logit, and for what lowers it."""
     from rich.text import Text
 
-    text = Text(f"   {side}: ")
+    text = Text(f"{side}: ")
     end = 0
     for word, strength in zip(total.words, strengths(total), strict=True):
         text.append(gap(total.text[end : word.start]))
         text.append(inert(word.word), style(strength, screen))
         end = word.stop
-    text.append(gap(total.text[end:]).rstrip())
-    rest = "; ".join(_other_parts(total))
-    return text.append(f" ({rest})" if rest else "", "dim")
+    return text.append(gap(total.text[end:]).rstrip())
 
 
 def strengths(total: Sum) -> list[float]:

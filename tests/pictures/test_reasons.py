@@ -52,23 +52,46 @@ def test_many_words():
 
 
 def test_words_in_color():
-    """The strongest in the strongest blue, a quarter of it against in a faint orange; nothing on the weak."""
+    """The strongest in the strongest blue, a quarter of it against in a faint orange; nothing on the weak.
+
+    The numbers stand below, as they do without color.
+    """
     out = whys(RESULT, Screen(width=80, colors=1 << 24))
     assert "\x1b[38;2;0;0;0;48;2;102;204;255mMoon\x1b[0m, \x1b[38;2;255;255;255;48;2;82;61;44msea\x1b[0m" in out
     assert "item: the \x1b[38;2;0;0;0;48;2;102;204;255mmoon\x1b[0m" in out
     assert SGR.sub("", out).splitlines()[1:] == [
         "   query: Moon, sea",
-        "   item: the moon (the marks +1.25; rounding +0.06)",
+        "   mostly Moon +4.00; against it sea -1.00",
+        "   item: the moon",
+        "   mostly moon +9.00; the marks +1.25; rounding +0.06",
     ]
 
 
 @pytest.mark.parametrize("color", [True, False])
 @pytest.mark.parametrize("width", [8, 20, 24, 33, 79])
 def test_it_fits_the_window(width, color):
+    """A color shades all of the text; no number is cut, in a window that is wide enough for one."""
     long = summed("moon sea " * 30, [1, -1] * 30)
     out = whys(RESULT._replace(whys=[WHY._replace(query=long, item=long)]), Screen(width=width, colors=256 * color))
-    assert all(len(line) <= width for line in SGR.sub("", out).splitlines())
-    assert not color or SGR.sub("", out).split().count("moon") == 60 or width < 20
+    lines = SGR.sub("", out).splitlines()
+    assert all(len(line) <= width for line in lines)
+    words = " ".join(lines).split()
+    assert [words.count(number) for number in ("+30.00;", "-30.00")] == [2, 2]
+    assert words.count("moon") == (62 if color else 2)
+
+
+def test_no_markup():
+    """What a text has in brackets is not read as a style."""
+    why = WHY._replace(query=None, item=summed("x [bold] y", [1, 2, 3]), lexical={})
+    for screen in (Screen(width=80), Screen(width=80, colors=16)):
+        out = SGR.sub(
+            "",
+            whys(
+                RESULT._replace(whys=[why._replace(item=why.item._replace(words=[Word("[bold]", 2, 8, 2.0)]))]), screen
+            ),
+        )
+        assert "mostly [bold] +2.00" in out
+        assert ("item: x [bold] y" in out) == bool(screen.colors)
 
 
 @pytest.mark.parametrize("screen", [PIPE, Screen(width=40), Screen(width=40, colors=256), Screen(colors=256)])
