@@ -62,7 +62,7 @@ HOUSE = {
         "evaluation", "training",
     ),
     "pictures": ("palette", "reasons", "walkthrough", "matrix", "lesson"),
-    "pages": ("shades", "page", "grid", "ranking", "evaluation", "training"),
+    "pages": ("shades", "page", "grid", "ranking", "heatmap", "evaluation", "training"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "argv", "completion", "catalogs",

@@ -21,10 +21,13 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row under its name: its cells, and what stands at the margin. `is_mark` says that the name is not a word."""
+    """A row under its name: its cells, None for one without a number, and what stands at the margin.
+
+    `is_mark` says that the name is not a word of a text.
+    """
 
     name: str
-    cells: list[Cell]
+    cells: list[Cell | None]
     margin: list[Cell]
     is_mark: bool = False
 

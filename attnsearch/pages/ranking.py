@@ -60,12 +60,13 @@ class _Reason(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """A result, with all that its section shows."""
+    """A result, with all that its section shows. `is_top` says that no item ranks above those that are shown."""
 
     result: Result
     rows: list[_Row]
     notes: list[str]
     footer: str
+    is_top: bool
     reasons: list[_Reason]
     steps: list[Step]
 
@@ -109,6 +110,7 @@ def _to_answer(result: Result, shown: Shown) -> _Answer:
         [_Row(hit, describe(hit), shown.cells(hit)) for hit in result.hits],
         notes(result)[: -1 - len(result.values)],  # the page has tables of values
         footer(result),
+        all(hit.rank == number for number, hit in enumerate(result.hits, 1)),
         [_to_reason(hit, why) for hit, why in zip(result.hits, result.whys or (), strict=False)],
         steps,
     )

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnsearch.pictures.palette import Color, color, ink
+from attnsearch.pictures.palette import Color, color, ink, letter_color
 
 STEPS = 16  # of a strength, for and against
 TEMPLATES = Path(__file__).with_name("templates")
@@ -28,7 +28,7 @@ def stylesheet() -> str:
     light = "".join(_rules(is_light=True))
     dark = "".join(_rules(is_light=False))
     rules = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n{rules}"
+    return f"{rules}{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n"
 
 
 def _rules(*, is_light: bool) -> Iterator[str]:
@@ -36,6 +36,7 @@ def _rules(*, is_light: bool) -> Iterator[str]:
     names = {"paper": 0.0, "for": 1.0, "against": -1.0}
     yield ":root {"
     yield from (f" --{name}: {_hex(color(strength, is_light=is_light))};" for name, strength in names.items())
+    yield from (f" --{letter}: {_hex(letter_color(letter, is_light=is_light))};" for letter in "qkv")
     yield " }\n"
     for step in range(1, STEPS + 1):
         for sign in (1, -1):

@@ -31,6 +31,6 @@ def hostile_catalog() -> str:
     """JSON Lines: an item for each text, as its title, its description and a field; each has a dubious address."""
     lines = []
     for number, text in enumerate(HOSTILE):
-        item = {"id": f"{number}{text[:40]}", "title": text, "description": f"moon {text}", "note": text}
+        item = {"id": f"{number}{text[:40]}".strip(), "title": text, "description": f"moon {text}", "note": text}
         lines.append({**item, "year": number, "url": ADDRESSES[number]})
     return "".join(f"{json.dumps(line)}\n" for line in lines)

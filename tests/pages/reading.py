@@ -11,10 +11,10 @@ from xml.etree.ElementTree import Element
 import html5lib
 
 ADDRESSES = ("src", "srcset", "href", "action", "formaction", "poster", "data", "background", "ping", "xlink:href")
-PARTS = {"a", "article", "bdi", "body", "caption", "code", "data", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3",
-         "h4", "head", "header", "html", "img", "li", "main", "meta", "nav", "ol", "p", "picture", "pre", "rect",
-         "section", "small", "source", "span", "style", "svg", "table", "tbody", "td", "tfoot", "th", "thead", "title",
-         "tr"}  # fmt: skip
+PARTS = {"a", "article", "b", "bdi", "body", "caption", "code", "data", "dd", "div", "dl", "dt", "footer", "h1",
+         "h2", "h3", "h4", "head", "header", "html", "i", "img", "li", "main", "meta", "nav", "ol", "p", "picture",
+         "pre", "rect", "section", "small", "source", "span", "style", "svg", "table", "tbody", "td", "tfoot", "th",
+         "thead", "title", "tr"}  # fmt: skip
 FREE = {"elapsed_ms", "output", "fields"}  # of JSON: times, vectors and the items' own
 
 

@@ -14,7 +14,7 @@ from tests.pages.hostile import HOSTILE
 VARIABLE = re.compile(r"--(\w+): (#[0-9a-f]{6});")
 CLASS = re.compile(r"\.([pn]\d+) \{ background: (#[0-9a-f]{6}); color: (#[0-9a-f]{6}); \}")
 ENOUGH = 4.5  # the contrast of text, WCAG 2.2, level AA
-ON_PAPER = ("ink", "muted", "for", "against")
+ON_PAPER = ("ink", "muted", "for", "against", "q", "k", "v")
 
 
 def luminance(color: str) -> float:

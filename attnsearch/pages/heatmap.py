@@ -1,0 +1,73 @@
+"""A heatmap → its page: requests × items, what all others have, and *none of these*."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from attnsearch.output.columns import short_names
+from attnsearch.output.notes import percent
+from attnsearch.pages.grid import Cell, Grid, Head, Row
+from attnsearch.pages.page import render
+from attnsearch.pages.shades import shade
+from attnsearch.postings.conditions import spell
+
+if TYPE_CHECKING:
+    from attnsearch.explanation.heatmap import By, Heatmap
+    from attnsearch.search.setting import Setting
+
+
+def _in_percent(share: float) -> str:
+    return percent(share).removesuffix("%")
+
+
+_FIGURES: dict[By, Callable[[float], str]] = {"weight": _in_percent, "logit": "{:.2f}".format, "score": "{:.3f}".format}
+_CAPTIONS: dict[By, str] = {
+    "weight": "What each item (column) has of each request’s attention (row), in percent; with all others, 100",
+    "logit": "The logit of each request (row) and each item (column)",
+    "score": "The score, a cosine, of each request (row) and each item (column)",
+}
+
+
+def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, by: By = "weight") -> str:
+    """The page of a heatmap, with the weights, the logits or the scores in its cells."""
+    return render(
+        "heatmap",
+        command,
+        heatmap=heatmap,
+        grid=_to_grid(heatmap, by),
+        by=by,
+        filters=[spell(tree) for tree in setting.where],
+        priors=setting.priors,
+    )
+
+
+def _to_grid(heatmap: Heatmap, by: By) -> Grid:
+    names = short_names(heatmap.catalogs)
+    several = len(heatmap.catalogs) > 1
+    heads = [
+        Head(column.title or column.id, catalog=names[column.catalog] if several else "") for column in heatmap.columns
+    ]
+    right = heatmap.right.tolist() if heatmap.right is not None else [[False] * len(heads)] * len(heatmap.queries)
+    nothing = heatmap.none_of_these
+    margins = zip(heatmap.others.tolist(), *([] if nothing is None else [nothing.tolist()]), strict=True)
+    rows = [
+        Row(
+            query,
+            [
+                Cell(number, _FIGURES[by](number), shade(strength), "✓" if is_right else "") if is_there else None
+                for number, strength, is_there, is_right in zip(*cells, strict=True)
+            ],
+            [Cell(share, _in_percent(share)) for share in margin],
+        )
+        for query, margin, *cells in zip(
+            heatmap.queries,
+            margins,
+            heatmap.values(by).tolist(),
+            heatmap.strengths(by).tolist(),
+            (heatmap.logits > float("-inf")).tolist(),
+            right,
+            strict=True,
+        )
+    ]
+    return Grid(_CAPTIONS[by], "", heads, ["all others", *([] if nothing is None else ["none of these"])], rows, [])

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from attnsearch.explanation.heatmap import Column, Heatmap
+from attnsearch.pages.heatmap import heatmap_page
+from attnsearch.search.setting import DEFAULT
+from tests.pages.hostile import HOSTILE
+from tests.pages.reading import numbers, read_page, text_of, texts
+
+
+def heatmap_of(weights, *, queries=None, titles=None, **fields) -> Heatmap:
+    weights = np.array(weights, float)
+    m, n = weights.shape
+    with np.errstate(divide="ignore"):
+        logits = np.log(weights)
+    made = Heatmap(
+        queries=queries or [f"request {row}" for row in range(m)],
+        columns=[Column(str(number), title, "shop") for number, title in enumerate(titles or map(str, range(n)))],
+        weights=weights,
+        logits=logits,
+        scores=np.where(np.isfinite(logits), weights / 2, math.nan),
+        others=1 - weights.sum(axis=1),
+        none_of_these=None,
+        right=None,
+        catalog="shop",
+        catalogs=["shop"],
+        model="small",
+        temperature=0.05,
+        items=n + 5,
+        masked=0,
+        lexical=0.0,
+        trained=False,
+    )
+    return made._replace(**fields)
+
+
+def page_of(heatmap, by="weight"):
+    return read_page(heatmap_page(heatmap, ["attnsearch", "heatmap"], setting=DEFAULT, by=by).encode())
+
+
+def rows_of(tree):
+    return [
+        [" ".join(text_of(cell).split()) for cell in row] for row in tree.find(".//table[@class='grid']").iter("tr")
+    ]
+
+
+@pytest.mark.parametrize("by", ["weight", "logit", "score"])
+def test_the_numbers(by):
+    heatmap = heatmap_of([[0.625, 0.125], [0.25, 0.5]], none_of_these=np.array([0.03, 0.9]))
+    expected = {*heatmap.values(by).ravel().tolist(), *heatmap.others.tolist(), 0.03, 0.9, 0.05}
+    assert numbers(page_of(heatmap, by)) == expected
+
+
+def test_a_row_is_a_request():
+    heatmap = heatmap_of(
+        [[0.625, 0.125], [0.25, 0.0]],
+        none_of_these=np.array([0.03, 0.0001]),
+        right=np.array([[True, False]] * 2),
+        masked=1,
+    )
+    tree = page_of(heatmap)
+    assert rows_of(tree) == [
+        ["", "0", "1", "all others", "none of these"],
+        ["request 0", "62.5✓", "12.5", "25.0", "3.0"],
+        ["request 1", "25.0✓", "–", "75.0", "<0.1"],
+    ]
+    shades = [cell.get("class") for cell in tree.find(".//table[@class='grid']/tbody").iter("td")]
+    assert shades == ["p16", "p3", "margin", "margin", "p6", None, "margin", "margin"]
+    assert texts(tree, "h1") == ["2 requests × 2 items"]
+
+
+def test_several_catalogs_are_named():
+    columns = [Column("a", "moon", "shop"), Column("a", "moon", "store/x.csv")]
+    heatmap = heatmap_of([[0.5, 0.25]], columns=columns, catalogs=["shop", "store/x.csv"])
+    assert rows_of(page_of(heatmap))[0] == ["", "moon shop", "moon x.csv", "all others"]
+
+
+def test_nothing_to_show():
+    heatmap = heatmap_of(np.zeros((1, 0)), masked=5, emptied_by="no item passes 'year > 3000'")
+    assert "no item passes 'year > 3000'" in text_of(page_of(heatmap))
+
+
+def test_fifty_by_fifty_is_small():
+    rng = np.random.default_rng(0)
+    weights = rng.dirichlet(np.full(51, 0.1), 50)[:, :50]
+    titles = [f"A title of many words, number {number}, which goes on and on and on" for number in range(50)]
+    queries = [f"a request of many words, number {number}, which goes on and on as well" for number in range(50)]
+    heatmap = heatmap_of(weights, titles=titles, queries=queries, none_of_these=rng.random(50), right=weights > 0.1)
+    page = heatmap_page(heatmap, ["attnsearch", "heatmap"], setting=DEFAULT)
+    assert len(page.encode()) < 300_000
+    assert len(numbers(read_page(page.encode()))) > 2_000
+
+
+def test_hostile_texts_are_inert():
+    heatmap = heatmap_of(np.full((len(HOSTILE), len(HOSTILE)), 0.01), queries=HOSTILE, titles=HOSTILE)
+    shown = text_of(page_of(heatmap))
+    assert "<script>document.title" in shown
+    assert "moon \\u202egpj.exe" in shown
