@@ -62,6 +62,7 @@ HOUSE = {
         "evaluation", "training",
     ),
     "pictures": ("palette", "reasons", "walkthrough", "matrix", "lesson"),
+    "plots": ("figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "ranking", "heatmap", "evaluation", "training"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
@@ -92,13 +93,14 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "search",
-                "explanation", "evaluation", "learning", "lesson", "api"}),
+                "explanation", "evaluation", "learning", "lesson", "api", "plots"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
     "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself
     "compression": Guest({"readers/raw_file"}, lazy=True),
     "jinja2": Guest({"pages"}, lazy=True),
+    "matplotlib": Guest({"plots"}, lazy=True),
     "rich": Guest({"output", "pictures", "terminal", "commands"}, lazy=True),
     "typer": Guest({"terminal", "commands", "cli"}),
     "yaml": Guest({"syntax/yaml12"}),

@@ -8,6 +8,9 @@ The first four agree with TREC's evaluator to the last digit: https://github.com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,18 +79,56 @@ def divergence(log_weights: Floats) -> float:
     return float(max(-np.log(len(log_weights)) - np.mean(log_weights), 0.0))
 
 
-def calibration_error(confidence: Floats, right: Floats, bins: int = 10) -> float:
-    """How far confidence (m,) is from accuracy; `right` (m,) is 1 for a case that is right, else 0.
+class Bin(NamedTuple):
+    """The cases whose confidence is above `low`, and at most `high`: their number, and two means.
 
-    The expected calibration error of Naeini et al. 2015: the distance between the two means in each of `bins` of equal
-    width, (0, 0.1], (0.1, 0.2], …, weighted by the number of cases in it.
+    `confidence` is the mean of what they were said to be, `accuracy` the share of those that are right.
+    """
 
-    >>> calibration_error(np.array([0.75, 0.75, 0.5, 0.25]), np.array([1, 0, 1, 0]))  # (2·0.25 + 0.5 + 0.25) / 4
+    low: float
+    high: float
+    cases: int
+    confidence: float
+    accuracy: float
+
+
+def bin_by_confidence(confidence: Floats, right: Floats, bins: int = 10) -> list[Bin]:
+    """The cases in bins of equal width, (0, 0.1], (0.1, 0.2], …, but for empty ones.
+
+    `confidence` (m,) is from 0 to 1, `right` (m,) is 1 for a case that is right, else 0. Drawn, they are a reliability
+    diagram: DeGroot & Fienberg 1983.
+
+    >>> for part in bin_by_confidence(np.array([0.75, 0.75, 0.5]), np.array([1, 0, 1]), bins=2):
+    ...     print(*part)
+    0.0 0.5 1 0.5 1.0
+    0.5 1.0 2 0.75 0.5
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    bin_of = np.digitize(confidence, edges[1:-1], right=True)
+    return [
+        Bin(
+            low=float(edges[number]),
+            high=float(edges[number + 1]),
+            cases=int(np.count_nonzero(bin_of == number)),
+            confidence=float(confidence[bin_of == number].mean()),
+            accuracy=float(right[bin_of == number].mean()),
+        )
+        for number in sorted(set(bin_of.tolist()))
+    ]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """How far confidence is from accuracy: 0 without a case.
+
+    The expected calibration error of Naeini et al. 2015: the distance between the two means in each bin, weighted by
+    the number of cases in it.
+
+    >>> bins = bin_by_confidence(np.array([0.75, 0.75, 0.5, 0.25]), np.array([1, 0, 1, 0]))
+    >>> calibration_error(bins)  # (2·0.25 + 0.5 + 0.25) / 4
     0.3125
     """
-    bin_of = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
-    distances = np.bincount(bin_of, confidence - right, bins)
-    return float(np.abs(distances).sum() / max(len(confidence), 1))
+    cases = sum(part.cases for part in bins)
+    return sum(part.cases * abs(part.confidence - part.accuracy) for part in bins) / max(cases, 1)
 
 
 def balanced_accuracy(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:

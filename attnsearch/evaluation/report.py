@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
 from attnsearch.evaluation import metrics
+from attnsearch.evaluation.metrics import Bin
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import score_all
 from attnsearch.search.setting import DEFAULT, Setting
@@ -71,9 +72,9 @@ class Evaluation(NamedTuple):
     """How a catalog answered judged requests: the means of `METRICS` over those with an answer, and a row for each.
 
     nDCG is at rank `DEPTH`, recall at rank `k`. `calibration_error` is that of the top weight, as the probability that
-    the top item is right. `unknown_ids` counts the judged ids that the catalog lacks. `none_of_these` is None unless
-    some requests have an answer, some have none, and the encoder has a null key. `unanswerable` counts those without
-    an answer, `trained_on` those that the projections were learned from.
+    the top item is right; `reliability` has the bins that it is made of. `unknown_ids` counts the judged ids that the
+    catalog lacks. `none_of_these` is None unless some requests have an answer, some have none, and the encoder has a
+    null key. `unanswerable` counts those without an answer, `trained_on` those that the projections were learned from.
     """
 
     catalog: str
@@ -88,6 +89,7 @@ class Evaluation(NamedTuple):
     unanswerable: int
     rows: list[Row]
     trained_on: int = 0
+    reliability: Sequence[Bin] = ()
 
     @property
     def answerable(self) -> list[Row]:
@@ -122,6 +124,7 @@ def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAUL
     ranked = [row for row in rows if row.relevant and row.top_weight is not None]
     confidence = np.array([row.top_weight for row in ranked])
     right = np.array([row.precision_at_1 for row in ranked])
+    bins = metrics.bin_by_confidence(confidence, right)
     return Evaluation(
         catalog=index.info.name,
         model=index.info.model,
@@ -130,11 +133,12 @@ def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAUL
         k=k,
         unknown_ids=unknown_ids,
         means={name: _mean([getattr(row, name) for row in rows]) for name in METRICS},
-        calibration_error=metrics.calibration_error(confidence, right) if ranked else None,
+        calibration_error=metrics.calibration_error(bins) if ranked else None,
         none_of_these=_measure_none_of_these(rows, requests),
         unanswerable=sum(request.has_answer is False for request in requests),
         rows=rows,
         trained_on=asked.learned.taught([request.query for request in requests]) if asked.learned else 0,
+        reliability=bins,
     )
 
 

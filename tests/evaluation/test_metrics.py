@@ -70,6 +70,10 @@ def test_divergence_as_a_plain_sum(weights, right):
     assert metrics.divergence(np.log(w[:right])) == pytest.approx(max(expected, 0), abs=1e-9)
 
 
+def error_of(confidence, right) -> float:
+    return metrics.calibration_error(metrics.bin_by_confidence(confidence, right))
+
+
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.3, 0.7, 0.95, 1.0]), st.booleans()), min_size=1))
 def test_calibration_error_as_a_plain_loop(cases):
     error = 0.0
@@ -78,13 +82,23 @@ def test_calibration_error_as_a_plain_loop(cases):
         error += abs(sum(c for c, _ in inside) - sum(right for _, right in inside)) / len(cases)
     confidence, right = (np.array(column, float) for column in zip(*cases, strict=True))
     if not {0.3, 0.7} & set(confidence):  # on an edge that floats can't hold, either side will do
-        assert metrics.calibration_error(confidence, right) == pytest.approx(error)
-    assert 0 <= metrics.calibration_error(confidence, right) <= 1
+        assert error_of(confidence, right) == pytest.approx(error)
+    assert 0 <= error_of(confidence, right) <= 1
 
 
 def test_calibrated():
     confidence = np.repeat([0.75, 0.25], 400)
     right = np.concatenate([np.arange(400) % 4 > 0, np.arange(400) % 4 == 0]).astype(float)
-    assert metrics.calibration_error(confidence, right) == 0
-    assert metrics.calibration_error(confidence, 1 - right) == 0.5
-    assert metrics.calibration_error(np.array([]), np.array([])) == 0
+    assert error_of(confidence, right) == 0
+    assert error_of(confidence, 1 - right) == 0.5
+    assert error_of(np.array([]), np.array([])) == 0
+
+
+def test_the_bins_of_a_reliability_diagram_by_hand():
+    """0.1 is in the first bin, what is above it in the next; an empty bin is left out."""
+    confidence, right = np.array([0.05, 0.1, 0.11, 0.9, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0])
+    bins = metrics.bin_by_confidence(confidence, right)
+    assert [(part.cases, part.confidence, part.accuracy) for part in bins] == [
+        (2, pytest.approx(0.075), 0.5), (1, pytest.approx(0.11), 1), (1, pytest.approx(0.9), 0), (2, 1, 0.5),
+    ]  # fmt: skip
+    assert [(round(part.low, 9), round(part.high, 9)) for part in bins] == [(0, 0.1), (0.1, 0.2), (0.8, 0.9), (0.9, 1)]

@@ -1,0 +1,10 @@
+"""Results → SVG and PNG.
+
+figure      what all figures share: their look, texts that can't act, their bytes
+grid        a matrix of colored cells
+heatmap     requests × items
+matrix      a logit as a sum over pairs of words
+map         items as points, with the request and the output among them
+evaluation  how far confidence can be trusted, and how well each request is answered
+training    what more judgments gain
+"""

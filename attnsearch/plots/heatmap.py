@@ -1,0 +1,102 @@
+"""A heatmap → requests × items, the darker the stronger, with a figure in each cell that has room for it.
+
+Axis letters: m = requests, n = items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from attnsearch.explanation.heatmap import By, Column, Heatmap
+from attnsearch.output.notes import counted
+from attnsearch.plots.figure import HEAD, LINE, MARGIN, Form, add_notes, head, new_figure, render, style, wrap
+from attnsearch.plots.grid import Grid, Scale, lay_out, paint_grid, paint_scale
+
+OTHERS, NONE = "all others", "none of these"  # the columns that are no items
+
+_NARROWEST = 5.5  # inches
+_WHAT: dict[By, str] = {"weight": "share of the attention", "logit": "logit", "score": "cosine"}
+
+
+def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: Form = "svg") -> bytes:
+    """The heatmap as a figure. Raises InputError without matplotlib."""
+    grid = _grid(heatmap, by)
+    title = f"{counted(len(heatmap.queries), 'request')}, {len(heatmap.columns):,} of {counted(heatmap.items, 'item')}"
+    with style():
+        frame = lay_out(grid)
+        width = max(frame.size[0] + 2 * MARGIN, _NARROWEST)
+        notes = wrap(_notes(heatmap), width - 2 * MARGIN)
+        below = HEAD + frame.size[1] + 0.15
+        figure = new_figure(width, below + LINE * (len(notes) + 1.5) + MARGIN)
+        head(figure, title, f"{', '.join(heatmap.catalogs)} · temperature {heatmap.temperature:.3g}")
+        paint_grid(figure, grid, frame, HEAD)
+        paint_scale(figure, _scale(heatmap, by), below)
+        add_notes(figure, below + 1.5 * LINE, notes)
+        return render(figure, form, f"Heatmap of {title}: {_WHAT[by]}")
+
+
+def _grid(heatmap: Heatmap, by: By) -> Grid:
+    values, strengths = heatmap.values(by), heatmap.strengths(by)
+    labels = [_name(column, heatmap) for column in heatmap.columns]
+    n = len(labels)
+    more = {OTHERS: heatmap.others} | ({} if heatmap.none_of_these is None else {NONE: heatmap.none_of_these})
+    shares = np.stack(list(more.values()), axis=1)  # (m, 1 or 2)
+    hidden = ~np.isfinite(heatmap.logits)
+
+    def figure(row: int, column: int) -> str:
+        if column >= n:
+            return percent(shares[row, column - n])
+        return "–" if hidden[row, column] else _FIGURES[by](values[row, column])
+
+    right = heatmap.right
+    return Grid(
+        rows=heatmap.queries,
+        columns=[*labels, *more],
+        strengths=np.concatenate([strengths, shares], axis=1),
+        figure=figure,
+        column_gaps=range(n, n + len(more)),
+        plain=np.broadcast_to(np.arange(n + len(more)) >= n, (len(heatmap.queries), n + len(more))),
+        outlined=None if right is None else np.pad(right, ((0, 0), (0, len(more)))),
+    )
+
+
+def _name(column: Column, heatmap: Heatmap) -> str:
+    name = column.title or column.id
+    return f"{name} ({column.catalog})" if len(heatmap.catalogs) > 1 else name
+
+
+def percent(share: float) -> str:
+    """A share of the attention as a figure of three characters at most; nothing if it is next to nothing.
+
+    >>> percent(0.634), percent(0.0634), percent(0.0996), percent(0.0004)
+    ('63', '6.3', '10', '')
+    """
+    text = f"{100 * share:.1f}"
+    return f"{100 * share:.0f}" if len(text) > 3 else "" if text == "0.0" else text
+
+
+_FIGURES: dict[By, Callable[[float], str]] = {"weight": percent, "logit": "{:.1f}".format, "score": "{:.2f}".format}
+
+
+def _scale(heatmap: Heatmap, by: By) -> Scale:
+    """The colors of the cells, from the lowest value, or 0, to the highest."""
+    strengths, values = heatmap.strengths(by), heatmap.values(by)
+    largest = float(np.abs(values[np.isfinite(heatmap.logits)]).max(initial=0.0))
+    low, high = float(strengths.min(initial=0.0)), float(strengths.max(initial=0.0))
+    unit = " %" if by == "weight" else ""
+    low_text, high_text = (f"{_FIGURES[by](end * largest) or 0}{unit}" for end in (low, high))
+    return Scale(low, high, low_text, high_text, _WHAT[by])
+
+
+def _notes(heatmap: Heatmap) -> str:
+    """What the columns at the right and the frames are."""
+    parts = [f"{OTHERS}: the attention on items without a column"]
+    if heatmap.none_of_these is not None:
+        parts.append(f"{NONE}: the chance that nothing fits, beside the 100 %")
+    if heatmap.right is not None:
+        parts.append("in a frame: judged right")
+    if heatmap.masked:
+        parts.append(f"–: hidden by a filter, as {counted(heatmap.masked, 'item')} of {heatmap.items:,} are")
+    return "; ".join(parts)

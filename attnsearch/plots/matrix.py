@@ -1,0 +1,108 @@
+"""A logit as a double sum → the words of the request × those of the item, with sums at the margins.
+
+The words of the item run on in the next band, as a text does in the next line.
+
+Axis letters: r = rows, c = columns.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from attnsearch.explanation.matrix import Matrix
+from attnsearch.pictures.matrix import choose_digits, format_figure
+from attnsearch.plots.figure import (
+    HEAD,
+    LINE,
+    MARGIN,
+    TITLE,
+    Form,
+    add_notes,
+    fit,
+    head,
+    new_figure,
+    render,
+    style,
+    wrap,
+)
+from attnsearch.plots.grid import Grid, Scale, lay_out, paint_grid, paint_scale
+
+SUM = "sum"  # the label of the margins
+
+_BAND = 22  # columns
+_SPACE = 0.2  # inches between bands
+_NARROWEST = 6.0  # inches
+_MANY = 4_000  # cells, from which on all are in one band
+
+
+def draw_matrix(matrix: Matrix, form: Form = "svg") -> bytes:
+    """The matrix as a figure. Raises InputError without matplotlib."""
+    item = matrix.hit.title or matrix.hit.id
+    grids = _bands(matrix)
+    with style():
+        frames = [lay_out(grid) for grid in grids]
+        width = max(max(frame.size[0] for frame in frames) + 2 * MARGIN, _NARROWEST)
+        lines = wrap(_add_up(matrix), width - 2 * MARGIN)
+        below = HEAD + sum(frame.size[1] + _SPACE for frame in frames)
+        figure = new_figure(width, below + LINE * (len(lines) + 1.5) + MARGIN)
+        query = fit(matrix.query, width / 2, TITLE, bold=True)
+        below_title = f"{matrix.hit.catalog} · what two {matrix.by} add to the logit together"
+        head(figure, f"{query} × {item}", below_title)
+        top = HEAD
+        for grid, frame in zip(grids, frames, strict=True):
+            paint_grid(figure, grid, frame, top)
+            top += frame.size[1] + _SPACE
+        paint_scale(figure, _scale(matrix), below)
+        add_notes(figure, below + 1.5 * LINE, lines)
+        return render(figure, form, f"The logit of {item} for {matrix.query} as a sum over pairs of {matrix.by}")
+
+
+def _bands(matrix: Matrix) -> list[Grid]:
+    """The grids below one another; the last has the sums of the rows."""
+    r, c = matrix.cells.shape
+    sums = np.array([line.sum for line in matrix.rows]), np.array([line.sum for line in matrix.columns])
+    values = np.block([[matrix.cells, sums[0][:, None]], [sums[1], matrix.sum]])  # (r + 1, c + 1)
+    strengths = np.zeros_like(values)
+    strengths[:r, :c] = matrix.strengths
+    strongest = float(np.abs(values).max())
+    margins = np.ones(values.shape, bool)
+    margins[:r, :c] = False
+    if strongest:
+        strengths[margins] = values[margins] / strongest
+    digits = choose_digits(matrix.strongest)
+    labels = [*(line.label for line in matrix.columns), SUM]
+    count = 1 if r * c > _MANY else max(-(-c // _BAND), 1)
+    bounds = np.linspace(0, c, count + 1).round().astype(int).tolist()
+    bounds[-1] = c + 1
+
+    def band(start: int, stop: int) -> Grid:
+        return Grid(
+            rows=[*(line.label for line in matrix.rows), SUM],
+            columns=labels[start:stop],
+            strengths=strengths[:, start:stop],
+            figure=lambda row, column: format_figure(float(values[row, start + column]), digits),
+            row_gaps=[r],
+            column_gaps=[c - start] if stop > c else [],
+            plain=margins[:, start:stop],
+        )
+
+    return [band(start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+def _scale(matrix: Matrix) -> Scale:
+    low, high = float(matrix.cells.min(initial=0.0)), float(matrix.cells.max(initial=0.0))
+    strongest = matrix.strongest or 1.0
+    low_text, high_text = (format_figure(end, choose_digits(matrix.strongest)) for end in (low, high))
+    return Scale(low / strongest, high / strongest, low_text, high_text, "logits")
+
+
+def _add_up(matrix: Matrix) -> str:
+    """All parts of the logit, as a sum."""
+    digits = choose_digits(matrix.strongest)
+    parts = {f"{matrix.by}": matrix.sum, "rounding": matrix.rounding}
+    parts |= {f"term {term}": value for term, value in matrix.lexical.items()}
+    parts |= {f"prior {field}": value for field, value in matrix.prior.items()}
+    figures = [f"{name} {format_figure(value, digits)}" for name, value in parts.items()]
+    return f"{', '.join(figures)}: logit {format_figure(matrix.logit, digits)}"

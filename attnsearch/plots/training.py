@@ -1,0 +1,95 @@
+"""A learning curve → what held-out requests gain by the number of judged requests, each gain with its interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnsearch.evaluation.report import DEPTH
+from attnsearch.evaluation.significance import CONFIDENCE
+from attnsearch.learning.curve import Curve
+from attnsearch.output.notes import counted
+from attnsearch.plots.figure import (
+    FAINT,
+    FOR,
+    GRAY,
+    HEAD,
+    INK,
+    LINE,
+    MARGIN,
+    SMALL,
+    Form,
+    add_axes,
+    add_notes,
+    head,
+    new_figure,
+    render,
+    style,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH, _HEIGHT = 5.6, 3.2  # inches of the plane
+
+
+def draw_curve(curve: Curve, catalog: str, form: Form = "svg") -> bytes:
+    """The curve as a figure. Raises InputError without matplotlib."""
+    with style():
+        left = MARGIN + 0.6
+        width = left + _WIDTH + 0.35 + MARGIN
+        lines = wrap(_notes(curve), width - 2 * MARGIN)
+        figure = new_figure(width, HEAD + _HEIGHT + 0.5 + LINE * len(lines) + MARGIN)
+        title = "What more judged requests gain"
+        head(figure, title, f"{catalog} · nDCG@{DEPTH} of {counted(curve.held_out, 'held-out request')}")
+        _paint(add_axes(figure, left, HEAD, _WIDTH, _HEIGHT), curve)
+        add_notes(figure, HEAD + _HEIGHT + 0.5, lines)
+        return render(figure, form, f"{title}: {catalog}")
+
+
+def _paint(axes: Axes, curve: Curve) -> None:
+    """The gains as points, their intervals as bars, and the way between them; it begins at no gain from no request."""
+    from matplotlib.ticker import MaxNLocator
+
+    points = [point for point in curve.points if np.isfinite(point.ndcg.change) and point.requests]
+    x = [0.0, *(point.requests for point in points)]
+    y = [0.0, *(point.ndcg.change for point in points)]
+    axes.axhline(0, color=FAINT, linewidth=1, zorder=1)
+    axes.plot(x, y, color=FOR, linewidth=1.4, zorder=3)
+    axes.scatter(x, y, s=26, color=FOR, zorder=4)
+    for point in points:
+        low, high = point.ndcg.low, point.ndcg.high
+        if np.isfinite(low) and np.isfinite(high):
+            axes.plot(
+                [point.requests] * 2, [low, high], color=FOR, linewidth=5, alpha=0.25, solid_capstyle="butt", zorder=2
+            )
+        text = f"{point.ndcg.change:+z.3f}".replace("-", "−")
+        axes.annotate(
+            text,
+            (point.requests, point.ndcg.change),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=SMALL,
+            color=INK,
+            zorder=5,
+        )
+    ends = [0.0, *y, *(end for point in points for end in point.ndcg[2:] if np.isfinite(end))]
+    room = max(0.12 * (max(ends) - min(ends)), 0.005)
+    axes.set(xlim=(0, max(x) * 1.06 or 1), ylim=(min(ends) - room, max(ends) + 1.5 * room))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.set_xlabel("judged requests learned from", fontsize=SMALL)
+    axes.set_ylabel(f"gain in nDCG@{DEPTH}", fontsize=SMALL)
+    axes.tick_params(colors=FAINT, labelcolor=GRAY)
+
+
+def _notes(curve: Curve) -> str:
+    """How it was measured, and what it does not say."""
+    before = curve.points[-1].ndcg.before if curve.points else float("nan")
+    untrained = f"untrained: {before:.3f}; " if np.isfinite(before) else ""
+    return (
+        f"{untrained}no request is measured by what was learned from it; bars: {CONFIDENCE:.0%} confidence. All points"
+        " have the same held-out requests, so by chance they rise and fall together."
+    )

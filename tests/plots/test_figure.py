@@ -1,0 +1,120 @@
+"""What all figures share: the bytes are the same each time, and no text acts."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+import html5lib
+import matplotlib as mpl
+import pytest
+
+from attnsearch.errors import InputError
+from attnsearch.plots import figure as drawing
+from attnsearch.plots.heatmap import draw_heatmap
+from attnsearch.plots.map import draw_map
+from attnsearch.plots.matrix import draw_matrix
+from tests.plots.drawing import HOSTILE, heatmap_of, map_of, matrix_of, read_svg, texts
+
+FIGURES = {
+    "heatmap": lambda form: draw_heatmap(heatmap_of([[0.5, 0.25]]), form=form),
+    "matrix": lambda form: draw_matrix(matrix_of([[1, -1], [2, 0]]), form),
+    "map": lambda form: draw_map(map_of([(0, 0), (1, 1), (2, 0)]), form),
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+class TestEveryFigure:
+    @pytest.mark.parametrize("form", drawing.FORMS)
+    def test_the_same_numbers_make_the_same_bytes(self, draw, form, monkeypatch):
+        first = draw(form)
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+        assert draw(form) == first
+
+    def test_a_png_has_the_pixels_of_its_size(self, draw):
+        png, root = draw("png"), read_svg(draw("svg"))
+        assert png.startswith(b"\x89PNG\r\n\x1a\n")
+        assert png.endswith(b"IEND\xaeB`\x82")
+        assert b"Software" not in png
+        points = [float(root.get(side).removesuffix("pt")) for side in ("width", "height")]
+        assert struct.unpack(">II", png[16:24]) == tuple(pytest.approx(side / 72 * 192, abs=1) for side in points)
+
+    def test_an_svg_is_one_element_with_a_name_in_fonts_that_others_have(self, draw):
+        svg = draw("svg")
+        assert svg.startswith(b'<svg xmlns="http://www.w3.org/2000/svg"')
+        root = read_svg(svg)
+        assert root.get("aria-label") == root[0].text
+        assert root.get("font-family") == "'DejaVu Sans', Verdana, sans-serif"
+        assert b"matplotlib" not in svg.lower()
+        assert b"font-family" not in svg.partition(b">")[2]
+        assert b"<style" not in svg
+
+    def test_settings_of_the_user_change_nothing_and_stay(self, draw):
+        expected = draw("svg")
+        with mpl.rc_context({"text.parse_math": True, "font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
+            assert draw("svg") == expected
+            assert mpl.rcParams["font.size"] == 30
+
+    def test_ids_are_apart_from_those_of_other_figures_of_a_page(self, draw):
+        svg = draw("svg")
+        page = f"<!doctype html><title>x</title>{drawing.embed(svg, 'one')}{drawing.embed(svg, 'two')}"
+        tree = html5lib.HTMLParser(strict=True).parse(page)
+        ids = [element.get("id") for element in tree.iter() if element.get("id")]
+        assert ids
+        assert len(ids) == len(set(ids))
+        for element in tree.iter():
+            for name, value in element.attrib.items():
+                if "url(#" in value:
+                    assert value.partition("url(#")[2].partition(")")[0] in ids
+                elif name.endswith("href"):
+                    assert value[1:] in ids or value.startswith("data:image/png")
+
+
+@pytest.mark.parametrize("form", drawing.FORMS)
+def test_without_matplotlib_a_clear_word(monkeypatch, form):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(InputError, match="SVG and PNG need matplotlib") as caught:
+        FIGURES["heatmap"](form)
+    assert caught.value.hint == "pip install 'attnsearch[plots]'"
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("form", drawing.FORMS)
+def test_hostile_texts_are_inert(text, form):
+    """In titles, requests and words, in a grid and on a map; the reading of the SVG refuses what acts."""
+    results = [
+        draw_heatmap(heatmap_of([[0.5, 0.25]], queries=[text], titles={0: text, 1: text}), form=form),
+        draw_matrix(matrix_of([[1, 2]], query=text, title=text, words=[[text], [text, text]], lexical={text: 1}), form),
+        draw_map(map_of([(0, 0), (1, 1), (0, 1)], query=text, title=text.replace("{", "{{").replace("}", "}}")), form),
+    ]
+    if form == "svg":
+        for svg in results:
+            shown = "".join(texts(svg))
+            assert "\u202e" not in shown
+            assert "\x1b" not in shown
+            assert len(max(texts(svg), key=len)) <= 300
+
+
+def test_dollars_are_dollars_and_letters_are_letters():
+    svg = draw_heatmap(heatmap_of([[0.5]], queries=["$a_1$ 月"], titles={0: "<b>"}))
+    assert {"$a_1$ 月", "<b>"} <= set(texts(svg))
+
+
+def test_a_text_is_cut_to_its_width_and_one_that_fits_is_whole():
+    with drawing.style():
+        assert drawing.fit("moon", 5) == "moon"
+        cut = drawing.fit("x" * 50, 1)
+        assert cut.endswith("x…")
+        assert drawing.text_width(cut) <= 1 < drawing.text_width(f"x{cut}")
+        assert drawing.text_width("月" * 8, 9) == pytest.approx(1)  # eight squares of 9 points
+        assert drawing.wrap("a b " * 60, 1)[0].startswith("a b")
+        assert all(drawing.text_width(line, drawing.SMALL) <= 1 for line in drawing.wrap("moon sea " * 60, 1))
+
+
+def test_shades_are_those_of_the_palette():
+    import numpy as np
+
+    strengths = np.array([-1, -0.5, 0, 0.25, 1, 7])
+    expected = [drawing.shade(float(strength)) for strength in strengths]
+    assert np.allclose(drawing.shades(strengths), expected, atol=1 / 255)

@@ -1,0 +1,111 @@
+"""Heatmaps and matrices: their figures, colors and sums, from one cell to a thousand by a thousand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attnsearch.pictures import palette
+from attnsearch.plots.heatmap import draw_heatmap
+from attnsearch.plots.matrix import draw_matrix
+from tests.plots.drawing import fills, heatmap_of, matrix_of, read_svg, texts
+
+
+def hex_color(strength: float) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*palette.color(strength, is_light=True))
+
+
+class TestHeatmap:
+    def test_every_cell_by_hand(self):
+        """The strongest cell is the darkest; what has no column is gray, and beside it stands the chance of nothing."""
+        svg = draw_heatmap(heatmap_of([[0.6, 0.3], [0.0, 0.045]], none_of_these=np.array([0.25, 0.0])))
+        shown = texts(svg)
+        assert [text for text in shown if text.replace(".", "").isdigit()] == ["60", "30", "10", "25", "4.5", "96"]
+        assert {"request 0", "item 1", "all others", "none of these", "60 %"} <= set(shown)
+        assert "share of the attention: 0 %" in shown
+        colors = fills(svg)
+        assert colors[:2] == [hex_color(1), hex_color(0.5)]
+        for gray in (colors[2], colors[3], colors[6], colors[7]):
+            assert len({gray[1:3], gray[3:5], gray[5:7]}) == 1
+
+    def test_without_a_null_key_there_is_no_column_for_it(self):
+        shown = texts(draw_heatmap(heatmap_of([[0.5]])))
+        assert "none of these" not in shown
+        assert not any("nothing fits" in text for text in shown)
+
+    def test_logits_and_scores_may_be_below_zero(self):
+        heatmap = heatmap_of([[0.5, -0.25]], others=[0.5])
+        shown = texts(draw_heatmap(heatmap, "score"))
+        assert {"0.50", "-0.25", "cosine: -0.25"} <= set(shown)
+        assert fills(draw_heatmap(heatmap, "score"))[1] == hex_color(-0.5)
+        assert {"5.0", "-2.5", "logit: -2.5"} <= set(texts(draw_heatmap(heatmap, "logit")))
+
+    def test_hidden_items_and_right_ones_are_marked(self):
+        heatmap = heatmap_of([[0.5, 0.0]], masked=4, right=np.array([[True, False]]))
+        heatmap = heatmap._replace(logits=np.array([[5.0, -np.inf]]), scores=np.array([[0.5, np.nan]]))
+        svg = draw_heatmap(heatmap, "score")
+        assert "–" in texts(svg)
+        notes = " ".join(texts(svg))
+        assert "hidden by a filter, as 4 items of 9 are" in notes
+        assert "in a frame: judged right" in notes
+        frames = [path for path in read_svg(svg).iter("{*}path") if "stroke-width: 1.6" in path.get("style", "")]
+        assert len(frames) == 1
+
+    def test_items_of_several_catalogs_say_whose_they_are(self):
+        assert "item 0 (shop)" in texts(draw_heatmap(heatmap_of([[0.5]], catalogs=["shop", "more"])))
+
+    @pytest.mark.parametrize(
+        ("m", "n", "has_figures", "has_labels"),
+        [
+            (1, 1, True, True),
+            (3, 20, True, True),
+            (50, 50, True, True),
+            (90, 90, False, True),
+            (2, 300, False, False),
+            (300, 2, False, False),
+        ],
+    )
+    def test_figures_and_labels_that_have_no_room_are_left_out(self, m, n, has_figures, has_labels):
+        shown = texts(draw_heatmap(heatmap_of(np.full((m, n), 0.5 / n))))
+        assert (f"{50 / n:.0f}" in shown or f"{50 / n:.1f}" in shown) == has_figures
+        assert (f"item {n - 1}" in shown and f"request {m - 1}" in shown) == has_labels
+
+    def test_a_thousand_requests_are_an_image_that_has_bounds(self):
+        rng = np.random.default_rng(0)
+        svg = draw_heatmap(heatmap_of(rng.random((1000, 400)) / 400))
+        assert list(read_svg(svg).iter("{*}image"))
+        assert len(svg) < 4_000_000
+        assert all(float(read_svg(svg).get(side).removesuffix("pt")) < 20 * 72 for side in ("width", "height"))
+
+    def test_nothing_at_all(self):
+        """No item, or none that counts."""
+        heatmap = heatmap_of(np.zeros((2, 0)), others=[1.0, 1.0])
+        assert texts(draw_heatmap(heatmap)).count("100") == 2
+        assert draw_heatmap(heatmap_of([[0.0]], others=[0.0]))
+
+
+class TestMatrix:
+    def test_cells_sums_and_corner_by_hand(self):
+        svg = draw_matrix(matrix_of([[1.0, -0.5], [0.25, 0.0]]))
+        shown = texts(svg)
+        figures = [text for text in shown if text.lstrip("+-").replace(".", "").isdigit()]
+        assert figures[:9] == ["+1.00", "-0.50", "+0.50", "+0.25", "0.00", "+0.25", "+1.25", "-0.50", "+0.75"]
+        assert {"moon sea × The item", "logits: -0.50", "+1.00", "row 1", "column 0"} <= set(shown)
+        assert "words +0.75, rounding 0.00, term moon +0.25, prior year -0.50: logit +0.50" in shown
+        assert fills(svg)[:2] == [hex_color(1), hex_color(-0.5)]
+
+    def test_a_long_text_runs_on_in_bands(self):
+        cells = np.arange(150).reshape(2, 75) / 100
+        shown = texts(draw_matrix(matrix_of(cells)))
+        assert [shown.count(f"column {column}") for column in range(75)] == [1] * 75
+        assert shown.count("row 0") == 4
+        assert shown.count("sum") == 5  # of the columns in each band, and once of the rows
+        assert {f"{value:+.2f}" for value in cells.ravel()[1:]} <= set(shown)
+
+    def test_a_matrix_of_all_that_an_encoder_reads(self):
+        svg = draw_matrix(matrix_of(np.random.default_rng(0).normal(size=(256, 256))))
+        assert len(svg) < 2_000_000
+        assert "row 0" not in texts(svg)
+
+    def test_a_matrix_of_nothing(self):
+        assert "0.00" in texts(draw_matrix(matrix_of([[0.0]])))
