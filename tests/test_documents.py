@@ -172,7 +172,9 @@ class TestReference:
         over = json.loads(run("explain", "moon", "a", "--over", "b", "-c", shop, "--json").out)
         matrix = json.loads(run("explain", "moon", "a", "--matrix", "-c", shop, "--json").out)
         names = (
-            set(fields(result, {"fields", "rows"})) | set(fields(over, {"fields"})) | set(fields(matrix, {"fields"}))
+            set(fields(result, {"fields", "rows", "totals", "shapes"}))
+            | set(fields(over, {"fields"}))
+            | set(fields(matrix, {"fields"}))
         )
         assert {"why", "query_words", "spread_days", "share", "says", "ratio", "cells"} <= names
         tables = "\n".join(" ".join(cells) for cells in rows(section(self.text, "## JSON")))

@@ -50,7 +50,10 @@ HOUSE = {
         "index", "union", "items", "self_attention", "readout", "setting", "scoring", "result", "search", "weights",
         "hint", "duplicates",
     ),
-    "explanation": ("steps", "words", "matrix", "reasons", "seriation", "heatmap", "map", "saved"),
+    "explanation": (
+        "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "map",
+        "saved",
+    ),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",

@@ -43,6 +43,14 @@ class Projections(NamedTuple):
         """q = x W_Q: (m, d) → (m, d_k)."""
         return _apply(self.w_q, x)
 
+    def keys(self, x: Floats) -> Floats:
+        """K = X W_K: (n, d) → (n, d_k)."""
+        return _apply(self.w_k, x)
+
+    def values(self, x: Floats) -> Floats:
+        """V = X W_V: (n, d) → (n, d)."""
+        return _apply(self.w_v, x)
+
     def fold(self, x: Floats) -> Floats:
         """x W_Q W_Kᵀ: (m, d) → (m, d): queries to compare with the stored embeddings."""
         return _apply(self.w_k.T, self.project(x))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
-from attnsearch.terminal import argv, browser, options, progress, streams
+from attnsearch.terminal import argv, browser, completion, options, progress, streams
 from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from attnsearch.explanation.matrix import By
     from attnsearch.output.safe_text import Screen
@@ -50,9 +51,37 @@ def explain(
         bool,
         typer.Option("--pieces", rich_help_panel=options.SHOWN, help="--matrix by the encoder's word pieces."),
     ] = False,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--and",
+            metavar="TEXT",
+            rich_help_panel=options.WHICH,
+            allow_from_autoenv=False,
+            help="Ask this too, so that QKᵀ is a matrix. Repeatable.",
+        ),
+    ] = None,
     catalog: options.Catalogs = None,
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
     setting_options: SettingOptions = SettingOptions(),
+    value: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD",
+            rich_help_panel=options.SHOWN,
+            autocompletion=completion.complete_field,
+            help="Let V be FIELD: its mean, or shares of its values. Repeatable.",
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            rich_help_panel=options.DONE,
+            allow_from_autoenv=False,
+            help="Also write q, K, V, W, logits and weights to FILE, for NumPy.",
+        ),
+    ] = None,
     format_: options.ReportFormat = None,
     json: options.Json = False,
     out: options.Out = None,
@@ -67,6 +96,8 @@ def explain(
 
     attnsearch explain "science fiction" --textbook
 
+    attnsearch explain "science fiction" --and "a detective" --value year
+
     With ITEM, show its logit as a sum over the words of both; with --over, why it ranks above or below OTHER.
 
     attnsearch explain "science fiction" Solaris --over "The Martian"
@@ -75,6 +106,42 @@ def explain(
 
     attnsearch explain "science fiction" Solaris --matrix
     """
+    _check_options(item, over, {"--and": more, "--value": value, "--save": save}, matrix=matrix, pieces=pieces)
+    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
+
+    from attnsearch.search.search import check_request
+
+    texts = [text, *(more or ())]
+    for request in texts:
+        check_request(request)
+    if save is not None:
+        from attnsearch.explanation.saved import check_file
+
+        check_file(save)  # before anything is computed
+    screen = streams.screen(color=color, quiet=quiet, out=out)
+    with progress.working(quiet=quiet) as working:
+        with open_index(catalog or [], offline=offline, progress=working.progress) as index:
+            setting = setting_options.setting(index.info)
+            if item is None:
+                results = _follow(index, texts, setting, top_k, value or (), save)
+                parts = _render_steps(results, setting, screen, form=form)
+            elif matrix:
+                by: By = "pieces" if pieces else "words"
+                parts = _explain_pairs(index, text, setting, item, by, screen, form=form)
+            else:
+                names = [item] if over is None else [item, over]
+                parts = _explain_items(index, text, setting, names, screen, form=form)
+        working.stop()
+        if form == "html":
+            browser.emit_page("".join(parts), out, is_opened=open_)
+        else:
+            streams.emit(parts, out)
+
+
+def _check_options(
+    item: str | None, over: str | None, of_steps: Mapping[str, object], *, matrix: bool, pieces: bool
+) -> None:
+    """Raise InputError for options that say nothing together; `of_steps` are those that an ITEM has no use for."""
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
     if pieces and not matrix:
@@ -89,47 +156,41 @@ def explain(
             hint="ask for a matrix of each, or for --over alone, which compares them by the words of TEXT",
         )
 
-    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
-
-    from attnsearch.search.search import check_request
-
-    check_request(text)
-    screen = streams.screen(color=color, quiet=quiet, out=out)
-    with progress.working(quiet=quiet) as working:
-        with open_index(catalog or [], offline=offline, progress=working.progress) as index:
-            setting = setting_options.setting(index.info)
-            if item is None:
-                parts = _explain_steps(index, text, setting, top_k, screen, form=form)
-            elif matrix:
-                by: By = "pieces" if pieces else "words"
-                parts = _explain_pairs(index, text, setting, item, by, screen, form=form)
-            else:
-                names = [item] if over is None else [item, over]
-                parts = _explain_items(index, text, setting, names, screen, form=form)
-        working.stop()
-        if form == "html":
-            browser.emit_page("".join(parts), out, is_opened=open_)
-        else:
-            streams.emit(parts, out)
+    for option, given in of_steps.items():
+        if given and item is not None:
+            message = f"{option} is for the steps of the formula, which an ITEM has not"
+            raise InputError(message, hint=f"leave out the ITEM, or {option}")
 
 
-def _explain_steps(
-    index: Index, text: str, setting: Setting, top_k: int, screen: Screen, *, form: str
-) -> Iterable[str]:
-    """The steps of the formula, with the numbers of the `top_k` best items."""
-    from attnsearch.explanation.steps import explain_steps
-    from attnsearch.output import formats
-    from attnsearch.pictures.walkthrough import walkthrough
-    from attnsearch.search.search import search
+def _follow(
+    index: Index, texts: Sequence[str], setting: Setting, top_k: int, fields: Sequence[str], save: Path | None
+) -> list[Result]:
+    """The result of each request, with the `top_k` best items of all as hits; the arrays are saved if asked for."""
+    from attnsearch.explanation.following import follow_requests
 
-    results = search(index, [text], setting, k=top_k, trace=True)
+    results = follow_requests(index, texts, setting, k=top_k, values=fields)
+    if save is not None:
+        from attnsearch.explanation.saved import collect_arrays, save_arrays
+
+        save_arrays(save, collect_arrays(index, texts, setting))
+    return results
+
+
+def _render_steps(results: Sequence[Result], setting: Setting, screen: Screen, *, form: str) -> Iterable[str]:
+    """The steps of the formula; of several requests, with a row for each."""
     if form == "html":
         from attnsearch.pages.ranking import ranking_page
 
         return [ranking_page(results, argv.command_line(), setting=setting)]
     if form == "json":
-        return formats.render(results, "json", screen)
-    return [walkthrough(explain_steps(results[0]), screen)]
+        from attnsearch.output import formats
+
+        return formats.render(results, "json", screen, several=len(results) > 1)
+    from attnsearch.explanation.several import explain_together
+    from attnsearch.explanation.steps import explain_steps
+    from attnsearch.pictures.walkthrough import walkthrough
+
+    return [walkthrough(explain_together(results) if len(results) > 1 else explain_steps(results[0]), screen)]
 
 
 def _explain_items(

@@ -1,8 +1,11 @@
-"""The arrays of equation (1) → a file of NumPy, from which a few lines of numpy give every number that was printed."""
+"""The arrays of equation (1) → a file of NumPy, from which a few lines of numpy give every number that was printed.
+
+Axis letters: m = requests, n = keys of all items, d = width, d_k = width of queries and keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
+from attnsearch.search.index import Index
+from attnsearch.search.scoring import score_all
+from attnsearch.search.self_attention import embed_queries
+from attnsearch.search.setting import Setting
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import refuse_unless_regular, replacing
 
 ENDING = ".npz"
+LARGEST = 1 << 30  # bytes of all arrays
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def collect_arrays(index: Index, texts: Sequence[str], setting: Setting) -> Arrays:
+    """Every array of the formula for these requests: softmax(q Kᵀ / √d_k + bias) V, over all keys of the catalog.
+
+    query (m,), x (m, d), W_Q (d, d_k), q (m, d_k) = x W_Q, W_K (d, d_k), K (n, d_k), W_V (d, d), V (n, d), bias, logits
+    and weights (m, n), output (m, d), and the ids and titles (n,) of the items, with `catalogs` (n,) if there are
+    several. The bias is what terms and priors add, or -inf where a key does not count: where a filter hides its item,
+    or another passage of the item is better. So the logits are q Kᵀ / √d_k + bias.
+
+    Raises InputError if there is more than `LARGEST`, and as `search` does.
+    """
+    store = index.store
+    keys = store.living()
+    ids, titles, catalogs = _name_items(index, keys)
+    d, m = index.info.d, len(texts)
+    size = 4 * (len(keys) + m) * 2 * d + 12 * d * d + 20 * m * len(keys) + ids.nbytes + titles.nbytes
+    if size > LARGEST:
+        hint = "save from a smaller catalog; for the vectors alone: attnsearch export"
+        message = f"all keys and values take {size / (1 << 30):.1f} GiB, and --save writes {LARGEST >> 30} GiB at most"
+        raise InputError(message, where=index.info.name, hint=hint)
+    asked = setting.resolve(index, texts)
+    x = embed_queries(index, texts, asked.likeness)
+    scores, z = score_all(index.engine, asked, x, output=True)
+    logits, projections = z[:, keys], asked.projections
+    added = np.zeros((1, store.size), np.float32) if asked.bias is None else asked.bias.block(0, store.size)
+    log_normalizers = scores.state.log_normalizer()[:, None]
+    with np.errstate(invalid="ignore"):  # of a request without any item, which has no weights
+        weights = np.exp(logits.astype(np.float64) - log_normalizers)
+    embeddings = store.embeddings(keys)
+    return {
+        "query": np.array(texts),
+        "x": x,
+        "W_Q": projections.w_q,
+        "q": projections.project(x),
+        "W_K": projections.w_k,
+        "K": projections.keys(embeddings),
+        "W_V": projections.w_v,
+        "V": projections.values(embeddings),
+        "bias": np.where(logits > -np.inf, added[:, keys], np.float32(-np.inf)),
+        "logits": logits,
+        "weights": np.nan_to_num(weights),
+        "output": scores.state.mean_value() @ projections.w_v,
+        "ids": ids,
+        "titles": titles,
+        **({"catalogs": catalogs} if len(index.stores) > 1 else {}),
+    }
 
 
 def check_file(file: Path) -> None:
@@ -33,3 +90,15 @@ def save_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         raise TypeError(f"arrays of objects would be pickled: {', '.join(objects)}")
     with writing(file), replacing(file) as out:
         np.savez(out, **arrays)  # type: ignore[arg-type]  # its other parameter is none of ours
+
+
+def _name_items(index: Index, keys: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The id, the title and the catalog (n,) of each key's item."""
+    firsts, ids, titles, catalogs = [], [], [], []
+    for first, item in index.store.items():
+        firsts.append(first)
+        ids.append(item.id)
+        titles.append(item.title)
+        catalogs.append(index.info_of(first).name)
+    owners = np.searchsorted(np.array(firsts, np.int64), keys, side="right") - 1
+    return np.array(ids, np.str_)[owners], np.array(titles, np.str_)[owners], np.array(catalogs, np.str_)[owners]

@@ -7,17 +7,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attnsearch.errors import InputError
-from attnsearch.search.result import Hit, Result
+from attnsearch.explanation.phrases import (
+    COMPONENTS,
+    SHOWN,
+    Cell,
+    Row,
+    angle,
+    count_others,
+    describe_keys,
+    describe_known,
+    describe_logit,
+    describe_matrix,
+    describe_query,
+    describe_untrained,
+    is_biased,
+    label,
+    measure,
+    other_weight,
+    products,
+    scaled_formula,
+    spell,
+    spell_readout,
+    title,
+    trace_of,
+)
+from attnsearch.search.result import Result, Trace
 
-SHOWN = 4  # components of a vector
-
-Cell = str | int | float | None
+_LEAST = 1e-6  # of a weight, below which the mean of what has it is nothing but rounding
 
 
 class Step(NamedTuple):
@@ -32,138 +52,176 @@ class Step(NamedTuple):
     formula: str
     says: str
     columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-    totals: Sequence[tuple[Cell, ...]] = ()
+    rows: list[Row]
+    totals: Sequence[Row] = ()
     shapes: Mapping[str, tuple[int, ...]] = {}
     story: str = ""
 
 
+STORIES = {
+    "tokens": "You hand in a request.",
+    "query": "The librarian notes what you are after.",
+    "keys": "For every item there is a card that describes it.",
+    "products": "She compares your request with every card.",
+    "logits": "She rates the agreement on her own scale.",
+    "weights": "The better a card agrees, the larger its share of her attention.",
+    "output": "She hands over not the cards but the items, in those shares.",
+    "training": "Experience with other readers has changed what she listens for.",
+}
+EVERYTHING_HIDDEN = "Every item is hidden, so there is nothing to share."
+
+
 def explain_steps(result: Result) -> list[Step]:
-    """The steps from the words of the query to the output. Raises InputError for a result without a trace."""
-    trace = result.trace
-    if trace is None:
-        raise InputError("this result was computed without a trace", hint="search with trace=True")
-    n, d = trace.keys_shape
-    d_k = trace.q.shape[-1]
-    root = math.sqrt(d_k)
-    hits = result.hits
-    w_q = _describe_matrix("W_Q", trace.projections.w_q)
-    biases = [bias.total for bias in trace.biases]
-    is_biased = any(bias.lexical or bias.prior for bias in trace.biases)
-    logits = "Q Kᵀ / √d_k + bias" if is_biased else "Q Kᵀ / √d_k"
-    tokens = Step(
-        "tokens",
-        "text → tokens",
-        f"the encoder reads {len(trace.tokens)} tokens of the query, {trace.window} at most",
-        ("position", "token"),
-        list(enumerate(trace.tokens)),
-    )
-    return [
-        *([tokens] if trace.tokens else []),
-        Step(
-            "query",
-            "q = x W_Q",
-            f"{_describe_query(result)}; {w_q} makes it the query",
-            _vector_columns(),
-            [_vector_row("x", trace.x), _vector_row("q", trace.q)],
-        ),
-        Step(
-            "keys",
-            "K = X W_K",
-            f"each of {n:,} keys is the embedding of a description; {_describe_matrix('W_K', trace.projections.w_k)}",
-            ("matrix", "shape"),
-            [("X", _format_shape(n, d)), ("K", _format_shape(n, d_k))],
-        ),
-        Step(
-            "products",
-            "Q Kᵀ",
-            f"the query against every key: {_format_shape(1, n)}; the highest {len(hits)}",
-            ("rank", "item", "q·k"),
-            [(hit.rank, _title(hit), (hit.logit - bias) * root) for hit, bias in zip(hits, biases, strict=True)],
-        ),
-        Step(
-            "logits",
-            logits,
-            f"√{d_k} = {root:.4f}, so a logit is {_describe_logit(result, biases)}",
-            ("rank", "item", "cosine", *(["bias"] if is_biased else []), "logit"),
-            [
-                (hit.rank, _title(hit), hit.score, *([bias] if is_biased else []), hit.logit)
-                for hit, bias in zip(hits, biases, strict=True)
-            ],
-        ),
-        Step(
-            "weights",
-            f"softmax({logits})",
-            f"exp(logit) divided by its sum over {_describe_keys(result, n)}, whose log is"
-            f" {trace.log_normalizer:.4f}; the attention is spread over {result.effective_items:.1f} effective items",
-            ("rank", "item", "exp(logit - max)", "weight"),
-            [(hit.rank, _title(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits],
-        ),
-        Step(
-            "output",
-            f"softmax({logits}) V",
-            f"the mean of the values, weighted by attention; {_describe_matrix('W_V', trace.projections.w_v)}",
-            _vector_columns(),
-            [_vector_row("output", trace.output)],
-        ),
+    """The steps from the words of the query to the output, and what attention reads out of fields.
+
+    If it has the result without what was learned beside it, the last step compares the two. Raises InputError for a
+    result without a trace.
+    """
+    trace = trace_of(result)
+    steps = [
+        *([_explain_tokens(trace)] if trace.tokens else []),
+        _explain_query(result, trace),
+        _explain_keys(result, trace),
+        _explain_products(result, trace),
+        _explain_logits(result, trace),
+        _explain_weights(result, trace),
+        _explain_output(result, trace),
+        *(_explain_readout(result, trace, number) for number in range(len(result.values))),
+        *([_explain_training(result, trace, result.untrained)] if result.untrained else []),
     ]
+    return [step._replace(story=step.story or STORIES.get(step.name, "")) for step in steps]
 
 
-def _describe_query(result: Result) -> str:
-    """Where x comes from."""
-    if not (result.like or result.unlike):
-        return f"{result.model} turns them into x, a unit vector"
-    added = ["the text"] * bool(result.trace and result.trace.tokens) + list(result.like)
-    parts = [*(f"+ {name}" for name in added), *(f"- {name}" for name in result.unlike)]
-    return f"x is {' '.join(parts).removeprefix('+ ')} as unit vectors, scaled to length 1"
+def _explain_tokens(trace: Trace) -> Step:
+    says = f"The encoder reads {len(trace.tokens)} tokens of the request, {trace.window} at most."
+    return Step("tokens", "text → tokens", says, ("position", "token"), list(enumerate(trace.tokens)))
 
 
-def _describe_keys(result: Result, n: int) -> str:
-    """The keys that count: of an item with several, only the best; of a hidden item, none."""
-    if result.masked:
-        seen = "are not hidden" if result.like or result.unlike else "a filter lets through"
-        return f"the best key of each of the {result.items - result.masked:,} items that {seen}"
-    return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
+def _explain_query(result: Result, trace: Trace) -> Step:
+    says = f"{describe_query(result)}; {describe_matrix('W_Q', trace.projections.w_q)} makes it the query."
+    rows = [("x", *measure(trace.x)), ("q", *measure(trace.q))]
+    shapes = {"x": (1, len(trace.x)), "W_Q": trace.projections.w_q.shape, "Q": (1, len(trace.q))}
+    return Step("query", "q = x W_Q", says, ("vector", "norm", *COMPONENTS), rows, shapes=shapes)
 
 
-def _describe_logit(result: Result, biases: list[float]) -> str:
-    hits = result.hits
-    bias = " plus what terms and priors add" if any(biases) else ""
-    if hits and result.trace and _is_scaled_identity(result.trace.projections.w_q):
-        cosine = (hits[0].logit - biases[0]) * result.temperature
-        if math.isclose(cosine, hits[0].score, abs_tol=1e-4):
-            return f"the cosine divided by the temperature {result.temperature:g}{bias}"
-    return f"the product divided by it{bias}"
-
-
-def _describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
-    """A projection in words, such as "W_Q = 391.918 I"; of a learned one, its shape."""
-    if not _is_scaled_identity(w):
-        return f"the learned {name} {_format_shape(*w.shape)}"
-    factor = float(w[0, 0])
-    return f"{name} = {'' if factor == 1 else f'{factor:.6g} '}I"
-
-
-def _is_scaled_identity(w: NDArray[np.floating[Any]]) -> bool:
-    return np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w[0, 0])
-
-
-def _vector_columns() -> tuple[str, ...]:
-    return ("vector", "shape", "norm", *(f"[{i}]" for i in range(SHOWN)))
-
-
-def _vector_row(name: str, v: NDArray[np.floating[Any]]) -> tuple[Cell, ...]:
-    return (
-        name,
-        _format_shape(1, v.shape[-1]),
-        float(np.linalg.norm(v)),
-        *(float(component) for component in v[:SHOWN]),
+def _explain_keys(result: Result, trace: Trace) -> Step:
+    (n, d), d_k = trace.keys_shape, len(trace.q)
+    says = (
+        f"Each of {n:,} keys is the embedding of a description; {describe_matrix('W_K', trace.projections.w_k)}."
+        f" These are the {len(result.hits)} that agree best."
     )
+    rows = [(*label(hit), *measure(key)) for hit, key in zip(result.hits, trace.keys, strict=True)]
+    shapes = {"X": (n, d), "W_K": trace.projections.w_k.shape, "K": (n, d_k)}
+    return Step("keys", "K = X W_K", says, ("rank", "item", "norm", *COMPONENTS), rows, shapes=shapes)
 
 
-def _format_shape(*axes: int) -> str:
-    return f"({', '.join(f'{axis:,}' for axis in axes)})"
+def _explain_products(result: Result, trace: Trace) -> Step:
+    n, d_k = trace.keys_shape[0], len(trace.q)
+    numbers = products(result, trace).tolist()
+    says = f"q·k is a sum of {d_k:,} products."
+    if numbers:
+        shown = [f"{spell(q)} × {spell(k)}" for q, k in zip(trace.q[:SHOWN], trace.keys[0], strict=False)]
+        rest = numbers[0] - float(trace.q[:SHOWN].astype(np.float64) @ trace.keys[0, :SHOWN])
+        others = f" + {rest:.4f} from the others" if d_k > SHOWN else ""
+        says += f" The first: {' + '.join(shown)}{others} = {numbers[0]:.4f}."
+    rows: list[Row] = [(*label(hit), product) for hit, product in zip(result.hits, numbers, strict=True)]
+    shapes = {"Q": (1, d_k), "Kᵀ": (d_k, n), "Q Kᵀ": (1, n)}
+    return Step("products", "Q Kᵀ", says, ("rank", "item", "q·k"), rows, shapes=shapes)
 
 
-def _title(hit: Hit) -> str:
-    return hit.title or hit.id
+def _explain_logits(result: Result, trace: Trace) -> Step:
+    root, biases = math.sqrt(len(trace.q)), [bias.total for bias in trace.biases]
+    has_bias = is_biased(trace)
+    rows: list[Row] = [
+        (*label(hit), hit.score, *([bias] if has_bias else []), hit.logit)
+        for hit, bias in zip(result.hits, biases, strict=True)
+    ]
+    says = f"√{len(trace.q)} = {root:.4f}, so a logit is {describe_logit(result)}."
+    columns = ("rank", "item", "cosine", *(["bias"] if has_bias else []), "logit")
+    return Step("logits", scaled_formula([trace]), says, columns, rows)
+
+
+def _explain_weights(result: Result, trace: Trace) -> Step:
+    """The softmax, normalized once: exp(logit - max), its sum, and one over the other."""
+    hits, columns = result.hits, ("rank", "item", "exp(logit - max)", "weight")
+    rows: list[Row] = [(*label(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits]
+    formula = f"softmax({scaled_formula([trace])})"
+    if result.masked == result.items:
+        return Step("weights", formula, EVERYTHING_HIDDEN, columns, rows)
+    total = math.exp(trace.log_normalizer - trace.maximum)
+    says = (
+        f"weight = exp(logit - max) / Σ. The highest logit is max = {trace.maximum:.4f}, and Σ = {total:.4f} is the sum"
+        f" of exp(logit - max) over {describe_keys(result, trace)}. So log Σ exp(logit) = max + log {total:.4f} ="
+        f" {trace.log_normalizer:.4f}. The attention is spread over {result.effective_items:.1f} effective items."
+    )
+    totals: list[Row] = [(None, "Σ", total, 1.0)]
+    if others := count_others(result):
+        rest = max(total - sum(math.exp(hit.logit - trace.maximum) for hit in hits), 0.0)
+        totals.insert(0, (None, others, rest, other_weight(result)))
+    return Step("weights", formula, says, columns, rows, totals)
+
+
+def _explain_output(result: Result, trace: Trace) -> Step:
+    (n, d), weights = trace.keys_shape, [hit.weight for hit in result.hits]
+    length = float(np.linalg.norm(trace.output))
+    says = (
+        f"The mean of the values, weighted by attention; {describe_matrix('W_V', trace.projections.w_v)}. Its length is"
+        f" {length:.4f}, since the values do not all point the same way."
+    )
+    rows: list[Row] = [
+        (*label(hit), hit.weight, *measure(value)) for hit, value in zip(result.hits, trace.values, strict=True)
+    ]
+    totals: list[Row] = [(None, "output", 1.0 if result.masked < result.items else 0.0, *measure(trace.output))]
+    if others := count_others(result):
+        weight = other_weight(result)
+        rest = trace.output - np.array(weights) @ trace.values
+        mean = measure(rest / weight) if weight > _LEAST else [None] * (1 + SHOWN)
+        totals.insert(0, (None, others, weight, *mean))
+    shapes = {"weights": (1, n), "V": (n, d), "W_V": trace.projections.w_v.shape, "output": (1, d)}
+    columns = ("rank", "item", "weight", "norm", *COMPONENTS)
+    return Step("output", f"softmax({scaled_formula([trace])}) V", says, columns, rows, totals, shapes)
+
+
+def _explain_readout(result: Result, trace: Trace, number: int) -> Step:
+    """The output if the values are those of a field: a weighted mean, or the share of attention of each value."""
+    readout, readings = result.values[number], trace.readings[number]
+    formula = f"softmax({scaled_formula([trace])}) V, where V is {readout.field}"
+    story = f"What you carry home: {spell_readout(readout)}."
+    if readout.mean is None:
+        names_of: dict[Cell, list[str]] = {value: [] for value in readout.shares}
+        for hit, values in zip(result.hits, readings, strict=True):
+            for value in values:
+                names_of.get(value, []).append(title(hit))
+        says = f"Each value of {readout.field} gets the attention of its items. {describe_known(readout)}"
+        rows: list[Row] = [(value, share, ", ".join(names_of[value])) for value, share in readout.shares.items()]
+        return Step("value", formula, says, ("value", "share", "items"), rows, story=story)
+    says = f"The mean of {readout.field}, weighted by attention. {describe_known(readout)}"
+    rows = [(*label(hit), hit.weight, _join(values)) for hit, values in zip(result.hits, readings, strict=True)]
+    totals: list[Row] = [(None, "mean", readout.total, readout.mean)]
+    weights = [(hit.weight, value) for hit, values in zip(result.hits, readings, strict=True) for value in values]
+    weight = readout.total - sum(weight for weight, _ in weights)
+    if count_others(result) and weight > _LEAST:
+        mean: float | None = None  # a day has no place among numbers
+        if isinstance(readout.mean, float):
+            shown = sum(weight * value for weight, value in weights if not isinstance(value, str))
+            mean = (readout.mean * readout.total - shown) / weight
+        totals.insert(0, (None, "the others", weight, mean))
+    return Step("value", formula, says, ("rank", "item", "weight", "value"), rows, totals, story=story)
+
+
+def _explain_training(result: Result, trace: Trace, untrained: Result) -> Step:
+    """What the learned W_Q changed: the direction of the query, ranks and weights."""
+    says = f"The learned W_Q turns x by {angle(trace):.1f}°. {describe_untrained(result)}"
+    rows: list[Row] = [
+        (hit.rank, title(hit), before.rank, hit.weight, before.weight)
+        for hit, before in zip(result.hits, untrained.hits, strict=True)
+    ]
+    columns = ("rank", "item", "rank before", "weight", "weight before")
+    return Step("training", "x W_Q beside x", says, columns, rows)
+
+
+def _join(values: Sequence[float | str]) -> Cell:
+    """The only value of an item; of several, all as a text."""
+    if len(values) < 2:
+        return values[0] if values else None
+    return "; ".join(value if isinstance(value, str) else f"{value:g}" for value in values)

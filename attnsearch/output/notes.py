@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from attnsearch.search.result import Hint, Result
 
 _MAX_VALUES = 4  # of a category
-_YEAR = 365.2425  # days
 
 
 def notes(result: Result) -> list[str]:
@@ -113,19 +111,9 @@ def readout_in_words(readout: Readout) -> str:
         "" if readout.known > 0.995 else f" ({percent(readout.known)} of the attention is on items that have one)"
     )
     if readout.mean is not None:
-        mean, spread = mean_in_words(readout)
-        return f"about {mean} ± {spread}{coverage}"
+        return f"about {' ± '.join(readout.spelled)}{coverage}"
     shares = [f"{percent(share)} {inert(value)}" for value, share in readout.shares.items()]
     return ", ".join(shares[:_MAX_VALUES]) + coverage if shares else "no visible item has one"
-
-
-def mean_in_words(readout: Readout) -> tuple[str, str]:
-    """The mean of a readout that has one, and its spread, with as many digits as the spread makes sense of."""
-    spread = readout.spread or 0.0
-    if readout.mean is None or isinstance(readout.mean, str):
-        return readout.mean or "", f"{spread / _YEAR:.1f} years" if spread > 2 * _YEAR else f"{spread:.0f} days"
-    digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
-    return _format_number(readout.mean, digits), _format_number(spread, digits)
 
 
 def counted(count: int, noun: str) -> str:
@@ -135,10 +123,6 @@ def counted(count: int, noun: str) -> str:
     ('1 item', '2,500 items')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _format_number(number: float, digits: int) -> str:
-    return f"{number:.{digits}f}" if abs(number) < 1e15 and digits < 12 else f"{number:.4g}"
 
 
 def readout_as_json(readout: Readout) -> dict[str, Any]:

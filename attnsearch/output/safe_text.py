@@ -19,12 +19,12 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _WEB = r"(?i)https?://[^\s/?#]\S*"
 _NOT_IN_URL = r"(?a)%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]"
 _LONGEST_URL = 2_000  # characters; terminals ignore longer ones
-_SYMBOLS = {"τ": "tau", "λ": "lambda"}
-_SYMBOL = r"(?<!\w)[τλ](?!\w)"  # not in a Greek word
+_SYMBOLS = {"τ": "tau", "λ": "lambda", "Σ": "sum"}
+_SYMBOL = r"(?<!\w)[τλΣ](?!\w)"  # not in a Greek word
 
 # What we print ourselves, and the marks of typography, in ASCII.
 _SIMPLE = {
-    "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "±": "+/-", "√": "sqrt ",
+    "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "°": " degrees", "±": "+/-", "√": "sqrt ",
     "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "‘": "'", "’": "'", "“": '"', "”": '"', "«": '"', "»": '"', "•": "*",
     "━": "-", "╸": "-", "╺": "-", "─": "-", "│": "|", "ₖ": "k", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss",
     "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnsearch import __version__
 from attnsearch.output.columns import find_link
-from attnsearch.output.notes import counted, mean_in_words, percent
+from attnsearch.output.notes import counted, percent
 from attnsearch.output.safe_text import inert
 from attnsearch.output.table import cut, decimals, format_cell
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
@@ -70,7 +70,6 @@ def _environment() -> Environment:
         "signed": signed,
         "shape": shape,
         "letters": split_letters,
-        "mean_in_words": mean_in_words,
     }
     return environment
 

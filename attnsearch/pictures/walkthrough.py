@@ -1,6 +1,6 @@
 """Steps of the formula → headings, sentences and small tables, with Q, K and V in their colors.
 
-A narrow window cuts words and loses the last components of a vector; then it folds a table. It never cuts a number.
+A narrow window cuts words and loses the last components of vectors; then tables are folded. No number is ever cut.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from attnsearch.explanation.phrases import COMPONENTS, spell
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import GAP, cut, divide_cells, draw, new_table, wrap
 from attnsearch.pictures.palette import letter_style, style
@@ -16,11 +17,17 @@ from attnsearch.pictures.palette import letter_style, style
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from attnsearch.explanation.steps import Cell, Step
+    from attnsearch.explanation.phrases import Cell
+    from attnsearch.explanation.steps import Step
 
 _LEAST = 6  # cells of a word that is cut, at least
 _READABLE = 12  # cells that make it easy to read
-LETTER = re.compile(r"\b(?:W_)?([QKVqkv])(?=ᵀ?\b|ᵀ)")
+_LABELS = ("rank", "row")  # columns of whole numbers that say what a row is about, as those of words do
+_SUMS = ("row", "request", "max", "Σ")  # columns beside those of a matrix of weights
+_MEASURES = ("value", "mean", "spread")  # columns of numbers with a unit
+_SMALL = 5e-4  # four decimals would say next to nothing of a number below it
+LETTER = re.compile(r"(?<!\w)(?:W_)?([QKVqkv])ᵀ?(?!\w)")
+_LETTER_OF = {"query": "q", "keys": "k", "output": "v"}  # whose vectors the tables of these steps have
 
 
 def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
@@ -28,19 +35,38 @@ def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
     return "\n".join("".join(_draw_step(number, step, screen)) for number, step in enumerate(steps, 1))
 
 
+def format_cell(cell: Cell, column: str = "") -> str:
+    """A cell of a column as it is shown.
+
+    >>> format_cell(0.20863, "weight"), format_cell(0.0000453, "weight"), format_cell(-0.0514, "[0]")
+    ('0.2086', '4.5e-05', '-0.051400')
+    >>> format_cell(1961.0, "value"), format_cell(1938.26794, "mean")
+    ('1961', '1938.2679')
+    """
+    if not isinstance(cell, float):
+        return "" if cell is None else inert(str(cell))
+    if column in COMPONENTS:
+        return spell(cell)
+    if column in _MEASURES:
+        return f"{round(cell, 4):.12g}"
+    return f"{cell:.1e}" if 0 < abs(cell) < _SMALL else f"{cell:.4f}"
+
+
 def _draw_step(number: int, step: Step, screen: Screen) -> Iterator[str]:
     from rich.text import Text
 
-    yield draw(color_letters(Text(f"{number}. {step.name}: {step.formula}", "bold"), screen), screen)
+    yield draw(color_letters(Text(f"{number}. {step.name}: {inert(step.formula)}", "bold"), screen), screen)
     if step.story:
-        yield draw(Text(step.story, "italic"), screen)
+        yield draw(Text(inert(step.story), "italic" if screen.colors else ""), screen)
+    is_text = step.columns == ("position", "token")
+    if is_text:
+        yield draw(Text(inert(" ".join(str(token) for _, token in step.rows))), screen)
     yield wrap(inert(step.says), screen)
     if step.shapes:
-        shapes = " · ".join(
-            f"{name} ({', '.join(f'{axis:,}' for axis in shape)})" for name, shape in step.shapes.items()
-        )
-        yield wrap(shapes, screen)
-    yield from _draw_table(step, screen)
+        shapes = (f"{name} ({', '.join(f'{axis:,}' for axis in shape)})" for name, shape in step.shapes.items())
+        yield draw(color_letters(Text(wrap(" · ".join(shapes), screen).rstrip()), screen), screen)
+    if not is_text:
+        yield from _draw_table(step, screen)
 
 
 def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
@@ -48,14 +74,13 @@ def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
     from rich.cells import cell_len
     from rich.text import Text
 
-    rows = [*step.rows, *step.totals]
-    cells = [[_format_cell(cell) for cell in row] for row in rows]
-    are_words = [any(isinstance(row[i], str) for row in rows) or not rows for i in range(len(step.columns))]
-    needed = [max(map(cell_len, column)) for column in zip(step.columns, *cells, strict=True)]
-    numbers = [max(map(cell_len, column), default=0) for column in zip(*cells, strict=True)] or needed
-    least = [min(need, _LEAST) if is_word else number
-             for is_word, need, number in zip(are_words, needed, numbers, strict=True)]  # fmt: skip
-    for columns in _fold(step.columns, are_words, needed, least, screen.width):
+    names, rows = [inert(name) for name in step.columns], [*step.rows, *step.totals]
+    cells = [[format_cell(cell, name) for cell, name in zip(row, step.columns, strict=True)] for row in rows]
+    are_words = [not any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(names))]
+    needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    longest = [max(map(cell_len, column)) for column in zip(*cells, strict=True)] if cells else needed
+    least = [min(_LEAST, width) if is_word else width for is_word, width in zip(are_words, longest, strict=True)]
+    for columns in _fold(names, are_words, needed, least, screen.width):
         widths = dict(enumerate(needed))
         if screen.width is not None:
             total = screen.width - GAP * (len(columns) - 1)
@@ -63,46 +88,53 @@ def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
             widths = dict(zip(columns, divided, strict=True))
         table = new_table()
         for i in columns:
-            table.add_column(Text(cut(step.columns[i], widths[i])), justify="left" if are_words[i] else "right")
-        for row, texts in zip(rows, cells, strict=True):
-            table.add_row(*(Text(cut(texts[i], widths[i]), _style(step, i, row[i], screen)) for i in columns))
+            table.add_column(Text(cut(names[i], widths[i])), justify="left" if are_words[i] else "right")
+        for number, texts in enumerate(cells):
+            styles = [_style(step, number, i, screen) for i in columns]
+            table.add_row(*(Text(cut(texts[i], widths[i]), style) for i, style in zip(columns, styles, strict=True)))
         yield draw(table, screen._replace(width=None))
 
 
 def _fold(
     names: Sequence[str], are_words: Sequence[bool], needed: Sequence[int], least: Sequence[int], window: int | None
 ) -> Iterator[list[int]]:
-    """The columns of each part of a table. The first ones, which say what a row is about, are in every part."""
+    """The columns of each part of a table; those that say what a row is about are in every part."""
     columns = list(range(len(names)))
-    if window is None:
-        yield columns
-        return
-    labels = [i for i in columns if are_words[i] or names[i] == "rank"]
 
     def width(chosen: Sequence[int], readable: int = 0) -> int:
-        widest = (max(least[i], min(needed[i], readable)) for i in chosen)
-        return sum(widest) + GAP * (len(chosen) - 1)
+        return sum(max(least[i], min(needed[i], readable)) for i in chosen) + GAP * (len(chosen) - 1)
 
     for i in reversed(columns):
-        if names[i].startswith("[") and names[i] != "[0]" and width(columns, _READABLE) > window:
+        if window is not None and names[i] in COMPONENTS[1:] and width(columns, _READABLE) > window:
             columns.remove(i)
+    labels = [i for i in columns if are_words[i] or names[i] in _LABELS]
     part = [*labels]
     for i in columns:
         if i in labels:
             continue
-        if len(part) > len(labels) and width([*part, i]) > window:
-            yield part
+        if window is not None and len(part) > len(labels) and width([*part, i]) > window:
+            yield sorted(part)
             part = [*labels]
         part.append(i)
     yield sorted(part)
 
 
-def _style(step: Step, column: int, cell: Cell, screen: Screen) -> str:
-    """The color of a weight, relative to the largest of its column."""
-    if step.columns[column] != "weight" or not isinstance(cell, float):
+def _style(step: Step, number: int, column: int, screen: Screen) -> str:
+    """The color of a cell: of a weight as a share of the largest, of a component that of its letter."""
+    row, name = [*step.rows, *step.totals][number], step.columns[column]
+    if name in COMPONENTS and number < len(step.rows):
+        return letter_style(_LETTER_OF.get(step.name, "v"), screen)
+    cell = row[column]
+    if not isinstance(cell, float) or number >= len(step.rows):
         return ""
-    largest = max((weight for row in step.rows if isinstance(weight := row[column], float)), default=0.0)
-    return style(cell / largest, screen) if 0 < cell <= largest else ""
+    if name.startswith(("weight", "share")):
+        others = [other[column] for other in step.rows]
+    elif step.name == "weights" and step.columns[0] == "row" and name not in _SUMS:
+        others = [other for other, title in zip(row, step.columns, strict=True) if title not in _SUMS]
+    else:
+        return ""
+    largest = max(other for other in others if isinstance(other, float))
+    return style(cell / largest if largest else 0.0, screen)
 
 
 def color_letters(text: Text, screen: Screen) -> Text:
@@ -110,9 +142,3 @@ def color_letters(text: Text, screen: Screen) -> Text:
     for match in LETTER.finditer(text.plain):
         text.stylize(letter_style(match[1].lower(), screen), *match.span())
     return text
-
-
-def _format_cell(cell: Cell) -> str:
-    if isinstance(cell, float):
-        return f"{cell:.4g}" if abs(cell) < 1e-3 and cell else f"{cell:.4f}"
-    return "" if cell is None else inert(str(cell))

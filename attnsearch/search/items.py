@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from attnsearch.errors import InputError
 from attnsearch.sources.fields import first_names
 from attnsearch.sources.letters import normalize_text
@@ -43,6 +45,12 @@ def find_id(store: Store, name: str) -> str:
     suggestions = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
     hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
     raise InputError(f"no item '{name}'", where=store.info.name, hint=hint)
+
+
+def keys_beside(store: Store, key: int) -> list[int]:
+    """All keys of the item that has this one."""
+    heads = store.heads
+    return [key] if heads is None else np.flatnonzero(heads == heads[key]).tolist()
 
 
 def keys_of_item(store: Store, ident: str) -> list[int]:

@@ -8,6 +8,7 @@ Axis letters: N = all keys.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ from attnsearch.sources.dates import EPOCH
 
 MOST = 10  # values of a category that are listed
 
-_DAY = 86_400.0
+_DAY = 86_400.0  # seconds
+_YEAR = 365.2425  # days
 
 
 class Readout(NamedTuple):
@@ -29,7 +31,7 @@ class Readout(NamedTuple):
     `known` is the share of the attention on items that have a value. For numbers and dates, `mean` and `spread` (the
     standard deviation; of dates in days) are over these items. For all other fields, `shares` is the share of the whole
     attention that each value has, largest first; an item with several values counts for each, so they may add up to
-    more than 1.
+    more than 1. `total` is the weight that the mean is over: an item with several numbers counts for each.
     """
 
     field: str
@@ -37,6 +39,18 @@ class Readout(NamedTuple):
     mean: float | str | None
     spread: float | None
     shares: dict[str, float]
+    total: float = 0.0
+
+    @property
+    def spelled(self) -> tuple[str, str]:
+        """The mean and the spread in words, such as "1968" and "14", or "2021-03-04" and "12 days"; empty without."""
+        spread = self.spread or 0.0
+        if self.mean is None:
+            return "", ""
+        if isinstance(self.mean, str):
+            return self.mean, f"{spread / _YEAR:.1f} years" if spread > 2 * _YEAR else f"{spread:.0f} days"
+        digits = max(1 - math.floor(math.log10(spread)), 0) if spread else 2
+        return _format_number(self.mean, digits), _format_number(spread, digits)
 
 
 def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Readout:
@@ -60,8 +74,34 @@ def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Re
     mean = math.ldexp(center, exponent)
     spread = math.ldexp(math.sqrt(float(weight @ (numbers - center) ** 2) / total), exponent)
     if measured.is_date:
-        return Readout(field, known, (EPOCH + timedelta(seconds=mean)).date().isoformat(), spread / _DAY, {})
-    return Readout(field, known, mean, spread, {})
+        return Readout(field, known, _day(mean), spread / _DAY, {}, total)
+    return Readout(field, known, mean, spread, {}, total)
+
+
+def read_values(postings: Postings, field: str, keys: Sequence[int]) -> list[list[float | str]]:
+    """The values of a field that items have by their first keys: numbers, days of dates, else all texts."""
+    measured = postings.read_measured(field)
+    values: Sequence[float | str]
+    if measured is None:
+        facets = postings.read_facets(field)
+        values = [value for value, _ in facets]
+        counts = [len(facet.keys) for facet in facets]
+        owners = np.concatenate([np.empty(0, np.int64), *(facet.keys for facet in facets)])
+    else:
+        values = measured.numbers.tolist()
+        if measured.is_date:
+            values = [_day(seconds) for seconds in measured.numbers.tolist()]
+        counts, owners = measured.counts.tolist(), measured.keys.astype(np.int64)
+    numbers = np.repeat(np.arange(len(counts)), counts)
+    return [[values[number] for number in numbers[owners == key].tolist()] for key in keys]
+
+
+def _day(seconds: float) -> str:
+    return (EPOCH + timedelta(seconds=seconds)).date().isoformat()
+
+
+def _format_number(number: float, digits: int) -> str:
+    return f"{number:.{digits}f}" if abs(number) < 1e15 and digits < 12 else f"{number:.4g}"
 
 
 def item_weights(

@@ -76,12 +76,13 @@ class Why(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What the road computed on its way, for `explain`; d is the width, z are the logits of all keys.
+    """What the road computed on its way, for `explain`; d is the width, h counts hits, z are the logits of all keys.
 
     `tokens` are the word pieces of the query, of which the encoder reads `window` at most; none without a text.
     `hit_keys` are the hits' keys by number, and `biases` what was added to the logit of each. x (d,) is the embedded
     query, q (d_k,) = x W_Q, `keys_shape` (n, d) that of X, `maximum` max z, `log_normalizer` log Σ exp z, and output
-    (d,) = softmax(z) V.
+    (d,) = softmax(z) V. `keys` (h, d_k) and `values` (h, d) are the hits' rows of K = X W_K and V = X W_V, and
+    `readings` the values that each hit has in each field that is read out.
     """
 
     tokens: list[str]
@@ -95,6 +96,9 @@ class Trace(NamedTuple):
     maximum: float
     log_normalizer: float
     output: NDArray[np.float64]
+    keys: NDArray[np.float32]
+    values: NDArray[np.float32]
+    readings: list[list[Sequence[float | str]]]
 
 
 class Hint(NamedTuple):
@@ -113,8 +117,9 @@ class Result(NamedTuple):
     what hid the last of them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share
     the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked for,
     `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for each
-    hit, are added by `explanation.reasons`, `hint` by `search.hint`. `like` and `unlike` are the ids of the items that
-    the query was made of; `query` names them if it has no text. `catalogs` are the names of all that were asked.
+    hit, are added by `explanation.reasons`, `hint` by `search.hint`, and `untrained` by `explanation.following`: the
+    same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
+    `query` names them if it has no text. `catalogs` are the names of all that were asked.
     """
 
     query: str
@@ -138,6 +143,7 @@ class Result(NamedTuple):
     catalogs: Sequence[str] = ()
     like: Sequence[str] = ()
     unlike: Sequence[str] = ()
+    untrained: Result | None = None
 
     @property
     def is_none_of_these(self) -> bool:

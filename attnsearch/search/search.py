@@ -101,19 +101,33 @@ def rank_items(index: Index, text: str, setting: Setting, idents: Sequence[str])
 
     Raises InputError for an item that is not in the index, or that a filter hides; else as `search` does.
     """
-    check_texts(index, [text], setting)
+    return follow_items(index, [text], setting, [keys_of_item(index.store, ident) for ident in idents])[0]
+
+
+def follow_items(
+    index: Index, texts: Sequence[str], setting: Setting, items: Sequence[Sequence[int]], *, values: Sequence[str] = ()
+) -> list[Result]:
+    """For each request, the result with the items that have these keys as its hits, in this order; traced.
+
+    Each hit has its rank among all. Raises InputError for an item that a filter hides; else as `search` does.
+    """
+    check_texts(index, texts, setting)
     began = time.perf_counter()
-    asked = setting.resolve(index, [text])
-    x = embed_queries(index, [text], asked.likeness)
+    asked = setting.resolve(index, texts)
+    x = embed_queries(index, texts, asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
-    keys = _best_keys(index, z[0], idents)
-    scores = scores.with_top(keys[None], z[:, keys].astype(np.float64))
-    ranked = [
-        entry._replace(hit=entry.hit._replace(rank=rank_number))
-        for rank_number, entry in zip(_ranks(z[0], keys), rank(index, scores, 0), strict=True)
-    ]
-    result = _name_items(_result(index, asked, scores, 0, text, ranked, trace=True), setting)
-    return result._replace(elapsed_ms=(time.perf_counter() - began) * 1000)
+    keys = np.array([_best_keys(index, logits, items) for logits in z], np.int64).reshape(len(texts), len(items))
+    scores = scores.with_top(keys, np.take_along_axis(z, keys, axis=1).astype(np.float64))
+    readouts = _read_out(index, scores, z, values)
+    results = []
+    for i, text in enumerate(texts):
+        ranked = [
+            entry._replace(hit=entry.hit._replace(rank=rank_number))
+            for rank_number, entry in zip(_ranks(z[i], keys[i]), rank(index, scores, i), strict=True)
+        ]
+        results.append(_name_items(_result(index, asked, scores, i, text, ranked, readouts[i], trace=True), setting))
+    elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
+    return [result._replace(elapsed_ms=elapsed_ms) for result in results]
 
 
 def check_request(text: str) -> None:
@@ -178,15 +192,16 @@ def rank(
     return [entry for entry in ranked if entry.hit.weight >= min_weight and entry.hit.score >= min_score]
 
 
-def _best_keys(index: Index, z: Floats, idents: Sequence[str]) -> NDArray[np.int64]:
-    """The best key of each of these items, by its logit in z (N,)."""
+def _best_keys(index: Index, z: Floats, items: Sequence[Sequence[int]]) -> list[int]:
+    """The best of the keys of each item, by its logit in z (N,)."""
     best = []
-    for ident in idents:
-        key = max(keys_of_item(index.store, ident), key=lambda key: z[key])
+    for keys in items:
+        key = max(keys, key=lambda key: z[key])
         if z[key] == -np.inf:
-            raise InputError(f"a filter hides the item '{ident}'", where=index.info.name, hint="ask without --where")
+            ((item, _),) = index.store.items_at([key])
+            raise InputError(f"a filter hides the item '{item.id}'", where=index.info.name, hint="ask without --where")
         best.append(key)
-    return np.array(best, np.int64)
+    return best
 
 
 def _ranks(z: Floats, keys: NDArray[np.int64]) -> list[int]:
@@ -237,7 +252,7 @@ def _result(
         lexical=asked.lexical,
         values=values,
         output=_output(asked, scores, i) if output else None,
-        trace=_trace(index, asked, scores, i, text, [entry.key for entry in ranked]) if trace else None,
+        trace=_trace(index, asked, scores, i, text, ranked, [readout.field for readout in values]) if trace else None,
         trained=asked.learned is not None,
         catalogs=[store.info.name for store in index.stores],
     )
@@ -251,10 +266,19 @@ def _output(asked: Asked, scores: Scores, i: int) -> NDArray[np.float64]:
     return output
 
 
-def _trace(index: Index, asked: Asked, scores: Scores, i: int, text: str, keys: list[int]) -> Trace:
+def _trace(
+    index: Index, asked: Asked, scores: Scores, i: int, text: str, ranked: Sequence[Ranked], fields: Sequence[str]
+) -> Trace:
     from attnsearch.engines.bias import Added
 
-    x = scores.x[i]
+    keys = [entry.key for entry in ranked]
+    x, x_hits, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
+    readings: list[list[Sequence[float | str]]] = []
+    if fields:
+        from attnsearch.search.readout import read_values
+
+        first_keys = keys if heads is None else heads[keys].tolist()
+        readings = [[*read_values(index.postings, field, first_keys)] for field in fields]
     return Trace(
         tokens=index.encoder.tokens(text) if text else [],
         window=index.encoder.window if text else 0,
@@ -267,4 +291,7 @@ def _trace(index: Index, asked: Asked, scores: Scores, i: int, text: str, keys: 
         maximum=float(scores.state.maximum[i]),
         log_normalizer=float(scores.state.log_normalizer()[i]),
         output=_output(asked, scores, i),
+        keys=asked.projections.keys(x_hits),
+        values=asked.projections.values(x_hits),
+        readings=readings,
     )

@@ -38,25 +38,52 @@ def test_the_steps_are_the_formula(asked):
 
 
 def test_each_number_follows_from_the_one_before(asked):
-    """q·k / √d_k is the logit, exp(logit) over the sum is the weight; and they are the hits' own numbers."""
+    """From x to the output, and each by hand: x = (moon + other)/√2, W_Q = 8 I."""
     result = asked(identity(4, 0.25))
     tokens, query, keys, products, logits, weights, output = explain_steps(result)
     assert tokens.rows == [(0, "<"), (1, "moon"), (2, "now"), (3, ">")]
-    (x, q), root = query.rows, math.sqrt(4)
-    assert x[:3] == ("x", "(1, 4)", pytest.approx(1))
-    assert q[2] == pytest.approx(8)  # √4 / 0.25
-    assert q[3:] == pytest.approx([8 * component for component in x[3:]])
+    half = math.sqrt(1 / 2)
+    assert query.rows == [
+        ("x", pytest.approx(1), *map(pytest.approx, (half, 0, 0, half))),
+        ("q", pytest.approx(8), *map(pytest.approx, (8 * half, 0, 0, 8 * half))),
+    ]
     assert "W_Q = 8 I" in query.says
+    assert query.shapes == {"x": (1, 4), "W_Q": (4, 4), "Q": (1, 4)}
     assert "W_K = I" in keys.says
-    assert keys.rows == [("X", "(3, 4)"), ("K", "(3, 4)")]
-    for hit, product, logit, weight in zip(result.hits, products.rows, logits.rows, weights.rows, strict=True):
-        assert product == (hit.rank, hit.title, pytest.approx(hit.logit * root))
+    assert keys.shapes == {"X": (3, 4), "W_K": (4, 4), "K": (3, 4)}
+    assert keys.rows == [
+        (1, "moon", pytest.approx(1), 1, 0, 0, 0),
+        (2, "moon sea", pytest.approx(1), *map(pytest.approx, (half, half, 0, 0))),
+    ]
+    assert products.shapes == {"Q": (1, 4), "Kᵀ": (4, 3), "Q Kᵀ": (1, 3)}
+    for number, product in enumerate(products.rows):
+        pairs = zip(query.rows[1][2:], keys.rows[number][3:], strict=True)
+        assert product == (number + 1, result.hits[number].title, pytest.approx(sum(map(math.prod, pairs))))
+    assert products.says.endswith(
+        "The first: 5.6569 × 1.0000 + 0.000000 × 0.000000 + 0.000000 × 0.000000 + 5.6569 × 0.000000 = 5.6569."
+    )
+    for product, logit, hit in zip(products.rows, logits.rows, result.hits, strict=True):
         assert logit == (hit.rank, hit.title, hit.score, hit.logit)
-        assert weight[-1] == hit.weight
-        assert weight[2] == pytest.approx(math.exp(hit.logit - result.hits[0].logit))
-        assert math.exp(hit.logit - result.trace.log_normalizer) == pytest.approx(hit.weight)
+        assert logit[-1] == pytest.approx(product[-1] / math.sqrt(4))
     assert "the cosine divided by the temperature 0.25" in logits.says
-    assert output.rows[0][2] == pytest.approx(sum(v * v for v in result.trace.output) ** 0.5)
+    total = 1 + math.exp(2 - 4 * half) + math.exp(-4 * half)  # logits 4/√2, 2 and 0
+    assert weights.totals[-1] == (None, "Σ", pytest.approx(total, rel=1e-5), 1.0)
+    assert f"Σ = {total:.4f}" in weights.says
+    assert f"max + log {total:.4f} = {4 * half + math.log(total):.4f}." in weights.says
+    for logit, weight in zip(logits.rows, weights.rows, strict=True):
+        assert weight[2] == pytest.approx(math.exp(logit[-1] - 4 * half), rel=1e-5)
+        assert weight[3] == pytest.approx(weight[2] / total, rel=1e-5)
+    for number in (2, 3):  # the exponentials, and the weights, add up
+        columns = [row[number] for row in (*weights.rows, *weights.totals)]
+        assert sum(columns[:-1]) == pytest.approx(columns[-1], rel=1e-5)
+    assert weights.totals[0][1] == "1 other"
+    assert output.shapes == {"weights": (1, 3), "V": (3, 4), "W_V": (4, 4), "output": (1, 4)}
+    *parts, whole = [row[2:] for row in (*output.rows, *output.totals)]
+    assert [row[2] for row in output.rows] == [row[3] for row in weights.rows]
+    for number in range(2, 6):
+        assert sum(part[0] * part[number] for part in parts) == pytest.approx(whole[number], abs=1e-6)
+    assert whole[2:] == pytest.approx(result.trace.output.tolist())
+    assert output.totals[0][3:] == pytest.approx((1, 0, 0, 1, 0), abs=1e-5)  # the robot
 
 
 def test_the_textbook(asked):
@@ -76,7 +103,7 @@ def test_of_several_passages_the_best_counts(write, small):
     with Index.open("x") as index:
         (result,) = search(index, ["moon"], trace=True)
     says = {step.name: step.says for step in explain_steps(result)}
-    assert says["keys"].startswith("each of 3 keys")
+    assert says["keys"].startswith("Each of 3 keys")
     assert "the best key of each of 2 items" in says["weights"]
 
 
@@ -100,3 +127,63 @@ def test_a_mask_and_a_bias_are_steps_too(write, small):
         assert logit == pytest.approx(plain_logit + bias, abs=1e-5)
         assert bias != 0
     assert "the 2 items that a filter lets through" in after["weights"].says
+
+
+def test_every_item_is_followed(asked, write, small):
+    """Without others, the totals are the sums alone."""
+    with Index.open("x") as index:
+        (result,) = search(index, ["moon"], k=9, trace=True)
+        steps = {step.name: step for step in explain_steps(result)}
+        assert [row[1] for row in (*steps["weights"].totals, *steps["output"].totals)] == ["Σ", "output"]
+        (hidden,) = search(index, ["moon"], Setting(where=(parse_filter("id = none"),)), trace=True)
+        steps = {step.name: step for step in explain_steps(hidden)}
+        assert (steps["weights"].rows, steps["weights"].totals) == ([], ())
+        assert "Every item is hidden" in steps["weights"].says
+        assert steps["output"].totals == [(None, "output", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)]
+
+
+BOOKS = """\
+- {id: a, title: moon, year: 1900, made: 2020-01-01, kind: [x, y]}
+- {id: b, title: moon sea, year: [1950, 2000], made: 2020-01-03, kind: x}
+- {id: c, title: robot, year: 2100, made: 2020-01-05}
+- {id: d, title: sea, kind: z}
+"""
+
+
+def test_what_is_carried_home(write, small):
+    """The mean of what is printed is what is read out; each value has the weight of its items."""
+    update([str(write("books.yaml", BOOKS))])
+    with Index.open("books") as index:
+        fields = ("year", "made", "kind")
+        (result,) = search(index, ["moon"], Setting(identity(4, 1.0)), k=2, values=fields, trace=True)
+    year, made, kind = explain_steps(result)[-3:]
+    first, second = (hit.weight for hit in result.hits)
+    rest = result.values[0].total - first - 2 * second  # two numbers of one item count twice
+    assert year.formula == "softmax(Q Kᵀ / √d_k) V, where V is year"
+    assert year.rows == [(1, "moon", first, 1900), (2, "moon sea", second, "1950; 2000")]
+    assert year.totals == [
+        (None, "the others", pytest.approx(rest), pytest.approx(2100)),
+        (None, "mean", result.values[0].total, result.values[0].mean),
+    ]
+    assert (1900 * first + 3950 * second + 2100 * rest) / (first + 2 * second + rest) == pytest.approx(
+        year.totals[1][3]
+    )
+    assert year.story.startswith("What you carry home: year about ")
+    assert made.rows == [(1, "moon", first, "2020-01-01"), (2, "moon sea", second, "2020-01-03")]
+    assert [row[3] for row in made.totals] == [None, result.values[1].mean]
+    shares = result.values[2].shares
+    assert kind.columns == ("value", "share", "items")
+    assert kind.rows == [
+        ("x", pytest.approx(first + second), "moon, moon sea"), ("y", pytest.approx(first), "moon"),
+        ("z", shares["z"], ""),
+    ]  # fmt: skip
+    assert f"{first + second:.0%} x, {first:.0%} y" in kind.story
+
+
+def test_passages_have_the_values_of_their_item(write, small):
+    update(
+        [str(write("x.yaml", f"- {{title: tide, year: 7, description: {'filler ' * 150} moon}}\n- {{title: sea}}\n"))]
+    )
+    with Index.open("x") as index:
+        (result,) = search(index, ["moon"], values=["year"], k=2, trace=True)
+        assert next(row[1:] for row in explain_steps(result)[-1].rows) == ("tide", result.hits[0].weight, 7.0)

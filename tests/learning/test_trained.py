@@ -17,6 +17,8 @@ from attnsearch.attention.softmax import State
 from attnsearch.errors import InputError
 from attnsearch.evaluation.report import evaluate
 from attnsearch.explanation import reasons
+from attnsearch.explanation.following import follow_requests
+from attnsearch.explanation.several import explain_together
 from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
@@ -198,7 +200,31 @@ def test_each_logit_is_a_sum_of_what_was_learned(index):
     assert "W_K = I" in steps["keys"]
     (result,) = search(index, ["robot"], trace=True)  # which is as it was, by chance
     steps = {step.name: step.says for step in explain_steps(result)}
-    assert steps["logits"].endswith("a logit is the product divided by it")
+    assert steps["logits"].endswith("a logit is the product divided by it.")
+
+
+def test_a_step_says_what_was_learned(index):
+    """The axes of moon and sea change places: a right angle for the moon, none for the robot."""
+    moon, robot, both = (
+        follow_requests(index, texts, Setting(), k=2) for texts in (["moon"], ["robot"], ["moon", "robot"])
+    )
+    step = explain_steps(moon[0])[-1]
+    assert (step.name, step.columns) == ("training", ("rank", "item", "rank before", "weight", "weight before"))
+    assert "turns x by 90.0°" in step.says
+    assert "at the temperature 0.05" in step.says
+    assert [row[:3] for row in step.rows] == [(1, "sea", 2), (2, "moon", 1)]
+    e = math.exp(-20)
+    assert [row[3] for row in step.rows] == pytest.approx([3 / 5, 1 / 5], rel=1e-5)
+    assert [row[4] for row in step.rows] == pytest.approx([e / (1 + 2 * e), 1 / (1 + 2 * e)], rel=1e-5)
+    assert "turns x by 0.0°" in explain_steps(robot[0])[-1].says
+    step = explain_together(both)[-1]
+    assert "turns the requests by 90.0°, 0.0°" in step.says
+    assert [row[:5] for row in step.rows] == [
+        (1, "moon", "sea", 1, 2), (1, "moon", "moon", 2, 1), (1, "moon", "robot", 3, 3),
+        (2, "robot", "sea", 3, 3), (2, "robot", "moon", 2, 2), (2, "robot", "robot", 1, 1),
+    ]  # fmt: skip
+    untrained = follow_requests(index, ["moon"], Setting(untrained=True), k=2)
+    assert explain_steps(untrained[0])[-1].name == "output"
 
 
 def test_the_words_of_the_commands(run, trained, tmp_path):

@@ -1,0 +1,61 @@
+"""Requests → the results that are explained, with the same items for all, and how these rank untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attnsearch.errors import InputError
+from attnsearch.explanation.phrases import trace_of
+from attnsearch.search.index import Index
+from attnsearch.search.items import keys_beside
+from attnsearch.search.result import Result
+from attnsearch.search.search import follow_items, search
+from attnsearch.search.setting import Setting
+
+
+def follow_requests(
+    index: Index, texts: Sequence[str], setting: Setting, *, k: int, values: Sequence[str] = ()
+) -> list[Result]:
+    """The result of each request, traced, with the `k` best items of it, and of all others, as its hits.
+
+    If something was learned, a result has the one without it beside it. Raises as `search` does.
+    """
+    results = search(index, texts, setting, k=k, values=values if len(texts) == 1 else (), trace=True)
+    keys = dict.fromkeys(key for result in results for key in trace_of(result).hit_keys)
+    items = list(dict.fromkeys(tuple(keys_beside(index.store, key)) for key in keys))
+    if len(texts) > 1:
+        results = follow_items(index, texts, setting, items, values=values)
+    if results[0].trained:
+        plain = follow_items(index, texts, setting._replace(untrained=True, learned=None), items)
+        results = [result._replace(untrained=other) for result, other in zip(results, plain, strict=True)]
+    if len(texts) == 1:
+        return results
+    orders = [sorted(range(len(result.hits)), key=lambda i: result.hits[i].rank) for result in results]
+    return [_arrange(result, order) for result, order in zip(results, orders, strict=True)]
+
+
+def align_hits(results: Sequence[Result]) -> list[Result]:
+    """The results with their hits in the order of those of the first. Raises InputError unless all have the same."""
+    order = [(hit.catalog, hit.id) for hit in results[0].hits]
+    aligned = []
+    for result in results:
+        place = {(hit.catalog, hit.id): number for number, hit in enumerate(result.hits)}
+        if place.keys() != {*order}:
+            raise InputError("these results have different hits", hint="follow the same items")
+        aligned.append(_arrange(result, [place[name] for name in order]))
+    return aligned
+
+
+def _arrange(result: Result, order: Sequence[int]) -> Result:
+    """The result with its hits in this order, and what belongs to them likewise."""
+    trace, untrained = trace_of(result), result.untrained
+    if untrained:
+        untrained = untrained._replace(hits=[untrained.hits[i] for i in order])
+    arranged = trace._replace(
+        hit_keys=[trace.hit_keys[i] for i in order],
+        biases=[trace.biases[i] for i in order],
+        keys=trace.keys[[*order]],
+        values=trace.values[[*order]],
+        readings=[[readings[i] for i in order] for readings in trace.readings],
+    )
+    return result._replace(hits=[result.hits[i] for i in order], trace=arranged, untrained=untrained)

@@ -1,0 +1,146 @@
+"""Results → the words and the numbers that steps are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.errors import InputError
+from attnsearch.search.readout import Readout
+from attnsearch.search.result import Hit, Result, Trace
+
+SHOWN = 4  # components of a vector
+COMPONENTS = tuple(f"[{i}]" for i in range(SHOWN))  # the names of their columns
+
+Cell = str | int | float | None
+Row = tuple[Cell, ...]
+
+
+def trace_of(result: Result) -> Trace:
+    """The trace of a result. Raises InputError if it has none."""
+    if result.trace is None:
+        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    return result.trace
+
+
+def angle(trace: Trace) -> float:
+    """The angle between x and q = x W_Q, in degrees."""
+    x, q = trace.x.astype(np.float64), trace.q.astype(np.float64)
+    cosine = x @ q / max(float(np.linalg.norm(x) * np.linalg.norm(q)), np.finfo(float).tiny)
+    return math.degrees(math.acos(min(max(float(cosine), -1.0), 1.0)))
+
+
+def products(result: Result, trace: Trace) -> NDArray[np.float64]:
+    """q·k of each hit (h,): its logit without the bias, times √d_k."""
+    logits = [hit.logit - bias.total for hit, bias in zip(result.hits, trace.biases, strict=True)]
+    return np.array(logits, np.float64) * math.sqrt(len(trace.q))
+
+
+def is_biased(trace: Trace) -> bool:
+    """Whether terms or priors add to any of the logits."""
+    return any(bias.lexical or bias.prior for bias in trace.biases)
+
+
+def scaled_formula(traces: Sequence[Trace]) -> str:
+    """The formula of the logits."""
+    return "Q Kᵀ / √d_k + bias" if any(map(is_biased, traces)) else "Q Kᵀ / √d_k"
+
+
+def count_others(result: Result) -> str:
+    """All visible items that are not hits, in words; empty if there are none."""
+    others = result.items - result.masked - len(result.hits)
+    return f"{others:,} other{'s' * (others > 1)}" if others else ""
+
+
+def other_weight(result: Result) -> float:
+    """The weight of all items that are not hits."""
+    return max(1.0 - sum(hit.weight for hit in result.hits), 0.0)
+
+
+def describe_query(result: Result) -> str:
+    """Where x comes from."""
+    if not (result.like or result.unlike):
+        return f"{result.model} turns them into x, a unit vector"
+    added = ["the text"] * bool(result.trace and result.trace.tokens) + list(result.like)
+    parts = [*(f"+ {name}" for name in added), *(f"- {name}" for name in result.unlike)]
+    return f"x is {' '.join(parts).removeprefix('+ ')} as unit vectors, scaled to length 1"
+
+
+def describe_keys(result: Result, trace: Trace) -> str:
+    """The keys that count: of an item with several, only the best; of a hidden item, none."""
+    n = trace.keys_shape[0]
+    if result.masked:
+        seen = "are not hidden" if result.like or result.unlike else "a filter lets through"
+        return f"the best key of each of the {result.items - result.masked:,} items that {seen}"
+    return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
+
+
+def describe_logit(result: Result) -> str:
+    """What a logit is made of."""
+    hits, trace = result.hits, trace_of(result)
+    bias = " plus what terms and priors add" if any(added.total for added in trace.biases) else ""
+    if hits and _is_scaled_identity(trace.projections.w_q):
+        cosine = (hits[0].logit - trace.biases[0].total) * result.temperature
+        if math.isclose(cosine, hits[0].score, abs_tol=1e-4):
+            return f"the cosine divided by the temperature {result.temperature:g}{bias}"
+    return f"the product divided by it{bias}"
+
+
+def describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
+    """A projection in words, such as "W_Q = 391.918 I"; of a learned one, its shape."""
+    if not _is_scaled_identity(w):
+        return f"the learned {name} ({w.shape[0]:,}, {w.shape[1]:,})"
+    factor = float(w[0, 0])
+    return f"{name} = {'' if factor == 1 else f'{factor:.6g} '}I"
+
+
+def describe_untrained(result: Result) -> str:
+    """How the same items rank without what was learned."""
+    temperature = result.untrained.temperature if result.untrained else result.temperature
+    return f"Before: the same items without anything that was learned, at the temperature {temperature:g}."
+
+
+def describe_known(readout: Readout) -> str:
+    """How much of the attention is on items that have the field."""
+    return f"{readout.known:.1%} of the attention is on items that have one."
+
+
+def spell_readout(readout: Readout) -> str:
+    """The mean of a field, or the largest shares."""
+    if readout.mean is not None:
+        return f"{readout.field} about {' ± '.join(readout.spelled)}"
+    largest = [f"{share:.0%} {value}" for value, share in readout.shares.items()][:SHOWN]
+    return ", ".join(largest) or f"nothing with a {readout.field}"
+
+
+def spell(component: float) -> str:
+    """A component of a vector, with digits enough for its products.
+
+    >>> spell(-20.14439), spell(0.0514027), spell(-0.0000831712)
+    ('-20.1444', '0.051403', '-0.000083')
+    """
+    return f"{component:.4f}" if abs(component) >= 1 else f"{round(component, 6) + 0.0:.6f}"  # never -0
+
+
+def measure(v: NDArray[np.floating[Any]]) -> list[Cell]:
+    """The norm of a vector and its first components; None in place of those that it lacks."""
+    components = [float(component) for component in v[:SHOWN]]
+    return [float(np.linalg.norm(v)), *components, *[None] * (SHOWN - len(components))]
+
+
+def label(hit: Hit) -> tuple[int, str]:
+    """The rank and the title of a hit."""
+    return hit.rank, title(hit)
+
+
+def title(hit: Hit) -> str:
+    """The title of a hit, or its id if it has none."""
+    return hit.title or hit.id
+
+
+def _is_scaled_identity(w: NDArray[np.floating[Any]]) -> bool:
+    return np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w[0, 0])
