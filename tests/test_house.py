@@ -59,7 +59,7 @@ HOUSE = {
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
         "training",
     ),
-    "lesson": ("library", "slide", "story", "steps", "variations"),
+    "lesson": ("library", "slide", "story", "steps", "variations", "built_in"),
     "output": (
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "evaluation", "training",

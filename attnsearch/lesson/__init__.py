@@ -5,4 +5,5 @@ slide       what one screen of the lesson shows: a story and tables
 story       the librarian's story
 steps       the seven steps, from the words of the request to what you carry home
 variations  why to divide, the temperature, a mask, a bias, a null key, another W_Q
+built_in    the same steps with 384 numbers and the built-in library
 """

@@ -185,15 +185,34 @@ CHAPTERS = {
     "built-in": Chapter(
         "The same with {d} numbers",
         "softmax(Q Kᵀ / √d_k) V",
-        "",
+        """
+        Now attnsearch itself, for “{request}” in its built-in library. The encoder, a small language model, turns
+        {tokens} into x, {d} numbers without names. W_Q multiplies each by {factor:.3f} = √{d} / {temperature:g}. K and
+        V are X, which has {d} numbers for each of {n} books.
+        """,
+        """
+        “Nothing scary” is left out: this encoder hears “scary” and misses “nothing”.
+        """,
+    ),
+    "missing": Chapter(
+        "The same with {d} numbers",
+        "softmax(Q Kᵀ / √d_k) V",
+        """
+        This slide would show the same steps for attnsearch's built-in library, with the encoder's {d} numbers in place
+        of three. But it can't be computed here: {problem}.
+        """,
+        """
+        {hint}
+        """,
     ),
 }
+LAST = list(CHAPTERS).index("built-in") + 1  # the number of slides
 
 
 def tell(name: str, *tables: Table, **blanks: object) -> Slide:
     """The slide of a chapter with its tables, and with the blanks filled in."""
     title, formula, above, below = CHAPTERS[name]
-    number = list(CHAPTERS).index(name) + 1
+    number = min(list(CHAPTERS).index(name) + 1, LAST)
     return Slide(
         number, name, title.format(**blanks), formula, _paragraphs(above, blanks), tables, _paragraphs(below, blanks)
     )

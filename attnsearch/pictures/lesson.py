@@ -26,6 +26,7 @@ _LINE = 80  # cells of a line, at most, unless the story is beside the tables
 _WIDE = 120  # cells from which on it is
 _STORY = 41  # cells of it there, and of the gap after it
 _LABEL = 8  # cells of a row's name that is cut, at least
+_READABLE = 17  # cells that make it easy to read
 _BAR = 10  # cells of a bar that stands for all of the attention
 _GAPS = ((2, 4), (1, 3))  # cells between columns and before a group: as wide as fits
 
@@ -51,11 +52,13 @@ class _Drawn(NamedTuple):
 
 def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
     """A slide: its title and formula, the story, the tables, the notes."""
+    from rich.cells import cell_len
+
     width = screen.width or _LINE
     is_wide = width >= _WIDE
     room = _WIDE - _STORY if is_wide else min(width, _LINE)
     texts = [_wrap(paragraph, _STORY - 3 if is_wide else room) for paragraph in (*slide.story, *slide.notes)]
-    label = max((len(name) for table in slide.tables for name in table.rows), default=0)
+    label = max((cell_len(inert(name)) for table in slide.tables for name in table.rows), default=0)
     tables = [list(_draw_table(table, label, room, screen)) for table in slide.tables]
     if is_wide:
         blocks = [_beside(_join(texts), _join(tables))]
@@ -110,7 +113,7 @@ def _draw_table(table: Table, label: int, room: int, screen: Screen) -> Iterator
         for number, group in enumerate(table.groups)
         for column in group.columns
     ]
-    gaps = next((gaps for gaps in _GAPS if label + _measure(columns, gaps) <= room), _GAPS[-1])
+    gaps = next((gaps for gaps in _GAPS if min(label, _READABLE) + _measure(columns, gaps) <= room), _GAPS[-1])
     for number, part in enumerate(_fold(columns, label, room, gaps)):
         if number:
             yield Text()
@@ -128,7 +131,7 @@ def _fold(columns: Sequence[_Drawn], label: int, room: int, gaps: tuple[int, int
     part: list[_Drawn] = []
     for _, group in itertools.groupby(columns, key=lambda column: column.group):
         members = list(group)
-        if part and label + _measure([*part, *members], gaps) > room:
+        if part and min(label, _READABLE) + _measure([*part, *members], gaps) > room:
             yield part
             part = []
         for column in members:

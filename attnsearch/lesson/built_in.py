@@ -1,0 +1,79 @@
+"""The same steps with the encoder's numbers, in the built-in library."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.lesson.slide import Group, Slide, Table, column
+from attnsearch.lesson.story import tell
+from attnsearch.search.index import Index
+from attnsearch.search.search import search
+from attnsearch.search.setting import Setting
+
+CATALOG = "library"
+REQUEST = "love among the stars"
+HITS = 4
+ORDINALS = ("1st", "2nd", "3rd")  # the numbers shown of a vector
+
+
+def built_in(index: Index) -> Slide:
+    """The slide of the request asked of a catalog, as nothing learned would answer it."""
+    (result,) = search(index, [REQUEST], Setting(untrained=True, lexical=0.0), k=HITS, trace=True)
+    trace = result.trace
+    if trace is None:
+        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    n, d = trace.keys_shape
+    root = math.sqrt(trace.q.shape[-1])
+    hits = result.hits
+    titles = [hit.title or hit.id for hit in hits]
+    logits = np.array([hit.logit for hit in hits])
+    weights = np.array([hit.weight for hit in hits])
+    powers, total = np.exp(logits), math.exp(trace.log_normalizer)
+    key = index.store.embeddings(trace.hit_keys[:1])[0]
+    vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "first k": (key, 5), "output": (trace.output, 5)}
+    first_numbers = Table(
+        (*(f"{ordinal} number" for ordinal in ORDINALS), "length"),
+        (
+            Group(
+                "",
+                tuple(
+                    column(name, [*vector[: len(ORDINALS)], float(np.linalg.norm(vector))], decimals)
+                    for name, (vector, decimals) in vectors.items()
+                ),
+            ),
+        ),
+    )
+    books = Table(
+        (*titles, f"{n - len(hits):,} others", "sum"),
+        (
+            Group(
+                "",
+                (
+                    column("q·k", [*logits * root, None, None], 3),
+                    column(f"÷ {root:.4f}", [*logits, None, None], 4),
+                    column("exp", [*powers, total - powers.sum(), total], 0),
+                    column("weight", [*weights, 1 - weights.sum(), 1.0], share=True),
+                ),
+            ),
+        ),
+        total=True,
+    )
+    return tell(
+        "built-in",
+        first_numbers,
+        books,
+        request=REQUEST,
+        tokens=" ".join(trace.tokens),
+        d=d,
+        n=n,
+        factor=trace.projections.w_q[0, 0],
+        temperature=result.temperature,
+    )
+
+
+def missing(problem: AttnsearchError, d: int = 384) -> Slide:
+    """The slide that says why that one can't be shown."""
+    return tell("missing", problem=problem.message, hint=problem.hint, d=d)
