@@ -66,14 +66,14 @@ HOUSE = {
     ),
     "pictures": ("palette", "reasons", "walkthrough", "matrix", "lesson"),
     "plots": ("figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
-    "pages": ("shades", "page", "grid", "ranking", "heatmap", "evaluation", "training"),
+    "pages": ("shades", "page", "grid", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
-        "signals", "environment", "streams", "browser", "requests", "progress", "argv", "completion", "catalogs",
-        "options", "setting_options",
+        "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
+        "catalogs", "options", "setting_options",
     ),
     "commands": (
-        "query", "index", "items", "catalogs", "upkeep", "explain", "eval", "train", "feedback", "docs",
+        "query", "index", "items", "catalogs", "upkeep", "explain", "eval", "train", "feedback", "lesson", "docs",
     ),
     "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip

@@ -29,6 +29,7 @@ COMMANDS = {
     "train": ("train", "train"),
     "feedback": ("feedback", "feedback"),
     "reset": ("train", "reset"),
+    "lesson": ("lesson", "lesson"),
     "docs": ("docs", "docs"),
 }
 

@@ -9,5 +9,6 @@ explain     why an item has its logit, and every step of the formula
 eval        how good the answers to judged requests are
 train       learn from judged requests; reset
 feedback    record which answers were right
+lesson      attention in a library of four books, step by step
 docs        the documentation, in the terminal
 """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Column(NamedTuple):
@@ -35,7 +36,11 @@ class Table(NamedTuple):
 
 
 class Slide(NamedTuple):
-    """A slide fills a screen: number from 1, short name, title, formula, story, tables, and notes below them."""
+    """What fills a screen.
+
+    `number` is from 1, `formula` the formula so far. The paragraphs of `story` are above the tables, those of `notes`
+    below. `command` is one to try; "" for none.
+    """
 
     number: int
     name: str
@@ -44,6 +49,7 @@ class Slide(NamedTuple):
     story: tuple[str, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    command: str = ""
 
 
 def column(name: str, numbers: Iterable[float | None], decimals: int | None = None, *, share: bool = False) -> Column:
@@ -59,3 +65,28 @@ def group(
     filled = [[None] * len(names) if row is None else [*row] for row in rows]
     columns = zip(*filled, strict=True)
     return Group(symbol, tuple(column(name, numbers, decimals) for name, numbers in zip(names, columns, strict=True)))
+
+
+def as_json(slide: Slide) -> dict[str, Any]:
+    """The slide as JSON has it: a number that is missing or infinite is null."""
+
+    def number_as_json(number: float | None) -> float | None:
+        return None if number is None or math.isinf(number) else number
+
+    tables = [
+        {
+            "rows": list(table.rows),
+            "groups": [
+                {
+                    "symbol": each.symbol,
+                    "columns": [
+                        {"name": column.name, "numbers": [number_as_json(number) for number in column.numbers]}
+                        for column in each.columns
+                    ],
+                }
+                for each in table.groups
+            ],
+        }
+        for table in slide.tables
+    ]
+    return {**slide._asdict(), "story": list(slide.story), "tables": tables, "notes": list(slide.notes)}

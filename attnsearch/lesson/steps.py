@@ -63,6 +63,27 @@ def compute(
     return Numbers(x, q, k, v, multiply(q, k)[0], logits, np.exp(logits), weights, output)
 
 
+def collect_arrays() -> dict[str, NDArray[Any]]:
+    """Every array of the lesson's formula, by the names that `explanation.saved.collect_arrays` gives them."""
+    numbers = compute()
+    return {
+        "query": np.array([library.REQUEST]),
+        "x": numbers.x,
+        "W_Q": library.W_Q,
+        "q": numbers.q,
+        "W_K": library.W_K,
+        "K": numbers.k,
+        "W_V": library.W_V,
+        "V": numbers.v,
+        "bias": np.zeros((1, len(numbers.k))),
+        "logits": numbers.logits[None],
+        "weights": numbers.weights[None],
+        "output": numbers.output[None],
+        "ids": np.array([title.lower().replace(" ", "-") for title in library.TITLES]),
+        "titles": np.array(library.TITLES),
+    }
+
+
 def books(*groups: Group, more: tuple[str, ...] = (), total: bool = False) -> Table:
     """A table with a row for each book, and for each name in `more`."""
     return Table((*library.TITLES, *more), groups, total)

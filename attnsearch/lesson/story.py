@@ -8,12 +8,13 @@ from attnsearch.lesson.slide import Slide, Table
 
 
 class Chapter(NamedTuple):
-    """The words of a slide: title, formula so far, paragraphs above the tables, and those below."""
+    """The words of a slide: title, formula so far, paragraphs above the tables and below, and a command to try."""
 
     title: str
     formula: str
     above: str
     below: str = ""
+    command: str = ""
 
 
 CHAPTERS = {
@@ -98,7 +99,8 @@ CHAPTERS = {
         then add up the columns.
         """,
         """
-        You carry home {carried}. That is attention, all of it:
+        You carry home {carried}. That is all there is to attention, here and in every language
+        model:
 
         Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V
         """,
@@ -129,9 +131,8 @@ CHAPTERS = {
         """
         The first τ is √d_k = 2. For its own encoder attnsearch takes τ = 0.05, since cosines of real descriptions lie
         closer together than these. It puts √d_k / τ into W_Q, so the formula stays as it is.
-
-        Try it: attnsearch query TEXT --temperature 0.2
         """,
+        "attnsearch query TEXT --temperature 0.2",
     ),
     "mask": Chapter(
         "A book is lent out",
@@ -140,9 +141,7 @@ CHAPTERS = {
         {lent} is lent out. She doesn't cross it off her list at the end. She writes -∞, minus infinity, in place of its
         logit, and exp of that is 0. So the others share all of her attention, as if it had never been there.
         """,
-        """
-        Try it: attnsearch query TEXT --where 'year > 1950'
-        """,
+        command="attnsearch query TEXT --where 'year > 1950'",
     ),
     "bias": Chapter(
         "The title says exactly that",
@@ -153,9 +152,8 @@ CHAPTERS = {
         """,
         """
         It catches up. The sum still has to be 100%, so the others lose a little.
-
-        Try it: attnsearch query TEXT --lexical 0.3
         """,
+        "attnsearch query TEXT --lexical 0.3",
     ),
     "null key": Chapter(
         "We have nothing like that",
@@ -175,12 +173,10 @@ CHAPTERS = {
         "She learns",
         "a learned W_Q",
         """
-        Readers who asked as you did brought {first} back unread, and kept {second}. So she changes her mind about what
-        they are after: less far, warmer. Two numbers in W_Q change, and with them the answer.
+        Readers who asked as you did kept {second}, and brought {first} back unread. So she changes her mind about what
+        they are after: less far, warmer. Two numbers in W_Q change, and the answer with them.
         """,
-        """
-        Language models learn W_Q, W_K and W_V so. Try it: attnsearch feedback --help
-        """,
+        command="attnsearch feedback TEXT --good ITEM --bad ITEM",
     ),
     "built-in": Chapter(
         "The same with {d} numbers",
@@ -211,10 +207,16 @@ LAST = list(CHAPTERS).index("built-in") + 1  # the number of slides
 
 def tell(name: str, *tables: Table, **blanks: object) -> Slide:
     """The slide of a chapter with its tables, and with the blanks filled in."""
-    title, formula, above, below = CHAPTERS[name]
-    number = min(list(CHAPTERS).index(name) + 1, LAST)
+    chapter = CHAPTERS[name]
     return Slide(
-        number, name, title.format(**blanks), formula, _paragraphs(above, blanks), tables, _paragraphs(below, blanks)
+        number=min(list(CHAPTERS).index(name) + 1, LAST),
+        name=name,
+        title=chapter.title.format(**blanks),
+        formula=chapter.formula,
+        story=_paragraphs(chapter.above, blanks),
+        tables=tables,
+        notes=_paragraphs(chapter.below, blanks),
+        command=chapter.command,
     )
 
 

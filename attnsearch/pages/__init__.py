@@ -7,4 +7,5 @@ ranking     results → the page of a query, and of why items have their logits
 heatmap     a heatmap → its page
 evaluation  an evaluation → its page
 training    a training → its page
+lesson      the lesson → its page
 """

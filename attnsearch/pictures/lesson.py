@@ -45,9 +45,8 @@ class _Drawn(NamedTuple):
 
     @property
     def letter(self) -> str:
-        """The letter that its numbers belong to, such as "k" for K; "" for none, or for several, such as q·k."""
-        letters = {match[1].lower() for match in LETTER.finditer(self.symbol or self.column.name)}
-        return letters.pop() if len(letters) == 1 else ""
+        """The letter that its numbers belong to."""
+        return find_letter(self.symbol or self.column.name)
 
 
 def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
@@ -57,7 +56,8 @@ def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
     width = screen.width or _LINE
     is_wide = width >= _WIDE
     room = _WIDE - _STORY if is_wide else min(width, _LINE)
-    texts = [_wrap(paragraph, _STORY - 3 if is_wide else room) for paragraph in (*slide.story, *slide.notes)]
+    paragraphs = [*slide.story, *slide.notes, *([f"Try it: {slide.command}"] if slide.command else [])]
+    texts = [_wrap(paragraph, _STORY - 3 if is_wide else room) for paragraph in paragraphs]
     label = max((cell_len(inert(name)) for table in slide.tables for name in table.rows), default=0)
     tables = [list(_draw_table(table, label, room, screen)) for table in slide.tables]
     if is_wide:
@@ -109,7 +109,12 @@ def _draw_table(table: Table, label: int, room: int, screen: Screen) -> Iterator
     from rich.text import Text
 
     columns = [
-        _Drawn(column, [_format(number, column, screen) for number in column.numbers], number, group.symbol)
+        _Drawn(
+            column,
+            [format_number(number, column, unicode=screen.unicode) for number in column.numbers],
+            number,
+            group.symbol,
+        )
         for number, group in enumerate(table.groups)
         for column in group.columns
     ]
@@ -164,7 +169,10 @@ def _draw_part(
         if is_total:
             filled = [(end, drawn) for end, drawn in zip(ends, part, strict=True) if drawn.cells[i]]
             yield _place([(end - drawn.width, Text("─" * drawn.width, "dim")) for end, drawn in filled])
-        cells = [(end - len(drawn.cells[i]), _cell(drawn, i, screen)) for end, drawn in zip(ends, part, strict=True)]
+        cells = [
+            (end - len(drawn.cells[i]), _cell(drawn, i, screen, is_total=is_total))
+            for end, drawn in zip(ends, part, strict=True)
+        ]
         weight = part[-1].column.numbers[i]
         if has_bars and weight is not None and not is_total:
             cells.append((end + gaps[0], Text(bar(weight, unicode=screen.unicode), "cyan")))
@@ -181,12 +189,13 @@ def _place(texts: Sequence[tuple[int, Text]]) -> Text:
     return line
 
 
-def _cell(drawn: _Drawn, row: int, screen: Screen) -> Text:
-    """A number in the color of its letter, or on that of its weight."""
+def _cell(drawn: _Drawn, row: int, screen: Screen, *, is_total: bool) -> Text:
+    """A number in the color of its letter, or on that of its weight; a total has none."""
     from rich.text import Text
 
     number = drawn.column.numbers[row]
-    shade = style(number, screen) if drawn.column.share and number is not None else ""
+    is_shaded = drawn.column.share and number is not None and not is_total
+    shade = style(number or 0.0, screen) if is_shaded else ""
     return Text(drawn.cells[row], shade or _style(drawn, screen))
 
 
@@ -194,11 +203,22 @@ def _style(drawn: _Drawn, screen: Screen) -> str:
     return letter_style(drawn.letter, screen) if drawn.letter else ""
 
 
-def _format(number: float | None, column: Column, screen: Screen) -> str:
+def find_letter(symbol: str) -> str:
+    """The letter that a symbol is about: "" for none, or for several.
+
+    >>> find_letter("W_K"), find_letter("q·k"), find_letter("logit")
+    ('k', '', '')
+    """
+    letters = {match[1].lower() for match in LETTER.finditer(symbol)}
+    return letters.pop() if len(letters) == 1 else ""
+
+
+def format_number(number: float | None, column: Column, *, unicode: bool = True) -> str:
+    """A number of a column as it is printed; "" where there is none."""
     if number is None:
         return ""
     if math.isinf(number):
-        return "-∞" if screen.unicode else "-inf"
+        return "-∞" if unicode else "-inf"
     if column.share:
         return percent(number)
     return f"{number:g}" if column.decimals is None else f"{number:,.{column.decimals}f}"

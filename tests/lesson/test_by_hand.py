@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -9,23 +11,30 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
+from attnsearch.cli import main
 from attnsearch.lesson import library
-from attnsearch.lesson.steps import steps
-from attnsearch.lesson.variations import variations
-from attnsearch.pictures.lesson import draw_slide
+from attnsearch.lesson.story import LAST
 
 BOOKS = library.TITLES
-NUMBER = re.compile(r"(?<![\w.])(<?-?(?:\d+(?:\.\d+)?|∞)%?)(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.])(<?-?(?:[\d,]+(?:\.\d+)?|∞)%?)(?![\w.])")
 
 Row = list[str]
 
 
-def printed() -> dict[int, str]:
-    """The text of each slide, as a pipe gets it."""
-    return {slide.number: draw_slide(slide) for slide in (*steps(), *variations())}
+class Pipe(io.StringIO):
+    """What reads stdout, in UTF-8."""
+
+    encoding = "utf-8"
 
 
-SLIDES = printed()
+def printed(number: int) -> str:
+    """The text of a slide."""
+    with contextlib.redirect_stdout(Pipe()) as pipe:
+        assert main(["lesson", "--plain", "--step", str(number)]) == 0
+    return pipe.getvalue()
+
+
+SLIDES = {number: printed(number) for number in range(1, LAST)}
 
 
 def rows(number: int, name: str) -> list[Row]:
@@ -236,3 +245,26 @@ def test_a_slide_fits_a_screen_of_24_rows(number):
     lines = SLIDES[number].splitlines()
     assert len(lines) <= 23
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.real
+def test_14_the_encoder():
+    """Its numbers were not chosen: a pupil's may be off by what the printed digits leave open."""
+    text = printed(LAST)
+    assert len(text.splitlines()) <= 23
+    rows = [NUMBER.findall(line) for line in text.splitlines() if line.endswith("%")]
+    *best, (_, others, rest), (total, whole) = [[cell.replace(",", "") for cell in cells] for cells in rows]
+    assert len(best) == 4
+    for product, logit, exp, weight in best:
+        assert float(product) / 19.5959 == pytest.approx(float(logit), abs=2e-4)
+        assert math.exp(float(logit)) == pytest.approx(float(exp), rel=1e-3)
+        assert float(exp) / float(total) == pytest.approx(values([weight])[0], abs=1e-3)
+    assert sum(float(exp) for exp in [*(line[2] for line in best), others]) == pytest.approx(float(total), abs=3)
+    assert sum(values([*(line[3] for line in best), rest])) == pytest.approx(1, abs=3e-3)
+    assert whole == "100.0%"
+    (factor,) = re.findall(r"by (391\.918) = √384 / 0\.05", " ".join(text.split()))
+    assert math.sqrt(384) / 0.05 == pytest.approx(float(factor), abs=1e-3)
+    for name in ("1st number", "2nd number", "3rd number", "length"):
+        (line,) = (line for line in text.splitlines() if line.startswith(name))
+        x, q, *_ = (float(cell) for cell in NUMBER.findall(line.removeprefix(name)))
+        assert x * float(factor) == pytest.approx(q, abs=0.01)

@@ -1,0 +1,174 @@
+"""`attnsearch lesson`: a slide at a time for a person, all at once for a program."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attnsearch.encoding import loading
+from attnsearch.errors import ModelError
+from attnsearch.lesson.steps import steps
+from attnsearch.lesson.story import CHAPTERS, LAST
+from attnsearch.lesson.variations import variations
+from tests.conftest import Terminal
+
+TITLES = [chapter.title for chapter in CHAPTERS.values()][:LAST]
+
+
+@pytest.fixture(autouse=True)
+def no_model(monkeypatch):
+    """No encoder is there."""
+
+    def load(*_args, **_options):
+        raise ModelError("the model all-MiniLM-L6-v2 is not here", hint="get it")
+
+    monkeypatch.setattr(loading, "load", load)
+
+
+@pytest.fixture
+def on_a_terminal(monkeypatch, capsys):
+    """Run the command line on a terminal on which a person types this; what it shows, and what it asks."""
+
+    def on_a_terminal(typed: str, *argv: str) -> tuple[str, str]:
+        from attnsearch.cli import main
+
+        screen = Terminal()
+        monkeypatch.setattr("sys.stdin", Terminal(typed))
+        monkeypatch.setattr("sys.stdout", screen)
+        monkeypatch.setenv("COLUMNS", "80")
+        assert main(["lesson", *argv]) == 0
+        return screen.getvalue(), capsys.readouterr().err
+
+    return on_a_terminal
+
+
+def slides_in(text: str) -> list[int]:
+    """The numbers of the slides in a text."""
+    return [number for number in range(1, LAST + 1) if f"{number}. {CHAPTERS_IN_ORDER[number]}" in text]
+
+
+CHAPTERS_IN_ORDER = {number: title.partition(" with {")[0] for number, title in enumerate(TITLES, 1)}
+
+
+class TestAllAtOnce:
+    def test_in_a_pipe(self, run):
+        """It does not wait, whatever could be read from stdin."""
+        ran = run("lesson")
+        assert (ran.code, ran.err, slides_in(ran.out)) == (0, "", list(range(1, LAST + 1)))
+
+    def test_plain_on_a_terminal(self, on_a_terminal, monkeypatch):
+        monkeypatch.setenv("FORCE_COLOR", "3")
+        shown, asked = on_a_terminal("", "--plain")
+        assert (slides_in(shown), asked, "\x1b" in shown) == (list(range(1, LAST + 1)), "", False)
+
+    @pytest.mark.parametrize("number", range(1, LAST))
+    def test_one_slide(self, run, number):
+        assert slides_in(run("lesson", "--step", str(number)).out) == [number]
+
+    @pytest.mark.parametrize(
+        ("argv", "expected"),
+        [
+            (["--step", "15"], "the lesson has 14 slides, not 15"),
+            (["--step", "0"], "0 is not at least 1"),
+            (["--plain", "--json"], "--plain and --format json say two things"),
+            (["--plain", "--color", "always"], "--plain is without colors"),
+            (["--save", "x.txt"], "name it x.npz"),
+            (["--open"], "--open is for a page in a file"),
+        ],
+    )
+    def test_what_says_two_things(self, run, argv, expected):
+        ran = run("lesson", *argv)
+        assert (ran.code, ran.out) == (2, "")
+        assert expected in ran.err
+
+
+class TestOneAtATime:
+    @pytest.mark.parametrize(
+        ("typed", "last"), [("\n\nq\n", 3), ("q\n", 1), ("\nQuit\n", 2), ("", 1), ("\n" * 99, LAST)]
+    )
+    def test_enter_shows_the_next_and_q_ends(self, on_a_terminal, typed, last):
+        shown, asked = on_a_terminal(typed)
+        assert slides_in(shown) == list(range(1, last + 1))
+        assert asked.count("Enter: go on, q: quit") == min(last, LAST - 1)
+
+    def test_one_slide_does_not_wait(self, on_a_terminal):
+        shown, asked = on_a_terminal("", "--step", "2")
+        assert (slides_in(shown), asked) == ([2], "")
+
+    def test_ctrl_c_ends_quietly(self, on_a_terminal, monkeypatch):
+        def interrupt(_self):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Terminal, "readline", interrupt)
+        shown, asked = on_a_terminal("")
+        assert slides_in(shown) == [1]
+        assert asked.endswith("quit \n")
+
+
+class TestWithoutAModel:
+    def test_the_last_slide_says_so(self, run):
+        ran = run("lesson")
+        assert ran.code == 0
+        assert "it can't be computed here: the model all-MiniLM-L6-v2 is not here" in " ".join(ran.out.split())
+
+    def test_asked_for_it_is_an_error(self, run):
+        ran = run("lesson", "--step", str(LAST))
+        assert (ran.code, ran.out) == (4, "")
+        assert ran.err == "attnsearch: the model all-MiniLM-L6-v2 is not here; get it\n"
+
+
+class TestFiles:
+    def test_json_has_the_numbers_of_the_slides(self, run):
+        slides = json.loads(run("lesson", "--json").out)["slides"]
+        assert [slide["number"] for slide in slides] == list(range(1, LAST + 1))
+        for slide, fields in zip([*steps(), *variations()], slides, strict=False):
+            expected = [
+                number
+                for table in slide.tables
+                for group in table.groups
+                for c in group.columns
+                for number in c.numbers
+            ]
+            real = [
+                number
+                for table in fields["tables"]
+                for group in table["groups"]
+                for column in group["columns"]
+                for number in column["numbers"]
+            ]
+            assert real == [None if number == -math.inf else number for number in expected]
+
+    def test_saved_arrays(self, run, tmp_path):
+        file = tmp_path / "lesson.npz"
+        assert run("lesson", "--step", "6", "--save", str(file)).code == 0
+        a = np.load(file)
+        logits = a["x"] @ a["W_Q"] @ a["K"].T / np.sqrt(a["K"].shape[1]) + a["bias"]
+        weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        assert np.array_equal(logits, a["logits"])
+        assert np.allclose(weights, a["weights"])
+        assert np.allclose(weights @ a["V"], a["output"])
+        assert weights[0].round(3).tolist() == [0.644, 0.237, 0.087, 0.032]
+
+    def test_text_in_a_file(self, run, tmp_path):
+        file = tmp_path / "lesson.txt"
+        assert run("lesson", "-o", str(file)) == (0, "", "")
+        assert slides_in(file.read_text()) == list(range(1, LAST + 1))
+
+
+@pytest.mark.slow
+def test_a_slide_of_the_four_books_loads_no_encoder(tmp_path):
+    program = "import sys; from attnsearch.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    argv = [sys.executable, "-c", program, "lesson", "--step", "1"]
+    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    loaded = set(ran.stderr.split())
+    assert "attnsearch.lesson.steps" in loaded
+    assert not {"tokenizers", "torch", "scipy", "jinja2", "sqlite3"} & loaded
+    assert not [name for name in loaded if name.startswith(("attnsearch.encoding.", "attnsearch.search."))]
