@@ -73,20 +73,11 @@ def as_json(slide: Slide) -> dict[str, Any]:
     def number_as_json(number: float | None) -> float | None:
         return None if number is None or math.isinf(number) else number
 
-    tables = [
-        {
-            "rows": list(table.rows),
-            "groups": [
-                {
-                    "symbol": each.symbol,
-                    "columns": [
-                        {"name": column.name, "numbers": [number_as_json(number) for number in column.numbers]}
-                        for column in each.columns
-                    ],
-                }
-                for each in table.groups
-            ],
-        }
-        for table in slide.tables
-    ]
-    return {**slide._asdict(), "story": list(slide.story), "tables": tables, "notes": list(slide.notes)}
+    def column_as_json(column: Column) -> dict[str, Any]:
+        return {**column._asdict(), "numbers": [number_as_json(number) for number in column.numbers]}
+
+    def group_as_json(group: Group) -> dict[str, Any]:
+        return {**group._asdict(), "columns": [column_as_json(column) for column in group.columns]}
+
+    tables = [{**table._asdict(), "groups": [group_as_json(each) for each in table.groups]} for table in slide.tables]
+    return {**slide._asdict(), "tables": tables}
