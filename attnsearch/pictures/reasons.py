@@ -5,6 +5,7 @@ A screen with colors has the text above them, each of its words shaded by what i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_FOR = 6  # words named that raise a logit
 _MAX_AGAINST = 3  # words named that lower it
+_BREAK = re.compile(r"(?<=[,;]) ")
 _INDENT, _ROOMY = 3, 30  # cells, and those of a window that has room for them
 _VISIBLE = 0.005  # logits; less would be shown as 0.00
 KINDS = {
@@ -83,9 +85,22 @@ def _indent(content: str | Text, screen: Screen) -> str:
     from rich.padding import Padding
     from rich.text import Text
 
-    is_narrow = screen.width is not None and screen.width < _ROOMY
-    text = Text(content) if isinstance(content, str) else content  # a plain string would be read as markup
-    return draw(Padding(text, (0, 0, 0, 0 if is_narrow else _INDENT), expand=False), screen)
+    indent = 0 if screen.width is not None and screen.width < _ROOMY else _INDENT
+    text = Text(_fill(content, screen.width and screen.width - indent)) if isinstance(content, str) else content
+    return draw(Padding(text, (0, 0, 0, indent), expand=False), screen)
+
+
+def _fill(names: str, cells: int | None) -> str:
+    """Words with their numbers in lines that break after a comma or a semicolon, so that each keeps its number."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for part in _BREAK.split(names):
+        if lines and (cells is None or cell_len(lines[-1]) + 1 + cell_len(part) <= cells):
+            lines[-1] += f" {part}"
+        else:
+            lines.append(part)
+    return "\n".join(lines)
 
 
 def _spell_sum(hit: Hit, why: Why) -> str:

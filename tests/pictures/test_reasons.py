@@ -80,6 +80,17 @@ def test_it_fits_the_window(width, color):
     assert words.count("moon") == (62 if color else 2)
 
 
+@pytest.mark.parametrize("color", [True, False])
+@pytest.mark.parametrize("width", range(30, 80, 3))
+def test_a_word_keeps_its_number(width, color):
+    words = "alpha beta gamma delta epsilon zeta"
+    why = WHY._replace(query=None, item=summed(words, [6, 5, 4, 3, -2, -1], marks=1.5))
+    out = SGR.sub("", whys(RESULT._replace(whys=[why]), Screen(width=width, colors=16 * color)))
+    lines = [line.strip() for line in out.splitlines()]
+    for part in ("alpha +6.00", "beta +5.00", "gamma +4.00", "delta +3.00", "epsilon -2.00", "the marks +1.50"):
+        assert sum(part in line for line in lines) == 1
+
+
 def test_no_markup():
     """What a text has in brackets is not read as a style."""
     why = WHY._replace(query=None, item=summed("x [bold] y", [1, 2, 3]), lexical={})
