@@ -180,6 +180,13 @@ class TestReference:
         tables = "\n".join(" ".join(cells) for cells in rows(section(self.text, "## JSON")))
         assert names - {"trained"} <= set(re.findall(r"`(?:[\w\[\]]*\.)?(\w+)`", tables)) | {"moon", "year"}
 
+    def test_every_field_of_a_heatmap_is_there(self, run, shop, write):
+        judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n")
+        argv = ("heatmap", "--requests", judged, "-c", "shop", "--lexical", "1", "-w", "has price", "--json")
+        names = set(fields(json.loads(run(*argv).out), set()))
+        table = self.text[self.text.index("| field of `heatmap` |") :].partition("\n\n")[0]
+        assert {"columns", "id", "weights", "right", "lexical"} <= names <= set(re.findall(r"`(\w+)`", table))
+
     @pytest.mark.parametrize(
         ("row", "argv"),
         [
@@ -214,6 +221,7 @@ class TestReference:
 
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
+        from attnsearch.explanation import cells
         from attnsearch.exports import form
         from attnsearch.readers import binary_tables, delimited, documents, folder, sqlite, text_file
         from attnsearch.sources import items
@@ -242,6 +250,7 @@ class TestReference:
             "a file of judgments, of TREC's queries, of qrels": f"{text_file.WHOLE >> 20} MiB",
             "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
+            "a heatmap": f"{cells.MOST_ROWS:,} requests; {cells.MOST_CELLS:,} cells",
             "the wait for another writer that makes no progress": f"{WAIT:.0f} seconds; then the command exits with 3",
         }
 

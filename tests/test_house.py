@@ -51,7 +51,7 @@ HOUSE = {
         "hint", "duplicates",
     ),
     "explanation": (
-        "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "map",
+        "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "cells", "map",
         "saved",
     ),
     "evaluation": ("metrics", "report", "significance"),
@@ -62,9 +62,9 @@ HOUSE = {
     "lesson": ("library", "slide", "story", "steps", "variations", "built_in"),
     "output": (
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
-        "evaluation", "training",
+        "evaluation", "training", "heatmap",
     ),
-    "pictures": ("palette", "reasons", "walkthrough", "matrix", "lesson"),
+    "pictures": ("palette", "reasons", "walkthrough", "matrix", "heatmap", "lesson"),
     "plots": ("figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
@@ -73,7 +73,7 @@ HOUSE = {
         "catalogs", "options", "setting_options",
     ),
     "commands": (
-        "query", "index", "items", "catalogs", "upkeep", "explain", "eval", "train", "feedback", "lesson", "docs",
+        "query", "index", "items", "catalogs", "upkeep", "explain", "heatmap", "eval", "train", "feedback", "lesson", "docs",
     ),
     "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip

@@ -25,6 +25,7 @@ COMMANDS = {
     "duplicates": ("items", "duplicates"),
     "export": ("items", "export"),
     "explain": ("explain", "explain"),
+    "heatmap": ("heatmap", "heatmap"),
     "eval": ("eval", "eval_"),
     "train": ("train", "train"),
     "feedback": ("feedback", "feedback"),

@@ -37,7 +37,7 @@ _SYNONYMS = {
     "docs": ("doc", "man", "manual"),
 }
 _NUMBER = re.compile(r"-\.?\d")
-_MOST_NAMED = 4  # commands with an option, in a hint
+_MOST_NAMED = 5  # commands with an option, in a hint
 
 
 def intended(argv: Sequence[str]) -> list[str]:

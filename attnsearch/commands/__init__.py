@@ -6,6 +6,7 @@ items       show, duplicates, export
 catalogs    list, info
 upkeep      use, check, remove
 explain     why an item has its logit, and every step of the formula
+heatmap     requests × items, the attention of each as a row
 eval        how good the answers to judged requests are
 train       learn from judged requests; reset
 feedback    record which answers were right

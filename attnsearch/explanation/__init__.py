@@ -9,6 +9,7 @@ matrix     a logit as a double sum, over the words of the query and those of an 
 reasons    why each hit has its logit, and why one ranks above another
 seriation  a matrix → the order of its rows and columns
 heatmap    several requests × items
+cells      several requests → their heatmap
 map        the items as points of a plane, with the request and the output among them
 saved      the arrays of the formula → a file
 """

@@ -5,6 +5,7 @@ Axis letters: m = requests, n = keys of all items, d = width, d_k = width of que
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,22 @@ def save_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises InputError as `check_file` does, CatalogError if the file can't be written, TypeError for arrays of objects.
     """
     check_file(file)
-    if objects := [name for name, array in arrays.items() if array.dtype.hasobject]:
-        raise TypeError(f"arrays of objects would be pickled: {', '.join(objects)}")
+    _refuse_objects(arrays)
     with writing(file), replacing(file) as out:
         np.savez(out, **arrays)  # type: ignore[arg-type]  # its other parameter is none of ours
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """What `save_arrays` would write to a file. Raises TypeError for arrays of objects."""
+    _refuse_objects(arrays)
+    out = io.BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def _refuse_objects(arrays: Mapping[str, NDArray[Any]]) -> None:
+    if objects := [name for name, array in arrays.items() if array.dtype.hasobject]:
+        raise TypeError(f"arrays of objects would be pickled: {', '.join(objects)}")
 
 
 def _name_items(index: Index, keys: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -11,4 +11,5 @@ spreadsheet  items → rows of CSV
 duplicates   groups of duplicates → a table, JSON, JSONL, CSV, TSV
 evaluation   an evaluation → a table, JSON
 training     a training → a table, JSON
+heatmap      requests × items → JSON, CSV
 """

@@ -9,6 +9,7 @@ from attnsearch.output.columns import short_names
 from attnsearch.output.safe_text import inert
 
 if TYPE_CHECKING:
+    from attnsearch.explanation.heatmap import Heatmap
     from attnsearch.indexing.update import Report
     from attnsearch.search.readout import Readout
     from attnsearch.search.result import Hint, Result
@@ -48,27 +49,36 @@ def _hint_in_words(hint: Hint) -> str:
 
 def footer(result: Result) -> str:
     """The catalog, its counts, how far attention is spread, *none of these*, and what is not the default."""
-    from attnsearch.attention.projections import TEMPERATURE  # these two bring numpy, which `--help` does without
-    from attnsearch.encoding.model import DEFAULT
-
-    seen = result.items - result.masked
-    parts = [
-        ", ".join(short_names(result.catalogs or [result.catalog]).values()),
-        f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
-    ]
-    if seen:
+    parts = catalogs_in_words(result)
+    if result.masked < result.items:
         parts.append(f"attention spread over about {_round(result.effective_items)}")
         if result.none_of_these is not None:
             parts.append(f"chance that nothing fits {percent(result.none_of_these)}")
-    if result.trained:
-        parts.append("trained")
+    return inert(" · ".join([*parts, *setting_in_words(result)]))
+
+
+def catalogs_in_words(result: Result | Heatmap) -> list[str]:
+    """The names of the catalogs, and how many items they have."""
+    seen = result.items - result.masked
+    return [
+        ", ".join(short_names(result.catalogs or [result.catalog]).values()),
+        f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
+    ]
+
+
+def setting_in_words(result: Result | Heatmap) -> list[str]:
+    """What is not the default of how the catalogs were asked."""
+    from attnsearch.attention.projections import TEMPERATURE  # these two bring numpy, which `--help` does without
+    from attnsearch.encoding.model import DEFAULT
+
+    parts = ["trained"] if result.trained else []
     if result.temperature != TEMPERATURE:
         parts.append(f"temperature {result.temperature:.3g}")
     if result.lexical:
         parts.append(f"lexical {result.lexical:.3g}")
     if result.model != DEFAULT:
         parts.append(result.model)
-    return inert(" · ".join(parts))
+    return parts
 
 
 def _round(count: float) -> str:

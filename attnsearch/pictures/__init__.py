@@ -4,5 +4,6 @@ palette      strengths → colors, and those of Q, K and V
 reasons      each logit as a sum, the words shaded by what they add to it
 walkthrough  the steps of the formula
 matrix       a logit as a double sum, words of the query × words of the item
+heatmap      requests × items, as cells in colors with figures
 lesson       the lesson's slides
 """

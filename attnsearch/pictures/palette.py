@@ -39,7 +39,7 @@ _LETTERS: dict[tuple[str, bool], tuple[Color, str]] = {
 }
 _VISIBLE = 1 / 16
 _MARKS = " ░▒▓█"
-_SIMPLE_MARKS = " .:*#"
+_SIMPLE_MARKS = " :*#@"  # no point, which would seem to be part of the figure beside it
 
 
 def strength_of(weight: float) -> float:

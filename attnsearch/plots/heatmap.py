@@ -82,11 +82,10 @@ _FIGURES: dict[By, Callable[[float], str]] = {"weight": percent, "logit": "{:.1f
 
 def _scale(heatmap: Heatmap, by: By) -> Scale:
     """The colors of the cells, from the lowest value, or 0, to the highest."""
-    strengths, values = heatmap.strengths(by), heatmap.values(by)
-    largest = float(np.abs(values[np.isfinite(heatmap.logits)]).max(initial=0.0))
+    strengths = heatmap.strengths(by)
     low, high = float(strengths.min(initial=0.0)), float(strengths.max(initial=0.0))
     unit = " %" if by == "weight" else ""
-    low_text, high_text = (f"{_FIGURES[by](end * largest) or 0}{unit}" for end in (low, high))
+    low_text, high_text = (f"{_FIGURES[by](heatmap.value_of(end, by)) or 0}{unit}" for end in (low, high))
     return Scale(low, high, low_text, high_text, _WHAT[by])
 
 

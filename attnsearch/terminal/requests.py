@@ -20,12 +20,13 @@ _READ = 1 << 20  # bytes; more than Python's own buffer holds, so that a read le
 _BOM = b"\xef\xbb\xbf"
 _EXAMPLES = {
     "query": 'give one: attnsearch query "science fiction"',
+    "request": 'give some: attnsearch heatmap "science fiction" "a voyage at sea"',
     "item": "name one by its id or its title: attnsearch show ITEM",
 }
 
 
 def read_batches(
-    texts: list[str], *, null: bool = False, noun: Literal["query", "item"] = "query"
+    texts: list[str], *, null: bool = False, noun: Literal["query", "request", "item"] = "query"
 ) -> Iterator[list[str]]:
     """The requests of a command line. `-`, or no text with a pipe on stdin, stands for the lines of stdin.
 
@@ -103,7 +104,7 @@ def _parse(raws: Iterable[bytes], numbers: Iterator[int], noun: str, *, null: bo
             hint = f"write one {_place(null=null)}"
             problem = InputError(f"the {noun} is longer than {QUERY >> 10} KiB", where=where, hint=hint)
         elif b"\0" in raw:
-            hint = "-0 reads queries that end with one" if noun == "query" else f"write one {_place(null=null)}"
+            hint = f"write one {_place(null=null)}" if noun == "item" else "-0 reads those that end with one"
             problem = InputError(f"the {noun} has a NUL", where=where, hint=hint)
         else:
             try:

@@ -70,7 +70,7 @@ def test_nothing_to_suggest(run, argv):
     ("argv", "hint"),
     [
         (["explain", "moon", "--from", "lines"], "query and index have it"),
-        (["show", "moon", "--where", "x"], "query, duplicates, explain and eval have it"),
+        (["show", "moon", "--where", "x"], "query, duplicates, explain, heatmap and eval have it"),
         (["export", "shop", "--vector"], "query has it"),
         (["remove", "-o", "x"], "see 'attnsearch remove --help'"),
         (["query", "moon", "--lexicall"], "did you mean --lexical?"),

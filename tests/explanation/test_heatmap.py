@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from attnsearch.attention.projections import identity
 from attnsearch.errors import InputError
-from attnsearch.explanation import heatmap as heatmaps
-from attnsearch.explanation.heatmap import Column, compute_heatmap
+from attnsearch.explanation import cells as computing
+from attnsearch.explanation.cells import compute_heatmap
+from attnsearch.explanation.heatmap import BY, Column
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
@@ -142,11 +143,25 @@ class TestNarrow:
         assert narrow.others == pytest.approx([1])
 
 
-def test_strengths_are_relative_to_the_strongest_cell(books):
-    heatmap = compute_heatmap(books, ["moon", "robot"], k=99)
-    for by in heatmaps.BY:
-        assert heatmap.strengths(by).max() == 1
-        assert heatmap.strengths(by) * heatmap.values(by).max() == pytest.approx(heatmap.values(by))
+@pytest.mark.parametrize("by", BY)
+def test_the_scale_says_what_strengths_mean(books, by):
+    heatmap = compute_heatmap(books, ["moon", "robot"], where("has year"), k=9, right=[{0}, set()])
+    scale = heatmap.scale(by)
+    strengths, values = heatmap.strengths(by), heatmap.values(by)
+    assert scale[1.0] == (1 if by == "weight" else values.max())
+    assert scale[0.5] == scale[1.0] / (4 if by == "weight" else 2)
+    again = np.interp(strengths, [0, *scale], [0, *scale.values()])
+    assert again == pytest.approx(
+        values, abs=0.02 if by == "weight" else 1e-9
+    )  # between steps, a square is not straight
+
+
+def test_a_scale_from_below_zero(books):
+    heatmap = compute_heatmap(books, ["moon", "robot"])
+    below = heatmap._replace(logits=heatmap.logits - 30)
+    most = -below.logits.min()
+    assert below.scale("logit") == {-1.0: -most, -0.5: -most / 2, 0.5: most / 2, 1.0: most}
+    assert below.strengths("logit").min() == -1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +175,7 @@ def test_strengths_are_relative_to_the_strongest_cell(books):
     ],
 )
 def test_refused(books, monkeypatch, texts, options, message):
-    monkeypatch.setattr(heatmaps, "MOST_CELLS", 8)
+    monkeypatch.setattr(computing, "MOST_CELLS", 8)
     with pytest.raises(InputError, match=message):
         compute_heatmap(books, texts, **options)
 
@@ -191,7 +206,7 @@ def check_heatmap(write, monkeypatch, data) -> None:
     if data.draw(st.booleans()):  # W_Q as training may leave it
         w = np.random.default_rng(data.draw(st.integers(0, 9))).normal(size=(4, 4)).astype(np.float32)
         setting = setting._replace(projections=identity(4, 0.5)._replace(w_q=w), temperature=None)
-    monkeypatch.setattr(heatmaps, "_PRODUCTS", data.draw(st.sampled_from([1, 20, 1 << 22])))
+    monkeypatch.setattr(computing, "_PRODUCTS", data.draw(st.sampled_from([1, 20, 1 << 22])))
     n = sum(map(len, parts))
     idents = data.draw(st.none() | st.lists(st.integers(0, n - 1).map(lambda number: f"i{number}"), max_size=3))
     k = data.draw(st.integers(1, 4))

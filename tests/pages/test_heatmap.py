@@ -69,7 +69,7 @@ def test_a_row_is_a_request():
         ["request 1", "25.0✓", "–", "75.0", "<0.1"],
     ]
     shades = [cell.get("class") for cell in tree.find(".//table[@class='grid']/tbody").iter("td")]
-    assert shades == ["p16", "p3", "margin", "margin", "p6", None, "margin", "margin"]
+    assert shades == ["p13", "p6", "margin", "margin", "p8", None, "margin", "margin"]  # √.625, √.125 and √.25 of 16
     assert texts(tree, "h1") == ["2 requests × 2 items"]
 
 

@@ -187,7 +187,7 @@ class TestWeights:
         """Without colors, characters: the stronger the darker, for and against."""
         screen = Screen(unicode=unicode)
         ramp = [mark(strength_of(share), screen) for share in (0, 0.01, 0.2, 0.4, 1)]
-        assert "".join(ramp) == (" ░▒▓█" if unicode else " .:*#")
+        assert "".join(ramp) == (" ░▒▓█" if unicode else " :*#@")
         assert [mark(-strength_of(share), screen) for share in (0, 0.01, 0.2, 0.4, 1)] == ramp
 
 

@@ -17,14 +17,14 @@ def hex_color(strength: float) -> str:
 
 class TestHeatmap:
     def test_every_cell_by_hand(self):
-        """The strongest cell is the darkest; what has no column is gray, and beside it stands the chance of nothing."""
+        """A cell is as dark as the root of its weight; what has no column is gray, and beside it is the chance of none."""
         svg = draw_heatmap(heatmap_of([[0.6, 0.3], [0.0, 0.045]], none_of_these=np.array([0.25, 0.0])))
         shown = texts(svg)
         assert [text for text in shown if text.replace(".", "").isdigit()] == ["60", "30", "10", "25", "4.5", "96"]
         assert {"request 0", "item 1", "all others", "none of these", "60 %"} <= set(shown)
         assert "share of the attention: 0 %" in shown
         colors = fills(svg)
-        assert colors[:2] == [hex_color(1), hex_color(0.5)]
+        assert colors[:2] == [hex_color(0.6**0.5), hex_color(0.3**0.5)]
         for gray in (colors[2], colors[3], colors[6], colors[7]):
             assert len({gray[1:3], gray[3:5], gray[5:7]}) == 1
 

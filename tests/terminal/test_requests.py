@@ -112,7 +112,7 @@ class TestWhatIsRead:
     @pytest.mark.parametrize(
         ("raw", "null", "message"),
         [
-            (b"moon\0sea\n", False, "standard input:2: the query has a NUL; -0 reads queries that end with one"),
+            (b"moon\0sea\n", False, "standard input:2: the query has a NUL; -0 reads those that end with one"),
             (b"caf\xe9\n", False, "standard input:2: not UTF-8"),
             (b"x" * (requests.QUERY + 1), False, "standard input:2: the query is longer than 128 KiB; write one on"),
             (b"x" * (requests.QUERY + 1), True, "standard input:2: the query is longer than 128 KiB; write one before"),

@@ -1,0 +1,91 @@
+"""A heatmap → JSON, or CSV with a line for each request and a column for each item."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from attnsearch.output.formats import SCHEMA, separated_line
+from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
+
+if TYPE_CHECKING:
+    from attnsearch.explanation.heatmap import By, Column, Heatmap
+
+_OTHERS, _NONE = "others", "none_of_these"
+
+
+def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
+    """The JSON object of a heatmap, as docs/reference.md describes it, with a row of a matrix on each line."""
+    matrices = {"weights": heatmap.weights, "logits": heatmap.logits, "scores": heatmap.scores}
+    fields: dict[str, Any] = {
+        "schema": SCHEMA,
+        "catalog": heatmap.catalog,
+        **({"catalogs": heatmap.catalogs} if len(heatmap.catalogs) > 1 else {}),
+        "model": heatmap.model,
+        "temperature": heatmap.temperature,
+        **({"lexical": heatmap.lexical} if heatmap.lexical else {}),
+        **({"trained": True} if heatmap.trained else {}),
+        "items": heatmap.items,
+        "masked": heatmap.masked,
+        **({"emptied_by": heatmap.emptied_by} if heatmap.emptied_by else {}),
+        "queries": heatmap.queries,
+        "columns": (column._asdict() for column in heatmap.columns),
+        **{name: (_finite(row) for row in matrix.tolist()) for name, matrix in matrices.items()},
+        _OTHERS: heatmap.others.tolist(),
+        _NONE: None if heatmap.none_of_these is None else heatmap.none_of_these.tolist(),
+        **({} if heatmap.right is None else {"right": heatmap.right.tolist()}),
+    }
+    lead = "{\n"
+    for name, value in fields.items():
+        yield f'{lead}  "{name}": '
+        if isinstance(value, (str, float, int, type(None))):
+            yield to_json(value, screen).rstrip("\n")
+        else:
+            yield from _list(value, screen)
+        lead = ",\n"
+    yield "\n}\n"
+
+
+def as_csv(heatmap: Heatmap, by: By = "weight") -> Iterator[str]:
+    """A line for each request: its text, a number for each item by its id, and what others and *none of these* have.
+
+    Weights alone have others. What no number is, for a hidden item, is empty. An id that several columns would have is
+    written with its catalog before it, and so is one that another column has for a name.
+    """
+    has_others, has_none = by == "weight", heatmap.none_of_these is not None
+    more = [_OTHERS] * has_others + [_NONE] * has_none
+    yield separated_line(["query", *_headers(heatmap.columns, ["query", _OTHERS, _NONE]), *more], ",")
+    nulls = [[]] * len(heatmap.queries) if heatmap.none_of_these is None else heatmap.none_of_these[:, None].tolist()
+    others = heatmap.others[:, None].tolist() if has_others else [[]] * len(heatmap.queries)
+    rows = zip(heatmap.queries, heatmap.values(by).tolist(), others, nulls, strict=True)
+    for query, cells, other, null in rows:
+        yield separated_line([query, *("" if cell is None else cell for cell in _finite(cells)), *other, *null], ",")
+
+
+def _headers(columns: Iterable[Column], taken: Iterable[str]) -> list[str]:
+    """A header for each column, no two of them equal, and none that is taken."""
+    columns, used = list(columns), {*taken}
+    ids = [inert(column.id) for column in columns]
+    headers = []
+    for column, ident in zip(columns, ids, strict=True):
+        header = ident if ids.count(ident) == 1 else f"{inert(column.catalog)}:{ident}"
+        while header in used:
+            header = f"{inert(column.catalog)}:{header}"
+        used.add(header)
+        headers.append(header)
+    return headers
+
+
+def _finite(numbers: list[float]) -> list[float | None]:
+    """The numbers, and None for what is none."""
+    return [number if math.isfinite(number) else None for number in numbers]
+
+
+def _list(elements: Iterable[Any], screen: Screen) -> Iterator[str]:
+    """A list of JSON, each element on a line."""
+    lead = "["
+    for element in elements:
+        yield lead + "\n    " + to_json(element, screen).rstrip("\n")
+        lead = ","
+    yield "[]" if lead == "[" else "\n  ]"
