@@ -51,8 +51,8 @@ HOUSE = {
         "hint", "duplicates",
     ),
     "explanation": (
-        "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "cells", "map",
-        "saved",
+        "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "cells",
+        "map", "saved",
     ),
     "evaluation": ("metrics", "report", "significance"),
     "learning": (
@@ -73,7 +73,8 @@ HOUSE = {
         "catalogs", "options", "setting_options",
     ),
     "commands": (
-        "query", "index", "items", "catalogs", "upkeep", "explain", "heatmap", "eval", "train", "feedback", "lesson", "docs",
+        "query", "index", "items", "catalogs", "upkeep", "explain", "heatmap", "eval", "train", "feedback", "lesson",
+        "docs",
     ),
     "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip

@@ -17,7 +17,7 @@ def hex_color(strength: float) -> str:
 
 class TestHeatmap:
     def test_every_cell_by_hand(self):
-        """A cell is as dark as the root of its weight; what has no column is gray, and beside it is the chance of none."""
+        """A cell is as dark as the root of its weight; what has no column is gray, and so is none of these."""
         svg = draw_heatmap(heatmap_of([[0.6, 0.3], [0.0, 0.045]], none_of_these=np.array([0.25, 0.0])))
         shown = texts(svg)
         assert [text for text in shown if text.replace(".", "").isdigit()] == ["60", "30", "10", "25", "4.5", "96"]
