@@ -66,7 +66,7 @@ HOUSE = {
     ),
     "pictures": ("palette", "reasons", "walkthrough", "matrix", "heatmap", "lesson"),
     "plots": ("figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
-    "pages": ("shades", "page", "grid", "ranking", "heatmap", "evaluation", "training", "lesson"),
+    "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",

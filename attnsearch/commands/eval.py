@@ -74,12 +74,17 @@ def eval_(
                 second_evaluation = evaluate(index, requests, second_options.setting(index.info), k=top_k)
                 comparison = compare_evaluations(evaluation, second_evaluation)
                 second = SecondSetting(compare, second_evaluation, comparison)
+        picture = None
+        if form == "html":
+            from attnsearch.pages.figures import picture_evaluation
+
+            picture = picture_evaluation(evaluation, second)
         working.stop()
         screen = streams.screen(color=color, quiet=quiet, out=out)
         if form == "html":
             from attnsearch.pages.evaluation import evaluation_page
 
-            page = evaluation_page(evaluation, argv.command_line(), worst=worst, second=second)
+            page = evaluation_page(evaluation, argv.command_line(), worst=worst, second=second, picture=picture)
             browser.emit_page(page, out, is_opened=open_)
         elif form == "json":
             files = [judgments] if qrels is None else [judgments, qrels]

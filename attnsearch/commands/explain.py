@@ -179,9 +179,11 @@ def _follow(
 def _render_steps(results: Sequence[Result], setting: Setting, screen: Screen, *, form: str) -> Iterable[str]:
     """The steps of the formula; of several requests, with a row for each."""
     if form == "html":
+        from attnsearch.pages.figures import picture_map
         from attnsearch.pages.ranking import ranking_page
 
-        return [ranking_page(results, argv.command_line(), setting=setting)]
+        picture = picture_map(index, text, setting, results[0])
+        return [ranking_page(results, argv.command_line(), setting=setting, picture=picture)]
     if form == "json":
         from attnsearch.output import formats
 

@@ -15,9 +15,11 @@ from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
+    from attnsearch.output.columns import Shown
     from attnsearch.output.safe_text import Screen
     from attnsearch.search.index import Index
     from attnsearch.search.result import Result
+    from attnsearch.search.setting import Setting
 
 TOP_K = 10  # items listed, unless the options say otherwise
 
@@ -210,7 +212,7 @@ def query(
                     min_score=min_score,
                     values=value or (),
                     output=vector,
-                    trace=explain,
+                    trace=explain or form == "html",
                 )
                 if with_whys:
                     answers = _add_whys(index, answers)
@@ -222,9 +224,7 @@ def query(
                     yield result
 
         if form == "html":
-            from attnsearch.pages.ranking import ranking_page
-
-            page = ranking_page(list(results()), argv.command_line(), setting=setting, shown=shown)
+            page = _render_page(index, list(results()), setting, shown, first_batch[0], explain=explain)
             browser.emit_page(page, out, is_opened=open_)
         else:
             parts = formats.render(results(), form, screen, several=several, below=below, shown=shown)
@@ -243,6 +243,19 @@ def _check_input(texts: list[str], catalogs: list[str]) -> None:
     """Raise InputError if the queries and a catalog would both come from standard input."""
     if "-" in catalogs and "-" in texts:
         raise InputError("standard input can't be both the catalog and the queries", hint="name the query as TEXT")
+
+
+def _render_page(
+    index: Index, results: list[Result], setting: Setting, shown: Shown, text: str, *, explain: bool
+) -> str:
+    """The page of the results, whose steps it has if asked to; of a single request, `text`, with a map."""
+    from attnsearch.pages.figures import picture_map
+    from attnsearch.pages.ranking import ranking_page
+
+    picture = picture_map(index, text, setting, results[0]) if len(results) == 1 else None
+    if not explain:
+        results = [result._replace(trace=None) for result in results]
+    return ranking_page(results, argv.command_line(), setting=setting, shown=shown, picture=picture)
 
 
 def _add_whys(index: Index, results: list[Result]) -> list[Result]:

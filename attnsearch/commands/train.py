@@ -101,7 +101,14 @@ def train(
             if self_made:
                 outcome = training.train_self(index, requests, seed=seed, force=force, progress=working.progress)
             else:
-                outcome = training.train(index, requests, seed=seed, force=force, progress=working.learning)
+                outcome = training.train(
+                    index,
+                    requests,
+                    seed=seed,
+                    force=force,
+                    with_curve=form == "html" and _can_draw(),
+                    progress=working.learning,
+                )
         working.stop()
         if outcome.learned is not None:
             if save is not None:
@@ -113,14 +120,22 @@ def train(
     screen = streams.screen(color=color, quiet=quiet, out=out)
     stored = not dry_run and outcome.learned is not None
     if form == "html":
+        from attnsearch.pages.figures import picture_training
         from attnsearch.pages.training import training_page
 
-        page = training_page(outcome, name, argv.command_line(), stored=stored)
+        picture = picture_training(outcome, name)
+        page = training_page(outcome, name, argv.command_line(), stored=stored, picture=picture)
         browser.emit_page(page, out, is_opened=open_)
     elif form == "json":
         streams.emit([verdict_as_json(outcome, name, screen, stored=stored)], out)
     else:
         streams.emit([verdict(outcome, screen, stored=not dry_run)], out)
+
+
+def _can_draw() -> bool:
+    from attnsearch.pages.figures import can_draw
+
+    return can_draw()
 
 
 def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:

@@ -12,10 +12,16 @@ from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
     from attnsearch.evaluation.report import Evaluation
+    from attnsearch.pages.figures import Picture
 
 
 def evaluation_page(
-    evaluation: Evaluation, command: Sequence[str], *, worst: int = 5, second: SecondSetting | None = None
+    evaluation: Evaluation,
+    command: Sequence[str],
+    *,
+    worst: int = 5,
+    second: SecondSetting | None = None,
+    picture: Picture | None = None,
 ) -> str:
     """The page of an evaluation; with a second setting, of both."""
     evaluations = [evaluation, second.evaluation] if second else [evaluation]
@@ -23,6 +29,7 @@ def evaluation_page(
         "evaluation",
         command,
         evaluation=evaluation,
+        picture=picture,
         second=second,
         measures=[measures(each) for each in evaluations],
         differences=[*second.comparison.differences.values()] if second else [],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Matrix
     from attnsearch.explanation.reasons import Lead
     from attnsearch.explanation.steps import Step
+    from attnsearch.pages.figures import Picture
     from attnsearch.search.result import Hit, Result, Sum, Why
     from attnsearch.search.setting import Setting
 
@@ -79,10 +80,12 @@ def ranking_page(
     shown: Shown = NOTHING,
     lead: Lead | None = None,
     pairs: Matrix | None = None,
+    picture: Picture | None = None,
 ) -> str:
     """The page of results in one setting.
 
     With `lead`, the one result has two hits, and it says what parts them; `pairs` is the double sum of its one hit.
+    `picture` is the map of the items.
     """
     return render(
         "ranking",
@@ -94,6 +97,7 @@ def ranking_page(
         lead=lead,
         lead_sentence=lead and spell_lead(lead),
         kinds=KINDS,
+        picture=picture,
         matrix=pairs,
         grid=pairs and matrix_grid(pairs),
     )

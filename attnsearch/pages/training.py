@@ -12,16 +12,20 @@ from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
     from attnsearch.learning.training import Outcome
+    from attnsearch.pages.figures import Picture
 
 
-def training_page(outcome: Outcome, catalog: str, command: Sequence[str], *, stored: bool) -> str:
-    """The page of a training. `stored`: the result is in use."""
+def training_page(
+    outcome: Outcome, catalog: str, command: Sequence[str], *, stored: bool, picture: Picture | None = None
+) -> str:
+    """The page of a training, with the picture of what more requests gain. `stored`: the result is in use."""
     verdict = outcome.verdict
     gains = [(f"nDCG@{DEPTH}", verdict.ndcg.as_dict()), ("KL to the right items, nats", verdict.kl.as_dict())]
     return render(
         "training",
         command,
         outcome=outcome,
+        picture=picture,
         catalog=catalog,
         stored=stored,
         conclusion=conclusion(outcome, stored=stored),
