@@ -236,6 +236,16 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Pages without pictures, for each of which matplotlib takes a second."""
+    from attnsearch.pages import figures
+
+    for name in ("picture_map", "picture_evaluation", "picture_training"):
+        monkeypatch.setattr(figures, name, lambda *parts: None)
+    monkeypatch.setattr(figures, "can_draw", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def real():
     """The default model, loaded once."""

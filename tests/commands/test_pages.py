@@ -9,6 +9,8 @@ import pytest
 
 from tests.pages.reading import read_page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 QUERY = ("query", "moon", "-c", "shop.yaml")
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.pages.hostile import HOSTILE, hostile_catalog
 from tests.pages.reading import numbers, numbers_of_json, read_page, text_of, texts
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SHOP = """\
 - {id: a, title: moon, description: Up there, year: 1990, kind: rock, url: 'https://example.org/moon'}
 - {id: b, title: sea, year: 1991, kind: water}

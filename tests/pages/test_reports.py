@@ -9,6 +9,8 @@ import pytest
 from tests.pages.hostile import HOSTILE
 from tests.pages.reading import numbers, numbers_of_json, read_page, text_of, texts
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 JUDGED = "- {query: moon, relevant: [a]}\n- {query: sea, relevant: [c]}\n- {query: elsewhere, relevant: []}\n"
 
 
