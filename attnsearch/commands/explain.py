@@ -124,7 +124,7 @@ def explain(
             setting = setting_options.setting(index.info)
             if item is None:
                 results = _follow(index, texts, setting, top_k, value or (), save)
-                parts = _render_steps(results, setting, screen, form=form)
+                parts = _render_steps(index, results, setting, screen, form=form)
             elif matrix:
                 by: By = "pieces" if pieces else "words"
                 parts = _explain_pairs(index, text, setting, item, by, screen, form=form)
@@ -176,23 +176,27 @@ def _follow(
     return results
 
 
-def _render_steps(results: Sequence[Result], setting: Setting, screen: Screen, *, form: str) -> Iterable[str]:
+def _render_steps(
+    index: Index, results: Sequence[Result], setting: Setting, screen: Screen, *, form: str
+) -> Iterable[str]:
     """The steps of the formula; of several requests, with a row for each."""
-    if form == "html":
-        from attnsearch.pages.figures import picture_map
-        from attnsearch.pages.ranking import ranking_page
+    from attnsearch.explanation.several import explain_together
+    from attnsearch.explanation.steps import explain_steps
 
-        picture = picture_map(index, text, setting, results[0])
-        return [ranking_page(results, argv.command_line(), setting=setting, picture=picture)]
     if form == "json":
         from attnsearch.output import formats
 
         return formats.render(results, "json", screen, several=len(results) > 1)
-    from attnsearch.explanation.several import explain_together
-    from attnsearch.explanation.steps import explain_steps
+    together = explain_together(results) if len(results) > 1 else []
+    if form == "html":
+        from attnsearch.pages.figures import picture_map
+        from attnsearch.pages.ranking import ranking_page
+
+        picture = None if together else picture_map(index, results[0].query, setting, results[0])
+        return [ranking_page(results, argv.command_line(), setting=setting, picture=picture, together=together)]
     from attnsearch.pictures.walkthrough import walkthrough
 
-    return [walkthrough(explain_together(results) if len(results) > 1 else explain_steps(results[0]), screen)]
+    return [walkthrough(together or explain_steps(results[0]), screen)]
 
 
 def _explain_items(

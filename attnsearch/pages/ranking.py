@@ -81,11 +81,12 @@ def ranking_page(
     lead: Lead | None = None,
     pairs: Matrix | None = None,
     picture: Picture | None = None,
+    together: Sequence[Step] = (),
 ) -> str:
     """The page of results in one setting.
 
     With `lead`, the one result has two hits, and it says what parts them; `pairs` is the double sum of its one hit.
-    `picture` is the map of the items.
+    `picture` is the map of the items, `together` the steps of several requests at once.
     """
     return render(
         "ranking",
@@ -98,6 +99,7 @@ def ranking_page(
         lead_sentence=lead and spell_lead(lead),
         kinds=KINDS,
         picture=picture,
+        together=together,
         matrix=pairs,
         grid=pairs and matrix_grid(pairs),
     )

@@ -96,6 +96,14 @@ def test_links(page):
     )  # fmt: skip
 
 
+def test_several_requests_are_explained_one_by_one_and_at_once(page, run):
+    argv = ["explain", "moon", "--and", "sea robot", "--value", "year"]
+    tree = page(*argv)
+    assert texts(tree, "h2")[:3] == ["moon", "sea robot", "The steps of all requests at once"]
+    expected = {*numbers_of_json(json.loads(run(*argv, "-c", "shop.yaml", "--json").out))}
+    assert expected <= numbers(tree)
+
+
 def test_several_requests_have_contents(page):
     tree = page("query", stdin=b"moon\nsea\n")
     assert texts(tree, "h1") == ["2 requests"]
