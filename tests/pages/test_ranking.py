@@ -104,6 +104,13 @@ def test_several_requests_are_explained_one_by_one_and_at_once(page, run):
     assert expected <= numbers(tree)
 
 
+def test_shapes_and_letters(page):
+    tree = page("explain", "moon")
+    (query,) = [step for step in tree.iter("li") if text_of(step).lstrip().startswith("query")]
+    assert "x (1, 4) · W_Q (4, 4) · Q (1, 4)" in " ".join(text_of(query).split())
+    assert [(text_of(span), span.get("class")) for span in query.find("h4").iter("span")] == [("q", "q"), ("W_Q", "q")]
+
+
 def test_several_requests_have_contents(page):
     tree = page("query", stdin=b"moon\nsea\n")
     assert texts(tree, "h1") == ["2 requests"]
