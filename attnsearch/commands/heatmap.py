@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.terminal import options, progress, requests, streams
+from attnsearch.terminal import argv, browser, options, progress, requests, streams
 from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.completion import complete_word
 from attnsearch.terminal.setting_options import SettingOptions
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attnsearch.output.safe_text import Screen
     from attnsearch.sources.judgments import Judged
 
-FORMATS = ("table", "json", "csv", "npz")
+FORMATS = ("table", "json", "csv", "npz", "html")
 
 
 def heatmap(
@@ -73,6 +73,7 @@ def heatmap(
     format_: Annotated[str | None, options.format_option(FORMATS)] = None,
     json: options.Json = False,
     out: options.Out = None,
+    open_: options.Open = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -88,7 +89,7 @@ def heatmap(
 
     cat requests.txt | attnsearch heatmap --items Dune --items Dracula --by score
     """
-    form = options.choose_format(format_, json=json, allowed=FORMATS, out=out, by_ending=FORMATS[1:])
+    form = options.choose_report(format_, json=json, allowed=FORMATS, by_ending=FORMATS[1:], out=out, is_opened=open_)
     if items and top_k is not None:
         raise InputError("--items and --top-k exclude each other", hint="leave one of them out")
     judged = None
@@ -114,16 +115,23 @@ def heatmap(
 
                 keys_of, _ = find_judged_keys(index, judged, consequence="they are not marked")
                 right = [{keys_of[ident][0] for ident in part.relevant if ident in keys_of} for part in judged]
+            setting = setting_options.setting(index.info)
             result = compute_heatmap(
                 index,
                 texts,
-                setting_options.setting(index.info),
+                setting,
                 k=TOP if top_k is None else top_k,
                 idents=[find_id(index.store, name) for name in items] if items else None,
                 right=right,
             )
         working.stop()
-        _emit(result, form, by, streams.screen(color=color, quiet=quiet, out=out), out)
+        if form == "html":
+            from attnsearch.pages.heatmap import heatmap_page
+
+            page = heatmap_page(result, argv.command_line(), setting=setting, by=by)
+            browser.emit_page(page, out, is_opened=open_)
+        else:
+            _emit(result, form, by, streams.screen(color=color, quiet=quiet, out=out), out)
 
 
 def _read_texts(texts: list[str], *, null: bool) -> list[str]:

@@ -37,6 +37,7 @@ def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, 
         heatmap=heatmap,
         grid=_to_grid(heatmap, by),
         by=by,
+        scale=[(_FIGURES[by](value), shade(strength)) for strength, value in heatmap.scale(by).items()],
         filters=[spell(tree) for tree in setting.where],
         priors=setting.priors,
     )
@@ -48,26 +49,25 @@ def _to_grid(heatmap: Heatmap, by: By) -> Grid:
     heads = [
         Head(column.title or column.id, catalog=names[column.catalog] if several else "") for column in heatmap.columns
     ]
-    right = heatmap.right.tolist() if heatmap.right is not None else [[False] * len(heads)] * len(heatmap.queries)
-    nothing = heatmap.none_of_these
-    margins = zip(heatmap.others.tolist(), *([] if nothing is None else [nothing.tolist()]), strict=True)
+    margins = {"all others": heatmap.others} if by == "weight" else {}
+    if heatmap.none_of_these is not None:
+        margins["none of these"] = heatmap.none_of_these
+    cells = zip(
+        heatmap.values(by).tolist(),
+        heatmap.strengths(by).tolist(),
+        (heatmap.logits > float("-inf")).tolist(),
+        [[False] * len(heads)] * len(heatmap.queries) if heatmap.right is None else heatmap.right.tolist(),
+        strict=True,
+    )
     rows = [
         Row(
             query,
             [
                 Cell(number, _FIGURES[by](number), shade(strength), "✓" if is_right else "") if is_there else None
-                for number, strength, is_there, is_right in zip(*cells, strict=True)
+                for number, strength, is_there, is_right in zip(*of_row, strict=True)
             ],
-            [Cell(share, _in_percent(share)) for share in margin],
+            [Cell(share, _in_percent(share)) for share in (float(column[number]) for column in margins.values())],
         )
-        for query, margin, *cells in zip(
-            heatmap.queries,
-            margins,
-            heatmap.values(by).tolist(),
-            heatmap.strengths(by).tolist(),
-            (heatmap.logits > float("-inf")).tolist(),
-            right,
-            strict=True,
-        )
+        for number, (query, of_row) in enumerate(zip(heatmap.queries, cells, strict=True))
     ]
-    return Grid(_CAPTIONS[by], "", heads, ["all others", *([] if nothing is None else ["none of these"])], rows, [])
+    return Grid(_CAPTIONS[by], "", heads, [*margins], rows, [])

@@ -193,6 +193,7 @@ def choose_report(
     json: bool,
     jsonl: bool = False,
     allowed: Sequence[str] = REPORTS,
+    by_ending: Collection[str] = BY_ENDING,
     out: str | None,
     is_opened: bool,
 ) -> str:
@@ -200,7 +201,7 @@ def choose_report(
 
     Raises InputError as `choose_format` does, and for --open without a page in a file.
     """
-    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out, by_ending=BY_ENDING)
+    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out, by_ending=by_ending)
     if is_opened:
         browser.check_open(choice, out)
     return choice

@@ -36,8 +36,8 @@ def test_stdout(run, shop_file):
 
 @pytest.mark.parametrize(
     "argv",
-    [QUERY, ("explain", "moon", "-c", "shop.yaml"), ("eval", "judged.yaml", "-c", "shop.yaml"),
-     ("train", "judged.yaml", "-c", "shop.yaml")],
+    [QUERY, ("explain", "moon", "-c", "shop.yaml"), ("heatmap", "moon", "-c", "shop.yaml"),
+     ("eval", "judged.yaml", "-c", "shop.yaml"), ("train", "judged.yaml", "-c", "shop.yaml")],
     ids=lambda argv: argv[0],
 )  # fmt: skip
 class TestEachCommand:

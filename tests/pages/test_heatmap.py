@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -51,8 +52,8 @@ def rows_of(tree):
 @pytest.mark.parametrize("by", ["weight", "logit", "score"])
 def test_the_numbers(by):
     heatmap = heatmap_of([[0.625, 0.125], [0.25, 0.5]], none_of_these=np.array([0.03, 0.9]))
-    expected = {*heatmap.values(by).ravel().tolist(), *heatmap.others.tolist(), 0.03, 0.9, 0.05}
-    assert numbers(page_of(heatmap, by)) == expected
+    others = heatmap.others.tolist() if by == "weight" else []
+    assert numbers(page_of(heatmap, by)) == {*heatmap.values(by).ravel().tolist(), *others, 0.03, 0.9, 0.05}
 
 
 def test_a_row_is_a_request():
@@ -100,3 +101,20 @@ def test_hostile_texts_are_inert():
     shown = text_of(page_of(heatmap))
     assert "<script>document.title" in shown
     assert "moon \\u202egpj.exe" in shown
+
+
+@pytest.mark.parametrize("by", ["weight", "logit", "score"])
+def test_the_command(run, shop_file, by):
+    argv = ["heatmap", "moon", "sea", "-c", "shop.yaml", "-k", "1", "--by", by]
+    tree = read_page(run(*argv, "-f", "html").out.encode())
+    answer = json.loads(run(*argv, "--json").out)
+    matrix = {number for row in answer[f"{by}s"] for number in row}
+    assert numbers(tree) == matrix | {*(answer["others"] if by == "weight" else []), answer["temperature"]}
+    assert texts(tree, "code") == [f"attnsearch {' '.join(argv)} -f html"]
+
+
+def test_the_legend_is_the_scale():
+    heatmap = heatmap_of([[0.64, 0.04]])
+    (key,) = (part for part in page_of(heatmap).iter("p") if part.get("class") == "key")
+    shown = {span.get("class"): text_of(span) for span in key.iter("span")}
+    assert shown == {"p4": "6.2", "p8": "25.0", "p12": "56.2", "p16": "100.0"}
