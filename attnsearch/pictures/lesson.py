@@ -77,12 +77,13 @@ def _join(blocks: Sequence[list[Text]]) -> list[Text]:
 
 def _head(slide: Slide, width: int) -> list[Text]:
     """The title with the formula at the right end of its line, else under it."""
+    from rich.console import Console
     from rich.text import Text
 
     title, formula = f"{slide.number}. {slide.title}", slide.formula
     gap = width - len(title) - len(formula)
     lines = [title + " " * gap + formula] if gap >= 3 else [title, formula]
-    return [Text(line, "bold") for line in lines]
+    return [part for line in lines for part in Text(line, "bold").wrap(Console(width=width), width)]
 
 
 def _wrap(paragraph: str, width: int) -> list[Text]:
@@ -122,7 +123,9 @@ def _draw_table(table: Table, label: int, room: int, screen: Screen) -> Iterator
     for number, part in enumerate(_fold(columns, label, room, gaps)):
         if number:
             yield Text()
-        yield from _draw_part(table, part, max(min(label, room - _measure(part, gaps)), _LABEL), room, gaps, screen)
+        yield from _draw_part(
+            table, part, max(min(label, room - _measure(part, gaps)), min(label, _LABEL)), room, gaps, screen
+        )
 
 
 def _measure(columns: Sequence[_Drawn], gaps: tuple[int, int]) -> int:
@@ -132,19 +135,27 @@ def _measure(columns: Sequence[_Drawn], gaps: tuple[int, int]) -> int:
 
 
 def _fold(columns: Sequence[_Drawn], label: int, room: int, gaps: tuple[int, int]) -> Iterator[list[_Drawn]]:
-    """The columns of each part: whole groups, where one fits beside at least the beginnings of the rows' names."""
+    """The columns of each part: whole groups, or equal parts of a group too wide for the names of rows beside it."""
     part: list[_Drawn] = []
     for _, group in itertools.groupby(columns, key=lambda column: column.group):
         members = list(group)
         if part and min(label, _READABLE) + _measure([*part, *members], gaps) > room:
             yield part
             part = []
-        for column in members:
-            if part and _LABEL + _measure([*part, column], gaps) > room:
+        size = next(size for size in range(len(members), 0, -1) if size == 1 or _fits(members, size, room, gaps))
+        size = math.ceil(len(members) / math.ceil(len(members) / size))
+        for member in members:
+            if len(part) >= size < len(members):
                 yield part
                 part = []
-            part.append(column)
+            part.append(member)
     yield part
+
+
+def _fits(columns: Sequence[_Drawn], size: int, room: int, gaps: tuple[int, int]) -> bool:
+    """Whether columns fit in parts of this size."""
+    parts = [columns[start : start + size] for start in range(0, len(columns), size)]
+    return all(_LABEL + _measure(part, gaps) <= room for part in parts)
 
 
 def _draw_part(
@@ -159,12 +170,15 @@ def _draw_part(
         ends.append(end)
     if any(drawn.symbol for drawn in part):
         firsts = [i for i, drawn in enumerate(part) if not i or part[i - 1].group != drawn.group]
-        yield _place([(ends[i] - part[i].width, Text(part[i].symbol, "bold")) for i in firsts])
+        symbols = [(ends[i] - part[i].width, part[i].symbol) for i in firsts]
+        yield _place([(min(start, max(end, room) - len(text)), Text(text, "bold")) for start, text in symbols])
     names = [Text(drawn.column.name, _style(drawn, screen) or "dim") for drawn in part]
     yield _place([(end - name.cell_len, name) for end, name in zip(ends, names, strict=True)])
-    is_only = part[-1].column.share and sum(drawn.column.share for drawn in part) == 1
-    has_bars = is_only and end + gaps[0] + _BAR <= room
+    shares = [column for group in table.groups for column in group.columns if column.share]
+    has_bars = shares == [part[-1].column] and end + gaps[0] + _BAR <= room
     for i, name in enumerate(table.rows):
+        if not any(drawn.cells[i] for drawn in part):
+            continue
         is_total = table.total and i == len(table.rows) - 1
         if is_total:
             filled = [(end, drawn) for end, drawn in zip(ends, part, strict=True) if drawn.cells[i]]
