@@ -183,6 +183,8 @@ def _output(numbers: Numbers) -> Slide:
         table,
         weight=weights[0],
         next_weight=weights[1],
+        pages=numbers.v[0, 0],
+        share=weights[0] * numbers.v[0, 0],
         first=first,
         second=second,
         carried=", ".join(carried[:-1]) + f" and {carried[-1]}",

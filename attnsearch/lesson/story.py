@@ -96,7 +96,7 @@ CHAPTERS = {
         """
         You don't walk home with one book. You walk home with {weight:.1%} of {first}, {next_weight:.1%} of {second},
         and a little of the others: of each, as much as it got of her attention. Multiply each row of V by its weight,
-        then add up the columns.
+        then add up the columns: {weight:.1%} of {pages:g} is {share:.0f}.
         """,
         """
         You carry home {carried}. That is all there is to attention, here and in every language
@@ -114,7 +114,7 @@ CHAPTERS = {
 
         attnsearch makes every vector 1 long: it divides each by its length, the root of the sum of its squares. That of
         q is √4 = 2, those of the keys are below. Then q·k is a cosine, and never above 1. If that is divided by √d_k,
-        too, so little is left that all books get much the same. The order is right, but hardly worth a walk.
+        too, so little is left that all books get much the same. The order is right, but the shares say little.
         """,
         """
         The cosine of {first} is its q·k, divided by both lengths: {product:g} / ({q:g} · {k:.3f}) = {cosine:.3f}.
@@ -139,7 +139,8 @@ CHAPTERS = {
         "a mask: -∞",
         """
         {lent} is lent out. She doesn't cross it off her list at the end. She writes -∞, minus infinity, in place of its
-        logit, and exp of that is 0. So the others share all of her attention, as if it had never been there.
+        logit, and exp of that is 0. So the others share all of her attention, as if it had never been there. This is
+        called a mask.
         """,
         command="attnsearch query TEXT --where 'year > 1950'",
     ),
@@ -148,7 +149,7 @@ CHAPTERS = {
         "softmax(Q Kᵀ / √d_k + bias)",
         """
         You remember one more thing: “signal” was in the title. Her four questions know nothing of titles. So she adds
-        {bias:g} to the logit of {named}, before the softmax. One logit more makes its exp 2.718 times as large.
+        {bias:g} to the logit of {named}, before the softmax: a bias. One logit more makes its exp 2.718 times as large.
         """,
         """
         It catches up. The sum still has to be 100%, so the others lose a little.
@@ -162,7 +163,7 @@ CHAPTERS = {
         Somebody asks: “{elsewhere}?” There is no space, love or fear in it. So x is 0 0 0, q and all products are 0,
         and exp(0) = 1: each book would get 25%. A softmax always hands out all of its attention, even if nothing fits.
 
-        So she keeps one more card, “{nothing}”. Its logit is always {logit:g}.
+        So she keeps one more card, “{nothing}”, a null key. Its logit is always {logit:g}.
         """,
         """
         For the sink, that card gets {weight:.1%}, more than all books together. attnsearch prints a number like it

@@ -184,7 +184,7 @@ def _draw_part(
             filled = [(end, drawn) for end, drawn in zip(ends, part, strict=True) if drawn.cells[i]]
             yield _place([(end - drawn.width, Text("─" * drawn.width, "dim")) for end, drawn in filled])
         cells = [
-            (end - len(drawn.cells[i]), _cell(drawn, i, screen, is_total=is_total))
+            (end - drawn.width, _cell(drawn, i, screen, is_total=is_total))
             for end, drawn in zip(ends, part, strict=True)
         ]
         weight = part[-1].column.numbers[i]
@@ -210,7 +210,7 @@ def _cell(drawn: _Drawn, row: int, screen: Screen, *, is_total: bool) -> Text:
     number = drawn.column.numbers[row]
     is_shaded = drawn.column.share and number is not None and not is_total
     shade = style(number or 0.0, screen) if is_shaded else ""
-    return Text(drawn.cells[row], shade or _style(drawn, screen))
+    return Text(drawn.cells[row].rjust(drawn.width), shade or _style(drawn, screen))
 
 
 def _style(drawn: _Drawn, screen: Screen) -> str:
