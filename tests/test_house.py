@@ -64,7 +64,7 @@ HOUSE = {
         "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
         "evaluation", "training", "heatmap",
     ),
-    "pictures": ("palette", "reasons", "walkthrough", "matrix", "heatmap", "lesson"),
+    "pictures": ("palette", "letters", "reasons", "walkthrough", "matrix", "heatmap", "lesson"),
     "plots": ("figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),

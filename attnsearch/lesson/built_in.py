@@ -32,7 +32,7 @@ def built_in(index: Index) -> Slide:
     logits = np.array([hit.logit for hit in hits])
     weights = np.array([hit.weight for hit in hits])
     powers, total = np.exp(logits), math.exp(trace.log_normalizer)
-    key = index.store.embeddings(trace.hit_keys[:1])[0]
+    key = trace.keys[0]
     vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "first k": (key, 5), "output": (trace.output, 5)}
     first_numbers = Table(
         (*(f"{ordinal} number" for ordinal in ORDINALS), "length"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
-from attnsearch.pictures.lesson import find_letter, format_number
-from attnsearch.pictures.walkthrough import LETTER
+from attnsearch.pictures.lesson import format_number
+from attnsearch.pictures.letters import find_letter
 
 if TYPE_CHECKING:
     from attnsearch.lesson.slide import Column, Group, Slide, Table
@@ -34,20 +34,7 @@ class Head(NamedTuple):
 
 def lesson_page(slides: Sequence[Slide], command: Sequence[str]) -> str:
     """The page of these slides."""
-    return render("lesson", command, slides=slides, heads=_heads, rows=_rows, letters=letters)
-
-
-def letters(text: str) -> list[tuple[str, str]]:
-    """The parts of a text, each with the letter that it is about: "q", "k", "v" or none.
-
-    >>> letters("q = x W_Q is of d_k")
-    [('q', 'q'), (' = x ', ''), ('W_Q', 'q'), (' is of d_k', '')]
-    """
-    parts, end = [], 0
-    for match in LETTER.finditer(text):
-        parts += [(text[end : match.start()], ""), (match[0], match[1].lower())]
-        end = match.end()
-    return [part for part in [*parts, (text[end:], "")] if part[0]]
+    return render("lesson", command, slides=slides, heads=_heads, rows=_rows)
 
 
 def _heads(table: Table) -> list[list[Head]]:

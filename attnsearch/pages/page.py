@@ -16,7 +16,7 @@ from attnsearch.output.notes import counted, percent
 from attnsearch.output.safe_text import inert
 from attnsearch.output.table import cut, decimals, format_cell
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
-from attnsearch.pictures.walkthrough import LETTER
+from attnsearch.pictures.letters import split_letters
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,19 +82,6 @@ def exact(number: float) -> str:
 def signed(number: float, digits: int = 2) -> str:
     """A change, with its sign; a 0 has none that rounding left."""
     return f"{number:+z.{digits}f}"
-
-
-def split_letters(formula: str) -> list[tuple[str, str]]:
-    """The parts of a formula, each with the letter whose color it has, or none.
-
-    >>> split_letters("q = x W_Q")
-    [('q', 'q'), (' = x ', ''), ('W_Q', 'q')]
-    """
-    parts, end = [], 0
-    for match in LETTER.finditer(formula):
-        parts += [(formula[end : match.start()], ""), (match[0], match[1].lower())]
-        end = match.end()
-    return [(part, letter) for part, letter in [*parts, (formula[end:], "")] if part]
 
 
 def shape(axes: Sequence[int]) -> str:

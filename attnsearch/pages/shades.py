@@ -38,8 +38,6 @@ def _rules(*, is_light: bool) -> Iterator[str]:
     yield from (f" --{name}: {_hex(color(strength, is_light=is_light))};" for name, strength in names.items())
     yield from (f" --{letter}: {_hex(letter_color(letter, is_light=is_light))};" for letter in "qkv")
     yield " }\n"
-    for letter in "qkv":
-        yield f".{letter} {{ color: {_hex(letter_color(letter, is_light=is_light))}; }}\n"
     for step in range(1, STEPS + 1):
         for sign in (1, -1):
             background = color(sign * step / STEPS, is_light=is_light)

@@ -14,8 +14,8 @@ from attnsearch.output.notes import percent
 from attnsearch.output.ranking import bar
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import cut, draw
+from attnsearch.pictures.letters import color_letters, find_letter
 from attnsearch.pictures.palette import letter_style, style
-from attnsearch.pictures.walkthrough import LETTER, color_letters
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -215,16 +215,6 @@ def _cell(drawn: _Drawn, row: int, screen: Screen, *, is_total: bool) -> Text:
 
 def _style(drawn: _Drawn, screen: Screen) -> str:
     return letter_style(drawn.letter, screen) if drawn.letter else ""
-
-
-def find_letter(symbol: str) -> str:
-    """The letter that a symbol is about: "" for none, or for several.
-
-    >>> find_letter("W_K"), find_letter("q·k"), find_letter("logit")
-    ('k', '', '')
-    """
-    letters = {match[1].lower() for match in LETTER.finditer(symbol)}
-    return letters.pop() if len(letters) == 1 else ""
 
 
 def format_number(number: float | None, column: Column, *, unicode: bool = True) -> str:

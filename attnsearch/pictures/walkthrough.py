@@ -5,18 +5,16 @@ A narrow window cuts words and loses the last components of vectors; then tables
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from attnsearch.explanation.phrases import COMPONENTS, spell
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import GAP, cut, divide_cells, draw, new_table, wrap
+from attnsearch.pictures.letters import color_letters
 from attnsearch.pictures.palette import letter_style, style
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from attnsearch.explanation.phrases import Cell
     from attnsearch.explanation.steps import Step
 
@@ -26,7 +24,6 @@ _LABELS = ("rank", "row")  # columns of whole numbers that say what a row is abo
 _SUMS = ("row", "request", "max", "Σ")  # columns beside those of a matrix of weights
 _MEASURES = ("value", "mean", "spread")  # columns of numbers with a unit
 _SMALL = 5e-4  # four decimals would say next to nothing of a number below it
-LETTER = re.compile(r"(?<!\w)(?:W_)?([QKVqkv])ᵀ?(?!\w)")
 _LETTER_OF = {"query": "q", "keys": "k", "output": "v"}  # whose vectors the tables of these steps have
 
 
@@ -135,10 +132,3 @@ def _style(step: Step, number: int, column: int, screen: Screen) -> str:
         return ""
     largest = max(other for other in others if isinstance(other, float))
     return style(cell / largest if largest else 0.0, screen)
-
-
-def color_letters(text: Text, screen: Screen) -> Text:
-    """The text with Q, K, V and their matrices in their colors."""
-    for match in LETTER.finditer(text.plain):
-        text.stylize(letter_style(match[1].lower(), screen), *match.span())
-    return text

@@ -10,6 +10,9 @@ import subprocess
 
 import pytest
 
+from attnsearch.lesson.steps import steps
+from attnsearch.lesson.variations import variations
+from attnsearch.pages.lesson import lesson_page
 from tests.pages.hostile import hostile_catalog
 
 CHROMIUM = shutil.which("chromium")
@@ -81,6 +84,11 @@ def test_a_matrix_and_a_lead(run, write, small, measure):
     for options in (["--matrix"], ["--over", "12" + "w" * 40]):
         page = run("explain", "moon " * 40, ("13" + "moon " * 8).strip(), *options, "-c", path, "-f", "html").out
         check(measure(page), f"{' '.join(['moon'] * 16)}… · attnsearch")
+
+
+def test_the_lesson(measure):
+    page = lesson_page([*steps(), *variations()], ["attnsearch", "lesson"])
+    check(measure(page), "Attention in a library of four books · attnsearch")
 
 
 def test_a_script_would_be_seen(measure):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,10 +81,3 @@ def test_colors_are_no_more_than_colors():
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn) == plain
         assert drawn.count("\x1b[") > 10
     assert "V (3, 4)" in plain
-
-
-@pytest.mark.parametrize(("formula", "letters"), [("Q Kᵀ / √d_k", "Q Kᵀ"), ("q = x W_Q", "q W_Q"), ("K2 vV kq", "")])
-def test_letters(formula, letters):
-    from attnsearch.pictures.walkthrough import LETTER
-
-    assert " ".join(match[0] for match in LETTER.finditer(formula)) == letters
