@@ -9,6 +9,7 @@ from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
 from attnsearch.pictures.lesson import format_number
 from attnsearch.pictures.letters import find_letter
+from attnsearch.pictures.palette import strength_of
 
 if TYPE_CHECKING:
     from attnsearch.lesson.slide import Column, Group, Slide, Table
@@ -65,7 +66,8 @@ def _rows(table: Table) -> list[tuple[str, list[Cell]]]:
 def _cell(group: Group, column: Column, row: int, *, is_total: bool) -> Cell:
     """A number in the color of its letter, or on that of its weight; a total has none."""
     number = column.numbers[row]
-    kind = shade(number) if column.share and number is not None and not is_total else _kind(group, column)
+    is_shaded = column.share and number is not None and not is_total
+    kind = shade(strength_of(number or 0.0)) if is_shaded else _kind(group, column)
     return Cell(number, format_number(number, column), kind, is_first=column is group.columns[0])
 
 

@@ -15,7 +15,7 @@ from attnsearch.output.ranking import bar
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import cut, draw
 from attnsearch.pictures.letters import color_letters, find_letter
-from attnsearch.pictures.palette import letter_style, style
+from attnsearch.pictures.palette import letter_style, strength_of, style
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -209,7 +209,7 @@ def _cell(drawn: _Drawn, row: int, screen: Screen, *, is_total: bool) -> Text:
 
     number = drawn.column.numbers[row]
     is_shaded = drawn.column.share and number is not None and not is_total
-    shade = style(number or 0.0, screen) if is_shaded else ""
+    shade = style(strength_of(number or 0.0), screen) if is_shaded else ""
     return Text(drawn.cells[row].rjust(drawn.width), shade or _style(drawn, screen))
 
 
