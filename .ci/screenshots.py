@@ -63,7 +63,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "page-heatmap": ("heatmap", *REQUESTS),
     "page-lesson": ("lesson",),
     "page-eval": ("eval", "library.judgments.yaml"),
-    "page-train": ("train", "--on", "library.judgments.yaml", "--dry-run"),
+    "page-train": ("train", "library.judgments.yaml", "--dry-run"),
 }
 WITHOUT_CATALOG = {"lesson", "list", "info", "docs", "--help"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,10 +10,24 @@ import sys
 
 import pytest
 
+from attnsearch.cli.app import COMMANDS
 from tests.documents import ROOT
 
 SCRIPT = ROOT / ".ci" / "screenshots.py"
 BROWSER = os.environ.get("CHROMIUM", "chromium")
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("screenshots", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_commands_are_ours(script):
+    names = {argv[0] for argv in (*script.COMMANDS.values(), *script.PAGES.values())}
+    assert names <= set(COMMANDS)
 
 
 @pytest.mark.slow

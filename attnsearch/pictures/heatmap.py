@@ -112,7 +112,8 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
             - form.is_tall
             - sum(len(column.gap) + column.width for column in _tail(heatmap, by, form, screen))
         )
-        count = room // (width + 1)
+        apart = " " * (1 + (form.is_tall and not screen.colors))  # a shade should not touch the figure before it
+        count = room // (width + len(apart))
         if room >= 0 and count >= min(len(heatmap.columns), form.items):
             break
     shown = heatmap.narrow(max(count, 1))
@@ -124,7 +125,7 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
         if sum(widths) + len(gap) * len(widths) <= room:
             break
     else:
-        heads, widths, gap = [[str(number)] for number in range(1, len(titles) + 1)], [width] * len(titles), " "
+        heads, widths, gap = [[str(number)] for number in range(1, len(titles) + 1)], [width] * len(titles), apart
         cells = min(window - len(f"{len(titles)}  ·"), _LEGEND_CELLS)
         legend = [f"{number} {cut(title, cells)}" for number, title in enumerate(titles, 1)]
     figures = [[figure.rjust(width) for figure in row] for row in _figures(shown, by, form, screen)]
@@ -244,7 +245,7 @@ def _lines(layout: _Layout, screen: Screen) -> Iterator[Text]:
                 continue
             strength = column.strengths[row]
             shade = " " if screen.colors else mark(strength, screen)
-            cell = (shade + column.figures[row]).rjust(column.width + len(column.gap))
+            cell = (shade + column.figures[row].lstrip()).rjust(column.width + len(column.gap))
             line.append(cell, style(strength, screen) or "dim")
         yield line
 

@@ -99,10 +99,10 @@ class TestInFull:
     def test_numbers_over_the_columns_and_a_legend(self):
         lines = picture(BOOKS, Screen(width=60)).splitlines()
         assert lines[:7] == [
-            "                                         all │ none of",
-            "                      1      2      3 others │   these",
-            "moon            ▓50.0%✓▒25.0%      –   25.0% │   10.0%",
-            "a voyage at sea ▒12.5% ▓30.0% ▓50.0%✓   7.5% │   90.0%",
+            "                                            all │ none of",
+            "                       1       2       3 others │   these",
+            "moon             ▓50.0%✓ ▒25.0%       –   25.0% │   10.0%",
+            "a voyage at sea  ▒12.5%  ▓30.0%  ▓50.0%✓   7.5% │   90.0%",
             "",
             "1 The Moon · 2 月面基地 ·",
             "3 Twenty Thousand Leagues Under the Sea",
