@@ -40,7 +40,7 @@ def eval_(
             help="Show the N worst requests. (default: 5)",
         ),
     ] = 5,
-    format_: options.ReportFormat = None,
+    format_: options.DrawnFormat = None,
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
@@ -55,8 +55,10 @@ def eval_(
     attnsearch eval judgments.yaml -c library --compare '--temperature 0.1'
 
     attnsearch eval queries.jsonl qrels.tsv -c corpus.jsonl --json
+
+    attnsearch eval judgments.yaml -c library -o eval.svg
     """
-    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
+    form = options.choose_report(format_, json=json, allowed=options.DRAWN, out=out, is_opened=open_)
     second_options = None if compare is None else parse_setting_text(compare, "--compare")
 
     from attnsearch.evaluation.report import evaluate
@@ -86,6 +88,10 @@ def eval_(
 
             page = evaluation_page(evaluation, argv.command_line(), worst=worst, second=second, picture=picture)
             browser.emit_page(page, out, is_opened=open_)
+        elif form in options.FIGURES:
+            from attnsearch.plots.evaluation import draw_evaluation
+
+            streams.emit_bytes([draw_evaluation(evaluation, second, form)], out)
         elif form == "json":
             files = [judgments] if qrels is None else [judgments, qrels]
             streams.emit([as_json(evaluation, files, screen, worst=worst, second=second)], out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert
 from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, taught_catalog
+
+if TYPE_CHECKING:
+    from attnsearch.learning.training import Outcome
+    from attnsearch.output.safe_text import Screen
 
 
 def train(
@@ -60,7 +64,7 @@ def train(
             help="Seed of the split into folds; the same seed gives the same result. (default: 0)",
         ),
     ] = 0,
-    format_: options.ReportFormat = None,
+    format_: options.DrawnFormat = None,
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
@@ -75,13 +79,16 @@ def train(
     attnsearch train queries.jsonl qrels.tsv -c corpus.jsonl --dry-run
 
     attnsearch train --self -c library
+
+    attnsearch train judgments.yaml -c library --dry-run -o gain.svg
     """
-    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
+    form = options.choose_report(format_, json=json, allowed=options.DRAWN, out=out, is_opened=open_)
     if self_made and judgments is not None and qrels is not None:
         raise InputError("--self takes no QRELS", hint="give one file of judgments to measure it on, or none")
+    if self_made and form in options.FIGURES:
+        raise InputError(f"--self learns from no judged requests, which {form} would count", hint="ask for html")
 
     from attnsearch.learning import training
-    from attnsearch.output.training import verdict, verdict_as_json
     from attnsearch.search.index import Index
     from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
@@ -92,6 +99,7 @@ def train(
     if save is not None:
         refuse_unless_regular(save)  # before anything is learned
     with progress.working(quiet=quiet) as working:
+        with_curve = form in options.FIGURES or (form == "html" and _can_draw())  # nothing else shows it
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
         with Index.open(ref, offline=offline, progress=working.progress) as index:
@@ -102,12 +110,7 @@ def train(
                 outcome = training.train_self(index, requests, seed=seed, force=force, progress=working.progress)
             else:
                 outcome = training.train(
-                    index,
-                    requests,
-                    seed=seed,
-                    force=force,
-                    with_curve=form == "html" and _can_draw(),
-                    progress=working.learning,
+                    index, requests, seed=seed, force=force, with_curve=with_curve, progress=working.learning
                 )
         working.stop()
         if outcome.learned is not None:
@@ -118,18 +121,32 @@ def train(
             if not dry_run:
                 store_learned(folder, outcome.learned, commit)
     screen = streams.screen(color=color, quiet=quiet, out=out)
-    stored = not dry_run and outcome.learned is not None
+    _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run)
+
+
+def _emit(
+    outcome: Outcome, catalog: str, form: str, screen: Screen, out: str | None, *, is_opened: bool, is_dry: bool
+) -> None:
+    """Write what was learned, and why; `is_dry` says that nothing was stored."""
+    from attnsearch.output import training as output
+
+    stored = not is_dry and outcome.learned is not None
     if form == "html":
         from attnsearch.pages.figures import picture_training
         from attnsearch.pages.training import training_page
 
-        picture = picture_training(outcome, name)
-        page = training_page(outcome, name, argv.command_line(), stored=stored, picture=picture)
-        browser.emit_page(page, out, is_opened=open_)
+        picture = picture_training(outcome, catalog)
+        page = training_page(outcome, catalog, argv.command_line(), stored=stored, picture=picture)
+        browser.emit_page(page, out, is_opened=is_opened)
+    elif form in options.FIGURES and outcome.curve:
+        from attnsearch.plots.training import draw_curve
+
+        conclusion = output.conclusion(outcome, stored=not is_dry)
+        streams.emit_bytes([draw_curve(outcome.curve, catalog, form, conclusion=conclusion)], out)
     elif form == "json":
-        streams.emit([verdict_as_json(outcome, name, screen, stored=stored)], out)
+        streams.emit([output.verdict_as_json(outcome, catalog, screen, stored=stored)], out)
     else:
-        streams.emit([verdict(outcome, screen, stored=not dry_run)], out)
+        streams.emit([output.verdict(outcome, screen, stored=not is_dry)], out)
 
 
 def _can_draw() -> bool:

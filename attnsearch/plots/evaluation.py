@@ -21,7 +21,6 @@ from attnsearch.plots.figure import (
     MARGIN,
     SMALL,
     Color,
-    Form,
     add_axes,
     add_notes,
     fit,
@@ -55,7 +54,7 @@ class _Series(NamedTuple):
     mark: str
 
 
-def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None, form: Form = "svg") -> bytes:
+def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None, form: str = "svg") -> bytes:
     """nDCG by request, best first, and the reliability diagram. Raises InputError without matplotlib."""
     series = [_Series("as asked", evaluation, FOR, "o")]
     if second:

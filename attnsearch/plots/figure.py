@@ -14,7 +14,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Form = Literal["svg", "png"]
-FORMS: tuple[Form, ...] = ("svg", "png")
+FORMS = ("svg", "png")
 
 Color = tuple[float, float, float]  # red, green and blue, from 0 to 1
 
@@ -123,7 +122,7 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def render(figure: Figure, form: Form, name: str) -> bytes:
+def render(figure: Figure, form: str, name: str) -> bytes:
     """The bytes of a figure. `name` says what it shows, to those who can't see it."""
     file = io.BytesIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}  # no date, no version

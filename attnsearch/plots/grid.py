@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from attnsearch.plots.figure import (
     add_axes,
     fit,
     ink,
+    shade,
     shades,
     text_width,
     write,
@@ -80,16 +81,6 @@ class Frame(NamedTuple):
     row_size: float
     column_size: float
     slope: float
-
-
-class Scale(NamedTuple):
-    """The colors of a grid: the lowest strength and the highest, what they stand for, and what of."""
-
-    low: float
-    high: float
-    low_text: str
-    high_text: str
-    name: str
 
 
 def lay_out(grid: Grid) -> Frame:
@@ -221,14 +212,14 @@ def _runs(count: int, gaps: Sequence[int]) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(ends) if stop > start]
 
 
-def paint_scale(figure: Figure, scale: Scale, top: float) -> None:
-    """Paint which color stands for what, so many inches below the top of a figure, at its left margin."""
-    text = f"{scale.name}: {scale.low_text}"
-    write(figure, MARGIN, top, text, fontsize=SMALL, color=GRAY)
-    left = MARGIN + text_width(text, SMALL) + 0.1
-    axes = add_axes(figure, left, top + 0.005, 1.2, 0.1)
-    axes.imshow(shades(np.linspace(scale.low, scale.high, 128)[None]), aspect="auto", interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-    write(figure, left + 1.28, top, scale.high_text, fontsize=SMALL, color=GRAY)
+def paint_scale(figure: Figure, name: str, steps: Mapping[float, str], top: float) -> None:
+    """Paint what some strengths stand for, so many inches below the top of a figure, at its left margin."""
+    write(figure, MARGIN, top, f"{name}:", fontsize=SMALL, color=GRAY)
+    left = MARGIN + text_width(f"{name}:", SMALL) + 0.1
+    for strength, text in steps.items():
+        width = text_width(text, SMALL) + 0.16
+        axes = add_axes(figure, left, top - 0.035, width, 0.17)
+        axes.set(xticks=[], yticks=[], facecolor=shade(strength), xlim=(0, 1), ylim=(0, 1))
+        axes.spines[:].set_visible(True)
+        axes.text(0.5, 0.5, text, fontsize=SMALL, color=ink(strength), ha="center", va="center_baseline")
+        left += width + 0.04

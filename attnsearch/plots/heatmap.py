@@ -11,16 +11,17 @@ import numpy as np
 
 from attnsearch.explanation.heatmap import By, Column, Heatmap
 from attnsearch.output.notes import counted
-from attnsearch.plots.figure import HEAD, LINE, MARGIN, Form, add_notes, head, new_figure, render, style, wrap
-from attnsearch.plots.grid import Grid, Scale, lay_out, paint_grid, paint_scale
+from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style, wrap
+from attnsearch.plots.grid import Grid, lay_out, paint_grid, paint_scale
 
 OTHERS, NONE = "all others", "none of these"  # the columns that are no items
 
 _NARROWEST = 5.5  # inches
-_WHAT: dict[By, str] = {"weight": "share of the attention", "logit": "logit", "score": "cosine"}
+_UNITS: dict[By, str] = {"weight": "%", "logit": "", "score": ""}
+_WHAT: dict[By, str] = {"weight": "share of the attention, in percent", "logit": "logit", "score": "cosine"}
 
 
-def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: Form = "svg") -> bytes:
+def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: str = "svg") -> bytes:
     """The heatmap as a figure. Raises InputError without matplotlib."""
     grid = _grid(heatmap, by)
     title = f"{counted(len(heatmap.queries), 'request')}, {len(heatmap.columns):,} of {counted(heatmap.items, 'item')}"
@@ -32,7 +33,8 @@ def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: Form = "svg") -> byt
         figure = new_figure(width, below + LINE * (len(notes) + 1.5) + MARGIN)
         head(figure, title, f"{', '.join(heatmap.catalogs)} · temperature {heatmap.temperature:.3g}")
         paint_grid(figure, grid, frame, HEAD)
-        paint_scale(figure, _scale(heatmap, by), below)
+        steps = {step: f"{_FIGURES[by](value)}{_UNITS[by]}" for step, value in heatmap.scale(by).items()}
+        paint_scale(figure, _WHAT[by], steps, below)
         add_notes(figure, below + 1.5 * LINE, notes)
         return render(figure, form, f"Heatmap of {title}: {_WHAT[by]}")
 
@@ -47,7 +49,7 @@ def _grid(heatmap: Heatmap, by: By) -> Grid:
 
     def figure(row: int, column: int) -> str:
         if column >= n:
-            return percent(shares[row, column - n])
+            return short_percent(shares[row, column - n])
         return "–" if hidden[row, column] else _FIGURES[by](values[row, column])
 
     right = heatmap.right
@@ -67,33 +69,24 @@ def _name(column: Column, heatmap: Heatmap) -> str:
     return f"{name} ({column.catalog})" if len(heatmap.catalogs) > 1 else name
 
 
-def percent(share: float) -> str:
-    """A share of the attention as a figure of three characters at most; nothing if it is next to nothing.
+def short_percent(share: float) -> str:
+    """A share in percent, in three characters at most; nothing if it is next to nothing, as most are.
 
-    >>> percent(0.634), percent(0.0634), percent(0.0996), percent(0.0004)
+    >>> short_percent(0.634), short_percent(0.0634), short_percent(0.0996), short_percent(0.0004)
     ('63', '6.3', '10', '')
     """
     text = f"{100 * share:.1f}"
     return f"{100 * share:.0f}" if len(text) > 3 else "" if text == "0.0" else text
 
 
-_FIGURES: dict[By, Callable[[float], str]] = {"weight": percent, "logit": "{:.1f}".format, "score": "{:.2f}".format}
-
-
-def _scale(heatmap: Heatmap, by: By) -> Scale:
-    """The colors of the cells, from the lowest value, or 0, to the highest."""
-    strengths = heatmap.strengths(by)
-    low, high = float(strengths.min(initial=0.0)), float(strengths.max(initial=0.0))
-    unit = " %" if by == "weight" else ""
-    low_text, high_text = (f"{_FIGURES[by](heatmap.value_of(end, by)) or 0}{unit}" for end in (low, high))
-    return Scale(low, high, low_text, high_text, _WHAT[by])
+_FIGURES: dict[By, Callable[[float], str]] = {"weight": short_percent, "logit": "{:.1f}".format, "score": "{:.2f}".format}
 
 
 def _notes(heatmap: Heatmap) -> str:
     """What the columns at the right and the frames are."""
     parts = [f"{OTHERS}: the attention on items without a column"]
     if heatmap.none_of_these is not None:
-        parts.append(f"{NONE}: the chance that nothing fits, beside the 100 %")
+        parts.append(f"{NONE}: the chance that nothing fits, beside the 100%")
     if heatmap.right is not None:
         parts.append("in a frame: judged right")
     if heatmap.masked:

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.explanation.map import Map
-from attnsearch.output.notes import counted
+from attnsearch.output.notes import counted, percent
 from attnsearch.plots.figure import (
     FAINT,
     HEAD,
     LINE,
     MARGIN,
     SMALL,
-    Form,
     add_axes,
     add_notes,
     fit,
@@ -32,7 +31,6 @@ from attnsearch.plots.figure import (
     text_width,
     wrap,
 )
-from attnsearch.plots.heatmap import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,9 +60,9 @@ class _Box(NamedTuple):
         )
 
 
-def draw_map(map_: Map, form: Form = "svg") -> bytes:
+def draw_map(map_: Map, form: str = "svg") -> bytes:
     """The map as a figure. Raises InputError without matplotlib."""
-    first, second = map(_percent, map_.variance)
+    first, second = map(percent, map_.variance)
     with style():
         width = _WIDTH + 2 * MARGIN + 0.2
         lines = wrap(_notes(map_), width - 2 * MARGIN)
@@ -137,7 +135,7 @@ def _paint_labels(axes: Axes, map_: Map) -> None:
     output = "output: weights·V" if map_.has_values else "output: weights·X"
     texts = ["request", output]
     texts += [
-        f"{fit(hit.title or hit.id, _LABEL)} {percent(map_.weights[row]) or 0} %"
+        f"{fit(hit.title or hit.id, _LABEL)} {percent(map_.weights[row])}"
         for hit, row in zip(map_.hits, rows, strict=True)
     ]
     colors = [letter("q"), letter("v"), *([letter("k")] * len(rows))]
@@ -185,15 +183,11 @@ def _find_room(place: Doubles, radius: float, width: float, taken: Sequence[_Box
     return None
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
 def _notes(map_: Map) -> str:
     """What the points are, and what the plane can't show."""
     parts = [
         "each point is an item, its area the share of the attention; the plane shows"
-        f" {_percent(sum(map_.variance))} of how they differ, so what is near in it may be far apart"
+        f" {percent(sum(map_.variance))} of how they differ, so what is near in it may be far apart"
     ]
     if map_.hidden:
         parts.append(f"{counted(map_.hidden, 'item')} hidden by a filter")

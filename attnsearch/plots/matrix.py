@@ -18,7 +18,6 @@ from attnsearch.plots.figure import (
     LINE,
     MARGIN,
     TITLE,
-    Form,
     add_notes,
     fit,
     head,
@@ -27,7 +26,7 @@ from attnsearch.plots.figure import (
     style,
     wrap,
 )
-from attnsearch.plots.grid import Grid, Scale, lay_out, paint_grid, paint_scale
+from attnsearch.plots.grid import Grid, lay_out, paint_grid, paint_scale
 
 SUM = "sum"  # the label of the margins
 
@@ -37,7 +36,7 @@ _NARROWEST = 6.0  # inches
 _MANY = 4_000  # cells, from which on all are in one band
 
 
-def draw_matrix(matrix: Matrix, form: Form = "svg") -> bytes:
+def draw_matrix(matrix: Matrix, form: str = "svg") -> bytes:
     """The matrix as a figure. Raises InputError without matplotlib."""
     item = matrix.hit.title or matrix.hit.id
     grids = _bands(matrix)
@@ -54,7 +53,7 @@ def draw_matrix(matrix: Matrix, form: Form = "svg") -> bytes:
         for grid, frame in zip(grids, frames, strict=True):
             paint_grid(figure, grid, frame, top)
             top += frame.size[1] + _SPACE
-        paint_scale(figure, _scale(matrix), below)
+        paint_scale(figure, "logits", _steps(matrix), below)
         add_notes(figure, below + 1.5 * LINE, lines)
         return render(figure, form, f"The logit of {item} for {matrix.query} as a sum over pairs of {matrix.by}")
 
@@ -91,11 +90,12 @@ def _bands(matrix: Matrix) -> list[Grid]:
     return [band(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
-def _scale(matrix: Matrix) -> Scale:
-    low, high = float(matrix.cells.min(initial=0.0)), float(matrix.cells.max(initial=0.0))
-    strongest = matrix.strongest or 1.0
-    low_text, high_text = (format_figure(end, choose_digits(matrix.strongest)) for end in (low, high))
-    return Scale(low / strongest, high / strongest, low_text, high_text, "logits")
+def _steps(matrix: Matrix) -> dict[float, str]:
+    """Some strengths, and how many logits each stands for."""
+    digits = choose_digits(matrix.strongest)
+    has_both = (matrix.cells < 0).any()
+    steps = (-1.0, -0.5, 0.5, 1.0) if has_both else (0.25, 0.5, 0.75, 1.0)
+    return {step: format_figure(step * matrix.strongest, digits) for step in steps}
 
 
 def _add_up(matrix: Matrix) -> str:

@@ -19,7 +19,6 @@ from attnsearch.plots.figure import (
     LINE,
     MARGIN,
     SMALL,
-    Form,
     add_axes,
     add_notes,
     head,
@@ -35,14 +34,14 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 5.6, 3.2  # inches of the plane
 
 
-def draw_curve(curve: Curve, catalog: str, form: Form = "svg") -> bytes:
-    """The curve as a figure. Raises InputError without matplotlib."""
+def draw_curve(curve: Curve, catalog: str, form: str = "svg", *, conclusion: str = "") -> bytes:
+    """The curve as a figure, with the conclusion of the training under it. Raises InputError without matplotlib."""
+    title = "What more judged requests gain"
     with style():
         left = MARGIN + 0.6
         width = left + _WIDTH + 0.35 + MARGIN
-        lines = wrap(_notes(curve), width - 2 * MARGIN)
+        lines = [line for text in (_notes(curve), conclusion) for line in wrap(text, width - 2 * MARGIN)]
         figure = new_figure(width, HEAD + _HEIGHT + 0.5 + LINE * len(lines) + MARGIN)
-        title = "What more judged requests gain"
         head(figure, title, f"{catalog} · nDCG@{DEPTH} of {counted(curve.held_out, 'held-out request')}")
         _paint(add_axes(figure, left, HEAD, _WIDTH, _HEIGHT), curve)
         add_notes(figure, HEAD + _HEIGHT + 0.5, lines)
@@ -69,9 +68,9 @@ def _paint(axes: Axes, curve: Curve) -> None:
         axes.annotate(
             text,
             (point.requests, point.ndcg.change),
-            xytext=(0, 7),
+            xytext=(-5, 4),
             textcoords="offset points",
-            ha="center",
+            ha="right",
             fontsize=SMALL,
             color=INK,
             zorder=5,
@@ -79,7 +78,7 @@ def _paint(axes: Axes, curve: Curve) -> None:
     ends = [0.0, *y, *(end for point in points for end in point.ndcg[2:] if np.isfinite(end))]
     room = max(0.12 * (max(ends) - min(ends)), 0.005)
     axes.set(xlim=(0, max(x) * 1.06 or 1), ylim=(min(ends) - room, max(ends) + 1.5 * room))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
     axes.set_xlabel("judged requests learned from", fontsize=SMALL)
     axes.set_ylabel(f"gain in nDCG@{DEPTH}", fontsize=SMALL)
     axes.tick_params(colors=FAINT, labelcolor=GRAY)

@@ -27,8 +27,10 @@ PANELS = (
 )
 
 ANSWERS = (*FORMATS, "html")  # formats of results
+FIGURES = ("svg", "png")  # formats that matplotlib draws
 REPORTS = ("table", "json", "html")  # formats of all else that has a page
-BY_ENDING = ("html",)  # formats that the name of FILE chooses alone
+DRAWN = (*REPORTS, *FIGURES)  # formats of what has a figure too
+BY_ENDING = ("html", *FIGURES)  # formats that the name of FILE chooses alone
 
 
 def _print_version(is_set: bool) -> None:
@@ -83,6 +85,7 @@ Catalogs = Annotated[list[str] | None, catalog_option("Catalog to ask; a file is
 Qrels = Annotated[str | None, typer.Argument(metavar="QRELS", help="TREC's grades for the queries in JUDGMENTS.")]
 Format = Annotated[str | None, format_option(ANSWERS)]
 ReportFormat = Annotated[str | None, format_option(REPORTS)]
+DrawnFormat = Annotated[str | None, format_option(DRAWN)]
 Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON.")]
 JsonLines = Annotated[
     bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="Print JSON Lines: one object per query.")
@@ -199,9 +202,14 @@ def choose_report(
 ) -> str:
     """The format of a command that can write a page.
 
-    Raises InputError as `choose_format` does, and for --open without a page in a file.
+    Raises InputError as `choose_format` does, for --open without a page in a file, and for a figure without matplotlib.
     """
-    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out, by_ending=by_ending)
+    endings = [name for name in by_ending if name in allowed]
+    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out, by_ending=endings)
+    if choice in FIGURES:
+        from attnsearch.plots.figure import require_matplotlib
+
+        require_matplotlib()  # before anything is computed
     if is_opened:
         browser.check_open(choice, out)
     return choice

@@ -1,0 +1,97 @@
+"""`-f svg` and `-f png`: argv → a figure, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from tests.conftest import Terminal
+from tests.plots.drawing import read_svg, texts
+
+JUDGED = "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n- {query: sea, relevant: [c]}\n"
+COMMANDS = {
+    "eval": ["eval", "judged.yaml", "-c", "shop"],
+    "train": ["train", "judged.yaml", "-c", "shop", "--dry-run"],
+}
+
+
+@pytest.fixture(autouse=True)
+def judged(write, shop, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return write("judged.yaml", JUDGED)
+
+
+@pytest.mark.parametrize("argv", COMMANDS.values(), ids=COMMANDS)
+class TestEveryCommand:
+    def test_the_name_of_the_file_says_which(self, run, argv, tmp_path):
+        assert run(*argv, "-o", "x.svg") == (0, "", "")
+        assert run(*argv, "-o", "x.PNG") == (0, "", "")
+        assert "shop" in "".join(texts((tmp_path / "x.svg").read_bytes()))
+        assert (tmp_path / "x.PNG").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+    def test_stdout_has_the_same_bytes_as_the_file(self, run, argv, tmp_path):
+        run(*argv, "-o", "x.svg")
+        ran = run(*argv, "-f", "svg")
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.encode() == (tmp_path / "x.svg").read_bytes()
+
+    def test_what_contradicts_is_refused(self, run, argv, tmp_path):
+        code, out, err = run(*argv, "-f", "png", "-o", "x.svg")
+        assert (code, out) == (2, "")
+        assert "--format png and the name x.svg say two things" in err
+        assert not (tmp_path / "x.svg").exists()
+
+    def test_a_terminal_takes_no_png(self, run, argv, monkeypatch):
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        assert run(*argv, "-f", "png").code == 2
+
+    def test_without_matplotlib_nothing_is_computed(self, run, argv, monkeypatch, small):
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        small.read.clear()
+        code, out, err = run(*argv, "-f", "svg")
+        assert (code, out) == (2, "")
+        assert err == "attnsearch: SVG and PNG need matplotlib; pip install 'attnsearch[plots]'\n"
+        assert not small.read
+
+
+def test_eval_compares_two_settings(run, tmp_path):
+    assert run(*COMMANDS["eval"], "--compare", "--temperature 0.5", "-o", "x.svg").code == 0
+    assert {"as asked", "--temperature 0.5"} <= set(texts((tmp_path / "x.svg").read_bytes()))
+
+
+def test_eval_draws_the_numbers_of_json(run, tmp_path):
+    run(*COMMANDS["eval"], "-o", "x.svg")
+    metrics = json.loads(run(*COMMANDS["eval"], "--json").out)["metrics"]
+    expected = f"shop · mean nDCG@10 {metrics['ndcg']:.3f} · calibration error {metrics['calibration_error']:.3f}"
+    assert expected in texts((tmp_path / "x.svg").read_bytes())
+
+
+def test_train_draws_and_stores_as_without(run, tmp_path, home):
+    argv = ["train", "judged.yaml", "-c", "shop", "--force"]
+    assert run(*argv, "-o", "x.svg").code == 0
+    assert "learned from 3 judged requests" in " ".join(texts((tmp_path / "x.svg").read_bytes()))
+    with_figure = (home / "shop" / "learned.safetensors").read_bytes()
+    run("reset", "shop")
+    assert run(*argv).code == 0
+    before, after = (
+        content.partition(b'"when"') for content in (with_figure, (home / "shop" / "learned.safetensors").read_bytes())
+    )
+    assert before[0] == after[0]
+
+
+def test_train_of_itself_has_no_judgments_to_count(run):
+    code, _, err = run("train", "--self", "-c", "shop", "-f", "svg")
+    assert code == 2
+    assert "--self learns from no judged requests" in err
+
+
+def test_a_catalog_cannot_act_in_a_figure(run, write, tmp_path):
+    hostile = "<script>alert(1)</script>"
+    write("judged.yaml", f"- {{query: '{hostile} moon', relevant: [a]}}\n")
+    assert run(*COMMANDS["eval"], "-o", "x.svg").code == 0
+    svg = (tmp_path / "x.svg").read_bytes()
+    read_svg(svg)
+    assert f"{hostile} moon" in texts(svg)

@@ -1,0 +1,108 @@
+"""Evaluations and learning curves: what they show, from no request to thousands."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from attnsearch.evaluation.metrics import Bin
+from attnsearch.evaluation.report import METRICS, Evaluation, Row
+from attnsearch.evaluation.significance import compare_evaluations
+from attnsearch.learning.acceptance import Gain
+from attnsearch.learning.curve import Curve, Point
+from attnsearch.output.evaluation import SecondSetting
+from attnsearch.plots.evaluation import draw_evaluation
+from attnsearch.plots.training import draw_curve
+from attnsearch.pictures import palette
+from tests.plots.drawing import HOSTILE, read_svg, texts
+
+BLUE, ORANGE = ("#{:02x}{:02x}{:02x}".format(*palette.color(strength, is_light=True)) for strength in (1, -1))
+
+
+def evaluation_of(ndcgs, bins=(), query="request {}") -> Evaluation:
+    rows = [Row(query.format(number), "", 1, ndcg, ndcg, 1.0, 1.0, 0.5) for number, ndcg in enumerate(ndcgs)]
+    means = dict.fromkeys(METRICS) | {"ndcg": sum(ndcgs) / len(ndcgs) if ndcgs else None}
+    error = sum(part.cases * abs(part.confidence - part.accuracy) for part in bins) if bins else None
+    return Evaluation(
+        catalog="shop", model="small", temperature=0.05, items=9, k=10, unknown_ids=0, means=means,
+        calibration_error=error, none_of_these=None, unanswerable=0,
+        rows=[*rows, Row("of no answer", "", 0)], reliability=bins,
+    )  # fmt: skip
+
+
+BINS = [Bin(0.2, 0.3, 7, 0.25, 0.5), Bin(0.9, 1.0, 1, 0.95, 1.0)]
+
+
+class TestEvaluation:
+    def test_requests_are_named_best_first_with_both_means(self):
+        shown = texts(draw_evaluation(evaluation_of([0.25, 1.0, 0.5], BINS)))
+        assert [text for text in shown if text.startswith("request ")] == ["request 1", "request 2", "request 0"]
+        assert "of no answer" not in shown
+        assert "shop · mean nDCG@10 0.583 · calibration error 1.800" in shown
+        assert {"7", "1", "How 3 requests with an answer are answered"} <= set(shown)
+
+    def test_marks_are_where_the_numbers_are(self):
+        """The marks of two requests, and two bins: from left to right as their numbers are, in one scale."""
+        root = read_svg(draw_evaluation(evaluation_of([1.0, 0.0, 0.5], BINS)))
+        circles = [element for element in root.iter("{*}use") if f"fill: {BLUE}" in element.get("style", "")]
+        worst, middle, best = sorted(float(circle.get("x")) for circle in circles[:3])
+        assert middle - worst == pytest.approx(best - middle, abs=0.02)
+
+    def test_two_settings_have_marks_of_their_own(self):
+        first, second = evaluation_of([0.5, 1.0], BINS), evaluation_of([0.75, 0.5], BINS[:1])
+        compared = SecondSetting("--temperature 0.1", second, compare_evaluations(first, second))
+        svg = draw_evaluation(first, compared)
+        assert {"as asked", "--temperature 0.1"} <= set(texts(svg))
+        assert "shop · mean nDCG@10 0.750 → 0.625 · calibration error 1.800 → 1.750" in texts(svg)
+        styles = [element.get("style", "") for element in read_svg(svg).iter()]
+        assert any(f"fill: {BLUE}" in style for style in styles)
+        assert any(f"fill: {ORANGE}" in style for style in styles)
+
+    @pytest.mark.parametrize(("count", "is_named"), [(60, True), (61, False), (5_000, False)])
+    def test_many_requests_have_no_names(self, count, is_named):
+        svg = draw_evaluation(evaluation_of([number / count for number in range(count)]))
+        assert ("request 0" in texts(svg)) == is_named
+        assert len(svg) < 300_000
+        assert bool(list(read_svg(svg).iter("{*}image"))) == (count > 2_000)
+
+    def test_no_request_with_an_answer(self):
+        shown = texts(draw_evaluation(evaluation_of([])))
+        assert "shop · mean nDCG@10 – · calibration error –" in shown
+
+    @pytest.mark.parametrize("form", ["svg", "png"])
+    def test_hostile_requests_are_inert(self, form):
+        for text in HOSTILE:
+            figure = draw_evaluation(evaluation_of([0.5], BINS, text.replace("{", "{{").replace("}", "}}")), form=form)
+            if form == "svg":
+                read_svg(figure)
+
+
+def gain(before: float, after: float) -> Gain:
+    return Gain(before, after, after - before - 0.05, after - before + 0.05)
+
+
+def curve_of(*changes: float) -> Curve:
+    points = [Point(10.0 * number, gain(0.5, 0.5 + change), gain(2, 1)) for number, change in enumerate(changes, 1)]
+    return Curve(points, 40)
+
+
+class TestTraining:
+    def test_each_gain_stands_at_its_point_above_its_number_of_requests(self):
+        svg = draw_curve(curve_of(0.01, -0.02, 0.04), "shop", conclusion="nothing learned: it may be chance.")
+        shown = texts(svg)
+        assert {"+0.010", "−0.020", "+0.040"} <= set(shown)
+        assert "shop · nDCG@10 of 40 held-out requests" in shown
+        assert shown[-1] == "nothing learned: it may be chance."
+        marks = [element for element in read_svg(svg).iter("{*}use") if f"fill: {BLUE}" in element.get("style", "")]
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = ((float(mark.get("x")), float(mark.get("y"))) for mark in marks)
+        assert [x1 - x0, x2 - x1] == pytest.approx([x2 - x1, x3 - x2], abs=0.03)
+        assert [y0 - y1, y0 - y2] == pytest.approx([(y0 - y3) / 4, -(y0 - y3) / 2], abs=0.03)
+
+    def test_intervals_that_are_infinite_are_left_out(self):
+        one = Gain(0.5, 0.6, -math.inf, math.inf)
+        assert "+0.100" in texts(draw_curve(Curve([Point(1.0, one, one)], 1), "shop"))
+
+    def test_what_cannot_be_measured_has_no_point(self):
+        nothing = Gain(math.nan, math.nan, math.nan, math.nan)
+        assert "nan" not in "".join(texts(draw_curve(Curve([Point(0.0, nothing, nothing)], 0), "shop")))
