@@ -9,6 +9,7 @@ matplotlib is an extra, and heavy: nothing but this folder imports it, inside fu
 from __future__ import annotations
 
 import io
+import logging
 import re
 import unicodedata
 import warnings
@@ -74,6 +75,7 @@ _STYLE = {
 
 def require_matplotlib() -> None:
     """Raise InputError without matplotlib: before anything is computed that it should draw."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is no news
     try:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError:

@@ -79,7 +79,11 @@ def short_percent(share: float) -> str:
     return f"{100 * share:.0f}" if len(text) > 3 else "" if text == "0.0" else text
 
 
-_FIGURES: dict[By, Callable[[float], str]] = {"weight": short_percent, "logit": "{:.1f}".format, "score": "{:.2f}".format}
+_FIGURES: dict[By, Callable[[float], str]] = {
+    "weight": short_percent,
+    "logit": "{:.1f}".format,
+    "score": "{:.2f}".format,
+}
 
 
 def _notes(heatmap: Heatmap) -> str:

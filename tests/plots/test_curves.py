@@ -12,9 +12,9 @@ from attnsearch.evaluation.significance import compare_evaluations
 from attnsearch.learning.acceptance import Gain
 from attnsearch.learning.curve import Curve, Point
 from attnsearch.output.evaluation import SecondSetting
+from attnsearch.pictures import palette
 from attnsearch.plots.evaluation import draw_evaluation
 from attnsearch.plots.training import draw_curve
-from attnsearch.pictures import palette
 from tests.plots.drawing import HOSTILE, read_svg, texts
 
 BLUE, ORANGE = ("#{:02x}{:02x}{:02x}".format(*palette.color(strength, is_light=True)) for strength in (1, -1))
