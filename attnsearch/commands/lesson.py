@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.lesson.story import LAST
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import argv, browser, options, progress, slides, streams
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 def lesson(
     step: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, rich_help_panel=options.SHOWN, help="Show only slide N: 1 to 14."),
+        typer.Option(
+            metavar="N", min=1, max=LAST, rich_help_panel=options.SHOWN, help=f"Show only slide N, from 1 to {LAST}."
+        ),
     ] = None,
     plain: Annotated[
         bool,
@@ -60,11 +63,6 @@ def lesson(
         raise InputError(f"--plain and --format {form} say two things", hint="leave out one")
     if plain and color == "always":
         raise InputError("--plain is without colors", hint="leave out --plain or --color")
-
-    from attnsearch.lesson.story import LAST
-
-    if step is not None and step > LAST:
-        raise InputError(f"the lesson has {LAST} slides, not {step}", hint=f"attnsearch lesson --step {LAST}")
     if save is not None:
         from attnsearch.explanation.saved import save_arrays
         from attnsearch.lesson.steps import collect_arrays
@@ -93,7 +91,6 @@ def lesson(
 def _choose_slides(step: int | None, *, offline: bool, quiet: bool) -> Iterator[Slide]:
     """The slide of this number, or all; each is computed when it is asked for."""
     from attnsearch.lesson.steps import steps
-    from attnsearch.lesson.story import LAST
     from attnsearch.lesson.variations import variations
 
     if step == LAST:

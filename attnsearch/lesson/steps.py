@@ -142,7 +142,7 @@ def _keys(numbers: Numbers) -> Slide:
         group("V", library.PAGES, numbers.v),
     )
     parts = zip(library.X[0], library.W_K[:, 1], strict=True)
-    warmth = f"{' + '.join(f'{number:g}·{weight:g}' for number, weight in parts)} = {numbers.k[0, 1]:g}"
+    warmth = f"{' + '.join(f'{number:g}×{weight:g}' for number, weight in parts)} = {numbers.k[0, 1]:g}"
     return tell("keys", Table(library.CARD, matrices), cards, first=library.TITLES[0], warmth=warmth)
 
 

@@ -117,7 +117,7 @@ CHAPTERS = {
         too, so little is left that all books get much the same. The order is right, but the shares say little.
         """,
         """
-        The cosine of {first} is its q·k, divided by both lengths: {product:g} / ({q:g} · {k:.3f}) = {cosine:.3f}.
+        The cosine of {first} is its q·k, divided by both lengths: {product:g} / ({q:g} × {k:.3f}) = {cosine:.3f}.
         """,
     ),
     "temperature": Chapter(

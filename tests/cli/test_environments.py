@@ -105,7 +105,7 @@ CASES = {
     # Encodings and languages
     "the C locale": Case(f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {ASK}", out="moon"),
     "help in the C locale": Case(
-        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 attnsearch query --help", out="softmax(QKT/sqrt d_k)"
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 attnsearch query --help", out="softmax(QK^T/sqrt d_k)"
     ),
     "a query in the C locale": Case(
         "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 attnsearch query café -c shop", 2, "the query is not valid UTF-8"

@@ -75,8 +75,8 @@ class TestAllAtOnce:
     @pytest.mark.parametrize(
         ("argv", "expected"),
         [
-            (["--step", "15"], "the lesson has 14 slides, not 15"),
-            (["--step", "0"], "0 is not at least 1"),
+            (["--step", "15"], "15 is not from 1 to 14"),
+            (["--step", "0"], "0 is not from 1 to 14"),
             (["--plain", "--json"], "--plain and --format json say two things"),
             (["--plain", "--color", "always"], "--plain is without colors"),
             (["--save", "x.txt"], "name it x.npz"),

@@ -181,7 +181,7 @@ class TestVariations:
         assert_printed([p / (q_length * k) for p, k in zip(products, values(lengths), strict=True)], cosines)
         assert_printed([number / 2 for number in values(cosines)], halves)
         assert_shares(values(halves), weights)
-        assert f"4 / (2 · {lengths[0]}) = {cosines[0]}" in " ".join(SLIDES[8].split())
+        assert f"4 / (2 × {lengths[0]}) = {cosines[0]}" in " ".join(SLIDES[8].split())
 
     def test_9_temperature(self):
         cells = [row(9, book) for book in BOOKS]
