@@ -221,7 +221,7 @@ class TestReference:
 
     def test_the_limits(self):
         """The numbers in the table are those in the code."""
-        from attnsearch.explanation import cells
+        from attnsearch.explanation import cells, saved
         from attnsearch.exports import form
         from attnsearch.readers import binary_tables, delimited, documents, folder, sqlite, text_file
         from attnsearch.sources import items
@@ -248,6 +248,7 @@ class TestReference:
             "a number": f"{values.LONGEST_NUMBER:,} digits",
             "a query on standard input": f"{QUERY >> 10} KiB",
             "a file of judgments, of TREC's queries, of qrels": f"{text_file.WHOLE >> 20} MiB",
+            "the arrays of `explain --save`": f"{saved.LARGEST >> 30} GiB",
             "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
             "a heatmap": f"{cells.MOST_ROWS:,} requests; {cells.MOST_CELLS:,} cells",

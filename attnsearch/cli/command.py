@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from attnsearch.cli.defaults import Defaults, long_name, may_have_default
-from attnsearch.errors import AttnsearchError
+from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.terminal import streams
 from attnsearch.terminal.catalogs import refuse_catalog_file
 from attnsearch.terminal.options import OUTPUT
@@ -41,8 +42,12 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its errors name the default that they are about."""
         try:
-            streams.refuse_input(ctx.params.get("out"), ctx.params)
-            refuse_catalog_file(ctx.params.get("out"), ctx.params)
+            files = [str(file) for name in streams.WRITTEN if (file := ctx.params.get(name)) is not None]
+            for file in files:
+                streams.refuse_input(file, ctx.params)
+                refuse_catalog_file(file, ctx.params)
+            if len(files) > len({os.path.realpath(file) for file in files}):
+                raise InputError("--out and --save name the same file", where=files[0], hint="name two files")
             return super().invoke(ctx)
         except AttnsearchError as problem:
             raise ctx.default_map.blame(problem) from None

@@ -15,6 +15,7 @@ from attnsearch.search.result import Hit, Result, Trace
 
 SHOWN = 4  # components of a vector
 COMPONENTS = tuple(f"[{i}]" for i in range(SHOWN))  # the names of their columns
+OTHERS = "all others"  # items that no filter hides
 
 Cell = str | int | float | None
 Row = tuple[Cell, ...]
@@ -50,10 +51,9 @@ def scaled_formula(traces: Sequence[Trace]) -> str:
     return "Q Kᵀ / √d_k + bias" if any(map(is_biased, traces)) else "Q Kᵀ / √d_k"
 
 
-def count_others(result: Result) -> str:
-    """All visible items that are not hits, in words; empty if there are none."""
-    others = result.items - result.masked - len(result.hits)
-    return f"{others:,} other{'s' * (others > 1)}" if others else ""
+def has_others(result: Result) -> bool:
+    """Whether there are visible items that are not hits."""
+    return result.items - result.masked > len(result.hits)
 
 
 def other_weight(result: Result) -> float:
@@ -117,13 +117,14 @@ def spell_readout(readout: Readout) -> str:
     return ", ".join(largest) or f"nothing with a {readout.field}"
 
 
-def spell(component: float) -> str:
-    """A component of a vector, with digits enough for its products.
+def spell(component: float, norm: float = 1.0) -> str:
+    """A component of a vector of this norm, with as many digits as float32 is sure of.
 
-    >>> spell(-20.14439), spell(0.0514027), spell(-0.0000831712)
-    ('-20.1444', '0.051403', '-0.000083')
+    >>> spell(0.0514027), spell(-0.0000831712), spell(-20.14439, 391.9184), spell(0.0326, 391.9184)
+    ('0.051403', '-0.000083', '-20.1444', '0.0326')
     """
-    return f"{component:.4f}" if abs(component) >= 1 else f"{round(component, 6) + 0.0:.6f}"  # never -0
+    decimals = max(6 - max(math.floor(math.log10(norm)), 0), 0) if 0 < norm < math.inf else 6
+    return f"{round(component, decimals) + 0.0:.{decimals}f}"  # never -0
 
 
 def measure(v: NDArray[np.floating[Any]]) -> list[Cell]:

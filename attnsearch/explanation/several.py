@@ -11,15 +11,16 @@ from collections.abc import Iterable, Sequence
 from attnsearch.explanation.following import align_hits
 from attnsearch.explanation.phrases import (
     COMPONENTS,
+    OTHERS,
     SHOWN,
     Cell,
     Row,
     angle,
-    count_others,
     describe_keys,
     describe_logit,
     describe_matrix,
     describe_untrained,
+    has_others,
     measure,
     other_weight,
     products,
@@ -112,7 +113,7 @@ def _explain_weights(results: Sequence[Result], traces: Sequence[Trace], scaled:
     formula = f"softmax({scaled})"
     if results[0].masked == results[0].items:
         return Step("weights", formula, EVERYTHING_HIDDEN, (*_LABELS, *names), _rows(results, [[]] * len(results)))
-    others = count_others(results[0])
+    others = has_others(results[0])
     says = (
         "Each row by itself: weight = exp(logit - max) / Σ, where max is the highest logit of the row, and Σ the sum"
         f" of exp(logit - max) over {describe_keys(results[0], traces[0])}. So the weights of a row add up to 1."
@@ -122,7 +123,7 @@ def _explain_weights(results: Sequence[Result], traces: Sequence[Trace], scaled:
         rest = [other_weight(result)] if others else []
         total = math.exp(trace.log_normalizer - trace.maximum)
         cells.append([*(hit.weight for hit in result.hits), *rest, trace.maximum, total])
-    columns = (*_LABELS, *names, *([others] if others else []), "max", "Σ")
+    columns = (*_LABELS, *names, *([OTHERS] if others else []), "max", "Σ")
     return Step("weights", formula, says, columns, _rows(results, cells))
 
 

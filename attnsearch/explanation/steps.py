@@ -13,17 +13,18 @@ import numpy as np
 
 from attnsearch.explanation.phrases import (
     COMPONENTS,
+    OTHERS,
     SHOWN,
     Cell,
     Row,
     angle,
-    count_others,
     describe_keys,
     describe_known,
     describe_logit,
     describe_matrix,
     describe_query,
     describe_untrained,
+    has_others,
     is_biased,
     label,
     measure,
@@ -120,10 +121,11 @@ def _explain_products(result: Result, trace: Trace) -> Step:
     numbers = products(result, trace).tolist()
     says = f"q·k is a sum of {d_k:,} products."
     if numbers:
-        shown = [f"{spell(q)} × {spell(k)}" for q, k in zip(trace.q[:SHOWN], trace.keys[0], strict=False)]
+        norm = float(np.linalg.norm(trace.q))
+        shown = [f"{spell(q, norm)} × {spell(k)}" for q, k in zip(trace.q[:SHOWN], trace.keys[0], strict=False)]
         rest = numbers[0] - float(trace.q[:SHOWN].astype(np.float64) @ trace.keys[0, :SHOWN])
-        others = f" + {rest:.4f} from the others" if d_k > SHOWN else ""
-        says += f" The first: {' + '.join(shown)}{others} = {numbers[0]:.4f}."
+        others = f" + {rest:.4f} from the other {d_k - SHOWN:,}" if d_k > SHOWN else ""
+        says += f" For rank {result.hits[0].rank}: {' + '.join(shown)}{others} = {numbers[0]:.4f}."
     rows: list[Row] = [(*label(hit), product) for hit, product in zip(result.hits, numbers, strict=True)]
     shapes = {"Q": (1, d_k), "Kᵀ": (d_k, n), "Q Kᵀ": (1, n)}
     return Step("products", "Q Kᵀ", says, ("rank", "item", "q·k"), rows, shapes=shapes)
@@ -155,9 +157,9 @@ def _explain_weights(result: Result, trace: Trace) -> Step:
         f" {trace.log_normalizer:.4f}. The attention is spread over {result.effective_items:.1f} effective items."
     )
     totals: list[Row] = [(None, "Σ", total, 1.0)]
-    if others := count_others(result):
+    if has_others(result):
         rest = max(total - sum(math.exp(hit.logit - trace.maximum) for hit in hits), 0.0)
-        totals.insert(0, (None, others, rest, other_weight(result)))
+        totals.insert(0, (None, OTHERS, rest, other_weight(result)))
     return Step("weights", formula, says, columns, rows, totals)
 
 
@@ -172,11 +174,11 @@ def _explain_output(result: Result, trace: Trace) -> Step:
         (*label(hit), hit.weight, *measure(value)) for hit, value in zip(result.hits, trace.values, strict=True)
     ]
     totals: list[Row] = [(None, "output", 1.0 if result.masked < result.items else 0.0, *measure(trace.output))]
-    if others := count_others(result):
+    if has_others(result):
         weight = other_weight(result)
         rest = trace.output - np.array(weights) @ trace.values
         mean = measure(rest / weight) if weight > _LEAST else [None] * (1 + SHOWN)
-        totals.insert(0, (None, others, weight, *mean))
+        totals.insert(0, (None, OTHERS, weight, *mean))
     shapes = {"weights": (1, n), "V": (n, d), "W_V": trace.projections.w_v.shape, "output": (1, d)}
     columns = ("rank", "item", "weight", "norm", *COMPONENTS)
     return Step("output", f"softmax({scaled_formula([trace])}) V", says, columns, rows, totals, shapes)
@@ -200,12 +202,12 @@ def _explain_readout(result: Result, trace: Trace, number: int) -> Step:
     totals: list[Row] = [(None, "mean", readout.total, readout.mean)]
     weights = [(hit.weight, value) for hit, values in zip(result.hits, readings, strict=True) for value in values]
     weight = readout.total - sum(weight for weight, _ in weights)
-    if count_others(result) and weight > _LEAST:
+    if has_others(result) and weight > _LEAST:
         mean: float | None = None  # a day has no place among numbers
         if isinstance(readout.mean, float):
             shown = sum(weight * value for weight, value in weights if not isinstance(value, str))
             mean = (readout.mean * readout.total - shown) / weight
-        totals.insert(0, (None, "the others", weight, mean))
+        totals.insert(0, (None, OTHERS, weight, mean))
     return Step("value", formula, says, ("rank", "item", "weight", "value"), rows, totals, story=story)
 
 

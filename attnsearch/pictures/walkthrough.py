@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LEAST = 6  # cells of a word that is cut, at least
 _READABLE = 12  # cells that make it easy to read
+_INDENT, _WIDE = 3, 60  # cells before what stands under a heading, in windows from this width on
 _LABELS = ("rank", "row")  # columns of whole numbers that say what a row is about, as those of words do
 _SUMS = ("row", "request", "max", "Σ")  # columns beside those of a matrix of weights
 _MEASURES = ("value", "mean", "spread")  # columns of numbers with a unit
@@ -32,27 +33,43 @@ def walkthrough(steps: Iterable[Step], screen: Screen = PIPE) -> str:
     return "\n".join("".join(_draw_step(number, step, screen)) for number, step in enumerate(steps, 1))
 
 
-def format_cell(cell: Cell, column: str = "") -> str:
-    """A cell of a column as it is shown.
+def format_row(row: Sequence[Cell], columns: Sequence[str]) -> list[str]:
+    """The cells of a row of a step as they are shown.
 
-    >>> format_cell(0.20863, "weight"), format_cell(0.0000453, "weight"), format_cell(-0.0514, "[0]")
-    ('0.2086', '4.5e-05', '-0.051400')
-    >>> format_cell(1961.0, "value"), format_cell(1938.26794, "mean")
-    ('1961', '1938.2679')
+    >>> format_row([1, "moon", 0.20863, 0.0000453], ["rank", "item", "weight", "weight before"])
+    ['1', 'moon', '0.2086', '4.5e-05']
+    >>> format_row([391.9184, -20.14439], ["norm", "[0]"]), format_row([1961.0, 1938.26794], ["value", "mean"])
+    (['391.9184', '-20.1444'], ['1961', '1938.2679'])
     """
+    norm = row[columns.index("norm")] if "norm" in columns else None
+    size = norm if isinstance(norm, float) else 1.0
+    return [_format_cell(cell, column, size) for cell, column in zip(row, columns, strict=True)]
+
+
+def _format_cell(cell: Cell, column: str, norm: float) -> str:
     if not isinstance(cell, float):
         return "" if cell is None else inert(str(cell))
     if column in COMPONENTS:
-        return spell(cell)
+        return spell(cell, norm)
     if column in _MEASURES:
-        return f"{round(cell, 4):.12g}"
+        return f"{cell:.12g}" if cell.is_integer() or abs(cell) >= 1e12 else f"{cell:.4f}"
     return f"{cell:.1e}" if 0 < abs(cell) < _SMALL else f"{cell:.4f}"
 
 
 def _draw_step(number: int, step: Step, screen: Screen) -> Iterator[str]:
+    """The heading of a step, and under it, indented if the window is wide, all the rest."""
     from rich.text import Text
 
     yield draw(color_letters(Text(f"{number}. {step.name}: {inert(step.formula)}", "bold"), screen), screen)
+    indent = _INDENT if screen.width is None or screen.width >= _WIDE else 0
+    inner = screen._replace(width=screen.width and screen.width - indent)
+    for line in "".join(_draw_body(step, inner)).splitlines(keepends=True):
+        yield " " * indent + line
+
+
+def _draw_body(step: Step, screen: Screen) -> Iterator[str]:
+    from rich.text import Text
+
     if step.story:
         yield draw(Text(inert(step.story), "italic" if screen.colors else ""), screen)
     is_text = step.columns == ("position", "token")
@@ -72,7 +89,7 @@ def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
     from rich.text import Text
 
     names, rows = [inert(name) for name in step.columns], [*step.rows, *step.totals]
-    cells = [[format_cell(cell, name) for cell, name in zip(row, step.columns, strict=True)] for row in rows]
+    cells = [format_row(row, step.columns) for row in rows]
     are_words = [not any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(names))]
     needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
     longest = [max(map(cell_len, column)) for column in zip(*cells, strict=True)] if cells else needed
@@ -124,7 +141,7 @@ def _style(step: Step, number: int, column: int, screen: Screen) -> str:
     cell = row[column]
     if not isinstance(cell, float) or number >= len(step.rows):
         return ""
-    if name.startswith(("weight", "share")):
+    if name.startswith(("weight", "share")) and "mean" not in step.columns:
         others = [other[column] for other in step.rows]
     elif step.name == "weights" and step.columns[0] == "row" and name not in _SUMS:
         others = [other for other, title in zip(row, step.columns, strict=True) if title not in _SUMS]

@@ -32,6 +32,8 @@ _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 When = Literal["auto", "always", "never"]
 
+WRITTEN = ("out", "save")  # parameters of commands that name a file to be written
+
 
 class PipeClosedError(Exception):
     """The reader of our output has gone. Not BrokenPipeError, for which typer would exit with 1."""
@@ -171,7 +173,7 @@ def check_destination(out: str | None) -> str | None:
 
 
 def refuse_input(out: str | None, parameters: Mapping[str, object]) -> None:
-    """Raise InputError if the file of --out is stdin, or one that the command's own parameters name."""
+    """Raise InputError if a file to be written is stdin, or one that the command's other parameters name."""
     if out is None or not Path(out).is_file():
         return
     with suppress(OSError, ValueError):  # stdin has no descriptor
@@ -180,7 +182,7 @@ def refuse_input(out: str | None, parameters: Mapping[str, object]) -> None:
     for name, value in parameters.items():
         for part in value if isinstance(value, (list, tuple)) else [value]:
             with suppress(OSError, ValueError):  # no such file, or a text that can't be the name of one
-                if name != "out" and isinstance(part, (str, Path)) and Path(part).samefile(out):
+                if name not in WRITTEN and isinstance(part, (str, Path)) and Path(part).samefile(out):
                     raise InputError("is read by this command", where=out, hint="write to another file")
 
 

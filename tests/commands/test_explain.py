@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import re
 
+import numpy as np
 import pytest
 
+from attnsearch.explanation import saved
+from attnsearch.storage.files import LEARNED
+from attnsearch.storage.learned import Learned, write_learned
+from tests.documents import ROOT, blocks
 from tests.explanation.test_reasons import EXACT
 
 TWO = "--matrix is of one item, and --over of two, which have different words"
@@ -34,6 +41,165 @@ class TestExplain:
         assert answer["hits"] == asked["hits"]
         assert [row["weight"] for row in answer["steps"][5]["rows"]] == [hit["weight"] for hit in asked["hits"]]
         assert [row["logit"] for row in answer["steps"][4]["rows"]] == [hit["logit"] for hit in asked["hits"]]
+
+    def test_several_requests(self, run, shop_file):
+        """JSON has a result for each, as query has; the steps are matrices."""
+        argv = ["explain", "moon", "--and", "sea", "-c", "shop.yaml", "-k", "1"]
+        code, out, err = run(*argv)
+        assert (code, err) == (0, "")
+        assert "4. products: Q Kᵀ\n" in out
+        assert "Q (2, 4) · Kᵀ (4, 3) · Q Kᵀ (2, 3)\n" in out
+        moon, sea = json.loads(run(*argv, "--json").out)
+        assert [hit["title"] for hit in moon["hits"]] == ["robot moon", "sea"]
+        assert [hit["title"] for hit in sea["hits"]] == ["sea", "robot moon"]
+        alone = json.loads(run("explain", "sea", "-c", "shop.yaml", "-k", "1", "--json").out)
+        for name in ("weights", "logits", "products"):
+            (row,) = next(step["rows"] for step in alone["steps"] if step["name"] == name)
+            assert next(step["rows"] for step in sea["steps"] if step["name"] == name)[0] == pytest.approx(row)
+
+    def test_values(self, run, shop):
+        out = run("explain", "sea", "-c", "shop", "--value", "price", "--value", "title", "-k", "1").out
+        assert "8. value: softmax(Q Kᵀ / √d_k) V, where V is price\n" in out
+        assert "What you carry home: price about 3.00 ± 0.00." in out
+        assert "What you carry home: 100% sea, 0% moon, 0% robot." in out
+        steps = json.loads(run("explain", "sea", "-c", "shop", "--value", "price", "-k", "1", "--json").out)["steps"]
+        assert steps[-1]["rows"] == [{"rank": 1, "item": "sea", "weight": pytest.approx(1), "value": 3.0}]
+        code, _, err = run("explain", "sea", "-c", "shop", "--value", "prize")
+        assert (code, "no item of shop has a field 'prize'; did you mean 'price'?" in err) == (2, True)
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (
+                ["--and", "sea"],
+                "--and is for the steps of the formula, which an ITEM has not; leave out the ITEM, or --and",
+            ),
+            (["--value", "price"], "--value is for the steps"),
+            (["--save", "x.npz"], "--save is for the steps"),
+        ],
+    )
+    def test_an_item_has_no_steps(self, run, shop, argv, message):
+        code, out, err = run("explain", "moon", "a", "-c", "shop", *argv)
+        assert (code, out, message in err) == (2, "", True)
+
+    def test_an_empty_request(self, run, shop):
+        code, _, err = run("explain", "moon", "--and", " ", "-c", "shop")
+        assert (code, "the query is empty" in err) == (2, True)
+
+
+(SIX_LINES,) = blocks(ROOT / "docs" / "attention.md", "python")
+LIBRARY = """\
+- {id: a, title: moon, year: 1}
+- {id: b, title: moon sea, year: 2}
+- {id: c, title: robot, year: 3}
+- {id: gone, title: moon}
+- {id: long, title: tide, year: 4, description: LONG}
+"""
+
+
+class TestSave:
+    """The lines of docs/attention.md give the numbers that are printed."""
+
+    @staticmethod
+    def compute(monkeypatch, folder) -> dict:
+        monkeypatch.chdir(folder)
+        namespace: dict = {}
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(SIX_LINES, namespace)
+        return {**namespace, "printed": printed.getvalue()}
+
+    def test_they_are_six(self):
+        lines = [line for line in SIX_LINES.splitlines() if line and not line.startswith(("import ", "a = "))]
+        assert len(lines) == 6
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            [],
+            ["--textbook"],
+            ["--lexical", "1", "--prior", "year=-2"],
+            ["-w", "year > 1", "--and", "robot moon"],
+            ["--temperature", "0.5", "--and", "sea", "--and", "tide"],
+            ["-c", "other"],
+        ],
+        ids=" ".join,
+    )
+    def test_weights(self, run, write, small, monkeypatch, tmp_path, argv):
+        texts = LIBRARY.replace("LONG", "moon " * 80 + "robot " * 80)
+        run("index", write("books.yaml", texts), "-q")
+        run("index", write("books.yaml", texts.replace("- {id: gone, title: moon}\n", "")), "-q")  # leaves a dead key
+        run("index", write("other.yaml", "- {id: a, title: sea}\n- {id: b, title: moon, year: 3}\n"), "-q")
+        file = tmp_path / "science.npz"
+        ran = run("explain", "moon robot", "-c", "books", *argv, "-k", "9", "--json", "--save", str(file))
+        assert (ran.code, ran.err) == (0, "")
+        answers = json.loads(ran.out)
+        answers = answers if isinstance(answers, list) else [answers]
+        computed = self.compute(monkeypatch, tmp_path)
+        arrays = computed["a"]
+        names = arrays["catalogs"] if "catalogs" in arrays else np.full(len(arrays["ids"]), "books")
+        assert arrays["query"].tolist() == [answer["query"] for answer in answers]
+        for answer, weights, logits, output in zip(
+            answers, computed["weights"], computed["logits"], computed["weights"] @ arrays["V"], strict=True
+        ):
+            for hit in answer["hits"]:
+                own = (arrays["ids"] == hit["id"]) & (names == hit["catalog"])
+                assert set(arrays["titles"][own]) == {hit["title"]}
+                assert weights[own].sum() == pytest.approx(hit["weight"], abs=1e-6)
+                assert logits[own].max() == pytest.approx(hit["logit"], abs=1e-5)
+                assert np.isfinite(logits[own]).sum() == 1  # of several passages, only the best counts
+            assert weights.sum() == pytest.approx(1)
+            assert np.isfinite(logits).sum() == answer["items"] - answer["masked"]
+            (step,) = (step for step in answer["steps"] if step["name"] == "output")
+            shown = [step["totals"][-1][f"[{i}]"] for i in range(4)]
+            assert output.tolist() == pytest.approx(shown, abs=1e-6)
+        for name in ("weights", "logits"):
+            assert arrays[name] == pytest.approx(computed[name], abs=1e-5)
+        assert arrays["output"] == pytest.approx(computed["weights"] @ arrays["V"], abs=1e-6)
+        assert arrays["x"] @ arrays["W_Q"] == pytest.approx(arrays["q"])
+
+    def test_what_was_learned(self, run, shop, home, monkeypatch, tmp_path):
+        learned = Learned(
+            "small", "5" * 64, np.eye(4, dtype=np.float32)[[1, 0, 2, 3]], 0.5, None, None, frozenset(), {}
+        )
+        write_learned(home / "shop" / LEARNED, learned)
+        answer = json.loads(run("explain", "moon", "-c", "shop", "--json", "--save", str(tmp_path / "science.npz")).out)
+        (weights,) = self.compute(monkeypatch, tmp_path)["weights"]
+        assert answer["hits"][0]["title"] == "sea"
+        assert sorted(weights, reverse=True) == pytest.approx([hit["weight"] for hit in answer["hits"]], abs=1e-6)
+
+    def test_the_lesson_too(self, run, monkeypatch, tmp_path):
+        assert run("lesson", "--step", "1", "--save", str(tmp_path / "science.npz")).code == 0
+        computed = self.compute(monkeypatch, tmp_path)
+        assert computed["a"]["weights"] == pytest.approx(computed["weights"])
+
+    @pytest.mark.real
+    def test_the_numbers_of_the_document(self, run, monkeypatch, tmp_path):
+        file = tmp_path / "science.npz"
+        out = run("explain", "science fiction", "-k", "3", "--save", str(file)).out
+        titles, rest = self.compute(monkeypatch, tmp_path)["printed"].split("] [")
+        weights, length = rest.split("]")
+        assert re.findall("'(.*?)'", titles) == ["Solaris", "The Martian", "From the Earth to the Moon"]
+        for title, weight in zip(re.findall("'(.*?)'", titles), weights.split(), strict=True):
+            assert re.search(rf"{title} .* {weight}\n", out)
+        assert f"Its length is {length.strip()}" in out
+
+    def test_refused(self, run, shop, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        run("export", "shop", "-o", "shop.npz")
+        before = (tmp_path / "shop.npz").read_bytes()
+        for argv, message in (
+            (["-c", "shop", "--save", "x.csv"], "--save writes arrays of NumPy, not 'x.csv'; name it x.npz"),
+            (["-c", "shop", "--save", "no/x.npz"], "no: there is no such folder"),
+            (["-c", "shop.npz", "--save", "shop.npz"], "shop.npz: is read by this command"),
+            (["-c", "shop", "--save", "x.npz", "-o", "x.npz"], "x.npz: --out and --save name the same file"),
+        ):
+            code, out, err = run("explain", "moon", *argv)
+            assert (code, out, message in err) == (2, "", True), err
+        assert (tmp_path / "shop.npz").read_bytes() == before
+        monkeypatch.setattr(saved, "LARGEST", 100)
+        code, _, err = run("explain", "moon", "-c", "shop", "--save", "x.npz")
+        assert (code, "shop: all keys and values take" in err) == (2, True)
+        assert not (tmp_path / "x.npz").exists()
 
 
 class TestReasons:

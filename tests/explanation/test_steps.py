@@ -60,7 +60,7 @@ def test_each_number_follows_from_the_one_before(asked):
         pairs = zip(query.rows[1][2:], keys.rows[number][3:], strict=True)
         assert product == (number + 1, result.hits[number].title, pytest.approx(sum(map(math.prod, pairs))))
     assert products.says.endswith(
-        "The first: 5.6569 × 1.0000 + 0.000000 × 0.000000 + 0.000000 × 0.000000 + 5.6569 × 0.000000 = 5.6569."
+        "For rank 1: 5.656854 × 1.000000 + 0.000000 × 0.000000 + 0.000000 × 0.000000 + 5.656854 × 0.000000 = 5.6569."
     )
     for product, logit, hit in zip(products.rows, logits.rows, result.hits, strict=True):
         assert logit == (hit.rank, hit.title, hit.score, hit.logit)
@@ -76,7 +76,7 @@ def test_each_number_follows_from_the_one_before(asked):
     for number in (2, 3):  # the exponentials, and the weights, add up
         columns = [row[number] for row in (*weights.rows, *weights.totals)]
         assert sum(columns[:-1]) == pytest.approx(columns[-1], rel=1e-5)
-    assert weights.totals[0][1] == "1 other"
+    assert weights.totals[0][1] == "all others"
     assert output.shapes == {"weights": (1, 3), "V": (3, 4), "W_V": (4, 4), "output": (1, 4)}
     *parts, whole = [row[2:] for row in (*output.rows, *output.totals)]
     assert [row[2] for row in output.rows] == [row[3] for row in weights.rows]
@@ -162,7 +162,7 @@ def test_what_is_carried_home(write, small):
     assert year.formula == "softmax(Q Kᵀ / √d_k) V, where V is year"
     assert year.rows == [(1, "moon", first, 1900), (2, "moon sea", second, "1950; 2000")]
     assert year.totals == [
-        (None, "the others", pytest.approx(rest), pytest.approx(2100)),
+        (None, "all others", pytest.approx(rest), pytest.approx(2100)),
         (None, "mean", result.values[0].total, result.values[0].mean),
     ]
     assert (1900 * first + 3950 * second + 2100 * rest) / (first + 2 * second + rest) == pytest.approx(

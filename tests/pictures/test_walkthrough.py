@@ -67,8 +67,8 @@ def test_a_table_is_folded_by_columns():
 def test_a_narrow_window_loses_the_last_components():
     step = Step("query", "q", "It.", ("vector", "norm", *COMPONENTS), [("x", 391.9184, -0.05, 6.3, 0.0, 1.0)])
     assert walkthrough([step], Screen(width=40)).splitlines()[2:] == [
-        "vector      norm        [0]     [1]",
-        "x       391.9184  -0.050000  6.3000",
+        "vector      norm      [0]     [1]",
+        "x       391.9184  -0.0500  6.3000",
     ]
 
 
