@@ -93,7 +93,7 @@ def _sums(matrix: Matrix, rest: Sequence[tuple[str, str]], digits: int) -> _Colu
 
 
 def _column(name: str, figures: list[tuple[str, str]]) -> _Column:
-    above, _, below = inert(name).rpartition(" ")
+    above, _, below = name.rpartition(" ")
     head = cut(above, _HEAD), cut(below, _HEAD)
     widest = max(_cells(text) for text in (*head, *(figure for figure, _ in figures)))
     return _Column(head, figures, 1 + widest)

@@ -293,6 +293,8 @@ class TestReasons:
             "prior": {},
             "logit": answer["hits"][0]["logit"],
         }
+        total = answer["matrix"]["sum"] + answer["matrix"]["rounding"]
+        assert total == pytest.approx(answer["matrix"]["semantic"], abs=1e-12)
         assert [word["word"] for word in answer["hits"][0]["why"]["query_words"]] == ["moon", "sea"]
 
     def test_no_matrix_of_other_vectors(self, run, shop, small, monkeypatch):

@@ -217,6 +217,7 @@ def test_everything_adds_up(write, marked, data):
     for hit, why, matrix in zip(result.hits, explained.whys, matrices, strict=True):
         assert (matrix.hit, matrix.logit, matrix.query) == (hit, hit.logit, text)
         check(matrix)
+        assert np.abs(matrix.strengths).max() == pytest.approx(1.0 if matrix.cells.any() else 0.0)
         assert (matrix.lexical, matrix.prior, matrix.semantic) == (why.lexical, why.prior, why.semantic)
         for lines, total in ((matrix.rows, why.query), (matrix.columns, why.item)):
             marks = sum(line.sum for line in lines if line.kind == "mark")

@@ -158,6 +158,20 @@ def test_a_wider_window_has_more_columns():
     assert (counts[0], counts[10], counts[-1]) == (3, 4, 18)
 
 
+def test_a_window_has_twenty_rows():
+    matrix = made([*(f"word{n}" for n in "abcdefghijklmnopqrstuvwxyz"), "the marks"], ["moon"], np.ones((27, 1)))
+    lines = pairs(matrix, Screen(width=60)).splitlines()
+    assert lines[-5:-2] == ["words       +1.00  +1.00", "7 others    +7.00  +7.00", "the marks   +1.00  +1.00"]
+    assert len(table(pairs(matrix, Screen(width=60)))) == 23
+    assert len(table(pairs(matrix))) == 29
+
+
+def test_names_have_all_of_the_window():
+    """Where there is no room for columns, there is some for names."""
+    lines = pairs(SMALL, Screen(width=20)).splitlines()
+    assert lines[-3:] == ["lexical moon  +0.50", "prior year    -0.25", "logit          4.28"]
+
+
 def test_colors():
     """The strongest in the palette's strongest, and against it; the others and the sums have none."""
     out = pairs(SMALL, Screen(width=80, colors=1 << 24))
