@@ -28,11 +28,12 @@ _LEVELS: dict[tuple[int, bool, bool], tuple[str, ...]] = {  # by colors, light o
     (16, True, True): ("bright_cyan", "cyan"),
     (16, True, False): ("bright_yellow", "yellow"),
 }
-# Queries, keys and values, wherever they are shown: colors that are among the 256 as well, and names among 16.
+# Queries, keys and values, wherever they are shown: colors that are among the 256 as well, and names among 16. Those
+# for dark backgrounds can be read on white too, for most terminals do not say that they are light.
 _LETTERS: dict[tuple[str, bool], tuple[Color, str]] = {
-    ("q", False): ((215, 135, 255), "magenta"),
-    ("k", False): ((95, 215, 175), "cyan"),
-    ("v", False): ((255, 215, 95), "yellow"),
+    ("q", False): ((175, 135, 255), "magenta"),
+    ("k", False): ((0, 175, 175), "cyan"),
+    ("v", False): ((215, 135, 0), "yellow"),
     ("q", True): ((135, 0, 175), "magenta"),
     ("k", True): ((0, 95, 95), "blue"),
     ("v", True): ((135, 95, 0), "red"),

@@ -200,6 +200,9 @@ class TestLetters:
             for background in BACKGROUNDS[light]:
                 assert contrast(letter_color(letter, is_light=light), background) >= 4.5
 
+    def test_readable_on_a_light_terminal_that_does_not_say_so(self):
+        assert min(contrast(letter_color(letter, is_light=False), (255, 255, 255)) for letter in "qkv") >= 2.5
+
     @pytest.mark.parametrize("light", [False, True])
     @pytest.mark.parametrize("eyes", EYES)
     def test_different(self, light, eyes):
