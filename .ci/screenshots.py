@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "heatmap": ("heatmap", *REQUESTS),
     "heatmap-score": ("heatmap", *REQUESTS, "--by", "score"),
     "heatmap-logit": ("heatmap", *REQUESTS, "--by", "logit"),
-    "heatmap-many": ("heatmap", "library.judgments.yaml"),
+    "heatmap-many": ("heatmap", "--requests", "library.judgments.yaml"),
     **{f"lesson-{number}": ("lesson", "--step", str(number)) for number in range(1, 15)},
     "lesson": ("lesson",),
     "eval": ("eval", "library.judgments.yaml"),

@@ -14,6 +14,8 @@ from attnsearch.errors import InputError
 
 MOST_LETTERS = 1 << 26  # of an array of texts: 256 MB
 
+_STEPS = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)  # of a scale
+
 By = Literal["weight", "logit", "score"]
 BY: tuple[By, ...] = get_args(By)
 
@@ -78,9 +80,15 @@ class Heatmap(NamedTuple):
         return strength**2 if by == "weight" else strength * self._strongest(by)
 
     def scale(self, by: By) -> dict[float, float]:
-        """Some strengths, ascending, and the value of each: the legend of a picture."""
-        steps = (-1.0, -0.5, 0.5, 1.0) if (self.strengths(by) < 0).any() else (0.25, 0.5, 0.75, 1.0)
-        return {step: self.value_of(step, by) for step in steps}
+        """Some strengths, ascending, and the value of each: the legend of a picture.
+
+        The scale of weights ends at 1, that of others at the lowest and the highest value.
+        """
+        low, high = (
+            (0.0, 1.0) if by == "weight" else (find(self.strengths(by), initial=0.0) for find in (np.min, np.max))
+        )
+        steps = {step for step in _STEPS if low <= step <= high} | {float(end) for end in (low, high) if end}
+        return {step: self.value_of(step, by) for step in sorted(steps)}
 
     def _strongest(self, by: By) -> float:
         """The largest logit or score, whatever its sign; 1 if there is none but 0."""

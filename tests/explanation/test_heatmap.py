@@ -157,11 +157,11 @@ def test_the_scale_says_what_strengths_mean(books, by):
 
 
 def test_a_scale_from_below_zero(books):
-    heatmap = compute_heatmap(books, ["moon", "robot"])
-    below = heatmap._replace(logits=heatmap.logits - 30)
-    most = -below.logits.min()
-    assert below.scale("logit") == {-1.0: -most, -0.5: -most / 2, 0.5: most / 2, 1.0: most}
-    assert below.strengths("logit").min() == -1
+    heatmap = compute_heatmap(books, ["moon"], SOFT, k=2)
+    below = heatmap._replace(logits=np.array([[-3.0, 8.0]]), scores=np.array([[-0.5, 0.0]]))
+    assert below.scale("logit") == {-0.375: -3.0, -0.25: -2.0, 0.25: 2.0, 0.5: 4.0, 0.75: 6.0, 1.0: 8.0}
+    assert below.scale("score") == {-1.0: -0.5, -0.75: -0.375, -0.5: -0.25, -0.25: -0.125}
+    assert below.strengths("logit").tolist() == [[-0.375, 1.0]]
 
 
 @pytest.mark.parametrize(

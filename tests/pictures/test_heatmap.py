@@ -119,13 +119,13 @@ class TestInFull:
     def test_fewer_items(self):
         text = picture(BOOKS, Screen(width=20))
         assert rows(BOOKS, text) == ["moon ▓50%✓  50%│ 10%", "a vo…▒12%   88%│ 90%"]
-        assert "no room for 2 more items: they count among all others" in " ".join(text.split())
+        assert "no room for 2 more items (see all others): widen the window" in " ".join(text.split())
 
     @pytest.mark.parametrize(
         ("by", "figures", "scale"),
         [
-            ("logit", [["-0.69", "-1.39", "–"], ["-2.08", "-1.20", "-0.69"]], "-2.08 -1.04 1.04 2.08"),
-            ("score", [["-0.069", "-0.139", "–"], ["-0.208", "-0.120", "-0.069"]], "-0.208 -0.104 0.104 0.208"),
+            ("logit", [["-0.69", "-1.39", "–"], ["-2.08", "-1.20", "-0.69"]], "-2.08 -1.56 -1.04 -0.52"),
+            ("score", [["-0.069", "-0.139", "–"], ["-0.208", "-0.120", "-0.069"]], "-0.208 -0.156 -0.104 -0.052"),
         ],
     )
     def test_other_numbers_have_no_others(self, by, figures, scale):
