@@ -128,11 +128,14 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
         heads, widths, gap = [[str(number)] for number in range(1, len(titles) + 1)], [width] * len(titles), apart
         cells = min(window - len(f"{len(titles)}  ·"), _LEGEND_CELLS)
         legend = [f"{number} {cut(title, cells)}" for number, title in enumerate(titles, 1)]
-    figures = [[figure.rjust(width) for figure in row] for row in _figures(shown, by, form, screen)]
     columns = [
         _Column(head, list(column), list(strengths), width, gap)
         for head, column, strengths, width in zip(
-            heads, zip(*figures, strict=True), zip(*shown.strengths(by).tolist(), strict=True), widths, strict=False
+            heads,
+            zip(*_figures(shown, by, form, screen), strict=True),
+            zip(*shown.strengths(by).tolist(), strict=True),
+            widths,
+            strict=False,
         )
     ]
     label = min(longest, label + max(room - sum(widths) - len(gap) * len(widths), 0))
