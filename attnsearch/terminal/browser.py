@@ -33,4 +33,4 @@ def _open_page(path: Path) -> None:
     except (webbrowser.Error, OSError):
         is_open = False
     if not is_open:
-        sys.stderr.write(as_line(f"no browser could be opened; the page is in {path}"))
+        sys.stderr.write(as_line(f"attnsearch: no browser could be opened; the page is in {path}"))

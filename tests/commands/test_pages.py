@@ -88,7 +88,7 @@ def no_browser(address):
 def test_no_browser(run, shop_file, tmp_path, monkeypatch, browser):
     monkeypatch.setattr(webbrowser, "open", browser)
     ran = run(*QUERY, "-o", "x.html", "--open")
-    assert ran == (0, "", f"no browser could be opened; the page is in {tmp_path / 'x.html'}\n")
+    assert ran == (0, "", f"attnsearch: no browser could be opened; the page is in {tmp_path / 'x.html'}\n")
 
 
 def test_an_error_leaves_the_old_page(run, shop_file, write):
