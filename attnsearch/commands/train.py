@@ -99,7 +99,7 @@ def train(
     if save is not None:
         refuse_unless_regular(save)  # before anything is learned
     with progress.working(quiet=quiet) as working:
-        with_curve = form in options.FIGURES or (form == "html" and _can_draw())  # nothing else shows it
+        with_curve = form in options.FIGURES or (form == "html" and not self_made and _can_draw())
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
         with Index.open(ref, offline=offline, progress=working.progress) as index:
@@ -121,13 +121,21 @@ def train(
             if not dry_run:
                 store_learned(folder, outcome.learned, commit)
     screen = streams.screen(color=color, quiet=quiet, out=out)
-    _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run)
+    _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run, is_self=self_made)
 
 
 def _emit(
-    outcome: Outcome, catalog: str, form: str, screen: Screen, out: str | None, *, is_opened: bool, is_dry: bool
+    outcome: Outcome,
+    catalog: str,
+    form: str,
+    screen: Screen,
+    out: str | None,
+    *,
+    is_opened: bool,
+    is_dry: bool,
+    is_self: bool,
 ) -> None:
-    """Write what was learned, and why; `is_dry` says that nothing was stored."""
+    """Write what was learned, and why; `is_dry` says that nothing was stored, `is_self` that no judgment taught it."""
     from attnsearch.output import training as output
 
     stored = not is_dry and outcome.learned is not None
@@ -135,7 +143,7 @@ def _emit(
         from attnsearch.pages.figures import picture_training
         from attnsearch.pages.training import training_page
 
-        picture = picture_training(outcome, catalog)
+        picture = None if is_self else picture_training(outcome, catalog)
         page = training_page(outcome, catalog, argv.command_line(), stored=stored, picture=picture)
         browser.emit_page(page, out, is_opened=is_opened)
     elif form in options.FIGURES and outcome.curve:

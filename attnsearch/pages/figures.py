@@ -62,13 +62,13 @@ def picture_evaluation(evaluation: Evaluation, second: SecondSetting | None) -> 
     return _embed(draw_evaluation(evaluation, second), shows)
 
 
-def picture_training(outcome: Outcome, catalog: str) -> Picture | None:
-    """What held-out requests gain by the number of judged requests; None for a training that did not measure it."""
+def picture_training(outcome: Outcome, catalog: str) -> Picture:
+    """What held-out requests gain by the number of judged requests, if that was measured: see `can_draw`."""
+    shows = "The gain of held-out requests in nDCG by the number of judged requests"
     if outcome.curve is None:
-        return None
+        return Picture(None, shows)
     from attnsearch.plots.training import draw_curve
 
-    shows = "The gain of held-out requests in nDCG by the number of judged requests"
     return _embed(draw_curve(outcome.curve, catalog), shows)
 
 

@@ -91,4 +91,10 @@ def test_without_matplotlib(run, judged, without_matplotlib, argv):
 def test_a_training_without_matplotlib_measures_no_curve(run, judged, without_matplotlib):
     ran = run("train", "judged.yaml", "-c", "shop", "-f", "html")
     assert (ran.code, ran.err) == (0, NO_PICTURES)
-    read_page(ran.out.encode())
+    assert MISSING in text_of(read_page(ran.out.encode()))
+
+
+def test_a_training_of_its_own_has_no_picture(run, shop, without_matplotlib):
+    ran = run("train", "--self", "-c", "shop", "--dry-run", "-f", "html")
+    assert (ran.code, ran.err) == (0, "")
+    assert MISSING not in text_of(read_page(ran.out.encode()))
