@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from attnsearch.lesson.steps import steps
 from attnsearch.lesson.story import CHAPTERS, LAST
 from attnsearch.lesson.variations import variations
 from tests.conftest import Terminal
+from tests.documents import ROOT, blocks
 
 TITLES = [chapter.title for chapter in CHAPTERS.values()][:LAST]
 
@@ -145,16 +147,23 @@ class TestFiles:
             ]
             assert real == [None if number == -math.inf else number for number in expected]
 
-    def test_saved_arrays(self, run, tmp_path):
-        file = tmp_path / "lesson.npz"
-        assert run("lesson", "--step", "6", "--save", str(file)).code == 0
-        a = np.load(file)
-        logits = a["x"] @ a["W_Q"] @ a["K"].T / np.sqrt(a["K"].shape[1]) + a["bias"]
-        weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        assert np.array_equal(logits, a["logits"])
-        assert np.allclose(weights, a["weights"])
-        assert np.allclose(weights @ a["V"], a["output"])
-        assert weights[0].round(3).tolist() == [0.644, 0.237, 0.087, 0.032]
+    def test_six_lines_of_numpy_give_the_printed_numbers(self, run, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        printed = run("lesson", "--step", "6", "--save", "science.npz").out
+        (lines,) = (block for block in blocks(ROOT / "docs" / "attention.md", "python") if "np.load" in block)
+        computed: dict[str, Any] = {"print": lambda *_: None}
+        exec(lines, computed)
+        weights, logits, arrays = computed["weights"][0], computed["logits"][0], computed["a"]
+        for title, logit, weight in zip(arrays["titles"], logits, weights, strict=True):
+            (line,) = (line.split() for line in printed.splitlines() if line.startswith(f"{title}  "))
+            assert line[-4:-1] == [f"{logit:g}", f"{math.exp(logit):.3f}", f"{weight:.1%}"]
+        output = run("lesson", "--step", "7").out
+        (line,) = (line for line in output.splitlines() if line.startswith("output"))
+        assert line.split()[1:] == [f"{number:.0f}" for number in weights @ arrays["V"]]
+        assert np.allclose(arrays["logits"], logits)
+        assert np.allclose(arrays["weights"], weights)
+        assert np.allclose(arrays["output"], weights @ arrays["V"])
+        assert np.array_equal(arrays["x"] @ arrays["W_Q"], arrays["q"])
 
     def test_text_in_a_file(self, run, tmp_path):
         file = tmp_path / "lesson.txt"
