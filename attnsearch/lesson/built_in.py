@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.lesson.slide import Group, Slide, Table, column
 from attnsearch.lesson.story import tell
 from attnsearch.search.index import Index
@@ -25,13 +25,16 @@ def built_in(index: Index) -> Slide:
     trace = result.trace
     if trace is None:
         raise InputError("this result was computed without a trace", hint="search with trace=True")
-    n, d = trace.keys_shape
+    if not result.hits:
+        raise CatalogError("has no items", where=CATALOG, hint=f"attnsearch remove {CATALOG}")
+    d = len(trace.x)
     root = math.sqrt(trace.q.shape[-1])
     hits = result.hits
     titles = [hit.title or hit.id for hit in hits]
     logits = np.array([hit.logit for hit in hits])
     weights = np.array([hit.weight for hit in hits])
     powers, total = np.exp(logits), math.exp(trace.log_normalizer)
+    others, rest = (max(float(part), 0.0) for part in (total - powers.sum(), 1 - weights.sum()))  # -1e-16 is none
     key = trace.keys[0]
     vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "first k": (key, 5), "output": (trace.output, 5)}
     first_numbers = Table(
@@ -47,15 +50,15 @@ def built_in(index: Index) -> Slide:
         ),
     )
     books = Table(
-        (*titles, f"{n - len(hits):,} others", "sum"),
+        (*titles, f"{result.items - len(hits):,} others", "sum"),
         (
             Group(
                 "",
                 (
                     column("q·k", [*logits * root, None, None], 3),
                     column(f"÷ {root:.4f}", [*logits, None, None], 4),
-                    column("exp", [*powers, total - powers.sum(), total], 0),
-                    column("weight", [*weights, 1 - weights.sum(), 1.0], share=True),
+                    column("exp", [*powers, others, total], 0),
+                    column("weight", [*weights, rest, 1.0], share=True),
                 ),
             ),
         ),
@@ -68,7 +71,7 @@ def built_in(index: Index) -> Slide:
         request=REQUEST,
         tokens=" ".join(trace.tokens),
         d=d,
-        n=n,
+        n=result.items,
         factor=trace.projections.w_q[0, 0],
         temperature=result.temperature,
     )

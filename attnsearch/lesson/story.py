@@ -113,8 +113,8 @@ CHAPTERS = {
         makes one so large that it takes everything. Divided by √{many} = {root:g}, they leave something to the others.
 
         attnsearch makes every vector 1 long: it divides each by its length, the root of the sum of its squares. That of
-        q is √4 = 2, those of the keys are in the table. Then q·k is a cosine, and never above 1. If that is divided by √d_k,
-        too, so little is left that all books get much the same. The order is right, but the shares say little.
+        q is √4 = 2, those of the keys are in the table. Then q·k is a cosine, and never above 1. If that is divided by
+        √d_k, too, so little is left that all books get much the same. The order is right, but the shares say little.
         """,
         """
         The cosine of {first} is its q·k, divided by both lengths: {product:g} / ({q:g} × {k:.3f}) = {cosine:.3f}.
