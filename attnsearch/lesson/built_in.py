@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.lesson.slide import Group, Slide, Table, column
 from attnsearch.lesson.story import tell
@@ -21,7 +22,9 @@ ORDINALS = ("1st", "2nd", "3rd")  # the numbers shown of a vector
 
 def built_in(index: Index) -> Slide:
     """The slide of the request asked of a catalog, as nothing learned would answer it."""
-    (result,) = search(index, [REQUEST], Setting(untrained=True, lexical=0.0), k=HITS, trace=True)
+    (result,) = search(
+        index, [REQUEST], Setting(untrained=True, lexical=0.0, temperature=TEMPERATURE), k=HITS, trace=True
+    )
     trace = result.trace
     if trace is None:
         raise InputError("this result was computed without a trace", hint="search with trace=True")

@@ -48,8 +48,9 @@ CHAPTERS = {
         "K = X W_K, V = X W_V",
         """
         Each book has a card with the same three numbers. X is all four cards, a row for each. The matrix W_K turns a
-        card into what the book answers to the four questions, its key k. The matrix W_V turns it into what you get if
-        you read it, in pages, its value v. Multiply and add as you did for q, card by card.
+        card into what the book answers to the four questions, its key k: love warms twice, fear takes hope away. The
+        matrix W_V turns it into what you get if you read it, in pages, its value v. Multiply and add as you did for q,
+        card by card.
         """,
         """
         K is the stack of all k, V that of all v. How warm is {first}? {warmth}.

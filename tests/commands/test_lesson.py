@@ -100,6 +100,20 @@ class TestOneAtATime:
         assert slides_in(shown) == list(range(1, last + 1))
         assert asked.count("Enter: go on, q: quit") == min(last, LAST - 1)
 
+    @pytest.mark.parametrize(("term", "erased"), [("xterm", 2), ("dumb", 0)])
+    def test_an_answered_question_is_erased(self, on_a_terminal, monkeypatch, term, erased):
+        monkeypatch.setattr("sys.stderr", errors := Terminal())
+        monkeypatch.setenv("TERM", term)
+        on_a_terminal("\n\nq\n")
+        assert errors.getvalue().count("\x1b[A\x1b[2K") == erased
+
+    @pytest.mark.parametrize(("lines", "has_room"), [(24, True), (17, False)])
+    def test_a_slide_and_its_question_fit_the_window(self, on_a_terminal, monkeypatch, lines, has_room):
+        monkeypatch.setenv("LINES", str(lines))
+        shown, asked = on_a_terminal("q\n")
+        assert len(shown.splitlines()) == 16
+        assert asked.startswith("\n") == has_room
+
     def test_one_slide_does_not_wait(self, on_a_terminal):
         shown, asked = on_a_terminal("", "--step", "2")
         assert (slides_in(shown), asked) == ([2], "")
