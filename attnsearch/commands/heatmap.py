@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attnsearch.output.safe_text import Screen
     from attnsearch.sources.judgments import Judged
 
-FORMATS = ("table", "json", "csv", "npz", "html")
+FORMATS = ("table", "json", "csv", "npz", "html", *options.FIGURES)
 
 
 def heatmap(
@@ -175,6 +175,10 @@ def _emit(result: Heatmap, form: str, by: Literal["weight", "logit", "score"], s
         from attnsearch.explanation.saved import pack_arrays
 
         streams.emit_bytes([pack_arrays(result.arrays())], out)
+    elif form in options.FIGURES:
+        from attnsearch.plots.heatmap import draw_heatmap
+
+        streams.emit_bytes([draw_heatmap(result, by, form)], out)
     elif form == "table":
         from attnsearch.pictures.heatmap import picture
 

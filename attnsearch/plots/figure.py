@@ -234,20 +234,6 @@ def ink(strength: float) -> str:
     return "black" if palette.ink(palette.color(strength, is_light=True)) == (0, 0, 0) else "white"
 
 
-def embed(svg: bytes, name: str) -> str:
-    """An SVG that `draw` made as an element of an HTML page. `name`, of letters, keeps its ids from those of others."""
-    root = ET.fromstring(svg)  # noqa: S314 (our own)
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            if key == "id":
-                element.set(key, f"{name}-{value}")
-            elif key == f"{{{_LINK}}}href" and value.startswith("#"):
-                element.set(key, f"#{name}-{value[1:]}")
-            elif "url(#" in value:
-                element.set(key, value.replace("url(#", f"url(#{name}-"))
-    return _serialize(root)
-
-
 def _tidy(svg: bytes, name: str) -> bytes:
     """An SVG of matplotlib's, in one style, with a name, and without ids that nothing refers to."""
     root = ET.fromstring(svg)  # noqa: S314 (our own)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _GAP = 0.12  # inches before rows or columns that are set apart
 _CELL = 0.56, 0.32  # inches, at most
-_ROOM = 11.0, 14.0  # inches for all cells, at most
+_ROOM = 13.0, 24.0  # inches for all cells, at most
 _LABEL = 2.6, 2.2  # inches of a label of a row, and of a column
 _SPACE = 0.08  # inches between a label and the cells
 _LEGIBLE = 5.5  # points
@@ -62,6 +62,11 @@ class Grid(NamedTuple):
     column_gaps: Sequence[int] = ()
     plain: NDArray[np.bool_] | None = None
     outlined: NDArray[np.bool_] | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its cells are too many to be drawn one by one; then none has a frame."""
+        return self.strengths.size > _MANY
 
 
 class Frame(NamedTuple):
@@ -120,10 +125,10 @@ def paint_grid(figure: Figure, grid: Grid, frame: Frame, top: float) -> None:
     colors = shades(grid.strengths)
     if grid.plain is not None:
         colors[grid.plain] = 1 - 0.25 * np.abs(grid.strengths[grid.plain, None])
-    if grid.strengths.size <= _MANY:
-        _paint_cells(axes, frame, colors, grid.outlined)
-    else:
+    if grid.is_image:
         _paint_image(axes, grid, frame, colors)
+    else:
+        _paint_cells(axes, frame, colors, grid.outlined)
     if frame.figure_size:
         _paint_figures(axes, grid, frame)
     if frame.row_size:

@@ -12,7 +12,7 @@ import numpy as np
 from attnsearch.explanation.heatmap import By, Column, Heatmap
 from attnsearch.output.notes import counted
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style, wrap
-from attnsearch.plots.grid import Grid, lay_out, paint_grid, paint_scale
+from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
 
 OTHERS, NONE = "all others", "none of these"  # the columns that are no items
 
@@ -28,7 +28,7 @@ def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: str = "svg") -> byte
     with style():
         frame = lay_out(grid)
         width = max(frame.size[0] + 2 * MARGIN, _NARROWEST)
-        notes = wrap(_notes(heatmap), width - 2 * MARGIN)
+        notes = wrap(_notes(heatmap, by, grid, frame), width - 2 * MARGIN)
         below = HEAD + frame.size[1] + 0.15
         figure = new_figure(width, below + LINE * (len(notes) + 1.5) + MARGIN)
         head(figure, title, f"{', '.join(heatmap.catalogs)} · temperature {heatmap.temperature:.3g}")
@@ -43,8 +43,10 @@ def _grid(heatmap: Heatmap, by: By) -> Grid:
     values, strengths = heatmap.values(by), heatmap.strengths(by)
     labels = [_name(column, heatmap) for column in heatmap.columns]
     n = len(labels)
-    more = {OTHERS: heatmap.others} | ({} if heatmap.none_of_these is None else {NONE: heatmap.none_of_these})
-    shares = np.stack(list(more.values()), axis=1)  # (m, 1 or 2)
+    more = {OTHERS: heatmap.others} if by == "weight" else {}  # a logit or a score of all of them means nothing
+    if heatmap.none_of_these is not None:
+        more[NONE] = heatmap.none_of_these
+    shares = np.array(list(more.values())).reshape(len(more), len(heatmap.queries)).T  # (m, 0 to 2)
     hidden = ~np.isfinite(heatmap.logits)
 
     def figure(row: int, column: int) -> str:
@@ -86,13 +88,18 @@ _FIGURES: dict[By, Callable[[float], str]] = {
 }
 
 
-def _notes(heatmap: Heatmap) -> str:
-    """What the columns at the right and the frames are."""
-    parts = [f"{OTHERS}: the attention on items without a column"]
+def _notes(heatmap: Heatmap, by: By, grid: Grid, frame: Frame) -> str:
+    """What the gray columns, the frames and the dashes are, and what had no room."""
+    gray = [f"{OTHERS}, the attention on items without a column"] if by == "weight" else []
     if heatmap.none_of_these is not None:
-        parts.append(f"{NONE}: the chance that nothing fits, beside the 100%")
-    if heatmap.right is not None:
+        gray.append(f"{NONE}, the chance that nothing fits, which is no share of the attention")
+    parts = [f"in gray: {'; '.join(gray)}"] if gray else []
+    if heatmap.right is not None and not grid.is_image:
         parts.append("in a frame: judged right")
     if heatmap.masked:
-        parts.append(f"–: hidden by a filter, as {counted(heatmap.masked, 'item')} of {heatmap.items:,} are")
-    return "; ".join(parts)
+        dash = "" if np.isfinite(heatmap.logits).all() else " (–)"
+        parts.append(f"a filter hides {heatmap.masked:,} of {counted(heatmap.items, 'item')}{dash}")
+    names = {"figures": frame.figure_size, "items": frame.column_size, "requests": frame.row_size}
+    if missing := [name for name, size in names.items() if not size]:
+        parts.append(f"no room for {' and '.join(missing)}, which -f html shows")
+    return ". ".join(f"{part[0].upper()}{part[1:]}" for part in parts)

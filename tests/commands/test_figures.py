@@ -12,6 +12,7 @@ from tests.plots.drawing import read_svg, texts
 
 JUDGED = "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n- {query: sea, relevant: [c]}\n"
 COMMANDS = {
+    "heatmap": ["heatmap", "moon", "sea", "-c", "shop"],
     "eval": ["eval", "judged.yaml", "-c", "shop"],
     "train": ["train", "judged.yaml", "-c", "shop", "--dry-run"],
 }
@@ -86,6 +87,17 @@ def test_train_of_itself_has_no_judgments_to_count(run):
     code, _, err = run("train", "--self", "-c", "shop", "-f", "svg")
     assert code == 2
     assert "--self learns from no judged requests" in err
+
+
+def test_heatmap_draws_the_numbers_of_json(run, tmp_path):
+    run(*COMMANDS["heatmap"], "-o", "x.svg", "-k", "2", "--by", "score")
+    answer = json.loads(run(*COMMANDS["heatmap"], "--json", "-k", "2").out)
+    shown = texts((tmp_path / "x.svg").read_bytes())
+    assert [text for text in shown if text in answer["queries"]] == answer["queries"] * 2  # rows, and titles of columns
+    assert [text for text in shown if text in ("0.00", "1.00")][:4] == [
+        f"{score:.2f}" for row in answer["scores"] for score in row
+    ]
+    assert "all others" not in shown
 
 
 def test_a_catalog_cannot_act_in_a_figure(run, write, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import sys
 
-import html5lib
 import matplotlib as mpl
 import pytest
 
@@ -54,20 +53,6 @@ class TestEveryFigure:
         with mpl.rc_context({"text.parse_math": True, "font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
             assert draw("svg") == expected
             assert mpl.rcParams["font.size"] == 30
-
-    def test_ids_are_apart_from_those_of_other_figures_of_a_page(self, draw):
-        svg = draw("svg")
-        page = f"<!doctype html><title>x</title>{drawing.embed(svg, 'one')}{drawing.embed(svg, 'two')}"
-        tree = html5lib.HTMLParser(strict=True).parse(page)
-        ids = [element.get("id") for element in tree.iter() if element.get("id")]
-        assert ids
-        assert len(ids) == len(set(ids))
-        for element in tree.iter():
-            for name, value in element.attrib.items():
-                if "url(#" in value:
-                    assert value.partition("url(#")[2].partition(")")[0] in ids
-                elif name.endswith("href"):
-                    assert value[1:] in ids or value.startswith("data:image/png")
 
 
 @pytest.mark.parametrize("form", drawing.FORMS)
