@@ -82,7 +82,7 @@ def explain(
             help="Also write q, K, V, W, logits and weights to FILE, for NumPy.",
         ),
     ] = None,
-    format_: options.ReportFormat = None,
+    format_: options.DrawnFormat = None,
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
@@ -105,9 +105,15 @@ def explain(
     With --matrix, that logit is a sum over pairs: of a word of TEXT and a word of ITEM.
 
     attnsearch explain "science fiction" Solaris --matrix
+
+    As an SVG or a PNG, it is a map of the items; with --matrix, the matrix.
+
+    attnsearch explain "science fiction" -o map.svg
     """
     _check_options(item, over, {"--and": more, "--value": value, "--save": save}, matrix=matrix, pieces=pieces)
-    form = options.choose_report(format_, json=json, out=out, is_opened=open_)
+    form = options.choose_report(format_, json=json, allowed=options.DRAWN, out=out, is_opened=open_)
+    if form in options.FIGURES:
+        _check_figure(item, {"--and": more, "--value": value}, form, matrix=matrix)
 
     from attnsearch.search.search import check_request
 
@@ -122,6 +128,7 @@ def explain(
     with progress.working(quiet=quiet) as working:
         with open_index(catalog or [], offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
+            parts: Iterable[str] | bytes
             if item is None:
                 results = _follow(index, texts, setting, top_k, value or (), save)
                 parts = _render_steps(index, results, setting, screen, form=form)
@@ -132,7 +139,9 @@ def explain(
                 names = [item] if over is None else [item, over]
                 parts = _explain_items(index, text, setting, names, screen, form=form)
         working.stop()
-        if form == "html":
+        if isinstance(parts, bytes):
+            streams.emit_bytes([parts], out)
+        elif form == "html":
             browser.emit_page("".join(parts), out, is_opened=open_)
         else:
             streams.emit(parts, out)
@@ -162,6 +171,16 @@ def _check_options(
             raise InputError(message, hint=f"leave out the ITEM, or {option}")
 
 
+def _check_figure(item: str | None, of_steps: Mapping[str, object], form: str, *, matrix: bool) -> None:
+    """Raise InputError for what has no figure; `of_steps` are options that a map can't show."""
+    if item is not None and not matrix:
+        hint = "add --matrix; or leave out the ITEM, for a map of all"
+        raise InputError(f"of an ITEM, {form} has nothing but the matrix", hint=hint)
+    for option, given in of_steps.items():
+        if given:
+            raise InputError(f"{form} is a map for one request, which has no {option}", hint="ask for html")
+
+
 def _follow(
     index: Index, texts: Sequence[str], setting: Setting, top_k: int, fields: Sequence[str], save: Path | None
 ) -> list[Result]:
@@ -178,8 +197,14 @@ def _follow(
 
 def _render_steps(
     index: Index, results: Sequence[Result], setting: Setting, screen: Screen, *, form: str
-) -> Iterable[str]:
-    """The steps of the formula; of several requests, with a row for each."""
+) -> Iterable[str] | bytes:
+    """The steps of the formula; of several requests, with a row for each. As a figure, the map of the items."""
+    if form in options.FIGURES:
+        from attnsearch.explanation.map import map_items
+        from attnsearch.plots.map import draw_map
+
+        return draw_map(map_items(index, results[0].query, setting, results[0]), form)
+
     from attnsearch.explanation.several import explain_together
     from attnsearch.explanation.steps import explain_steps
 
@@ -235,7 +260,7 @@ def _explain_items(
 
 def _explain_pairs(
     index: Index, text: str, setting: Setting, name: str, by: By, screen: Screen, *, form: str
-) -> Iterable[str]:
+) -> Iterable[str] | bytes:
     """Why the item of this id or title has its logit: the words of the query × those of the item."""
     from attnsearch.explanation import reasons
     from attnsearch.output import columns, formats
@@ -246,6 +271,10 @@ def _explain_pairs(
 
     ranked = rank_items(index, text, setting, [find_id(index.store, name)])
     result, (pairs,) = reasons.explain_pairs(index, ranked, by)
+    if form in options.FIGURES:
+        from attnsearch.plots.matrix import draw_matrix
+
+        return draw_matrix(pairs, form)
     shown = columns.choose_columns(index.stores, (), "table")
     if form == "html":
         from attnsearch.pages.ranking import ranking_page

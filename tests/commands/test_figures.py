@@ -12,6 +12,8 @@ from tests.plots.drawing import read_svg, texts
 
 JUDGED = "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n- {query: sea, relevant: [c]}\n"
 COMMANDS = {
+    "map": ["explain", "moon", "-c", "shop"],
+    "matrix": ["explain", "moon sea", "a", "--matrix", "-c", "shop"],
     "heatmap": ["heatmap", "moon", "sea", "-c", "shop"],
     "eval": ["eval", "judged.yaml", "-c", "shop"],
     "train": ["train", "judged.yaml", "-c", "shop", "--dry-run"],
@@ -98,6 +100,37 @@ def test_heatmap_draws_the_numbers_of_json(run, tmp_path):
         f"{score:.2f}" for row in answer["scores"] for score in row
     ]
     assert "all others" not in shown
+
+
+def test_a_map_has_the_items_of_the_steps(run, tmp_path):
+    run(*COMMANDS["map"], "-k", "2", "-o", "x.svg")
+    hits = json.loads(run(*COMMANDS["map"], "-k", "2", "--json").out)["hits"]
+    shown = texts((tmp_path / "x.svg").read_bytes())
+    assert {f"{hit['title']} {percent(hit['weight'])}" for hit in hits} <= set(shown)
+    assert "shop · 3 items in the two directions in which they differ most" in shown
+
+
+def test_a_matrix_has_the_numbers_of_json(run, tmp_path):
+    run(*COMMANDS["matrix"], "-o", "x.svg")
+    matrix = json.loads(run(*COMMANDS["matrix"], "--json").out)["matrix"]
+    shown = texts((tmp_path / "x.svg").read_bytes())
+    assert {format_figure(value, 2) for row in matrix["cells"] for value in row} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["moon", "a"], "of an ITEM, svg has nothing but the matrix; add --matrix"),
+        (["moon", "a", "--over", "b"], "of an ITEM, svg has nothing but the matrix"),
+        (["moon", "--and", "sea"], "svg is a map for one request, which has no --and"),
+        (["moon", "--value", "price"], "svg is a map for one request, which has no --value"),
+        (["moon", "-w", "price > 9"], "every item is hidden"),
+    ],
+)
+def test_explain_has_no_figure_of(run, argv, message):
+    code, out, err = run("explain", *argv, "-c", "shop", "-f", "svg")
+    assert (code, out) == (2, "")
+    assert message in err
 
 
 def test_a_catalog_cannot_act_in_a_figure(run, write, tmp_path):
