@@ -205,4 +205,4 @@ def _notes(all_series: Sequence[_Series]) -> str:
         if len(all_series) == 1
         else "a larger mark has more requests"
     )
-    return f"dashed: the mean; at the right, {sizes}, and weights can be trusted where it is on the line"
+    return f"Dashed: the mean; at the right, {sizes}, and weights can be trusted where it is on the line"

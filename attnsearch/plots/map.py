@@ -121,8 +121,8 @@ def _paint_road(axes: Axes, map_: Map) -> None:
     """The request, the output, and the way from one to the other."""
     x, y = zip(map_.request, map_.output, strict=True)
     axes.plot(x, y, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.scatter(*map_.request, s=90, marker="*", color=letter("q"), edgecolors="white", linewidths=0.6, zorder=5)
-    axes.scatter(*map_.output, s=45, marker="D", color=letter("v"), edgecolors="white", linewidths=0.6, zorder=4)
+    axes.scatter(*map_.request, s=90, marker="*", color=letter("q"), edgecolors="white", linewidths=0.6, zorder=7)
+    axes.scatter(*map_.output, s=45, marker="D", color=letter("v"), edgecolors="white", linewidths=0.6, zorder=6)
 
 
 def _paint_labels(axes: Axes, map_: Map) -> None:
@@ -165,7 +165,7 @@ def _paint_label(axes: Axes, text: str, color: tuple[float, float, float], place
     )
     axes.add_patch(card)
     middle = (box.bottom + box.top) / 2
-    axes.text(box.left + 0.02, middle, text, color=color, va="center_baseline", transform=inches, zorder=6)
+    axes.text(box.left + 0.02, middle, text, color=color, va="center_baseline", transform=inches, zorder=8)
 
 
 def _find_room(place: Doubles, radius: float, width: float, taken: Sequence[_Box]) -> _Box | None:
@@ -186,7 +186,7 @@ def _find_room(place: Doubles, radius: float, width: float, taken: Sequence[_Box
 def _notes(map_: Map) -> str:
     """What the points are, and what the plane can't show."""
     parts = [
-        "each point is an item, its area the share of the attention; the plane shows"
+        "Each point is an item, its area the share of the attention; the plane shows"
         f" {percent(sum(map_.variance))} of how they differ, so what is near in it may be far apart"
     ]
     if map_.hidden:

@@ -87,8 +87,8 @@ def _paint(axes: Axes, curve: Curve) -> None:
 def _notes(curve: Curve) -> str:
     """How it was measured, and what it does not say."""
     before = curve.points[-1].ndcg.before if curve.points else float("nan")
-    untrained = f"untrained: {before:.3f}; " if np.isfinite(before) else ""
+    untrained = f"Untrained: {before:.3f}. " if np.isfinite(before) else ""
     return (
-        f"{untrained}no request is measured by what was learned from it; bars: {CONFIDENCE:.0%} confidence. All points"
+        f"{untrained}No request is measured by what was learned from it; bars: {CONFIDENCE:.0%} confidence. All points"
         " have the same held-out requests, so by chance they rise and fall together."
     )
