@@ -44,12 +44,18 @@ def explain(
         typer.Option(
             "--matrix",
             rich_help_panel=options.SHOWN,
+            allow_from_autoenv=False,
             help="Show what each word of TEXT and each word of ITEM add to its logit together.",
         ),
     ] = False,
     pieces: Annotated[
         bool,
-        typer.Option("--pieces", rich_help_panel=options.SHOWN, help="--matrix by the encoder's word pieces."),
+        typer.Option(
+            "--pieces",
+            rich_help_panel=options.SHOWN,
+            allow_from_autoenv=False,
+            help="--matrix by the encoder's word pieces.",
+        ),
     ] = False,
     more: Annotated[
         list[str] | None,

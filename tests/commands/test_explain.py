@@ -297,6 +297,13 @@ class TestReasons:
         assert total == pytest.approx(answer["matrix"]["semantic"], abs=1e-12)
         assert [word["word"] for word in answer["hits"][0]["why"]["query_words"]] == ["moon", "sea"]
 
+    @pytest.mark.parametrize("option", ["MATRIX", "PIECES"])
+    def test_a_matrix_is_of_one_request(self, run, shop, monkeypatch, option):
+        """As a default, it would refuse each request without an ITEM."""
+        monkeypatch.setenv(f"ATTNSEARCH_EXPLAIN_{option}", "1")
+        message = f"ATTNSEARCH_EXPLAIN_{option}: --{option.lower()} has no default; give it on the command line"
+        assert run("explain", "moon", "-c", "shop") == (2, "", f"attnsearch: {message}\n")
+
     def test_no_matrix_of_other_vectors(self, run, shop, small, monkeypatch):
         monkeypatch.setattr(small, "pieces", lambda texts, role="key": [None] * len(texts))
         message = "what two words add to a logit together can't be told with small; its vectors are not sums over words"
