@@ -128,7 +128,10 @@ def wrap(sentence: str, screen: Screen) -> str:
             lines[-1] = line
         else:
             lines.append(part)
-    return draw(Text(" ·\n".join(lines)), screen)
+    drawn = [draw(Text(line), screen).splitlines() for line in lines]
+    for part in drawn[:-1]:  # a line that is full has no room for the dot
+        part[-1] += " ·" * (cell_len(part[-1]) + len(" ·") <= screen.width)
+    return "".join(f"{line}\n" for part in drawn for line in part)
 
 
 def link_text(text: Text, url: str, screen: Screen) -> None:

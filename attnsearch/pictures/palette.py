@@ -52,7 +52,7 @@ def strength_of(weight: float) -> float:
     >>> strength_of(0.0), strength_of(0.01), strength_of(0.25), strength_of(1.0)
     (0.0, 0.1, 0.5, 1.0)
     """
-    return math.sqrt(weight)
+    return math.sqrt(max(weight, 0.0))
 
 
 def color(strength: float, *, is_light: bool) -> Color:

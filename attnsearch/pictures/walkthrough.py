@@ -12,7 +12,7 @@ from attnsearch.explanation.phrases import COMPONENTS, spell
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import GAP, cut, divide_cells, draw, new_table, wrap
 from attnsearch.pictures.letters import color_letters
-from attnsearch.pictures.palette import letter_style, style
+from attnsearch.pictures.palette import letter_style, strength_of, style
 
 if TYPE_CHECKING:
     from attnsearch.explanation.phrases import Cell
@@ -134,18 +134,13 @@ def _fold(
 
 
 def _style(step: Step, number: int, column: int, screen: Screen) -> str:
-    """The color of a cell: of a weight as a share of the largest, of a component that of its letter."""
+    """The color of a cell: of a weight or a share that of its strength, of a component that of its letter."""
     row, name = [*step.rows, *step.totals][number], step.columns[column]
     if name in COMPONENTS and number < len(step.rows):
         return letter_style(_LETTER_OF.get(step.name, "v"), screen)
     cell = row[column]
     if not isinstance(cell, float) or number >= len(step.rows):
         return ""
-    if name.startswith(("weight", "share")) and "mean" not in step.columns:
-        others = [other[column] for other in step.rows]
-    elif step.name == "weights" and step.columns[0] == "row" and name not in _SUMS:
-        others = [other for other, title in zip(row, step.columns, strict=True) if title not in _SUMS]
-    else:
-        return ""
-    largest = max(other for other in others if isinstance(other, float))
-    return style(cell / largest if largest else 0.0, screen)
+    is_share = name.startswith(("weight", "share")) and "mean" not in step.columns
+    is_in_matrix = step.name == "weights" and step.columns[0] == "row" and name not in _SUMS
+    return style(strength_of(cell), screen) if is_share or is_in_matrix else ""

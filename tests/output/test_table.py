@@ -78,3 +78,12 @@ def test_a_list_of_parts_breaks_between_these():
     assert wrap(line, Screen(width=85)).splitlines() == halves
     assert wrap(line, Screen(width=87)).splitlines() == [line]
     assert max(map(len, wrap(line, Screen(width=16)).splitlines())) <= 16
+
+
+def test_no_dot_has_a_line_of_its_own():
+    assert wrap("137 requests with an answer · library", Screen(width=27)).splitlines() == [
+        "137 requests with an answer", "library",
+    ]  # fmt: skip
+    assert wrap("137 requests with an answer · library", Screen(width=29)).splitlines() == [
+        "137 requests with an answer ·", "library",
+    ]  # fmt: skip
