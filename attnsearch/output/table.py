@@ -129,9 +129,9 @@ def wrap(sentence: str, screen: Screen) -> str:
         else:
             lines.append(part)
     drawn = [draw(Text(line), screen).splitlines() for line in lines]
-    for part in drawn[:-1]:  # a line that is full has no room for the dot
-        part[-1] += " ·" * (cell_len(part[-1]) + len(" ·") <= screen.width)
-    return "".join(f"{line}\n" for part in drawn for line in part)
+    for rows in drawn[:-1]:  # a line that is full has no room for the dot
+        rows[-1] += " ·" * (cell_len(rows[-1]) + len(" ·") <= screen.width)
+    return "".join(f"{row}\n" for rows in drawn for row in rows)
 
 
 def link_text(text: Text, url: str, screen: Screen) -> None:
