@@ -41,14 +41,14 @@ def products(result: Result, trace: Trace) -> NDArray[np.float64]:
     return np.array(logits, np.float64) * math.sqrt(len(trace.q))
 
 
-def is_biased(trace: Trace) -> bool:
-    """Whether terms or priors add to any of the logits."""
-    return any(bias.lexical or bias.prior for bias in trace.biases)
+def is_biased(result: Result) -> bool:
+    """Whether terms or priors may add to logits, be it to none of the hits'."""
+    return bool(result.lexical) or any(bias.prior for bias in trace_of(result).biases)
 
 
-def scaled_formula(traces: Sequence[Trace]) -> str:
+def scaled_formula(results: Sequence[Result]) -> str:
     """The formula of the logits."""
-    return "Q Kᵀ / √d_k + bias" if any(map(is_biased, traces)) else "Q Kᵀ / √d_k"
+    return "Q Kᵀ / √d_k + bias" if any(map(is_biased, results)) else "Q Kᵀ / √d_k"
 
 
 def has_others(result: Result) -> bool:

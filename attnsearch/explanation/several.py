@@ -44,7 +44,7 @@ def explain_together(results: Sequence[Result]) -> list[Step]:
     results = align_hits(results)
     traces = [trace_of(result) for result in results]
     names = [f"k{number} {title(hit)}" for number, hit in enumerate(results[0].hits, 1)]
-    scaled = scaled_formula(traces)
+    scaled = scaled_formula(results)
     steps = [
         _explain_tokens(results, traces),
         _explain_queries(results, traces),

@@ -133,21 +133,21 @@ def _explain_products(result: Result, trace: Trace) -> Step:
 
 def _explain_logits(result: Result, trace: Trace) -> Step:
     root, biases = math.sqrt(len(trace.q)), [bias.total for bias in trace.biases]
-    has_bias = is_biased(trace)
+    has_bias = is_biased(result)
     rows: list[Row] = [
         (*label(hit), hit.score, *([bias] if has_bias else []), hit.logit)
         for hit, bias in zip(result.hits, biases, strict=True)
     ]
     says = f"√{len(trace.q)} = {root:.4f}, so a logit is {describe_logit(result)}."
     columns = ("rank", "item", "cosine", *(["bias"] if has_bias else []), "logit")
-    return Step("logits", scaled_formula([trace]), says, columns, rows)
+    return Step("logits", scaled_formula([result]), says, columns, rows)
 
 
 def _explain_weights(result: Result, trace: Trace) -> Step:
     """The softmax, normalized once: exp(logit - max), its sum, and one over the other."""
     hits, columns = result.hits, ("rank", "item", "exp(logit - max)", "weight")
     rows: list[Row] = [(*label(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits]
-    formula = f"softmax({scaled_formula([trace])})"
+    formula = f"softmax({scaled_formula([result])})"
     if result.masked == result.items:
         return Step("weights", formula, EVERYTHING_HIDDEN, columns, rows)
     total = math.exp(trace.log_normalizer - trace.maximum)
@@ -181,13 +181,13 @@ def _explain_output(result: Result, trace: Trace) -> Step:
         totals.insert(0, (None, OTHERS, weight, *mean))
     shapes = {"weights": (1, n), "V": (n, d), "W_V": trace.projections.w_v.shape, "output": (1, d)}
     columns = ("rank", "item", "weight", "norm", *COMPONENTS)
-    return Step("output", f"softmax({scaled_formula([trace])}) V", says, columns, rows, totals, shapes)
+    return Step("output", f"softmax({scaled_formula([result])}) V", says, columns, rows, totals, shapes)
 
 
 def _explain_readout(result: Result, trace: Trace, number: int) -> Step:
     """The output if the values are those of a field: a weighted mean, or the share of attention of each value."""
     readout, readings = result.values[number], trace.readings[number]
-    formula = f"softmax({scaled_formula([trace])}) V, where V is {readout.field}"
+    formula = f"softmax({scaled_formula([result])}) V, where V is {readout.field}"
     story = f"What you carry home: {spell_readout(readout)}."
     if readout.mean is None:
         names_of: dict[Cell, list[str]] = {value: [] for value in readout.shares}

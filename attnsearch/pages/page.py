@@ -17,6 +17,7 @@ from attnsearch.output.safe_text import inert
 from attnsearch.output.table import cut, decimals, format_cell
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
+from attnsearch.pictures.walkthrough import format_row
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -63,6 +64,7 @@ def _environment() -> Environment:
         "decimals": decimals,
         "exact": exact,
         "cell": format_cell,
+        "shown": format_row,
         "shade": shade,
         "link": find_link,
         "cut": cut,
