@@ -101,7 +101,7 @@ def describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
 def describe_untrained(result: Result) -> str:
     """How the same items rank without what was learned."""
     temperature = result.untrained.temperature if result.untrained else result.temperature
-    return f"Before: the same items without anything that was learned, at the temperature {temperature:g}."
+    return f"Old are ranks and weights without anything that was learned, at the temperature {temperature:g}."
 
 
 def describe_known(readout: Readout) -> str:

@@ -164,7 +164,7 @@ def _explain_training(results: Sequence[Result], traces: Sequence[Trace]) -> Ste
         for row, result in enumerate(results, 1)
         for hit, before in zip(result.hits, result.untrained.hits if result.untrained else (), strict=True)
     ]
-    columns = (*_LABELS, "item", "rank", "rank before", "weight", "weight before")
+    columns = (*_LABELS, "item", "rank", "old rank", "weight", "old weight")
     return Step("training", "X W_Q beside X", says, columns, rows)
 
 

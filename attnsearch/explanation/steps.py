@@ -132,7 +132,7 @@ def _explain_products(result: Result, trace: Trace) -> Step:
 
 
 def _explain_logits(result: Result, trace: Trace) -> Step:
-    root, biases = math.sqrt(len(trace.q)), [bias.total for bias in trace.biases]
+    root, biases = math.sqrt(len(trace.q)), [float(bias.total) for bias in trace.biases]
     has_bias = is_biased(result)
     rows: list[Row] = [
         (*label(hit), hit.score, *([bias] if has_bias else []), hit.logit)
@@ -218,7 +218,7 @@ def _explain_training(result: Result, trace: Trace, untrained: Result) -> Step:
         (hit.rank, title(hit), before.rank, hit.weight, before.weight)
         for hit, before in zip(result.hits, untrained.hits, strict=True)
     ]
-    columns = ("rank", "item", "rank before", "weight", "weight before")
+    columns = ("rank", "item", "old rank", "weight", "old weight")
     return Step("training", "x W_Q beside x", says, columns, rows)
 
 

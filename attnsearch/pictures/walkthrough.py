@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from attnsearch.explanation.steps import Step
 
 _LEAST = 6  # cells of a word that is cut, at least
-_READABLE = 12  # cells that make it easy to read
+_READABLE = 10  # cells that make it easy to read
 _INDENT, _WIDE = 3, 60  # cells before what stands under a heading, in windows from this width on
 _LABELS = ("rank", "row")  # columns of whole numbers that say what a row is about, as those of words do
+_REQUEST = ("row", "request")
 _SUMS = ("row", "request", "max", "Σ")  # columns beside those of a matrix of weights
 _MEASURES = ("value", "mean", "spread")  # columns of numbers with a unit
 _SMALL = 5e-4  # four decimals would say next to nothing of a number below it
@@ -94,6 +95,7 @@ def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
     needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
     longest = [max(map(cell_len, column)) for column in zip(*cells, strict=True)] if cells else needed
     least = [min(_LEAST, width) if is_word else width for is_word, width in zip(are_words, longest, strict=True)]
+    least = [max(width, len("row")) if name == "row" else width for name, width in zip(names, least, strict=True)]
     for columns in _fold(names, are_words, needed, least, screen.width):
         widths = dict(enumerate(needed))
         if screen.width is not None:
@@ -104,8 +106,10 @@ def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
         for i in columns:
             table.add_column(Text(cut(names[i], widths[i])), justify="left" if are_words[i] else "right")
         for number, texts in enumerate(cells):
-            styles = [_style(step, number, i, screen) for i in columns]
-            table.add_row(*(Text(cut(texts[i], widths[i]), style) for i, style in zip(columns, styles, strict=True)))
+            row = [Text(cut(texts[i], widths[i])) for i in columns]
+            for text, i in zip(row, columns, strict=True):
+                text.stylize(_style(step, number, i, screen))  # but not the spaces beside it
+            table.add_row(*row)
         yield draw(table, screen._replace(width=None))
 
 
@@ -121,6 +125,8 @@ def _fold(
     for i in reversed(columns):
         if window is not None and names[i] in COMPONENTS[1:] and width(columns, _READABLE) > window:
             columns.remove(i)
+    if window is not None and tuple(names[:2]) == _REQUEST and width(columns) > window:
+        columns.remove(1)  # the number of the request is enough
     labels = [i for i in columns if are_words[i] or names[i] in _LABELS]
     part = [*labels]
     for i in columns:
@@ -141,6 +147,6 @@ def _style(step: Step, number: int, column: int, screen: Screen) -> str:
     cell = row[column]
     if not isinstance(cell, float) or number >= len(step.rows):
         return ""
-    is_share = name.startswith(("weight", "share")) and "mean" not in step.columns
+    is_share = name in ("weight", "old weight", "share") and "mean" not in step.columns
     is_in_matrix = step.name == "weights" and step.columns[0] == "row" and name not in _SUMS
     return style(strength_of(cell), screen) if is_share or is_in_matrix else ""

@@ -209,7 +209,7 @@ def test_a_step_says_what_was_learned(index):
         follow_requests(index, texts, Setting(), k=2) for texts in (["moon"], ["robot"], ["moon", "robot"])
     )
     step = explain_steps(moon[0])[-1]
-    assert (step.name, step.columns) == ("training", ("rank", "item", "rank before", "weight", "weight before"))
+    assert (step.name, step.columns) == ("training", ("rank", "item", "old rank", "weight", "old weight"))
     assert "turns x by 90.0°" in step.says
     assert "at the temperature 0.05" in step.says
     assert [row[:3] for row in step.rows] == [(1, "sea", 2), (2, "moon", 1)]

@@ -54,13 +54,18 @@ def test_no_number_is_cut(width, rows, request):
 def test_a_table_is_folded_by_columns():
     step = Step("logits", "QK", "It.", ("row", "request", "k1 moon", "k2 sea", "k3 robot"),
                 [(1, "what the moon does", 1.25, -11.5, 3.0), (2, "sea", 4.0, 5.0, 6.0)])  # fmt: skip
-    assert walkthrough([step], Screen(width=32)).splitlines()[2:] == [
-        "row  request   k1 moon    k2 sea",
-        "  1  what th…   1.2500  -11.5000",
-        "  2  sea        4.0000    5.0000",
-        "row  request            k3 robot",
-        "  1  what the moon do…    3.0000",
-        "  2  sea                  6.0000",
+    assert walkthrough([step], Screen(width=24)).splitlines()[2:] == [
+        "row  k1 moon    k2 sea",
+        "  1   1.2500  -11.5000",
+        "  2   4.0000    5.0000",
+        "row  k3 robot",
+        "  1    3.0000",
+        "  2    6.0000",
+    ]
+    assert walkthrough([step], Screen(width=46)).splitlines()[2:] == [
+        "row  request       k1 moon    k2 sea  k3 robot",
+        "  1  what the mo…   1.2500  -11.5000    3.0000",
+        "  2  sea            4.0000    5.0000    6.0000",
     ]
 
 
