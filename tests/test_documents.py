@@ -223,6 +223,7 @@ class TestReference:
         """The numbers in the table are those in the code."""
         from attnsearch.explanation import cells, saved
         from attnsearch.exports import form
+        from attnsearch.pages import heatmap
         from attnsearch.readers import binary_tables, delimited, documents, folder, sqlite, text_file
         from attnsearch.sources import items
         from attnsearch.storage import learned
@@ -251,7 +252,7 @@ class TestReference:
             "the arrays of `explain --save`": f"{saved.LARGEST >> 30} GiB",
             "a file of `--projections`": f"{learned.LONGEST >> 20} MiB",
             "a request in a file of judgments": f"{values.LONGEST_QUERY:,} characters",
-            "a heatmap": f"{cells.MOST_ROWS:,} requests; {cells.MOST_CELLS:,} cells",
+            "a heatmap": f"{cells.MOST_ROWS:,} requests; {cells.MOST_CELLS:,} cells; {heatmap.MOST_CELLS:,} in a page",
             "the wait for another writer that makes no progress": f"{WAIT:.0f} seconds; then the command exits with 3",
         }
 

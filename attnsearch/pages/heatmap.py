@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from attnsearch.errors import InputError
 from attnsearch.output.columns import short_names
-from attnsearch.output.notes import percent
+from attnsearch.output.notes import catalogs_in_words, percent
 from attnsearch.pages.grid import Cell, Grid, Head, Row
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
@@ -21,6 +22,8 @@ def _in_percent(share: float) -> str:
     return percent(share).removesuffix("%")
 
 
+MOST_CELLS = 100_000  # of a page: 7 MB, which a browser needs seconds for
+
 _FIGURES: dict[By, Callable[[float], str]] = {"weight": _in_percent, "logit": "{:.2f}".format, "score": "{:.3f}".format}
 _CAPTIONS: dict[By, str] = {
     "weight": "What each item (column) has of each request’s attention (row), in percent; with all others, 100",
@@ -30,13 +33,20 @@ _CAPTIONS: dict[By, str] = {
 
 
 def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, by: By = "weight") -> str:
-    """The page of a heatmap, with the weights, the logits or the scores in its cells."""
+    """The page of a heatmap, with the weights, the logits or the scores in its cells.
+
+    Raises InputError for more than `MOST_CELLS` cells.
+    """
+    if (count := heatmap.weights.size) > MOST_CELLS:
+        hint = "take fewer items of each request, such as -k 1, or add -f csv"
+        raise InputError(f"{count:,} cells are too many for a page, which has {MOST_CELLS:,} at most", hint=hint)
     return render(
         "heatmap",
         command,
         heatmap=heatmap,
         grid=_to_grid(heatmap, by),
         by=by,
+        catalogs=catalogs_in_words(heatmap)[0],
         scale=[(_FIGURES[by](value), shade(strength)) for strength, value in heatmap.scale(by).items()],
         filters=[spell(tree) for tree in setting.where],
         priors=setting.priors,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.output.columns import NOTHING, Shown
-from attnsearch.output.notes import footer, notes
+from attnsearch.output.notes import catalogs_in_words, footer, notes
 from attnsearch.output.ranking import describe
 from attnsearch.pages.grid import matrix_grid
 from attnsearch.pages.page import plain, render
@@ -92,6 +92,7 @@ def ranking_page(
         "ranking",
         command,
         answers=[_to_answer(result, shown) for result in results],
+        catalogs=catalogs_in_words(results[0])[0] if results else "nothing",
         columns=shown.columns,
         filters=[spell(tree) for tree in setting.where],
         priors=setting.priors,

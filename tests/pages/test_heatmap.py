@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from attnsearch.explanation.heatmap import Column, Heatmap
+from attnsearch.pages import heatmap as heatmap_pages
 from attnsearch.pages.heatmap import heatmap_page
 from attnsearch.search.setting import DEFAULT
 from tests.pages.hostile import HOSTILE
@@ -118,3 +119,11 @@ def test_the_legend_is_the_scale():
     (key,) = (part for part in page_of(heatmap).iter("p") if part.get("class") == "key")
     shown = {span.get("class"): text_of(span) for span in key.iter("span")}
     assert shown == {"p4": "6.2", "p8": "25.0", "p12": "56.2", "p16": "100.0"}
+
+
+def test_too_many_cells(run, shop_file, monkeypatch):
+    monkeypatch.setattr(heatmap_pages, "MOST_CELLS", 5)
+    ran = run("heatmap", "moon", "sea", "-c", "shop.yaml", "-f", "html")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("attnsearch: 6 cells are too many for a page, which has 5 at most; take fewer items")
+    assert run("heatmap", "moon", "-c", "shop.yaml", "-f", "html").code == 0

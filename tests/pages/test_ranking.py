@@ -126,7 +126,7 @@ def test_nothing_to_show(page):
 
 def test_words_are_shaded_by_what_they_add(page):
     tree = page("explain", "moon robot", "c")
-    shades = {text_of(data): data.get("class") for data in tree.findall(".//p/span/data")}
+    shades = {text_of(data): data.get("class") for data in tree.findall(".//p[@dir='auto']/span/data")}
     assert shades["moon"] == shades["robot"] == "p16"
     tree = page("explain", "moon moon moon sea", "a")
     words = [(text_of(data), data.get("class")) for data in tree.iter("data") if text_of(data).isalpha()]
