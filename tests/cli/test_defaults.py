@@ -226,7 +226,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("format = 'xml'", "invalid --format 'xml'; use one of table, json, jsonl, csv, tsv, md"),
+            ("format = 'xml'", "invalid --format 'xml'; use one of table, json, jsonl, csv, tsv, md, html"),
             ("temperature = 0", "invalid temperature 0; give a number of at least 0.000001, such as 0.05"),
             ("catalog = 'zzz'", "there is no catalog 'zzz'; 'attnsearch list' shows what there is"),
             ("catalog = 'z & z'", "there is no catalog 'z & z'; 'attnsearch list' shows what there is"),
