@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import typer
@@ -31,6 +32,10 @@ from tests.documents import (
 from tests.torture.__main__ import HARNESSES
 
 WIDE = 120
+HEATMAP = (
+    'attnsearch heatmap "life on Mars" "time travel" spies "ships lost in the ice" ghosts vampires "a leaking tap"'
+    " -k 2 -c library -o heatmap.svg"
+)
 LINKED = [*DOCUMENTS, ROOT / "benchmarks" / "README.md"]
 by_name = pytest.mark.parametrize("document", LINKED, ids=lambda file: str(file.relative_to(ROOT)))
 
@@ -315,6 +320,18 @@ class TestHouse:
         for cells in self.table:
             for name, path in re.findall(r"\[(\w+)\]\(attnsearch/(\w+)(?:\.py)?\)", cells[0]):
                 assert name == path
+
+
+class TestPicture:
+    @pytest.mark.real
+    def test_the_heatmap_is_what_its_command_draws(self, tmp_path):
+        """The figures and the names; where they stand depends on matplotlib and the fonts."""
+        terminal = Terminal(tmp_path)
+        assert terminal.run(HEATMAP) == (0, "", "")
+        files = (ROOT / "docs" / "heatmap.svg", tmp_path / "heatmap.svg")
+        texts = ["".join(f"{text}\n" for text in ET.parse(file).getroot().itertext()) for file in files]
+        assert texts[0].count("\n") > 80
+        assert is_shown(*texts)
 
 
 class TestText:
