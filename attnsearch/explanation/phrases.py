@@ -70,13 +70,21 @@ def describe_query(result: Result) -> str:
     return f"x is {' '.join(parts).removeprefix('+ ')} as unit vectors, scaled to length 1"
 
 
+def describe_embeddings(n: int, w_k: NDArray[np.floating[Any]]) -> str:
+    """What the n keys are."""
+    keys = f"Each of {n:,} keys is" if n > 1 else "The only key is"
+    return f"{keys} the embedding of a description; {describe_matrix('W_K', w_k)}."
+
+
 def describe_keys(result: Result, trace: Trace) -> str:
     """The keys that count: of an item with several, only the best; of a hidden item, none."""
     n = trace.keys_shape[0]
     if result.masked:
         seen = "are not hidden" if result.like or result.unlike else "a filter lets through"
         return f"the best key of each of the {result.items - result.masked:,} items that {seen}"
-    return f"all {n:,} keys" if n == result.items else f"the best key of each of {result.items:,} items"
+    if n > result.items:
+        return f"the best key of each of {result.items:,} items"
+    return f"all {n:,} keys" if n > 1 else "the only key"
 
 
 def describe_logit(result: Result) -> str:

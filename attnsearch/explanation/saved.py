@@ -39,13 +39,11 @@ def collect_arrays(index: Index, texts: Sequence[str], setting: Setting) -> Arra
     """
     store = index.store
     keys = store.living()
-    ids, titles, catalogs = _name_items(index, keys)
     d, m = index.info.d, len(texts)
-    size = 4 * (len(keys) + m) * 2 * d + 12 * d * d + 20 * m * len(keys) + ids.nbytes + titles.nbytes
-    if size > LARGEST:
-        hint = "save from a smaller catalog; for the vectors alone: attnsearch export"
-        message = f"all keys and values take {size / (1 << 30):.1f} GiB, and --save writes {LARGEST >> 30} GiB at most"
-        raise InputError(message, where=index.info.name, hint=hint)
+    size = 4 * (len(keys) + m) * 2 * d + 12 * d * d + 20 * m * len(keys)
+    _check_size(index, size)
+    ids, titles, catalogs = _name_items(index, keys)
+    _check_size(index, size + ids.nbytes + titles.nbytes)
     asked = setting.resolve(index, texts)
     x = embed_queries(index, texts, asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
@@ -103,6 +101,14 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def _refuse_objects(arrays: Mapping[str, NDArray[Any]]) -> None:
     if objects := [name for name, array in arrays.items() if array.dtype.hasobject]:
         raise TypeError(f"arrays of objects would be pickled: {', '.join(objects)}")
+
+
+def _check_size(index: Index, size: int) -> None:
+    """Raise InputError for more bytes than `LARGEST`."""
+    if size > LARGEST:
+        message = f"all keys and values take {size / (1 << 30):.1f} GiB, and --save writes {LARGEST >> 30} GiB at most"
+        hint = "save from a smaller catalog; for the vectors alone: attnsearch export"
+        raise InputError(message, where=index.info.name, hint=hint)
 
 
 def _name_items(index: Index, keys: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -16,6 +16,7 @@ from attnsearch.explanation.phrases import (
     Cell,
     Row,
     angle,
+    describe_embeddings,
     describe_keys,
     describe_logit,
     describe_matrix,
@@ -89,12 +90,11 @@ def _explain_keys(traces: Sequence[Trace], names: Sequence[str]) -> Step:
     for trace in traces:
         for key, name, vector in zip(trace.hit_keys, names, trace.keys, strict=True):
             rows[key] = (name, *measure(vector))
-    says = f"Each of {n:,} keys is the embedding of a description; {describe_matrix('W_K', w_k)}."
     shapes = {"X": (n, d), "W_K": w_k.shape, "K": (n, w_k.shape[1])}
     return Step(
         "keys",
         "K = X W_K",
-        says,
+        describe_embeddings(n, w_k),
         ("item", "norm", *COMPONENTS),
         [rows[key] for key in sorted(rows, key=lambda key: names.index(str(rows[key][0])))],
         shapes=shapes,

@@ -18,6 +18,7 @@ from attnsearch.explanation.phrases import (
     Cell,
     Row,
     angle,
+    describe_embeddings,
     describe_keys,
     describe_known,
     describe_logit,
@@ -38,6 +39,7 @@ from attnsearch.explanation.phrases import (
 )
 from attnsearch.search.result import Result, Trace
 
+_ONE = 0.999  # of a mean of unit vectors, which rounding may make shorter than 1
 _LEAST = 1e-6  # of a weight, below which the mean of what has it is nothing but rounding
 
 
@@ -107,10 +109,9 @@ def _explain_query(result: Result, trace: Trace) -> Step:
 
 def _explain_keys(result: Result, trace: Trace) -> Step:
     (n, d), d_k = trace.keys_shape, len(trace.q)
-    says = (
-        f"Each of {n:,} keys is the embedding of a description; {describe_matrix('W_K', trace.projections.w_k)}."
-        f" These are the {len(result.hits)} that agree best."
-    )
+    says = describe_embeddings(n, trace.projections.w_k)
+    if len(result.hits) > 1:
+        says += f" These are the {len(result.hits)} that agree best."
     rows = [(*label(hit), *measure(key)) for hit, key in zip(result.hits, trace.keys, strict=True)]
     shapes = {"X": (n, d), "W_K": trace.projections.w_k.shape, "K": (n, d_k)}
     return Step("keys", "K = X W_K", says, ("rank", "item", "norm", *COMPONENTS), rows, shapes=shapes)
@@ -165,11 +166,9 @@ def _explain_weights(result: Result, trace: Trace) -> Step:
 
 def _explain_output(result: Result, trace: Trace) -> Step:
     (n, d), weights = trace.keys_shape, [hit.weight for hit in result.hits]
-    length = float(np.linalg.norm(trace.output))
-    says = (
-        f"The mean of the values, weighted by attention; {describe_matrix('W_V', trace.projections.w_v)}. Its length is"
-        f" {length:.4f}, since the values do not all point the same way."
-    )
+    says = f"The mean of the values, weighted by attention; {describe_matrix('W_V', trace.projections.w_v)}."
+    if any(weights) and np.linalg.norm(trace.output) < _ONE:
+        says += " It is shorter than 1, since the values do not all point the same way."
     rows: list[Row] = [
         (*label(hit), hit.weight, *measure(value)) for hit, value in zip(result.hits, trace.values, strict=True)
     ]

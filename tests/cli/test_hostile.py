@@ -306,7 +306,7 @@ def test_no_format_lets_through_what_acts(text, width, unicode, several):
 @given(TEXT)
 def test_nothing_else_that_is_shown_acts(text):
     problem = InputError(text, where=text, hint=text)
-    step = Step("name", "formula", text, ("rank", "item"), [(1, text)])
+    step = Step("name", text, text, ("rank", text), [(1, text)], [(None, text)], {"Q": (1, 2)}, text)
     shown = [
         safe_text.error(problem),
         safe_text.error(problem, as_json=True),

@@ -181,7 +181,7 @@ class TestSave:
         assert re.findall("'(.*?)'", titles) == ["Solaris", "The Martian", "From the Earth to the Moon"]
         for title, weight in zip(re.findall("'(.*?)'", titles), weights.split(), strict=True):
             assert re.search(rf"{title} .* {weight}\n", out)
-        assert f"Its length is {length.strip()}" in out
+        assert re.search(rf"output +1\.0000  {length.strip()} ", out)
 
     def test_refused(self, run, shop, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)

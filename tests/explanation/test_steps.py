@@ -83,6 +83,7 @@ def test_each_number_follows_from_the_one_before(asked):
     for number in range(2, 6):
         assert sum(part[0] * part[number] for part in parts) == pytest.approx(whole[number], abs=1e-6)
     assert whole[2:] == pytest.approx(result.trace.output.tolist())
+    assert output.says.endswith("It is shorter than 1, since the values do not all point the same way.")
     assert output.totals[0][3:] == pytest.approx((1, 0, 0, 1, 0), abs=1e-5)  # the robot
 
 
@@ -127,6 +128,15 @@ def test_a_mask_and_a_bias_are_steps_too(write, small):
         assert logit == pytest.approx(plain_logit + bias, abs=1e-5)
         assert bias != 0
     assert "the 2 items that a filter lets through" in after["weights"].says
+
+
+def test_one_item(write, small):
+    update([str(write("x.yaml", "- {title: moon}\n"))])
+    with Index.open("x") as index:
+        says = {step.name: step.says for step in explain_steps(search(index, ["moon"], trace=True)[0])}
+    assert says["keys"] == "The only key is the embedding of a description; W_K = I."
+    assert "Σ = 1.0000 is the sum of exp(logit - max) over the only key." in says["weights"]
+    assert says["output"] == "The mean of the values, weighted by attention; W_V = I."
 
 
 def test_every_item_is_followed(asked, write, small):
