@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 import unicodedata
 import warnings
@@ -76,10 +77,14 @@ _STYLE = {
 def require_matplotlib() -> None:
     """Raise InputError without matplotlib: before anything is computed that it should draw."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is no news
+    backend = os.environ.pop("MPLBACKEND", None)  # not needed here, and refused if it is unknown
     try:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError:
         raise InputError("SVG and PNG need matplotlib", hint="pip install 'attnsearch[plots]'") from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def _paint_items(axes: Axes, map_: Map) -> None:
         y,
         s=_areas(map_.weights[order]) * (0.3 if is_crowd else 1),
         color=letter("k"),
-        alpha=0.25 if is_crowd else 0.45,
+        alpha=max(0.25 * (_MANY / len(order)) ** 0.4, 0.03) if is_crowd else 0.45,
         linewidths=0,
         rasterized=is_crowd,
         zorder=2,
@@ -161,7 +161,7 @@ def _paint_label(axes: Axes, text: str, color: tuple[float, float, float], place
         axes.plot(x, y, color=color, linewidth=0.6, alpha=0.6, transform=inches, zorder=3)
     size = (box.right - box.left, box.top - box.bottom)
     card = Rectangle(
-        (box.left, box.bottom), *size, facecolor="white", alpha=0.8, linewidth=0, transform=inches, zorder=4
+        (box.left, box.bottom), *size, facecolor="white", alpha=0.9, linewidth=0, transform=inches, zorder=4
     )
     axes.add_patch(card)
     middle = (box.bottom + box.top) / 2

@@ -153,7 +153,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
     loaded = set(ran.stderr.split())
     heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
-    heavy |= {"Stemmer", "scipy", "numpy.ma", "shlex", "jinja2", "webbrowser"}
+    heavy |= {"Stemmer", "scipy", "numpy.ma", "shlex", "jinja2", "webbrowser", "matplotlib", "xml"}
     ours = {
         "attnsearch.indexing.update",
         "attnsearch.indexing.writer",
@@ -169,6 +169,10 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.encoding.pieces",
         "attnsearch.pictures.reasons",
         "attnsearch.pages.page",
+        "attnsearch.plots.figure",
+        "attnsearch.explanation.map",
+        "attnsearch.engines.covariance",
+        "attnsearch.learning.curve",
         "attnsearch.pictures.walkthrough",
         "attnsearch.postings.filters",
         "attnsearch.postings.facets",

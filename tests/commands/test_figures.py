@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -141,3 +143,22 @@ def test_a_catalog_cannot_act_in_a_figure(run, write, tmp_path):
     svg = (tmp_path / "x.svg").read_bytes()
     read_svg(svg)
     assert f"{hostile} moon" in texts(svg)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variables", [{"MPLBACKEND": "none of these"}, {"MPLCONFIGDIR": os.devnull}, {"LC_ALL": "C", "PYTHONUTF8": "0"}]
+)
+def test_an_environment_changes_nothing_and_needs_no_word(variables, tmp_path):
+    """In a process of its own: matplotlib reads these when it is imported."""
+    program = (
+        "import sys; from attnsearch.plots.training import draw_curve; from attnsearch.learning.curve import Curve;"
+        "sys.stdout.buffer.write(draw_curve(Curve([], 0), '\\u03bb $x$'))"
+    )
+    env = {**os.environ, "MPLCONFIGDIR": str(tmp_path)}
+    ran = [
+        subprocess.run([sys.executable, "-c", program], env=env | more, capture_output=True, check=True)
+        for more in ({}, variables)
+    ]
+    assert ran[0].stdout == ran[1].stdout
+    assert ran[1].stderr == b""
