@@ -65,7 +65,7 @@ HOUSE = {
         "evaluation", "training", "heatmap",
     ),
     "pictures": ("palette", "letters", "reasons", "walkthrough", "matrix", "heatmap", "lesson"),
-    "plots": ("figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
+    "plots": ("texts", "figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "terminal": (

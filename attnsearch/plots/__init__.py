@@ -1,6 +1,7 @@
 """Results → SVG and PNG.
 
-figure      what all figures share: their look, texts that can't act, their bytes
+texts       clean texts, and how wide they are
+figure      what all figures share: their look and their bytes
 grid        a matrix of colored cells
 heatmap     requests × items
 matrix      a logit as a sum over pairs of words

@@ -19,18 +19,15 @@ from attnsearch.plots.figure import (
     HEAD,
     LINE,
     MARGIN,
-    SMALL,
     Color,
     add_axes,
     add_notes,
-    fit,
     head,
     new_figure,
     render,
     style,
-    text_width,
-    wrap,
 )
+from attnsearch.plots.texts import SMALL, fit, isolate, text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +69,7 @@ def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None,
         lines = wrap(_notes(series), width - 2 * MARGIN)
         top = HEAD + 0.3
         figure = new_figure(width, top + high + 0.55 + LINE * len(lines) + MARGIN)
-        head(figure, title, f"{evaluation.catalog} · {_means(series)}")
+        head(figure, title, f"{isolate(evaluation.catalog)} · {_means(series)}")
         axes = add_axes(figure, MARGIN + left, top, wide, high)
         if is_named:
             _paint_named(axes, series, order, names)

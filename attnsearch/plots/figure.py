@@ -1,4 +1,4 @@
-"""What all figures share: their look, texts that can't act, and the bytes of an SVG or a PNG.
+"""What all figures share: their look, and the bytes of an SVG or a PNG.
 
 A figure is a light card, which can be read on a dark page and on a light one. In an SVG its texts stay texts: they can
 be selected, and a browser has letters for all of them. The same numbers make the same bytes.
@@ -12,7 +12,6 @@ import io
 import logging
 import os
 import re
-import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import inert
 from attnsearch.pictures import palette
+from attnsearch.plots.texts import SMALL, TEXT, TITLE, clean, cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,15 +34,12 @@ FORMS = ("svg", "png")
 Color = tuple[float, float, float]  # red, green and blue, from 0 to 1
 
 INK, GRAY, FAINT = "#1a1d21", "#59616b", "#d5d9de"  # text, less of it, lines
-TITLE, TEXT, SMALL = 12.0, 9.0, 7.5  # points
 MARGIN = 0.25  # inches around everything
 HEAD = MARGIN + 0.5  # of the title and the line below it
 LINE = 0.16  # of a small one
 
 _CARD = "#ffffff"
 _DPI = 192  # of a PNG, and of the points of an SVG that are too many to be drawn one by one
-_POINT = 1 / 72  # inches
-_LONGEST = 300  # characters of a text, however much room there is
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")  # in points: a hundredth is more than any screen shows
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _FAMILY = "'DejaVu Sans', Verdana, sans-serif"  # of an SVG; the first two have the same widths
@@ -137,42 +133,6 @@ def render(figure: Figure, form: str, name: str) -> bytes:
     return file.getvalue() if form == "png" else _tidy(file.getvalue(), clean(name))
 
 
-def clean(text: str) -> str:
-    r"""A text from a catalog or a request, as one line that neither XML nor a reader of it can take for more.
-
-    >>> clean("a\tb \x1b[31m $x_1$")
-    'a b \\x1b[31m $x_1$'
-    """
-    text = inert(text[: _LONGEST + 1])
-    text = "".join("\ufffd" if ord(char) & 0xFFFE == 0xFFFE else char for char in text)  # which XML forbids
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
-    """The width of a text in inches, whose `size` is in points. Call it while a figure is painted."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    narrow = "".join(char for char in text if unicodedata.east_asian_width(char) not in "WF")
-    wide = (len(text) - len(narrow)) * size  # each a square, in whatever font
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
-    measured = text_to_path.get_text_width_height_descent(narrow, font, ismath=False)[0] if narrow else 0.0
-    return float(wide + measured) * _POINT
-
-
-def fit(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
-    """The cleaned text, cut to a width in inches."""
-    text = clean(text)
-    if text_width(text, size, bold=bold) <= width:
-        return text
-    low, high = 0, len(text) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = text_width(text[:middle] + "…", size, bold=bold) <= width
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return f"{text[:low].rstrip()}…"
-
-
 def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
     """Write a text at x inches from the left and y inches from the top of a figure, its top line there."""
     width, height = figure.get_size_inches()
@@ -187,22 +147,10 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
 
 
 def head(figure: Figure, title: str, below: str) -> None:
-    """Write a title and the line below it."""
+    """Write a title and the line below it; both are clean."""
     width = figure.get_figwidth() - 2 * MARGIN
-    write(figure, MARGIN, MARGIN, fit(title, width, TITLE, bold=True), fontsize=TITLE, fontweight="bold")
-    write(figure, MARGIN, MARGIN + 0.25, fit(below, width, SMALL), fontsize=SMALL, color=GRAY)
-
-
-def wrap(text: str, width: float) -> list[str]:
-    """A small text as lines that are so many inches wide at most."""
-    lines = [""]
-    for word in clean(text).split():
-        longer = f"{lines[-1]} {word}".lstrip()
-        if text_width(longer, SMALL) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(fit(word, width, SMALL))
-    return lines
+    write(figure, MARGIN, MARGIN, cut(title, width, TITLE, bold=True), fontsize=TITLE, fontweight="bold")
+    write(figure, MARGIN, MARGIN + 0.25, cut(below, width, SMALL), fontsize=SMALL, color=GRAY)
 
 
 def add_notes(figure: Figure, top: float, lines: Sequence[str]) -> None:

@@ -15,21 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.plots.figure import (
-    FAINT,
-    GRAY,
-    INK,
-    MARGIN,
-    SMALL,
-    TEXT,
-    add_axes,
-    fit,
-    ink,
-    shade,
-    shades,
-    text_width,
-    write,
-)
+from attnsearch.plots.figure import FAINT, GRAY, INK, MARGIN, add_axes, ink, shade, shades, write
+from attnsearch.plots.texts import SMALL, TEXT, fit, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

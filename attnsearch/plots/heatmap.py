@@ -11,8 +11,9 @@ import numpy as np
 
 from attnsearch.explanation.heatmap import By, Column, Heatmap
 from attnsearch.output.notes import counted
-from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style, wrap
+from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
+from attnsearch.plots.texts import isolate, wrap
 
 OTHERS, NONE = "all others", "none of these"  # the columns that are no items
 
@@ -31,7 +32,7 @@ def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: str = "svg") -> byte
         notes = wrap(_notes(heatmap, by, grid, frame), width - 2 * MARGIN)
         below = HEAD + frame.size[1] + 0.15
         figure = new_figure(width, below + LINE * (len(notes) + 1.5) + MARGIN)
-        head(figure, title, f"{', '.join(heatmap.catalogs)} · temperature {heatmap.temperature:.3g}")
+        head(figure, title, f"{isolate(', '.join(heatmap.catalogs))} · temperature {heatmap.temperature:.3g}")
         paint_grid(figure, grid, frame, HEAD)
         steps = {step: f"{_FIGURES[by](value)}{_UNITS[by]}" for step, value in heatmap.scale(by).items()}
         paint_scale(figure, _WHAT[by], steps, below)

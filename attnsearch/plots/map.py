@@ -19,18 +19,15 @@ from attnsearch.plots.figure import (
     HEAD,
     LINE,
     MARGIN,
-    SMALL,
     add_axes,
     add_notes,
-    fit,
     head,
     letter,
     new_figure,
     render,
     style,
-    text_width,
-    wrap,
 )
+from attnsearch.plots.texts import SMALL, fit, isolate, text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,8 +64,9 @@ def draw_map(map_: Map, form: str = "svg") -> bytes:
         width = _WIDTH + 2 * MARGIN + 0.2
         lines = wrap(_notes(map_), width - 2 * MARGIN)
         figure = new_figure(width, HEAD + _HEIGHT + 0.3 + LINE * len(lines) + MARGIN)
-        below = f"{map_.catalog} · {counted(len(map_.points), 'item')} in the two directions in which they differ most"
-        head(figure, map_.query, below)
+        count = counted(len(map_.points), "item")
+        below = f"{isolate(map_.catalog)} · {count} in the two directions in which they differ most"
+        head(figure, isolate(map_.query), below)
         axes = add_axes(figure, MARGIN + 0.2, HEAD, _WIDTH, _HEIGHT)
         _set_limits(axes, map_)
         axes.set_xlabel(f"first component: {first} of the variance", fontsize=SMALL)
@@ -135,7 +133,7 @@ def _paint_labels(axes: Axes, map_: Map) -> None:
     output = "output: weights·V" if map_.has_values else "output: weights·X"
     texts = ["request", output]
     texts += [
-        f"{fit(hit.title or hit.id, _LABEL)} {percent(map_.weights[row])}"
+        f"{isolate(fit(hit.title or hit.id, _LABEL))} {percent(map_.weights[row])}"
         for hit, row in zip(map_.hits, rows, strict=True)
     ]
     colors = [letter("q"), letter("v"), *([letter("k")] * len(rows))]
@@ -164,8 +162,13 @@ def _paint_label(axes: Axes, text: str, color: tuple[float, float, float], place
         (box.left, box.bottom), *size, facecolor="white", alpha=0.9, linewidth=0, transform=inches, zorder=4
     )
     axes.add_patch(card)
+    start, side = (box.left + box.right) / 2, "center"  # where letters of another font are wider or narrower
+    if place[0] < box.left:
+        start, side = box.left + 0.02, "left"
+    elif place[0] > box.right:
+        start, side = box.right - 0.02, "right"
     middle = (box.bottom + box.top) / 2
-    axes.text(box.left + 0.02, middle, text, color=color, va="center_baseline", transform=inches, zorder=8)
+    axes.text(start, middle, text, color=color, ha=side, va="center_baseline", transform=inches, zorder=8)
 
 
 def _find_room(place: Doubles, radius: float, width: float, taken: Sequence[_Box]) -> _Box | None:

@@ -13,20 +13,9 @@ import numpy as np
 
 from attnsearch.explanation.matrix import Matrix
 from attnsearch.pictures.matrix import choose_digits, format_figure
-from attnsearch.plots.figure import (
-    HEAD,
-    LINE,
-    MARGIN,
-    TITLE,
-    add_notes,
-    fit,
-    head,
-    new_figure,
-    render,
-    style,
-    wrap,
-)
+from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Grid, lay_out, paint_grid, paint_scale
+from attnsearch.plots.texts import TITLE, fit, isolate, wrap
 
 SUM = "sum"  # the label of the margins
 
@@ -48,7 +37,7 @@ def draw_matrix(matrix: Matrix, form: str = "svg") -> bytes:
         figure = new_figure(width, below + LINE * (len(lines) + 1.5) + MARGIN)
         query = fit(matrix.query, width / 2, TITLE, bold=True)
         below_title = f"{matrix.hit.catalog} · what two {matrix.by} add to the logit together"
-        head(figure, f"{query} × {item}", below_title)
+        head(figure, f"{query} × {isolate(item)}", below_title)
         top = HEAD
         for grid, frame in zip(grids, frames, strict=True):
             paint_grid(figure, grid, frame, top)

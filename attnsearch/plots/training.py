@@ -18,15 +18,14 @@ from attnsearch.plots.figure import (
     INK,
     LINE,
     MARGIN,
-    SMALL,
     add_axes,
     add_notes,
     head,
     new_figure,
     render,
     style,
-    wrap,
 )
+from attnsearch.plots.texts import SMALL, isolate, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +41,7 @@ def draw_curve(curve: Curve, catalog: str, form: str = "svg", *, conclusion: str
         width = left + _WIDTH + 0.35 + MARGIN
         lines = [line for text in (_notes(curve), conclusion) for line in wrap(text, width - 2 * MARGIN)]
         figure = new_figure(width, HEAD + _HEIGHT + 0.5 + LINE * len(lines) + MARGIN)
-        head(figure, title, f"{catalog} · nDCG@{DEPTH} of {counted(curve.held_out, 'held-out request')}")
+        head(figure, title, f"{isolate(catalog)} · nDCG@{DEPTH} of {counted(curve.held_out, 'held-out request')}")
         _paint(add_axes(figure, left, HEAD, _WIDTH, _HEIGHT), curve)
         add_notes(figure, HEAD + _HEIGHT + 0.5, lines)
         return render(figure, form, f"{title}: {catalog}")

@@ -10,6 +10,7 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.plots import figure as drawing
+from attnsearch.plots import texts as lettering
 from attnsearch.plots.heatmap import draw_heatmap
 from attnsearch.plots.map import draw_map
 from attnsearch.plots.matrix import draw_matrix
@@ -86,15 +87,24 @@ def test_dollars_are_dollars_and_letters_are_letters():
     assert {"$a_1$ 月", "<b>"} <= set(texts(svg))
 
 
+@pytest.mark.parametrize("title", ["שלום", "العربية", "moon שלום"])
+def test_a_figure_stays_behind_a_title_from_right_to_left(title):
+    """A mark from left to right parts them, so that no reader writes 0.1> for <0.1."""
+    shown = texts(draw_map(map_of([(0, 0), (1, 1)], title=title, query=title, weights=[0.9997, 0.0003])))
+    assert f"\u200e{title}\u200e <0.1%" in shown
+    assert f"\u200e{title}\u200e" in shown
+    assert not any("\u200e" in text for text in texts(draw_map(map_of([(0, 0)], title="a\u200eb"))))
+
+
 def test_a_text_is_cut_to_its_width_and_one_that_fits_is_whole():
     with drawing.style():
-        assert drawing.fit("moon", 5) == "moon"
-        cut = drawing.fit("x" * 50, 1)
+        assert lettering.fit("moon", 5) == "moon"
+        cut = lettering.fit("x" * 50, 1)
         assert cut.endswith("x…")
-        assert drawing.text_width(cut) <= 1 < drawing.text_width(f"x{cut}")
-        assert drawing.text_width("月" * 8, 9) == pytest.approx(1)  # eight squares of 9 points
-        assert drawing.wrap("a b " * 60, 1)[0].startswith("a b")
-        assert all(drawing.text_width(line, drawing.SMALL) <= 1 for line in drawing.wrap("moon sea " * 60, 1))
+        assert lettering.text_width(cut) <= 1 < lettering.text_width(f"x{cut}")
+        assert lettering.text_width("月" * 8, 9) == pytest.approx(1)  # eight squares of 9 points
+        assert lettering.wrap("a b " * 60, 1)[0].startswith("a b")
+        assert all(lettering.text_width(line, lettering.SMALL) <= 1 for line in lettering.wrap("moon sea " * 60, 1))
 
 
 def test_shades_are_those_of_the_palette():
