@@ -85,7 +85,7 @@ THEMES = {
 CELL, LINE = 8.43, 17  # pixels of DejaVu Sans Mono at 14 pixels
 PAGE = """<!doctype html><meta charset=utf-8><style>
 body {{ margin: 8px; background: {background}; color: {foreground} }}
-pre {{ font: 14px/{line}px "DejaVu Sans Mono", monospace; margin: 0 }}
+pre {{ font: 14px/{line}px "DejaVu Sans Mono", monospace; margin: 0; direction: ltr; unicode-bidi: bidi-override }}
 pre.edge {{ width: {width}px; border-right: 1px dotted #888 }}</style><pre class=edge>{code}</pre>"""
 HIGHEST = 12_000  # pixels of a picture
 
