@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.output.safe_text import WIDTH
+from attnsearch.output.safe_text import WIDTH, Screen
 from attnsearch.terminal import options, streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -77,7 +77,7 @@ def docs(
     screen = streams.screen(color=color, out=out)
     text = _read(files[name])
     is_for_people = screen.is_terminal or screen.colors > 0
-    streams.emit([_render(text, screen.width or WIDTH, color=screen.colors > 0) if is_for_people else text], out)
+    streams.emit([_render(text, screen) if is_for_people else text], out)
 
 
 def _read(file: Path) -> str:
@@ -99,19 +99,25 @@ def _summarize(text: str) -> str:
     return " ".join(sentence[0].split()) if sentence else ""
 
 
-def _render(text: str, width: int, *, color: bool) -> str:
-    """Format a page for a terminal. A relative link leads nowhere there, so only its text is shown."""
+def _render(text: str, screen: Screen) -> str:
+    """Format a page for a terminal. A relative link leads nowhere there, so only its text is shown.
+
+    Code has no background: black boxes would be all that one sees on a light one.
+    """
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
     out = io.StringIO()
     console = Console(
         file=out,
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
+        width=screen.width or WIDTH,
+        force_terminal=screen.colors > 0,
+        color_system="standard" if screen.colors else None,
+        no_color=not screen.colors,
         legacy_windows=False,
+        theme=Theme({"markdown.code": "bold blue" if screen.is_light else "bold cyan"}),
     )
-    console.print(Markdown(_RELATIVE_LINK.sub(r"\1", text), hyperlinks=False))
+    code_theme = "ansi_light" if screen.is_light else "ansi_dark"
+    console.print(Markdown(_RELATIVE_LINK.sub(r"\1", text), hyperlinks=False, code_theme=code_theme))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())

@@ -63,6 +63,15 @@ def test_on_a_terminal_it_is_formatted(on_a_terminal):
     assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in shown.splitlines()) <= 80
 
 
+@pytest.mark.parametrize(("background", "code"), [("15;0", "1;36"), ("0;15", "1;34")])
+def test_code_has_no_background(background, code, on_a_terminal, monkeypatch):
+    """Black boxes would be all that one sees on a light terminal."""
+    monkeypatch.setenv("COLORFGBG", background)
+    codes = re.findall(r"\x1b\[([\d;]+)m", on_a_terminal("docs", "reference"))
+    assert code in codes
+    assert not {int(part) for code in codes for part in code.split(";")} & {*range(40, 49), *range(100, 108)}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_without_colors_nothing_acts_on_the_terminal(page, on_a_terminal):
     shown = on_a_terminal("docs", page, "--color", "never", columns=60)
