@@ -74,6 +74,24 @@ def test_hits_are_the_best_of_all_by_rank(index):
         assert [step.rows[0][1] for step in explain_steps(result) if step.name == "keys"] == [result.hits[0].title]
 
 
+def test_what_belongs_to_a_hit_stays_with_it(index):
+    """The steps of each result, whose hits are in the order of their ranks, are those of its request alone."""
+    setting = Setting(lexical=0.5, priors={"year": 1.0})
+    results = follow_requests(index, TEXTS, setting, k=2, values=["year"])
+    for text, result in zip(TEXTS, results, strict=True):
+        (alone,) = search(index, [text], setting, k=9, values=["year"], trace=True)
+        for step, single in zip(explain_steps(result), explain_steps(alone), strict=True):
+            if step.columns[:2] == ("rank", "item"):
+                rows = {row[1]: approximate(row) for row in single.rows}
+                assert [[*row] for row in step.rows] == [rows[row[1]] for row in step.rows], step.name
+    (keys,) = (step for step in explain_together(results) if step.name == "keys")
+    (alone,) = search(index, ["moon"], k=9, trace=True)
+    vectors = {row[1]: [*row[2:]] for row in explain_steps(alone)[2].rows}
+    for name, *vector in keys.rows:
+        item = name.split(" ", 1)[1]
+        assert item == "tide" or vector == vectors[item]  # which has two keys
+
+
 def test_shares_of_each_request(index):
     results = follow_requests(index, ["sea", "moon"], Setting(), k=1, values=["kind"])
     step = explain_together(results)[-1]

@@ -223,6 +223,7 @@ def test_a_step_says_what_was_learned(index):
         (1, "moon", "sea", 1, 2), (1, "moon", "moon", 2, 1), (1, "moon", "robot", 3, 3),
         (2, "robot", "sea", 3, 3), (2, "robot", "moon", 2, 2), (2, "robot", "robot", 1, 1),
     ]  # fmt: skip
+    assert [row[:3] for row in explain_steps(both[1])[-1].rows] == [(1, "robot", 1), (2, "moon", 2), (3, "sea", 3)]
     untrained = follow_requests(index, ["moon"], Setting(untrained=True), k=2)
     assert explain_steps(untrained[0])[-1].name == "output"
 
