@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMS = ("svg", "png")
-
 Color = tuple[float, float, float]  # red, green and blue, from 0 to 1
 
 INK, GRAY, FAINT = "#1a1d21", "#59616b", "#d5d9de"  # text, less of it, lines
@@ -223,14 +221,14 @@ def _references(value: str) -> list[str]:
 
 def _without_family(style: str) -> str:
     """The style of a text without its family: the file's is for all of them."""
-    kept = []
+    rules = []
     for rule in filter(None, map(str.strip, style.split(";"))):
         name, _, value = rule.partition(":")
         if name == "font":  # before matplotlib 3.11: "font: bold 12px 'DejaVu Sans', …"
-            kept += [f"font: {value.partition(chr(39))[0].strip()} {_FAMILY}"]
+            rules.append(f"font: {value.partition(chr(39))[0].strip()} {_FAMILY}")
         elif name != "font-family":
-            kept.append(rule)
-    return "; ".join(kept)
+            rules.append(rule)
+    return "; ".join(rules)
 
 
 def _serialize(root: ET.Element) -> str:

@@ -6,13 +6,17 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from attnsearch.engines.covariance import Spread, principal_axes
 from attnsearch.errors import InputError
 from attnsearch.explanation.map import map_items
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import DEFAULT, Setting
+from attnsearch.search.union import open_catalogs
 
 
 def map_of(ref: str | None, text: str, setting: Setting = DEFAULT, k: int = 5):
@@ -92,8 +96,41 @@ def test_the_order_of_the_items_does_not_matter(write, small):
         name = f"shop{order[0]}.yaml"
         drawn, _, _ = map_of(index_lines(write, *(titles[row] for row in order), name=name), "sea robot")
         maps[order[0]] = np.array(drawn.points)[np.argsort(order)], drawn.request, drawn.output
-    for one, other in zip(*maps.values(), strict=True):
-        assert np.allclose(one, other, atol=1e-6)
+    for first, second in zip(*maps.values(), strict=True):
+        assert np.allclose(first, second, atol=1e-6)
+
+
+def test_several_catalogs_are_one(write, small):
+    """The same map as of one catalog with the items of both."""
+    index_lines(write, "moon", "sea robot", name="first.yaml")
+    index_lines(write, "robot", "sea moon moon", name="second.yaml")
+    index_lines(write, "moon", "sea robot", "robot", "sea moon moon", name="both.yaml")
+    with open_catalogs(["first", "second"]) as index:
+        (result,) = search(index, ["sea"], trace=True)
+        union = map_items(index, "sea", DEFAULT, result)
+    whole, _, _ = map_of("both", "sea")
+    assert np.allclose(union.points, whole.points, atol=1e-6)
+    assert np.allclose(union.weights, whole.weights, atol=1e-6)
+    assert union.variance == pytest.approx(whole.variance)
+    assert union.request == pytest.approx(whole.request)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3).filter(any), min_size=1, max_size=12, unique=True), st.data())
+def test_any_catalog_against_a_plain_svd(counts, data):
+    """Centered points, whose sizes are the singular values; the output is their mean, weighted."""
+    x = np.array(counts, float)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    centered = x - x.mean(axis=0)
+    spread = Spread(len(x), x.mean(axis=0), centered.T @ centered)
+    axes, _ = principal_axes(spread, 2)
+    sizes = np.linalg.svd(centered, compute_uv=False)
+    points = centered @ axes.T
+    assert np.linalg.norm(points, axis=0).tolist() == pytest.approx([*sizes, 0, 0][:2], abs=1e-5)
+    assert np.allclose(points.mean(axis=0), 0)
+    order = data.draw(st.permutations(range(len(x))))
+    shuffled = centered[order]
+    again, _ = principal_axes(spread._replace(scatter=shuffled.T @ shuffled), 2)
+    assert np.allclose(shuffled @ again.T, points[order], atol=1e-6)
 
 
 def test_an_item_of_several_passages_is_where_its_best_one_is(write, small):

@@ -100,8 +100,8 @@ class TestTraining:
         assert [y0 - y1, y0 - y2] == pytest.approx([(y0 - y3) / 4, -(y0 - y3) / 2], abs=0.03)
 
     def test_intervals_that_are_infinite_are_left_out(self):
-        one = Gain(0.5, 0.6, -math.inf, math.inf)
-        assert "+0.100" in texts(draw_curve(Curve([Point(1.0, one, one)], 1), "shop"))
+        unsure = Gain(0.5, 0.6, -math.inf, math.inf)
+        assert "+0.100" in texts(draw_curve(Curve([Point(1.0, unsure, unsure)], 1), "shop"))
 
     def test_what_cannot_be_measured_has_no_point(self):
         nothing = Gain(math.nan, math.nan, math.nan, math.nan)

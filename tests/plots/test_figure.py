@@ -14,6 +14,7 @@ from attnsearch.plots import texts as lettering
 from attnsearch.plots.heatmap import draw_heatmap
 from attnsearch.plots.map import draw_map
 from attnsearch.plots.matrix import draw_matrix
+from attnsearch.terminal.options import FIGURES as FIGURE_FORMATS
 from tests.plots.drawing import HOSTILE, heatmap_of, map_of, matrix_of, read_svg, texts
 
 FIGURES = {
@@ -25,7 +26,7 @@ FIGURES = {
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 class TestEveryFigure:
-    @pytest.mark.parametrize("form", drawing.FORMS)
+    @pytest.mark.parametrize("form", FIGURE_FORMATS)
     def test_the_same_numbers_make_the_same_bytes(self, draw, form, monkeypatch):
         first = draw(form)
         monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
@@ -56,7 +57,7 @@ class TestEveryFigure:
             assert mpl.rcParams["font.size"] == 30
 
 
-@pytest.mark.parametrize("form", drawing.FORMS)
+@pytest.mark.parametrize("form", FIGURE_FORMATS)
 def test_without_matplotlib_a_clear_word(monkeypatch, form):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
@@ -66,7 +67,7 @@ def test_without_matplotlib_a_clear_word(monkeypatch, form):
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("form", drawing.FORMS)
+@pytest.mark.parametrize("form", FIGURE_FORMATS)
 def test_hostile_texts_are_inert(text, form):
     """In titles, requests and words, in a grid and on a map; the reading of the SVG refuses what acts."""
     results = [
