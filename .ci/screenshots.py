@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import io
+import math
 import os
 import pty
 import shutil
@@ -87,7 +88,15 @@ PAGE = """<!doctype html><meta charset=utf-8><style>
 body {{ margin: 8px; background: {background}; color: {foreground} }}
 pre {{ font: 14px/{line}px "DejaVu Sans Mono", monospace; margin: 0; direction: ltr; unicode-bidi: bidi-override }}
 pre.edge {{ width: {width}px; border-right: 1px dotted #888 }}</style><pre class=edge>{code}</pre>"""
-HIGHEST = 12_000  # pixels of a picture
+FRAMES = """<!doctype html><meta charset=utf-8><style>
+body {{ margin: 0 }} iframe {{ display: block; border: 0; height: {window}px }}
+</style><title></title>{frames}<script>
+onload = () => {{
+  const inner = [...document.querySelectorAll("iframe")].map(frame => frame.contentWindow)
+  document.title = inner[0].document.documentElement.scrollHeight
+  inner.forEach((shown, number) => shown.scrollTo(0, {window} * number))
+}}</script>"""
+WINDOW, HIGHEST = 900, 12_600  # pixels of a page, and of a picture
 
 
 def main() -> None:
@@ -160,32 +169,23 @@ def picture_page(name: str, folder: Path, home: Path, widths: list[int], backgro
         print(f"{name}: exit code {code}; {errors.strip()}", file=sys.stderr)
         return
     for width in widths:
-        # A window of Chromium is not narrower than 500 pixels: a frame is.
-        frame = home / "frame.html"
-        height = min(int(measure(page, width, home)), HIGHEST)
-        frame.write_text(
-            f"<!doctype html><meta charset=utf-8><body style='margin: 0; background: gray'><iframe src='answer.html'"
-            f" style='border: 0; width: {width}px; height: {height}px; color-scheme: {background}'></iframe>"
-        )
-        take_picture(frame, folder / f"{name}-{width}-{background}.png", width, height, background)
-
-
-def measure(page: Path, width: int, home: Path) -> str:
-    """The height of a page in a window of this width, by a page around it that may run a script."""
-    outer = home / "outer.html"
-    outer.write_text(
-        f"<!doctype html><iframe id=inner src='{page.name}' style='border: 0; width: {width}px'></iframe><script>"
-        "onload = () => { document.body.textContent ="
-        " document.getElementById('inner').contentDocument.documentElement.scrollHeight }</script>"
-    )
-    out = chromium("--allow-file-access-from-files", "--dump-dom", outer.as_uri(), home=home)
-    return out.rpartition("<body>")[2].partition("<")[0].strip() or "1000"
+        outer = home / "outer.html"
+        # A window of Chromium is not narrower than 500 pixels: a frame is. One above the other, each scrolled to where
+        # the one above it ends, they show all of the page, and each is as high as a window for what goes by that.
+        write = f"<iframe src='{page.name}' style='width: {width}px; color-scheme: {background}'></iframe>".join
+        outer.write_text(FRAMES.format(window=WINDOW, frames=write(["", ""])))
+        dumped = chromium("--allow-file-access-from-files", "--dump-dom", outer.as_uri(), home=home)
+        height = int(dumped.rpartition("<title>")[2].partition("<")[0] or HIGHEST)
+        height = min(max(height, WINDOW), HIGHEST)
+        outer.write_text(FRAMES.format(window=WINDOW, frames=write([""] * (1 + math.ceil(height / WINDOW)))))
+        take_picture(outer, folder / f"{name}-{width}-{background}.png", width, height, background)
 
 
 def take_picture(page: Path, file: Path, width: int, height: int, background: str) -> None:
     """A picture of a page, in a window of this size, in a browser that prefers dark or light pages."""
     scheme = {"dark": 0, "light": 1}[background]
     chromium(
+        "--allow-file-access-from-files",
         f"--window-size={width},{height}",
         f"--blink-settings=preferredColorScheme={scheme}",
         f"--screenshot={file.resolve()}",
