@@ -95,6 +95,7 @@ onload = () => {{
   const inner = [...document.querySelectorAll("iframe")].map(frame => frame.contentWindow)
   document.title = inner[0].document.documentElement.scrollHeight
   inner.forEach((shown, number) => shown.scrollTo(0, {window} * number))
+  document.querySelector("iframe:last-of-type").style.marginTop = {above} + "px"
 }}</script>"""
 WINDOW, HIGHEST = 900, 12_600  # pixels of a page, and of a picture
 
@@ -171,13 +172,15 @@ def picture_page(name: str, folder: Path, home: Path, widths: list[int], backgro
     for width in widths:
         outer = home / "outer.html"
         # A window of Chromium is not narrower than 500 pixels: a frame is. One above the other, each scrolled to where
-        # the one above it ends, they show all of the page, and each is as high as a window for what goes by that.
-        write = f"<iframe src='{page.name}' style='width: {width}px; color-scheme: {background}'></iframe>".join
-        outer.write_text(FRAMES.format(window=WINDOW, frames=write(["", ""])))
-        dumped = chromium("--allow-file-access-from-files", "--dump-dom", outer.as_uri(), home=home)
-        height = int(dumped.rpartition("<title>")[2].partition("<")[0] or HIGHEST)
-        height = min(max(height, WINDOW), HIGHEST)
-        outer.write_text(FRAMES.format(window=WINDOW, frames=write([""] * (1 + math.ceil(height / WINDOW)))))
+        # the one above it ends, they show all of the page, and each is as high as a window for what goes by that. The
+        # last one has nothing to scroll to, and lies over the one above it.
+        frame = f"<iframe src='{page.name}' style='width: {width}px; color-scheme: {background}'></iframe>"
+        outer.write_text(FRAMES.format(window=WINDOW, frames=frame, above=0))
+        dumped = chromium("--dump-dom", outer.as_uri(), home=home)
+        height = max(int(dumped.rpartition("<title>")[2].partition("<")[0] or HIGHEST), WINDOW)
+        count = math.ceil(height / WINDOW)
+        outer.write_text(FRAMES.format(window=WINDOW, frames=frame * count, above=height - count * WINDOW))
+        height = min(height, HIGHEST)
         take_picture(outer, folder / f"{name}-{width}-{background}.png", width, height, background)
 
 
@@ -185,11 +188,9 @@ def take_picture(page: Path, file: Path, width: int, height: int, background: st
     """A picture of a page, in a window of this size, in a browser that prefers dark or light pages."""
     scheme = {"dark": 0, "light": 1}[background]
     chromium(
-        "--allow-file-access-from-files",
         f"--window-size={width},{height}",
         f"--blink-settings=preferredColorScheme={scheme}",
         f"--screenshot={file.resolve()}",
-        "--hide-scrollbars",
         page.as_uri(),
         home=page.parent,
     )
@@ -201,6 +202,7 @@ def chromium(*options: str, home: Path) -> str:
     argv = [
         os.environ.get("CHROMIUM", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=2000",
+        "--allow-file-access-from-files", "--hide-scrollbars",
         f"--user-data-dir={home / 'chromium'}", *options,
     ]  # fmt: skip
     return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout
