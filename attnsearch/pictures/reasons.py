@@ -86,8 +86,10 @@ def _indent(content: str | Text, screen: Screen) -> str:
     from rich.text import Text
 
     indent = 0 if screen.width is not None and screen.width < _ROOMY else _INDENT
-    text = Text(_fill(content, screen.width and screen.width - indent)) if isinstance(content, str) else content
-    return draw(Padding(text, (0, 0, 0, indent), expand=False), screen)
+    if isinstance(content, str):
+        names = content if screen.unicode else content.replace("…", "...")  # which takes more room
+        content = Text(_fill(names, screen.width and screen.width - indent))
+    return draw(Padding(content, (0, 0, 0, indent), expand=False), screen)
 
 
 def _fill(names: str, cells: int | None) -> str:

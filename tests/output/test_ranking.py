@@ -74,6 +74,12 @@ def test_a_full_bar_is_all_of_the_attention():
     assert drawn("table", screen=Screen(width=60, unicode=False)).count("#") == 1 + 6 + 1
 
 
+@pytest.mark.parametrize(("is_light", "code"), [(False, 36), (True, 34)])
+def test_bars_are_seen_on_a_light_background_too(is_light, code):
+    out = drawn("table", screen=Screen(width=120, colors=16, is_light=is_light))
+    assert re.search(rf"\x1b\[{code}m█", out)
+
+
 class TestFields:
     """Columns that --show asks for."""
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from attnsearch.explanation.reasons import Contribution, Lead
-from attnsearch.output.safe_text import PIPE, Screen
+from attnsearch.output.safe_text import PIPE, Screen, simplified
 from attnsearch.pictures.reasons import lead, whys
 from attnsearch.search.result import Hit, Result, Sum, Why, Word
 
@@ -89,6 +89,14 @@ def test_a_word_keeps_its_number(width, color):
     lines = [line.strip() for line in out.splitlines()]
     for part in ("alpha +6.00", "beta +5.00", "gamma +4.00", "delta +3.00", "epsilon -2.00", "the marks +1.50"):
         assert sum(part in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("width", range(30, 60))
+def test_an_ellipsis_in_ascii_fits(width):
+    why = WHY._replace(query=None, item=summed("a b c d e f g h i j", range(1, 11)))
+    out = simplified(whys(RESULT._replace(whys=[why]), Screen(width=width, unicode=False)))
+    assert "..." in out
+    assert all(len(line) <= width for line in out.splitlines())
 
 
 def test_no_markup():
