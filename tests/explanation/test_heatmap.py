@@ -15,6 +15,7 @@ from attnsearch.errors import InputError
 from attnsearch.explanation import cells as computing
 from attnsearch.explanation.cells import compute_heatmap
 from attnsearch.explanation.heatmap import BY, Column
+from attnsearch.explanation.seriation import order_columns
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
 from attnsearch.search.search import search
@@ -115,6 +116,12 @@ class TestRight:
         heatmap = compute_heatmap(books, ["moon"], k=2, right=[{0, 1, 3}])
         assert {column.id for column in heatmap.columns} == {"c", "a", "d"}
 
+    @pytest.mark.parametrize("lexical", [None, 2.0])
+    def test_the_best_by_their_own_request(self, books, lexical):
+        """For sea, a is the best of a, c and d; for moon, c would be."""
+        heatmap = compute_heatmap(books, ["moon", "sea"], SOFT._replace(lexical=lexical), k=1, right=[set(), {0, 2, 3}])
+        assert {column.id for column in heatmap.columns} == {"a", "b", "c"}
+
     def test_hidden_ones_stay_out(self, books):
         heatmap = compute_heatmap(books, ["moon"], where("has year"), k=1, right=[{2}])
         assert {column.id for column in heatmap.columns} == {"a"}
@@ -136,6 +143,18 @@ class TestNarrow:
         assert narrow.weights.sum(axis=1) + narrow.others == pytest.approx([1, 1])
         assert {pair: weight for pair, weight in cells(heatmap).items() if pair[1] in "bc"} == cells(narrow)
         assert heatmap.narrow(4) == heatmap == heatmap.narrow(9)
+
+    def test_what_stays_keeps_its_order(self, books):
+        heatmap = compute_heatmap(books, ["robot moon moon", "moon", "sea"], SOFT, k=99)
+        for count in range(5):
+            stays = heatmap.narrow(count).columns
+            assert len(stays) == count
+            assert [column for column in heatmap.columns if column in stays] == stays
+
+    def test_of_two_best_items_the_one_with_more_weight_stays(self, books):
+        """b has 1 of sea, c has less of moon."""
+        (column,) = compute_heatmap(books, ["moon", "sea"], SOFT, k=99).narrow(1).columns
+        assert column.id == "b"
 
     def test_no_column(self, books):
         narrow = compute_heatmap(books, ["moon"], SOFT).narrow(0)
@@ -235,6 +254,7 @@ def check_heatmap(write, monkeypatch, data) -> None:
         assert heatmap.weights[row].sum() + heatmap.others[row] == pytest.approx(1.0 if hits else 0.0, abs=1e-6)
         assert heatmap.others[row] >= 0
         assert is_left or not heatmap.others[row]
+    assert order_columns(heatmap.weights).tolist() == list(range(len(heatmap.columns)))
     if idents is None:
         best = {hit.id for result in results for hit in result.hits[:k]}
         assert {column.id for column in heatmap.columns} == best
