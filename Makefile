@@ -41,6 +41,7 @@ bench: .venv/.bench
 	$(BENCH).startup
 	$(BENCH).scan
 	$(BENCH).scale --plot benchmarks/query.svg
+	$(BENCH).heatmap
 	$(BENCH).duplicates
 	$(BENCH).options
 	$(BENCH).indexing
