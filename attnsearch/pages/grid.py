@@ -44,7 +44,6 @@ class Grid(NamedTuple):
     """A matrix as it is drawn. `margins` are the names of the columns at the margin; `last` are rows below a line."""
 
     caption: str
-    corner: str
     heads: list[Head]
     margins: list[str]
     rows: list[Row]
@@ -66,7 +65,7 @@ def matrix_grid(matrix: Matrix) -> Grid:
     heads = [Head(line.label, _is_mark(line)) for line in matrix.columns]
     noun = {"words": "word", "pieces": "word piece"}[matrix.by]
     caption = f"What a {noun} of the request (row) and a {noun} of the item (column) add to the logit together"
-    return Grid(caption, "", heads, ["sum"], rows, [sums])
+    return Grid(caption, heads, ["sum"], rows, [sums])
 
 
 def _is_mark(line: Line) -> bool:

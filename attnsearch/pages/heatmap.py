@@ -11,7 +11,6 @@ from attnsearch.output.notes import catalogs_in_words, percent
 from attnsearch.pages.grid import Cell, Grid, Head, Row
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
-from attnsearch.postings.conditions import spell
 
 if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import By, Heatmap
@@ -48,8 +47,7 @@ def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, 
         by=by,
         catalogs=catalogs_in_words(heatmap)[0],
         scale=[(_FIGURES[by](value), shade(strength)) for strength, value in heatmap.scale(by).items()],
-        filters=[spell(tree) for tree in setting.where],
-        priors=setting.priors,
+        setting=setting,
     )
 
 
@@ -80,4 +78,4 @@ def _to_grid(heatmap: Heatmap, by: By) -> Grid:
         )
         for number, (query, of_row) in enumerate(zip(heatmap.queries, cells, strict=True))
     ]
-    return Grid(_CAPTIONS[by], "", heads, [*margins], rows, [])
+    return Grid(_CAPTIONS[by], heads, [*margins], rows, [])

@@ -18,6 +18,7 @@ from attnsearch.output.table import cut, decimals, format_cell
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
 from attnsearch.pictures.walkthrough import format_row
+from attnsearch.postings.conditions import spell
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -72,6 +73,7 @@ def _environment() -> Environment:
         "signed": signed,
         "shape": shape,
         "letters": split_letters,
+        "condition": spell,
     }
     return environment
 

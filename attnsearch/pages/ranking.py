@@ -12,7 +12,6 @@ from attnsearch.pages.grid import matrix_grid
 from attnsearch.pages.page import plain, render
 from attnsearch.pages.shades import shade
 from attnsearch.pictures.reasons import KINDS, gap, spell_lead, strengths
-from attnsearch.postings.conditions import spell
 
 if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Matrix
@@ -94,8 +93,7 @@ def ranking_page(
         answers=[_to_answer(result, shown) for result in results],
         catalogs=catalogs_in_words(results[0])[0] if results else "nothing",
         columns=shown.columns,
-        filters=[spell(tree) for tree in setting.where],
-        priors=setting.priors,
+        setting=setting,
         lead=lead,
         lead_sentence=lead and spell_lead(lead),
         kinds=KINDS,

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnsearch.pictures.palette import Color, color, ink, letter_color
+from attnsearch.pictures.palette import color, ink, letter_color, to_hex
 
 STEPS = 16  # of a strength, for and against
 TEMPLATES = Path(__file__).with_name("templates")
@@ -35,15 +35,11 @@ def _rules(*, is_light: bool) -> Iterator[str]:
     """The colors of the page, and of each class."""
     names = {"paper": 0.0, "for": 1.0, "against": -1.0}
     yield ":root {"
-    yield from (f" --{name}: {_hex(color(strength, is_light=is_light))};" for name, strength in names.items())
-    yield from (f" --{letter}: {_hex(letter_color(letter, is_light=is_light))};" for letter in "qkv")
+    yield from (f" --{name}: {to_hex(color(strength, is_light=is_light))};" for name, strength in names.items())
+    yield from (f" --{letter}: {to_hex(letter_color(letter, is_light=is_light))};" for letter in "qkv")
     yield " }\n"
     for step in range(1, STEPS + 1):
         for sign in (1, -1):
             background = color(sign * step / STEPS, is_light=is_light)
             name = shade(sign * step / STEPS)
-            yield f".{name} {{ background: {_hex(background)}; color: {_hex(ink(background))}; }}\n"
-
-
-def _hex(parts: Color) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*parts)
+            yield f".{name} {{ background: {to_hex(background)}; color: {to_hex(ink(background))}; }}\n"

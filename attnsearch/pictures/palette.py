@@ -83,7 +83,7 @@ def style(strength: float, screen: Screen) -> str:
         return ""
     if screen.colors > 256:
         background = color(strength, is_light=screen.is_light)
-        return f"{_hex(ink(background))} on {_hex(background)}"
+        return f"{to_hex(ink(background))} on {to_hex(background)}"
     levels = _LEVELS[screen.colors, screen.is_light, strength > 0]
     level = levels[_level(strength, len(levels)) - 1]
     if screen.colors == 16:
@@ -115,8 +115,13 @@ def letter_style(letter: str, screen: Screen) -> str:
     if not screen.colors:
         return ""
     rgb, name = _LETTERS[letter, screen.is_light]
-    return name if screen.colors == 16 else _hex(rgb)
+    return name if screen.colors == 16 else to_hex(rgb)
 
 
-def _hex(parts: Color) -> str:
+def to_hex(parts: Color) -> str:
+    """A color as HTML, SVG and rich write it.
+
+    >>> to_hex((255, 160, 72))
+    '#ffa048'
+    """
     return "#{:02x}{:02x}{:02x}".format(*parts)
