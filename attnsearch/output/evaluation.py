@@ -10,7 +10,7 @@ from attnsearch.evaluation.significance import CONFIDENCE, Comparison
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
-from attnsearch.output.table import decimals, listing, wrap
+from attnsearch.output.table import decimals, listing, signed, wrap
 
 
 class SecondSetting(NamedTuple):
@@ -19,6 +19,11 @@ class SecondSetting(NamedTuple):
     options: str
     evaluation: Evaluation
     comparison: Comparison
+
+    @property
+    def name(self) -> str:
+        """What the setting is called beside the first one, which is *as asked*."""
+        return self.options or "defaults"
 
 
 def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
@@ -82,16 +87,15 @@ def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Sc
         rows = [(name, decimals(value)) for name, value in values.items()]
         return listing(("measure", "value"), rows, screen, elastic=["measure"], middle=["measure"])
     second_values = measures(second.evaluation)
-    options = second.options or "defaults"
     compared = [
         (name, decimals(value), decimals(second_values.get(name)), format_change(value, second_values.get(name)))
         for name, value in values.items()
     ]
     return listing(
-        ("measure", "as asked", options, "difference"),
+        ("measure", "as asked", second.name, "difference"),
         compared,
         screen,
-        elastic=["measure", options],
+        elastic=["measure", second.name],
         middle=["measure"],
     )
 
@@ -116,7 +120,7 @@ def measures(evaluation: Evaluation) -> dict[str, float | None]:
 
 def format_change(before: float | None, after: float | None) -> str:
     """The second value minus the first, with its sign; empty if either is unknown."""
-    return "" if before is None or after is None else f"{after - before:+z.3f}"
+    return "" if before is None or after is None else signed(after - before, 3)
 
 
 def _worst_table(rows: Sequence[Row], screen: Screen) -> str:
@@ -141,8 +145,8 @@ def _describe_test(second: SecondSetting) -> str:
         return "no test: it needs at least two requests with an answer"
     p = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
     return (
-        f"difference of nDCG@{DEPTH}: {test.low:+z.3f} to {test.high:+z.3f} with {CONFIDENCE:.0%} confidence, {p}"
-        f" (paired t-test, {test.queries:,} requests)"
+        f"difference of nDCG@{DEPTH}: {signed(test.low, 3)} to {signed(test.high, 3)} with {CONFIDENCE:.0%} confidence,"
+        f" {p} (paired t-test, {test.queries:,} requests)"
     )
 
 

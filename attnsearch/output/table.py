@@ -73,13 +73,22 @@ def to_text(text: str, style: str = "") -> Text:
     return Text(inert_lines(text), style, overflow="fold")
 
 
-def decimals(value: float | None) -> str:
-    """A measure to three decimals; empty if it is unknown.
+def decimals(value: float | None, digits: int = 3) -> str:
+    """A number to so many decimals; empty if it is unknown.
 
-    >>> decimals(0.74849), decimals(None)
-    ('0.748', '')
+    >>> decimals(0.74849), decimals(11.0213, 2), decimals(None)
+    ('0.748', '11.02', '')
     """
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def signed(change: float, digits: int = 2) -> str:
+    """A change with its sign. One that is rounded to 0 has a plus.
+
+    >>> signed(0.125), signed(-0.5), signed(-0.0001, 3)
+    ('+0.12', '-0.50', '+0.000')
+    """
+    return f"{change:+z.{digits}f}"
 
 
 def cut(text: str, cells: int) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
+from attnsearch.learning.acceptance import Gain, Verdict
 from attnsearch.learning.training import Outcome
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
-from attnsearch.output.table import decimals, listing, wrap
+from attnsearch.output.table import decimals, listing, signed, wrap
 
 
 def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
@@ -20,14 +21,18 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
     parts = []
     if held_out.requests > 1:
         columns = ("held out", "untrained", "trained", "change", f"{CONFIDENCE:.0%} interval")
-        gains = ((f"nDCG@{DEPTH}", held_out.ndcg), ("KL to the right items, nats", held_out.kl))
         rows = [
-            (name, decimals(gain.before), decimals(gain.after), f"{gain.change:+z.3f}",
-             f"{gain.low:+z.3f} to {gain.high:+z.3f}")
-            for name, gain in gains
+            (name, decimals(gain.before), decimals(gain.after), signed(gain.change, 3),
+             f"{signed(gain.low, 3)} to {signed(gain.high, 3)}")
+            for name, gain in gains(held_out).items()
         ]  # fmt: skip
         parts.append(listing(columns, rows, screen, elastic=["held out"], optional=["trained", "untrained"]))
     return "\n".join([*parts, wrap(conclusion(outcome, stored=stored), screen)])
+
+
+def gains(held_out: Verdict) -> dict[str, Gain]:
+    """What held-out requests gain, by the name of the measure in words."""
+    return {f"nDCG@{DEPTH}": held_out.ndcg, "KL to the right items, nats": held_out.kl}
 
 
 def conclusion(outcome: Outcome, *, stored: bool) -> str:

@@ -14,7 +14,7 @@ from attnsearch import __version__
 from attnsearch.output.columns import find_link
 from attnsearch.output.notes import counted, percent
 from attnsearch.output.safe_text import inert
-from attnsearch.output.table import cut, decimals, format_cell
+from attnsearch.output.table import cut, decimals, format_cell, signed
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
 from attnsearch.pictures.walkthrough import format_row
@@ -81,11 +81,6 @@ def _environment() -> Environment:
 def exact(number: float) -> str:
     """A number with all of its digits, as JSON has it."""
     return repr(number)
-
-
-def signed(number: float, digits: int = 2) -> str:
-    """A change, with its sign; a 0 has none that rounding left."""
-    return f"{number:+z.{digits}f}"
 
 
 def shape(axes: Sequence[int]) -> str:

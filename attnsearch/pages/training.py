@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
-from attnsearch.output.training import conclusion
+from attnsearch.output.training import conclusion, gains
 from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ def training_page(
     outcome: Outcome, catalog: str, command: Sequence[str], *, stored: bool, picture: Picture | None = None
 ) -> str:
     """The page of a training, with the picture of what more requests gain. `stored`: the result is in use."""
-    verdict = outcome.verdict
-    gains = [(f"nDCG@{DEPTH}", verdict.ndcg.as_dict()), ("KL to the right items, nats", verdict.kl.as_dict())]
+    measured = gains(outcome.verdict) if outcome.verdict.requests > 1 else {}
     return render(
         "training",
         command,
@@ -29,6 +27,6 @@ def training_page(
         catalog=catalog,
         stored=stored,
         conclusion=conclusion(outcome, stored=stored),
-        gains=gains if verdict.requests > 1 else [],
+        gains={name: gain.as_dict() for name, gain in measured.items()},
         confidence=CONFIDENCE,
     )

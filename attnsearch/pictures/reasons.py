@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import draw, listing, wrap
+from attnsearch.output.table import draw, listing, signed, wrap
 from attnsearch.pictures.palette import style
 from attnsearch.sources.fields import first_names
 
@@ -44,11 +44,11 @@ def whys(result: Result, screen: Screen = PIPE) -> str:
 def lead(comparison: Lead, screen: Screen = PIPE) -> str:
     """Why one hit ranks above or below another: a sentence, and a table of what makes the difference."""
     rows = [
-        (f"{part.difference:+.2f}", KINDS[part.kind], part.name)
+        (signed(part.difference), KINDS[part.kind], part.name)
         for part in comparison.parts
         if part.name or abs(part.difference) >= _VISIBLE
     ]
-    rows.append((f"{comparison.difference:+.2f}", "total", ""))
+    rows.append((signed(comparison.difference), "total", ""))
     return wrap(spell_lead(comparison), screen) + "\n" + listing(("logit", "by", ""), rows, screen)
 
 
@@ -60,7 +60,7 @@ def spell_lead(comparison: Lead) -> str:
     return (
         f"{inert(first.title or first.id)} (rank {first.rank}) ranks {above}"
         f" {inert(second.title or second.id)} (rank {second.rank}):"
-        f" {first.logit:.2f} - {second.logit:.2f} = {comparison.difference:+.2f}{ratio}"
+        f" {first.logit:.2f} - {second.logit:.2f} = {signed(comparison.difference)}{ratio}"
     )
 
 
@@ -125,8 +125,8 @@ def _name_words(total: Sum) -> str:
     ranked = [
         (inert(spellings[word]), share) for word, share in _largest_first(shares.items()) if abs(share) >= _VISIBLE
     ]
-    supporting = [f"{word} {share:+.2f}" for word, share in ranked if share > 0]
-    opposing = [f"{word} {share:+.2f}" for word, share in ranked if share < 0]
+    supporting = [f"{word} {signed(share)}" for word, share in ranked if share > 0]
+    opposing = [f"{word} {signed(share)}" for word, share in ranked if share < 0]
     parts = [
         f"{head} {first_names(words, count)}"
         for head, words, count in (("mostly", supporting, _MAX_FOR), ("against it", opposing, _MAX_AGAINST))
@@ -162,7 +162,7 @@ def gap(text: str) -> str:
 def _other_parts(total: Sum) -> list[str]:
     """What the marks and rounding add, unless it is next to nothing."""
     parts = (("the marks", total.marks), ("rounding", total.rounding))
-    return [f"{name} {share:+.2f}" for name, share in parts if abs(share) >= _VISIBLE]
+    return [f"{name} {signed(share)}" for name, share in parts if abs(share) >= _VISIBLE]
 
 
 def _largest_first(shares: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -55,7 +55,7 @@ def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None,
     """nDCG by request, best first, and the reliability diagram. Raises InputError without matplotlib."""
     series = [_Series("as asked", evaluation, FOR, "o")]
     if second:
-        series.append(_Series(second.options or "defaults", second.evaluation, AGAINST, "s"))
+        series.append(_Series(second.name, second.evaluation, AGAINST, "s"))
     count = len(evaluation.answerable)
     title = f"How {counted(count, 'request')} with an answer are answered"
     with style():

@@ -10,6 +10,7 @@ from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
 from attnsearch.learning.curve import Curve
 from attnsearch.output.notes import counted
+from attnsearch.output.table import signed
 from attnsearch.plots.figure import (
     FAINT,
     FOR,
@@ -63,7 +64,7 @@ def _paint(axes: Axes, curve: Curve) -> None:
             axes.plot(
                 [point.requests] * 2, [low, high], color=FOR, linewidth=5, alpha=0.25, solid_capstyle="butt", zorder=2
             )
-        text = f"{point.ndcg.change:+z.3f}".replace("-", "−")
+        text = signed(point.ndcg.change, 3).replace("-", "−")
         axes.annotate(
             text,
             (point.requests, point.ndcg.change),

@@ -6,7 +6,7 @@ import jinja2
 import pytest
 
 from attnsearch.pages import page as pages
-from attnsearch.pages.page import plain, render, signed
+from attnsearch.pages.page import plain, render
 from attnsearch.pages.shades import STEPS, TEMPLATES, shade, stylesheet
 from attnsearch.pictures.palette import color
 from tests.pages.hostile import HOSTILE
@@ -94,7 +94,3 @@ def test_nothing_but_our_own_stylesheet_is_written_as_it_is():
         assert "Markup" not in source
         assert "autoescape" not in source
         assert re.findall(r"\{\{[^}]*\bsafe\b[^}]*\}\}", source) == ["{{ style|safe }}"] * (path.stem == "page")
-
-
-def test_signs():
-    assert [signed(number) for number in (1.0, -0.5, -0.001)] == ["+1.00", "-0.50", "+0.00"]
