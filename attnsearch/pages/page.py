@@ -17,11 +17,13 @@ from attnsearch.output.safe_text import inert
 from attnsearch.output.table import cut, decimals, format_cell, signed
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
-from attnsearch.pictures.walkthrough import format_row
+from attnsearch.pictures.walkthrough import find_color, format_row
 from attnsearch.postings.conditions import spell
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from attnsearch.explanation.steps import Step
 
 # Code points that no text has, which HTML forbids too.
 _NO_CHARACTERS = re.compile(
@@ -67,6 +69,7 @@ def _environment() -> Environment:
         "cell": format_cell,
         "shown": format_row,
         "shade": shade,
+        "tone": tone,
         "link": find_link,
         "cut": cut,
         "counted": counted,
@@ -81,6 +84,12 @@ def _environment() -> Environment:
 def exact(number: float) -> str:
     """A number with all of its digits, as JSON has it."""
     return repr(number)
+
+
+def tone(step: Step, row: int, column: int) -> str:
+    """The class that colors a cell of a step; none if nothing does."""
+    letter, strength = find_color(step, row, column)
+    return letter or shade(strength)
 
 
 def shape(axes: Sequence[int]) -> str:

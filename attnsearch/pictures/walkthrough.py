@@ -140,13 +140,17 @@ def _fold(
 
 
 def _style(step: Step, number: int, column: int, screen: Screen) -> str:
-    """The color of a cell: of a weight or a share that of its strength, of a component that of its letter."""
-    row, name = [*step.rows, *step.totals][number], step.columns[column]
-    if name in COMPONENTS and number < len(step.rows):
-        return letter_style(_LETTER_OF.get(step.name, "v"), screen)
-    cell = row[column]
-    if not isinstance(cell, float) or number >= len(step.rows):
-        return ""
+    letter, strength = find_color(step, number, column)
+    return letter_style(letter, screen) if letter else style(strength, screen)
+
+
+def find_color(step: Step, number: int, column: int) -> tuple[str, float]:
+    """What gives a cell its color: the letter of a component, or the strength of a weight or a share; else "" and 0."""
+    if number >= len(step.rows):
+        return "", 0.0
+    name, cell = step.columns[column], step.rows[number][column]
+    if name in COMPONENTS:
+        return _LETTER_OF.get(step.name, "v"), 0.0
     is_share = name in ("weight", "old weight", "share") and "mean" not in step.columns
     is_in_matrix = step.name == "weights" and step.columns[0] == "row" and name not in _SUMS
-    return style(strength_of(cell), screen) if is_share or is_in_matrix else ""
+    return "", strength_of(cell) if isinstance(cell, float) and (is_share or is_in_matrix) else 0.0

@@ -111,6 +111,18 @@ def test_shapes_and_letters(page):
     assert [(text_of(span), span.get("class")) for span in query.find("h4").iter("span")] == [("q", "q"), ("W_Q", "q")]
 
 
+def test_steps_have_the_colors_of_the_terminal(page):
+    """A component that of its letter, a weight that of its strength, a total none."""
+    tree = page("explain", "moon")
+    steps = [list(step.iter("data")) for step in tree.iter("li") if step.find(".//table") is not None]
+    classes = [{data.get("class") for data in step} for step in steps]
+    assert [sorted(filter(None, names)) for names in classes[1:4]] == [["q"], ["k"], []]
+    weights = {data.get("value"): data.get("class") for data in steps[5]}
+    assert [weights[value] for value in weights if float(value) > 0.9 and float(value) < 1] == ["p16"]
+    assert {"v", "p16"} <= classes[6]
+    assert all(data.get("class") is None for foot in tree.iter("tfoot") for data in foot.iter("data"))
+
+
 def test_several_requests_have_contents(page):
     tree = page("query", stdin=b"moon\nsea\n")
     assert texts(tree, "h1") == ["2 requests"]
