@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from attnsearch.engines.covariance import measure_spread, principal_axes
 from attnsearch.errors import InputError
+from attnsearch.explanation.phrases import trace_of
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result
 from attnsearch.search.scoring import score_all
@@ -56,9 +57,7 @@ def map_items(index: Index, text: str, setting: Setting, result: Result) -> Map:
 
     Raises InputError for a result without a trace, and if every item is hidden.
     """
-    trace = result.trace
-    if trace is None:
-        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    trace = trace_of(result)
     scores, z = score_all(index.engine, setting.resolve(index, [text]), trace.x[None])
     keys = np.flatnonzero(np.isfinite(z[0]))  # of each item the best
     if not len(keys):

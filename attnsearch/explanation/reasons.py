@@ -17,6 +17,7 @@ from attnsearch.encoding import passages
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.explanation.matrix import By, Matrix, cross
+from attnsearch.explanation.phrases import trace_of
 from attnsearch.explanation.words import add_up
 from attnsearch.search.index import Index
 from attnsearch.search.result import Hit, Result, Sum, Trace, Why
@@ -53,9 +54,7 @@ class Lead(NamedTuple):
 
 def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
     """The results, which this index gave, with the `whys` of their hits. Raises InputError for one without a trace."""
-    traces = [result.trace for result in results if result.trace is not None]
-    if len(traces) < len(results):
-        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    traces = [trace_of(result) for result in results]
     folded = [_fold(trace, trace.x.astype(np.float64)) for trace in traces]
     semantics = [_semantic_logits(result, trace) for result, trace in zip(results, traces, strict=True)]
     item_sums = _explain_items(index, folded, semantics)
@@ -77,9 +76,7 @@ def explain_pairs(index: Index, result: Result, by: By = "words") -> tuple[Resul
 
     Raises InputError for a result without a trace, and where a vector is not a sum over the pieces of its text.
     """
-    trace = result.trace
-    if trace is None:
-        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    trace = trace_of(result)
     if result.like or result.unlike:
         raise InputError("a query that is made of items is not a sum over words", hint="ask without --like, --unlike")
     (pieces,) = _query_pieces(index, [result])

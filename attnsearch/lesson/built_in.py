@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.errors import AttnsearchError, CatalogError, InputError
+from attnsearch.errors import AttnsearchError, CatalogError
+from attnsearch.explanation.phrases import other_weight, title, trace_of
 from attnsearch.lesson.slide import Group, Slide, Table, column
 from attnsearch.lesson.story import tell
 from attnsearch.search.index import Index
@@ -25,21 +26,17 @@ def built_in(index: Index) -> Slide:
     (result,) = search(
         index, [REQUEST], Setting(untrained=True, lexical=0.0, temperature=TEMPERATURE), k=HITS, trace=True
     )
-    trace = result.trace
-    if trace is None:
-        raise InputError("this result was computed without a trace", hint="search with trace=True")
+    trace = trace_of(result)
     if not result.hits:
         raise CatalogError("has no items", where=CATALOG, hint=f"attnsearch remove {CATALOG}")
     d = len(trace.x)
     root = math.sqrt(trace.q.shape[-1])
     hits = result.hits
-    titles = [hit.title or hit.id for hit in hits]
     logits = np.array([hit.logit for hit in hits])
-    weights = np.array([hit.weight for hit in hits])
+    weights = [hit.weight for hit in hits]
     powers, total = np.exp(logits), math.exp(trace.log_normalizer)
-    others, rest = (max(float(part), 0.0) for part in (total - powers.sum(), 1 - weights.sum()))  # -1e-16 is none
-    key = trace.keys[0]
-    vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "first k": (key, 5), "output": (trace.output, 5)}
+    others = max(float(total - powers.sum()), 0.0)  # -1e-16 is none
+    vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "first k": (trace.keys[0], 5), "output": (trace.output, 5)}
     first_numbers = Table(
         (*(f"{ordinal} number" for ordinal in ORDINALS), "length"),
         (
@@ -53,7 +50,7 @@ def built_in(index: Index) -> Slide:
         ),
     )
     books = Table(
-        (*titles, f"{result.items - len(hits):,} others", "sum"),
+        (*map(title, hits), f"{result.items - len(hits):,} others", "sum"),
         (
             Group(
                 "",
@@ -61,7 +58,7 @@ def built_in(index: Index) -> Slide:
                     column("q·k", [*logits * root, None, None], 3),
                     column(f"÷ {root:.4f}", [*logits, None, None], 4),
                     column("exp", [*powers, others, total], 0),
-                    column("weight", [*weights, rest, 1.0], share=True),
+                    column("weight", [*weights, other_weight(result), 1.0], share=True),
                 ),
             ),
         ),
