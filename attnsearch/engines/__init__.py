@@ -4,5 +4,5 @@ bias        what is added to each logit, by key number
 engine      the protocol of all engines
 local       one pass over the keys on this machine, on all its cores
 groups      keys against keys: items that say almost the same
-covariance  all keys → in which directions they differ most
+covariance  all keys → the directions in which they differ most
 """

@@ -1,4 +1,4 @@
-"""All keys of a catalog → in which directions they differ most.
+"""All keys of a catalog → the directions in which they differ most.
 
 Axis letters: n = keys, d = width.
 """
@@ -22,59 +22,59 @@ _EQUAL = 1e-9  # of the largest variance, and of lengths
 Doubles = NDArray[np.float64]
 
 
-class Spread(NamedTuple):
-    """How n keys are spread: their number, `size`, their mean (d,), and Σ (x - mean)ᵀ (x - mean) (d, d)."""
+class Covariance(NamedTuple):
+    """The covariance of n keys, as sums that merge: `size` is n, `scatter` (d, d) is Σ (x - mean)ᵀ (x - mean)."""
 
     size: int
     mean: Doubles
     scatter: Doubles
 
     def merge(self, other: Self) -> Self:
-        """The spread of the keys of both: Chan, Golub & LeVeque 1983, equation (2.1)."""
+        """The covariance of the keys of both: Chan, Golub & LeVeque 1983, equation (2.1)."""
         if not (self.size and other.size):
             return self if self.size else other
         size = self.size + other.size
-        apart = other.mean - self.mean
-        mean = self.mean + apart * (other.size / size)
-        scatter = self.scatter + other.scatter + np.outer(apart, apart) * (self.size * other.size / size)
+        shift = other.mean - self.mean
+        mean = self.mean + shift * (other.size / size)
+        scatter = self.scatter + other.scatter + np.outer(shift, shift) * (self.size * other.size / size)
         return self._replace(size=size, mean=mean, scatter=scatter)
 
 
-def measure_spread(store: Store) -> Spread:
-    """The spread of all keys, in float64. The number of threads changes nothing, not even the rounding."""
+def measure_covariance(store: Store) -> Covariance:
+    """The covariance of all keys, in float64. The number of threads changes nothing, not even the rounding."""
     d = store.info.d
-    empty = Spread(0, np.zeros(d), np.zeros((d, d)))
+    empty = Covariance(0, np.zeros(d), np.zeros((d, d)))
 
-    def measure_part(part: tuple[int, int]) -> Spread:
-        spread = empty
+    def measure_part(part: tuple[int, int]) -> Covariance:
+        covariance = empty
         for _, keys, alive, _ in store.blocks(*part, rows=ROWS):
             x = (keys if alive is None else keys[alive]).astype(np.float64)
             if len(x):
                 mean = x.mean(axis=0)
                 x -= mean
-                spread = spread.merge(Spread(len(x), mean, x.T @ x))
-        return spread
+                covariance = covariance.merge(Covariance(len(x), mean, x.T @ x))
+        return covariance
 
     parts = store.parts(max(store.size, 1), least=BLOCK)
-    return functools.reduce(Spread.merge, threads.each(measure_part, parts), empty)
+    return functools.reduce(Covariance.merge, threads.each(measure_part, parts), empty)
 
 
-def principal_axes(spread: Spread, count: int) -> tuple[Doubles, Doubles]:
+def principal_axes(covariance: Covariance, count: int) -> tuple[Doubles, Doubles]:
     """The `count` directions (count, d) in which the keys differ most, and the variance (count,) along each.
 
-    Unit vectors at right angles, the largest variance first: principal components (Pearson 1901). Their signs, and what
-    is chosen among directions of equal variance, follow one rule, so that neither the order of the keys nor the
-    machine decides: an axis is as near as it can be to the positive direction of one component of the vectors, the
-    component that it can be nearest to, and the first of equal ones. Where the keys do not differ, an axis is 0.
+    Unit vectors at right angles, the largest variance first: principal components (Pearson 1901). One rule decides the
+    signs, and which axes stand for directions of equal variance, so that neither the order of the keys nor the machine
+    does: each axis points as nearly as it can along one component of the vectors. Of all components that is the one
+    that an axis can come nearest to, and the first of equal ones. Where the keys do not differ, an axis is 0.
 
     >>> x = np.array([[0.0, 3.0], [0.0, -3.0], [1.0, 0.0], [-1.0, 0.0]])
-    >>> axes, variances = principal_axes(Spread(4, x.mean(axis=0), x.T @ x), 2)
+    >>> axes, variances = principal_axes(Covariance(4, x.mean(axis=0), x.T @ x), 2)
     >>> axes.tolist(), variances.tolist()
     ([[0.0, 1.0], [1.0, 0.0]], [4.5, 0.5])
     """
-    d = len(spread.mean)
+    d = len(covariance.mean)
     axes, variances = np.zeros((count, d)), np.zeros(count)
-    values, vectors = np.linalg.eigh(spread.scatter / max(spread.size, 1))
+    values, vectors = np.linalg.eigh(covariance.scatter / max(covariance.size, 1))
     values, vectors = values[::-1], vectors[:, ::-1]
     number = 0
     while number < min(count, d) and values[number] > _NOTHING:

@@ -2,7 +2,7 @@
 
 Axis letters: m = requests, the rows; n = items that have a column; p = their keys; d = width.
 
-A cell has the very numbers that a ranked table has for its request and item. The softmax is over all items: those
+A cell has exactly the numbers of the ranked table for its request and item. The softmax is over all items: those
 without a column have the rest of the attention together. The keys are scanned once, for the sums and for the best items
 of each request; then the columns' keys alone are compared with every request.
 """
@@ -99,7 +99,7 @@ def _best_right(index: Index, asked: Asked, x: Floats, right: Sequence[Collectio
     best = [np.empty(0, np.int64)]
     for row, of_row in enumerate(right):
         heads = np.array(sorted(of_row), np.int64)
-        logits = _weigh(index, asked, x, heads, slice(row, row + 1)).logits[0]
+        logits = _compare(index, asked, x, heads, slice(row, row + 1)).logits[0]
         order = np.argsort(-logits, kind="stable")[:k]
         best.append(heads[order[np.isfinite(logits[order])]])
     return np.concatenate(best)
@@ -107,7 +107,7 @@ def _best_right(index: Index, asked: Asked, x: Floats, right: Sequence[Collectio
 
 def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], heads: Numbers) -> Heatmap:
     """The heatmap of the items whose first keys are `heads` (n,), in the order of the requests and keys."""
-    logits, cosines = _weigh(index, asked, scores.x, heads, slice(None))
+    logits, cosines = _compare(index, asked, scores.x, heads, slice(None))
     state = scores.state
     is_empty = state.visible == 0
     log_normalizers = np.where(is_empty, 0.0, state.log_normalizer())
@@ -135,8 +135,8 @@ def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], head
     )
 
 
-def _weigh(index: Index, asked: Asked, x: Floats, heads: Numbers, rows: slice) -> _Cells:
-    """The logits and scores of these `rows` of the requests x (m, d), and of the items by their first keys (n,)."""
+def _compare(index: Index, asked: Asked, x: Floats, heads: Numbers, rows: slice) -> _Cells:
+    """The logits and scores of these `rows` of the requests x (m, d) with the items that have the first keys (n,)."""
     q = fold_queries(asked.projections, x)[rows]
     cells = _Cells(np.empty((len(q), len(heads))), np.empty((len(q), len(heads))))
     for part, keys, joined in _split(index.store, heads, max(_PRODUCTS // max(len(q), 1), 1)):

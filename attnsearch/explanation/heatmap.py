@@ -130,9 +130,9 @@ class Heatmap(NamedTuple):
             return self
         ranks = np.argsort(np.argsort(-self.logits, axis=1, kind="stable"), axis=1)
         order = np.lexsort((-self.weights.max(axis=0, initial=0.0), ranks.min(axis=0, initial=len(self.columns))))
-        kept = np.sort(order[:count])
-        others = self.others + np.delete(self.weights, kept, axis=1).sum(axis=1)
-        return self.arrange(np.arange(len(self.queries)), kept)._replace(others=others)
+        columns = np.sort(order[:count])
+        others = self.others + np.delete(self.weights, columns, axis=1).sum(axis=1)
+        return self.arrange(np.arange(len(self.queries)), columns)._replace(others=others)
 
     def arrange(self, rows: Numbers, columns: Numbers) -> Self:
         """The heatmap with these rows and columns, in this order."""

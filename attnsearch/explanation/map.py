@@ -3,7 +3,7 @@
 The plane is that of the two directions in which the keys of the catalog differ most, so it is the same for every
 request and every filter.
 
-Axis letters: n = items that count, k = hits, d = width.
+Axis letters: n = items that count, h = hits, d = width.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.engines.covariance import measure_spread, principal_axes
+from attnsearch.engines.covariance import measure_covariance, principal_axes
 from attnsearch.errors import InputError
 from attnsearch.explanation.phrases import trace_of
 from attnsearch.search.index import Index
@@ -32,11 +32,11 @@ class Map(NamedTuple):
     """The items that no filter hides, in the plane of the first two principal components of the catalog's keys.
 
     `points` (n, 2) are the places of the items, in the order in which they were indexed, `weights` (n,) their shares of
-    the attention. An item of several passages has the place of its best one, the one that attention reads. So
-    `output`, the place of softmax(z) X, is the mean of the points, weighted. `request` is the place of x. `variance`
-    (2,) is the share of the keys' variance that each axis shows; 0 if they do not differ. `hits` are those of the
-    result, best first, `hit_points` (k,) the rows of `points` that are theirs. `hidden` counts the items that a filter
-    hides, `has_values` is False if W_V is not I, so that the output, softmax(z) X W_V, has no place in the plane.
+    the attention. An item of several passages has the place of its best one, which attention reads. So `output`, the
+    place of softmax(z) X, is the weighted mean of the points. `request` is the place of x. `variance` (2,) is the share
+    of the keys' variance that each axis shows; 0 if they do not differ. `hits` are those of the result, best first,
+    `hit_rows` (h,) the rows of `points` that are theirs. `hidden` counts the items that a filter hides. `has_values` is
+    False if W_V is not I: then softmax(z) X W_V has no place in the plane.
     """
 
     query: str
@@ -47,7 +47,7 @@ class Map(NamedTuple):
     output: Place
     variance: Place
     hits: Sequence[Hit]
-    hit_points: NDArray[np.int64]
+    hit_rows: NDArray[np.int64]
     hidden: int
     has_values: bool = True
 
@@ -64,13 +64,13 @@ def map_items(index: Index, text: str, setting: Setting, result: Result) -> Map:
         raise InputError("every item is hidden, so there is nothing to draw", where=index.info.name)
     weights = np.exp(z[0, keys].astype(np.float64) - float(scores.state.maximum[0]))
     weights /= weights.sum()
-    spread = measure_spread(index.store)
-    axes, variances = principal_axes(spread, 2)
-    total = float(np.trace(spread.scatter)) / spread.size
-    axes = _complete_axes(axes, trace.x - spread.mean)
+    covariance = measure_covariance(index.store)
+    axes, variances = principal_axes(covariance, 2)
+    total = float(np.trace(covariance.scatter)) / covariance.size
+    axes = _complete_axes(axes, trace.x - covariance.mean)
     points = np.concatenate(
         [
-            (index.store.embeddings(keys[start : start + ROWS]) - spread.mean) @ axes.T
+            (index.store.embeddings(keys[start : start + ROWS]) - covariance.mean) @ axes.T
             for start in range(0, len(keys), ROWS)
         ]
     )
@@ -79,11 +79,11 @@ def map_items(index: Index, text: str, setting: Setting, result: Result) -> Map:
         catalog=result.catalog,
         points=points,
         weights=weights,
-        request=_place((trace.x - spread.mean) @ axes.T),
+        request=_place((trace.x - covariance.mean) @ axes.T),
         output=_place(weights @ points),
         variance=_place(variances / total if total else variances),
         hits=result.hits,
-        hit_points=np.searchsorted(keys, trace.hit_keys),
+        hit_rows=np.searchsorted(keys, trace.hit_keys),
         hidden=result.masked,
         has_values=np.array_equal(trace.projections.w_v, np.eye(len(trace.x))),
     )

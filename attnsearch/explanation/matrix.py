@@ -31,7 +31,7 @@ class Line(NamedTuple):
     """A row or a column: a word, a word piece, or the encoder's marks; and the `sum` of its cells, in logits.
 
     `start` and `stop` say where it lies in its text, from one character to before another; None for marks, which are
-    not in the text. `others` are those that `narrow` made one.
+    not in the text. The kind `others` is what `narrow` adds up.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Matrix(NamedTuple):
 
     `strongest` is the largest |cell|, against which all cells are colored. `semantic` = Σ cells + rounding is the logit
     without the bias. `rounding` is what arithmetic lost on the way: next to nothing in float32, about 0.01 if the
-    stored vector was made in bfloat16. `lexical` is by term, `prior` by field.
+    stored vector was made in bfloat16. `lexical` is by term, `prior` by field, both in logits.
     """
 
     hit: Hit
@@ -108,9 +108,9 @@ def cross(hit: Hit, added: Added, query: tuple[str, Pieces], item: tuple[str, Pi
 
 
 def narrow(matrix: Matrix, rows: int, columns: int) -> Matrix:
-    """The matrix with so many rows and columns in their order, marks first of all, then those that add or take most.
+    """The matrix with the marks, and of the words those that add or take most: so many rows and columns, in order.
 
-    All other rows are one, and so are all other columns: everything still adds up.
+    All other rows become one, and so do all other columns: everything still adds up.
     """
     weights = np.abs(matrix.cells)
     chosen_rows, row_lines = _choose(matrix.rows, weights.sum(axis=1), rows)

@@ -42,7 +42,7 @@ def products(result: Result, trace: Trace) -> NDArray[np.float64]:
 
 
 def is_biased(result: Result) -> bool:
-    """Whether terms or priors may add to logits, be it to none of the hits'."""
+    """Whether terms or priors may add to logits, even if they add nothing to those of the hits."""
     return bool(result.lexical) or any(bias.prior for bias in trace_of(result).biases)
 
 
@@ -77,7 +77,7 @@ def describe_embeddings(n: int, w_k: NDArray[np.floating[Any]]) -> str:
 
 
 def describe_keys(result: Result, trace: Trace) -> str:
-    """The keys that count: of an item with several, only the best; of a hidden item, none."""
+    """The keys that the softmax is over: the best of each item that is not hidden."""
     n = trace.keys_shape[0]
     if result.masked:
         seen = "are not hidden" if result.like or result.unlike else "a filter lets through"
@@ -141,7 +141,7 @@ def measure(v: NDArray[np.floating[Any]]) -> list[Cell]:
     return [float(np.linalg.norm(v)), *components, *[None] * (SHOWN - len(components))]
 
 
-def label(hit: Hit) -> tuple[int, str]:
+def rank_and_title(hit: Hit) -> tuple[int, str]:
     """The rank and the title of a hit."""
     return hit.rank, title(hit)
 

@@ -84,7 +84,7 @@ def _explain_queries(results: Sequence[Result], traces: Sequence[Trace]) -> Step
 
 
 def _explain_keys(traces: Sequence[Trace], names: Sequence[str]) -> Step:
-    """The keys of the items; of one with several passages, each that is the best for some request."""
+    """The keys of the items: of each, every passage that is its best for some request."""
     (n, d), w_k = traces[0].keys_shape, traces[0].projections.w_k
     rows: dict[int, Row] = {}
     for trace in traces:

@@ -18,7 +18,7 @@ _WORD = re.compile(rf"[{_HAN}]|[^\s{_HAN}]+")
 _PUNCTUATION = " .,;:!?…。、，\"'`“”‘’«»()[]{}<>"  # around a word
 
 
-class Group(NamedTuple):
+class WordPieces(NamedTuple):
     """A word of a text, its characters from `start` to before `stop`, and the numbers of the `pieces` that make it."""
 
     word: str
@@ -37,19 +37,20 @@ def add_up(text: str, pieces: Pieces, direction: NDArray[np.floating[Any]], logi
     ([('moon', 3.0), ('sea', 6.0)], 1.0, 0.0)
     """
     shares = (pieces.vectors @ direction).tolist()
-    groups, others = group_pieces(text, pieces.spans)
+    groups, marks = group_pieces(text, pieces.spans)
     words = [Word(word, start, stop, sum(shares[i] for i in numbers)) for word, start, stop, numbers in groups]
-    marks = sum((shares[i] for i in others), 0.0)
-    return Sum(text, words, marks, logit - marks - sum(word.share for word in words))
+    of_marks = sum((shares[i] for i in marks), 0.0)
+    return Sum(text, words, of_marks, logit - of_marks - sum(word.share for word in words))
 
 
-def group_pieces(text: str, spans: Sequence[Span]) -> tuple[list[Group], list[int]]:
+def group_pieces(text: str, spans: Sequence[Span]) -> tuple[list[WordPieces], list[int]]:
     """The words of a text, each with its pieces, in order; and the numbers of all other pieces: the encoder's marks.
 
     A word ends at a space or a Chinese character; punctuation that touches it counts as part of it.
 
-    >>> group_pieces("moon, sea", [None, (0, 4), (4, 5), (6, 9)])
-    ([Group(word='moon', start=0, stop=4, pieces=[1, 2]), Group(word='sea', start=6, stop=9, pieces=[3])], [0])
+    >>> words, marks = group_pieces("moon, sea", [None, (0, 4), (4, 5), (6, 9)])
+    >>> [(*word,) for word in words], marks
+    ([('moon', 0, 4, [1, 2]), ('sea', 6, 9, [3])], [0])
     """
     places = [match.span() for match in _WORD.finditer(text)]
     starts = [start for start, _ in places]
@@ -61,7 +62,7 @@ def group_pieces(text: str, spans: Sequence[Span]) -> tuple[list[Group], list[in
             number = max(bisect.bisect_right(starts, max(span[1] - 1, span[0])) - 1, 0)
             pieces_of_word.setdefault(number, []).append(i)
     return [
-        Group(*_trim_word(text, *places[number]), pieces) for number, pieces in sorted(pieces_of_word.items())
+        WordPieces(*_trim_word(text, *places[number]), pieces) for number, pieces in sorted(pieces_of_word.items())
     ], marks
 
 

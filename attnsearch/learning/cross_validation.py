@@ -83,8 +83,8 @@ class CrossValidation(NamedTuple):
 
     `kl` (s, m) is that of each strength, the mean over the rounds. `before` are the untrained answers, `after` the
     trained ones of each round. `chosen` is the index of the strength that all queries choose; `held_out` has what was
-    learned at that strength in each fold of each round. `learned_from` is the number of queries that a fold learned
-    from, the mean over the folds.
+    learned at that strength in each fold of each round. `learned_from` is how many queries a fold learned from, on
+    average.
     """
 
     kl: Doubles
@@ -123,17 +123,17 @@ def cross_validate(
 ) -> CrossValidation:
     """Answer every query by what was learned without it. `seed` cuts the folds.
 
-    Each fold learns from this `share` of the queries that it does not hold out, the same ones each time; a larger share
-    has those of a smaller one too.
+    Each fold learns from this `share` of the queries that it does not hold out, the same ones each time. A larger share
+    has all queries of a smaller one.
     """
     keys, x = training_set.keys, training_set.x
     folds = _cut_folds(len(x), seed)
-    lessons = [_draw(fold.training, share, (seed, number)) for number, fold in enumerate(folds)]
+    samples = [_sample(fold.training, share, (seed, number)) for number, fold in enumerate(folds)]
     before = measure_answers(training_set, item_logits(keys, x))
     eye = np.eye(x.shape[1], dtype=np.float32)
 
     strengths = [pull for pull in STRENGTHS if pull * len(x) * share >= _PRIOR and not np.isnan(before.kl).all()]
-    losses = [_loss(training_set.take(lesson)) for lesson in lessons] if strengths else []
+    losses = [_loss(training_set.take(sample)) for sample in samples] if strengths else []
     fits = [[Fit(eye, before.take(fold.held_out)) for fold in folds]]  # of each strength, of each fold
     kl, gains, worse = [before.kl], list[float](), 0
     for pull in strengths:
@@ -154,9 +154,9 @@ def cross_validate(
 
     kls = np.array(kl)
     chosen = choose_strength(kls)
-    by_others = [fits[choose_strength(kls[:, lesson])][number] for number, lesson in enumerate(lessons)]
+    by_others = [fits[choose_strength(kls[:, sample])][number] for number, sample in enumerate(samples)]
     held_out = [HeldOut(fold.held_out, fit.w) for fold, fit in zip(folds, fits[chosen], strict=True)]
-    learned_from = float(np.mean([len(lesson) for lesson in lessons]))
+    learned_from = float(np.mean([len(sample) for sample in samples]))
     return CrossValidation(kls, before, _join_rounds(folds, by_others), chosen, held_out, learned_from)
 
 
@@ -171,8 +171,8 @@ def _cut_folds(m: int, seed: int) -> list[Fold]:
     return folds
 
 
-def _draw(training: NDArray[np.int64], share: float, seed: tuple[int, int]) -> NDArray[np.int64]:
-    """A share of the queries that a fold may learn from, at least one of them, in ascending order."""
+def _sample(training: NDArray[np.int64], share: float, seed: tuple[int, int]) -> NDArray[np.int64]:
+    """A share of the queries that a fold may learn from, one at least, ascending."""
     if share == 1:
         return training
     return np.sort(np.random.default_rng(seed).permutation(training)[: max(round(share * len(training)), 1)])

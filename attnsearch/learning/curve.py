@@ -1,7 +1,7 @@
 """Judged requests → what held-out requests gain by the number of requests that are learned from.
 
-Each point is measured as `train` measures its own gain: with the same folds, on the same held-out requests, of which
-none is ever learned from. But a fold learns from some of the requests only that it could learn from.
+Each point is measured as `train` measures its own gain: with the same folds, on the same held-out requests. But a fold
+learns from only a share of the requests that it does not hold out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attnsearch.learning.acceptance import Gain, measure_gain
 from attnsearch.learning.cross_validation import CrossValidation, OnFits, cross_validate
 from attnsearch.learning.examples import TrainingSet
 
-SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)  # of the requests that a fold can learn from, before all of them
+SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)  # of the requests that a fold does not hold out; the last point has all
 
 
 class Point(NamedTuple):
@@ -30,10 +30,9 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """The points by number of requests, ascending. The last one learns from all that a fold has: it is `train`'s gain.
+    """The points by number of requests, ascending. The last one has all that a fold can learn from: `train`'s gain.
 
-    Without any request the gain is 0. All points are measured on the same `held_out` requests with an answer, so they
-    rise and fall together by chance.
+    All points are measured on the same `held_out` requests with an answer, so chance moves them together.
     """
 
     points: list[Point]

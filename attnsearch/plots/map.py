@@ -110,7 +110,7 @@ def _paint_items(axes: Axes, map_: Map) -> None:
         rasterized=is_crowd,
         zorder=2,
     )
-    top = map_.hit_points
+    top = map_.hit_rows
     x, y = map_.points[top].T
     axes.scatter(x, y, s=_areas(map_.weights[top]), color=letter("k"), edgecolors="white", linewidths=0.6, zorder=5)
 
@@ -127,7 +127,7 @@ def _paint_labels(axes: Axes, map_: Map) -> None:
     """Name the request, the output and the top items, as many of them as there is room for."""
     low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
     inches = (_WIDTH, _HEIGHT) / (high - low)
-    rows = map_.hit_points
+    rows = map_.hit_rows
     places = (np.concatenate([[map_.request, map_.output], map_.points[rows]]) - low) * inches
     radii = [0.09, 0.07, *(np.sqrt(_areas(map_.weights[rows]) / math.pi) / 72)]
     output = "output: weights·V" if map_.has_values else "output: weights·X"

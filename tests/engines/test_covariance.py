@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from attnsearch import threads
 from attnsearch.engines import covariance
-from attnsearch.engines.covariance import Spread, measure_spread, principal_axes
+from attnsearch.engines.covariance import Covariance, measure_covariance, principal_axes
 from attnsearch.search.index import Index
 
 
-def spread_of(x) -> Spread:
+def covariance_of(x) -> Covariance:
     x = np.asarray(x, np.float64)
     mean = x.mean(axis=0)
-    return Spread(len(x), mean, (x - mean).T @ (x - mean))
+    return Covariance(len(x), mean, (x - mean).T @ (x - mean))
 
 
 def random_keys(n: int, d: int, seed: int = 0):
@@ -29,21 +29,21 @@ def random_keys(n: int, d: int, seed: int = 0):
 @pytest.mark.parametrize(("n", "d"), [(5, 3), (40, 8), (7, 20), (300, 2)])
 def test_the_axes_are_those_of_the_svd(n, d):
     x = random_keys(n, d)
-    axes, variances = principal_axes(spread_of(x), 2)
+    axes, variances = principal_axes(covariance_of(x), 2)
     _, sizes, rows = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     assert np.abs(np.vecdot(axes, rows[:2])).tolist() == pytest.approx([1, 1])
     assert variances.tolist() == pytest.approx(sizes[:2] ** 2 / n)
 
 
 @given(st.integers(2, 60), st.integers(2, 9), st.integers(0, 99), st.data())
-def test_spreads_of_parts_merge_to_that_of_all_in_any_order(n, d, seed, data):
+def test_covariances_of_parts_merge_to_that_of_all_in_any_order(n, d, seed, data):
     x = random_keys(n, d, seed)
-    whole = spread_of(x)
+    whole = covariance_of(x)
     order = data.draw(st.permutations(range(n)))
     cut = data.draw(st.integers(1, n - 1))
-    parts = Spread(0, np.zeros(d), np.zeros((d, d)))
+    parts = Covariance(0, np.zeros(d), np.zeros((d, d)))
     for part in (x[order[:cut]], x[order[cut:]]):
-        parts = parts.merge(spread_of(part))
+        parts = parts.merge(covariance_of(part))
     assert parts.size == n
     assert np.allclose(parts.mean, whole.mean)
     assert np.allclose(parts.scatter, whole.scatter)
@@ -51,13 +51,13 @@ def test_spreads_of_parts_merge_to_that_of_all_in_any_order(n, d, seed, data):
 
 
 def test_an_axis_points_the_way_of_its_largest_component():
-    axes, _ = principal_axes(spread_of([[3, -4], [-3, 4], [0, 0]]), 1)
+    axes, _ = principal_axes(covariance_of([[3, -4], [-3, 4], [0, 0]]), 1)
     assert axes[0].tolist() == pytest.approx([-0.6, 0.8])
 
 
 def test_of_equal_variances_the_axes_follow_the_components():
     """A regular triangle differs as much in every direction of its plane, which every rotation shows otherwise."""
-    axes, variances = principal_axes(spread_of(np.eye(3)), 2)
+    axes, variances = principal_axes(covariance_of(np.eye(3)), 2)
     assert variances.tolist() == pytest.approx([1 / 3, 1 / 3])
     assert axes[0].tolist() == pytest.approx([math.sqrt(2 / 3), -math.sqrt(1 / 6), -math.sqrt(1 / 6)])
     assert axes[1].tolist() == pytest.approx([0, math.sqrt(1 / 2), -math.sqrt(1 / 2)])
@@ -67,7 +67,7 @@ def test_of_equal_variances_the_axes_follow_the_components():
     ("keys", "count"), [([[1, 0, 0]], 0), ([[1, 0, 0]] * 4, 0), ([[1, 0, 0], [0, 1, 0]], 1), (np.eye(3), 2)]
 )
 def test_where_keys_do_not_differ_there_is_no_axis(keys, count):
-    axes, variances = principal_axes(spread_of(keys), 2)
+    axes, variances = principal_axes(covariance_of(keys), 2)
     assert np.linalg.norm(axes, axis=1).tolist() == pytest.approx([1] * count + [0] * (2 - count))
     assert np.count_nonzero(variances) == count
 
@@ -86,28 +86,28 @@ def test_removed_keys_and_those_of_passages(write, small):
         keys = index.store.living()
         assert len(keys) > 3
         assert index.store.dead
-        expected = spread_of(index.store.embeddings(keys))
-        spread = measure_spread(index.store)
-        assert spread.size == len(keys)
-        assert np.allclose(spread.mean, expected.mean)
-        assert np.allclose(spread.scatter, expected.scatter)
+        expected = covariance_of(index.store.embeddings(keys))
+        covariance = measure_covariance(index.store)
+        assert covariance.size == len(keys)
+        assert np.allclose(covariance.mean, expected.mean)
+        assert np.allclose(covariance.scatter, expected.scatter)
 
 
 def test_neither_threads_nor_blocks_change_a_bit(world, monkeypatch):
     index, _ = world
     monkeypatch.setattr(covariance, "BLOCK", 7)
-    spreads = []
+    covariances = []
     for count in (1, 2, 5):
         monkeypatch.setattr(threads, "count", lambda count=count: count)
-        spreads.append(measure_spread(index.store))
-    for spread in spreads[1:]:
-        assert np.array_equal(spread.scatter, spreads[0].scatter)
+        covariances.append(measure_covariance(index.store))
+    assert np.array_equal(covariances[1].scatter, covariances[0].scatter)
+    assert np.array_equal(covariances[2].scatter, covariances[0].scatter)
     monkeypatch.setattr(covariance, "ROWS", 3)
-    assert np.allclose(measure_spread(index.store).scatter, spreads[0].scatter)
+    assert np.allclose(measure_covariance(index.store).scatter, covariances[0].scatter)
 
 
-def test_an_empty_spread_adds_nothing():
-    empty = Spread(0, np.zeros(2), np.zeros((2, 2)))
-    full = spread_of([[1, 0], [0, 1]])
+def test_no_keys_add_nothing():
+    empty = Covariance(0, np.zeros(2), np.zeros((2, 2)))
+    full = covariance_of([[1, 0], [0, 1]])
     assert empty.merge(full) is full
     assert full.merge(empty) is full

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.engines.covariance import Spread, principal_axes
+from attnsearch.engines.covariance import Covariance, principal_axes
 from attnsearch.errors import InputError
 from attnsearch.explanation.map import map_items
 from attnsearch.postings.filters import parse_filter
@@ -51,7 +51,7 @@ def test_four_points_by_hand(write, small):
     assert drawn.weights.tolist() == pytest.approx(weights.tolist(), rel=1e-4)
     assert drawn.output == pytest.approx(tuple(weights @ np.array(expected)), abs=1e-5)
     assert drawn.hits == result.hits
-    assert [hit.id for hit in drawn.hits] == [str(row) for row in drawn.hit_points] == ["0", "2", "3", "1"]
+    assert [hit.id for hit in drawn.hits] == [str(row) for row in drawn.hit_rows] == ["0", "2", "3", "1"]
     assert drawn.hidden == 0
     assert drawn.has_values
 
@@ -121,15 +121,15 @@ def test_any_catalog_against_a_plain_svd(counts, data):
     x = np.array(counts, float)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     centered = x - x.mean(axis=0)
-    spread = Spread(len(x), x.mean(axis=0), centered.T @ centered)
-    axes, _ = principal_axes(spread, 2)
+    covariance = Covariance(len(x), x.mean(axis=0), centered.T @ centered)
+    axes, _ = principal_axes(covariance, 2)
     sizes = np.linalg.svd(centered, compute_uv=False)
     points = centered @ axes.T
     assert np.linalg.norm(points, axis=0).tolist() == pytest.approx([*sizes, 0, 0][:2], abs=1e-5)
     assert np.allclose(points.mean(axis=0), 0)
     order = data.draw(st.permutations(range(len(x))))
     shuffled = centered[order]
-    again, _ = principal_axes(spread._replace(scatter=shuffled.T @ shuffled), 2)
+    again, _ = principal_axes(covariance._replace(scatter=shuffled.T @ shuffled), 2)
     assert np.allclose(shuffled @ again.T, points[order], atol=1e-6)
 
 

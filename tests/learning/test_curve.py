@@ -42,12 +42,12 @@ def test_no_request_is_held_out_and_learned_from_and_more_has_all_of_less(monkey
         learned.append([])
         validation = cross_validate(training_set, share=share)
         held_out.append([set(queries.tolist()) for queries, _ in validation.held_out])
-        assert validation.learned_from == np.mean([len(lesson) for lesson in learned[-1]])
+        assert validation.learned_from == np.mean([len(sample) for sample in learned[-1]])
     assert all(folds == held_out[0] for folds in held_out)
-    for fold, lessons in zip(held_out[0], zip(*learned, strict=True), strict=True):
-        assert all(fold.isdisjoint(lesson) for lesson in lessons)
-        assert all(less < more for less, more in itertools.pairwise(lessons))
-        assert lessons[-1] | fold == set(range(24))
+    for fold, samples in zip(held_out[0], zip(*learned, strict=True), strict=True):
+        assert all(fold.isdisjoint(sample) for sample in samples)
+        assert all(less < more for less, more in itertools.pairwise(samples))
+        assert samples[-1] | fold == set(range(24))
 
 
 def test_the_strength_is_chosen_by_the_requests_that_are_learned_from(monkeypatch):

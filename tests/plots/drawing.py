@@ -109,6 +109,6 @@ def map_of(points, *, weights=None, hits=3, title="item {}", query="moon", **fie
         hits=[
             Hit(int(row) + 1, str(row), title.format(row), float(weights[row]), 0.5, 1.0, "", {}) for row in top
         ],
-        hit_points=top,
+        hit_rows=top,
         **{"hidden": 0, **fields},
     )  # fmt: skip
