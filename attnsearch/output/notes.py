@@ -19,6 +19,12 @@ _MAX_VALUES = 4  # of a category
 
 def notes(result: Result) -> list[str]:
     """The lines under a result's table; the last one has the counts."""
+    values = [f"{inert(value.field)}: {readout_in_words(value)}" for value in result.values]
+    return [*remarks(result), *values, footer(result)]
+
+
+def remarks(result: Result) -> list[str]:
+    """Whether anything fits, what hides it, and what else to ask for."""
     lines = []
     if result.masked == result.items:
         reason = "" if result.like or result.unlike else f": --where hides all {counted(result.items, 'item')}"
@@ -30,7 +36,7 @@ def notes(result: Result) -> list[str]:
         lines.append("every item is below --min-weight or --min-score")
     if result.hint:
         lines.append(inert(_hint_in_words(result.hint)))
-    return [*lines, *(f"{inert(value.field)}: {readout_in_words(value)}" for value in result.values), footer(result)]
+    return lines
 
 
 def _hint_in_words(hint: Hint) -> str:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from attnsearch import __version__
 from attnsearch.output.columns import find_link
 from attnsearch.output.notes import counted, percent
-from attnsearch.output.safe_text import inert
 from attnsearch.output.table import cut, decimals, format_cell, signed
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
+from attnsearch.pictures.reasons import gap
 from attnsearch.pictures.walkthrough import find_color, format_row
 from attnsearch.postings.conditions import spell
 
@@ -43,10 +43,12 @@ def render(template: str, command: Sequence[str], **data: Any) -> str:
 def plain(text: str) -> str:
     r"""The text with what could act on a page or a terminal spelled out; it is escaped when it is written.
 
-    >>> plain("a\ufdd0\u202eb")
-    'a\\ufdd0\\u202eb'
+    Spaces at its ends become one: it may be a part of a sentence.
+
+    >>> plain("a\ufdd0\u202eb  ")
+    'a\\ufdd0\\u202eb '
     """
-    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", inert(text))
+    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", gap(text))
 
 
 @functools.cache

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.output.columns import NOTHING, Shown
-from attnsearch.output.notes import catalogs_in_words, footer, notes
+from attnsearch.output.notes import catalogs_in_words, footer, remarks
 from attnsearch.output.ranking import describe
 from attnsearch.pages.grid import matrix_grid
-from attnsearch.pages.page import plain, render
+from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
-from attnsearch.pictures.reasons import KINDS, gap, spell_lead, strengths
+from attnsearch.pictures.reasons import KINDS, spell_lead, strengths
 
 if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Matrix
@@ -64,7 +64,7 @@ class _Answer(NamedTuple):
 
     result: Result
     rows: list[_Row]
-    notes: list[str]
+    remarks: list[str]
     footer: str
     is_top: bool
     reasons: list[_Reason]
@@ -113,7 +113,7 @@ def _to_answer(result: Result, shown: Shown) -> _Answer:
     return _Answer(
         result,
         [_Row(hit, describe(hit), shown.cells(hit)) for hit in result.hits],
-        notes(result)[: -1 - len(result.values)],  # the page has tables of values
+        remarks(result),
         footer(result),
         all(hit.rank == number for number, hit in enumerate(result.hits, 1)),
         [_to_reason(hit, why) for hit, why in zip(result.hits, result.whys or (), strict=False)],
@@ -129,13 +129,6 @@ def _to_reason(hit: Hit, why: Why) -> _Reason:
 def _shade_text(side: str, total: Sum) -> _ShadedText:
     words, end = [], 0
     for word, strength in zip(total.words, strengths(total), strict=True):
-        before = plain_gap(total.text[end : word.start])
-        words.append(_ShadedWord(before, word.word, word.share, shade(strength), abs(strength) >= _NAMED))
+        words.append(_ShadedWord(total.text[end : word.start], word.word, word.share, shade(strength), abs(strength) >= _NAMED))
         end = word.stop
-    return _ShadedText(side, words, plain_gap(total.text[end:]).rstrip(), total)
-
-
-def plain_gap(text: str) -> str:
-    """The text between two words, of which spaces at its ends stay."""
-    spaced = gap(text)
-    return " " * spaced.startswith(" ") + plain(spaced) + " " * (spaced.endswith(" ") and bool(spaced.strip()))
+    return _ShadedText(side, words, total.text[end:].rstrip(), total)

@@ -140,6 +140,7 @@ def test_words_are_shaded_by_what_they_add(page):
     tree = page("explain", "moon robot", "c")
     shades = {text_of(data): data.get("class") for data in tree.findall(".//p[@dir='auto']/span/data")}
     assert shades["moon"] == shades["robot"] == "p16"
+    assert "moon+10.00 robot+10.00" in texts(tree, "p")  # with the space between them
     tree = page("explain", "moon moon moon sea", "a")
     words = [(text_of(data), data.get("class")) for data in tree.iter("data") if text_of(data).isalpha()]
     assert ("sea", None) in words  # its number is next to nothing, and so is its shade
