@@ -292,6 +292,6 @@ def _explain_pairs(
         return [to_json(fields, screen, indent=2)]
 
     def below(result: Result, screen: Screen) -> list[str]:
-        return [pictures.whys(result, screen), matrix.pairs(pairs, screen)]
+        return [pictures.whys(result, screen), matrix.draw_matrix(pairs, screen)]
 
     return formats.render([result], "table", screen, below=below, shown=shown)

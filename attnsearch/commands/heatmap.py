@@ -180,9 +180,9 @@ def _emit(result: Heatmap, form: str, by: Literal["weight", "logit", "score"], s
 
         streams.emit_bytes([draw_heatmap(result, by, form)], out)
     elif form == "table":
-        from attnsearch.pictures.heatmap import picture
+        from attnsearch.pictures.heatmap import draw_heatmap as draw_characters
 
-        streams.emit([picture(result, screen, by)], out)
+        streams.emit([draw_characters(result, screen, by)], out)
     else:
         from attnsearch.output import heatmap as output
 

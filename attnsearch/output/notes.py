@@ -67,9 +67,14 @@ def catalogs_in_words(result: Result | Heatmap) -> list[str]:
     """The names of the catalogs, and how many items they have."""
     seen = result.items - result.masked
     return [
-        ", ".join(short_names(result.catalogs or [result.catalog]).values()),
+        name_catalogs(result),
         f"{seen:,} of {counted(result.items, 'item')}" if result.masked else counted(seen, "item"),
     ]
+
+
+def name_catalogs(result: Result | Heatmap) -> str:
+    """The short names of the catalogs that were asked."""
+    return ", ".join(short_names(result.catalogs or [result.catalog]).values())
 
 
 def setting_in_words(result: Result | Heatmap) -> list[str]:

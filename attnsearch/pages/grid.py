@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.pages.shades import shade
-from attnsearch.pictures.matrix import choose_digits, format_figure
+from attnsearch.pictures.matrix import caption, choose_digits, format_figure
 
 if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Line, Matrix
@@ -63,9 +63,7 @@ def matrix_grid(matrix: Matrix) -> Grid:
     ]
     sums = Row("sum", [cell(line.sum) for line in matrix.columns], [cell(matrix.sum)], is_mark=True)
     heads = [Head(line.label, _is_mark(line)) for line in matrix.columns]
-    noun = {"words": "word", "pieces": "word piece"}[matrix.by]
-    caption = f"What a {noun} of the request (row) and a {noun} of the item (column) add to the logit together"
-    return Grid(caption, heads, ["sum"], rows, [sums])
+    return Grid(caption(matrix), heads, ["sum"], rows, [sums])
 
 
 def _is_mark(line: Line) -> bool:

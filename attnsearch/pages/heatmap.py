@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
 from attnsearch.output.columns import short_names
-from attnsearch.output.notes import catalogs_in_words, percent
+from attnsearch.output.notes import name_catalogs
 from attnsearch.pages.grid import Cell, Grid, Head, Row
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
+from attnsearch.pictures.heatmap import format_figure
 
 if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import By, Heatmap
     from attnsearch.search.setting import Setting
 
 
-def _in_percent(share: float) -> str:
-    return percent(share).removesuffix("%")
-
-
 MOST_CELLS = 100_000  # of a page: 7 MB, which a browser needs seconds for
 
-_FIGURES: dict[By, Callable[[float], str]] = {"weight": _in_percent, "logit": "{:.2f}".format, "score": "{:.3f}".format}
 _CAPTIONS: dict[By, str] = {
     "weight": "What each item (column) has of each request’s attention (row), in percent; with all others, 100",
     "logit": "The logit of each request (row) and each item (column)",
@@ -45,10 +41,15 @@ def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, 
         heatmap=heatmap,
         grid=_to_grid(heatmap, by),
         by=by,
-        catalogs=catalogs_in_words(heatmap)[0],
-        scale=[(_FIGURES[by](value), shade(strength)) for strength, value in heatmap.scale(by).items()],
+        catalogs=name_catalogs(heatmap),
+        scale=[(_figure(value, by), shade(strength)) for strength, value in heatmap.scale(by).items()],
         setting=setting,
     )
+
+
+def _figure(value: float, by: By) -> str:
+    """A number as it is shown elsewhere, but for the sign of percent, which the caption has."""
+    return format_figure(value, by).removesuffix("%")
 
 
 def _to_grid(heatmap: Heatmap, by: By) -> Grid:
@@ -71,10 +72,10 @@ def _to_grid(heatmap: Heatmap, by: By) -> Grid:
         Row(
             query,
             [
-                Cell(number, _FIGURES[by](number), shade(strength), "✓" if is_right else "") if is_there else None
+                Cell(number, _figure(number, by), shade(strength), "✓" if is_right else "") if is_there else None
                 for number, strength, is_there, is_right in zip(*of_row, strict=True)
             ],
-            [Cell(share, _in_percent(share)) for share in (float(column[number]) for column in margins.values())],
+            [Cell(share, _figure(share, "weight")) for share in (float(column[number]) for column in margins.values())],
         )
         for number, (query, of_row) in enumerate(zip(heatmap.queries, cells, strict=True))
     ]

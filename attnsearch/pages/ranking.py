@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.output.columns import NOTHING, Shown
-from attnsearch.output.notes import catalogs_in_words, footer, remarks
+from attnsearch.output.notes import footer, name_catalogs, remarks
 from attnsearch.output.ranking import describe
 from attnsearch.pages.grid import matrix_grid
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
+from attnsearch.pictures.matrix import name_added
 from attnsearch.pictures.reasons import KINDS, spell_lead, strengths
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _ShadedWord(NamedTuple):
 
 
 class _ShadedText(NamedTuple):
-    """The text of the request or of the item, whose words are shaded by what they add."""
+    """The text of the query or of the item, whose words are shaded by what they add."""
 
     side: str
     words: list[_ShadedWord]
@@ -91,7 +92,7 @@ def ranking_page(
         "ranking",
         command,
         answers=[_to_answer(result, shown) for result in results],
-        catalogs=catalogs_in_words(results[0])[0] if results else "nothing",
+        catalogs=name_catalogs(results[0]) if results else "nothing",
         columns=shown.columns,
         setting=setting,
         lead=lead,
@@ -101,6 +102,7 @@ def ranking_page(
         together=together,
         matrix=pairs,
         grid=pairs and matrix_grid(pairs),
+        added=pairs and name_added(pairs),
     )
 
 
@@ -122,13 +124,15 @@ def _to_answer(result: Result, shown: Shown) -> _Answer:
 
 
 def _to_reason(hit: Hit, why: Why) -> _Reason:
-    sides = (("request", why.query), ("item", why.item))
+    sides = (("query", why.query), ("item", why.item))
     return _Reason(hit, why, [_shade_text(side, total) for side, total in sides if total])
 
 
 def _shade_text(side: str, total: Sum) -> _ShadedText:
     words, end = [], 0
     for word, strength in zip(total.words, strengths(total), strict=True):
-        words.append(_ShadedWord(total.text[end : word.start], word.word, word.share, shade(strength), abs(strength) >= _NAMED))
+        words.append(
+            _ShadedWord(total.text[end : word.start], word.word, word.share, shade(strength), abs(strength) >= _NAMED)
+        )
         end = word.stop
     return _ShadedText(side, words, total.text[end:].rstrip(), total)

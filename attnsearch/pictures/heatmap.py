@@ -67,7 +67,7 @@ class _Layout(NamedTuple):
     legend: list[str]
 
 
-def picture(heatmap: Heatmap, screen: Screen = PIPE, by: By = "weight") -> str:
+def draw_heatmap(heatmap: Heatmap, screen: Screen = PIPE, by: By = "weight") -> str:
     """The cells, then what the numbers over them mean, the scale, and the counts."""
     layout = _fit(heatmap, screen, by)
     parts = [draw(line, screen._replace(width=None)) for line in _lines(layout, screen)]
@@ -117,7 +117,7 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
         if room >= 0 and count >= min(len(heatmap.columns), form.items):
             break
     shown = heatmap.narrow(max(count, 1))
-    titles = _titles(shown)
+    titles = name_columns(shown)
     needed = max((len(_wrap_words(title, _HEAD_CELLS)) for title in titles), default=0)
     for lines in range(min(needed, _HEAD_LINES), _HEAD_LINES + 1) if form.is_tall else ():
         heads, legend, gap = [_wrap_head(title, width, lines) for title in titles], [], "  "
@@ -143,7 +143,7 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
     return _Layout(shown, labels, [*columns, *_tail(shown, by, form, screen)], legend)
 
 
-def _titles(heatmap: Heatmap) -> list[str]:
+def name_columns(heatmap: Heatmap) -> list[str]:
     """What each item is called; of several catalogs, with the name of its own."""
     titles = [inert(column.title or column.id) for column in heatmap.columns]
     if len(heatmap.catalogs) < 2:
@@ -156,7 +156,7 @@ def _figures(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[list
     """The figure in each cell; one of an item that is right has a mark behind it."""
     pairs = [zip(*rows, strict=True) for rows in zip(heatmap.values(by).tolist(), heatmap.logits.tolist(), strict=True)]
     figures = [
-        [_HIDDEN if logit == -math.inf else _figure(value, by, is_full=form.is_full) for value, logit in row]
+        [_HIDDEN if logit == -math.inf else format_figure(value, by, is_full=form.is_full) for value, logit in row]
         for row in pairs
     ]
     if heatmap.right is None:
@@ -176,7 +176,7 @@ def _tail(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[_Column
     if heatmap.none_of_these is not None:
         shares.append((["none of", "these"], heatmap.none_of_these.tolist(), f" {line} " if form.is_tall else line))
     for head, numbers, gap in shares:
-        figures = [_figure(number, "weight", is_full=form.is_full) for number in numbers]
+        figures = [format_figure(number, "weight", is_full=form.is_full) for number in numbers]
         width = max(map(len, head)) if form.is_tall else len("100%")
         if not form.is_tall:
             head = [cut(" ".join(head), width)]
@@ -184,14 +184,14 @@ def _tail(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[_Column
     return columns
 
 
-def _figure(value: float, by: By, *, is_full: bool) -> str:
+def format_figure(value: float, by: By, *, is_full: bool = True) -> str:
     """A number in full or short.
 
-    >>> [_figure(value, "weight", is_full=True) for value in (0.2094, 0.0001, 1.0)]
+    >>> [format_figure(value, "weight") for value in (0.2094, 0.0001, 1.0)]
     ['20.9%', '<0.1%', '100.0%']
-    >>> [_figure(value, "weight", is_full=False) for value in (0.2094, 0.0001, 1.0, 0.0)]
+    >>> [format_figure(value, "weight", is_full=False) for value in (0.2094, 0.0001, 1.0, 0.0)]
     ['21%', '<1%', '100%', '0%']
-    >>> _figure(11.0213, "logit", is_full=True), _figure(-0.2, "logit", is_full=False)
+    >>> format_figure(11.0213, "logit"), format_figure(-0.2, "logit", is_full=False)
     ('11.02', '0')
     """
     if by == "weight":
@@ -278,7 +278,7 @@ def _scale(heatmap: Heatmap, by: By, screen: Screen) -> Text:
     line = _new_line("score (cosine)" if by == "score" else by)
     cells = len(line)
     for strength, value in heatmap.scale(by).items():
-        figure = f"{value:.0%}" if by == "weight" else _figure(value, by, is_full=True)
+        figure = f"{value:.0%}" if by == "weight" else format_figure(value, by)
         cell = f" {figure} " if screen.colors else f"{mark(strength, screen)}{figure}"
         is_full = cells + 1 + len(cell) > (screen.width or _WIDEST)
         cells = len(cell) if is_full else cells + 1 + len(cell)

@@ -31,22 +31,35 @@ class _Column(NamedTuple):
     width: int
 
 
-def pairs(matrix: Matrix, screen: Screen = PIPE) -> str:
+def draw_matrix(matrix: Matrix, screen: Screen = PIPE) -> str:
     """What each word of the query and each word of the item add to the logit together, with sums at the margins.
 
     A window that is too small for all words has those that add most or take most; the others are one row, one column.
     """
     from rich.text import Text
 
-    noun = _NOUNS[matrix.by]
-    says = f"What a {noun} of the query (row) and a {noun} of the item (column) add to the logit together:"
     digits = choose_digits(matrix.strongest)
     rest = list(_rest(matrix, digits))
     narrowed, columns, room = _fit(matrix, rest, digits, screen)
     lines = list(_draw_lines(narrowed, columns, rest, room))
     text = Text("\n", no_wrap=True, overflow="ignore").join(lines)
     window = screen.width and max(screen.width, *(line.cell_len for line in lines))  # a figure is never cut
-    return wrap(says, screen) + "\n" + draw(text, screen._replace(width=window))
+    return wrap(f"{caption(matrix)}:", screen) + "\n" + draw(text, screen._replace(width=window))
+
+
+def caption(matrix: Matrix) -> str:
+    """What a cell is, in a sentence without its end."""
+    noun = _NOUNS[matrix.by]
+    return f"What a {noun} of the query (row) and a {noun} of the item (column) add to the logit together"
+
+
+def name_added(matrix: Matrix) -> dict[str, float]:
+    """What makes the sum of the cells the logit, by name, in logits: terms, priors and rounding."""
+    return {
+        **{f"lexical {term}": logits for term, logits in matrix.lexical.items()},
+        **{f"prior {field}": logits for field, logits in matrix.prior.items()},
+        "rounding": matrix.rounding,
+    }
 
 
 def _fit(
@@ -101,12 +114,7 @@ def _column(name: str, figures: list[tuple[str, str]]) -> _Column:
 
 def _rest(matrix: Matrix, digits: int) -> Iterator[tuple[str, str]]:
     """What is added to the sum of the cells, with its name, and the logit."""
-    added = [
-        *((f"lexical {term}", logits) for term, logits in matrix.lexical.items()),
-        *((f"prior {field}", logits) for field, logits in matrix.prior.items()),
-        ("rounding", matrix.rounding),
-    ]
-    for name, logits in added:
+    for name, logits in name_added(matrix).items():
         figure = format_figure(logits, digits)
         if name != "rounding" or figure.strip("0."):
             yield name, figure

@@ -19,7 +19,6 @@ from attnsearch.plots.figure import (
     HEAD,
     LINE,
     MARGIN,
-    Color,
     add_axes,
     add_notes,
     head,
@@ -47,7 +46,7 @@ class _Series(NamedTuple):
 
     name: str
     evaluation: Evaluation
-    color: Color
+    color: str
     mark: str
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Color = tuple[float, float, float]  # red, green and blue, from 0 to 1
-
 INK, GRAY, FAINT = "#1a1d21", "#59616b", "#d5d9de"  # text, less of it, lines
 MARGIN = 0.25  # inches around everything
 HEAD = MARGIN + 0.5  # of the title and the line below it
@@ -157,10 +155,9 @@ def add_notes(figure: Figure, top: float, lines: Sequence[str]) -> None:
         write(figure, MARGIN, top + number * LINE, line, fontsize=SMALL, color=GRAY)
 
 
-def shade(strength: float) -> Color:
+def shade(strength: float) -> str:
     """The color of a strength from -1 to 1 on the card."""
-    red, green, blue = (part / 255 for part in palette.color(strength, is_light=True))
-    return red, green, blue
+    return palette.to_hex(palette.color(strength, is_light=True))
 
 
 FOR, AGAINST = shade(1), shade(-1)
@@ -169,20 +166,19 @@ FOR, AGAINST = shade(1), shade(-1)
 def shades(strengths: NDArray[np.float64]) -> NDArray[np.float64]:
     """The colors (…, 3) of strengths (…), as `shade` has them."""
     share = np.minimum(np.abs(strengths), 1.0)[..., None]
-    nothing, strong, against = (np.array(shade(strength)) for strength in (0, 1, -1))
+    nothing, strong, against = (np.array(palette.color(strength, is_light=True)) / 255 for strength in (0, 1, -1))
     mixed: NDArray[np.float64] = nothing + share * (np.where(strengths[..., None] >= 0, strong, against) - nothing)
     return mixed
 
 
-def letter(name: str) -> Color:
+def letter(name: str) -> str:
     """The color of what belongs to the queries, keys or values: "q", "k" or "v"."""
-    red, green, blue = (part / 255 for part in palette.letter_color(name, is_light=True))
-    return red, green, blue
+    return palette.to_hex(palette.letter_color(name, is_light=True))
 
 
 def ink(strength: float) -> str:
     """The color of a text on a cell of this strength: black or white."""
-    return "black" if palette.ink(palette.color(strength, is_light=True)) == (0, 0, 0) else "white"
+    return palette.to_hex(palette.ink(palette.color(strength, is_light=True)))
 
 
 def _tidy(svg: bytes, name: str) -> bytes:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attnsearch.explanation.heatmap import By, Column, Heatmap
-from attnsearch.output.notes import counted
+from attnsearch.explanation.heatmap import By, Heatmap
+from attnsearch.output.notes import counted, name_catalogs
+from attnsearch.pictures.heatmap import name_columns
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
 from attnsearch.plots.texts import isolate, wrap
@@ -32,7 +33,7 @@ def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: str = "svg") -> byte
         notes = wrap(_notes(heatmap, by, grid, frame), width - 2 * MARGIN)
         below = HEAD + frame.size[1] + 0.15
         figure = new_figure(width, below + LINE * (len(notes) + 1.5) + MARGIN)
-        head(figure, title, f"{isolate(', '.join(heatmap.catalogs))} · temperature {heatmap.temperature:.3g}")
+        head(figure, title, f"{isolate(name_catalogs(heatmap))} · temperature {heatmap.temperature:.3g}")
         paint_grid(figure, grid, frame, HEAD)
         steps = {step: f"{_FIGURES[by](value)}{_UNITS[by]}" for step, value in heatmap.scale(by).items()}
         paint_scale(figure, _WHAT[by], steps, below)
@@ -42,7 +43,7 @@ def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: str = "svg") -> byte
 
 def _grid(heatmap: Heatmap, by: By) -> Grid:
     values, strengths = heatmap.values(by), heatmap.strengths(by)
-    labels = [_name(column, heatmap) for column in heatmap.columns]
+    labels = name_columns(heatmap)
     n = len(labels)
     more = {OTHERS: heatmap.others} if by == "weight" else {}  # a logit or a score of all of them means nothing
     if heatmap.none_of_these is not None:
@@ -65,11 +66,6 @@ def _grid(heatmap: Heatmap, by: By) -> Grid:
         plain=np.broadcast_to(np.arange(n + len(more)) >= n, (len(heatmap.queries), n + len(more))),
         outlined=None if right is None else np.pad(right, ((0, 0), (0, len(more)))),
     )
-
-
-def _name(column: Column, heatmap: Heatmap) -> str:
-    name = column.title or column.id
-    return f"{name} ({column.catalog})" if len(heatmap.catalogs) > 1 else name
 
 
 def short_percent(share: float) -> str:

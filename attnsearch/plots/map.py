@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.explanation.map import Map
+from attnsearch.output.columns import short_name
 from attnsearch.output.notes import counted, percent
 from attnsearch.plots.figure import (
     FAINT,
@@ -65,7 +66,7 @@ def draw_map(map_: Map, form: str = "svg") -> bytes:
         lines = wrap(_notes(map_), width - 2 * MARGIN)
         figure = new_figure(width, HEAD + _HEIGHT + 0.3 + LINE * len(lines) + MARGIN)
         count = counted(len(map_.points), "item")
-        below = f"{isolate(map_.catalog)} · {count} in the two directions in which they differ most"
+        below = f"{isolate(short_name(map_.catalog))} · {count} in the two directions in which they differ most"
         head(figure, isolate(map_.query), below)
         axes = add_axes(figure, MARGIN + 0.2, HEAD, _WIDTH, _HEIGHT)
         _set_limits(axes, map_)
@@ -78,7 +79,7 @@ def draw_map(map_: Map, form: str = "svg") -> bytes:
         _paint_road(axes, map_)
         _paint_labels(axes, map_)
         add_notes(figure, HEAD + _HEIGHT + 0.3, lines)
-        return render(figure, form, f"Map of {map_.catalog} for the request {map_.query}")
+        return render(figure, form, f"Map of {short_name(map_.catalog)} for the request {map_.query}")
 
 
 def _set_limits(axes: Axes, map_: Map) -> None:
@@ -146,7 +147,7 @@ def _paint_labels(axes: Axes, map_: Map) -> None:
         _paint_label(axes, text, color, place, box)
 
 
-def _paint_label(axes: Axes, text: str, color: tuple[float, float, float], place: Doubles, box: _Box) -> None:
+def _paint_label(axes: Axes, text: str, color: str, place: Doubles, box: _Box) -> None:
     """Write a label into its box, with a line from its point if that is not beside it."""
     from matplotlib.patches import Rectangle
     from matplotlib.transforms import ScaledTranslation

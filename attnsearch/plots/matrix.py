@@ -1,4 +1,4 @@
-"""A logit as a double sum → the words of the request × those of the item, with sums at the margins.
+"""A logit as a double sum → the words of the query × those of the item, with sums at the margins.
 
 The words of the item run on in the next band, as a text does in the next line.
 
@@ -12,7 +12,8 @@ import itertools
 import numpy as np
 
 from attnsearch.explanation.matrix import Matrix
-from attnsearch.pictures.matrix import choose_digits, format_figure
+from attnsearch.output.columns import short_name
+from attnsearch.pictures.matrix import choose_digits, format_figure, name_added
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Grid, lay_out, paint_grid, paint_scale
 from attnsearch.plots.texts import TITLE, fit, isolate, wrap
@@ -36,7 +37,7 @@ def draw_matrix(matrix: Matrix, form: str = "svg") -> bytes:
         below = HEAD + sum(frame.size[1] + _SPACE for frame in frames)
         figure = new_figure(width, below + LINE * (len(lines) + 1.5) + MARGIN)
         query = fit(matrix.query, width / 2, TITLE, bold=True)
-        below_title = f"{matrix.hit.catalog} · what two {matrix.by} add to the logit together"
+        below_title = f"{isolate(short_name(matrix.hit.catalog))} · what two {matrix.by} add to the logit together"
         head(figure, f"{query} × {isolate(item)}", below_title)
         top = HEAD
         for grid, frame in zip(grids, frames, strict=True):
@@ -90,8 +91,6 @@ def _steps(matrix: Matrix) -> dict[float, str]:
 def _add_up(matrix: Matrix) -> str:
     """All parts of the logit, as a sum."""
     digits = choose_digits(matrix.strongest)
-    parts = {f"{matrix.by}": matrix.sum, "rounding": matrix.rounding}
-    parts |= {f"term {term}": value for term, value in matrix.lexical.items()}
-    parts |= {f"prior {field}": value for field, value in matrix.prior.items()}
+    parts = {matrix.by: matrix.sum, **name_added(matrix)}
     figures = [f"{name} {format_figure(value, digits)}" for name, value in parts.items()]
-    return f"{', '.join(figures)}: logit {format_figure(matrix.logit, digits)}"
+    return f"{', '.join(figures)}: logit {matrix.logit:.{digits}f}"

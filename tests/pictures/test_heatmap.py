@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from attnsearch.explanation.heatmap import BY, Column, Heatmap
 from attnsearch.output.safe_text import Screen
-from attnsearch.pictures.heatmap import picture
+from attnsearch.pictures.heatmap import draw_heatmap
 
 _FIGURE = re.compile(r"<?-?\d+(?:\.\d+)?(?:e[+-]\d+)?%?|–")
 _ESCAPE = re.compile(r"\x1b\[[\d;]*m")
@@ -81,7 +81,7 @@ def tolerance(figure: str) -> float:
 
 class TestInFull:
     def test_titles_over_the_columns(self):
-        lines = picture(BOOKS, Screen(width=100)).splitlines()
+        lines = draw_heatmap(BOOKS, Screen(width=100)).splitlines()
         assert lines == [
             "                                         Twenty        │",
             "                                       Thousand        │",
@@ -97,7 +97,7 @@ class TestInFull:
         ]
 
     def test_numbers_over_the_columns_and_a_legend(self):
-        lines = picture(BOOKS, Screen(width=60)).splitlines()
+        lines = draw_heatmap(BOOKS, Screen(width=60)).splitlines()
         assert lines[:7] == [
             "                                            all │ none of",
             "                       1       2       3 others │   these",
@@ -109,7 +109,7 @@ class TestInFull:
         ]
 
     def test_short_figures(self):
-        lines = picture(BOOKS, Screen(width=40)).splitlines()
+        lines = draw_heatmap(BOOKS, Screen(width=40)).splitlines()
         assert lines[:3] == [
             "                   1    2    3 all…│non…",
             "moon           ▓50%✓▒25%    –   25%│ 10%",
@@ -117,7 +117,7 @@ class TestInFull:
         ]
 
     def test_fewer_items(self):
-        text = picture(BOOKS, Screen(width=20))
+        text = draw_heatmap(BOOKS, Screen(width=20))
         assert rows(BOOKS, text) == ["moon ▓50%✓  50%│ 10%", "a vo…▒12%   88%│ 90%"]
         assert "no room for 2 more items (see all others): widen the window" in " ".join(text.split())
 
@@ -129,7 +129,7 @@ class TestInFull:
         ],
     )
     def test_other_numbers_have_no_others(self, by, figures, scale):
-        text = picture(BOOKS, Screen(width=100), by)
+        text = draw_heatmap(BOOKS, Screen(width=100), by)
         shown = [_FIGURE.findall(line) for line in rows(BOOKS, text)]
         assert [line[:3] for line in shown] == figures
         assert [line[3:] for line in shown] == [["10.0%"], ["90.0%"]]
@@ -137,39 +137,41 @@ class TestInFull:
         assert scale in re.sub("[░▒▓█]", "", text)
 
     def test_no_chance_that_nothing_fits(self):
-        text = picture(BOOKS._replace(none_of_these=None), Screen(width=100))
+        text = draw_heatmap(BOOKS._replace(none_of_these=None), Screen(width=100))
         assert "│" not in text
         assert "none" not in text
 
     def test_without_unicode(self):
         """An ellipsis is three points, and takes no more cells for that."""
-        text = picture(BOOKS._replace(queries=["moon moon moon", "sea sea sea sea"]), Screen(width=30, unicode=False))
+        text = draw_heatmap(
+            BOOKS._replace(queries=["moon moon moon", "sea sea sea sea"]), Screen(width=30, unicode=False)
+        )
         assert rows(BOOKS, text) == ["mo...#50%+*25%    –   25%| 10%", "se...*12% #30% #50%+   7%| 90%"]
 
     def test_several_catalogs(self):
         heatmap = make([[0.5, 0.25]], titles=["moon", "moon"], catalogs=("books", "/home/ann/shop.csv"))
-        lines = picture(heatmap, Screen(width=99)).splitlines()
+        lines = draw_heatmap(heatmap, Screen(width=99)).splitlines()
         assert [line.split() for line in lines[:2]] == [["moon", "moon", "all"], ["(books)", "(shop.csv)", "others"]]
         assert lines[-1] == "books, shop.csv · 9 items"
 
     def test_the_setting(self):
         heatmap = BOOKS._replace(trained=True, temperature=0.5, lexical=0.3, masked=2, model="other")
-        last = picture(heatmap, Screen(width=100)).splitlines()[-1]
+        last = draw_heatmap(heatmap, Screen(width=100)).splitlines()[-1]
         assert last == "books · 7 of 9 items · trained · temperature 0.5 · lexical 0.3 · other"
 
     def test_quiet(self):
-        assert "items" not in picture(BOOKS, Screen(width=100, quiet=True))
-        assert "1 The Moon" in picture(BOOKS, Screen(width=60, quiet=True))
+        assert "items" not in draw_heatmap(BOOKS, Screen(width=100, quiet=True))
+        assert "1 The Moon" in draw_heatmap(BOOKS, Screen(width=60, quiet=True))
 
     def test_everything_is_hidden(self):
         heatmap = make(np.zeros((2, 0)), masked=9, emptied_by="kind: no 'z'")._replace(others=np.zeros(2))
-        lines = picture(heatmap, Screen(width=80)).splitlines()
+        lines = draw_heatmap(heatmap, Screen(width=80)).splitlines()
         assert lines[-3:] == ["nothing is left: --where hides all 9 items", "kind: no 'z'", "books · 0 of 9 items"]
 
     def test_colors(self):
         """The same characters, without shades, and the color of each cell as strong as its number."""
-        plain = picture(BOOKS, Screen(width=100))
-        colored = picture(BOOKS, Screen(width=100, colors=1 << 24))
+        plain = draw_heatmap(BOOKS, Screen(width=100))
+        colored = draw_heatmap(BOOKS, Screen(width=100, colors=1 << 24))
         assert "\x1b" not in plain
         bare = _ESCAPE.sub("", colored)
         assert [line.split() for line in rows(BOOKS, bare)] == [
@@ -205,7 +207,7 @@ def heatmaps(draw) -> Heatmap:
 @given(heatmaps(), st.integers(20, 200), st.sampled_from(BY), st.sampled_from([0, 16, 256, 1 << 24]), st.booleans())
 def test_every_figure_is_whole_and_right(heatmap, width, by, colors, unicode):
     """The figures, read back, are the numbers; a row adds up; no line is wider than the window."""
-    text = _ESCAPE.sub("", picture(heatmap, Screen(width=width, colors=colors, unicode=unicode), by))
+    text = _ESCAPE.sub("", draw_heatmap(heatmap, Screen(width=width, colors=colors, unicode=unicode), by))
     lines = rows(heatmap, text)
     assert len(lines) == len(heatmap.queries)
     assert max(map(cell_len, text.split("\n\n")[0].splitlines())) <= width
@@ -232,7 +234,7 @@ def test_every_figure_is_whole_and_right(heatmap, width, by, colors, unicode):
 
 @given(heatmaps(), st.integers(20, 200))
 def test_every_item_has_its_title_or_its_number(heatmap, width):
-    text = picture(heatmap, Screen(width=width))
+    text = draw_heatmap(heatmap, Screen(width=width))
     head, *rest = text.split("\n\n")
     if rest and re.match("1 ", rest[0]):
         legend = [int(entry) for entry in re.findall(r"(?:^|· )(\d+) ", " ".join(rest[0].split()))]
@@ -248,7 +250,7 @@ def test_every_item_has_its_title_or_its_number(heatmap, width):
 @pytest.mark.parametrize("width", [20, 60, 200])
 def test_hostile_titles_and_requests(title, width):
     heatmap = make([[0.5, 0.2]], titles=[title, title], queries=[title or "?"], none=[0.5])
-    text = picture(heatmap, Screen(width=width))
+    text = draw_heatmap(heatmap, Screen(width=width))
     assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text)
     assert max(map(cell_len, text.splitlines())) <= width
     (line,) = rows(heatmap, text)
@@ -257,4 +259,4 @@ def test_hostile_titles_and_requests(title, width):
 
 def test_a_long_list_is_printed_whole():
     heatmap = make(np.full((50, 3), 0.2))
-    assert len(rows(heatmap, picture(heatmap, Screen(width=80)))) == 50
+    assert len(rows(heatmap, draw_heatmap(heatmap, Screen(width=80)))) == 50

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from attnsearch.explanation.matrix import Line, Matrix
 from attnsearch.output.safe_text import PIPE, Screen
-from attnsearch.pictures.matrix import pairs
+from attnsearch.pictures.matrix import draw_matrix
 from attnsearch.search.result import Hit
 from tests.pictures.test_reasons import NASTY, RAW, SGR
 
@@ -44,7 +44,7 @@ SMALL = made(
 
 
 def test_by_hand():
-    assert pairs(SMALL).splitlines() == [
+    assert draw_matrix(SMALL).splitlines() == [
         SAYS,
         "",
         "                             the",
@@ -60,26 +60,26 @@ def test_by_hand():
 
 
 def test_rounding_that_can_be_seen():
-    lines = pairs(made(["moon"], ["sea"], [[10.0]], rounding=-0.01)).splitlines()
+    lines = draw_matrix(made(["moon"], ["sea"], [[10.0]], rounding=-0.01)).splitlines()
     assert lines[-3:] == ["sum   +10.00 +10.00", "rounding      -0.01", "logit          9.99"]
-    assert "rounding" not in pairs(made(["moon"], ["sea"], [[10.0]], rounding=-0.004))
+    assert "rounding" not in draw_matrix(made(["moon"], ["sea"], [[10.0]], rounding=-0.004))
 
 
 def test_small_cells_have_more_digits():
-    lines = pairs(made(["moon"], ["sea"], [[0.0123]], prior={"year": 1.0})).splitlines()
+    lines = draw_matrix(made(["moon"], ["sea"], [[0.0123]], prior={"year": 1.0})).splitlines()
     assert lines[-4:] == ["moon  +0.012 +0.012", "sum   +0.012 +0.012", "prior year   +1.000", "logit         1.012"]
 
 
 def test_by_pieces():
     matrix = made(["mo", "##on"], ["[CLS]", "##a"], [[1, 2], [3, 4]], by="pieces")
-    lines = pairs(matrix).splitlines()
+    lines = draw_matrix(matrix).splitlines()
     assert lines[0].startswith("What a word piece of the query (row) and a word piece of the item (column) add")
     assert lines[2:5] == ["      [CLS]   ##a    sum", "mo    +1.00 +2.00  +3.00", "##on  +3.00 +4.00  +7.00"]
 
 
 def test_a_narrow_window_has_what_matters_most():
     """The marks, and the other two columns in one."""
-    lines = pairs(SMALL, Screen(width=30)).splitlines()
+    lines = draw_matrix(SMALL, Screen(width=30)).splitlines()
     assert lines[-9:] == [
         "                2   the",
         "           others marks   sum",
@@ -123,7 +123,7 @@ def matrices(draw):
 @given(matrices(), st.integers(30, 200) | st.none(), st.sampled_from([0, 16, 256, 1 << 24]), st.booleans())
 def test_what_is_shown_adds_up(matrix, width, colors, unicode):
     """Each row and column to its sum, and the sums and what is under them to the logit, within the digits shown."""
-    out = SGR.sub("", pairs(matrix, Screen(width=width, colors=colors, unicode=unicode)))
+    out = SGR.sub("", draw_matrix(matrix, Screen(width=width, colors=colors, unicode=unicode)))
     assert width is None or all(cell_len(line) <= width for line in out.splitlines())
     figures = table(out)
     unit = 10.0 ** -len(figures[0][0].partition(".")[2])
@@ -146,51 +146,51 @@ def test_what_is_shown_adds_up(matrix, width, colors, unicode):
 
 @pytest.mark.parametrize("width", range(1, 30))
 def test_no_figure_is_ever_cut(width):
-    out = pairs(SMALL, Screen(width=width, colors=256))
+    out = draw_matrix(SMALL, Screen(width=width, colors=256))
     figures = {figure for row in table(SGR.sub("", out)) for figure in row}
     assert {"-0.75", "+4.25", "+0.53", "+4.03", "+0.50", "-0.25", "4.28"} <= figures
 
 
 def test_a_wider_window_has_more_columns():
     matrix = made(["moon", "the marks"], [*[f"word{n}" for n in "abcdefghijklmnop"], "the marks"], np.ones((2, 17)))
-    counts = [len(table(pairs(matrix, Screen(width=width)))[0]) for width in range(30, 201)]
+    counts = [len(table(draw_matrix(matrix, Screen(width=width)))[0]) for width in range(30, 201)]
     assert counts == sorted(counts)
     assert (counts[0], counts[10], counts[-1]) == (3, 4, 18)
 
 
 def test_a_window_has_twenty_rows():
     matrix = made([*(f"word{n}" for n in "abcdefghijklmnopqrstuvwxyz"), "the marks"], ["moon"], np.ones((27, 1)))
-    lines = pairs(matrix, Screen(width=60)).splitlines()
+    lines = draw_matrix(matrix, Screen(width=60)).splitlines()
     assert lines[-5:-2] == ["words       +1.00  +1.00", "7 others    +7.00  +7.00", "the marks   +1.00  +1.00"]
-    assert len(table(pairs(matrix, Screen(width=60)))) == 23
-    assert len(table(pairs(matrix))) == 29
+    assert len(table(draw_matrix(matrix, Screen(width=60)))) == 23
+    assert len(table(draw_matrix(matrix))) == 29
 
 
 def test_names_have_all_of_the_window():
     """Where there is no room for columns, there is some for names."""
-    lines = pairs(SMALL, Screen(width=20)).splitlines()
+    lines = draw_matrix(SMALL, Screen(width=20)).splitlines()
     assert lines[-3:] == ["lexical moon  +0.50", "prior year    -0.25", "logit          4.28"]
 
 
 def test_colors():
     """The strongest in the palette's strongest, and against it; the others and the sums have none."""
-    out = pairs(SMALL, Screen(width=80, colors=1 << 24))
+    out = draw_matrix(SMALL, Screen(width=80, colors=1 << 24))
     assert re.search(r"48;2;102;204;255m +\+4\.00\x1b", out)
     assert re.search(r"48;2;\d+;\d+;\d+m +-1\.25\x1b", out)
-    assert SGR.sub("", out) == pairs(SMALL, Screen(width=80))
+    assert SGR.sub("", out) == draw_matrix(SMALL, Screen(width=80))
     (sums,) = (line for line in out.splitlines() if "+4.03" in line)
     assert "48;2" not in sums
-    narrow = pairs(SMALL, Screen(width=30, colors=1 << 24))
+    narrow = draw_matrix(SMALL, Screen(width=30, colors=1 << 24))
     assert re.search(r"\x1b\[2m +\+4\.25\x1b", narrow)
 
 
 @pytest.mark.parametrize("screen", [PIPE, Screen(width=40), Screen(width=120, colors=256), Screen(colors=16)])
 def test_nothing_acts_on_a_terminal(screen):
     matrix = made([NASTY], [NASTY], [[1.0]], lexical={NASTY: 1.0}, prior={NASTY: 1.0})
-    out = SGR.sub("", pairs(matrix, screen))
+    out = SGR.sub("", draw_matrix(matrix, screen))
     assert not RAW.search(out)
     assert "x1b]52" in out
 
 
 def test_zeros():
-    assert table(pairs(made(["moon"], ["sea"], [[0.0]]))) == [["0.00", "0.00"], ["0.00", "0.00"], ["0.00"]]
+    assert table(draw_matrix(made(["moon"], ["sea"], [[0.0]]))) == [["0.00", "0.00"], ["0.00", "0.00"], ["0.00"]]

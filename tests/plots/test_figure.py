@@ -6,7 +6,9 @@ import struct
 import sys
 
 import matplotlib as mpl
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from attnsearch.errors import InputError
 from attnsearch.plots import figure as drawing
@@ -109,8 +111,6 @@ def test_a_text_is_cut_to_its_width_and_one_that_fits_is_whole():
 
 
 def test_shades_are_those_of_the_palette():
-    import numpy as np
-
     strengths = np.array([-1, -0.5, 0, 0.25, 1, 7])
-    expected = [drawing.shade(float(strength)) for strength in strengths]
+    expected = [to_rgb(drawing.shade(float(strength))) for strength in strengths]
     assert np.allclose(drawing.shades(strengths), expected, atol=1 / 255)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attnsearch.explanation.heatmap import Column
 from attnsearch.pictures import palette
 from attnsearch.plots.heatmap import draw_heatmap
 from attnsearch.plots.matrix import draw_matrix
@@ -52,7 +53,11 @@ class TestHeatmap:
         assert len(frames) == 1
 
     def test_items_of_several_catalogs_say_whose_they_are(self):
-        assert "item 0 (shop)" in texts(draw_heatmap(heatmap_of([[0.5]], catalogs=["shop", "more"])))
+        heatmap = heatmap_of([[0.5]], catalogs=["shop", "/home/ann/more.csv"])
+        columns = [Column("a", "moon", "/home/ann/more.csv")]
+        assert {"moon (more.csv)", "shop, more.csv · temperature 0.05"} <= set(
+            texts(draw_heatmap(heatmap._replace(columns=columns)))
+        )
 
     @pytest.mark.parametrize(
         ("m", "n", "has_figures", "has_labels"),
@@ -92,7 +97,7 @@ class TestMatrix:
         figures = [text for text in shown if text.lstrip("+-").replace(".", "").isdigit()]
         assert figures[:9] == ["+1.00", "-0.50", "+0.50", "+0.25", "0.00", "+0.25", "+1.25", "-0.50", "+0.75"]
         assert {"moon sea × The item", "logits:", "+1.00", "row 1", "column 0"} <= set(shown)
-        assert "words +0.75, rounding 0.00, term moon +0.25, prior year -0.50: logit +0.50" in shown
+        assert "words +0.75, lexical moon +0.25, prior year -0.50, rounding 0.00: logit 0.50" in shown
         assert fills(svg)[:2] == [hex_color(1), hex_color(-0.5)]
 
     def test_a_long_text_runs_on_in_bands(self):
