@@ -54,7 +54,7 @@ class TestEveryFigure:
 
     def test_settings_of_the_user_change_nothing_and_stay(self, draw):
         expected = draw("svg")
-        with mpl.rc_context({"text.parse_math": True, "font.size": 30, "lines.linewidth": 9, "svg.fonttype": "path"}):
+        with mpl.rc_context({"text.parse_math": True, "font.size": 30, "font.weight": "bold", "svg.fonttype": "path"}):
             assert draw("svg") == expected
             assert mpl.rcParams["font.size"] == 30
 
