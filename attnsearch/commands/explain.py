@@ -138,12 +138,10 @@ def explain(
             if item is None:
                 results = _follow(index, texts, setting, top_k, value or (), save)
                 parts = _render_steps(index, results, setting, screen, form=form)
-            elif matrix:
-                by: By = "pieces" if pieces else "words"
-                parts = _explain_pairs(index, text, setting, item, by, screen, form=form)
             else:
                 names = [item] if over is None else [item, over]
-                parts = _explain_items(index, text, setting, names, screen, form=form)
+                by: By | None = ("pieces" if pieces else "words") if matrix else None
+                parts = _explain_items(index, text, setting, names, by, screen, form=form)
         working.stop()
         if isinstance(parts, bytes):
             streams.emit_bytes([parts], out)
@@ -156,24 +154,22 @@ def explain(
 def _check_options(
     item: str | None, over: str | None, of_steps: Mapping[str, object], *, matrix: bool, pieces: bool
 ) -> None:
-    """Raise InputError for options that say nothing together; `of_steps` are those that an ITEM has no use for."""
+    """Raise InputError for options that say nothing together; `of_steps` are those that no ITEM can have."""
     if over is not None and item is None:
         raise InputError("--over needs an ITEM to compare with", hint="attnsearch explain TEXT ITEM --over OTHER")
     if pieces and not matrix:
         raise InputError("--pieces is for --matrix alone", hint="attnsearch explain TEXT ITEM --matrix --pieces")
     if matrix and item is None:
-        raise InputError(
-            "--matrix needs an ITEM, whose logit it explains", hint="attnsearch explain TEXT ITEM --matrix"
-        )
+        hint = "attnsearch explain TEXT ITEM --matrix"
+        raise InputError("--matrix needs an ITEM, whose logit it explains", hint=hint)
     if matrix and over is not None:
         raise InputError(
-            "--matrix is of one item, and --over of two, which have different words",
+            "--matrix is for one item, and --over for two, which have different words",
             hint="ask for a matrix of each, or for --over alone, which compares them by the words of TEXT",
         )
-
     for option, given in of_steps.items():
         if given and item is not None:
-            message = f"{option} is for the steps of the formula, which an ITEM has not"
+            message = f"{option} is for the steps of the formula, which an ITEM does not have"
             raise InputError(message, hint=f"leave out the ITEM, or {option}")
 
 
@@ -231,11 +227,15 @@ def _render_steps(
 
 
 def _explain_items(
-    index: Index, text: str, setting: Setting, names: list[str], screen: Screen, *, form: str
-) -> Iterable[str]:
-    """Why the item of this id or title has its logit; of two items, why the first ranks above or below the second."""
+    index: Index, text: str, setting: Setting, names: list[str], by: By | None, screen: Screen, *, form: str
+) -> Iterable[str] | bytes:
+    """Why the item of this id or title has its logit: by pairs of its words and those of TEXT, if `by` says so.
+
+    Of two items, why the first ranks above or below the second.
+    """
     from attnsearch.explanation import reasons
     from attnsearch.output import columns, formats
+    from attnsearch.pictures import matrix as drawing
     from attnsearch.pictures import reasons as pictures
     from attnsearch.search.items import find_id
     from attnsearch.search.search import rank_items
@@ -243,55 +243,36 @@ def _explain_items(
     idents = [find_id(index.store, name) for name in names]
     if len(set(idents)) < len(idents):
         raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
-    (result,) = reasons.explain_hits(index, [rank_items(index, text, setting, idents)])
-    lead = reasons.compare_hits(result) if len(names) > 1 else None
+    ranked = rank_items(index, text, setting, idents)
+    lead = matrix = None
+    if by:
+        result, (matrix,) = reasons.explain_pairs(index, ranked, by)
+    else:
+        (result,) = reasons.explain_hits(index, [ranked])
+        lead = reasons.compare_hits(result) if len(names) > 1 else None
+    if matrix and form in options.FIGURES:
+        from attnsearch.plots.matrix import draw_matrix
+
+        return draw_matrix(matrix, form)
+    result = result._replace(trace=None)
     shown = columns.choose_columns(index.stores, (), "table")
     if form == "html":
         from attnsearch.pages.ranking import ranking_page
 
-        result = result._replace(trace=None)
-        return [ranking_page([result], argv.command_line(), setting=setting, shown=shown, lead=lead)]
+        command = argv.command_line()
+        return [ranking_page([result], command, setting=setting, shown=shown, lead=lead, pairs=matrix)]
     if form == "json":
-        fields = formats.as_json(result._replace(trace=None))
+        fields = formats.as_json(result)
         if lead:
             parts = [part._asdict() for part in lead.parts]
             fields["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
+        if matrix:
+            fields["matrix"] = formats.matrix_as_json(matrix)
         return [to_json(fields, screen, indent=2)]
 
     def below(result: Result, screen: Screen) -> list[str]:
-        return [pictures.lead(lead, screen) if lead else pictures.whys(result, screen)]
-
-    return formats.render([result], "table", screen, below=below, shown=shown)
-
-
-def _explain_pairs(
-    index: Index, text: str, setting: Setting, name: str, by: By, screen: Screen, *, form: str
-) -> Iterable[str] | bytes:
-    """Why the item of this id or title has its logit: the words of the query × those of the item."""
-    from attnsearch.explanation import reasons
-    from attnsearch.output import columns, formats
-    from attnsearch.pictures import matrix
-    from attnsearch.pictures import reasons as pictures
-    from attnsearch.search.items import find_id
-    from attnsearch.search.search import rank_items
-
-    ranked = rank_items(index, text, setting, [find_id(index.store, name)])
-    result, (pairs,) = reasons.explain_pairs(index, ranked, by)
-    if form in options.FIGURES:
-        from attnsearch.plots.matrix import draw_matrix
-
-        return draw_matrix(pairs, form)
-    shown = columns.choose_columns(index.stores, (), "table")
-    if form == "html":
-        from attnsearch.pages.ranking import ranking_page
-
-        result = result._replace(trace=None)
-        return [ranking_page([result], argv.command_line(), setting=setting, shown=shown, pairs=pairs)]
-    if form == "json":
-        fields = {**formats.as_json(result._replace(trace=None)), "matrix": formats.matrix_as_json(pairs)}
-        return [to_json(fields, screen, indent=2)]
-
-    def below(result: Result, screen: Screen) -> list[str]:
-        return [pictures.whys(result, screen), matrix.draw_matrix(pairs, screen)]
+        if lead:
+            return [pictures.lead(lead, screen)]
+        return [pictures.whys(result, screen), *([drawing.draw_matrix(matrix, screen)] if matrix else [])]
 
     return formats.render([result], "table", screen, below=below, shown=shown)

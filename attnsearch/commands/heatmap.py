@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import Heatmap
     from attnsearch.output.safe_text import Screen
     from attnsearch.sources.judgments import Judged
+
+By = Literal["weight", "logit", "score"]  # as in `explanation.heatmap`, which costs the help too much time
 
 FORMATS = ("table", "json", "csv", "npz", "html", *options.FIGURES)
 
@@ -61,12 +62,12 @@ def heatmap(
     ] = None,
     setting_options: SettingOptions = SettingOptions(),
     by: Annotated[
-        Literal["weight", "logit", "score"],
+        By,
         typer.Option(
             "--by",
             metavar="NUMBER",
             rich_help_panel=options.SHOWN,
-            autocompletion=complete_word(("weight", "logit", "score")),
+            autocompletion=complete_word(get_args(By)),
             help="Show the weight, the logit or the score (cosine) in each cell. (default: weight)",
         ),
     ] = "weight",
@@ -94,9 +95,7 @@ def heatmap(
         raise InputError("--items and --top-k exclude each other", hint="leave one of them out")
     judged = None
     if requests_ is None:
-        catalogs = catalog or [os.environ.get("ATTNSEARCH_CATALOG", "")]
-        if "-" in catalogs and "-" in (text or ["-"]):
-            raise InputError("standard input can't be both the catalog and the requests", hint="name them as TEXT")
+        requests.check_input(text or ["-"], catalog)
         texts = _read_texts(text or [], null=null)
     elif text or null:
         given = "--null" if null else "TEXT"
@@ -170,7 +169,7 @@ def _read_file(source: str) -> tuple[list[str], list[Judged] | None]:
     return [line for line in lines if line], None
 
 
-def _emit(result: Heatmap, form: str, by: Literal["weight", "logit", "score"], screen: Screen, out: str | None) -> None:
+def _emit(result: Heatmap, form: str, by: By, screen: Screen, out: str | None) -> None:
     if form == "npz":
         from attnsearch.explanation.saved import pack_arrays
 

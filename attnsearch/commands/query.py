@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -169,7 +168,7 @@ def query(
     options.check_limits({"--top-p": top_p, "--min-weight": min_weight, "--min-score": min_score})
     _check_vector(form, vector=vector)
     has_text = bool(text) or not (like or unlike)
-    _check_input(text or ["-"] * has_text, catalog or [os.environ.get("ATTNSEARCH_CATALOG", "")])
+    requests.check_input(text or ["-"] * has_text, catalog)
 
     from attnsearch.output import columns, formats
     from attnsearch.search.items import find_id
@@ -237,12 +236,6 @@ def _check_vector(form: str, *, vector: bool) -> None:
     """Raise InputError if --vector is given with a format that has no vector."""
     if vector and form not in ("json", "jsonl"):
         raise InputError("--vector is a vector of hundreds of numbers", hint="add --json or --jsonl")
-
-
-def _check_input(texts: list[str], catalogs: list[str]) -> None:
-    """Raise InputError if the queries and a catalog would both come from standard input."""
-    if "-" in catalogs and "-" in texts:
-        raise InputError("standard input can't be both the catalog and the queries", hint="name the query as TEXT")
 
 
 def _render_page(

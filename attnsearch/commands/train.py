@@ -99,7 +99,11 @@ def train(
     if save is not None:
         refuse_unless_regular(save)  # before anything is learned
     with progress.working(quiet=quiet) as working:
-        with_curve = form in options.FIGURES or (form == "html" and not self_made and _can_draw())
+        with_curve = form in options.FIGURES
+        if form == "html" and not self_made:
+            from attnsearch.pages.figures import can_draw
+
+            with_curve = can_draw()
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
         with Index.open(ref, offline=offline, progress=working.progress) as index:
@@ -155,12 +159,6 @@ def _emit(
         streams.emit([output.verdict_as_json(outcome, catalog, screen, stored=stored)], out)
     else:
         streams.emit([output.verdict(outcome, screen, stored=not is_dry)], out)
-
-
-def _can_draw() -> bool:
-    from attnsearch.pages.figures import can_draw
-
-    return can_draw()
 
 
 def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from attnsearch.attention import null_key
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import identity
-from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, curve, self_supervision
+from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, self_supervision
 from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
 from attnsearch.learning.bilinear import Floats
 from attnsearch.learning.calibration import FoldLogits
 from attnsearch.learning.cross_validation import HeldOut, OnFits
-from attnsearch.learning.curve import Curve
+from attnsearch.learning.curve import Curve, measure_curve
 from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
 from attnsearch.search.index import Index
 from attnsearch.search.scoring import fold_queries
@@ -59,17 +59,17 @@ def train(
     """Learn W_Q, τ and λ from judged requests, and the null key from requests without an answer.
 
     Nothing is written. `force` accepts the result whatever held-out requests show. `seed` cuts the folds; the same seed
-    gives the same result. `with_curve` measures the gain by number of requests too, which takes up to twice as long
+    gives the same result. `with_curve` also measures the gain by number of requests, which takes up to twice as long
     again. Raises InputError if no request can teach anything.
     """
     examples = gather_examples(index, requests, seed)
     log.info("learning from %d requests", len(examples.requests))
     validation = cross_validation.cross_validate(examples.training_set, seed=seed, progress=progress)
     verdict = acceptance.accept(examples.training_set, validation)
-    points = None
+    curve = None
     if with_curve:
         log.info("learning from some of the %d requests", len(examples.requests))
-        points = curve.measure_curve(examples.training_set, validation, seed=seed, progress=progress)
+        curve = measure_curve(examples.training_set, validation, seed=seed, progress=progress)
     strength_index, temperature = max(validation.chosen, 1), index.info.temperature
     if not (verdict.accepted or force):  # even when W_Q is best as it is, another temperature may be better
         strength_index, validation = 0, validation.untrained
@@ -78,7 +78,7 @@ def train(
             temperature, before, after = calibration.fit_temperature_alone(logits, temperature, seed=seed)
             verdict = acceptance.accept_temperature(verdict, before, after)
         if not verdict.accepted:
-            return Outcome(None, verdict, examples.unknown_ids, points)
+            return Outcome(None, verdict, examples.unknown_ids, curve)
     elif verdict.requests >= ENOUGH_REQUESTS:
         logits = _fold_logits(index, examples, validation.held_out, lexical=False)
         temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(validation.before.kl)))
@@ -99,7 +99,7 @@ def train(
         requests=frozenset(short_hash(request.query) for request in requests),
         story=_tell_story(source, pull, verdict, seed),
     )
-    return Outcome(learned, verdict, examples.unknown_ids, points)
+    return Outcome(learned, verdict, examples.unknown_ids, curve)
 
 
 def train_self(

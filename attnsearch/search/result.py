@@ -98,7 +98,7 @@ class Trace(NamedTuple):
     output: NDArray[np.float64]
     keys: NDArray[np.float32]
     values: NDArray[np.float32]
-    readings: list[list[Sequence[float | str]]]
+    readings: Sequence[Sequence[Sequence[float | str]]]
 
 
 class Hint(NamedTuple):

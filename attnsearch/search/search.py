@@ -272,13 +272,13 @@ def _trace(
     from attnsearch.engines.bias import Added
 
     keys = [entry.key for entry in ranked]
-    x, x_hits, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
-    readings: list[list[Sequence[float | str]]] = []
+    x, embeddings, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
+    readings = []
     if fields:
         from attnsearch.search.readout import read_values
 
         first_keys = keys if heads is None else heads[keys].tolist()
-        readings = [[*read_values(index.postings, field, first_keys)] for field in fields]
+        readings = [read_values(index.postings, field, first_keys) for field in fields]
     return Trace(
         tokens=index.encoder.tokens(text) if text else [],
         window=index.encoder.window if text else 0,
@@ -291,7 +291,7 @@ def _trace(
         maximum=float(scores.state.maximum[i]),
         log_normalizer=float(scores.state.log_normalizer()[i]),
         output=_output(asked, scores, i),
-        keys=asked.projections.keys(x_hits),
-        values=asked.projections.values(x_hits),
+        keys=asked.projections.keys(embeddings),
+        values=asked.projections.values(embeddings),
         readings=readings,
     )

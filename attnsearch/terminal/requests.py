@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -23,6 +24,13 @@ _EXAMPLES = {
     "request": 'give some: attnsearch heatmap "science fiction" "a voyage at sea"',
     "item": "name one by its id or its title: attnsearch show ITEM",
 }
+
+
+def check_input(texts: list[str], catalogs: list[str] | None) -> None:
+    """Raise InputError if requests and a catalog would both come from standard input."""
+    if "-" in texts and "-" in (catalogs or [os.environ.get("ATTNSEARCH_CATALOG", "")]):
+        hint = "name the requests as TEXT"
+        raise InputError("standard input can't be both the catalog and the requests", hint=hint)
 
 
 def read_batches(

@@ -17,7 +17,7 @@ from attnsearch.storage.learned import Learned, write_learned
 from tests.documents import ROOT, blocks
 from tests.explanation.test_reasons import EXACT
 
-TWO = "--matrix is of one item, and --over of two, which have different words"
+TWO = "--matrix is for one item, and --over for two, which have different words"
 EACH = "ask for a matrix of each, or for --over alone, which compares them by the words of TEXT"
 
 
@@ -72,7 +72,7 @@ class TestExplain:
         [
             (
                 ["--and", "sea"],
-                "--and is for the steps of the formula, which an ITEM has not; leave out the ITEM, or --and",
+                "--and is for the steps of the formula, which an ITEM does not have; leave out the ITEM, or --and",
             ),
             (["--value", "price"], "--value is for the steps"),
             (["--save", "x.npz"], "--save is for the steps"),

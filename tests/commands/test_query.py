@@ -244,7 +244,7 @@ class TestPipedCatalog:
         ran = run("query", *texts, *([] if variable else ["-c", "-"]), stdin=self.LINES)
         assert (ran.code, ran.out) == (2, "")
         assert ran.err == (
-            "attnsearch: standard input can't be both the catalog and the queries; name the query as TEXT\n"
+            "attnsearch: standard input can't be both the catalog and the requests; name the requests as TEXT\n"
         )
 
     def test_an_unknown_format(self, run, small):
@@ -369,7 +369,7 @@ class TestSeveralCatalogs:
         [
             (["moon", "-c", "one", "-c", "one"], "the catalog 'one' is named twice; name each catalog once"),
             (["moon", "-c", "-", "-c", "-"], "standard input is named twice"),
-            (["-", "-c", "one", "-c", "-"], "standard input can't be both the catalog and the queries"),
+            (["-", "-c", "one", "-c", "-"], "standard input can't be both the catalog and the requests"),
             (["--like", "s", "-c", "one", "-c", "two.jsonl"], "write one:s or "),
             (["moon", "-c", "one", "-c", "two.jsonl", "-w", "colour = 1"], "has a field 'colour'"),
         ],
