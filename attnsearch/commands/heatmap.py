@@ -81,7 +81,7 @@ def heatmap(
 ) -> None:
     """Show the attention of several requests as one picture: a row for each TEXT, a column for each item.
 
-    A row adds up to 100 % with what all other items have. Rows and columns are in an order that puts what is alike
+    A row adds up to 100% with what all other items have. Rows and columns are in an order that puts what is alike
     together.
 
     attnsearch heatmap "science fiction" "a voyage at sea" "ghosts"

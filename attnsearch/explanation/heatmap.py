@@ -1,4 +1,4 @@
-"""Requests × items: the attention of several requests as one matrix, whose rows add up to 100 %.
+"""Requests × items: the attention of several requests as one matrix, whose rows add up to 100%.
 
 Axis letters: m = requests, the rows; n = items that have a column.
 """

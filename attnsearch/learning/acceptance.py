@@ -66,11 +66,11 @@ UNJUDGED = Verdict(0, _UNMEASURED, _UNMEASURED, accepted=True, reason="no judged
 def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
     """The verdict on what was learned, from its cross-validation.
 
-    Requests with an answer must pass three tests, each with a confidence of 97.5 %, or of 50 % for nDCG:
+    Requests with an answer must pass three tests, each with a confidence of 97.5%, or of 50% for nDCG:
 
     - Is KL lower, at the same temperature? It is what was minimized, and it notices far smaller gains than nDCG.
     - Is nDCG@10 higher in the mean? A gain in KL alone helps nobody. Fewer than `ENOUGH_REQUESTS` requests must show
-      that with 97.5 %, too.
+      that with 97.5%, too.
     - Do the untrained weights already rank each request's own answers above those of other requests? If not, the ids
       are shuffled or belong to another catalog, and all there is to learn is which items are judged often.
     """

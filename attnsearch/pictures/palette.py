@@ -46,8 +46,8 @@ _SIMPLE_MARKS = " :*#@"  # no point, which would seem to be part of the figure b
 def strength_of(weight: float) -> float:
     """The strength of a share of attention: its square root.
 
-    Most weights are small, and in proportion they would all look like nothing: 1 % is a tenth of the way from the
-    background here, and 20 % and 40 % differ by a fifth of it.
+    Most weights are small, and in proportion they would all look like nothing: 1% is a tenth of the way from the
+    background here, and 20% and 40% differ by a fifth of it.
 
     >>> strength_of(0.0), strength_of(0.01), strength_of(0.25), strength_of(1.0)
     (0.0, 0.1, 0.5, 1.0)

@@ -129,7 +129,7 @@ def _paint_crowd(axes: Axes, all_series: Sequence[_Series], order: Sequence[int]
 
 
 def _paint_reliability(axes: Axes, all_series: Sequence[_Series]) -> None:
-    """Weight against truth: on the diagonal, of the items on rank 1 with a weight of 70 %, 70 % are right."""
+    """Weight against truth: on the diagonal, of the items on rank 1 with a weight of 70%, 70% are right."""
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, zorder=1)
     for series in all_series:
         bins = series.evaluation.reliability
