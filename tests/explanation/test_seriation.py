@@ -63,6 +63,12 @@ def test_a_chain_is_laid_out_straight():
     assert order in (list(range(7)), list(range(7))[::-1])
 
 
+def test_small_weights_in_common_count():
+    """By squares of differences, the last row would be nearer to both of the others than these to each other."""
+    order = order_rows(np.array([[0.8, 0.05, 0, 0], [0, 0.05, 0.8, 0], [0, 0, 0, 0.79]])).tolist()
+    assert order[1] != 2
+
+
 def test_the_sharper_end_comes_first():
     weights = np.array([[0.0, 0.5], [0.3, 0.2], [0.9, 0.0]])
     assert order_rows(weights).tolist() == [2, 1, 0]

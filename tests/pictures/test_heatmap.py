@@ -110,11 +110,20 @@ class TestInFull:
 
     def test_short_figures(self):
         lines = draw_heatmap(BOOKS, Screen(width=40)).splitlines()
-        assert lines[:3] == [
+        assert lines[:6] == [
             "                   1    2    3 all…│non…",
             "moon           ▓50%✓▒25%    –   25%│ 10%",
             "a voyage at sea▒12% ▓30% ▓50%✓   7%│ 90%",
+            "",
+            "1 The Moon · 2 月面基地 ·",
+            "3 Twenty Thousand Leagues Under the S…",
         ]
+
+    @pytest.mark.parametrize("width", [30, 99])
+    def test_very_large_numbers(self, width):
+        heatmap = make([[0.5, 0.1]], logits=[[1e30, -12345678.0]])
+        (line,) = rows(heatmap, draw_heatmap(heatmap, Screen(width=width), "logit"))
+        assert _FIGURE.findall(line)[:2] == ["1e+30", "-1.23e+07"]
 
     def test_fewer_items(self):
         text = draw_heatmap(BOOKS, Screen(width=20))
@@ -210,7 +219,7 @@ def test_every_figure_is_whole_and_right(heatmap, width, by, colors, unicode):
     text = _ESCAPE.sub("", draw_heatmap(heatmap, Screen(width=width, colors=colors, unicode=unicode), by))
     lines = rows(heatmap, text)
     assert len(lines) == len(heatmap.queries)
-    assert max(map(cell_len, text.split("\n\n")[0].splitlines())) <= width
+    assert max(map(cell_len, text.splitlines())) <= width
     figures = [_FIGURE.findall(line) for line in lines]
     has_none = heatmap.none_of_these is not None
     count = len(figures[0]) - (by == "weight") - has_none
@@ -224,6 +233,7 @@ def test_every_figure_is_whole_and_right(heatmap, width, by, colors, unicode):
         assert len(line) == len(expected)
         for figure, value in zip(line, expected, strict=True):
             assert number(figure) == pytest.approx(value, abs=tolerance(figure))
+            assert value == 0 or not re.fullmatch(r"0(\.0)?%", figure)
         if by == "weight":
             parts = [figure for figure in line[: count + 1] if figure != "–"]
             assert sum(map(number, parts)) == pytest.approx(1, abs=sum(map(tolerance, parts)))
@@ -260,3 +270,10 @@ def test_hostile_titles_and_requests(title, width):
 def test_a_long_list_is_printed_whole():
     heatmap = make(np.full((50, 3), 0.2))
     assert len(rows(heatmap, draw_heatmap(heatmap, Screen(width=80)))) == 50
+
+
+def test_no_line_is_wider_than_the_window():
+    for width in range(20, 50):
+        for colors in (0, 16):
+            text = _ESCAPE.sub("", draw_heatmap(BOOKS, Screen(width=width, colors=colors), "logit"))
+            assert max(map(cell_len, text.splitlines())) <= width
