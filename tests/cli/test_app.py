@@ -51,6 +51,7 @@ def test_version_and_help(run):
 
 def test_each_command_offers_only_its_own_formats(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    assert "--format" not in run("explain", "--help").out
+    assert "--format" not in run("info", "--help").out
+    assert "Print table, json, csv, npz, html, svg or png." in run("heatmap", "--help").out
     assert "Print table, json or jsonl." in run("show", "--help").out
-    assert "Print table, json, jsonl, csv, tsv or md." in run("query", "--help").out
+    assert "Print table, json, jsonl, csv, tsv, md or html." in run("query", "--help").out
