@@ -86,8 +86,8 @@ THEMES = {
 CELL, LINE = 8.43, 17  # pixels of DejaVu Sans Mono at 14 pixels
 PAGE = """<!doctype html><meta charset=utf-8><style>
 body {{ margin: 8px; background: {background}; color: {foreground} }}
-pre {{ font: 14px/{line}px "DejaVu Sans Mono", monospace; margin: 0; direction: ltr; unicode-bidi: bidi-override }}
-pre.edge {{ width: {width}px; border-right: 1px dotted #888 }}</style><pre class=edge>{code}</pre>"""
+pre {{ font: 14px/LINEpx "DejaVu Sans Mono", monospace; margin: 0; direction: ltr; unicode-bidi: bidi-override }}
+pre.edge {{ width: WIDTHpx; border-right: 1px dotted #888 }}</style><pre class=edge>{code}</pre>"""
 FRAMES = """<!doctype html><meta charset=utf-8><style>
 body {{ margin: 0 }} iframe {{ display: block; border: 0; height: {window}px }}
 </style><title></title>{frames}<script>
@@ -111,12 +111,12 @@ def main() -> None:
     parser.add_argument("--colors", choices=COLORS, nargs="+", default=list(COLORS))
     parser.add_argument("--dark", action="store_true", help="only on a dark background")
     parser.add_argument("--light", action="store_true", help="only on a light one")
-    asked = parser.parse_args()
-    if unknown := set(asked.names) - {*COMMANDS, *PAGES}:
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - {*COMMANDS, *PAGES}:
         parser.error(f"no such picture: {', '.join(sorted(unknown))}")
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    backgrounds = [name for name in THEMES if getattr(asked, name) or not (asked.dark or asked.light)]
-    names = asked.names or [*COMMANDS, *PAGES]
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    backgrounds = [name for name in THEMES if getattr(arguments, name) or not (arguments.dark or arguments.light)]
+    names = arguments.names or [*COMMANDS, *PAGES]
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         for name in ("library.yaml", "library.judgments.yaml", "kitchen.yaml"):
@@ -125,12 +125,12 @@ def main() -> None:
         for name in names:
             for background in backgrounds:
                 if name in PAGES:
-                    picture_page(name, asked.folder, home, asked.columns or (360, 800, 1600), background)
+                    picture_page(name, arguments.folder, home, arguments.columns or (360, 800, 1600), background)
                     continue
-                for columns in asked.columns or (40, 80, 120, 200):
-                    for colors in asked.colors:
+                for columns in arguments.columns or (40, 80, 120, 200):
+                    for colors in arguments.colors:
                         if colors != "none" or background == backgrounds[0]:
-                            picture_terminal(name, asked.folder, home, columns, colors, background)
+                            picture_terminal(name, arguments.folder, home, columns, colors, background)
 
 
 def picture_terminal(name: str, folder: Path, home: Path, columns: int, colors: str, background: str) -> None:
@@ -149,13 +149,7 @@ def picture_terminal(name: str, folder: Path, home: Path, columns: int, colors: 
     console.print(Text("\n").join(lines), no_wrap=True, crop=False, highlight=False)
     shown, written, *sixteen = (tuple(bytes.fromhex(part)) for part in THEMES[background].split())
     theme = TerminalTheme(shown, written, sixteen[:8], sixteen[8:])  # type: ignore[arg-type]
-    layout = (
-        PAGE.format(
-            background="{background}", foreground="{foreground}", code="{code}", line=LINE, width=columns * CELL
-        )
-        .replace("{ ", "{{ ")
-        .replace(" }", " }}")
-    )
+    layout = PAGE.replace("LINE", str(LINE)).replace("WIDTH", str(columns * CELL))  # rich fills in the rest
     page = home / "page.html"
     page.write_text(console.export_html(theme=theme, code_format=layout, inline_styles=True), encoding="utf-8")
     take_picture(page, file, round(widest * CELL) + 24, min(len(lines) * LINE + 24, HIGHEST), background)

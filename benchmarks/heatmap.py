@@ -32,20 +32,20 @@ def main() -> None:
     heading("Heatmaps", "scipy")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATTNSEARCH_HOME"] = str((arguments.home or Path(folder)).resolve())
-        asked = Path(folder) / "requests.txt"
+        path = Path(folder) / "requests.txt"
         for size in arguments.sizes:
             if not home.catalog_exists(home.catalog_folder(f"n{size}")):
                 made.index(f"n{size}", size)
             rows = []
             for count in arguments.requests:
                 texts = list(made.texts(count))
-                asked.write_text("".join(f"{text}\n" for text in texts))
+                path.write_text("".join(f"{text}\n" for text in texts))
                 catalog = ("-c", f"n{size}")
                 runs = {
                     "query": partial(process, (BIN / "attnsearch", "query", *texts, "--jsonl", "-k", "3", *catalog)),
-                    "heatmap": partial(process, (BIN / "attnsearch", "heatmap", "--requests", asked, *catalog)),
+                    "heatmap": partial(process, (BIN / "attnsearch", "heatmap", "--requests", path, *catalog)),
                     "heatmap -f csv": partial(
-                        process, (BIN / "attnsearch", "heatmap", "--requests", asked, "-f", "csv", *catalog)
+                        process, (BIN / "attnsearch", "heatmap", "--requests", path, "-f", "csv", *catalog)
                     ),
                 }
                 costs = in_turn(runs, arguments.rounds)

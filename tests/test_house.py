@@ -97,7 +97,7 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "search",
-                "explanation", "evaluation", "learning", "lesson", "api", "plots"}),
+                    "explanation", "evaluation", "learning", "lesson", "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),

@@ -17,7 +17,7 @@ from attnsearch.output.table import cut, decimals, format_cell, signed
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
 from attnsearch.pictures.reasons import gap
-from attnsearch.pictures.walkthrough import find_color, format_row
+from attnsearch.pictures.walkthrough import find_color, format_row, format_shape
 from attnsearch.postings.conditions import spell
 
 if TYPE_CHECKING:
@@ -70,13 +70,12 @@ def _environment() -> Environment:
         "exact": exact,
         "cell": format_cell,
         "shown": format_row,
-        "shade": shade,
         "tone": tone,
         "link": find_link,
         "cut": cut,
         "counted": counted,
         "signed": signed,
-        "shape": shape,
+        "shape": format_shape,
         "letters": split_letters,
         "condition": spell,
     }
@@ -92,15 +91,6 @@ def tone(step: Step, row: int, column: int) -> str:
     """The class that colors a cell of a step; none if nothing does."""
     letter, strength = find_color(step, row, column)
     return letter or shade(strength)
-
-
-def shape(axes: Sequence[int]) -> str:
-    """The shape of a matrix.
-
-    >>> shape((1, 12000))
-    '(1, 12,000)'
-    """
-    return f"({', '.join(f'{axis:,}' for axis in axes)})"
 
 
 def _finalize(value: object) -> object:

@@ -47,6 +47,15 @@ def format_row(row: Sequence[Cell], columns: Sequence[str]) -> list[str]:
     return [_format_cell(cell, column, size) for cell, column in zip(row, columns, strict=True)]
 
 
+def format_shape(shape: Sequence[int]) -> str:
+    """The shape of a matrix.
+
+    >>> format_shape((1, 12000))
+    '(1, 12,000)'
+    """
+    return f"({', '.join(f'{axis:,}' for axis in shape)})"
+
+
 def _format_cell(cell: Cell, column: str, norm: float) -> str:
     if not isinstance(cell, float):
         return "" if cell is None else inert(str(cell))
@@ -78,7 +87,7 @@ def _draw_body(step: Step, screen: Screen) -> Iterator[str]:
         yield draw(Text(inert(" ".join(str(token) for _, token in step.rows))), screen)
     yield wrap(inert(step.says), screen)
     if step.shapes:
-        shapes = (f"{name} ({', '.join(f'{axis:,}' for axis in shape)})" for name, shape in step.shapes.items())
+        shapes = (f"{name} {format_shape(shape)}" for name, shape in step.shapes.items())
         yield draw(color_letters(Text(wrap(" · ".join(shapes), screen).rstrip()), screen), screen)
     if not is_text:
         yield from _draw_table(step, screen)

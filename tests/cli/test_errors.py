@@ -49,9 +49,9 @@ def test_bad_files(run, shop_file, write, home, command, name, content, message)
     assert (code, out) == (2, "")
     assert ONE_LINE.fullmatch(err)
     assert err.startswith(f"attnsearch: {message}") or (command[0] == "query" and message.split(";")[0] in err)
-    told = json.loads(run("index", name, "--json").err)
-    assert list(told["error"]) == ["code", "message", "hint"]
-    assert told["error"]["code"] == 2
+    answer = json.loads(run("index", name, "--json").err)
+    assert list(answer["error"]) == ["code", "message", "hint"]
+    assert answer["error"]["code"] == 2
 
 
 def test_a_folder(run, small, write, tmp_path, monkeypatch):
@@ -103,14 +103,14 @@ def test_a_folder(run, small, write, tmp_path, monkeypatch):
     ],
 )
 def test_refused(run, shop_file, argv, code, message):
-    found = run(*argv)
-    assert (found.code, found.out) == (code, "")
+    ran = run(*argv)
+    assert (ran.code, ran.out) == (code, "")
     if "--json" in argv:
-        error = json.loads(found.err)["error"]
+        error = json.loads(ran.err)["error"]
         assert f"{error['message']}; {error['hint']}" == message
     else:
-        assert ONE_LINE.fullmatch(found.err)
-        assert found.err.startswith(f"attnsearch: {message}")
+        assert ONE_LINE.fullmatch(ran.err)
+        assert ran.err.startswith(f"attnsearch: {message}")
 
 
 @pytest.mark.parametrize("words", [["--json"], ["--jsonl"], ["-f", "json"], ["--format", "jsonl"], ["--format=json"]])

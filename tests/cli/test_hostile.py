@@ -143,15 +143,15 @@ from attnsearch.errors import InputError
 from attnsearch.output.safe_text import error
 for name in sys.stdin:
     began = time.process_time()
-    told = "read\\n"
+    text = "read\\n"
     try:
         for item in items.read_items([name.strip()]).items:
             pass
     except InputError as problem:
-        told = error(problem)
+        text = error(problem)
     # Not what getrusage says, which includes what the process had that started this one.
     memory = next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    print(f"{time.process_time() - began:.1f} {memory} {told}", end="", flush=True)
+    print(f"{time.process_time() - began:.1f} {memory} {text}", end="", flush=True)
 """
 
 
@@ -165,8 +165,8 @@ def reader():
 
         def read(path: Path) -> tuple[float, int, str]:
             print(path, file=process.stdin, flush=True)
-            took, memory, told = process.stdout.readline().split(" ", 2)
-            return float(took), int(memory), told
+            took, memory, text = process.stdout.readline().split(" ", 2)
+            return float(took), int(memory), text
 
         yield read
         process.stdin.close()
@@ -181,10 +181,10 @@ def test_a_file_that_is_refused(name, tmp_path, reader):
             file.truncate(pieces)  # so many zeros, which take no room on disk
         else:
             file.writelines(pieces())
-    took, memory, told = reader(path)
+    took, memory, text = reader(path)
     path.unlink()
-    assert message in told
-    assert len(told) < 2500
+    assert message in text
+    assert len(text) < 2500
     assert took < TIME
     assert memory < MEMORY
 
@@ -298,8 +298,8 @@ def test_no_format_lets_through_what_acts(text, width, unicode, several):
             out = "".join(formats.render([a_result(text)], form, screen, several=several))
             assert acting(out, but="\n\t" if form == "tsv" else "\n") == set()
             if form == "json":
-                told = json.loads(out)
-                assert (told[0] if several else told)["hits"][0]["title"] == text  # inert, and whole
+                answer = json.loads(out)
+                assert (answer[0] if several else answer)["hits"][0]["title"] == text  # inert, and whole
 
 
 @few
@@ -319,9 +319,9 @@ def test_nothing_else_that_is_shown_acts(text):
 
 
 def test_a_message_has_an_end():
-    told = safe_text.error(InputError("x" * MB, hint="y" * MB))
-    assert len(told) < 3000
-    assert "…; yyy" in told
+    text = safe_text.error(InputError("x" * MB, hint="y" * MB))
+    assert len(text) < 3000
+    assert "…; yyy" in text
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

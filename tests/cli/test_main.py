@@ -54,7 +54,7 @@ def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
 
     ran = shell('attnsearch query "science fiction" -k 1000 --json')
     assert (ran.returncode, ran.stderr) == (0, "")
-    told = json.loads(ran.stdout)
+    answer = json.loads(ran.stdout)
 
     library = list(items.read_items([str(home.built_in_file("library"))]).items)
     model = SentenceTransformer(str(real.model.folder), device="cpu")
@@ -63,11 +63,11 @@ def test_weights_are_the_softmax_of_twenty_cosines(shell, real):
     weights = np.exp(20 * cosines) / np.exp(20 * cosines).sum()
     expected = {item.id: weight for item, weight in zip(library, weights, strict=True)}
 
-    assert {hit["id"]: hit["weight"] for hit in told["hits"]} == pytest.approx(expected, abs=1e-5)
-    assert sum(hit["weight"] for hit in told["hits"]) == pytest.approx(1, abs=1e-5)
-    assert told["items"] == len(library)
+    assert {hit["id"]: hit["weight"] for hit in answer["hits"]} == pytest.approx(expected, abs=1e-5)
+    assert sum(hit["weight"] for hit in answer["hits"]) == pytest.approx(1, abs=1e-5)
+    assert answer["items"] == len(library)
     genre = {item.id: item.fields["genre"] for item in library}
-    assert [genre[hit["id"]] for hit in told["hits"][:5]] == ["science fiction"] * 5
+    assert [genre[hit["id"]] for hit in answer["hits"][:5]] == ["science fiction"] * 5
 
 
 def test_a_pipe_in_and_a_pipe_out(shell):
@@ -111,8 +111,8 @@ def test_an_index_that_is_killed_leaves_what_was(shell, warm_home, tmp_path):
     with subprocess.Popen([sys.executable, "-m", "attnsearch", "index", str(source)], env=env) as process:
         time.sleep(1.5)  # it imports, or embeds; it can't have finished
         process.kill()
-    told = json.loads(shell("attnsearch query thing -c things --json").stdout)
-    assert told["items"] == 2
+    answer = json.loads(shell("attnsearch query thing -c things --json").stdout)
+    assert answer["items"] == 2
 
 
 def test_books_from_the_shared_data(shell, shared, tmp_path):
@@ -124,8 +124,8 @@ def test_books_from_the_shared_data(shell, shared, tmp_path):
     file.write_text("".join(some))
     counts = rf"books: {len(some)} items in \d+ passages; "
     assert re.match(rf"{counts}{len(some)} new; \d+ embedded in", shell("attnsearch index books.jsonl").stdout)
-    told = json.loads(shell('attnsearch query "scientists climb down into a volcano" -c books --json').stdout)
-    assert told["hits"][0]["title"] == "A Journey to the Centre of the Earth"
+    answer = json.loads(shell('attnsearch query "scientists climb down into a volcano" -c books --json').stdout)
+    assert answer["hits"][0]["title"] == "A Journey to the Centre of the Earth"
     again = shell("attnsearch index books.jsonl").stdout
     assert re.fullmatch(f"{counts}nothing changed; nothing to embed\nread: title, description, .*\n", again)
     book = json.loads(some[-1])

@@ -14,16 +14,16 @@ from attnsearch.search.result import Hit, Result
 HIT = Hit(1, "a", "Moon", 1.0, 0.5, 10.0, "", {}, None)
 
 
-def result(**told) -> Result:
+def result(**fields) -> Result:
     usual = {
         "query": "moon", "catalog": "books", "model": DEFAULT, "temperature": 0.05, "lexical": 0.0, "items": 64,
         "masked": 0, "none_of_these": 0.02, "effective_items": 3.1, "elapsed_ms": 41.0, "hits": [HIT], "values": [],
     }  # fmt: skip
-    return Result(**{**usual, **told})
+    return Result(**{**usual, **fields})
 
 
 @pytest.mark.parametrize(
-    ("told", "lines"),
+    ("fields", "lines"),
     [
         ({}, ["books · 64 items · attention spread over about 3.1 · chance that nothing fits 2.0%"]),
         (
@@ -67,8 +67,8 @@ def result(**told) -> Result:
         ),
     ],
 )  # fmt: skip
-def test_lines(told, lines):
-    assert notes(result(**told)) == lines
+def test_lines(fields, lines):
+    assert notes(result(**fields)) == lines
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,21 @@ def test_a_template_escapes_without_being_asked():
     )
 
 
+def test_every_class_has_a_rule_and_every_rule_a_class():
+    templates = "".join(path.read_text() for path in TEMPLATES.glob("*.html"))
+    values = re.findall(r'class="((?:\{\{.*?\}\}|\{%.*?%\}|[^"])*)"', templates)
+    used = set(re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " ", " ".join(values)).split())
+    ruled = set(re.findall(r"\.([a-z][\w-]*)", re.sub(r"\{[^{}]*\}", "", stylesheet())))
+    assert used <= ruled
+    assert ruled - used <= {*"qkv", *(f"{sign}{step}" for sign in "pn" for step in range(1, STEPS + 1))}
+
+
+def test_every_filter_is_used():
+    templates = "".join(path.read_text() for path in TEMPLATES.glob("*.html"))
+    ours = set(pages._environment().filters) - set(jinja2.Environment().filters)
+    assert ours == {name for name in ours if re.search(rf"\|{name}\b", templates)}
+
+
 def test_nothing_but_our_own_stylesheet_is_written_as_it_is():
     for path in TEMPLATES.glob("*.html"):
         source = path.read_text()

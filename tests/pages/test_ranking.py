@@ -108,7 +108,7 @@ def test_shapes_and_letters(page):
     tree = page("explain", "moon")
     (query,) = [step for step in tree.iter("li") if text_of(step).lstrip().startswith("query")]
     assert "x (1, 4) · W_Q (4, 4) · Q (1, 4)" in " ".join(text_of(query).split())
-    assert [(text_of(span), span.get("class")) for span in query.find("h4").iter("span")] == [("q", "q"), ("W_Q", "q")]
+    assert [(text_of(part), part.get("class")) for part in query.find("h4").iter("b")] == [("q", "q"), ("W_Q", "q")]
 
 
 def test_steps_have_the_colors_of_the_terminal(page):
