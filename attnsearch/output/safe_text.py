@@ -22,6 +22,11 @@ _LONGEST_URL = 2_000  # characters; terminals ignore longer ones
 _SYMBOLS = {"τ": "tau", "λ": "lambda", "Σ": "sum"}
 _SYMBOL = r"(?<!\w)[τλΣ](?!\w)"  # not in a Greek word
 
+# Marks over or under one letter, at most; no script has more. In a picture or on a page, hundreds would cross out what
+# is above and below. The pattern finds where there could be more.
+_MARKS = 6
+_STACK = r"[^\w\s\x00-\u02ff]{%d,}" % (_MARKS + 1)
+
 # What we print ourselves, and the marks of typography, in ASCII.
 _SIMPLE = {
     "…": "...", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "÷": "/", "±": "+/-", "√": "sqrt ", "∞": "inf",
@@ -124,6 +129,30 @@ def inert_lines(text: str) -> str:
     """
     lines = (line.expandtabs(4).rstrip() for line in text.splitlines())
     return "\n".join(_UNSAFE.sub(lambda match: _spell_out(match[0]), line) for line in lines)
+
+
+def unstacked(text: str) -> str:
+    r"""The text with six marks over or under a letter at most, and an ellipsis for the others.
+
+    >>> unstacked("a\u0301 b" + "\u0301" * 500) == "a\u0301 b" + "\u0301" * 6 + "…"
+    True
+    """
+    return re.sub(_STACK, lambda match: _unstack(match[0]), text)
+
+
+def _unstack(text: str) -> str:
+    import unicodedata
+
+    parts, marks = [], 0
+    for char in text:
+        category = unicodedata.category(char)
+        if category != "Cf":  # such as a joiner, which ends no stack
+            marks = marks + 1 if category in ("Mn", "Me") else 0
+        if marks <= _MARKS:
+            parts.append(char)
+        elif marks == _MARKS + 1 and category != "Cf":
+            parts.append("…")
+    return "".join(parts)
 
 
 def _spell_out(char: str) -> str:

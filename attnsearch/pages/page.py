@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attnsearch import __version__
 from attnsearch.output.columns import find_link
 from attnsearch.output.notes import counted, percent
+from attnsearch.output.safe_text import unstacked
 from attnsearch.output.table import cut, decimals, format_cell, signed
 from attnsearch.pages.shades import TEMPLATES, shade, stylesheet
 from attnsearch.pictures.letters import split_letters
@@ -48,7 +49,7 @@ def plain(text: str) -> str:
     >>> plain("a\ufdd0\u202eb  ")
     'a\\ufdd0\\u202eb '
     """
-    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", gap(text))
+    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", unstacked(gap(text)))
 
 
 @functools.cache

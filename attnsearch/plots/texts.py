@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from attnsearch.output.safe_text import inert
+from attnsearch.output.safe_text import inert, unstacked
 
 TITLE, TEXT, SMALL = 12.0, 9.0, 7.5  # points
 
@@ -22,7 +22,7 @@ def clean(text: str) -> str:
     >>> clean("a\tb \x1b[31m $x_1$")
     'a b \\x1b[31m $x_1$'
     """
-    text = inert(text[: _LONGEST + 1])
+    text = unstacked(inert(text[: _LONGEST + 1]))
     text = "".join("\ufffd" if ord(char) & 0xFFFE == 0xFFFE else char for char in text)  # which XML forbids
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 

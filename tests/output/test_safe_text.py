@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import error, inert, inert_lines, safe_url, to_json
+from attnsearch.output.safe_text import error, inert, inert_lines, safe_url, to_json, unstacked
 from tests.output.examples import RAW
 
 
@@ -66,3 +66,19 @@ def test_addresses(text, url):
 def test_no_address_acts_on_a_terminal(text):
     url = safe_url(f"https://a{text}")
     assert url == "" or (url.isascii() and url.isprintable() and " " not in url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["e\u0301\u0323", "שָׁלוֹם", "सत्यम्", "ที่นี่", "བསྒྲུབས", "\U0001f469\U0001f3fd\u200d\U0001f680" * 20, "月の海" * 9, "…" * 20, ""],
+)
+def test_what_people_write_has_all_of_its_marks(text):
+    assert unstacked(text) == text
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u0e49", "\u20dd", "\u0301\u200d", "\u034f\u0323"])
+def test_marks_do_not_pile_up(mark):
+    shown = unstacked(f"月{mark * 500}b{mark * 500}")
+    assert sum(shown.count(char) for char in mark if char != "\u200d") == 12
+    assert shown.count("…") == 2
+    assert shown.replace("\u200d", "").endswith("b" + (mark.replace("\u200d", "") * 6)[:6] + "…")

@@ -19,11 +19,14 @@ HOSTILE = [
     "月の海 " * 50,
     "w" * 10_000,
     "moon " * 2_000,
+    "m\u0310" + "\u0489" * 400 + "oon",
+    "\U0001242b" * 40,
 ]
 ADDRESSES = [
     "javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "data:text/html,<script>alert(1)</script>",
     "vbscript:x", "//evil.example", "https://example.org/\"onclick=\"alert(1)", "https://example.org/?a=<b>&c='d'",
     "file:///etc/passwd", "https://example.org/", "/relative", "https://exa\nmple.org", "#q1", "https://a.example/\u202e",
+    "blob:https://example.org/x", "view-source:https://example.org/",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 from attnsearch.lesson.steps import steps
 from attnsearch.lesson.variations import variations
 from attnsearch.pages.lesson import lesson_page
-from tests.pages.hostile import hostile_catalog
+from tests.pages.hostile import HOSTILE, hostile_catalog
 
 CHROMIUM = shutil.which("chromium")
 OPTIONS = ("--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
@@ -29,6 +29,7 @@ onload = () => {
       width: root.clientWidth, needed: root.scrollWidth, title: page.title, shown: getComputedStyle(page.body).display,
       background: getComputedStyle(page.body).backgroundColor,
       bars: [...page.querySelectorAll(".fill")].map(bar => bar.getBoundingClientRect().width).slice(0, 3),
+      head: Math.max(0, ...[...page.querySelectorAll(".grid thead")].map(head => head.getBoundingClientRect().height)),
       wide: [...page.querySelectorAll("body *")].filter(
         part => !part.closest(".box, .unseen") && part.getBoundingClientRect().right > root.clientWidth + 1
       ).map(part => part.outerHTML.slice(0, 200)),
@@ -84,6 +85,14 @@ def test_a_matrix_and_a_lead(run, write, small, measure):
     for options in (["--matrix"], ["--over", "12" + "w" * 40]):
         page = run("explain", "moon " * 40, ("13" + "moon " * 8).strip(), *options, "-c", path, "-f", "html").out
         check(measure(page), f"{' '.join(['moon'] * 16)}… · attnsearch")
+
+
+def test_a_heatmap_of_wide_letters(run, write, small, measure):
+    path = write("hostile.jsonl", hostile_catalog())
+    page = run("heatmap", *HOSTILE[:5], "moon", "-k", "99", "-c", path, "-f", "html").out
+    measured = measure(page)
+    check(measured, "6 requests × 16 items · attnsearch")
+    assert all(100 < frame["head"] < 330 for frame in measured)
 
 
 def test_the_lesson(measure):

@@ -5,6 +5,7 @@ import re
 import jinja2
 import pytest
 
+from attnsearch.output.safe_text import unstacked
 from attnsearch.pages import page as pages
 from attnsearch.pages.page import plain, render
 from attnsearch.pages.shades import STEPS, TEMPLATES, shade, stylesheet
@@ -72,7 +73,7 @@ def test_no_text_acts(text):
     shown = plain(text)
     assert shown.encode()
     assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]", shown)
-    assert shown == plain(shown)
+    assert shown == plain(shown) == unstacked(shown)
 
 
 def test_what_a_template_lacks_is_an_error():

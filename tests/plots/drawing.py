@@ -25,6 +25,7 @@ HOSTILE = [
     "style=\"font-family: 'DejaVu Sans', serif\" url(#x)",
     "",
     "   \n\t",
+    "m" + "\u0489" * 200,
 ]
 
 _SVG = "{http://www.w3.org/2000/svg}"

@@ -82,6 +82,7 @@ def test_hostile_texts_are_inert(text, form):
             shown = "".join(texts(svg))
             assert "\u202e" not in shown
             assert "\x1b" not in shown
+            assert "\u0489" * 7 not in shown
             assert len(max(texts(svg), key=len)) <= 300
 
 
