@@ -25,7 +25,7 @@ _SYMBOL = r"(?<!\w)[τλΣ](?!\w)"  # not in a Greek word
 # Marks over or under one letter, at most; no script has more. In a picture or on a page, hundreds would cross out what
 # is above and below. The pattern finds where there could be more.
 _MARKS = 6
-_STACK = r"[^\w\s\x00-\u02ff]{%d,}" % (_MARKS + 1)
+_STACK = rf"[^\w\s\x00-\u02ff]{{{_MARKS + 1},}}"
 
 # What we print ourselves, and the marks of typography, in ASCII.
 _SIMPLE = {

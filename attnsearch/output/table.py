@@ -25,7 +25,8 @@ _BROAD = 20  # cells for values beside their names, at least
 _COLOR_SYSTEMS: Mapping[int, Literal["standard", "256", "truecolor"] | None] = {
     0: None, 16: "standard", 256: "256", 1 << 24: "truecolor",
 }  # fmt: skip
-_CUT = re.compile(r"([^\x1b\n][^\x1b\s])…(?=[\s\x1b])")  # where a cell is cut, with what makes room for "..."
+# Where a cell is cut, with what makes room for "..."; what precedes an ellipsis alone may be a color, which stays.
+_CUT = re.compile(r"(\x1b\[[\d;]*m|[^\x1b\n][^\x1b\s])…(?=[\s\x1b])")
 
 
 def listing(
@@ -170,7 +171,10 @@ def draw(content: RenderableType, screen: Screen) -> str:
     if not screen.unicode:
         from rich.cells import cell_len
 
-        text = _CUT.sub(lambda match: "..." + " " * (cell_len(match[1]) - 2), text)
+        def spell_out(match: re.Match[str]) -> str:
+            return f"{match[1]}..." if match[1][0] == "\x1b" else "..." + " " * (cell_len(match[1]) - 2)
+
+        text = _CUT.sub(spell_out, text)
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 

@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from attnsearch.lesson.slide import Group
 from attnsearch.output.notes import percent
 from attnsearch.output.ranking import bar
-from attnsearch.output.safe_text import PIPE, Screen, inert
+from attnsearch.output.safe_text import PIPE, Screen, inert, simplified
 from attnsearch.output.table import cut, draw
 from attnsearch.pictures.letters import color_letters, find_letter
 from attnsearch.pictures.palette import letter_style, strength_of, style
@@ -53,6 +54,8 @@ def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
     """A slide: its title and formula, the story, the tables, the notes."""
     from rich.cells import cell_len
 
+    if not screen.unicode:
+        slide = _simplify(slide)
     width = screen.width or _LINE
     is_wide = width >= _WIDE
     room = _WIDE - _STORY if is_wide else min(width, _LINE)
@@ -66,6 +69,28 @@ def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
         blocks = [*texts[: len(slide.story)], *tables, *texts[len(slide.story) :]]
     lines = _join([_head(slide, _WIDE if is_wide else room), *blocks])
     return "".join(draw(color_letters(line, screen), screen._replace(width=None)) for line in lines)
+
+
+def _simplify(slide: Slide) -> Slide:
+    """The slide in ASCII, whose texts may be longer."""
+    tables = [
+        table._replace(
+            rows=tuple(map(simplified, table.rows)),
+            groups=tuple(
+                Group(simplified(symbol), tuple(column._replace(name=simplified(column.name)) for column in columns))
+                for symbol, columns in table.groups
+            ),
+        )
+        for table in slide.tables
+    ]
+    return slide._replace(
+        title=simplified(slide.title),
+        formula=simplified(slide.formula),
+        story=tuple(map(simplified, slide.story)),
+        tables=tuple(tables),
+        notes=tuple(map(simplified, slide.notes)),
+        command=simplified(slide.command),
+    )
 
 
 def _join(blocks: Sequence[list[Text]]) -> list[Text]:

@@ -70,7 +70,17 @@ def test_no_address_acts_on_a_terminal(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["e\u0301\u0323", "שָׁלוֹם", "सत्यम्", "ที่นี่", "བསྒྲུབས", "\U0001f469\U0001f3fd\u200d\U0001f680" * 20, "月の海" * 9, "…" * 20, ""],
+    [
+        "e\u0301\u0323",
+        "שָׁלוֹם",
+        "सत्यम्",
+        "ที่นี่",
+        "བསྒྲུབས",
+        "\U0001f469\U0001f3fd\u200d\U0001f680" * 20,
+        "月の海" * 9,
+        "…" * 20,
+        "",
+    ],
 )
 def test_what_people_write_has_all_of_its_marks(text):
     assert unstacked(text) == text

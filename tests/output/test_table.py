@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import cut, entries, listing, wrap
+from attnsearch.output.safe_text import PIPE, Screen, inert, simplified
+from attnsearch.output.table import cut, draw, entries, listing, wrap
 
 
 @pytest.mark.parametrize("width", [4, 7, 20, 79])
@@ -87,3 +89,14 @@ def test_no_dot_has_a_line_of_its_own():
     assert wrap("137 requests with an answer · library", Screen(width=29)).splitlines() == [
         "137 requests with an answer ·", "library",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("colors", [0, 16, 256, 1 << 24])
+def test_an_ellipsis_in_ascii_leaves_colors_whole(colors):
+    from rich.text import Text
+
+    parts = [("… moon …", "dim"), (" "), ("sea…", "#00a0ff on #102030"), (" … "), ("…", "bold")]
+    drawn = simplified(draw(Text.assemble(*parts), Screen(colors=colors, unicode=False)))
+    plain = re.sub(r"\x1b\[[\d;]+m", "", drawn)
+    assert "\x1b" not in plain
+    assert plain.split() == ["...", "moon", "...", "s...", "...", "..."]

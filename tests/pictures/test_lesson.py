@@ -9,7 +9,7 @@ from attnsearch.lesson import library
 from attnsearch.lesson.slide import Column, Group, Slide, Table
 from attnsearch.lesson.steps import steps
 from attnsearch.lesson.variations import variations
-from attnsearch.output.safe_text import Screen
+from attnsearch.output.safe_text import Screen, simplified
 from attnsearch.pictures.lesson import draw_slide
 from attnsearch.pictures.palette import letter_style
 
@@ -95,3 +95,10 @@ def test_a_screen_without_unicode_has_no_other_characters_in_its_tables():
     drawn = draw_slide(SLIDES[9], Screen(width=80, unicode=False))
     assert "-inf" in drawn
     assert "∞" not in "".join(line for line in drawn.splitlines() if line.startswith(library.TITLES[0]))
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+def test_slides_in_ascii_fit_the_window(width):
+    for slide in SLIDES:
+        lines = simplified(draw_slide(slide, Screen(width=width, unicode=False))).splitlines()
+        assert max(map(len, lines)) <= width, slide.number
