@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.pages.shades import shade
-from attnsearch.pictures.matrix import caption, choose_digits, format_figure
+from attnsearch.pictures.matrix import caption, choose_digits, format_number
 
 if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Line, Matrix
@@ -55,7 +55,7 @@ def matrix_grid(matrix: Matrix) -> Grid:
     digits = choose_digits(matrix.strongest)
 
     def cell(number: float, strength: float = 0.0) -> Cell:
-        return Cell(number, format_figure(number, digits), shade(strength))
+        return Cell(number, format_number(number, digits), shade(strength))
 
     rows = [
         Row(line.label, [*map(cell, numbers, strengths)], [cell(line.sum)], _is_mark(line))

@@ -11,7 +11,7 @@ from attnsearch.output.notes import name_catalogs
 from attnsearch.pages.grid import Cell, Grid, Head, Row
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
-from attnsearch.pictures.heatmap import format_figure
+from attnsearch.pictures.heatmap import format_number
 
 if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import By, Heatmap
@@ -42,14 +42,14 @@ def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, 
         grid=_to_grid(heatmap, by),
         by=by,
         catalogs=name_catalogs(heatmap),
-        scale=[(_figure(value, by), shade(strength)) for strength, value in heatmap.scale(by).items()],
+        scale=[(_number(value, by), shade(strength)) for strength, value in heatmap.scale(by).items()],
         setting=setting,
     )
 
 
-def _figure(value: float, by: By) -> str:
+def _number(value: float, by: By) -> str:
     """A number as it is shown elsewhere, but for the sign of percent, which the caption has."""
-    return format_figure(value, by).removesuffix("%")
+    return format_number(value, by).removesuffix("%")
 
 
 def _to_grid(heatmap: Heatmap, by: By) -> Grid:
@@ -72,10 +72,10 @@ def _to_grid(heatmap: Heatmap, by: By) -> Grid:
         Row(
             query,
             [
-                Cell(number, _figure(number, by), shade(strength), "✓" if is_right else "") if is_there else None
+                Cell(number, _number(number, by), shade(strength), "✓" if is_right else "") if is_there else None
                 for number, strength, is_there, is_right in zip(*of_row, strict=True)
             ],
-            [Cell(share, _figure(share, "weight")) for share in (float(column[number]) for column in margins.values())],
+            [Cell(share, _number(share, "weight")) for share in (float(column[number]) for column in margins.values())],
         )
         for number, (query, of_row) in enumerate(zip(heatmap.queries, cells, strict=True))
     ]

@@ -156,7 +156,7 @@ def _figures(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[list
     """The figure in each cell; one of an item that is right has a mark behind it."""
     pairs = [zip(*rows, strict=True) for rows in zip(heatmap.values(by).tolist(), heatmap.logits.tolist(), strict=True)]
     figures = [
-        [_HIDDEN if logit == -math.inf else format_figure(value, by, is_full=form.is_full) for value, logit in row]
+        [_HIDDEN if logit == -math.inf else format_number(value, by, is_full=form.is_full) for value, logit in row]
         for row in pairs
     ]
     if heatmap.right is None:
@@ -176,7 +176,7 @@ def _tail(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[_Column
     if heatmap.none_of_these is not None:
         shares.append((["none of", "these"], heatmap.none_of_these.tolist(), f" {line} " if form.is_tall else line))
     for head, numbers, gap in shares:
-        figures = [format_figure(number, "weight", is_full=form.is_full) for number in numbers]
+        figures = [format_number(number, "weight", is_full=form.is_full) for number in numbers]
         width = max(map(len, head)) if form.is_tall else len("100%")
         if not form.is_tall:
             head = [cut(" ".join(head), width)]
@@ -184,14 +184,14 @@ def _tail(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[_Column
     return columns
 
 
-def format_figure(value: float, by: By, *, is_full: bool = True) -> str:
+def format_number(value: float, by: By, *, is_full: bool = True) -> str:
     """A number in full or short.
 
-    >>> [format_figure(value, "weight") for value in (0.2094, 0.0001, 1.0)]
+    >>> [format_number(value, "weight") for value in (0.2094, 0.0001, 1.0)]
     ['20.9%', '<0.1%', '100.0%']
-    >>> [format_figure(value, "weight", is_full=False) for value in (0.2094, 0.0001, 1.0, 0.0)]
+    >>> [format_number(value, "weight", is_full=False) for value in (0.2094, 0.0001, 1.0, 0.0)]
     ['21%', '<1%', '100%', '0%']
-    >>> format_figure(11.0213, "logit"), format_figure(-0.2, "logit", is_full=False)
+    >>> format_number(11.0213, "logit"), format_number(-0.2, "logit", is_full=False)
     ('11.02', '0')
     """
     if by == "weight":
@@ -278,7 +278,7 @@ def _scale(heatmap: Heatmap, by: By, screen: Screen) -> Text:
     line = _new_line("score (cosine)" if by == "score" else by)
     cells = len(line)
     for strength, value in heatmap.scale(by).items():
-        figure = f"{value:.0%}" if by == "weight" else format_figure(value, by)
+        figure = f"{value:.0%}" if by == "weight" else format_number(value, by)
         cell = f" {figure} " if screen.colors else f"{mark(strength, screen)}{figure}"
         is_full = cells + 1 + len(cell) > (screen.width or _WIDEST)
         cells = len(cell) if is_full else cells + 1 + len(cell)

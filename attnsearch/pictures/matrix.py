@@ -95,13 +95,13 @@ def _columns(matrix: Matrix, digits: int, screen: Screen) -> Iterator[_Column]:
             "dim" if "others" in (line.kind, row.kind) else style(strength, screen)
             for row, strength in zip(matrix.rows, strengths, strict=True)
         ]
-        figures = [format_figure(number, digits) for number in (*cells, line.sum)]
+        figures = [format_number(number, digits) for number in (*cells, line.sum)]
         yield _column(line.label, list(zip(figures, [*styles, "bold"], strict=True)))
 
 
 def _sums(matrix: Matrix, rest: Sequence[tuple[str, str]], digits: int) -> _Column:
     """The sum of each row, that of all cells, and what is added to it."""
-    sums = [format_figure(number, digits) for number in (*(line.sum for line in matrix.rows), matrix.sum)]
+    sums = [format_number(number, digits) for number in (*(line.sum for line in matrix.rows), matrix.sum)]
     return _column("sum", [(figure, "bold") for figure in (*sums, *(figure for _, figure in rest))])
 
 
@@ -115,7 +115,7 @@ def _column(name: str, figures: list[tuple[str, str]]) -> _Column:
 def _rest(matrix: Matrix, digits: int) -> Iterator[tuple[str, str]]:
     """What is added to the sum of the cells, with its name, and the logit."""
     for name, logits in name_added(matrix).items():
-        figure = format_figure(logits, digits)
+        figure = format_number(logits, digits)
         if name != "rounding" or figure.strip("0."):
             yield name, figure
     yield "logit", f"{matrix.logit:.{digits}f}"
@@ -153,7 +153,7 @@ def choose_digits(strongest: float) -> int:
     return min(max(1 + math.ceil(-math.log10(strongest)), 2), _DIGITS) if strongest else 2
 
 
-def format_figure(number: float, digits: int) -> str:
+def format_number(number: float, digits: int) -> str:
     """A number of logits with its sign, unless it is shown as 0."""
     figure = f"{number:+.{digits}f}"
     return figure if figure.strip("+-0.") else figure[1:]

@@ -1,6 +1,6 @@
 """A matrix of colored cells with a label for each row and column, from one cell to a thousand by a thousand.
 
-Cells are as large as there is room for them; figures and labels that would be too small to read are left out.
+Cells are as large as there is room for them; numbers and labels that would be too small to read are left out.
 
 Axis letters: r = rows, c = columns.
 """
@@ -36,7 +36,7 @@ Doubles = NDArray[np.float64]
 class Grid(NamedTuple):
     """What a grid shows.
 
-    `rows` (r,) and `columns` (c,) are labels, `strengths` (r, c) from -1 to 1; `figure` writes the cell of a row and a
+    `rows` (r,) and `columns` (c,) are labels, `strengths` (r, c) from -1 to 1; `number` writes the cell of a row and a
     column. A gap sets apart the rows and columns from `row_gaps` and `column_gaps` on. Cells that are `plain` (r, c)
     are gray, those that are `outlined` (r, c) have a frame.
     """
@@ -44,7 +44,7 @@ class Grid(NamedTuple):
     rows: Sequence[str]
     columns: Sequence[str]
     strengths: Doubles
-    figure: Callable[[int, int], str]
+    number: Callable[[int, int], str]
     row_gaps: Sequence[int] = ()
     column_gaps: Sequence[int] = ()
     plain: NDArray[np.bool_] | None = None
@@ -69,7 +69,7 @@ class Frame(NamedTuple):
     left: float
     top: float
     size: tuple[float, float]
-    figure_size: float
+    number_size: float
     row_size: float
     column_size: float
     slope: float
@@ -82,11 +82,11 @@ def lay_out(grid: Grid) -> Frame:
         for most, room, labels in zip(_CELL, _ROOM, (grid.columns, grid.rows), strict=True)
     )
     row_size, column_size = (_legible(min(TEXT, 0.8 * side * 72)) for side in (high, wide))
-    figure_size = 0.0
+    number_size = 0.0
     if _legible(min(TEXT, high * 72)) and wide > 0.2:
-        texts = [grid.figure(row, column) for row in range(len(grid.rows)) for column in range(len(grid.columns))]
+        texts = [grid.number(row, column) for row in range(len(grid.rows)) for column in range(len(grid.columns))]
         widest = max(map(text_width, set(texts)), default=0.0)
-        figure_size = _legible(min(TEXT, TEXT * 0.9 * wide / widest if widest else TEXT, 0.65 * high * 72))
+        number_size = _legible(min(TEXT, TEXT * 0.9 * wide / widest if widest else TEXT, 0.65 * high * 72))
     slope = 45.0 if wide >= 0.28 else 90.0
     left = top = overhang = 0.0
     if row_size:
@@ -99,7 +99,7 @@ def lay_out(grid: Grid) -> Frame:
         ends = x + wide / 2 + lengths * math.cos(math.radians(slope)) + 0.1
         overhang = max(float(ends.max(initial=0.0)) - width, 0.0)
     size = (left + width + overhang, top + height)
-    return Frame((wide, high), x, y, left, top, size, figure_size, row_size, column_size, slope)
+    return Frame((wide, high), x, y, left, top, size, number_size, row_size, column_size, slope)
 
 
 def paint_grid(figure: Figure, grid: Grid, frame: Frame, top: float) -> None:
@@ -116,8 +116,8 @@ def paint_grid(figure: Figure, grid: Grid, frame: Frame, top: float) -> None:
         _paint_image(axes, grid, frame, colors)
     else:
         _paint_cells(axes, frame, colors, grid.outlined)
-    if frame.figure_size:
-        _paint_figures(axes, grid, frame)
+    if frame.number_size:
+        _paint_numbers(axes, grid, frame)
     if frame.row_size:
         for label, start in zip(grid.rows, y, strict=True):
             text = fit(label, _LABEL[0], frame.row_size)
@@ -159,15 +159,15 @@ def _paint_image(axes: Axes, grid: Grid, frame: Frame, colors: Doubles) -> None:
             axes.imshow(part, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest")
 
 
-def _paint_figures(axes: Axes, grid: Grid, frame: Frame) -> None:
+def _paint_numbers(axes: Axes, grid: Grid, frame: Frame) -> None:
     wide, high = frame.cell
     for row, top in enumerate(frame.y):
         for column, left in enumerate(frame.x):
-            if text := grid.figure(row, column):
+            if text := grid.number(row, column):
                 is_plain = grid.plain is not None and grid.plain[row, column]
                 color = INK if is_plain else ink(float(grid.strengths[row, column]))
                 place = (left + wide / 2, top + high / 2)
-                axes.text(*place, text, ha="center", va="center_baseline", fontsize=frame.figure_size, color=color)
+                axes.text(*place, text, ha="center", va="center_baseline", fontsize=frame.number_size, color=color)
 
 
 def _paint_column_label(axes: Axes, label: str, x: float, frame: Frame) -> None:

@@ -1,4 +1,4 @@
-"""A heatmap → requests × items, the darker the stronger, with a figure in each cell that has room for it.
+"""A heatmap → requests × items, the darker the stronger, with a number in each cell that has room for it.
 
 Axis letters: m = requests, n = items.
 """
@@ -35,7 +35,7 @@ def draw_heatmap(heatmap: Heatmap, by: By = "weight", form: str = "svg") -> byte
         figure = new_figure(width, below + LINE * (len(notes) + 1.5) + MARGIN)
         head(figure, title, f"{isolate(name_catalogs(heatmap))} · temperature {heatmap.temperature:.3g}")
         paint_grid(figure, grid, frame, HEAD)
-        steps = {step: f"{_FIGURES[by](value)}{_UNITS[by]}" for step, value in heatmap.scale(by).items()}
+        steps = {step: f"{_NUMBERS[by](value)}{_UNITS[by]}" for step, value in heatmap.scale(by).items()}
         paint_scale(figure, _WHAT[by], steps, below)
         add_notes(figure, below + 1.5 * LINE, notes)
         return render(figure, form, f"Heatmap of {title}: {_WHAT[by]}")
@@ -51,17 +51,17 @@ def _grid(heatmap: Heatmap, by: By) -> Grid:
     shares = np.array(list(more.values())).reshape(len(more), len(heatmap.queries)).T  # (m, 0 to 2)
     hidden = ~np.isfinite(heatmap.logits)
 
-    def figure(row: int, column: int) -> str:
+    def number(row: int, column: int) -> str:
         if column >= n:
             return short_percent(shares[row, column - n])
-        return "–" if hidden[row, column] else _FIGURES[by](values[row, column])
+        return "–" if hidden[row, column] else _NUMBERS[by](values[row, column])
 
     right = heatmap.right
     return Grid(
         rows=heatmap.queries,
         columns=[*labels, *more],
         strengths=np.concatenate([strengths, shares], axis=1),
-        figure=figure,
+        number=number,
         column_gaps=range(n, n + len(more)),
         plain=np.broadcast_to(np.arange(n + len(more)) >= n, (len(heatmap.queries), n + len(more))),
         outlined=None if right is None else np.pad(right, ((0, 0), (0, len(more)))),
@@ -78,7 +78,7 @@ def short_percent(share: float) -> str:
     return f"{100 * share:.0f}" if len(text) > 3 else "" if text == "0.0" else text
 
 
-_FIGURES: dict[By, Callable[[float], str]] = {
+_NUMBERS: dict[By, Callable[[float], str]] = {
     "weight": short_percent,
     "logit": "{:.1f}".format,
     "score": "{:.2f}".format,
@@ -96,7 +96,7 @@ def _notes(heatmap: Heatmap, by: By, grid: Grid, frame: Frame) -> str:
     if heatmap.masked:
         dash = "" if np.isfinite(heatmap.logits).all() else " (–)"
         parts.append(f"a filter hides {heatmap.masked:,} of {counted(heatmap.items, 'item')}{dash}")
-    names = {"figures": frame.figure_size, "items": frame.column_size, "requests": frame.row_size}
+    names = {"numbers": frame.number_size, "items": frame.column_size, "requests": frame.row_size}
     if missing := [name for name, size in names.items() if not size]:
         parts.append(f"no room for {' and '.join(missing)}, which -f html shows")
     return ". ".join(f"{part[0].upper()}{part[1:]}" for part in parts)

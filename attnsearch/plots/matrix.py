@@ -13,7 +13,7 @@ import numpy as np
 
 from attnsearch.explanation.matrix import Matrix
 from attnsearch.output.columns import short_name
-from attnsearch.pictures.matrix import choose_digits, format_figure, name_added
+from attnsearch.pictures.matrix import choose_digits, format_number, name_added
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Grid, lay_out, paint_grid, paint_scale
 from attnsearch.plots.texts import TITLE, fit, isolate, wrap
@@ -71,7 +71,7 @@ def _bands(matrix: Matrix) -> list[Grid]:
             rows=[*(line.label for line in matrix.rows), SUM],
             columns=labels[start:stop],
             strengths=strengths[:, start:stop],
-            figure=lambda row, column: format_figure(float(values[row, start + column]), digits),
+            number=lambda row, column: format_number(float(values[row, start + column]), digits),
             row_gaps=[r],
             column_gaps=[c - start] if stop > c else [],
             plain=margins[:, start:stop],
@@ -85,12 +85,12 @@ def _steps(matrix: Matrix) -> dict[float, str]:
     digits = choose_digits(matrix.strongest)
     has_both = (matrix.cells < 0).any()
     steps = (-1.0, -0.5, 0.5, 1.0) if has_both else (0.25, 0.5, 0.75, 1.0)
-    return {step: format_figure(step * matrix.strongest, digits) for step in steps}
+    return {step: format_number(step * matrix.strongest, digits) for step in steps}
 
 
 def _add_up(matrix: Matrix) -> str:
     """All parts of the logit, as a sum."""
     digits = choose_digits(matrix.strongest)
     parts = {matrix.by: matrix.sum, **name_added(matrix)}
-    figures = [f"{name} {format_figure(value, digits)}" for name, value in parts.items()]
+    figures = [f"{name} {format_number(value, digits)}" for name, value in parts.items()]
     return f"{', '.join(figures)}: logit {matrix.logit:.{digits}f}"

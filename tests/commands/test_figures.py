@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from attnsearch.output.notes import percent
-from attnsearch.pictures.matrix import format_figure
+from attnsearch.pictures.matrix import format_number
 from attnsearch.storage.learned import load_learned
 from tests.conftest import Terminal
 from tests.plots.drawing import read_svg, texts
@@ -117,7 +117,7 @@ def test_a_matrix_has_the_numbers_of_json(run, tmp_path):
     run(*COMMANDS["matrix"], "-o", "x.svg")
     matrix = json.loads(run(*COMMANDS["matrix"], "--json").out)["matrix"]
     shown = texts((tmp_path / "x.svg").read_bytes())
-    assert {format_figure(value, 2) for row in matrix["cells"] for value in row} <= set(shown)
+    assert {format_number(value, 2) for row in matrix["cells"] for value in row} <= set(shown)
 
 
 @pytest.mark.parametrize(
