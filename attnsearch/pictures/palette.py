@@ -19,7 +19,7 @@ _DARK: tuple[Color, Color, Color] = ((24, 28, 34), (102, 204, 255), (255, 160, 7
 _LIGHT: tuple[Color, Color, Color] = ((255, 255, 255), (0, 90, 181), (190, 75, 0))
 # The levels among 256 colors, and among 16, which each theme has its own of: black can be read on these four in most.
 _LEVELS: dict[tuple[int, bool, bool], tuple[str, ...]] = {  # by colors, light or not, for or against
-    (256, False, True): ("color(18)", "color(24)", "color(31)", "color(38)", "color(81)"),
+    (256, False, True): ("color(17)", "color(24)", "color(31)", "color(38)", "color(81)"),
     (256, False, False): ("color(52)", "color(94)", "color(130)", "color(172)", "color(215)"),
     (256, True, True): ("color(195)", "color(153)", "color(75)", "color(32)", "color(25)"),
     (256, True, False): ("color(223)", "color(215)", "color(208)", "color(166)", "color(130)"),
