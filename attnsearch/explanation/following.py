@@ -1,4 +1,4 @@
-"""Requests → the results that are explained, with the same items for all, and how these rank untrained."""
+"""Requests → the results that are explained: with the same items for all, and how these rank untrained."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from attnsearch.search.setting import Setting
 def follow_requests(
     index: Index, texts: Sequence[str], setting: Setting, *, k: int, values: Sequence[str] = ()
 ) -> list[Result]:
-    """The result of each request, traced, with the `k` best items of it, and of all others, as its hits.
+    """The result of each request, traced, whose hits are the `k` best items of any request.
 
-    If something was learned, a result has the one without it beside it. Raises as `search` does.
+    If something was learned, `untrained` has the same hits without it. Raises as `search` does.
     """
     results = search(index, texts, setting, k=k, values=values if len(texts) == 1 else (), trace=True)
     keys = dict.fromkeys(key for result in results for key in trace_of(result).hit_keys)
     items = list(dict.fromkeys(tuple(keys_beside(index.store, key)) for key in keys))
     if len(texts) > 1:
+        emptied_by = results[0].emptied_by
         results = follow_items(index, texts, setting, items, values=values)
+        results = [result._replace(emptied_by=emptied_by) for result in results]
     if results[0].trained:
         plain = follow_items(index, texts, setting._replace(untrained=True, learned=None), items)
         results = [result._replace(untrained=other) for result, other in zip(results, plain, strict=True)]
@@ -35,7 +37,7 @@ def follow_requests(
 
 
 def align_hits(results: Sequence[Result]) -> list[Result]:
-    """The results with their hits in the order of those of the first. Raises InputError unless all have the same."""
+    """The results with their hits in the order of the first one's. Raises InputError unless all have the same hits."""
     order = [(hit.catalog, hit.id) for hit in results[0].hits]
     aligned = []
     for result in results:
@@ -47,7 +49,7 @@ def align_hits(results: Sequence[Result]) -> list[Result]:
 
 
 def _arrange(result: Result, order: Sequence[int]) -> Result:
-    """The result with its hits in this order, and what belongs to them likewise."""
+    """The result with its hits, and all that belongs to them, in this order."""
     trace, untrained = trace_of(result), result.untrained
     if untrained:
         untrained = untrained._replace(hits=[untrained.hits[i] for i in order])

@@ -103,7 +103,11 @@ def test_shares_of_each_request(index):
 def test_everything_is_hidden(index):
     from attnsearch.postings.filters import parse_filter
 
-    steps = explain_together(follow_requests(index, TEXTS, Setting(where=(parse_filter("year > 9"),)), k=2))
+    setting = Setting(where=(parse_filter("year > 9"),))
+    results = follow_requests(index, TEXTS, setting, k=2)
+    assert [result.emptied_by for result in results] == [search(index, ["moon"], setting)[0].emptied_by] * 3
+    assert results[0].emptied_by == "no item passes 'year > 9'"
+    steps = explain_together(results)
     assert [len(row) for row in steps[5].rows] == [2, 2, 2]
     assert "Every item is hidden" in steps[5].says
 
