@@ -42,7 +42,7 @@ class TestExplain:
         assert [row["weight"] for row in answer["steps"][5]["rows"]] == [hit["weight"] for hit in asked["hits"]]
         assert [row["logit"] for row in answer["steps"][4]["rows"]] == [hit["logit"] for hit in asked["hits"]]
 
-    def test_several_requests(self, run, shop_file):
+    def test_several_requests_are_matrices_and_in_json_a_list(self, run, shop_file):
         """JSON has a result for each, as query has; the steps are matrices."""
         argv = ["explain", "moon", "--and", "sea", "-c", "shop.yaml", "-k", "1"]
         code, out, err = run(*argv)
@@ -57,7 +57,7 @@ class TestExplain:
             (row,) = next(step["rows"] for step in alone["steps"] if step["name"] == name)
             assert next(step["rows"] for step in sea["steps"] if step["name"] == name)[0] == pytest.approx(row)
 
-    def test_values(self, run, shop):
+    def test_fields_may_be_v(self, run, shop):
         out = run("explain", "sea", "-c", "shop", "--value", "price", "--value", "title", "-k", "1").out
         assert "8. value: softmax(Q Kᵀ / √d_k) V, where V is price\n" in out
         assert "What you carry home: price about 3.00 ± 0.00." in out
@@ -82,7 +82,7 @@ class TestExplain:
         code, out, err = run("explain", "moon", "a", "-c", "shop", *argv)
         assert (code, out, message in err) == (2, "", True)
 
-    def test_an_empty_request(self, run, shop):
+    def test_an_empty_request_is_refused(self, run, shop):
         code, _, err = run("explain", "moon", "--and", " ", "-c", "shop")
         assert (code, "the query is empty" in err) == (2, True)
 
@@ -124,7 +124,7 @@ class TestSave:
         ],
         ids=" ".join,
     )
-    def test_weights(self, run, write, small, monkeypatch, tmp_path, argv):
+    def test_the_lines_give_the_weights_and_the_output(self, run, write, small, monkeypatch, tmp_path, argv):
         texts = LIBRARY.replace("LONG", "moon " * 80 + "robot " * 80)
         run("index", write("books.yaml", texts), "-q")
         run("index", write("books.yaml", texts.replace("- {id: gone, title: moon}\n", "")), "-q")  # leaves a dead key
@@ -157,7 +157,7 @@ class TestSave:
         assert arrays["output"] == pytest.approx(computed["weights"] @ arrays["V"], abs=1e-6)
         assert arrays["x"] @ arrays["W_Q"] == pytest.approx(arrays["q"])
 
-    def test_what_was_learned(self, run, shop, home, monkeypatch, tmp_path):
+    def test_the_lines_give_the_weights_of_what_was_learned(self, run, shop, home, monkeypatch, tmp_path):
         learned = Learned(
             "small", "5" * 64, np.eye(4, dtype=np.float32)[[1, 0, 2, 3]], 0.5, None, None, frozenset(), {}
         )
@@ -167,7 +167,7 @@ class TestSave:
         assert answer["hits"][0]["title"] == "sea"
         assert sorted(weights, reverse=True) == pytest.approx([hit["weight"] for hit in answer["hits"]], abs=1e-6)
 
-    def test_the_lesson_too(self, run, monkeypatch, tmp_path):
+    def test_the_lines_give_the_weights_of_the_lesson(self, run, monkeypatch, tmp_path):
         assert run("lesson", "--step", "1", "--save", str(tmp_path / "science.npz")).code == 0
         computed = self.compute(monkeypatch, tmp_path)
         assert computed["a"]["weights"] == pytest.approx(computed["weights"])
@@ -183,7 +183,7 @@ class TestSave:
             assert re.search(rf"{title} .* {weight}\n", out)
         assert re.search(rf"output +1\.0000  {length.strip()} ", out)
 
-    def test_refused(self, run, shop, monkeypatch, tmp_path):
+    def test_a_file_that_cannot_be_saved_is_refused(self, run, shop, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
         run("export", "shop", "-o", "shop.npz")
         before = (tmp_path / "shop.npz").read_bytes()
@@ -257,7 +257,7 @@ class TestReasons:
         assert over["ratio"] == pytest.approx(math.exp(over["difference"]))
 
     @pytest.mark.parametrize("by", ["words", "pieces"])
-    def test_matrix(self, run, shop, by):
+    def test_the_matrix_adds_up_in_the_table_and_in_json(self, run, shop, by):
         """Of "moon sea", moon adds 20/√2 and sea nothing; in JSON and in the table."""
         argv = ["explain", "moon sea", "a", "-c", "shop", "--matrix", *(["--pieces"] * (by == "pieces"))]
         code, out, err = run(*argv)
@@ -298,13 +298,13 @@ class TestReasons:
         assert [word["word"] for word in answer["hits"][0]["why"]["query_words"]] == ["moon", "sea"]
 
     @pytest.mark.parametrize("option", ["MATRIX", "PIECES"])
-    def test_a_matrix_is_of_one_request(self, run, shop, monkeypatch, option):
+    def test_the_options_of_a_matrix_have_no_defaults(self, run, shop, monkeypatch, option):
         """As a default, it would refuse each request without an ITEM."""
         monkeypatch.setenv(f"ATTNSEARCH_EXPLAIN_{option}", "1")
         message = f"ATTNSEARCH_EXPLAIN_{option}: --{option.lower()} has no default; give it on the command line"
         assert run("explain", "moon", "-c", "shop") == (2, "", f"attnsearch: {message}\n")
 
-    def test_no_matrix_of_other_vectors(self, run, shop, small, monkeypatch):
+    def test_vectors_that_are_no_sums_have_no_matrix(self, run, shop, small, monkeypatch):
         monkeypatch.setattr(small, "pieces", lambda texts, role="key": [None] * len(texts))
         message = "what two words add to a logit together can't be told with small; its vectors are not sums over words"
         for form in ([], ["--json"]):

@@ -19,7 +19,7 @@ JUDGMENTS = "- {query: moon, relevant: [a]}\n- {query: sea, grades: {c: 2, b: 0,
 
 
 class TestRequests:
-    def test_of_the_command_line(self, run, shop_file):
+    def test_each_text_is_a_row(self, run, shop_file):
         code, out, err = run("heatmap", "moon", "sea", "-c", "shop.yaml")
         lines = out.splitlines()
         assert (code, err) == (0, "")
@@ -47,19 +47,19 @@ class TestRequests:
             (["heatmap", "-0"], b"moon\0sea\0"),
         ],
     )
-    def test_of_a_pipe(self, run, shop_file, argv, stdin):
+    def test_each_line_of_a_pipe_is_a_row(self, run, shop_file, argv, stdin):
         code, out, _ = run(*argv, "-c", "shop.yaml", "--json", stdin=stdin)
         assert code == 0
         assert json.loads(out)["queries"] == ["sea", "moon"]
 
-    def test_lines_of_a_file(self, run, shop_file, write):
+    def test_each_line_of_a_file_is_a_row(self, run, shop_file, write):
         path = write("asked.txt", "\ufeffmoon\r\n\r\n  sea \r\n")
         fields = json.loads(run("heatmap", "--requests", path, "-c", "shop.yaml", "--json").out)
         assert fields["queries"] == ["sea", "moon"]
         assert "right" not in fields
 
     @pytest.mark.parametrize("name", ["judged.yaml", "judged.yml"])
-    def test_judgments(self, run, shop_file, write, name):
+    def test_right_items_of_judgments_are_marked(self, run, shop_file, write, name):
         path = write(name, JUDGMENTS)
         code, out, err = run("heatmap", "--requests", path, "-c", "shop.yaml", "--json", "-k", "1")
         fields = json.loads(out)
@@ -73,7 +73,7 @@ class TestRequests:
         assert right == {"moon": {"a"}, "sea": {"c"}, "x": set()}
         assert set(ids) == {"a", "b", "c"}
 
-    def test_judgments_in_the_picture(self, run, shop_file, write):
+    def test_the_picture_has_a_mark_at_right_items(self, run, shop_file, write):
         path = write("judged.jsonl", '{"query": "moon", "relevant": ["a"]}\n')
         out = run("heatmap", "--requests", path, "-c", "shop.yaml").out
         assert "100.0%✓" in out or "%✓" in out
@@ -98,7 +98,7 @@ class TestRequests:
             (["heatmap", "moon", "--by", "cosine"], b"", "--by"),
         ],
     )
-    def test_refused(self, run, shop_file, write, argv, stdin, message):
+    def test_what_has_no_heatmap_is_refused(self, run, shop_file, write, argv, stdin, message):
         write("empty.txt", "\n\n")
         write("rows.csv", "a,b\n")
         write("bad.yaml", "- {query: moon}\n")
@@ -106,7 +106,7 @@ class TestRequests:
         assert (code, out) == (2, "")
         assert message in err
 
-    def test_too_many(self, run, shop_file, monkeypatch):
+    def test_no_more_requests_are_read_than_a_heatmap_has(self, run, shop_file, monkeypatch):
         monkeypatch.setattr(cells, "MOST_ROWS", 2)
         code, _, err = run("heatmap", "-c", "shop.yaml", stdin=b"moon\n" * 3)
         assert code == 2
@@ -156,12 +156,12 @@ class TestForms:
             assert (code, out) == (0, "")
             assert (tmp_path / name).read_bytes().startswith(start)
 
-    def test_nothing_is_left(self, run, shop_file):
+    def test_it_says_what_hides_everything(self, run, shop_file):
         code, out, _ = run("heatmap", "moon", "sea", "-c", "shop.yaml", "-w", "description = nowhere")
         assert code == 0
         assert "nothing is left: --where hides all 3 items" in out
 
-    def test_several_catalogs(self, run, shop_file, write):
+    def test_items_of_several_catalogs_keep_apart(self, run, shop_file, write):
         more = write("more.yaml", "- {id: a, title: moon}\n")
         out = run("heatmap", "moon", "-c", "shop.yaml", "-c", "more.yaml", "-f", "csv", "-k", "9").out
         header = next(csv.reader(io.StringIO(out)))
@@ -172,7 +172,7 @@ class TestForms:
         assert named["columns"] == [{"id": "a", "title": "moon", "catalog": str(more)}]
         assert named["catalogs"] == [str(shop_file), str(more)]
 
-    def test_an_array_of_very_long_texts(self, run, shop_file, monkeypatch):
+    def test_very_long_texts_are_refused_as_an_array(self, run, shop_file, monkeypatch):
         monkeypatch.setattr(heatmaps, "MOST_LETTERS", 7)
         code, _, err = run("heatmap", "moon", "sea", "-c", "shop.yaml", "-o", "x.npz")
         assert code == 2
@@ -180,7 +180,7 @@ class TestForms:
 
 
 @pytest.mark.parametrize("option", [["-w", "id = a"], ["--lexical", "2"], ["--prior", "price"], ["--temperature", "1"]])
-def test_settings(run, write, small, monkeypatch, tmp_path, option):
+def test_settings_are_those_of_query(run, write, small, monkeypatch, tmp_path, option):
     write("shop.yaml", "- {id: a, title: moon, price: 2}\n- {id: b, title: sea, price: 9}\n- {id: c, title: robot}\n")
     monkeypatch.chdir(tmp_path)
     argv = ["moon", "-c", "shop.yaml", "--json", *option]

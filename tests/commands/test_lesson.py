@@ -60,18 +60,18 @@ CHAPTERS_IN_ORDER = {number: title.partition(" with {")[0] for number, title in 
 
 
 class TestAllAtOnce:
-    def test_in_a_pipe(self, run):
+    def test_in_a_pipe_it_does_not_wait(self, run):
         """It does not wait, whatever could be read from stdin."""
         ran = run("lesson")
         assert (ran.code, ran.err, slides_in(ran.out)) == (0, "", list(range(1, LAST + 1)))
 
-    def test_plain_on_a_terminal(self, on_a_terminal, monkeypatch):
+    def test_plain_on_a_terminal_has_no_colors(self, on_a_terminal, monkeypatch):
         monkeypatch.setenv("FORCE_COLOR", "3")
         shown, asked = on_a_terminal("", "--plain")
         assert (slides_in(shown), asked, "\x1b" in shown) == (list(range(1, LAST + 1)), "", False)
 
     @pytest.mark.parametrize("number", range(1, LAST))
-    def test_one_slide(self, run, number):
+    def test_a_step_is_one_slide(self, run, number):
         assert slides_in(run("lesson", "--step", str(number)).out) == [number]
 
     @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ class TestAllAtOnce:
             (["--open"], "--open is for a page in a file"),
         ],
     )
-    def test_what_says_two_things(self, run, argv, expected):
+    def test_what_says_two_things_is_refused(self, run, argv, expected):
         ran = run("lesson", *argv)
         assert (ran.code, ran.out) == (2, "")
         assert expected in ran.err
@@ -179,7 +179,7 @@ class TestFiles:
         assert np.allclose(arrays["output"], weights @ arrays["V"])
         assert np.array_equal(arrays["x"] @ arrays["W_Q"], arrays["q"])
 
-    def test_text_in_a_file(self, run, tmp_path):
+    def test_a_file_has_all_slides(self, run, tmp_path):
         file = tmp_path / "lesson.txt"
         assert run("lesson", "-o", str(file)) == (0, "", "")
         assert slides_in(file.read_text()) == list(range(1, LAST + 1))

@@ -72,7 +72,7 @@ def test_where_keys_do_not_differ_there_is_no_axis(keys, count):
     assert np.count_nonzero(variances) == count
 
 
-def test_removed_keys_and_those_of_passages(write, small):
+def test_removed_keys_do_not_count_and_those_of_passages_do(write, small):
     """Items go, others have several keys: what counts is the keys that are left, each as much as any other."""
     from attnsearch.indexing.update import update
 

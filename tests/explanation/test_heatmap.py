@@ -41,7 +41,7 @@ def cells(heatmap) -> dict[tuple[str, str], float]:
 
 
 class TestByHand:
-    def test_the_best_item_of_each_request(self, books):
+    def test_the_best_item_of_each_request_has_a_column(self, books):
         """a is moon sea, b is sea, c is robot moon moon, d is sea moon; τ is ½, so logits are cosines times 2."""
         heatmap = compute_heatmap(books, ["moon", "sea"], SOFT, k=1)
         moon = np.exp(2 * np.array([ROOT, 0, 2 / math.sqrt(5), ROOT]))
@@ -58,12 +58,12 @@ class TestByHand:
         assert (heatmap.catalog, heatmap.catalogs, heatmap.items, heatmap.masked) == ("books", ["books"], 4, 0)
         assert (heatmap.temperature, heatmap.lexical, heatmap.trained) == (0.5, 0.0, False)
 
-    def test_exactly_these_items(self, books):
+    def test_named_items_alone_have_columns(self, books):
         heatmap = compute_heatmap(books, ["moon", "sea"], SOFT, idents=["d", "b", "d"])
         assert {column.id for column in heatmap.columns} == {"b", "d"}
         assert heatmap.weights.sum(axis=1) + heatmap.others == pytest.approx([1, 1])
 
-    def test_an_item_that_a_filter_hides(self, books):
+    def test_an_item_that_a_filter_hides_has_no_weight(self, books):
         heatmap = compute_heatmap(books, ["moon"], where("has year"), idents=["a", "c"])
         of_a, of_c = ([column.id for column in heatmap.columns].index(ident) for ident in "ac")
         assert heatmap.logits[0, of_c] == -np.inf
@@ -73,7 +73,7 @@ class TestByHand:
         assert heatmap.weights[0, of_a] + heatmap.others[0] == pytest.approx(1)
         assert heatmap.strengths("score")[0, of_c] == heatmap.strengths("logit")[0, of_c] == 0
 
-    def test_a_filter_that_hides_everything(self, books):
+    def test_a_filter_that_hides_everything_leaves_no_column(self, books):
         heatmap = compute_heatmap(books, ["moon", "sea"], where("kind = z"))
         assert (heatmap.columns, heatmap.weights.shape, heatmap.others.tolist()) == ([], (2, 0), [0, 0])
         assert (heatmap.masked, heatmap.emptied_by) == (4, "kind: no 'z'")
@@ -84,11 +84,11 @@ class TestByHand:
         assert compute_heatmap(books, ["moon", "stone"], k=99).others.tolist() == [0, 0]
         assert compute_heatmap(books, ["moon"], where("has year"), k=99).others.tolist() == [0]
 
-    def test_a_request_that_comes_twice(self, books):
+    def test_a_request_that_comes_twice_has_two_rows(self, books):
         heatmap = compute_heatmap(books, ["moon", "sea", "moon"], k=1)
         assert heatmap.queries in (["moon", "moon", "sea"], ["sea", "moon", "moon"])
 
-    def test_none_of_these(self, write, fitted):
+    def test_none_of_these_is_that_of_the_search(self, write, fitted):
         with Index.open(index_items(write, "x", [{"id": "a", "title": "moon"}])) as index:
             heatmap = compute_heatmap(index, ["moon", "sea"])
             results = search(index, ["moon", "sea"])
@@ -111,7 +111,7 @@ class TestRight:
         assert {column.id for column in heatmap.columns} == {"a", "b", "c"}
         assert marked == {("moon", "a")}
 
-    def test_the_best_of_many(self, books):
+    def test_of_many_right_items_the_best_have_columns(self, books):
         """For moon, c is better than a and d, and these are better than b."""
         heatmap = compute_heatmap(books, ["moon"], k=2, right=[{0, 1, 3}])
         assert {column.id for column in heatmap.columns} == {"c", "a", "d"}
@@ -122,7 +122,7 @@ class TestRight:
         heatmap = compute_heatmap(books, ["moon", "sea"], SOFT._replace(lexical=lexical), k=1, right=[set(), {0, 2, 3}])
         assert {column.id for column in heatmap.columns} == {"a", "b", "c"}
 
-    def test_hidden_ones_stay_out(self, books):
+    def test_hidden_items_stay_out(self, books):
         heatmap = compute_heatmap(books, ["moon"], where("has year"), k=1, right=[{2}])
         assert {column.id for column in heatmap.columns} == {"a"}
         assert heatmap.right.tolist() == [[False]]
@@ -156,7 +156,7 @@ class TestNarrow:
         (column,) = compute_heatmap(books, ["moon", "sea"], SOFT, k=99).narrow(1).columns
         assert column.id == "b"
 
-    def test_no_column(self, books):
+    def test_without_a_column_others_have_everything(self, books):
         narrow = compute_heatmap(books, ["moon"], SOFT).narrow(0)
         assert (narrow.columns, narrow.weights.shape) == ([], (1, 0))
         assert narrow.others == pytest.approx([1])
@@ -175,7 +175,7 @@ def test_the_scale_says_what_strengths_mean(books, by):
     )  # between steps, a square is not straight
 
 
-def test_a_scale_from_below_zero(books):
+def test_a_scale_may_begin_below_zero(books):
     heatmap = compute_heatmap(books, ["moon"], SOFT, k=2)
     below = heatmap._replace(logits=np.array([[-3.0, 8.0]]), scores=np.array([[-0.5, 0.0]]))
     assert below.scale("logit") == {-0.375: -3.0, -0.25: -2.0, 0.25: 2.0, 0.5: 4.0, 0.75: 6.0, 1.0: 8.0}
@@ -193,7 +193,7 @@ def test_a_scale_from_below_zero(books):
         (["moon", "sea", "robot"], {"k": 2}, "3 requests with 3 items are too many"),
     ],
 )
-def test_refused(books, monkeypatch, texts, options, message):
+def test_what_has_no_heatmap_is_refused(books, monkeypatch, texts, options, message):
     monkeypatch.setattr(computing, "MOST_CELLS", 8)
     with pytest.raises(InputError, match=message):
         compute_heatmap(books, texts, **options)

@@ -100,7 +100,7 @@ def check(matrix, lost=LOST):
                 assert text[line.start : line.stop] == line.label
 
 
-def test_by_hand(index):
+def test_words_meet_only_where_they_are_equal_by_hand(index):
     """τ = 1/4: four times (moon + sea)/√2 with (Moon + and + sea)/√3, so 4/√6 where the words are equal."""
     result = rank_items(index, "moon sea", Setting(identity(4, 0.25)), ["ms"])
     explained, (matrix,) = explain_pairs(index, result)
@@ -114,12 +114,12 @@ def test_by_hand(index):
     check(matrix)
 
 
-def test_only_with_a_trace(index):
+def test_a_result_without_a_trace_is_refused(index):
     with pytest.raises(InputError, match="without a trace"):
         explain_pairs(index, search(index, ["moon"])[0])
 
 
-def test_pieces_and_marks(write, marked):
+def test_words_add_up_their_pieces_and_marks_stand_apart(write, marked):
     """By pieces, each mark is a row or column of its own; by words, all are the last, and the sums are the same."""
     update([str(write("x.yaml", "- {id: a, title: 'Moon, sea!'}\n- {id: b, title: robot}\n"))])
     with Index.open("x") as index:
@@ -155,7 +155,7 @@ def test_terms_and_priors_have_cells(write, marked):
     check(matrix)
 
 
-def test_a_stored_vector_that_is_off(write, marked, monkeypatch):
+def test_what_a_stored_vector_is_off_is_rounding(write, marked, monkeypatch):
     """An encoder whose vectors are one per cent longer than those that were stored."""
     update([str(write("x.yaml", "- {id: a, title: moon}\n"))])
     exact = marked.pieces
@@ -169,7 +169,7 @@ def test_a_stored_vector_that_is_off(write, marked, monkeypatch):
 
 
 @pytest.mark.parametrize("role", ["query", "key"])
-def test_what_cannot_be_told(index, small, monkeypatch, role):
+def test_an_encoder_without_pieces_is_refused(index, small, monkeypatch, role):
     exact = small.pieces
     monkeypatch.setattr(
         small, "pieces", lambda texts, asked="key": [None] * len(texts) if asked == role else exact(texts, asked)
@@ -178,7 +178,7 @@ def test_what_cannot_be_told(index, small, monkeypatch, role):
         explain_pairs(index, rank_items(index, "moon", Setting(), ["m"]))
 
 
-def test_a_query_made_of_items(index):
+def test_a_query_made_of_items_is_refused(index):
     with pytest.raises(InputError, match="made of items"):
         explain_pairs(index, rank_items(index, "moon", Setting(like=("r",)), ["m"]))
 
@@ -239,12 +239,12 @@ class TestNarrow:
             _, (matrix,) = explain_pairs(index, rank_items(index, "robot robot robot or moon", Setting(), ["a"]))
             return matrix
 
-    def test_all(self, matrix):
+    def test_with_room_for_all_nothing_changes(self, matrix):
         narrowed = narrow(matrix, 99, 99)
         assert (narrowed.cells == matrix.cells).all()
         assert narrowed._replace(cells=None) == matrix._replace(cells=None)
 
-    def test_the_marks_and_the_words_that_matter_most(self, matrix):
+    def test_the_marks_and_the_words_that_matter_most_stay(self, matrix):
         """Of the item, robot is strongest; it stays before the marks, and after it, the others."""
         narrowed = narrow(matrix, 99, 2)
         assert labels(narrowed.columns) == ["robot", "7 others", "the marks"]
@@ -255,7 +255,7 @@ class TestNarrow:
         assert narrowed.cells[:, [0, 2]] == pytest.approx(matrix.cells[:, numbers], abs=EXACT)
         check(narrowed)
 
-    def test_rows_too(self, matrix):
+    def test_rows_are_narrowed_like_columns(self, matrix):
         assert labels(narrow(matrix, 5, 99).rows)[-2:] == ["1 other", "the marks"]
         assert labels(narrow(matrix, 1, 1).rows) == ["5 others", "the marks"]
         assert narrow(matrix, 0, 0).cells == pytest.approx(np.array([[matrix.sum]]))
@@ -277,7 +277,7 @@ class TestNarrow:
             _, (matrix,) = explain_pairs(index, rank_items(index, "moon", Setting(), ["a"]), "pieces")
         assert labels(narrow(matrix, 2, 2).columns) == ["[CLS]", "4 others", "[SEP]"]
 
-    def test_a_text_of_marks_alone(self, matrix):
+    def test_of_marks_alone_the_first_stay(self, matrix):
         lines = [Line("mark", name, None, None, 1.0) for name in "ab"]
         narrowed = narrow(matrix._replace(rows=lines, columns=lines, cells=np.ones((2, 2))), 1, 1)
         assert labels(narrowed.columns) == ["a", "1 other"]

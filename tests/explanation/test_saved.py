@@ -16,7 +16,7 @@ def test_arrays_are_read_without_pickle(tmp_path):
         assert set(arrays) == {"q", "titles"}
 
 
-def test_whole_or_not_at_all(tmp_path):
+def test_a_file_is_whole_or_not_written_at_all(tmp_path):
     file = tmp_path / "x.npz"
     file.write_text("before")
     with pytest.raises(TypeError, match="pickled: titles"):
@@ -25,7 +25,7 @@ def test_whole_or_not_at_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
 
 
-def test_refused(tmp_path):
+def test_only_a_regular_npz_file_is_written(tmp_path):
     (tmp_path / "link.npz").symlink_to(tmp_path / "x.npz")
     for name, message in (
         ("x.csv", r"--save writes arrays of NumPy, not 'x.csv'"),

@@ -82,11 +82,11 @@ def test_columns_go_by_their_strongest_row_then_by_where_they_lean():
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1), (2, 0)])
-def test_hardly_anything(shape):
+def test_hardly_anything_is_still_ordered(shape):
     weights = np.zeros(shape)
     assert sorted(order_rows(weights)) == list(range(shape[0]))
     assert sorted(order_columns(weights)) == list(range(shape[1]))
 
 
-def test_equal_rows():
+def test_each_of_equal_rows_has_a_place():
     assert sorted(order_rows(np.full((5, 2), 0.5))) == list(range(5))

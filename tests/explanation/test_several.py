@@ -92,7 +92,7 @@ def test_what_belongs_to_a_hit_stays_with_it(index):
         assert item == "tide" or vector == vectors[item]  # which has two keys
 
 
-def test_shares_of_each_request(index):
+def test_each_request_has_shares_of_its_own(index):
     results = follow_requests(index, ["sea", "moon"], Setting(), k=1, values=["kind"])
     step = explain_together(results)[-1]
     assert step.columns == ("row", "request", "value", "share")
@@ -100,7 +100,7 @@ def test_shares_of_each_request(index):
     assert [row[3] for row in step.rows] == [result.values[0].shares["x"] for result in results]
 
 
-def test_everything_is_hidden(index):
+def test_when_everything_is_hidden_the_steps_say_so(index):
     from attnsearch.postings.filters import parse_filter
 
     setting = Setting(where=(parse_filter("year > 9"),))
@@ -112,7 +112,7 @@ def test_everything_is_hidden(index):
     assert "Every item is hidden" in steps[5].says
 
 
-def test_results_of_different_items(index):
+def test_results_of_different_items_are_refused(index):
     results = search(index, ["moon", "robot"], k=1, trace=True)
     with pytest.raises(InputError, match="different hits"):
         explain_together(results)

@@ -110,21 +110,21 @@ class TestSteps:
         words = [values(row(1, name)) for name in library.WORDS]
         assert_printed([sum(column) for column in zip(*words, strict=True)], row(1, "x"))
 
-    def test_2_q(self):
+    def test_2_q_is_x_times_w_q(self):
         x, w_q, added = matrices(2, 1, 4, 4)
         assert [number for (number,) in x] == values(row(1, "x"))
         for (number,), weights, products in zip(x, w_q, added, strict=True):
             assert [number * weight for weight in weights] == products
         assert_printed([sum(column) for column in zip(*added, strict=True)], row(2, "q"))
 
-    def test_3_k_and_v(self):
+    def test_3_k_and_v_are_cards_times_w_k_and_w_v(self):
         w_k, w_v = matrices(3, 4, 3)
         for book in BOOKS:
             cells = row(3, book)
             card = values(cells[:3])
             assert_printed([*times(card, w_k), *times(card, w_v)], cells[3:])
 
-    def test_4_products(self):
+    def test_4_products_add_up_to_q_times_k(self):
         q = row(4, "q")
         assert q == row(2, "q")
         for book in BOOKS:
@@ -134,20 +134,20 @@ class TestSteps:
             assert_printed(parts, cells[4:8])
             assert_printed([sum(values(cells[4:8]))], cells[8:])
 
-    def test_5_logits(self):
+    def test_5_logits_are_half_the_products(self):
         assert "d_k = 4, and √d_k = 2" in " ".join(SLIDES[5].split())
         for book in BOOKS:
             product, logit = row(5, book)
             assert product == row(4, book)[8]
             assert_printed([float(product) / 2], [logit])
 
-    def test_6_weights(self):
+    def test_6_weights_are_the_softmax_of_logits(self):
         cells = [row(6, book) for book in BOOKS]
         logits, exps, weights = zip(*cells, strict=True)
         assert list(logits) == [row(5, book)[1] for book in BOOKS]
         softmax_by_hand(values(logits), exps, weights, row(6, "sum"))
 
-    def test_7_output(self):
+    def test_7_the_output_is_the_weighted_sum_of_v(self):
         cells = [row(7, book) for book in BOOKS]
         for book, line in zip(BOOKS, cells, strict=True):
             assert line[0] == row(6, book)[2]
@@ -167,7 +167,7 @@ class TestSteps:
 
 
 class TestVariations:
-    def test_8_scale(self):
+    def test_8_divided_by_the_root_others_keep_a_share(self):
         cells = [row(8, book) for book in BOOKS]
         products, bare, divided, scaled, lengths, cosines, halves, weights = zip(*cells, strict=True)
         assert_printed([4 * values(row(4, book)[8:])[0] for book in BOOKS], products)
@@ -183,7 +183,7 @@ class TestVariations:
         assert_shares(values(halves), weights)
         assert f"4 / (2 × {lengths[0]}) = {cosines[0]}" in " ".join(SLIDES[8].split())
 
-    def test_9_temperature(self):
+    def test_9_each_temperature_has_its_weights(self):
         cells = [row(9, book) for book in BOOKS]
         cosines, *strip = zip(*cells, strict=True)
         assert list(cosines) == [row(8, book)[5] for book in BOOKS]
@@ -194,20 +194,20 @@ class TestVariations:
             assert_shares([cosine / temperature for cosine in values(cosines)], weights)
         assert strip[0] == tuple(row(8, book)[7] for book in BOOKS)
 
-    def test_10_mask(self):
+    def test_10_a_masked_book_has_no_weight(self):
         cells = [row(10, book) for book in BOOKS]
         logits, exps, weights = zip(*cells, strict=True)
         assert logits == ("-∞", *(row(6, book)[0] for book in BOOKS[1:]))
         softmax_by_hand(values(logits), exps, weights, row(10, "sum"))
 
-    def test_11_bias(self):
+    def test_11_a_bias_is_added_to_the_logit(self):
         cells = [row(11, book) for book in BOOKS]
         before, bias, logits, exps, weights = zip(*cells, strict=True)
         assert list(before) == [row(6, book)[0] for book in BOOKS]
         assert_printed([a + b for a, b in zip(values(before), values(bias), strict=True)], logits)
         softmax_by_hand(values(logits), exps, weights, row(11, "sum"))
 
-    def test_12_null_key(self):
+    def test_12_a_null_key_takes_its_share(self):
         cells = [row(12, name) for name in (*BOOKS, library.NOTHING)]
         for start, total in ((0, 0), (3, 2)):
             logits, exps, weights = zip(*(line[start : start + 3] for line in cells), strict=True)
@@ -217,7 +217,7 @@ class TestVariations:
         assert values(cells[-1])[5] > 0.5
         assert f"that card gets {cells[-1][5]}" in " ".join(SLIDES[12].split())
 
-    def test_13_learning(self):
+    def test_13_a_learned_w_q_changes_the_answer(self):
         x, before, learned = matrices(13, 1, 4, 4)
         assert [number for (number,) in x] == values(row(1, "x"))
         q = row(13, "q")
@@ -248,7 +248,7 @@ def test_a_slide_fits_a_screen_of_24_rows(number):
 
 
 @pytest.mark.real
-def test_14_the_encoder():
+def test_14_the_numbers_of_the_encoder_follow_within_their_digits():
     """Its numbers were not chosen: a pupil's may be off by what the printed digits leave open."""
     text = printed(LAST)
     assert len(text.splitlines()) <= 23
