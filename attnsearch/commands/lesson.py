@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,7 @@ def lesson(
         from attnsearch.lesson.steps import collect_arrays
 
         save_arrays(save, collect_arrays())
-    screen = streams.screen(color="never" if plain else color, quiet=quiet, out=out)
+    describe_screen = partial(streams.screen, color="never" if plain else color, quiet=quiet, out=out)
     chosen = _choose_slides(step, offline=offline, quiet=quiet)
     if form == "html":
         from attnsearch.pages.lesson import lesson_page
@@ -77,11 +78,11 @@ def lesson(
     elif form == "json":
         from attnsearch.lesson.slide import as_json
 
-        streams.emit([to_json({"slides": [as_json(slide) for slide in chosen]}, screen, indent=2)], out)
+        streams.emit([to_json({"slides": [as_json(slide) for slide in chosen]}, describe_screen(), indent=2)], out)
     else:
         from attnsearch.pictures.lesson import draw_slide
 
-        drawn = (draw_slide(slide, screen) for slide in chosen)
+        drawn = (draw_slide(slide, describe_screen()) for slide in chosen)  # each fits the window as it is then
         if step is None and out is None and not plain and slides.is_read_by_a_person():
             slides.turn(drawn, LAST)
         else:

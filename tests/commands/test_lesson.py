@@ -114,6 +114,17 @@ class TestOneAtATime:
         assert len(shown.splitlines()) == 16
         assert asked.startswith("\n") == has_room
 
+    def test_a_slide_fits_the_window_as_it_is_when_it_is_shown(self, on_a_terminal, monkeypatch):
+        def narrow(_self):
+            monkeypatch.setenv("COLUMNS", "40")
+            return next(typed)
+
+        typed = iter(["\n", "q\n"])
+        monkeypatch.setattr(Terminal, "readline", narrow)
+        first, second = on_a_terminal("", "--color", "never")[0].split(CHAPTERS_IN_ORDER[2])
+        assert max(map(len, first.splitlines())) > 40
+        assert max(map(len, second.splitlines())) <= 40
+
     def test_one_slide_does_not_wait(self, on_a_terminal):
         shown, asked = on_a_terminal("", "--step", "2")
         assert (slides_in(shown), asked) == ([2], "")
