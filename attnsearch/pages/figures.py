@@ -32,7 +32,7 @@ def can_draw() -> bool:
     try:
         require_matplotlib()
     except InputError as problem:
-        log.warning("the page has no pictures: %s: %s", problem.message, problem.hint)
+        log.warning("the page has no pictures, which need matplotlib: %s", problem.hint)
         return False
     return True
 

@@ -14,7 +14,7 @@ from tests.pages.reading import read_page, text_of
 
 JUDGED = "- {query: moon, relevant: [a]}\n- {query: sea, relevant: [c]}\n"
 MISSING = "this picture needs matplotlib, pip install 'attnsearch[plots]'"
-NO_PICTURES = "attnsearch: the page has no pictures: SVG and PNG need matplotlib: pip install 'attnsearch[plots]'\n"
+NO_PICTURES = "attnsearch: the page has no pictures, which need matplotlib: pip install 'attnsearch[plots]'\n"
 
 
 @pytest.fixture
