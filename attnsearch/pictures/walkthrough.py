@@ -51,9 +51,9 @@ def format_shape(shape: Sequence[int]) -> str:
     """The shape of a matrix.
 
     >>> format_shape((1, 12000))
-    '(1, 12,000)'
+    '(1, 12000)'
     """
-    return f"({', '.join(f'{axis:,}' for axis in shape)})"
+    return f"({', '.join(map(str, shape))})"
 
 
 def _format_cell(cell: Cell, column: str, norm: float) -> str:
@@ -88,7 +88,7 @@ def _draw_body(step: Step, screen: Screen) -> Iterator[str]:
     yield wrap(inert(step.says), screen)
     if step.shapes:
         shapes = (f"{name} {format_shape(shape)}" for name, shape in step.shapes.items())
-        yield draw(color_letters(Text(wrap(" · ".join(shapes), screen).rstrip()), screen), screen)
+        yield draw(color_letters(Text(wrap(", ".join(shapes), screen).rstrip()), screen), screen)
     if not is_text:
         yield from _draw_table(step, screen)
 

@@ -48,7 +48,7 @@ class TestExplain:
         code, out, err = run(*argv)
         assert (code, err) == (0, "")
         assert "4. products: Q Kᵀ\n" in out
-        assert "Q (2, 4) · Kᵀ (4, 3) · Q Kᵀ (2, 3)\n" in out
+        assert "Q (2, 4), Kᵀ (4, 3), Q Kᵀ (2, 3)\n" in out
         moon, sea = json.loads(run(*argv, "--json").out)
         assert [hit["title"] for hit in moon["hits"]] == ["robot moon", "sea"]
         assert [hit["title"] for hit in sea["hits"]] == ["sea", "robot moon"]

@@ -107,7 +107,7 @@ def test_several_requests_are_explained_one_by_one_and_at_once(page, run):
 def test_shapes_and_letters(page):
     tree = page("explain", "moon")
     (query,) = [step for step in tree.iter("li") if text_of(step).lstrip().startswith("query")]
-    assert "x (1, 4) · W_Q (4, 4) · Q (1, 4)" in " ".join(text_of(query).split())
+    assert "x (1, 4), W_Q (4, 4), Q (1, 4)" in " ".join(text_of(query).split())
     assert [(text_of(part), part.get("class")) for part in query.find("h4").iter("b")] == [("q", "q"), ("W_Q", "q")]
 
 

@@ -77,6 +77,13 @@ def test_a_narrow_window_loses_the_last_components():
     ]
 
 
+def test_shapes_do_not_read_as_a_product():
+    shapes = {"Q": (1, 384), "Kᵀ": (384, 12000), "Q Kᵀ": (1, 12000)}
+    step = Step("products", "Q Kᵀ", "It.", ("rank", "item", "q·k"), [(1, "moon", 2.0)], shapes=shapes)
+    line = walkthrough([step], Screen(width=60)).splitlines()[2]
+    assert line.strip() == "Q (1, 384), Kᵀ (384, 12000), Q Kᵀ (1, 12000)"
+
+
 def test_colors_are_no_more_than_colors():
     rows = [(1, "moon", 0.75), (2, "sea", 0.2)]
     step = Step("weights", "softmax(Q Kᵀ)", "It.", ("rank", "item", "weight"), rows, (), {"V": (3, 4)}, "She reads.")
