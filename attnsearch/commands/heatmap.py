@@ -90,7 +90,7 @@ def heatmap(
 
     cat requests.txt | attnsearch heatmap --items Dune --items Dracula --by score
     """
-    form = options.choose_report(format_, json=json, allowed=FORMATS, by_ending=FORMATS[1:], out=out, is_opened=open_)
+    form = options.choose_report(format_, json=json, allowed=FORMATS, out=out, is_opened=open_)
     if items and top_k is not None:
         raise InputError("--items and --top-k exclude each other", hint="leave one of them out")
     judged = None

@@ -47,7 +47,7 @@ def show(
 
     attnsearch query "science fiction" -f tsv | cut -f3 | attnsearch show
     """
-    form = options.choose_format(format_, json=json, allowed=SHOW_FORMATS)
+    form = options.choose_format(format_, json=json, allowed=SHOW_FORMATS, out=out)
 
     from attnsearch.output.items import render
     from attnsearch.search.index import open_items
@@ -114,7 +114,7 @@ def duplicates(
     attnsearch duplicates shop.csv --min-score 0.9 -f csv > look.csv
     """
     options.check_limits({"--min-score": min_score})
-    form = options.choose_format(format_, json=json, allowed=groups.FORMATS)
+    form = options.choose_format(format_, json=json, allowed=groups.FORMATS, out=out)
     filters = parse_setting(where=where).where
 
     from attnsearch.search.duplicates import find_duplicates
@@ -153,7 +153,7 @@ def export(
 
     attnsearch export shop | ssh host attnsearch index - --name shop
     """
-    form = options.choose_format(format_, allowed=EXPORT_FORMATS, out=out, by_ending=EXPORT_FORMATS)
+    form = options.choose_format(format_, allowed=EXPORT_FORMATS, out=out)
 
     from attnsearch.search.index import open_items
     from attnsearch.storage.home import displayed_name

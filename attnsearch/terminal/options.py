@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -30,7 +30,6 @@ ANSWERS = (*FORMATS, "html")  # formats of results
 FIGURES = ("svg", "png")  # formats that matplotlib draws
 REPORTS = ("table", "json", "html")  # formats of all else that has a page
 DRAWN = (*REPORTS, *FIGURES)  # formats of what has a figure too
-BY_ENDING = ("html", *FIGURES)  # formats that the name of FILE chooses alone
 
 
 def _print_version(is_set: bool) -> None:
@@ -99,7 +98,7 @@ Out = Annotated[
         rich_help_panel=OUTPUT,
         allow_from_autoenv=False,
         callback=streams.check_destination,
-        help="Write to FILE, whole or not at all.",
+        help="Write to FILE; its ending chooses the format.",
     ),
 ]
 Open = Annotated[
@@ -131,6 +130,10 @@ _EVERYWHERE: Mapping[str, Any] = {
     "color": (Annotated[streams.When, typer.Option("--color", hidden=True)], "auto"),
 }
 _BINARY = ("npz", "parquet", "png")  # formats
+_NOT_TEXT = (  # endings of files in which nobody looks for a table as the terminal has it
+    "json", "jsonl", "csv", "tsv", "html", "htm", *FIGURES, "pdf", "jpg", "jpeg", "gif", "webp",
+    "npz", "npy", "parquet", "xlsx", "xls", "ods",
+)  # fmt: skip
 _TABLE_OR_JSON = ("table", "json")
 _HIDDEN_FORMAT = (Annotated[str | None, typer.Option("-f", "--format", hidden=True)], None)
 
@@ -149,9 +152,9 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     shown = added if has_form else {**added, "format_": _HIDDEN_FORMAT}
 
     def call(**values: Any) -> None:
-        form = values.pop("format_") if not has_form else None
-        if form is not None:
-            values["json"] = choose_format(form, json=values["json"], allowed=_TABLE_OR_JSON) == "json"
+        if not has_form:
+            form, json, out = values.pop("format_"), values["json"], values.get("out")
+            values["json"] = choose_format(form, json=json, allowed=_TABLE_OR_JSON, out=out) == "json"
         command(**{name: value for name, value in values.items() if name not in added})
 
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -169,22 +172,27 @@ def choose_format(
     jsonl: bool = False,
     allowed: Sequence[str] = FORMATS,
     out: str | None = None,
-    by_ending: Collection[str] = (),
 ) -> str:
-    """The format that the options name, else that of the ending of `out` if it is in `by_ending`, else the first.
+    """The format that the options name, else that of the ending of `out`, else the first.
 
-    Raises InputError for two formats, for one not in `allowed`, and for one of bytes on a terminal.
+    Raises InputError for two formats, for one not in `allowed`, for one of bytes on a terminal, and for a file whose
+    ending promises a format that is not in `allowed`, unless an option names one.
     """
     named = {name for name in (form, json and "json", jsonl and "jsonl") if name}
     if len(named) > 1:
         raise InputError(f"two formats at once: {' and '.join(sorted(named))}", hint="choose one")
     ending = PurePath(out or "").suffix.lower().removeprefix(".")
-    ending = ending if ending in by_ending else ""
+    if not named and ending in _NOT_TEXT and ending not in allowed:
+        raise InputError(
+            f"{ending} is not a format of this command", where=out or "", hint=f"use one of {', '.join(allowed)}"
+        )
+    ending = ending if ending in allowed else ""
     choice = named.pop() if named else ending or allowed[0]
     if choice not in allowed:
         raise InputError(f"invalid --format '{choice}'", hint=f"use one of {', '.join(allowed)}")
     if ending and ending != choice:
-        raise InputError(f"--format {choice} and the name {out} say two things", hint=f"name it FILE.{choice}")
+        better = "txt" if choice == "table" else choice
+        raise InputError(f"--format {choice} and the name {out} say two things", hint=f"name it FILE.{better}")
     if choice in _BINARY and out is None and streams.screen().is_terminal:
         raise InputError(f"{choice} is not for a terminal", hint=f"name a file: -o FILE.{choice}")
     return choice
@@ -196,7 +204,6 @@ def choose_report(
     json: bool,
     jsonl: bool = False,
     allowed: Sequence[str] = REPORTS,
-    by_ending: Collection[str] = BY_ENDING,
     out: str | None,
     is_opened: bool,
 ) -> str:
@@ -204,8 +211,7 @@ def choose_report(
 
     Raises InputError as `choose_format` does, for --open without a page in a file, and for a figure without matplotlib.
     """
-    endings = [name for name in by_ending if name in allowed]
-    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out, by_ending=endings)
+    choice = choose_format(form, json=json, jsonl=jsonl, allowed=allowed, out=out)
     if choice in FIGURES:
         from attnsearch.plots.figure import require_matplotlib
 

@@ -73,11 +73,61 @@ class TestEachCommand:
         assert not opened
 
 
-def test_an_ending_that_no_page_has_keeps_its_meaning(run, shop_file, tmp_path):
-    assert run(*QUERY, "-o", "x.json").code == 0
-    assert (tmp_path / "x.json").read_text().startswith("#")
-    assert run(*QUERY, "--json", "-o", "x.txt").code == 0
-    assert json.loads((tmp_path / "x.txt").read_text())["query"] == "moon"
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [
+        ("json", "{\n"),
+        ("jsonl", '{"'),
+        ("csv", "query,"),
+        ("tsv", "query\t"),
+        ("md", "**moon**"),
+        ("txt", "#"),
+        ("CSV", "query,"),
+    ],
+)
+def test_an_ending_chooses_the_format(run, shop_file, tmp_path, ending, start):
+    assert run(*QUERY, "-o", f"x.{ending}") == (0, "", "")
+    assert (tmp_path / f"x.{ending}").read_text().startswith(start)
+
+
+def test_an_ending_chooses_json_of_what_has_a_table_or_json(run, shop_file, tmp_path):
+    for argv in (["list"], ["check", "shop.yaml"], ["info", "shop.yaml"]):
+        run("index", "shop.yaml")
+        assert run(*argv, "-o", "x.json").code == 0
+        json.loads((tmp_path / "x.json").read_text())
+
+
+def test_an_option_chooses_the_format_of_any_other_name(run, shop_file, tmp_path):
+    for name in ("x.txt", "x.pdf", "x"):
+        assert run(*QUERY, "--json", "-o", name).code == 0
+        assert json.loads((tmp_path / name).read_text())["query"] == "moon"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (
+            [*QUERY, "-o", "x.pdf"],
+            "x.pdf: pdf is not a format of this command; use one of table, json, jsonl, csv, tsv,",
+        ),
+        (
+            ["explain", "moon", "-o", "x.csv"],
+            "x.csv: csv is not a format of this command; use one of table, json, html,",
+        ),
+        (["lesson", "-o", "x.svg"], "x.svg: svg is not a format of this command; use one of table, json, html\n"),
+        (
+            ["show", "a", "-o", "x.html"],
+            "x.html: html is not a format of this command; use one of table, json, jsonl\n",
+        ),
+        (["duplicates", "shop.yaml", "--json", "-o", "x.csv"], "--format json and the name x.csv say two things"),
+        ([*QUERY, "-f", "table", "-o", "x.csv"], "--format table and the name x.csv say two things; name it FILE.txt"),
+    ],
+)
+def test_an_ending_that_promises_something_else(run, shop_file, tmp_path, argv, message):
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert sorted(path.name for path in tmp_path.glob("x.*")) == []
 
 
 def no_browser(address):
