@@ -156,7 +156,7 @@ def picture_terminal(name: str, folder: Path, home: Path, columns: int, colors: 
 
 
 def picture_page(name: str, folder: Path, home: Path, widths: list[int], background: str) -> None:
-    """A page that a command makes, in windows of these widths: whole, for it is cut where it ends."""
+    """A page that a command makes, in windows of these widths, from its top to its end."""
     page = home / "answer.html"
     page.unlink(missing_ok=True)
     code, _, errors = run((*PAGES[name], "-o", str(page)), home, 100, 0, "dark")

@@ -50,8 +50,8 @@ def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
 def as_csv(heatmap: Heatmap, by: By = "weight") -> Iterator[str]:
     """A line for each request: its text, a number for each item by its id, and what others and *none of these* have.
 
-    Weights alone have others. What no number is, for a hidden item, is empty. An id that several columns would have is
-    written with its catalog before it, and so is one that another column has for a name.
+    Only weights have others. The cell of a hidden item is empty, unless it is a weight, which is 0. An id that is not
+    unique, or is the name of another column, has its catalog before it.
     """
     has_others, has_none = by == "weight", heatmap.none_of_these is not None
     more = [_OTHERS] * has_others + [_NONE] * has_none
@@ -78,7 +78,7 @@ def _headers(columns: Iterable[Column], taken: Iterable[str]) -> list[str]:
 
 
 def _finite(numbers: list[float]) -> list[float | None]:
-    """The numbers, and None for what is none."""
+    """The numbers; None for infinities and NaN, which JSON lacks."""
     return [number if math.isfinite(number) else None for number in numbers]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from attnsearch.output.columns import NOTHING, Shown, find_link
 from attnsearch.output.notes import notes, percent
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import GAP, cut, divide_cells, draw, link_text, new_table, wrap
+from attnsearch.output.table import GAP, count_cells, cut, divide_cells, draw, link_text, new_table, wrap
 
 if TYPE_CHECKING:
     from attnsearch.search.result import Hit, Result
@@ -106,14 +106,14 @@ def _column_widths(columns: Sequence[_Column], window: int | None) -> list[int]:
     A narrow window loses the description, then the bar, then the score, then the last fields. Only texts are cut. If
     no hit has a description, its column goes as well, so that titles have the room.
     """
-    from rich.cells import cell_len
-
-    needed = [max(map(cell_len, (column.name, *column.cells))) for column in columns]
+    needed = [max(map(count_cells, (column.name, *column.cells))) for column in columns]
     has_descriptions = any(columns[-1].cells) or not columns[-1].cells
     if window is None:
         return [*needed[:-1], needed[-1] * has_descriptions]
     rank, title, weight, _, score, *fields, description = needed
-    numbers = [max([1, *map(cell_len, column.cells)]) if column.justify == "right" else 0 for column in columns[5:-1]]
+    numbers = [
+        max([1, *map(count_cells, column.cells)]) if column.justify == "right" else 0 for column in columns[5:-1]
+    ]
     least = [number or min(field, _READABLE) for number, field in zip(numbers, fields, strict=True)]
     fixed = rank + weight + 2 * GAP
     while least and fixed + _NARROWEST + sum(least) + GAP * len(least) > window:

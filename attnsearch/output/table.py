@@ -51,11 +51,10 @@ def listing(
 
 def entries(values: Mapping[str, str], screen: Screen) -> str:
     """Names, with their values beside them, or under them if that leaves the values too little room; nothing is cut."""
-    from rich.cells import cell_len
     from rich.padding import Padding
     from rich.table import Table
 
-    names = max((cell_len(inert(name)) for name in values), default=0)
+    names = max((count_cells(inert(name)) for name in values), default=0)
     if screen.width and screen.width - names - GAP < _BROAD:
         parts = [(to_text(name, "dim"), Padding(to_text(value), (0, 0, 0, GAP))) for name, value in values.items()]
         return "".join(draw(part, screen) for pair in parts for part in pair)
@@ -92,16 +91,23 @@ def signed(change: float, digits: int = 2) -> str:
     return f"{change:+z.{digits}f}"
 
 
+def count_cells(text: str) -> int:
+    """How many cells a text fills."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def cut(text: str, cells: int) -> str:
     """The text, inert, cut to so many cells with an ellipsis. A character is never split, nor parted from its marks.
 
     >>> cut("moonlight", 5), cut("月面基地", 6), cut("月面基地", 8), cut("moon", 0)
     ('moon…', '月面…', '月面基地', '')
     """
-    from rich.cells import cell_len, set_cell_size
+    from rich.cells import set_cell_size
 
     shown = inert(text)
-    if cell_len(shown) <= cells:
+    if count_cells(shown) <= cells:
         return shown
     return set_cell_size(shown, cells - 1).rstrip() + "…" if cells > 0 else ""
 
@@ -112,14 +118,13 @@ def cut_middle(text: str, cells: int) -> str:
     >>> cut_middle("custom_attribute_17", 11), cut_middle("月面基地", 5), cut_middle("moonlight", 9)
     ('custo…te_17', '月…地', 'moonlight')
     """
-    from rich.cells import cell_len
-
     shown = inert(text)
-    if cell_len(shown) <= cells:
+    if count_cells(shown) <= cells:
         return shown
     start = cut(shown, (cells + 1) // 2)
     end = shown
-    while end and (cell_len(end) > cells - cell_len(start) or not cell_len(end[0])):  # a mark has no cells of its own
+    room = cells - count_cells(start)
+    while end and (count_cells(end) > room or not count_cells(end[0])):  # a mark has no cells of its own
         end = end[1:]
     return start + end
 
@@ -128,19 +133,18 @@ def wrap(sentence: str, screen: Screen) -> str:
     """The sentence in lines that fit the window; a list of parts such as "2 items · trained" breaks between these."""
     if not screen.width:
         return sentence + "\n"
-    from rich.cells import cell_len
     from rich.text import Text
 
     lines: list[str] = []
     for part in sentence.split(" · "):
         line = f"{lines[-1]} · {part}" if lines else part
-        if lines and cell_len(line) + len(" ·") <= screen.width:
+        if lines and count_cells(line) + len(" ·") <= screen.width:
             lines[-1] = line
         else:
             lines.append(part)
     drawn = [draw(Text(line), screen).splitlines() for line in lines]
     for rows in drawn[:-1]:  # a line that is full has no room for the dot
-        rows[-1] += " ·" * (cell_len(rows[-1]) + len(" ·") <= screen.width)
+        rows[-1] += " ·" * (count_cells(rows[-1]) + len(" ·") <= screen.width)
     return "".join(f"{row}\n" for rows in drawn for row in rows)
 
 
@@ -169,10 +173,9 @@ def draw(content: RenderableType, screen: Screen) -> str:
     console.print(content)
     text = out.getvalue()
     if not screen.unicode:
-        from rich.cells import cell_len
 
         def spell_out(match: re.Match[str]) -> str:
-            return f"{match[1]}..." if match[1][0] == "\x1b" else "..." + " " * (cell_len(match[1]) - 2)
+            return f"{match[1]}..." if match[1][0] == "\x1b" else "..." + " " * (count_cells(match[1]) - 2)
 
         text = _CUT.sub(spell_out, text)
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
@@ -186,9 +189,7 @@ def _fit(
     window: int | None,
 ) -> list[int]:
     """Cells for each column, none less than its `least`; 0 for an `optional` one that is left out."""
-    from rich.cells import cell_len
-
-    needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    needed = [max(map(count_cells, column)) for column in zip(names, *cells, strict=True)]
     if window is None:
         return needed
     present = list(range(len(needed)))

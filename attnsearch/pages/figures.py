@@ -21,7 +21,7 @@ log = logging.getLogger("attnsearch")
 
 
 class Picture(NamedTuple):
-    """A picture of a page: an address that has all of it, None if it could not be drawn, and what it shows in words."""
+    """A picture in a page: its `address` holds all of it, None if it can't be drawn; its `text` says what it shows."""
 
     address: str | None
     text: str

@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The name of a column, and where it comes from if that is to be told."""
+    """The name of a column, and the `catalog` of its item if several were asked."""
 
     name: str
     is_mark: bool = False

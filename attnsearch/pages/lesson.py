@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from attnsearch.lesson.slide import Column, Group, Slide, Table
 
 
-class Cell(NamedTuple):
+class _Cell(NamedTuple):
     """A number as it is shown, None where there is none, and its class: of a letter, or of a shade."""
 
     number: float | None
@@ -24,7 +24,7 @@ class Cell(NamedTuple):
     is_first: bool
 
 
-class Head(NamedTuple):
+class _Head(NamedTuple):
     """The name of a column, or the symbol of a group over `span` of them. `is_first` says that a group begins here."""
 
     name: str
@@ -38,20 +38,20 @@ def lesson_page(slides: Sequence[Slide], command: Sequence[str]) -> str:
     return render("lesson", command, slides=slides, heads=_heads, rows=_rows)
 
 
-def _heads(table: Table) -> list[list[Head]]:
+def _heads(table: Table) -> list[list[_Head]]:
     """The row of symbols, unless no group has one, and that of names."""
     symbols = [
-        Head(group.symbol, find_letter(group.symbol), is_first=True, span=len(group.columns)) for group in table.groups
+        _Head(group.symbol, find_letter(group.symbol), is_first=True, span=len(group.columns)) for group in table.groups
     ]
     names = [
-        Head(column.name, _kind(group, column), is_first=column is group.columns[0])
+        _Head(column.name, _kind(group, column), is_first=column is group.columns[0])
         for group in table.groups
         for column in group.columns
     ]
     return [symbols, names] if any(group.symbol for group in table.groups) else [names]
 
 
-def _rows(table: Table) -> list[tuple[str, list[Cell]]]:
+def _rows(table: Table) -> list[tuple[str, list[_Cell]]]:
     """The rows, each with its name."""
     last = len(table.rows) - 1 if table.total else None
     return [
@@ -63,12 +63,12 @@ def _rows(table: Table) -> list[tuple[str, list[Cell]]]:
     ]
 
 
-def _cell(group: Group, column: Column, row: int, *, is_total: bool) -> Cell:
+def _cell(group: Group, column: Column, row: int, *, is_total: bool) -> _Cell:
     """A number in the color of its letter, or on that of its weight; a total has none."""
     number = column.numbers[row]
     is_shaded = column.share and number is not None and not is_total
     kind = shade(strength_of(number or 0.0)) if is_shaded else _kind(group, column)
-    return Cell(number, format_number(number, column), kind, is_first=column is group.columns[0])
+    return _Cell(number, format_number(number, column), kind, is_first=column is group.columns[0])
 
 
 def _kind(group: Group, column: Column) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attnsearch.output.columns import short_names
 from attnsearch.output.notes import catalogs_in_words, counted, percent, setting_in_words
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import cut, draw, wrap
+from attnsearch.output.table import count_cells, cut, draw, wrap
 from attnsearch.pictures.palette import mark, style
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
     """The layout that shows most in the window."""
     window = screen.width or _WIDEST
     heatmap = heatmap.narrow(window // _LEAST_CELLS)
-    longest = max((_count_cells(inert(query)) for query in heatmap.queries), default=0)
+    longest = max((count_cells(inert(query)) for query in heatmap.queries), default=0)
     for form in _FORMS:
         figures = _figures(heatmap, by, form, screen)
         width = max((len(figure) for row in figures for figure in row), default=0)
@@ -121,7 +121,7 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
     needed = max((len(_wrap_words(title, _HEAD_CELLS)) for title in titles), default=0)
     for lines in range(min(needed, _HEAD_LINES), _HEAD_LINES + 1) if form.is_tall else ():
         heads, legend, gap = [_wrap_head(title, width, lines) for title in titles], [], "  "
-        widths = [max(width, *map(_count_cells, head)) for head in heads]
+        widths = [max(width, *map(count_cells, head)) for head in heads]
         if sum(widths) + len(gap) * len(widths) <= room:
             break
     else:
@@ -210,7 +210,7 @@ def _wrap_head(title: str, least: int, lines: int) -> list[str]:
     """A title in at most so many lines, each as short as that lets it be, but no shorter than `least` cells."""
     for width in range(least, _HEAD_CELLS + 1):
         head = _wrap_words(title, width)
-        if len(head) <= lines and max(map(_count_cells, head)) <= width:
+        if len(head) <= lines and max(map(count_cells, head)) <= width:
             return head
     head = _wrap_words(title, _HEAD_CELLS)
     return [cut(line, _HEAD_CELLS) for line in [*head[: lines - 1], " ".join(head[lines - 1 :])]]
@@ -222,9 +222,9 @@ def _wrap_words(text: str, width: int) -> list[str]:
 
     lines: list[str] = []
     for word in text.split():
-        is_wide = _count_cells(word) > len(word)
+        is_wide = count_cells(word) > len(word)
         for number, piece in enumerate(chop_cells(word, max(width, 2)) if is_wide else [word]):
-            if lines and not number and _count_cells(lines[-1]) + 1 + _count_cells(piece) <= width:
+            if lines and not number and count_cells(lines[-1]) + 1 + count_cells(piece) <= width:
                 lines[-1] += f" {piece}"
             else:
                 lines.append(piece)
@@ -235,10 +235,10 @@ def _lines(layout: _Layout, screen: Screen) -> Iterator[Text]:
     """The head, then a line for each request."""
     height = max((len(column.head) for column in layout.columns), default=0)
     for number in range(height):
-        line = _new_line(" " * _count_cells(layout.labels[0]), "dim")
+        line = _new_line(" " * count_cells(layout.labels[0]), "dim")
         for column in layout.columns:
             part = ([""] * (height - len(column.head)) + column.head)[number]
-            line.append(column.gap + " " * (column.width - _count_cells(part)) + part)
+            line.append(column.gap + " " * (column.width - count_cells(part)) + part)
         yield line
     for row, label in enumerate(layout.labels):
         line = _new_line(label)
@@ -253,12 +253,6 @@ def _lines(layout: _Layout, screen: Screen) -> Iterator[Text]:
         yield line
 
 
-def _count_cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
 def _new_line(text: str, style: str = "") -> Text:
     from rich.text import Text
 
@@ -270,7 +264,7 @@ def _cut_label(query: str, width: int, screen: Screen) -> str:
     label = cut(query, width)
     if not screen.unicode and label != inert(query):
         label = cut(query, width - 2).removesuffix("…") + "..."
-    return label + " " * (width - _count_cells(label))
+    return label + " " * (width - count_cells(label))
 
 
 def _scale(heatmap: Heatmap, by: By, screen: Screen) -> Text:

@@ -14,7 +14,7 @@ from attnsearch.lesson.slide import Group
 from attnsearch.output.notes import percent
 from attnsearch.output.ranking import bar
 from attnsearch.output.safe_text import PIPE, Screen, inert, simplified
-from attnsearch.output.table import cut, draw
+from attnsearch.output.table import count_cells, cut, draw
 from attnsearch.pictures.letters import color_letters, find_letter
 from attnsearch.pictures.palette import letter_style, strength_of, style
 
@@ -52,8 +52,6 @@ class _Drawn(NamedTuple):
 
 def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
     """A slide: its title and formula, the story, the tables, the notes."""
-    from rich.cells import cell_len
-
     if not screen.unicode:
         slide = _simplify(slide)
     width = screen.width or _LINE
@@ -61,7 +59,7 @@ def draw_slide(slide: Slide, screen: Screen = PIPE) -> str:
     room = _WIDE - _STORY if is_wide else min(width, _LINE)
     paragraphs = [*slide.story, *slide.notes, *([f"Try it: {slide.command}"] if slide.command else [])]
     texts = [_wrap(paragraph, _STORY - 3 if is_wide else room) for paragraph in paragraphs]
-    label = max((cell_len(inert(name)) for table in slide.tables for name in table.rows), default=0)
+    label = max((count_cells(inert(name)) for table in slide.tables for name in table.rows), default=0)
     tables = [list(_draw_table(table, label, room, screen)) for table in slide.tables]
     if is_wide:
         blocks = [_beside(_join(texts), _join(tables))]

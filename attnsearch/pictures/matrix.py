@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.explanation.matrix import narrow
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import cut, draw, wrap
+from attnsearch.output.table import count_cells, cut, draw, wrap
 from attnsearch.pictures.palette import style
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _fit(
         names = ["sum", *(line.label for line in narrowed.rows)]
         if not count:
             names += [name for name, _ in rest]
-        room = max(_cells(inert(name)) for name in names)
+        room = max(count_cells(inert(name)) for name in names)
         if window is None:
             break
         least = min(room, max(window // 4, _NAME))
@@ -108,7 +108,7 @@ def _sums(matrix: Matrix, rest: Sequence[tuple[str, str]], digits: int) -> _Colu
 def _column(name: str, figures: list[tuple[str, str]]) -> _Column:
     above, _, below = name.rpartition(" ")
     head = cut(above, _HEAD), cut(below, _HEAD)
-    widest = max(_cells(text) for text in (*head, *(figure for figure, _ in figures)))
+    widest = max(count_cells(text) for text in (*head, *(figure for figure, _ in figures)))
     return _Column(head, figures, 1 + widest)
 
 
@@ -159,16 +159,10 @@ def format_number(number: float, digits: int) -> str:
     return figure if figure.strip("+-0.") else figure[1:]
 
 
-def _cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
 def _left(text: str, cells: int) -> str:
     shown = cut(text, cells)
-    return shown + " " * (cells - _cells(shown))
+    return shown + " " * (cells - count_cells(shown))
 
 
 def _right(text: str, cells: int) -> str:
-    return " " * (cells - _cells(text)) + text
+    return " " * (cells - count_cells(text)) + text

@@ -17,7 +17,7 @@ Color = tuple[int, int, int]  # red, green and blue, from 0 to 255
 # The background, and what is strongest for and against. A straight line between them has even steps of lightness.
 _DARK: tuple[Color, Color, Color] = ((24, 28, 34), (102, 204, 255), (255, 160, 72))
 _LIGHT: tuple[Color, Color, Color] = ((255, 255, 255), (0, 90, 181), (190, 75, 0))
-# The levels among 256 colors, and among 16, which each theme has its own of: black can be read on these four in most.
+# The levels among 256 colors, and among 16. Each theme has 16 of its own; in most of them, black can be read on these.
 _LEVELS: dict[tuple[int, bool, bool], tuple[str, ...]] = {  # by colors, light or not, for or against
     (256, False, True): ("color(17)", "color(24)", "color(31)", "color(38)", "color(81)"),
     (256, False, False): ("color(52)", "color(94)", "color(130)", "color(172)", "color(215)"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import draw, listing, signed, wrap
+from attnsearch.output.table import count_cells, draw, listing, signed, wrap
 from attnsearch.pictures.palette import style
 from attnsearch.sources.fields import first_names
 
@@ -94,11 +94,9 @@ def _indent(content: str | Text, screen: Screen) -> str:
 
 def _fill(names: str, cells: int | None) -> str:
     """Words with their numbers in lines that break after a comma or a semicolon, so that each keeps its number."""
-    from rich.cells import cell_len
-
     lines: list[str] = []
     for part in _BREAK.split(names):
-        if lines and (cells is None or cell_len(lines[-1]) + 1 + cell_len(part) <= cells):
+        if lines and (cells is None or count_cells(lines[-1]) + 1 + count_cells(part) <= cells):
             lines[-1] += f" {part}"
         else:
             lines.append(part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attnsearch.explanation.phrases import COMPONENTS, spell
 from attnsearch.output.safe_text import PIPE, Screen, inert
-from attnsearch.output.table import GAP, cut, divide_cells, draw, new_table, wrap
+from attnsearch.output.table import GAP, count_cells, cut, divide_cells, draw, new_table, wrap
 from attnsearch.pictures.letters import color_letters
 from attnsearch.pictures.palette import letter_style, strength_of, style
 
@@ -95,14 +95,13 @@ def _draw_body(step: Step, screen: Screen) -> Iterator[str]:
 
 def _draw_table(step: Step, screen: Screen) -> Iterator[str]:
     """The rows and the totals of a step, folded if the window is too narrow for all columns."""
-    from rich.cells import cell_len
     from rich.text import Text
 
     names, rows = [inert(name) for name in step.columns], [*step.rows, *step.totals]
     cells = [format_row(row, step.columns) for row in rows]
     are_words = [not any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(names))]
-    needed = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
-    longest = [max(map(cell_len, column)) for column in zip(*cells, strict=True)] if cells else needed
+    needed = [max(map(count_cells, column)) for column in zip(names, *cells, strict=True)]
+    longest = [max(map(count_cells, column)) for column in zip(*cells, strict=True)] if cells else needed
     least = [min(_LEAST, width) if is_word else width for is_word, width in zip(are_words, longest, strict=True)]
     least = [max(width, len("row")) if name == "row" else width for name, width in zip(names, least, strict=True)]
     for columns in _fold(names, are_words, needed, least, screen.width):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attnsearch.evaluation.report import DEPTH, Evaluation
 from attnsearch.output.evaluation import SecondSetting
 from attnsearch.output.notes import counted
+from attnsearch.output.table import decimals
 from attnsearch.plots.figure import (
     AGAINST,
     FAINT,
@@ -186,18 +187,18 @@ def _name_axes(axes: Axes, all_series: Sequence[_Series], *, x: str, y: str) -> 
 
 
 def _means(all_series: Sequence[_Series]) -> str:
-    """The two figures that the pictures show, of each setting."""
-
-    def values(name: str) -> str:
-        means = [{**part.evaluation.means, "error": part.evaluation.calibration_error}[name] for part in all_series]
-        return " → ".join("–" if mean is None else f"{mean:.3f}" for mean in means)
-
-    return f"mean nDCG@{DEPTH} {values('ndcg')} · calibration error {values('error')}"
+    """The two numbers that the pictures show, of each setting."""
+    evaluations = [series.evaluation for series in all_series]
+    means, errors = (
+        " → ".join(decimals(value) or "–" for value in values)
+        for values in zip(*((part.means["ndcg"], part.calibration_error) for part in evaluations), strict=True)
+    )
+    return f"mean nDCG@{DEPTH} {means} · calibration error {errors}"
 
 
 def _notes(all_series: Sequence[_Series]) -> str:
     sizes = (
-        "a figure says how many requests a mark stands for"
+        "a number says how many requests a mark stands for"
         if len(all_series) == 1
         else "a larger mark has more requests"
     )

@@ -184,11 +184,11 @@ def ink(strength: float) -> str:
 def _tidy(svg: bytes, name: str) -> bytes:
     """An SVG of matplotlib's, in one style, with a name, and without ids that nothing refers to."""
     root = ET.fromstring(svg)  # noqa: S314 (our own)
-    for style in root.findall(f"{{{_SVG}}}defs"):  # which would rule a whole page, were the SVG part of one
-        for rules in style.findall(f"{{{_SVG}}}style"):
-            style.remove(rules)
-    for defs in [defs for defs in root.findall(f"{{{_SVG}}}defs") if not len(defs)]:
-        root.remove(defs)
+    for defs in root.findall(f"{{{_SVG}}}defs"):
+        for rules in defs.findall(f"{{{_SVG}}}style"):  # they would rule a whole page, were the SVG part of one
+            defs.remove(rules)
+        if not len(defs):
+            root.remove(defs)
     root.set("role", "img")
     root.set("aria-label", name)
     root.set("font-family", _FAMILY)

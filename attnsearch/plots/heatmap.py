@@ -16,7 +16,7 @@ from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_fig
 from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
 from attnsearch.plots.texts import isolate, wrap
 
-OTHERS, NONE = "all others", "none of these"  # the columns that are no items
+OTHERS, NONE = "all others", "none of these"  # the columns that are not items
 
 _NARROWEST = 5.5  # inches
 _UNITS: dict[By, str] = {"weight": "%", "logit": "", "score": ""}
@@ -89,7 +89,7 @@ def _notes(heatmap: Heatmap, by: By, grid: Grid, frame: Frame) -> str:
     """What the gray columns, the frames and the dashes are, and what had no room."""
     gray = [f"{OTHERS}, the attention on items without a column"] if by == "weight" else []
     if heatmap.none_of_these is not None:
-        gray.append(f"{NONE}, the chance that nothing fits, which is no share of the attention")
+        gray.append(f"{NONE}, the chance that nothing fits, not a share of the attention")
     parts = [f"in gray: {'; '.join(gray)}"] if gray else []
     if heatmap.right is not None and not grid.is_image:
         parts.append("in a frame: judged right")

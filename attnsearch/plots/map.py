@@ -190,7 +190,7 @@ def _find_room(place: Doubles, radius: float, width: float, taken: Sequence[_Box
 def _notes(map_: Map) -> str:
     """What the points are, and what the plane can't show."""
     parts = [
-        "Each point is an item, its area the share of the attention; the plane shows"
+        "Each point is an item, the larger the more attention it gets; the plane shows"
         f" {percent(sum(map_.variance))} of how they differ, so what is near in it may be far apart"
     ]
     if map_.hidden:
