@@ -102,7 +102,7 @@ def _summarize(text: str) -> str:
 def _render(text: str, screen: Screen) -> str:
     """Format a page for a terminal. A relative link leads nowhere there, so only its text is shown.
 
-    Code has no background: black boxes would be all that one sees on a light one.
+    Code has no background, which would be a black box on a light terminal.
     """
     from rich.console import Console
     from rich.markdown import Markdown

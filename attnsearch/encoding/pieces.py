@@ -19,7 +19,7 @@ Span = tuple[int, int] | None  # from a character of the text to before another;
 
 
 class Pieces(NamedTuple):
-    """The word pieces that the encoder read of a text: where each lies, its part of the unit vector, (t, d), its token.
+    """The word pieces that the encoder read of a text: where each lies, its part (t, d) of the unit vector, its token.
 
     The encoder's own marks, such as [CLS], have the span None.
     """

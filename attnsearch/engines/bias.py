@@ -84,8 +84,8 @@ class Bias(NamedTuple):
                     row += of_heads[self.heads[first:end] - first]
         return rows
 
-    def at(self, heads: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What is added to the logits of the items with these first keys (n,), no two equal: the numbers of `block`.
+    def of_items(self, heads: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What is added to the logits of items by their first keys (n,), of which no two are equal; as `block` has it.
 
         (m, n), or (1, n) if that is the same for every query.
         """

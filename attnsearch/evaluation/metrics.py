@@ -82,7 +82,7 @@ def divergence(log_weights: Floats) -> float:
 class Bin(NamedTuple):
     """The cases whose confidence is above `low`, and at most `high`: their number, and two means.
 
-    `confidence` is the mean of what they were said to be, `accuracy` the share of those that are right.
+    `confidence` is the mean of theirs, `accuracy` the share of them that is right.
     """
 
     low: float

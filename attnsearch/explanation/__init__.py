@@ -3,7 +3,7 @@
 phrases    the words and the numbers that steps are made of
 following  requests → the results that are explained, with the same items for all
 steps      a result → equation (1), step by step, with its real numbers
-several    the same of several requests, as matrices
+several    the same for several requests, as matrices
 words      word pieces → words; a logit as a sum over the words of a text
 matrix     a logit as a double sum, over the words of the query and those of an item
 reasons    why each hit has its logit, and why one ranks above another

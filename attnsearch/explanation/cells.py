@@ -147,7 +147,7 @@ def _compare(index: Index, asked: Asked, x: Floats, heads: Numbers, rows: slice)
             best = np.nonzero(np.isfinite(best_of_each(z, joined)))[1].reshape(len(q), -1)
         added: Any = 0
         if asked.bias is not None:
-            added = asked.bias.at(heads[part])
+            added = asked.bias.of_items(heads[part])
             added = added[rows] if len(added) == len(x) else added
         cells.logits[:, part] = np.take_along_axis(z, best, axis=1) + added
         cells.scores[:, part] = np.take_along_axis(multiply(x[rows], vectors), best, axis=1)

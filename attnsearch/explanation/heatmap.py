@@ -37,8 +37,8 @@ class Heatmap(NamedTuple):
     weights        (m, n), each from 0 to 1: the softmax over all items; 0 for a hidden one
     logits         (m, n), as the softmax saw them; -inf for a hidden item
     scores         (m, n), the cosine of the request and the item's best key; NaN for a hidden item
-    others         (m,), the weight of all items together that have no column: with it, a row adds up to 1
-    none_of_these  (m,), the chance that nothing fits, which is no share of the attention; None without a null key
+    others         (m,), the weight of all items without a column: with it, a row adds up to 1
+    none_of_these  (m,), the chance that nothing fits, which is not a share of the attention; None without a null key
     right          (m, n), whether the item is known to be right for the request; None if nothing is known
 
     The rest is as in `search.result.Result`, and the same for all requests: `items` counts all items of the catalogs,
@@ -84,10 +84,11 @@ class Heatmap(NamedTuple):
 
         The scale of weights ends at 1, that of others at the lowest and the highest value.
         """
-        low, high = (
-            (0.0, 1.0) if by == "weight" else (find(self.strengths(by), initial=0.0) for find in (np.min, np.max))
-        )
-        steps = {step for step in _STEPS if low <= step <= high} | {float(end) for end in (low, high) if end}
+        strengths = self.strengths(by)
+        low, high = float(strengths.min(initial=0.0)), float(strengths.max(initial=0.0))
+        if by == "weight":
+            low, high = 0.0, 1.0
+        steps = {step for step in _STEPS if low <= step <= high} | {end for end in (low, high) if end}
         return {step: self.value_of(step, by) for step in sorted(steps)}
 
     def _strongest(self, by: By) -> float:

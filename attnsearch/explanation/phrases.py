@@ -13,7 +13,7 @@ from attnsearch.errors import InputError
 from attnsearch.search.readout import Readout
 from attnsearch.search.result import Hit, Result, Trace
 
-SHOWN = 4  # components of a vector
+SHOWN = 4  # components of a vector, values of a field
 COMPONENTS = tuple(f"[{i}]" for i in range(SHOWN))  # the names of their columns
 OTHERS = "all others"  # items that no filter hides
 

@@ -87,7 +87,7 @@ def save_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     check_file(file)
     _refuse_objects(arrays)
     with writing(file), replacing(file) as out:
-        np.savez(out, **arrays)  # type: ignore[arg-type]  # its other parameter is none of ours
+        np.savez(out, **arrays)  # type: ignore[arg-type]  # its other parameter has a default
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

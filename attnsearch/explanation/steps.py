@@ -39,7 +39,7 @@ from attnsearch.explanation.phrases import (
 )
 from attnsearch.search.result import Result, Trace
 
-_ONE = 0.999  # of a mean of unit vectors, which rounding may make shorter than 1
+_UNIT = 0.999  # length of a mean of equal unit vectors, at least: rounding may make it shorter than 1
 _LEAST = 1e-6  # of a weight, below which the mean of what has it is nothing but rounding
 
 
@@ -167,7 +167,7 @@ def _explain_weights(result: Result, trace: Trace) -> Step:
 def _explain_output(result: Result, trace: Trace) -> Step:
     (n, d), weights = trace.keys_shape, [hit.weight for hit in result.hits]
     says = f"The mean of the values, weighted by attention; {describe_matrix('W_V', trace.projections.w_v)}."
-    if any(weights) and np.linalg.norm(trace.output) < _ONE:
+    if any(weights) and np.linalg.norm(trace.output) < _UNIT:
         says += " It is shorter than 1, since the values do not all point the same way."
     rows: list[Row] = [
         (*rank_and_title(hit), hit.weight, *measure(value))

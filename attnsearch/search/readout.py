@@ -79,7 +79,7 @@ def read_out(postings: Postings, field: str, weights: NDArray[np.float64]) -> Re
 
 
 def read_values(postings: Postings, field: str, keys: Sequence[int]) -> list[list[float | str]]:
-    """The values of a field that items have by their first keys: numbers, days of dates, else all texts."""
+    """The values of a field that each item has, by its first key: numbers, days for dates, else texts."""
     measured = postings.read_measured(field)
     values: Sequence[float | str]
     if measured is None:

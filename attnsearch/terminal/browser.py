@@ -17,7 +17,7 @@ def check_open(form: str, out: str | None) -> None:
         raise InputError("is not a file, which --open needs", where=out, hint="name a file: -o FILE.html")
 
 
-def emit_page(page: str, out: str | None, *, is_opened: bool = False) -> None:
+def emit_page(page: str, out: str | None, *, is_opened: bool) -> None:
     """Write a page, in UTF-8, to stdout or to the file `out`, and open that in the browser if asked."""
     emit_bytes([page.encode()], out)
     if is_opened and out is not None:

@@ -167,11 +167,6 @@ class TestSave:
         assert answer["hits"][0]["title"] == "sea"
         assert sorted(weights, reverse=True) == pytest.approx([hit["weight"] for hit in answer["hits"]], abs=1e-6)
 
-    def test_the_lines_give_the_weights_of_the_lesson(self, run, monkeypatch, tmp_path):
-        assert run("lesson", "--step", "1", "--save", str(tmp_path / "science.npz")).code == 0
-        computed = self.compute(monkeypatch, tmp_path)
-        assert computed["a"]["weights"] == pytest.approx(computed["weights"])
-
     @pytest.mark.real
     def test_the_numbers_of_the_document(self, run, monkeypatch, tmp_path):
         file = tmp_path / "science.npz"

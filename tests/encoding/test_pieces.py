@@ -19,8 +19,8 @@ TEXTS = ["science fiction", "moon, sea: sci-fi; 日本の小説 🚀 done.", "",
 def test_the_parts_are_the_unit_vector_of_the_mean(hidden):
     h = np.array(hidden) + np.array([10.0, 0, 0])  # so that the mean has a direction
     mean = h.mean(axis=0)
-    found = pieces_of_mean(h, [(0, 1)] * len(h), ["x"] * len(h))
-    assert found.vectors.sum(axis=0) == pytest.approx(mean / np.linalg.norm(mean), abs=1e-12)
+    pieces = pieces_of_mean(h, [(0, 1)] * len(h), ["x"] * len(h))
+    assert pieces.vectors.sum(axis=0) == pytest.approx(mean / np.linalg.norm(mean), abs=1e-12)
 
 
 def add_up_to(shares, x):
@@ -34,10 +34,10 @@ class TestReal:
         ours, theirs = real.pieces(TEXTS), slow.pieces(TEXTS)
         assert add_up_to(ours, x)
         assert add_up_to(theirs, x)
-        for one, other in zip(ours, theirs, strict=True):
-            assert list(one.spans) == list(other.spans)
-            assert list(one.tokens) == list(other.tokens)
-            assert one.vectors == pytest.approx(other.vectors, abs=1e-5)
+        for own, other in zip(ours, theirs, strict=True):
+            assert list(own.spans) == list(other.spans)
+            assert list(own.tokens) == list(other.tokens)
+            assert own.vectors == pytest.approx(other.vectors, abs=1e-5)
 
     def test_a_cut_text(self, real):
         (shares,) = real.pieces(["word " * 400])

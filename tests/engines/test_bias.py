@@ -49,11 +49,11 @@ class TestBlock:
         assert NOTHING.block(0, 3).tolist() == [[0, 0, 0]]
 
 
-class TestAt:
+class TestOfItems:
     @pytest.mark.parametrize("heads", [[0, 1, 4], [4, 0], [1], []])
     @pytest.mark.parametrize("bias", [BIAS, BIAS._replace(heads=None), BIAS._replace(terms=[{}, {}]), NOTHING])
     def test_items_have_the_numbers_of_the_block(self, bias, heads):
-        rows = bias.at(np.array(heads, np.int64))
+        rows = bias.of_items(np.array(heads, np.int64))
         assert rows.tolist() == bias.block(0, 5)[:, heads].tolist()
         assert rows.dtype == np.float32
 
