@@ -116,7 +116,8 @@ def _decompose(char: str) -> str:
     import unicodedata  # which streams of UTF-8 do without
 
     letters = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
-    cells = 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    has_none = unicodedata.category(char) in ("Mn", "Me", "Cf")  # a mark, a joiner
+    cells = 0 if has_none else 2 if unicodedata.east_asian_width(char) in "WF" else 1
     return letters or ("*" if "\u2800" <= char <= "\u28ff" else "?") * cells  # what turns while one waits is Braille
 
 

@@ -5,9 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import error, inert, inert_lines, safe_url, to_json, unstacked
+from attnsearch.output.safe_text import error, inert, inert_lines, safe_url, simplified, to_json, unstacked
 from tests.output.examples import RAW
 
 
@@ -92,3 +93,8 @@ def test_marks_do_not_pile_up(mark):
     assert sum(shown.count(char) for char in mark if char != "\u200d") == 12
     assert shown.count("…") == 2
     assert shown.replace("\u200d", "").endswith("b" + (mark.replace("\u200d", "") * 6)[:6] + "…")
+
+
+@pytest.mark.parametrize("text", ["moon\u200b\u200d\u2060 sea", "ที่นี่", "월月の", "m\u0489", "\u05e9\u05b8"])
+def test_what_has_no_cells_has_no_question_mark(text):
+    assert len(simplified(text)) == cell_len(text)
