@@ -30,7 +30,7 @@ def _open_page(path: Path) -> None:
 
     try:
         is_open = webbrowser.open(path.as_uri())
-    except (webbrowser.Error, OSError):
+    except (webbrowser.Error, OSError, ValueError):  # such as $BROWSER with half of its quotes
         is_open = False
     if not is_open:
         sys.stderr.write(as_line(f"attnsearch: no browser could be opened; the page is in {path}"))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import webbrowser
 
 import pytest
 
+from tests.documents import ROOT
 from tests.pages.reading import read_page
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -139,6 +142,17 @@ def test_no_browser(run, shop_file, tmp_path, monkeypatch, browser):
     monkeypatch.setattr(webbrowser, "open", browser)
     ran = run(*QUERY, "-o", "x.html", "--open")
     assert ran == (0, "", f"attnsearch: no browser could be opened; the page is in {tmp_path / 'x.html'}\n")
+
+
+@pytest.mark.parametrize("browser", ["'half %s", '"half', "/nonexistent %s", "%s", "a:b"])
+def test_a_browser_that_can_not_be_started(tmp_path, browser):
+    """webbrowser reads $BROWSER once, so another process does."""
+    code = "from attnsearch.terminal.browser import emit_page; emit_page('x', 'x.html', is_opened=True)"
+    env = {"PATH": "/nonexistent", "BROWSER": browser, "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-c", code]
+    ran = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    shown = f"attnsearch: no browser could be opened; the page is in {tmp_path / 'x.html'}\n"
+    assert (ran.returncode, ran.stderr) == (0, shown)
 
 
 def test_an_error_leaves_the_old_page(run, shop_file, write):
