@@ -26,6 +26,19 @@ class SecondSetting(NamedTuple):
         return self.options or "defaults"
 
 
+class Change(NamedTuple):
+    """A measure by its name in words, in the first setting and in the second; None where it is unknown."""
+
+    name: str
+    before: float | None
+    after: float | None
+
+    @property
+    def change(self) -> float | None:
+        """After minus before."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+
 def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
     """The means and the `worst` requests; with a second setting, both means and a test of the difference."""
     parts = [_mean_table(evaluation, second, screen)]
@@ -82,14 +95,12 @@ def _setting_fields(evaluation: Evaluation) -> dict[str, Any]:
 
 def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
     """The table of means: a row for each measure, with a second setting its value and the change too."""
-    values = measures(evaluation)
     if not second:
-        rows = [(name, decimals(value)) for name, value in values.items()]
+        rows = [(name, decimals(value)) for name, value in measures(evaluation).items()]
         return listing(("measure", "value"), rows, screen, elastic=["measure"], middle=["measure"])
-    second_values = measures(second.evaluation)
     compared = [
-        (name, decimals(value), decimals(second_values.get(name)), format_change(value, second_values.get(name)))
-        for name, value in values.items()
+        (row.name, decimals(row.before), decimals(row.after), signed(row.change, 3))
+        for row in compare_measures(evaluation, second)
     ]
     return listing(
         ("measure", "as asked", second.name, "difference"),
@@ -118,9 +129,10 @@ def measures(evaluation: Evaluation) -> dict[str, float | None]:
     return values
 
 
-def format_change(before: float | None, after: float | None) -> str:
-    """The second value minus the first, with its sign; empty if either is unknown."""
-    return "" if before is None or after is None else signed(after - before, 3)
+def compare_measures(evaluation: Evaluation, second: SecondSetting) -> list[Change]:
+    """The value of each measure in both settings."""
+    after = measures(second.evaluation)
+    return [Change(name, value, after.get(name)) for name, value in measures(evaluation).items()]
 
 
 def _worst_table(rows: Sequence[Row], screen: Screen) -> str:

@@ -82,13 +82,13 @@ def decimals(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def signed(change: float, digits: int = 2) -> str:
-    """A change with its sign. One that is rounded to 0 has a plus.
+def signed(change: float | None, digits: int = 2) -> str:
+    """A change with its sign; empty if it is unknown. One that is rounded to 0 has a plus.
 
-    >>> signed(0.125), signed(-0.5), signed(-0.0001, 3)
-    ('+0.12', '-0.50', '+0.000')
+    >>> signed(0.125), signed(-0.5), signed(-0.0001, 3), signed(None)
+    ('+0.12', '-0.50', '+0.000', '')
     """
-    return f"{change:+z.{digits}f}"
+    return "" if change is None else f"{change:+z.{digits}f}"
 
 
 def count_cells(text: str) -> int:

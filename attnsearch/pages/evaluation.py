@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
-from attnsearch.output.evaluation import SecondSetting, describe_training, footer, measures
+from attnsearch.output.evaluation import SecondSetting, compare_measures, describe_training, footer, measures
 from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def evaluation_page(
         evaluation=evaluation,
         picture=picture,
         second=second,
-        measures=[measures(each) for each in evaluations],
-        differences=[*second.comparison.differences.values()] if second else [],
+        measures=measures(evaluation),
+        changes=compare_measures(evaluation, second) if second else [],
         depth=DEPTH,
         confidence=CONFIDENCE,
         warning=describe_training(evaluations),

@@ -6,6 +6,11 @@ import json
 
 import pytest
 
+from attnsearch.evaluation.report import NoneOfThese
+from attnsearch.evaluation.significance import compare_evaluations
+from attnsearch.output.evaluation import SecondSetting
+from attnsearch.pages.evaluation import evaluation_page
+from tests.output.test_evaluation import report
 from tests.pages.hostile import HOSTILE
 from tests.pages.reading import numbers, numbers_of_json, read_page, text_of, texts
 
@@ -28,6 +33,20 @@ def test_an_evaluation_has_the_numbers_of_json(run, judged, options):
     assert numbers(tree) == {*numbers_of_json(answer)}
     assert texts(tree, "h1") == ["How well shop answers"]
     assert "has no answer" in text_of(tree)
+
+
+def test_every_measure_has_its_change():
+    first = report(none_of_these=NoneOfThese(0.75, 0.25, 0.5))
+    other = report(none_of_these=NoneOfThese(0.5, 0.25, 0.625), calibration_error=None)
+    second = SecondSetting("", other, compare_evaluations(first, other))
+    page = evaluation_page(first, ["attnsearch", "eval"], second=second)
+    rows = [texts(row, "td") for row in read_page(page.encode()).find(".//tbody").iter("tr")]
+    assert rows[-4:] == [
+        ["0.250", "", ""],
+        ["0.750", "0.500", "-0.250"],
+        ["0.250", "0.250", "+0.000"],
+        ["0.500", "0.625", "+0.125"],
+    ]
 
 
 def test_the_worst_requests(run, judged):
