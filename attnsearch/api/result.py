@@ -80,7 +80,7 @@ class Result(Sequence[Hit]):
         return iter(self.hits)
 
     def __repr__(self) -> str:
-        best = "; ".join(f"{hit.title or hit.id} {percent(hit.weight)}" for hit in self.hits[:3])
+        best = "; ".join(f"{hit.name} {percent(hit.weight)}" for hit in self.hits[:3])
         more = "; …" if len(self.hits) > 3 else ""
         return f"<Result of {self.query[:_SHOWN]!r}: {len(self.hits)} hits{': ' if best else ''}{best}{more}>"
 
@@ -115,7 +115,7 @@ class Result(Sequence[Hit]):
     def _repr_html_(self) -> str:
         """A table for notebooks: nothing in it is anything but text."""
         rows = [
-            f"<tr><td>{hit.rank}</td><td>{_cell(hit.title or hit.id)}</td><td>{escape(percent(hit.weight))}</td>"
+            f"<tr><td>{hit.rank}</td><td>{_cell(hit.name)}</td><td>{escape(percent(hit.weight))}</td>"
             f"<td>{hit.score:.3f}</td><td style='text-align: left'>{_cell(hit.passage or hit.description)}</td></tr>"
             for hit in self.hits
         ]

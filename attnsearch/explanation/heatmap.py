@@ -30,6 +30,11 @@ class Column(NamedTuple):
     title: str
     catalog: str
 
+    @property
+    def name(self) -> str:
+        """The title, or the id of an item that has none."""
+        return self.title or self.id
+
 
 class Heatmap(NamedTuple):
     """The attention of m requests, in the order in which they are drawn, on n items, likewise.

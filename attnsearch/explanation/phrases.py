@@ -141,14 +141,9 @@ def measure(v: NDArray[np.floating[Any]]) -> list[Cell]:
     return [float(np.linalg.norm(v)), *components, *[None] * (SHOWN - len(components))]
 
 
-def rank_and_title(hit: Hit) -> tuple[int, str]:
-    """The rank and the title of a hit."""
-    return hit.rank, title(hit)
-
-
-def title(hit: Hit) -> str:
-    """The title of a hit, or its id if it has none."""
-    return hit.title or hit.id
+def rank_and_name(hit: Hit) -> tuple[int, str]:
+    """The rank and the name of a hit."""
+    return hit.rank, hit.name
 
 
 def _is_scaled_identity(w: NDArray[np.floating[Any]]) -> bool:

@@ -27,7 +27,6 @@ from attnsearch.explanation.phrases import (
     products,
     scaled_formula,
     spell_readout,
-    title,
     trace_of,
 )
 from attnsearch.explanation.steps import EVERYTHING_HIDDEN, STORIES, Step
@@ -44,7 +43,7 @@ def explain_together(results: Sequence[Result]) -> list[Step]:
     """
     results = align_hits(results)
     traces = [trace_of(result) for result in results]
-    names = [f"k{number} {title(hit)}" for number, hit in enumerate(results[0].hits, 1)]
+    names = [f"k{number} {hit.name}" for number, hit in enumerate(results[0].hits, 1)]
     scaled = scaled_formula(results)
     steps = [
         _explain_tokens(results, traces),
@@ -160,7 +159,7 @@ def _explain_training(results: Sequence[Result], traces: Sequence[Trace]) -> Ste
         f" {describe_untrained(results[0])}"
     )
     rows: list[Row] = [
-        (row, result.query, title(hit), hit.rank, before.rank, hit.weight, before.weight)
+        (row, result.query, hit.name, hit.rank, before.rank, hit.weight, before.weight)
         for row, result in enumerate(results, 1)
         for hit, before in zip(result.hits, result.untrained.hits if result.untrained else (), strict=True)
     ]

@@ -30,11 +30,10 @@ from attnsearch.explanation.phrases import (
     measure,
     other_weight,
     products,
-    rank_and_title,
+    rank_and_name,
     scaled_formula,
     spell,
     spell_readout,
-    title,
     trace_of,
 )
 from attnsearch.search.result import Result, Trace
@@ -112,7 +111,7 @@ def _explain_keys(result: Result, trace: Trace) -> Step:
     says = describe_embeddings(n, trace.projections.w_k)
     if len(result.hits) > 1:
         says += f" These are the {len(result.hits)} that agree best."
-    rows = [(*rank_and_title(hit), *measure(key)) for hit, key in zip(result.hits, trace.keys, strict=True)]
+    rows = [(*rank_and_name(hit), *measure(key)) for hit, key in zip(result.hits, trace.keys, strict=True)]
     shapes = {"X": (n, d), "W_K": trace.projections.w_k.shape, "K": (n, d_k)}
     return Step("keys", "K = X W_K", says, ("rank", "item", "norm", *COMPONENTS), rows, shapes=shapes)
 
@@ -127,7 +126,7 @@ def _explain_products(result: Result, trace: Trace) -> Step:
         rest = numbers[0] - float(trace.q[:SHOWN].astype(np.float64) @ trace.keys[0, :SHOWN])
         others = f" + {rest:.4f} from the other {d_k - SHOWN:,}" if d_k > SHOWN else ""
         says += f" For rank {result.hits[0].rank}: {' + '.join(shown)}{others} = {numbers[0]:.4f}."
-    rows: list[Row] = [(*rank_and_title(hit), product) for hit, product in zip(result.hits, numbers, strict=True)]
+    rows: list[Row] = [(*rank_and_name(hit), product) for hit, product in zip(result.hits, numbers, strict=True)]
     shapes = {"Q": (1, d_k), "Kᵀ": (d_k, n), "Q Kᵀ": (1, n)}
     return Step("products", "Q Kᵀ", says, ("rank", "item", "q·k"), rows, shapes=shapes)
 
@@ -136,7 +135,7 @@ def _explain_logits(result: Result, trace: Trace) -> Step:
     root, biases = math.sqrt(len(trace.q)), [float(bias.total) for bias in trace.biases]
     has_bias = is_biased(result)
     rows: list[Row] = [
-        (*rank_and_title(hit), hit.score, *([bias] if has_bias else []), hit.logit)
+        (*rank_and_name(hit), hit.score, *([bias] if has_bias else []), hit.logit)
         for hit, bias in zip(result.hits, biases, strict=True)
     ]
     says = f"√{len(trace.q)} = {root:.4f}, so a logit is {describe_logit(result)}."
@@ -147,7 +146,7 @@ def _explain_logits(result: Result, trace: Trace) -> Step:
 def _explain_weights(result: Result, trace: Trace) -> Step:
     """The softmax, normalized once: exp(logit - max), its sum, and one over the other."""
     hits, columns = result.hits, ("rank", "item", "exp(logit - max)", "weight")
-    rows: list[Row] = [(*rank_and_title(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits]
+    rows: list[Row] = [(*rank_and_name(hit), math.exp(hit.logit - trace.maximum), hit.weight) for hit in hits]
     formula = f"softmax({scaled_formula([result])})"
     if result.masked == result.items:
         return Step("weights", formula, EVERYTHING_HIDDEN, columns, rows)
@@ -170,8 +169,7 @@ def _explain_output(result: Result, trace: Trace) -> Step:
     if any(weights) and np.linalg.norm(trace.output) < _UNIT:
         says += " It is shorter than 1, since the values do not all point the same way."
     rows: list[Row] = [
-        (*rank_and_title(hit), hit.weight, *measure(value))
-        for hit, value in zip(result.hits, trace.values, strict=True)
+        (*rank_and_name(hit), hit.weight, *measure(value)) for hit, value in zip(result.hits, trace.values, strict=True)
     ]
     totals: list[Row] = [(None, "output", 1.0 if result.masked < result.items else 0.0, *measure(trace.output))]
     if has_others(result):
@@ -193,14 +191,12 @@ def _explain_readout(result: Result, trace: Trace, number: int) -> Step:
         names_of: dict[Cell, list[str]] = {value: [] for value in readout.shares}
         for hit, values in zip(result.hits, readings, strict=True):
             for value in values:
-                names_of.get(value, []).append(title(hit))
+                names_of.get(value, []).append(hit.name)
         says = f"Each value of {readout.field} gets the attention of its items. {describe_known(readout)}"
         rows: list[Row] = [(value, share, ", ".join(names_of[value])) for value, share in readout.shares.items()]
         return Step("value", formula, says, ("value", "share", "items"), rows, story=story)
     says = f"The mean of {readout.field}, weighted by attention. {describe_known(readout)}"
-    rows = [
-        (*rank_and_title(hit), hit.weight, _join(values)) for hit, values in zip(result.hits, readings, strict=True)
-    ]
+    rows = [(*rank_and_name(hit), hit.weight, _join(values)) for hit, values in zip(result.hits, readings, strict=True)]
     totals: list[Row] = [(None, "mean", readout.total, readout.mean)]
     weights = [(hit.weight, value) for hit, values in zip(result.hits, readings, strict=True) for value in values]
     weight = readout.total - sum(weight for weight, _ in weights)
@@ -217,7 +213,7 @@ def _explain_training(result: Result, trace: Trace, untrained: Result) -> Step:
     """What the learned W_Q changed: the direction of the query, ranks and weights."""
     says = f"The learned W_Q turns x by {angle(trace):.1f}°. {describe_untrained(result)}"
     rows: list[Row] = [
-        (hit.rank, title(hit), before.rank, hit.weight, before.weight)
+        (hit.rank, hit.name, before.rank, hit.weight, before.weight)
         for hit, before in zip(result.hits, untrained.hits, strict=True)
     ]
     columns = ("rank", "item", "old rank", "weight", "old weight")

@@ -8,7 +8,7 @@ import numpy as np
 
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.errors import AttnsearchError, CatalogError
-from attnsearch.explanation.phrases import other_weight, title, trace_of
+from attnsearch.explanation.phrases import other_weight, trace_of
 from attnsearch.lesson.slide import Group, Slide, Table, column
 from attnsearch.lesson.story import tell
 from attnsearch.search.index import Index
@@ -50,7 +50,7 @@ def built_in(index: Index) -> Slide:
         ),
     )
     books = Table(
-        (*map(title, hits), f"{result.items - len(hits):,} others", "sum"),
+        (*(hit.name for hit in hits), f"{result.items - len(hits):,} others", "sum"),
         (
             Group(
                 "",

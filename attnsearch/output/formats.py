@@ -146,9 +146,7 @@ def _render_markdown(result: Result, shown: Shown) -> str:
     for hit in result.hits:
         fields = map(_escape, shown.cells(hit))
         numbers = percent(hit.weight), f"{hit.score:.3f}"
-        lines.append(
-            _markdown_row([str(hit.rank), _escape(hit.title or hit.id), *numbers, *fields, _escape(describe(hit))])
-        )
+        lines.append(_markdown_row([str(hit.rank), _escape(hit.name), *numbers, *fields, _escape(describe(hit))]))
     return "\n".join([*lines, "", *(f"{_escape(line)}  " for line in notes(result)[:-1]), _escape(footer(result)), ""])
 
 

@@ -74,7 +74,7 @@ def _ranked_table(result: Result, screen: Screen, shown: Shown) -> str:
     fields = [list(map(inert, cells)) for cells in zip(*(shown.cells(hit) for hit in hits), strict=True)]
     columns = [
         _Column("#", [str(hit.rank) for hit in hits], justify="right"),
-        _Column("title", [inert(hit.title or hit.id) for hit in hits], style="bold"),
+        _Column("title", [inert(hit.name) for hit in hits], style="bold"),
         _Column("weight", [percent(hit.weight) for hit in hits], justify="right"),
         _Column("", [bar(hit.weight, unicode=screen.unicode) for hit in hits], style=bars),
         _Column("score", [f"{hit.score:.3f}" for hit in hits], justify="right"),

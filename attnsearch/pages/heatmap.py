@@ -55,9 +55,7 @@ def _number(value: float, by: By) -> str:
 def _to_grid(heatmap: Heatmap, by: By) -> Grid:
     names = short_names(heatmap.catalogs)
     several = len(heatmap.catalogs) > 1
-    heads = [
-        Head(column.title or column.id, catalog=names[column.catalog] if several else "") for column in heatmap.columns
-    ]
+    heads = [Head(column.name, catalog=names[column.catalog] if several else "") for column in heatmap.columns]
     margins = {"all others": heatmap.others} if by == "weight" else {}
     if heatmap.none_of_these is not None:
         margins["none of these"] = heatmap.none_of_these

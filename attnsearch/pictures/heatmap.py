@@ -145,7 +145,7 @@ def _fit(heatmap: Heatmap, screen: Screen, by: By) -> _Layout:
 
 def name_columns(heatmap: Heatmap) -> list[str]:
     """What each item is called; of several catalogs, with the name of its own."""
-    titles = [inert(column.title or column.id) for column in heatmap.columns]
+    titles = [inert(column.name) for column in heatmap.columns]
     if len(heatmap.catalogs) < 2:
         return titles
     names = short_names(heatmap.catalogs)

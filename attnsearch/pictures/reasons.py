@@ -58,8 +58,8 @@ def spell_lead(comparison: Lead) -> str:
     above = "above" if first.rank < second.rank else "below"
     ratio = "" if comparison.ratio is None else f", {_format_ratio(comparison.ratio)} times the weight"
     return (
-        f"{inert(first.title or first.id)} (rank {first.rank}) ranks {above}"
-        f" {inert(second.title or second.id)} (rank {second.rank}):"
+        f"{inert(first.name)} (rank {first.rank}) ranks {above}"
+        f" {inert(second.name)} (rank {second.rank}):"
         f" {first.logit:.2f} - {second.logit:.2f} = {signed(comparison.difference)}{ratio}"
     )
 
@@ -69,7 +69,7 @@ def _format_ratio(ratio: float) -> str:
 
 
 def _explain_hit(hit: Hit, why: Why, screen: Screen) -> Iterator[str]:
-    yield wrap(f"#{hit.rank} {inert(hit.title or hit.id)}: {_spell_sum(hit, why)}", screen)
+    yield wrap(f"#{hit.rank} {inert(hit.name)}: {_spell_sum(hit, why)}", screen)
     for side, total in (("query", why.query), ("item", why.item)):
         if total and screen.colors:
             yield _indent(_shade_words(side, total, screen), screen)

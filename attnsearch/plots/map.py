@@ -134,7 +134,7 @@ def _paint_labels(axes: Axes, map_: Map) -> None:
     output = "output: weights·V" if map_.has_values else "output: weights·X"
     texts = ["request", output]
     texts += [
-        f"{isolate(fit(hit.title or hit.id, _LABEL))} {percent(map_.weights[row])}"
+        f"{isolate(fit(hit.name, _LABEL))} {percent(map_.weights[row])}"
         for hit, row in zip(map_.hits, rows, strict=True)
     ]
     colors = [letter("q"), letter("v"), *([letter("k")] * len(rows))]

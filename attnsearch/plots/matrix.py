@@ -28,7 +28,7 @@ _MANY = 4_000  # cells, from which on all are in one band
 
 def draw_matrix(matrix: Matrix, form: str = "svg") -> bytes:
     """The matrix as a figure. Raises InputError without matplotlib."""
-    item = matrix.hit.title or matrix.hit.id
+    item = matrix.hit.name
     grids = _bands(matrix)
     with style():
         frames = [lay_out(grid) for grid in grids]

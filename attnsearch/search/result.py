@@ -37,6 +37,11 @@ class Hit(NamedTuple):
     passage: str | None = None
     catalog: str = ""
 
+    @property
+    def name(self) -> str:
+        """The title, or the id of an item that has none."""
+        return self.title or self.id
+
 
 class Word(NamedTuple):
     """A word of a text, its characters from `start` to before `stop`, and its `share`: what it adds to a logit."""

@@ -101,6 +101,10 @@ class TestByHand:
         assert books.encoder.read == ["moon", "sea", "robot"]
 
 
+def test_an_item_without_a_title_has_its_id_as_its_name():
+    assert (Column("a", "", "books").name, Column("a", "moon", "books").name) == ("a", "moon")
+
+
 class TestRight:
     def test_they_have_columns_and_marks(self, books):
         heatmap = compute_heatmap(books, ["moon", "sea"], k=1, right=[{0}, set()])  # a, whose key is the first

@@ -13,6 +13,7 @@ from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
+from attnsearch.search.result import Hit
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from tests.asking import query
@@ -264,3 +265,8 @@ class TestRankItems:
     def test_no_query(self, index, text):
         with pytest.raises(InputError, match="the query is"):
             rank_items(index, text, Setting(), ["m"])
+
+
+def test_an_item_without_a_title_has_its_id_as_its_name():
+    hit = Hit(1, "a", "", 1.0, 1.0, 20.0, "", {})
+    assert (hit.name, hit._replace(title="moon").name) == ("a", "moon")
