@@ -77,7 +77,8 @@ def compute_heatmap(
         heatmap = heatmap._replace(right=np.array([np.isin(heads, [*of_row]) for of_row in right]))
     if heatmap.masked == heatmap.items and setting.where:
         heatmap = heatmap._replace(emptied_by=explain_empty(index, setting.where))
-    heatmap = heatmap.arrange(order_rows(heatmap.weights), np.arange(len(heads)))
+    by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)  # decides between equal rows
+    heatmap = heatmap.arrange(by_text[order_rows(heatmap.weights[by_text])], np.arange(len(heads)))
     return heatmap.arrange(np.arange(len(texts)), order_columns(heatmap.weights))
 
 
@@ -109,10 +110,8 @@ def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], head
     """The heatmap of the items whose first keys are `heads` (n,), in the order of the requests and keys."""
     logits, cosines = _compare(index, asked, scores.x, heads, slice(None))
     state = scores.state
-    is_empty = state.visible == 0
-    log_normalizers = np.where(is_empty, 0.0, state.log_normalizer())
-    weights = np.exp(logits - log_normalizers[:, None])
     has_all = state.visible == np.isfinite(logits).sum(axis=1)
+    weights = _share(logits, state.log_normalizer(), has_all)
     items = index.store.items_at(heads.tolist())
     catalogs = [index.info_of(int(key)).name for key in heads]
     return Heatmap(
@@ -133,6 +132,20 @@ def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], head
         lexical=asked.lexical,
         trained=asked.learned is not None,
     )
+
+
+def _share(logits: Doubles, log_normalizers: Doubles, has_all: NDArray[np.bool_]) -> Doubles:
+    """The weights (m, n) of logits (m, n): of all items of a row if it `has_all` (m,), else of some.
+
+    The scan may have summed a product in another order than `multiply` did. If logits are large, so is that rounding:
+    no row may have more than all of the attention.
+    """
+    highest = logits.max(axis=1, initial=-np.inf)
+    base = np.where(has_all, highest, log_normalizers)
+    weights = np.exp(np.minimum(logits - np.where(base > -np.inf, base, 0.0)[:, None], 0.0))
+    totals = weights.sum(axis=1)
+    shares: Doubles = weights / np.where(has_all & (totals > 0), totals, np.maximum(totals, 1.0))[:, None]
+    return shares
 
 
 def _compare(index: Index, asked: Asked, x: Floats, heads: Numbers, rows: slice) -> _Cells:

@@ -44,7 +44,7 @@ def order_columns(weights: Doubles) -> Numbers:
     squares = rounded**2
     total = squares.sum(axis=0)
     mean_row = np.arange(len(weights)) @ squares / np.where(total > 0, total, 1.0)
-    return np.lexsort((mean_row, rounded.argmax(axis=0), total == 0))
+    return np.lexsort((mean_row.round(_DIGITS), rounded.argmax(axis=0), total == 0))
 
 
 def _order_leaves(weights: Doubles) -> Numbers:

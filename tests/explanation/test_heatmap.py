@@ -84,6 +84,21 @@ class TestByHand:
         assert compute_heatmap(books, ["moon", "stone"], k=99).others.tolist() == [0, 0]
         assert compute_heatmap(books, ["moon"], where("has year"), k=99).others.tolist() == [0]
 
+    def test_rows_add_up_however_large_the_logits_are(self, books):
+        """The scan of many requests sums products in another order than the cells do: they differ in the last digits."""
+        requests = [f"{'moon ' * moon} {'sea ' * sea} robot" for moon in range(1, 5) for sea in range(1, 4)]
+        for idents in ("abcd", "bc", "c"):
+            heatmap = compute_heatmap(books, requests, Setting(temperature=1e-5), idents=idents)
+            assert heatmap.weights.sum(axis=1) + heatmap.others == pytest.approx(np.ones(12), abs=1e-12)
+
+    def test_the_order_of_the_requests_does_not_matter(self, books):
+        """Not even for rows that are equal, or as good as equal."""
+        requests = ["moon", "sea", "stone", "moss", "moon sea", "sea moon"]
+        for setting in (SOFT, Setting(temperature=0.01), where("kind = z"), where("year = 1")):
+            heatmaps = [compute_heatmap(books, asked, setting) for asked in (requests, requests[::-1])]
+            assert heatmaps[0].queries == heatmaps[1].queries
+            assert heatmaps[0].columns == heatmaps[1].columns
+
     def test_a_request_that_comes_twice_has_two_rows(self, books):
         heatmap = compute_heatmap(books, ["moon", "sea", "moon"], k=1)
         assert heatmap.queries in (["moon", "moon", "sea"], ["sea", "moon", "moon"])
