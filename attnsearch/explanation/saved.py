@@ -41,9 +41,9 @@ def collect_arrays(index: Index, texts: Sequence[str], setting: Setting) -> Arra
     keys = store.living()
     d, m = index.info.d, len(texts)
     size = 4 * (len(keys) + m) * 2 * d + 12 * d * d + 20 * m * len(keys)
+    size += _count_bytes(texts, m)
     _check_size(index, size)
-    ids, titles, catalogs = _name_items(index, keys)
-    _check_size(index, size + ids.nbytes + titles.nbytes)
+    ids, titles, catalogs = _name_items(index, keys, size)
     asked = setting.resolve(index, texts)
     x = embed_queries(index, texts, asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
@@ -111,8 +111,8 @@ def _check_size(index: Index, size: int) -> None:
         raise InputError(message, where=index.info.name, hint=hint)
 
 
-def _name_items(index: Index, keys: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The id, the title and the catalog (n,) of each key's item."""
+def _name_items(index: Index, keys: NDArray[np.int64], size: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The id, the title and the catalog (n,) of each key's item, unless they make `size` bytes too many."""
     firsts, ids, titles, catalogs = [], [], [], []
     for first, item in index.store.items():
         firsts.append(first)
@@ -120,4 +120,12 @@ def _name_items(index: Index, keys: NDArray[np.int64]) -> tuple[NDArray[Any], ND
         titles.append(item.title)
         catalogs.append(index.info_of(first).name)
     owners = np.searchsorted(np.array(firsts, np.int64), keys, side="right") - 1
-    return np.array(ids, np.str_)[owners], np.array(titles, np.str_)[owners], np.array(catalogs, np.str_)[owners]
+    lists = ids, titles, catalogs
+    _check_size(index, size + sum(_count_bytes(texts, len(keys)) for texts in lists))
+    of_id, of_title, of_catalog = (np.array(texts, np.str_)[owners] for texts in lists)
+    return of_id, of_title, of_catalog
+
+
+def _count_bytes(texts: Sequence[str], count: int) -> int:
+    """What an array of so many of the texts takes: each has room for the longest."""
+    return 4 * count * max(map(len, texts), default=0)

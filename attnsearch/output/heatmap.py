@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,10 @@ def _headers(columns: Iterable[Column], taken: Iterable[str]) -> list[str]:
     """A header for each column, no two of them equal, and none that is taken."""
     columns, used = list(columns), {*taken}
     ids = [inert(column.id) for column in columns]
+    counts = Counter(ids)
     headers = []
     for column, ident in zip(columns, ids, strict=True):
-        header = ident if ids.count(ident) == 1 else f"{inert(column.catalog)}:{ident}"
+        header = ident if counts[ident] == 1 else f"{inert(column.catalog)}:{ident}"
         while header in used:
             header = f"{inert(column.catalog)}:{header}"
         used.add(header)

@@ -85,7 +85,7 @@ class TestByHand:
         assert compute_heatmap(books, ["moon"], where("has year"), k=99).others.tolist() == [0]
 
     def test_rows_add_up_however_large_the_logits_are(self, books):
-        """The scan of many requests sums products in another order than the cells do: they differ in the last digits."""
+        """The scan of many requests sums products in another order than the cells do."""
         requests = [f"{'moon ' * moon} {'sea ' * sea} robot" for moon in range(1, 5) for sea in range(1, 4)]
         for idents in ("abcd", "bc", "c"):
             heatmap = compute_heatmap(books, requests, Setting(temperature=1e-5), idents=idents)

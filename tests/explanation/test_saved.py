@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.explanation import saved
 from attnsearch.explanation.saved import save_arrays
+from attnsearch.search.index import Index
+from attnsearch.search.setting import DEFAULT
+from tests.search.conftest import index_items
 
 
 def test_arrays_are_read_without_pickle(tmp_path):
@@ -41,3 +47,27 @@ def test_only_a_regular_npz_file_is_written(tmp_path):
     except PermissionError:
         with pytest.raises(CatalogError, match="can't be written"):
             save_arrays(tmp_path / "shut" / "x.npz", {})
+
+
+def test_a_long_title_is_refused_before_all_items_have_room_for_one(write, small, monkeypatch):
+    """An array of texts has room for the longest in each place."""
+    long, many = 100_000, 300
+    name = index_items(write, "x", [{"title": f"{number} " + "x" * long * (not number)} for number in range(many)])
+    monkeypatch.setattr(saved, "LARGEST", long * many)
+    with Index.open(name) as index:
+        tracemalloc.start()
+        try:
+            with pytest.raises(InputError, match="all keys and values take"):
+                saved.collect_arrays(index, ["moon"], DEFAULT)
+            assert tracemalloc.get_traced_memory()[1] < long * many
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_long_request_counts(write, small, monkeypatch):
+    name = index_items(write, "x", [{"title": "moon"}])
+    monkeypatch.setattr(saved, "LARGEST", 100_000)
+    with Index.open(name) as index:
+        assert saved.collect_arrays(index, ["moon", "sea"], DEFAULT)["query"].tolist() == ["moon", "sea"]
+        with pytest.raises(InputError, match="all keys and values take"):
+            saved.collect_arrays(index, ["moon", "sea " * 10_000], DEFAULT)
