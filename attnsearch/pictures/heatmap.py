@@ -88,8 +88,8 @@ def _notes(heatmap: Heatmap, layout: _Layout, by: By, screen: Screen) -> Iterato
         if heatmap.emptied_by:
             yield heatmap.emptied_by
     if missing := len(heatmap.columns) - len(layout.heatmap.columns):
-        where = " (see all others)" if by == "weight" else ""
-        yield f"no room for {counted(missing, 'more item')}{where}: widen the window, or add -f csv"
+        where = " (counted in all others)" if by == "weight" else ""
+        yield f"no room for {counted(missing, 'more item')}{where}: widen the window, or add -o FILE.html"
     if heatmap.right is not None:
         yield f"{_check_mark(screen)} right for the request, as judged"
     if heatmap.columns and not math.isfinite(heatmap.logits.min()):

@@ -133,7 +133,7 @@ def follow_items(
 def check_request(text: str) -> None:
     """InputError for a request that is empty, or not valid text."""
     if not text.strip():
-        raise InputError("the query is empty", hint='say what you look for: attnsearch query "science fiction"')
+        raise InputError("the query is empty", hint='say what you look for, such as "science fiction"')
     check_text(text, "the query")
 
 

@@ -128,7 +128,9 @@ class TestInFull:
     def test_fewer_items(self):
         text = draw_heatmap(BOOKS, Screen(width=20))
         assert rows(BOOKS, text) == ["moon ▓50%✓  50%│ 10%", "a vo…▒12%   88%│ 90%"]
-        assert "no room for 2 more items (see all others): widen the window" in " ".join(text.split())
+        assert "no room for 2 more items (counted in all others): widen the window, or add -o FILE.html" in " ".join(
+            text.split()
+        )
 
     @pytest.mark.parametrize(
         ("by", "figures", "scale"),
