@@ -127,7 +127,7 @@ def _query(numbers: Numbers) -> Slide:
         (
             Group("", (column("x", [*numbers.x[0], None]),)),
             group("W_Q", library.QUESTIONS, [*library.W_Q, None]),
-            group("x · W_Q", library.QUESTIONS, [*rows, numbers.q[0]]),
+            group("x × W_Q", library.QUESTIONS, [*rows, numbers.q[0]]),
         ),
         total=True,
     )

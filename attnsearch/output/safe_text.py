@@ -20,6 +20,7 @@ _WEB = r"(?i)https?://[^\s/?#]\S*"
 _NOT_IN_URL = r"(?a)%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]"
 _LONGEST_URL = 2_000  # characters; terminals ignore longer ones
 _SYMBOLS = {"τ": "tau", "λ": "lambda", "Σ": "sum"}
+_PRODUCT = r"(?<=\S)·(?=\S)"
 _SYMBOL = r"(?<!\w)[τλΣ](?!\w)"  # not in a Greek word
 
 # Marks over or under one letter, at most; no script has more. In a picture or on a page, hundreds would cross out what
@@ -101,12 +102,18 @@ def safe_url(text: str) -> str:
     return url if len(url) <= _LONGEST_URL else ""
 
 
-def simplified(text: str) -> str:
+def simplified(text: str, before: str = "", after: str = "") -> str:
     """The text in ASCII, for a stream whose encoding lacks it; a letter that has no other form is `?`, once a cell.
 
-    >>> simplified("λ·BM25 … café × 月 λόγος")
-    'lambda-BM25 ... cafe x ?? ?????'
+    The characters `before` and `after` it tell a product from a separator: one must not look like a difference.
+
+    >>> simplified("λ·BM25 … café × 月 λόγος · q·k")
+    'lambda.BM25 ... cafe x ?? ????? - q.k'
+    >>> simplified("·", before="q", after="k")
+    '.'
     """
+    whole = before + text + after
+    text = re.sub(_PRODUCT, ".", whole)[len(before) : len(whole) - len(after)]
     text = re.sub(_SYMBOL, lambda match: _SYMBOLS[match[0]], text)
     return "".join(char if char.isascii() else _SIMPLE.get(char) or _decompose(char) for char in text)
 

@@ -61,7 +61,8 @@ def prepare() -> None:
 def _simplify(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return simplified(error.object[error.start : error.end]), error.end
+    text, start, end = error.object, error.start, error.end
+    return simplified(text[start:end], before=text[max(start - 1, 0) : start], after=text[end : end + 1]), end
 
 
 def screen(*, color: When = "auto", quiet: bool = False, out: str | None = None) -> Screen:

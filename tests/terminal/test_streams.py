@@ -589,6 +589,12 @@ class TestEncodings:
         assert "..." in out
         assert "…" in whole
 
+    def test_a_product_is_no_difference(self, speak):
+        _, out, _ = speak("ascii", "lesson", "--step", "4")
+        assert "q.k" in out
+        assert "q-k" not in out
+        assert " - " in speak("ascii", "query", "moon", "-c", "shop.yaml")[1].splitlines()[-1]
+
     def test_what_it_can_say_stays(self, speak):
         line = speak("latin-1", "query", "moon", "-c", "shop.yaml", "-f", "md")[1]
         assert 'Café - lambda ... ?? l "q" ?' in line
