@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -12,32 +11,14 @@ from attnsearch.pages.heatmap import heatmap_page
 from attnsearch.search.setting import DEFAULT
 from tests.pages.hostile import HOSTILE
 from tests.pages.reading import numbers, read_page, text_of, texts
+from tests.pictures.test_heatmap import make
 
 
-def heatmap_of(weights, *, queries=None, titles=None, **fields) -> Heatmap:
-    weights = np.array(weights, float)
-    m, n = weights.shape
-    with np.errstate(divide="ignore"):
-        logits = np.log(weights)
-    made = Heatmap(
-        queries=queries or [f"request {row}" for row in range(m)],
-        columns=[Column(str(number), title, "shop") for number, title in enumerate(titles or map(str, range(n)))],
-        weights=weights,
-        logits=logits,
-        scores=np.where(np.isfinite(logits), weights / 2, math.nan),
-        others=1 - weights.sum(axis=1),
-        none_of_these=None,
-        right=None,
-        catalog="shop",
-        catalogs=["shop"],
-        model="small",
-        temperature=0.05,
-        items=n + 5,
-        masked=0,
-        lexical=0.0,
-        trained=False,
-    )
-    return made._replace(**fields)
+def heatmap_of(weights, **fields) -> Heatmap:
+    m, n = np.shape(weights)
+    names = {"queries": [f"request {row}" for row in range(m)], "titles": [str(column) for column in range(n)]}
+    names |= {name: fields.pop(name) for name in names if name in fields}
+    return make(weights, **names)._replace(**fields)
 
 
 def page_of(heatmap, by="weight"):
