@@ -12,15 +12,8 @@ from attnsearch.errors import InputError
 from attnsearch.pages import figures
 from tests.pages.reading import read_page, text_of
 
-JUDGED = "- {query: moon, relevant: [a]}\n- {query: sea, relevant: [c]}\n"
 MISSING = "this picture needs matplotlib, pip install 'attnsearch[plots]'"
 NO_PICTURES = "attnsearch: the page has no pictures, which need matplotlib: pip install 'attnsearch[plots]'\n"
-
-
-@pytest.fixture
-def judged(write, shop, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    return write("judged.yaml", JUDGED)
 
 
 @pytest.fixture

@@ -16,14 +16,6 @@ from tests.pages.reading import numbers, numbers_of_json, read_page, text_of, te
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-JUDGED = "- {query: moon, relevant: [a]}\n- {query: sea, relevant: [c]}\n- {query: elsewhere, relevant: []}\n"
-
-
-@pytest.fixture
-def judged(write, shop, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    return write("judged.yaml", JUDGED)
-
 
 @pytest.mark.parametrize("options", [[], ["--compare", "--temperature 0.5"]], ids=["one", "two"])
 def test_an_evaluation_has_the_numbers_of_json(run, judged, options):
