@@ -44,7 +44,7 @@ def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, seco
     parts = [_mean_table(evaluation, second, screen)]
     if second:
         parts.append(wrap(_describe_test(second), screen))
-    if rows := [row for row in evaluation.worst(worst) if row.ndcg != 1]:
+    if rows := imperfect_rows(evaluation, worst):
         parts.append(_worst_table(rows, screen))
     if warning := describe_training([evaluation, second.evaluation] if second else [evaluation]):
         parts.append(wrap(warning, screen))
@@ -133,6 +133,11 @@ def compare_measures(evaluation: Evaluation, second: SecondSetting) -> list[Chan
     """The value of each measure in both settings."""
     after = measures(second.evaluation)
     return [Change(name, value, after.get(name)) for name, value in measures(evaluation).items()]
+
+
+def imperfect_rows(evaluation: Evaluation, worst: int) -> list[Row]:
+    """The `worst` requests, without those that could not be answered better."""
+    return [row for row in evaluation.worst(worst) if row.ndcg != 1]
 
 
 def _worst_table(rows: Sequence[Row], screen: Screen) -> str:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
-from attnsearch.output.evaluation import SecondSetting, compare_measures, describe_training, footer, measures
+from attnsearch.output.evaluation import (
+    SecondSetting,
+    compare_measures,
+    describe_training,
+    footer,
+    imperfect_rows,
+    measures,
+)
 from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
@@ -37,5 +44,5 @@ def evaluation_page(
         confidence=CONFIDENCE,
         warning=describe_training(evaluations),
         footer=footer(evaluation),
-        worst=[row for row in evaluation.worst(worst) if row.ndcg != 1],
+        worst=imperfect_rows(evaluation, worst),
     )
