@@ -67,13 +67,15 @@ _STYLE = {
 
 
 def require_matplotlib() -> None:
-    """Raise InputError without matplotlib: before anything is computed that it should draw."""
+    """Raise InputError without a matplotlib that can be loaded: before anything is computed that it should draw."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is no news
     backend = os.environ.pop("MPLBACKEND", None)  # not needed here, and refused if it is unknown
     try:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError:
         raise InputError("SVG and PNG need matplotlib", hint="pip install 'attnsearch[plots]'") from None
+    except (ImportError, OSError, ValueError) as error:  # a broken installation, or a broken matplotlibrc
+        raise InputError("SVG and PNG need matplotlib", hint=f"it can't be loaded: {error}") from None
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend

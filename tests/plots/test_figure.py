@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import struct
 import sys
 
@@ -66,6 +67,20 @@ def test_without_matplotlib_a_clear_word(monkeypatch, form):
     with pytest.raises(InputError, match="SVG and PNG need matplotlib") as caught:
         FIGURES["heatmap"](form)
     assert caught.value.hint == "pip install 'attnsearch[plots]'"
+
+
+@pytest.mark.parametrize("problem", [ImportError("a\x1b[31m"), OSError("b"), ValueError("c")])
+def test_a_broken_matplotlib_is_not_our_fault(monkeypatch, problem):
+    def refuse(name, *args):
+        if name.startswith("matplotlib"):
+            raise problem
+        return load(name, *args)
+
+    load = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(InputError, match="SVG and PNG need matplotlib") as caught:
+        drawing.require_matplotlib()
+    assert caught.value.hint == f"it can't be loaded: {problem}"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
