@@ -8,6 +8,7 @@ from lxml import etree
 from attnsearch.explanation.heatmap import Column, Heatmap
 from attnsearch.explanation.map import Map
 from attnsearch.explanation.matrix import Line, Matrix
+from attnsearch.pictures import palette
 from attnsearch.search.result import Hit
 
 HOSTILE = [
@@ -31,6 +32,14 @@ HOSTILE = [
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _DRAWN = {"svg", "title", "g", "path", "text", "defs", "clipPath", "rect", "use", "image"}
+
+
+def hex_color(strength: float) -> str:
+    """The palette's color of a strength on a light card."""
+    return palette.to_hex(palette.color(strength, is_light=True))
+
+
+BLUE, ORANGE = hex_color(1), hex_color(-1)
 
 
 def read_svg(svg: bytes) -> etree._Element:
