@@ -29,6 +29,7 @@ onload = () => {
       width: root.clientWidth, needed: root.scrollWidth, title: page.title, shown: getComputedStyle(page.body).display,
       background: getComputedStyle(page.body).backgroundColor,
       bars: [...page.querySelectorAll(".fill")].map(bar => bar.getBoundingClientRect().width).slice(0, 3),
+      ranked: [...page.querySelectorAll(".ranked")].map(table => table.getBoundingClientRect().right),
       head: Math.max(0, ...[...page.querySelectorAll(".grid thead")].map(head => head.getBoundingClientRect().height)),
       wide: [...page.querySelectorAll("body *")].filter(
         part => !part.closest(".box, .unseen") && part.getBoundingClientRect().right > root.clientWidth + 1
@@ -85,6 +86,13 @@ def test_a_matrix_and_a_lead(run, write, small, measure):
     for options in (["--matrix"], ["--over", "12" + "w" * 40]):
         page = run("explain", "moon " * 40, ("13" + "moon " * 8).strip(), *options, "-c", path, "-f", "html").out
         check(measure(page), f"{' '.join(['moon'] * 16)}… · attnsearch")
+
+
+def test_a_ranked_table_fits_a_phone(run, shop, measure):
+    page = run("query", "moon", "-c", shop, "-f", "html").out
+    for frame in measure(page):
+        (right,) = frame["ranked"]
+        assert right <= frame["width"]
 
 
 def test_a_heatmap_of_wide_letters(run, write, small, measure):
