@@ -139,7 +139,7 @@ def export(
     ref: CatalogRef,
     format_: Annotated[
         str | None,
-        options.format_option(EXPORT_FORMATS, verb="Write", default="by the name of FILE, else jsonl"),
+        options.format_option(EXPORT_FORMATS, verb="Write", default="jsonl"),
     ] = None,
     out: options.Out = None,
     offline: options.Offline = False,

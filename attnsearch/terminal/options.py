@@ -52,8 +52,8 @@ def top_k_option(text: str) -> Any:
 
 
 def format_option(formats: Sequence[str], *, verb: str = "Print", default: str = "table") -> Any:
-    """The option --format, which takes one of these; the help says the default."""
-    text = f"{verb} {', '.join(formats[:-1])} or {formats[-1]}. (default: {default})"
+    """The option --format, which takes one of these; the help says the default without FILE."""
+    text = f"{verb} {', '.join(formats[:-1])} or {formats[-1]}. (default: by the name of FILE, else {default})"
     return typer.Option(
         "-f",
         "--format",
@@ -98,7 +98,7 @@ Out = Annotated[
         rich_help_panel=OUTPUT,
         allow_from_autoenv=False,
         callback=streams.check_destination,
-        help="Write to FILE; its ending chooses the format.",
+        help="Write to FILE, whole or not at all.",
     ),
 ]
 Open = Annotated[
