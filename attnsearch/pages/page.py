@@ -95,5 +95,5 @@ def tone(step: Step, row: int, column: int) -> str:
 
 
 def _finalize(value: object) -> object:
-    """What is written for a value, before it is escaped; Markup, which is escaped already, is no plain string."""
+    """What is written for a value, before it is escaped; Markup, which is escaped already, is not a plain string."""
     return plain(value) if type(value) is str else value

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from attnsearch.explanation.heatmap import By, Heatmap
 
+OTHERS, NONE = "all others", "none of these"  # the columns that are not items
+
 _WIDEST = 1 << 30  # cells of a window that cuts nothing
 _HEAD_CELLS = 14  # of a line of a title over a column, at most
 _HEAD_LINES = 4  # of such a title, at most; fewer if there is room
@@ -169,17 +171,16 @@ def _figures(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[list
 
 
 def _tail(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[_Column]:
-    """The columns for all others, of weights, and for *none of these*, behind a line: it is no part of the sum."""
+    """The columns for all others, of weights, and for *none of these*, behind a line: it is not part of the sum."""
     columns = []
     line = "│" if screen.unicode else "|"
-    shares = [(["all", "others"], heatmap.others.tolist(), " ")] if by == "weight" else []
+    shares = [(OTHERS, heatmap.others.tolist(), " ")] if by == "weight" else []
     if heatmap.none_of_these is not None:
-        shares.append((["none of", "these"], heatmap.none_of_these.tolist(), f" {line} " if form.is_tall else line))
-    for head, numbers, gap in shares:
+        shares.append((NONE, heatmap.none_of_these.tolist(), f" {line} " if form.is_tall else line))
+    for name, numbers, gap in shares:
         figures = [format_number(number, "weight", is_full=form.is_full) for number in numbers]
-        width = max(map(len, head)) if form.is_tall else len("100%")
-        if not form.is_tall:
-            head = [cut(" ".join(head), width)]
+        width = max(map(len, name.rsplit(" ", 1))) if form.is_tall else len("100%")
+        head = name.rsplit(" ", 1) if form.is_tall else [cut(name, width)]
         columns.append(_Column(head, figures, None, width, gap))
     return columns
 

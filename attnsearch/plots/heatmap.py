@@ -11,12 +11,10 @@ import numpy as np
 
 from attnsearch.explanation.heatmap import By, Heatmap
 from attnsearch.output.notes import counted, name_catalogs
-from attnsearch.pictures.heatmap import name_columns
+from attnsearch.pictures.heatmap import NONE, OTHERS, name_columns
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
 from attnsearch.plots.texts import isolate, wrap
-
-OTHERS, NONE = "all others", "none of these"  # the columns that are not items
 
 _NARROWEST = 5.5  # inches
 _UNITS: dict[By, str] = {"weight": "%", "logit": "", "score": ""}
