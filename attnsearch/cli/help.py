@@ -73,7 +73,7 @@ def usage(command: TyperCommand | TyperGroup, context: Any) -> str:
 
 
 def paragraphs(docstring: str) -> Iterator[str | list[str]]:
-    """The paragraphs about a command; examples in a row are one list. A paragraph that is not a sentence is an example."""
+    """The paragraphs about a command. One that is not a sentence is an example; examples in a row are one list."""
     examples: list[str] = []
     for text in inspect.cleandoc(docstring).split("\n\n"):
         if text.endswith((".", ":")):

@@ -1,7 +1,7 @@
 """A heatmap → colored cells with figures, fitted to the window; without colors, a shade beside each figure.
 
-A narrow window loses decimals and items, then the texts of requests; a figure is never cut. What the items have for
-which there is no room counts among *all others*, so that a row still adds up.
+A narrow window loses decimals and items, then the texts of requests; a figure is never cut. Items without room count
+among *all others*, so a row still adds up.
 """
 
 from __future__ import annotations
