@@ -78,12 +78,13 @@ def describe_embeddings(n: int, w_k: NDArray[np.floating[Any]]) -> str:
 
 def describe_keys(result: Result, trace: Trace) -> str:
     """The keys that the softmax is over: the best of each item that is not hidden."""
-    n = trace.keys_shape[0]
+    n, visible = trace.keys_shape[0], result.items - result.masked
     if result.masked:
-        seen = "are not hidden" if result.like or result.unlike else "a filter lets through"
-        return f"the best key of each of the {result.items - result.masked:,} items that {seen}"
-    if n > result.items:
-        return f"the best key of each of {result.items:,} items"
+        items = f"each of the {visible:,} items" if visible > 1 else "the only item"
+        hidden = f"{'are' if visible > 1 else 'is'} not hidden"
+        return f"the best key of {items} that {hidden if result.like or result.unlike else 'a filter lets through'}"
+    if n > visible:
+        return f"the best key of {f'each of {visible:,} items' if visible > 1 else 'the only item'}"
     return f"all {n:,} keys" if n > 1 else "the only key"
 
 

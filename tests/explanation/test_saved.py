@@ -5,11 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from attnsearch.attention.projections import identity
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.explanation import saved
-from attnsearch.explanation.saved import save_arrays
+from attnsearch.explanation.saved import collect_arrays, save_arrays
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.index import Index
-from attnsearch.search.setting import DEFAULT
+from attnsearch.search.setting import DEFAULT, Setting
 from tests.search.conftest import index_items
 
 
@@ -71,3 +73,17 @@ def test_a_long_request_counts(write, small, monkeypatch):
         assert saved.collect_arrays(index, ["moon", "sea"], DEFAULT)["query"].tolist() == ["moon", "sea"]
         with pytest.raises(InputError, match="all keys and values take"):
             saved.collect_arrays(index, ["moon", "sea " * 10_000], DEFAULT)
+
+
+def test_the_output_has_learned_values(shop):
+    doubling = identity(4)._replace(w_v=np.eye(4, dtype=np.float32) * 2)
+    with Index.open("shop") as index:
+        arrays = collect_arrays(index, ["moon", "sea"], Setting(doubling))
+    assert np.allclose(arrays["output"], arrays["weights"] @ arrays["V"], atol=1e-6)
+    assert np.linalg.norm(arrays["V"], axis=1) == pytest.approx([2, 2, 2])
+
+
+def test_without_a_visible_item_weights_are_zero(shop):
+    with Index.open("shop") as index:
+        arrays = collect_arrays(index, ["moon"], Setting(where=(parse_filter("price > 9"),)))
+    assert (arrays["weights"].tolist(), arrays["bias"].tolist()) == ([[0, 0, 0]], [[-np.inf] * 3])

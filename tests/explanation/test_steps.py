@@ -150,6 +150,31 @@ def test_every_item_is_followed(asked, write, small):
         assert (steps["weights"].rows, steps["weights"].totals) == ([], ())
         assert "Every item is hidden" in steps["weights"].says
         assert steps["output"].totals == [(None, "output", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)]
+        assert "shorter" not in steps["output"].says
+
+
+def test_there_is_a_bias_where_no_hit_has_a_term(asked, write, small):
+    result = asked(Setting().projections)._replace(lexical=0.5)
+    logits = explain_steps(result)[4]
+    assert (logits.columns[3], logits.rows[0][3], logits.formula) == ("bias", 0.0, "Q Kᵀ / √d_k + bias")
+
+
+@pytest.mark.parametrize(
+    ("items", "setting", "keys"),
+    [
+        ("moon, sea, robot", Setting(like=("0",)), "each of the 2 items that are not hidden"),
+        ("moon, sea", Setting(like=("0",)), "the only item that is not hidden"),
+        ("moon, sea", Setting(where=(parse_filter("id = 0"),)), "the only item that a filter lets through"),
+        ("moon " * 150, Setting(), "the only item"),
+    ],
+)
+def test_the_weights_say_which_keys_count(write, small, items, setting, keys):
+    lines = [f"- {{id: {number}, title: {title}}}\n" for number, title in enumerate(items.split(","))]
+    update([str(write("x.yaml", "".join(lines)))])
+    with Index.open("x") as index:
+        (result,) = search(index, ["" if setting.like else "moon"], setting, trace=True)
+    (weights,) = (step for step in explain_steps(result) if step.name == "weights")
+    assert f"over the best key of {keys}. " in weights.says
 
 
 BOOKS = """\
@@ -188,6 +213,13 @@ def test_what_is_carried_home(write, small):
         ("z", shares["z"], ""),
     ]  # fmt: skip
     assert f"{first + second:.0%} x, {first:.0%} y" in kind.story
+
+
+def test_others_without_attention_have_no_mean(write, small):
+    update([str(write("books.yaml", BOOKS))])
+    with Index.open("books") as index:
+        (result,) = search(index, ["moon"], Setting(identity(4, 0.001)), k=1, values=["year"], trace=True)
+    assert explain_steps(result)[-1].totals == [(None, "mean", 1.0, 1900.0)]
 
 
 def test_passages_have_the_values_of_their_item(write, small):
