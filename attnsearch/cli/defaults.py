@@ -34,6 +34,8 @@ _RIVALS = (
     {"temperature", "textbook"},
     {"projections", "textbook"},
     {"projections", "untrained"},
+    {"items", "top-k"},
+    {"requests", "null"},
 )
 
 

@@ -162,7 +162,7 @@ def check_file(source: str) -> None:
     if source == "-":
         return
     if path.is_dir():
-        raise InputError("is a folder", where=source, hint="name the file inside it")
+        raise InputError("is a folder", where=source or "''", hint="name the file inside it")
     if not path.exists():
         raise InputError("no such file", where=source)
     try:

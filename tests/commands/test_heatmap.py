@@ -106,6 +106,14 @@ class TestRequests:
         assert (code, out) == (2, "")
         assert message in err
 
+    def test_options_take_the_place_of_defaults_that_they_exclude(self, run, shop_file, write, monkeypatch):
+        monkeypatch.setenv("ATTNSEARCH_HEATMAP_TOP_K", "2")
+        monkeypatch.setenv("ATTNSEARCH_HEATMAP_NULL", "1")
+        file = write("asked.txt", "moon\n")
+        code, out, err = run("heatmap", "--requests", file, "--items", "b", "--json", "-c", "shop.yaml", "-q")
+        assert (code, err) == (0, "")
+        assert [column["id"] for column in json.loads(out)["columns"]] == ["b"]
+
     def test_no_more_requests_are_read_than_a_heatmap_has(self, run, shop_file, monkeypatch):
         monkeypatch.setattr(cells, "MOST_ROWS", 2)
         code, _, err = run("heatmap", "-c", "shop.yaml", stdin=b"moon\n" * 3)

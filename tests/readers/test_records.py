@@ -106,6 +106,8 @@ def test_blank_lines_are_skipped(write, tmp_path):
         list(records.read_lines(str(write("x.txt", b"a\n\xff"))))
     with pytest.raises(InputError, match="is a folder"):
         list(records.read_lines(str(tmp_path)))
+    with pytest.raises(InputError, match=r"^'': is a folder"):
+        list(records.read_lines(""))
 
 
 def test_no_file(tmp_path):
