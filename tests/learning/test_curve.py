@@ -57,6 +57,11 @@ def test_the_strength_is_chosen_by_the_requests_that_are_learned_from(monkeypatc
     assert sorted(queries) == [9] * 30 + [20]
 
 
+def test_a_share_of_the_requests_needs_a_stronger_pull():
+    """A strength times the requests is 7 at least: 3 for 6 of them, 3 and 1 for 12. One row is without learning."""
+    assert [len(cross_validate(rotated(m=24), share=share).kl) for share in (0.25, 0.5)] == [2, 3]
+
+
 @pytest.mark.parametrize(("m", "numbers"), [(1, [0]), (2, [1]), (5, [1, 2, 3, 4])])
 def test_a_few_requests_have_few_points(m, numbers):
     training_set = rotated(m=m)
