@@ -62,7 +62,7 @@ CHAPTERS = {
         """
         She holds your query against the key on each card. Question by question, she multiplies what you are after by
         what the book answers, and adds up. That is q·k, the product of two vectors: large if both want the same,
-        negative if they are against each other.
+        negative if they pull in opposite directions.
         """,
         """
         All at once, this is written Q Kᵀ. Q is the stack of all queries; today there is only yours. The ᵀ lays K on its
@@ -73,9 +73,9 @@ CHAPTERS = {
         "A fair size",
         "Q Kᵀ / √d_k",
         """
-        With a hundred questions the products would be larger, only because more is added up. So she divides by the
-        square root of the number of questions. That number is called d_k: here d_k = 4, and √d_k = 2. The results are
-        called logits.
+        With a hundred questions the products would be larger, just because there is more to add up. So she divides by
+        the square root of the number of questions. That number is called d_k: here d_k = 4, and √d_k = 2. The results
+        are called logits.
         """,
     ),
     "weights": Chapter(
@@ -111,7 +111,7 @@ CHAPTERS = {
         "1 / √d_k",
         """
         Suppose she asks each question {times} times, {many} in all. The products are {times} times as large, and exp
-        makes one so large that it takes everything. Divided by √{many} = {root:g}, they leave something to the others.
+        makes one so large that it takes everything. Divided by √{many} = {root:g}, they leave something for the others.
 
         attnsearch makes every vector 1 long: it divides each by its length, the root of the sum of its squares. That of
         q is √4 = 2, those of the keys are in the table. Then q·k is a cosine, and never above 1. If that is divided by

@@ -75,7 +75,7 @@ def parse_judgments(entries: Iterable[values.Mapping], where: str) -> list[Judge
     requests: dict[str, Judged] = {}
     for entry in entries:
         place = f"{where}:{entry.line}"
-        hint = "queries without judgments need a file of qrels"
+        hint = "queries without judgments need a file of qrels, or for heatmap a .txt with one on each line"
         query = read_text(entry.get("query"), "the query", where=place, hint=hint)
         if query in requests:
             line = line_of(requests[query].place)

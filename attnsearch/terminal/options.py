@@ -182,6 +182,8 @@ def choose_format(
     if len(named) > 1:
         raise InputError(f"two formats at once: {' and '.join(sorted(named))}", hint="choose one")
     ending = PurePath(out or "").suffix.lower().removeprefix(".")
+    if ending == "json" and ("json" not in allowed or "jsonl" in named):  # a name that JSON Lines have, too
+        ending = "jsonl"
     if not named and ending in _NOT_TEXT and ending not in allowed:
         raise InputError(
             f"{ending} is not a format of this command", where=out or "", hint=f"use one of {', '.join(allowed)}"

@@ -100,6 +100,12 @@ def test_an_ending_chooses_json_of_what_has_a_table_or_json(run, shop_file, tmp_
         json.loads((tmp_path / "x.json").read_text())
 
 
+def test_json_lines_may_have_the_name_of_json(run, shop_file, tmp_path):
+    for argv in ([*QUERY, "--jsonl"], ["export", "shop.yaml"]):
+        assert run(*argv, "-o", "x.json").code == 0
+        assert json.loads((tmp_path / "x.json").read_text().splitlines()[0])
+
+
 def test_an_option_chooses_the_format_of_any_other_name(run, shop_file, tmp_path):
     for name in ("x.txt", "x.pdf", "x"):
         assert run(*QUERY, "--json", "-o", name).code == 0
