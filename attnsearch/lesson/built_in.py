@@ -36,7 +36,7 @@ def built_in(index: Index) -> Slide:
     weights = [hit.weight for hit in hits]
     powers, total = np.exp(logits), math.exp(trace.log_normalizer)
     others = max(float(total - powers.sum()), 0.0)  # -1e-16 is none
-    vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "first k": (trace.keys[0], 5), "output": (trace.output, 5)}
+    vectors = {"x": (trace.x, 5), "q": (trace.q, 2), "k": (trace.keys[0], 5), "output": (trace.output, 5)}
     first_numbers = Table(
         (*(f"{ordinal} number" for ordinal in ORDINALS), "length"),
         (

@@ -186,7 +186,7 @@ CHAPTERS = {
         """
         Now attnsearch itself, for “{request}” in its built-in library. The encoder, a small language model, turns
         {tokens} into x, {d} numbers without names. W_Q multiplies each by {factor:.3f} = √{d} / {temperature:g}. K and
-        V are X, which has {d} numbers for each of {n} books.
+        V are X, {d} numbers for each of {n} books; the k below is that of the first.
         """,
         """
         “Nothing scary” is left out: this encoder hears “scary” and misses “nothing”.

@@ -84,11 +84,13 @@ _NUMBERS: dict[By, Callable[[float], str]] = {
 
 
 def _notes(heatmap: Heatmap, by: By, grid: Grid, frame: Frame) -> str:
-    """What the gray columns, the frames and the dashes are, and what had no room."""
+    """What the gray columns, the blanks, the frames and the dashes are, and what had no room."""
     gray = [f"{OTHERS}, the attention on items without a column"] if by == "weight" else []
     if heatmap.none_of_these is not None:
         gray.append(f"{NONE}, the chance that nothing fits, not a share of the attention")
     parts = [f"in gray: {'; '.join(gray)}"] if gray else []
+    if by == "weight" and frame.number_size:
+        parts.append("blank: less than 0.05%")
     if heatmap.right is not None and not grid.is_image:
         parts.append("in a frame: judged right")
     if heatmap.masked:

@@ -45,7 +45,7 @@ def test_its_numbers_are_those_of_attention(library, small):
     assert sum(weights[:-1]) == pytest.approx(1)
     assert numbers(slide, 1, "exp")[-1] == pytest.approx(np.exp(expected.logits).sum())
     assert numbers(slide, 0, "output")[:3] == pytest.approx(expected.output[0, :3])
-    assert numbers(slide, 0, "first k")[:3] == pytest.approx(keys[order[0], :3])
+    assert numbers(slide, 0, "k")[:3] == pytest.approx(keys[order[0], :3])
     assert slide.tables[1].rows[-2] == "2 others"
 
 

@@ -23,6 +23,13 @@ def test_every_cell_by_hand():
         assert len({gray[1:3], gray[3:5], gray[5:7]}) == 1
 
 
+def test_a_blank_cell_is_explained_where_cells_have_numbers():
+    for count, is_explained in ((3, True), (100, False)):
+        shown = texts(draw_heatmap(heatmap_of(np.full((count, count), 0.0004))))
+        assert any("Blank: less than 0.05%" in text for text in shown) == is_explained
+    assert not any("Blank" in text for text in texts(draw_heatmap(heatmap_of([[0.0]]), "score")))
+
+
 def test_without_a_null_key_there_is_no_column_for_it():
     shown = texts(draw_heatmap(heatmap_of([[0.5]])))
     assert "none of these" not in shown
