@@ -1,7 +1,7 @@
 # make demo    set up, index the sample library, ask it one question
-# make test    set up, run every test (three minutes)
-# make quick   the fast tests (under a minute)
-# make check   format, lint, types, then every test (four minutes)
+# make test    set up, run every test (a quarter of an hour)
+# make quick   the fast tests (four minutes)
+# make check   format, lint, types, then every test (a quarter of an hour)
 # make torture try to break all that writes: kills, faults, power cuts, load, a storm (two hours)
 # make fuzz    ten minutes for each of the fuzzers' 19 targets (three hours and a quarter)
 # make bench   set up the peers too, measure everything against them (two hours): benchmarks/README.md
