@@ -74,8 +74,7 @@ def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
     - Do the untrained weights already rank each request's own answers above those of other requests? If not, the ids
       are shuffled or belong to another catalog, and all there is to learn is which items are judged often.
     """
-    ndcg = measure_gain(validation.before.ndcg, validation.gain)
-    kl = measure_gain(validation.before.kl, -validation.kl_gain)
+    ndcg, kl = measure_gains(validation)
     requests = int(np.count_nonzero(~np.isnan(validation.before.ndcg)))
     related = interval(relatedness(training_set, validation.before))[0] > 0
     problem, more_requests = "", None
@@ -109,7 +108,7 @@ def accept_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Ver
     `before` and `after` are the KL of held-out requests (m,). A temperature changes no rank. Returns `verdict` if the
     temperature is no better.
     """
-    kl = measure_gain(before, after - before)
+    kl = _measure_gain(before, after - before)
     if kl.high >= 0:
         return verdict
     reason = f"W_Q stays I, since {verdict.reason}; but another temperature improves their weights beyond chance"
@@ -121,8 +120,8 @@ def accept_unless_worse(training_set: TrainingSet, w: Floats) -> Verdict:
     """The verdict on a W (d, d) that was learned from other requests: accepted unless nDCG falls on these."""
     before = measure_answers(training_set, item_logits(training_set.keys, training_set.x))
     after = measure_answers(training_set, item_logits(training_set.keys, training_set.x, w))
-    ndcg = measure_gain(before.ndcg, after.ndcg - before.ndcg)
-    kl = measure_gain(before.kl, after.kl - before.kl)
+    ndcg = _measure_gain(before.ndcg, after.ndcg - before.ndcg)
+    kl = _measure_gain(before.kl, after.kl - before.kl)
     worse = ndcg.change < 0
     reason = f"the judged requests are answered {'worse' if worse else 'no worse'}"
     return Verdict(int(np.count_nonzero(~np.isnan(before.ndcg))), ndcg, kl, accepted=not worse, reason=reason)
@@ -134,8 +133,13 @@ def interval(gains: Doubles) -> tuple[float, float]:
     return (-math.inf, math.inf) if test is None else (test.low, test.high)
 
 
-def measure_gain(before: Doubles, gain: Doubles) -> Gain:
-    """The mean before (m,), and with the gain (m,) added; without those that are NaN, and NaN itself if all are."""
+def measure_gains(validation: CrossValidation) -> tuple[Gain, Gain]:
+    """What held-out requests gain in nDCG, which is better if higher, and in KL, which is better if lower."""
+    ndcg = _measure_gain(validation.before.ndcg, validation.gain)
+    return ndcg, _measure_gain(validation.before.kl, -validation.kl_gain)
+
+
+def _measure_gain(before: Doubles, gain: Doubles) -> Gain:
     if np.isnan(before).all():
         return _UNMEASURED
     mean = float(np.nanmean(before))

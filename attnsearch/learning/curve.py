@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnsearch.learning.acceptance import Gain, measure_gain
+from attnsearch.learning.acceptance import Gain, measure_gains
 from attnsearch.learning.cross_validation import CrossValidation, OnFits, cross_validate
 from attnsearch.learning.examples import TrainingSet
 
@@ -61,5 +61,4 @@ def measure_curve(
 
 
 def _measure_point(validation: CrossValidation) -> Point:
-    ndcg = measure_gain(validation.before.ndcg, validation.gain)
-    return Point(validation.learned_from, ndcg, measure_gain(validation.before.kl, -validation.kl_gain))
+    return Point(validation.learned_from, *measure_gains(validation))
