@@ -21,6 +21,8 @@ def follow_requests(
     If something was learned, `untrained` has the same hits without it. Raises as `search` does.
     """
     results = search(index, texts, setting, k=k, values=values if len(texts) == 1 else (), trace=True)
+    if len(texts) == 1 and not results[0].trained:
+        return results
     keys = dict.fromkeys(key for result in results for key in trace_of(result).hit_keys)
     items = list(dict.fromkeys(tuple(keys_beside(index.store, key)) for key in keys))
     if len(texts) > 1:
