@@ -9,7 +9,7 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
-from attnsearch.terminal import argv, browser, completion, options, progress, streams
+from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
@@ -71,23 +71,9 @@ def explain(
     top_k: Annotated[int, options.top_k_option("Follow N items through the steps. (default: 5)")] = 5,
     setting_options: SettingOptions = SettingOptions(),
     value: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FIELD",
-            rich_help_panel=options.SHOWN,
-            autocompletion=completion.complete_field,
-            help="Let V be FIELD: its mean, or shares of its values. Repeatable.",
-        ),
+        list[str] | None, options.value_option("Let V be FIELD: its mean, or shares of its values. Repeatable.")
     ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.npz",
-            rich_help_panel=options.DONE,
-            allow_from_autoenv=False,
-            help="Also write q, K, V, W, logits and weights to FILE, for NumPy.",
-        ),
-    ] = None,
+    save: Annotated[Path | None, options.arrays_option()] = None,
     format_: options.DrawnFormat = None,
     json: options.Json = False,
     out: options.Out = None,

@@ -39,12 +39,7 @@ def heatmap(
             "marked.",
         ),
     ] = None,
-    null: Annotated[
-        bool,
-        typer.Option(
-            "-0", "--null", rich_help_panel=options.WHICH, help="Requests from a pipe end with NUL: find -print0."
-        ),
-    ] = False,
+    null: Annotated[bool, options.null_option("Requests")] = False,
     catalog: options.Catalogs = None,
     items: Annotated[
         list[str] | None,

@@ -31,15 +31,7 @@ def lesson(
             "--plain", rich_help_panel=options.SHOWN, help="Show all slides at once, without waiting or colors."
         ),
     ] = False,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.npz",
-            rich_help_panel=options.DONE,
-            allow_from_autoenv=False,
-            help="Also write q, K, V, W, logits and weights of the four books to FILE, for NumPy.",
-        ),
-    ] = None,
+    save: Annotated[Path | None, options.arrays_option("of the four books ")] = None,
     format_: options.ReportFormat = None,
     json: options.Json = False,
     out: options.Out = None,

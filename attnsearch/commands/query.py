@@ -33,15 +33,7 @@ def query(
             "Put -- before a TEXT that begins with a dash.",
         ),
     ] = None,
-    null: Annotated[
-        bool,
-        typer.Option(
-            "-0",
-            "--null",
-            rich_help_panel=options.WHICH,
-            help="Queries from a pipe end with NUL: find -print0.",
-        ),
-    ] = False,
+    null: Annotated[bool, options.null_option("Queries")] = False,
     catalog: options.Catalogs = None,
     from_: Annotated[
         str | None,
@@ -104,15 +96,7 @@ def query(
         ),
     ] = None,
     setting_options: SettingOptions = SettingOptions(),
-    value: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FIELD",
-            rich_help_panel=options.SHOWN,
-            autocompletion=completion.complete_field,
-            help="Mean of FIELD, or shares of values. Repeatable.",
-        ),
-    ] = None,
+    value: Annotated[list[str] | None, options.value_option("Mean of FIELD, or shares of values. Repeatable.")] = None,
     show: Annotated[
         list[str] | None,
         typer.Option(

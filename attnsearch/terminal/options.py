@@ -13,7 +13,7 @@ import typer
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS
 from attnsearch.terminal import browser, streams
-from attnsearch.terminal.completion import complete_catalog, complete_word
+from attnsearch.terminal.completion import complete_catalog, complete_field, complete_word
 
 # Panels of the help, in the order in which all commands have them. Each option names one; without it, it is in OUTPUT.
 PANELS = (
@@ -49,6 +49,23 @@ def version_option(*, hidden: bool = False) -> Any:
 def top_k_option(text: str) -> Any:
     """The option -k, with this help."""
     return typer.Option("-k", "--top-k", "-n", "--limit", metavar="N", min=1, rich_help_panel=MANY, help=text)
+
+
+def null_option(noun: str) -> Any:
+    """The option -0, for what a pipe has so many of."""
+    text = f"{noun} from a pipe end with NUL: find -print0."
+    return typer.Option("-0", "--null", rich_help_panel=WHICH, help=text)
+
+
+def value_option(text: str) -> Any:
+    """The option --value, with this help."""
+    return typer.Option(metavar="FIELD", rich_help_panel=SHOWN, autocompletion=complete_field, help=text)
+
+
+def arrays_option(of: str = "") -> Any:
+    """The option --save for arrays: those `of` something."""
+    text = f"Also write q, K, V, W, logits and weights {of}to FILE, for NumPy."
+    return typer.Option(metavar="FILE.npz", rich_help_panel=DONE, allow_from_autoenv=False, help=text)
 
 
 def format_option(formats: Sequence[str], *, verb: str = "Print", default: str = "table") -> Any:
