@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
+from attnsearch.explanation.phrases import OTHERS
 
+NONE = "none of these"
 MOST_LETTERS = 1 << 26  # of an array of texts: 256 MB
 
 _STEPS = (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)  # of a scale
@@ -71,6 +73,11 @@ class Heatmap(NamedTuple):
     def values(self, by: By) -> Doubles:
         """The weights, logits or scores (m, n)."""
         return {"weight": self.weights, "logit": self.logits, "score": self.scores}[by]
+
+    def margins(self, by: By) -> dict[str, Doubles]:
+        """The columns (m,) that are not items, by name. Of all others a logit or a score would mean nothing."""
+        margins = {OTHERS: self.others} if by == "weight" else {}
+        return margins if self.none_of_these is None else {**margins, NONE: self.none_of_these}
 
     def strengths(self, by: By) -> Doubles:
         """How strong each cell (m, n) is drawn, from -1 to 1; 0 for a hidden item.

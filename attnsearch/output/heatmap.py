@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from attnsearch.explanation.heatmap import NONE
+from attnsearch.explanation.phrases import OTHERS
 from attnsearch.output.formats import SCHEMA, separated_line
 from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import By, Column, Heatmap
 
-_OTHERS, _NONE = "others", "none_of_these"
+_FIELDS = {OTHERS: "others", NONE: "none_of_these"}  # of JSON and CSV
 
 
 def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
@@ -33,8 +35,8 @@ def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
         "queries": heatmap.queries,
         "columns": (column._asdict() for column in heatmap.columns),
         **{name: (_finite(row) for row in matrix.tolist()) for name, matrix in matrices.items()},
-        _OTHERS: heatmap.others.tolist(),
-        _NONE: None if heatmap.none_of_these is None else heatmap.none_of_these.tolist(),
+        _FIELDS[OTHERS]: heatmap.others.tolist(),
+        _FIELDS[NONE]: None if heatmap.none_of_these is None else heatmap.none_of_these.tolist(),
         **({} if heatmap.right is None else {"right": heatmap.right.tolist()}),
     }
     lead = "{\n"
@@ -54,14 +56,13 @@ def as_csv(heatmap: Heatmap, by: By = "weight") -> Iterator[str]:
     Only weights have others. The cell of a hidden item is empty, unless it is a weight, which is 0. An id that is not
     unique, or is the name of another column, has its catalog before it.
     """
-    has_others, has_none = by == "weight", heatmap.none_of_these is not None
-    more = [_OTHERS] * has_others + [_NONE] * has_none
-    yield separated_line(["query", *_headers(heatmap.columns, ["query", _OTHERS, _NONE]), *more], ",")
-    nulls = [[]] * len(heatmap.queries) if heatmap.none_of_these is None else heatmap.none_of_these[:, None].tolist()
-    others = heatmap.others[:, None].tolist() if has_others else [[]] * len(heatmap.queries)
-    rows = zip(heatmap.queries, heatmap.values(by).tolist(), others, nulls, strict=True)
-    for query, cells, other, null in rows:
-        yield separated_line([query, *("" if cell is None else cell for cell in _finite(cells)), *other, *null], ",")
+    margins = heatmap.margins(by)
+    headers = _headers(heatmap.columns, ["query", *_FIELDS.values()])
+    yield separated_line(["query", *headers, *(_FIELDS[name] for name in margins)], ",")
+    of_margins = (shares.tolist() for shares in margins.values())
+    rows = zip(heatmap.queries, heatmap.values(by).tolist(), *of_margins, strict=True)
+    for query, cells, *shares in rows:
+        yield separated_line([query, *("" if cell is None else cell for cell in _finite(cells)), *shares], ",")
 
 
 def _headers(columns: Iterable[Column], taken: Iterable[str]) -> list[str]:

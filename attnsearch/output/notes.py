@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.columns import short_names
@@ -25,11 +26,9 @@ def notes(result: Result) -> list[str]:
 
 def remarks(result: Result) -> list[str]:
     """Whether anything fits, what hides it, and what else to ask for."""
-    lines = []
+    lines: list[str] = []
     if result.masked == result.items:
-        reason = "" if result.like or result.unlike else f": --where hides all {counted(result.items, 'item')}"
-        lines.append(f"nothing is left{reason}")
-        lines += [inert(result.emptied_by)] if result.emptied_by else []
+        lines += nothing_left(result, by_filter=not (result.like or result.unlike))
     elif result.is_none_of_these:
         lines.append("nothing here matches well")
     if not result.hits and result.masked < result.items:
@@ -37,6 +36,14 @@ def remarks(result: Result) -> list[str]:
     if result.hint:
         lines.append(inert(_hint_in_words(result.hint)))
     return lines
+
+
+def nothing_left(answer: Result | Heatmap, *, by_filter: bool = True) -> Iterator[str]:
+    """That every item is hidden, and what hid the last of them."""
+    reason = f": --where hides all {counted(answer.items, 'item')}" if by_filter else ""
+    yield f"nothing is left{reason}"
+    if answer.emptied_by:
+        yield inert(answer.emptied_by)
 
 
 def _hint_in_words(hint: Hint) -> str:

@@ -11,7 +11,7 @@ from attnsearch.output.notes import name_catalogs
 from attnsearch.pages.grid import Cell, Grid, Head, Row
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
-from attnsearch.pictures.heatmap import NONE, OTHERS, format_number
+from attnsearch.pictures.heatmap import format_number
 
 if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import By, Heatmap
@@ -56,9 +56,7 @@ def _to_grid(heatmap: Heatmap, by: By) -> Grid:
     names = short_names(heatmap.catalogs)
     several = len(heatmap.catalogs) > 1
     heads = [Head(column.name, catalog=names[column.catalog] if several else "") for column in heatmap.columns]
-    margins = {OTHERS: heatmap.others} if by == "weight" else {}
-    if heatmap.none_of_these is not None:
-        margins[NONE] = heatmap.none_of_these
+    margins = heatmap.margins(by)
     cells = zip(
         heatmap.values(by).tolist(),
         heatmap.strengths(by).tolist(),

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from attnsearch.explanation.phrases import OTHERS
 from attnsearch.output.columns import short_names
-from attnsearch.output.notes import catalogs_in_words, counted, percent, setting_in_words
+from attnsearch.output.notes import catalogs_in_words, counted, nothing_left, percent, setting_in_words
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import count_cells, cut, draw, wrap
 from attnsearch.pictures.palette import mark, style
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from attnsearch.explanation.heatmap import By, Heatmap
-
-OTHERS, NONE = "all others", "none of these"  # the columns that are not items
 
 _WIDEST = 1 << 30  # cells of a window that cuts nothing
 _HEAD_CELLS = 14  # of a line of a title over a column, at most
@@ -86,9 +85,7 @@ def draw_heatmap(heatmap: Heatmap, screen: Screen = PIPE, by: By = "weight") -> 
 def _notes(heatmap: Heatmap, layout: _Layout, by: By, screen: Screen) -> Iterator[str]:
     """What marks mean, what has no room, what is hidden, and the counts."""
     if heatmap.masked == heatmap.items:
-        yield f"nothing is left: --where hides all {counted(heatmap.items, 'item')}"
-        if heatmap.emptied_by:
-            yield heatmap.emptied_by
+        yield from nothing_left(heatmap)
     if missing := len(heatmap.columns) - len(layout.heatmap.columns):
         where = " (counted in all others)" if by == "weight" else ""
         yield f"no room for {counted(missing, 'more item')}{where}: widen the window, or add -o FILE.html"
@@ -174,11 +171,9 @@ def _tail(heatmap: Heatmap, by: By, form: _Form, screen: Screen) -> list[_Column
     """The columns for all others, of weights, and for *none of these*, behind a line: it is not part of the sum."""
     columns = []
     line = "│" if screen.unicode else "|"
-    shares = [(OTHERS, heatmap.others.tolist(), " ")] if by == "weight" else []
-    if heatmap.none_of_these is not None:
-        shares.append((NONE, heatmap.none_of_these.tolist(), f" {line} " if form.is_tall else line))
-    for name, numbers, gap in shares:
-        figures = [format_number(number, "weight", is_full=form.is_full) for number in numbers]
+    for name, shares in heatmap.margins(by).items():
+        gap = " " if name == OTHERS else f" {line} " if form.is_tall else line
+        figures = [format_number(share, "weight", is_full=form.is_full) for share in shares.tolist()]
         width = max(map(len, name.rsplit(" ", 1))) if form.is_tall else len("100%")
         head = name.rsplit(" ", 1) if form.is_tall else [cut(name, width)]
         columns.append(_Column(head, figures, None, width, gap))

@@ -9,15 +9,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attnsearch.explanation.heatmap import By, Heatmap
+from attnsearch.explanation.heatmap import NONE, By, Heatmap
+from attnsearch.explanation.phrases import OTHERS
 from attnsearch.output.notes import counted, name_catalogs
-from attnsearch.pictures.heatmap import NONE, OTHERS, name_columns
+from attnsearch.pictures.heatmap import name_columns
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
 from attnsearch.plots.texts import isolate, wrap
 
 _NARROWEST = 5.5  # inches
 _UNITS: dict[By, str] = {"weight": "%", "logit": "", "score": ""}
+_MARGINS = {
+    OTHERS: "the attention on items without a column",
+    NONE: "the chance that nothing fits, not a share of the attention",
+}
 _WHAT: dict[By, str] = {"weight": "share of the attention, in percent", "logit": "logit", "score": "cosine"}
 
 
@@ -43,9 +48,7 @@ def _grid(heatmap: Heatmap, by: By) -> Grid:
     values, strengths = heatmap.values(by), heatmap.strengths(by)
     labels = name_columns(heatmap)
     n = len(labels)
-    more = {OTHERS: heatmap.others} if by == "weight" else {}  # a logit or a score of all of them means nothing
-    if heatmap.none_of_these is not None:
-        more[NONE] = heatmap.none_of_these
+    more = heatmap.margins(by)
     shares = np.array(list(more.values())).reshape(len(more), len(heatmap.queries)).T  # (m, 0 to 2)
     hidden = ~np.isfinite(heatmap.logits)
 
@@ -85,9 +88,7 @@ _NUMBERS: dict[By, Callable[[float], str]] = {
 
 def _notes(heatmap: Heatmap, by: By, grid: Grid, frame: Frame) -> str:
     """What the gray columns, the blanks, the frames and the dashes are, and what had no room."""
-    gray = [f"{OTHERS}, the attention on items without a column"] if by == "weight" else []
-    if heatmap.none_of_these is not None:
-        gray.append(f"{NONE}, the chance that nothing fits, not a share of the attention")
+    gray = [f"{name}, {_MARGINS[name]}" for name in heatmap.margins(by)]
     parts = [f"in gray: {'; '.join(gray)}"] if gray else []
     if by == "weight" and frame.number_size:
         parts.append("blank: less than 0.05%")

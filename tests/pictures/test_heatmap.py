@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from attnsearch.explanation.heatmap import BY, Column, Heatmap
 from attnsearch.output.safe_text import Screen
 from attnsearch.pictures.heatmap import draw_heatmap
+from attnsearch.pictures.palette import strength_of
 
 _FIGURE = re.compile(r"<?-?\d+(?:\.\d+)?(?:e[+-]\d+)?%?|–")
 _ESCAPE = re.compile(r"\x1b\[[\d;]*m")
@@ -55,6 +56,12 @@ BOOKS = make(
     queries=["moon", "a voyage at sea"],
     titles=["The Moon", "月面基地", "Twenty Thousand Leagues Under the Sea"],
 )
+
+
+def test_a_weight_is_as_strong_as_in_other_pictures():
+    weights = [[0.5, 0.25, 0.0], [0.01, 0.3, 0.69]]
+    expected = [[strength_of(weight) for weight in row] for row in weights]
+    np.testing.assert_allclose(make(weights).strengths("weight"), expected)
 
 
 def rows(heatmap: Heatmap, text: str) -> list[str]:
