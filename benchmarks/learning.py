@@ -19,7 +19,7 @@ from attnsearch.evaluation import report
 from attnsearch.evaluation.report import Evaluation
 from attnsearch.indexing.update import update
 from attnsearch.learning.training import train, train_self
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned

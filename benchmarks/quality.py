@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.search import search
-from attnsearch.search.index import Index
 from attnsearch.search.setting import Setting
 from benchmarks.indexing import ndcg
 from benchmarks.measure import DATA, SETS, Judged, heading, judged, table

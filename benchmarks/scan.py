@@ -19,7 +19,7 @@ import usearch.index
 
 from attnsearch import threads
 from attnsearch.attention.projections import identity
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_queries
 from benchmarks import made
 from benchmarks.measure import heading, in_turn, ratio, table, timed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.result import Result
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting

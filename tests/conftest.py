@@ -21,8 +21,8 @@ from hypothesis import settings
 
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import OnTexts
-from attnsearch.encoding.model import Model
 from attnsearch.encoding.pieces import Pieces
+from attnsearch.models.model import Model
 
 # The same examples each time, on any machine: a test turns red only when the code changes.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -169,7 +169,7 @@ def shop(write, small) -> Path:
 
 def titles(ref: str | None = None) -> set[str]:
     """The titles of a catalog's items."""
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
     from tests.asking import query
 
     with Index.open(ref) as index:
@@ -265,7 +265,7 @@ def world(write, small):
     mixtures = {tuple(np.round(np.array(c) / np.linalg.norm(c), 6)): c for c in COUNTS}.values()
     lines = [f"- {{id: {'-'.join(map(str, c))}, title: {words(*c)}}}\n" for c in mixtures]
     from attnsearch.indexing.update import update
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
     from attnsearch.sources.judgments import Judged
 
     update([str(write("world.yaml", "".join(lines)))])

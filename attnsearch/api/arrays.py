@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 
 
 class Arrays:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.storage.feedback import BAD, GOOD, add_judgment
 
 

@@ -14,8 +14,8 @@ from attnsearch.api.arrays import Arrays
 from attnsearch.api.items import Field, Item, publish_field, publish_item
 from attnsearch.api.result import Result, publish
 from attnsearch.errors import InputError
-from attnsearch.search import index as search_index
-from attnsearch.search.items import find_id
+from attnsearch.opening import index as search_index
+from attnsearch.opening.items import find_id
 from attnsearch.search.search import rank_items, search
 from attnsearch.sources.letters import normalize_text
 from attnsearch.syntax.formats import Reading, check_form
@@ -67,7 +67,7 @@ class Index:
             check_form(arguments.check_text(from_, "from_"))
         reading, is_offline = Reading(from_), arguments.check_flag(offline, "offline")
         if len(refs) > 1:
-            from attnsearch.search.union import open_catalogs  # which most programs do without
+            from attnsearch.opening.union import open_catalogs  # which most programs do without
 
             return cls(open_catalogs(refs, reading=reading, offline=is_offline, progress=progress))
         return cls(search_index.Index.open(*refs, reading=reading, offline=is_offline, progress=progress))

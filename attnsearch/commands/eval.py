@@ -63,8 +63,8 @@ def eval_(
 
     from attnsearch.evaluation.report import evaluate
     from attnsearch.evaluation.significance import compare_evaluations
+    from attnsearch.opening.index import Index
     from attnsearch.output.evaluation import SecondSetting, as_json, table
-    from attnsearch.search.index import Index
     from attnsearch.sources.judgments import read_judgments
 
     with progress.working(quiet=quiet) as working:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from attnsearch.explanation.matrix import By
+    from attnsearch.opening.index import Index
     from attnsearch.output.safe_text import Screen
-    from attnsearch.search.index import Index
     from attnsearch.search.result import Result
     from attnsearch.search.setting import Setting
 
@@ -220,10 +220,10 @@ def _explain_items(
     Of two items, why the first ranks above or below the second.
     """
     from attnsearch.explanation import reasons
+    from attnsearch.opening.items import find_id
     from attnsearch.output import columns, formats
     from attnsearch.pictures import matrix as drawing
     from attnsearch.pictures import reasons as pictures
-    from attnsearch.search.items import find_id
     from attnsearch.search.search import rank_items
 
     idents = [find_id(index.store, name) for name in names]

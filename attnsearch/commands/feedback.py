@@ -117,9 +117,9 @@ def feedback(
 def _add_judgments(
     ref: str, query: str, good: Sequence[str], bad: Sequence[str], *, offline: bool, working: progress.Working
 ) -> _Change:
+    from attnsearch.opening.index import Index
+    from attnsearch.opening.items import find_id
     from attnsearch.output.notes import counted
-    from attnsearch.search.index import Index
-    from attnsearch.search.items import find_id
     from attnsearch.storage import feedback as storage
 
     grades: dict[str, float] = {}

@@ -99,7 +99,7 @@ def heatmap(
         texts, judged = _read_file(requests_)
 
     from attnsearch.explanation.cells import TOP, compute_heatmap
-    from attnsearch.search.items import find_id
+    from attnsearch.opening.items import find_id
 
     with progress.working(quiet=quiet) as working:
         with open_index(catalog or [], offline=offline, progress=working.progress) as index:

@@ -49,8 +49,8 @@ def show(
     """
     form = options.choose_format(format_, json=json, allowed=SHOW_FORMATS, out=out)
 
+    from attnsearch.opening.index import open_items
     from attnsearch.output.items import render
-    from attnsearch.search.index import open_items
 
     with progress.working(quiet=quiet) as working:
         names = list(itertools.chain.from_iterable(requests.read_batches(items or [], noun="item")))
@@ -68,7 +68,7 @@ def show(
 
 def _find_ids(store: Store, names: list[str], *, has_head: bool) -> Iterator[str]:
     """The ids of the items of these names. The head of a column of ids is left out unless it is an item itself."""
-    from attnsearch.search.items import find_id
+    from attnsearch.opening.items import find_id
 
     for number, name in enumerate(names):
         try:
@@ -117,8 +117,8 @@ def duplicates(
     form = options.choose_format(format_, json=json, allowed=groups.FORMATS, out=out)
     filters = parse_setting(where=where).where
 
+    from attnsearch.opening.index import Index
     from attnsearch.search.duplicates import find_duplicates
-    from attnsearch.search.index import Index
 
     with (
         progress.working(quiet=quiet) as working,
@@ -155,7 +155,7 @@ def export(
     """
     form = options.choose_format(format_, allowed=EXPORT_FORMATS, out=out)
 
-    from attnsearch.search.index import open_items
+    from attnsearch.opening.index import open_items
     from attnsearch.storage.home import displayed_name
 
     has_vectors = form != "csv"

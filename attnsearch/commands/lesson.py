@@ -105,7 +105,7 @@ def _choose_slides(step: int | None, *, offline: bool, quiet: bool) -> Iterator[
 def _built_in(*, offline: bool, quiet: bool) -> Slide:
     """The slide of the built-in library. Raises as `Index.open` does."""
     from attnsearch.lesson.built_in import CATALOG, built_in
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
 
     with (
         progress.working(quiet=quiet) as working,

@@ -14,9 +14,9 @@ from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions
 
 if TYPE_CHECKING:
+    from attnsearch.opening.index import Index
     from attnsearch.output.columns import Shown
     from attnsearch.output.safe_text import Screen
-    from attnsearch.search.index import Index
     from attnsearch.search.result import Result
     from attnsearch.search.setting import Setting
 
@@ -154,8 +154,8 @@ def query(
     has_text = bool(text) or not (like or unlike)
     requests.check_input(text or ["-"] * has_text, catalog)
 
+    from attnsearch.opening.items import find_id
     from attnsearch.output import columns, formats
-    from attnsearch.search.items import find_id
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
 
@@ -243,7 +243,7 @@ def _add_whys(index: Index, results: list[Result]) -> list[Result]:
 
 def _add_hints(index: Index, results: list[Result]) -> list[Result]:
     """With a filter for a name in the query; for people, who are on a terminal."""
-    from attnsearch.search.hint import find_hint
+    from attnsearch.hints.names import find_hint
 
     return [result._replace(hint=find_hint(index, result)) for result in results]
 

@@ -89,7 +89,7 @@ def train(
         raise InputError(f"--self learns from no judged requests, which {form} would count", hint="ask for html")
 
     from attnsearch.learning import training
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
     from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
     from attnsearch.storage.feedback import read_feedback

@@ -2,9 +2,7 @@
 
 safetensors  tensors ↔ a safetensors file
 transformer  token ids → hidden states: BERT in numpy
-faults       whatever a library does with a model's files → a ModelError
-trust        a model's folder → its files, if they are safe to read and ask for no code
-model        a model's name → its folder, the hashes of its files, how to read it
+coverage     a model's folder → how the fast path reads it, if it covers the model
 pieces       a text's vector as a sum over its word pieces
 encoder      the protocol of all encoders, and what they share
 passages     a long text → overlapping passages that the encoder reads whole

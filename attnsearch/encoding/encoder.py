@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.model import MARKS, Model
 from attnsearch.errors import ModelError
+from attnsearch.models.model import MARKS, Model
 
 if TYPE_CHECKING:
     from attnsearch.encoding.pieces import Pieces

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
+from attnsearch.encoding.coverage import Coverage
 from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
-from attnsearch.encoding.faults import SILENCE, model_errors
-from attnsearch.encoding.model import Coverage, Model
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.encoding.transformer import Transformer
 from attnsearch.errors import ModelError
+from attnsearch.models.faults import SILENCE, model_errors
+from attnsearch.models.model import Model
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from attnsearch.encoding.coverage import coverage_of
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.fast import FastEncoder
-from attnsearch.encoding.model import coverage_of, find_model
 from attnsearch.encoding.sbert import SentenceEncoder
+from attnsearch.models.model import find_model
 
 
 def load(name: str | None = None, *, offline: bool = False, quick: bool = True, remembered: bool = False) -> Encoder:

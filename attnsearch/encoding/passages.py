@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.encoding.encoder import Encoder, is_cut
-from attnsearch.encoding.model import MARKS
+from attnsearch.models.model import MARKS
 from attnsearch.sources.items import key_text
 
 OVERLAP = 1 / 4  # of a passage, about, that its neighbor has too, so that what one cuts in two is whole in the other

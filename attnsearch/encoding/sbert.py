@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding import trust
 from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
-from attnsearch.encoding.faults import SILENCE, model_errors
-from attnsearch.encoding.model import ENDLESS, Model
+from attnsearch.models import trust
+from attnsearch.models.faults import SILENCE, model_errors
+from attnsearch.models.model import ENDLESS, Model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

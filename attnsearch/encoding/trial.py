@@ -15,13 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from attnsearch.encoding.coverage import coverage_of
 from attnsearch.encoding.encoder import Encoder, Precision
 from attnsearch.encoding.fast import FastEncoder
-from attnsearch.encoding.faults import model_errors
-from attnsearch.encoding.model import Model, coverage_of
 from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
+from attnsearch.models.faults import model_errors
+from attnsearch.models.model import Model
 
 QUICK, SLOW = 12, 180  # seconds for the texts, in numpy and with torch, which takes up to a minute to load
 WEIGHTS = 50 << 20  # bytes of weights that are read in a second, at least

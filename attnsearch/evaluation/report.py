@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from attnsearch.errors import InputError
 from attnsearch.evaluation import metrics
 from attnsearch.evaluation.metrics import Bin
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.scoring import score_all
 from attnsearch.search.setting import DEFAULT, Setting
 from attnsearch.sources.items import Item

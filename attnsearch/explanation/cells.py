@@ -20,8 +20,8 @@ from attnsearch.attention.softmax import best_of_each
 from attnsearch.errors import InputError
 from attnsearch.explanation.heatmap import Column, Heatmap
 from attnsearch.explanation.seriation import order_columns, order_rows
-from attnsearch.search.index import Index
-from attnsearch.search.items import keys_of_item
+from attnsearch.opening.index import Index
+from attnsearch.opening.items import keys_of_item
 from attnsearch.search.scoring import Scores, fold_queries, score
 from attnsearch.search.search import check_texts
 from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from attnsearch.errors import InputError
 from attnsearch.explanation.phrases import trace_of
-from attnsearch.search.index import Index
-from attnsearch.search.items import keys_beside
+from attnsearch.opening.index import Index
+from attnsearch.opening.items import keys_beside
 from attnsearch.search.result import Result
 from attnsearch.search.search import follow_items, search
 from attnsearch.search.setting import Setting

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from attnsearch.engines.covariance import measure_covariance, principal_axes
 from attnsearch.errors import InputError
 from attnsearch.explanation.phrases import trace_of
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.result import Hit, Result
 from attnsearch.search.scoring import score_all
 from attnsearch.search.setting import Setting

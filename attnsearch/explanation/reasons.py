@@ -19,7 +19,7 @@ from attnsearch.errors import InputError
 from attnsearch.explanation.matrix import By, Matrix, cross
 from attnsearch.explanation.phrases import trace_of
 from attnsearch.explanation.words import add_up
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.result import Hit, Result, Sum, Trace, Why
 
 BATCH = 64  # item texts split into pieces at once: the pieces of one take up to a megabyte

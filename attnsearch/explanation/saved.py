@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.scoring import score_all
 from attnsearch.search.self_attention import embed_queries
 from attnsearch.search.setting import Setting

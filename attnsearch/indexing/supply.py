@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from attnsearch.encoding.encoder import Encoder, Precision
-from attnsearch.encoding.model import DEFAULT
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
 from attnsearch.exports.reading import Export
 from attnsearch.indexing.changes import Split
 from attnsearch.indexing.writer import Writer
+from attnsearch.models.model import DEFAULT
 from attnsearch.sources.items import Item
 
 SAMPLE = 3  # texts that are embedded to see whether the vectors are theirs

@@ -16,7 +16,7 @@ from attnsearch.encoding.encoder import OnTexts
 from attnsearch.errors import InputError
 from attnsearch.evaluation.report import find_judged_keys
 from attnsearch.learning.bilinear import Floats, Keys, Targets, item_logits
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_queries
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.store import Store

@@ -23,7 +23,7 @@ from attnsearch.learning.calibration import FoldLogits
 from attnsearch.learning.cross_validation import HeldOut, OnFits
 from attnsearch.learning.curve import Curve, measure_curve
 from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_queries
 from attnsearch.search.setting import bias_of
 from attnsearch.sources.judgments import Judged

@@ -11,7 +11,7 @@ from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.explanation.phrases import other_weight, trace_of
 from attnsearch.lesson.slide import Group, Slide, Table, column
 from attnsearch.lesson.story import tell
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 

@@ -87,7 +87,7 @@ def name_catalogs(result: Result | Heatmap) -> str:
 def setting_in_words(result: Result | Heatmap) -> list[str]:
     """What is not the default of how the catalogs were asked."""
     from attnsearch.attention.projections import TEMPERATURE  # these two bring numpy, which `--help` does without
-    from attnsearch.encoding.model import DEFAULT
+    from attnsearch.models.model import DEFAULT
 
     parts = ["trained"] if result.trained else []
     if result.temperature != TEMPERATURE:

@@ -12,8 +12,8 @@ from attnsearch.plots.figure import require_matplotlib
 if TYPE_CHECKING:
     from attnsearch.evaluation.report import Evaluation
     from attnsearch.learning.training import Outcome
+    from attnsearch.opening.index import Index
     from attnsearch.output.evaluation import SecondSetting
-    from attnsearch.search.index import Index
     from attnsearch.search.result import Result
     from attnsearch.search.setting import Setting
 

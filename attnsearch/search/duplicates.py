@@ -18,8 +18,8 @@ from attnsearch.search.setting import find_passing
 
 if TYPE_CHECKING:
     from attnsearch.engines.groups import Progress
+    from attnsearch.opening.index import Index
     from attnsearch.postings.conditions import Where
-    from attnsearch.search.index import Index
     from attnsearch.storage.store import Store
 
 _READ = 500  # items at once

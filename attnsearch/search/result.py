@@ -122,7 +122,7 @@ class Result(NamedTuple):
     what hid the last of them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share
     the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked for,
     `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for each
-    hit, are added by `explanation.reasons`, `hint` by `search.hint`, and `untrained` by `explanation.following`: the
+    hit, are added by `explanation.reasons`, `hint` by `hints.names`, and `untrained` by `explanation.following`: the
     same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
     `query` names them if it has no text. `catalogs` are the names of all that were asked.
     """

@@ -1,28 +1,27 @@
 """The road: query → result. Everything else in the house stands beside it.
 
-Axis letters: m = queries, N = all keys, d = width.
+Axis letters: m = queries, N = all keys.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
-from attnsearch.search.items import keys_of_item
-from attnsearch.search.result import Hit, Result, Trace
-from attnsearch.search.scoring import Scores, is_within_share, score, score_all
+from attnsearch.opening.index import Index
+from attnsearch.opening.items import keys_of_item
+from attnsearch.search.ranking import best_keys, make_result, rank, ranks_of, read_out_fields
+from attnsearch.search.result import Result
+from attnsearch.search.scoring import score, score_all
 from attnsearch.search.self_attention import embed_queries
-from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
-from attnsearch.sources.items import describe
+from attnsearch.search.setting import DEFAULT, Setting, explain_empty
 from attnsearch.syntax.values import check_text
 
 if TYPE_CHECKING:
@@ -73,13 +72,13 @@ def search(
         if values or k is None or top_p < 1:
             scores, z = score_all(index.engine, asked, x, output=output or trace)
             scores = scores.with_best(z, k, top_p)
-            readouts = _read_out(index, scores, z, values)
+            readouts = read_out_fields(index, scores, z, values)
         else:
             scores = score(index.engine, asked, x, k=k, output=output or trace)
         answers = []
         for i, text in enumerate(batch):
             ranked = rank(index, scores, i, top_p, min_weight, min_score)
-            answer = _result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace)
+            answer = make_result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace)
             answers.append(_name_items(answer, setting))
         if (setting.where or asked.likeness) and answers[0].masked == index.info.items:
             emptied_by = explain_empty(index, setting.where)
@@ -116,16 +115,17 @@ def follow_items(
     asked = setting.resolve(index, texts)
     x = embed_queries(index, texts, asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
-    keys = np.array([_best_keys(index, logits, items) for logits in z], np.int64).reshape(len(texts), len(items))
+    keys = np.array([best_keys(index, logits, items) for logits in z], np.int64).reshape(len(texts), len(items))
     scores = scores.with_top(keys, np.take_along_axis(z, keys, axis=1).astype(np.float64))
-    readouts = _read_out(index, scores, z, values)
+    readouts = read_out_fields(index, scores, z, values)
     results = []
     for i, text in enumerate(texts):
         ranked = [
             entry._replace(hit=entry.hit._replace(rank=rank_number))
-            for rank_number, entry in zip(_ranks(z[i], keys[i]), rank(index, scores, i), strict=True)
+            for rank_number, entry in zip(ranks_of(z[i], keys[i]), rank(index, scores, i), strict=True)
         ]
-        results.append(_name_items(_result(index, asked, scores, i, text, ranked, readouts[i], trace=True), setting))
+        result = make_result(index, asked, scores, i, text, ranked, readouts[i], trace=True)
+        results.append(_name_items(result, setting))
     elapsed_ms = (time.perf_counter() - began) * 1000 / max(len(texts), 1)
     return [result._replace(elapsed_ms=elapsed_ms) for result in results]
 
@@ -149,149 +149,3 @@ def _warn_if_cut(index: Index, text: str) -> None:
     if is_cut(index.encoder, text):
         log.warning("the query is longer than the %d tokens that the model reads; the rest is ignored",
                     index.encoder.window)  # fmt: skip
-
-
-class Ranked(NamedTuple):
-    """A hit, and the number of the key that gives it its logit."""
-
-    key: int
-    hit: Hit
-
-
-def rank(
-    index: Index, scores: Scores, i: int, top_p: float = 1.0, min_weight: float = 0.0, min_score: float = -math.inf
-) -> list[Ranked]:
-    """The top of the i-th query, best first, within the limits that `search` explains."""
-    state = scores.state
-    weights = state.weights()[i]
-    shown = np.isfinite(state.top_logits[i])
-    if top_p < 1:
-        shown &= is_within_share(weights, top_p)
-    keys = state.top_keys[i][shown].tolist()
-    cosines = np.vecdot(index.store.embeddings(keys), scores.x[i])  # equal items have equal ones
-    infos, items = [index.info_of(key) for key in keys], index.store.items_at(keys)
-    rows = zip(keys, infos, items, weights[shown], cosines, state.top_logits[i][shown], strict=True)
-    ranked = [
-        Ranked(
-            key,
-            Hit(
-                rank=rank_number,
-                id=item.id,
-                title=item.title,
-                weight=float(weight),
-                score=float(cosine),
-                logit=float(logit),
-                description=describe(item, info.fields),
-                fields=item.fields,
-                passage=passage,
-                catalog=info.name,
-            ),
-        )
-        for rank_number, (key, info, (item, passage), weight, cosine, logit) in enumerate(rows, 1)
-    ]
-    return [entry for entry in ranked if entry.hit.weight >= min_weight and entry.hit.score >= min_score]
-
-
-def _best_keys(index: Index, z: Floats, items: Sequence[Sequence[int]]) -> list[int]:
-    """The best of the keys of each item, by its logit in z (N,)."""
-    best = []
-    for keys in items:
-        key = max(keys, key=lambda key: z[key])
-        if z[key] == -np.inf:
-            ((item, _),) = index.store.items_at([key])
-            raise InputError(f"a filter hides the item '{item.id}'", where=index.info.name, hint="ask without --where")
-        best.append(key)
-    return best
-
-
-def _ranks(z: Floats, keys: NDArray[np.int64]) -> list[int]:
-    """The rank of each of the keys (k,) among all, by logits z (N,), ties by key number."""
-    return [1 + int((z > z[key]).sum() + (z[:key] == z[key]).sum()) for key in keys]
-
-
-def _read_out(index: Index, scores: Scores, z: Floats, fields: Sequence[str]) -> list[list[Readout]]:
-    """For each query, its readout of each field; z (m, N)."""
-    if not fields:
-        return [[] for _ in z]
-    from attnsearch.search.readout import item_weights, read_out
-
-    readouts = []
-    for logits, log_normalizer, visible in zip(z, scores.state.log_normalizer(), scores.state.visible, strict=True):
-        weights = np.zeros(len(logits))
-        if visible:
-            weights = item_weights(logits, float(log_normalizer), index.store.heads)
-        readouts.append([read_out(index.postings, field, weights) for field in fields])
-    return readouts
-
-
-def _result(
-    index: Index,
-    asked: Asked,
-    scores: Scores,
-    i: int,
-    text: str,
-    ranked: Sequence[Ranked],
-    values: Sequence[Readout] = (),
-    *,
-    output: bool = False,
-    trace: bool = False,
-) -> Result:
-    """The result of the i-th query with these hits; `elapsed_ms` is left at 0."""
-    visible = int(scores.state.visible[i])
-    return Result(
-        query=text,
-        catalog=index.info.name,
-        model=index.info.model,
-        temperature=asked.projections.temperature,
-        items=index.info.items,
-        masked=index.info.items - visible,
-        none_of_these=None if scores.none_of_these is None else float(scores.none_of_these[i]),
-        effective_items=math.exp(scores.state.entropy()[i]) if visible else 0.0,
-        elapsed_ms=0.0,
-        hits=[entry.hit for entry in ranked],
-        lexical=asked.lexical,
-        values=values,
-        output=_output(asked, scores, i) if output else None,
-        trace=_trace(index, asked, scores, i, text, ranked, [readout.field for readout in values]) if trace else None,
-        trained=asked.learned is not None,
-        catalogs=[store.info.name for store in index.stores],
-    )
-
-
-def _output(asked: Asked, scores: Scores, i: int) -> NDArray[np.float64]:
-    """softmax(z) V (d,) of the i-th query. Raises InputError if W_V makes it anything but numbers."""
-    output: NDArray[np.float64] = scores.state.mean_value()[i] @ asked.projections.w_v
-    if not np.isfinite(output).all():
-        raise InputError("the projections make an output that is not finite", hint="ask without them")
-    return output
-
-
-def _trace(
-    index: Index, asked: Asked, scores: Scores, i: int, text: str, ranked: Sequence[Ranked], fields: Sequence[str]
-) -> Trace:
-    from attnsearch.engines.bias import Added
-
-    keys = [entry.key for entry in ranked]
-    x, embeddings, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
-    readings = []
-    if fields:
-        from attnsearch.search.readout import read_values
-
-        first_keys = keys if heads is None else heads[keys].tolist()
-        readings = [read_values(index.postings, field, first_keys) for field in fields]
-    return Trace(
-        tokens=index.encoder.tokens(text) if text else [],
-        window=index.encoder.window if text else 0,
-        projections=asked.projections,
-        hit_keys=keys,
-        biases=[asked.bias.added(i, key) if asked.bias else Added({}, {}) for key in keys],
-        keys_shape=(index.info.keys, index.info.d),
-        x=x,
-        q=asked.projections.project(x),
-        maximum=float(scores.state.maximum[i]),
-        log_normalizer=float(scores.state.log_normalizer()[i]),
-        output=_output(asked, scores, i),
-        keys=asked.projections.keys(embeddings),
-        values=asked.projections.values(embeddings),
-        readings=readings,
-    )

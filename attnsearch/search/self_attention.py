@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
-from attnsearch.search.items import keys_of_item
+from attnsearch.opening.index import Index
+from attnsearch.opening.items import keys_of_item
 
 _SHORTEST = 1e-5  # a sum of unit vectors that is no longer than this is rounding, and has no direction
 

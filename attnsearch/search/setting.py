@@ -19,7 +19,7 @@ from attnsearch.attention import null_key
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.self_attention import Likeness, read_likeness
 
 if TYPE_CHECKING:

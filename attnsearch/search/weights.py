@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.readout import item_weights
 from attnsearch.search.scoring import score_all
 from attnsearch.search.search import BUDGET, check_request

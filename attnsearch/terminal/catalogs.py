@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from attnsearch.indexing.embedding import Progress
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
     from attnsearch.syntax.formats import Reading
 
 
@@ -61,10 +61,10 @@ def open_index(
 
     reading = reading or AS_FOUND
     if len(refs) > 1:
-        from attnsearch.search.union import open_catalogs
+        from attnsearch.opening.union import open_catalogs
 
         return open_catalogs(refs, reading=reading, offline=offline, progress=progress)
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
 
     return Index.open(asked_catalog(refs[0] if refs else None), reading=reading, offline=offline, progress=progress)
 

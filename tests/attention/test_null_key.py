@@ -101,7 +101,7 @@ def test_one_item_that_fits_is_found_among_any_number_of_strangers(n):
     ],
 )  # fmt: skip
 def test_the_built_in_catalogs_know_what_they_have_not(real, catalog, has, has_not):
-    from attnsearch.search.index import Index
+    from attnsearch.opening.index import Index
 
     with Index.open(catalog) as index:
         assert index.info.sha256 == real.model.sha256 == MINILM

@@ -83,7 +83,7 @@ class TestInternalErrors:
         def fail(*_args, **_options):
             raise request.param
 
-        monkeypatch.setattr("attnsearch.search.index.Index.open", fail)
+        monkeypatch.setattr("attnsearch.opening.index.Index.open", fail)
         monkeypatch.delenv("ATTNSEARCH_DEBUG", raising=False)
         return request.param
 
@@ -98,7 +98,7 @@ class TestInternalErrors:
         def fail(*_args, **_options):
             raise MemoryError
 
-        monkeypatch.setattr("attnsearch.search.index.Index.open", fail)
+        monkeypatch.setattr("attnsearch.opening.index.Index.open", fail)
         message = "attnsearch: there is not enough memory; free some, or raise the limit of this process\n"
         assert run("query", "moon") == (70, "", message)
 

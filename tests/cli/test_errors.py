@@ -152,7 +152,7 @@ def test_interrupted(run, shop_file, monkeypatch):
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("attnsearch.search.index.Index.open", stop)
+    monkeypatch.setattr("attnsearch.opening.index.Index.open", stop)
     code, out, err = run("query", "moon")
     assert (code, out) == (130, "")
     assert err == "attnsearch: interrupted; all catalogs are intact\n"

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnsearch.encoding import encoder, fast, loading, model, transformer, trial
+from attnsearch.encoding import coverage, encoder, fast, loading, transformer, trial
 from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
 from attnsearch.output import formats, notes, safe_text, table
@@ -387,12 +387,12 @@ class TestModel:
     @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}'])
     def test_a_file_that_the_fast_path_can_not_read(self, file, content, folder):
         (folder / file).write_bytes(content)
-        assert model.coverage_of(folder) is None
+        assert coverage.coverage_of(folder) is None
 
     @pytest.mark.parametrize("window", [-5, 0.5, 1, 2, "x", True, [7]])
     def test_a_window_that_can_not_be(self, window, folder):
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": window}))
-        assert model.coverage_of(folder) is None
+        assert coverage.coverage_of(folder) is None
 
     @pytest.mark.slow
     def test_whatever_sentence_transformers_raises(self, folder, run, write):

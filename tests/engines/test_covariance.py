@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attnsearch import threads
 from attnsearch.engines import covariance
 from attnsearch.engines.covariance import Covariance, measure_covariance, principal_axes
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 
 
 def covariance_of(x) -> Covariance:

@@ -14,8 +14,8 @@ from attnsearch.encoding import loading
 from attnsearch.engines.bias import Bias, WeightedTerm
 from attnsearch.engines.local import LocalEngine
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings.terms import Term
-from attnsearch.search.index import Index
 from tests.conftest import SmallEncoder
 
 D = 8

@@ -12,8 +12,8 @@ from attnsearch.errors import InputError
 from attnsearch.evaluation import report
 from attnsearch.evaluation.report import evaluate
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.search import scoring
-from attnsearch.search.index import Index
 from attnsearch.search.setting import Setting
 from attnsearch.sources import judgments
 from attnsearch.sources.judgments import Judged

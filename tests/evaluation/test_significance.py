@@ -11,7 +11,7 @@ from scipy import stats
 from attnsearch.attention.projections import textbook
 from attnsearch.evaluation.report import METRICS, Evaluation, Row, evaluate
 from attnsearch.evaluation.significance import compare_evaluations, t_test
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
 

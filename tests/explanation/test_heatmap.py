@@ -16,8 +16,8 @@ from attnsearch.explanation import cells as computing
 from attnsearch.explanation.cells import compute_heatmap
 from attnsearch.explanation.heatmap import BY, Column
 from attnsearch.explanation.seriation import order_columns
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from tests.search.conftest import index_items

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from attnsearch.engines.covariance import Covariance, principal_axes
 from attnsearch.errors import InputError
 from attnsearch.explanation.map import map_items
+from attnsearch.opening.index import Index
+from attnsearch.opening.union import open_catalogs
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import DEFAULT, Setting
-from attnsearch.search.union import open_catalogs
 
 
 def map_of(ref: str | None, text: str, setting: Setting = DEFAULT, k: int = 5):

@@ -18,11 +18,11 @@ from attnsearch.errors import InputError
 from attnsearch.explanation.matrix import Line, narrow
 from attnsearch.explanation.reasons import explain_pairs
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
+from attnsearch.opening.union import open_catalogs
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
-from attnsearch.search.union import open_catalogs
 from tests.conftest import AXES, SmallEncoder
 from tests.search.conftest import index_items
 

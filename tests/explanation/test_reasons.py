@@ -18,7 +18,7 @@ from attnsearch.engines.bias import Added as Bias
 from attnsearch.errors import InputError
 from attnsearch.explanation import reasons
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from tests.conftest import SmallEncoder

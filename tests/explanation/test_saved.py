@@ -9,8 +9,8 @@ from attnsearch.attention.projections import identity
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.explanation import saved
 from attnsearch.explanation.saved import collect_arrays, save_arrays
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.setting import DEFAULT, Setting
 from tests.search.conftest import index_items
 

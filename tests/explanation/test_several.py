@@ -9,7 +9,7 @@ from attnsearch.explanation.following import follow_requests
 from attnsearch.explanation.several import explain_together
 from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 

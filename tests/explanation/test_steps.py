@@ -8,8 +8,8 @@ from attnsearch.attention.projections import identity, textbook
 from attnsearch.errors import InputError
 from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 

@@ -18,7 +18,7 @@ from attnsearch.exports.form import parse_vectors
 from attnsearch.exports.json_lines import _format_vector
 from attnsearch.indexing.supply import SAMPLE
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.syntax import strict_json

@@ -36,7 +36,7 @@ import attnsearch.search.readout
 import attnsearch.sources.kinds  # noqa: F401
 from attnsearch import cli
 from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
-from attnsearch.encoding.model import coverage_of
+from attnsearch.encoding.coverage import coverage_of
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.exports import arrays, json_lines, parquet, reading  # noqa: F401
 from attnsearch.exports.form import header_as_json, item_as_json

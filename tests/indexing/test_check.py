@@ -16,7 +16,7 @@ from attnsearch.indexing import check
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import embed_missing, open_checkpoint, update
 from attnsearch.indexing.writer import Writer
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.items import Item
 from attnsearch.storage import home, learned
 from attnsearch.storage.database import read_info, write_info

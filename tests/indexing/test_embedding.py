@@ -11,7 +11,7 @@ import pytest
 from attnsearch.indexing import embedding
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.syntax.formats import Reading
 
 TEXTS = [f"t{n}" for n in range(10)]

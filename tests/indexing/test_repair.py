@@ -17,7 +17,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files, home, learned, lock
 from attnsearch.syntax.formats import Reading

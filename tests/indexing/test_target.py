@@ -7,7 +7,7 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.target import Read
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home
 from attnsearch.syntax.formats import Reading

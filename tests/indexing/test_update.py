@@ -9,8 +9,8 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.indexing import embedding
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.readers import raw_file
-from attnsearch.search.index import Index
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields
 from attnsearch.storage.home import catalog_folders, catalog_infos

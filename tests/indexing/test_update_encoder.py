@@ -10,7 +10,7 @@ from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.indexing import embedding
 from attnsearch.indexing import update as module
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from tests.asking import query
 from tests.conftest import titles
 

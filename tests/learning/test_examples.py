@@ -10,7 +10,7 @@ from attnsearch.indexing.update import update
 from attnsearch.learning import examples
 from attnsearch.learning.bilinear import item_logits
 from attnsearch.learning.examples import gather_examples
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.judgments import Judged
 
 

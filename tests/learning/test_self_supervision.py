@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnsearch.indexing.update import update
 from attnsearch.learning.examples import find_first_keys
 from attnsearch.learning.self_supervision import draw_requests
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 
 
 def test_the_requests_are_titles_and_passages_of_the_items(write, small):

@@ -23,8 +23,8 @@ from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged

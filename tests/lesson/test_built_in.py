@@ -8,7 +8,7 @@ import pytest
 from attnsearch.attention.softmax import attend
 from attnsearch.errors import CatalogError
 from attnsearch.lesson import built_in
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.storage.learned import LEARNED
 
 ITEMS = """

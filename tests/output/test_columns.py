@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.output.columns import ANSWERS, choose_columns, field_texts
 from attnsearch.output.safe_text import inert
-from attnsearch.search.index import Index
 from attnsearch.sources.fields import UNNAMED, Fields
 from tests.asking import query
 

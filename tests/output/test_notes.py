@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from attnsearch.encoding.model import DEFAULT
 from attnsearch.indexing.target import Read
 from attnsearch.indexing.update import Report
+from attnsearch.models.model import DEFAULT
 from attnsearch.output.notes import indexing_note, notes, percent, readout_as_json, readout_in_words
 from attnsearch.search.readout import Readout
 from attnsearch.search.result import Hit, Result

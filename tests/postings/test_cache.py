@@ -8,9 +8,9 @@ import pytest
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings import cache
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.storage.files import POSTINGS

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.storage import home

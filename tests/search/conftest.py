@@ -9,7 +9,7 @@ import pytest
 from attnsearch.attention import null_key
 from attnsearch.encoding import loading
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.fields import Fields
 from tests.conftest import SmallEncoder
 

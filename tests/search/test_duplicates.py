@@ -6,9 +6,9 @@ import pytest
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.duplicates import Member, find_duplicates
-from attnsearch.search.index import Index
 from tests.asking import query
 from tests.search.conftest import index_items
 

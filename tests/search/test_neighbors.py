@@ -10,8 +10,8 @@ import pytest
 
 from attnsearch.attention.projections import identity
 from attnsearch.encoding import loading
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from tests.conftest import SmallEncoder

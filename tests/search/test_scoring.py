@@ -11,8 +11,8 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.attention.softmax import State
 from attnsearch.errors import InputError
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.scoring import Scores, fold_queries, score, score_all
 from attnsearch.search.search import search
 from attnsearch.search.setting import LARGEST, Setting

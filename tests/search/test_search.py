@@ -11,8 +11,8 @@ from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import InputError
 from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.result import Hit
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting

@@ -15,8 +15,8 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import identity, textbook
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import LEXICAL, Setting, bias_of
 from attnsearch.storage.learned import Learned

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnsearch.errors import InputError
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting, bias_of
 from tests.asking import query

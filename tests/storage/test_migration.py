@@ -16,7 +16,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import home, lock, migration, seal
 from attnsearch.storage.database import FORM, write_info

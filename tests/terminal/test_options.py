@@ -10,7 +10,7 @@ import pytest
 
 from attnsearch.attention import null_key
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from tests.asking import query
 from tests.conftest import SmallEncoder
 

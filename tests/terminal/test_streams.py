@@ -635,7 +635,7 @@ class TestProgressGoes:
             raise KeyboardInterrupt
 
         err = Terminal()
-        monkeypatch.setattr("attnsearch.search.index.Index.open", stop)
+        monkeypatch.setattr("attnsearch.opening.index.Index.open", stop)
         monkeypatch.setattr(sys, "stderr", err)
         monkeypatch.setenv("TERM", "xterm")
         assert run("query", "moon", "-c", "shop.yaml").code == 130

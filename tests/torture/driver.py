@@ -32,7 +32,7 @@ from attnsearch import cli
 from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from tests.conftest import SmallEncoder
 from tests.torture import generations
 from tests.torture.verifier import NAME, Violation, ask_generation

@@ -15,7 +15,7 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.search import search
 from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED

@@ -16,7 +16,7 @@ from typing import NamedTuple, TextIO
 from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from tests.asking import query
 from tests.conftest import SmallEncoder
 from tests.torture import generations

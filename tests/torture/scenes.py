@@ -23,7 +23,7 @@ import numpy as np
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.storage import home
 from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.feedback import read_feedback

@@ -29,7 +29,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a child has only the thread that for
 from attnsearch import cli
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.repair import repair
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.storage import home
 from attnsearch.storage.feedback import read_feedback
 from tests.torture import generations

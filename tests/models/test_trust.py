@@ -8,9 +8,10 @@ import pickle
 
 import pytest
 
-from attnsearch.encoding import loading, trust
+from attnsearch.encoding import loading
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.errors import ModelError
+from attnsearch.models import trust
 from tests.encoding.tiny import bert, change_json
 
 

@@ -17,8 +17,8 @@ from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
+from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.fields import Fields

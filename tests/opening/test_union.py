@@ -17,14 +17,14 @@ from attnsearch.attention.projections import identity
 from attnsearch.encoding import loading
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.explanation.reasons import explain_hits
+from attnsearch.hints.names import find_hint
 from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
+from attnsearch.opening.items import find_id
+from attnsearch.opening.union import Union, open_catalogs
 from attnsearch.postings.filters import parse_filter
-from attnsearch.search.hint import find_hint
-from attnsearch.search.index import Index
-from attnsearch.search.items import find_id
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
-from attnsearch.search.union import Union, open_catalogs
 from attnsearch.storage.failures import ClosedError
 from attnsearch.storage.files import LEARNED
 from attnsearch.storage.learned import Learned, read_learned, write_learned

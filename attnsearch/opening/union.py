@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from attnsearch.errors import InputError
-from attnsearch.search.index import Index
+from attnsearch.opening.index import Index
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
 from attnsearch.storage.store import Place, Store

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self
 
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder
-from attnsearch.encoding.model import Model
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.models.model import Model
 from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from attnsearch.encoding import model, trial
+from attnsearch.encoding import trial
 from attnsearch.errors import ModelError
+from attnsearch.models import model
 from attnsearch.storage.database import write_info
 from tests.encoding.tiny import bert, change_json
 

@@ -1,0 +1,4 @@
+"""A request and its result → what the person who asked may want to know.
+
+names  a name in a request → the filter for it
+"""
