@@ -32,7 +32,8 @@ HOUSE = {
     ),
     "models": ("faults", "trust", "model"),
     "encoding": (
-        "safetensors", "transformer", "coverage", "pieces", "encoder", "passages", "sbert", "fast", "trial", "loading",
+        "safetensors", "transformer", "coverage", "pieces", "encoder", "passages", "sbert", "fast", "heads", "trial",
+        "loading",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",

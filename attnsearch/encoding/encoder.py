@@ -6,7 +6,7 @@ Axis letters: n = texts, d = width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,20 @@ Precision = Literal["float32", "bfloat16"]
 OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 """Called with the numbers of n more texts that are embedded, and their unit vectors (n, d)."""
 
+MOST_HEADS = 8  # of a catalog
+
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
+
+
+class Head(NamedTuple):
+    """One of several encoders of a catalog: its model as in `Info`, the width `d` of its columns, its weight a_h."""
+
+    model: str
+    sha256: str
+    identity: str
+    stamp: str
+    d: int
+    weight: float
 
 
 class Encoder(Protocol):
@@ -61,6 +74,33 @@ class Encoder(Protocol):
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """The encoder of the same model that is fastest for `length` characters of text, in `precision` if given."""
+
+
+def parse_heads(value: Any, d: int) -> tuple[Head, ...]:
+    """The heads beside the first in a list of lists; `d` is the width of all. Raises TypeError or ValueError."""
+    heads = tuple(Head(*members) for members in value)
+    for head in heads:
+        if not (all(type(text) is str for text in head[:4]) and type(head.d) is int and type(head.weight) is float):
+            raise TypeError("a head holds values of other types")
+    if not (
+        len(heads) < MOST_HEADS
+        and all(head.model and head.sha256 and head.identity and head.d > 0 and head.weight > 0 for head in heads)
+        and len({head.model for head in heads}) == len(heads)
+        and sum(head.d for head in heads) < d
+        and sum(head.weight for head in heads) < 1
+    ):
+        raise ValueError("there are no such heads")
+    return heads
+
+
+def join_identities(identity: str, heads: Sequence[Head]) -> str:
+    """The identity of all heads together, and of their weights; that of the first if there are no others."""
+    if not heads:
+        return identity
+    from hashlib import sha256
+
+    listing = b"".join(b"%s %r\0" % (head.identity.encode(), head.weight) for head in heads)
+    return sha256(b"%s\0%s" % (identity.encode(), listing)).hexdigest()
 
 
 def vectors_agree(encoder: Encoder, peer: Encoder, texts: Sequence[str]) -> bool:

@@ -1,0 +1,148 @@
+"""Several encoders as one: the heads of a catalog, in one softmax over Σ_h cosine_h / τ_h.
+
+Axis letters: n = texts, h = heads, t = word pieces, d = width, the sum of the heads' widths.
+
+With 1/τ = Σ 1/τ_h and the weights a_h = τ/τ_h, which add up to 1, x = [√a_1 x_1; √a_2 x_2; …] is a unit vector again,
+the product of two is Σ a_h cosine_h, and that divided by τ is Σ cosine_h / τ_h. So all that works on an encoder's
+vectors works on those of several. Unlike the heads of Vaswani et al. 2017, section 3.2.2, which have a softmax each,
+these add up before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.encoding.encoder import Encoder, OnTexts, Precision, Role, batch_by_length
+from attnsearch.encoding.pieces import Pieces
+from attnsearch.models.model import Model
+
+_BATCH = 30_000  # characters that every head reads before the next batch: a second's work, or less
+
+Floats = NDArray[np.float32]
+
+
+class Balance(NamedTuple):
+    """The temperature τ of several heads together, and the weight a_h of each; the weights add up to 1."""
+
+    temperature: float
+    weights: tuple[float, ...]
+
+
+def balance(temperatures: Sequence[float]) -> Balance:
+    """τ and the weights of heads with the temperatures τ_h: 1/τ = Σ 1/τ_h, a_h = τ/τ_h.
+
+    >>> balance([0.1, 0.1])
+    Balance(temperature=0.05, weights=(0.5, 0.5))
+    """
+    tau = 1 / math.fsum(1 / temperature for temperature in temperatures)
+    return Balance(tau, tuple(tau / temperature for temperature in temperatures))
+
+
+def join(blocks: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    """[√a_1 x_1; √a_2 x_2; …] (n, d) of each head's unit vectors (n, d_h).
+
+    >>> join([np.array([[1.0]], np.float32), np.array([[0.0, 1.0]], np.float32)], [0.75, 0.25]).round(3).tolist()
+    [[0.8659999966621399, 0.0, 0.5]]
+    """
+    scaled = [x * np.float32(math.sqrt(weight)) for x, weight in zip(blocks, weights, strict=True)]
+    return np.concatenate(scaled, axis=1)
+
+
+def part(x: Floats, widths: Sequence[int]) -> list[Floats]:
+    """Each head's unit vectors (n, d_h) in x (n, d): its columns at length 1 again."""
+    blocks = np.split(x, np.cumsum(widths)[:-1], axis=1)
+    return [block / np.linalg.norm(block, axis=1, keepdims=True) for block in blocks]
+
+
+class HeadsEncoder:
+    """Several encoders as one, each with its weight a_h: its vectors are [√a_1 x_1; √a_2 x_2; …].
+
+    The first head decides how texts are cut: `window`, `tokens` and `spans` are its own. A head with a smaller window
+    reads only the beginning of a passage, one with a larger window reads no more than the passage. `model` is the first
+    head's; a catalog records the others beside it.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder], weights: Sequence[float]) -> None:
+        self.encoders = tuple(encoders)
+        self.weights = tuple(weights)
+
+    @property
+    def model(self) -> Model:
+        """The first head's model."""
+        return self.encoders[0].model
+
+    @property
+    def precision(self) -> Precision:
+        """The lowest precision of any head."""
+        return "bfloat16" if any(encoder.precision == "bfloat16" for encoder in self.encoders) else "float32"
+
+    @property
+    def quick(self) -> bool:
+        """Whether all of them start within milliseconds."""
+        return all(encoder.quick for encoder in self.encoders)
+
+    @property
+    def window(self) -> int:
+        """How many tokens of a text the first head reads."""
+        return self.encoders[0].window
+
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
+        """The unit vectors (n, d) of the texts. Raises ModelError as each head does."""
+        x: Floats | None = None
+        for batch in batch_by_length(texts, _BATCH):
+            read = [texts[i] for i in batch]
+            vectors = join([encoder.encode(read, role) for encoder in self.encoders], self.weights)
+            if x is None:
+                x = np.empty((len(texts), vectors.shape[1]), np.float32)
+            x[batch] = vectors
+            if progress:
+                progress(batch, vectors)
+        return join([encoder.encode([], role) for encoder in self.encoders], self.weights) if x is None else x
+
+    def suited(self, length: int, precision: Precision | None = None) -> HeadsEncoder:
+        """The same heads, each as it is fastest for `length` characters of text, in `precision` if given."""
+        return HeadsEncoder([encoder.suited(length, precision) for encoder in self.encoders], self.weights)
+
+    def tokens(self, text: str) -> list[str]:
+        """All word pieces of a text as the first head reads it, and that head's own marks."""
+        return self.encoders[0].tokens(text)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each word piece of a text begins and ends, as the first head reads it."""
+        return self.encoders[0].spans(text)
+
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
+        """What each word piece of each head adds to its text's unit vector: √a_h times what it adds to the head's.
+
+        One head's pieces follow those of another, and are zero in the columns of all others. None if some head's vector
+        is not a sum over word pieces.
+        """
+        of_heads = [encoder.pieces(texts, role) for encoder in self.encoders]
+        return [_join_pieces(pieces, self.weights) for pieces in zip(*of_heads, strict=True)]
+
+
+def _join_pieces(pieces: Sequence[Pieces | None], weights: Sequence[float]) -> Pieces | None:
+    """The pieces of all heads; None if some head has none."""
+    of_heads = [some for some in pieces if some is not None]
+    if len(of_heads) < len(pieces):
+        return None
+    ends = np.cumsum([some.vectors.shape[1] for some in of_heads]).tolist()
+    vectors = np.zeros((sum(len(some.vectors) for some in of_heads), ends[-1]))
+    row = 0
+    for some, weight, end in zip(of_heads, weights, ends, strict=True):
+        t, d = some.vectors.shape
+        vectors[row : row + t, end - d : end] = some.vectors * math.sqrt(weight)
+        row += t
+    spans = [span for some in of_heads for span in some.spans]
+    tokens = [token for some in of_heads for token in some.tokens]
+    return Pieces(spans, vectors, tokens)
+
+
+def parts_of(encoder: Encoder) -> tuple[Encoder, ...]:
+    """The heads of an encoder: one, itself, if it is not made of several."""
+    return encoder.encoders if isinstance(encoder, HeadsEncoder) else (encoder,)

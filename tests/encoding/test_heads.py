@@ -1,0 +1,132 @@
+"""By property: one product of joined vectors is the weighted sum of each head's own."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnsearch.encoding.encoder import Head, join_identities, parse_heads
+from attnsearch.encoding.heads import HeadsEncoder, balance, join, part, parts_of
+from tests.conftest import SmallEncoder
+
+HEADS = [["b", "2" * 64, "2" * 64, "x", 3, 0.25], ["c", "3" * 64, "3" * 64, "x", 2, 0.25]]
+
+
+class Letters(SmallEncoder):
+    """Counts the vowels, and all other letters on a sixth axis."""
+
+    window = 5
+    axes: ClassVar = "aeiou"
+
+    def encode(self, texts, role="key", progress=None):
+        self.read += texts
+        x = np.array([[text.count(vowel) for vowel in self.axes] + [1] for text in texts], np.float32).reshape(-1, 6)
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def pieces(self, texts, role="key"):
+        return [None for _ in texts]
+
+
+@pytest.fixture
+def two():
+    return HeadsEncoder([SmallEncoder("a"), Letters("b", "6" * 64)], [0.75, 0.25])
+
+
+@given(st.lists(st.floats(1e-4, 10), min_size=1, max_size=8), st.integers(0, 9))
+def test_a_product_over_tau_is_the_sum_of_cosines_over_each_tau(temperatures, seed):
+    rng = np.random.default_rng(seed)
+    tau, weights = balance(temperatures)
+    blocks = [rng.standard_normal((2, 3)) for _ in temperatures]
+    blocks = [(x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in blocks]
+    q, k = join(blocks, weights).astype(np.float64)
+    assert sum(weights) == pytest.approx(1)
+    assert np.linalg.norm(q) == pytest.approx(1, abs=1e-6)
+    logit = sum(float(x[0] @ x[1]) / temperature for x, temperature in zip(blocks, temperatures, strict=True))
+    assert q @ k / tau == pytest.approx(logit, rel=1e-5, abs=1e-5 / tau)
+    for x, own in zip(part(join(blocks, weights), [3] * len(blocks)), blocks, strict=True):
+        assert x == pytest.approx(own, abs=1e-6)
+
+
+def test_the_first_head_cuts(two):
+    assert (two.window, two.model.name, two.quick, two.precision) == (100, "a", True, "float32")
+    assert two.tokens("a b") == ["<", "a", "b", ">"]
+    assert two.spans("a b") == [(0, 1), (2, 3)]
+    assert [one.model.name for one in parts_of(two)] == ["a", "b"]
+    assert parts_of(two.encoders[0]) == two.encoders[:1]
+
+
+def test_vectors_come_in_parts_and_in_their_places(two):
+    texts = [f"moon {'sea ' * n}" for n in range(40)] + ["x" * 20_000, "robot " * 5_000]
+    parts = {}
+    x = two.encode(texts, progress=lambda rows, vectors: parts.update(zip(rows, vectors, strict=True)))
+    assert sorted(parts) == list(range(len(texts)))
+    assert np.array_equal(np.array([parts[i] for i in range(len(texts))]), x)
+    assert x == pytest.approx(join([encoder.encode(texts) for encoder in two.encoders], [0.75, 0.25]), abs=0)
+    assert two.encode([]).shape == (0, 10)
+
+
+@given(st.lists(st.sampled_from(["moon", "sea", "robot", "fog"]), min_size=1, max_size=5))
+def test_pieces_of_all_heads_add_up(words):
+    text = " ".join(words)
+    both = HeadsEncoder([SmallEncoder("a"), SmallEncoder("b")], [0.75, 0.25])
+    (pieces,) = both.pieces([text])
+    assert pieces.vectors.sum(axis=0) == pytest.approx(both.encode([text])[0], abs=1e-6)
+    assert len(pieces.spans) == len(pieces.tokens) == len(pieces.vectors) == 2 * len(words)
+    assert not pieces.vectors[: len(words), 4:].any()
+    assert not pieces.vectors[len(words) :, :4].any()
+
+
+def test_without_the_pieces_of_one_head_there_are_none(two):
+    assert two.pieces(["moon"]) == [None]
+
+
+def test_the_lowest_precision_counts(two):
+    two.encoders[1].precision = "bfloat16"
+    two.encoders[1].quick = False
+    assert (two.precision, two.quick) == ("bfloat16", False)
+    assert two.suited(10).weights == two.weights
+
+
+class TestParse:
+    def test_what_was_written(self):
+        assert parse_heads(HEADS, 6) == (Head(*HEADS[0]), Head(*HEADS[1]))
+
+    @pytest.mark.parametrize(
+        ("head", "column", "value"),
+        [
+            *((0, column, value) for column in range(4) for value in (1, None, [])),
+            *((0, column, "") for column in range(3)),
+            *((0, 4, d) for d in (0, -1, 4, 1 << 70, 3.0, True, "3", None)),
+            *((0, 5, weight) for weight in (0.0, -0.1, 0.75, 1, math.inf, math.nan, "0.1", None)),
+            (1, 0, "b"),
+        ],
+    )
+    def test_anything_else_is_refused(self, head, column, value):
+        heads = [list(members) for members in HEADS]
+        heads[head][column] = value
+        with pytest.raises((TypeError, ValueError)):
+            parse_heads(heads, 6)
+
+    @pytest.mark.parametrize("value", [3, "abcdef", {"a": 1}, [[]], [["b"]], [[*HEADS[0], 1]], HEADS * 4])
+    def test_other_shapes_are_refused(self, value):
+        with pytest.raises((TypeError, ValueError)):
+            parse_heads(value, 1 << 16)
+
+    def test_too_many(self):
+        many = [[f"m{n}", *HEADS[0][1:5], 0.01] for n in range(8)]
+        assert len(parse_heads(many[:7], 1 << 16)) == 7
+        with pytest.raises(ValueError, match="no such heads"):
+            parse_heads(many, 1 << 16)
+
+
+def test_an_identity_of_all_heads():
+    heads = parse_heads(HEADS, 6)
+    both = join_identities("1", heads)
+    assert join_identities("1", ()) == "1"
+    changed = [("2", heads), ("1", heads[:1]), ("1", heads[::-1]), ("1", (heads[0], heads[1]._replace(weight=0.2)))]
+    assert len({both, *(join_identities(*pair) for pair in changed)}) == 5
