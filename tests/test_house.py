@@ -20,7 +20,7 @@ PACKAGE = Path(attnsearch.__file__).parent
 HOUSE = {
     "errors": (),
     "threads": (),
-    "attention": ("products", "projections", "softmax", "null_key"),
+    "attention": ("products", "projections", "softmax", "memory", "null_key"),
     "syntax": ("values", "names", "formats", "languages", "yaml12", "strict_json"),
     "readers": (
         "raw_file", "text_file", "json_file", "dialect", "delimited", "binary_tables", "sqlite", "tables", "shapes",

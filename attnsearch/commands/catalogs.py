@@ -149,7 +149,7 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
         "model": learned.model,
         "weights_sha256": learned.sha256,
         "model_sha256": learned.identity or None,
-        "w": learned.w.shape,
+        "w": None if learned.w is None else learned.w.shape,
         "temperature": learned.temperature,
         "lexical": learned.lexical,
         "none_of_these": learned.null and learned.null._asdict(),

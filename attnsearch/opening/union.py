@@ -268,4 +268,6 @@ def _is_same(learned: Learned | None, other: Learned | None) -> bool:
     numbers, other_numbers = (
         (part.identity, part.sha256, part.temperature, part.lexical, part.null) for part in (learned, other)
     )
+    if learned.w is None or other.w is None:
+        return numbers == other_numbers and learned.w is other.w
     return numbers == other_numbers and np.array_equal(learned.w, other.w)

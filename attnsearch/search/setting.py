@@ -109,7 +109,7 @@ class Setting(NamedTuple):
             return self.learned
         hint = "use those of a catalog with the same model, or none: --untrained"
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"
-        wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {len(self.learned.w)} wide)"
+        wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {self.learned.d} wide)"
         raise InputError(f"has {has}, but the projections were learned for {wants}", where=index.info.name, hint=hint)
 
     def _choose_projections(self, index: Index, learned: Learned | None) -> Projections:
@@ -118,7 +118,7 @@ class Setting(NamedTuple):
         temperature = default_temperature(index.info, learned) if self.temperature is None else self.temperature
         if learned is None:
             return identity(index.info.d, temperature)
-        return learned._replace(temperature=temperature).projections
+        return learned.projections(temperature)
 
     def _choose_lexical(self, index: Index, learned: Learned | None) -> float:
         """λ: the user's number; for "auto", the learned one, else `LEXICAL`; without either, the catalog's default."""
@@ -131,7 +131,7 @@ class Setting(NamedTuple):
 
 def default_temperature(info: Info, learned: Learned | None) -> float:
     """The temperature of a query that names none: the learned one, else the catalog's."""
-    return learned.temperature if learned else info.temperature
+    return info.temperature if learned is None or learned.temperature is None else learned.temperature
 
 
 def default_lexical(lexical: float, learned: Learned | None) -> float:

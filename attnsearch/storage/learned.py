@@ -1,7 +1,8 @@
-"""What a catalog has learned ↔ a small file: W_Q, the temperature, λ, the null key, and where they come from.
+"""What a catalog has learned ↔ a file: W_Q, the temperature, λ, the null key, judged requests, and their origin.
 
-The file is in the safetensors format, with one matrix `w` (d, d), W_Q = (√d/τ) w, and everything else as JSON in its
-metadata. It belongs to the encoder weights from whose embeddings it was learned. W_K and W_V are I.
+The file is in the safetensors format: the matrix `w` (d, d), W_Q = (√d/τ) w, the vectors `x` (j, d) of the judged
+requests that are remembered, and everything else as JSON in its metadata, the words of these requests included. Either
+array may be missing. It belongs to the encoder weights from whose embeddings it was learned. W_K and W_V are I.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.attention.memory import Recall
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, check_temperature, identity
 from attnsearch.encoding import safetensors
@@ -26,50 +28,82 @@ from attnsearch.storage.database import Info, read_info
 from attnsearch.storage.failures import reading, unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, quoted, replace_file, sync
 
-VERSION = 1
-
-_DEEPEST = 8  # levels of lists and objects in a story
+VERSION = 2  # of a file with judged requests; any other is still of version 1, which an older attnsearch reads
 
 LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 256 MiB
+MOST_REMEMBERED = 10_000  # judged requests: the latest
+MOST_RECALL = 0.99  # μ: what the items themselves say always counts
+
+_IN_JSON = "queries", "right", "recall"  # of a memory
+_DEEPEST = 8  # levels of lists and objects in a story
+_LENGTHS = 1e-3  # how far from 1 the length of a unit vector may be
+
+Floats = NDArray[np.float32]
+
+
+class Remembered(NamedTuple):
+    """Judged requests (j,): their texts, their unit vectors x (j, d), and what is right for each, as grades by id.
+
+    The latest is the last. No grades mean that nothing is right. `recall` says how far they are followed.
+    """
+
+    queries: Sequence[str]
+    x: Floats
+    right: Sequence[Mapping[str, float]]
+    recall: Recall
 
 
 class Learned(NamedTuple):
     """What was learned for the encoder `model` with this `identity`; the SHA-256 of its weights is `sha256`.
 
-    w (d, d) is W_Q without its scale. `temperature` is τ, `lexical` λ and `null` the null key; the last two are
-    None if not learned. `requests` are the hashes (see `short_hash`) of the training requests. `story` is how it
-    was learned: JSON, for `info`.
+    w (d, d) is W_Q without its scale, `temperature` τ, `lexical` λ, `null` the null key, and `memory` the judged
+    requests that are remembered; each is None if not learned. `requests` are the hashes (see `short_hash`) of the
+    training requests. `story` is how it was learned: JSON, for `info`.
     """
 
     model: str
     sha256: str
-    w: NDArray[np.float32]
-    temperature: float
+    w: Floats | None
+    temperature: float | None
     lexical: float | None = None
     null: NullKey | None = None
     requests: frozenset[str] = frozenset()
     story: Mapping[str, Any] = {}
     identity: str = ""  # what an older attnsearch learned has none
+    memory: Remembered | None = None
 
     @property
-    def projections(self) -> Projections:
-        """W_Q, W_K and W_V."""
-        untrained = identity(len(self.w), self.temperature)
+    def d(self) -> int:
+        """The width of the encoder."""
+        arrays = [array for array in (self.w, self.memory and self.memory.x) if array is not None]
+        return int(arrays[0].shape[1])
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has more than judged requests to remember."""
+        return any(part is not None for part in (self.w, self.temperature, self.lexical, self.null))
+
+    def projections(self, temperature: float) -> Projections:
+        """W_Q, W_K and W_V at a temperature."""
+        untrained = identity(self.d, temperature)
+        if self.w is None:
+            return untrained
         with np.errstate(over="ignore"):  # a query with an infinite W_Q is refused
-            return untrained._replace(w_q=self.w * np.float32(math.sqrt(len(self.w)) / self.temperature))
+            return untrained._replace(w_q=self.w * np.float32(math.sqrt(self.d) / temperature))
 
     def suits(self, info: Info) -> bool:
         """Whether it was learned for a catalog's encoder; if either has no identity, equal weights have to do."""
         is_same = self.identity == info.identity or not (self.identity and info.identity)
-        return is_same and self.sha256 == info.sha256 and len(self.w) == info.d
+        return is_same and self.sha256 == info.sha256 and self.d == info.d
 
     def taught(self, queries: Sequence[str]) -> int:
-        """How many of these queries it was trained on."""
-        return sum(short_hash(query) in self.requests for query in queries)
+        """How many of these queries it was trained on, or remembers."""
+        known = self.requests | {short_hash(query) for query in (self.memory.queries if self.memory else ())}
+        return sum(short_hash(query) in known for query in queries)
 
 
 def short_hash(query: str) -> str:
-    """Fingerprint of a training request: `eval` recognizes it, and its words are not stored.
+    """Fingerprint of a training request, by which `eval` recognizes it.
 
     >>> short_hash("science fiction") == short_hash(" Science  fiction ")
     True
@@ -81,9 +115,17 @@ def short_hash(query: str) -> str:
 
 def write_learned(path: Path, learned: Learned) -> None:
     """Replace a file with what was learned, atomically. Raises OSError."""
+    replace_file(path, pack_learned(learned))
+
+
+def pack_learned(learned: Learned) -> bytes:
+    """The bytes of the file with what was learned."""
+    memory = learned.memory
+    arrays = {"w": learned.w, "x": memory and memory.x}
+    present = {name: array for name, array in arrays.items() if array is not None}
     members = json.dumps(
         {
-            "version": VERSION,
+            "version": 1 if memory is None and learned.w is not None else VERSION,
             "model": learned.model,
             "sha256": learned.sha256,
             "identity": learned.identity,
@@ -92,10 +134,11 @@ def write_learned(path: Path, learned: Learned) -> None:
             "null": learned.null,
             "requests": sorted(learned.requests),
             "story": learned.story,
+            **({} if memory is None else {"memory": {name: getattr(memory, name) for name in _IN_JSON}}),
         }
     )
-    metadata = {"attnsearch": members, "sum": str(_compute_checksum(members, learned.w))}
-    replace_file(path, safetensors.pack({"w": learned.w}, metadata))
+    metadata = {"attnsearch": members, "sum": str(_compute_checksum(members, present))}
+    return safetensors.pack(present, metadata)
 
 
 def store_learned(folder: Path, learned: Learned, commit: str) -> None:
@@ -125,24 +168,30 @@ def read_learned(path: Path) -> Learned:
     raw = np.frombuffer(content, np.uint8)
     try:
         arrays, metadata = safetensors.unpack(raw, longest=len(raw))
-        w, text = arrays["w"], metadata["attnsearch"]
-        if w.dtype != np.float32 or metadata["sum"] != str(_compute_checksum(text, w)):
+        text = metadata["attnsearch"]
+        if metadata["sum"] != str(_compute_checksum(text, arrays)):
             raise ValueError("wrong checksum")
         members = json.loads(text)
         if members.pop("version") > VERSION:
             hint = "upgrade attnsearch, or train again"
             raise InputError("was learned by a newer attnsearch", where=str(path), hint=hint)
-        null = members.pop("null")
+        null, memory = members.pop("null"), members.pop("memory", None)
         learned = Learned(
-            w=w,
+            w=arrays.get("w"),
             null=None if null is None else NullKey(*map(float, null)),
             requests=frozenset(members.pop("requests")),
+            memory=None if memory is None else _parse_memory(memory, arrays["x"]),
             **members,
         )
         _check_values(learned)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it is not what was written ({error})") from None
     return learned
+
+
+def _parse_memory(members: Mapping[str, Any], x: NDArray[Any]) -> Remembered:
+    right = [dict(grades) for grades in members["right"]]
+    return Remembered(list(members["queries"]), x, right, Recall(*map(float, members["recall"])))
 
 
 def read_projections(path: Path, option: str) -> Learned:
@@ -158,12 +207,17 @@ def read_projections(path: Path, option: str) -> Learned:
 
 def _check_values(learned: Learned) -> None:
     """Raise ValueError or TypeError for what no training produces: a right checksum may be made by anyone."""
-    numbers = (learned.temperature, learned.lexical or 0.0, *(learned.null or ()))
-    square = learned.w.ndim == 2 and len(set(learned.w.shape)) == 1
-    if not (square and np.isfinite(learned.w).all() and all(map(math.isfinite, numbers)) and numbers[1] >= 0):
+    w, d, lexical = learned.w, learned.d, learned.lexical or 0.0
+    if w is not None and not (w.dtype == np.float32 and w.shape == (d, d) and np.isfinite(w).all()):
+        raise ValueError("its W_Q is no matrix that a training can produce")
+    if not (lexical >= 0 and all(map(math.isfinite, (lexical, *(learned.null or ()))))):
         raise ValueError("it holds numbers that no training can produce")
+    if learned.memory is not None:
+        _check_memory(learned.memory, d)
     try:
-        check_temperature(learned.temperature)
+        for temperature in (learned.temperature, learned.memory and learned.memory.recall.temperature):
+            if temperature is not None:
+                check_temperature(temperature)
     except InputError as error:
         raise ValueError(error.message) from None
     if not isinstance(learned.story, dict) or not all(
@@ -173,6 +227,22 @@ def _check_values(learned: Learned) -> None:
     if not _is_shallow(learned.story, _DEEPEST):
         raise ValueError("its story is nested more deeply than any training's")
     json.dumps(learned.story, allow_nan=False)
+
+
+def _check_memory(memory: Remembered, d: int) -> None:
+    """Raise ValueError or TypeError for judged requests that nobody can have judged."""
+    x, (most, _, threshold) = memory.x, memory.recall
+    if not (len(x) == len(memory.queries) == len(memory.right) and len(x) <= MOST_REMEMBERED and x.shape[1:] == (d,)):
+        raise ValueError("its judged requests do not have a vector each")
+    lengths = np.linalg.norm(x.astype(np.float64), axis=1)
+    if x.dtype != np.float32 or not (np.abs(lengths - 1) <= _LENGTHS).all():  # NaN included
+        raise ValueError("the vectors of its judged requests are not of length 1")
+    if not (0 <= most <= MOST_RECALL and math.isfinite(threshold)):
+        raise ValueError("it follows judged requests further than any training would")
+    if not all(isinstance(text, str) for text in memory.queries):
+        raise TypeError("its judged requests are not text")
+    if not all(0 < grade < math.inf for grades in memory.right for grade in grades.values()):
+        raise ValueError("it has grades that nobody can give")
 
 
 def _is_shallow(value: object, levels: int) -> bool:
@@ -216,5 +286,9 @@ def forget_learned(folder: Path) -> Learned | None:
     return learned
 
 
-def _compute_checksum(members: str, w: NDArray[np.float32]) -> int:
-    return checksum.row_checksum(members, str(list(w.shape)), w.tobytes())
+def _compute_checksum(members: str, arrays: Mapping[str, NDArray[Any]]) -> int:
+    """The checksum of a file; of one with W_Q alone as it always was."""
+    cells: list[str | bytes] = [members]
+    for _, array in sorted(arrays.items()):
+        cells += (str(list(array.shape)), array.tobytes())
+    return checksum.row_checksum(*cells)

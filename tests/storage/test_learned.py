@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 
 import numpy as np
 import pytest
 
+from attnsearch.attention.memory import Recall
 from attnsearch.attention.null_key import NullKey
+from attnsearch.attention.projections import identity
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.storage import files, learned, lock
-from attnsearch.storage.learned import Learned
+from attnsearch.storage import checksum, files, learned, lock
+from attnsearch.storage.learned import Learned, Remembered
 from tests.storage.examples import INFO, put
 
 W = np.array([[1.0, 0.5], [0.0, 2.0]], np.float32)
 SOME = Learned(
     "a model", "ab" * 32, W, 0.1, 0.4, NullKey(1.5, 2.5), frozenset({"12", "34"}), {"from": "2 judged requests"}
 )
+X = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], np.float32)
+RIGHT = [{"borscht": 1.0, "tom-yum": 2.0}, {}, {"tiramisu": 1.0}]
+MEMORY = Remembered(["sour soup", "a bicycle", "süß \x1b[1m"], X, RIGHT, Recall(0.9, 0.02, 0.85))
+REMEMBERED = SOME._replace(w=None, temperature=None, lexical=None, null=None, memory=MEMORY)
 
 
 def test_what_is_written_comes_back(tmp_path):
@@ -29,6 +36,39 @@ def test_what_is_written_comes_back(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
 
 
+@pytest.mark.parametrize("some", [REMEMBERED, SOME._replace(memory=MEMORY)], ids=["alone", "beside W_Q"])
+def test_judged_requests_come_back(tmp_path, some):
+    path = tmp_path / files.LEARNED
+    learned.write_learned(path, some)
+    back = learned.read_learned(path)
+    assert np.array_equal(back.memory.x, X)
+    assert (back.w is None) == (some.w is None)
+    assert back._replace(w=some.w, memory=back.memory._replace(x=X)) == some
+
+
+def test_only_a_file_with_judged_requests_needs_a_newer_attnsearch(tmp_path):
+    for some, version in ((SOME, 1), (REMEMBERED, 2), (SOME._replace(memory=MEMORY), 2)):
+        assert json.loads(_metadata(learned.pack_learned(some))["attnsearch"])["version"] == version
+
+
+def _metadata(raw):
+    length = int.from_bytes(raw[:8], "little")
+    return json.loads(raw[8 : 8 + length])["__metadata__"]
+
+
+def test_a_file_of_version_1_is_read_as_it_was_written():
+    """Its checksum was computed from these cells."""
+    metadata = _metadata(learned.pack_learned(SOME))
+    assert metadata["sum"] == str(checksum.row_checksum(metadata["attnsearch"], "[2, 2]", W.tobytes()))
+
+
+def test_a_memory_alone_leaves_w_q_as_it_is():
+    untrained = identity(2, 0.25)
+    assert not REMEMBERED.trained
+    assert SOME.trained
+    assert np.array_equal(REMEMBERED.projections(0.25).w_q, untrained.w_q)
+
+
 def test_other_programs_read_it(tmp_path):
     safetensors = pytest.importorskip("safetensors")
     learned.write_learned(tmp_path / files.LEARNED, SOME)
@@ -38,7 +78,7 @@ def test_other_programs_read_it(tmp_path):
 
 def test_w_q_has_the_temperature():
     x = np.array([[1.0, 0.0]], np.float32)
-    projections = SOME.projections
+    projections = SOME.projections(0.1)
     logits = projections.fold(x) @ np.eye(2, dtype=np.float32).T * projections.scale
     assert np.allclose(logits, [[10.0, 5.0]])  # x w / 0.1
 
@@ -65,8 +105,8 @@ def test_a_shortened_file_is_found(tmp_path, length):
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(learned, "VERSION", 2)
-        learned.write_learned(tmp_path / files.LEARNED, SOME)
+        patch.setattr(learned, "VERSION", 3)
+        learned.write_learned(tmp_path / files.LEARNED, REMEMBERED)
     with pytest.raises(InputError, match="newer"):
         learned.load_learned(tmp_path)
 
@@ -74,8 +114,8 @@ def test_a_newer_version_is_refused(tmp_path, monkeypatch):
 def test_a_newer_version_can_be_forgotten(home, monkeypatch):
     put(home / "shop", [1])
     with monkeypatch.context() as patch:
-        patch.setattr(learned, "VERSION", 2)
-        learned.write_learned(home / "shop" / files.LEARNED, SOME)
+        patch.setattr(learned, "VERSION", 3)
+        learned.write_learned(home / "shop" / files.LEARNED, REMEMBERED)
     assert learned.forget_learned(home / "shop") is None
     assert learned.load_learned(home / "shop") is None
 
@@ -121,6 +161,44 @@ def test_what_no_training_produces_is_refused_even_with_its_checksum(tmp_path, c
         learned.load_learned(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": X[:2]},
+        {"x": X[:, :1]},
+        {"x": 2 * X},
+        {"x": X * np.float32("nan")},
+        {"x": X[0]},
+        {"queries": ["a", "b"]},
+        {"queries": ["a", "b", 3]},
+        {"right": [{}, {}]},
+        {"right": [{"a": 0.0}, {}, {}]},
+        {"right": [{"a": float("inf")}, {}, {}]},
+        {"right": [{"a": "1"}, {}, {}]},
+        {"right": ["a", {}, {}]},
+        {"recall": Recall(1.0, 0.02, 0.85)},
+        {"recall": Recall(float("nan"), 0.02, 0.85)},
+        {"recall": Recall(0.5, 0.0, 0.85)},
+        {"recall": Recall(0.5, float("nan"), 0.85)},
+        {"recall": Recall(0.5, 0.02, float("-inf"))},
+        {"recall": (0.5, 0.02)},
+    ],
+    ids=str,
+)
+def test_judged_requests_that_nobody_judged_are_refused(tmp_path, change):
+    some = SOME._replace(memory=MEMORY._replace(**change))
+    learned.write_learned(tmp_path / files.LEARNED, some)
+    with pytest.raises(CatalogError, match="it is not what was written"):
+        learned.load_learned(tmp_path)
+
+
+def test_more_judged_requests_than_are_remembered_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(learned, "MOST_REMEMBERED", 2)
+    learned.write_learned(tmp_path / files.LEARNED, REMEMBERED)
+    with pytest.raises(CatalogError, match="it is not what was written"):
+        learned.load_learned(tmp_path)
+
+
 def test_nothing_is_forgotten_while_the_folder_is_guarded(home, monkeypatch):
     """A repair would carry it over, or not, as it happens."""
     put(home / "shop", [1])
@@ -131,9 +209,10 @@ def test_nothing_is_forgotten_while_the_folder_is_guarded(home, monkeypatch):
     assert learned.load_learned(home / "shop").model == SOME.model
 
 
-def test_requests_are_known_again_by_their_hash_alone():
+def test_requests_are_known_again_by_their_hash_or_their_words():
     one = SOME._replace(requests=frozenset({learned.short_hash("Sour soup")}))
     assert one.taught(["sour  soup", "sweet soup"]) == 1
+    assert REMEMBERED.taught(["sour  soup", "sweet soup"]) == 1
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):

@@ -1,0 +1,178 @@
+"""Memory: attention over judged requests, beside that over the items.
+
+Axis letters: m = queries, j = judged requests, i = items, d = width; r = pairs of a judged request and an item that is
+right for it.
+
+Judged requests are keys x_j, and what was right for them the values. A null key with the logit θ/τ stands for "like
+none of them":
+
+    s = softmax([x·x_1/τ, …, x·x_j/τ, θ/τ])
+    p = (1 - μ Σ_j s_j) · softmax(z) + μ Σ_j s_j · right_j
+
+So a request that is like no judged one is left alone. Without the null key, θ → -∞, this is the interpolation of
+Khandelwal et al. 2020, https://arxiv.org/abs/1911.00172, equation (3); a share of memory that depends on the request
+follows He et al. 2021, https://arxiv.org/abs/2109.04212. p is a softmax too, of higher logits: with m = μ Σ_j s_j ·
+right_j and Z = Σ exp z,
+
+    z'_i = log(exp z_i + Z · m_i / (1 - μ Σ_j s_j))
+
+Only the items that were right for some judged request change. A judged request for which nothing is right raises no
+item: its share of the attention goes to the null key of the catalog, see `share_of_none`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.attention.products import multiply
+from attnsearch.attention.softmax import State
+
+Floats = NDArray[np.floating[Any]]
+Doubles = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+class Recall(NamedTuple):
+    """How far judged requests are followed: `most` is μ, from 0 to below 1, `temperature` τ, `threshold` θ, a cosine.
+
+    Below -1, which no cosine is, θ leaves the null key out: the nearest are followed, however far they are.
+    """
+
+    most: float
+    temperature: float
+    threshold: float
+
+
+class Memory(NamedTuple):
+    """Judged requests: their unit vectors x (j, d), and what is right for them, as pairs ordered by request.
+
+    A pair is the number of a judged request (r,), the number of an item (r,), and the item's share of what is right for
+    that request (r,): the shares of a request add up to 1. A request without a pair is one that nothing answers.
+    """
+
+    x: Floats
+    request: Numbers
+    item: Numbers
+    share: Doubles
+    recall: Recall
+
+    def attend(self, x: Floats) -> Doubles:
+        """The share (m, j) of the attention of each query x (m, d) that each judged request gets: μ s."""
+        return attend_requests(multiply(x, self.x), self.recall)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which judged requests (j,) have a right item."""
+        return np.bincount(self.request, minlength=len(self.x)) > 0
+
+    def take(self, numbers: Numbers) -> Self:
+        """The memory of these judged requests alone, by number, ascending."""
+        place = np.full(len(self.x), -1)
+        place[numbers] = np.arange(len(numbers))
+        pairs = place[self.request] >= 0
+        return self._replace(
+            x=self.x[numbers],
+            request=place[self.request[pairs]],
+            item=self.item[pairs],
+            share=self.share[pairs],
+        )
+
+    def restrict(self, visible: NDArray[np.bool_]) -> tuple[Self, Numbers]:
+        """The memory with only the `visible` (r,) pairs, and the numbers that its judged requests had before.
+
+        The shares of a request add up to 1 again. One that had right items, of which none is visible, is left out.
+        """
+        total = np.bincount(self.request[visible], self.share[visible], minlength=len(self.x))
+        numbers = np.flatnonzero((total > 0) | ~self.answered)
+        share = np.where(visible, self.share / np.where(total > 0, total, 1.0)[self.request], 0.0)
+        pairs = visible & (share > 0)
+        seen = self._replace(request=self.request[pairs], item=self.item[pairs], share=share[pairs])
+        return seen.take(numbers), numbers
+
+
+def attend_requests(similarities: Floats, recall: Recall) -> Doubles:
+    """The share (m, j) of a query's attention that each judged request gets, μ s, from their cosines (m, j).
+
+    >>> attend_requests(np.array([[0.9, 0.9, 0.5]]), Recall(0.75, 0.001, 0.9)).round(6).tolist()
+    [[0.25, 0.25, 0.0]]
+    """
+    most, temperature, threshold = recall
+    z = similarities.astype(np.float64) / temperature
+    null = threshold / temperature
+    top = np.maximum(z.max(axis=1, initial=-np.inf, keepdims=True), null)
+    top = np.where(np.isneginf(top), 0.0, top)
+    z_exp = np.exp(z - top)
+    total = z_exp.sum(axis=1, keepdims=True) + np.exp(null - top)
+    shares: Doubles = most * z_exp / np.where(total > 0, total, 1.0)
+    return shares
+
+
+def raise_logits(z: Floats, log_normalizer: Doubles, mass: Doubles, shares: Doubles) -> Doubles:
+    """The logits z' (m, i) of items with logits z (m, i), of which memory holds `mass` (m, i) = Σ_j shares · right_j.
+
+    `log_normalizer` (m,) is log Σ exp z over all items, `shares` (m, j) what `attend_requests` returns. A hidden item,
+    with the logit -inf, stays hidden; without mass, a logit stays as it is, to the last bit.
+
+    >>> z = np.log(np.array([[3.0, 1.0]]))  # weights 3/4 and 1/4; memory has a quarter, all on the second
+    >>> raised = raise_logits(z, np.log([4.0]), np.array([[0.0, 0.25]]), np.array([[0.25]]))
+    >>> (np.exp(raised) / np.exp(raised).sum()).round(6).tolist()  # 3/4 · (3/4, 1/4) + 1/4 · (0, 1)
+    [[0.5625, 0.4375]]
+    """
+    z = z.astype(np.float64)
+    base = log_normalizer - np.log1p(-shares.sum(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        raised = np.logaddexp(z, base[:, None] + np.log(mass))
+    return np.where(np.isneginf(z) | (mass <= 0), z, raised)
+
+
+def raise_state(state: State, z: Doubles, raised: Doubles, v: Floats | None = None) -> State:
+    """The state after some of its keys, with logits z (m, i), have `raised` ones (m, i), and values v (i, e).
+
+    Maximum, sums and output are those of all keys; the top is left as it was. A key may be -inf in both: hidden.
+    """
+    maximum = np.maximum(state.maximum, raised.max(axis=1, initial=-np.inf))
+    base = np.where(np.isneginf(maximum), 0.0, maximum)
+    shift = np.where(np.isneginf(state.maximum), 0.0, state.maximum - base)
+    a = np.exp(shift)
+    before, after = z - base[:, None], raised - base[:, None]
+    before_exp, after_exp = np.exp(before), np.exp(after)
+    with np.errstate(invalid="ignore"):  # 0 · -inf
+        moments = np.nan_to_num(after_exp * after) - np.nan_to_num(before_exp * before)
+    output = state.output
+    if output is not None and v is not None:
+        output = a[:, None] * output + (after_exp - before_exp) @ v.astype(np.float64)
+    return state._replace(
+        maximum=maximum,
+        total=a * state.total + (after_exp - before_exp).sum(axis=1),
+        moment=a * (state.moment + shift * state.total) + moments.sum(axis=1),
+        output=output,
+    )
+
+
+def share_of_none(chance: Doubles, shares: Doubles, answered: NDArray[np.bool_]) -> Doubles:
+    """The chance (m,) that nothing answers, where `chance` (m,) is that without memory.
+
+    `shares` (m, j) is what `attend_requests` returns. Judged requests that nothing answers, those not `answered` (j,),
+    vote for it, all others against it.
+
+    >>> share_of_none(np.array([0.5]), np.array([[0.5, 0.25]]), np.array([True, False])).tolist()
+    [0.375]
+    """
+    result: Doubles = (1 - shares.sum(axis=1)) * chance + shares[:, ~answered].sum(axis=1)
+    return result
+
+
+def merge(memories: Sequence[Memory]) -> Memory:
+    """Several memories with the same recall as one: their judged requests follow one another."""
+    offsets = np.cumsum([0, *(len(memory.x) for memory in memories)])
+    return Memory(
+        x=np.concatenate([memory.x for memory in memories]),
+        request=np.concatenate([memory.request + offset for memory, offset in zip(memories, offsets, strict=False)]),
+        item=np.concatenate([memory.item for memory in memories]),
+        share=np.concatenate([memory.share for memory in memories]),
+        recall=memories[0].recall,
+    )
