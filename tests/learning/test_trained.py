@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attnsearch.attention import null_key
+from attnsearch.attention.memory import Recall
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import textbook
 from attnsearch.attention.softmax import State
@@ -265,8 +266,9 @@ def test_refused(run, trained, argv, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     learned.write_learned(tmp_path / "other", SWAPPED._replace(sha256="6" * 64))
     with monkeypatch.context() as newer:
-        newer.setattr(learned, "VERSION", 2)
-        learned.write_learned(tmp_path / "newer", SWAPPED)
+        newer.setattr(learned, "VERSION", 3)
+        memory = learned.Remembered(["moon"], np.eye(1, 4, dtype=np.float32), [{}], Recall(0.5, 0.02, 0.9))
+        learned.write_learned(tmp_path / "newer", SWAPPED._replace(memory=memory))
     for command in (["query", "moon"], ["explain", "moon"]):
         ran = run(*command, "-c", "shop", *argv)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
