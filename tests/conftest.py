@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import itertools
 import os
@@ -250,6 +251,14 @@ def undrawn(monkeypatch) -> None:
 def real():
     """The default model, loaded once."""
     return loading.load()
+
+
+@pytest.fixture(scope="session")
+def table():
+    """The table of the package wordllama, loaded once; tests that need it are skipped without the package."""
+    if not importlib.util.find_spec("wordllama"):
+        pytest.skip("needs the extra [heads]")
+    return loading.load("wordllama")
 
 
 COUNTS = [counts for counts in itertools.product(range(4), repeat=3) if sum(counts) and max(counts) < 4]

@@ -32,8 +32,8 @@ HOUSE = {
     ),
     "models": ("faults", "trust", "model"),
     "encoding": (
-        "safetensors", "transformer", "coverage", "pieces", "encoder", "passages", "sbert", "fast", "heads", "trial",
-        "loading",
+        "safetensors", "transformer", "coverage", "pieces", "encoder", "passages", "sbert", "fast", "static", "heads",
+        "trial", "loading",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
@@ -113,7 +113,7 @@ GUESTS = {
     "lxml": Guest({"sources/markup"}, lazy=True),
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"models/model"}, lazy=True),
-    "tokenizers": Guest({"encoding/fast"}, lazy=True),
+    "tokenizers": Guest({"encoding/fast", "encoding/static"}, lazy=True),
     "torch": Guest({"encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),

@@ -8,6 +8,7 @@ encoder      the protocol of all encoders, and what they share
 passages     a long text → overlapping passages that the encoder reads whole
 sbert        the encoder that sentence-transformers runs
 fast         the encoder in numpy, for models that it covers
+static       the encoder that is a table of word pieces
 heads        several encoders as one
 trial        an encoder, tried in a process of its own
 loading      a model's name → its encoder

@@ -92,12 +92,12 @@ class FastEncoder:
 
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
-        with _tokenizing(self.model):
+        with tokenizing(self.model):
             return list(self._whole_tokenizer.encode(text).tokens)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
-        with _tokenizing(self.model):
+        with tokenizing(self.model):
             return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
 
     def _encode(self, texts: list[str]) -> Floats:
@@ -110,8 +110,8 @@ class FastEncoder:
         return mean
 
     def _forward(self, texts: list[str]) -> _Forward:
-        with _tokenizing(self.model):
-            encodings = _encode_texts(self._tokenizer, texts)
+        with tokenizing(self.model):
+            encodings = encode_texts(self._tokenizer, texts)
         longest = max(len(encoding.ids) for encoding in encodings)
         ids = np.zeros((len(texts), longest), np.int64)
         mask = np.zeros((len(texts), longest), bool)
@@ -125,11 +125,11 @@ class FastEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return _load_tokenizer(self.model.folder, self.window)
+        return load_tokenizer(self.model.folder / "tokenizer.json", self.window)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:
-        return _load_tokenizer(self.model.folder, None)
+        return load_tokenizer(self.model.folder / "tokenizer.json", None)
 
     @cached_property
     def _transformer(self) -> Transformer:
@@ -143,29 +143,33 @@ def _spans(encoding: Encoding) -> list[Span]:
 
 
 @contextmanager
-def _tokenizing(model: Model) -> Iterator[None]:
+def tokenizing(model: Model) -> Iterator[None]:
+    """Turn whatever a model's tokenizer raises into a ModelError."""
     with SILENCE, model_errors("its tokenizer fails", model.name):
         yield
 
 
-def _encode_texts(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
-    """Their word pieces, by the tokenizer's own threads if there are several texts and the system starts threads."""
+def encode_texts(tokenizer: Tokenizer, texts: list[str], *, marks: bool = True) -> list[Encoding]:
+    """Their word pieces, by the tokenizer's own threads if there are several texts and the system starts threads.
+
+    `marks` says whether [CLS] and the like are among them.
+    """
     if len(texts) > 1:
         try:
-            return tokenizer.encode_batch(texts)
+            return tokenizer.encode_batch(texts, add_special_tokens=marks)
         except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException:  # noqa: BLE001, S110 (a panic in Rust: no thread could be started)
             pass
-    return [tokenizer.encode(text) for text in texts]
+    return [tokenizer.encode(text, add_special_tokens=marks) for text in texts]
 
 
-def _load_tokenizer(folder: Path, window: int | None) -> Tokenizer:
-    """The model's tokenizer, which cuts texts at `window` tokens, or not at all; it never pads."""
+def load_tokenizer(file: Path, window: int | None) -> Tokenizer:
+    """The tokenizer in a file, which cuts texts at `window` tokens, or not at all; it never pads."""
     from tokenizers import Tokenizer
 
-    with SILENCE, model_errors("its tokenizer.json can't be read", str(folder)):
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    with SILENCE, model_errors(f"its {file.name} can't be read", str(file.parent)):
+        tokenizer = Tokenizer.from_file(str(file))
         tokenizer.no_padding()
         if window:
             tokenizer.enable_truncation(window)

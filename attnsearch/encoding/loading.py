@@ -1,4 +1,4 @@
-"""A model's name → its encoder: in numpy if the fast path covers the model, else by sentence-transformers."""
+"""A model's name → its encoder: in numpy if that is quick and covers the model, else by sentence-transformers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from attnsearch.encoding.coverage import coverage_of
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
-from attnsearch.models.model import find_model
+from attnsearch.encoding.static import StaticEncoder
+from attnsearch.models.model import TABLE, find_model
 
 
 def load(name: str | None = None, *, offline: bool = False, quick: bool = True, remembered: bool = False) -> Encoder:
@@ -17,5 +18,7 @@ def load(name: str | None = None, *, offline: bool = False, quick: bool = True, 
     Raises ModelError as `find_model` does.
     """
     model = find_model(name, offline=offline, remembered=remembered)
+    if model.name == TABLE:
+        return StaticEncoder(model)
     coverage = coverage_of(model.folder) if quick else None
     return SentenceEncoder(model) if coverage is None else FastEncoder(model, coverage)

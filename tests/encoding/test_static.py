@@ -1,0 +1,132 @@
+"""The table of word pieces against its tokenizer and plain means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnsearch.encoding import static
+from attnsearch.encoding.static import StaticEncoder, read_vocabulary, split_text
+from attnsearch.errors import ModelError
+from attnsearch.models.model import ENDLESS
+from tests.encoding.conftest import CLOSE, MIXED
+
+TEXTS = [
+    "science fiction",
+    "A much longer text, unbelievably " * 30,
+    "",
+    " ",
+    "two  spaces",
+    "日本の小説 🚀",
+    "<s>x</s> y\n",
+]
+LETTERS = "aeinorst'.-\n1é日🚀"
+
+
+@pytest.fixture
+def fresh(table) -> StaticEncoder:
+    """The table, with nothing loaded yet."""
+    return StaticEncoder(table.model)
+
+
+@pytest.fixture(scope="session")
+def vocabulary(table) -> dict[str, int]:
+    return table._vocabulary
+
+
+def numbers_of(table, text: str) -> list[int]:
+    return table._tokenizer.encode(text or " ", add_special_tokens=False).ids
+
+
+def plain_means(table, texts: list[str]):
+    x = np.array([table._table[numbers_of(table, text)].astype(np.float64).mean(axis=0) for text in texts])
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("role", ["key", "query"])
+@pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1], MIXED])
+def test_a_vector_is_the_mean_of_its_rows(table, fresh, texts, role):
+    parts = np.full((len(texts), 256), np.nan, np.float32)
+    x = fresh.encode(texts, role, parts.__setitem__)
+    assert x.dtype == np.float32
+    assert x == pytest.approx(plain_means(table, texts), abs=CLOSE)
+    assert np.array_equal(parts, x)
+
+
+def test_the_pieces_add_up(table):
+    for text, pieces, x in zip(TEXTS, table.pieces(TEXTS), table.encode(TEXTS), strict=True):
+        assert pieces.vectors.sum(axis=0) == pytest.approx(x, abs=CLOSE)
+        assert list(pieces.tokens) == table.tokens(text)
+        assert [span for span in pieces.spans if span] == table.spans(text)
+
+
+def test_an_empty_text_is_a_space(table):
+    assert table.tokens("") == table.tokens(" ") == ["▁▁"]
+    assert table.spans("") == []
+    assert table.pieces([""])[0].spans == [None]
+
+
+def test_what_it_is(table):
+    assert (table.window, table.quick, table.precision) == (ENDLESS, True, "float32")
+    assert table.suited(10**9, "bfloat16") is table
+    assert table.tokens("unbelievable sci-fi") == ["▁un", "bel", "iev", "able", "▁sci", "-", "fi"]
+
+
+class TestSlabs:
+    def test_a_long_text_has_the_pieces_of_the_whole(self, table, monkeypatch):
+        text = "It was - alas - a dark  and stormy night; </s> the rain fell in torrents. " * 9
+        whole = numbers_of(table, text)
+        monkeypatch.setattr(static, "_SLAB", 50)
+        assert len(static._cut_slabs(text)) > 9
+        assert table._number_pieces([text, "x"], "key") == [whole, numbers_of(table, "x")]
+
+    @pytest.mark.parametrize("text", ["x" * 1000, " " * 1000, "- " * 500, ""])
+    def test_without_a_good_place_it_is_cut_anywhere(self, monkeypatch, text):
+        monkeypatch.setattr(static, "_SLAB", 64)
+        assert "".join(static._cut_slabs(text)) == text
+
+
+class TestRequests:
+    """They are split without the tokenizer, which takes longer to load than all else that a request needs."""
+
+    @given(st.lists(st.text(LETTERS, max_size=12), max_size=6).map(" ".join) | st.text(max_size=30))
+    def test_as_the_tokenizer_would(self, table, vocabulary, text):
+        assert split_text(text, vocabulary) in (None, numbers_of(table, text))
+
+    def test_it_splits_what_people_write(self, table, vocabulary):
+        texts = [
+            "science fiction",
+            "unbelievable sci-fi, naïve 日本 🚀",
+            "grep -rn 'foo' | xargs -0 rm",
+            "a\nb",
+            "Ⅷ",
+        ]
+        assert [split_text(text, vocabulary) for text in texts] == [numbers_of(table, text) for text in texts]
+
+    @pytest.mark.parametrize("text", ["two  spaces", " before", "after ", "a ▁b", "</s>", "x" * 99, ""])
+    def test_it_leaves_the_unusual_to_the_tokenizer(self, vocabulary, text):
+        assert split_text(text, vocabulary) is None
+
+    def test_nothing_more_is_loaded(self, fresh):
+        fresh.encode(["science fiction"], "query")
+        assert "_tokenizer" not in fresh.__dict__
+        fresh.encode(["two  spaces"], "query")
+        assert "_tokenizer" in fresh.__dict__
+
+
+class TestBrokenFiles:
+    """Only files whose hashes are known are read. Should they change afterwards, that ends in an error of ours."""
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{}", b'"vocab": "merges"', b'"vocab": {"a": "merges"', b'"vocab": 3, "merges"']
+    )
+    def test_no_vocabulary(self, tmp_path, content):
+        (tmp_path / "t.json").write_bytes(content)
+        with pytest.raises(ModelError, match=r"t\.json: has no vocabulary"):
+            read_vocabulary(tmp_path / "t.json")
+
+    def test_no_file(self, tmp_path):
+        with pytest.raises(ModelError, match="can't be read: No such file"):
+            read_vocabulary(tmp_path / "t.json")
