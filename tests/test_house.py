@@ -21,7 +21,7 @@ HOUSE = {
     "errors": (),
     "threads": (),
     "attention": ("products", "projections", "softmax", "memory", "null_key"),
-    "syntax": ("values", "names", "formats", "languages", "yaml12", "strict_json"),
+    "syntax": ("values", "names", "formats", "languages", "foreign", "yaml12", "strict_json"),
     "readers": (
         "raw_file", "text_file", "json_file", "dialect", "delimited", "binary_tables", "sqlite", "tables", "shapes",
         "records", "documents", "folder",

@@ -89,6 +89,11 @@ class Result(Sequence[Hit]):
         """Whether it is likelier that nothing answers than that something does."""
         return self._source.is_none_of_these
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether that is so because the encoder does not read the language of the query."""
+        return self._source.unreadable
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """The hits as they are in JSON: one dict each, with `fields` as a dict, and `why` if the query explained."""
         hits: list[dict[str, Any]] = as_json(self._source)["hits"]

@@ -5,7 +5,7 @@ Axis letters: n = texts, d = width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +24,10 @@ OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 
 MOST_HEADS = 8  # of a catalog
 
+_UNKNOWN = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
+_LEAST_PIECES = 0.7  # a letter, of an alphabet that the encoder can't read
+_LEAST_LETTERS = 2  # of a text in another script
+_LONG = 4  # letters: even an encoder that can't read a language may know its shortest words
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
 
 
@@ -115,6 +119,52 @@ def is_cut(encoder: Encoder, text: str) -> bool:
     if len(start) < len(text) and len(encoder.tokens(start)) > encoder.window + _WORD:
         return True  # a tokenizer takes hundreds of bytes a character, so only a doubtful text is read whole
     return len(text) > encoder.window - MARKS and len(encoder.tokens(text)) > encoder.window
+
+
+def reads(encoder: Encoder, text: str) -> bool:
+    """Whether the encoder reads the language of a text, as far as its word pieces tell; if in doubt, it does.
+
+    An encoder cuts what it has not learned into small pieces. A script other than Latin is unread if it is cut into its
+    letters, or unknown. A Latin text is unread if its words look like another language's and the encoder cuts most of
+    that language's function words, too: names and jargon are cut in English as well.
+    """
+    letters = [character for character in text if character.isalpha()]
+    others = [letter for letter in letters if not _is_latin(letter)]
+    if 2 * len(others) > len(letters) and len(others) >= _LEAST_LETTERS:
+        return _reads_script(encoder, text, letters)
+    from attnsearch.syntax import foreign  # which most requests do without
+
+    spans = encoder.spans(text)
+    language = foreign.guess_language(
+        [
+            (word[1], sum(word.start(1) <= start < word.end(1) for start, _ in spans))
+            for word in foreign.find_words(text)
+        ]
+    )
+    return language is None or _knows(encoder, foreign.OTHERS[language])
+
+
+def _is_latin(letter: str) -> bool:
+    return letter < "\u0250" or "\u1e00" <= letter < "\u1f00"
+
+
+def _is_syllable(letter: str) -> bool:
+    """Whether a piece for this letter alone is usual: for Chinese characters, and Korean syllables."""
+    return letter >= "\u3400"
+
+
+def _reads_script(encoder: Encoder, text: str, letters: Sequence[str]) -> bool:
+    """Whether few of a text's word pieces are unknown, or as small as its letters."""
+    pieces = sum(any(map(str.isalpha, text[start:stop])) for start, stop in encoder.spans(text))
+    unknown = sum(token in _UNKNOWN for token in encoder.tokens(text))
+    least = sum(1 if _is_syllable(letter) else _LEAST_PIECES for letter in letters)
+    return pieces <= least and 4 * unknown < pieces
+
+
+def _knows(encoder: Encoder, words: Iterable[str]) -> bool:
+    """Whether the encoder has a piece of their own for most of the words that are long enough to tell."""
+    long = [word for word in words if len(word) >= _LONG]
+    return 2 * sum(len(encoder.spans(word)) == 1 for word in long) > len(long)
 
 
 def batch_by_length(texts: Sequence[str], length: int) -> Iterator[list[int]]:

@@ -22,6 +22,7 @@ SCHEMA = 1  # of all JSON; raised when a field changes its meaning
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _FIELDS = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
+_IF_TRUE = ("lexical", "trained", "unreadable", "emptied_by")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
@@ -65,12 +66,7 @@ def as_json(result: Result) -> dict[str, Any]:
         fields["catalogs"] = list(result.catalogs)
     if result.like or result.unlike:
         fields |= {"like": list(result.like), "unlike": list(result.unlike)}
-    if result.lexical:
-        fields["lexical"] = result.lexical
-    if result.trained:
-        fields["trained"] = True
-    if result.emptied_by:
-        fields["emptied_by"] = result.emptied_by
+    fields |= {name: value for name in _IF_TRUE if (value := getattr(result, name))}
     if result.values:
         fields["values"] = [readout_as_json(readout) for readout in result.values]
     if result.output is not None:

@@ -29,6 +29,8 @@ def remarks(result: Result) -> list[str]:
     lines: list[str] = []
     if result.masked == result.items:
         lines += nothing_left(result, by_filter=not (result.like or result.unlike))
+    elif result.unreadable:
+        lines.append("the model can't read this request, which seems to be in another language")
     elif result.is_none_of_these:
         lines.append("nothing here matches well")
     if not result.hits and result.masked < result.items:

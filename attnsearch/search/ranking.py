@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.encoding.encoder import reads
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
-from attnsearch.search.result import Hit, Result, Trace
+from attnsearch.search.result import Hit, Result, Trace, is_likely
 from attnsearch.search.scoring import Scores, is_within_share
 from attnsearch.search.setting import Asked
 from attnsearch.sources.items import describe
@@ -112,6 +113,7 @@ def make_result(
 ) -> Result:
     """The result of the i-th query with these hits; `elapsed_ms` is left at 0."""
     visible = int(scores.state.visible[i])
+    none_of_these = None if scores.none_of_these is None else float(scores.none_of_these[i])
     return Result(
         query=text,
         catalog=index.info.name,
@@ -119,7 +121,7 @@ def make_result(
         temperature=asked.projections.temperature,
         items=index.info.items,
         masked=index.info.items - visible,
-        none_of_these=None if scores.none_of_these is None else float(scores.none_of_these[i]),
+        none_of_these=none_of_these,
         effective_items=math.exp(scores.state.entropy()[i]) if visible else 0.0,
         elapsed_ms=0.0,
         hits=[entry.hit for entry in ranked],
@@ -129,6 +131,7 @@ def make_result(
         trace=_trace(index, asked, scores, i, text, ranked, [readout.field for readout in values]) if trace else None,
         trained=asked.learned is not None,
         catalogs=[store.info.name for store in index.stores],
+        unreadable=bool(visible) and is_likely(none_of_these) and not reads(index.encoder, text),
     )
 
 

@@ -125,6 +125,7 @@ class Result(NamedTuple):
     hit, are added by `explanation.reasons`, `hint` by `hints.names`, and `untrained` by `explanation.following`: the
     same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
     `query` names them if it has no text. `catalogs` are the names of all that were asked.
+    `unreadable` says that nothing matches well because the encoder does not read the language of the query.
     """
 
     query: str
@@ -149,8 +150,14 @@ class Result(NamedTuple):
     like: Sequence[str] = ()
     unlike: Sequence[str] = ()
     untrained: Result | None = None
+    unreadable: bool = False
 
     @property
     def is_none_of_these(self) -> bool:
         """Whether the null key has more of the attention than all items together."""
-        return self.none_of_these is not None and self.none_of_these > LIKELY
+        return is_likely(self.none_of_these)
+
+
+def is_likely(none_of_these: float | None) -> bool:
+    """Whether a null key with this weight has more of the attention than all items together."""
+    return none_of_these is not None and none_of_these > LIKELY

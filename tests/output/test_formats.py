@@ -21,6 +21,10 @@ def test_json_is_as_designed():
     assert answer["hits"][0]["fields"] == {"year": 1965}
 
 
+def test_json_of_what_the_model_cannot_read():
+    assert json.loads(drawn("json", [RESULT._replace(unreadable=True)]))["unreadable"] is True
+
+
 def test_json_keeps_the_data():
     assert json.loads(drawn("json"))["hits"][2]["title"] == NASTY
     assert json.loads(drawn("jsonl"))["hits"][2]["fields"]["note"] == NASTY

@@ -43,6 +43,13 @@ def result(**fields) -> Result:
             ],
         ),
         (
+            {"none_of_these": 0.51, "unreadable": True},
+            [
+                "the model can't read this request, which seems to be in another language",
+                "books · 64 items · attention spread over about 3.1 · chance that nothing fits 51.0%",
+            ],
+        ),
+        (
             {"masked": 60, "lexical": 0.3, "temperature": 0.1, "effective_items": 16.58, "trained": True,
              "none_of_these": 1e-9},
             ["books · 4 of 64 items · attention spread over about 17 · chance that nothing fits <0.1% · trained"

@@ -13,11 +13,13 @@ from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
+from attnsearch.search import ranking
 from attnsearch.search.result import Hit
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
 from tests.asking import query
 from tests.conftest import logits_of
+from tests.search.conftest import index_items
 
 ITEMS = """\
 - {id: m, title: moon}
@@ -125,6 +127,17 @@ def test_no_query(index, text, message):
 def test_a_long_query_says_what_it_leaves_out(index, caplog):
     query(index, "long " * 99)
     assert "the query is longer than the 100 tokens" in caplog.text
+
+
+def test_a_language_that_the_encoder_does_not_read(write, fitted, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ranking, "reads", lambda encoder, text: asked.append(text) or "?" not in text)
+    with Index.open(index_items(write, "x", [{"id": "m", "title": "moon"}])) as index:
+        results = search(index, ["moon ?", "robot ?", "robot"])
+        hidden = search(index, ["robot ?"], Setting(where=(parse_filter("id = z"),)))[0]
+    assert [result.unreadable for result in results] == [False, True, False]
+    assert asked == ["robot ?", "robot"]  # only where nothing matches well
+    assert (hidden.none_of_these, hidden.unreadable) == (1, False)
 
 
 def test_the_trace_is_what_was_computed(index):
