@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 from attnsearch.attention.products import multiply
 from attnsearch.attention.softmax import State
 
+OFF = -9.0  # a threshold or margin that no request is below
+
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -39,12 +41,15 @@ Numbers = NDArray[np.int64]
 class Recall(NamedTuple):
     """How far judged requests are followed: `most` is μ, from 0 to below 1, `temperature` τ, `threshold` θ, a cosine.
 
-    Below -1, which no cosine is, θ leaves the null key out: the nearest are followed, however far they are.
+    Far below -1, which no cosine is, θ leaves the null key out: the nearest are followed, however far they are.
+    `margin` δ, a cosine too, is how much nearer than the items judged requests must be: the items compete with them as
+    one more key, which has the logit log Σ exp(x·item/0.05) + δ/τ. Far below -1 they do not.
     """
 
     most: float
     temperature: float
     threshold: float
+    margin: float = OFF
 
 
 class Memory(NamedTuple):
@@ -94,15 +99,20 @@ class Memory(NamedTuple):
         return seen.take(numbers), numbers
 
 
-def attend_requests(similarities: Floats, recall: Recall) -> Doubles:
+def attend_requests(similarities: Floats, recall: Recall, items: Doubles | None = None) -> Doubles:
     """The share (m, j) of a query's attention that each judged request gets, μ s, from their cosines (m, j).
+
+    `items` (m,) is log Σ exp(x·item/0.05) over the visible items: that of the plain logits, untrained. Without it they
+    do not compete, whatever the margin.
 
     >>> attend_requests(np.array([[0.9, 0.9, 0.5]]), Recall(0.75, 0.001, 0.9)).round(6).tolist()
     [[0.25, 0.25, 0.0]]
     """
-    most, temperature, threshold = recall
+    most, temperature, threshold, margin = recall
     z = similarities.astype(np.float64) / temperature
-    null = threshold / temperature
+    null = np.full((len(z), 1), threshold / temperature)
+    if items is not None:
+        null = np.logaddexp(null, items[:, None] + margin / temperature)
     top = np.maximum(z.max(axis=1, initial=-np.inf, keepdims=True), null)
     top = np.where(np.isneginf(top), 0.0, top)
     z_exp = np.exp(z - top)

@@ -231,13 +231,13 @@ def _check_values(learned: Learned) -> None:
 
 def _check_memory(memory: Remembered, d: int) -> None:
     """Raise ValueError or TypeError for judged requests that nobody can have judged."""
-    x, (most, _, threshold) = memory.x, memory.recall
+    x, (most, _, threshold, margin) = memory.x, memory.recall
     if not (len(x) == len(memory.queries) == len(memory.right) and len(x) <= MOST_REMEMBERED and x.shape[1:] == (d,)):
         raise ValueError("its judged requests do not have a vector each")
     lengths = np.linalg.norm(x.astype(np.float64), axis=1)
     if x.dtype != np.float32 or not (np.abs(lengths - 1) <= _LENGTHS).all():  # NaN included
         raise ValueError("the vectors of its judged requests are not of length 1")
-    if not (0 <= most <= MOST_RECALL and math.isfinite(threshold)):
+    if not (0 <= most <= MOST_RECALL and math.isfinite(threshold + margin)):
         raise ValueError("it follows judged requests further than any training would")
     if not all(isinstance(text, str) for text in memory.queries):
         raise TypeError("its judged requests are not text")
