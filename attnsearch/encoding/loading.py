@@ -6,7 +6,6 @@ from attnsearch.encoding.coverage import coverage_of
 from attnsearch.encoding.encoder import Encoder
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
-from attnsearch.encoding.static import StaticEncoder
 from attnsearch.models.model import TABLE, find_model
 
 
@@ -19,6 +18,8 @@ def load(name: str | None = None, *, offline: bool = False, quick: bool = True, 
     """
     model = find_model(name, offline=offline, remembered=remembered)
     if model.name == TABLE:
+        from attnsearch.encoding.static import StaticEncoder  # which most queries do without
+
         return StaticEncoder(model)
     coverage = coverage_of(model.folder) if quick else None
     return SentenceEncoder(model) if coverage is None else FastEncoder(model, coverage)
