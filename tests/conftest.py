@@ -111,6 +111,25 @@ class SmallEncoder:
         return pieces
 
 
+class VowelEncoder(SmallEncoder):
+    """Counts five vowels, and one for each text, on six axes: the small encoder's fellow in a catalog of two heads."""
+
+    def __init__(self, name: str = "vowels", sha256: str = "6" * 64) -> None:
+        super().__init__(name, sha256)
+
+    def encode(self, texts: Sequence[str], role: str = "key", progress: OnTexts | None = None):
+        self.read += texts
+        x = np.array([[text.lower().count(vowel) for vowel in "aeiou"] + [1] for text in texts], np.float32)
+        x = x.reshape(-1, 6) / np.linalg.norm(x.reshape(-1, 6), axis=1, keepdims=True)
+        if progress:
+            progress(range(len(texts)), x)
+        return x
+
+    def pieces(self, texts: Sequence[str], role: str = "key") -> list[Pieces | None]:
+        """None: they are not a sum over words."""
+        return [None for _ in texts]
+
+
 class Ran(NamedTuple):
     """How a command ended: its exit code, stdout and stderr."""
 
@@ -135,6 +154,14 @@ def small(monkeypatch) -> SmallEncoder:
     encoder = SmallEncoder()
     monkeypatch.setattr(loading, "load", lambda name=None, **options: encoder)
     return encoder
+
+
+@pytest.fixture
+def two(monkeypatch) -> list[SmallEncoder]:
+    """The small encoder, and beside it that of vowels, by the name `vowels`."""
+    encoders = [SmallEncoder(), VowelEncoder()]
+    monkeypatch.setattr(loading, "load", lambda name=None, **options: encoders[name == "vowels"])
+    return encoders
 
 
 def scores_of(index, texts: Sequence[str], setting=None):

@@ -27,7 +27,7 @@ Sources = FilePath | Iterable[FilePath] | Iterable[Mapping[str, Any]]
 
 
 def update(
-    sources: Sources, *, name: str | None = None, model: str | None = None, id_field: Names = (),
+    sources: Sources, *, name: str | None = None, model: str | None = None, head: Names = (), id_field: Names = (),
     title_field: str | None = None, text_field: Names = (), from_: str | None = None, delimiter: str | None = None,
     encoding: str | None = None, table: str | None = None, sql: str | None = None, items: str | None = None,
     glob: str | None = None, precision: Precision | None = None, lexical: arguments.Lexical = None,
@@ -69,6 +69,7 @@ def update(
         paths,
         name=name,
         model=model,
+        heads=arguments.check_names(head, "head") or None,
         fields=Fields(
             arguments.check_names(id_field, "id_field"),
             title_field or "",

@@ -40,6 +40,15 @@ def index(
             help="A sentence-transformers model. (default: the catalog's, else all-MiniLM-L6-v2)",
         ),
     ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL[=τ]",
+            rich_help_panel=options.SHARP,
+            help="Another model whose cosines count too, such as wordllama, at its temperature τ. Repeatable; none for "
+            "none. (default: the catalog's, else none)",
+        ),
+    ] = None,
     text_field: Annotated[
         list[str] | None,
         typer.Option(
@@ -188,6 +197,7 @@ def index(
                     files,
                     name=name,
                     model=model,
+                    heads=head or None,
                     fields=fields,
                     reading=reading,
                     keep=keep,
@@ -197,7 +207,8 @@ def index(
                     offline=offline,
                     progress=working.progress,
                 )
-            parts = {"info": report.info._asdict(), "read": report.read._asdict(), "schema": formats.SCHEMA}
+            info = {**report.info._asdict(), "heads": [part._asdict() for part in report.info.heads]}
+            parts = {"info": info, "read": report.read._asdict(), "schema": formats.SCHEMA}
             reports.append({**report._asdict(), **parts})
             if not json and not quiet:
                 yield from (streams.as_line(line, out) for line in notes.indexing_note(report).splitlines())

@@ -97,14 +97,41 @@ def parse_heads(value: Any, d: int) -> tuple[Head, ...]:
     return heads
 
 
-def join_identities(identity: str, heads: Sequence[Head]) -> str:
-    """The identity of all heads together, and of their weights; that of the first if there are no others."""
-    if not heads:
-        return identity
-    from hashlib import sha256
+def list_heads(
+    model: str, sha256: str, identity: str, stamp: str, d: int, others: tuple[Head, ...]
+) -> tuple[Head, ...]:
+    """All heads of a catalog in the order of their columns: the first, which has this model, and the others.
 
-    listing = b"".join(b"%s %r\0" % (head.identity.encode(), head.weight) for head in heads)
-    return sha256(b"%s\0%s" % (identity.encode(), listing)).hexdigest()
+    d is the width of all together.
+    """
+    own_d, own_weight = d - sum(head.d for head in others), 1 - sum(head.weight for head in others)
+    return Head(model, sha256, identity, stamp, own_d, own_weight), *others
+
+
+def join_identities(identity: str, others: Sequence[tuple[str, float]]) -> str:
+    """The identity of all heads together, and of the others' weights; that of the first if there are no others."""
+    if not others:
+        return identity
+    from hashlib import sha256  # and with it OpenSSL, which a query does not need
+
+    return sha256("\0".join([identity, *(f"{other} {weight!r}" for other, weight in others)]).encode()).hexdigest()
+
+
+def parts_of(encoder: Encoder) -> tuple[Encoder, ...]:
+    """The encoders that an encoder is made of, see `heads`; most are their only one."""
+    parts: tuple[Encoder, ...] = getattr(encoder, "encoders", (encoder,))
+    return parts
+
+
+def describe_change(encoder: Encoder, heads: Sequence[Head], *, hashed: bool = False) -> str:
+    """What to report of a catalog with these heads if a model of the encoder has changed since; "" if none has.
+
+    A model is hashed only if its stamp differs, or always if `hashed`.
+    """
+    for part, head in zip(parts_of(encoder), heads, strict=True):
+        if not part.model.made(head.sha256, head.identity, None if hashed else head.stamp):
+            return part.model.describe_change(head.sha256)
+    return ""
 
 
 def vectors_agree(encoder: Encoder, peer: Encoder, texts: Sequence[str]) -> bool:

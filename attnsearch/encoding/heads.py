@@ -11,19 +11,67 @@ these add up before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Encoder, OnTexts, Precision, Role, batch_by_length
+from attnsearch.attention.projections import TEMPERATURE, check_temperature
+from attnsearch.encoding.encoder import Encoder, Head, OnTexts, Precision, Role, batch_by_length, parts_of
 from attnsearch.encoding.pieces import Pieces
-from attnsearch.models.model import Model
+from attnsearch.errors import InputError
+from attnsearch.models.model import TABLE, Model
+
+USUAL = {TABLE: 0.125}
+"""The temperature of a head that is given without one, by its model; of any other it is `TEMPERATURE`."""
+
+NO_HEAD = "none"  # what says that a catalog is to have the first head alone
 
 _BATCH = 30_000  # characters that every head reads before the next batch: a second's work, or less
 
 Floats = NDArray[np.float32]
+
+
+class Choice(NamedTuple):
+    """A head that a user wants beside the first: its model, and its temperature τ_h; None if that is not said."""
+
+    model: str
+    temperature: float | None = None
+
+
+def parse_choices(texts: Sequence[str]) -> tuple[Choice, ...]:
+    """What is meant by MODEL or MODEL=TEMPERATURE, each a head; by `none` alone, that there is none.
+
+    Raises InputError for a temperature that is not one, and for what can mean two things.
+
+    >>> parse_choices(["wordllama=0.2", "./mine"])
+    (Choice(model='wordllama', temperature=0.2), Choice(model='./mine', temperature=None))
+    """
+    if list(texts) == [NO_HEAD]:
+        return ()
+    if NO_HEAD in texts:
+        raise InputError("--head none leaves no heads, and others are named beside it", hint="name heads, or none")
+    return tuple(map(_parse_choice, texts))
+
+
+def _parse_choice(text: str) -> Choice:
+    model, equals, number = text.rpartition("=")
+    try:
+        temperature = float(number) if equals else None
+    except ValueError:
+        temperature = None
+    if temperature is None:
+        model = text
+    elif Path(text).is_dir():
+        hint = f"write {text}={TEMPERATURE:g} for the folder, or rename it"
+        raise InputError(f"--head can mean the folder {text}, or {model} at the temperature {number}", hint=hint)
+    else:
+        check_temperature(temperature)
+    if not model.strip():
+        raise InputError("--head names no model", hint="write --head wordllama, or --head wordllama=0.125")
+    return Choice(model, temperature)
 
 
 class Balance(NamedTuple):
@@ -57,6 +105,53 @@ def part(x: Floats, widths: Sequence[int]) -> list[Floats]:
     """Each head's unit vectors (n, d_h) in x (n, d): its columns at length 1 again."""
     blocks = np.split(x, np.cumsum(widths)[:-1], axis=1)
     return [block / np.linalg.norm(block, axis=1, keepdims=True) for block in blocks]
+
+
+def identify_others(encoder: Encoder) -> list[tuple[str, float]]:
+    """The identity of each head beside the first, and its weight."""
+    if not isinstance(encoder, HeadsEncoder):
+        return []
+    return [
+        (part.model.identity, weight) for part, weight in zip(encoder.encoders[1:], encoder.weights[1:], strict=True)
+    ]
+
+
+def describe_others(encoder: Encoder, stored: Sequence[Head]) -> tuple[Head, ...]:
+    """What a catalog records of each head beside the first; a width is measured unless it is `stored`."""
+    if not isinstance(encoder, HeadsEncoder):
+        return ()
+    known = {head.identity: head.d for head in stored}
+    return tuple(
+        Head(
+            part.model.name,
+            part.model.sha256,
+            part.model.identity,
+            part.model.stamp,
+            known.get(part.model.identity) or part.encode(["a"]).shape[1],
+            weight,
+        )
+        for part, weight in zip(encoder.encoders[1:], encoder.weights[1:], strict=True)
+    )
+
+
+def kept_heads(stored: Sequence[Head], encoder: Encoder) -> list[int | None]:
+    """For each head of the encoder, the number of the stored one with the same model; None if there is none."""
+    return [
+        next((n for n, head in enumerate(stored) if part.model.made(head.sha256, head.identity)), None)
+        for part in parts_of(encoder)
+    ]
+
+
+def recode(
+    x: Floats, stored: Sequence[Head], encoder: Encoder, kept: Sequence[int | None], new: Mapping[int, Floats] = {}
+) -> Floats:
+    """The vectors (n, d) that the encoder would give, from x, those of the `stored` heads.
+
+    `kept` is from `kept_heads`; `new` has the unit vectors (n, d_h) of each head of the encoder that is not among them.
+    """
+    blocks = part(x, [head.d for head in stored]) if len(stored) > 1 else [x]
+    chosen = [new[number] if place is None else blocks[place] for number, place in enumerate(kept)]
+    return join(chosen, encoder.weights) if isinstance(encoder, HeadsEncoder) else chosen[0]
 
 
 class HeadsEncoder:
@@ -141,8 +236,3 @@ def _join_pieces(pieces: Sequence[Pieces | None], weights: Sequence[float]) -> P
     spans = [span for some in of_heads for span in some.spans]
     tokens = [token for some in of_heads for token in some.tokens]
     return Pieces(spans, vectors, tokens)
-
-
-def parts_of(encoder: Encoder) -> tuple[Encoder, ...]:
-    """The heads of an encoder: one, itself, if it is not made of several."""
-    return encoder.encoders if isinstance(encoder, HeadsEncoder) else (encoder,)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from attnsearch.encoding.coverage import coverage_of
-from attnsearch.encoding.encoder import Encoder, Precision
+from attnsearch.encoding.encoder import Encoder, Precision, parts_of
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
@@ -58,8 +58,14 @@ log = logging.getLogger("attnsearch")
 def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:
     """Embed some short texts in another process, unless the model is known, or `unless` is true of its identity.
 
-    Raises ModelError if that fails, ends the process, or takes too long.
+    Of several heads, each has a process of its own. Raises ModelError if that fails, ends the process, or takes too
+    long.
     """
+    for part in parts_of(encoder):
+        _try_out(part, unless)
+
+
+def _try_out(encoder: Encoder, unless: Callable[[str], bool]) -> None:
     model = encoder.model
     if model.is_known or unless(model.identity):
         return

@@ -12,7 +12,8 @@ from attnsearch.storage.store import Store
 
 def read_header(store: Store, name: str) -> Header:
     """What an export says of a catalog, which is called `name` now."""
-    info = store.info._asdict() | {"name": name}
+    heads = tuple(head._replace(stamp="") for head in store.info.heads)  # a stamp is of this machine
+    info = store.info._asdict() | {"name": name, "heads": heads}
     return Header(**{member: info[member] for member in Header._fields})
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Precision
+from attnsearch.encoding.encoder import Head, Precision, list_heads, parse_heads
 from attnsearch.errors import InputError
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import LONGEST, Item, key_text
@@ -24,6 +24,7 @@ from attnsearch.syntax.languages import ENGLISH, LANGUAGES
 from attnsearch.syntax.values import Value, too_long
 
 VERSION = 1  # of the form, which the member `EXPORT` of a header has
+VERSION_OF_HEADS = 2  # of a catalog with several heads
 PARTS = 4_000_000  # numbers, keys and values of an item: of the longest text at a width of 768
 
 _WIDEST = 1 << 16  # columns of an embedding
@@ -52,6 +53,12 @@ class Header(NamedTuple):
     items: int
     keys: int
     language: str = ENGLISH
+    heads: tuple[Head, ...] = ()
+
+    @property
+    def all_heads(self) -> tuple[Head, ...]:
+        """See `encoder.list_heads`; no head has a stamp."""
+        return list_heads(self.model, self.sha256, self.identity, "", self.d, self.heads)
 
 
 class Entry(NamedTuple):
@@ -69,11 +76,15 @@ class Entry(NamedTuple):
 
 def header_as_json(header: Header) -> dict[str, Any]:
     """The header as a JSON object, which begins with `EXPORT`."""
-    return {
-        EXPORT: VERSION,
+    members = {
+        EXPORT: VERSION_OF_HEADS if header.heads else VERSION,
         **header._asdict(),
         **{name: getattr(header, name)._asdict() for name in ("fields", "given")},
     }
+    heads = [
+        {name: value for name, value in head._asdict().items() if name != "stamp"} for head in members.pop("heads")
+    ]
+    return {**members, "heads": heads} if heads else members
 
 
 def parse_header(value: Value, where: str) -> Header:
@@ -81,15 +92,14 @@ def parse_header(value: Value, where: str) -> Header:
     try:
         members = dict(value)
         version = members.pop(EXPORT)
-        if type(version) is int and version > VERSION:
-            hint = "upgrade attnsearch"
-            raise InputError(
-                f"was exported by a newer attnsearch (form {version}, not {VERSION})", where=where, hint=hint
-            )
-        if version != VERSION or type(version) is not int:
+        if type(version) is int and version > VERSION_OF_HEADS:
+            newer = f"was exported by a newer attnsearch (form {version}, not {VERSION_OF_HEADS})"
+            raise InputError(newer, where=where, hint="upgrade attnsearch")
+        heads = parse_heads([list(Head(stamp="", **head)) for head in members.pop("heads", [])], members["d"])
+        if type(version) is not int or version != (VERSION_OF_HEADS if heads else VERSION):
             raise ValueError("there is no such version")
         fields, given = (_parse_fields(members.pop(name)) for name in ("fields", "given"))
-        header = Header(fields=fields, given=given, **members)
+        header = Header(fields=fields, given=given, heads=heads, **members)
         _check_header(header)
     except (KeyError, TypeError, ValueError):
         raise damaged("its header is not that of an export", where) from None
@@ -121,6 +131,8 @@ def _check_header(header: Header) -> None:
         and 0 <= header.lexical < math.inf
         and header.precision in get_args(Precision)
         and header.language in LANGUAGES
+        and (header.identity or not header.heads)
+        and header.model not in [head.model for head in header.heads]
     ):
         raise ValueError("the members have values that no export has")
 

@@ -23,8 +23,19 @@ from attnsearch.sources.fields import UNNAMED, Fields, first_names
 from attnsearch.sources.items import Item
 from attnsearch.sources.summary import Summary
 from attnsearch.storage import checksum
-from attnsearch.storage.database import count_fields, item_fields, read_fields, write_fields
+from attnsearch.storage.database import (
+    ITEM,
+    KEY,
+    KeyRow,
+    count_fields,
+    item_fields,
+    read_fields,
+    read_item,
+    read_key,
+    write_fields,
+)
 
+_CHUNK = 1_024  # supplied embeddings that are taken at once
 _LISTED = 8  # fields of an item, at most, in a message
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -79,6 +90,17 @@ _UNSUPPLIED = """
 SELECT coalesce(sum(length(coalesce(passages.text, incoming.text))), 0) FROM passages JOIN incoming USING (n)
 WHERE sha256 NOT IN (SELECT sha256 FROM supplied)
 """
+_MISSING = """
+CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
+WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
+"""
+_RECALLED = "SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)"
+_NEEDED = """
+SELECT sha256, x FROM supplied WHERE sha256 > ? AND sha256 IN (SELECT sha256 FROM passages)
+    AND sha256 NOT IN (SELECT sha256 FROM vectors) ORDER BY sha256 LIMIT ?
+"""
+_OF_KEY = KEY.count(",") + 1  # columns
+_PLACES = f"SELECT {KEY}, {ITEM} FROM keys JOIN items USING (item) WHERE key >= ? AND key < ? ORDER BY key"  # noqa: S608
 _STORE_ITEMS = """
 INSERT OR REPLACE INTO items SELECT item, id, title, description, fields, text_sha256,
     of_row(item, id, title, description, fields, text_sha256)
@@ -201,6 +223,39 @@ def count_unsupplied(db: sqlite3.Connection) -> int:
     """How many characters the texts have that nothing was supplied for."""
     length: int = db.execute(_UNSUPPLIED).fetchone()[0]
     return length
+
+
+def recall_rows(db: sqlite3.Connection, hashes: Iterable[bytes]) -> int:
+    """Note the texts with an embedding in a checkpoint, in the order of its rows; how many of them this run needs."""
+    rows = ((sha256, row) for row, sha256 in enumerate(hashes))
+    db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", rows)
+    return int(db.execute(_RECALLED).fetchone()[0])
+
+
+def recalled_row(db: sqlite3.Connection, sha256: bytes) -> int | None:
+    """The row of a checkpoint that has the embedding of the text with this SHA-256; None if none has."""
+    return next((row for (row,) in db.execute("SELECT row FROM vectors WHERE sha256 = ?", (sha256,))), None)
+
+
+def draw_supplied(db: sqlite3.Connection) -> Iterator[tuple[list[bytes], NDArray[np.float32]]]:
+    """The supplied embeddings x (n, d) that this run needs and no checkpoint has, and the SHA-256 of their texts."""
+    last = b""
+    while rows := db.execute(_NEEDED, (last, _CHUNK)).fetchall():
+        hashes = [sha256 for sha256, _ in rows]
+        yield hashes, np.frombuffer(b"".join(x for _, x in rows), np.float32).reshape(len(hashes), -1)
+        last = hashes[-1]
+
+
+def list_missing(db: sqlite3.Connection) -> int:
+    """List the texts without an embedding in the table `missing`; how many there are."""
+    db.execute(_MISSING)
+    return int(db.execute("SELECT count(*) FROM missing").fetchone()[0])
+
+
+def stored_places(db: sqlite3.Connection, first: int, end: int, fields: Fields) -> list[tuple[KeyRow, Item]]:
+    """The keys from `first` to before `end`, each with its item. Raises ValueError if a row is not what was written."""
+    rows = db.execute(_PLACES, (first, end)).fetchall()
+    return [(read_key(row[:_OF_KEY]), read_item(row[_OF_KEY:], fields)) for row in rows]
 
 
 def update_fields(db: sqlite3.Connection, old: Fields, new: Fields) -> None:

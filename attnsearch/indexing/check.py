@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.encoding import loading
+from attnsearch.encoding.encoder import describe_change
 from attnsearch.errors import InputError, ModelError
 from attnsearch.postings import cache
 from attnsearch.sources.summary import Summary
@@ -30,7 +31,7 @@ from attnsearch.storage.database import (
 )
 from attnsearch.storage.failures import DAMAGE, DamagedError, OlderError, busy, opening, refuse_forbidden
 from attnsearch.storage.files import LEARNED, SEGMENTS
-from attnsearch.storage.segment import SegmentRow, read_segments
+from attnsearch.storage.segment import SegmentRow, all_heads, read_segments
 
 log = logging.getLogger("attnsearch")
 
@@ -193,9 +194,9 @@ def find_model_change(folder: Path) -> list[str]:
 def _check_model(info: Info) -> Iterator[str]:
     """Whether the model still has the files that the keys were made with, if it is on this machine."""
     with suppress(ModelError):
-        model = loading.load(info.model, offline=True, quick=info.quick, remembered=True).model
-        if not model.made(info.sha256, info.identity, info.stamp):
-            yield f"it {model.describe_change(info.sha256)}"
+        heads = all_heads(info)
+        if change := describe_change(loading.load_heads(heads, offline=True, quick=info.quick), heads):
+            yield f"it {change}"
 
 
 def _check_learned(folder: Path) -> Iterator[str]:

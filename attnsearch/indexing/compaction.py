@@ -6,19 +6,49 @@ merged with others that are not much smaller (log-structured merge: O'Neil et al
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.storage import checksum, segment
+from attnsearch.storage.failures import reading
 from attnsearch.storage.files import SEGMENTS
 from attnsearch.storage.segment import SegmentRow, read_segments
 
 SEGMENT = 65_536  # rows at most of one file: 96 MiB at 384 columns
+_AT_ONCE = 1_024  # rows that get other columns
 DEAD = 1 / 3  # of a file's rows; with more, it is rewritten without them
+
+
+Floats = NDArray[np.float32]
+
+
+class NewPassage(NamedTuple):
+    """A passage of a pending item, and its embedding: stored under the key `key`, or in `row` of the checkpoint."""
+
+    item: int
+    start: int
+    stop: int
+    key: int | None
+    row: int | None
+
+
+def split_segments(passages: Iterable[NewPassage]) -> Iterator[list[NewPassage]]:
+    """The passages in lists of at most `SEGMENT`, or more if a single item has more; no item is in two of them."""
+    rows: list[NewPassage] = []
+    for _, group in itertools.groupby(passages, key=lambda passage: passage.item):
+        item_passages = list(group)
+        if rows and len(rows) + len(item_passages) > SEGMENT:
+            yield rows
+            rows = []
+        rows += item_passages
+    if rows:
+        yield rows
 
 
 def add_segment(
@@ -31,6 +61,41 @@ def add_segment(
     file, sums = segment.write_segment(folder / SEGMENTS, x)
     row = (first, len(x), file, sums, None, _pack_bits(joined))
     db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def replace_columns(
+    db: sqlite3.Connection, folder: Path, d: int, recode: Callable[[NDArray[np.int64], Floats], Floats]
+) -> int:
+    """Replace every segment by one with other columns; returns how many.
+
+    `recode` makes them of the numbers of some living keys, and their x (n, d); dead rows become zeros. Raises
+    CatalogError for a damaged segment.
+    """
+    width = d
+    for row in read_segments(db)[0]:
+        with reading(folder):
+            x = segment.load_segment(folder / SEGMENTS, row.file, (row.rows, d), row.sums)
+        living = np.arange(row.rows) if row.dead is None else np.flatnonzero(~row.dead)
+        parts = [living[start : start + _AT_ONCE] for start in range(0, len(living), _AT_ONCE)]
+        recoded = np.concatenate([recode(row.first + rows, x[rows]) for rows in parts])
+        whole = np.zeros((row.rows, recoded.shape[1]), np.float32)
+        whole[living] = recoded
+        width = recoded.shape[1]
+        file, sums = segment.write_segment(folder / SEGMENTS, whole)
+        db.execute("UPDATE segments SET file = ?, sums = ? WHERE first = ?", (file, sums, row.first))
+    return width
+
+
+def read_rows(db: sqlite3.Connection, folder: Path, d: int, keys: Sequence[int]) -> Floats:
+    """The vectors (n, d) of these keys. Raises ValueError or OSError for a damaged segment."""
+    x = np.empty((len(keys), d), np.float32)
+    numbers = np.array(keys, np.int64)
+    for row in read_segments(db)[0]:
+        own = (numbers >= row.first) & (numbers < row.first + row.rows)
+        if own.any():
+            vectors = segment.load_segment(folder / SEGMENTS, row.file, (row.rows, d), row.sums)
+            x[own] = vectors[numbers[own] - row.first]
+    return x
 
 
 def settle_segments(db: sqlite3.Connection, folder: Path, d: int, dead: Sequence[int]) -> None:

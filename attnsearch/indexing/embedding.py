@@ -1,33 +1,59 @@
-"""Texts → their embeddings, in the checkpoint as they come: an interrupted run loses little."""
+"""Texts → their embeddings, in the checkpoint as they come: an interrupted run loses little.
+
+Axis letters: n = keys, d = width.
+"""
 
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Encoder
+from attnsearch.encoding import trial
+from attnsearch.encoding.encoder import (
+    Encoder,
+    Precision,
+    batch_by_length,
+    join_identities,
+    parts_of,
+    vectors_agree,
+)
+from attnsearch.encoding.heads import identify_others, kept_heads, recode
+from attnsearch.encoding.passages import passage_text
+from attnsearch.errors import CatalogError
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import MissingText, Recalled, Writer
+from attnsearch.sources.items import Item
+from attnsearch.storage import home
+from attnsearch.storage.database import Info, KeyRow
+from attnsearch.storage.segment import all_heads
 
 CHUNK = 1_024  # texts embedded at once, in batches of similar length
 _CHARACTERS = 4 << 20  # of a chunk, about
+_LENGTH = 30_000  # characters that new heads read at once: a second's work, or less
+_SAMPLE = [text for text in trial.TEXTS if text.strip()]  # on which a new head's two roads are compared
 _SECONDS = 1.0  # of embedding that a killed run may lose, and the batch at which it was
 
 Progress = Callable[[int, int | None], None]
 """Called with how many texts are embedded, and of how many; or with how many items are read, and None."""
 
+Floats = NDArray[np.float32]
+
 log = logging.getLogger("attnsearch")
 
 
-def open_checkpoint(encoder: Encoder, folder: Path) -> Checkpoint:
-    """The checkpoint in `folder` of what this encoder embeds in its precision."""
-    return Checkpoint(folder, f"{encoder.model.identity[:16]}-{encoder.precision}")
+def open_checkpoint(encoder: Encoder, folder: Path, precision: Precision | None = None) -> Checkpoint:
+    """The checkpoint in `folder` of what this encoder embeds in its precision, or in another one."""
+    identity = join_identities(encoder.model.identity, identify_others(encoder))
+    return Checkpoint(folder, f"{identity[:16]}-{precision or encoder.precision}")
 
 
 @contextmanager
@@ -62,6 +88,82 @@ def embed_missing(
             embedded.add_others(x)
         finally:
             embedded.write()
+
+
+class Changed(NamedTuple):
+    """What is stored after its heads have changed: its info, with the lowest precision of any of its vectors.
+
+    `embedded` counts the texts that new heads embedded; `precision` is what the rest of the run is to take.
+    """
+
+    info: Info | None
+    embedded: int
+    precision: Precision | None
+
+
+def change_heads(
+    writer: Writer, info: Info | None, encoder: Encoder, precision: Precision | None, progress: Progress | None
+) -> Changed:
+    """Give what is stored, with this `info`, the heads of the encoder, unless it has them already.
+
+    Only heads that it did not have embed its texts. What is in the checkpoint is not embedded again.
+    """
+    if info is None or identify_others(encoder) == [(head.identity, head.weight) for head in info.heads]:
+        return Changed(info, 0, precision)
+    stored, parts = all_heads(info), parts_of(encoder)
+    kept = kept_heads(stored, encoder)
+    _tell_heads(info, encoder, kept)
+    length = writer.count_characters()
+    new = {number: parts[number].suited(length, precision) for number, place in enumerate(kept) if place is None}
+    for number, part in new.items():
+        trial.try_out(part, unless=home.has_catalog_of)
+        if part is not parts[number] and not vectors_agree(parts[number], part, _SAMPLE):
+            raise mixed_error(info.name, parts[number])
+    lowest: Precision = "bfloat16" if any(part.precision == "bfloat16" for part in new.values()) else "float32"
+    done = 0
+
+    def change(places: Sequence[tuple[KeyRow, Item]], x: Floats) -> Floats:
+        nonlocal done
+        if not new:
+            return recode(x, stored, encoder, kept)
+        texts = [passage_text(encoder, item.title, item.text, key.start, key.stop) for key, item in places]
+        # Not the hash of the text alone: by an older attnsearch's rules, its x may be of another text.
+        hashes = [sha256(b"head" + row.tobytes() + text.encode()).digest() for text, row in zip(texts, x, strict=True)]
+        missing = {digest: i for i, digest in enumerate(hashes) if writer.recalled_row(digest) is None}
+        numbers = list(missing.values())
+        for batch in batch_by_length([texts[i] for i in numbers], _LENGTH):
+            rows = [numbers[i] for i in batch]
+            blocks = {number: part.encode([texts[i] for i in rows]) for number, part in new.items()}
+            writer.put_embeddings(checkpoint, [hashes[i] for i in rows], recode(x[rows], stored, encoder, kept, blocks))
+            done += len(rows)
+            if progress:
+                progress(done, info.keys)
+        recalled = [row for digest in hashes if (row := writer.recalled_row(digest)) is not None]
+        return checkpoint.embeddings(recalled)
+
+    with open_checkpoint(encoder, writer.folder, lowest) as checkpoint, keeping(checkpoint, Recalled(0, info.keys)):
+        writer.replace_columns(checkpoint, change)
+    return Changed(
+        info._replace(precision="bfloat16" if "bfloat16" in (info.precision, lowest) else "float32"),
+        done,
+        lowest if new else precision,
+    )
+
+
+def _tell_heads(info: Info, encoder: Encoder, kept: Sequence[int | None]) -> None:
+    """Say which heads come and go, and which read less of a text than the first, by which texts are cut."""
+    for number, head in enumerate(all_heads(info)):
+        if number not in kept:
+            log.warning("%s: dropping the head %s", info.name, head.model)
+    for part, place in zip(parts_of(encoder), kept, strict=True):
+        if place is None:
+            log.warning("%s: adding the head %s", info.name, part.model.name)
+
+
+def mixed_error(name: str, encoder: Encoder) -> CatalogError:
+    """The error for a catalog that was embedded by a fast path, which turns out to give other vectors."""
+    message = f"was embedded without sentence-transformers, which {encoder.model.name} turns out to need"
+    return CatalogError(message, where=name, hint=f"'attnsearch remove {shlex.quote(name)}', then index it again")
 
 
 class _Embedded:

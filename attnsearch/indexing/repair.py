@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.encoding import loading
+from attnsearch.encoding.encoder import describe_change
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.exports.reading import open_export
@@ -32,6 +33,7 @@ from attnsearch.storage import files, home, learned, lock
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.failures import OlderError, missing, writing
 from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, copy_file, swap_folders, sync
+from attnsearch.storage.segment import all_heads
 from attnsearch.syntax.formats import FORMATS
 
 _open_locks: list[sqlite3.Connection] = []  # closing one would delete the log of the database in its place
@@ -99,10 +101,10 @@ def _build_catalog(folder: Path, staging: Path, *, offline: bool, progress: Prog
     with closing(lock.connect_to_read(folder)) as db:
         record = _read_record(db, folder)
         info = record.info
-        encoder = loading.load(info.model, offline=offline, quick=info.quick, remembered=True)
-        if not encoder.model.made(info.sha256, info.identity):
+        encoder = loading.load_heads(all_heads(info), offline=offline, quick=info.quick)
+        if change := describe_change(encoder, all_heads(info), hashed=True):
             hint = f"index it again: {home.command_to_index(folder, info)}"
-            raise CatalogError(encoder.model.describe_change(info.sha256), where=folder.name, hint=hint)
+            raise CatalogError(change, where=folder.name, hint=hint)
         bulk_encoder = encoder.suited(0, info.precision)
         salvaged = salvage_items(db, info)
         incoming, lost = _restore_items(folder, record, salvaged)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from attnsearch.encoding.encoder import Encoder, Precision
+from attnsearch.encoding.heads import NO_HEAD, USUAL, Choice, Floats, identify_others, kept_heads, recode
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
 from attnsearch.exports.reading import Export
@@ -33,12 +35,17 @@ class Supply(NamedTuple):
     precision: Precision | None
 
 
-def refuse_other_model(header: Header, where: str) -> None:
-    """Raise InputError for vectors of another model than the default one: only the user may choose another."""
-    if header.model != DEFAULT:
-        model = shlex.quote(header.model)
-        hint = f"say --model {model} to use them, or --model {DEFAULT} to embed its texts again"
+def refuse_other_models(header: Header, where: str, *, model: str | None, choices: Sequence[Choice] | None) -> None:
+    """Raise InputError for vectors of other models than we know: only the user may choose another."""
+    if not model and header.model != DEFAULT:
+        name = shlex.quote(header.model)
+        hint = f"say --model {name} to use them, or --model {DEFAULT} to embed its texts again"
         raise InputError(f"is an export with vectors of the model {header.model}", where=where, hint=hint)
+    unknown = [head.model for head in header.heads if head.model not in USUAL]
+    if choices is None and unknown:
+        options = " ".join(f"--head {shlex.quote(head.model)}" for head in header.heads)
+        hint = f"say {options} to use them, or --head {NO_HEAD} to do without"
+        raise InputError(f"is an export with vectors of the head {unknown[0]}", where=where, hint=hint)
 
 
 def take_export(
@@ -50,21 +57,26 @@ def take_export(
     `name` is what a warning calls the catalog.
     """
     header = export.header
-    if not encoder.model.made(header.sha256, header.identity):
+    kept = kept_heads(header.all_heads, encoder)
+    if None in kept:
         message = "%s: the vectors were made by another %s (%s…), so its texts are embedded again"
         log.warning(message, name, header.model, header.identity[:12])
         return Supply((entry.item for entry in export.entries), None)
     if precision == "float32" != header.precision:
         return Supply((entry.item for entry in export.entries), None)
-    return Supply(_draw_items(export, writer, split), header.precision)
+    is_same = identify_others(encoder) == [(head.identity, head.weight) for head in header.heads]
+    change = (
+        (lambda x: x) if is_same else functools.partial(recode, stored=header.all_heads, encoder=encoder, kept=kept)
+    )
+    return Supply(_draw_items(export, writer, split, change), header.precision)
 
 
-def _draw_items(export: Export, writer: Writer, split: Split) -> Iterator[Item]:
+def _draw_items(export: Export, writer: Writer, split: Split, change: Callable[[Floats], Floats]) -> Iterator[Item]:
     for item, starts, stops, x, is_current in export.entries:
         if is_current:
             passages = split(item.title, item.text)
             if [(passage.start, passage.stop) for passage in passages] == list(zip(starts, stops, strict=True)):
-                writer.supply([hashlib.sha256(passage.text.encode()).digest() for passage in passages], x)
+                writer.supply([hashlib.sha256(passage.text.encode()).digest() for passage in passages], change(x))
         yield item
 
 

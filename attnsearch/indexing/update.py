@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding import loading, trial
-from attnsearch.encoding.encoder import Encoder, Precision, vectors_agree
+from attnsearch.encoding.encoder import Encoder, Head, Precision, vectors_agree
+from attnsearch.encoding.heads import Choice, describe_others, parse_choices
+from attnsearch.encoding.loading import Chosen
 from attnsearch.encoding.passages import split_passages
-from attnsearch.errors import CatalogError, InputError
+from attnsearch.errors import InputError
 from attnsearch.indexing import embedding
 from attnsearch.indexing.changes import Changes
-from attnsearch.indexing.embedding import Progress, embed_missing, keeping, open_checkpoint
-from attnsearch.indexing.supply import check_sample, refuse_other_model, take_export
+from attnsearch.indexing.embedding import Progress, change_heads, embed_missing, keeping, mixed_error, open_checkpoint
+from attnsearch.indexing.supply import check_sample, refuse_other_models, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
 from attnsearch.postings import cache
@@ -27,6 +29,7 @@ from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import files, home, lock
 from attnsearch.storage.database import Info
+from attnsearch.storage.segment import all_heads
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.languages import ENGLISH, check_language
 from attnsearch.syntax.values import Mapping
@@ -53,6 +56,7 @@ def update(
     *,
     name: str | None = None,
     model: str | None = None,
+    heads: Sequence[str] | None = None,
     fields: Fields = UNNAMED,
     reading: Reading = AS_FOUND,
     keep: bool = False,
@@ -69,13 +73,14 @@ def update(
 
     New items and new texts are embedded; items that the sources no longer have are removed, unless `keep`. Without
     `name`, the catalog takes the name in the file, else that of the file. `fields` are those of the id, the title and
-    the text, as far as they are not to be recognized. An existing catalog keeps its `model`, each of its `fields` and,
-    for the same sources, how they are to be read (`reading`), unless others are given. `precision` is the encoder's: by
-    default bfloat16 for much text on a machine that is faster in it, else float32. Another model, or float32 after
-    bfloat16, embeds everything again, and then `keep` is refused. `lexical`, the λ of queries that give none, and
-    `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by default. A query of a file gives
-    the `folder` for its catalog, which has no name. Another writer is waited for until it makes no progress for `wait`
-    seconds.
+    the text, as far as they are not to be recognized. An existing catalog keeps its `model`, its `heads`, each of its
+    `fields` and, for the same sources, how they are to be read (`reading`), unless others are given. The `heads` are
+    the encoders beside the model, see `heads.parse_choices`; what is stored is embedded by new ones alone. `precision`
+    is the encoder's: by default bfloat16 for much text on a machine that is faster in it, else float32. Another model,
+    or float32 after bfloat16, embeds everything again, and then `keep` is refused. `lexical`, the λ of queries that
+    give none, and `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by default. A query of
+    a file gives the `folder` for its catalog, which has no name. Another writer is waited for until it makes no
+    progress for `wait` seconds.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -84,16 +89,18 @@ def update(
     """
     began = time.perf_counter()
     language = language and check_language(language)
+    choices = None if heads is None else parse_choices(heads)
     target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records)
-    if target.export and not (model or target.existing):
-        refuse_other_model(target.export.header, target.name)
-    encoder = _load_encoder(target.existing, model, offline=offline)
+    if target.export and not target.existing:
+        refuse_other_models(target.export.header, target.name, model=model, choices=choices)
+    encoder, temperature = _load_heads(target, model, choices, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder, wait) as writer:
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)
-        reused = None if reason else writer.info
+        changed = change_heads(writer, None if reason else writer.info, encoder, precision, progress)
+        reused, precision = changed.info, changed.precision
         fields = target.listing.fields
         split = functools.partial(split_passages, encoder)
         items, supplied_in = target.listing.items, None
@@ -112,11 +119,14 @@ def update(
                 log.warning("resuming an interrupted run: %s texts were already embedded", f"{recalled.embedded:,}")
             quick = _is_quick(encoder, bulk_encoder, writer)
             if reused and encoder.quick and not quick:
-                raise _mixed_error(target.name, encoder)
+                raise mixed_error(target.name, encoder)
             with keeping(checkpoint, recalled):
                 embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
             least = _least_precision(changes, bulk_encoder, reused, supplied_in)
             info = _describe_catalog(target, encoder, lexical, language, quick=quick, precision=least)
+            info = info._replace(
+                temperature=temperature, heads=describe_others(encoder, reused.heads if reused else ())
+            )
             info = writer.commit(info._replace(is_exact=not (keep and writer.has_kept())), checkpoint)
         read = describe_reading(fields, target.listing.survey, [] if target.export else writer.field_names())
     if read.longest:
@@ -124,14 +134,26 @@ def update(
     if info.lexical or (target.folder / files.POSTINGS).is_dir():
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
     seconds = time.perf_counter() - began
-    return Report(info, changes.added, changes.changed, changes.removed, recalled.missing, seconds, read)
+    embedded = recalled.missing + changed.embedded
+    return Report(info, changes.added, changes.changed, changes.removed, embedded, seconds, read)
 
 
-def _load_encoder(existing: Info | None, model: str | None, *, offline: bool) -> Encoder:
-    """The encoder `model`, by default the existing catalog's, and no quicker than that one was found to be."""
+def _load_heads(target: Target, model: str | None, choices: Sequence[Choice] | None, *, offline: bool) -> Chosen:
+    """The encoder `model` with the chosen heads, by default those of the existing catalog, else of the export.
+
+    It is no quicker than the existing catalog's was found to be.
+    """
+    existing, header = target.existing, target.export and target.export.header
     if existing and model in (None, existing.model):
-        return loading.load(existing.model, offline=offline, quick=existing.quick, remembered=model is None)
-    return loading.load(model, offline=offline, quick=True)
+        quick = existing.quick
+        first = loading.load(existing.model, offline=offline, quick=quick, remembered=model is None)
+    else:
+        quick = True
+        first = loading.load(model, offline=offline, quick=quick)
+    stored: Sequence[Head] = all_heads(existing) if existing else header.all_heads if header else ()
+    record = existing or header
+    tau = record.temperature if record else TEMPERATURE
+    return loading.choose_heads(first, choices, stored, tau, offline=offline, quick=quick)
 
 
 def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Precision | None) -> str | None:
@@ -169,11 +191,6 @@ def _is_quick(encoder: Encoder, bulk_encoder: Encoder, writer: Writer) -> bool:
     name = encoder.model.name
     log.warning("the fast path does not reproduce %s, so its queries will need sentence-transformers", name)
     return False
-
-
-def _mixed_error(name: str, encoder: Encoder) -> CatalogError:
-    message = f"was embedded without sentence-transformers, which {encoder.model.name} turns out to need"
-    return CatalogError(message, where=name, hint=f"'attnsearch remove {shlex.quote(name)}', then index it again")
 
 
 def _least_precision(

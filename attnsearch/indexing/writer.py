@@ -14,11 +14,10 @@ names only whole files. One writer at a time, by SQLite's own lock.
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,28 +29,20 @@ from numpy.typing import NDArray
 from attnsearch.indexing import changes, compaction
 from attnsearch.indexing.changes import Changes, Split
 from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.compaction import NewPassage
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
-from attnsearch.storage.database import APPLICATION, FORM, TABLES, Info, read_info, write_info
+from attnsearch.storage.database import APPLICATION, FORM, FORM_OF_HEADS, TABLES, Info, KeyRow, read_info, write_info
 from attnsearch.storage.failures import OlderError, reading, writing
 from attnsearch.storage.files import SEAL, SEGMENTS
 from attnsearch.storage.segment import read_segments
-from attnsearch.storage.store import Store
 
 _LIFE = 1.0  # seconds between two signs of life
 
 Part = TypeVar("Part")
+Floats = NDArray[np.float32]
 
-_MISSING = """
-CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
-WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
-"""
-_RECALLED = "SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)"
-_SUPPLIED = """
-SELECT sha256, x FROM supplied WHERE sha256 > ? AND sha256 IN (SELECT sha256 FROM passages)
-    AND sha256 NOT IN (SELECT sha256 FROM vectors) ORDER BY sha256 LIMIT ?
-"""
 _MISSING_TEXTS = """
 SELECT sha256, coalesce(passages.text, incoming.text)
 FROM missing JOIN passages USING (n, start, sha256) JOIN incoming USING (n) ORDER BY n, start
@@ -60,8 +51,6 @@ _NEW_PASSAGES = """
 SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)
     JOIN incoming USING (n) JOIN items USING (id) ORDER BY n, start
 """
-
-_CHUNK = 1_024  # supplied embeddings that are written at once
 
 
 class Recalled(NamedTuple):
@@ -76,16 +65,6 @@ class MissingText(NamedTuple):
 
     sha256: bytes
     text: str
-
-
-class _NewPassage(NamedTuple):
-    """A passage of a pending item, and its embedding: stored under the key `key`, or in `row` of the checkpoint."""
-
-    item: int
-    start: int
-    stop: int
-    key: int | None
-    row: int | None
 
 
 class Writer:
@@ -117,6 +96,7 @@ class Writer:
             migration.migrate_locked(self._db, self.folder)
             self.info = read_info(self._db, self.folder)
         self._next_key = 0
+        self.d = self.info.d if self.info else 0
         if self.info is not None:
             segments, _ = read_segments(self._db, self.info.listing)
             self._next_key = max((segment_row.first + segment_row.rows for segment_row in segments), default=0)
@@ -142,6 +122,34 @@ class Writer:
         """Remove every item and key, so that everything is embedded again."""
         for table in ("keys", "items", "segments", "fields"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
+
+    def replace_columns(
+        self, checkpoint: Checkpoint, recode: Callable[[list[tuple[KeyRow, Item]], Floats], Floats]
+    ) -> None:
+        """Give every stored key other columns: `recode` makes them of some keys, their items, and their x (n, d).
+
+        It may take them from rows of the checkpoint, see `recalled_row`. Raises CatalogError if the catalog is damaged.
+        """
+        fields = self.info.fields if self.info else UNNAMED
+
+        def recode_rows(keys: NDArray[np.int64], x: Floats) -> Floats:
+            with reading(self.folder):
+                places = changes.stored_places(self._db, int(keys[0]), int(keys[-1]) + 1, fields)
+                if [key.key for key, _ in places] != keys.tolist():
+                    raise ValueError("its keys are not the living rows of its segments")
+            return self._pass_on(recode(places, x))
+
+        with writing(self.folder):
+            changes.recall_rows(self._db, checkpoint.recall())
+            self.d = compaction.replace_columns(self._db, self.folder, self.d, recode_rows)
+
+    def count_characters(self) -> int:
+        """How many characters all stored passages have."""
+        return int(self._db.execute("SELECT coalesce(sum(stop - start), 0) FROM keys").fetchone()[0])
+
+    def recalled_row(self, sha256: bytes) -> int | None:
+        """See `changes.recalled_row`."""
+        return changes.recalled_row(self._db, sha256)
 
     def take_items(
         self, items: Iterable[Item], split: Split, *, keep: bool = False, fields: Fields = UNNAMED
@@ -189,18 +197,10 @@ class Writer:
         Those that were supplied are written to the checkpoint, and are not missing.
         """
         with writing(self.folder):
-            rows = ((sha256, row) for row, sha256 in enumerate(checkpoint.recall()))
-            self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, NULL, ?)", rows)
-            (embedded,) = self._db.execute(_RECALLED).fetchone()
-            last = b""
-            while supplied := self._db.execute(_SUPPLIED, (last, _CHUNK)).fetchall():
-                hashes = [sha256 for sha256, _ in supplied]
-                x = np.frombuffer(b"".join(row for _, row in supplied), np.float32).reshape(len(hashes), -1)
+            embedded = changes.recall_rows(self._db, checkpoint.recall())
+            for hashes, x in changes.draw_supplied(self._db):
                 self.put_embeddings(checkpoint, hashes, x)
-                last = hashes[-1]
-            self._db.execute(_MISSING)
-            (missing,) = self._db.execute("SELECT count(*) FROM missing").fetchone()
-            return Recalled(embedded, missing)
+            return Recalled(embedded, changes.list_missing(self._db))
 
     def missing_texts(self) -> Iterator[MissingText]:
         """The texts without an embedding, each once, in the order of their items."""
@@ -216,7 +216,7 @@ class Writer:
     def commit(self, info: Info, checkpoint: Checkpoint) -> Info:
         """Make it all real and durable; returns `info` with its width, counts and times."""
         with writing(self.folder, "written"):
-            d = checkpoint.d or (self.info.d if self.info else 0)
+            d = checkpoint.d or self.d
             self._add_keys(checkpoint, d)
             dead = [key for (key,) in self._db.execute("SELECT key FROM dead ORDER BY key")]
             with reading(self.folder):
@@ -245,11 +245,12 @@ class Writer:
             listing=read_segments(self._db)[1],
         )
         write_info(self._db, info._asdict())
+        self._db.execute(f"PRAGMA user_version={FORM_OF_HEADS if info.heads else FORM}")
         return info
 
     def _add_keys(self, checkpoint: Checkpoint, d: int) -> None:
         """Give every passage of a pending item its key, in order, in segments of at most `SEGMENT` rows."""
-        for passages in _segment_passages(map(_NewPassage._make, self._db.execute(_NEW_PASSAGES))):
+        for passages in compaction.split_segments(map(NewPassage._make, self._db.execute(_NEW_PASSAGES))):
             x = self._gather_embeddings(passages, checkpoint, d)
             keys = [
                 (key, passage.item, passage.start, passage.stop) for key, passage in enumerate(passages, self._next_key)
@@ -261,7 +262,7 @@ class Writer:
             compaction.add_segment(self._db, self.folder, self._next_key, x, joined)
             self._next_key += len(x)
 
-    def _gather_embeddings(self, passages: list[_NewPassage], checkpoint: Checkpoint, d: int) -> NDArray[np.float32]:
+    def _gather_embeddings(self, passages: list[NewPassage], checkpoint: Checkpoint, d: int) -> NDArray[np.float32]:
         """The embeddings (n, d) of the passages, from the checkpoint or from the catalog's own keys."""
         x = np.empty((len(passages), d), np.float32)
         new = {index: passage.row for index, passage in enumerate(passages) if passage.row is not None}
@@ -269,8 +270,8 @@ class Writer:
             x[list(new)] = checkpoint.embeddings(list(new.values()))
         stored = {index: passage.key for index, passage in enumerate(passages) if passage.key is not None}
         if stored:
-            with Store(self.folder) as store:
-                x[list(stored)] = store.embeddings(list(stored.values()))
+            with reading(self.folder):
+                x[list(stored)] = compaction.read_rows(self._db, self.folder, d, list(stored.values()))
         return x
 
     def close(self) -> None:
@@ -282,16 +283,3 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _segment_passages(passages: Iterable[_NewPassage]) -> Iterator[list[_NewPassage]]:
-    """The passages in lists of at most `SEGMENT`, or more if a single item has more; no item is in two of them."""
-    rows: list[_NewPassage] = []
-    for _, group in itertools.groupby(passages, key=lambda passage: passage.item):
-        item_passages = list(group)
-        if rows and len(rows) + len(item_passages) > compaction.SEGMENT:
-            yield rows
-            rows = []
-        rows += item_passages
-    if rows:
-        yield rows

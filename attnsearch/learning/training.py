@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
 from attnsearch.attention.null_key import NullKey
-from attnsearch.attention.projections import identity
 from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, self_supervision
 from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
 from attnsearch.learning.bilinear import Floats
@@ -24,10 +23,11 @@ from attnsearch.learning.cross_validation import HeldOut, OnFits
 from attnsearch.learning.curve import Curve, measure_curve
 from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
 from attnsearch.opening.index import Index
-from attnsearch.search.scoring import fold_queries
+from attnsearch.search.scoring import fold_plain
 from attnsearch.search.setting import bias_of
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned, short_hash
+from attnsearch.storage.segment import first_of_several, whole_identity
 
 if TYPE_CHECKING:
     from attnsearch.indexing.embedding import Progress
@@ -91,7 +91,7 @@ def train(
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
-        identity=index.info.identity,
+        identity=whole_identity(index.info),
         w=cross_validation.fit_strength(examples.training_set, strength_index),
         temperature=temperature,
         lexical=lexical,
@@ -136,7 +136,7 @@ def train_self(
         return Outcome(None, verdict, unknown_ids)
     story = _tell_story(f"{len(own_requests):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)
     learned = Learned(
-        index.info.model, index.info.sha256, w, index.info.temperature, story=story, identity=index.info.identity
+        index.info.model, index.info.sha256, w, index.info.temperature, story=story, identity=whole_identity(index.info)
     )
     return Outcome(learned, verdict, unknown_ids)
 
@@ -183,6 +183,6 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
     if not unanswerable.any():
         return None
     x = index.encoder.encode([request.query for request in decided], "query")
-    state = index.engine.attend(fold_queries(identity(index.info.d), x)).attention
+    state = index.engine.attend(fold_plain(x, first_of_several(index.info))).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
     return calibration.fit_null_key(evidence, unanswerable, null_key.FITTED.get(index.info.sha256))

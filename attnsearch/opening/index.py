@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from attnsearch.encoding import loading
-from attnsearch.encoding.encoder import Encoder
+from attnsearch.encoding.encoder import Encoder, describe_change
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.models.model import Model
 from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import BusyError, MissingError
+from attnsearch.storage.segment import all_heads
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.upkeep.default import default_catalog
@@ -89,10 +89,11 @@ class Index:
     def _open(cls, folder: Path, file: Path | None, *, offline: bool, progress: Progress | None) -> Self:
         store = home.open_migrated(folder, Store)
         try:
-            encoder = loading.load(store.info.model, offline=offline, quick=store.info.quick, remembered=True)
-            if not encoder.model.made(store.info.sha256, store.info.identity, store.info.stamp):
+            heads = all_heads(store.info)
+            encoder = loading.load_heads(heads, offline=offline, quick=store.info.quick)
+            if change := describe_change(encoder, heads):
                 if not file:
-                    raise _stale(folder, store.info, encoder.model)
+                    raise _stale(folder, store.info, change)
                 store.close()
                 _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
                 store = Store(folder)
@@ -247,6 +248,6 @@ def _is_read_so(info: Info, reading: Reading) -> bool:
     return reading.over(info.reading) == info.reading
 
 
-def _stale(folder: Path, info: Info, model: Model) -> CatalogError:
+def _stale(folder: Path, info: Info, change: str) -> CatalogError:
     hint = f"index it again: {home.command_to_index(folder, info)}"
-    return CatalogError(model.describe_change(info.sha256), where=home.displayed_name(folder, info), hint=hint)
+    return CatalogError(change, where=home.displayed_name(folder, info), hint=hint)

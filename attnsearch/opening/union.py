@@ -255,10 +255,17 @@ def _check_encoders(infos: Sequence[Info]) -> None:
     for info in infos:
         is_same = info.identity == first.identity or not (info.identity and first.identity)
         numbers, first_numbers = ((record.sha256, record.d, record.temperature) for record in (info, first))
-        if not is_same or numbers != first_numbers:
-            models = f"{first.name} was embedded by {first.model}, {info.name} by {info.model}"
+        heads, first_heads = ([(head.identity, head.weight) for head in record.heads] for record in (info, first))
+        if not is_same or (numbers, heads) != (first_numbers, first_heads):
+            models = f"{first.name} was embedded by {_name_heads(first)}, {info.name} by {_name_heads(info)}"
             hint = "ask each by itself, or index one again with the other's --model"
             raise InputError(f"their scores can't be compared: {models}", hint=hint)
+
+
+def _name_heads(info: Info) -> str:
+    """The models of a catalog, each head beside the first with its temperature."""
+    others = [f"{head.model} at {info.temperature / head.weight:.3g}" for head in info.heads]
+    return " and ".join([info.model, *others])
 
 
 def _is_same(learned: Learned | None, other: Learned | None) -> bool:

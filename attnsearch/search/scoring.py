@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from attnsearch.attention import null_key
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.attention.softmax import State, find_top
+from attnsearch.encoding.encoder import Head
 from attnsearch.engines.engine import Engine, States
 from attnsearch.errors import InputError
 from attnsearch.search.setting import LARGEST, Asked
@@ -56,14 +57,14 @@ class Scores(NamedTuple):
 
 def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool = False) -> Scores:
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
-    q, plain = _fold_both(asked.projections, x)
+    q, plain = _fold_both(asked, x)
     states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
     return _scores(asked, x, states)
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
     """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
-    q, plain = _fold_both(asked.projections, x)
+    q, plain = _fold_both(asked, x)
     states, z = engine.logits(q, plain, output=output, bias=asked.bias)
     return _scores(asked, x, states), z
 
@@ -81,20 +82,34 @@ def fold_queries(projections: Projections, x: Floats) -> Floats:
     return (projections.fold(x) * projections.scale).astype(np.float32, copy=False)
 
 
-def _fold_both(projections: Projections, x: Floats) -> tuple[Floats, Floats | None]:
-    """The folded queries, and those of the plain logits cosine / 0.05; None if both are the same.
+def fold_plain(x: Floats, first: Head | None) -> Floats:
+    """Folded queries (m, d) of the plain logits cosine / 0.05; with several heads, of the cosine of the `first` alone.
+
+    The null key was fitted for that one.
+    """
+    if first:  # whose columns have √a x_1, in keys too
+        x = np.hstack([x[:, : first.d] / np.float32(first.weight), np.zeros_like(x[:, first.d :])])
+    return fold_queries(identity(x.shape[1]), x)
+
+
+def _fold_both(asked: Asked, x: Floats) -> tuple[Floats, Floats | None]:
+    """The folded queries, and those of the plain logits, see `fold_plain`; None if both are the same.
 
     Raises InputError for projections that make logits beyond `LARGEST`.
     """
-    plain = identity(x.shape[1])
-    is_plain = np.array_equal(projections.w_q, plain.w_q) and np.array_equal(projections.w_k, plain.w_k)
+    projections, plain = asked.projections, identity(x.shape[1])
+    is_plain = (
+        asked.first is None
+        and np.array_equal(projections.w_q, plain.w_q)
+        and np.array_equal(projections.w_k, plain.w_k)
+    )
     with np.errstate(over="ignore", invalid="ignore"):
         q = fold_queries(projections, x)
     lengths = np.linalg.norm(q.astype(np.float64), axis=1)
     if not (lengths <= LARGEST).all():  # NaN included; keys are unit vectors, so no logit is larger than that
         hint = "ask without them, or train again"
         raise InputError("the projections make logits that are too large, or not numbers", hint=hint)
-    return q, None if is_plain else fold_queries(plain, x)
+    return q, None if is_plain else fold_plain(x, asked.first)
 
 
 def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:

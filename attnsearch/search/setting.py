@@ -21,8 +21,10 @@ from attnsearch.attention.projections import Projections, identity
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
 from attnsearch.search.self_attention import Likeness, read_likeness
+from attnsearch.storage.segment import first_of_several
 
 if TYPE_CHECKING:
+    from attnsearch.encoding.encoder import Head
     from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.postings.conditions import Where
     from attnsearch.storage.database import Info
@@ -39,7 +41,8 @@ class Asked(NamedTuple):
     `projections` are W_Q, W_K, W_V and τ. They come from `learned`, or are untrained if that is None. `lexical` is λ, 0
     if terms do not count. `null` is the null key; None if none was fitted for the encoder, or if queries are made of
     items. `bias` holds filters, terms and priors of these very texts, by key number; None if nothing is added and
-    nothing hidden. `likeness` are the items that the queries are to be like or unlike; None without any.
+    nothing hidden. `likeness` are the items that the queries are to be like or unlike; None without any. `first` is the
+    first of several heads, the one that the null key is of; None if there is one.
     """
 
     projections: Projections
@@ -48,6 +51,7 @@ class Asked(NamedTuple):
     null: NullKey | None
     bias: Bias | None
     likeness: Likeness | None = None
+    first: Head | None = None
 
 
 class Setting(NamedTuple):
@@ -98,7 +102,8 @@ class Setting(NamedTuple):
         null = None
         if likeness is None:  # it was fitted to texts
             null = learned.null if learned and learned.null else null_key.FITTED.get(index.info.sha256)
-        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias, likeness)
+        first = first_of_several(index.info)
+        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias, likeness, first)
 
     def _choose_learned(self, index: Index) -> Learned | None:
         if self.untrained or self.projections:

@@ -51,6 +51,14 @@ class Fields(NamedTuple):
 UNNAMED = Fields()  # all are left to the data
 
 
+def parse_fields(value: Value) -> Fields:
+    """The fields in a list of three, as JSON has them. Raises TypeError or ValueError."""
+    ident, title, texts = value
+    if type(ident) is not list or type(texts) is not list:
+        raise TypeError("the fields are not lists")
+    return Fields(tuple(ident), title, tuple(texts))
+
+
 def look_up(record: Mapping[str, Value], name: str) -> Value:
     """The value of the field of that name, else of the field inside another: `author.name`. None if it is missing.
 

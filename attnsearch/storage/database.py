@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from attnsearch.encoding.encoder import Precision
+from attnsearch.encoding.encoder import Head, Precision, parse_heads
 from attnsearch.errors import CatalogError
-from attnsearch.sources.fields import UNNAMED, Fields
+from attnsearch.sources.fields import UNNAMED, Fields, parse_fields
 from attnsearch.sources.items import DEFAULT_TEXT, Item, key_text
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import OlderError, damaged
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from attnsearch.sources import summary
 
 FORM = 3
+FORM_OF_HEADS = 4  # the same form, of a catalog with several heads: an older attnsearch does not ask half of it
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 TABLES = """
@@ -67,7 +68,8 @@ class Info(NamedTuple):
     `fields` are those that are read as id, title and text; `given` are those of them that a user named, and `reading`
     how the files are read, as far as a user said it. `is_exact` says that its items are those of its sources and no
     others. `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast
-    path may be taken. `lexical` is the λ of a query that names none (see `bias`), `language` that of its terms.
+    path may be taken. `lexical` is the λ of a query that names none (see `bias`), `language` that of its terms. `model`
+    is the first head; `heads` are the others, `d` the width and `temperature` the τ of all together.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Info(NamedTuple):
     reading: Reading = AS_FOUND
     is_exact: bool = True
     language: str = ENGLISH
+    heads: tuple[Head, ...] = ()
 
 
 class KeyRow(NamedTuple):
@@ -117,13 +120,17 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         return None
     if application != APPLICATION:
         raise damaged(folder, f"{DATABASE} was not made by attnsearch")
-    if form > FORM:
+    if form > FORM_OF_HEADS:
+        newer = f"was made by a newer attnsearch (form {form}, not {FORM_OF_HEADS})"
         hint = "upgrade attnsearch, or remove the catalog and index it again"
-        raise CatalogError(f"was made by a newer attnsearch (form {form}, not {FORM})", where=folder.name, hint=hint)
+        raise CatalogError(newer, where=folder.name, hint=hint)
     _check_schema(db, folder, form)
     if form < FORM:
         raise OlderError(f"was made by an older attnsearch (form {form})", where=folder.name)
-    return parse_info(read_info_rows(db))
+    info = parse_info(read_info_rows(db))
+    if form != (FORM_OF_HEADS if info.heads else FORM):
+        raise damaged(folder, f"{DATABASE} has another form than its heads ask for")
+    return info
 
 
 def _check_schema(db: sqlite3.Connection, folder: Path, form: int) -> None:
@@ -131,7 +138,7 @@ def _check_schema(db: sqlite3.Connection, folder: Path, form: int) -> None:
     schema = db.execute("SELECT type, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
     statements = {" ".join(str(sql).split()) for _, sql in schema}
     ours = {" ".join(sql.split()) for sql in TABLES.split(";") if sql.strip()}
-    if {kind for kind, _ in schema} - {"table", "index"} or (form == FORM and statements - ours):
+    if {kind for kind, _ in schema} - {"table", "index"} or (form >= FORM and statements - ours):
         raise damaged(folder, f"{DATABASE} has other tables than attnsearch creates")
 
 
@@ -151,9 +158,9 @@ def parse_info(rows: Mapping[str, str], *, has_sum: bool = True) -> Info:
     if "given" not in info:
         info |= upgrade_fields(info["fields"])
     sources = tuple(Source(*source) for source in info.pop("sources"))
-    fields, given = (_parse_fields(info.pop(name)) for name in ("fields", "given"))
-    reading = Reading(*info.pop("reading"))
-    parsed = Info(fields=fields, given=given, reading=reading, sources=sources, **info)
+    fields, given = (parse_fields(info.pop(name)) for name in ("fields", "given"))
+    reading, heads = Reading(*info.pop("reading")), parse_heads(info.pop("heads", []), info["d"])
+    parsed = Info(fields=fields, given=given, reading=reading, sources=sources, heads=heads, **info)
     _check_types(parsed)
     return parsed
 
@@ -169,13 +176,6 @@ def upgrade_fields(fields: Any) -> dict[str, Any]:
     return {"fields": read, "given": given, "reading": AS_FOUND, "is_exact": False}
 
 
-def _parse_fields(value: Any) -> Fields:
-    ident, title, texts = value
-    if type(ident) is not list or type(texts) is not list:
-        raise TypeError("the fields in the table info are not lists")
-    return Fields(tuple(ident), title, tuple(texts))
-
-
 def _check_types(info: Info) -> None:
     """Raise TypeError or ValueError for what no commit writes: a right checksum may be made by anyone."""
     texts = (
@@ -186,12 +186,10 @@ def _check_types(info: Info) -> None:
         *(source.path for source in info.sources),
         *(text or "" for source in info.sources for text in source[1:]),
     )
-    counts = (info.d, info.items, info.keys, info.listing)
-    numbers = (info.temperature, info.lexical)
     if not (
         all(type(text) is str for text in texts)
-        and all(type(count) is int for count in counts)
-        and all(type(number) in (int, float) for number in numbers)
+        and all(type(count) is int for count in (info.d, info.items, info.keys, info.listing))
+        and all(type(number) in (int, float) for number in (info.temperature, info.lexical))
         and type(info.quick) is type(info.is_exact) is bool
     ):
         raise TypeError("the table info holds values of other types")
@@ -202,12 +200,15 @@ def _check_types(info: Info) -> None:
         and 0 <= info.lexical < math.inf
         and info.precision in get_args(Precision)
         and info.language in LANGUAGES
+        and (info.identity or not info.heads)
+        and info.model not in [head.model for head in info.heads]
     ):
         raise ValueError("the table info holds values that no commit writes")
 
 
 def write_info(db: sqlite3.Connection, info: Mapping[str, Any]) -> None:
-    """Fill the table `info` with these values, as JSON."""
+    """Fill the table `info` with these values, as JSON; without `heads` if there are none, as before there were."""
+    info = {name: value for name, value in info.items() if value or name != "heads"}
     rows = {name: json.dumps(value) for name, value in info.items()}
     rows["sum"] = str(info_checksum(rows))
     db.execute("DELETE FROM info")

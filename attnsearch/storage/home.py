@@ -252,7 +252,8 @@ def catalog_infos() -> Iterator[tuple[Path, Info | CatalogError]]:
 
 def has_catalog_of(identity: str) -> bool:
     """Whether the home has a catalog that the encoder of this identity made."""
-    return any(isinstance(info, Info) and info.identity == identity for _, info in catalog_infos())
+    infos = [info for _, info in catalog_infos() if isinstance(info, Info)]
+    return any(identity in (info.identity, *(head.identity for head in info.heads)) for info in infos)
 
 
 def own_catalogs() -> list[str]:

@@ -27,6 +27,7 @@ from attnsearch.storage import checksum, lock
 from attnsearch.storage.database import Info, read_info
 from attnsearch.storage.failures import reading, unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, quoted, replace_file, sync
+from attnsearch.storage.segment import whole_identity
 
 VERSION = 2  # of a file with judged requests; any other is still of version 1, which an older attnsearch reads
 
@@ -92,8 +93,9 @@ class Learned(NamedTuple):
             return untrained._replace(w_q=self.w * np.float32(math.sqrt(self.d) / temperature))
 
     def suits(self, info: Info) -> bool:
-        """Whether it was learned for a catalog's encoder; if either has no identity, equal weights have to do."""
-        is_same = self.identity == info.identity or not (self.identity and info.identity)
+        """Whether it was learned for all heads of a catalog; if either has no identity, equal weights have to do."""
+        identity = whole_identity(info)
+        is_same = self.identity == identity or not (self.identity and identity)
         return is_same and self.sha256 == info.sha256 and self.d == info.d
 
     def taught(self, queries: Sequence[str]) -> int:

@@ -53,7 +53,7 @@ def migrate_locked(db: sqlite3.Connection, folder: Path) -> None:
     """
     log.warning("%s was made by an older attnsearch; converting it to the present form", folder.name)
     with reading(folder):
-        while (form := db.execute("PRAGMA user_version").fetchone()[0]) != FORM:
+        while (form := db.execute("PRAGMA user_version").fetchone()[0]) < FORM:
             if form not in _STEPS:
                 raise damaged(folder, f"there is no form {form}")
             _STEPS[form](db, folder)

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.encoding.encoder import Head, join_identities, list_heads
 from attnsearch.storage import checksum
+from attnsearch.storage.database import Info
 from attnsearch.storage.files import open_to_read, sync
 
 ROWS = 256  # rows under one checksum: the most that a damaged byte can cost
@@ -25,6 +27,21 @@ _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 _ALIGNMENT = 64  # the length of a .npy file's header is a multiple of this
 _LONGEST_HEADER = 1 << 16  # bytes
 _MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
+
+
+def all_heads(info: Info) -> tuple[Head, ...]:
+    """The heads of a catalog in the order of their columns in X, the first among them: at least that one."""
+    return list_heads(info.model, info.sha256, info.identity, info.stamp, info.d, info.heads)
+
+
+def first_of_several(info: Info) -> Head | None:
+    """The first head of a catalog that has others; None if it has no others."""
+    return all_heads(info)[0] if info.heads else None
+
+
+def whole_identity(info: Info) -> str:
+    """The identity of all heads of a catalog together."""
+    return join_identities(info.identity, [(head.identity, head.weight) for head in info.heads])
 
 
 class SegmentRow(NamedTuple):

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.encoding.encoder import Head, join_identities, parse_heads
-from attnsearch.encoding.heads import HeadsEncoder, balance, join, part, parts_of
-from tests.conftest import SmallEncoder
+from attnsearch.encoding.encoder import Head, join_identities, parse_heads, parts_of
+from attnsearch.encoding.heads import HeadsEncoder, balance, join, part
+from tests.conftest import SmallEncoder, VowelEncoder
 
 HEADS = [["b", "2" * 64, "2" * 64, "x", 3, 0.25], ["c", "3" * 64, "3" * 64, "x", 2, 0.25]]
 
 
-class Letters(SmallEncoder):
-    """Counts the vowels, and all other letters on a sixth axis."""
-
-    window = 5
-    axes: ClassVar = "aeiou"
-
-    def encode(self, texts, role="key", progress=None):
-        self.read += texts
-        x = np.array([[text.count(vowel) for vowel in self.axes] + [1] for text in texts], np.float32).reshape(-1, 6)
-        return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-    def pieces(self, texts, role="key"):
-        return [None for _ in texts]
-
-
 @pytest.fixture
 def two():
-    return HeadsEncoder([SmallEncoder("a"), Letters("b", "6" * 64)], [0.75, 0.25])
+    return HeadsEncoder([SmallEncoder("a"), VowelEncoder("b")], [0.75, 0.25])
 
 
 @given(st.lists(st.floats(1e-4, 10), min_size=1, max_size=8), st.integers(0, 9))
@@ -125,8 +109,8 @@ class TestParse:
 
 
 def test_an_identity_of_all_heads():
-    heads = parse_heads(HEADS, 6)
+    heads = [("2", 0.25), ("3", 0.25)]
     both = join_identities("1", heads)
     assert join_identities("1", ()) == "1"
-    changed = [("2", heads), ("1", heads[:1]), ("1", heads[::-1]), ("1", (heads[0], heads[1]._replace(weight=0.2)))]
+    changed = [("2", heads), ("1", heads[:1]), ("1", heads[::-1]), ("1", [("2", 0.25), ("3", 0.2)])]
     assert len({both, *(join_identities(*pair) for pair in changed)}) == 5
