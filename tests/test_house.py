@@ -56,7 +56,7 @@ HOUSE = {
         "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "cells",
         "map", "saved",
     ),
-    "evaluation": ("metrics", "report", "significance"),
+    "evaluation": ("metrics", "mass", "report", "significance"),
     "learning": (
         "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
         "training",

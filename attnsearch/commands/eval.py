@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,14 @@ def eval_(
             help="Measure a second setting too: options such as '--temperature 0.1'.",
         ),
     ] = None,
+    gain: Annotated[
+        Literal["linear", "exp"],
+        typer.Option(
+            metavar="GAIN",
+            rich_help_panel=options.SHARP,
+            help="Of nDCG: linear (the grade) or exp (2^grade - 1). (default: linear)",
+        ),
+    ] = "linear",
     worst: Annotated[
         int,
         typer.Option(
@@ -70,10 +78,10 @@ def eval_(
     with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels)
         with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
-            evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k)
+            evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k, gain=gain)
             second = None
             if compare is not None and second_options is not None:
-                second_evaluation = evaluate(index, requests, second_options.setting(index.info), k=top_k)
+                second_evaluation = evaluate(index, requests, second_options.setting(index.info), k=top_k, gain=gain)
                 comparison = compare_evaluations(evaluation, second_evaluation)
                 second = SecondSetting(compare, second_evaluation, comparison)
         picture = None

@@ -9,31 +9,41 @@ The first four agree with TREC's evaluator to the last digit: https://github.com
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Gain = Literal["linear", "exp"]
+
+LEVELS = np.arange(1, 10) / 10  # shares of the attention, at which its calibration is measured
 
 
-def ndcg(ranked: Floats, judged: Floats, k: int = 10) -> float:
+def ndcg(ranked: Floats, judged: Floats, k: int = 10, gain: Gain = "linear") -> float:
     """Discounted cumulative gain of the first `k` ranks, divided by that of the best possible order; 0 if that is 0.
 
     `ranked` (n,) holds the grade of the item on each rank, 0 if it is not judged; `judged` (j,) the grades of all
-    judged items, ranked or not. A gain is the grade divided by log2(rank + 1): Järvelin & Kekäläinen 2002, in
-    trec_eval's form.
+    judged items, ranked or not. A gain is divided by log2(rank + 1). It is the grade g itself if `linear`, as in
+    Järvelin & Kekäläinen 2002 and in trec_eval; 2^g - 1 if `exp`, as in Burges et al. 2005.
 
-    >>> round(ndcg(np.array([0.0, 2.0, 1.0]), np.array([1.0, 2.0])), 4)  # (2/log2 3 + 1/2) / (2 + 1/log2 3)
+    >>> ranked, judged = np.array([0.0, 2.0, 1.0]), np.array([1.0, 2.0])
+    >>> round(ndcg(ranked, judged), 4)  # (2/log2 3 + 1/2) / (2 + 1/log2 3)
     0.6697
+    >>> round(ndcg(ranked, judged, gain="exp"), 4)  # (3/log2 3 + 1/2) / (3 + 1/log2 3)
+    0.659
     """
-    best = _discounted_gain(np.sort(judged)[::-1][:k])
-    return _discounted_gain(ranked[:k]) / best if best else 0.0
+    highest = float(judged.max(initial=0.0))
+    if not highest > 0:
+        return 0.0
+    best = _discounted_gain(np.sort(judged)[::-1][:k], highest, gain)
+    return _discounted_gain(ranked[:k], highest, gain) / best
 
 
-def _discounted_gain(grades: Floats) -> float:
-    """The gain of grades (n,) in the order of their ranks."""
-    return float(np.sum(grades / np.log2(np.arange(2, len(grades) + 2))))
+def _discounted_gain(grades: Floats, highest: float, gain: Gain) -> float:
+    """The gain of grades (n,) in the order of their ranks, as a share of that of the `highest`: none overflows."""
+    gains = grades / highest if gain == "linear" else np.exp2(grades - highest) - np.exp2(-highest)
+    return float(np.sum(gains / np.log2(np.arange(2, len(grades) + 2))))
 
 
 def reciprocal_rank(ranked: Floats) -> float:
@@ -77,6 +87,44 @@ def divergence(log_weights: Floats) -> float:
     (0.0, 0.6931)
     """
     return float(max(-np.log(len(log_weights)) - np.mean(log_weights), 0.0))
+
+
+def find_covered(weights: Floats, right: NDArray[np.bool_], levels: Floats = LEVELS) -> Floats:
+    """The share of the right items (l,) that the top holds, for tops with these shares (l,) of the attention.
+
+    `weights` (n,), highest first, add up to 1; `right` (n,) says which items are right, at least one. A top is the
+    fewest items with the share, as `--top-p` lists them, and of the last one only the fraction that is needed: so the
+    top has exactly the share. If a right item that is picked at random is each item as often as the weights say, the
+    mean of this over requests is exactly the level. Such sets are those of Romano, Sesia & Candès 2020, and their
+    curve that of Kuleshov, Fenner & Ermon 2018.
+
+    >>> weights, right = np.array([0.5, 0.25, 0.25]), np.array([False, True, True])
+    >>> find_covered(weights, right, np.array([0.5, 0.625, 0.9])).round(6).tolist()
+    [0.0, 0.25, 0.8]
+    """
+    attention, share = (np.concatenate([[0.0], np.cumsum(part)]) for part in (weights, right / np.count_nonzero(right)))
+    covered: Floats = np.interp(levels, attention, share)
+    return covered
+
+
+def coverage_error(covered: Floats) -> float:
+    """The mean distance between `LEVELS` (l,) and the shares of the right items (l,) that tops of them hold.
+
+    It is to `find_covered` what the calibration error is to the top weight.
+
+    >>> round(coverage_error(LEVELS - 0.05), 6)
+    0.05
+    """
+    return float(np.mean(np.abs(covered - LEVELS)))
+
+
+def brier(chances: Floats, true: NDArray[np.bool_]) -> float:
+    """The mean square of what chances (m,) miss of the truth (m,), 1 or 0: Brier 1950. 0 is best, 1/4 is a coin's.
+
+    >>> brier(np.array([0.5, 1.0]), np.array([True, True]))
+    0.125
+    """
+    return float(np.mean((chances - true) ** 2))
 
 
 class Bin(NamedTuple):

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
 from attnsearch.evaluation import metrics
-from attnsearch.evaluation.metrics import Bin
+from attnsearch.evaluation.mass import Mass, measure_mass, measure_tops
+from attnsearch.evaluation.metrics import Bin, Gain
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import score_all
 from attnsearch.search.setting import DEFAULT, Setting
@@ -31,6 +32,8 @@ BATCH_LOGITS = 1 << 24  # in memory at a time: 64 MB
 
 _BATCH_QUERIES = 256  # in a batch at most
 
+Doubles = NDArray[np.float64]
+
 log = logging.getLogger("attnsearch")
 
 
@@ -38,8 +41,8 @@ class Row(NamedTuple):
     """How one request was answered; `METRICS` are None if no item is known to be right for it.
 
     `relevant` counts the right items, in the catalog or not. `first` is the rank of the first one, None if none has a
-    rank. `kl` is to those that have a rank, None if none has. `top` is the item on rank 1, None if everything is
-    hidden.
+    rank. `kl` is to those that have a rank, and `mass` their weight together; None if none has. `top` is the item on
+    rank 1, None if everything is hidden.
     """
 
     query: str
@@ -50,6 +53,7 @@ class Row(NamedTuple):
     recall: float | None = None
     precision_at_1: float | None = None
     kl: float | None = None
+    mass: float | None = None
     first: int | None = None
     top: str | None = None
     top_title: str | None = None
@@ -60,19 +64,24 @@ class Row(NamedTuple):
 class NoneOfThese(NamedTuple):
     """The mean of `none_of_these` over the requests without an answer (true), and over those with one (false).
 
-    `balanced_accuracy` is that of predicting no answer from 0.5 on.
+    `balanced_accuracy` is that of predicting no answer from 0.5 on. The `brier` score and the `calibration_error` are
+    those of the chance; `reliability` has the bins of the latter, in which accuracy is how often there was no answer.
     """
 
     where_true: float
     where_false: float
     balanced_accuracy: float
+    brier: float
+    calibration_error: float
+    reliability: Sequence[Bin]
 
 
 class Evaluation(NamedTuple):
     """How a catalog answered judged requests: the means of `METRICS` over those with an answer, and a row for each.
 
-    nDCG is at rank `DEPTH`, recall at rank `k`. `calibration_error` is that of the top weight, as the probability that
-    the top item is right; `reliability` has the bins that it is made of. `unknown_ids` counts the judged ids that the
+    nDCG is at rank `DEPTH` with this `gain`, which matters if the requests are graded; recall is at rank `k`.
+    `calibration_error` is that of the top weight, as the probability that the top item is right; `reliability` has the
+    bins that it is made of. `mass` is None if no right item has a rank. `unknown_ids` counts the judged ids that the
     catalog lacks. `none_of_these` is None unless some requests have an answer, some have none, and the encoder has a
     null key. `unanswerable` counts those without an answer, `trained_on` those that the projections were learned from.
     """
@@ -90,6 +99,9 @@ class Evaluation(NamedTuple):
     rows: list[Row]
     trained_on: int = 0
     reliability: Sequence[Bin] = ()
+    mass: Mass | None = None
+    gain: Gain = "linear"
+    is_graded: bool = False
 
     @property
     def answerable(self) -> list[Row]:
@@ -101,8 +113,10 @@ class Evaluation(NamedTuple):
         return sorted(self.answerable, key=lambda row: (row.ndcg, row.mrr))[:count]
 
 
-def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAULT, *, k: int = 10) -> Evaluation:
-    """How the catalog answers the judged requests in that setting; recall is at `k`.
+def evaluate(
+    index: Index, requests: Sequence[Judged], setting: Setting = DEFAULT, *, k: int = 10, gain: Gain = "linear"
+) -> Evaluation:
+    """How the catalog answers the judged requests in that setting; recall is at `k`, nDCG has this gain.
 
     Ranks go by logit, ties by the order of the keys, as in `search`. Judged ids that the catalog lacks count as never
     found. Raises InputError if it lacks all of them, or if the setting does not suit the catalog.
@@ -111,6 +125,7 @@ def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAUL
     log.info("asking %s %d queries", index.info.name, len(requests))
     batch = max(min(_BATCH_QUERIES, BATCH_LOGITS // max(index.store.size, 1)), 1)
     rows: list[Row] = []
+    tops: list[Doubles] = []
     asked = setting.resolve(index, ())
     for start in range(0, len(requests), batch):
         asking = requests[start : start + batch]
@@ -119,7 +134,10 @@ def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAUL
         scores, z = score_all(index.engine, asked, index.encoder.encode(texts, "query"))
         chances = itertools.repeat(None) if scores.none_of_these is None else map(float, scores.none_of_these)
         for request, logits, top, chance in zip(asking, z, _top_items(index, z), chances, strict=False):
-            rows.append(_measure_request(request, logits, top, keys_of, k)._replace(none_of_these=chance))
+            ranking = _rank(request, logits, keys_of)
+            rows.append(_measure_request(request, ranking, top, k, gain)._replace(none_of_these=chance))
+            if ranking.right.any():
+                tops.append(measure_tops(np.exp(ranking.log_weights), ranking.right))
 
     ranked = [row for row in rows if row.relevant and row.top_weight is not None]
     confidence = np.array([row.top_weight for row in ranked])
@@ -139,6 +157,9 @@ def evaluate(index: Index, requests: Sequence[Judged], setting: Setting = DEFAUL
         rows=rows,
         trained_on=asked.learned.taught([request.query for request in requests]) if asked.learned else 0,
         reliability=bins,
+        mass=measure_mass([row.mass for row in rows if row.mass is not None], tops),
+        gain=gain,
+        is_graded=any(grade not in (0, 1) for request in requests for grade in request.grades.values()),
     )
 
 
@@ -159,30 +180,48 @@ def find_judged_keys(index: Index, requests: Sequence[Judged], *, consequence: s
     return keys_of, len(unknown)
 
 
-def _measure_request(
-    request: Judged, z: NDArray[np.float32], top: Item | None, keys_of: Mapping[str, Sequence[int]], k: int
-) -> Row:
-    """How a request was answered, from the logits z (n,) of all keys and the item on rank 1."""
-    row = Row(request.query, request.place, len(request.relevant))
+class _Ranking(NamedTuple):
+    """The visible items of a request, best first: the logarithms of their weights (n,), and their grades (n,)."""
+
+    log_weights: Doubles
+    grades: Doubles
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which of them are right (n,)."""
+        return self.grades > 0
+
+
+def _rank(request: Judged, z: NDArray[np.float32], keys_of: Mapping[str, Sequence[int]]) -> _Ranking:
+    """The ranking of the items by the logits z (n,) of all keys."""
     order = np.argsort(-z, kind="stable")[: np.count_nonzero(np.isfinite(z))]
     log_weights = z[order].astype(np.float64)
-    if top:
+    if len(order):
         log_weights -= log_weights[0]
         log_weights -= np.log(np.exp(log_weights).sum())
-        row = row._replace(top=top.id, top_title=top.title, top_weight=float(np.exp(log_weights[0])))
-    if not request.relevant:
-        return row
     grade_of = np.zeros(len(z))
     for ident, grade in request.grades.items():
         grade_of[keys_of.get(ident, [])] = grade  # only the best passage of an item has a finite logit
-    ranked, judged_grades = grade_of[order], np.array(list(request.grades.values()))
-    right = np.flatnonzero(ranked > 0)
+    return _Ranking(log_weights, grade_of[order])
+
+
+def _measure_request(request: Judged, ranking: _Ranking, top: Item | None, k: int, gain: Gain) -> Row:
+    """How a request was answered, whose ranking begins with the item `top`."""
+    row = Row(request.query, request.place, len(request.relevant))
+    if top:
+        row = row._replace(top=top.id, top_title=top.title, top_weight=float(np.exp(ranking.log_weights[0])))
+    if not request.relevant:
+        return row
+    ranked, judged_grades = ranking.grades, np.array(list(request.grades.values()))
+    right = np.flatnonzero(ranking.right)
+    log_weights = ranking.log_weights[right]
     return row._replace(
-        ndcg=metrics.ndcg(ranked, judged_grades, DEPTH),
+        ndcg=metrics.ndcg(ranked, judged_grades, DEPTH, gain),
         mrr=metrics.reciprocal_rank(ranked),
         recall=metrics.recall(ranked, judged_grades, k),
         precision_at_1=metrics.precision_at_1(ranked),
-        kl=metrics.divergence(log_weights[right]) if len(right) else None,
+        kl=metrics.divergence(log_weights) if len(right) else None,
+        mass=float(np.exp(log_weights).sum()) if len(right) else None,
         first=int(right[0]) + 1 if len(right) else None,
     )
 
@@ -204,8 +243,15 @@ def _measure_none_of_these(rows: Sequence[Row], requests: Sequence[Judged]) -> N
     true = answers == 0
     if np.isnan(chances).any() or true.all() or not true.any():
         return None
-    accuracy = metrics.balanced_accuracy(chances >= 0.5, true)
-    return NoneOfThese(float(chances[true].mean()), float(chances[~true].mean()), accuracy)
+    bins = metrics.bin_by_confidence(chances, true.astype(np.float64))
+    return NoneOfThese(
+        where_true=float(chances[true].mean()),
+        where_false=float(chances[~true].mean()),
+        balanced_accuracy=metrics.balanced_accuracy(chances >= 0.5, true),
+        brier=metrics.brier(chances, true),
+        calibration_error=metrics.calibration_error(bins),
+        reliability=bins,
+    )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from attnsearch.evaluation.report import DEPTH, Evaluation, Row
-from attnsearch.evaluation.significance import CONFIDENCE, Comparison
+from attnsearch.evaluation.mass import SHOWN_TOPS, Mass
+from attnsearch.evaluation.report import DEPTH, Evaluation, NoneOfThese, Row
+from attnsearch.evaluation.significance import CONFIDENCE, FEW, Comparison, Interval, intervals
 from attnsearch.output.formats import SCHEMA
-from attnsearch.output.notes import counted
+from attnsearch.output.notes import counted, doubt_few
 from attnsearch.output.safe_text import PIPE, Screen, to_json
-from attnsearch.output.table import decimals, listing, signed, wrap
+from attnsearch.output.table import decimals, listing, signed, spell_interval, wrap
 
 
 class SecondSetting(NamedTuple):
@@ -26,17 +27,25 @@ class SecondSetting(NamedTuple):
         return self.options or "defaults"
 
 
-class Change(NamedTuple):
-    """A measure by its name in words, in the first setting and in the second; None where it is unknown."""
+class Measure(NamedTuple):
+    """A measure by its name in words; its value and the interval of that are None where they are unknown."""
 
     name: str
-    before: float | None
-    after: float | None
+    value: float | None
+    interval: Interval | None = None
+
+
+class Change(NamedTuple):
+    """A measure in the first setting and in the second."""
+
+    first: Measure
+    second: Measure
 
     @property
     def change(self) -> float | None:
-        """After minus before."""
-        return None if self.before is None or self.after is None else self.after - self.before
+        """After minus before; None if either is unknown."""
+        before, after = self.first.value, self.second.value
+        return None if before is None or after is None else after - before
 
 
 def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, second: SecondSetting | None = None) -> str:
@@ -44,6 +53,8 @@ def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, seco
     parts = [_mean_table(evaluation, second, screen)]
     if second:
         parts.append(wrap(_describe_test(second), screen))
+    elif is_few(evaluation):
+        parts.append(wrap(doubt_few(len(evaluation.answerable)), screen))
     if rows := imperfect_rows(evaluation, worst):
         parts.append(_worst_table(rows, screen))
     if warning := describe_training([evaluation, second.evaluation] if second else [evaluation]):
@@ -69,6 +80,7 @@ def as_json(
         "model": evaluation.model,
         "items": evaluation.items,
         "k": evaluation.k,
+        "gain": evaluation.gain,
         "queries": len(evaluation.rows),
         "unanswerable": evaluation.unanswerable,
         "unknown_ids": evaluation.unknown_ids,
@@ -88,18 +100,36 @@ def _setting_fields(evaluation: Evaluation) -> dict[str, Any]:
         "temperature": evaluation.temperature,
         "taught": evaluation.trained_on,
         "metrics": {**evaluation.means, "calibration_error": evaluation.calibration_error},
-        "none_of_these": evaluation.none_of_these and evaluation.none_of_these._asdict(),
+        "intervals": {name: part and part._asdict() for name, part in intervals(evaluation).items()},
+        "reliability": [part._asdict() for part in evaluation.reliability],
+        "mass": _mass_as_json(evaluation.mass),
+        "none_of_these": _null_as_json(evaluation.none_of_these),
         "per_query": [row._asdict() for row in evaluation.rows],
     }
+
+
+def _mass_as_json(mass: Mass | None) -> dict[str, Any] | None:
+    return mass and {**mass._asdict(), "tops": [top._asdict() for top in mass.tops]}
+
+
+def _null_as_json(null: NoneOfThese | None) -> dict[str, Any] | None:
+    return null and {**null._asdict(), "reliability": [part._asdict() for part in null.reliability]}
 
 
 def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Screen) -> str:
     """The table of means: a row for each measure, with a second setting its value and the change too."""
     if not second:
-        rows = [(name, decimals(value)) for name, value in measures(evaluation).items()]
-        return listing(("measure", "value"), rows, screen, elastic=["measure"], middle=["measure"])
+        few = is_few(evaluation)
+        columns = ("measure", f"{CONFIDENCE:.0%} interval", "mean") if few else ("measure", "value", "interval")
+        rows = [
+            (part.name, spell_interval(part.interval), decimals(part.value))
+            if few
+            else (part.name, decimals(part.value), spell_interval(part.interval))
+            for part in measures(evaluation)
+        ]
+        return listing(columns, rows, screen, elastic=["measure"], middle=["measure"], optional=columns[2:])
     compared = [
-        (row.name, decimals(row.before), decimals(row.after), signed(row.change, 3))
+        (row.first.name, decimals(row.first.value), decimals(row.second.value), signed(row.change, 3))
         for row in compare_measures(evaluation, second)
     ]
     return listing(
@@ -111,28 +141,41 @@ def _mean_table(evaluation: Evaluation, second: SecondSetting | None, screen: Sc
     )
 
 
-def measures(evaluation: Evaluation) -> dict[str, float | None]:
-    """The value of each measure, by its name in words."""
-    means = evaluation.means
-    values = {
-        f"nDCG@{DEPTH}": means["ndcg"],
-        "MRR": means["mrr"],
-        f"recall@{evaluation.k}": means["recall"],
-        "precision at 1": means["precision_at_1"],
-        "KL to the right items, nats": means["kl"],
-        "calibration error, top weight": evaluation.calibration_error,
+def is_few(evaluation: Evaluation) -> bool:
+    """Whether the requests with an answer are so few that intervals say more than means."""
+    return 0 < len(evaluation.answerable) < FEW
+
+
+def measures(evaluation: Evaluation) -> list[Measure]:
+    """Each measure, in the order in which they are shown."""
+    names = {
+        "ndcg": f"nDCG@{DEPTH}",
+        "mrr": "MRR",
+        "recall": f"recall@{evaluation.k}",
+        "precision_at_1": "precision at 1",
+        "kl": "KL to the right items, nats",
     }
-    if evaluation.none_of_these:
-        values["none of these when true"] = evaluation.none_of_these.where_true
-        values["none of these when false"] = evaluation.none_of_these.where_false
-        values["its balanced accuracy"] = evaluation.none_of_these.balanced_accuracy
-    return values
+    around = intervals(evaluation)
+    lines = [Measure(words, evaluation.means[name], around[name]) for name, words in names.items()]
+    lines.append(Measure("calibration error, top weight", evaluation.calibration_error))
+    if mass := evaluation.mass:
+        lines.append(Measure("calibration error, all weights", mass.calibration_error))
+        lines.append(Measure("weight on the right items", mass.weight))
+        shown = [top for top in mass.tops if top.share in SHOWN_TOPS]
+        lines += [Measure(f"right items in the top {top.share:.0%}", top.covered) for top in shown]
+    if null := evaluation.none_of_these:
+        lines.append(Measure("none of these when true", null.where_true))
+        lines.append(Measure("none of these when false", null.where_false))
+        lines.append(Measure("its balanced accuracy", null.balanced_accuracy))
+        lines.append(Measure("its calibration error", null.calibration_error))
+        lines.append(Measure("its Brier score", null.brier))
+    return lines
 
 
 def compare_measures(evaluation: Evaluation, second: SecondSetting) -> list[Change]:
-    """The value of each measure in both settings."""
-    after = measures(second.evaluation)
-    return [Change(name, value, after.get(name)) for name, value in measures(evaluation).items()]
+    """Each measure in both settings."""
+    after = {part.name: part for part in measures(second.evaluation)}
+    return [Change(part, after.get(part.name, Measure(part.name, None))) for part in measures(evaluation)]
 
 
 def imperfect_rows(evaluation: Evaluation, worst: int) -> list[Row]:
@@ -191,6 +234,7 @@ def footer(evaluation: Evaluation) -> str:
         + (f", {unknown:,} unknown" if unknown else ""),
         f"{evaluation.catalog}, {counted(evaluation.items, 'item')}",
         f"temperature {evaluation.temperature:.3g}",
+        *([f"gain {evaluation.gain}"] if evaluation.is_graded or evaluation.gain != "linear" else []),
         evaluation.model,
     ]
     return " · ".join(parts)

@@ -155,6 +155,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def doubt_few(requests: int) -> str:
+    """That means over so many requests say less than their intervals; for fewer than `significance.FEW`.
+
+    >>> doubt_few(21)
+    '21 requests are few: trust the intervals, not the means'
+    """
+    verb = "is" if requests == 1 else "are"
+    return f"{counted(requests, 'request')} {verb} few: trust the intervals, not the means"
+
+
 def readout_as_json(readout: Readout) -> dict[str, Any]:
     """The JSON object of a readout, as docs/reference.md describes it."""
     fields: dict[str, Any] = {"field": readout.field, "known": readout.known}

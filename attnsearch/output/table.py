@@ -91,6 +91,15 @@ def signed(change: float | None, digits: int = 2) -> str:
     return "" if change is None else f"{change:+z.{digits}f}"
 
 
+def spell_interval(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """The ends of an interval to so many decimals; empty if it is unknown.
+
+    >>> spell_interval((0.25, 0.5)), spell_interval(None)
+    ('0.250 to 0.500', '')
+    """
+    return "" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+
+
 def count_cells(text: str) -> int:
     """How many cells a text fills."""
     from rich.cells import cell_len

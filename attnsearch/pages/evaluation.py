@@ -13,8 +13,10 @@ from attnsearch.output.evaluation import (
     describe_training,
     footer,
     imperfect_rows,
+    is_few,
     measures,
 )
+from attnsearch.output.notes import doubt_few
 from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ def evaluation_page(
         depth=DEPTH,
         confidence=CONFIDENCE,
         warning=describe_training(evaluations),
+        doubt=doubt_few(len(evaluation.answerable)) if is_few(evaluation) else "",
+        evaluations={"as asked": evaluation, second.name: second.evaluation} if second else {"": evaluation},
         footer=footer(evaluation),
         worst=imperfect_rows(evaluation, worst),
     )

@@ -1,4 +1,4 @@
-"""An evaluation → how well each request is answered, and how far the weight of the top item can be trusted.
+"""An evaluation → how well each request is answered, and how far the weights of the top item, and of all, are true.
 
 With a second setting, both: the first is blue and round, the second orange and square.
 """
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.evaluation.report import DEPTH, Evaluation
-from attnsearch.output.evaluation import SecondSetting
+from attnsearch.evaluation.significance import CONFIDENCE, intervals
+from attnsearch.output.evaluation import SecondSetting, is_few
 from attnsearch.output.notes import counted
-from attnsearch.output.table import decimals
+from attnsearch.output.table import decimals, spell_interval
 from attnsearch.plots.figure import (
     AGAINST,
     FAINT,
@@ -52,7 +53,7 @@ class _Series(NamedTuple):
 
 
 def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None, form: str = "svg") -> bytes:
-    """nDCG by request, best first, and the reliability diagram. Raises InputError without matplotlib."""
+    """nDCG by request, best first, and two reliability diagrams. Raises InputError without matplotlib."""
     series = [_Series("as asked", evaluation, FOR, "o")]
     if second:
         series.append(_Series(second.name, second.evaluation, AGAINST, "s"))
@@ -65,7 +66,7 @@ def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None,
         names = [fit(rows[number].query, _NAME, SMALL) for number in order] if is_named else []
         left = max((text_width(name, SMALL) for name in names), default=0.25) + 0.1
         wide, high = (_BARS, max(count * _ROW, _SQUARE)) if is_named else (_CROWD, _SQUARE)
-        width = MARGIN + left + wide + 0.8 + _SQUARE + MARGIN
+        width = MARGIN + left + wide + 2 * (0.8 + _SQUARE) + MARGIN
         lines = wrap(_notes(series), width - 2 * MARGIN)
         top = HEAD + 0.3
         figure = new_figure(width, top + high + 0.55 + LINE * len(lines) + MARGIN)
@@ -75,7 +76,9 @@ def draw_evaluation(evaluation: Evaluation, second: SecondSetting | None = None,
             _paint_named(axes, series, order, names)
         else:
             _paint_crowd(axes, series, order)
-        _paint_reliability(add_axes(figure, MARGIN + left + wide + 0.8, top, _SQUARE, _SQUARE), series)
+        beside = MARGIN + left + wide + 0.8
+        _paint_reliability(add_axes(figure, beside, top, _SQUARE, _SQUARE), series)
+        _paint_mass(add_axes(figure, beside + _SQUARE + 0.8, top, _SQUARE, _SQUARE), series)
         add_notes(figure, top + high + 0.55, lines)
         return render(figure, form, f"{title}: {_means(series)}")
 
@@ -159,6 +162,20 @@ def _paint_reliability(axes: Axes, all_series: Sequence[_Series]) -> None:
     axes.set_ylabel("share of these items that are right", fontsize=SMALL)
 
 
+def _paint_mass(axes: Axes, all_series: Sequence[_Series]) -> None:
+    """Attention against right items: on the diagonal, the top with half of the attention holds half of these."""
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, zorder=1)
+    for series, area in zip(all_series, _AREAS, strict=False):
+        if not (mass := series.evaluation.mass):
+            continue
+        shares, covered = ([top.share for top in mass.tops], [top.covered for top in mass.tops])
+        axes.plot([0, *shares, 1], [0, *covered, 1], color=series.color, linewidth=0.9, alpha=0.5, zorder=2)
+        axes.scatter(shares, covered, s=area, color=series.color, marker=series.mark, zorder=3)
+    axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+    axes.set_xlabel("share of the attention, from the top", fontsize=SMALL)
+    axes.set_ylabel("share of the right items in it, mean", fontsize=SMALL)
+
+
 def _name_axes(axes: Axes, all_series: Sequence[_Series], *, x: str, y: str) -> None:
     """Name the axes, and above them the settings, if there are two, in their colors."""
     axes.set_xlabel(x, fontsize=SMALL)
@@ -187,13 +204,18 @@ def _name_axes(axes: Axes, all_series: Sequence[_Series], *, x: str, y: str) -> 
 
 
 def _means(all_series: Sequence[_Series]) -> str:
-    """The two numbers that the pictures show, of each setting."""
+    """The two numbers that the pictures show, of each setting; of few requests in one, the interval of the first."""
     evaluations = [series.evaluation for series in all_series]
     means, errors = (
         " → ".join(decimals(value) or "–" for value in values)
         for values in zip(*((part.means["ndcg"], part.calibration_error) for part in evaluations), strict=True)
     )
-    return f"mean nDCG@{DEPTH} {means} · calibration error {errors}"
+    around = intervals(evaluations[0])["ndcg"]
+    if len(evaluations) == 1 and is_few(evaluations[0]) and around:
+        ndcg = f"nDCG@{DEPTH} {spell_interval(around)} with {CONFIDENCE:.0%} confidence"
+    else:
+        ndcg = f"mean nDCG@{DEPTH} {means}"
+    return f"{ndcg} · calibration error {errors}"
 
 
 def _notes(all_series: Sequence[_Series]) -> str:
@@ -202,4 +224,7 @@ def _notes(all_series: Sequence[_Series]) -> str:
         if len(all_series) == 1
         else "a larger mark has more requests"
     )
-    return f"Dashed: the mean; at the right, {sizes}, and weights can be trusted where it is on the line"
+    return (
+        f"Dashed: the mean; beside it, {sizes}; weights are true where marks are on the line: that of the top item"
+        " as the chance that it is right, and at the right, all of them as shares of the right items"
+    )

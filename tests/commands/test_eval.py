@@ -34,52 +34,69 @@ def judged(write, shop, monkeypatch, tmp_path):
 def test_a_table(run, judged):
     code, out, err = run("eval", "judged.yaml", "-c", "shop")
     assert (code, err) == (0, "")
-    means, worst, footer = out.split("\n\n")
+    means, doubt, worst, footer = out.split("\n\n")
     robot = 2 / (2 + 1 / math.log2(3)) + (1 / 2) / (2 + 1 / math.log2(3))  # sea comes third: a tie, and a is before it
     ndcg = (1 + robot + 1 / 2) / 3
-    assert means.splitlines()[0].split() == ["measure", "value"]
-    answer = {line[:-6].strip(): line[-5:] for line in means.splitlines()[1:]}
+    assert means.splitlines()[0].split() == ["measure", "95%", "interval", "mean"]
+    assert doubt == "3 requests are few: trust the intervals, not the means"
+    answer = {line[:30].strip(): line[-5:] for line in means.splitlines()[1:]}
     assert answer["nDCG@10"] == f"{ndcg:.3f}"
     assert answer["MRR"] == f"{(1 + 1 + 1 / 3) / 3:.3f}"
     assert answer["recall@10"] == "1.000"
     assert answer["precision at 1"] == "0.667"
-    assert list(answer)[4:] == ["KL to the right items, nats", "calibration error, top weight"]
+    assert list(answer)[4:] == [
+        "KL to the right items, nats", "calibration error, top weight", "calibration error, all weights",
+        "weight on the right items", "right items in the top 50%", "right items in the top 90%",
+    ]  # fmt: skip
     assert [line.split() for line in worst.splitlines()] == [
         ["nDCG@10", "first", "right", "request", "on", "rank", "1"],
         ["0.500", "rank", "3", "sea", "sea"],
         [f"{robot:.3f}", "rank", "1", "robot", "robot"],
     ]
-    assert footer == "3 requests with an answer, 1 without · shop, 3 items · temperature 0.05 · small\n"
+    assert footer == "3 requests with an answer, 1 without · shop, 3 items · temperature 0.05 · gain linear · small\n"
 
 
 def test_options(run, judged):
     assert "sea" not in run("eval", "judged.yaml", "-c", "shop", "--worst", "0").out
-    assert len(run("eval", "judged.yaml", "-c", "shop", "--worst", "1").out.split("\n\n")[1].splitlines()) == 2
+    assert len(run("eval", "judged.yaml", "-c", "shop", "--worst", "1").out.split("\n\n")[2].splitlines()) == 2
     assert "requests with" not in run("eval", "judged.yaml", "-c", "shop", "-q").out
     assert "temperature 0.5 ·" in run("eval", "judged.yaml", "-c", "shop", "--temperature", "0.5").out
     assert "temperature 2 ·" in run("eval", "judged.yaml", "-c", "shop", "--textbook").out
-    out = run("eval", "judged.yaml", "-c", "shop", "-k", "1").out
-    assert f"recall@1                       {(1 + 1 / 2 + 0) / 3:.3f}" in out
+    lines = run("eval", "judged.yaml", "-c", "shop", "-k", "1").out.splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("recall@1 ")] == [f"{(1 + 1 / 2 + 0) / 3:.3f}"]
 
 
 def test_json(run, judged):
     code, out, err = run("eval", "judged.yaml", "-c", "shop", "--json", "-k", "2", "--worst", "1")
     answer = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(answer) == ["schema", "judgments", "catalog", "model", "items", "k", "queries", "unanswerable",
-                          "unknown_ids", "worst", "temperature", "taught", "metrics", "none_of_these",
-                          "per_query"]  # fmt: skip
+    assert list(answer) == ["schema", "judgments", "catalog", "model", "items", "k", "gain", "queries", "unanswerable",
+                          "unknown_ids", "worst", "temperature", "taught", "metrics", "intervals",
+                            "reliability", "mass", "none_of_these", "per_query"]  # fmt: skip
     assert (answer["schema"], answer["judgments"], answer["k"]) == (1, ["judged.yaml"], 2)
     assert (answer["queries"], answer["unanswerable"], answer["unknown_ids"], answer["worst"]) == (4, 1, 0, ["sea"])
     assert list(answer["metrics"]) == [*report.METRICS, "calibration_error"]
     assert [row["query"] for row in answer["per_query"]] == ["moon", "robot", "sea", "elsewhere"]
     assert answer["per_query"][2] == {
         "query": "sea", "place": "judged.yaml:5", "relevant": 1, "ndcg": 0.5, "mrr": 1 / 3, "recall": 0.0,
-        "precision_at_1": 0.0, "kl": pytest.approx(20, abs=1e-4), "first": 3, "top": "b", "top_title": "sea",
+        "precision_at_1": 0.0, "kl": pytest.approx(20, abs=1e-4),
+        "mass": pytest.approx(math.exp(-20), rel=1e-4), "first": 3, "top": "b", "top_title": "sea",
         "top_weight": pytest.approx(1), "none_of_these": None,
     }  # fmt: skip
     assert answer["per_query"][3]["ndcg"] is None
     assert answer["metrics"]["ndcg"] == pytest.approx(sum(row["ndcg"] for row in answer["per_query"][:3]) / 3)
+
+
+def test_the_gain_of_both_settings(run, judged):
+    """Ranks for "robot": c, and b on the third; as 2^2 - 1 = 3 to 1."""
+    exp = (3 + 1 / 2) / (3 + 1 / math.log2(3))
+    argv = ["eval", "judged.yaml", "-c", "shop", "--gain", "exp"]
+    answer = json.loads(run(*argv, "--compare", "--temperature 1", "--json").out)
+    assert answer["gain"] == "exp"
+    for setting in (answer, answer["compare"]):
+        assert setting["per_query"][1]["ndcg"] == pytest.approx(exp)
+    assert "· gain exp ·" in run(*argv).out
+    assert run(*argv[:-1], "cubic").code == 2
 
 
 def test_compare(run, judged):
@@ -166,11 +183,19 @@ def test_chances_that_nothing_fits(run, judged, monkeypatch):
 
     monkeypatch.setattr(report, "score_all", score_all)
     out = run("eval", "judged.yaml", "-c", "shop").out
-    assert "none of these when true        0.750\n" in out
-    assert "none of these when false       0.250\n" in out
-    assert "its balanced accuracy          1.000\n" in out
+    shown = {line[:30].strip(): line[30:].strip() for line in out.split("\n\n")[0].splitlines()}
+    assert [shown[name] for name in ("none of these when true", "none of these when false")] == ["0.750", "0.250"]
+    assert [shown[f"its {name}"] for name in ("balanced accuracy", "calibration error", "Brier score")] == [
+        "1.000", "0.250", "0.062",
+    ]  # fmt: skip
     answer = json.loads(run("eval", "judged.yaml", "-c", "shop", "--json").out)
-    assert answer["none_of_these"] == {"where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1.0}
+    reliability = answer["none_of_these"].pop("reliability")
+    assert answer["none_of_these"] == {
+        "where_true": 0.75, "where_false": 0.25, "balanced_accuracy": 1, "brier": 0.0625, "calibration_error": 0.25,
+    }  # fmt: skip
+    assert [(part["cases"], part["confidence"], part["accuracy"]) for part in reliability] == [
+        (3, 0.25, 0), (1, 0.75, 1),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,11 @@ def test_eval_compares_two_settings(run, tmp_path):
 
 def test_eval_draws_the_numbers_of_json(run, tmp_path):
     run(*COMMANDS["eval"], "-o", "x.svg")
-    metrics = json.loads(run(*COMMANDS["eval"], "--json").out)["metrics"]
-    expected = f"shop · mean nDCG@10 {metrics['ndcg']:.3f} · calibration error {metrics['calibration_error']:.3f}"
+    answer = json.loads(run(*COMMANDS["eval"], "--json").out)
+    ndcg, error = answer["intervals"]["ndcg"], answer["metrics"]["calibration_error"]
+    expected = (
+        f"shop · nDCG@10 {ndcg['low']:.3f} to {ndcg['high']:.3f} with 95% confidence · calibration error {error:.3f}"
+    )
     assert expected in texts((tmp_path / "x.svg").read_bytes())
 
 

@@ -102,3 +102,103 @@ def test_the_bins_of_a_reliability_diagram_by_hand():
         (2, pytest.approx(0.075), 0.5), (1, pytest.approx(0.11), 1), (1, pytest.approx(0.9), 0), (2, 1, 0.5),
     ]  # fmt: skip
     assert [(round(part.low, 9), round(part.high, 9)) for part in bins] == [(0, 0.1), (0.1, 0.2), (0.8, 0.9), (0.9, 1)]
+
+
+def exp_gain(grades, judged, k=10):
+    """Burges et al. 2005, as plain sums."""
+
+    def total(values):
+        return sum((2**grade - 1) / math.log2(rank + 1) for rank, grade in enumerate(values[:k], 1))
+
+    return total(grades) / total(sorted(judged, reverse=True))
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=15).filter(any), st.randoms(use_true_random=False))
+def test_exponential_gain_as_a_plain_sum(judged, random):
+    ranked = random.sample(judged, len(judged))
+    measured = metrics.ndcg(np.array(ranked, float), np.array(judged, float), gain="exp")
+    assert measured == pytest.approx(exp_gain(ranked, judged))
+    assert 0 <= measured <= 1
+
+
+@pytest.mark.parametrize("gain", ["linear", "exp"])
+def test_gains(gain):
+    """Both are the same for grades of 0 and 1, and neither overflows."""
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        ranked = random.integers(0, 2, 8).astype(float)
+        assert metrics.ndcg(ranked, ranked, gain=gain) == pytest.approx(metrics.ndcg(ranked, ranked))
+    for high in (2000.0, 1.7e308):
+        assert metrics.ndcg(np.array([high, high, 0.0]), np.array([high, high]), gain=gain) == 1
+        assert 0 < metrics.ndcg(np.array([0.0, high]), np.array([high, high]), gain=gain) < 1
+
+
+class TestCoverage:
+    """Of synthetic requests whose right items are drawn from the weights, and of others."""
+
+    REQUESTS = 4000
+
+    @staticmethod
+    def covered(weights, right):
+        order = np.argsort(-weights, axis=1, kind="stable")
+        rows = zip(np.take_along_axis(weights, order, 1), np.take_along_axis(right, order, 1), strict=True)
+        return np.mean([metrics.find_covered(*row) for row in rows], axis=0)
+
+    @staticmethod
+    def softmax(z):
+        weights = np.exp(z - z.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    def draw(self, z):
+        """One right item for each request, drawn with the probabilities softmax(z)."""
+        random = np.random.default_rng(1)
+        noise = random.gumbel(size=z.shape)
+        return np.arange(z.shape[1]) == (z + noise).argmax(axis=1)[:, None]
+
+    def test_weights_that_are_true(self):
+        """Within four standard errors of a mean of numbers from 0 to 1."""
+        z = 3 * np.random.default_rng(2).normal(size=(self.REQUESTS, 30))
+        covered = self.covered(self.softmax(z), self.draw(z))
+        assert covered == pytest.approx(metrics.LEVELS, abs=4 * 0.5 / math.sqrt(self.REQUESTS))
+        assert metrics.coverage_error(covered) < 0.02
+
+    def test_with_several_right_items(self):
+        """The weights are the mean of three guesses at the set of right items, of which one is true."""
+        random = np.random.default_rng(3)
+        guesses = random.random((self.REQUESTS, 3, 20)).argsort(axis=2) < random.integers(1, 7, (self.REQUESTS, 3, 1))
+        weights = (guesses / guesses.sum(axis=2, keepdims=True)).mean(axis=1)
+        right = guesses[np.arange(self.REQUESTS), random.integers(0, 3, self.REQUESTS)]
+        assert self.covered(weights, right) == pytest.approx(metrics.LEVELS, abs=4 * 0.5 / math.sqrt(self.REQUESTS))
+
+    def test_weights_that_are_too_sharp_or_too_flat(self):
+        z = 2 * np.random.default_rng(4).normal(size=(self.REQUESTS, 30))
+        right = self.draw(z)
+        sharp, flat = self.covered(self.softmax(2 * z), right), self.covered(self.softmax(z / 2), right)
+        assert (sharp < metrics.LEVELS - 0.02).all()
+        assert (flat > metrics.LEVELS + 0.02).all()
+        assert metrics.coverage_error(sharp) > 0.1
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 50), st.booleans()), min_size=1, max_size=9).filter(
+            lambda x: any(r for _, r in x)
+        )
+    )
+    def test_as_a_plain_loop(self, items):
+        items.sort(key=lambda item: -item[0])
+        total, rights = sum(w for w, _ in items), sum(r for _, r in items)
+        for level, measured in zip(
+            metrics.LEVELS,
+            metrics.find_covered(np.array([w / total for w, _ in items]), np.array([r for _, r in items])),
+            strict=True,
+        ):
+            left, share = level * total, 0.0
+            for weight, right in items:
+                share += min(max(left / weight, 0), 1) * right / rights
+                left -= weight
+            assert measured == pytest.approx(share, abs=1e-9)
+
+
+def test_brier():
+    chances, true = np.array([1.0, 0.0, 0.5, 0.5]), np.array([True, False, True, False])
+    assert metrics.brier(chances, true) == 0.125
+    assert metrics.brier(1 - chances, true) == 0.625

@@ -9,7 +9,7 @@ import pytest
 
 from attnsearch.attention.projections import identity
 from attnsearch.errors import InputError
-from attnsearch.evaluation import report
+from attnsearch.evaluation import metrics, report
 from attnsearch.evaluation.report import evaluate
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
@@ -52,6 +52,41 @@ def test_by_hand(index):
     assert row.kl == pytest.approx(math.log(1 / 2) - (math.log(3 / total) + math.log(ROOT / total)) / 2, rel=1e-6)
     assert (row.top, row.top_title, row.top_weight) == ("m", "moon", pytest.approx(3 / total, rel=1e-6))
     assert row.none_of_these is None
+
+
+def test_the_mass_by_hand(index):
+    """Ranks for "moon" and "sea": m, m2, ms, r, o and ms, m, r, m2, o."""
+    total = 3 + 3 + ROOT + 1 + 1
+    evaluation = evaluate(index, [Judged("moon", {"m2": 1, "ms": 1, "gone": 1}), Judged("other", {}),
+                                  Judged("robot", {"gone": 1}), Judged("sea", {"ms": 1})], THREE)  # fmt: skip
+    moon, _, robot, sea = evaluation.rows
+    assert moon.mass == pytest.approx((3 + ROOT) / total, rel=1e-6)
+    assert (robot.mass, sea.mass) == (None, pytest.approx(ROOT / (ROOT + 4), rel=1e-6))
+    mass = evaluation.mass
+    assert mass.weight == pytest.approx((moon.mass + sea.mass) / 2)
+    assert [top.share for top in mass.tops] == pytest.approx([number / 10 for number in range(1, 10)])
+    half = mass.tops[4]
+    # Half of the attention on "moon": m, and of m2 what is needed; for "sea": ms, and some of m.
+    moon_half = (total / 2 - 3) / 3 / 2
+    assert half.covered == pytest.approx((moon_half + min((ROOT + 4) / 2 / ROOT, 1)) / 2, rel=1e-5)
+    assert half.items == (2 + (1 if ROOT > 4 else 2)) / 2
+    assert half.right == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert mass.calibration_error == pytest.approx(np.mean([abs(top.covered - top.share) for top in mass.tops]))
+
+
+def test_nothing_right_has_a_rank(index):
+    assert evaluate(index, [Judged("moon", {"gone": 1}), Judged("sea", {"m": 0})]).mass is None
+
+
+def test_gains(index):
+    """Ranks for "moon": m, m2, ms."""
+    graded = {"m": 1, "ms": 3}
+    linear, exp = (1 + g / 2 for g in (3, 7)), (g + 1 / math.log2(3) for g in (3, 7))
+    for gain, reached, best in zip(("linear", "exp"), linear, exp, strict=True):
+        evaluation = evaluate(index, [Judged("moon", graded)], THREE, gain=gain)
+        assert evaluation.rows[0].ndcg == pytest.approx(reached / best)
+        assert (evaluation.gain, evaluation.is_graded) == (gain, True)
+    assert not evaluate(index, [Judged("moon", {"m": 1, "ms": 0})]).is_graded
 
 
 def test_all_right(index):
@@ -173,7 +208,12 @@ def test_none_of_these(index, monkeypatch, chances, accuracy):
     evaluation = evaluate(index, asked)
     assert [row.none_of_these for row in evaluation.rows] == list(chances)
     true, false = sum(chances[:2]) / 2, sum(chances[2:]) / 2
-    assert evaluation.none_of_these == pytest.approx((true, false, accuracy))
+    null = evaluation.none_of_these
+    assert null[:3] == pytest.approx((true, false, accuracy))
+    assert null.brier == pytest.approx(sum((chance - (n < 2)) ** 2 for n, chance in enumerate(chances)) / 4)
+    assert sum(part.cases for part in null.reliability) == 4
+    assert null.calibration_error == pytest.approx(metrics.calibration_error(null.reliability))
+    assert null.reliability[0].accuracy == 0  # there is an answer where the chance of none is least
     assert evaluation.unanswerable == 2
 
 
@@ -181,7 +221,7 @@ def test_a_request_that_only_says_what_is_wrong_may_have_an_answer(index, monkey
     asked = [Judged("moon", {}), Judged("robot", {"r": 1}), Judged("sea", {"o": 0})]
     give_chances(monkeypatch, [0.9, 0.1, 0.3])
     evaluation = evaluate(index, asked)
-    assert evaluation.none_of_these == pytest.approx((0.9, 0.1, 1))
+    assert evaluation.none_of_these[:3] == pytest.approx((0.9, 0.1, 1))
     assert (evaluation.unanswerable, len(evaluation.answerable), len(evaluation.rows)) == (1, 1, 3)
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from attnsearch.attention.projections import textbook
 from attnsearch.evaluation.report import METRICS, Evaluation, Row, evaluate
-from attnsearch.evaluation.significance import compare_evaluations, t_test
+from attnsearch.evaluation.significance import compare_evaluations, intervals, mean_interval, t_test
 from attnsearch.opening.index import Index
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
@@ -61,3 +61,35 @@ def test_too_few_to_test():
     assert equal[1:] == (2, 0.25, 0.25, 0)
     assert t_test(np.array([])) is None
     assert t_test(np.zeros(3)) == (0, 0, 1)
+
+
+def test_intervals():
+    """A mean of .65, a standard error of .129/2, and t with 3 degrees of freedom."""
+    around = intervals(evaluation_of([0.6, 0.7, 0.8, 0.5]))
+    error = 3.182446 * math.sqrt(0.05 / 3) / 2
+    assert around["ndcg"] == pytest.approx((0.65 - error, 0.65 + error), abs=1e-6)
+    assert around["mrr"] is None
+    assert intervals(evaluation_of([0.5]))["ndcg"] is None
+
+
+def test_an_interval_stays_within_the_measure_s_bounds():
+    assert mean_interval(np.array([1.0, 0.9])).high == 1
+    assert mean_interval(np.array([0.1, 0.0])).low == 0
+    assert mean_interval(np.array([0.1, 9.0]), math.inf).high > 9
+
+
+@pytest.mark.parametrize("count", [2, 10, 58])
+def test_an_interval_without_a_spread(count):
+    """58 right answers of 58 show that 95% are right, with 95% confidence."""
+    low, high = mean_interval(np.ones(count))
+    assert (low**count, high) == (pytest.approx(0.05), 1)
+    assert mean_interval(np.zeros(count)) == (0, pytest.approx(1 - low))
+    assert mean_interval(np.full(count, 0.5)) == (0.5, 0.5)
+    assert mean_interval(np.zeros(count), math.inf) == (0, 0)
+
+
+def test_an_interval_holds_the_true_mean():
+    """Of 400 samples of 20 from a skewed distribution, some 95% of the intervals."""
+    random = np.random.default_rng(5)
+    held = [low <= 0.8 <= high for low, high in (mean_interval(random.beta(4, 1, 20)) for _ in range(400))]
+    assert 0.91 < np.mean(held) < 0.98

@@ -28,23 +28,25 @@ def test_an_evaluation_has_the_numbers_of_json(run, judged, options):
 
 
 def test_every_measure_has_its_change():
-    first = report(none_of_these=NoneOfThese(0.75, 0.25, 0.5))
-    other = report(none_of_these=NoneOfThese(0.5, 0.25, 0.625), calibration_error=None)
+    first = report(none_of_these=NoneOfThese(0.75, 0.25, 0.5, 0.1, 0.2, []))
+    other = report(none_of_these=NoneOfThese(0.5, 0.25, 0.625, 0.1, 0.2, []), calibration_error=None)
     second = SecondSetting("", other, compare_evaluations(first, other))
     page = evaluation_page(first, ["attnsearch", "eval"], second=second)
     rows = [texts(row, "td") for row in read_page(page.encode()).find(".//tbody").iter("tr")]
-    assert rows[-4:] == [
+    assert rows[5:] == [
         ["0.250", "", ""],
         ["0.750", "0.500", "-0.250"],
         ["0.250", "0.250", "+0.000"],
         ["0.500", "0.625", "+0.125"],
+        ["0.200", "0.200", "+0.000"],
+        ["0.100", "0.100", "+0.000"],
     ]
 
 
 def test_the_worst_requests(run, judged):
     tree = read_page(run("eval", "judged.yaml", "-c", "shop", "--worst", "1", "-f", "html").out.encode())
     tables = [table for table in tree.iter("table") if text_of(table.find("caption")).startswith("The requests")]
-    assert [texts(table, "th")[10:] for table in tables] == [["sea"]]
+    assert [texts(table, "th")[11:] for table in tables] == [["sea"]]
     tree = read_page(run("eval", "judged.yaml", "-c", "shop", "--worst", "0", "-f", "html").out.encode())
     assert "The worst" not in texts(tree, "h2")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from attnsearch.evaluation.mass import Mass, Top
 from attnsearch.evaluation.metrics import Bin
 from attnsearch.evaluation.report import METRICS, Evaluation, Row
 from attnsearch.evaluation.significance import compare_evaluations
@@ -30,7 +31,7 @@ def test_requests_are_named_best_first_with_both_means():
     shown = texts(draw_evaluation(evaluation_of([0.25, 1.0, 0.5], BINS)))
     assert [text for text in shown if text.startswith("request ")] == ["request 1", "request 2", "request 0"]
     assert "of no answer" not in shown
-    assert "shop · mean nDCG@10 0.583 · calibration error 1.800" in shown
+    assert "shop · nDCG@10 0.000 to 1.000 with 95% confidence · calibration error 1.800" in shown
     assert {"7", "1", "How 3 requests with an answer are answered"} <= set(shown)
 
 
@@ -51,6 +52,16 @@ def test_two_settings_have_marks_of_their_own():
     styles = [element.get("style", "") for element in read_svg(svg).iter()]
     assert any(f"fill: {BLUE}" in style for style in styles)
     assert any(f"fill: {ORANGE}" in style for style in styles)
+
+
+def test_what_tops_hold():
+    """A mark for each level, and the mean of fifty requests without an interval."""
+    tops = [Top(share / 10, share / 20, 2.5, 0.25) for share in range(1, 10)]
+    first, second = (evaluation_of([0.5] * 50)._replace(mass=Mass(0.4, 0.2, tops[:count])) for count in (9, 3))
+    svg = draw_evaluation(first, SecondSetting("", second, compare_evaluations(first, second)))
+    uses = [element.get("style", "") for element in read_svg(svg).iter("{*}use")]
+    assert sum(f"fill: {BLUE}" in style for style in uses) == 50 + 9 + 1  # one is in the legend
+    assert "shop · mean nDCG@10 0.500 · calibration error –" in texts(draw_evaluation(first))
 
 
 @pytest.mark.parametrize(("count", "is_named"), [(60, True), (61, False), (5_000, False)])
