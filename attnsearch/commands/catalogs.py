@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from attnsearch.sources.summary import Field
+    from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
 _VALUES = 20  # the commonest of a field, at most, in JSON
@@ -35,8 +36,9 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
         else:
             sources = [source.path for source in record.sources]
             name = home.displayed_name(folder, record)
-            rows.append({"name": name, "items": record.items, "model": record.model, "updated": record.updated,
-                         "sources": sources, "gone": gone_sources(record)})  # fmt: skip
+            heads = [head.model for head in record.heads]
+            rows.append({"name": name, "items": record.items, "model": record.model, "heads": heads,
+                         "updated": record.updated, "sources": sources, "gone": gone_sources(record)})  # fmt: skip
     indexed = {row["name"] for row in rows}
     rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
     rows += [{"name": folder.name, "removed": True} for folder in kept_folders()]
@@ -50,7 +52,7 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
         (
             _mark(row["name"], "default", when=row["default"]),
             f"{row['items']:,}" if "items" in row else "",
-            row.get("model", ""),
+            ", ".join([row["model"], *row["heads"]]) if "model" in row else "",
             row.get("updated", "")[:16].replace("T", " "),
             _origin(row),
         )
@@ -90,6 +92,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "model": record.model,
         "weights_sha256": record.sha256,
         "model_sha256": record.identity or None,
+        "heads": _heads_as_json(record),
         "d": record.d,
         "temperature": default_temperature(record, used),
         "lexical": default_lexical(record.lexical, used),
@@ -158,6 +161,29 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
     }
 
 
+def _heads_as_json(record: Info) -> list[dict[str, Any]]:
+    """The heads of a catalog that has several, in the order of their columns."""
+    from attnsearch.storage.segment import all_heads
+
+    return [
+        {
+            "model": head.model,
+            "weights_sha256": head.sha256,
+            "model_sha256": head.identity,
+            "d": head.d,
+            "weight": head.weight,
+            "temperature": record.temperature / head.weight,
+        }
+        for head in (all_heads(record) if record.heads else ())
+    ]
+
+
+def _head_in_words(head: Mapping[str, Any]) -> str:
+    return (
+        f"{head['model']} ({head['d']:,} columns, weight {head['weight']:.3g}, temperature {head['temperature']:.3g})"
+    )
+
+
 def _field_as_json(field: Field) -> dict[str, Any]:
     """What the catalog knows of a field, as docs/reference.md describes it."""
     return {
@@ -197,6 +223,8 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         if name == "sources":
             yield name, ", ".join(_mark_gone(fields))
+        elif name == "heads":
+            yield name, ", ".join(map(_head_in_words, value))
         elif name not in ("learned", "fields", "gone"):
             yield name, _MISSING.get(name, "") if value is None else _in_words(value)
     if learned is None:

@@ -131,6 +131,7 @@ def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], head
         masked=index.info.items - int(state.visible.min(initial=index.info.items)),
         lexical=asked.lexical,
         trained=asked.learned is not None,
+        heads=[head.model for head in index.info.heads],
     )
 
 

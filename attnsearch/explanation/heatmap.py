@@ -5,6 +5,7 @@ Axis letters: m = requests, the rows; n = items that have a column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
@@ -69,6 +70,7 @@ class Heatmap(NamedTuple):
     lexical: float
     trained: bool
     emptied_by: str | None = None
+    heads: Sequence[str] = ()
 
     def values(self, by: By) -> Doubles:
         """The weights, logits or scores (m, n)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
+from attnsearch.models.model import ENDLESS
 from attnsearch.search.readout import Readout
-from attnsearch.search.result import Hit, Result, Trace
+from attnsearch.search.result import HeadTrace, Hit, Result, Trace
 
 SHOWN = 4  # components of a vector, values of a field
 COMPONENTS = tuple(f"[{i}]" for i in range(SHOWN))  # the names of their columns
@@ -41,6 +43,12 @@ def products(result: Result, trace: Trace) -> NDArray[np.float64]:
     return np.array(logits, np.float64) * math.sqrt(len(trace.q))
 
 
+def split_by_head(heads: Sequence[HeadTrace], q: NDArray[Any], k: NDArray[Any]) -> NDArray[np.float64]:
+    """What each head adds to the products of q (d,) with each k (n, d), by its columns (n, h); they add up to q·k."""
+    bounds = itertools.accumulate((head.d for head in heads), initial=0)
+    return np.stack([k[:, a:b].astype(np.float64) @ q[a:b] for a, b in itertools.pairwise(bounds)], axis=1)
+
+
 def is_biased(result: Result) -> bool:
     """Whether terms or priors may add to logits, even if they add nothing to those of the hits."""
     return bool(result.lexical) or any(bias.prior for bias in trace_of(result).biases)
@@ -64,10 +72,23 @@ def other_weight(result: Result) -> float:
 def describe_query(result: Result) -> str:
     """Where x comes from."""
     if not (result.like or result.unlike):
+        if result.heads:
+            return f"{' and '.join([result.model, *result.heads])} turn them into x, a unit vector"
         return f"{result.model} turns them into x, a unit vector"
     added = ["the text"] * bool(result.trace and result.trace.tokens) + list(result.like)
     parts = [*(f"+ {name}" for name in added), *(f"- {name}" for name in result.unlike)]
     return f"x is {' '.join(parts).removeprefix('+ ')} as unit vectors, scaled to length 1"
+
+
+def describe_reading(model: str, tokens: Sequence[str], window: int) -> str:
+    """How many tokens of the request an encoder reads, which is called `model` in a sentence.
+
+    >>> describe_reading("The encoder", ["[CLS]", "moon", "[SEP]"], 256)
+    'The encoder reads 3 tokens of the request, 256 at most.'
+    """
+    if window >= ENDLESS:
+        return f"{model} reads {f'all {len(tokens)} tokens' if len(tokens) > 1 else 'the only token'} of the request."
+    return f"{model} reads {len(tokens)} tokens of the request, {window} at most."
 
 
 def describe_embeddings(n: int, w_k: NDArray[np.floating[Any]]) -> str:
@@ -92,16 +113,17 @@ def describe_logit(result: Result) -> str:
     """What a logit is made of."""
     hits, trace = result.hits, trace_of(result)
     bias = " plus what terms and priors add" if any(added.total for added in trace.biases) else ""
-    if hits and _is_scaled_identity(trace.projections.w_q):
-        cosine = (hits[0].logit - trace.biases[0].total) * result.temperature
-        if math.isclose(cosine, hits[0].score, abs_tol=1e-4):
-            return f"the cosine divided by the temperature {result.temperature:g}{bias}"
+    if hits and is_scaled_identity(trace.projections.w_q):
+        scaled = (hits[0].logit - trace.biases[0].total) * result.temperature
+        if math.isclose(scaled, hits[0].score, abs_tol=1e-4):
+            cosine = "weighted cosine" if result.heads else "cosine"
+            return f"the {cosine} divided by the temperature {result.temperature:g}{bias}"
     return f"the product divided by it{bias}"
 
 
 def describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
     """A projection in words, such as "W_Q = 391.918 I"; of a learned one, its shape."""
-    if not _is_scaled_identity(w):
+    if not is_scaled_identity(w):
         return f"the learned {name} ({w.shape[0]:,}, {w.shape[1]:,})"
     factor = float(w[0, 0])
     return f"{name} = {'' if factor == 1 else f'{factor:.6g} '}I"
@@ -147,5 +169,6 @@ def rank_and_name(hit: Hit) -> tuple[int, str]:
     return hit.rank, hit.name
 
 
-def _is_scaled_identity(w: NDArray[np.floating[Any]]) -> bool:
+def is_scaled_identity(w: NDArray[np.floating[Any]]) -> bool:
+    """Whether a projection only scales, as it does unless it was learned or given."""
     return np.array_equal(w, np.eye(len(w), dtype=w.dtype) * w[0, 0])

@@ -17,7 +17,7 @@ from attnsearch.encoding import passages
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.explanation.matrix import By, Matrix, cross
-from attnsearch.explanation.phrases import trace_of
+from attnsearch.explanation.phrases import split_by_head, trace_of
 from attnsearch.explanation.words import add_up
 from attnsearch.opening.index import Index
 from attnsearch.search.result import Hit, Result, Sum, Trace, Why
@@ -66,7 +66,8 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
             semantic = semantics[number][key]
             query_sum = folded_pieces and add_up(result.query, folded_pieces, x, semantic)
-            whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sums.get((number, key))))
+            heads = _split_heads(trace, folded[number], x)
+            whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sums.get((number, key)), heads))
         explained.append(result._replace(whys=whys))
     return explained
 
@@ -92,7 +93,7 @@ def explain_pairs(index: Index, result: Result, by: By = "words") -> tuple[Resul
         semantic = hit.logit - bias.total
         query_sum = add_up(result.query, folded_pieces, x, semantic)
         item_sum = add_up(text, item_pieces, folded, semantic)
-        whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum))
+        whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum, _split_heads(trace, folded, x)))
         matrices.append(cross(hit, bias, (result.query, folded_pieces), (text, item_pieces), by))
     return result._replace(whys=whys), matrices
 
@@ -157,6 +158,14 @@ def _read_items(index: Index, keys: Sequence[int]) -> Iterator[tuple[int, str, P
             for place in index.store.places_at(batch)
         ]
         yield from zip(batch, texts, index.encoder.pieces(texts), strict=True)
+
+
+def _split_heads(trace: Trace, folded: Doubles, x: Doubles) -> dict[str, float]:
+    """What each head adds to the product of a folded query (d,) and an embedding (d,); nothing if there is only one."""
+    if not trace.heads:
+        return {}
+    (parts,) = split_by_head(trace.heads, folded, x[None]).tolist()
+    return dict(zip((head.model for head in trace.heads), parts, strict=True))
 
 
 def _fold(trace: Trace, x: Doubles) -> NDArray[Any]:

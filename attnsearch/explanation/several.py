@@ -30,6 +30,7 @@ from attnsearch.explanation.phrases import (
     trace_of,
 )
 from attnsearch.explanation.steps import EVERYTHING_HIDDEN, STORIES, Step
+from attnsearch.models.model import ENDLESS
 from attnsearch.search.result import Result, Trace
 
 _LABELS = ("row", "request")
@@ -66,7 +67,12 @@ def explain_together(results: Sequence[Result]) -> list[Step]:
 
 
 def _explain_tokens(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
-    says = f"The encoder reads {traces[0].window} tokens of each request, at most."
+    window = traces[0].window
+    says = (
+        "The encoder reads all tokens."
+        if window >= ENDLESS
+        else f"The encoder reads {window} tokens of each request, at most."
+    )
     cells: list[list[Cell]] = [[len(trace.tokens), " ".join(trace.tokens)] for trace in traces]
     return Step("tokens", "text → tokens", says, (*_LABELS, "count", "tokens"), _rows(results, cells))
 

@@ -24,9 +24,11 @@ from attnsearch.explanation.phrases import (
     describe_logit,
     describe_matrix,
     describe_query,
+    describe_reading,
     describe_untrained,
     has_others,
     is_biased,
+    is_scaled_identity,
     measure,
     other_weight,
     products,
@@ -34,6 +36,7 @@ from attnsearch.explanation.phrases import (
     scaled_formula,
     spell,
     spell_readout,
+    split_by_head,
     trace_of,
 )
 from attnsearch.search.result import Result, Trace
@@ -65,6 +68,7 @@ STORIES = {
     "query": "The librarian notes what you are after.",
     "keys": "For every item there is a card that describes it.",
     "products": "She compares your request with every card.",
+    "heads": "Each head has a look of its own at the card, and their ratings add up.",
     "logits": "She rates the agreement on her own scale.",
     "weights": "The better a card agrees, the larger its share of her attention.",
     "output": "She hands over not the cards but the items, in those shares.",
@@ -85,6 +89,7 @@ def explain_steps(result: Result) -> list[Step]:
         _explain_query(result, trace),
         _explain_keys(result, trace),
         _explain_products(result, trace),
+        *([_explain_heads(result, trace)] if trace.heads and is_scaled_identity(trace.projections.w_k) else []),
         _explain_logits(result, trace),
         _explain_weights(result, trace),
         _explain_output(result, trace),
@@ -95,7 +100,11 @@ def explain_steps(result: Result) -> list[Step]:
 
 
 def _explain_tokens(trace: Trace) -> Step:
-    says = f"The encoder reads {len(trace.tokens)} tokens of the request, {trace.window} at most."
+    if trace.heads:
+        says = " ".join(describe_reading(head.model, head.tokens, head.window) for head in trace.heads)
+        rows: list[Row] = [(head.model, *row) for head in trace.heads for row in enumerate(head.tokens)]
+        return Step("tokens", "text → tokens", says, ("head", "position", "token"), rows)
+    says = describe_reading("The encoder", trace.tokens, trace.window)
     return Step("tokens", "text → tokens", says, ("position", "token"), list(enumerate(trace.tokens)))
 
 
@@ -129,6 +138,30 @@ def _explain_products(result: Result, trace: Trace) -> Step:
     rows: list[Row] = [(*rank_and_name(hit), product) for hit, product in zip(result.hits, numbers, strict=True)]
     shapes = {"Q": (1, d_k), "Kᵀ": (d_k, n), "Q Kᵀ": (1, n)}
     return Step("products", "Q Kᵀ", says, ("rank", "item", "q·k"), rows, shapes=shapes)
+
+
+def _explain_heads(result: Result, trace: Trace) -> Step:
+    """Each hit's logit without the bias as a sum over the heads, by their columns of Q and K."""
+    tau, numbers = result.temperature, range(1, len(trace.heads) + 1)
+    is_cosine = is_scaled_identity(trace.projections.w_q) and not (result.like or result.unlike)
+    says = " ".join(
+        f"Head {number} is {head.model}, {head.d:,} columns with the weight {head.weight:.3g}"
+        + (f", so its temperature is {tau:.3g} / {head.weight:.3g} = {tau / head.weight:.3g}." if is_cosine else ".")
+        for number, head in zip(numbers, trace.heads, strict=True)
+    )
+    folded = trace.projections.fold(trace.x.astype(np.float64)) * trace.projections.scale
+    logits = split_by_head(trace.heads, folded, trace.keys)
+    columns, cells = [f"logit {number}" for number in numbers], logits
+    if is_cosine:
+        cosines = logits * tau / np.array([head.weight for head in trace.heads])
+        columns = [f"{name} {number}" for number in numbers for name in ("cosine", "logit")]
+        cells = np.stack([cosines, logits], axis=2).reshape(len(logits), len(columns))
+    sums = logits.sum(axis=1).tolist()
+    rows: list[Row] = [
+        (*rank_and_name(hit), *row, total) for hit, row, total in zip(result.hits, cells.tolist(), sums, strict=True)
+    ]
+    formula = "Q Kᵀ / √d_k = " + ("Σ_h cosine_h / τ_h" if is_cosine else "Σ_h Q_h K_hᵀ / √d_k")
+    return Step("heads", formula, says, ("rank", "item", *columns, "sum"), rows)
 
 
 def _explain_logits(result: Result, trace: Trace) -> Step:

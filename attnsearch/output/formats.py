@@ -22,7 +22,7 @@ SCHEMA = 1  # of all JSON; raised when a field changes its meaning
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _FIELDS = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
-_IF_TRUE = ("lexical", "trained", "unreadable", "emptied_by")
+_IF_TRUE = ("heads", "lexical", "trained", "unreadable", "emptied_by")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
@@ -165,6 +165,7 @@ def _why_as_json(why: Why) -> dict[str, Any]:
     query, item = why.query, why.item
     return {
         "semantic": why.semantic,
+        **({"heads": dict(why.heads)} if why.heads else {}),
         "lexical": dict(why.lexical),
         "prior": dict(why.prior),
         "query_words": query and [word._asdict() for word in query.words],

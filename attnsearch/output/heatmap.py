@@ -26,6 +26,7 @@ def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
         "catalog": heatmap.catalog,
         **({"catalogs": heatmap.catalogs} if len(heatmap.catalogs) > 1 else {}),
         "model": heatmap.model,
+        **({"heads": list(heatmap.heads)} if heatmap.heads else {}),
         "temperature": heatmap.temperature,
         **({"lexical": heatmap.lexical} if heatmap.lexical else {}),
         **({"trained": True} if heatmap.trained else {}),

@@ -98,7 +98,7 @@ def setting_in_words(result: Result | Heatmap) -> list[str]:
         parts.append(f"lexical {result.lexical:.3g}")
     if result.model != DEFAULT:
         parts.append(result.model)
-    return parts
+    return [*parts, *(f"with {model}" for model in result.heads)]
 
 
 def _round(count: float) -> str:

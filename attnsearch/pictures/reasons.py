@@ -105,7 +105,8 @@ def _fill(names: str, cells: int | None) -> str:
 
 def _spell_sum(hit: Hit, why: Why) -> str:
     """A logit as a sum: 11.02 = 10.31 semantic + 0.71 lexical (moon 0.50, sea 0.21)."""
-    parts = [f"{why.semantic:.2f} semantic"]
+    heads = ", ".join(f"{inert(model)} {share:.2f}" for model, share in why.heads.items())
+    parts = [f"{why.semantic:.2f} semantic" + (f" ({heads})" if heads else "")]
     for name, added in (("lexical", why.lexical), ("prior", why.prior)):
         if added:
             shares = ", ".join(f"{inert(word)} {share:.2f}" for word, share in _largest_first(added.items()))

@@ -22,6 +22,7 @@ from attnsearch.sources.items import describe
 
 if TYPE_CHECKING:
     from attnsearch.search.readout import Readout
+    from attnsearch.search.result import HeadTrace
 
 Floats = NDArray[np.float32]
 
@@ -132,6 +133,7 @@ def make_result(
         trained=asked.learned is not None,
         catalogs=[store.info.name for store in index.stores],
         unreadable=bool(visible) and is_likely(none_of_these) and not reads(index.encoder, text),
+        heads=[head.model for head in index.info.heads],
     )
 
 
@@ -171,4 +173,16 @@ def _trace(
         keys=asked.projections.keys(embeddings),
         values=asked.projections.values(embeddings),
         readings=readings,
+        heads=_trace_heads(index, text) if index.info.heads else (),
     )
+
+
+def _trace_heads(index: Index, text: str) -> list[HeadTrace]:
+    from attnsearch.encoding.encoder import parts_of
+    from attnsearch.search.result import HeadTrace
+    from attnsearch.storage.segment import all_heads
+
+    return [
+        HeadTrace(head.model, head.d, head.weight, part.tokens(text) if text else [], part.window if text else 0)
+        for head, part in zip(all_heads(index.info), parts_of(index.encoder), strict=True)
+    ]

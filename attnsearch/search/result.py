@@ -70,7 +70,8 @@ class Why(NamedTuple):
 
     `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without the bias. It is a sum in turn, over the words of the `query`
     and over those of the `item`. Both are None if the encoder's vector is not a mean over word pieces; so is the first
-    if the query is made of items.
+    if the query is made of items. In a catalog of several heads it is also the sum of what each of the `heads` adds, by
+    the names of their models.
     """
 
     semantic: float
@@ -78,6 +79,20 @@ class Why(NamedTuple):
     prior: Mapping[str, float]
     query: Sum | None
     item: Sum | None
+    heads: Mapping[str, float] = {}
+
+
+class HeadTrace(NamedTuple):
+    """A head of a catalog that has several: its model, the width d of its columns of x and X, its weight a_h.
+
+    `tokens` and `window` are those of the head, as in `Trace`.
+    """
+
+    model: str
+    d: int
+    weight: float
+    tokens: list[str]
+    window: int
 
 
 class Trace(NamedTuple):
@@ -87,7 +102,8 @@ class Trace(NamedTuple):
     `hit_keys` are the hits' keys by number, and `biases` what was added to the logit of each. x (d,) is the embedded
     query, q (d_k,) = x W_Q, `keys_shape` (n, d) that of X, `maximum` max z, `log_normalizer` log Σ exp z, and output
     (d,) = softmax(z) V. `keys` (h, d_k) and `values` (h, d) are the hits' rows of K = X W_K and V = X W_V, and
-    `readings` the values that each hit has in each field that is read out.
+    `readings` the values that each hit has in each field that is read out. `heads` are those of a catalog that has
+    several, in the order of their columns; `tokens` and `window` are then the first one's.
     """
 
     tokens: list[str]
@@ -104,6 +120,7 @@ class Trace(NamedTuple):
     keys: NDArray[np.float32]
     values: NDArray[np.float32]
     readings: Sequence[Sequence[Sequence[float | str]]]
+    heads: Sequence[HeadTrace] = ()
 
 
 class Hint(NamedTuple):
@@ -125,7 +142,8 @@ class Result(NamedTuple):
     hit, are added by `explanation.reasons`, `hint` by `hints.names`, and `untrained` by `explanation.following`: the
     same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
     `query` names them if it has no text. `catalogs` are the names of all that were asked.
-    `unreadable` says that nothing matches well because the encoder does not read the language of the query.
+    `unreadable` says that nothing matches well because the encoder does not read the language of the query. `heads` are
+    the models beside `model` of a catalog that has several heads.
     """
 
     query: str
@@ -151,6 +169,7 @@ class Result(NamedTuple):
     unlike: Sequence[str] = ()
     untrained: Result | None = None
     unreadable: bool = False
+    heads: Sequence[str] = ()
 
     @property
     def is_none_of_these(self) -> bool:
