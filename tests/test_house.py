@@ -49,7 +49,8 @@ HOUSE = {
     "engines": ("bias", "engine", "local", "groups", "covariance"),
     "opening": ("index", "union", "items"),
     "search": (
-        "self_attention", "readout", "setting", "scoring", "result", "ranking", "search", "weights", "duplicates",
+        "self_attention", "readout", "memory", "setting", "scoring", "result", "ranking", "search", "weights",
+        "duplicates",
     ),
     "hints": ("names",),
     "explanation": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from typing import TYPE_CHECKING, Any, overload
@@ -33,8 +33,9 @@ class Result(Sequence[Hit]):
     `items` counts all items of the catalog, `masked` those that are hidden; `emptied_by` says what hid the last of
     them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share the attention.
     `none_of_these` is the chance that nothing in the catalog answers; None if the encoder has no null key. `lexical` is
-    λ, 0 if shared words did not count; `trained` says whether what was learned was used. `like` and `unlike` are the
-    ids of items that the query was made of.
+    λ, 0 if shared words did not count; `trained` says whether what was learned was used. `recalled` are the judged
+    requests that are like the query, each with its share of the attention. `like` and `unlike` are the ids of items
+    that the query was made of.
 
     As far as the query asked for them: `values` has a readout of each field, `output` (d,) is softmax(Q Kᵀ/√d_k) V,
     `whys` say why each hit has its logit, `steps` are those of the formula, and `lead` is why the first of two items
@@ -57,6 +58,7 @@ class Result(Sequence[Hit]):
     output: NDArray[np.float64] | None
     whys: tuple[Why, ...]
     trained: bool
+    recalled: Mapping[str, float]
     emptied_by: str | None
     like: tuple[str, ...]
     unlike: tuple[str, ...]

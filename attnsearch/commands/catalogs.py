@@ -158,6 +158,7 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
         "none_of_these": learned.null and learned.null._asdict(),
         "requests": len(learned.requests),
         "story": learned.story,
+        "memory": learned.memory and {"requests": len(learned.memory.queries), **learned.memory.recall._asdict()},
     }
 
 
@@ -233,7 +234,13 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     unused = (
         "" if learned["in_use"] else f"; not in use: it is for other weights or another tokenizer of {learned['model']}"
     )
-    yield "learned", f"from {story.pop('from', 'elsewhere')}{unused}"
+    memory = learned["memory"]
+    if learned["w"]:
+        yield "learned", f"from {story.pop('from', 'elsewhere')}{unused}"
+    if memory:
+        from attnsearch.output.notes import counted
+
+        yield "remembers", f"{counted(memory['requests'], 'judged request')}{'' if learned['w'] else unused}"
     parts = {name: learned[name] for name in ("temperature", "lexical", "none_of_these")}
     for name, value in {**parts, **story}.items():
         if value is not None:

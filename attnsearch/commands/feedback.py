@@ -130,7 +130,8 @@ def _add_judgments(
                 ident = find_id(index.store, name)
                 if grades.setdefault(ident, grade) != grade:
                     raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="name it once")
-    all_grades = storage.add_judgment(folder, query, grades).grades
+        embedding = storage.Embedding(index.info, index.embed)
+    all_grades = storage.add_judgment(folder, query, grades, embedding=embedding).grades
     requests = len(storage.read_feedback(folder))
     line = (
         f"noted: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} so far;"

@@ -92,9 +92,9 @@ def train(
     from attnsearch.opening.index import Index
     from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
-    from attnsearch.storage.feedback import read_feedback
+    from attnsearch.storage.feedback import Embedding, read_feedback, store_learned
     from attnsearch.storage.files import refuse_unless_regular
-    from attnsearch.storage.learned import store_learned, write_learned
+    from attnsearch.storage.learned import write_learned
 
     if save is not None:
         refuse_unless_regular(save)  # before anything is learned
@@ -108,6 +108,7 @@ def train(
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
         with Index.open(ref, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
+            embedding = Embedding(index.info, index.embed)
             if requests is None:
                 requests = read_feedback(folder)
             if self_made:
@@ -123,7 +124,7 @@ def train(
                 with writing(save):
                     write_learned(save, outcome.learned)
             if not dry_run:
-                store_learned(folder, outcome.learned, commit)
+                store_learned(folder, outcome.learned, commit, embedding)
     screen = streams.screen(color=color, quiet=quiet, out=out)
     _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run, is_self=self_made)
 

@@ -25,15 +25,16 @@ class WeightedTerm(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What a bias adds to one logit, in logits: by term of the query, and by prior field."""
+    """What is added to one logit, in logits: by term of the query, by prior field, and by judged request."""
 
     lexical: Mapping[str, float]
     prior: Mapping[str, float]
+    memory: Mapping[str, float] = {}
 
     @property
     def total(self) -> float:
-        """Σ lexical + Σ prior, in logits."""
-        return sum(self.lexical.values()) + sum(self.prior.values())
+        """Σ lexical + Σ prior + Σ memory, in logits."""
+        return sum(self.lexical.values()) + sum(self.prior.values()) + sum(self.memory.values())
 
 
 class Bias(NamedTuple):

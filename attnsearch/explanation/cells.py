@@ -68,7 +68,7 @@ def compute_heatmap(
     asked = setting.resolve(index, texts)
     scores = score(index.engine, asked, index.encoder.encode(texts, "query"), k=0 if idents is not None else k)
     if idents is None:
-        heads = _best_items(index.store, scores, _best_right(index, asked, scores.x, right or (), k))
+        heads = _best_items(index.store, scores, _best_right(index, asked, scores, right or (), k))
     else:
         heads = np.array(sorted({keys_of_item(index.store, ident)[0] for ident in idents}), np.int64)
     _check_cells(len(texts), len(heads))
@@ -95,12 +95,12 @@ def _best_items(store: Store, scores: Scores, right: Numbers) -> Numbers:
     return np.unique(np.concatenate([keys if store.heads is None else store.heads[keys], right]))
 
 
-def _best_right(index: Index, asked: Asked, x: Floats, right: Sequence[Collection[int]], k: int) -> Numbers:
+def _best_right(index: Index, asked: Asked, scores: Scores, right: Sequence[Collection[int]], k: int) -> Numbers:
     """The first keys of the `k` best items of those that are right for each request; hidden ones are left out."""
     best = [np.empty(0, np.int64)]
     for row, of_row in enumerate(right):
         heads = np.array(sorted(of_row), np.int64)
-        logits = _compare(index, asked, x, heads, slice(row, row + 1)).logits[0]
+        logits = _compare(index, asked, scores, heads, slice(row, row + 1)).logits[0]
         order = np.argsort(-logits, kind="stable")[:k]
         best.append(heads[order[np.isfinite(logits[order])]])
     return np.concatenate(best)
@@ -108,7 +108,7 @@ def _best_right(index: Index, asked: Asked, x: Floats, right: Sequence[Collectio
 
 def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], heads: Numbers) -> Heatmap:
     """The heatmap of the items whose first keys are `heads` (n,), in the order of the requests and keys."""
-    logits, cosines = _compare(index, asked, scores.x, heads, slice(None))
+    logits, cosines = _compare(index, asked, scores, heads, slice(None))
     state = scores.state
     has_all = state.visible == np.isfinite(logits).sum(axis=1)
     weights = _share(logits, state.log_normalizer(), has_all)
@@ -130,7 +130,7 @@ def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], head
         items=index.info.items,
         masked=index.info.items - int(state.visible.min(initial=index.info.items)),
         lexical=asked.lexical,
-        trained=asked.learned is not None,
+        trained=asked.learned is not None and asked.learned.trained,
         heads=[head.model for head in index.info.heads],
     )
 
@@ -149,8 +149,9 @@ def _share(logits: Doubles, log_normalizers: Doubles, has_all: NDArray[np.bool_]
     return shares
 
 
-def _compare(index: Index, asked: Asked, x: Floats, heads: Numbers, rows: slice) -> _Cells:
-    """The logits and scores of these `rows` of the requests x (m, d) with the items that have the first keys (n,)."""
+def _compare(index: Index, asked: Asked, scores: Scores, heads: Numbers, rows: slice) -> _Cells:
+    """The logits and scores of these `rows` of the requests with the items that have the first keys (n,)."""
+    x = scores.x
     q = fold_queries(asked.projections, x)[rows]
     cells = _Cells(np.empty((len(q), len(heads))), np.empty((len(q), len(heads))))
     for part, keys, joined in _split(index.store, heads, max(_PRODUCTS // max(len(q), 1), 1)):
@@ -169,6 +170,9 @@ def _compare(index: Index, asked: Asked, x: Floats, heads: Numbers, rows: slice)
         is_hidden = ~asked.bias.visible[heads]
         cells.logits[:, is_hidden] = -np.inf
         cells.scores[:, is_hidden] = np.nan
+    if scores.recalled is not None:
+        columns, raised = scores.recalled.of_items(heads)
+        cells.logits[:, columns] = raised[rows]
     return cells
 
 

@@ -18,10 +18,12 @@ def follow_requests(
 ) -> list[Result]:
     """The result of each request, traced, whose hits are the `k` best items of any request.
 
-    If something was learned, `untrained` has the same hits without it. Raises as `search` does.
+    If something was learned, or a judged request is like one of these, `untrained` has the same hits without it. Raises
+    as `search` does.
     """
     results = search(index, texts, setting, k=k, values=values if len(texts) == 1 else (), trace=True)
-    if len(texts) == 1 and not results[0].trained:
+    is_taught = any(result.trained or result.recalled for result in results)
+    if len(texts) == 1 and not is_taught:
         return results
     keys = dict.fromkeys(key for result in results for key in trace_of(result).hit_keys)
     items = list(dict.fromkeys(tuple(keys_beside(index.store, key)) for key in keys))
@@ -29,7 +31,7 @@ def follow_requests(
         emptied_by = results[0].emptied_by
         results = follow_items(index, texts, setting, items, values=values)
         results = [result._replace(emptied_by=emptied_by) for result in results]
-    if results[0].trained:
+    if is_taught:
         plain = follow_items(index, texts, setting._replace(untrained=True, learned=None), items)
         results = [result._replace(untrained=other) for result, other in zip(results, plain, strict=True)]
     if len(texts) == 1:

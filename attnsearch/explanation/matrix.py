@@ -42,15 +42,16 @@ class Line(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """A hit's logit, the one that the softmax saw, as a double sum: Σ `cells` + `rounding` + Σ `lexical` + Σ `prior`.
+    """A hit's logit, the one that the softmax saw, as a double sum: Σ `cells` + `rounding` + all that is added.
 
     `rows` (r,) are the words of the `query`, `columns` (c,) those of `text`, which the encoder read of the item, both
     in reading order; `cells` (r, c), in logits, what two of them add together. By words, the encoder's marks, such as
     [CLS] and [SEP], are one row and one column, the last; by pieces, each mark has its own.
 
     `strongest` is the largest |cell|, against which all cells are colored. `semantic` = Σ cells + rounding is the logit
-    without the bias. `rounding` is what arithmetic lost on the way: next to nothing in float32, about 0.01 if the
-    stored vector was made in bfloat16. `lexical` is by term, `prior` by field, both in logits.
+    without what is added. `rounding` is what arithmetic lost on the way: next to nothing in float32, about 0.01 if the
+    stored vector was made in bfloat16. `lexical` is by term, `prior` by field, `memory` by judged request: what
+    is added, in logits.
     """
 
     hit: Hit
@@ -65,6 +66,7 @@ class Matrix(NamedTuple):
     rounding: float
     lexical: Mapping[str, float]
     prior: Mapping[str, float]
+    memory: Mapping[str, float] = {}
 
     @property
     def logit(self) -> float:
@@ -104,6 +106,7 @@ def cross(hit: Hit, added: Added, query: tuple[str, Pieces], item: tuple[str, Pi
         rounding=semantic - float(cells.sum()),
         lexical=added.lexical,
         prior=added.prior,
+        memory=added.memory,
     )
 
 

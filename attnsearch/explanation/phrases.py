@@ -50,8 +50,8 @@ def split_by_head(heads: Sequence[HeadTrace], q: NDArray[Any], k: NDArray[Any]) 
 
 
 def is_biased(result: Result) -> bool:
-    """Whether terms or priors may add to logits, even if they add nothing to those of the hits."""
-    return bool(result.lexical) or any(bias.prior for bias in trace_of(result).biases)
+    """Whether terms, priors or memory may add to logits, even if they add nothing to those of the hits."""
+    return bool(result.lexical or result.recalled) or any(bias.prior for bias in trace_of(result).biases)
 
 
 def scaled_formula(results: Sequence[Result]) -> str:
@@ -112,7 +112,8 @@ def describe_keys(result: Result, trace: Trace) -> str:
 def describe_logit(result: Result) -> str:
     """What a logit is made of."""
     hits, trace = result.hits, trace_of(result)
-    bias = " plus what terms and priors add" if any(added.total for added in trace.biases) else ""
+    bias = " plus what terms and priors add" if any(added.lexical or added.prior for added in trace.biases) else ""
+    bias += describe_recalled(result)
     if hits and is_scaled_identity(trace.projections.w_q):
         scaled = (hits[0].logit - trace.biases[0].total) * result.temperature
         if math.isclose(scaled, hits[0].score, abs_tol=1e-4):
@@ -121,12 +122,27 @@ def describe_logit(result: Result) -> str:
     return f"the product divided by it{bias}"
 
 
+def describe_recalled(result: Result) -> str:
+    """What memory adds to a logit, if a judged request is like this one."""
+    if not result.recalled:
+        return ""
+    text, others = next(iter(result.recalled)), len(result.recalled) - 1
+    judged = f"'{text}' was judged" if not others else f"'{text}' and {others} more were judged"
+    return f", and what memory adds because {judged}: {sum(result.recalled.values()):.1%} of the attention is memory's"
+
+
 def describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:
     """A projection in words, such as "W_Q = 391.918 I"; of a learned one, its shape."""
     if not is_scaled_identity(w):
         return f"the learned {name} ({w.shape[0]:,}, {w.shape[1]:,})"
     factor = float(w[0, 0])
     return f"{name} = {'' if factor == 1 else f'{factor:.6g} '}I"
+
+
+def describe_learned(result: Result, turns: str) -> str:
+    """What was learned does to requests, which `turns` says of W_Q."""
+    memory = "Judged requests raise what was right for them." if result.recalled else ""
+    return " ".join([f"The learned W_Q {turns}."] * result.trained + [memory] * bool(memory))
 
 
 def describe_untrained(result: Result) -> str:

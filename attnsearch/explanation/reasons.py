@@ -25,11 +25,11 @@ from attnsearch.search.result import Hit, Result, Sum, Trace, Why
 BATCH = 64  # item texts split into pieces at once: the pieces of one take up to a megabyte
 
 Doubles = NDArray[np.float64]
-Kind = Literal["word", "marks", "rounding", "semantic", "term", "field"]
+Kind = Literal["word", "marks", "rounding", "semantic", "term", "field", "memory"]
 
 
 class Contribution(NamedTuple):
-    """What a word of the query, a term or a field adds to the difference of two logits.
+    """What a word of the query, a term, a field or a judged request adds to the difference of two logits.
 
     `name` is empty for the encoder's marks, for rounding, and for the semantic part of a model without word pieces.
     """
@@ -66,8 +66,8 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
             semantic = semantics[number][key]
             query_sum = folded_pieces and add_up(result.query, folded_pieces, x, semantic)
-            heads = _split_heads(trace, folded[number], x)
-            whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sums.get((number, key)), heads))
+            item_sum, heads = item_sums.get((number, key)), _split_heads(trace, folded[number], x)
+            whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum, heads, bias.memory))
         explained.append(result._replace(whys=whys))
     return explained
 
@@ -93,7 +93,8 @@ def explain_pairs(index: Index, result: Result, by: By = "words") -> tuple[Resul
         semantic = hit.logit - bias.total
         query_sum = add_up(result.query, folded_pieces, x, semantic)
         item_sum = add_up(text, item_pieces, folded, semantic)
-        whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum, _split_heads(trace, folded, x)))
+        heads = _split_heads(trace, folded, x)
+        whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum, heads, bias.memory))
         matrices.append(cross(hit, bias, (result.query, folded_pieces), (text, item_pieces), by))
     return result._replace(whys=whys), matrices
 
@@ -194,3 +195,5 @@ def _contributions(first: Why, second: Why) -> Iterator[Contribution]:
         yield Contribution("term", term, first.lexical.get(term, 0.0) - second.lexical.get(term, 0.0))
     for field in {**first.prior, **second.prior}:
         yield Contribution("field", field, first.prior.get(field, 0.0) - second.prior.get(field, 0.0))
+    for request in {**first.memory, **second.memory}:
+        yield Contribution("memory", request, first.memory.get(request, 0.0) - second.memory.get(request, 0.0))

@@ -32,8 +32,8 @@ def collect_arrays(index: Index, texts: Sequence[str], setting: Setting) -> Arra
 
     query (m,), x (m, d), W_Q (d, d_k), q (m, d_k) = x W_Q, W_K (d, d_k), K (n, d_k), W_V (d, d), V (n, d), bias, logits
     and weights (m, n), output (m, d), and the ids and titles (n,) of the items, with `catalogs` (n,) if there are
-    several. The bias is what terms and priors add, or -inf where a key does not count: where a filter hides its item,
-    or another passage of the item is better. So the logits are q Kᵀ / √d_k + bias.
+    several. The bias is what terms, priors and memory add, or -inf where a key does not count: where a filter hides its
+    item, or another passage of the item is better. So the logits are q Kᵀ / √d_k + bias.
 
     Raises InputError if there is more than `LARGEST`, and as `search` does.
     """
@@ -49,6 +49,8 @@ def collect_arrays(index: Index, texts: Sequence[str], setting: Setting) -> Arra
     scores, z = score_all(index.engine, asked, x, output=True)
     logits, projections = z[:, keys], asked.projections
     added = np.zeros((1, store.size), np.float32) if asked.bias is None else asked.bias.block(0, store.size)
+    if scores.recalled is not None:
+        added = added + scores.recalled.spread(store.size)
     log_normalizers = scores.state.log_normalizer()[:, None]
     with np.errstate(invalid="ignore"):  # of a request without any item, which has no weights
         weights = np.exp(logits.astype(np.float64) - log_normalizers)

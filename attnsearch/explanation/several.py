@@ -18,6 +18,7 @@ from attnsearch.explanation.phrases import (
     angle,
     describe_embeddings,
     describe_keys,
+    describe_learned,
     describe_logit,
     describe_matrix,
     describe_untrained,
@@ -160,10 +161,9 @@ def _explain_readouts(results: Sequence[Result], scaled: str, number: int) -> St
 
 
 def _explain_training(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
-    says = (
-        f"The learned W_Q turns the requests by {', '.join(f'{angle(trace):.1f}°' for trace in traces)}."
-        f" {describe_untrained(results[0])}"
-    )
+    turns = f"turns the requests by {', '.join(f'{angle(trace):.1f}°' for trace in traces)}"
+    remembered = next((result for result in results if result.recalled), results[0])
+    says = f"{describe_learned(remembered, turns)} {describe_untrained(results[0])}"
     rows: list[Row] = [
         (row, result.query, hit.name, hit.rank, before.rank, hit.weight, before.weight)
         for row, result in enumerate(results, 1)

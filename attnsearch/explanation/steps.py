@@ -21,6 +21,7 @@ from attnsearch.explanation.phrases import (
     describe_embeddings,
     describe_keys,
     describe_known,
+    describe_learned,
     describe_logit,
     describe_matrix,
     describe_query,
@@ -244,7 +245,7 @@ def _explain_readout(result: Result, trace: Trace, number: int) -> Step:
 
 def _explain_training(result: Result, trace: Trace, untrained: Result) -> Step:
     """What the learned W_Q changed: the direction of the query, ranks and weights."""
-    says = f"The learned W_Q turns x by {angle(trace):.1f}°. {describe_untrained(result)}"
+    says = f"{describe_learned(result, f'turns x by {angle(trace):.1f}°')} {describe_untrained(result)}"
     rows: list[Row] = [
         (hit.rank, hit.name, before.rank, hit.weight, before.weight)
         for hit, before in zip(result.hits, untrained.hits, strict=True)

@@ -25,9 +25,12 @@ from attnsearch.upkeep.default import default_catalog
 from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
-    from attnsearch.storage.learned import Learned
+    from attnsearch.storage.learned import Learned, Remembered
 
 _USUAL = {"title", "description"}  # fields that a person expects to be read
 
@@ -118,6 +121,10 @@ class Index:
         """The record of the catalog with the key of this number."""
         return self.info
 
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The unit vectors (m, d) of requests."""
+        return self.encoder.encode(texts, "query")
+
     @property
     def lexical(self) -> float:
         """The λ of a query that names none, unless one was learned."""
@@ -154,6 +161,14 @@ class Index:
                     " train again, or 'attnsearch reset %s'",
                     self.info.name, quoted(self.store.folder.name))  # fmt: skip
         return None
+
+    def memories(self, learned: Learned | None = None) -> Sequence[Remembered | None]:
+        """The judged requests that each of its catalogs remembers, or else those that were `learned`; None without any.
+
+        Raises as `learned` does.
+        """
+        learned = learned or self.learned
+        return [learned.memory if learned else None]
 
     def close(self) -> None:
         """End the snapshot."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from attnsearch.postings.cache import Postings
     from attnsearch.sources.summary import Field
     from attnsearch.storage.database import Info
-    from attnsearch.storage.learned import Learned
+    from attnsearch.storage.learned import Learned, Remembered
 
 T = TypeVar("T")
 
@@ -187,16 +187,20 @@ class Union(Index):
 
     @cached_property
     def learned(self) -> Learned | None:
-        """What was learned for the catalogs; None if nothing was.
+        """What was learned for the catalogs, without what each remembers; None if nothing was.
 
         Raises InputError if they have not learned the same, and CatalogError as `Index.learned` does.
         """
-        first, *others = [part.learned for part in self.parts]
+        first, *others = [_without_memory(part.learned) for part in self.parts]
         if all(_is_same(first, other) for other in others):
             return first
-        trained = [part.info.name for part in self.parts if part.learned]
+        trained = [part.info.name for part in self.parts if _without_memory(part.learned)]
         hint = "ask without: --untrained, or say whose: --projections FILE"
         raise InputError(f"the catalogs have not learned the same; {' and '.join(trained)} learned", hint=hint)
+
+    def memories(self, learned: Learned | None = None) -> Sequence[Remembered | None]:
+        """The judged requests that each catalog remembers, which are about its own items; see `Index.memories`."""
+        return [memory for part in self.parts for memory in part.memories(learned)]
 
     def close(self) -> None:
         """End the snapshots."""
@@ -266,6 +270,10 @@ def _name_heads(info: Info) -> str:
     """The models of a catalog, each head beside the first with its temperature."""
     others = [f"{head.model} at {info.temperature / head.weight:.3g}" for head in info.heads]
     return " and ".join([info.model, *others])
+
+
+def _without_memory(learned: Learned | None) -> Learned | None:
+    return learned._replace(memory=None) if learned and learned.trained else None
 
 
 def _is_same(learned: Learned | None, other: Learned | None) -> bool:

@@ -22,7 +22,7 @@ SCHEMA = 1  # of all JSON; raised when a field changes its meaning
 
 _COLUMNS = ("query", "rank", "id", "title", "weight", "score", "logit", "description", "passage")
 _FIELDS = ("query", "catalog", "model", "temperature", "items", "masked", "none_of_these", "effective_items")
-_IF_TRUE = ("heads", "lexical", "trained", "unreadable", "emptied_by")
+_IF_TRUE = ("heads", "lexical", "trained", "recalled", "unreadable", "emptied_by")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
@@ -95,6 +95,7 @@ def matrix_as_json(matrix: Matrix) -> dict[str, Any]:
         "semantic": matrix.semantic,
         "lexical": dict(matrix.lexical),
         "prior": dict(matrix.prior),
+        "memory": dict(matrix.memory),
         "logit": matrix.logit,
     }
 
@@ -168,6 +169,7 @@ def _why_as_json(why: Why) -> dict[str, Any]:
         **({"heads": dict(why.heads)} if why.heads else {}),
         "lexical": dict(why.lexical),
         "prior": dict(why.prior),
+        "memory": dict(why.memory),
         "query_words": query and [word._asdict() for word in query.words],
         "item_words": item and [word._asdict() for word in item.words],
         "item_text": item and item.text,

@@ -69,6 +69,8 @@ def footer(result: Result) -> str:
         parts.append(f"attention spread over about {_round(result.effective_items)}")
         if result.none_of_these is not None:
             parts.append(f"chance that nothing fits {percent(result.none_of_these)}")
+    if result.recalled:
+        parts.append(f"memory has {percent(sum(result.recalled.values()))}")
     return inert(" · ".join([*parts, *setting_in_words(result)]))
 
 

@@ -54,10 +54,11 @@ def caption(matrix: Matrix) -> str:
 
 
 def name_added(matrix: Matrix) -> dict[str, float]:
-    """What makes the sum of the cells the logit, by name, in logits: terms, priors and rounding."""
+    """What makes the sum of the cells the logit, by name, in logits: terms, priors, memory and rounding."""
     return {
         **{f"lexical {term}": logits for term, logits in matrix.lexical.items()},
         **{f"prior {field}": logits for field, logits in matrix.prior.items()},
+        **{f"'{request}' was judged": logits for request, logits in matrix.memory.items()},
         "rounding": matrix.rounding,
     }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_FOR = 6  # words named that raise a logit
 _MAX_AGAINST = 3  # words named that lower it
+_MAX_JUDGED = 3  # judged requests named that raise it
 _BREAK = re.compile(r"(?<=[,;]) ")
 _INDENT, _ROOMY = 3, 30  # cells, and those of a window that has room for them
 _VISIBLE = 0.005  # logits; less would be shown as 0.00
@@ -32,6 +33,7 @@ KINDS = {
     "semantic": "semantic, as a whole",
     "term": "lexical term",
     "field": "prior",
+    "memory": "judged request",
 }
 
 
@@ -104,14 +106,25 @@ def _fill(names: str, cells: int | None) -> str:
 
 
 def _spell_sum(hit: Hit, why: Why) -> str:
-    """A logit as a sum: 11.02 = 10.31 semantic + 0.71 lexical (moon 0.50, sea 0.21)."""
+    """A logit as a sum: 11.02 = 10.31 semantic + 0.71 lexical (moon 0.50, sea 0.21).
+
+    What memory adds has its reason: + 2.10 memory, because "sour soup" was judged.
+    """
     heads = ", ".join(f"{inert(model)} {share:.2f}" for model, share in why.heads.items())
     parts = [f"{why.semantic:.2f} semantic" + (f" ({heads})" if heads else "")]
     for name, added in (("lexical", why.lexical), ("prior", why.prior)):
         if added:
             shares = ", ".join(f"{inert(word)} {share:.2f}" for word, share in _largest_first(added.items()))
             parts.append(f"{sum(added.values()):.2f} {name} ({shares})")
+    if why.memory:
+        parts.append(f"{sum(why.memory.values()):.2f} memory, because {_name_judged(why)}")
     return f"{hit.logit:.2f} = {' + '.join(parts)}".replace("+ -", "- ")
+
+
+def _name_judged(why: Why) -> str:
+    """The judged requests that raise a logit most."""
+    names = [f'"{inert(request)}"' for request, share in why.memory.items() if share >= _VISIBLE] or ["one like it"]
+    return f"{first_names(names, _MAX_JUDGED)} {'was' if len(names) == 1 else 'were'} judged"
 
 
 def _name_words(total: Sum) -> str:

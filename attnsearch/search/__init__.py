@@ -2,6 +2,7 @@
 
 self_attention  items as a query
 readout         weights and a field → a mean, or shares
+memory          judged requests that are like a query → higher logits of what was right for them
 setting         how a catalog is asked, resolved once: W_Q, τ, λ, null key, mask and bias
 scoring         queries → their states and null weights, or every logit
 result          what an answer consists of

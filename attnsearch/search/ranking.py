@@ -21,6 +21,7 @@ from attnsearch.search.setting import Asked
 from attnsearch.sources.items import describe
 
 if TYPE_CHECKING:
+    from attnsearch.engines.bias import Added
     from attnsearch.search.readout import Readout
     from attnsearch.search.result import HeadTrace
 
@@ -130,7 +131,8 @@ def make_result(
         values=values,
         output=_output(asked, scores, i) if output else None,
         trace=_trace(index, asked, scores, i, text, ranked, [readout.field for readout in values]) if trace else None,
-        trained=asked.learned is not None,
+        trained=asked.learned is not None and asked.learned.trained,
+        recalled={} if scores.recalled is None else scores.recalled.requests(i),
         catalogs=[store.info.name for store in index.stores],
         unreadable=bool(visible) and is_likely(none_of_these) and not reads(index.encoder, text),
         heads=[head.model for head in index.info.heads],
@@ -148,8 +150,6 @@ def _output(asked: Asked, scores: Scores, i: int) -> NDArray[np.float64]:
 def _trace(
     index: Index, asked: Asked, scores: Scores, i: int, text: str, ranked: Sequence[Ranked], fields: Sequence[str]
 ) -> Trace:
-    from attnsearch.engines.bias import Added
-
     keys = [entry.key for entry in ranked]
     x, embeddings, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
     readings = []
@@ -163,7 +163,7 @@ def _trace(
         window=index.encoder.window if text else 0,
         projections=asked.projections,
         hit_keys=keys,
-        biases=[asked.bias.added(i, key) if asked.bias else Added({}, {}) for key in keys],
+        biases=[_added(asked, scores, i, key) for key in keys],
         keys_shape=(index.info.keys, index.info.d),
         x=x,
         q=asked.projections.project(x),
@@ -186,3 +186,11 @@ def _trace_heads(index: Index, text: str) -> list[HeadTrace]:
         HeadTrace(head.model, head.d, head.weight, part.tokens(text) if text else [], part.window if text else 0)
         for head, part in zip(all_heads(index.info), parts_of(index.encoder), strict=True)
     ]
+
+
+def _added(asked: Asked, scores: Scores, i: int, key: int) -> Added:
+    """What was added to the logit of the i-th query and a key."""
+    from attnsearch.engines.bias import Added
+
+    added = Added({}, {}) if asked.bias is None else asked.bias.added(i, key)
+    return added if scores.recalled is None else added._replace(memory=scores.recalled.added(i, key))

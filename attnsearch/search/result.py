@@ -66,12 +66,12 @@ class Sum(NamedTuple):
 
 
 class Why(NamedTuple):
-    """A hit's logit, the one that the softmax saw, as a sum: semantic + Σ lexical + Σ prior.
+    """A hit's logit, the one that the softmax saw, as a sum: semantic + Σ lexical + Σ prior + Σ memory.
 
-    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without the bias. It is a sum in turn, over the words of the `query`
-    and over those of the `item`. Both are None if the encoder's vector is not a mean over word pieces; so is the first
-    if the query is made of items. In a catalog of several heads it is also the sum of what each of the `heads` adds, by
-    the names of their models.
+    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without all that is added; `memory` is by judged request. The first
+    is a sum in turn, over the words of the `query` and over those of the `item`. Both are None if the encoder's vector
+    is not a mean over word pieces; so is the first if the query is made of items. In a catalog of
+    several heads it is also the sum of what each of the `heads` adds, by the names of their models.
     """
 
     semantic: float
@@ -80,6 +80,7 @@ class Why(NamedTuple):
     query: Sum | None
     item: Sum | None
     heads: Mapping[str, float] = {}
+    memory: Mapping[str, float] = {}
 
 
 class HeadTrace(NamedTuple):
@@ -141,9 +142,10 @@ class Result(NamedTuple):
     `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for each
     hit, are added by `explanation.reasons`, `hint` by `hints.names`, and `untrained` by `explanation.following`: the
     same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
-    `query` names them if it has no text. `catalogs` are the names of all that were asked.
-    `unreadable` says that nothing matches well because the encoder does not read the language of the query. `heads` are
-    the models beside `model` of a catalog that has several heads.
+    `query` names them if it has no text. `catalogs` are the names of all that were asked. `unreadable` says that
+    nothing matches well because the encoder does not read the language of the query. `heads` are the models beside
+    `model` of a catalog that has several heads. `recalled` are the judged requests that are like this one, the nearest
+    first, each with its share of the attention.
     """
 
     query: str
@@ -170,6 +172,7 @@ class Result(NamedTuple):
     untrained: Result | None = None
     unreadable: bool = False
     heads: Sequence[str] = ()
+    recalled: Mapping[str, float] = {}
 
     @property
     def is_none_of_these(self) -> bool:

@@ -5,7 +5,7 @@ Axis letters: m = queries, N = all keys, d = width.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from attnsearch.engines.engine import Engine, States
 from attnsearch.errors import InputError
 from attnsearch.search.setting import LARGEST, Asked
 
+if TYPE_CHECKING:
+    from attnsearch.search.memory import Recalled
+
 _ROUNDING = 1e-9  # of a sum of weights
 
 Floats = NDArray[np.float32]
@@ -27,12 +30,13 @@ class Scores(NamedTuple):
     """What m queries score.
 
     x (m, d) are the embedded queries, `state` is the attention of each after every key, and `none_of_these` (m,) the
-    null key's weight; None without a null key.
+    null key's weight; None without a null key. `recalled` is what memory did to both; None if that is nothing.
     """
 
     x: Floats
     state: State
     none_of_these: NDArray[np.float64] | None
+    recalled: Recalled | None = None
 
     def with_top(self, keys: NDArray[np.int64], logits: NDArray[np.float64]) -> Scores:
         """The scores with these keys (m, k) on top of each query, which have these logits (m, k)."""
@@ -59,14 +63,17 @@ def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool =
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
     q, plain = _fold_both(asked, x)
     states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
-    return _scores(asked, x, states)
+    return _remember(asked, q, _scores(asked, x, states), states.plain)
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
     """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
     q, plain = _fold_both(asked, x)
     states, z = engine.logits(q, plain, output=output, bias=asked.bias)
-    return _scores(asked, x, states), z
+    scores = _remember(asked, q, _scores(asked, x, states), states.plain)
+    if scores.recalled:
+        z[:, scores.recalled.keys] = scores.recalled.raised
+    return scores, z
 
 
 def _scores(asked: Asked, x: Floats, states: States) -> Scores:
@@ -75,6 +82,17 @@ def _scores(asked: Asked, x: Floats, states: States) -> Scores:
         if not (state.maximum < np.inf).all():  # NaN included; -inf has every key hidden
             raise InputError("a logit is not a finite number", hint="check the catalog, and what it is asked with")
     return Scores(x, states.attention, _null_weights(asked, states))
+
+
+def _remember(asked: Asked, q: Floats, scores: Scores, plain: State) -> Scores:
+    """The scores with what is remembered for the queries, which are folded q (m, d); `plain` is untrained attention."""
+    if asked.memory is None:
+        return scores
+    recalled = asked.memory.recall(scores.x, q, scores.state.log_normalizer(), plain.log_normalizer())
+    if recalled is None:
+        return scores
+    none_of_these = None if scores.none_of_these is None else recalled.share_of_none(scores.none_of_these)
+    return Scores(scores.x, recalled.raise_state(scores.state), none_of_these, recalled)
 
 
 def fold_queries(projections: Projections, x: Floats) -> Floats:

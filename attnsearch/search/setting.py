@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from attnsearch.encoding.encoder import Head
     from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.postings.conditions import Where
+    from attnsearch.search.memory import Recollection
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
 
@@ -41,8 +42,8 @@ class Asked(NamedTuple):
     `projections` are W_Q, W_K, W_V and τ. They come from `learned`, or are untrained if that is None. `lexical` is λ, 0
     if terms do not count. `null` is the null key; None if none was fitted for the encoder, or if queries are made of
     items. `bias` holds filters, terms and priors of these very texts, by key number; None if nothing is added and
-    nothing hidden. `likeness` are the items that the queries are to be like or unlike; None without any. `first` is the
-    first of several heads, the one that the null key is of; None if there is one.
+    nothing hidden. `likeness` are the items that queries are to be like or unlike, `memory` are judged requests, and
+    `first` is the first of several heads, the one that the null key is of; each is None without any.
     """
 
     projections: Projections
@@ -52,6 +53,7 @@ class Asked(NamedTuple):
     bias: Bias | None
     likeness: Likeness | None = None
     first: Head | None = None
+    memory: Recollection | None = None
 
 
 class Setting(NamedTuple):
@@ -102,8 +104,9 @@ class Setting(NamedTuple):
         null = None
         if likeness is None:  # it was fitted to texts
             null = learned.null if learned and learned.null else null_key.FITTED.get(index.info.sha256)
+        memory = None if likeness else self._choose_memory(index, bias)
         first = first_of_several(index.info)
-        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias, likeness, first)
+        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias, likeness, first, memory)
 
     def _choose_learned(self, index: Index) -> Learned | None:
         if self.untrained or self.projections:
@@ -116,6 +119,14 @@ class Setting(NamedTuple):
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"
         wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {self.learned.d} wide)"
         raise InputError(f"has {has}, but the projections were learned for {wants}", where=index.info.name, hint=hint)
+
+    def _choose_memory(self, index: Index, bias: Bias | None) -> Recollection | None:
+        """The judged requests that each catalog remembers, or those in the file that the user names."""
+        if self.untrained or self.projections or not any(memories := index.memories(self.learned)):
+            return None
+        from attnsearch.search import memory  # which most queries do without
+
+        return memory.recollect(index, memories, bias)
 
     def _choose_projections(self, index: Index, learned: Learned | None) -> Projections:
         if self.projections:
@@ -177,10 +188,7 @@ def bias_of(
 
 
 def find_passing(index: Index, where: Sequence[Where]) -> NDArray[np.bool_]:
-    """Which first keys (N,) are those of items that pass all of the filters.
-
-    Raises InputError for a field that no item has.
-    """
+    """Which first keys (N,) are those of items that pass all filters. InputError for a field that no item has."""
     if where:
         index.postings.ensure(_filtered_fields(where))  # all of them in one pass over the items
     passing = np.ones(index.store.size, bool)

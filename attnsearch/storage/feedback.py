@@ -1,33 +1,55 @@
-"""Judgments of answers ↔ feedback.jsonl in the catalog's folder.
+"""Judgments of answers ↔ feedback.jsonl in the catalog's folder, and what the catalog remembers of them.
 
 One line per request, the one judged last at the end, in the form that `judgments` reads: {"query": "…", "grades":
 {"id": 1, "other": 0}, "when": "ISO 8601, UTC"}. 1 is good, 0 is bad. Only a holder of the catalog's lock changes the
 file, and replaces it atomically: a reader needs no lock, and no judgment is lost.
+
+What is remembered lies in the file of what was learned. A request whose judgments change is forgotten first, then
+judged, then remembered. So after a crash, what is remembered of the feedback is what the feedback says; a request may
+be missing until the next feedback or training.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterator, Mapping
+import logging
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from attnsearch.attention.memory import careful_recall
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.readers import records, text_file
 from attnsearch.sources import judgments
 from attnsearch.sources.judgments import Judged
+from attnsearch.storage import learned as storage
 from attnsearch.storage import lock
-from attnsearch.storage.failures import missing, writing
-from attnsearch.storage.files import FEEDBACK, is_regular, refuse_link, replace_file
+from attnsearch.storage.database import Info, read_info
+from attnsearch.storage.failures import missing, reading, writing
+from attnsearch.storage.files import FEEDBACK, LEARNED, is_regular, refuse_link, replace_file, sync
+from attnsearch.storage.learned import Floats, Learned, Remembered
+from attnsearch.storage.segment import whole_identity
 from attnsearch.syntax import values
 
 GOOD, BAD = 1, 0
 
 _SHOWN = 80  # characters of a request, or of an id, that a message shows
 _LIST = "'attnsearch feedback --list' shows what there is"
+
+log = logging.getLogger("attnsearch")
+
+
+class Embedding(NamedTuple):
+    """The encoder that made a catalog, whose record of itself is `info`: texts → unit vectors (m, d), as queries."""
+
+    info: Info
+    embed: Callable[[Sequence[str]], Floats]
 
 
 class Entry(NamedTuple):
@@ -52,16 +74,24 @@ def read_history(folder: Path) -> list[Entry]:
     return [Entry(request, str(record.get("when", ""))) for request, record in zip(requests, lines, strict=True)]
 
 
-def add_judgment(folder: Path, query: str, grades: Mapping[str, float], *, wait: float = lock.WAIT) -> Judged:
+def add_judgment(
+    folder: Path,
+    query: str,
+    grades: Mapping[str, float],
+    *,
+    embedding: Embedding | None = None,
+    wait: float = lock.WAIT,
+) -> Judged:
     """Add the grades of items, by id, to those of a request, and return all of them: 1 is good, 0 is bad.
 
-    A new grade of the same item replaces the earlier one. `wait` is how many seconds another writer may take.
+    A new grade of the same item replaces the earlier one. With an `embedding`, the catalog remembers the request, and
+    what else was judged since. `wait` is how many seconds another writer may take.
 
     Raises InputError for an invalid request or grade, else as `read_feedback` does; CatalogError if there is no catalog
     or it can't be written.
     """
     query = judgments.normalize_request(query)
-    with _editing(folder, wait) as entries:
+    with _editing(folder, wait, embedding) as entries:
         record = entries.pop(query, values.Mapping())
         record["query"] = query
         record["grades"] = {**record.get("grades", {}), **grades}
@@ -72,6 +102,8 @@ def add_judgment(folder: Path, query: str, grades: Mapping[str, float], *, wait:
 
 def remove_judgment(folder: Path, query: str, ids: Collection[str] = ()) -> Judged:
     """Remove the judgments of a request, or only those of the items with these ids; return what was removed.
+
+    What is left of them is still remembered.
 
     Raises InputError if the request, or one of the items, was not judged; else as `add_judgment` does.
     """
@@ -116,32 +148,152 @@ def _read_records(folder: Path) -> list[values.Mapping]:
 
 
 @contextmanager
-def _editing(folder: Path, wait: float = lock.WAIT) -> Iterator[dict[str, values.Mapping]]:
-    """The records by request, for the body to change; then they are written, unless the body fails."""
+def _editing(
+    folder: Path, wait: float = lock.WAIT, embedding: Embedding | None = None
+) -> Iterator[dict[str, values.Mapping]]:
+    """The records by request, for the body to change; then they are written, unless the body fails.
+
+    Without an `embedding`, only what was remembered before can be remembered.
+    """
     with writing(folder), closing(lock.acquire(folder, wait, create=False)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema").fetchone():  # the catalog was removed while we waited
             raise missing(folder)
-        lines = _read_records(folder)
-        requests = judgments.parse_judgments(lines, str(folder / FEEDBACK))
-        entries: dict[str, values.Mapping] = {}
-        for record, request in zip(lines, requests, strict=True):
-            query = judgments.normalize_request(request.query)
-            earlier = entries[query]["grades"] if query in entries else {}  # written by hand, with other spaces
-            record["grades"] = {**earlier, **request.grades}
-            record.pop("relevant", None)
-            entries[query] = record
+        entries = _read_entries(folder)
+        known = {*entries}
         yield entries
-        _write_records(folder / FEEDBACK, list(entries.values()))
+        before, after = _plan_memory(folder, db, _right_items(entries), known | {*entries}, embedding)
+        lines = _pack_records(folder / FEEDBACK, list(entries.values()))
+        _remember(folder, before)
+        for orphan in folder.glob(f".{FEEDBACK}-*"):  # of a killed writer: nobody else holds the lock
+            orphan.unlink(missing_ok=True)
+        replace_file(folder / FEEDBACK, lines)
+        _remember(folder, after)
 
 
-def _write_records(file: Path, entries: list[values.Mapping]) -> None:
-    """Replace the file with these records. Raises InputError if they could not be read again."""
+def store_learned(folder: Path, learned: Learned, commit: str, embedding: Embedding | None = None) -> None:
+    """Make this what the catalog in a folder has learned, if its state still is `commit`, from which it was learned.
+
+    Beside what it remembers itself, the catalog's feedback is remembered. Raises CatalogError if the catalog has
+    another state by now, is gone, damaged, or can't be written.
+    """
+    with writing(folder), closing(lock.acquire(folder, create=False)) as db:
+        with reading(folder):
+            info = read_info(db, folder)
+        if info is None or info.commit != commit:
+            message = "the catalog has changed since the training began, so nothing was kept"
+            raise CatalogError(message, where=folder.name, hint="train it again")
+        entries = _read_entries(folder)
+        _remember(folder, _merge(learned, _right_items(entries), {*entries}, embedding))
+
+
+def _read_entries(folder: Path) -> dict[str, values.Mapping]:
+    """The file's records by request."""
+    lines = _read_records(folder)
+    requests = judgments.parse_judgments(lines, str(folder / FEEDBACK))
+    entries: dict[str, values.Mapping] = {}
+    for record, request in zip(lines, requests, strict=True):
+        query = judgments.normalize_request(request.query)
+        earlier = entries[query]["grades"] if query in entries else {}  # written by hand, with other spaces
+        record["grades"] = {**earlier, **request.grades}
+        record.pop("relevant", None)
+        entries[query] = record
+    return entries
+
+
+def _right_items(entries: Mapping[str, values.Mapping]) -> dict[str, dict[str, float]]:
+    """The grades of the right items, by request of which it is known what is right, if anything."""
+    requests = [Judged(query, record["grades"]) for query, record in entries.items()]
+    return {
+        request.query: {ident: float(grade) for ident, grade in request.grades.items() if grade > 0}
+        for request in requests
+        if request.has_answer is not None
+    }
+
+
+def _plan_memory(
+    folder: Path,
+    db: sqlite3.Connection,
+    right: Mapping[str, Mapping[str, float]],
+    judged: Collection[str],
+    embedding: Embedding | None,
+) -> tuple[Learned | None, Learned | None]:
+    """What the catalog is to have learned before its feedback is written, and after; None leaves that alone.
+
+    `right` are the right items of requests, and `judged` all requests that are judged by now, or were before.
+    """
+    try:
+        learned = storage.load_learned(folder)
+    except (CatalogError, InputError) as error:
+        log.warning("%s; so this is noted, but not remembered", error)
+        return None, None
+    before = None
+    if learned is not None and (kept := _merge(learned, right, judged)) is not learned:
+        before = learned = kept
+    if embedding is None:
+        return before, None
+    with reading(folder):
+        info = read_info(db, folder)
+    record = embedding.info
+    if info is None or (info.sha256, whole_identity(info), info.d) != (record.sha256, whole_identity(record), record.d):
+        log.warning("%s: another model has made it meanwhile; so this is noted, but not remembered", folder.name)
+        return before, None
+    if learned is None or not learned.suits(info):
+        learned = Learned(info.model, info.sha256, None, None, identity=whole_identity(info))
+    after = _merge(learned, right, judged, embedding)
+    return before, None if after is learned else after
+
+
+def _merge(
+    learned: Learned,
+    right: Mapping[str, Mapping[str, float]],
+    judged: Collection[str],
+    embedding: Embedding | None = None,
+) -> Learned:
+    """What was learned, with what it remembers of the `judged` requests brought up to date: the `right` items.
+
+    Without an `embedding`, a request of which something else is remembered is forgotten. What is remembered of others
+    stays if a training learned it, from judgments that are not the feedback.
+    """
+    memory = learned.memory or Remembered([], np.empty((0, 0), np.float32), [], careful_recall(learned.sha256))
+    grades_of = dict(zip(memory.queries, memory.right, strict=True))
+    wanted = {
+        query: grades
+        for query, grades in grades_of.items()
+        if query not in judged and storage.short_hash(query) in learned.requests
+    }
+    wanted |= {query: grades for query, grades in right.items() if embedding or grades_of.get(query) == grades}
+    latest = list(wanted)[-storage.MOST_REMEMBERED :]
+    rights = [wanted[query] for query in latest]
+    if (latest, rights) == ([*memory.queries], [*memory.right]):
+        return learned
+    if not latest:
+        return learned._replace(memory=None)
+    vectors = dict(zip(memory.queries, memory.x, strict=True))
+    if embedding and (new := [query for query in latest if query not in vectors]):
+        vectors |= zip(new, embedding.embed(new), strict=True)
+    x = np.array([vectors[query] for query in latest], np.float32)
+    return learned._replace(memory=memory._replace(queries=latest, x=x, right=rights))
+
+
+def _remember(folder: Path, learned: Learned | None) -> None:
+    """Make this what the catalog has learned; nothing, if that is all there is. None leaves it alone."""
+    if learned is None:
+        return
+    for orphan in folder.glob(f".{LEARNED}-*"):  # of a killed writer: nobody else holds the lock
+        orphan.unlink(missing_ok=True)
+    if learned.trained or learned.memory is not None:
+        storage.write_learned(folder / LEARNED, learned)
+    else:
+        (folder / LEARNED).unlink(missing_ok=True)
+        sync(folder)
+
+
+def _pack_records(file: Path, entries: list[values.Mapping]) -> bytes:
+    """The bytes of the file with these records. Raises InputError if they could not be read again."""
     for number, record in enumerate(entries, 1):
         record.line = number
     judgments.parse_judgments(entries, str(file))
     lines = [json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in entries]
     if max(map(len, lines), default=0) > text_file.LINE:
         raise InputError(f"more than {text_file.LINE >> 20} MiB of feedback for one query", where=str(file))
-    for orphan in file.parent.glob(f".{file.name}-*"):  # of a killed writer: nobody else holds the lock
-        orphan.unlink(missing_ok=True)
-    replace_file(file, b"".join(lines))
+    return b"".join(lines)

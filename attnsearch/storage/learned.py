@@ -24,8 +24,8 @@ from attnsearch.attention.projections import Projections, check_temperature, ide
 from attnsearch.encoding import safetensors
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage import checksum, lock
-from attnsearch.storage.database import Info, read_info
-from attnsearch.storage.failures import reading, unreadable, writing
+from attnsearch.storage.database import Info
+from attnsearch.storage.failures import unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, quoted, replace_file, sync
 from attnsearch.storage.segment import whole_identity
 
@@ -141,22 +141,6 @@ def pack_learned(learned: Learned) -> bytes:
     )
     metadata = {"attnsearch": members, "sum": str(_compute_checksum(members, present))}
     return safetensors.pack(present, metadata)
-
-
-def store_learned(folder: Path, learned: Learned, commit: str) -> None:
-    """Make this what the catalog in a folder has learned, if its state still is `commit`, from which it was learned.
-
-    Raises CatalogError if the catalog has another state by now, is gone, damaged, or can't be written.
-    """
-    with writing(folder), closing(lock.acquire(folder, create=False)) as db:
-        with reading(folder):
-            info = read_info(db, folder)
-        if info is None or info.commit != commit:
-            message = "the catalog has changed since the training began, so nothing was kept"
-            raise CatalogError(message, where=folder.name, hint="train it again")
-        for orphan in folder.glob(f".{LEARNED}-*"):  # of a killed training: nobody else holds the lock
-            orphan.unlink(missing_ok=True)
-        write_learned(folder / LEARNED, learned)
 
 
 def read_learned(path: Path) -> Learned:

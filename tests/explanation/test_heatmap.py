@@ -20,8 +20,8 @@ from attnsearch.opening.index import Index
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
-from tests.search.conftest import index_items
 from tests.opening.test_union import filters, items, opened, texts
+from tests.search.conftest import index_items
 
 SOFT = Setting(temperature=0.5)
 ROOT = math.sqrt(0.5)

@@ -1,0 +1,203 @@
+"""Judged requests that are like a query → what they add to the logits of the items that were right for them.
+
+The engine knows nothing of them: its states are corrected afterwards, see `attention.memory`. Only the items of judged
+requests that are near enough to matter are looked up.
+
+Axis letters: m = queries, d = width; j = judged requests near some query, i = items that are right for some of these,
+p = keys of these items.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.attention import memory
+from attnsearch.attention.products import multiply
+from attnsearch.attention.softmax import State, best_of_each
+
+if TYPE_CHECKING:
+    from attnsearch.engines.bias import Bias
+    from attnsearch.opening.index import Index
+    from attnsearch.storage.learned import Remembered
+    from attnsearch.storage.store import Store
+
+_SHOWN = 0.005  # share of the attention from which a judged request is named
+_NEGLIGIBLE = 1e-6  # of a query's attention: what all judged requests that are left out may have together
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+class Part(NamedTuple):
+    """What one catalog remembers, its store, and the number of that store's first key among all keys."""
+
+    remembered: Remembered
+    store: Store
+    first: int
+
+
+class Recollection(NamedTuple):
+    """What the catalogs that are asked remember, the `store` with all of their keys, and what hides and adds."""
+
+    parts: Sequence[Part]
+    store: Store
+    bias: Bias | None
+
+    def recall(self, x: Floats, q: Floats, log_normalizer: Doubles, plain: Doubles) -> Recalled | None:
+        """What is remembered for the queries x (m, d), which are folded q (m, d); None if nothing judged is near.
+
+        `log_normalizer` (m,) is log Σ exp z over all items, and `plain` (m,) that of plain logits. A judged request of
+        whose right items none is there and visible is left out, as if it had not been judged.
+        """
+        texts: list[str] = []
+        logits: list[Doubles] = []
+        most: list[float] = []
+        rights: list[dict[int, float]] = []
+        keys_of: dict[int, list[int]] = {}  # of each item by its first key
+        for part in self.parts:
+            remembered = part.remembered
+            of_part = memory.request_logits(multiply(x, remembered.x), remembered.recall, plain)
+            is_near = of_part >= math.log(_NEGLIGIBLE / max(len(remembered.x), 1))
+            near = np.flatnonzero(is_near.any(axis=0)).tolist()
+            visible = self._find_visible(part, {ident for number in near for ident in remembered.right[number]})
+            for number in near:
+                grades = remembered.right[number]
+                total = sum(grade for ident, grade in grades.items() if ident in visible)
+                if total or not grades:
+                    texts.append(remembered.queries[number])
+                    logits.append(np.where(is_near[:, number], of_part[:, number], -np.inf))
+                    most.append(remembered.recall.most)
+                    rights.append({visible[ident][0]: grades[ident] / total for ident in grades if ident in visible})
+            keys_of |= {keys[0]: keys for keys in visible.values()}
+        if not texts:
+            return None
+        shares = memory.share_attention(np.stack(logits, axis=1), np.array(most))
+        items = [keys_of[head] for head in sorted(keys_of)]
+        keys, vectors, z = self._compare(q, items)
+        mass = np.repeat(_spread(shares, rights, sorted(keys_of)), [*map(len, items)], axis=1)
+        raised = memory.raise_logits(z, log_normalizer, mass, shares).astype(np.float32)  # as all logits are
+        heads = [own[0] for own in items for _ in own]
+        return Recalled(texts, rights, shares, keys, heads, vectors, z, raised)
+
+    def _find_visible(self, part: Part, idents: Collection[str]) -> dict[str, list[int]]:
+        """The keys of those of the items, by id, that are there and that no filter hides."""
+        keys_of = part.store.keys_of(idents) if idents else {}
+        found = {ident: [part.first + key for key in keys] for ident, keys in keys_of.items()}
+        mask = None if self.bias is None else self.bias.visible
+        return {ident: keys for ident, keys in found.items() if mask is None or mask[keys[0]]}
+
+    def _compare(self, q: Floats, items: Sequence[Sequence[int]]) -> tuple[Numbers, Floats, Floats]:
+        """The keys (p,) of the items, their vectors (p, d), and their logits (m, p), the same as the engine's."""
+        keys = np.array([key for own in items for key in own], np.int64)
+        vectors = self.store.embeddings(keys)
+        z = multiply(q, vectors)
+        joined = np.array([number > 0 for own in items for number in range(len(own))], bool)
+        if joined.any():
+            z = best_of_each(z, joined)
+        if self.bias is not None and self.bias.adds:
+            added = self.bias.of_items(np.array([own[0] for own in items], np.int64))
+            z = z + np.repeat(added, [*map(len, items)], axis=1)
+        return keys, vectors, z
+
+
+class Recalled(NamedTuple):
+    """What is remembered for m queries, and what it does to the logits of p keys.
+
+    `texts` (j,) are judged requests, `rights` the shares of what is right for each, by an item's first key, and
+    `shares` (m, j) of a query's attention are theirs, see `attention.memory.attend_requests`. `keys` (p,), of items
+    with the first keys `heads` (p,), have the `vectors` (p, d), and the logits z (m, p) without memory, `raised` (m, p)
+    with it; -inf where another key of the item is better.
+    """
+
+    texts: Sequence[str]
+    rights: Sequence[Mapping[int, float]]
+    shares: Doubles
+    keys: Numbers
+    heads: Sequence[int]
+    vectors: Floats
+    z: Floats
+    raised: Floats
+
+    def raise_state(self, state: State) -> State:
+        """The state of the same queries, with memory: its top, too."""
+        raised, vectors = self.raised.astype(np.float64), None if state.output is None else self.vectors
+        state = memory.raise_state(state, self.z.astype(np.float64), raised, vectors)
+        if not state.k:
+            return state
+        others = np.where(np.isin(state.top_keys, self.keys), -np.inf, state.top_logits)
+        logits = np.concatenate([others, raised], axis=1)
+        keys = np.concatenate([state.top_keys, np.broadcast_to(self.keys, raised.shape)], axis=1)
+        order = np.lexsort((keys, -logits))[:, : state.top_keys.shape[1]]
+        logits, keys = (np.take_along_axis(rows, order, axis=1) for rows in (logits, keys))
+        return state._replace(top_logits=logits, top_keys=keys)
+
+    def share_of_none(self, chance: Doubles) -> Doubles:
+        """The chance (m,) that nothing answers, where `chance` (m,) is that without memory."""
+        return memory.share_of_none(chance, self.shares, np.array([bool(right) for right in self.rights]))
+
+    def of_items(self, heads: Numbers) -> tuple[Numbers, Floats]:
+        """Where in `heads` (n,), first keys in ascending order, those of its items are, and the logits of these."""
+        starts = np.flatnonzero(np.diff(self.heads, prepend=-1))
+        if not len(starts):
+            return starts, self.raised
+        of_items = np.maximum.reduceat(self.raised, starts, axis=1)
+        own = np.array(self.heads)[starts]
+        known = np.isin(own, heads)
+        return np.searchsorted(heads, own[known]), of_items[:, known]
+
+    def spread(self, size: int) -> Floats:
+        """What was added to the logits (m, size) of all keys."""
+        added = np.zeros((len(self.z), size), np.float32)
+        with np.errstate(invalid="ignore"):  # where another key of the item is better
+            added[:, self.keys] = np.nan_to_num(self.raised - self.z)
+        return added
+
+    def requests(self, query_number: int) -> dict[str, float]:
+        """The judged requests that are like a query, the nearest first, each with its share of the attention."""
+        shares: dict[str, float] = {}
+        for text, share in zip(self.texts, self.shares[query_number].tolist(), strict=True):
+            if share >= _SHOWN:
+                shares[text] = shares.get(text, 0.0) + share
+        return dict(sorted(shares.items(), key=lambda entry: -entry[1]))
+
+    def added(self, query_number: int, key: int) -> dict[str, float]:
+        """What was added to the logit of one query and one key, in logits, by judged request, the largest first.
+
+        Each has its part of what memory holds of the attention on the item.
+        """
+        place = int(np.searchsorted(self.keys, key))
+        if place == len(self.keys) or self.keys[place] != key:
+            return {}
+        head = self.heads[place]
+        total = float(self.raised[query_number, place]) - float(self.z[query_number, place])
+        parts: dict[str, float] = {}
+        for text, right, share in zip(self.texts, self.rights, self.shares[query_number].tolist(), strict=True):
+            if mass := share * right.get(head, 0.0):
+                parts[text] = parts.get(text, 0.0) + mass
+        whole = sum(parts.values())
+        largest_first = sorted(parts.items(), key=lambda part: -part[1])
+        return {text: total * mass / whole for text, mass in largest_first} if total else {}
+
+
+def recollect(index: Index, memories: Sequence[Remembered | None], bias: Bias | None) -> Recollection:
+    """What each of the index's catalogs remembers, some of them nothing."""
+    firsts = itertools.accumulate((store.size for store in index.stores), initial=0)
+    parts = zip(memories, index.stores, firsts, strict=False)
+    return Recollection([Part(memory, store, first) for memory, store, first in parts if memory], index.store, bias)
+
+
+def _spread(shares: Doubles, rights: Sequence[Mapping[int, float]], heads: Sequence[int]) -> Doubles:
+    """What memory holds of the attention (m, i) on each item, by its first key: Σ_j shares · right_j."""
+    place = {head: number for number, head in enumerate(heads)}
+    mass = np.zeros((len(shares), len(heads)))
+    for number, right in enumerate(rights):
+        for head, share in right.items():
+            mass[:, place[head]] += shares[:, number] * share
+    return mass
