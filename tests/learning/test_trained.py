@@ -312,6 +312,7 @@ def test_info(run, trained, shop):
         "in_use": True, "model": "small", "weights_sha256": "5" * 64, "model_sha256": None, "w": [4, 4],
         "temperature": LN3, "lexical": 0.7,
         "none_of_these": None, "requests": 2, "story": SWAPPED.story,
+        "memory": None,
     }  # fmt: skip
     rows = dict(line.split("  ", 1) for line in run("info", "shop").out.splitlines() if "  " in line)
     assert {name: value.strip() for name, value in rows.items() if name.startswith("learned")} == {
