@@ -108,17 +108,21 @@ def change_heads(
 
     Only heads that it did not have embed its texts. What is in the checkpoint is not embedded again.
     """
-    if info is None or identify_others(encoder) == [(head.identity, head.weight) for head in info.heads]:
+    if info is not None and identify_others(encoder) == [(head.identity, head.weight) for head in info.heads]:
         return Changed(info, 0, precision)
+    _warn_of_windows(encoder)
+    if info is None:
+        return Changed(None, 0, precision)
     stored, parts = all_heads(info), parts_of(encoder)
     kept = kept_heads(stored, encoder)
-    _tell_heads(info, encoder, kept)
+    name = home.displayed_name(writer.folder, info)
+    _tell_changes(info, encoder, kept, name)
     length = writer.count_characters()
     new = {number: parts[number].suited(length, precision) for number, place in enumerate(kept) if place is None}
     for number, part in new.items():
         trial.try_out(part, unless=home.has_catalog_of)
         if part is not parts[number] and not vectors_agree(parts[number], part, _SAMPLE):
-            raise mixed_error(info.name, parts[number])
+            raise mixed_error(name, parts[number])
     lowest: Precision = "bfloat16" if any(part.precision == "bfloat16" for part in new.values()) else "float32"
     done = 0
 
@@ -150,14 +154,24 @@ def change_heads(
     )
 
 
-def _tell_heads(info: Info, encoder: Encoder, kept: Sequence[int | None]) -> None:
-    """Say which heads come and go, and which read less of a text than the first, by which texts are cut."""
-    for number, head in enumerate(all_heads(info)):
-        if number not in kept:
-            log.warning("%s: dropping the head %s", info.name, head.model)
-    for part, place in zip(parts_of(encoder), kept, strict=True):
-        if place is None:
-            log.warning("%s: adding the head %s", info.name, part.model.name)
+def _warn_of_windows(encoder: Encoder) -> None:
+    """Say which heads read less of a text than the first, by which texts are cut into passages."""
+    for part in parts_of(encoder)[1:]:
+        if part.window < encoder.window:
+            message = "the head %s reads %d word pieces of a passage at most, and a passage may have %d"
+            log.warning(message, part.model.name, part.window, encoder.window)
+
+
+def _tell_changes(info: Info, encoder: Encoder, kept: Sequence[int | None], name: str) -> None:
+    """Say which heads come and go."""
+    new = [part.model.name for part, place in zip(parts_of(encoder), kept, strict=True) if place is None]
+    gone = [head.model for number, head in enumerate(all_heads(info)) if number not in kept]
+    for model in gone:
+        if model not in new:
+            log.warning("%s: dropping the head %s", name, model)
+    for model in new:
+        what = "embedding everything again with the head" if model in gone else "adding the head"
+        log.warning("%s: %s %s", name, what, model)
 
 
 def mixed_error(name: str, encoder: Encoder) -> CatalogError:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnsearch.encoding.encoder import Encoder, Precision
+from attnsearch.encoding.encoder import Encoder, Precision, parts_of
 from attnsearch.encoding.heads import NO_HEAD, USUAL, Choice, Floats, identify_others, kept_heads, recode
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
@@ -59,8 +59,13 @@ def take_export(
     header = export.header
     kept = kept_heads(header.all_heads, encoder)
     if None in kept:
-        message = "%s: the vectors were made by another %s (%s…), so its texts are embedded again"
-        log.warning(message, name, header.model, header.identity[:12])
+        model, others = parts_of(encoder)[kept.index(None)].model.name, {head.model: head for head in header.heads}
+        if kept[0] is not None and model not in others:
+            log.warning("%s: there are no vectors of the head %s, so its texts are embedded again", name, model)
+        else:
+            head = others.get(model, header.all_heads[0])
+            message = "%s: the vectors were made by another %s (%s…), so its texts are embedded again"
+            log.warning(message, name, head.model, head.identity[:12])
         return Supply((entry.item for entry in export.entries), None)
     if precision == "float32" != header.precision:
         return Supply((entry.item for entry in export.entries), None)

@@ -194,7 +194,7 @@ class TestStaying:
         x, expected = read_shop(two, [TEMPERATURE, 0.2])
         assert x == pytest.approx(expected, abs=1e-6)
 
-    def test_a_head_with_other_weights_is_named(self, source, two):
+    def test_a_head_with_other_weights_is_named(self, source, two, caplog):
         two[1].sha256 = "7" * 64
         with pytest.raises(CatalogError, match="was indexed with other weights of vowels"):
             Index.open("shop")
@@ -203,6 +203,7 @@ class TestStaying:
         ]
         two[0].read.clear()
         update([str(source)])
+        assert "shop: embedding everything again with the head vowels" in caplog.text
         assert two[0].read == []
         with Index.open("shop") as index:
             assert index.info.heads[0].sha256 == "7" * 64
@@ -267,6 +268,18 @@ class TestRefused:
         folder.mkdir()
         with pytest.raises(InputError, match=r"can mean the folder .*, or .*mine at the temperature 0\.1"):
             update([str(source)], heads=[str(folder)])
+
+
+@pytest.mark.parametrize(("window", "warned"), [(99, True), (100, False), (1 << 30, False)])
+def test_a_smaller_window_is_told(source, two, caplog, window, warned):
+    two[1].window = window
+    update([str(source)], heads=["vowels"])
+    assert (
+        "the head vowels reads 99 word pieces of a passage at most, and a passage may have 100" in caplog.text
+    ) == warned
+    caplog.clear()
+    update([str(source)])
+    assert caplog.text == ""
 
 
 def test_rows_of_the_dead_are_zeros(source, two):

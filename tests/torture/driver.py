@@ -148,7 +148,7 @@ def drive(
         start = time.monotonic()
         generations.write(source, g)
         report("begin", g, time.monotonic())
-        update([str(source)], name=name)
+        update([str(source)], name=name, heads=generations.HEADS[g % len(generations.HEADS)])
         report("ack", g, time.monotonic())
         add_note(f"ack {g}")
         time.sleep(max(0.0, pause - (time.monotonic() - start)))
@@ -192,7 +192,7 @@ def do_job(job: dict[str, Any]) -> None:
                 time.sleep(hold)
             return super().encode(texts, role, progress)
 
-    loading.load = lambda name=None, **options: Slow()
+    loading.load = lambda name=None, **options: Slow("twin", "6" * 64) if name == "twin" else Slow()
     logging.getLogger("attnsearch").addHandler(_ReportWarnings())
     library = ctypes.CDLL(None)
     if "watch" in job:

@@ -43,6 +43,7 @@ LIFE = 0.1, 0.6  # seconds from one kill to the next
 BUSY = "another attnsearch is writing to it; try again when it is done"
 NOT_THERE = re.compile(r"there is no catalog '.*'; .*|'.*' is not indexed yet; .*|.*was removed; what it was taught .*")
 CHANGED = re.compile(r"\w+: the catalog has changed since the training began, so nothing was kept; train it again")
+HEADS = re.compile(r"attnsearch: \w+: (?:adding|dropping) the head twin\n")
 WAITING = re.compile(r"attnsearch: (?:\w+: )?waiting for another attnsearch to finish writing to \w+\n")
 
 
@@ -116,7 +117,7 @@ def _read_runs(file: Path) -> Iterator[Run]:
 
 def find_problem(run: Run) -> str:
     """What is wrong with how a command ended; empty if nothing is."""
-    problem = WAITING.sub("", run.problem).removeprefix("attnsearch: ").strip()
+    problem = HEADS.sub("", WAITING.sub("", run.problem)).removeprefix("attnsearch: ").strip()
     if problem.startswith('{"error": '):
         error = json.loads(problem)["error"]
         problem = f"{error['message']}; {error['hint']}"
@@ -207,7 +208,8 @@ class Worker:
 
     def index(self, name: str, generation: int) -> dict[str, Any]:
         generations.write(self.source, generation)
-        return self.run("index", str(self.source), "--name", name, "-q")
+        heads = generations.HEADS[self.chance.randrange(len(generations.HEADS))] or ()
+        return self.run("index", str(self.source), "--name", name, "-q", *(f"--head={head}" for head in heads))
 
     def read(self, name: str, _: None) -> dict[str, Any]:
         """All weights of two queries, compared with float64."""

@@ -16,7 +16,6 @@ from attnsearch.opening.index import Index
 from attnsearch.search.result import Hit
 from attnsearch.storage import home
 from tests.asking import query
-from tests.conftest import SmallEncoder
 from tests.torture import generations
 
 NAME = "torture"
@@ -32,7 +31,7 @@ def using_home(home: Path) -> Iterator[None]:
     """Let this process use a home, and the small encoder."""
     outer, load = os.environ.get("ATTNSEARCH_HOME"), loading.load
     os.environ["ATTNSEARCH_HOME"] = str(home)
-    loading.load = lambda name=None, **options: SmallEncoder()
+    loading.load = generations.load_encoder
     try:
         yield
     finally:
@@ -45,7 +44,7 @@ def using_home(home: Path) -> Iterator[None]:
 
 def ask_generation(index: Index, text: str) -> int:
     """Query an index for all items; the generation whose answer this is."""
-    return find_generation(query(index, text, k=10_000, untrained=True).hits, text)
+    return find_generation(query(index, text, k=10_000, untrained=True, temperature=generations.TEMPERATURE).hits, text)
 
 
 def find_generation(hits: Sequence[Hit], text: str) -> int:

@@ -1,0 +1,210 @@
+"""By property: a catalog of two heads is one softmax over Σ_h cosine_h / τ_h, by whatever road."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnsearch.attention import null_key
+from attnsearch.attention.null_key import NullKey
+from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.encoding import loading
+from attnsearch.errors import InputError
+from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
+from attnsearch.opening.union import open_catalogs
+from attnsearch.search.duplicates import find_duplicates
+from attnsearch.search.search import search
+from attnsearch.search.setting import Setting
+from attnsearch.storage.learned import Learned
+from attnsearch.storage.segment import all_heads, whole_identity
+from tests.asking import query
+from tests.conftest import SmallEncoder, VowelEncoder, logits_of
+
+WORDS = ("moon", "sea", "robot", "fog", "island")
+ENCODERS = (SmallEncoder(), VowelEncoder())
+
+few = settings(max_examples=20)
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def catalogs(tmp_path_factory):
+    """The same items in one catalog of two heads, and in two asked as one; an item has several passages."""
+    folder = tmp_path_factory.mktemp("heads")
+    rng = np.random.default_rng(5)
+    items = [
+        {"id": f"i{n}", "title": " ".join(rng.choice(WORDS, rng.integers(1, 5))), "year": n, "kind": "ab"[n % 2]}
+        for n in range(30)
+    ]
+    items.insert(9, {"id": "long", "title": "moon", "description": "sea fog " * 150, "year": 99, "kind": "a"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "load", lambda name=None, **options: ENCODERS[name == "vowels"])
+        patch.setenv("ATTNSEARCH_HOME", str(folder / "home"))
+        for name, some in (("whole", items), ("left", items[:17]), ("right", items[17:])):
+            source = folder / f"{name}.jsonl"
+            source.write_text("\n".join(map(json.dumps, some)))
+            update([str(source)])
+            update([str(source)], heads=["vowels=0.2"])
+        with Index.open("whole") as whole, open_catalogs(["left", "right"]) as union:
+            yield whole, union
+
+
+def cosines_of(index, text):
+    """The cosine of a text and each key, for each head, from the texts alone."""
+    places = index.store.places_at(index.store.living().tolist())
+    read = [f"moon. {place.item.text[place.start : place.stop]}" if place.start else place.item.text[: place.stop]
+            for place in places]  # fmt: skip
+    return [(encoder.encode([text]) @ encoder.encode(read).T)[0].astype(np.float64) for encoder in ENCODERS]
+
+
+def temperatures_of(index):
+    """τ_h of each head."""
+    return [index.info.temperature / head.weight for head in all_heads(index.info)]
+
+
+def expected_logits(index, text):
+    """Σ_h cosine_h / τ_h of each key, by the ids of their items: the best of each."""
+    z = sum(cosine / tau for cosine, tau in zip(cosines_of(index, text), temperatures_of(index), strict=True))
+    best = {}
+    for place, logit in zip(index.store.places_at(index.store.living().tolist()), z, strict=True):
+        best[place.item.id] = max(best.get(place.item.id, -math.inf), float(logit))
+    return best
+
+
+def softmax(logits):
+    top = max(logits.values())
+    total = sum(math.exp(logit - top) for logit in logits.values())
+    return {ident: math.exp(logit - top) / total for ident, logit in logits.items()}
+
+
+def weights_of(result):
+    return {hit.id: hit.weight for hit in result.hits}
+
+
+@few
+@given(texts)
+def test_the_weights(catalogs, text):
+    for index in catalogs:
+        assert weights_of(query(index, text, k=99)) == pytest.approx(softmax(expected_logits(index, text)), abs=1e-6)
+
+
+@few
+@given(texts, st.sampled_from(["year > 11", "kind = a", "not kind = a and year < 20"]), st.floats(0.1, 3))
+def test_with_filters_and_a_bias(catalogs, text, where, weight):
+    passes = {
+        "year > 11": lambda item: item["year"] > 11,
+        "kind = a": lambda item: item["kind"] == "a",
+        "not kind = a and year < 20": lambda item: item["kind"] != "a" and item["year"] < 20,
+    }[where]
+    for index in catalogs:
+        fields = {place.item.id: place.item.fields for place in index.store.places_at(index.store.living().tolist())}
+        ranks = {ident: rank for rank, ident in enumerate(sorted(fields, key=lambda ident: fields[ident]["year"]))}
+        logits = {
+            ident: logit + weight * ((ranks[ident] + 0.5) / len(ranks) - 0.5)
+            for ident, logit in expected_logits(index, text).items()
+            if passes(fields[ident])
+        }
+        result = query(index, text, k=99, where=where, priors={"year": weight})
+        assert weights_of(result) == pytest.approx(softmax(logits), abs=1e-6)
+
+
+@few
+@given(texts, st.floats(0.02, 2))
+def test_a_temperature_is_that_of_all_heads(catalogs, text, temperature):
+    """It scales all logits alike."""
+    for index in catalogs:
+        tau = 1 / sum(1 / tau for tau in temperatures_of(index))
+        logits = {ident: logit * tau / temperature for ident, logit in expected_logits(index, text).items()}
+        result = query(index, text, k=99, temperature=temperature)
+        assert weights_of(result) == pytest.approx(softmax(logits), abs=1e-6)
+
+
+@few
+@given(texts)
+def test_the_output(catalogs, text):
+    """Σ_i p_i x_i, in the columns of each head what its own vectors add up to."""
+    for index in catalogs:
+        result = search(index, [text], Setting(), k=0, output=True)[0]
+        x = index.store.embeddings(index.store.living()).astype(np.float64)
+        _, z = logits_of(index, [text])
+        z = z[0][index.store.living()].astype(np.float64)
+        heads = index.store.heads[index.store.living()]
+        best = np.array([z[heads == head].max() == logit for head, logit in zip(heads, z, strict=True)])
+        p = np.where(best, np.exp(z - z.max()), 0.0)
+        assert result.output == pytest.approx(p @ x / p.sum(), abs=1e-6)
+
+
+@few
+@given(texts, st.integers(0, 99))
+def test_a_trained_matrix_over_the_whole_width(catalogs, text, seed):
+    w = np.eye(10, dtype=np.float32) + 0.2 * np.random.default_rng(seed).standard_normal((10, 10)).astype(np.float32)
+    for index in catalogs:
+        info = index.info
+        learned = Learned("small", info.sha256, w, 0.1, identity=whole_identity(info))
+        assert learned.suits(info)
+        x = index.store.embeddings(index.store.living()).astype(np.float64)
+        q = index.encoder.encode([text], "query").astype(np.float64)
+        z = (q @ w.astype(np.float64) @ x.T)[0] / 0.1
+        best = {}
+        for place, logit in zip(index.store.places_at(index.store.living().tolist()), z, strict=True):
+            best[place.item.id] = max(best.get(place.item.id, -math.inf), float(logit))
+        result = query(index, text, k=99, learned=learned)
+        assert weights_of(result) == pytest.approx(softmax(best), abs=1e-4)
+
+
+@few
+@given(texts)
+def test_the_null_key_goes_by_the_first_head(catalogs, text):
+    null = NullKey(3.0, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(null_key.FITTED, "5" * 64, null)
+        for index in catalogs:
+            first, _ = cosines_of(index, text)
+            best = {}
+            for place, cosine in zip(index.store.places_at(index.store.living().tolist()), first, strict=True):
+                best[place.item.id] = max(best.get(place.item.id, -math.inf), float(cosine) / TEMPERATURE)
+            z = np.array(list(best.values()))
+            log_sum = z.max() + math.log(np.exp(z - z.max()).sum())
+            expected = null_key.chance(null, z[:1] * 0 + z.max(), np.array([log_sum]), np.array([len(z)]))
+            for setting in ({}, {"temperature": 1.0}):
+                assert query(index, text, **setting).none_of_these == pytest.approx(expected[0], abs=1e-4)
+
+
+def test_duplicates_are_alike_by_all_heads(catalogs):
+    """The threshold is of Σ a_h cosine_h."""
+    for index in catalogs:
+        x = index.store.embeddings(index.store.living()).astype(np.float64)
+        places = index.store.places_at(index.store.living().tolist())
+        score = {(a.item.id, b.item.id): float(left @ right) for a, left in zip(places, x, strict=True)
+                 for b, right in zip(places, x, strict=True) if a.stop == len(a.item.text) and not a.start}  # fmt: skip
+        members = [group.members for group in find_duplicates(index, min_score=0.97).read()]
+        assert sum(map(len, members)) > 4
+        assert all(
+            one.score == pytest.approx(score[group[0].id, one.id], abs=1e-5) for group in members for one in group
+        )
+
+
+class TestLearned:
+    def test_what_is_for_other_heads_is_not_used(self, catalogs):
+        info = catalogs[0].info
+        w = np.eye(10, dtype=np.float32)
+        for identity in (info.identity, "0" * 64):
+            assert not Learned("small", info.sha256, w, 0.1, identity=identity).suits(info)
+        other = info._replace(heads=(info.heads[0]._replace(weight=0.3),))
+        assert not Learned("small", info.sha256, w, 0.1, identity=whole_identity(info)).suits(other)
+
+
+class TestSeveralCatalogs:
+    @pytest.mark.parametrize("heads", [None, ["vowels=0.3"]])
+    def test_other_heads_can_t_be_compared(self, two, write, heads):
+        for name, own in (("a", ["vowels=0.2"]), ("b", heads)):
+            update([str(write(f"{name}.yaml", "- {title: moon}\n"))], heads=own)
+        message = "a was embedded by small and vowels .*, b by small"
+        with pytest.raises(InputError, match=f"their scores can't be compared: {message}"):
+            open_catalogs(["a", "b"])
