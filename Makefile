@@ -48,6 +48,7 @@ bench: .venv/.bench
 	$(BENCH).indexing --again 100000
 	$(BENCH).indexing --quality
 	$(BENCH).quality
+	$(BENCH).heads
 	$(BENCH).agreement
 	$(BENCH).passages
 	$(BENCH).nothing

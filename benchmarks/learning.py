@@ -115,8 +115,8 @@ def folds(index: Index, judged_requests: list[Judged], _: int) -> Iterator[Seque
             )
     cells = []
     for lexical, metric in ((False, "ndcg"), (False, "kl"), (False, "calibration_error"), (True, "ndcg")):
-        before = [_mean(evaluations, metric) for evaluations in untrained_splits[lexical]]
-        after = [_mean(evaluations, metric) for evaluations in trained_splits[lexical]]
+        before = [mean(evaluations, metric) for evaluations in untrained_splits[lexical]]
+        after = [mean(evaluations, metric) for evaluations in trained_splits[lexical]]
         gains = [late - early for early, late in zip(before, after, strict=True)]
         means = f"{statistics.fmean(before):.3f} → {statistics.fmean(after):.3f}"
         cells.append(f"{means} ({min(gains):+.3f} to {max(gains):+.3f})")
@@ -126,7 +126,7 @@ def folds(index: Index, judged_requests: list[Judged], _: int) -> Iterator[Seque
     ]
 
 
-def _mean(evaluations: Sequence[Evaluation], metric: str) -> float:
+def mean(evaluations: Sequence[Evaluation], metric: str) -> float:
     """The mean of a metric over the requests of both folds; the calibration error of all of them together."""
     rows = [row for evaluation in evaluations for row in evaluation.answerable]
     if metric == "calibration_error":

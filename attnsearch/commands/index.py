@@ -43,10 +43,10 @@ def index(
     head: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL[=τ]",
+            metavar="MODEL[=WEIGHT]",
             rich_help_panel=options.SHARP,
-            help="Another model whose cosines count too, such as wordllama, at its temperature τ. Repeatable; none for "
-            "none. (default: the catalog's, else none)",
+            help="Another model whose cosines count too, such as wordllama, and its share of the logit; none: no "
+            "other. Repeatable. (default: the catalog's, else none)",
         ),
     ] = None,
     text_field: Annotated[

@@ -2,10 +2,10 @@
 
 Axis letters: n = texts, h = heads, t = word pieces, d = width, the sum of the heads' widths.
 
-With 1/τ = Σ 1/τ_h and the weights a_h = τ/τ_h, which add up to 1, x = [√a_1 x_1; √a_2 x_2; …] is a unit vector again,
-the product of two is Σ a_h cosine_h, and that divided by τ is Σ cosine_h / τ_h. So all that works on an encoder's
-vectors works on those of several. Unlike the heads of Vaswani et al. 2017, section 3.2.2, which have a softmax each,
-these add up before it.
+With weights a_h that add up to 1, x = [√a_1 x_1; √a_2 x_2; …] is a unit vector again, the product of two is
+Σ a_h cosine_h, and that divided by τ is Σ cosine_h / τ_h with τ_h = τ/a_h. So all that works on an encoder's vectors
+works on those of several, at the same τ: the attention is as sharp as before. Unlike the heads of Vaswani et al. 2017,
+section 3.2.2, which have a softmax each, these add up before it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.attention.projections import TEMPERATURE, check_temperature
 from attnsearch.encoding.encoder import Encoder, Head, OnTexts, Precision, Role, batch_by_length, parts_of
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model
 
-USUAL = {TABLE: 0.125}
-"""The temperature of a head that is given without one, by its model; of any other it is `TEMPERATURE`."""
+USUAL = {TABLE: 0.25}
+"""The weight a_h of a head that is given without one, by its model; any other counts as much as the first."""
 
 NO_HEAD = "none"  # what says that a catalog is to have the first head alone
 
@@ -35,19 +34,19 @@ Floats = NDArray[np.float32]
 
 
 class Choice(NamedTuple):
-    """A head that a user wants beside the first: its model, and its temperature τ_h; None if that is not said."""
+    """A head that a user wants beside the first: its model, and its weight a_h; None if that is not said."""
 
     model: str
-    temperature: float | None = None
+    weight: float | None = None
 
 
 def parse_choices(texts: Sequence[str]) -> tuple[Choice, ...]:
-    """What is meant by MODEL or MODEL=TEMPERATURE, each a head; by `none` alone, that there is none.
+    """What is meant by MODEL or MODEL=WEIGHT, each a head; by `none` alone, that there is none.
 
-    Raises InputError for a temperature that is not one, and for what can mean two things.
+    Raises InputError for a weight that is not one, and for what can mean two things.
 
     >>> parse_choices(["wordllama=0.2", "./mine"])
-    (Choice(model='wordllama', temperature=0.2), Choice(model='./mine', temperature=None))
+    (Choice(model='wordllama', weight=0.2), Choice(model='./mine', weight=None))
     """
     if list(texts) == [NO_HEAD]:
         return ()
@@ -59,36 +58,36 @@ def parse_choices(texts: Sequence[str]) -> tuple[Choice, ...]:
 def _parse_choice(text: str) -> Choice:
     model, equals, number = text.rpartition("=")
     try:
-        temperature = float(number) if equals else None
+        weight = float(number) if equals else None
     except ValueError:
-        temperature = None
-    if temperature is None:
+        weight = None
+    if weight is None:
         model = text
     elif Path(text).is_dir():
-        hint = f"write {text}={TEMPERATURE:g} for the folder, or rename it"
-        raise InputError(f"--head can mean the folder {text}, or {model} at the temperature {number}", hint=hint)
-    else:
-        check_temperature(temperature)
+        hint = f"write {text}=0.5 for the folder, or rename it"
+        raise InputError(f"--head can mean the folder {text}, or {model} with the weight {number}", hint=hint)
+    elif not 0 < weight < 1:
+        hint = f"give a number above 0 and below 1, such as {USUAL[TABLE]}"
+        raise InputError(f"invalid weight {number} of the head {model}", hint=hint)
     if not model.strip():
-        raise InputError("--head names no model", hint="write --head wordllama, or --head wordllama=0.125")
-    return Choice(model, temperature)
+        raise InputError("--head names no model", hint=f"write --head {TABLE}, or --head {TABLE}={USUAL[TABLE]}")
+    return Choice(model, weight)
 
 
-class Balance(NamedTuple):
-    """The temperature τ of several heads together, and the weight a_h of each; the weights add up to 1."""
+def fill_weights(weights: Sequence[float | None]) -> list[float]:
+    """The weights of the heads beside the first; each that is not said is as large as the first head's.
 
-    temperature: float
-    weights: tuple[float, ...]
+    Raises InputError if they leave nothing for the first.
 
-
-def balance(temperatures: Sequence[float]) -> Balance:
-    """τ and the weights of heads with the temperatures τ_h: 1/τ = Σ 1/τ_h, a_h = τ/τ_h.
-
-    >>> balance([0.1, 0.1])
-    Balance(temperature=0.05, weights=(0.5, 0.5))
+    >>> fill_weights([None]), fill_weights([0.25, None])
+    ([0.5], [0.25, 0.375])
     """
-    tau = 1 / math.fsum(1 / temperature for temperature in temperatures)
-    return Balance(tau, tuple(tau / temperature for temperature in temperatures))
+    known = math.fsum(weight for weight in weights if weight is not None)
+    rest = (1 - known) / (1 + sum(weight is None for weight in weights))
+    if rest <= 0:
+        hint = "give weights that add up to less than 1: the rest is the first model's"
+        raise InputError(f"the weights of the heads add up to {known:.4g}", hint=hint)
+    return [rest if weight is None else weight for weight in weights]
 
 
 def join(blocks: Sequence[Floats], weights: Sequence[float]) -> Floats:

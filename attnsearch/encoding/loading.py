@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding.coverage import coverage_of
 from attnsearch.encoding.encoder import Encoder, Head
 from attnsearch.encoding.fast import FastEncoder
@@ -44,46 +42,36 @@ def load_heads(heads: Sequence[Head], *, offline: bool = False, quick: bool = Tr
     return HeadsEncoder(encoders, [head.weight for head in heads])
 
 
-class Chosen(NamedTuple):
-    """An encoder, of one head or several, and the temperature τ of all together."""
-
-    encoder: Encoder
-    temperature: float
-
-
 def choose_heads(
     first: Encoder,
     choices: Sequence[Choice] | None,
     stored: Sequence[Head],
-    temperature: float,
     *,
     offline: bool = False,
     quick: bool = True,
-) -> Chosen:
-    """The encoder `first` with the chosen heads beside it, by default those of a catalog, `stored`, with this τ.
+) -> Encoder:
+    """The encoder `first` with the chosen heads beside it, by default those of a catalog, `stored`.
 
-    A head that is chosen without a temperature has that of the catalog, else the usual one. Raises InputError for a
-    model that is named twice, and ModelError as `find_model` does.
+    A head that is chosen without a weight has that of the catalog, else the usual one. Raises InputError for a model
+    that is named twice and for weights that leave nothing for the first, and ModelError as `find_model` does.
     """
     others, is_remembered = stored[1:], choices is None
     if not (others if choices is None else choices):
-        return Chosen(first, TEMPERATURE)
-    from attnsearch.encoding.heads import USUAL, Choice, HeadsEncoder, balance
+        return first
+    from attnsearch.encoding.heads import USUAL, Choice, HeadsEncoder, fill_weights
 
-    usual = USUAL | {head.model: temperature / head.weight for head in others}
+    usual = USUAL | {head.model: head.weight for head in others}
     places = {head.model: place for place, head in enumerate(others)}
-    temperatures, encoders = {first.model.name: TEMPERATURE}, [first]
+    weight_of: dict[str, float | None] = {first.model.name: None}
+    encoders = []
     for choice in [Choice(head.model) for head in others] if choices is None else choices:
         encoder = load(choice.model, offline=offline, quick=quick, remembered=is_remembered)
         name = encoder.model.name
-        if name in temperatures:
+        if name in weight_of:
             hint = "name each model once; --head none leaves only that of --model"
             raise InputError(f"the model {name} is named twice", hint=hint)
-        temperatures[name] = choice.temperature or usual.get(name, TEMPERATURE)
+        weight_of[name] = usual.get(name) if choice.weight is None else choice.weight
         encoders.append(encoder)
-    encoders[1:] = sorted(encoders[1:], key=lambda encoder: places.get(encoder.model.name, len(places)))
-    names = [encoder.model.name for encoder in encoders]
-    tau, weights = balance([temperatures[name] for name in names])
-    if names[1:] == [*places] and all(map(math.isclose, weights, (head.weight for head in stored))):
-        tau, weights = temperature, tuple(head.weight for head in stored)  # bit for bit, or each run would change them
-    return Chosen(HeadsEncoder(encoders, weights), tau)
+    encoders.sort(key=lambda encoder: places.get(encoder.model.name, len(places)))
+    weights = fill_weights([weight_of[encoder.model.name] for encoder in encoders])
+    return HeadsEncoder([first, *encoders], [1 - sum(weights), *weights])

@@ -15,7 +15,6 @@ from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding import loading, trial
 from attnsearch.encoding.encoder import Encoder, Head, Precision, vectors_agree
 from attnsearch.encoding.heads import Choice, describe_others, parse_choices
-from attnsearch.encoding.loading import Chosen
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import InputError
 from attnsearch.indexing import embedding
@@ -93,7 +92,7 @@ def update(
     target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records)
     if target.export and not target.existing:
         refuse_other_models(target.export.header, target.name, model=model, choices=choices)
-    encoder, temperature = _load_heads(target, model, choices, offline=offline)
+    encoder = _load_heads(target, model, choices, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder, wait) as writer:
         reason = _reason_to_embed_again(writer.info, encoder, precision)
@@ -124,9 +123,7 @@ def update(
                 embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
             least = _least_precision(changes, bulk_encoder, reused, supplied_in)
             info = _describe_catalog(target, encoder, lexical, language, quick=quick, precision=least)
-            info = info._replace(
-                temperature=temperature, heads=describe_others(encoder, reused.heads if reused else ())
-            )
+            info = info._replace(heads=describe_others(encoder, reused.heads if reused else ()))
             info = writer.commit(info._replace(is_exact=not (keep and writer.has_kept())), checkpoint)
         read = describe_reading(fields, target.listing.survey, [] if target.export else writer.field_names())
     if read.longest:
@@ -138,7 +135,7 @@ def update(
     return Report(info, changes.added, changes.changed, changes.removed, embedded, seconds, read)
 
 
-def _load_heads(target: Target, model: str | None, choices: Sequence[Choice] | None, *, offline: bool) -> Chosen:
+def _load_heads(target: Target, model: str | None, choices: Sequence[Choice] | None, *, offline: bool) -> Encoder:
     """The encoder `model` with the chosen heads, by default those of the existing catalog, else of the export.
 
     It is no quicker than the existing catalog's was found to be.
@@ -151,9 +148,7 @@ def _load_heads(target: Target, model: str | None, choices: Sequence[Choice] | N
         quick = True
         first = loading.load(model, offline=offline, quick=quick)
     stored: Sequence[Head] = all_heads(existing) if existing else header.all_heads if header else ()
-    record = existing or header
-    tau = record.temperature if record else TEMPERATURE
-    return loading.choose_heads(first, choices, stored, tau, offline=offline, quick=quick)
+    return loading.choose_heads(first, choices, stored, offline=offline, quick=quick)
 
 
 def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Precision | None) -> str | None:

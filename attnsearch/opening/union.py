@@ -267,8 +267,8 @@ def _check_encoders(infos: Sequence[Info]) -> None:
 
 
 def _name_heads(info: Info) -> str:
-    """The models of a catalog, each head beside the first with its temperature."""
-    others = [f"{head.model} at {info.temperature / head.weight:.3g}" for head in info.heads]
+    """The models of a catalog, each head beside the first with its weight."""
+    others = [f"{head.model}={head.weight:.3g}" for head in info.heads]
     return " and ".join([info.model, *others])
 
 

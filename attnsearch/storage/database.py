@@ -69,7 +69,7 @@ class Info(NamedTuple):
     how the files are read, as far as a user said it. `is_exact` says that its items are those of its sources and no
     others. `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast
     path may be taken. `lexical` is the λ of a query that names none (see `bias`), `language` that of its terms. `model`
-    is the first head; `heads` are the others, `d` the width and `temperature` the τ of all together.
+    is the first head; `heads` are the others, `d` the width of all together.
     """
 
     name: str

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding.encoder import Head, join_identities, parse_heads, parts_of
-from attnsearch.encoding.heads import HeadsEncoder, balance, join, part
+from attnsearch.encoding.heads import HeadsEncoder, fill_weights, join, part
+from attnsearch.errors import InputError
 from tests.conftest import SmallEncoder, VowelEncoder
 
 HEADS = [["b", "2" * 64, "2" * 64, "x", 3, 0.25], ["c", "3" * 64, "3" * 64, "x", 2, 0.25]]
@@ -21,19 +22,32 @@ def two():
     return HeadsEncoder([SmallEncoder("a"), VowelEncoder("b")], [0.75, 0.25])
 
 
-@given(st.lists(st.floats(1e-4, 10), min_size=1, max_size=8), st.integers(0, 9))
-def test_a_product_over_tau_is_the_sum_of_cosines_over_each_tau(temperatures, seed):
+@given(st.lists(st.floats(1e-4, 10), min_size=1, max_size=8), st.floats(1e-3, 10), st.integers(0, 9))
+def test_a_product_over_tau_is_the_sum_of_cosines_over_each_tau(shares, tau, seed):
     rng = np.random.default_rng(seed)
-    tau, weights = balance(temperatures)
-    blocks = [rng.standard_normal((2, 3)) for _ in temperatures]
+    weights = [share / math.fsum(shares) for share in shares]
+    blocks = [rng.standard_normal((2, 3)) for _ in weights]
     blocks = [(x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in blocks]
     q, k = join(blocks, weights).astype(np.float64)
-    assert sum(weights) == pytest.approx(1)
     assert np.linalg.norm(q) == pytest.approx(1, abs=1e-6)
-    logit = sum(float(x[0] @ x[1]) / temperature for x, temperature in zip(blocks, temperatures, strict=True))
+    logit = sum(float(x[0] @ x[1]) / (tau / weight) for x, weight in zip(blocks, weights, strict=True))
     assert q @ k / tau == pytest.approx(logit, rel=1e-5, abs=1e-5 / tau)
     for x, own in zip(part(join(blocks, weights), [3] * len(blocks)), blocks, strict=True):
         assert x == pytest.approx(own, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "filled"),
+    [([None], [0.5]), ([0.25], [0.25]), ([None, 0.4], [0.3, 0.4]), ([None] * 3, [0.25] * 3)],
+)
+def test_what_has_no_weight_counts_as_much_as_the_first(given, filled):
+    assert fill_weights(given) == pytest.approx(filled)
+
+
+@pytest.mark.parametrize("weights", [[0.6, 0.4], [0.9, 0.9], [0.5, None, 0.5]])
+def test_weights_that_leave_nothing(weights):
+    with pytest.raises(InputError, match="the weights of the heads add up to 1"):
+        fill_weights(weights)
 
 
 def test_the_first_head_cuts(two):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.encoding.heads import balance, join
+from attnsearch.encoding.heads import join
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.indexing import check, embedding
 from attnsearch.indexing.repair import repair
@@ -27,14 +27,14 @@ def source(write):
     return write("shop.jsonl", "\n".join(json.dumps(item) for item in [*ITEMS, LONG]))
 
 
-def read_shop(encoders, temperatures=(TEMPERATURE, TEMPERATURE)):
+def read_shop(encoders, weights=(0.5, 0.5)):
     """The vectors of the catalog, and what they must be."""
     with Store(homes.catalog_folder("shop")) as store:
         keys = store.living()
         x = store.embeddings(keys)
         texts = [place.item.text if place.start == 0 and place.stop == len(place.item.text) else passage(place)
                  for place in store.places_at(keys.tolist())]  # fmt: skip
-    return x, join([encoder.encode(texts) for encoder in encoders], balance(temperatures).weights)
+    return x, join([encoder.encode(texts) for encoder in encoders], weights)
 
 
 def passage(place):
@@ -45,7 +45,7 @@ def passage(place):
 
 def heads_of(name="shop"):
     info = homes.read_catalog_info(homes.catalog_folder(name))
-    return [(head.model, round(info.temperature / head.weight, 9)) for head in info.heads]
+    return [(head.model, head.weight) for head in info.heads]
 
 
 class TestAdding:
@@ -57,8 +57,8 @@ class TestAdding:
         assert small.read == []
         assert report.embedded == len(vowels.read) - 1 == len(set(vowels.read)) - 1  # one to measure its width
         assert (report.added, report.changed, report.removed) == (0, 0, 0)
-        assert heads_of() == [("vowels", TEMPERATURE)]
-        assert (report.info.d, report.info.temperature) == (10, TEMPERATURE / 2)
+        assert heads_of() == [("vowels", 0.5)]
+        assert (report.info.d, report.info.temperature) == (10, TEMPERATURE)
         x, expected = read_shop(two)
         assert len(x) > len(ITEMS) + 1
         assert x == pytest.approx(expected, abs=1e-6)
@@ -67,7 +67,7 @@ class TestAdding:
     def test_as_if_it_had_been_there_from_the_start(self, source, two):
         update([str(source)])
         update([str(source)], heads=["vowels=0.2"])
-        later = read_shop(two, [TEMPERATURE, 0.2])
+        later = read_shop(two, [0.8, 0.2])
         update([str(source)], name="other", heads=["vowels=0.2"])
         assert later[0] == pytest.approx(later[1], abs=1e-6)
         with Index.open("shop") as index, Index.open("other") as other:
@@ -168,13 +168,13 @@ class TestStaying:
             out.write('\n{"id": "new", "title": "moon sea"}')
         assert update([str(source)]).embedded == 1
         assert [encoder.read for encoder in two] == [["moon sea"], ["moon sea"]]
-        x, expected = read_shop(two, [TEMPERATURE, 0.2])
+        x, expected = read_shop(two, [0.8, 0.2])
         assert x == pytest.approx(expected, abs=1e-6)
 
-    def test_another_temperature_embeds_nothing(self, source, two):
+    def test_another_weight_embeds_nothing(self, source, two):
         assert update([str(source)], heads=["vowels=0.1"]).embedded == 0
         assert heads_of() == [("vowels", 0.1)]
-        x, expected = read_shop(two, [TEMPERATURE, 0.1])
+        x, expected = read_shop(two, [0.9, 0.1])
         assert x == pytest.approx(expected, abs=1e-6)
 
     def test_none_leaves_the_first(self, source, two, caplog):
@@ -183,7 +183,7 @@ class TestStaying:
         assert (report.embedded, report.info.heads, report.info.d) == (0, (), 4)
         assert report.info.temperature == TEMPERATURE
         assert [encoder.read for encoder in two] == [[], []]
-        x, expected = read_shop(two[:1], [TEMPERATURE])
+        x, expected = read_shop(two[:1], [1])
         assert x == pytest.approx(expected, abs=1e-6)
 
     def test_another_model_keeps_them(self, source, two, monkeypatch):
@@ -191,7 +191,7 @@ class TestStaying:
         report = update([str(source)])
         assert report.embedded > len(ITEMS) / 2
         assert heads_of() == [("vowels", 0.2)]
-        x, expected = read_shop(two, [TEMPERATURE, 0.2])
+        x, expected = read_shop(two, [0.8, 0.2])
         assert x == pytest.approx(expected, abs=1e-6)
 
     def test_a_head_with_other_weights_is_named(self, source, two, caplog):
@@ -216,7 +216,7 @@ class TestStaying:
         assert repair(folder).embedded == 1
         assert check.find_problems(folder) == []
         assert heads_of() == [("vowels", 0.2)]
-        x, expected = read_shop(two, [TEMPERATURE, 0.2])
+        x, expected = read_shop(two, [0.8, 0.2])
         assert x == pytest.approx(expected, abs=1e-6)
 
 
@@ -253,8 +253,9 @@ class TestRefused:
             (["none", "vowels"], "--head none leaves no heads"),
             (["vowels", "vowels=0.2"], "the model vowels is named twice"),
             (["other"], "the model small is named twice"),
-            (["vowels=0"], "invalid temperature 0"),
-            (["vowels=nan"], "invalid temperature nan"),
+            (["vowels=0"], "invalid weight 0 of the head vowels"),
+            (["vowels=1"], "invalid weight 1 of the head vowels"),
+            (["vowels=nan"], "invalid weight nan"),
             (["=0.2"], "--head names no model"),
             ([" "], "--head names no model"),
         ],
@@ -266,7 +267,7 @@ class TestRefused:
     def test_what_can_mean_two_things(self, source, two, tmp_path):
         folder = tmp_path / "mine=0.1"
         folder.mkdir()
-        with pytest.raises(InputError, match=r"can mean the folder .*, or .*mine at the temperature 0\.1"):
+        with pytest.raises(InputError, match=r"can mean the folder .*, or .*mine with the weight 0\.1"):
             update([str(source)], heads=[str(folder)])
 
 
@@ -294,5 +295,5 @@ def test_rows_of_the_dead_are_zeros(source, two):
         assert len(dead) == 3
         assert not dead.any()
     update([str(source)], heads=["vowels=0.2"])
-    x, expected = read_shop(two, [TEMPERATURE, 0.2])
+    x, expected = read_shop(two, [0.8, 0.2])
     assert x == pytest.approx(expected, abs=1e-6)
