@@ -52,7 +52,7 @@ HOUSE = {
         "self_attention", "readout", "memory", "setting", "scoring", "result", "ranking", "search", "weights",
         "duplicates",
     ),
-    "hints": ("names",),
+    "hints": ("names", "negation"),
     "explanation": (
         "phrases", "following", "steps", "several", "words", "matrix", "reasons", "seriation", "heatmap", "cells",
         "map", "saved",

@@ -242,10 +242,11 @@ def _add_whys(index: Index, results: list[Result]) -> list[Result]:
 
 
 def _add_hints(index: Index, results: list[Result]) -> list[Result]:
-    """With a filter for a name in the query; for people, who are on a terminal."""
+    """With a filter for a name in the query, or for what it does not want; for people, who are on a terminal."""
     from attnsearch.hints.names import find_hint
+    from attnsearch.hints.negation import find_unwanted
 
-    return [result._replace(hint=find_hint(index, result)) for result in results]
+    return [result._replace(hint=find_hint(index, result) or find_unwanted(index, result)) for result in results]
 
 
 def _explain(result: Result, screen: Screen) -> Iterator[str]:

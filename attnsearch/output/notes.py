@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attnsearch.explanation.heatmap import Heatmap
     from attnsearch.indexing.update import Report
     from attnsearch.search.readout import Readout
-    from attnsearch.search.result import Hint, Result
+    from attnsearch.search.result import Hint, Result, Unwanted
 
 _MAX_VALUES = 4  # of a category
 
@@ -36,7 +36,7 @@ def remarks(result: Result) -> list[str]:
     if not result.hits and result.masked < result.items:
         lines.append("every item is below --min-weight or --min-score")
     if result.hint:
-        lines.append(inert(_hint_in_words(result.hint)))
+        lines.append(inert(_hint_in_words(result.hint, len(result.hits))))
     return lines
 
 
@@ -48,18 +48,26 @@ def nothing_left(answer: Result | Heatmap, *, by_filter: bool = True) -> Iterato
         yield inert(answer.emptied_by)
 
 
-def _hint_in_words(hint: Hint) -> str:
-    """What else to ask for.
+def _hint_in_words(hint: Hint | Unwanted, shown: int) -> str:
+    """What else to ask for, of a result that shows so many items.
 
-    >>> from attnsearch.search.result import Hint
-    >>> _hint_in_words(Hint("author", "Verne", 4))
+    >>> from attnsearch.search.result import Hint, Unwanted
+    >>> _hint_in_words(Hint("author", "Verne", 4), 10)
     "4 items have 'Verne' in author: -w 'author ~ Verne'"
+    >>> _hint_in_words(Unwanted("description", "cheese", 8), 10)
+    "8 of these 10 have 'cheese' in description: -w 'not description ~ cheese'"
     """
-    import shlex  # which most results do without
+    import shlex  # which most results do without, as --help does without numpy
+
+    from attnsearch.search import result as search_result
 
     field = hint.field if hint.field.replace(".", "").isidentifier() else '"' + hint.field.replace('"', '""') + '"'
-    words = f"{counted(hint.items, 'item')} {'has' if hint.items == 1 else 'have'} '{hint.word}' in {hint.field}"
-    return f"{words}: -w {shlex.quote(f'{field} ~ {hint.word}')}"
+    condition = f"{field} ~ {hint.word}"
+    if isinstance(hint, search_result.Unwanted):
+        words, condition = f"{hint.hits:,} of these {shown:,} have", f"not {condition}"
+    else:
+        words = f"{counted(hint.items, 'item')} {'has' if hint.items == 1 else 'have'}"
+    return f"{words} '{hint.word}' in {hint.field}: -w {shlex.quote(condition)}"
 
 
 def footer(result: Result) -> str:

@@ -132,6 +132,14 @@ class Hint(NamedTuple):
     items: int
 
 
+class Unwanted(NamedTuple):
+    """What a query says that it does not want: this many of its hits have the word in the field all the same."""
+
+    field: str
+    word: str
+    hits: int
+
+
 class Result(NamedTuple):
     """The answer to one query.
 
@@ -140,7 +148,7 @@ class Result(NamedTuple):
     what hid the last of them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share
     the attention. `none_of_these` is the null key's weight; None if none was fitted for the encoder. If asked for,
     `values` has a readout for each field, `output` (d,) is softmax(z) V, and `trace` is there. `whys`, one for each
-    hit, are added by `explanation.reasons`, `hint` by `hints.names`, and `untrained` by `explanation.following`: the
+    hit, are added by `explanation.reasons`, `hint` by `hints`, and `untrained` by `explanation.following`: the
     same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
     `query` names them if it has no text. `catalogs` are the names of all that were asked. `unreadable` says that
     nothing matches well because the encoder does not read the language of the query. `heads` are the models beside
@@ -165,7 +173,7 @@ class Result(NamedTuple):
     whys: Sequence[Why] | None = None
     trained: bool = False
     emptied_by: str | None = None
-    hint: Hint | None = None
+    hint: Hint | Unwanted | None = None
     catalogs: Sequence[str] = ()
     like: Sequence[str] = ()
     unlike: Sequence[str] = ()
