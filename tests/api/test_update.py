@@ -26,6 +26,14 @@ class TestDicts:
         report = update([{"title": "lamp"}], name="shop", keep=True)
         assert report.info.items == 3
 
+    def test_heads(self, two):
+        update([{"title": "moon"}], name="shop")
+        assert [head.model for head in update([{"title": "moon"}], name="shop", head="vowels").info.heads] == ["vowels"]
+        assert update([{"title": "moon"}], name="shop").info.heads
+        assert not update([{"title": "moon"}], name="shop", head=["none"]).info.heads
+        with pytest.raises(TypeError, match=r"head\[0\] must be a str"):
+            update([{"title": "moon"}], name="shop", head=[3])
+
     @pytest.mark.parametrize(
         ("value", "stored"),
         [

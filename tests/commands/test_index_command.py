@@ -34,6 +34,23 @@ class TestIndex:
         info = report["info"]
         assert (report["added"], report["embedded"], info["name"], info["items"]) == (3, 3, "shop", 3)
 
+    def test_heads(self, run, shop_file, two):
+        assert run("index", "shop.yaml").code == 0
+        code, out, err = run("index", "shop.yaml", "--head", "vowels")
+        assert (code, err) == (0, "attnsearch: shop: adding the head vowels\n")
+        assert re.match(r"shop: 3 items; nothing changed; 3 embedded in ", out)
+        (head,) = json.loads(run("index", "shop.yaml", "--json").out)["info"]["heads"]
+        assert head == {
+            "model": "vowels",
+            **dict.fromkeys(("sha256", "identity", "stamp"), "6" * 64),
+            "d": 6,
+            "weight": 0.5,
+        }
+        code, out, err = run("index", "shop.yaml", "--head", "none")
+        assert (code, err) == (0, "attnsearch: shop: dropping the head vowels\n")
+        assert json.loads(run("index", "shop.yaml", "--json").out)["info"]["heads"] == []
+        assert run("index", "shop.yaml", "--head", "none", "--head", "vowels").code == 2
+
     def test_standard_input(self, run, shop_file):
         assert run("index", "-", "--name", "piped", stdin=SHOP_FILE.encode()).code == 0
         assert json.loads(run("info", "piped", "--json").out)["items"] == 3

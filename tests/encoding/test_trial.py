@@ -12,7 +12,9 @@ import pytest
 
 from attnsearch.cli import main
 from attnsearch.encoding import loading, trial
+from attnsearch.encoding.heads import HeadsEncoder
 from attnsearch.errors import ModelError
+from tests.conftest import SmallEncoder
 from tests.encoding.tiny import bert, change_json
 
 CHARSMAP = {"aborts": "/////wAAAAA=", "panics": "BAAAAP////8="}  # tables that point beyond their ends
@@ -35,6 +37,13 @@ def break_tokenizer(folder, kind: str) -> None:
     else:
         normalizer = {"type": "Precompiled", "precompiled_charsmap": CHARSMAP[kind]}
         change_json(folder / "tokenizer.json", normalizer=normalizer)
+
+
+def test_each_head_is_tried(monkeypatch):
+    tried = []
+    monkeypatch.setattr(trial, "_try_out", lambda encoder, unless: tried.append(encoder.model.name))
+    trial.try_out(HeadsEncoder([SmallEncoder("a"), SmallEncoder("b")], [0.5, 0.5]), unless=never)
+    assert tried == ["a", "b"]
 
 
 @pytest.mark.slow

@@ -7,10 +7,12 @@ import sqlite3
 
 import pytest
 
+from attnsearch.encoding.encoder import Head
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.writer import Writer
 from attnsearch.storage import checksum
-from attnsearch.storage.database import write_info
+from attnsearch.storage.database import FORM_OF_HEADS, write_info
+from attnsearch.storage.store import Store
 from attnsearch.upkeep.removal import remove_catalog
 from tests.storage.examples import contents, put
 
@@ -95,6 +97,10 @@ class TestForged:
             {"sources": [["x", 2]]},
             {"sources": 3},
             {"surplus": 1},
+            {"heads": 3},
+            {"heads": [["b", "6" * 64, "6" * 64, "", 1]]},
+            {"heads": [["b", "6" * 64, "6" * 64, "", 99, 0.5]]},
+            {"heads": [["b", "6" * 64, "6" * 64, "", 1, 0.5]]},  # of the other form
         ],
         ids=str,
     )
@@ -102,6 +108,23 @@ class TestForged:
         put(folder, [1, 2, 3])
         self.forge(folder, **values)
         refused(folder, "is damaged: ")
+
+    @pytest.mark.parametrize(
+        ("values", "whole"),
+        [({}, True), ({"identity": ""}, False), ({"model": "b"}, False), ({"heads": [["b"]]}, False)],
+        ids=str,
+    )
+    def test_values_of_info_with_heads(self, folder, values, whole):
+        put(folder, [1, 2, 3])
+        with sqlite3.connect(folder / "index.sqlite") as db:
+            db.execute(f"PRAGMA user_version={FORM_OF_HEADS}")
+        db.close()
+        self.forge(folder, **{"identity": "5" * 64, "heads": [["b", "6" * 64, "6" * 64, "", 1, 0.5]], **values})
+        if whole:
+            with Store(folder) as store:
+                assert store.info.heads == (Head("b", "6" * 64, "6" * 64, "", 1, 0.5),)
+        else:
+            refused(folder, "is damaged: ")
 
     @pytest.mark.parametrize(
         "change", ["first = 5000000000", "first = -1", "rows = 0", "rows = 1.5", "file = x'07'", "sums = 'x'"]

@@ -150,6 +150,14 @@ def test_the_number_of_the_form_is_in_the_same_transaction(folder, monkeypatch):
     assert forms == [(FORM,)]
 
 
+def test_a_head_for_a_catalog_of_an_older_form(folder, two, tmp_path):
+    report = update([str(tmp_path / "old.json")], name="old", heads=["vowels"])
+    assert (report.info.heads[0].model, report.info.items) == ("vowels", 2)
+    update([str(tmp_path / "old.json")], name="new", heads=["vowels"])
+    with Store(folder) as old, Store(folder.with_name("new")) as new:
+        assert old.embeddings(old.living()) == pytest.approx(new.embeddings(new.living()), abs=1e-6)
+
+
 def test_the_lock_is_held_before_and_after(folder):
     with closing(lock.acquire(folder)) as db:
         migration.migrate_locked(db, folder)
