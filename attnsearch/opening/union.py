@@ -262,7 +262,8 @@ def _check_encoders(infos: Sequence[Info]) -> None:
         heads, first_heads = ([(head.identity, head.weight) for head in record.heads] for record in (info, first))
         if not is_same or (numbers, heads) != (first_numbers, first_heads):
             models = f"{first.name} was embedded by {_name_heads(first)}, {info.name} by {_name_heads(info)}"
-            hint = "ask each by itself, or index one again with the other's --model"
+            options = "--model and --head" if heads or first_heads else "--model"
+            hint = f"ask each by itself, or index one again with the other's {options}"
             raise InputError(f"their scores can't be compared: {models}", hint=hint)
 
 

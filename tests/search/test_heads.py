@@ -205,6 +205,6 @@ class TestSeveralCatalogs:
     def test_other_heads_can_t_be_compared(self, two, write, heads):
         for name, own in (("a", ["vowels=0.2"]), ("b", heads)):
             update([str(write(f"{name}.yaml", "- {title: moon}\n"))], heads=own)
-        message = "a was embedded by small and vowels .*, b by small"
+        message = "a was embedded by small and vowels=0.2, b by small.*; .* with the other's --model and --head"
         with pytest.raises(InputError, match=f"their scores can't be compared: {message}"):
             open_catalogs(["a", "b"])
