@@ -128,11 +128,13 @@ def read_vocabulary(file: Path) -> dict[str, int]:
         data = file.read_bytes()
         start = data.index(_VOCABULARY) + len(_VOCABULARY)
         pieces, _ = json.JSONDecoder().raw_decode(data[start : data.index(b'"merges"', start)].decode("latin-1"))
-        return dict(pieces)
+        if not isinstance(pieces, dict):
+            raise ValueError("it is something else")
     except OSError as error:
         raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"has no vocabulary: {error}", where=str(file)) from None
+    return pieces
 
 
 def split_text(text: str, vocabulary: Mapping[str, int]) -> list[int] | None:
