@@ -183,7 +183,8 @@ def store_learned(folder: Path, learned: Learned, commit: str, embedding: Embedd
             message = "the catalog has changed since the training began, so nothing was kept"
             raise CatalogError(message, where=folder.name, hint="train it again")
         entries = _read_entries(folder)
-        _remember(folder, _merge(learned, _right_items(entries), {*entries}, embedding))
+        embed = None if embedding is None else embedding.embed
+        _remember(folder, _merge(learned, _right_items(entries), {*entries}, embed))
 
 
 def _read_entries(folder: Path) -> dict[str, values.Mapping]:
@@ -226,42 +227,42 @@ def _plan_memory(
     except (CatalogError, InputError) as error:
         log.warning("%s; so this is noted, but not remembered", error)
         return None, None
-    before = None
-    if learned is not None and (kept := _merge(learned, right, judged)) is not learned:
-        before = learned = kept
-    if embedding is None:
-        return before, None
-    with reading(folder):
-        info = read_info(db, folder)
-    record = embedding.info
-    if info is None or (info.sha256, whole_identity(info), info.d) != (record.sha256, whole_identity(record), record.d):
-        log.warning("%s: another model has made it meanwhile; so this is noted, but not remembered", folder.name)
-        return before, None
-    if learned is None or not learned.suits(info):
-        learned = Learned(info.model, info.sha256, None, None, identity=whole_identity(info))
-    after = _merge(learned, right, judged, embedding)
-    return before, None if after is learned else after
+    before = learned and _merge(learned, right, judged, as_is=True)
+    after, embed = learned, None
+    if embedding is not None:
+        info, record = read_info(db, folder), embedding.info
+        if info and (info.sha256, whole_identity(info), info.d) == (record.sha256, whole_identity(record), record.d):
+            embed = embedding.embed
+            if after is None or not after.suits(info):
+                after = Learned(info.model, info.sha256, None, None, identity=whole_identity(info))
+        else:
+            log.warning("%s: another model has made it meanwhile; so this is noted, but not remembered", folder.name)
+    after = after and _merge(after, right, judged, embed)
+    return None if before is learned else before, None if after is learned else after
 
 
 def _merge(
     learned: Learned,
     right: Mapping[str, Mapping[str, float]],
     judged: Collection[str],
-    embedding: Embedding | None = None,
+    embed: Callable[[Sequence[str]], Floats] | None = None,
+    *,
+    as_is: bool = False,
 ) -> Learned:
-    """What was learned, with what it remembers of the `judged` requests brought up to date: the `right` items.
+    """What was learned, remembering the `right` items of the `judged` requests.
 
-    Without an `embedding`, a request of which something else is remembered is forgotten. What is remembered of others
-    stays if a training learned it, from judgments that are not the feedback.
+    Without `embed`, only requests that it remembers can be remembered; with `as_is`, only those of which it remembers
+    the same. Any other request stays if a training learned it, from judgments that are not the feedback.
     """
     memory = learned.memory or Remembered([], np.empty((0, 0), np.float32), [], careful_recall(learned.sha256))
-    grades_of = dict(zip(memory.queries, memory.right, strict=True))
+    known = dict(zip(memory.queries, memory.right, strict=True))
     wanted = {
         query: grades
-        for query, grades in grades_of.items()
+        for query, grades in known.items()
         if query not in judged and storage.short_hash(query) in learned.requests
     }
-    wanted |= {query: grades for query, grades in right.items() if embedding or grades_of.get(query) == grades}
+    may_stay = (lambda query: known.get(query) == right[query]) if as_is else (lambda query: embed or query in known)
+    wanted |= {query: right[query] for query in filter(may_stay, right)}
     latest = list(wanted)[-storage.MOST_REMEMBERED :]
     rights = [wanted[query] for query in latest]
     if (latest, rights) == ([*memory.queries], [*memory.right]):
@@ -269,8 +270,8 @@ def _merge(
     if not latest:
         return learned._replace(memory=None)
     vectors = dict(zip(memory.queries, memory.x, strict=True))
-    if embedding and (new := [query for query in latest if query not in vectors]):
-        vectors |= zip(new, embedding.embed(new), strict=True)
+    if embed and (new := [query for query in latest if query not in vectors]):
+        vectors |= zip(new, embed(new), strict=True)
     x = np.array([vectors[query] for query in latest], np.float32)
     return learned._replace(memory=memory._replace(queries=latest, x=x, right=rights))
 

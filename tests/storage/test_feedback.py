@@ -9,17 +9,22 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
+from attnsearch.attention.memory import Recall
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.readers import records, text_file
 from attnsearch.sources import judgments
-from attnsearch.storage import feedback, files, lock
+from attnsearch.storage import feedback, files, learned, lock
 from attnsearch.storage.home import catalog_folder
+from attnsearch.storage.store import Store
 from attnsearch.syntax import values
 from attnsearch.upkeep.removal import remove_catalog
+from tests.conftest import SmallEncoder
 from tests.storage.examples import grades, temporary_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -277,7 +282,7 @@ from attnsearch.storage import feedback
 folder = Path(sys.argv[1])
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("_write_records", "replace_file", "replacing", "sync") and event == "line":
+    if frame.f_code.co_name in ("_pack_records", "replace_file", "replacing", "sync") and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -326,3 +331,214 @@ def test_a_catalog_that_is_removed_while_its_feedback_is_read(folder, monkeypatc
 
     monkeypatch.setattr(records, "read_records", remove_first)
     assert feedback.read_feedback(folder) == []
+
+
+@pytest.fixture
+def embedding(folder):
+    """The small encoder, which counts what it embeds."""
+    with Store(folder) as store:
+        info = store.info
+    embedded = []
+
+    def embed(texts):
+        embedded.extend(texts)
+        return SmallEncoder().encode(texts)
+
+    return CountingEmbedding(feedback.Embedding(info, embed), embedded)
+
+
+class CountingEmbedding(NamedTuple):
+    own: feedback.Embedding
+    texts: list[str]
+
+
+def remembered(folder):
+    """What is right for each request that the catalog remembers, the latest last."""
+    what = learned.load_learned(folder)
+    if what is None or what.memory is None:
+        return {}
+    memory = what.memory
+    assert np.allclose(memory.x, SmallEncoder().encode(list(memory.queries)))
+    return dict(zip(memory.queries, memory.right, strict=True))
+
+
+class TestRemembered:
+    """What was judged is remembered at once, beside whatever a training learned."""
+
+    def test_what_is_right(self, folder, embedding):
+        feedback.add_judgment(folder, "moon sea", {"a": 1, "b": 0, "c": 1}, embedding=embedding.own)
+        feedback.add_judgment(folder, "sea", {"b": 1}, embedding=embedding.own)
+        assert remembered(folder) == {"moon sea": {"a": 1, "c": 1}, "sea": {"b": 1}}
+        assert embedding.texts == ["moon sea", "sea"]
+        what = learned.load_learned(folder)
+        assert (what.trained, what.suits(embedding.own.info)) == (False, True)
+
+    def test_a_later_word_counts(self, folder, embedding):
+        for judged in ({"a": 1}, {"a": 0, "b": 1}):
+            feedback.add_judgment(folder, "moon", judged, embedding=embedding.own)
+        assert remembered(folder) == {"moon": {"b": 1}}
+        feedback.add_judgment(folder, "moon", {"b": 0}, embedding=embedding.own)
+        assert remembered(folder) == {}
+        assert not (folder / files.LEARNED).exists()
+
+    def test_nothing_is_known_of_a_request_with_wrong_items_alone(self, folder, embedding):
+        feedback.add_judgment(folder, "moon", {"a": 0}, embedding=embedding.own)
+        assert remembered(folder) == {}
+
+    def test_what_is_removed_is_forgotten(self, folder, embedding):
+        for query in ("moon", "sea"):
+            feedback.add_judgment(folder, query, {"a": 1, "b": 1}, embedding=embedding.own)
+        feedback.remove_judgment(folder, "moon", ["a"])
+        assert remembered(folder) == {"moon": {"b": 1}, "sea": {"a": 1, "b": 1}}
+        feedback.remove_judgment(folder, "sea")
+        assert remembered(folder) == {"moon": {"b": 1}}
+        feedback.remove_judgment(folder, "moon", ["b"])
+        assert remembered(folder) == {}
+        assert embedding.texts == ["moon", "sea"]
+
+    def test_what_was_judged_meanwhile_is_remembered_too(self, folder, embedding):
+        """By an older attnsearch, by hand, by a process that was killed, or before a reset."""
+        feedback.add_judgment(folder, "moon", {"a": 1})
+        by_hand = (folder / files.FEEDBACK).read_text() + '{"query": "none", "relevant": []}\n'
+        (folder / files.FEEDBACK).write_text(by_hand)
+        feedback.add_judgment(folder, "sea", {"b": 1}, embedding=embedding.own)
+        assert remembered(folder) == {"moon": {"a": 1}, "none": {}, "sea": {"b": 1}}
+        learned.forget_learned(folder)
+        feedback.add_judgment(folder, "sea", {"c": 1}, embedding=embedding.own)
+        assert remembered(folder) == {"moon": {"a": 1}, "none": {}, "sea": {"b": 1, "c": 1}}
+
+    def test_what_a_training_learned_stays(self, folder, embedding):
+        own, recall = embedding.own, Recall(0.5, 0.05, 0.2)
+        x = SmallEncoder().encode(["robot", "sea"])
+        memory = learned.Remembered(["robot", "sea"], x, [{"c": 1.0}, {"a": 2.0}], recall)
+        what = learned.Learned(
+            "small", own.info.sha256, np.eye(4, dtype=np.float32), 0.1, identity=own.info.identity, memory=memory,
+            requests=frozenset(map(learned.short_hash, ("robot", "sea"))),
+        )  # fmt: skip
+        learned.write_learned(folder / files.LEARNED, what)
+        feedback.add_judgment(folder, "sea", {"b": 1}, embedding=own)
+        assert remembered(folder) == {"robot": {"c": 1}, "sea": {"b": 1}}  # whoever judges has the last word
+        after = learned.load_learned(folder)
+        assert (after.temperature, after.memory.recall) == (0.1, recall)
+        feedback.remove_judgment(folder, "sea")
+        assert remembered(folder) == {"robot": {"c": 1}}
+
+    def test_a_training_remembers_the_feedback(self, folder, embedding):
+        own = embedding.own
+        feedback.add_judgment(folder, "moon", {"a": 1})
+        what = learned.Learned("small", own.info.sha256, np.eye(4, dtype=np.float32), 0.1, identity=own.info.identity)
+        feedback.store_learned(folder, what, own.info.commit, own)
+        assert remembered(folder) == {"moon": {"a": 1}}
+        assert learned.load_learned(folder).temperature == 0.1
+        feedback.store_learned(folder, what._replace(temperature=0.2), own.info.commit, own)
+        assert embedding.texts == ["moon", "moon"]
+        with pytest.raises(CatalogError, match="has changed since the training began"):
+            feedback.store_learned(folder, what, "another", own)
+
+    def test_for_another_encoder_it_begins_anew(self, folder, embedding):
+        own = embedding.own
+        feedback.add_judgment(folder, "moon", {"a": 1}, embedding=own)
+        what = learned.load_learned(folder)
+        learned.write_learned(folder / files.LEARNED, what._replace(sha256="6" * 64))
+        feedback.add_judgment(folder, "sea", {"b": 1}, embedding=own)
+        assert remembered(folder) == {"moon": {"a": 1}, "sea": {"b": 1}}
+        assert embedding.texts == ["moon", "moon", "sea"]
+        assert learned.load_learned(folder).suits(own.info)
+
+    def test_a_catalog_that_another_encoder_made_meanwhile(self, folder, embedding, caplog):
+        other = embedding.own._replace(info=embedding.own.info._replace(sha256="6" * 64))
+        feedback.add_judgment(folder, "moon", {"a": 1}, embedding=other)
+        assert (grades(folder), remembered(folder)) == ({"moon": {"a": 1}}, {})
+        assert "another model has made it meanwhile; so this is noted, but not remembered" in caplog.text
+
+    @pytest.mark.parametrize("raw", [b"x" * 99, b""], ids=["damaged", "empty"])
+    def test_what_was_learned_is_damaged(self, folder, embedding, caplog, raw):
+        (folder / files.LEARNED).write_bytes(raw)
+        feedback.add_judgment(folder, "moon", {"a": 1}, embedding=embedding.own)
+        assert grades(folder) == {"moon": {"a": 1}}
+        assert (folder / files.LEARNED).read_bytes() == raw
+        assert "so this is noted, but not remembered" in caplog.text
+
+    def test_only_the_latest_are_remembered(self, folder, embedding, monkeypatch):
+        monkeypatch.setattr(learned, "MOST_REMEMBERED", 2)
+        for query in ("moon", "sea", "robot", "moon"):
+            feedback.add_judgment(folder, query, {"a": 1}, embedding=embedding.own)
+        assert list(remembered(folder)) == ["robot", "moon"]
+
+    def test_a_failed_write_leaves_all_of_it(self, folder, embedding, monkeypatch):
+        feedback.add_judgment(folder, "moon", {"a": 1}, embedding=embedding.own)
+
+        def fail(_):
+            raise OSError("disk full")
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(CatalogError, match="disk full"):
+            feedback.add_judgment(folder, "sea", {"a": 1}, embedding=embedding.own)
+        assert (list(grades(folder)), list(remembered(folder))) == (["moon"], ["moon"])
+        assert temporary_files(folder) == []
+
+
+DIE_TWICE = """
+import json, os, signal, sys
+from pathlib import Path
+from attnsearch.storage import feedback, learned
+from attnsearch.storage.store import Store
+from tests.conftest import SmallEncoder
+folder = Path(sys.argv[1])
+with Store(folder) as store:
+    embedding = feedback.Embedding(store.info, SmallEncoder().encode)
+def act(name):
+    if name == "add":
+        feedback.add_judgment(folder, "sea", {"b": 1}, embedding=embedding)
+    elif name == "change":
+        feedback.add_judgment(folder, "moon", {"a": 0, "c": 1}, embedding=embedding)
+    else:
+        feedback.remove_judgment(folder, "moon")
+def state():
+    what = learned.load_learned(folder)
+    memory = what.memory if what else None
+    right = {one.query: {ident: grade for ident, grade in one.grades.items() if grade} for one in
+             feedback.read_feedback(folder)}
+    return [right, dict(zip(memory.queries, memory.right)) if memory else {}]
+def step(frame, event, arg):
+    global left
+    if frame.f_code.co_name in ("replace_file", "replacing", "sync", "_remember", "_editing") and event == "line":
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return step
+for name in ("add", "change", "remove"):
+    for steps in range(1, 200):
+        feedback.add_judgment(folder, "moon", {"a": 1, "c": 0}, embedding=embedding)
+        if any(one.query == "sea" for one in feedback.read_feedback(folder)):
+            feedback.remove_judgment(folder, "sea")
+        child = os.fork()
+        if not child:
+            left = steps
+            sys.settrace(step)
+            act(name)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        left_behind = state()
+        if name != "remove" or "moon" in left_behind[0]:
+            act(name)
+        print(json.dumps([name, status, left_behind, state()]), flush=True)
+        if status != -signal.SIGKILL:
+            break
+"""
+
+
+def test_killed_between_two_files(folder):
+    """What is remembered is what the feedback says, or not remembered; and the same command again makes it whole."""
+    ran = subprocess.run([sys.executable, "-c", DIE_TWICE, folder], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    lines = [*map(json.loads, ran.stdout.splitlines())]
+    assert [name for name, status, *_ in lines if status == 0] == ["add", "change", "remove"]
+    missing = set()
+    for name, _, (judged, memory), (judged_again, memory_again) in lines:
+        assert memory.items() <= judged.items()
+        assert memory_again == judged_again
+        if memory != judged:
+            missing.add(name)
+    assert missing == {"add", "change", "remove"}  # else this never saw the moment between
+    assert len(lines) > 60
+    assert temporary_files(folder) == []

@@ -13,7 +13,7 @@ import itertools
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -56,13 +56,15 @@ SHORT = 254  # characters: as long as no text is longer, form 1 holds what later
 class State(NamedTuple):
     """What a catalog holds. Without a catalog, `form` is -1; in a damaged one, `generation` is None.
 
-    What it was taught may be there without it. `default` is the home's, whatever the catalog.
+    What it was taught may be there without it: W_Q, and what is right for each judged request that is remembered.
+    `default` is the home's, whatever the catalog.
     """
 
     form: int
     generation: int | None = None
     feedback: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     learned: str = ""
+    memory: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     problems: tuple[str, ...] = ()
     default: str | None = None
 
@@ -107,10 +109,13 @@ class Commands(NamedTuple):
 
         with using_home(home):
             state = read_state()
-            number = next((n for n in range(least, most + 1) if self.states[n] == state), None)
-            if number is None:
+            bare = state._replace(memory=())
+            number = next((n for n in range(least, most + 1) if self.states[n]._replace(memory=()) == bare), None)
+            if number is None or not {*state.memory} <= {*self.states[number].memory}:
                 raise Violation(f"{state}, not {' nor '.join(map(str, self.states[least : most + 1]))}")
-            for argv in self.commands[number:]:
+            # Killed between feedback and memory, a request is not remembered: the same command again, and it is.
+            first = number if state.memory == self.states[number].memory else max(number - 1, 0)
+            for argv in self.commands[first:]:
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                     code = cli.main(argv)
                 if code:
@@ -147,8 +152,12 @@ def read_state() -> State:
             _compare_postings(folder)
         feedback = tuple((judged.query, tuple(judged.grades.items())) for judged in read_feedback(folder))
         learned = load_learned(folder)
-        what = hashlib.sha256(learned.w.tobytes()).hexdigest()[:12] if learned else ""
-        return State(form, generation, feedback, what, problems, default)
+        what = hashlib.sha256(learned.w.tobytes()).hexdigest()[:12] if learned and learned.w is not None else ""
+        memory: Iterable[tuple[str, Mapping[str, float]]] = ()
+        if learned and learned.memory:
+            memory = zip(learned.memory.queries, learned.memory.right, strict=True)
+        right = tuple((query, tuple(grades.items())) for query, grades in memory)
+        return State(form, generation, feedback, what, right, problems, default)
     except AttnsearchError as error:
         raise Violation(f"{type(error).__name__}: {error}") from error
 
