@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
-from attnsearch.storage.feedback import BAD, GOOD, Embedding, add_judgment
+from attnsearch.search.memory import embedding_of
+from attnsearch.storage.feedback import BAD, GOOD, add_judgment
 
 
 def record_feedback(index: Index, text: str, good: tuple[str, ...], bad: tuple[str, ...]) -> dict[str, float]:
@@ -21,5 +22,4 @@ def record_feedback(index: Index, text: str, good: tuple[str, ...], bad: tuple[s
                 raise ValueError(f"{ident!r} is both good and bad")
     if not grades:
         raise ValueError("neither good nor bad names an item")
-    embedding = Embedding(index.info, index.embed)
-    return dict(add_judgment(index.store.folder, text, grades, embedding=embedding).grades)
+    return dict(add_judgment(index.store.folder, text, grades, embedding=embedding_of(index)).grades)

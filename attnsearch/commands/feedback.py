@@ -120,6 +120,7 @@ def _add_judgments(
     from attnsearch.opening.index import Index
     from attnsearch.opening.items import find_id
     from attnsearch.output.notes import counted
+    from attnsearch.search.memory import embedding_of
     from attnsearch.storage import feedback as storage
 
     grades: dict[str, float] = {}
@@ -130,7 +131,7 @@ def _add_judgments(
                 ident = find_id(index.store, name)
                 if grades.setdefault(ident, grade) != grade:
                     raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="name it once")
-        embedding = storage.Embedding(index.info, index.embed)
+        embedding = embedding_of(index)
     all_grades = storage.add_judgment(folder, query, grades, embedding=embedding).grades
     requests = len(storage.read_feedback(folder))
     line = (

@@ -90,9 +90,10 @@ def train(
 
     from attnsearch.learning import training
     from attnsearch.opening.index import Index
+    from attnsearch.search.memory import embedding_of
     from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
-    from attnsearch.storage.feedback import Embedding, read_feedback, store_learned
+    from attnsearch.storage.feedback import read_feedback, store_learned
     from attnsearch.storage.files import refuse_unless_regular
     from attnsearch.storage.learned import write_learned
 
@@ -108,7 +109,7 @@ def train(
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
         with Index.open(ref, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
-            embedding = Embedding(index.info, index.embed)
+            embedding = embedding_of(index)
             if requests is None:
                 requests = read_feedback(folder)
             if self_made:
@@ -183,6 +184,7 @@ def _forget(folder: Path) -> str:
     from attnsearch.storage.feedback import read_feedback
     from attnsearch.storage.learned import forget_learned
 
+    learned = memory = None
     try:
         learned = forget_learned(folder)
     except FileNotFoundError:
@@ -190,7 +192,12 @@ def _forget(folder: Path) -> str:
     else:
         origin = f" from {learned.story.get('from', 'elsewhere')}" if learned else ", which was damaged"
         note = f"forgot what was learned{origin}"
+        memory = learned and learned.memory
+    if learned and memory:
+        requests = counted(len(memory.queries), "judged request")
+        note = f"{note}, and {requests}" if learned.trained else f"forgot {requests}"
     with suppress(AttnsearchError):  # feedback that can't be read can still be repaired
-        if requests := read_feedback(folder):
-            note += f"; the feedback on {counted(len(requests), 'request')} is kept"
+        if judged := read_feedback(folder):
+            again = " and remembered again with the next" if memory else ""
+            note += f"; the feedback on {counted(len(judged), 'request')} is kept{again}"
     return note

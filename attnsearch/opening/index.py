@@ -25,9 +25,6 @@ from attnsearch.upkeep.default import default_catalog
 from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
     from attnsearch.storage.learned import Learned, Remembered
@@ -120,10 +117,6 @@ class Index:
     def info_of(self, key: int) -> Info:  # noqa: ARG002 (of several catalogs, the key decides)
         """The record of the catalog with the key of this number."""
         return self.info
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The unit vectors (m, d) of requests."""
-        return self.encoder.encode(texts, "query")
 
     @property
     def lexical(self) -> float:

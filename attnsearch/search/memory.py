@@ -24,6 +24,7 @@ from attnsearch.attention.softmax import State, best_of_each
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias
     from attnsearch.opening.index import Index
+    from attnsearch.storage.feedback import Embedding
     from attnsearch.storage.learned import Remembered
     from attnsearch.storage.store import Store
 
@@ -184,6 +185,13 @@ class Recalled(NamedTuple):
         whole = sum(parts.values())
         largest_first = sorted(parts.items(), key=lambda part: -part[1])
         return {text: total * mass / whole for text, mass in largest_first} if total else {}
+
+
+def embedding_of(index: Index) -> Embedding:
+    """The encoder of an index, by which it remembers what is judged."""
+    from attnsearch.storage.feedback import Embedding
+
+    return Embedding(index.info, lambda texts: index.encoder.encode(texts, "query"))
 
 
 def recollect(index: Index, memories: Sequence[Remembered | None], bias: Bias | None) -> Recollection:

@@ -31,6 +31,8 @@ Floats = NDArray[np.float32]
 
 BUDGET = 1 << 25  # logits held at once, if every one is needed: 128 MB
 
+_ITEMS = 16  # numbers for each query and judged request, held at once
+
 log = logging.getLogger("attnsearch")
 
 
@@ -63,6 +65,8 @@ def search(
     size = max(len(texts), 1)
     if values or k is None or top_p < 1:  # every logit of a batch is held at once
         size = max(BUDGET // max(index.store.size, 1), 1)
+    if remembered := sum(len(memory.queries) for memory in setting.memories(index) if memory):
+        size = min(size, max(BUDGET // (_ITEMS * remembered), 1))  # so is what each of these may add
     for start in range(0, len(texts), size):
         began = time.perf_counter()
         batch = texts[start : start + size]

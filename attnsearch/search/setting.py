@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attnsearch.postings.conditions import Where
     from attnsearch.search.memory import Recollection
     from attnsearch.storage.database import Info
-    from attnsearch.storage.learned import Learned
+    from attnsearch.storage.learned import Learned, Remembered
 
 LEXICAL = 0.3  # λ unless the user, the catalog or training gives another: it helped on every judged set tried
 MAX_LEXICAL = 1000  # λ that a user may ask for
@@ -111,18 +111,19 @@ class Setting(NamedTuple):
     def _choose_learned(self, index: Index) -> Learned | None:
         if self.untrained or self.projections:
             return None
-        if self.learned is None:
-            return index.learned
-        if self.learned.suits(index.info):
-            return self.learned
+        if self.learned is None or self.learned.suits(index.info):
+            return self.learned or index.learned
         hint = "use those of a catalog with the same model, or none: --untrained"
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"
         wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {self.learned.d} wide)"
         raise InputError(f"has {has}, but the projections were learned for {wants}", where=index.info.name, hint=hint)
 
-    def _choose_memory(self, index: Index, bias: Bias | None) -> Recollection | None:
+    def memories(self, index: Index) -> Sequence[Remembered | None]:
         """The judged requests that each catalog remembers, or those in the file that the user names."""
-        if self.untrained or self.projections or not any(memories := index.memories(self.learned)):
+        return [] if self.untrained or self.projections else index.memories(self.learned)
+
+    def _choose_memory(self, index: Index, bias: Bias | None) -> Recollection | None:
+        if not any(memories := self.memories(index)):
             return None
         from attnsearch.search import memory  # which most queries do without
 
