@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 START = "▁"  # in pieces, a space; the tokenizer puts one before every text
 EMPTY = " "  # what an empty text is read as
 SHORT = 2_000  # characters of requests, at most, for which no tokenizer is loaded
+WINDOW = 1_024  # word pieces of a text; what `pieces` says of so many takes 2 MB
 
 _BATCH = 30_000  # characters whose rows are gathered at once, 8 MB in float32
-_SLAB = 1 << 16  # characters tokenized at once, so that the longest text takes little memory
+_PIECE = 50  # characters of a word piece, at most
 _WORD = 60  # characters of a word, at most, that is split here: the time grows with their square
 _MARKS = ("<unk>", "<s>", "</s>")  # pieces of their own wherever they stand in a text
 _VOCABULARY = b'"vocab": '
@@ -43,11 +44,14 @@ Floats = NDArray[np.float32]
 
 
 class StaticEncoder:
-    """A table with a row for each word piece. It reads texts of any length whole."""
+    """A table with a row for each word piece.
+
+    It could read texts of any length, but the longer a text is, the less its mean says of any part.
+    """
 
     quick = True
     precision: Precision = "float32"
-    window = ENDLESS
+    window = WINDOW
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -73,9 +77,10 @@ class StaticEncoder:
             return list(self._tokenizer.encode(text or EMPTY, add_special_tokens=False).tokens)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each word piece of a text begins, with the space before it, and ends."""
+        """Where each word piece of a text begins, without the spaces before it, and ends."""
         with tokenizing(self.model):
-            return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+            spans = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return [(stop - len(text[start:stop].lstrip(" ")), stop) for start, stop in spans]
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (it has no prompts)
         """What each word piece adds to its text's unit vector."""
@@ -84,9 +89,9 @@ class StaticEncoder:
         pieces: list[Pieces | None] = []
         for text in texts:
             with tokenizing(self.model):
-                encoding = self._tokenizer.encode(text or EMPTY, add_special_tokens=False)
-            spans = encoding.offsets if text else [None]
-            pieces.append(pieces_of_mean(self._table[encoding.ids], spans, encoding.tokens))
+                encoding = self._tokenizer.encode(_cut(text), add_special_tokens=False)
+            spans = encoding.offsets[:WINDOW] if text else [None]
+            pieces.append(pieces_of_mean(self._table[encoding.ids[:WINDOW]], spans, encoding.tokens[:WINDOW]))
         return pieces
 
     def _number_pieces(self, texts: list[str], role: Role) -> list[list[int]]:
@@ -95,10 +100,9 @@ class StaticEncoder:
             if role == "query" and "_tokenizer" not in self.__dict__ and sum(map(len, texts)) <= SHORT:
                 split = [split_text(text, self._vocabulary) for text in texts]
                 if None not in split:
-                    return [numbers for numbers in split if numbers]
-            slabs = [_cut_slabs(text or EMPTY) for text in texts]
-            encodings = iter(encode_texts(self._tokenizer, [slab for parts in slabs for slab in parts], marks=False))
-        return [[number for _ in parts for number in next(encodings).ids] for parts in slabs]
+                    return [numbers[:WINDOW] for numbers in split if numbers]
+            encodings = encode_texts(self._tokenizer, [_cut(text) for text in texts], marks=False)
+        return [encoding.ids[:WINDOW] for encoding in encodings]
 
     @cached_property
     def _table(self) -> NDArray[np.float16]:
@@ -189,14 +193,6 @@ def _latin(text: str) -> str:
     return text.encode().decode("latin-1")
 
 
-def _cut_slabs(text: str) -> list[str]:
-    """The text in parts of `_SLAB` characters at most, cut at spaces between letters if it has any: not in a word."""
-    slabs, start = [], 0
-    while len(text) - start > _SLAB:
-        end = start + _SLAB
-        space = text.rfind(" ", start, end)
-        while space > start and not (text[space - 1].isalnum() and text[space + 1].isalnum()):
-            space = text.rfind(" ", start, space)
-        slabs.append(text[start : space if space > start else end])
-        start = space + 1 if space > start else end  # each slab is read with a space before it
-    return [*slabs, text[start:]]
+def _cut(text: str) -> str:
+    """As much of a text as has `WINDOW` word pieces, and more."""
+    return text[: _PIECE * WINDOW] or EMPTY

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding import static
+from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.static import StaticEncoder, read_vocabulary, split_text
 from attnsearch.errors import ModelError
-from attnsearch.models.model import ENDLESS
 from tests.encoding.conftest import CLOSE, MIXED
 
 TEXTS = [
@@ -59,7 +59,7 @@ def test_the_pieces_add_up(table):
     for text, pieces, x in zip(TEXTS, table.pieces(TEXTS), table.encode(TEXTS), strict=True):
         assert pieces.vectors.sum(axis=0) == pytest.approx(x, abs=CLOSE)
         assert list(pieces.tokens) == table.tokens(text)
-        assert [span for span in pieces.spans if span] == table.spans(text)
+        assert [span[1] for span in pieces.spans if span] == [stop for _, stop in table.spans(text)]
 
 
 def test_an_empty_text_is_a_space(table):
@@ -69,23 +69,38 @@ def test_an_empty_text_is_a_space(table):
 
 
 def test_what_it_is(table):
-    assert (table.window, table.quick, table.precision) == (ENDLESS, True, "float32")
+    assert (table.window, table.quick, table.precision) == (1_024, True, "float32")
     assert table.suited(10**9, "bfloat16") is table
     assert table.tokens("unbelievable sci-fi") == ["▁un", "bel", "iev", "able", "▁sci", "-", "fi"]
 
 
-class TestSlabs:
-    def test_a_long_text_has_the_pieces_of_the_whole(self, table, monkeypatch):
-        text = "It was - alas - a dark  and stormy night; </s> the rain fell in torrents. " * 9
-        whole = numbers_of(table, text)
-        monkeypatch.setattr(static, "_SLAB", 50)
-        assert len(static._cut_slabs(text)) > 9
-        assert table._number_pieces([text, "x"], "key") == [whole, numbers_of(table, "x")]
+class TestWindow:
+    def test_the_rest_is_not_read(self, table):
+        text = "moon " * 1_024
+        x, start = table.encode([f"{text}sea robot", text.strip()])
+        assert np.array_equal(x, start)
+        (pieces,) = table.pieces([f"{text}sea robot"])
+        assert pieces.vectors.sum(axis=0) == pytest.approx(x, abs=CLOSE)
+        assert len(pieces.spans) == len(pieces.tokens) == 1_024
+        assert len(table.tokens(f"{text}sea robot")) == 1_026
 
-    @pytest.mark.parametrize("text", ["x" * 1000, " " * 1000, "- " * 500, ""])
-    def test_without_a_good_place_it_is_cut_anywhere(self, monkeypatch, text):
-        monkeypatch.setattr(static, "_SLAB", 64)
-        assert "".join(static._cut_slabs(text)) == text
+    def test_no_text_takes_more_than_its_beginning(self, table, vocabulary):
+        longest = max((piece.encode("latin-1").decode() for piece in vocabulary), key=len)
+        text = longest.replace("▁", " ") * 5_000
+        assert len(longest) < static._PIECE
+        assert numbers_of(table, static._cut(text))[:1_024] == numbers_of(table, text)[:1_024]
+        assert len(numbers_of(table, static._cut(text))) >= 1_024
+
+    def test_a_long_text_is_cut_between_words(self, table):
+        text = " ".join(f"unbelievable{n} story" for n in range(700))
+        passages = split_passages(table, "A title", f"A title. {text}")
+        assert len(passages) > 3
+        for passage in passages:
+            assert len(table.tokens(passage.text)) <= 1_024
+            assert passage.text.endswith(("story", *map(str, range(10))))
+
+    def test_spans_have_no_spaces_before_them(self, table):
+        assert table.spans("moon  sea\n日") == [(0, 4), (5, 5), (6, 9), (9, 10), (10, 11)]
 
 
 class TestRequests:
