@@ -22,4 +22,6 @@ def record_feedback(index: Index, text: str, good: tuple[str, ...], bad: tuple[s
                 raise ValueError(f"{ident!r} is both good and bad")
     if not grades:
         raise ValueError("neither good nor bad names an item")
-    return dict(add_judgment(index.store.folder, text, grades, embedding=embedding_of(index)).grades)
+    judged = add_judgment(index.store.folder, text, grades, embedding=embedding_of(index))
+    index.read_learned_again()
+    return dict(judged.grades)

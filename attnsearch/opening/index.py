@@ -155,6 +155,10 @@ class Index:
                     self.info.name, quoted(self.store.folder.name))  # fmt: skip
         return None
 
+    def read_learned_again(self) -> None:
+        """Use from now on what the catalog has learned by now."""
+        self.__dict__.pop("learned", None)
+
     def memories(self, learned: Learned | None = None) -> Sequence[Remembered | None]:
         """The judged requests that each of its catalogs remembers, or else those that were `learned`; None without any.
 

@@ -344,6 +344,13 @@ class TestExplain:
 
 
 class TestFeedback:
+    def test_it_is_remembered_at_once(self, index):
+        assert index.query("moon")[0].id == "a"
+        index.feedback("moon", good="c")
+        result = index.query("moon", explain=True)
+        assert (result[0].id, list(result.recalled), list(result.whys[0].memory)) == ("c", ["moon"], ["moon"])
+        assert index.query("moon", untrained=True)[0].id == "a"
+
     def test_it_is_kept(self, index):
         assert index.feedback("up there", good="moon", bad=["b", "c"]) == {"a": 1, "b": 0, "c": 0}
         assert index.feedback("up there", good="b") == {"a": 1, "b": 1, "c": 0}

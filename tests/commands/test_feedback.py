@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 
 import pytest
 from rich.cells import cell_len
 
+from attnsearch.attention.memory import OFF
 from attnsearch.commands.feedback import feedback as command
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files
@@ -35,6 +37,31 @@ class TestCommand:
         out = run("feedback", "day", "--bad", "a", "-c", "shop").out
         assert out == f"noted: 1 bad for 'day'; 2 requests so far; {learns} them\n"
         assert run("feedback", "day", "--bad", "a", "-c", "shop", "-q") == (0, "", "")
+
+    def test_what_was_judged_is_answered_so_from_then_on(self, run, folder, tmp_path):
+        def best(*options):
+            return json.loads(run("query", "moon", "-c", "shop", "--json", *options).out)["hits"][0]["id"]
+
+        assert best() == "a"
+        run("feedback", "moon", "--good", "c", "-c", "shop")
+        assert (best(), best("--untrained")) == ("c", "a")
+        assert 'because "moon" was judged' in run("query", "moon", "-c", "shop", "--explain").out
+        assert " · memory has 89.4%" in run("query", "moon", "-c", "shop").out.replace("\n", " ")
+        info = json.loads(run("info", "shop", "--json").out)
+        assert info["learned"]["memory"] == {
+            "requests": 1, "most": 0.9, "temperature": 0.01, "threshold": 0.95, "margin": OFF,
+        }  # fmt: skip
+        assert (info["temperature"], info["learned"]["w"]) == (0.05, None)
+        assert re.search("^remembers +1 judged request$", run("info", "shop").out, re.MULTILINE)
+        copy = str(tmp_path / "copy")
+        shutil.copy(folder / files.LEARNED, copy)
+        note = "shop: forgot 1 judged request; the feedback on 1 request is kept and remembered again with the next\n"
+        assert run("reset", "shop") == (0, note, "")
+        assert (best(), best("--projections", copy)) == ("a", "c")
+        run("feedback", "sea", "--good", "b", "-c", "shop")
+        assert best() == "c"
+        run("feedback", "moon", "--remove", "-c", "shop")
+        assert best() == "a"
 
     def test_json(self, run, folder):
         run("feedback", "night", "--good", "a", "-c", "shop")
