@@ -5,6 +5,7 @@ Axis letters: n = texts, d = width.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -25,7 +26,9 @@ OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 MOST_HEADS = 8  # of a catalog
 
 _UNKNOWN = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
-_LEAST_PIECES = 0.7  # a letter, of an alphabet that the encoder can't read
+_KNOWN = 1 / 16  # of the pieces of a text in another script, at most, are unknown to an encoder that reads it
+_EAST = "\u0900"  # the first letter of the scripts of India
+_PIECES_WEST, _PIECES_EAST = 0.7, 1.4  # a letter, at most
 _LEAST_LETTERS = 2  # of a text in another script
 _LONG = 4  # letters: even an encoder that can't read a language may know its shortest words
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
@@ -161,37 +164,39 @@ def reads(encoder: Encoder, text: str) -> bool:
         return _reads_script(encoder, text, letters)
     from attnsearch.syntax import foreign  # which most requests do without
 
-    spans = encoder.spans(text)
-    language = foreign.guess_language(
-        [
-            (word[1], sum(word.start(1) <= start < word.end(1) for start, _ in spans))
-            for word in foreign.find_words(text)
-        ]
-    )
+    words = [word.span(1) for word in foreign.find_words(text)]
+    cut = zip((text[start:stop] for start, stop in words), _count_pieces(encoder, text, words), strict=True)
+    language = foreign.guess_language(list(cut))
     return language is None or _knows(encoder, foreign.OTHERS[language])
+
+
+def _count_pieces(encoder: Encoder, text: str, places: Sequence[tuple[int, int]]) -> list[int]:
+    """How many word pieces of a text begin at each of its places."""
+    starts = [start for start, _ in encoder.spans(text)]
+    return [sum(start <= piece < stop for piece in starts) for start, stop in places]
 
 
 def _is_latin(letter: str) -> bool:
     return letter < "\u0250" or "\u1e00" <= letter < "\u1f00"
 
 
-def _is_syllable(letter: str) -> bool:
-    """Whether a piece for this letter alone is usual: for Chinese characters, and Korean syllables."""
-    return letter >= "\u3400"
-
-
 def _reads_script(encoder: Encoder, text: str, letters: Sequence[str]) -> bool:
-    """Whether few of a text's word pieces are unknown, or as small as its letters."""
+    """Whether few of a text's word pieces are unknown, or as small as letters, or as bytes.
+
+    Greek, Cyrillic, Hebrew and Arabic words have several letters a piece where they are read. Of scripts further to the
+    east, pieces of one letter are usual.
+    """
     pieces = sum(any(map(str.isalpha, text[start:stop])) for start, stop in encoder.spans(text))
     unknown = sum(token in _UNKNOWN for token in encoder.tokens(text))
-    least = sum(1 if _is_syllable(letter) else _LEAST_PIECES for letter in letters)
-    return pieces <= least and 4 * unknown < pieces
+    usual = sum(_PIECES_WEST if letter < _EAST else _PIECES_EAST for letter in letters)
+    return pieces <= usual and unknown <= _KNOWN * pieces
 
 
 def _knows(encoder: Encoder, words: Iterable[str]) -> bool:
     """Whether the encoder has a piece of their own for most of the words that are long enough to tell."""
-    long = [word for word in words if len(word) >= _LONG]
-    return 2 * sum(len(encoder.spans(word)) == 1 for word in long) > len(long)
+    text = " ".join(sorted(word for word in words if len(word) >= _LONG))
+    counts = _count_pieces(encoder, text, [word.span() for word in re.finditer(r"\S+", text)])
+    return 2 * counts.count(1) > len(counts)
 
 
 def batch_by_length(texts: Sequence[str], length: int) -> Iterator[list[int]]:

@@ -139,17 +139,18 @@ def _count_points(words: Sequence[tuple[str, int]], language: str) -> tuple[floa
     """The points for a language, and how many of the words are its function words."""
     known, elides = OTHERS[language], language in _ELIDING
     points, function_words = 0.0, 0
-    for word, pieces in words:
+    for number, (word, pieces) in enumerate(words):
         folded = word.casefold()
+        is_lower = word[0].islower()
         if word.isupper() and len(word) > 1:
             continue  # an abbreviation
-        if folded in known or (elides and _ELISION.match(folded)):
+        if (is_lower or number == 0) and (folded in known or (elides and _ELISION.match(folded))):
             function_words += 1
             points += 2 if folded in known and folded not in PARTICLES else 1
         elif folded in ENGLISH:
             points -= 2
-        elif word[0].islower() and pieces > 1:
+        elif is_lower and pieces > 1:
             points += 1 if word.isascii() else 2
-        elif word[0].islower() and len(word) >= _LONG:
+        elif is_lower and len(word) >= _LONG:
             points -= 0.5
     return points, function_words

@@ -53,7 +53,10 @@ def test_an_encoder_that_knows_the_language():
         ("π", 1, True),
         ("战争与和平", 1, True),  # a piece a character is usual
         ("战@@争", 1, False),
-        ("战争与和平的书@", 1, True),
+        ("战争" * 10 + "@", 1, True),
+        ("战争" * 3 + "@", 1, False),
+        ("शांति के बारे में", 1, True),
+        ("శాంతి గురించి", 1, True),
     ],
 )
 def test_other_scripts(text, size, is_read):
@@ -73,7 +76,7 @@ FOREIGN = [
     "zimní recepty s dýní", "balkabağı ile kış tarifleri", "biografia unui pictor celebru",
     "egy híres festő életrajza", "hvordan skriver jeg en ansøgning", "зимние рецепты с тыквой",
     "життєпис відомого художника", "南瓜做的冬季菜谱", "有名な画家の伝記", "وصفات شتوية باليقطين",
-    "βιογραφία διάσημου ζωγράφου", "कद्दू की सर्दियों की रेसिपी", "สูตรอาหารฤดูหนาวกับฟักทอง", "호박으로 만드는 겨울 요리",
+    "βιογραφία διάσημου ζωγράφου", "खाली फ़ोल्डर कैसे हटाएँ", "สูตรอาหารฤดูหนาวกับฟักทอง", "호박으로 만드는 겨울 요리",
     "מתכוני חורף עם דלעת", "猫について",
 ]  # fmt: skip
 ENGLISH = [

@@ -29,6 +29,8 @@ def test_words_of_their_own():
         ("mit moo+ zoo", "German"),  # a short word says nothing
         ("mit the und zoo+", "German"),
         ("mit the moo+ zoo+", None),
+        ("moo+ Mit Und zoo+", None),  # names
+        ("Mit und zoo", "German"),
         ("MIT UND moo+ zoo+", None),  # abbreviations
         ("van de moo+", "Dutch"),
         ("van de moo+ boot", None),
