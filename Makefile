@@ -52,6 +52,7 @@ bench: .venv/.bench
 	$(BENCH).agreement
 	$(BENCH).passages
 	$(BENCH).nothing
+	$(BENCH).limits
 	$(BENCH).learning --plot docs/learning.svg
 
 fuzz: .venv/.fuzz

@@ -13,7 +13,7 @@ _ENOUGH = 3.0  # points
 _ENOUGH_WITHOUT = 5.0  # points, of a text without a function word
 _LONG = 4  # letters: languages share shorter words
 
-_WORD = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]+(?:['’-][^\W\d_]+)*)[^\w\s-]*(?!\S)")
+_WORD = re.compile(r"(?<!\S)[^\w\s-]*(?!\w\.)([^\W\d_]+(?:['’-][^\W\d_]+)*)[^\w\s-]*(?!\S)")
 _ELIDING = {"French", "Italian"}
 _ELISION = re.compile(r"(?:[cdjlmnst]|qu|una?|quell|all|[dns]ell|[dns]?[ua]ll)['’]")
 
@@ -25,38 +25,39 @@ _ENGLISH = (
 )
 _OTHERS = {  # without those that are English too, such as "in" and "over"
     "German":
-        "aber alle alles als auch auf aus bei beim bis das dass dem den denn der des diese dieser doch durch ein "
-        "eine einem einen einer eines für gegen gibt haben hatte ich ihr im ist kann kein keine mein mich mit "
-        "nach nicht noch nur oder ohne schon sein seine sich sie sind um und uns unter vom von vor warum wenn "
-        "werden wie wieder wir wird wo wurde zu zum zur zwischen über",
+        "ab aber alle alles als auch auf aus bei beim bis das dass dem den denn der des diese dieser doch durch "
+        "ein eine einem einen einer eines für gegen gibt haben hatte ich ihr im ist kann kein keine mehr mein "
+        "mich mit nach nicht noch nur oder ohne schon sein seine sich sie sind um und uns unter viel viele vom "
+        "von vor warum welche welcher welches wenig wenige wenn werden wie wieder wir wird wo wurde zu zum zur "
+        "zwischen über",
     "French":
-        "au aucun aussi aux avec avoir ces cette chez comme comment contre dans de depuis des deux du elle elles "
-        "en entre est et faire il ils je la le les leur leurs mais mes moi mon même ne nos notre nous ou où par "
-        "pas pendant peu peut pour pourquoi près quand que quel quelle quelles quels qui quoi sa sans se ses soi "
-        "sont sous sur tous tout toute toutes très un une vers vos votre vous être",
+        "au aucun aussi aux avec avoir ce ces cet cette chez comme comment contre dans de depuis des deux du "
+        "elle elles en entre est et faire il ils je la le les leur leurs mais mes moi mon même ne nos notre nous "
+        "ou où par pas pendant peu peut pour pourquoi près quand que quel quelle quelles quelque quelques quels "
+        "qui quoi sa sans se ses soi sont sous sur tous tout toute toutes très un une vers vos votre vous à être",
     "Spanish":
-        "al algo antes aunque bajo cada como con contra cual cuando cuándo cómo de del desde después donde "
-        "durante dónde el ella ellos en entre era eres es esta estas este esto estos está hacer hacia hasta hay "
-        "la las le les lo los mejor mejores mi mis muy más nada ni nos nuestra nuestro otra otro para pero poco "
-        "por porque puede puedo que quiero quién qué se según ser si sobre son su sus también tiene todas todo "
-        "todos tu un una unas uno unos y ya yo",
+        "al algo antes aunque bajo cada como con contra cual cuando cuál cuáles cuándo cuánto cómo de del desde "
+        "después donde durante dónde el ella ellos en entre era eres es esta estas este esto estos está hacer "
+        "hacia hasta hay la las le les lo los mejor mejores mi mis mucho muy más nada ni nos nuestra nuestro "
+        "otra otro para pero poco por porque puede puedo que quiero quién qué se según ser si sobre son su sus "
+        "también tiene todas todo todos tu un una unas uno unos y ya yo",
     "Italian":
         "agli ai al alla alle allo anche che chi ci come con contro cosa così da dai dal dalla dalle degli dei "
         "del della delle dello di dopo dove due e ed era essere fare fra gli il io la le lo loro ma mi mia mio "
-        "molto ne nei nel nella nelle nello non nostra nostro ogni per perché più poi prima può qual quale "
-        "quando quanto quello questa questo sono sopra sotto su sua sugli sui sul sulla sulle suo tra tutte "
-        "tutti tutto un una uno è",
+        "molte molti molto ne nei nel nella nelle nello non nostra nostro ogni per perché più poco poi prima può "
+        "qual quale quando quante quanti quanto quello questa questo senza sono sopra sotto su sua sugli sui sul "
+        "sulla sulle suo tra tutte tutti tutto un una uno è",
     "Portuguese":
         "algo ao aos apenas até cada com como contra da das de dela dele depois desde dos durante e ela ele em "
         "entre era esta este está eu fazer foi há isso já la lhe mais mas melhor melhores mesmo meu meus minha "
-        "muito na nas nem nos nossa nosso num numa não o onde os ou outra outro para pela pelas pelo pelos pode "
-        "por porque posso qual quando que quem quero se sem ser seu seus sobre sua suas também tem ter todas "
-        "todo todos tudo um uma umas uns você é",
+        "muita muito na nas nem nos nossa nosso num numa não o onde os ou outra outro para pela pelas pelo pelos "
+        "pode por porque posso pouca pouco qual quando que quem quero se sem ser seu seus sobre sua suas também "
+        "tem ter todas todo todos tudo um uma umas uns você à às é",
     "Dutch":
         "aan al alle als andere bij dan dat de deze dit door een geen goed haar heb hebben heeft het hier hij "
         "hoe ik ingen jaren je jij kan kunnen maar meer met mij mijn moet na naar niet nog om omdat ons onze ook "
-        "rond rondom te tegen ten tot tussen uit van veel voor waar waarom wanneer wat welke wie wij wil worden "
-        "wordt zal ze zelf zich zijn zo zonder zou één",
+        "rond rondom te tegen ten tijdens tot tussen uit van veel voor waar waarom wanneer wat weinig welke wie "
+        "wij wil worden wordt zal ze zelf zich zijn zo zonder zou één",
     "Swedish":
         "alla allt att av bara blir de dem den det där då efter ej eller en ett finns från för ha han har hur "
         "här inte jag kan kring med mellan men mig min mina mitt mot mycket när och om oss på runt sig sin ska "
@@ -101,7 +102,7 @@ _OTHERS = {  # without those that are English too, such as "in" and "over"
         "nu o ori pe pentru peste prin sa sale sau se si spre sub sunt său toate tot un una unde unei unor unui "
         "în între și",
 }  # fmt: skip
-_PARTICLES = "al alla au aux da de del della den der des di du el la le les van von y"
+_PARTICLES = "à al alla au aux da de del della den der des di du el la le les van von y"
 
 ENGLISH = frozenset(_ENGLISH.split())
 OTHERS = {language: frozenset(words.split()) for language, words in _OTHERS.items()}

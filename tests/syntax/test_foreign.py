@@ -14,8 +14,8 @@ def test_lists():
 
 
 def test_words_of_their_own():
-    text = "«L'été», der 2. file.txt pro- und a/b x1 (schön) l’eau"
-    assert [word[1] for word in find_words(text)] == ["L'été", "der", "und", "schön", "l’eau"]
+    text = "«L'été», der 2. file.txt pro- und a/b x1 (schön) l’eau e. -s y"
+    assert [word[1] for word in find_words(text)] == ["L'été", "der", "und", "schön", "l’eau", "y"]
 
 
 @pytest.mark.parametrize(
