@@ -231,9 +231,9 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if learned is None:
         return
     story = dict(learned["story"])
-    unused = (
-        "" if learned["in_use"] else f"; not in use: it is for other weights or another tokenizer of {learned['model']}"
-    )
+    model = learned["model"]
+    unused = f"; not in use: it is for other weights, another tokenizer or other heads of {model}"
+    unused = "" if learned["in_use"] else unused
     memory = learned["memory"]
     if learned["w"]:
         yield "learned", f"from {story.pop('from', 'elsewhere')}{unused}"

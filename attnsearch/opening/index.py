@@ -150,7 +150,7 @@ class Index:
         learned = load_learned(self.store.folder)
         if learned is None or learned.suits(self.info):
             return learned
-        log.warning("%s: what was learned is for other weights or another tokenizer of the encoder and is not used;"
+        log.warning("%s: what was learned is for other weights, another tokenizer or other heads and is not used;"
                     " train again, or 'attnsearch reset %s'",
                     self.info.name, quoted(self.store.folder.name))  # fmt: skip
         return None

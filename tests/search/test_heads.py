@@ -21,7 +21,8 @@ from attnsearch.opening.union import open_catalogs
 from attnsearch.search.duplicates import find_duplicates
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
-from attnsearch.storage.learned import Learned
+from attnsearch.storage.files import LEARNED
+from attnsearch.storage.learned import Learned, write_learned
 from attnsearch.storage.segment import all_heads, whole_identity
 from tests.asking import query
 from tests.conftest import SmallEncoder, VowelEncoder, logits_of
@@ -176,6 +177,16 @@ def test_the_null_key_goes_by_the_first_head(catalogs, text):
                 assert query(index, text, **setting).none_of_these == pytest.approx(expected[0], abs=1e-4)
 
 
+def test_what_is_like_an_item(catalogs):
+    for index in catalogs:
+        (result,) = search(index, [""], Setting(like=("i3",)), k=99)
+        (place,) = index.store.places_at(index.store.keys_of(["i3"])["i3"])
+        logits = expected_logits(index, place.item.text)
+        del logits["i3"]
+        assert weights_of(result) == pytest.approx(softmax(logits), abs=1e-6)
+        assert result.none_of_these is None
+
+
 def test_duplicates_are_alike_by_all_heads(catalogs):
     """The threshold is of Σ a_h cosine_h."""
     for index in catalogs:
@@ -198,6 +209,46 @@ class TestLearned:
             assert not Learned("small", info.sha256, w, 0.1, identity=identity).suits(info)
         other = info._replace(heads=(info.heads[0]._replace(weight=0.3),))
         assert not Learned("small", info.sha256, w, 0.1, identity=whole_identity(info)).suits(other)
+
+    def test_another_catalog_s_is_refused(self, catalogs):
+        other = Learned("small", "5" * 64, np.eye(10, dtype=np.float32), 0.1, identity="5" * 64)
+        with pytest.raises(InputError, match="the projections were learned for small") as caught:
+            query(catalogs[0], "moon", learned=other)
+        assert caught.value.hint == "use those of a catalog with the same model and heads, or none: --untrained"
+
+    def test_with_a_new_head_it_is_not_used(self, two, write, home, caplog):
+        """Nor is it lost: without the head, it is."""
+        source = write("shop.yaml", "- {title: moon}\n- {title: sea}\n")
+        info = update([str(source)]).info
+        write_learned(home / "shop" / LEARNED, Learned("small", info.sha256, np.eye(4, dtype=np.float32)[::-1], 0.1,
+                                                       identity=info.identity))  # fmt: skip
+        for heads, is_used in (["vowels"], False), (["none"], True):
+            update([str(source)], heads=heads)
+            caplog.clear()
+            with Index.open("shop") as index:
+                assert (index.learned is not None) == is_used
+            assert ("is for other weights, another tokenizer or other heads and is not used" in caplog.text) != is_used
+
+
+class TestFile:
+    """A file that a query names: its catalog has the heads that `index` gave it."""
+
+    def test_it_keeps_them_as_it_changes(self, two, write):
+        source = write("shop.yaml", "- {title: moon}\n")
+        update([str(source)], heads=["vowels"])
+        source.write_text("- {title: moon}\n- {title: sea}\n")
+        with Index.open(str(source)) as index:
+            assert (index.info.items, [head.model for head in index.info.heads]) == (2, ["vowels"])
+
+    def test_a_head_with_other_weights_is_taken_anew(self, two, write):
+        source = write("shop.yaml", "- {title: moon}\n")
+        update([str(source)], heads=["vowels"])
+        two[1].sha256 = "7" * 64
+        for encoder in two:
+            encoder.read.clear()
+        with Index.open(str(source)) as index:
+            assert index.info.heads[0].sha256 == "7" * 64
+        assert (two[0].read, "moon" in two[1].read) == ([], True)
 
 
 class TestSeveralCatalogs:
