@@ -15,6 +15,7 @@ from attnsearch.indexing import check, embedding
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
+from attnsearch.storage import checksum
 from attnsearch.storage import home as homes
 from attnsearch.storage.store import Store
 
@@ -106,6 +107,20 @@ class TestAdding:
         two[0].read.clear()
         update([str(source)], heads=["vowels"])
         assert two[0].read == []
+        x, expected = read_shop(two)
+        assert x == pytest.approx(expected, abs=1e-6)
+
+    def test_a_vector_that_is_of_another_text(self, source, two, monkeypatch):
+        """An older attnsearch put texts together by other rules; then a new head does not vouch for the first's."""
+        encode = two[0].encode
+        monkeypatch.setattr(two[0], "encode", lambda texts, *others, **more: encode(["fog"] * len(texts)))
+        update([str(source)])
+        monkeypatch.setattr(two[0], "encode", encode)
+        with sqlite3.connect(homes.catalog_folder("shop") / "index.sqlite") as db:
+            for item, *cells in db.execute("SELECT item, id, title, description, fields FROM items").fetchall():
+                row_sum = checksum.row_checksum(item, *cells, b"")
+                db.execute("UPDATE items SET text_sha256 = ?, sum = ? WHERE item = ?", (b"", row_sum, item))
+        update([str(source)], heads=["vowels"])
         x, expected = read_shop(two)
         assert x == pytest.approx(expected, abs=1e-6)
 

@@ -162,7 +162,7 @@ def test_a_trained_matrix_over_the_whole_width(catalogs, text, seed):
 @few
 @given(texts)
 def test_the_null_key_goes_by_the_first_head(catalogs, text):
-    null = NullKey(3.0, 1.0)
+    null = NullKey(14.0, 1.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(null_key.FITTED, "5" * 64, null)
         for index in catalogs:
