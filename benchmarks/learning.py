@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.attention.projections import identity
 from attnsearch.evaluation import report
 from attnsearch.evaluation.report import Evaluation
 from attnsearch.indexing.update import update
@@ -26,7 +25,6 @@ from attnsearch.storage.learned import Learned
 from benchmarks.measure import DATA, SETS, heading, judged, table
 from benchmarks.quality import write
 
-LEXICAL = 0.3  # λ without training, with --lexical
 SIZES = (10, 20, 40, 80, 160, 250)  # judged requests
 FEW = 10
 SPLITS = 3
@@ -88,9 +86,8 @@ def halves(judged_requests: Sequence[Judged], seed: int = 0) -> list[tuple[list[
 
 def evaluate(index: Index, held_out: Sequence[Judged], learned: Learned | None, *, lexical: bool = False) -> Evaluation:
     """The evaluation of requests with what was learned, or untrained."""
-    projections = identity(index.info.d) if learned is None else learned.projections
-    weight = LEXICAL if learned is None or learned.lexical is None else learned.lexical
-    return report.evaluate(index, held_out, Setting(projections, lexical=weight if lexical else None))
+    setting = Setting(learned=learned, untrained=learned is None, lexical="auto" if lexical else 0)
+    return report.evaluate(index, held_out, setting)
 
 
 def folds(index: Index, judged_requests: list[Judged], _: int) -> Iterator[Sequence[object]]:

@@ -59,7 +59,7 @@ HOUSE = {
     ),
     "evaluation": ("metrics", "mass", "report", "significance"),
     "learning": (
-        "bilinear", "examples", "calibration", "self_supervision", "cross_validation", "acceptance", "curve",
+        "bilinear", "examples", "self_supervision", "cross_validation", "memory", "calibration", "acceptance", "curve",
         "training",
     ),
     "lesson": ("library", "slide", "story", "steps", "variations", "built_in"),

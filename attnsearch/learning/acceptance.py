@@ -18,6 +18,7 @@ from attnsearch.learning.examples import TrainingSet
 
 LEAST_REQUESTS = 5  # with an answer: nothing is learned from fewer
 ENOUGH_REQUESTS = 20  # with an answer: from here on KL alone can show a gain, and τ, λ are fitted
+CLEAR_REQUESTS = 50  # with an answer: fewer promise no number, only an interval
 
 Doubles = NDArray[np.float64]
 
@@ -57,7 +58,13 @@ class Verdict(NamedTuple):
     more_requests: int | None = None
     sound: bool = True
 
+    @property
+    def is_vague(self) -> bool:
+        """Whether the requests are so few that only the intervals of the gains can be promised."""
+        return self.requests < CLEAR_REQUESTS
 
+
+_CHANCE = "the gain on held-out requests may be chance"
 _UNMEASURED = Gain(math.nan, math.nan, math.nan, math.nan)
 UNJUDGED = Verdict(0, _UNMEASURED, _UNMEASURED, accepted=True, reason="no judged request measures the gain")
 """The verdict when there are no judged requests."""
@@ -88,8 +95,8 @@ def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
         problem = "held-out requests are answered best without training"
     elif ndcg.change <= 0:
         problem = "held-out requests are not ranked better after training on the others"
-    elif kl.high >= 0 or (requests < ENOUGH_REQUESTS and ndcg.low <= 0):
-        problem = "the gain on held-out requests may be chance"
+    elif is_chance(requests, ndcg, kl):
+        problem = _CHANCE
         more_requests = max(_count_more(requests, validation.kl_gain) or 0, ENOUGH_REQUESTS - requests) or None
     return Verdict(
         requests,
@@ -100,6 +107,40 @@ def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
         more_requests=more_requests,
         sound=requests >= LEAST_REQUESTS and related,
     )
+
+
+def accept_memory(verdict: Verdict, validation: CrossValidation) -> Verdict:
+    """The verdict on memory, by the tests of `accept`, beside the W_Q that `verdict` is on, or I if it was refused.
+
+    The `validation` of memory compares its answers with those without it.
+    """
+    ndcg, kl = measure_gains(validation)
+    problem = ""
+    if not verdict.sound:
+        problem = verdict.reason
+    elif not validation.chosen:
+        problem = "held-out requests are answered best without it"
+    elif ndcg.change <= 0:
+        problem = "held-out requests are not ranked better with it"
+    elif is_chance(verdict.requests, ndcg, kl):
+        problem = _CHANCE
+    reason = problem or "held-out requests are answered better beyond chance"
+    return Verdict(verdict.requests, ndcg, kl, accepted=not problem, reason=reason, sound=verdict.sound)
+
+
+def join_verdicts(verdict: Verdict, memory: Verdict, gains: tuple[Gain, Gain]) -> Verdict:
+    """The verdict on W_Q and memory together, which have these `gains` in nDCG and KL if memory is accepted."""
+    if not memory.accepted:
+        return verdict
+    if verdict.accepted:
+        return verdict._replace(ndcg=gains[0], kl=gains[1])
+    reason = f"W_Q stays I, since {verdict.reason}; but with memory, {memory.reason}"
+    return memory._replace(reason=reason)
+
+
+def is_chance(requests: int, ndcg: Gain, kl: Gain) -> bool:
+    """Whether gains of that many requests may be chance."""
+    return kl.high >= 0 or (requests < ENOUGH_REQUESTS and ndcg.low <= 0)
 
 
 def accept_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Verdict:

@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.learning.bilinear import SHARPNESS, Floats
+from attnsearch.learning.memory import Mass
+from attnsearch.search.setting import LEXICAL
+
+LEAST_LEXICAL = 0.1  # λ that is learned
 
 _SHARPNESSES = np.array([*range(8, 16), *np.arange(16, 26, 0.5), *range(26, 36, 2), 36, 40, 45, 50])  # 1/τ, to be tried
 _SHARPEST_WITH_LEXICAL = 30  # the largest 1/τ that is tried together with λ
 _LEXICALS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
+_USUAL_REQUESTS = 80
 _FOLDS = 5
 _LOG_LOSS = 2.0  # the weight of the top weight's log loss beside KL
 _PULL = 2.0  # of the null key towards the current one
@@ -25,11 +30,12 @@ Doubles = NDArray[np.float64]
 
 
 class FoldLogits(NamedTuple):
-    """Held-out queries: their logits z (m, i) at `SHARPNESS`, BM25 (m, i), and the right items of each."""
+    """Held-out queries: logits z (m, i) at `SHARPNESS`, BM25 (m, i), the right items of each, and what they recall."""
 
     z: Floats
     bm25: Floats | None
     right: Sequence[NDArray[np.int64]]
+    mass: Mass | None = None
 
 
 class CandidateScores(NamedTuple):
@@ -81,15 +87,19 @@ def fit_temperature_alone(folds: Iterable[FoldLogits], usual: float, *, seed: in
     return FittedTemperature(_best_temperature(candidates, float(before.mean())), before, after)
 
 
-def fit_lexical(folds: Iterable[FoldLogits], temperature: float) -> float:
+def fit_lexical(folds: Iterable[FoldLogits], temperature: float, requests: int) -> float:
     """The λ with the lowest KL, each at the τ that suits it, scaled to `temperature`.
 
-    BM25 makes weights sharper as well as better; λ is judged only by how much better.
+    BM25 makes weights sharper as well as better; λ is judged only by how much better. Few `requests` say little about
+    it, so they count beside `_USUAL_REQUESTS` that say the usual λ. It is at least `LEAST_LEXICAL`: whoever asks for
+    shared words gets them.
     """
     sharpnesses = _SHARPNESSES[_SHARPNESSES <= _SHARPEST_WITH_LEXICAL]
     candidates = [(beta, lexical) for lexical in _LEXICALS for beta in sharpnesses]
     beta, lexical = candidates[int(score_candidates(folds, candidates).kl.mean(axis=1).argmin())]
-    return round(float(lexical / beta / temperature), 2)
+    fitted = float(lexical / beta / temperature)
+    shrunk = (requests * fitted + _USUAL_REQUESTS * LEXICAL) / (requests + _USUAL_REQUESTS)
+    return max(round(shrunk, 2), LEAST_LEXICAL)
 
 
 def score_candidates(folds: Iterable[FoldLogits], candidates: Sequence[tuple[float, float]]) -> CandidateScores:
@@ -104,16 +114,20 @@ def _score_fold(fold: FoldLogits, candidates: Sequence[tuple[float, float]]) -> 
     sizes = np.array([len(fold.right[query_number]) for query_number in queries], np.int64)
     rows, items = np.repeat(np.arange(len(queries)), sizes), np.concatenate([np.empty(0, np.int64), *fold.right])
     kl, loss = (np.empty((len(candidates), len(queries))) for _ in range(2))
+    mass = None if fold.mass is None else fold.mass.take(queries)
     for candidate, (beta, lexical) in enumerate(candidates):
         z = fold.z[queries] * np.float32(beta / SHARPNESS)
         if lexical and fold.bm25 is not None:
             z += np.float32(lexical) * fold.bm25[queries]
         top, highest = z.argmax(axis=1), z.max(axis=1)
         log_total = np.log(np.exp(z - highest[:, None]).sum(axis=1)).astype(np.float64)
-        log_weights = z[rows, items] - highest[rows] - log_total[rows]
+        log_weights, log_top = z[rows, items] - highest[rows] - log_total[rows], -log_total
+        if mass is not None:
+            log_weights = mass.raise_weights(log_weights, rows, items)
+            top, log_top = mass.raise_top(z[:, mass.items] - (highest + log_total)[:, None], top, log_top)
         kl[candidate] = -np.log(sizes) - np.bincount(rows, log_weights, len(queries)) / sizes
         hit = np.bincount(rows, top[rows] == items, len(queries)) > 0
-        log_top = np.minimum(-log_total, -1e-6)  # so that being sure and wrong is not infinitely bad
+        log_top = np.minimum(log_top, -1e-6)  # so that being sure and wrong is not infinitely bad
         loss[candidate] = -np.where(hit, log_top, np.log(-np.expm1(log_top)))
     return CandidateScores(kl, loss)
 

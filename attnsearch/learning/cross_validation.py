@@ -57,7 +57,7 @@ class Answers(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """One fold of one round: the queries that it holds out, and all others, from which it learns."""
+    """One fold of one round: the queries that it holds out, and those of the others from which it learns."""
 
     round: int
     held_out: NDArray[np.int64]
@@ -72,9 +72,9 @@ class Fit(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """The queries that a fold held out, and the W (d, d) that was learned without them."""
+    """A fold, and the W (d, d) that was learned without the queries that it holds out."""
 
-    queries: NDArray[np.int64]
+    fold: Fold
     w: Floats
 
 
@@ -83,8 +83,8 @@ class CrossValidation(NamedTuple):
 
     `kl` (s, m) is that of each strength, the mean over the rounds. `before` are the untrained answers, `after` the
     trained ones of each round. `chosen` is the index of the strength that all queries choose; `held_out` has what was
-    learned at that strength in each fold of each round. `learned_from` is how many queries a fold learned from, on
-    average.
+    learned at that strength in each fold of each round, and `by_others` what was learned at the strength that the other
+    folds choose, which is what gave the answers. `learned_from` is how many queries a fold learned from, on average.
     """
 
     kl: Doubles
@@ -92,6 +92,7 @@ class CrossValidation(NamedTuple):
     after: list[Answers]
     chosen: int
     held_out: list[HeldOut]
+    by_others: list[HeldOut]
     learned_from: float
 
     @property
@@ -106,12 +107,16 @@ class CrossValidation(NamedTuple):
         gain: Doubles = self.before.kl - np.mean([answers.kl for answers in self.after], axis=0)
         return gain
 
+    def since(self, earlier: CrossValidation) -> CrossValidation:
+        """The result of both steps together, of which the `earlier` one is what this one builds on."""
+        return self._replace(before=earlier.before)
+
     @property
     def untrained(self) -> CrossValidation:
         """The result for W = I."""
-        d = len(self.held_out[0].w)
-        everything = HeldOut(np.arange(len(self.before.kl)), np.eye(d, dtype=np.float32))
-        return self._replace(after=[self.before], chosen=0, held_out=[everything])
+        eye = np.eye(len(self.held_out[0].w), dtype=np.float32)
+        unlearned = [HeldOut(fold, eye) for fold, _ in self.held_out]
+        return self._replace(after=[self.before], chosen=0, held_out=unlearned, by_others=unlearned)
 
 
 OnFits = Callable[[int, int, Sequence[float]], None]
@@ -128,12 +133,12 @@ def cross_validate(
     """
     keys, x = training_set.keys, training_set.x
     folds = _cut_folds(len(x), seed)
-    samples = [_sample(fold.training, share, (seed, number)) for number, fold in enumerate(folds)]
+    folds = [fold._replace(training=_sample(fold.training, share, (seed, n))) for n, fold in enumerate(folds)]
     before = measure_answers(training_set, item_logits(keys, x))
     eye = np.eye(x.shape[1], dtype=np.float32)
 
     strengths = [pull for pull in STRENGTHS if pull * len(x) * share >= _PRIOR and not np.isnan(before.kl).all()]
-    losses = [_loss(training_set.take(sample)) for sample in samples] if strengths else []
+    losses = [_loss(training_set.take(fold.training)) for fold in folds] if strengths else []
     fits = [[Fit(eye, before.take(fold.held_out)) for fold in folds]]  # of each strength, of each fold
     kl, gains, worse = [before.kl], list[float](), 0
     for pull in strengths:
@@ -145,7 +150,7 @@ def cross_validate(
             if progress:
                 progress(len(gains) * len(folds) + number, len(strengths) * len(folds), gains)
         fits.append(weaker)
-        rounds = _join_rounds(folds, weaker)
+        rounds = join_rounds(folds, [fit.answers for fit in weaker])
         gains.append(float(np.nanmean([answers.ndcg - before.ndcg for answers in rounds])))
         kl.append(np.mean([answers.kl for answers in rounds], axis=0))
         worse = worse + 1 if np.nanmean(kl[-1]) > min(map(np.nanmean, kl)) else 0
@@ -154,10 +159,16 @@ def cross_validate(
 
     kls = np.array(kl)
     chosen = choose_strength(kls)
-    by_others = [fits[choose_strength(kls[:, sample])][number] for number, sample in enumerate(samples)]
-    held_out = [HeldOut(fold.held_out, fit.w) for fold, fit in zip(folds, fits[chosen], strict=True)]
-    learned_from = float(np.mean([len(sample) for sample in samples]))
-    return CrossValidation(kls, before, _join_rounds(folds, by_others), chosen, held_out, learned_from)
+    by_others = [fits[choose_strength(kls[:, fold.training])][number] for number, fold in enumerate(folds)]
+    return CrossValidation(
+        kl=kls,
+        before=before,
+        after=join_rounds(folds, [fit.answers for fit in by_others]),
+        chosen=chosen,
+        held_out=[HeldOut(fold, fit.w) for fold, fit in zip(folds, fits[chosen], strict=True)],
+        by_others=[HeldOut(fold, fit.w) for fold, fit in zip(folds, by_others, strict=True)],
+        learned_from=float(np.mean([len(fold.training) for fold in folds])),
+    )
 
 
 def _cut_folds(m: int, seed: int) -> list[Fold]:
@@ -178,12 +189,12 @@ def _sample(training: NDArray[np.int64], share: float, seed: tuple[int, int]) ->
     return np.sort(np.random.default_rng(seed).permutation(training)[: max(round(share * len(training)), 1)])
 
 
-def _join_rounds(folds: Sequence[Fold], fits: Iterable[Fit]) -> list[Answers]:
-    """The answers to all queries (m,) in each round, from the fit of each fold."""
-    m = len(folds[0].held_out) + len(folds[0].training)
+def join_rounds(folds: Sequence[Fold], answers: Iterable[Answers]) -> list[Answers]:
+    """The answers to all queries (m,) in each round, from those that each fold holds out."""
+    m = sum(len(fold.held_out) for fold in folds if not fold.round)
     rounds = [Answers.empty(m) for _ in range(folds[-1].round + 1)]
-    for fold, fit in zip(folds, fits, strict=True):
-        rounds[fold.round].put(fold.held_out, fit.answers)
+    for fold, part in zip(folds, answers, strict=True):
+        rounds[fold.round].put(fold.held_out, part)
     return rounds
 
 

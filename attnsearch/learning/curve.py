@@ -14,6 +14,7 @@ import numpy as np
 from attnsearch.learning.acceptance import Gain, measure_gains
 from attnsearch.learning.cross_validation import CrossValidation, OnFits, cross_validate
 from attnsearch.learning.examples import TrainingSet
+from attnsearch.learning.memory import validate_memory
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)  # of the requests that a fold does not hold out; the last point has all
 
@@ -40,25 +41,33 @@ class Curve(NamedTuple):
 
 
 def measure_curve(
-    training_set: TrainingSet, validation: CrossValidation, *, seed: int = 0, progress: OnFits | None = None
+    training_set: TrainingSet,
+    validation: CrossValidation,
+    *,
+    seed: int = 0,
+    with_memory: bool = False,
+    progress: OnFits | None = None,
 ) -> Curve:
     """The curve of a training set whose cross-validation with this seed is `validation`.
 
-    It takes up to twice as long as that did. `progress` is called as `cross_validate` does, with the gains of the
-    finished points.
+    With `with_memory` a fold also remembers the requests that it learns from; if `validation` is untrained, that is all
+    it does. It takes up to twice as long as the cross-validation did. `progress` is called as `cross_validate` does,
+    with the gains of the finished points.
     """
     points: list[Point] = []
+
+    def measure_point(validation: CrossValidation) -> Point:
+        gained = validate_memory(training_set, validation.by_others).since(validation) if with_memory else validation
+        return Point(validation.learned_from, *measure_gains(gained))
+
     for number, share in enumerate(SHARES):
 
         def count_fits(done: int, total: int, _: Sequence[float], number: int = number) -> None:
             if progress:
                 progress(number * total + done, len(SHARES) * total, [point.ndcg.change for point in points])
 
-        points.append(_measure_point(cross_validate(training_set, seed=seed, share=share, progress=count_fits)))
-    points.append(_measure_point(validation))
+        part = cross_validate(training_set, seed=seed, share=share, progress=count_fits)
+        points.append(measure_point(part.untrained if with_memory and not validation.chosen else part))
+    points.append(measure_point(validation))
     by_requests = {point.requests: point for point in points}  # of a few requests, two shares may be the same number
     return Curve(list(by_requests.values()), int(np.count_nonzero(~np.isnan(validation.before.ndcg))))
-
-
-def _measure_point(validation: CrossValidation) -> Point:
-    return Point(validation.learned_from, *measure_gains(validation))

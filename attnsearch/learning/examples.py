@@ -17,8 +17,9 @@ from attnsearch.errors import InputError
 from attnsearch.evaluation.report import find_judged_keys
 from attnsearch.learning.bilinear import Floats, Keys, Targets, item_logits
 from attnsearch.opening.index import Index
-from attnsearch.search.scoring import fold_queries
+from attnsearch.search.scoring import fold_plain, fold_queries
 from attnsearch.sources.judgments import Judged
+from attnsearch.storage.segment import first_of_several
 from attnsearch.storage.store import Store
 
 MOST_KEYS = 32_768  # to learn from; a larger catalog is sampled
@@ -48,17 +49,22 @@ class Graded(NamedTuple):
 
 
 class TrainingSet(NamedTuple):
-    """Keys, queries x (m, d), the targets of the attention, and the judged items of each query."""
+    """Keys, queries x (m, d), the targets of the attention, and the judged items of each query.
+
+    `plain` (m, d) are the folded queries of the plain logits; None stands for those of x.
+    """
 
     keys: Keys
     x: Floats
     targets: Targets
     graded: Sequence[Graded]
+    plain: Floats | None = None
 
     def take(self, queries: NDArray[np.int64]) -> TrainingSet:
         """The training set of these queries alone, numbered by their position in `queries`."""
         graded = [self.graded[query_number] for query_number in queries]
-        return TrainingSet(self.keys, self.x[queries], self.targets.take(queries), graded)
+        plain = None if self.plain is None else self.plain[queries]
+        return TrainingSet(self.keys, self.x[queries], self.targets.take(queries), graded, plain)
 
 
 class Examples(NamedTuple):
@@ -108,7 +114,10 @@ def gather_examples(
             int(np.searchsorted(first_keys, first_key[ident])) if ident in first_key else -1 for ident in request.grades
         ]
         graded.append(Graded(np.array(items, np.int64), np.array(list(request.grades.values()), np.float64)))
-    return Examples(TrainingSet(keys, x, _make_targets(keys, x, graded), graded), usable, first_keys, unknown_ids)
+    first = first_of_several(index.info)
+    plain = fold_plain(x, first) if first else None
+    training_set = TrainingSet(keys, x, _make_targets(keys, x, graded), graded, plain)
+    return Examples(training_set, usable, first_keys, unknown_ids)
 
 
 def _is_usable(request: Judged, ids: Collection[str], items: int) -> bool:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
+from attnsearch.attention.memory import Recall
 from attnsearch.attention.null_key import NullKey
-from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, self_supervision
+from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, memory, self_supervision
 from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
 from attnsearch.learning.bilinear import Floats
 from attnsearch.learning.calibration import FoldLogits
@@ -26,7 +27,7 @@ from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_plain
 from attnsearch.search.setting import bias_of
 from attnsearch.sources.judgments import Judged
-from attnsearch.storage.learned import Learned, short_hash
+from attnsearch.storage.learned import MOST_REMEMBERED, Learned, Remembered, short_hash
 from attnsearch.storage.segment import first_of_several, whole_identity
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ class Outcome(NamedTuple):
     """The result of training: `learned`, None if it is rejected; `verdict` has the reason.
 
     `unknown_ids` counts the judged ids that the catalog lacks. `curve` is there if it was asked for.
+    `memory` is the verdict on remembering the requests, None if there were none to learn from.
     """
 
     learned: Learned | None
     verdict: Verdict
     unknown_ids: int
     curve: Curve | None = None
+    memory: Verdict | None = None
 
 
 def train(
@@ -66,28 +69,33 @@ def train(
     log.info("learning from %d requests", len(examples.requests))
     validation = cross_validation.cross_validate(examples.training_set, seed=seed, progress=progress)
     verdict = acceptance.accept(examples.training_set, validation)
+    strength_index = max(validation.chosen, 1) if verdict.accepted or force else 0
+    base = validation if strength_index else validation.untrained
+    remembering = memory.validate_memory(examples.training_set, base.by_others)
+    memory_verdict = acceptance.accept_memory(verdict, remembering)
+    recall = memory.recall_at(max(remembering.chosen, 1)) if memory_verdict.accepted or force else None
+    verdict = acceptance.join_verdicts(verdict, memory_verdict, acceptance.measure_gains(remembering.since(base)))
     curve = None
     if with_curve:
         log.info("learning from some of the %d requests", len(examples.requests))
-        curve = measure_curve(examples.training_set, validation, seed=seed, progress=progress)
-    strength_index, temperature = max(validation.chosen, 1), index.info.temperature
-    if not (verdict.accepted or force):  # even when W_Q is best as it is, another temperature may be better
-        strength_index, validation = 0, validation.untrained
-        if verdict.sound and verdict.requests >= ENOUGH_REQUESTS:
-            logits = _fold_logits(index, examples, validation.held_out, lexical=False)
-            temperature, before, after = calibration.fit_temperature_alone(logits, temperature, seed=seed)
-            verdict = acceptance.accept_temperature(verdict, before, after)
-        if not verdict.accepted:
-            return Outcome(None, verdict, examples.unknown_ids, curve)
-    elif verdict.requests >= ENOUGH_REQUESTS:
-        logits = _fold_logits(index, examples, validation.held_out, lexical=False)
-        temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(validation.before.kl)))
-    lexical = None
-    if verdict.requests >= ENOUGH_REQUESTS and not examples.sampled:
-        logits = _fold_logits(index, examples, validation.held_out, lexical=True)
-        lexical = calibration.fit_lexical(logits, temperature)
-    source = f"{len(examples.requests):,} judged requests"
+        measured, with_memory = (base, True) if recall else (validation, False)
+        curve = measure_curve(examples.training_set, measured, seed=seed, with_memory=with_memory, progress=progress)
+    temperature, lexical, is_enough = index.info.temperature, None, verdict.requests >= ENOUGH_REQUESTS
+    if is_enough and (verdict.accepted or force):
+        logits = _fold_logits(index, examples, base.held_out, recall, lexical=False)
+        temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(base.before.kl)))
+    elif is_enough and verdict.sound:  # even when W_Q is best as it is, another temperature may be better
+        first_round = [held_out for held_out in base.held_out if not held_out.fold.round]
+        logits = _fold_logits(index, examples, first_round, None, lexical=False)
+        temperature, before, after = calibration.fit_temperature_alone(logits, temperature, seed=seed)
+        verdict = acceptance.accept_temperature(verdict, before, after)
+    if not (verdict.accepted or force):
+        return Outcome(None, verdict, examples.unknown_ids, curve, memory_verdict)
+    if is_enough and not examples.sampled:
+        logits = _fold_logits(index, examples, base.held_out, recall, lexical=True)
+        lexical = calibration.fit_lexical(logits, temperature, verdict.requests)
     pull = cross_validation.STRENGTHS[strength_index - 1] if strength_index else 0
+    remembered = _remember(index, requests, recall) if recall else None
     learned = Learned(
         model=index.info.model,
         sha256=index.info.sha256,
@@ -97,9 +105,21 @@ def train(
         lexical=lexical,
         null=_fit_null_key(index, requests),
         requests=frozenset(short_hash(request.query) for request in requests),
-        story=_tell_story(source, pull, verdict, seed),
+        story={
+            **_tell_story(f"{len(examples.requests):,} judged requests", pull, verdict, seed),
+            "remembered": len(remembered.queries) if remembered else 0,
+        },
+        memory=remembered,
     )
-    return Outcome(learned, verdict, examples.unknown_ids, curve)
+    return Outcome(learned, verdict, examples.unknown_ids, curve, memory_verdict)
+
+
+def _remember(index: Index, requests: Sequence[Judged], recall: Recall) -> Remembered:
+    """The latest requests that are known to have an answer, or none; of several with one text the last."""
+    judged = {request.query: request for request in requests if request.has_answer is not None}
+    latest = list(judged)[-MOST_REMEMBERED:]
+    right = [{ident: judged[query].grades[ident] for ident in judged[query].relevant} for query in latest]
+    return Remembered(latest, index.encoder.encode(latest, "query"), right, recall)
 
 
 def train_self(
@@ -126,8 +146,9 @@ def train_self(
             progress(embedded, len(own_requests))
 
     log.info("learning from %d requests that %s makes of itself", len(own_requests), index.info.name)
-    keys, x, targets, _ = gather_examples(index, own_requests, seed, progress=count_embedded).training_set
-    w = self_supervision.fit_self_supervised(bilinear.Loss(keys, x, targets, whole=True), keys.vectors)
+    own = gather_examples(index, own_requests, seed, progress=count_embedded).training_set
+    loss = bilinear.Loss(own.keys, own.x, own.targets, whole=True)
+    w = self_supervision.fit_self_supervised(loss, own.keys.vectors)
     verdict, unknown_ids = acceptance.UNJUDGED, 0
     if answerable := [request for request in requests if request.relevant]:
         examples = gather_examples(index, answerable, seed)
@@ -155,16 +176,18 @@ def _tell_story(source: str, pull: float, verdict: Verdict, seed: int) -> dict[s
 
 
 def _fold_logits(
-    index: Index, examples: Examples, held_out: Sequence[HeldOut], *, lexical: bool
+    index: Index, examples: Examples, held_out: Sequence[HeldOut], recall: Recall | None, *, lexical: bool
 ) -> Iterator[FoldLogits]:
-    """The logits of held-out queries, by what was learned without them; with BM25 if `lexical`."""
+    """The logits of held-out queries, by what was learned without them, and what they recall; BM25 if `lexical`."""
     training_set = examples.training_set
-    for queries, w in held_out:
+    for fold, w in held_out:
+        queries = fold.held_out
+        mass = memory.recall_requests(training_set, fold).mass(recall) if recall else None
         z = bilinear.item_logits(training_set.keys, training_set.x[queries], w)
         graded_queries = [training_set.graded[query_number] for query_number in queries]
         texts = [examples.requests[query_number].query for query_number in queries]
         bm25 = _score_terms(index, texts, examples.first_keys) if lexical else None
-        yield FoldLogits(z, bm25, [graded.items[graded.right] for graded in graded_queries])
+        yield FoldLogits(z, bm25, [graded.items[graded.right] for graded in graded_queries], mass)
 
 
 def _score_terms(index: Index, texts: Sequence[str], first_keys: NDArray[np.int64]) -> Floats:

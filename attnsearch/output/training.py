@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
 from attnsearch.learning.acceptance import Gain, Verdict
+from attnsearch.learning.calibration import LEAST_LEXICAL
 from attnsearch.learning.training import Outcome
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import decimals, listing, signed, wrap
+from attnsearch.storage.learned import Learned
 
 
 def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
@@ -20,19 +23,31 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
     held_out = outcome.verdict
     parts = []
     if held_out.requests > 1:
-        columns = ("held out", "untrained", "trained", "change", f"{CONFIDENCE:.0%} interval")
+        columns = ["held out", "untrained", "trained", "change", f"{CONFIDENCE:.0%} interval"]
         rows = [
-            (name, decimals(gain.before), decimals(gain.after), signed(gain.change, 3),
-             f"{signed(gain.low, 3)} to {signed(gain.high, 3)}")
+            [name, decimals(gain.before), decimals(gain.after), signed(gain.change, 3), between(gain)]
             for name, gain in gains(held_out).items()
-        ]  # fmt: skip
-        parts.append(listing(columns, rows, screen, elastic=["held out"], optional=["trained", "untrained"]))
+        ]
+        if held_out.is_vague:
+            columns = ["held out", "untrained", f"change, {CONFIDENCE:.0%} interval"]
+            rows = [[name, before, interval] for name, before, _, _, interval in rows]
+        optional = [name for name in ("trained", "untrained") if name in columns]
+        parts.append(listing(columns, rows, screen, elastic=["held out"], optional=optional))
     return "\n".join([*parts, wrap(conclusion(outcome, stored=stored), screen)])
 
 
 def gains(held_out: Verdict) -> dict[str, Gain]:
     """What held-out requests gain, by the name of the measure in words."""
     return {f"nDCG@{DEPTH}": held_out.ndcg, "KL to the right items, nats": held_out.kl}
+
+
+def between(gain: Gain) -> str:
+    """The interval of a gain in words.
+
+    >>> between(Gain(0.5, 0.75, 0.125, 0.375))
+    '+0.125 to +0.375'
+    """
+    return f"{signed(gain.low, 3)} to {signed(gain.high, 3)}"
 
 
 def conclusion(outcome: Outcome, *, stored: bool) -> str:
@@ -42,15 +57,36 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
         outlook = f"; {_round_up(held_out.more_requests)} might show a gain" if held_out.more_requests else ""
         return f"nothing learned: {held_out.reason}{outlook}. --force learns anyway."
     parts = ["W_Q"] if learned.story["pull"] else []
-    if learned.temperature != TEMPERATURE:
+    if learned.temperature not in (None, TEMPERATURE):
         parts.append(f"temperature {learned.temperature:.3g}")
     if learned.lexical is not None:
         parts.append(f"--lexical {learned.lexical:g}")
     if learned.null is not None:
         parts.append("the null key")
+    if remembered := learned.story.get("remembered"):
+        parts.append(f"a memory of {counted(remembered, 'request')}")
     why = held_out.reason if held_out.accepted else f"{held_out.reason}; --force keeps it anyway"
     what = f"{'' if stored else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
-    return f"{what}. {why[:1].upper()}{why[1:]}."
+    return " ".join([f"{what}. {why[:1].upper()}{why[1:]}.", *_memory(outcome), *_words(learned)])
+
+
+def _memory(outcome: Outcome) -> Iterator[str]:
+    """What memory gains beside W_Q, or why it follows judged requests no further than it did."""
+    memory, learned = outcome.memory, outcome.learned
+    if memory is None or learned is None:
+        return
+    if not memory.accepted:
+        yield f"Memory stays as it was: {memory.reason}."
+    elif learned.story["pull"]:
+        part = between(memory.ndcg)
+        part = part if memory.is_vague else f"{signed(memory.ndcg.change, 3)} ({part})"
+        yield f"Of the change in nDCG@{DEPTH}, {part} is from memory."
+
+
+def _words(learned: Learned) -> Iterator[str]:
+    """A λ that could not be smaller is no advice to use it."""
+    if learned.lexical == LEAST_LEXICAL:
+        yield "Shared words hardly help here, so --lexical counts them as little as it can."
 
 
 def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, stored: bool) -> str:
@@ -68,9 +104,26 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
         "temperature": learned and learned.temperature,
         "lexical": learned and learned.lexical,
         "null_key": learned and learned.null and learned.null._asdict(),
+        "memory": memory_as_json(outcome),
         "stored": stored,
     }
     return to_json(fields, screen, indent=2)
+
+
+def memory_as_json(outcome: Outcome) -> dict[str, Any] | None:
+    """The verdict on memory, how many requests it remembers, and how far they are followed; None if not tried."""
+    verdict, learned = outcome.memory, outcome.learned
+    if verdict is None:
+        return None
+    count = learned.story.get("remembered", 0) if learned else 0
+    recall = learned.memory.recall._asdict() if count and learned and learned.memory else None
+    return {
+        "requests": count,
+        "accepted": verdict.accepted,
+        "why": verdict.reason,
+        "held_out": {"ndcg": verdict.ndcg.as_dict(), "kl": verdict.kl.as_dict()},
+        "recall": recall,
+    }
 
 
 def _round_up(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attnsearch.evaluation.significance import CONFIDENCE
-from attnsearch.output.training import conclusion, gains
+from attnsearch.output.training import conclusion, gains, memory_as_json
 from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def training_page(
 ) -> str:
     """The page of a training, with the picture of what more requests gain. `stored`: the result is in use."""
     measured = gains(outcome.verdict) if outcome.verdict.requests > 1 else {}
+    of_memory = gains(outcome.memory) if measured and outcome.memory else {}
     return render(
         "training",
         command,
@@ -29,4 +30,6 @@ def training_page(
         conclusion=conclusion(outcome, stored=stored),
         gains={name: gain.as_dict() for name, gain in measured.items()},
         confidence=CONFIDENCE,
+        memory=memory_as_json(outcome),
+        memory_gains={name: gain.as_dict() for name, gain in of_memory.items()},
     )

@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from attnsearch.learning.acceptance import accept, accept_temperature, accept_unless_worse, interval
+from attnsearch.learning.acceptance import (
+    Gain,
+    accept,
+    accept_memory,
+    accept_temperature,
+    accept_unless_worse,
+    interval,
+    join_verdicts,
+)
 from attnsearch.learning.bilinear import Keys, Targets
 from attnsearch.learning.cross_validation import Answers, CrossValidation
 from attnsearch.learning.examples import Graded, TrainingSet
@@ -25,7 +33,7 @@ def validation_of(kl_gain, ndcg_gain, *, related: bool = True, chosen: int = 2) 
     first = (top[:, 0] == own).astype(float)
     before = Answers(first, np.full(m, 3.0), top)
     after = Answers(first + ndcg_gain, 3.0 - np.array(kl_gain), top)
-    return training_set, CrossValidation(np.zeros((3, m)), before, [after], chosen, [], m)
+    return training_set, CrossValidation(np.zeros((3, m)), before, [after], chosen, [], [], m)
 
 
 SURE = [0.1, 0.2, 0.3, 0.2, 0.1, 0.2]
@@ -110,3 +118,47 @@ def test_a_verdict_is_sound_if_the_requests_are_enough_and_of_this_catalog():
     assert accept(*validation_of(SURE, UP)).sound
     assert not accept(*validation_of(SURE, UP, related=False)).sound
     assert not accept(*validation_of(SURE[:4], UP[:4])).sound
+
+
+@pytest.mark.parametrize(
+    ("kl_gain", "ndcg_gain", "chosen", "reason"),
+    [
+        (SURE, UP, 2, "held-out requests are answered better beyond chance"),
+        (SURE, UP, 0, "held-out requests are answered best without it"),
+        (SURE, -UP, 2, "held-out requests are not ranked better with it"),
+        ([0.5, -0.4, 0.5, -0.4, 0.5, -0.4], UP, 2, "the gain on held-out requests may be chance"),
+    ],
+)
+@pytest.mark.parametrize("is_better", [True, False])
+def test_memory_passes_the_same_tests_whether_or_not_w_q_did(is_better, kl_gain, ndcg_gain, chosen, reason):
+    verdict = accept(*validation_of(SURE, UP if is_better else -UP))
+    assert (verdict.accepted, verdict.sound) == (is_better, True)
+    memory = accept_memory(verdict, validation_of(kl_gain, ndcg_gain, chosen=chosen)[1])
+    assert memory.accepted == reason.endswith("beyond chance")
+    assert memory.reason == reason
+
+
+def test_judgments_that_are_too_few_or_about_something_else_are_not_remembered():
+    verdict = accept(*validation_of(SURE, UP, related=False))
+    memory = accept_memory(verdict, validation_of(SURE, UP)[1])
+    assert not memory.accepted
+    assert memory.reason == verdict.reason
+
+
+def test_one_verdict_on_w_q_and_memory():
+    taken, refused = accept(*validation_of(SURE, UP)), accept(*validation_of(SURE, -UP))
+    remembered, forgotten = (accept_memory(taken, validation_of(SURE, gain)[1]) for gain in (UP, -UP))
+    together = Gain(0.5, 0.9, 0.3, 0.5), Gain(3.0, 2.0, -1.5, -0.5)
+    for verdict in (taken, refused):
+        assert join_verdicts(verdict, forgotten, together) == verdict
+    assert join_verdicts(taken, remembered, together) == taken._replace(ndcg=together[0], kl=together[1])
+    alone = join_verdicts(refused, remembered, together)
+    assert (alone.accepted, alone.ndcg, alone.kl) == (True, remembered.ndcg, remembered.kl)
+    assert alone.reason.startswith(
+        f"W_Q stays I, since {refused.reason}; but with memory, held-out requests are answered better"
+    )
+
+
+def test_fewer_than_fifty_requests_promise_only_an_interval():
+    few, enough = (accept(*validation_of(SURE[:3] * (n // 3), np.tile(UP[:3], n // 3))) for n in (48, 51))
+    assert (few.is_vague, enough.is_vague) == (True, False)

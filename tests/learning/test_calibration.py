@@ -8,6 +8,7 @@ import pytest
 from attnsearch.attention.null_key import NullKey
 from attnsearch.learning.bilinear import SHARPNESS
 from attnsearch.learning.calibration import (
+    LEAST_LEXICAL,
     FoldLogits,
     fit_lexical,
     fit_null_key,
@@ -15,6 +16,10 @@ from attnsearch.learning.calibration import (
     fit_temperature_alone,
     score_candidates,
 )
+from attnsearch.learning.memory import Mass
+from attnsearch.search.setting import LEXICAL
+
+MANY = 1_000_000  # requests, beside which what is taken for granted does not count
 
 
 def answered(beta: float, *, lexical: float = 0.0, m: int = 3000, n: int = 40, seed: int = 0) -> FoldLogits:
@@ -69,15 +74,52 @@ def test_a_temperature_alone_is_fitted_without_the_query_that_it_is_tried_on():
     assert 1 / usual == pytest.approx(20, rel=0.15)
 
 
-@pytest.mark.parametrize("lexical", [0.0, 0.3, 0.5])
+@pytest.mark.parametrize("lexical", [0.3, 0.5])
 def test_lambda_is_that_by_which_items_were_right(lexical):
     fold = answered(20, lexical=lexical)
-    assert fit_lexical([fold], 0.05) == pytest.approx(lexical, abs=0.08)
+    assert fit_lexical([fold], 0.05, MANY) == pytest.approx(lexical, abs=0.08)
 
 
 def test_lambda_is_in_proportion_to_the_temperature():
     fold = answered(20, lexical=0.3)
-    assert fit_lexical([fold], 0.1) == pytest.approx(0.15, abs=0.04)
+    assert fit_lexical([fold], 0.1, MANY) == pytest.approx(0.15, abs=0.04)
+
+
+def test_few_requests_move_lambda_little_from_the_usual_one():
+    """As many as are taken for granted move it half of the way."""
+    folds = [answered(20, lexical=0.7)]
+    none, few, half, many = (fit_lexical(folds, 0.05, requests) for requests in (0, 20, 80, MANY))
+    assert none == LEXICAL
+    assert none < few < half < many
+    assert half == pytest.approx((LEXICAL + many) / 2, abs=0.01)
+
+
+def test_lambda_is_never_nothing():
+    """Who asks for shared words gets them, even where none of them told anything."""
+    assert fit_lexical([answered(20)], 0.05, MANY) == LEAST_LEXICAL > 0
+
+
+@pytest.mark.parametrize("lexical", [0.0, 0.4])
+def test_what_is_remembered_is_scored_as_the_mixture_is(lexical):
+    """KL and the log loss of the top weight, against weights that are mixed one by one, in float64."""
+    rng = np.random.default_rng(1)
+    fold = answered(20, m=30, n=12)._replace(right=[rng.choice(12, count % 3, replace=False) for count in range(30)])
+    items = np.array([1, 4, 5, 9])
+    mass = rng.dirichlet(np.ones(4), 30) * np.linspace(0, 0.9, 30)[:, None]
+    mass[:, 2] = 0
+    mass[1:, 3] *= rng.integers(0, 2, 29)
+    scores = score_candidates([fold._replace(mass=Mass(items, mass, mass.sum(axis=1)))], [(25, lexical)])
+    kl, loss = [], []
+    for row, right in enumerate(fold.right):
+        if not len(right):
+            continue
+        z = fold.z[row].astype(np.float64) * 25 / SHARPNESS + lexical * fold.bm25[row].astype(np.float64)
+        p = np.exp(z) / np.exp(z).sum() * (1 - mass[row].sum())
+        p[items] += mass[row]
+        kl.append(np.mean(np.log(1 / len(right)) - np.log(p[right])))
+        loss.append(-np.log(p.max() if p.argmax() in right else 1 - p.max()))
+    assert scores.kl[0] == pytest.approx(kl, abs=1e-4)
+    assert scores.loss[0] == pytest.approx(loss, abs=1e-4)
 
 
 def drawn(sharpness: float, logit: float, m: int = 400) -> tuple[np.ndarray, np.ndarray]:

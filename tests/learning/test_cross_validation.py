@@ -43,10 +43,11 @@ def test_no_query_is_answered_by_what_was_learned_from_it(monkeypatch):
     monkeypatch.setattr(cross_validation, "Loss", RecordedLoss)
     validation = cross_validate(training_set)
     assert len(fitted) == len(validation.held_out) == 30
-    for training, (held_out, _) in zip(fitted, validation.held_out, strict=True):
-        assert training.isdisjoint(held_out.tolist())
-        assert training | set(held_out.tolist()) == set(range(12))
-    counts = np.bincount(np.concatenate([queries for queries, _ in validation.held_out]), minlength=12)
+    for training, (fold, _) in zip(fitted, validation.held_out, strict=True):
+        assert training == set(fold.training.tolist())
+        assert training.isdisjoint(fold.held_out.tolist())
+        assert training | set(fold.held_out.tolist()) == set(range(12))
+    counts = np.bincount(np.concatenate([fold.held_out for fold, _ in validation.held_out]), minlength=12)
     assert counts.tolist() == [3] * 12
 
 

@@ -41,7 +41,7 @@ def test_no_request_is_held_out_and_learned_from_and_more_has_all_of_less(monkey
     for share in (*SHARES, 1.0):
         learned.append([])
         validation = cross_validate(training_set, share=share)
-        held_out.append([set(queries.tolist()) for queries, _ in validation.held_out])
+        held_out.append([set(fold.held_out.tolist()) for fold, _ in validation.held_out])
         assert validation.learned_from == np.mean([len(sample) for sample in learned[-1]])
     assert all(folds == held_out[0] for folds in held_out)
     for fold, samples in zip(held_out[0], zip(*learned, strict=True), strict=True):

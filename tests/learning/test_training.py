@@ -7,7 +7,9 @@ import pytest
 
 from attnsearch.attention import null_key
 from attnsearch.learning import acceptance, examples
+from attnsearch.learning.bilinear import Keys, Targets
 from attnsearch.learning.cross_validation import STRENGTHS
+from attnsearch.learning.memory import MARGINS
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
 from tests.conftest import SHARED, scores_of
@@ -100,6 +102,73 @@ def test_of_a_sample_lambda_is_not_learned(world, monkeypatch):
     monkeypatch.setattr(examples, "NEAREST", 2)
     monkeypatch.setattr(examples, "MOST_KEYS", 24)
     assert train(index, judged[:20], force=True).learned.lexical is None
+
+
+def paraphrased(monkeypatch, groups: int, d: int, each: int, *, shuffled: bool = False) -> list[Judged]:
+    """Requests in groups of paraphrases; one of the four nearest items is right for all of a group, by no rule."""
+    rng = np.random.default_rng(0)
+    keys, centers = (rng.normal(size=(count, d)) for count in (200, groups))
+    near = np.argsort(-centers @ (keys / np.linalg.norm(keys, axis=1, keepdims=True)).T, axis=1)[:, :4]
+    right = np.repeat([rng.choice(row) for row in near], each)
+    right = rng.permutation(right) if shuffled else right
+    x = np.repeat(centers / np.linalg.norm(centers, axis=1, keepdims=True), each, axis=0)
+    x, keys = (
+        (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        for rows in (x + rng.normal(size=x.shape) * 0.02, keys)
+    )
+    m = len(x)
+    sampled = Keys(keys, None, np.zeros(200, np.float32))  # so that λ is not learned
+    graded = [examples.Graded(np.array([item]), np.ones(1)) for item in right]
+    training_set = examples.TrainingSet(sampled, x, Targets(np.arange(m), right, np.ones(m, np.float32)), graded)
+    judged = [Judged(f"moon {number}", {str(item): 1.0}) for number, item in enumerate(right)]
+    gathered = examples.Examples(training_set, judged, np.arange(200), 0)
+    monkeypatch.setattr("attnsearch.learning.training.gather_examples", lambda *_: gathered)
+    return judged
+
+
+class TestMemory:
+    """Judged requests are followed as far as held-out ones show, whether or not W_Q gains anything."""
+
+    def test_beside_w_q(self, world, monkeypatch):
+        index, _ = world
+        judged = paraphrased(monkeypatch, groups=40, d=12, each=2)
+        outcome = train(index, judged, with_curve=True)
+        assert outcome.memory.accepted
+        assert not np.array_equal(outcome.learned.w, np.eye(12))
+        assert outcome.memory.ndcg.before > outcome.verdict.ndcg.before + 0.1  # which is what W_Q gains
+        assert outcome.memory.ndcg.after == pytest.approx(outcome.verdict.ndcg.after)
+        assert outcome.curve.points[-1][1:] == (outcome.verdict.ndcg, outcome.verdict.kl)
+        remembered = outcome.learned.memory
+        assert (remembered.queries, list(remembered.right)) == (
+            [request.query for request in judged], [request.grades for request in judged])  # fmt: skip
+        assert remembered.recall.margin in MARGINS
+        assert outcome.learned.story["remembered"] == 80
+
+    def test_where_w_q_stays(self, world, monkeypatch):
+        index, _ = world
+        judged = paraphrased(monkeypatch, groups=25, d=6, each=3)
+        monkeypatch.setattr("attnsearch.learning.cross_validation.STRENGTHS", ())
+        outcome = train(index, judged)
+        reason = "W_Q stays I, since held-out requests are answered best without training; but with memory, "
+        assert outcome.verdict.reason.startswith(reason)
+        assert np.array_equal(outcome.learned.w, np.eye(6))
+        assert outcome.learned.story["pull"] == 0
+        assert outcome.verdict.ndcg == outcome.memory.ndcg
+        assert outcome.learned.memory.recall.margin in MARGINS
+        assert outcome.learned.temperature != index.info.temperature
+
+    def test_shuffled_judgments_are_not_remembered(self, world, monkeypatch):
+        index, _ = world
+        outcome = train(index, paraphrased(monkeypatch, groups=25, d=6, each=3, shuffled=True))
+        assert not outcome.memory.accepted
+        assert outcome.learned is None
+
+    def test_what_is_refused_leaves_memory_to_the_feedback(self, world):
+        index, judged = world
+        outcome = train(index, judged)
+        assert (outcome.memory.accepted, outcome.learned.memory) == (False, None)
+        forced = train(index, judged, force=True).learned
+        assert forced.memory.recall.margin == MARGINS[0]  # as little as there is
 
 
 def test_requests_with_only_wrong_items_show_no_gain(world):
