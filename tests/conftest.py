@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ class SmallEncoder:
         self.name = name
         self.sha256 = sha256
         self.read: list[str] = []
+        self.vocabulary: Sequence[str] | None = None
 
     @property
     def stamp(self) -> str:
@@ -96,6 +97,10 @@ class SmallEncoder:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         return [word.span() for word in re.finditer(r"\S+", text)]
+
+    def whole_words(self, words: Iterable[str]) -> list[str]:
+        """Without a `vocabulary`, every word: then nothing is misspelled."""
+        return sorted(words) if self.vocabulary is None else [word for word in self.vocabulary if word in {*words}]
 
     def pieces(self, texts: Sequence[str], role: str = "key") -> list[Pieces]:
         """A piece a word: its axis, divided by the length of the text's sum. In "moon sea", each adds 1/√2."""

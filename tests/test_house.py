@@ -41,7 +41,10 @@ HOUSE = {
     ),
     "upkeep": ("freshness", "default", "removal"),
     "exports": ("form", "contents", "sink", "json_lines", "arrays", "parquet", "reading"),
-    "postings": ("conditions", "wordings", "filters", "completion", "terms", "facets", "field", "cache", "union"),
+    "postings": (
+        "conditions", "wordings", "filters", "completion", "terms", "stored", "vocabulary", "nearest", "facets",
+        "field", "cache", "union",
+    ),
     "indexing": (
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
@@ -49,8 +52,8 @@ HOUSE = {
     "engines": ("bias", "engine", "local", "groups", "covariance"),
     "opening": ("index", "union", "items"),
     "search": (
-        "self_attention", "readout", "memory", "setting", "scoring", "result", "ranking", "search", "weights",
-        "duplicates",
+        "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
+        "search", "weights", "duplicates",
     ),
     "hints": ("names", "negation"),
     "explanation": (
@@ -121,6 +124,7 @@ GUESTS = {
     "scipy": Guest({"explanation/seriation", "evaluation/significance", "learning"}, lazy=True),
     "pandas": Guest({"api/result"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
+    "rapidfuzz": Guest({"postings/nearest"}, lazy=True),
 }  # fmt: skip
 
 # Modules of the standard library that no file imports: those that reach the network, which only huggingface_hub may,

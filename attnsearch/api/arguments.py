@@ -138,6 +138,7 @@ def check_setting(
     projections: object,
     is_textbook: object,
     untrained: object,
+    exact: object = False,
 ) -> Setting:
     """How a catalog of width d is to be asked. Raises InputError for a filter or a file that can't be read."""
     trees: tuple[Where, ...] = ()
@@ -158,6 +159,7 @@ def check_setting(
         temperature=None if temperature is None else check_number(temperature, "temperature", LOWEST_TEMPERATURE),
         learned=learned,
         untrained=check_flag(untrained, "untrained"),
+        spell=not check_flag(exact, "exact"),
     )
     if setting.projections and setting.temperature is not None:
         raise ValueError("textbook and temperature exclude each other")

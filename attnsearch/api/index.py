@@ -121,7 +121,7 @@ class Index:
     def attend(
         self, texts: Iterable[str], *, where: Names = (), lexical: Lexical = None,
         priors: Mapping[str, float] = _NO_PRIORS, temperature: float | None = None,
-        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False,
+        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False, exact: bool = False,
     ) -> NDArray[np.float64]:  # fmt: skip
         """The weights (m, n) that queries give to all items, in the order of `ids`; each row sums to 1.
 
@@ -130,15 +130,15 @@ class Index:
         from attnsearch.search.weights import weigh_items
 
         checked = arguments.check_texts(texts, "texts")
-        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
+        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained, exact)
         return weigh_items(self._index, checked, setting)
 
     def query(
         self, text: str, *, like: Names = (), unlike: Names = (), k: int | None = None, top_p: float | None = None,
         min_weight: float = 0.0, min_score: float = -1.0, where: Names = (), lexical: Lexical = None,
         priors: Mapping[str, float] = _NO_PRIORS, temperature: float | None = None,
-        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False, values: Names = (),
-        vector: bool = False, explain: bool = False,
+        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False, exact: bool = False,
+        values: Names = (), vector: bool = False, explain: bool = False,
     ) -> Result:  # fmt: skip
         """The items that fit a text best, each with its share of the attention over the whole catalog.
 
@@ -153,6 +153,7 @@ class Index:
         projections  a file of what another catalog has learned
         textbook     W_Q = I, and nothing learned
         untrained    nothing that this catalog has learned
+        exact        misspelled words are not corrected
         values       fields to read out: `Result.values`
         vector       whether `Result.output` is wanted
         explain      whether `Result.whys` and `Result.steps` are
@@ -161,7 +162,7 @@ class Index:
         """
         checked = arguments.check_text(text, "text")
         limits = arguments.check_limits(k, top_p, min_weight, min_score)
-        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
+        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained, exact)
         setting = setting._replace(like=self._idents(like, "like"), unlike=self._idents(unlike, "unlike"))
         return self._search([checked], setting, limits, values, vector=vector, explain=explain)[0]
 
@@ -186,18 +187,18 @@ class Index:
         self, texts: Iterable[str], *, k: int | None = None, top_p: float | None = None, min_weight: float = 0.0,
         min_score: float = -1.0, where: Names = (), lexical: Lexical = None, priors: Mapping[str, float] = _NO_PRIORS,
         temperature: float | None = None, projections: FilePath | None = None, textbook: bool = False,
-        untrained: bool = False, values: Names = (), vector: bool = False, explain: bool = False,
+        untrained: bool = False, exact: bool = False, values: Names = (), vector: bool = False, explain: bool = False,
     ) -> list[Result]:  # fmt: skip
         """A result for each of many texts, asked together: much faster than one by one. Options as for `query`."""
         checked = arguments.check_texts(texts, "texts")
         limits = arguments.check_limits(k, top_p, min_weight, min_score)
-        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
+        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained, exact)
         return self._search(checked, setting, limits, values, vector=vector, explain=explain)
 
     def explain(
         self, text: str, item: str, *, over: str | None = None, where: Names = (), lexical: Lexical = None,
         priors: Mapping[str, float] = _NO_PRIORS, temperature: float | None = None,
-        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False,
+        projections: FilePath | None = None, textbook: bool = False, untrained: bool = False, exact: bool = False,
     ) -> Result:  # fmt: skip
         """Why an item, by id or title, has its logit: a result with that hit alone, at its rank, and `whys`.
 
@@ -209,7 +210,7 @@ class Index:
 
         checked = arguments.check_text(text, "text")
         names = [arguments.check_text(item, "item"), *([] if over is None else [arguments.check_text(over, "over")])]
-        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained)
+        setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained, exact)
         idents = [find_id(self._index.store, name) for name in names]
         if len(set(idents)) < len(idents):
             raise ValueError(f"item and over are the same item, {idents[0]!r}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attnsearch.explanation.reasons import Lead
     from attnsearch.explanation.steps import Step
     from attnsearch.search.readout import Readout
+    from attnsearch.search.spelling import Correction
 
 _SHOWN = 160  # characters of a text in a notebook
 
@@ -96,6 +97,16 @@ class Result(Sequence[Hit]):
         """Whether that is so because the encoder does not read the language of the query."""
         return self._source.unreadable
 
+    @property
+    def asked(self) -> str | None:
+        """The query as it was read, if words of it were misspelled; else None."""
+        return self._source.asked
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """The misspelled words, each as it was `typed` and as it was `read`."""
+        return tuple(self._source.corrections)
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """The hits as they are in JSON: one dict each, with `fields` as a dict, and `why` if the query explained."""
         hits: list[dict[str, Any]] = as_json(self._source)["hits"]
@@ -126,10 +137,12 @@ class Result(Sequence[Hit]):
             f"<td>{hit.score:.3f}</td><td style='text-align: left'>{_cell(hit.passage or hit.description)}</td></tr>"
             for hit in self.hits
         ]
+        asked = [] if self.asked is None else [f'asked as "{self.asked}"']
         head = "".join(f"<th>{name}</th>" for name in ("#", "title", "weight", "score", "description"))
         return (
             f"<table><caption>{_cell(self.query)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table><p>{_cell(footer(self._source))}</p>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+            + "".join(f"<p>{_cell(line)}</p>" for line in (*asked, footer(self._source)))
         )
 
 

@@ -22,7 +22,7 @@ class Command(TyperCommand):
         super().__init__(*args, **settings)
         for option in self.params:
             if isinstance(option, TyperOption) and option.is_bool_flag and may_have_default(option):
-                option.secondary_opts = [f"--no-{long_name(option)}"]  # the command line wins over a default
+                option.secondary_opts += [f"--no-{long_name(option)}"]  # the command line wins over a default
 
     def get_help_option(self, ctx: Any) -> TyperOption | None:
         """The option --help."""

@@ -132,7 +132,7 @@ def _add_judgments(
                 if grades.setdefault(ident, grade) != grade:
                     raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="name it once")
         embedding = embedding_of(index)
-    all_grades = storage.add_judgment(folder, query, grades, embedding=embedding).grades
+        all_grades = storage.add_judgment(folder, query, grades, embedding=embedding).grades
     requests = len(storage.read_feedback(folder))
     line = (
         f"noted: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} so far;"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,8 +29,7 @@ def query(
         typer.Argument(
             metavar="TEXT...",
             autocompletion=completion.complete_split_filter,
-            help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one a line. "
-            "Put -- before a TEXT that begins with a dash.",
+            help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one a line.",
         ),
     ] = None,
     null: Annotated[bool, options.null_option("Queries")] = False,
@@ -169,6 +168,7 @@ def query(
     with_whys = explain and form in ("table", "json", "jsonl", "html")
     below = _explain if with_whys else None
     answered = 0
+    corrected: dict[str, str] = {}
 
     with (
         progress.working(quiet=quiet) as working,
@@ -204,6 +204,7 @@ def query(
                 working.stop()
                 for result in answers:
                     answered += bool(result.hits) and not result.is_none_of_these
+                    corrected.update({} if result.asked is None else {result.query: result.asked})
                     yield result
 
         if form == "html":
@@ -212,8 +213,17 @@ def query(
         else:
             parts = formats.render(results(), form, screen, several=several, below=below, shown=shown)
             streams.emit(parts, out, exact=form in ("csv", "tsv"))
+            _warn_of_corrections(working, form, corrected)
     if fail_empty and not answered:
         raise typer.Exit(Exit.EMPTY)
+
+
+def _warn_of_corrections(working: progress.Working, form: str, corrected: Mapping[str, str]) -> None:
+    """Say how misspelled requests were read, if the format has no place for it."""
+    from attnsearch.output.notes import asked_as_each
+
+    for note in asked_as_each(corrected) if form in ("csv", "tsv") else ():
+        working.warn(note)
 
 
 def _check_vector(form: str, *, vector: bool) -> None:

@@ -118,14 +118,14 @@ def train(
                 outcome = training.train(
                     index, requests, seed=seed, force=force, with_curve=with_curve, progress=working.learning
                 )
-        working.stop()
-        if outcome.learned is not None:
-            if save is not None:
-                refuse_unless_regular(save)
-                with writing(save):
-                    write_learned(save, outcome.learned)
-            if not dry_run:
-                store_learned(folder, outcome.learned, commit, embedding)
+            working.stop()
+            if outcome.learned is not None:
+                if save is not None:
+                    refuse_unless_regular(save)
+                    with writing(save):
+                        write_learned(save, outcome.learned)
+                if not dry_run:
+                    store_learned(folder, outcome.learned, commit, embedding)
     screen = streams.screen(color=color, quiet=quiet, out=out)
     _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run, is_self=self_made)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import ModelError
 from attnsearch.models.model import MARKS, Model
+from attnsearch.sources.letters import strip_marks
 
 if TYPE_CHECKING:
     from attnsearch.encoding.pieces import Pieces
@@ -76,6 +77,12 @@ class Encoder(Protocol):
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends (before which character); without the encoder's marks."""
 
+    def whole_words(self, words: Iterable[str]) -> list[str]:
+        """Those of these words, in lower case, that are one piece of its vocabulary each, in the vocabulary's order.
+
+        Vocabularies have the commonest words first, as far as their makers sorted them at all.
+        """
+
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector; None if the vector is not a mean over word pieces."""
 
@@ -135,6 +142,22 @@ def describe_change(encoder: Encoder, heads: Sequence[Head], *, hashed: bool = F
         if not part.model.made(head.sha256, head.identity, None if hashed else head.stamp):
             return part.model.describe_change(head.sha256)
     return ""
+
+
+def find_whole_words(words: Iterable[str], number_of: Callable[[str], int | None]) -> list[str]:
+    """Those of the words that a vocabulary has whole, in its order; `number_of` has the number of a piece, if any.
+
+    A vocabulary may have a word without its accents, with a capital, or with a mark for the beginning of a word.
+    """
+    numbers: dict[str, int] = {}
+    for word in words:
+        bare = word if word.isascii() else strip_marks(word)
+        for form in dict.fromkeys((word, bare, word.capitalize(), f"▁{word}", f"Ġ{word}")):
+            number = number_of(form)
+            if number is not None:
+                numbers[word] = number
+                break
+    return sorted(numbers, key=lambda word: (numbers[word], word))
 
 
 def vectors_agree(encoder: Encoder, peer: Encoder, texts: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ Axis letters: n = texts, t = tokens, d = width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.encoding.coverage import Coverage
-from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
+from attnsearch.encoding.encoder import (
+    OnTexts,
+    Precision,
+    Role,
+    batch_by_length,
+    find_whole_words,
+    normalize_rows,
+)
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.encoding.transformer import Transformer
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import SILENCE, model_errors
-from attnsearch.models.model import Model
+from attnsearch.models.model import MARKS, Model
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -93,12 +100,22 @@ class FastEncoder:
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
         with tokenizing(self.model):
-            return list(self._whole_tokenizer.encode(text).tokens)
+            return list(self._uncut_tokenizer(text).encode(text).tokens)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
         with tokenizing(self.model):
-            return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
+            return list(self._uncut_tokenizer(text).encode(text, add_special_tokens=False).offsets)
+
+    def whole_words(self, words: Iterable[str]) -> list[str]:
+        """Those of these words that are one piece each, in the order of the vocabulary."""
+        with tokenizing(self.model):
+            return find_whole_words(words, self._tokenizer.token_to_id)
+
+    def _uncut_tokenizer(self, text: str) -> Tokenizer:
+        """A tokenizer that reads all of a text: that of queries, if the text is short, as it is loaded anyway."""
+        is_short = text.isascii() and len(text) <= self.window - MARKS  # other letters may be several, normalized
+        return self._tokenizer if is_short else self._whole_tokenizer
 
     def _encode(self, texts: list[str]) -> Floats:
         """The texts' vectors (n, d), of any length: the states' mean, or the state of [CLS]."""

@@ -11,7 +11,7 @@ section 3.2.2, which have a softmax each, these add up before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,6 +209,10 @@ class HeadsEncoder:
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, as the first head reads it."""
         return self.encoders[0].spans(text)
+
+    def whole_words(self, words: Iterable[str]) -> list[str]:
+        """Those of these words that are one piece each of the first head's vocabulary, in its order."""
+        return self.encoders[0].whole_words(words)
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece of each head adds to its text's unit vector: √a_h times what it adds to the head's.

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
+from attnsearch.encoding.encoder import (
+    OnTexts,
+    Precision,
+    Role,
+    batch_by_length,
+    find_whole_words,
+    normalize_rows,
+)
 from attnsearch.models import trust
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import ENDLESS, Model
@@ -97,6 +104,10 @@ class SentenceEncoder:
             words = re.finditer(r"\S+", text)
             return [word.span() for word in words for _ in tokenizer.tokenize(word[0])]
 
+    def whole_words(self, words: Iterable[str]) -> list[str]:
+        """Those of these words that are one piece each, in the order of the vocabulary."""
+        return find_whole_words(words, self._vocabulary.get)
+
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector; None if the pieces do not add up to it."""
         x = self.encode(texts, role)
@@ -112,6 +123,12 @@ class SentenceEncoder:
             return None
         tokens = [str(token) for token in self._model.tokenizer.convert_ids_to_tokens(encoded["input_ids"].tolist())]
         return _pieces_that_add_up(encoded, spans, tokens, vector)
+
+    @cached_property
+    def _vocabulary(self) -> dict[str, int]:
+        """The number of each piece."""
+        with SILENCE, model_errors("its tokenizer fails", self.model.name):
+            return dict(self._model.tokenizer.get_vocab())
 
     @cached_property
     def _model(self) -> SentenceTransformer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import OnTexts, Precision, Role, batch_by_length, normalize_rows
+from attnsearch.encoding.encoder import (
+    OnTexts,
+    Precision,
+    Role,
+    batch_by_length,
+    find_whole_words,
+    normalize_rows,
+)
 from attnsearch.encoding.fast import encode_texts, load_tokenizer, tokenizing
 from attnsearch.encoding.transformer import read_weights
 from attnsearch.errors import ModelError
@@ -81,6 +88,10 @@ class StaticEncoder:
         with tokenizing(self.model):
             spans = self._tokenizer.encode(text, add_special_tokens=False).offsets
         return [(stop - len(text[start:stop].lstrip(" ")), stop) for start, stop in spans]
+
+    def whole_words(self, words: Iterable[str]) -> list[str]:
+        """Those of these words that are one piece each, in the order of the vocabulary."""
+        return find_whole_words(words, lambda piece: self._vocabulary.get(_latin(piece)))
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (it has no prompts)
         """What each word piece adds to its text's unit vector."""

@@ -102,6 +102,7 @@ class Evaluation(NamedTuple):
     mass: Mass | None = None
     gain: Gain = "linear"
     is_graded: bool = False
+    asked: Mapping[str, str] = {}
 
     @property
     def answerable(self) -> list[Row]:
@@ -127,11 +128,13 @@ def evaluate(
     rows: list[Row] = []
     tops: list[Doubles] = []
     asked = setting.resolve(index, ())
+    corrected: dict[str, str] = {}
     for start in range(0, len(requests), batch):
         asking = requests[start : start + batch]
         texts = [request.query for request in asking]
         asked = setting.resolve(index, texts)
-        scores, z = score_all(index.engine, asked, index.encoder.encode(texts, "query"))
+        corrected |= asked.corrected(texts)
+        scores, z = score_all(index.engine, asked, index.encoder.encode(asked.texts, "query"))
         chances = itertools.repeat(None) if scores.none_of_these is None else map(float, scores.none_of_these)
         for request, logits, top, chance in zip(asking, z, _top_items(index, z), chances, strict=False):
             ranking = _rank(request, logits, keys_of)
@@ -160,6 +163,7 @@ def evaluate(
         mass=measure_mass([row.mass for row in rows if row.mass is not None], tops),
         gain=gain,
         is_graded=any(grade not in (0, 1) for request in requests for grade in request.grades.values()),
+        asked=corrected,
     )
 
 

@@ -22,9 +22,10 @@ from attnsearch.explanation.heatmap import Column, Heatmap
 from attnsearch.explanation.seriation import order_columns, order_rows
 from attnsearch.opening.index import Index
 from attnsearch.opening.items import keys_of_item
+from attnsearch.search.emptied import explain_empty
 from attnsearch.search.scoring import Scores, fold_queries, score
 from attnsearch.search.search import check_texts
-from attnsearch.search.setting import DEFAULT, Asked, Setting, explain_empty
+from attnsearch.search.setting import DEFAULT, Asked, Setting
 from attnsearch.storage.store import Store
 
 TOP = 3  # items of a request, unless the options say otherwise
@@ -66,7 +67,7 @@ def compute_heatmap(
     _check_cells(len(texts), len(idents) if idents is not None else min(k, index.info.items))
     check_texts(index, texts, setting)
     asked = setting.resolve(index, texts)
-    scores = score(index.engine, asked, index.encoder.encode(texts, "query"), k=0 if idents is not None else k)
+    scores = score(index.engine, asked, index.encoder.encode(asked.texts, "query"), k=0 if idents is not None else k)
     if idents is None:
         heads = _best_items(index.store, scores, _best_right(index, asked, scores, right or (), k))
     else:
@@ -75,6 +76,7 @@ def compute_heatmap(
     heatmap = _fill(index, asked, scores, texts, heads)
     if right is not None:
         heatmap = heatmap._replace(right=np.array([np.isin(heads, [*of_row]) for of_row in right]))
+    heatmap = heatmap._replace(asked=asked.corrected(texts))
     if heatmap.masked == heatmap.items and setting.where:
         heatmap = heatmap._replace(emptied_by=explain_empty(index, setting.where))
     by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)  # decides between equal rows

@@ -5,7 +5,7 @@ Axis letters: m = requests, the rows; n = items that have a column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
@@ -48,6 +48,7 @@ class Heatmap(NamedTuple):
     others         (m,), the weight of all items without a column: with it, a row adds up to 1
     none_of_these  (m,), the chance that nothing fits, which is not a share of the attention; None without a null key
     right          (m, n), whether the item is known to be right for the request; None if nothing is known
+    asked          requests with misspelled words: each as it was typed, and as it was read
 
     The rest is as in `search.result.Result`, and the same for all requests: `items` counts all items of the catalogs,
     `masked` those that are hidden. If they all are, a row is 0 everywhere, and `emptied_by` says what hid the last.
@@ -71,6 +72,7 @@ class Heatmap(NamedTuple):
     trained: bool
     emptied_by: str | None = None
     heads: Sequence[str] = ()
+    asked: Mapping[str, str] = {}
 
     def values(self, by: By) -> Doubles:
         """The weights, logits or scores (m, n)."""

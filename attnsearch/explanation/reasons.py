@@ -65,7 +65,7 @@ def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
         whys = []
         for key, x, bias in zip(trace.hit_keys, _embeddings(index, trace.hit_keys), trace.biases, strict=True):
             semantic = semantics[number][key]
-            query_sum = folded_pieces and add_up(result.query, folded_pieces, x, semantic)
+            query_sum = folded_pieces and add_up(result.as_read, folded_pieces, x, semantic)
             item_sum, heads = item_sums.get((number, key)), _split_heads(trace, folded[number], x)
             whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum, heads, bias.memory))
         explained.append(result._replace(whys=whys))
@@ -91,11 +91,11 @@ def explain_pairs(index: Index, result: Result, by: By = "words") -> tuple[Resul
         if item_pieces is None:
             raise _refusal(result)
         semantic = hit.logit - bias.total
-        query_sum = add_up(result.query, folded_pieces, x, semantic)
+        query_sum = add_up(result.as_read, folded_pieces, x, semantic)
         item_sum = add_up(text, item_pieces, folded, semantic)
         heads = _split_heads(trace, folded, x)
         whys.append(Why(semantic, bias.lexical, bias.prior, query_sum, item_sum, heads, bias.memory))
-        matrices.append(cross(hit, bias, (result.query, folded_pieces), (text, item_pieces), by))
+        matrices.append(cross(hit, bias, (result.as_read, folded_pieces), (text, item_pieces), by))
     return result._replace(whys=whys), matrices
 
 
@@ -109,7 +109,7 @@ def _query_pieces(index: Index, results: Sequence[Result]) -> list[Pieces | None
     worded = [number for number, result in enumerate(results) if not (result.like or result.unlike)]
     pieces: list[Pieces | None] = [None] * len(results)
     if worded:
-        split = index.encoder.pieces([results[number].query for number in worded], "query")
+        split = index.encoder.pieces([results[number].as_read for number in worded], "query")
         for number, of_query in zip(worded, split, strict=True):
             pieces[number] = of_query
     return pieces

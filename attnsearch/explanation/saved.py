@@ -45,7 +45,7 @@ def collect_arrays(index: Index, texts: Sequence[str], setting: Setting) -> Arra
     _check_size(index, size)
     ids, titles, catalogs = _name_items(index, keys, size)
     asked = setting.resolve(index, texts)
-    x = embed_queries(index, texts, asked.likeness)
+    x = embed_queries(index, asked.texts, asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
     logits, projections = z[:, keys], asked.projections
     added = np.zeros((1, store.size), np.float32) if asked.bias is None else asked.bias.block(0, store.size)

@@ -69,7 +69,8 @@ def explain_together(results: Sequence[Result]) -> list[Step]:
 
 def _explain_tokens(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
     window = traces[0].window
-    says = (
+    asked = "".join(f'{result.query} is asked as "{result.asked}". ' for result in results if result.asked is not None)
+    says = asked + (
         "The encoder reads all tokens."
         if window >= ENDLESS
         else f"The encoder reads {window} tokens of each request, at most."

@@ -86,7 +86,7 @@ def explain_steps(result: Result) -> list[Step]:
     """
     trace = trace_of(result)
     steps = [
-        *([_explain_tokens(trace)] if trace.tokens else []),
+        *([_explain_tokens(result, trace)] if trace.tokens else []),
         _explain_query(result, trace),
         _explain_keys(result, trace),
         _explain_products(result, trace),
@@ -100,12 +100,13 @@ def explain_steps(result: Result) -> list[Step]:
     return [step._replace(story=step.story or STORIES.get(step.name, "")) for step in steps]
 
 
-def _explain_tokens(trace: Trace) -> Step:
+def _explain_tokens(result: Result, trace: Trace) -> Step:
+    asked = "" if result.asked is None else f'The request is asked as "{result.asked}". '
     if trace.heads:
-        says = " ".join(describe_reading(head.model, head.tokens, head.window) for head in trace.heads)
+        says = asked + " ".join(describe_reading(head.model, head.tokens, head.window) for head in trace.heads)
         rows: list[Row] = [(head.model, *row) for head in trace.heads for row in enumerate(head.tokens)]
         return Step("tokens", "text → tokens", says, ("head", "position", "token"), rows)
-    says = describe_reading("The encoder", trace.tokens, trace.window)
+    says = asked + describe_reading("The encoder", trace.tokens, trace.window)
     return Step("tokens", "text → tokens", says, ("position", "token"), list(enumerate(trace.tokens)))
 
 

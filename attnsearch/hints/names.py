@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from attnsearch.opening.index import Index
 from attnsearch.search.result import Hint, Result
 from attnsearch.sources.fields import look_up, plain_text
-from attnsearch.sources.letters import normalize_text
+from attnsearch.sources.letters import normalize_text, strip_marks
 
 SHORTEST = 4  # letters of a name
 COMMON = 4  # a name that more than 1 in so many items has says little
@@ -20,7 +20,6 @@ _LONGEST = 4  # words of a field's values, on average
 _AFTER_BY = 4  # words after "by" that may be a name even in lower case
 
 _WORD = re.compile(r"[^\W\d_]+")
-_MARKS = re.compile("[\u0300-\u036f]+")
 
 
 def find_hint(index: Index, result: Result) -> Hint | None:
@@ -28,7 +27,7 @@ def find_hint(index: Index, result: Result) -> Hint | None:
 
     The name must be in a field of short texts, with a capital, and is given as it is written there.
     """
-    names = [_fold(name) for name in _names(normalize_text(result.query))]
+    names = [_fold(name) for name in _names(normalize_text(result.as_read))]
     if not names or result.masked:
         return None
     counted = [(field, counts) for field, counts in index.store.value_counts() if field not in index.info.fields.own]
@@ -66,5 +65,4 @@ def _find_in_field(result: Result, name: str, field: str, counts: dict[str, int]
 
 def _fold(text: str) -> str:
     """The text without case and accents."""
-    folded = text.casefold()
-    return folded if folded.isascii() else _MARKS.sub("", normalize_text(folded, "NFD"))
+    return strip_marks(text.casefold())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import describe_change
 from attnsearch.errors import InputError, ModelError
-from attnsearch.postings import cache
+from attnsearch.postings import stored
 from attnsearch.sources.summary import Summary
 from attnsearch.storage import learned, lock, migration, seal, segment
 from attnsearch.storage.database import (
@@ -134,7 +134,7 @@ def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     except DAMAGE as error:
         yield f"index.sqlite: {error}"
         return
-    yield from _Problems(f"{name}: it is not what was written" for name in cache.broken_files(folder)).lines()
+    yield from _Problems(f"{name}: it is not what was written" for name in stored.broken_files(folder)).lines()
     for segment_row in segments:
         yield from _Problems(_check_segment(folder, segment_row, info.d)).lines()
     keys = _check_keys(db, segments)

@@ -23,7 +23,7 @@ from attnsearch.indexing.embedding import Progress, change_heads, embed_missing,
 from attnsearch.indexing.supply import check_sample, refuse_other_models, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
-from attnsearch.postings import cache
+from attnsearch.postings import cache, vocabulary
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import files, home, lock
@@ -128,7 +128,7 @@ def update(
         read = describe_reading(fields, target.listing.survey, [] if target.export else writer.field_names())
     if read.longest:
         log.warning("%s: the longest text is not read; add it: --text-field %s", target.name, shlex.quote(read.longest))
-    if info.lexical or (target.folder / files.POSTINGS).is_dir():
+    if info.lexical or info.items > vocabulary.COUNTED or (target.folder / files.POSTINGS).is_dir():
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
     seconds = time.perf_counter() - began
     embedded = recalled.missing + changed.embedded

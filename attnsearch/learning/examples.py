@@ -18,6 +18,7 @@ from attnsearch.evaluation.report import find_judged_keys
 from attnsearch.learning.bilinear import Floats, Keys, Targets, item_logits
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_plain, fold_queries
+from attnsearch.search.spelling import embed_requests
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.segment import first_of_several
 from attnsearch.storage.store import Store
@@ -106,7 +107,7 @@ def gather_examples(
     if not usable:
         hint = "judge results with 'attnsearch feedback', or name the judged catalog with -c"
         raise InputError("no judged request has a right item in the catalog", where=index.info.name, hint=hint)
-    x = index.encoder.encode([request.query for request in usable], "query", progress)
+    x = embed_requests(index, [request.query for request in usable], progress)
     keys, first_keys = _select_keys(index, x, np.array(sorted(first_key.values())), seed)
     graded = []
     for request in usable:

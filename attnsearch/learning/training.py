@@ -26,6 +26,7 @@ from attnsearch.learning.examples import Examples, find_first_keys, gather_examp
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_plain
 from attnsearch.search.setting import bias_of
+from attnsearch.search.spelling import embed_requests, read_texts
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import MOST_REMEMBERED, Learned, Remembered, short_hash
 from attnsearch.storage.segment import first_of_several, whole_identity
@@ -185,7 +186,7 @@ def _fold_logits(
         mass = memory.recall_requests(training_set, fold).mass(recall) if recall else None
         z = bilinear.item_logits(training_set.keys, training_set.x[queries], w)
         graded_queries = [training_set.graded[query_number] for query_number in queries]
-        texts = [examples.requests[query_number].query for query_number in queries]
+        texts = read_texts(index, [examples.requests[query_number].query for query_number in queries])
         bm25 = _score_terms(index, texts, examples.first_keys) if lexical else None
         yield FoldLogits(z, bm25, [graded.items[graded.right] for graded in graded_queries], mass)
 
@@ -205,7 +206,7 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
     unanswerable = np.array([not request.has_answer for request in decided], bool)
     if not unanswerable.any():
         return None
-    x = index.encoder.encode([request.query for request in decided], "query")
+    x = embed_requests(index, [request.query for request in decided])
     state = index.engine.attend(fold_plain(x, first_of_several(index.info))).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
     return calibration.fit_null_key(evidence, unanswerable, null_key.FITTED.get(index.info.sha256))

@@ -27,6 +27,7 @@ from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 if TYPE_CHECKING:
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
+    from attnsearch.postings.vocabulary import Vocabulary
     from attnsearch.storage.learned import Learned, Remembered
 
 _USUAL = {"title", "description"}  # fields that a person expects to be read
@@ -48,6 +49,7 @@ class Index:
         self.encoder = encoder
         self.engine: Engine = engine or LocalEngine(store)
         self._postings: Postings | None = None
+        self._vocabulary: Vocabulary | None = None
         self._opening = threading.Lock()
 
     @classmethod
@@ -138,6 +140,19 @@ class Index:
                 self._postings = Postings(self.store)
             return self._postings
 
+    def find_vocabulary(self) -> Vocabulary | None:
+        """The words of its items; None if they are not counted yet, and a query should not wait until they are."""
+        with self._opening:
+            self.store.check_open()
+            if self._vocabulary is None:
+                self._vocabulary = self._find_vocabulary()
+            return self._vocabulary
+
+    def _find_vocabulary(self) -> Vocabulary | None:
+        from attnsearch.postings.vocabulary import find_vocabulary  # which most queries do not need
+
+        return find_vocabulary(self.store)
+
     @cached_property
     def learned(self) -> Learned | None:
         """What was learned for this catalog; None if nothing was, or for another encoder.
@@ -170,8 +185,9 @@ class Index:
     def close(self) -> None:
         """End the snapshot."""
         self.store.close()  # first: then no thread opens postings again
-        if self._postings:
-            self._postings.close()
+        for opened in (self._postings, self._vocabulary):
+            if opened:
+                opened.close()
 
     def __enter__(self) -> Self:
         return self

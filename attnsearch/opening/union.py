@@ -26,6 +26,7 @@ from attnsearch.syntax.formats import AS_FOUND, Reading
 if TYPE_CHECKING:
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
+    from attnsearch.postings.vocabulary import Vocabulary
     from attnsearch.sources.summary import Field
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned, Remembered
@@ -185,6 +186,13 @@ class Union(Index):
                 self._postings = union.UnionPostings(self.store, parts_postings)
             return self._postings
 
+    def _find_vocabulary(self) -> Vocabulary | None:
+        from attnsearch.postings.vocabulary import Vocabulary
+
+        parts = [part.find_vocabulary() for part in self.parts]
+        databases = [db for part in parts if part for db in part.databases]
+        return Vocabulary(databases) if len(databases) == len(parts) else None
+
     @cached_property
     def learned(self) -> Learned | None:
         """What was learned for the catalogs, without what each remembers; None if nothing was.
@@ -204,6 +212,8 @@ class Union(Index):
 
     def close(self) -> None:
         """End the snapshots."""
+        if self._vocabulary:
+            self._vocabulary.close()  # before its parts are
         for part in self.parts:
             part.close()
         self.store.close()

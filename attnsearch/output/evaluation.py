@@ -9,7 +9,7 @@ from attnsearch.evaluation.mass import SHOWN_TOPS, Mass
 from attnsearch.evaluation.report import DEPTH, Evaluation, NoneOfThese, Row
 from attnsearch.evaluation.significance import CONFIDENCE, FEW, Comparison, Interval, intervals
 from attnsearch.output.formats import SCHEMA
-from attnsearch.output.notes import counted, doubt_few
+from attnsearch.output.notes import asked_as_each, counted, doubt_few
 from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import decimals, listing, signed, spell_interval, wrap
 
@@ -60,6 +60,7 @@ def table(evaluation: Evaluation, screen: Screen = PIPE, *, worst: int = 5, seco
     if warning := describe_training([evaluation, second.evaluation] if second else [evaluation]):
         parts.append(wrap(warning, screen))
     if not screen.quiet:
+        parts += [wrap(line, screen) for line in asked_as_each(evaluation.asked)]
         parts.append(wrap(footer(evaluation), screen))
     return "\n".join(parts)
 
@@ -99,6 +100,7 @@ def _setting_fields(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "temperature": evaluation.temperature,
         "taught": evaluation.trained_on,
+        **({"asked": dict(evaluation.asked)} if evaluation.asked else {}),
         "metrics": {**evaluation.means, "calibration_error": evaluation.calibration_error},
         "intervals": {name: part and part._asdict() for name, part in intervals(evaluation).items()},
         "reliability": [part._asdict() for part in evaluation.reliability],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Matrix
     from attnsearch.explanation.steps import Step
     from attnsearch.search.result import Result, Why
+    from attnsearch.search.spelling import Correction
 
 SCHEMA = 1  # of all JSON; raised when a field changes its meaning
 
@@ -62,6 +63,8 @@ def as_json(result: Result) -> dict[str, Any]:
     """The JSON object of a result, as docs/reference.md describes it."""
     fields: dict[str, Any] = {"schema": SCHEMA, **{name: getattr(result, name) for name in _FIELDS}}
     fields |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
+    if result.asked is not None:
+        fields |= {"asked": result.asked, "corrections": corrections_as_json(result.corrections)}
     if len(result.catalogs) > 1:
         fields["catalogs"] = list(result.catalogs)
     if result.like or result.unlike:
@@ -78,6 +81,11 @@ def as_json(result: Result) -> dict[str, Any]:
 
         fields["steps"] = [_step_as_json(step) for step in explain_steps(result)]
     return fields
+
+
+def corrections_as_json(corrections: Iterable[Correction]) -> list[dict[str, str]]:
+    """The words of a request that were read as others."""
+    return [{"from": correction.typed, "to": correction.read} for correction in corrections]
 
 
 def matrix_as_json(matrix: Matrix) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
         "masked": heatmap.masked,
         **({"emptied_by": heatmap.emptied_by} if heatmap.emptied_by else {}),
         "queries": heatmap.queries,
+        **({"asked": [heatmap.asked.get(query, query) for query in heatmap.queries]} if heatmap.asked else {}),
         "columns": (column._asdict() for column in heatmap.columns),
         **{name: (_finite(row) for row in matrix.tolist()) for name, matrix in matrices.items()},
         _FIELDS[OTHERS]: heatmap.others.tolist(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.columns import short_names
@@ -26,7 +26,7 @@ def notes(result: Result) -> list[str]:
 
 def remarks(result: Result) -> list[str]:
     """Whether anything fits, what hides it, and what else to ask for."""
-    lines: list[str] = []
+    lines: list[str] = [asked_as(result.asked)] if result.asked is not None else []
     if result.masked == result.items:
         lines += nothing_left(result, by_filter=not (result.like or result.unlike))
     elif result.unreadable:
@@ -38,6 +38,26 @@ def remarks(result: Result) -> list[str]:
     if result.hint:
         lines.append(inert(_hint_in_words(result.hint, len(result.hits))))
     return lines
+
+
+def asked_as(text: str) -> str:
+    """How a request with misspelled words was read.
+
+    >>> asked_as("science fiction")
+    'asked as "science fiction"; to ask as typed: --exact'
+    """
+    return inert(f'asked as "{text}"; to ask as typed: --exact')
+
+
+def asked_as_each(asked: Mapping[str, str]) -> Iterator[str]:
+    """How several requests with misspelled words were read, each by how it was typed; nothing without any.
+
+    >>> list(asked_as_each({"sience ficton": "science fiction", "gosts": "ghosts"}))
+    ['2 requests have misspelled words: "sience ficton" is asked as "science fiction"; to ask as typed: --exact']
+    """
+    for typed, read in list(asked.items())[:1]:
+        have = "1 request has" if len(asked) == 1 else f"{len(asked):,} requests have"
+        yield inert(f'{have} misspelled words: "{typed}" is asked as "{read}"; to ask as typed: --exact')
 
 
 def nothing_left(answer: Result | Heatmap, *, by_filter: bool = True) -> Iterator[str]:

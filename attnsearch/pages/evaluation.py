@@ -16,7 +16,7 @@ from attnsearch.output.evaluation import (
     is_few,
     measures,
 )
-from attnsearch.output.notes import doubt_few
+from attnsearch.output.notes import asked_as_each, doubt_few
 from attnsearch.pages.page import render
 
 if TYPE_CHECKING:
@@ -48,5 +48,6 @@ def evaluation_page(
         doubt=doubt_few(len(evaluation.answerable)) if is_few(evaluation) else "",
         evaluations={"as asked": evaluation, second.name: second.evaluation} if second else {"": evaluation},
         footer=footer(evaluation),
+        remarks=list(asked_as_each(evaluation.asked)),
         worst=imperfect_rows(evaluation, worst),
     )

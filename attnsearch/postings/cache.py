@@ -1,39 +1,33 @@
 """Which items have a value of a field, or a term: built on first use, and stored beside the keys.
 
-    postings/terms.v4.<commit>.<checksum>
-    postings/field-<hash of its name>.v3.<commit>.<checksum>
+    terms.v4
+    field-<hash of its name>.v3
 
-Each is an SQLite database that describes one state of the catalog, named by its commit. It is never changed, and not
-trusted unless its bytes have the checksum in its name. It only repeats what the items hold, so whatever is lost or
-damaged is rebuilt.
+Each is a file of `postings.stored`. It only repeats what the items hold, so whatever is lost or damaged is rebuilt.
 """
 
 from __future__ import annotations
 
 import logging
-import mmap
-import os
-import re
 import sqlite3
-import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import AttnsearchError
-from attnsearch.postings import conditions, facets, field
+from attnsearch.postings import conditions, facets, field, vocabulary
 from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector, Facet, Measured
+from attnsearch.postings.stored import create_database, open_file, open_stored, store_copy, stored_files
 from attnsearch.postings.terms import Term, Terms, write_terms
 from attnsearch.sources.kinds import Kind
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
-from attnsearch.storage.files import FLAGS_NO_LINK, POSTINGS
+from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.store import Store
 from attnsearch.syntax.values import check_text
 
@@ -41,7 +35,6 @@ TERMS = "terms.v4"
 _FIELD_FORM = "v3"
 # The form of the tables, and the rule for terms and kinds. Files of an earlier one are never read for a query: the next
 # commit removes them and builds what they had.
-_NAME = re.compile(r"((?:terms|field-[0-9a-f]{16})(?:\.v[234])?)\.([0-9a-f]{32})\.([0-9a-f]{16})")
 
 log = logging.getLogger("attnsearch")
 
@@ -72,16 +65,17 @@ class Postings:
         missing = []
         for label in [*labels, *[TERMS] * terms]:
             if label not in self._open:
-                db = _open_stored(self._folder, label, self._store.info.commit)
+                db = open_stored(self._folder, label, self._store.info.commit)
                 if db is None:
                     missing.append(label)
                 else:
                     self._open[label] = db
-        for name in (labels[label] for label in missing if label != TERMS):
+        missing_fields = [labels[label] for label in missing if label in labels]
+        for name in missing_fields:
             if not field.is_mentioned(self._store, name):
                 raise field.unknown_field(self._store, name, self._field_names)
         if missing:
-            self.build([labels[label] for label in missing if label != TERMS], terms=TERMS in missing)
+            self.build(missing_fields, terms=TERMS in missing)
         for label, name in labels.items():
             if label not in self._open:
                 raise field.unknown_field(self._store, name, self._field_names)
@@ -178,7 +172,7 @@ class Postings:
                     db.close()
         for label, db in built.items():
             db.execute("COMMIT")
-            _store_copy(db, self._folder, label, info.commit)
+            store_copy(db, self._folder, label, info.commit)
         self._open |= built
 
     def close(self) -> None:
@@ -189,19 +183,10 @@ class Postings:
             self._open.clear()
 
 
-class _StoredFile(NamedTuple):
-    """A file of postings, and the parts of its name."""
-
-    path: Path
-    label: str
-    commit: str
-    checksum: str
-
-
 def refresh_postings(folder: Path, *, terms: bool = False) -> None:
     """Rebuild, for the catalog's present state, the postings that an earlier one had; also the terms, if asked.
 
-    What can't be built now is built by the next query.
+    The words too, if a query would not count so many. What can't be built now is built by the next query.
     """
     with (
         suppress(AttnsearchError, OSError, sqlite3.Error),
@@ -209,12 +194,15 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
         closing(Postings(store)) as postings,
     ):
         fields = set()
-        for file in list(_stored_files(folder / POSTINGS)):
+        words = store.info.items > vocabulary.COUNTED
+        for file in list(stored_files(folder / POSTINGS)):
             if file.commit == store.info.commit:
                 continue
-            db = _open_file(file)
+            db = open_file(file)
             if file.label.startswith("terms"):
                 terms = True
+            elif file.label.startswith("words"):
+                words = True
             elif db:
                 fields.add(facets.read_field_name(db))
             if db:
@@ -222,16 +210,8 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
             file.path.unlink()
         if fields or terms:
             postings.build(sorted(fields), terms=terms)
-
-
-def broken_files(folder: Path) -> Iterator[str]:
-    """The names of the catalog's files of postings with other bytes than were written.
-
-    A file that is deleted meanwhile held postings of an earlier state.
-    """
-    for file in _stored_files(folder / POSTINGS):
-        if _file_checksum(file.path) != file.checksum and file.path.exists():
-            yield f"{POSTINGS}/{file.path.name}"
+        if words and vocabulary.find_words(store) is None:
+            vocabulary.count_words(store).close()
 
 
 def field_label(name: str) -> str:
@@ -239,59 +219,3 @@ def field_label(name: str) -> str:
     check_text(name, "the name of the field")
     raw = name.encode()
     return f"field-{checksum.part_checksums(raw, max(len(raw), 1)).hex()}.{_FIELD_FORM}"
-
-
-def _stored_files(folder: Path) -> Iterator[_StoredFile]:
-    """The files of postings; none if the folder can't be read."""
-    with suppress(OSError):
-        for path in list(folder.iterdir()):
-            if match := _NAME.fullmatch(path.name):
-                yield _StoredFile(path, match[1], match[2], match[3])
-
-
-def _open_stored(folder: Path, label: str, commit: str) -> sqlite3.Connection | None:
-    """The stored postings of this label and commit, if an intact file has them."""
-    for file in _stored_files(folder):
-        if (file.label, file.commit) == (label, commit) and (db := _open_file(file)):
-            return db
-    return None
-
-
-def _open_file(file: _StoredFile) -> sqlite3.Connection | None:
-    """The database in a file; None unless its bytes are what was written."""
-    with suppress(OSError, sqlite3.Error):
-        if _file_checksum(file.path) == file.checksum:
-            uri = f"{file.path.resolve().as_uri()}?mode=ro&immutable=1"
-            return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    return None
-
-
-def _file_checksum(path: Path) -> str:
-    """The checksum of a file's bytes; empty if they can't be read."""
-    with suppress(OSError, ValueError), os.fdopen(os.open(path, FLAGS_NO_LINK), "rb") as stream:
-        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-                return checksum.part_checksums(memoryview(raw), len(raw)).hex()
-    return ""
-
-
-def create_database() -> sqlite3.Connection:
-    """A database in a file without a name, which is deleted when it is closed; it can name others by URI."""
-    db = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
-    db.execute("BEGIN")
-    return db
-
-
-def _store_copy(db: sqlite3.Connection, folder: Path, label: str, commit: str) -> None:
-    """Store a copy for the next query, unless the disk is full or read-only."""
-    import uuid  # which a query with stored postings does without
-
-    temporary = folder / f".{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(exist_ok=True)
-        db.execute("VACUUM INTO ?", (temporary.absolute().as_uri(),))  # the path may not be text
-        temporary.rename(folder / f"{label}.{commit}.{_file_checksum(temporary)}")
-    except (OSError, sqlite3.Error) as error:
-        log.info("%s can't be stored: %s", label, error)
-        with suppress(OSError):
-            temporary.unlink()

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from attnsearch.postings import facets, field
-from attnsearch.postings.cache import TERMS, Postings, create_database, field_label
+from attnsearch.postings.cache import TERMS, Postings, field_label
+from attnsearch.postings.stored import create_database
 from attnsearch.postings.terms import Terms
 from attnsearch.storage.store import Store
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from attnsearch.attention import memory
 from attnsearch.attention.products import multiply
 from attnsearch.attention.softmax import State, best_of_each
+from attnsearch.search.spelling import embed_requests
 
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias
@@ -188,10 +190,13 @@ class Recalled(NamedTuple):
 
 
 def embedding_of(index: Index) -> Embedding:
-    """The encoder of an index, by which it remembers what is judged."""
+    """The encoder of an index, by which it remembers what is judged: as it is read when it is asked.
+
+    It is good as long as the index is open.
+    """
     from attnsearch.storage.feedback import Embedding
 
-    return Embedding(index.info, lambda texts: index.encoder.encode(texts, "query"))
+    return Embedding(index.info, partial(embed_requests, index))
 
 
 def recollect(index: Index, memories: Sequence[Remembered | None], bias: Bias | None) -> Recollection:

@@ -113,7 +113,8 @@ def make_result(
     output: bool = False,
     trace: bool = False,
 ) -> Result:
-    """The result of the i-th query with these hits; `elapsed_ms` is left at 0."""
+    """The result of the i-th query, `text`, with these hits; `elapsed_ms` is left at 0."""
+    reading = asked.readings[i]
     visible = int(scores.state.visible[i])
     none_of_these = None if scores.none_of_these is None else float(scores.none_of_these[i])
     return Result(
@@ -130,12 +131,14 @@ def make_result(
         lexical=asked.lexical,
         values=values,
         output=_output(asked, scores, i) if output else None,
-        trace=_trace(index, asked, scores, i, text, ranked, [readout.field for readout in values]) if trace else None,
+        trace=_trace(index, asked, scores, i, ranked, [readout.field for readout in values]) if trace else None,
         trained=asked.learned is not None and asked.learned.trained,
         recalled={} if scores.recalled is None else scores.recalled.requests(i),
         catalogs=[store.info.name for store in index.stores],
-        unreadable=bool(visible) and is_likely(none_of_these) and not reads(index.encoder, text),
+        unreadable=bool(visible) and is_likely(none_of_these) and not reads(index.encoder, reading.text),
         heads=[head.model for head in index.info.heads],
+        asked=reading.text if reading.corrections else None,
+        corrections=reading.corrections,
     )
 
 
@@ -148,8 +151,9 @@ def _output(asked: Asked, scores: Scores, i: int) -> NDArray[np.float64]:
 
 
 def _trace(
-    index: Index, asked: Asked, scores: Scores, i: int, text: str, ranked: Sequence[Ranked], fields: Sequence[str]
+    index: Index, asked: Asked, scores: Scores, i: int, ranked: Sequence[Ranked], fields: Sequence[str]
 ) -> Trace:
+    text = asked.readings[i].text
     keys = [entry.key for entry in ranked]
     x, embeddings, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
     readings = []

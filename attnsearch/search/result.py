@@ -14,6 +14,7 @@ from attnsearch.syntax.values import Value
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Added
     from attnsearch.search.readout import Readout
+    from attnsearch.search.spelling import Correction
 
 LIKELY = 0.5  # a null key with a greater weight has more of the attention than all items together
 
@@ -153,7 +154,8 @@ class Result(NamedTuple):
     `query` names them if it has no text. `catalogs` are the names of all that were asked. `unreadable` says that
     nothing matches well because the encoder does not read the language of the query. `heads` are the models beside
     `model` of a catalog that has several heads. `recalled` are the judged requests that are like this one, the nearest
-    first, each with its share of the attention.
+    first, each with its share of the attention. `asked` is the query as it was read, if words of it were
+    misspelled, and `corrections` are these words.
     """
 
     query: str
@@ -181,6 +183,13 @@ class Result(NamedTuple):
     unreadable: bool = False
     heads: Sequence[str] = ()
     recalled: Mapping[str, float] = {}
+    asked: str | None = None
+    corrections: Sequence[Correction] = ()
+
+    @property
+    def as_read(self) -> str:
+        """The query as it was read: as it was typed, but for misspelled words."""
+        return self.query if self.asked is None else self.asked
 
     @property
     def is_none_of_these(self) -> bool:

@@ -17,11 +17,12 @@ from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
 from attnsearch.opening.items import keys_of_item
+from attnsearch.search.emptied import explain_empty
 from attnsearch.search.ranking import best_keys, make_result, rank, ranks_of, read_out_fields
 from attnsearch.search.result import Result
 from attnsearch.search.scoring import score, score_all
 from attnsearch.search.self_attention import embed_queries
-from attnsearch.search.setting import DEFAULT, Setting, explain_empty
+from attnsearch.search.setting import DEFAULT, Setting
 from attnsearch.syntax.values import check_text
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def search(
         began = time.perf_counter()
         batch = texts[start : start + size]
         asked = setting.resolve(index, batch)  # W_Q, τ, λ, null key, mask and bias: worked out once
-        x = embed_queries(index, batch, asked.likeness)
+        x = embed_queries(index, asked.texts, asked.likeness)
         readouts: list[list[Readout]] = [[] for _ in batch]
         if values or k is None or top_p < 1:
             scores, z = score_all(index.engine, asked, x, output=output or trace)
@@ -117,7 +118,7 @@ def follow_items(
     check_texts(index, texts, setting)
     began = time.perf_counter()
     asked = setting.resolve(index, texts)
-    x = embed_queries(index, texts, asked.likeness)
+    x = embed_queries(index, asked.texts, asked.likeness)
     scores, z = score_all(index.engine, asked, x, output=True)
     keys = np.array([best_keys(index, logits, items) for logits in z], np.int64).reshape(len(texts), len(items))
     scores = scores.with_top(keys, np.take_along_axis(z, keys, axis=1).astype(np.float64))

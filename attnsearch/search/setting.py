@@ -21,6 +21,7 @@ from attnsearch.attention.projections import Projections, identity
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
 from attnsearch.search.self_attention import Likeness, read_likeness
+from attnsearch.search.spelling import Reading, read_requests
 from attnsearch.storage.segment import first_of_several
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Asked(NamedTuple):
     if terms do not count. `null` is the null key; None if none was fitted for the encoder, or if queries are made of
     items. `bias` holds filters, terms and priors of these very texts, by key number; None if nothing is added and
     nothing hidden. `likeness` are the items that queries are to be like or unlike, `memory` are judged requests, and
-    `first` is the first of several heads, the one that the null key is of; each is None without any.
+    `first` is the first of several heads, the one that the null key is of; each is None without any. `readings` are
+    the texts as they are read.
     """
 
     projections: Projections
@@ -54,6 +56,17 @@ class Asked(NamedTuple):
     likeness: Likeness | None = None
     first: Head | None = None
     memory: Recollection | None = None
+    readings: Sequence[Reading] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts as they are read."""
+        return [reading.text for reading in self.readings]
+
+    def corrected(self, texts: Sequence[str]) -> dict[str, str]:
+        """Those of the texts in which words are misspelled, each as it is read."""
+        pairs = zip(texts, self.readings, strict=True)
+        return {text: reading.text for text, reading in pairs if reading.corrections}
 
 
 class Setting(NamedTuple):
@@ -68,6 +81,7 @@ class Setting(NamedTuple):
     untrained     whether to ask without anything learned
     like          ids of items that the query is to be like, beside its text or alone; they are masked
     unlike        ids of items that it is to be unlike; they are masked too
+    spell         whether misspelled words are read as those that they probably stand for; they are by default
     """
 
     projections: Projections | None = None
@@ -79,6 +93,7 @@ class Setting(NamedTuple):
     untrained: bool = False
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    spell: bool | None = None
 
     def resolve(self, index: Index, texts: Sequence[str]) -> Asked:
         """What the setting means for this catalog and these requests.
@@ -97,6 +112,8 @@ class Setting(NamedTuple):
             if not abs(weight) <= LARGEST:  # NaN included
                 raise InputError(f"invalid weight {weight:g} of {name}", hint="give it a smaller number, such as 0.5")
         likeness = read_likeness(index, self.like, self.unlike)
+        readings = [Reading(text) for text in texts] if self.spell is False else read_requests(index, texts)
+        texts = [reading.text for reading in readings]
         bias = None
         if self.where or lexical or self.priors or likeness:
             hidden = () if likeness is None else likeness.first_keys
@@ -106,7 +123,8 @@ class Setting(NamedTuple):
             null = learned.null if learned and learned.null else null_key.FITTED.get(index.info.sha256)
         memory = None if likeness else self._choose_memory(index, bias)
         first = first_of_several(index.info)
-        return Asked(self._choose_projections(index, learned), learned, lexical, null, bias, likeness, first, memory)
+        projections = self._choose_projections(index, learned)
+        return Asked(projections, learned, lexical, null, bias, likeness, first, memory, readings)
 
     def _choose_learned(self, index: Index) -> Learned | None:
         if self.untrained or self.projections:
@@ -195,7 +213,7 @@ def find_passing(index: Index, where: Sequence[Where]) -> NDArray[np.bool_]:
         index.postings.ensure(_filtered_fields(where))  # all of them in one pass over the items
     passing = np.ones(index.store.size, bool)
     for tree in where:
-        passing &= _passing_tree(index, tree)
+        passing &= passing_of(index, tree)
     return passing
 
 
@@ -205,66 +223,21 @@ def _filtered_fields(where: Sequence[Where]) -> list[str]:
     return [item_filter.field for tree in where for item_filter in filters_of(tree)]
 
 
-def _passing_tree(index: Index, tree: Where) -> NDArray[np.bool_]:
+def passing_of(index: Index, tree: Where) -> NDArray[np.bool_]:
     """Which first keys (N,) are those of items for which a tree of filters holds."""
     from attnsearch.postings.conditions import Combined
 
     if isinstance(tree, Combined):
-        passing = _passing_tree(index, tree.parts[0])
+        passing = passing_of(index, tree.parts[0])
         for part in tree.parts[1:]:
             if tree.op == "and":
-                passing &= _passing_tree(index, part)
+                passing &= passing_of(index, part)
             else:
-                passing |= _passing_tree(index, part)
+                passing |= passing_of(index, part)
         return ~passing if tree.op == "not" else passing
     selected = np.zeros(index.store.size, bool)
     selected[index.postings.select_keys(tree)] = True
     return ~selected if tree.op == "!=" else selected
-
-
-def explain_empty(index: Index, where: Sequence[Where]) -> str:
-    """Which of the filters left no item; if it asks for a value that no item has, the value most like that.
-
-    If all filters left some item, the query is made of those that they left.
-    """
-    from attnsearch.postings.conditions import Combined, spell
-
-    parts: list[Where] = []
-    for tree in where:
-        parts += tree.parts if isinstance(tree, Combined) and tree.op == "and" else [tree]
-    remaining = np.zeros(index.store.size, bool)
-    living = index.store.living()
-    remaining[living if index.store.heads is None else index.store.heads[living]] = True
-    items = remaining.copy()
-    emptying = None
-    for part in parts:
-        passing = _passing_tree(index, part)
-        if not (items & passing).any():
-            return _explain_filter(index, part, items)
-        if remaining.any():
-            emptying = part
-            remaining &= passing
-    if emptying is None or remaining.any():
-        return "no items are left but those that the query is made of"
-    return f"no item that passes the filters before it passes '{spell(emptying)}'"
-
-
-def _explain_filter(index: Index, tree: Where, items: NDArray[np.bool_]) -> str:
-    """Why a filter leaves none of the items: the nearest value, or how many have what it asks for in a longer text."""
-    from attnsearch.postings.conditions import Combined, Filter, fold_text, spell
-
-    if isinstance(tree, Combined) or tree.op not in ("=", "~"):
-        return f"no item passes '{spell(tree)}'"
-    value = tree.values[0]
-    near = index.postings.find_near_value(tree.field, value) if tree.op == "=" else None
-    is_same = near is not None and fold_text(near) == fold_text(value.strip())
-    part = value.strip("*% ") or value  # which are no wildcards here
-    if not is_same and (count := int((items & _passing_tree(index, Filter(tree.field, "~", (part,)))).sum())):
-        quoted = part.replace("'", "''")
-        have = "1 item has" if count == 1 else f"{count:,} items have"
-        return f"{tree.field}: no '{value}', but {have} '{part}' in a longer text; write: {tree.field} ~ '{quoted}'"
-    hint = f"; did you mean '{near}'?" if near else ""
-    return f"{tree.field}: no '{value}'{hint}" if tree.op == "=" else f"no item passes '{spell(tree)}'"
 
 
 def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, WeightedTerm]:

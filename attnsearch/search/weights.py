@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
+from attnsearch.search.emptied import explain_empty
 from attnsearch.search.readout import item_weights
 from attnsearch.search.scoring import score_all
 from attnsearch.search.search import BUDGET, check_request
-from attnsearch.search.setting import DEFAULT, Setting, explain_empty
+from attnsearch.search.setting import DEFAULT, Setting
 
 
 def weigh_items(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) -> NDArray[np.float64]:
@@ -33,7 +34,7 @@ def weigh_items(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) 
     for start in range(0, len(texts), size):
         batch = texts[start : start + size]
         asked = setting.resolve(index, batch)
-        scores, z = score_all(index.engine, asked, index.encoder.encode(batch, "query"))
+        scores, z = score_all(index.engine, asked, index.encoder.encode(asked.texts, "query"))
         if not scores.state.visible.all():
             raise InputError(explain_empty(index, setting.where), where=index.info.name)
         log_normalizers = scores.state.log_normalizer()

@@ -27,6 +27,8 @@ Form = Literal["NFC", "NFD", "NFKC"]
 
 JOINERS = "\u200c\u200d"  # after a mark they choose between two forms of the same word
 
+_MARKS = re.compile("[\u0300-\u036f]+")
+
 RUN = 32  # marks in a row that are put in order together; no writing system needs as many
 
 
@@ -101,6 +103,15 @@ def _mark_ranges() -> Iterator[tuple[int, int]]:
         elif first is not None:
             yield first, code - 1
             first = None
+
+
+def strip_marks(text: str) -> str:
+    """The text without accents and other marks of Latin, Greek and Cyrillic letters.
+
+    >>> strip_marks("Crème brûlée")
+    'Creme brulee'
+    """
+    return text if text.isascii() else _MARKS.sub("", normalize_text(text, "NFD"))
 
 
 def make_slug(title: str) -> str:

@@ -78,6 +78,14 @@ Prior = Annotated[
         help="Prefer high numbers or late dates; with a WEIGHT below 0, low or early ones. Repeatable.",
     ),
 ]
+Exact = Annotated[
+    bool | None,
+    typer.Option(
+        "--exact/--spell",
+        rich_help_panel=WHICH,
+        help="Don't correct misspelled words. (default: --spell)",
+    ),
+]
 
 
 def parse_lexical(text: str | None) -> float | Literal["auto"] | None:
@@ -107,6 +115,7 @@ class SettingOptions(NamedTuple):
     textbook: bool = False
     untrained: bool = False
     learned: Learned | None = None
+    spell: bool | None = None
 
     def setting(self, info: Info) -> Setting:
         """The setting for a catalog; the textbook's matrices are as wide as its embeddings."""
@@ -121,6 +130,7 @@ class SettingOptions(NamedTuple):
             temperature=self.temperature,
             learned=self.learned,
             untrained=self.untrained,
+            spell=self.spell,
         )
 
 
@@ -132,6 +142,7 @@ def parse_setting(
     textbook: Textbook = False,
     untrained: Untrained = False,
     projections: Projections = None,
+    exact: Exact = None,
 ) -> SettingOptions:
     """Parse the options of a setting, which are declared here, once for all commands.
 
@@ -158,7 +169,8 @@ def parse_setting(
 
         learned = read_projections(projections, "--projections")
     priors = dict(_parse_prior(text) for text in prior or ())
-    return SettingOptions(filters, parse_lexical(lexical), priors, temperature, textbook, untrained, learned)
+    spell = None if exact is None else not exact
+    return SettingOptions(filters, parse_lexical(lexical), priors, temperature, textbook, untrained, learned, spell)
 
 
 def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -424,3 +424,18 @@ class TestThreads:
             index.close()
         errors = [call.exception() for call in calls]
         assert {type(error).__name__ for error in errors} <= {"NoneType", "ClosedError"}
+
+
+def test_misspelled_words(index, small):
+    small.vocabulary = ["moon"]
+    typed, read, exact = (index.query("robbot"), index.query("robot"), index.query("robbot", exact=True))
+    assert (typed.query, typed.asked) == ("robbot", "robot")
+    assert [(correction.typed, correction.read) for correction in typed.corrections] == [("robbot", "robot")]
+    assert typed.hits == read.hits
+    assert (read.asked, read.corrections) == (None, ())
+    assert exact.asked is None
+    assert exact.hits != typed.hits
+    assert "asked as &quot;robot&quot;" in typed._repr_html_()
+    np.testing.assert_array_equal(index.attend(["robbot"]), index.attend(["robot"]))
+    with pytest.raises(TypeError, match="exact must be a bool, not int"):
+        index.query("robbot", exact=1)

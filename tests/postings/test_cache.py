@@ -9,7 +9,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
-from attnsearch.postings import cache
+from attnsearch.postings import stored
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
@@ -231,15 +231,15 @@ def test_a_home_that_is_not_utf_8(path, folder, monkeypatch, tmp_path):
 def test_postings_that_are_deleted_while_they_are_checked(folder, monkeypatch):
     """Those of an earlier state, by an `index` that has just committed."""
     ask(lexical=0.3)
-    read = cache._file_checksum
+    read = stored._file_checksum
 
     def delete_first(path):
         path.unlink()
         return read(path)
 
-    assert list(cache._stored_files(folder / POSTINGS))
-    monkeypatch.setattr(cache, "_file_checksum", delete_first)
-    assert list(cache.broken_files(folder)) == []
+    assert list(stored.stored_files(folder / POSTINGS))
+    monkeypatch.setattr(stored, "_file_checksum", delete_first)
+    assert list(stored.broken_files(folder)) == []
 
 
 @pytest.mark.parametrize(("field", "message"), [("", "has a field ''"), ("a\udcff", "is not valid UTF-8")])

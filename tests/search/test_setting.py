@@ -263,7 +263,8 @@ class TestResolve:
     def test_the_catalog_s_own(self, books):
         asked = Setting().resolve(books, ["moon"])
         assert asked.projections.temperature == books.info.temperature == 0.05
-        assert asked[1:] == (None, 0, None, None, None, None, None)
+        assert asked[1:-1] == (None, 0, None, None, None, None, None)
+        assert asked.texts == ["moon"]
 
     def test_what_was_learned(self, books):
         books.learned = LEARNED

@@ -1,0 +1,144 @@
+"""The words of a catalog: which they are, how they are stored, and which are near one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnsearch.indexing import check
+from attnsearch.indexing.update import update
+from attnsearch.opening.index import Index
+from attnsearch.opening.union import open_catalogs
+from attnsearch.postings import vocabulary
+from attnsearch.postings.nearest import edit_once, within
+from attnsearch.postings.vocabulary import LETTERS, LONGEST, Vocabulary, collect_words, write_words
+from attnsearch.sources.items import Item
+from attnsearch.storage.files import POSTINGS
+from attnsearch.storage.store import Store
+
+ITEMS = [
+    {"id": "a", "title": "Moon moon", "author": {"name": "Łukasz Lem"}, "tags": ["far", "sea"]},
+    {"id": "b", "title": "moonlit sea", "url": "https://example.org/x1"},
+]
+
+
+def vocabulary_of(counts: dict[str, int]) -> Vocabulary:
+    db = sqlite3.connect(":memory:")
+    write_words(db, counts)
+    return Vocabulary([db])
+
+
+@pytest.fixture
+def path(write, small):
+    path = write("shop.jsonl", "".join(json.dumps(item) + "\n" for item in ITEMS))
+    update([str(path)])
+    return path
+
+
+@pytest.fixture
+def folder(path, home):
+    return home / "shop"
+
+
+def test_words_of_titles_texts_and_fields(folder):
+    with Index.open("shop") as index:
+        words = index.find_vocabulary()
+        assert words.count(["moon", "sea", "lem", "łukasz", "far", "example", "moonlit", "the", "x"]) == {
+            "moon": 1, "sea": 2, "lem": 1, "łukasz": 1, "far": 1, "example": 1, "moonlit": 1,
+        }  # fmt: skip
+        assert words.letters >= {*"mnłz"}
+        assert words.beginning_with("m", 4, 6) == {"moon": 1}
+
+
+def test_a_word_as_long_as_a_text_is_left_out():
+    assert collect_words(Item("a", "moon " + "x" * (LONGEST + 1), "", {}, "")) == {"moon"}
+
+
+def test_letters_are_the_commonest():
+    counts = {chr(0x4E00 + number) * 3: number + 1 for number in range(LETTERS + 9)}
+    assert vocabulary_of(counts).letters == {chr(0x4E00 + number) for number in range(9, LETTERS + 9)}
+
+
+def test_many_words_are_asked_at_once():
+    counts = {f"word{'x' * number}": 1 for number in range(1_500)}
+    assert vocabulary_of(counts).count([*counts, "moon"]) == counts
+
+
+def test_several_catalogs_add_up(write, small):
+    for name in ("one", "two"):
+        update([str(write(f"{name}.jsonl", json.dumps({"title": f"moon {name}"}) + "\n"))])
+    with open_catalogs(["one", "two"]) as index:
+        words = index.find_vocabulary()
+        assert words.count(["moon", "one", "two"]) == {"moon": 2, "one": 1, "two": 1}
+        assert words.beginning_with("t", 3, 3) == {"two": 1}
+
+
+def test_stored_once_and_brought_up_to_date(path, folder, monkeypatch):
+    with Index.open("shop") as index:
+        index.find_vocabulary()
+    (file,) = (folder / POSTINGS).iterdir()
+    assert file.name.startswith("words.v1.")
+    path.write_text(json.dumps({"title": "robot"}) + "\n")
+    update([str(path)])
+    assert not file.exists()
+    monkeypatch.setattr(Store, "items", None)
+    with Index.open("shop") as index:
+        assert index.find_vocabulary().count(["moon", "robot"]) == {"robot": 1}
+
+
+def test_flipped_bytes_are_found_and_mended(folder):
+    with Index.open("shop") as index:
+        index.find_vocabulary()
+    (file,) = (folder / POSTINGS).iterdir()
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw)
+    assert check.find_problems(folder) == [f"postings/{file.name}: it is not what was written"]
+    with Index.open("shop") as index:
+        assert index.find_vocabulary().count(["moon"]) == {"moon": 1}
+    assert check.find_problems(folder) == []
+
+
+def test_words_of_many_items_are_counted_by_index_alone(path, folder, monkeypatch):
+    monkeypatch.setattr(vocabulary, "COUNTED", 1)
+    with Index.open("shop") as index:
+        assert index.find_vocabulary() is None
+    assert not (folder / POSTINGS).exists()
+    update([str(path)])
+    with Index.open("shop") as index:
+        assert index.find_vocabulary().count(["moon"]) == {"moon": 1}
+
+
+def test_words_that_can_not_be_stored_are_not_counted(folder, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with Index.open("shop") as index:
+        assert index.find_vocabulary() is None
+
+
+def test_several_catalogs_of_which_one_is_not_counted(path, write, monkeypatch):
+    update([str(write("two.jsonl", json.dumps({"title": "moon"}) + "\n"))])
+    monkeypatch.setattr(vocabulary, "COUNTED", 1)
+    with open_catalogs(["two", "shop"]) as index:
+        assert index.find_vocabulary() is None
+
+
+LETTER = st.sampled_from("abc")
+WORDS = st.text(LETTER, min_size=1, max_size=5)
+
+
+@given(WORDS, st.lists(WORDS, max_size=30))
+def test_one_edit_is_distance_one(word, others):
+    """In both directions: what is made differs in one letter, and what differs in one letter is made."""
+    edited = edit_once(word, "abc")
+    assert {*within(1, word, edited)} == edited
+    assert {other for other in within(1, word, others) if other != word} <= edited
+    assert word not in edited
+
+
+def test_two_mistakes_are_within_two():
+    assert within(2, "tommorow", ["tomorrow", "borrow", "tomorrows"]) == ["tomorrow"]
