@@ -131,7 +131,7 @@ class Setting(NamedTuple):
             return None
         if self.learned is None or self.learned.suits(index.info):
             return self.learned or index.learned
-        hint = f"use those of a catalog with the same model{' and heads' * bool(index.info.heads)}, or none: --untrained"
+        hint = "use those of a catalog with the same model and heads, or none: --untrained"
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"
         wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {self.learned.d} wide)"
         raise InputError(f"has {has}, but the projections were learned for {wants}", where=index.info.name, hint=hint)

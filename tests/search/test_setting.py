@@ -305,4 +305,4 @@ class TestResolve:
             InputError, match=r"books: has small .*, but the projections were learned for small"
         ) as caught:
             Setting(learned=other).resolve(books, ["moon"])
-        assert caught.value.hint == "use those of a catalog with the same model, or none: --untrained"
+        assert caught.value.hint == "use those of a catalog with the same model and heads, or none: --untrained"
