@@ -165,3 +165,26 @@ def test_one_head_says_nothing_of_heads(write, small):
     assert "heads" not in fields
     assert "heads" not in fields["hits"][0]["why"]
     assert "heads" not in [step["name"] for step in fields["steps"]]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("by", ["words", "pieces"])
+def test_the_real_heads_add_up(write, real, table, by):
+    """One splits a word otherwise than the other, and only one has marks."""
+    text = "An unbelievable story of naïve sci-fi fans 日本, whose journeys end well"
+    update(
+        [str(write("x.yaml", f"- {{id: a, title: {json.dumps(text)}}}\n- {{id: b, title: sea}}\n"))],
+        heads=["wordllama"],
+    )
+    with Index.open("x") as index:
+        result, (matrix,) = explain_pairs(index, rank_items(index, "unbelievable journeys", Setting(), ["a"]), by)
+    check(matrix)
+    (why,) = result.whys
+    assert [*why.heads] == ["all-MiniLM-L6-v2", "wordllama"]
+    assert sum(why.heads.values()) == pytest.approx(why.semantic, abs=EXACT)
+    if by == "words":
+        assert labels(matrix.rows) == ["unbelievable", "journeys", "the marks"]
+    else:
+        tokens = real.tokens("unbelievable journeys"), table.tokens("unbelievable journeys")
+        assert labels(matrix.rows) == [*tokens[0], *tokens[1]]
+        assert [len(part) for part in tokens] == [4, 7]
