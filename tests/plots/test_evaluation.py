@@ -59,8 +59,11 @@ def test_what_tops_hold():
     tops = [Top(share / 10, share / 20, 2.5, 0.25) for share in range(1, 10)]
     first, second = (evaluation_of([0.5] * 50)._replace(mass=Mass(0.4, 0.2, tops[:count])) for count in (9, 3))
     svg = draw_evaluation(first, SecondSetting("", second, compare_evaluations(first, second)))
-    uses = [element.get("style", "") for element in read_svg(svg).iter("{*}use")]
-    assert sum(f"fill: {BLUE}" in style for style in uses) == 50 + 9 + 1  # one is in the legend
+    uses = [element for element in read_svg(svg).iter("{*}use") if f"fill: {BLUE}" in element.get("style", "")]
+    assert len(uses) == 50 + 9 + 1  # one is in the legend
+    x, y = ([float(use.get(axis)) for use in uses[-9:]] for axis in "xy")
+    steps = [(x[n + 1] - x[n]) / (y[n] - y[n + 1]) for n in range(8)]
+    assert steps == pytest.approx([2] * 8, abs=0.01)
     assert "shop · mean nDCG@10 0.500 · calibration error –" in texts(draw_evaluation(first))
 
 
