@@ -188,11 +188,12 @@ def counted(count: int, noun: str) -> str:
 def doubt_few(requests: int) -> str:
     """That means over so many requests say less than their intervals; for fewer than `significance.FEW`.
 
-    >>> doubt_few(21)
-    '21 requests are few: trust the intervals, not the means'
+    >>> doubt_few(21), doubt_few(1)
+    ('21 requests are few: trust the intervals, not the means', '1 request says little about others')
     """
-    verb = "is" if requests == 1 else "are"
-    return f"{counted(requests, 'request')} {verb} few: trust the intervals, not the means"
+    if requests == 1:
+        return "1 request says little about others"
+    return f"{counted(requests, 'request')} are few: trust the intervals, not the means"
 
 
 def readout_as_json(readout: Readout) -> dict[str, Any]:
