@@ -34,7 +34,7 @@ def train(
             "--self",
             rich_help_panel=options.WHICH,
             allow_from_autoenv=False,
-            help="Learn from the catalog alone: its titles and passages are the requests.",
+            help="Learn from the catalog alone: its titles and passages. 20 judged requests have to gain.",
         ),
     ] = False,
     force: Annotated[
@@ -72,19 +72,21 @@ def train(
     quiet: options.Quiet = False,
     color: options.Color = "auto",
 ) -> None:
-    """Learn W_Q, the temperature, λ and the null key; keep them if they answer held-out requests better.
+    """Learn W_Q, memory, the temperature, λ and the null key; keep what answers held-out requests better.
 
     attnsearch train judgments.yaml -c library
 
     attnsearch train queries.jsonl qrels.tsv -c corpus.jsonl --dry-run
 
-    attnsearch train --self -c library
+    attnsearch train --self judgments.yaml -c library
 
     attnsearch train judgments.yaml -c library --dry-run -o gain.svg
     """
     form = options.choose_report(format_, json=json, allowed=options.DRAWN, out=out, is_opened=open_)
     if self_made and judgments is not None and qrels is not None:
-        raise InputError("--self takes no QRELS", hint="give one file of judgments to measure it on, or none")
+        raise InputError(
+            "--self takes no QRELS", hint="give one file of judgments to measure it on, or none for the feedback"
+        )
     if self_made and form in options.FIGURES:
         raise InputError(f"--self learns from no judged requests, which {form} would count", hint="ask for html")
 

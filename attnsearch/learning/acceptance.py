@@ -64,10 +64,9 @@ class Verdict(NamedTuple):
         return self.requests < CLEAR_REQUESTS
 
 
+_UNRELATED = "the judged items match their own requests no better than other requests: are they this catalog's?"
 _CHANCE = "the gain on held-out requests may be chance"
 _UNMEASURED = Gain(math.nan, math.nan, math.nan, math.nan)
-UNJUDGED = Verdict(0, _UNMEASURED, _UNMEASURED, accepted=True, reason="no judged request measures the gain")
-"""The verdict when there are no judged requests."""
 
 
 def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
@@ -90,7 +89,7 @@ def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
         problem = f"{requests} request{plural} with an answer, but at least {LEAST_REQUESTS} are needed"
         more_requests = LEAST_REQUESTS - requests
     elif not related:
-        problem = "the judged items match their own requests no better than other requests: are they this catalog's?"
+        problem = _UNRELATED
     elif not validation.chosen:
         problem = "held-out requests are answered best without training"
     elif ndcg.change <= 0:
@@ -157,15 +156,36 @@ def accept_temperature(verdict: Verdict, before: Doubles, after: Doubles) -> Ver
     return verdict._replace(ndcg=unchanged, kl=kl, accepted=True, reason=reason, more_requests=None)
 
 
-def accept_unless_worse(training_set: TrainingSet, w: Floats) -> Verdict:
-    """The verdict on a W (d, d) that was learned from other requests: accepted unless nDCG falls on these."""
+def accept_unseen(training_set: TrainingSet, w: Floats) -> Verdict:
+    """The verdict on a W (d, d) that was learned from none of these requests: the tests of `accept`.
+
+    At least `ENOUGH_REQUESTS` with an answer have to show the gain.
+    """
     before = measure_answers(training_set, item_logits(training_set.keys, training_set.x))
     after = measure_answers(training_set, item_logits(training_set.keys, training_set.x, w))
     ndcg = _measure_gain(before.ndcg, after.ndcg - before.ndcg)
     kl = _measure_gain(before.kl, after.kl - before.kl)
-    worse = ndcg.change < 0
-    reason = f"the judged requests are answered {'worse' if worse else 'no worse'}"
-    return Verdict(int(np.count_nonzero(~np.isnan(before.ndcg))), ndcg, kl, accepted=not worse, reason=reason)
+    requests = int(np.count_nonzero(~np.isnan(before.ndcg)))
+    problem, more_requests = "", None
+    if requests < ENOUGH_REQUESTS:
+        return require_requests(requests)
+    if interval(relatedness(training_set, before))[0] <= 0:
+        problem = _UNRELATED
+    elif ndcg.change <= 0:
+        problem = "the judged requests are not ranked better"
+    elif is_chance(requests, ndcg, kl):
+        problem = "the gain on the judged requests may be chance"
+        more_requests = _count_more(requests, before.kl - after.kl)
+    reason = problem or "the judged requests are answered better beyond chance"
+    return Verdict(requests, ndcg, kl, accepted=not problem, reason=reason, more_requests=more_requests)
+
+
+def require_requests(requests: int) -> Verdict:
+    """The verdict where so few requests with an answer are there that nothing else can be measured by them."""
+    many = "no judged request" if not requests else f"{requests} judged request{'' if requests == 1 else 's'}"
+    reason = f"{many} with an answer to measure it by, but at least {ENOUGH_REQUESTS} are needed"
+    more_requests = ENOUGH_REQUESTS - requests
+    return Verdict(requests, _UNMEASURED, _UNMEASURED, accepted=False, reason=reason, more_requests=more_requests)
 
 
 def interval(gains: Doubles) -> tuple[float, float]:

@@ -133,10 +133,15 @@ def train_self(
 ) -> Outcome:
     """Learn W_Q alone, from requests that the catalog makes of itself. Nothing is written.
 
-    Such requests do not show what real ones gain. The judged `requests` do, and nothing is learned from them: if they
-    are answered worse, the result is rejected, unless with `force`. `progress` counts the embedded requests. Raises
-    InputError if the catalog has none of the items that are judged right.
+    Such requests do not show what real ones gain. The judged `requests` do, and nothing is learned from them. Unless
+    they are enough, and answered better beyond chance, the result is rejected, unless with `force`. `progress` counts
+    the embedded requests. Raises InputError if the catalog has none of the items that are judged right.
     """
+    answerable = [request for request in requests if request.relevant]
+    examples = gather_examples(index, answerable, seed) if answerable else None
+    if len(answerable) < ENOUGH_REQUESTS and not force:
+        verdict = acceptance.require_requests(len(answerable))
+        return Outcome(None, verdict, examples.unknown_ids if examples else 0)
     own_requests = self_supervision.draw_requests(index.store, find_first_keys(index.store), seed=seed)
     embedded = 0
 
@@ -150,10 +155,9 @@ def train_self(
     own = gather_examples(index, own_requests, seed, progress=count_embedded).training_set
     loss = bilinear.Loss(own.keys, own.x, own.targets, whole=True)
     w = self_supervision.fit_self_supervised(loss, own.keys.vectors)
-    verdict, unknown_ids = acceptance.UNJUDGED, 0
-    if answerable := [request for request in requests if request.relevant]:
-        examples = gather_examples(index, answerable, seed)
-        verdict, unknown_ids = acceptance.accept_unless_worse(examples.training_set, w), examples.unknown_ids
+    verdict, unknown_ids = acceptance.require_requests(0), 0
+    if examples:
+        verdict, unknown_ids = acceptance.accept_unseen(examples.training_set, w), examples.unknown_ids
     if not (verdict.accepted or force):
         return Outcome(None, verdict, unknown_ids)
     story = _tell_story(f"{len(own_requests):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)

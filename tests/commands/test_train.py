@@ -110,9 +110,13 @@ def test_interrupted_it_leaves_what_was_there(school, run, monkeypatch):
     assert sorted(path.name for path in file.parent.glob(".*")) == []
 
 
-def test_self_needs_no_judgment(school, run):
+def test_self_learns_from_no_judgment_but_is_kept_only_if_some_gain(school, run):
     _, file = school
     ran = run("train", "--self", "-c", "world")
+    assert ran.code == 0
+    assert ran.out.startswith("nothing learned: no judged request with an answer to measure it by, but at least 20")
+    assert not file.exists()
+    ran = run("train", "--self", "-c", "world", "--force")
     assert (ran.code, "of its own" in ran.out) == (0, True)
     assert learned.read_learned(file).story["from"].endswith("of its own")
     assert "of its own" in run("reset", "world").out

@@ -12,9 +12,10 @@ from attnsearch.learning.acceptance import (
     accept,
     accept_memory,
     accept_temperature,
-    accept_unless_worse,
+    accept_unseen,
     interval,
     join_verdicts,
+    require_requests,
 )
 from attnsearch.learning.bilinear import Keys, Targets
 from attnsearch.learning.cross_validation import Answers, CrossValidation
@@ -94,10 +95,58 @@ def test_five_are_enough_and_with_twenty_kl_alone_shows_a_gain():
     assert not accept(*validation_of(kl[:19], unsure[:19])).accepted
 
 
-def test_judgments_that_are_answered_as_before_are_no_objection_to_what_a_catalog_taught_itself():
-    training_set, _ = validation_of(SURE[:3], UP[:3])
-    assert accept_unless_worse(training_set, np.eye(3, dtype=np.float32)).accepted
-    assert not accept_unless_worse(training_set, -np.eye(3, dtype=np.float32)).accepted
+def unseen(m: int = 24, d: int = 12, *, seed: int = 0) -> TrainingSet:
+    """Requests that a common direction, turned down, would help; the right item of each is otherwise the nearest."""
+    rng = np.random.default_rng(seed)
+    own = rng.normal(size=(m, d))
+    own[:, 0] = 0
+    keys, x = (own + np.eye(1, d) * rng.normal(0, 3, (m, 1)) + rng.normal(size=(m, d)) * noise for noise in (0.1, 0.3))
+    keys, x = ((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32) for rows in (keys, x))
+    graded = [Graded(np.array([item]), np.ones(1)) for item in range(m)]
+    return TrainingSet(Keys(keys), x, Targets(np.arange(m), np.arange(m), np.ones(m, np.float32)), graded)
+
+
+class TestUnseen:
+    """A W that was learned from none of the requests has to answer them better beyond chance."""
+
+    turned = np.diag([0.1, *[1.0] * 11]).astype(np.float32)
+
+    def test_better(self):
+        verdict = accept_unseen(unseen(), self.turned)
+        assert (verdict.accepted, verdict.requests) == (True, 24)
+        assert verdict.ndcg.change > 0
+        assert verdict.kl.high < 0
+
+    def test_worse_or_the_same(self):
+        for w in (np.eye(12, dtype=np.float32), np.diag([9.0, *[1.0] * 11]).astype(np.float32)):
+            verdict = accept_unseen(unseen(), w)
+            assert (verdict.accepted, verdict.reason) == (False, "the judged requests are not ranked better")
+
+    def test_chance(self):
+        """For every other request, what was on top before is right."""
+        training_set = unseen()
+        top = (training_set.x @ training_set.keys.vectors.T).argmax(axis=1)
+        mixed = [
+            graded if number % 2 else graded._replace(items=top[[number]])
+            for number, graded in enumerate(training_set.graded)
+        ]
+        verdict = accept_unseen(training_set._replace(graded=mixed), np.diag([0.3, *[1.0] * 11]).astype(np.float32))
+        assert verdict.ndcg.change > 0
+        assert (verdict.accepted, verdict.reason) == (False, "the gain on the judged requests may be chance")
+
+    def test_of_another_catalog(self):
+        training_set = unseen()
+        shuffled = training_set._replace(graded=[training_set.graded[number - 1] for number in range(24)])
+        assert "are they this catalog's?" in accept_unseen(shuffled, self.turned).reason
+
+    @pytest.mark.parametrize(("m", "reason"), [
+        (0, "no judged request with an answer to measure it by, but at least 20 are needed"),
+        (1, "1 judged request with an answer to measure it by, but at least 20 are needed"),
+        (19, "19 judged requests with an answer to measure it by, but at least 20 are needed"),
+    ])  # fmt: skip
+    def test_too_few(self, m, reason):
+        verdict = accept_unseen(unseen().take(np.arange(m)), self.turned) if m else require_requests(0)
+        assert (verdict.accepted, verdict.reason, verdict.more_requests) == (False, reason, 20 - m)
 
 
 def test_the_interval_of_too_few_or_of_equal_gains():

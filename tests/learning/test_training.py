@@ -7,6 +7,7 @@ import pytest
 
 from attnsearch.attention import null_key
 from attnsearch.learning import acceptance, examples
+from attnsearch.learning.acceptance import Gain
 from attnsearch.learning.bilinear import Keys, Targets
 from attnsearch.learning.cross_validation import STRENGTHS
 from attnsearch.learning.memory import MARGINS
@@ -194,10 +195,9 @@ def test_requests_that_nothing_is_right_for_fit_the_null_key(world):
     assert evidence[0] > null.logit / null.sharpness > evidence[1]  # where the chance is a half
 
 
-def test_a_catalog_teaches_itself_without_any_judgment(world):
+def test_a_catalog_teaches_itself(world):
     index, judged = world
-    outcome = train_self(index)
-    assert outcome.verdict.accepted
+    outcome = train_self(index, force=True)
     assert outcome.verdict.requests == 0
     w = outcome.learned.w
     assert np.allclose(w, w.T, atol=1e-5)
@@ -208,19 +208,26 @@ def test_a_catalog_teaches_itself_without_any_judgment(world):
     assert outcome.learned.taught([request.query for request in judged]) == 0
 
 
-def test_judged_requests_have_a_veto(world, monkeypatch):
+def test_what_a_catalog_teaches_itself_is_kept_if_judged_requests_gain(world, monkeypatch):
+    """At least twenty of them; nothing is learned from them."""
     index, _ = world
     judged = [Judged(item.title, {item.id: 1.0}) for _, item in index.store.items()]
-    monkeypatch.setattr(
-        "attnsearch.learning.self_supervision.fit_self_supervised", lambda loss, keys: -np.eye(4, dtype=np.float32)
-    )
+    drawn = []
+    w = -np.eye(4, dtype=np.float32)
+    monkeypatch.setattr("attnsearch.learning.self_supervision.fit_self_supervised", lambda *_: drawn.append(w) or w)
     refused = train_self(index, judged)
     assert (refused.learned, refused.verdict.requests) == (None, len(judged))
     assert refused.verdict.ndcg.change < -0.5
-    assert "worse" in refused.verdict.reason
+    assert "not ranked better" in refused.verdict.reason
     assert train_self(index, judged, force=True).learned is not None
-    assert train_self(index).learned is not None  # nobody speaks against it
-    assert train_self(index, [Judged("cheese", {})]).verdict == acceptance.UNJUDGED  # nor does what nothing answers
+    drawn.clear()
+    for few in ([], [Judged("cheese", {})] * 30, judged[:19]):
+        assert "at least 20 are needed" in train_self(index, few).verdict.reason
+    assert not drawn  # nothing is learned in vain
+    gain = Gain(0.5, 0.6, 0.05, 0.15)
+    accepted = refused.verdict._replace(ndcg=gain, accepted=True, reason="they gain")
+    monkeypatch.setattr(acceptance, "accept_unseen", lambda *_: accepted)
+    assert np.array_equal(train_self(index, judged).learned.w, w)
 
 
 @pytest.mark.real
