@@ -28,7 +28,7 @@ from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import files, home, lock
 from attnsearch.storage.database import Info
-from attnsearch.storage.segment import all_heads
+from attnsearch.storage.segment import all_heads, whole_identity
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.syntax.languages import ENGLISH, check_language
 from attnsearch.syntax.values import Mapping
@@ -95,6 +95,7 @@ def update(
     encoder = _load_heads(target, model, choices, offline=offline)
     trial.try_out(encoder, unless=home.has_catalog_of)
     with Writer(target.folder, wait) as writer:
+        encoder = _follow_heads(encoder, target, writer.info, model, choices, offline=offline)
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)
@@ -149,6 +150,22 @@ def _load_heads(target: Target, model: str | None, choices: Sequence[Choice] | N
         first = loading.load(model, offline=offline, quick=quick)
     stored: Sequence[Head] = all_heads(existing) if existing else header.all_heads if header else ()
     return loading.choose_heads(first, choices, stored, offline=offline, quick=quick)
+
+
+def _follow_heads(
+    encoder: Encoder,
+    target: Target,
+    stored: Info | None,
+    model: str | None,
+    choices: Sequence[Choice] | None,
+    *,
+    offline: bool,
+) -> Encoder:
+    """The encoder, with the heads that another process has given the catalog since we looked, if none are chosen."""
+    existing = target.existing
+    if choices is not None or not (existing and stored) or whole_identity(existing) == whole_identity(stored):
+        return encoder
+    return _load_heads(target._replace(existing=stored), model, None, offline=offline)
 
 
 def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Precision | None) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.encoding import trial
 from attnsearch.encoding.heads import join
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.indexing import check, embedding
@@ -177,6 +178,19 @@ class TestStaying:
             assert (after.heads, after.temperature, after.d) == (before.heads, before.temperature, before.d)
             assert after.listing == before.listing
         assert [encoder.read for encoder in two] == [[], []]
+
+    def test_they_stay_if_another_process_gives_them_meanwhile(self, source, two, monkeypatch):
+        update([str(source)], heads=["none"])
+
+        with monkeypatch.context() as patch:
+
+            def give_heads(*_, **__):
+                patch.undo()
+                update([str(source)], heads=["vowels"])
+
+            patch.setattr(trial, "try_out", give_heads)
+            update([str(source)])
+        assert [head.model for head in homes.read_catalog_info(homes.catalog_folder("shop")).heads] == ["vowels"]
 
     def test_new_items_are_embedded_by_all(self, source, two):
         with source.open("a") as out:
