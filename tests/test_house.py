@@ -21,7 +21,7 @@ HOUSE = {
     "errors": (),
     "threads": (),
     "attention": ("products", "projections", "softmax", "memory", "null_key"),
-    "syntax": ("values", "names", "formats", "languages", "foreign", "yaml12", "strict_json"),
+    "syntax": ("values", "names", "nearest", "formats", "languages", "foreign", "yaml12", "strict_json"),
     "readers": (
         "raw_file", "text_file", "json_file", "dialect", "delimited", "binary_tables", "sqlite", "tables", "shapes",
         "records", "documents", "folder",
@@ -42,7 +42,7 @@ HOUSE = {
     "upkeep": ("freshness", "default", "removal"),
     "exports": ("form", "contents", "sink", "json_lines", "arrays", "parquet", "reading"),
     "postings": (
-        "conditions", "wordings", "filters", "completion", "terms", "stored", "vocabulary", "nearest", "facets",
+        "conditions", "wordings", "filters", "completion", "terms", "stored", "vocabulary", "facets",
         "field", "cache", "union",
     ),
     "indexing": (
@@ -124,7 +124,7 @@ GUESTS = {
     "scipy": Guest({"explanation/seriation", "evaluation/significance", "learning"}, lazy=True),
     "pandas": Guest({"api/result"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
-    "rapidfuzz": Guest({"postings/nearest"}, lazy=True),
+    "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
 }  # fmt: skip
 
 # Modules of the standard library that no file imports: those that reach the network, which only huggingface_hub may,

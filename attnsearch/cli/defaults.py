@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperOption
 from typer.models import TyperPath
 
 from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.terminal.argv import in_plain_words
 from attnsearch.terminal.options import DONE, FIELDS
 
@@ -261,7 +262,5 @@ def _absolute(value: str, origin: str) -> str:
 
 
 def _did_you_mean(name: str, names: Collection[str], spell: Any = str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name.casefold().replace("_", "-"), names, n=1)
+    near = find_nearest(name.casefold().replace("_", "-"), names)
     return f"did you mean '{spell(near[0])}'?" if near else "see 'attnsearch docs reference'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import typer
 
 from attnsearch.cli.app import COMMANDS, app_for
 from attnsearch.errors import InputError
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.terminal.argv import in_plain_words, normalized
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _unknown_command(argv: Sequence[str]) -> InputError:
     word, *others = argv
     names = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms if name in COMMANDS}
     names |= {name: name for name in COMMANDS}
-    near = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.7)
+    near = find_nearest(word.casefold(), names, cutoff=0.7)
     if not near and (not word.strip() or others == ["--help"]):
         return InputError(f"no such command '{word}'", hint="see 'attnsearch --help'")
     if near:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.output.safe_text import WIDTH, Screen
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.terminal import options, streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -71,7 +71,7 @@ def docs(
         return
     name = page.lower().removeprefix("docs/").removesuffix(".md")
     if name not in files:
-        near = difflib.get_close_matches(name, files, n=1)
+        near = find_nearest(name, files)
         hint = f"did you mean '{near[0]}'?" if near else "'attnsearch docs' lists the pages"
         raise InputError(f"there is no page '{page}'", hint=hint)
     screen = streams.screen(color=color, out=out)

@@ -120,7 +120,7 @@ def _remember(index: Index, requests: Sequence[Judged], recall: Recall) -> Remem
     judged = {request.query: request for request in requests if request.has_answer is not None}
     latest = list(judged)[-MOST_REMEMBERED:]
     right = [{ident: judged[query].grades[ident] for ident in judged[query].relevant} for query in latest]
-    return Remembered(latest, index.encoder.encode(latest, "query"), right, recall)
+    return Remembered(latest, embed_requests(index, latest), right, recall)
 
 
 def train_self(

@@ -8,6 +8,7 @@ from attnsearch.errors import InputError
 from attnsearch.sources.fields import first_names
 from attnsearch.sources.letters import normalize_text
 from attnsearch.storage.store import Store
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.syntax.values import check_text
 
 _NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
@@ -40,9 +41,7 @@ def find_id(store: Store, name: str) -> str:
     if idents:
         hint = f"name one by its id: {first_names(idents, _LISTED)}"
         raise InputError(f"{len(idents)} items are called '{name}'", where=store.info.name, hint=hint)
-    import difflib  # which a query does without
-
-    suggestions = [f"'{near[word]}'" for word in difflib.get_close_matches(name.casefold(), near)]
+    suggestions = [f"'{near[word]}'" for word in find_nearest(name.casefold(), near, most=3)]
     hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
     raise InputError(f"no item '{name}'", where=store.info.name, hint=hint)
 

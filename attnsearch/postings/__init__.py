@@ -7,7 +7,6 @@ completion  the beginning of a filter → how it can go on
 terms       texts → their terms, and the BM25 of each
 stored      the files of postings, each named by its checksum
 vocabulary  items → their words, and how many items have each
-nearest     a word → those that differ from it in one letter, or two
 facets      items → the values of their fields
 field       what a message says of the values of one
 cache       terms and facets, built on first use and stored beside the keys

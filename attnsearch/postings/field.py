@@ -13,9 +13,10 @@ from attnsearch.sources.fields import OWN, suggest_name
 from attnsearch.sources.kinds import NO, YES, Kind, KindName
 from attnsearch.sources.numbers import LONGEST
 from attnsearch.storage.store import Store
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.syntax.values import WRAPPERS, content_of
 
-COMPARED = 2_000  # values, at most, that are compared with one that no item has
+COMPARED = 20_000  # values, at most, that are compared with one that no item has
 
 _UNREAD = {"number": "number IS NULL", "date": "begin IS NULL", "mixed": "number IS NULL AND begin IS NULL"}
 _PLURALS = {"number": "numbers", "date": "dates", "yes/no": "yes or no", "mixed": "numbers or dates", "text": "text"}
@@ -137,9 +138,7 @@ def find_near_value(db: sqlite3.Connection, value: str) -> str | None:
         return str(row[0])
     if len(folded) > LONGEST:
         return None
-    import difflib  # which a filter with an answer does without
-
     near = "SELECT folded, value FROM facets WHERE length(folded) BETWEEN ? AND ? ORDER BY length(keys) DESC LIMIT ?"
     values = dict(db.execute(near, (len(folded) - 2, len(folded) + 2, COMPARED)).fetchall())
-    matches = difflib.get_close_matches(folded, values, n=1)
+    matches = find_nearest(folded, values)
     return str(values[matches[0]]) if matches else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.syntax.names import Names, describes_item, fold_name
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.syntax.values import Mapping, Value
 
 # Names of the list of records beside a title, or of a mapping around one record.
@@ -227,7 +227,7 @@ def resolve_path(document: Value, path: str, where: str) -> Table:
 def _no_step(step: str, mappings: list[Mapping], where: str) -> InputError:
     """The error for a key that no mapping has."""
     names = list(dict.fromkeys(name for mapping in mappings[:_SAMPLE] for name in mapping))
-    near = difflib.get_close_matches(step, names[:_SAMPLE], n=1)
+    near = find_nearest(step, names[:_SAMPLE])
     hint = f"did you mean {quote_step(near[0])}?" if near else ""
     if names and not near:
         hint = f"there are: {', '.join(map(quote_step, names[:10]))}{', …' if len(names) > 10 else ''}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from attnsearch.errors import InputError
 from attnsearch.readers.raw_file import HEAD, RawFile, describe
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.syntax.values import STREAM_HINT
 
 WHOLE = 64 << 20  # bytes of a YAML or JSON file
@@ -220,11 +221,10 @@ def check_encoding(name: str) -> str:
     except (LookupError, ValueError, UnicodeError):
         codec = None
     if codec is None or not getattr(codec, "_is_text_encoding", True) or codec.name in _NO_TEXT:
-        import difflib
         from encodings import aliases
 
         names = sorted({known.replace("_", "-") for known in (*aliases.aliases, *aliases.aliases.values())})
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)
+        near = find_nearest(name.lower().replace("_", "-"), names)
         hint = f"did you mean {near[0]}?" if near else "for example cp1252, latin-1, utf-16-le, shift-jis"
         raise InputError(f"unknown encoding '{name[:40]}'", hint=hint)
     return codec.name

@@ -29,6 +29,8 @@ SHORTEST = 4  # letters of a word that is corrected
 SHORT = 5  # letters of a word that is corrected only if its beginning is right
 LONG = 8  # letters, at least, of a word that may have two mistakes, or stand for one that few items have
 LONGEST = 40  # letters
+LONGEST_TEXT = 10_000  # characters of a request that is corrected, and
+MOST = 50  # different words that neither the catalog nor the encoder has: a mistake takes milliseconds
 COMMON = 50  # a word that 1 in so many items has is common in the catalog
 RARE = 1_000  # a word that less than 1 in so many items has is rare in the catalog
 MANY = 2  # unknown words, at most, of a request that has few others and is not mended whole
@@ -100,12 +102,14 @@ def _read(index: Index, text: str) -> Reading:
         return Reading(text)
     counts = vocabulary.count({word.lower for word in unknown})
     unknown = [word for word in unknown if not counts[word.lower]]
-    if not unknown:
+    if not unknown or len({word.lower for word in unknown}) > MOST:
         return Reading(text)
     speller = _Speller(index.encoder, vocabulary, index.info.items)
     corrections, typed_text = [], text
+    different = {(word.lower, word.is_name): word for word in unknown}
+    near_of = {key: speller.correct(word) for key, word in different.items()}
     for word in reversed(unknown):
-        if near := speller.correct(word):
+        if near := near_of[word.lower, word.is_name]:
             typed = text[word.start : word.stop]
             read = near.capitalize() if typed[0].isupper() else near
             text = text[: word.start] + read + text[word.stop :]
@@ -118,10 +122,11 @@ def _read(index: Index, text: str) -> Reading:
 
 def _plain_words(text: str) -> Iterator[_Word]:
     """The words of a request that may be misspelled."""
-    quoted = [match.span() for match in _QUOTED.finditer(text)]
-    for chunk in _CHUNK.finditer(text):
+    if len(text) > LONGEST_TEXT:
+        return
+    for chunk in _CHUNK.finditer(_QUOTED.sub(lambda quoted: "\0" * len(quoted[0]), text)):
         bare = chunk[0].strip(_AROUND)
-        if not _WORDS.fullmatch(bare) or any(start <= chunk.start() < stop for start, stop in quoted):
+        if not _WORDS.fullmatch(bare):
             continue
         first = chunk.start() + chunk[0].index(bare)
         for part in re.finditer(r"[^\W\d_]+", bare):
@@ -143,7 +148,7 @@ class _Speller:
 
     def correct(self, word: _Word) -> str | None:
         """What a word stands for; None if it may be right, or if nothing is near."""
-        from attnsearch.postings.nearest import edit_once
+        from attnsearch.syntax.nearest import edit_once
 
         typed = word.lower
         edited = edit_once(typed, self._letters)
@@ -167,7 +172,7 @@ class _Speller:
 
     def _find_far(self, typed: str) -> dict[str, float]:
         """The words of the catalog that differ in two letters, but for other forms of the same word."""
-        from attnsearch.postings.nearest import within
+        from attnsearch.syntax.nearest import within
 
         begun = self._vocabulary.beginning_with(typed[0], len(typed) - 2, len(typed) + 2)
         stem = next((typed.removesuffix(suffix) for suffix in _SUFFIXES if typed.endswith(suffix)), typed)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from attnsearch.errors import InputError
 from attnsearch.syntax.names import fold_name
+from attnsearch.syntax.nearest import find_nearest
 from attnsearch.syntax.values import Value, unwrap
 
 # Fields of labels, as `fold_name` writes their names.
@@ -133,11 +134,9 @@ def unknown_field(name: str, names: Collection[str], where: str) -> InputError:
 
 def suggest_name(name: str, names: Collection[str], built_in: Collection[str] = ()) -> str:
     """The hint for a field that no item has: the name most like it, if any is, else all names but the `built_in`."""
-    import difflib  # which a query with the right fields does without
-
     candidates = [*names, *built_in]
     folded = {fold_name(known): known for known in reversed(candidates)}
-    near = difflib.get_close_matches(name, candidates, n=1) or difflib.get_close_matches(fold_name(name), folded, n=1)
+    near = find_nearest(name, candidates) or find_nearest(fold_name(name), folded)
     if near:
         return f"did you mean '{folded.get(near[0], near[0])}'?"
     return f"the fields are {first_names([*names], _LISTED)}" if names else "its items have no fields"

@@ -11,7 +11,6 @@ be missing until the next feedback or training.
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import sqlite3
@@ -36,6 +35,7 @@ from attnsearch.storage.files import FEEDBACK, LEARNED, is_regular, refuse_link,
 from attnsearch.storage.learned import Floats, Learned, Remembered
 from attnsearch.storage.segment import whole_identity
 from attnsearch.syntax import values
+from attnsearch.syntax.nearest import find_nearest
 
 GOOD, BAD = 1, 0
 
@@ -126,7 +126,7 @@ def remove_judgment(folder: Path, query: str, ids: Collection[str] = ()) -> Judg
 
 def _not_judged(query: str, judged_queries: Collection[str]) -> InputError:
     """The error for a request without feedback; the hint is the nearest that was judged."""
-    near = difflib.get_close_matches(query, judged_queries, n=1)
+    near = find_nearest(query, judged_queries)
     hint = f"did you mean '{near[0][:_SHOWN]}'?" if near else _LIST
     return InputError(f"no feedback for '{query[:_SHOWN]}'", hint=hint)
 

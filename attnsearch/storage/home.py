@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import time
@@ -28,6 +27,7 @@ from attnsearch.storage.files import (
     sync,
 )
 from attnsearch.syntax import formats
+from attnsearch.syntax.nearest import find_nearest
 
 if TYPE_CHECKING:
     from attnsearch.sources.summary import Field
@@ -189,7 +189,7 @@ def _suggest_name(ref: str) -> str:
             names[folder.name.casefold()] = folder.name
         elif isinstance(info, Info) and Path(info.name).name == Path(ref).name:
             return f"did you mean '{info.name}'?"
-    near = difflib.get_close_matches(ref.casefold(), names, n=1)
+    near = find_nearest(ref.casefold(), names)
     return f"did you mean '{names[near[0]]}'?" if near else ""
 
 

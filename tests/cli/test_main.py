@@ -179,7 +179,6 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.postings.terms",
         "attnsearch.postings.cache",
         "attnsearch.postings.vocabulary",
-        "attnsearch.postings.nearest",
         "attnsearch.engines.bias",
         "attnsearch.search.readout",
         "attnsearch.sources.judgments",

@@ -1,4 +1,4 @@
-"""The words of a catalog: which they are, how they are stored, and which are near one."""
+"""The words of a catalog: which they are, and how they are stored."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import os
 import sqlite3
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.opening.union import open_catalogs
 from attnsearch.postings import vocabulary
-from attnsearch.postings.nearest import edit_once, within
 from attnsearch.postings.vocabulary import LETTERS, LONGEST, Vocabulary, collect_words, write_words
 from attnsearch.sources.items import Item
 from attnsearch.storage.files import POSTINGS
@@ -125,20 +122,3 @@ def test_several_catalogs_of_which_one_is_not_counted(path, write, monkeypatch):
     monkeypatch.setattr(vocabulary, "COUNTED", 1)
     with open_catalogs(["two", "shop"]) as index:
         assert index.find_vocabulary() is None
-
-
-LETTER = st.sampled_from("abc")
-WORDS = st.text(LETTER, min_size=1, max_size=5)
-
-
-@given(WORDS, st.lists(WORDS, max_size=30))
-def test_one_edit_is_distance_one(word, others):
-    """In both directions: what is made differs in one letter, and what differs in one letter is made."""
-    edited = edit_once(word, "abc")
-    assert {*within(1, word, edited)} == edited
-    assert {other for other in within(1, word, others) if other != word} <= edited
-    assert word not in edited
-
-
-def test_two_mistakes_are_within_two():
-    assert within(2, "tommorow", ["tomorrow", "borrow", "tomorrows"]) == ["tomorrow"]

@@ -24,7 +24,7 @@ from attnsearch.postings import vocabulary
 from attnsearch.postings.vocabulary import Vocabulary, collect_words, write_words
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
-from attnsearch.search.spelling import Correction, Reading, read_requests, read_texts
+from attnsearch.search.spelling import LONGEST_TEXT, Correction, Reading, read_requests, read_texts
 from attnsearch.search.weights import weigh_items
 from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import Judged
@@ -139,6 +139,19 @@ def test_the_beginning_of_a_short_word(write, small):
         assert read_texts(index, ["inode", "nde", "nodr", "xmoon", "xships"]) == [
             "inode", "nde", "node", "moon", "ships",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["robbot " + "moon " * LONGEST_TEXT, " ".join(f"rob{a}{b}ot moon moon" for a in "abcdefgh" for b in "klmnpqrs"),
+     '"“' * 4_999 + "x", "a-" * 4_999 + "a", "'" * LONGEST_TEXT],
+)  # fmt: skip
+def test_long_and_odd_requests_take_no_time(books, text):
+    assert read_texts(books, [text]) == [text]
+
+
+def test_a_mistake_is_corrected_each_time(books):
+    assert read_texts(books, ["robbot moon " * 60]) == ["robot moon " * 60]
 
 
 def test_nothing_is_counted_for_a_request_of_known_words(books, home):

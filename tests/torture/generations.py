@@ -86,8 +86,13 @@ def weights(g: int, text: str) -> dict[str, float]:
 
 
 def load_encoder(name: str | None = None, **_: object) -> SmallEncoder:
-    """The small encoder, or its twin: whatever the weight of that head, their cosines together are those of one."""
-    return SmallEncoder("twin", "6" * 64) if name == "twin" else SmallEncoder()
+    """The small encoder, or its twin: whatever the weight of that head, their cosines together are those of one.
+
+    They know three words; what others a request has are looked up among those of the catalog.
+    """
+    encoder = SmallEncoder("twin", "6" * 64) if name == "twin" else SmallEncoder()
+    encoder.vocabulary = AXES
+    return encoder
 
 
 def write(file: Path, g: int) -> None:

@@ -185,7 +185,7 @@ def _compare_postings(folder: Path) -> None:
     answers = []
     for _ in range(2):
         with Index.open(NAME) as index:
-            hits = query(index, "sea robot", k=10_000, where=[FILTER], lexical=0.5, untrained=True).hits
+            hits = query(index, "sea robott", k=10_000, where=[FILTER], lexical=0.5, untrained=True).hits
         answers.append({hit.id: hit.weight for hit in hits})
         shutil.rmtree(folder / POSTINGS, ignore_errors=True)
     stored, new = answers
@@ -210,7 +210,7 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Commands]:
         ("reset", "whole", [["reset", NAME, "-q"]]),
         ("conversion of form 1", "form 1", [["query", "moon", *CATALOG, "-f", "csv"]]),
         ("conversion of form 2", "form 2", [["query", "moon", *CATALOG, "-f", "csv"]]),
-        ("new postings", "whole", [["query", "moon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]),
+        ("new postings", "whole", [["query", "mooon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]),
         ("postings made anew", "asked", [["index", str(folder / "next.jsonl"), "--name", NAME, "-q"]]),
         ("removal", "whole", [["remove", NAME, "-q"]]),
         ("removal of all", "whole", [["remove", NAME, "-q"], ["remove", NAME, "--all", "-q"]]),
@@ -268,7 +268,7 @@ def _make_starts(folder: Path, nursery: Nursery) -> None:
     ((file,), *_) = damage.select(vector, "SELECT file FROM segments ORDER BY rows DESC")
     damage.spoil(vector / "segments" / file, -3)
     damage.spoil(folder / "header" / "home" / NAME / "index.sqlite", 3)
-    asked = [["query", "moon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]
+    asked = [["query", "mooon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]
     expect_success(nursery.run(folder / "asked" / "home", source, commands=asked))
     make_form_2(folder / "form 2" / "home" / NAME, ["id", "title", []])
     _make_form_1(folder / "form 1" / "home" / NAME, source)
