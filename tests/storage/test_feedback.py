@@ -257,10 +257,14 @@ SAY = """
 import logging, sys
 from pathlib import Path
 from attnsearch.storage import feedback
+from attnsearch.storage.store import Store
+from tests.conftest import SmallEncoder
 logging.getLogger("attnsearch").addHandler(logging.NullHandler())  # one waits for the other
+with Store(Path(sys.argv[1])) as store:
+    embedding = feedback.Embedding(store.info, SmallEncoder().encode)
 for number in range(20):
-    feedback.add_judgment(Path(sys.argv[1]), f"{sys.argv[2]} {number}", {"a": 1})
-    feedback.add_judgment(Path(sys.argv[1]), "both", {f"{sys.argv[2]} {number}": 1})
+    feedback.add_judgment(Path(sys.argv[1]), f"{sys.argv[2]} {number}", {"a": 1}, embedding=embedding)
+    feedback.add_judgment(Path(sys.argv[1]), "both", {f"{sys.argv[2]} {number}": 1}, embedding=embedding)
 """
 
 
@@ -273,6 +277,7 @@ def test_two_at_once_lose_nothing(folder):
     names = {f"{name} {number}" for name in ("one", "two") for number in range(20)}
     assert set(said) == names | {"both"}
     assert set(said["both"]) == names
+    assert remembered(folder) == said
 
 
 DIE = """

@@ -16,6 +16,7 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
+from attnsearch.search.memory import embedding_of
 from attnsearch.search.search import search
 from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
@@ -59,13 +60,15 @@ def make(file: Path) -> None:
 
 
 def teach(folder: Path) -> None:
-    """Give the catalog something learned, which changes its answers, and feedback."""
+    """Give the catalog something learned, which changes its answers, and feedback, which it remembers."""
     w = np.eye(4, dtype=np.float32)
     w[0, 1] = 0.25
     story = {"from": "a test", "questions": 3}
     write_learned(folder / LEARNED, Learned("small", "5" * 64, w, 0.06, 0.2, NullKey(1.0, 2.0), frozenset("ab"), story))
+    with Index.open("flipped") as index:
+        embedding = embedding_of(index)
     for text, grades in REQUESTS.items():
-        add_judgment(folder, text, grades)
+        add_judgment(folder, text, grades, embedding=embedding)
 
 
 def answer() -> list[tuple]:
