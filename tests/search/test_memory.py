@@ -125,6 +125,13 @@ def test_the_number_of_queries_changes_nothing(books):
         assert [hit.logit for hit in alone.hits] == pytest.approx([hit.logit for hit in result.hits], abs=1e-5)
 
 
+def test_what_is_negligible_is_so_beside_queries_for_which_it_is_not(books):
+    """A share of 3e-7 would raise an item that has next to no weight by many logits."""
+    remember(books, {"sea": {"a": 1.0}, "robot": {"c": 1.0}}, Recall(0.9, 0.05, 0.75))
+    (alone,), (beside, _) = search(books, ["sea"]), search(books, ["sea", "robot"])
+    assert [hit.logit for hit in alone.hits] == pytest.approx([hit.logit for hit in beside.hits], abs=1e-5)
+
+
 def test_nothing_is_right(books):
     """Then it votes for none of these, and no item changes."""
     remember(books, {"sea": {}})

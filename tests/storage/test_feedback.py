@@ -412,6 +412,15 @@ class TestRemembered:
         feedback.add_judgment(folder, "sea", {"c": 1}, embedding=embedding.own)
         assert remembered(folder) == {"moon": {"a": 1}, "none": {}, "sea": {"b": 1, "c": 1}}
 
+    def test_what_somebody_took_out_of_the_file_is_forgotten(self, folder, embedding):
+        for query in ("moon", "sea"):
+            feedback.add_judgment(folder, query, {"a": 1}, embedding=embedding.own)
+        first, *others = (folder / files.FEEDBACK).read_text().splitlines(keepends=True)
+        (folder / files.FEEDBACK).write_text("".join(others))
+        feedback.add_judgment(folder, "robot", {"c": 1}, embedding=embedding.own)
+        assert '"moon"' in first
+        assert remembered(folder) == {"sea": {"a": 1}, "robot": {"c": 1}}
+
     def test_what_a_training_learned_stays(self, folder, embedding):
         own, recall = embedding.own, Recall(0.5, 0.05, 0.2)
         x = SmallEncoder().encode(["robot", "sea"])
