@@ -24,6 +24,7 @@ from attnsearch.attention.softmax import State, best_of_each
 from attnsearch.search.spelling import embed_requests
 
 if TYPE_CHECKING:
+    from attnsearch.attention.memory import Recall
     from attnsearch.engines.bias import Bias
     from attnsearch.opening.index import Index
     from attnsearch.storage.feedback import Embedding
@@ -39,11 +40,16 @@ Numbers = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """What one catalog remembers, its store, and the number of that store's first key among all keys."""
+    """What one catalog remembers, its store, and the number of that store's first key among all keys.
+
+    Its judged requests are followed in each of these ways: as a training chose, and, so that the same request is always
+    answered as it was judged, with care.
+    """
 
     remembered: Remembered
     store: Store
     first: int
+    recalls: Sequence[Recall]
 
 
 class Recollection(NamedTuple):
@@ -66,18 +72,22 @@ class Recollection(NamedTuple):
         keys_of: dict[int, list[int]] = {}  # of each item by its first key
         for part in self.parts:
             remembered = part.remembered
-            of_part = memory.request_logits(multiply(x, remembered.x), remembered.recall, plain)
-            is_near = of_part >= math.log(_NEGLIGIBLE / max(len(remembered.x), 1))
-            near = np.flatnonzero(is_near.any(axis=0)).tolist()
+            cosines = multiply(x, remembered.x)
+            least = math.log(_NEGLIGIBLE / max(len(remembered.x), 1))
+            of_recalls = [memory.request_logits(cosines, recall, plain) for recall in part.recalls]
+            of_recalls = [np.where(z >= least, z, -np.inf) for z in of_recalls]
+            near = np.flatnonzero(np.max(of_recalls, axis=(0, 1), initial=-np.inf) > -np.inf).tolist()
             visible = self._find_visible(part, {ident for number in near for ident in remembered.right[number]})
             for number in near:
                 grades = remembered.right[number]
                 total = sum(grade for ident, grade in grades.items() if ident in visible)
                 if total or not grades:
-                    texts.append(remembered.queries[number])
-                    logits.append(np.where(is_near[:, number], of_part[:, number], -np.inf))
-                    most.append(remembered.recall.most)
-                    rights.append({visible[ident][0]: grades[ident] / total for ident in grades if ident in visible})
+                    right = {visible[ident][0]: grades[ident] / total for ident in grades if ident in visible}
+                    for recall, of_recall in zip(part.recalls, of_recalls, strict=True):
+                        texts.append(remembered.queries[number])
+                        logits.append(of_recall[:, number])
+                        most.append(recall.most)
+                        rights.append(right)
             keys_of |= {keys[0]: keys for keys in visible.values()}
         if not texts:
             return None
@@ -166,9 +176,9 @@ class Recalled(NamedTuple):
         """The judged requests that are like a query, the nearest first, each with its share of the attention."""
         shares: dict[str, float] = {}
         for text, share in zip(self.texts, self.shares[query_number].tolist(), strict=True):
-            if share >= _SHOWN:
-                shares[text] = shares.get(text, 0.0) + share
-        return dict(sorted(shares.items(), key=lambda entry: -entry[1]))
+            shares[text] = shares.get(text, 0.0) + share
+        shown = [(text, share) for text, share in shares.items() if share >= _SHOWN]
+        return dict(sorted(shown, key=lambda entry: -entry[1]))
 
     def added(self, query_number: int, key: int) -> dict[str, float]:
         """What was added to the logit of one query and one key, in logits, by judged request, the largest first.
@@ -203,7 +213,16 @@ def recollect(index: Index, memories: Sequence[Remembered | None], bias: Bias | 
     """What each of the index's catalogs remembers, some of them nothing."""
     firsts = itertools.accumulate((store.size for store in index.stores), initial=0)
     parts = zip(memories, index.stores, firsts, strict=False)
-    return Recollection([Part(memory, store, first) for memory, store, first in parts if memory], index.store, bias)
+    careful = memory.careful_recall(index.info.sha256)
+    return Recollection(
+        [
+            Part(remembered, store, first, [*dict.fromkeys((remembered.recall, careful))])
+            for remembered, store, first in parts
+            if remembered
+        ],
+        index.store,
+        bias,
+    )
 
 
 def _spread(shares: Doubles, rights: Sequence[Mapping[int, float]], heads: Sequence[int]) -> Doubles:

@@ -26,7 +26,14 @@ from tests.search.conftest import BOOKS, index_items
 
 RECALL = Recall(0.8, 0.25, 0.75)  # of a request that was judged: μ_q = 0.8 · e / (e + 1)
 TRUST = 0.8 * math.e / (math.e + 1)
+NEVER = Recall(0.0, 0.01, 99.0)
 SOME, PLAIN = Setting(), Setting(untrained=True)
+
+
+@pytest.fixture(autouse=True)
+def one_recall(monkeypatch):
+    """Judged requests are followed as a test says, and in no other way."""
+    monkeypatch.setattr("attnsearch.attention.memory.careful_recall", lambda _: NEVER)
 
 
 def query(index, text, setting=SOME, *, k=10):
@@ -313,3 +320,18 @@ def test_removed_items_are_left_out(write, small):
     update([str(path)])
     with Index.open("shop") as index:
         assert weights_of(index, "sea") == pytest.approx(mixture(index, "sea", {"a": 1.0}, TRUST))
+
+
+def test_after_a_training_the_same_request_is_still_answered_as_it_was_judged(books, monkeypatch):
+    """It follows judged requests further, but less; the careful recall is beside that."""
+    remember(books, {"sea": {"c": 1.0}, "moon": {"d": 1.0}}, Recall(0.3, 0.25, 0.0))
+    wide = weights_of(books, "sea")
+    assert max(wide, key=wide.get) == "b"
+    monkeypatch.setattr("attnsearch.attention.memory.careful_recall", lambda _: Recall(0.9, 0.02, 0.85))
+    logits = np.array([1 / 0.25, 0.0, 0.15 / 0.02, 0.0])  # of sea and moon, of sea again, of the null key
+    trained_sea, trained_moon, careful_sea = np.array([0.3, 0.3, 0.9]) * np.exp(logits[:3]) / np.exp(logits).sum()
+    trust = trained_sea + trained_moon + careful_sea
+    right = {"c": (trained_sea + careful_sea) / trust, "d": trained_moon / trust}
+    assert weights_of(books, "sea") == pytest.approx(mixture(books, "sea", right, trust), abs=1e-6)
+    assert query(books, "sea").hits[0].id == "c"
+    assert query(books, "sea").recalled["sea"] == pytest.approx(trained_sea + careful_sea)
