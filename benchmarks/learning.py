@@ -133,7 +133,8 @@ def mean(evaluations: Sequence[Evaluation], metric: str) -> float:
     rows = [row for evaluation in evaluations for row in evaluation.answerable]
     if metric == "calibration_error":
         pairs = [(row.top_weight, row.precision_at_1) for row in rows if row.top_weight is not None]
-        return report.metrics.calibration_error(*(np.array(part, np.float64) for part in zip(*pairs, strict=True)))
+        bins = report.metrics.bin_by_confidence(*(np.array(part, np.float64) for part in zip(*pairs, strict=True)))
+        return report.metrics.calibration_error(bins)
     values = [getattr(row, metric) for row in rows]
     return float(np.mean([value for value in values if value is not None]))
 

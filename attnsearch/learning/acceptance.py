@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.evaluation.significance import t_test
+from attnsearch.evaluation.significance import FEW, t_test
 from attnsearch.learning.bilinear import Floats, item_logits
 from attnsearch.learning.cross_validation import CrossValidation, measure_answers, relatedness
 from attnsearch.learning.examples import TrainingSet
 
 LEAST_REQUESTS = 5  # with an answer: nothing is learned from fewer
 ENOUGH_REQUESTS = 20  # with an answer: from here on KL alone can show a gain, and τ, λ are fitted
-CLEAR_REQUESTS = 50  # with an answer: fewer promise no number, only an interval
 
 Doubles = NDArray[np.float64]
 
@@ -61,7 +60,7 @@ class Verdict(NamedTuple):
     @property
     def is_vague(self) -> bool:
         """Whether the requests are so few that only the intervals of the gains can be promised."""
-        return self.requests < CLEAR_REQUESTS
+        return self.requests < FEW
 
 
 _UNRELATED = "the judged items match their own requests no better than other requests: are they this catalog's?"

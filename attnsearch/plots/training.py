@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnsearch.evaluation.report import DEPTH
-from attnsearch.evaluation.significance import CONFIDENCE
-from attnsearch.learning.acceptance import CLEAR_REQUESTS
+from attnsearch.evaluation.significance import CONFIDENCE, FEW
 from attnsearch.learning.curve import Curve
 from attnsearch.output.notes import counted
 from attnsearch.output.table import signed
@@ -65,7 +64,7 @@ def _paint(axes: Axes, curve: Curve) -> None:
             axes.plot(
                 [point.requests] * 2, [low, high], color=FOR, linewidth=5, alpha=0.25, solid_capstyle="butt", zorder=2
             )
-        known = [low, high] if curve.held_out < CLEAR_REQUESTS else [point.ndcg.change]
+        known = [low, high] if curve.held_out < FEW else [point.ndcg.change]
         text = " to ".join(signed(number, 3) for number in known if np.isfinite(number)).replace("-", "−")
         axes.annotate(
             text,
