@@ -13,12 +13,14 @@ from attnsearch.encoding import trial
 from attnsearch.encoding.heads import join
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.indexing import check, embedding
+from attnsearch.indexing.embedding import _SAMPLE
 from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.storage import checksum
 from attnsearch.storage import home as homes
 from attnsearch.storage.store import Store
+from tests.conftest import VowelEncoder
 
 ITEMS = [{"id": f"i{n}", "title": f"{'moon ' * (n % 3)}{'sea ' * (n % 5)}robot {n}"} for n in range(40)]
 LONG = {"id": "long", "title": "moon", "description": " ".join(f"word{n} sea" for n in range(150))}
@@ -161,6 +163,64 @@ class TestAdding:
         assert not set(two[1].read) & set(done)
         x, expected = read_shop(two)
         assert x == pytest.approx(expected, abs=1e-6)
+
+
+class TestPrecision:
+    """A head that is faster in bfloat16 for much text, by sentence-transformers."""
+
+    @pytest.fixture
+    def half(self, two, monkeypatch):
+        other = VowelEncoder()
+        other.precision, other.quick = "bfloat16", False
+        choose = lambda length, precision=None: two[1] if precision == "float32" else other  # noqa: E731
+        monkeypatch.setattr(two[1], "suited", choose)
+        return other
+
+    def test_the_lowest_is_recorded(self, source, two, half):
+        update([str(source)])
+        assert update([str(source)], heads=["vowels"]).info.precision == "bfloat16"
+        titles = {item["title"].strip() for item in ITEMS}
+        assert not titles & set(two[1].read)
+        two[0].read.clear()
+        update([str(source)])
+        assert two[0].read == []
+        report = update([str(source)], precision="float32")
+        assert (report.info.precision, report.info.quick) == ("float32", True)
+        assert titles <= set(two[0].read) & set(two[1].read)
+
+    def test_in_float32_if_that_is_asked_for(self, source, two, half):
+        update([str(source)])
+        assert update([str(source)], heads=["vowels"], precision="float32").info.precision == "float32"
+        assert half.read == []
+
+    def test_an_interrupted_run_goes_on_in_it(self, source, two, half, monkeypatch):
+        monkeypatch.setattr(embedding, "_LENGTH", 60)
+        update([str(source)])
+        encode, done = half.encode, []
+
+        def stop(texts, role="key", progress=None):
+            if len(done) > 9 and texts[0] not in _SAMPLE:
+                raise KeyboardInterrupt
+            done.extend(texts)
+            return encode(texts, role, progress)
+
+        monkeypatch.setattr(half, "encode", stop)
+        with pytest.raises(KeyboardInterrupt):
+            update([str(source)], heads=["vowels"])
+        monkeypatch.setattr(half, "encode", encode)
+        half.read.clear()
+        update([str(source)], heads=["vowels"])
+        assert not set(half.read) & (set(done) - set(_SAMPLE))
+        x, expected = read_shop(two)
+        assert x == pytest.approx(expected, abs=1e-6)
+
+    def test_two_roads_that_do_not_agree(self, source, two, half, monkeypatch):
+        update([str(source)])
+        encode = half.encode
+        monkeypatch.setattr(half, "encode", lambda texts, *others, **more: encode(["u"] * len(texts)))
+        with pytest.raises(CatalogError, match="without sentence-transformers, which vowels turns out to need"):
+            update([str(source)], heads=["vowels"])
+        assert homes.read_catalog_info(homes.catalog_folder("shop")).heads == ()
 
 
 class TestStaying:
