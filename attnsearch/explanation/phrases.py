@@ -14,6 +14,7 @@ from attnsearch.errors import InputError
 from attnsearch.models.model import ENDLESS
 from attnsearch.search.readout import Readout
 from attnsearch.search.result import HeadTrace, Hit, Result, Trace
+from attnsearch.sources.judgments import name_judged
 
 SHOWN = 4  # components of a vector, values of a field
 COMPONENTS = tuple(f"[{i}]" for i in range(SHOWN))  # the names of their columns
@@ -126,9 +127,8 @@ def describe_recalled(result: Result) -> str:
     """What memory adds to a logit, if a judged request is like this one."""
     if not result.recalled:
         return ""
-    text, others = next(iter(result.recalled)), len(result.recalled) - 1
-    judged = f"'{text}' was judged" if not others else f"'{text}' and {others} more were judged"
-    return f", and what memory adds because {judged}: {sum(result.recalled.values()):.1%} of the attention is memory's"
+    judged, share = name_judged(list(result.recalled)), sum(result.recalled.values())
+    return f", and what memory adds because {judged}: {share:.1%} of the attention is memory's"
 
 
 def describe_matrix(name: str, w: NDArray[np.floating[Any]]) -> str:

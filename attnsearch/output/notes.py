@@ -98,7 +98,10 @@ def footer(result: Result) -> str:
         if result.none_of_these is not None:
             parts.append(f"chance that nothing fits {percent(result.none_of_these)}")
     if result.recalled:
-        parts.append(f"memory has {percent(sum(result.recalled.values()))}")
+        from attnsearch.sources.judgments import name_judged
+
+        share = percent(sum(result.recalled.values()))
+        parts.append(f"{share} from memory, because {name_judged(list(result.recalled))}")
     return inert(" · ".join([*parts, *setting_in_words(result)]))
 
 

@@ -13,6 +13,7 @@ from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import count_cells, draw, listing, signed, wrap
 from attnsearch.pictures.palette import style
 from attnsearch.sources.fields import first_names
+from attnsearch.sources.judgments import name_judged
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -123,8 +124,8 @@ def _spell_sum(hit: Hit, why: Why) -> str:
 
 def _name_judged(why: Why) -> str:
     """The judged requests that raise a logit most."""
-    names = [f'"{inert(request)}"' for request, share in why.memory.items() if share >= _VISIBLE] or ["one like it"]
-    return f"{first_names(names, _MAX_JUDGED)} {'was' if len(names) == 1 else 'were'} judged"
+    requests = [request for request, share in why.memory.items() if share >= _VISIBLE] or list(why.memory)
+    return inert(name_judged(requests, _MAX_JUDGED))
 
 
 def _name_words(total: Sum) -> str:

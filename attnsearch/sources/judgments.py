@@ -8,7 +8,7 @@ and qrels, which grade items for the queries.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from attnsearch.errors import InputError
@@ -18,6 +18,8 @@ from attnsearch.sources.letters import normalize_text
 from attnsearch.syntax import values
 from attnsearch.syntax.names import Names
 from attnsearch.syntax.values import Value, line_of, read_text
+
+_SHOWN = 80  # characters of a request in a sentence
 
 _NAMES = Names(frozenset(), frozenset({"query"}), frozenset())  # by which requests are known
 
@@ -62,6 +64,17 @@ def read_judgments(source: str, qrels: str | None = None) -> list[Judged]:
         where = raw_file.source_name(qrels or source)
         raise InputError("no judgments", where=where, hint="write a request and the items that are right for it")
     return requests
+
+
+def name_judged(queries: Sequence[str], count: int = 1) -> str:
+    """That requests were judged, in words: the first few by name, long ones cut.
+
+    >>> name_judged(["sour soup"]), name_judged(["sour soup", "borscht", "beets"])
+    ('"sour soup" was judged', '"sour soup" and 2 more were judged')
+    """
+    names = ", ".join(f'"{query if len(query) <= _SHOWN else query[:_SHOWN] + "…"}"' for query in queries[:count])
+    more = f" and {len(queries) - count:,} more" if len(queries) > count else ""
+    return f"{names}{more} {'was' if len(queries) == 1 else 'were'} judged"
 
 
 def normalize_request(query: str) -> str:

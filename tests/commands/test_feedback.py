@@ -46,7 +46,12 @@ class TestCommand:
         run("feedback", "moon", "--good", "c", "-c", "shop")
         assert (best(), best("--untrained")) == ("c", "a")
         assert 'because "moon" was judged' in run("query", "moon", "-c", "shop", "--explain").out
-        assert " · memory has 89.4%" in run("query", "moon", "-c", "shop").out.replace("\n", " ")
+        assert ' · 89.4% from memory, because "moon" was judged' in run("query", "moon", "-c", "shop").out.replace(
+            "\n", " "
+        )
+        page = run("query", "moon", "-c", "shop", "-f", "html", "--explain").out
+        assert '<dt>judged</dt><dd><bdi lang="">moon</bdi>' in page
+        assert 'because “<bdi lang="">moon</bdi>” was judged' in page
         info = json.loads(run("info", "shop", "--json").out)
         assert info["learned"]["memory"] == {
             "requests": 1, "most": 0.9, "temperature": 0.01, "threshold": 0.95, "margin": OFF,
