@@ -46,7 +46,7 @@ def find_unwanted(index: Index, result: Result) -> Unwanted | None:
     """
     if result.masked:
         return None
-    words = _unwanted_words(normalize_text(result.query))
+    words = _unwanted_words(normalize_text(result.as_read))
     hints = (_find_in_hits(index, result.hits, word) for word in words)
     return next((hint for hint in hints if hint), None)
 

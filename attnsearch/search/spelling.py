@@ -40,12 +40,15 @@ _PART = 4  # letters, at least, of a word that others are made with
 _ENDINGS = {
     "s": ("",), "es": ("", "e"), "ies": ("y", "ie"), "ed": ("", "e"), "ied": ("y",), "ing": ("", "e"), "ly": ("",),
     "ily": ("y",), "er": ("", "e"), "ers": ("", "e"), "y": ("",), "ness": ("",), "iness": ("y",), "less": ("",),
+    "an": ("a",), "ful": ("",), "ish": ("", "e"), "ism": ("", "e"), "ist": ("", "e"),
 }  # fmt: skip
 _BEGINNINGS = ("un", "re", "non", "pre", "in", "dis", "over", "sub", "multi", "micro", "inter", "anti")
 _CHUNK = re.compile(r"\S+")
 _AROUND = ".,;:!?…()[]{}<>*-–—"  # a word
 _WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*(?:['’]s)?")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`|(?<!\w)'[^']*'(?!\w)")
+_MIDDLING = 7  # letters: shorter words are near to others by chance
+_LIKELY = 0.5
 _ONLY_KNOWN = 0.5  # items that stand for the encoder's knowing a word that no item has
 _SUFFIXES = ("able", "ment", "ness", "ing", "ion", "ive", "ous", "ian", "ic", "al", "ed", "es", "er", "ly", "e")
 _ASCII = "abcdefghijklmnopqrstuvwxyz"
@@ -66,11 +69,15 @@ class Reading(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """A word of a request: the characters from `start` to before `stop`; in lower case; whether it may be a name."""
+    """A word of a request: the characters from `start` to before `stop`, and the word in lower case.
+
+    `is_capital` says that it begins with a capital, and `is_name` that the request does not begin with it.
+    """
 
     start: int
     stop: int
     lower: str
+    is_capital: bool
     is_name: bool
 
 
@@ -106,10 +113,10 @@ def _read(index: Index, text: str) -> Reading:
         return Reading(text)
     speller = _Speller(index.encoder, vocabulary, index.info.items)
     corrections, typed_text = [], text
-    different = {(word.lower, word.is_name): word for word in unknown}
+    different = {word._replace(start=0, stop=0): word for word in unknown}
     near_of = {key: speller.correct(word) for key, word in different.items()}
     for word in reversed(unknown):
-        if near := near_of[word.lower, word.is_name]:
+        if near := near_of[word._replace(start=0, stop=0)]:
             typed = text[word.start : word.stop]
             read = near.capitalize() if typed[0].isupper() else near
             text = text[: word.start] + read + text[word.stop :]
@@ -133,7 +140,8 @@ def _plain_words(text: str) -> Iterator[_Word]:
             word = part[0]
             if SHORTEST <= len(word) <= LONGEST and (word.islower() or word[1:].islower()):
                 start = first + part.start()
-                yield _Word(start, start + len(word), word.lower(), word[0].isupper() and start > 0)
+                is_capital = word[0].isupper()
+                yield _Word(start, start + len(word), word.lower(), is_capital, is_capital and start > 0)
 
 
 class _Speller:
@@ -155,14 +163,14 @@ class _Speller:
         whole = self._encoder.whole_words(edited)  # the commonest first: of equal ones it is chosen
         near: dict[str, float] = {}
         if len(typed) > SHORTEST and not word.is_name:
-            near = {other: _ONLY_KNOWN for other in whole if _starts_alike(typed, other)}
+            near = {other: _ONLY_KNOWN for other in whole if _may_be_meant(typed, other)}
         for other, items in sorted(self._vocabulary.count(edited).items()):
             if len(typed) >= LONG or items >= self._least or other in {*whole}:
                 near[other] = items
         if len(typed) <= SHORT:
             common = self._items / COMMON
             near = {other: items for other, items in near.items() if _starts_alike(typed, other) or items >= common}
-        if not near and len(typed) >= LONG:
+        if not near and len(typed) >= LONG and not word.is_capital:
             near = self._find_far(typed)
         if near and self._is_form(typed):
             near = {other: items for other, items in near.items() if _drop_twins(typed) == _drop_twins(other)}
@@ -206,6 +214,11 @@ def _starts_alike(typed: str, other: str) -> bool:
     return typed[0] == other[0] or typed[:2] == other[1::-1]
 
 
+def _may_be_meant(typed: str, other: str) -> bool:
+    """Whether a word that only the encoder knows may be meant: for a short word, only by a likely mistake."""
+    return _starts_alike(typed, other) and (len(typed) >= _MIDDLING or _likelihood(typed, other) >= _LIKELY)
+
+
 def _drop_twins(word: str) -> str:
     """The word with each doubled letter once."""
     return re.sub(r"(.)\1", r"\1", word)
@@ -217,5 +230,5 @@ def _likelihood(typed: str, other: str) -> float:
     if sorted(typed) == sorted(other) or _drop_twins(typed) == _drop_twins(other):
         chance = 1.0
     elif len(typed) < len(other):
-        chance = 0.5
+        chance = _LIKELY
     return chance if _starts_alike(typed, other) else chance / 10

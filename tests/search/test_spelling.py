@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from pathlib import Path
+from string import ascii_lowercase
 from types import SimpleNamespace
 
 import numpy as np
@@ -97,6 +98,8 @@ def test_corrected(books, typed, read):
         "unrobots replayed",  # other forms of known words
         "moonships",  # two words of the catalog
         "gangrenous",  # another form, as its ending says
+        "islamd playr",  # less likely mistakes in words that only the encoder has
+        "Extrordinery moon",  # a name that is not near enough
         "robbot shps strxx",  # most words are unknown, and one of them can't be corrected
         "don't",
         "東京都",
@@ -115,10 +118,10 @@ def test_the_catalog_comes_first(books, small):
 
 
 def test_of_equal_words_the_commoner_one(books, small):
-    small.vocabulary = [*KNOWN, "plants", "planks"]
-    assert read_texts(books, ["planps"]) == ["plants"]
-    small.vocabulary = [*KNOWN, "planks", "plants"]
-    assert read_texts(books, ["planps"]) == ["planks"]
+    small.vocabulary = [*KNOWN, "planters", "plankers"]
+    assert read_texts(books, ["planpers"]) == ["planters"]
+    small.vocabulary = [*KNOWN, "plankers", "planters"]
+    assert read_texts(books, ["planpers"]) == ["plankers"]
 
 
 def test_a_word_that_few_items_have(write, small):
@@ -143,8 +146,10 @@ def test_the_beginning_of_a_short_word(write, small):
 
 @pytest.mark.parametrize(
     "text",
-    ["robbot " + "moon " * LONGEST_TEXT, " ".join(f"rob{a}{b}ot moon moon" for a in "abcdefgh" for b in "klmnpqrs"),
+    ["robbot " + "moon " * LONGEST_TEXT,
+     " ".join(f"rob{letter}ot moon ro{letter}bot moon" for letter in ascii_lowercase),
      '"“' * 4_999 + "x", "a-" * 4_999 + "a", "'" * LONGEST_TEXT],
+    ids=["long", "many words", "quotes", "hyphens", "apostrophes"],
 )  # fmt: skip
 def test_long_and_odd_requests_take_no_time(books, text):
     assert read_texts(books, [text]) == [text]
