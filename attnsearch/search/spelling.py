@@ -227,7 +227,8 @@ def _drop_twins(word: str) -> str:
 def _likelihood(typed: str, other: str) -> float:
     """How likely a mistake makes a word of the other, against swapped, doubled or not doubled letters."""
     chance = 0.1
-    if sorted(typed) == sorted(other) or _drop_twins(typed) == _drop_twins(other):
+    is_replaced = len(typed) == len(other) and sum(map(str.__ne__, typed, other)) == 1
+    if sorted(typed) == sorted(other) or (_drop_twins(typed) == _drop_twins(other) and not is_replaced):
         chance = 1.0
     elif len(typed) < len(other):
         chance = _LIKELY

@@ -236,6 +236,13 @@ def test_only_the_corrected_words_change(books, words):
     assert read_requests(books, [reading.text])[0].text == reading.text
 
 
+def test_a_replaced_letter_is_not_a_doubled_one(write, small):
+    small.vocabulary = KNOWN
+    items = [{"id": "a", "title": "chess", "description": "moon"}, {"id": "b", "title": "cheese", "description": "sea"}]
+    with Index.open(index_items(write, "games", items)) as index:
+        assert read_texts(index, ["chees", "cheess"]) == ["cheese", "chess"]
+
+
 @pytest.mark.real
 def test_real_misspellings(real):
     """People's mistakes, of which the words of the built-in catalogs and of the encoder should mend most."""
