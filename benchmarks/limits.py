@@ -89,7 +89,7 @@ def measure_long(index: Index, judged: Sequence[Judged]) -> Iterator[Sequence[ob
 
 
 def measure_negation(index: Index, judged: Sequence[Judged]) -> Iterator[Sequence[object]]:
-    """Requests that say what they do not want, and find it in two hits or more; with three of the words."""
+    """Requests that say what they do not want, and find it in their hits; with three of the words."""
     hints = [find_unwanted(index, result) for result in search(index, [request.query for request in judged], k=TOP)]
     words = [hint.word for hint in hints if hint]
     yield len(judged), len(words), ", ".join(words[:3])

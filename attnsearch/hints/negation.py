@@ -16,7 +16,8 @@ from attnsearch.sources.letters import normalize_text
 
 SHORTEST = 3  # letters of what is unwanted
 _TEXT = ("title", "description", "tags")  # the fields of a text, unless the catalog names them
-_FEWEST = 2  # hits that name it
+_FEWEST = 2  # hits that name it; one is enough if it has
+_MOST = 0.5  # of the attention
 _FAR = 4  # words between a negation and what it negates
 
 _NEGATIONS = {"no", "not", "without", "except", "excluding", "avoid", "avoiding"}
@@ -39,9 +40,9 @@ _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[.,;:!?()]")
 
 
 def find_unwanted(index: Index, result: Result) -> Unwanted | None:
-    """The filter that hides what a request does not want, if some of its hits name that; None if a filter hid any.
+    """The filter that hides what a request does not want, if its hits name that; None if a filter hid any.
 
-    A hit names it in a field, as a word of its own or in the plural. Where the filter would hide hits for other words
+    Two of them must name it, or the one with most of the attention. A hit names it in a field, as a word of its own or in the plural. Where the filter would hide hits for other words
     that contain it, such as "warm" for "war", there is none.
     """
     if result.masked:
@@ -75,14 +76,14 @@ def _negated(following: Sequence[str], *, is_verb_next: bool) -> Iterator[str]:
 
 
 def _find_in_hits(index: Index, hits: Sequence[Hit], word: str) -> Unwanted | None:
-    """The field in which most hits name the word; None if it is in none, or within other words."""
+    """The field in which most hits name the word; None if too few name it, or it is within other words."""
     whole = re.compile(rf"(?<![^\W_]){re.escape(word)}(?:s|es)?(?![^\W_])")
     best: Unwanted | None = None
     for field in dict.fromkeys([*(index.info.fields.text or _TEXT), *(name for hit in hits for name in hit.fields)]):
-        texts = [text for hit in hits if word in (text := _text_of(index, hit, field))]
-        if all(len(whole.findall(text)) == text.count(word) for text in texts) and len(texts) >= (
-            best.hits + 1 if best else _FEWEST
-        ):
+        texts = [(hit.weight, text) for hit in hits if word in (text := _text_of(index, hit, field))]
+        fewest = 1 if any(weight > _MOST for weight, _ in texts) else _FEWEST
+        is_whole = all(len(whole.findall(text)) == text.count(word) for _, text in texts)
+        if is_whole and len(texts) >= (best.hits + 1 if best else fewest):
             best = Unwanted(field, word, len(texts))
     return best
 

@@ -76,6 +76,8 @@ def _hint_in_words(hint: Hint | Unwanted, shown: int) -> str:
     "4 items have 'Verne' in author: -w 'author ~ Verne'"
     >>> _hint_in_words(Unwanted("description", "cheese", 8), 10)
     "8 of these 10 have 'cheese' in description: -w 'not description ~ cheese'"
+    >>> _hint_in_words(Unwanted("title", "cheese", 1), 10)
+    "the first has 'cheese' in title: -w 'not title ~ cheese'"
     """
     import shlex  # which most results do without, as --help does without numpy
 
@@ -84,7 +86,8 @@ def _hint_in_words(hint: Hint | Unwanted, shown: int) -> str:
     field = hint.field if hint.field.replace(".", "").isidentifier() else '"' + hint.field.replace('"', '""') + '"'
     condition = f"{field} ~ {hint.word}"
     if isinstance(hint, search_result.Unwanted):
-        words, condition = f"{hint.hits:,} of these {shown:,} have", f"not {condition}"
+        words = "the first has" if hint.hits == 1 else f"{hint.hits:,} of these {shown:,} have"
+        condition = f"not {condition}"
     else:
         words = f"{counted(hint.items, 'item')} {'has' if hint.items == 1 else 'have'}"
     return f"{words} '{hint.word}' in {hint.field}: -w {shlex.quote(condition)}"

@@ -94,6 +94,17 @@ def test_other_fields(write, small):
         assert unwanted(index, "robot, not moon") == Unwanted("title", "moon", 3)
 
 
+def test_one_hit_is_enough_if_it_has_most_of_the_attention(menu):
+    assert unwanted(menu, "sea without salt").hits == 1
+    assert unwanted(menu, "sea without salt", Setting(temperature=10.0)) is None
+
+
+def test_a_misspelled_word(menu, small):
+    small.vocabulary = ["without"]
+    assert unwanted(menu, "moon without cheeese") == Unwanted("description", "cheese", 2)
+    assert unwanted(menu, "moon without cheeese", Setting(spell=False)) is None
+
+
 def test_only_where_nothing_is_hidden(menu):
     assert unwanted(menu, "moon without cheese", Setting(where=(parse_filter("title ~ moon"),))) is None
     assert unwanted(menu, "moon without cheese", Setting(unlike=("a",))) is None
