@@ -42,8 +42,9 @@ _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[.,;:!?()]")
 def find_unwanted(index: Index, result: Result) -> Unwanted | None:
     """The filter that hides what a request does not want, if its hits name that; None if a filter hid any.
 
-    Two of them must name it, or the one with most of the attention. A hit names it in a field, as a word of its own or in the plural. Where the filter would hide hits for other words
-    that contain it, such as "warm" for "war", there is none.
+    Two of them must name it, or the one with most of the attention. A hit names it in a field, as a word of its own or
+    in the plural. Where the filter would hide hits for other words that contain it, such as "warm" for "war", there is
+    none.
     """
     if result.masked:
         return None
