@@ -73,12 +73,15 @@ def other_weight(result: Result) -> float:
 def describe_query(result: Result) -> str:
     """Where x comes from."""
     if not (result.like or result.unlike):
-        if result.heads:
-            return f"{' and '.join([result.model, *result.heads])} turn them into x, a unit vector"
-        return f"{result.model} turns them into x, a unit vector"
+        return f"{describe_models(result)} them into x, a unit vector"
     added = ["the text"] * bool(result.trace and result.trace.tokens) + list(result.like)
     parts = [*(f"+ {name}" for name in added), *(f"- {name}" for name in result.unlike)]
     return f"x is {' '.join(parts).removeprefix('+ ')} as unit vectors, scaled to length 1"
+
+
+def describe_models(result: Result) -> str:
+    """The models of all heads, and what they do with requests: "a and b turn"."""
+    return f"{' and '.join([result.model, *result.heads])} turn{'' if result.heads else 's'}"
 
 
 def describe_reading(model: str, tokens: Sequence[str], window: int) -> str:

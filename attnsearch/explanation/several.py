@@ -21,6 +21,7 @@ from attnsearch.explanation.phrases import (
     describe_learned,
     describe_logit,
     describe_matrix,
+    describe_models,
     describe_untrained,
     has_others,
     measure,
@@ -82,7 +83,7 @@ def _explain_tokens(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
 def _explain_queries(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
     w_q = traces[0].projections.w_q
     says = (
-        f"{results[0].model} turns each request into a unit vector, a row of X;"
+        f"{describe_models(results[0])} each request into a unit vector, a row of X;"
         f" {describe_matrix('W_Q', w_q)} makes it a row of Q."
     )
     shapes = {"X": (len(traces), len(traces[0].x)), "W_Q": w_q.shape, "Q": (len(traces), len(traces[0].q))}

@@ -11,8 +11,10 @@ import pytest
 from attnsearch.attention.projections import Projections, identity
 from attnsearch.encoding import loading
 from attnsearch.explanation.cells import compute_heatmap
+from attnsearch.explanation.following import follow_requests
 from attnsearch.explanation.phrases import describe_reading
 from attnsearch.explanation.reasons import explain_hits, explain_pairs
+from attnsearch.explanation.several import explain_together
 from attnsearch.explanation.steps import explain_steps
 from attnsearch.indexing.update import update
 from attnsearch.models.model import ENDLESS
@@ -110,6 +112,10 @@ class TestSteps:
         projections = projections._replace(w_k=projections.w_q, temperature=math.sqrt(8))
         (result,) = search(index, ["moon"], Setting(projections), k=1, trace=True)
         assert "heads" not in [step.name for step in explain_steps(result)]
+
+    def test_several_requests_name_both(self, index):
+        together = explain_together(follow_requests(index, ["moon", "sea"], Setting(), k=2))
+        assert "small and marked turn each request into a unit vector" in together[1].says
 
     def test_each_head_reads_its_own_tokens(self, index):
         (result,) = search(index, ["moon"], k=1, trace=True)
