@@ -66,9 +66,8 @@ def teach(folder: Path) -> None:
     story = {"from": "a test", "questions": 3}
     write_learned(folder / LEARNED, Learned("small", "5" * 64, w, 0.06, 0.2, NullKey(1.0, 2.0), frozenset("ab"), story))
     with Index.open("flipped") as index:
-        embedding = embedding_of(index)
-    for text, grades in REQUESTS.items():
-        add_judgment(folder, text, grades, embedding=embedding)
+        for text, grades in REQUESTS.items():
+            add_judgment(folder, text, grades, embedding=embedding_of(index))
 
 
 def answer() -> list[tuple]:
