@@ -16,7 +16,18 @@ from attnsearch.commands import docs
 from tests.conftest import Terminal
 from tests.documents import ROOT
 
-PAGES = ["readme", "reference", "attention", "learning", "licenses", "python", "reliability", "storage", "changelog"]
+PAGES = [
+    "readme",
+    "reference",
+    "attention",
+    "heads",
+    "learning",
+    "licenses",
+    "python",
+    "reliability",
+    "storage",
+    "changelog",
+]
 
 
 @pytest.fixture
