@@ -259,3 +259,23 @@ class TestSeveralCatalogs:
         message = "a was embedded by small and vowels=0.2, b by small.*; .* with the other's --model and --head"
         with pytest.raises(InputError, match=f"their scores can't be compared: {message}"):
             open_catalogs(["a", "b"])
+
+
+@pytest.mark.real
+def test_the_table_beside_the_default_model(write):
+    """Its cosines count, its pieces too; whether anything fits is the first model's to say, as before."""
+    titles = ["Garden hose", "Reading lamp", "Soup of red lentils", "Rain coat for children"]
+    source = write("shop.yaml", "".join(f"- {{title: {title}}}\n" for title in titles))
+    update([str(source)])
+    with Index.open("shop") as index:
+        before = [query(index, text) for text in ("lentil soup", "quarterly tax report")]
+    report = update([str(source)], heads=["wordllama"])
+    assert (report.embedded, report.info.d) == (4, 384 + 256)
+    with Index.open("shop") as index:
+        after = [query(index, text) for text in ("lentil soup", "quarterly tax report")]
+        assert after[0].hits[0].title == before[0].hits[0].title == titles[2]
+        for one, other in zip(before, after, strict=True):
+            assert other.none_of_these == pytest.approx(one.none_of_these, abs=1e-5)
+            assert abs(other.hits[0].score - one.hits[0].score) > 1e-3
+        (pieces,) = index.encoder.pieces(["lentil soup"])
+        assert pieces.vectors.sum(axis=0) == pytest.approx(index.encoder.encode(["lentil soup"])[0], abs=1e-5)
