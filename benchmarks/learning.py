@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attnsearch.attention.memory import careful_recall
 from attnsearch.evaluation import report
 from attnsearch.evaluation.report import Evaluation
 from attnsearch.indexing.update import update
@@ -25,7 +26,8 @@ from attnsearch.learning.training import train, train_self
 from attnsearch.opening.index import Index
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
-from attnsearch.storage.learned import Learned
+from attnsearch.storage.learned import Learned, Remembered
+from attnsearch.storage.segment import whole_identity
 from benchmarks.measure import DATA, SETS, heading, judged, table
 from benchmarks.quality import write
 
@@ -171,6 +173,29 @@ def few(index: Index, judged_requests: list[Judged], draws: int) -> Iterator[Seq
     yield [index.info.name, draws, accepted, *(f"{value:+.4f}" for value in summary)]
 
 
+def feedback(index: Index, judged_requests: list[Judged], draws: int) -> Iterator[Sequence[object]]:
+    """Ten judged requests that are remembered as feedback is, without training: nDCG@10 of all others."""
+    before = untrained(index, judged_requests)
+    answered = [request for request in judged_requests if request.relevant]
+    changes = []
+    for draw in range(draws):
+        numbers = np.random.default_rng(draw).choice(len(answered), FEW, replace=False).tolist()
+        chosen = [answered[number] for number in numbers]
+        texts = [request.query for request in chosen]
+        right = [{ident: request.grades[ident] for ident in request.relevant} for request in chosen]
+        memory = Remembered(texts, index.encoder.encode(texts, "query"), right, careful_recall(index.info.sha256))
+        identity = whole_identity(index.info)
+        learned = Learned(index.info.model, index.info.sha256, None, None, identity=identity, memory=memory)
+        changes.append(
+            change(index, [request for request in judged_requests if request not in chosen], learned, before)
+        )
+    yield [
+        index.info.name,
+        draws,
+        *(f"{value:+.4f}" for value in (statistics.fmean(changes), min(changes), max(changes))),
+    ]
+
+
 def shuffled(index: Index, judged_requests: list[Judged], draws: int) -> Iterator[Sequence[object]]:
     """Training on sixty meaningless judgments: how often the result is accepted."""
     ids = [item.id for _, item in index.store.items()]
@@ -275,6 +300,7 @@ PARTS: dict[str, tuple[Sequence[str], Measure]] = {
         folds,
     ),
     "few": (("draws", "accepted", "mean", "worst", "best"), few),
+    "feedback": (("draws", "mean", "worst", "best"), feedback),
     "shuffled": (("draws", "answers of others", "any item", "items renamed"), shuffled),
     "self": (("mean", "worst", "KL", "20: accepted", "mean", "50: accepted", "mean", "s"), by_itself),
     "curve": (("judged", "gain"), curve),
