@@ -52,8 +52,9 @@ def catalogs(tmp_path_factory):
             source.write_text("\n".join(map(json.dumps, some)))
             update([str(source)])
             update([str(source)], heads=["vowels=0.2"])
-        with Index.open("whole") as whole, open_catalogs(["left", "right"]) as union:
-            yield whole, union
+        whole, union = Index.open("whole"), open_catalogs(["left", "right"])
+    with whole, union:
+        yield whole, union
 
 
 def cosines_of(index, text):
