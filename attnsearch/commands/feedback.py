@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from attnsearch.errors import InputError
+from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import taught_catalog
@@ -68,11 +68,12 @@ def feedback(
     quiet: options.Quiet = False,
     color: options.Color = "auto",
 ) -> None:
-    """Record which items are right for QUERY and which are wrong, for `train`.
+    """Record which items are right or wrong for QUERY, so that it and queries like it find the right ones.
 
     attnsearch feedback "sour soup" --good borscht tom-yum-goong -c kitchen
 
-    A later judgment of the same item for the same QUERY replaces the earlier one.
+    `train` learns from it, too; from wrong items, only `train` does. A later judgment of the same item for the same
+    QUERY replaces the earlier one.
 
     attnsearch feedback --list -c kitchen
 
@@ -134,11 +135,24 @@ def _add_judgments(
         embedding = embedding_of(index)
         all_grades = storage.add_judgment(folder, query, grades, embedding=embedding).grades
     requests = len(storage.read_feedback(folder))
+    is_remembered = _is_remembered(folder, query)
     line = (
-        f"noted: {_count_grades(grades)} for '{query[:_SHOWN]}'; {counted(requests, 'request')} so far;"
-        f" 'attnsearch train -c {shlex.quote(ref)}' learns from {'it' if requests == 1 else 'them'}"
+        f"noted{' and remembered' if is_remembered else ''}: {_count_grades(grades)} for '{query[:_SHOWN]}';"
+        f" {counted(requests, 'request')} so far; 'attnsearch train -c {shlex.quote(ref)}' learns from"
+        f" {'it' if requests == 1 else 'them'}"
     )
-    return _Change(line, {"noted": grades, "grades": all_grades}, requests)
+    return _Change(line, {"noted": grades, "grades": all_grades, "remembered": is_remembered}, requests)
+
+
+def _is_remembered(folder: Path, query: str) -> bool:
+    """Whether the catalog remembers what is right for a query: not if nothing is known to be, or if it could not."""
+    from attnsearch.storage.learned import load_learned
+
+    try:
+        learned = load_learned(folder)
+    except AttnsearchError:  # of which it warned
+        return False
+    return bool(learned and learned.memory and query in learned.memory.queries)
 
 
 def _remove_judgments(ref: str, query: str, names: Sequence[str]) -> _Change:

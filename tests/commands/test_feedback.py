@@ -32,11 +32,17 @@ class TestCommand:
         code, out, err = run("feedback", "night  sky", "--good", "a", "Sea", "--bad", "robot", "-c", "shop")
         assert (code, err) == (0, "")
         learns = "'attnsearch train -c shop' learns from"
-        assert out == f"noted: 2 good, 1 bad for 'night sky'; 1 request so far; {learns} it\n"
+        assert out == f"noted and remembered: 2 good, 1 bad for 'night sky'; 1 request so far; {learns} it\n"
         assert grades(folder) == {"night sky": {"a": 1, "b": 1, "c": 0}}
         out = run("feedback", "day", "--bad", "a", "-c", "shop").out
         assert out == f"noted: 1 bad for 'day'; 2 requests so far; {learns} them\n"
         assert run("feedback", "day", "--bad", "a", "-c", "shop", "-q") == (0, "", "")
+
+    def test_it_says_if_it_is_not_remembered(self, run, folder):
+        (folder / files.LEARNED).write_bytes(b"damaged")
+        code, out, err = run("feedback", "night", "--good", "a", "-c", "shop")
+        assert (code, out.startswith("noted: 1 good for 'night';")) == (0, True)
+        assert "so this is noted, but not remembered" in err
 
     def test_what_was_judged_is_answered_so_from_then_on(self, run, folder, tmp_path):
         def best(*options):
@@ -72,9 +78,10 @@ class TestCommand:
         run("feedback", "night", "--good", "a", "-c", "shop")
         answer = json.loads(run("feedback", "night", "--bad", "b", "-c", "shop", "--json").out)
         assert answer == {"schema": 1, "catalog": "shop", "query": "night", "noted": {"b": 0},
-                        "grades": {"a": 1, "b": 0}, "requests": 1}  # fmt: skip
+                        "grades": {"a": 1, "b": 0}, "remembered": True, "requests": 1}  # fmt: skip
         answer = json.loads(run("feedback", "night", "--remove", "--good", "moon", "-c", "shop", "--json").out)
         assert (answer["removed"], answer["requests"]) == ({"a": 1}, 1)
+        assert not json.loads(run("feedback", "day", "--bad", "b", "-c", "shop", "--json").out)["remembered"]
 
     def test_a_file_is_indexed_first(self, run, shop, monkeypatch):
         monkeypatch.chdir(shop.parent)
