@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attnsearch.attention.memory import Recall
 from attnsearch.learning.acceptance import Gain, measure_gains
 from attnsearch.learning.cross_validation import CrossValidation, OnFits, cross_validate
 from attnsearch.learning.examples import TrainingSet
@@ -45,19 +46,23 @@ def measure_curve(
     validation: CrossValidation,
     *,
     seed: int = 0,
-    with_memory: bool = False,
+    careful: Recall | None = None,
     progress: OnFits | None = None,
 ) -> Curve:
     """The curve of a training set whose cross-validation with this seed is `validation`.
 
-    With `with_memory` a fold also remembers the requests that it learns from; if `validation` is untrained, that is all
-    it does. It takes up to twice as long as the cross-validation did. `progress` is called as `cross_validate` does,
-    with the gains of the finished points.
+    With `careful`, see `validate_memory`, a fold also remembers the requests that it learns from; if `validation` is
+    untrained, that is all it does. It takes up to twice as long as the cross-validation did. `progress` is called as
+    `cross_validate` does, with the gains of the finished points.
     """
     points: list[Point] = []
 
     def measure_point(validation: CrossValidation) -> Point:
-        gained = validate_memory(training_set, validation.by_others).since(validation) if with_memory else validation
+        gained = (
+            validation
+            if careful is None
+            else validate_memory(training_set, validation.by_others, careful).since(validation)
+        )
         return Point(validation.learned_from, *measure_gains(gained))
 
     for number, share in enumerate(SHARES):
@@ -67,7 +72,7 @@ def measure_curve(
                 progress(number * total + done, len(SHARES) * total, [point.ndcg.change for point in points])
 
         part = cross_validate(training_set, seed=seed, share=share, progress=count_fits)
-        points.append(measure_point(part.untrained if with_memory and not validation.chosen else part))
+        points.append(measure_point(part.untrained if careful and not validation.chosen else part))
     points.append(measure_point(validation))
     by_requests = {point.requests: point for point in points}  # of a few requests, two shares may be the same number
     return Curve(list(by_requests.values()), int(np.count_nonzero(~np.isnan(validation.before.ndcg))))

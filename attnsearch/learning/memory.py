@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.attention.memory import OFF, Recall, attend_requests, raise_logits
+from attnsearch.attention.memory import OFF, Recall, raise_logits, request_logits, share_attention
 from attnsearch.learning.bilinear import SHARPNESS, Floats, item_logits
 from attnsearch.learning.cross_validation import (
     Answers,
@@ -93,9 +93,12 @@ class Recalled(NamedTuple):
     items: Numbers
     plain: Doubles
 
-    def mass(self, recall: Recall) -> Mass:
-        """What memory holds if judged requests are followed so far."""
-        shares = attend_requests(self.cosines, recall, self.plain)
+    def mass(self, *recalls: Recall) -> Mass:
+        """What memory holds if judged requests are followed in each of these ways, in one softmax, as by a query."""
+        logits = [request_logits(self.cosines, recall, self.plain) for recall in recalls]
+        most = np.repeat([recall.most for recall in recalls], self.cosines.shape[1])
+        shares = share_attention(np.concatenate(logits, axis=1), most)
+        shares = shares.reshape(len(shares), len(recalls), -1).sum(axis=1)
         return Mass(self.items, shares @ self.right, shares.sum(axis=1))
 
 
@@ -133,10 +136,11 @@ def _log_sum(z: Floats) -> Doubles:
     return total
 
 
-def validate_memory(training_set: TrainingSet, held_out: Sequence[HeldOut]) -> CrossValidation:
+def validate_memory(training_set: TrainingSet, held_out: Sequence[HeldOut], careful: Recall) -> CrossValidation:
     """What memory gains beside what each fold learned: `before` is without memory, s are the margins.
 
-    For the gain of a fold, the other folds alone choose the margin.
+    Beside a margin, each judged request is followed with the `careful` recall, as it always is. For the gain of a fold,
+    the other folds alone choose the margin.
     """
     folds = [fold for fold, _ in held_out]
     by_margin: list[list[Answers]] = [[] for _ in range(1 + len(MARGINS))]
@@ -146,7 +150,7 @@ def validate_memory(training_set: TrainingSet, held_out: Sequence[HeldOut]) -> C
         recalled = recall_requests(training_set, fold)
         for index, answers in enumerate(by_margin):
             recall = recall_at(index)
-            answers.append(measure_answers(own, recalled.mass(recall).raise_logits(z) if recall else z))
+            answers.append(measure_answers(own, recalled.mass(recall, careful).raise_logits(z) if recall else z))
     kls = np.array([np.mean([answers.kl for answers in join_rounds(folds, fits)], axis=0) for fits in by_margin])
     by_others = [by_margin[choose_strength(kls[:, fold.training])][number] for number, fold in enumerate(folds)]
     before = join_rounds(folds, by_margin[0])

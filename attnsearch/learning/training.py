@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
-from attnsearch.attention.memory import Recall
+from attnsearch.attention.memory import Recall, careful_recall
 from attnsearch.attention.null_key import NullKey
 from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, memory, self_supervision
 from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
@@ -72,15 +72,16 @@ def train(
     verdict = acceptance.accept(examples.training_set, validation)
     strength_index = max(validation.chosen, 1) if verdict.accepted or force else 0
     base = validation if strength_index else validation.untrained
-    remembering = memory.validate_memory(examples.training_set, base.by_others)
+    careful = careful_recall(index.info.sha256)
+    remembering = memory.validate_memory(examples.training_set, base.by_others, careful)
     memory_verdict = acceptance.accept_memory(verdict, remembering)
     recall = memory.recall_at(max(remembering.chosen, 1)) if memory_verdict.accepted or force else None
     verdict = acceptance.join_verdicts(verdict, memory_verdict, acceptance.measure_gains(remembering.since(base)))
     curve = None
     if with_curve:
         log.info("learning from some of the %d requests", len(examples.requests))
-        measured, with_memory = (base, True) if recall else (validation, False)
-        curve = measure_curve(examples.training_set, measured, seed=seed, with_memory=with_memory, progress=progress)
+        measured, remembers = (base, careful) if recall else (validation, None)
+        curve = measure_curve(examples.training_set, measured, seed=seed, careful=remembers, progress=progress)
     temperature, lexical, is_enough = index.info.temperature, None, verdict.requests >= ENOUGH_REQUESTS
     if is_enough and (verdict.accepted or force):
         logits = _fold_logits(index, examples, base.held_out, recall, lexical=False)
@@ -187,7 +188,8 @@ def _fold_logits(
     training_set = examples.training_set
     for fold, w in held_out:
         queries = fold.held_out
-        mass = memory.recall_requests(training_set, fold).mass(recall) if recall else None
+        recalled = memory.recall_requests(training_set, fold) if recall else None
+        mass = recalled.mass(recall, careful_recall(index.info.sha256)) if recalled and recall else None
         z = bilinear.item_logits(training_set.keys, training_set.x[queries], w)
         graded_queries = [training_set.graded[query_number] for query_number in queries]
         texts = read_texts(index, [examples.requests[query_number].query for query_number in queries])

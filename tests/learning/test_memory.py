@@ -5,12 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attnsearch.attention.memory import Recall, careful_recall
 from attnsearch.attention.softmax import State
 from attnsearch.learning import memory
 from attnsearch.learning.bilinear import SHARPNESS, Keys, Targets, item_logits
 from attnsearch.learning.cross_validation import Fold, HeldOut, cross_validate, measure_answers
-from attnsearch.learning.examples import Graded, TrainingSet
+from attnsearch.learning.examples import Graded, TrainingSet, gather_examples
 from attnsearch.learning.memory import MARGINS, MOST, recall_at, recall_requests, validate_memory
+from attnsearch.search.setting import Setting
+from attnsearch.search.weights import weigh_items
+from attnsearch.storage.learned import Learned, Remembered
+
+NEVER = Recall(0.0, 0.01, 99.0)
 
 
 def paraphrased(groups: int = 15, each: int = 4, d: int = 24, *, told: bool = True, seed: int = 0) -> TrainingSet:
@@ -55,7 +61,7 @@ def test_a_request_recalls_only_what_its_fold_learned_from(monkeypatch):
     training_set, recalled = paraphrased(), []
     recall = memory.recall_requests
     monkeypatch.setattr(memory, "recall_requests", lambda *args: recalled.append(args[1]) or recall(*args))
-    validate_memory(training_set, unlearned(training_set))
+    validate_memory(training_set, unlearned(training_set), NEVER)
     for fold in recalled:
         assert not set(fold.held_out) & set(fold.training)
         assert len(recall(training_set, fold).cosines[0]) == len(fold.training)
@@ -72,7 +78,7 @@ def test_without_a_margin_nothing_is_remembered_and_each_smaller_one_follows_mor
 
 def test_paraphrases_are_answered_by_what_was_judged():
     training_set = paraphrased()
-    validation = validate_memory(training_set, unlearned(training_set))
+    validation = validate_memory(training_set, unlearned(training_set), NEVER)
     before = measure_answers(training_set, item_logits(training_set.keys, training_set.x))
     assert validation.before.ndcg == pytest.approx(before.ndcg)
     assert validation.before.kl == pytest.approx(before.kl, abs=1e-5)
@@ -83,14 +89,14 @@ def test_paraphrases_are_answered_by_what_was_judged():
 
 def test_where_paraphrases_have_nothing_in_common_nothing_is_remembered():
     training_set = paraphrased(told=False)
-    assert validate_memory(training_set, unlearned(training_set)).chosen == 0
+    assert validate_memory(training_set, unlearned(training_set), NEVER).chosen == 0
 
 
 def test_the_others_alone_choose_the_margin_for_a_fold(monkeypatch):
     training_set, counts = paraphrased(groups=3), []
     folds = unlearned(training_set)
     monkeypatch.setattr(memory, "choose_strength", lambda kl: counts.append(kl.shape) or 0)
-    validate_memory(training_set, folds)
+    validate_memory(training_set, folds, NEVER)
     rows = 1 + len(MARGINS)
     assert counts == [*((rows, len(fold.training)) for fold, _ in folds), (rows, 12)]
 
@@ -105,3 +111,39 @@ def test_a_sample_stands_for_all_items():
     sampled = training_set._replace(keys=keys._replace(offset=offset))
     whole = training_set._replace(keys=Keys(np.concatenate([keys.vectors, np.repeat(keys.vectors[:1], 99, axis=0)])))
     assert recall_requests(sampled, fold).plain == pytest.approx(recall_requests(whole, fold).plain, abs=1e-5)
+
+
+def test_with_several_heads_the_plain_logits_are_those_of_the_first_alone():
+    training_set = paraphrased()
+    fold = unlearned(training_set)[0].fold
+    first = np.where(np.arange(24) < 16, training_set.x, 0) * SHARPNESS
+    recalled = recall_requests(training_set._replace(plain=first), fold)
+    z = (first[fold.held_out] @ training_set.keys.vectors.T).astype(np.float64)
+    assert recalled.plain == pytest.approx(np.log(np.exp(z).sum(axis=1)), abs=1e-4)
+    assert recalled.cosines == pytest.approx(recall_requests(training_set, fold).cosines)
+
+
+def test_a_query_recalls_what_training_measured(world):
+    """The weights of all items, by what each of two requests is to recall, are those of the road."""
+    index, judged = world
+    training_set, requests = gather_examples(index, judged[:20])[:2]
+    fold = Fold(0, np.arange(2), np.arange(2, 20))
+    recall = recall_at(len(MARGINS))
+    z = item_logits(training_set.keys, training_set.x[:2])
+    logits = (
+        recall_requests(training_set, fold)
+        .mass(recall, careful_recall(index.info.sha256))
+        .raise_logits(z)
+        .astype(np.float64)
+    )
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    others = requests[2:]
+    remembered = Remembered(
+        [request.query for request in others], training_set.x[2:], [request.grades for request in others], recall
+    )
+    info = index.info
+    learned = Learned(info.model, info.sha256, None, None, memory=remembered, identity=info.identity)
+    weights = weigh_items(index, [request.query for request in requests[:2]], Setting(learned=learned))
+    assert weights == pytest.approx(expected, abs=1e-6)
+    plain = weigh_items(index, [request.query for request in requests[:2]], Setting(untrained=True))
+    assert np.abs(weights - plain).max() > 0.01
