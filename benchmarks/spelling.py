@@ -57,6 +57,7 @@ def main() -> None:
             with Index.open(name) as index:
                 for lexical in (0.0, LEXICAL):
                     rows += measure(index, requests, lexical, arguments.draws)
+                    print(*rows[-3:], sep="\n", flush=True)
                 times.append([name, *time_readings(index, [request.query for request in requests])])
         table(("set", "λ", "misspelled words", "as they are", "as typed", "as read", "won back"), rows)
         shares = [float(str(row[-1])) for row in rows if row[-1] != ""]
