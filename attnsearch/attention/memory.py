@@ -47,6 +47,14 @@ class Recall(NamedTuple):
     threshold: float
     margin: float = OFF
 
+    def as_dict(self) -> dict[str, float | None]:
+        """Its numbers by name; None for a θ or δ that leaves its key out.
+
+        >>> Recall(0.9, 0.02, 0.85).as_dict()
+        {'most': 0.9, 'temperature': 0.02, 'threshold': 0.85, 'margin': None}
+        """
+        return {name: None if number < -1 else number for name, number in self._asdict().items()}
+
 
 # Keyed by the SHA-256 of an encoder's weights: each encoder has its own distribution of cosines. Measured on five sets,
 # see docs/learning.md: ten judged requests take nothing from others, and near paraphrases of them are answered alike.

@@ -158,7 +158,7 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
         "none_of_these": learned.null and learned.null._asdict(),
         "requests": len(learned.requests),
         "story": learned.story,
-        "memory": learned.memory and {"requests": len(learned.memory.queries), **learned.memory.recall._asdict()},
+        "memory": learned.memory and {"requests": len(learned.memory.queries), **learned.memory.recall.as_dict()},
     }
 
 
@@ -230,7 +230,7 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, _MISSING.get(name, "") if value is None else _in_words(value)
     if learned is None:
         return
-    story = dict(learned["story"])
+    story = {name: value for name, value in learned["story"].items() if name != "remembered"}
     model = learned["model"]
     unused = f"; not in use: it is for other weights, another tokenizer or other heads of {model}"
     unused = "" if learned["in_use"] else unused

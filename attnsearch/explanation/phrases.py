@@ -151,7 +151,7 @@ def describe_learned(result: Result, turns: str) -> str:
 def describe_untrained(result: Result) -> str:
     """How the same items rank without what was learned."""
     temperature = result.untrained.temperature if result.untrained else result.temperature
-    return f"Old are ranks and weights without anything that was learned, at the temperature {temperature:g}."
+    return f"The old ranks and weights are those without anything learned, at the temperature {temperature:g}."
 
 
 def describe_known(readout: Readout) -> str:

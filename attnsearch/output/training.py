@@ -75,7 +75,9 @@ def _memory(outcome: Outcome) -> Iterator[str]:
     memory, learned = outcome.memory, outcome.learned
     if memory is None or learned is None:
         return
-    if not memory.accepted:
+    if not memory.accepted and learned.story.get("remembered"):
+        yield f"Of memory alone, {memory.reason}; --force keeps it anyway."
+    elif not memory.accepted:
         yield f"Memory stays as it was: {memory.reason}."
     elif learned.story["pull"]:
         part = between(memory.ndcg)
@@ -116,7 +118,7 @@ def memory_as_json(outcome: Outcome) -> dict[str, Any] | None:
     if verdict is None:
         return None
     count = learned.story.get("remembered", 0) if learned else 0
-    recall = learned.memory.recall._asdict() if count and learned and learned.memory else None
+    recall = learned.memory.recall.as_dict() if count and learned and learned.memory else None
     return {
         "requests": count,
         "accepted": verdict.accepted,

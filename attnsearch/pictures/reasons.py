@@ -117,7 +117,7 @@ def _spell_sum(hit: Hit, why: Why) -> str:
         if added:
             shares = ", ".join(f"{inert(word)} {share:.2f}" for word, share in _largest_first(added.items()))
             parts.append(f"{sum(added.values()):.2f} {name} ({shares})")
-    if why.memory:
+    if abs(sum(why.memory.values())) >= _VISIBLE:
         parts.append(f"{sum(why.memory.values()):.2f} memory, because {_name_judged(why)}")
     return f"{hit.logit:.2f} = {' + '.join(parts)}".replace("+ -", "- ")
 

@@ -225,6 +225,6 @@ def _notes(all_series: Sequence[_Series]) -> str:
         else "a larger mark has more requests"
     )
     return (
-        f"Dashed: the mean; beside it, {sizes}; weights are true where marks are on the line: that of the top item"
-        " as the chance that it is right, and at the right, all of them as shares of the right items"
+        f"Left, dashed: the mean. Middle: how often the item on rank 1 is right, by its weight; {sizes}. Right: the"
+        " share of the right items that the top of the attention has. On the diagonal, weights say what is true."
     )

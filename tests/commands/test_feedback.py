@@ -11,7 +11,6 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from attnsearch.attention.memory import OFF
 from attnsearch.commands.feedback import feedback as command
 from attnsearch.sources import items
 from attnsearch.storage import feedback, files
@@ -60,7 +59,7 @@ class TestCommand:
         assert 'because “<bdi lang="">moon</bdi>” was judged' in page
         info = json.loads(run("info", "shop", "--json").out)
         assert info["learned"]["memory"] == {
-            "requests": 1, "most": 0.9, "temperature": 0.01, "threshold": 0.95, "margin": OFF,
+            "requests": 1, "most": 0.9, "temperature": 0.01, "threshold": 0.95, "margin": None,
         }  # fmt: skip
         assert (info["temperature"], info["learned"]["w"]) == (0.05, None)
         assert re.search("^remembers +1 judged request$", run("info", "shop").out, re.MULTILINE)

@@ -60,7 +60,13 @@ def test_what_memory_gains_or_why_it_stays(memory, pull, requests, sentence):
     fields = json.loads(verdict_as_json(outcome, "shop", stored=True))["memory"]
     assert (fields["requests"], fields["accepted"], fields["why"]) == (remembered, memory.accepted, memory.reason)
     assert fields["held_out"]["ndcg"]["change"] == 0.25
-    assert fields["recall"] == (MEMORY.recall._asdict() if memory.accepted else None)
+    assert fields["recall"] == (MEMORY.recall.as_dict() if memory.accepted else None)
+
+
+def test_memory_that_is_forced_does_not_stay_as_it_was():
+    learned = LEARNED._replace(story={**LEARNED.story, "remembered": 30}, memory=MEMORY)
+    text = conclusion(Outcome(learned, BETTER, 0, memory=CHANCE), stored=True)
+    assert text.endswith("Of memory alone, it may be chance; --force keeps it anyway.")
 
 
 def test_a_lambda_that_could_not_be_smaller_is_no_advice():

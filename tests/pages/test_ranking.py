@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from attnsearch.pages.ranking import ranking_page
+from attnsearch.search.result import Hit, Result, Why
+from attnsearch.search.setting import Setting
 from tests.pages.hostile import HOSTILE, hostile_catalog
 from tests.pages.reading import numbers, numbers_of_json, read_page, text_of, texts
 
@@ -144,6 +147,20 @@ def test_words_are_shaded_by_what_they_add(page):
     tree = page("explain", "moon moon moon sea", "a")
     words = [(text_of(data), data.get("class")) for data in tree.iter("data") if text_of(data).isalpha()]
     assert ("sea", None) in words  # its number is next to nothing, and so is its shade
+
+
+def test_judged_requests_that_add_little():
+    """Three are named, and all others are one number; what would be 0.00 is left out."""
+    why = Why(4.0, {}, {}, None, None, memory={"a": 2.0, "b": 0.5, "c": 0.25, "d": 0.125, "e": 0.125, "f": 0.001})
+    result = Result("q", "shop", "small", 0.05, 3, 0, None, 1.0, 1.0, [Hit(1, "a", "moon", 0.6, 0.5, 7.0, "", {})])
+    for shares, words in (
+        (why.memory, "+2.00 because “a” was judged +0.50 because “b” was judged +0.25 because “c” was judged +0.25 "
+                     "because others were judged"),
+        ({"a": 2.0, "f": 0.001}, "+2.00 because “a” was judged"),
+    ):  # fmt: skip
+        html = ranking_page([result._replace(whys=[why._replace(memory=shares)])], [], setting=Setting())
+        (article,) = read_page(html.encode()).iter("article")
+        assert text_of(article.find("p")) == f"logit 7.00 = 4.00 semantic {words}"
 
 
 def test_why_one_is_above_another(page):

@@ -32,6 +32,14 @@ def test_the_sum():
     assert "= 10.31 semantic - 0.50 prior (stars -0.50)" in whys(RESULT._replace(whys=[prior]))
 
 
+def test_what_memory_adds():
+    memory = {"sour soup": 2.1, "beets": 0.001}
+    text = whys(RESULT._replace(whys=[WHY._replace(lexical={}, memory=memory)]))
+    assert '= 10.31 semantic + 2.10 memory, because "sour soup" was judged\n' in text
+    text = whys(RESULT._replace(whys=[WHY._replace(lexical={}, memory={"beets": 0.001})]))
+    assert "= 10.31 semantic\n" in text  # 0.00 says nothing
+
+
 def test_words_without_color():
     """The largest first, what is 0.00 left out; the rounding only where it can be seen."""
     assert whys(RESULT).splitlines()[1:] == [
