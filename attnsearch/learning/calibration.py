@@ -18,12 +18,11 @@ from attnsearch.search.setting import LEXICAL
 
 LEAST_LEXICAL = 0.1  # λ that is learned
 
-_SHARPNESSES = np.array([*range(8, 16), *np.arange(16, 26, 0.5), *range(26, 36, 2), 36, 40, 45, 50])  # 1/τ, to be tried
+SHARPNESSES = np.array([*range(8, 16), *np.arange(16, 26, 0.5), *range(26, 36, 2), 36, 40, 45, 50])  # 1/τ, to be tried
 _SHARPEST_WITH_LEXICAL = 30  # the largest 1/τ that is tried together with λ
 _LEXICALS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
 _USUAL_REQUESTS = 80
 _FOLDS = 5
-_LOG_LOSS = 2.0  # the weight of the top weight's log loss beside KL
 _PULL = 2.0  # of the null key towards the current one
 
 Doubles = NDArray[np.float64]
@@ -37,15 +36,10 @@ class FoldLogits(NamedTuple):
     right: Sequence[NDArray[np.int64]]
     mass: Mass | None = None
 
-
-class CandidateScores(NamedTuple):
-    """For each candidate and query (c, m): KL, and the log loss of the top weight.
-
-    The log loss takes the top weight as the probability that the top item is right.
-    """
-
-    kl: Doubles
-    loss: Doubles
+    def scaled(self, beta: float, lexical: float) -> Floats:
+        """The logits (m, i) at the sharpness β, with λ times BM25, without what they recall."""
+        z: Floats = self.z * np.float32(beta / SHARPNESS)
+        return z + np.float32(lexical) * self.bm25 if lexical and self.bm25 is not None else z
 
 
 class FittedTemperature(NamedTuple):
@@ -56,35 +50,26 @@ class FittedTemperature(NamedTuple):
     after: Doubles
 
 
-def fit_temperature(folds: Iterable[FoldLogits], untrained_kl: float) -> float:
-    """The τ that minimizes KL + 2 · log loss of the top weight, subject to KL ≤ `untrained_kl`.
+def fit_temperature(folds: Iterable[FoldLogits], lexical: float = 0.0) -> float:
+    """The τ that minimizes KL, with λ = `lexical`/(20 τ): `lexical` is what λ would be at the usual τ.
 
-    KL alone would flatten the weights where a request has several right items, and the top weight would say ever less
-    about the chance that the top item is right; the log loss alone is unsure where few top items are right.
+    By KL, weights are the shares of the right items, however many a request has. By the top weight alone they would be
+    the chance that the top item is right, which they can be only where one item is.
     """
-    return _best_temperature(score_candidates(folds, [(beta, 0.0) for beta in _SHARPNESSES]), untrained_kl)
-
-
-def _best_temperature(scores: CandidateScores, highest_kl: float) -> float:
-    """The best τ among candidates with the sharpnesses `_SHARPNESSES`."""
-    kl = scores.kl.mean(axis=1)
-    price = np.where(kl <= highest_kl, kl + _LOG_LOSS * scores.loss.mean(axis=1), np.inf)
-    best = price.argmin() if np.isfinite(price).any() else kl.argmin()
-    return float(1 / _SHARPNESSES[best])
+    candidates = [(beta, lexical * beta / SHARPNESS) for beta in SHARPNESSES]
+    return float(1 / SHARPNESSES[int(score_candidates(folds, candidates).mean(axis=1).argmin())])
 
 
 def fit_temperature_alone(folds: Iterable[FoldLogits], usual: float, *, seed: int = 0) -> FittedTemperature:
     """The τ for W = I; `before` is measured at the `usual` temperature, and `after` by cross-validation."""
-    scores = score_candidates(folds, [(beta, 0.0) for beta in [*_SHARPNESSES, 1 / usual]])
-    candidates, before = CandidateScores(scores.kl[:-1], scores.loss[:-1]), scores.kl[-1]
+    kl = score_candidates(folds, [(beta, 0.0) for beta in [*SHARPNESSES, 1 / usual]])
+    candidates, before = kl[:-1], kl[-1]
     fold_of = np.random.default_rng(seed).permutation(len(before)) % _FOLDS
     after = np.empty(len(before))
     for fold in range(_FOLDS):
         training, held_out = fold_of != fold, fold_of == fold
-        fitted = CandidateScores(candidates.kl[:, training], candidates.loss[:, training])
-        best = _best_temperature(fitted, float(before[training].mean()))
-        after[held_out] = candidates.kl[int(np.abs(1 / best - _SHARPNESSES).argmin()), held_out]
-    return FittedTemperature(_best_temperature(candidates, float(before.mean())), before, after)
+        after[held_out] = candidates[int(candidates[:, training].mean(axis=1).argmin()), held_out]
+    return FittedTemperature(float(1 / SHARPNESSES[int(candidates.mean(axis=1).argmin())]), before, after)
 
 
 def fit_lexical(folds: Iterable[FoldLogits], temperature: float, requests: int) -> float:
@@ -94,42 +79,35 @@ def fit_lexical(folds: Iterable[FoldLogits], temperature: float, requests: int) 
     it, so they count beside `_USUAL_REQUESTS` that say the usual λ. It is at least `LEAST_LEXICAL`: whoever asks for
     shared words gets them.
     """
-    sharpnesses = _SHARPNESSES[_SHARPNESSES <= _SHARPEST_WITH_LEXICAL]
+    sharpnesses = SHARPNESSES[SHARPNESSES <= _SHARPEST_WITH_LEXICAL]
     candidates = [(beta, lexical) for lexical in _LEXICALS for beta in sharpnesses]
-    beta, lexical = candidates[int(score_candidates(folds, candidates).kl.mean(axis=1).argmin())]
+    beta, lexical = candidates[int(score_candidates(folds, candidates).mean(axis=1).argmin())]
     fitted = float(lexical / beta / temperature)
     shrunk = (requests * fitted + _USUAL_REQUESTS * LEXICAL) / (requests + _USUAL_REQUESTS)
     return max(round(shrunk, 2), LEAST_LEXICAL)
 
 
-def score_candidates(folds: Iterable[FoldLogits], candidates: Sequence[tuple[float, float]]) -> CandidateScores:
-    """The scores of each candidate (β, λ) on the queries that have a right item."""
-    parts = [_score_fold(fold, candidates) for fold in folds]
-    kl, loss = (np.concatenate([part[field] for part in parts], axis=1) for field in (0, 1))
-    return CandidateScores(kl, loss)
+def score_candidates(folds: Iterable[FoldLogits], candidates: Sequence[tuple[float, float]]) -> Doubles:
+    """KL (c, m) by each candidate (β, λ), of the queries that have a right item."""
+    return np.concatenate([_score_fold(fold, candidates) for fold in folds], axis=1)
 
 
-def _score_fold(fold: FoldLogits, candidates: Sequence[tuple[float, float]]) -> CandidateScores:
+def _score_fold(fold: FoldLogits, candidates: Sequence[tuple[float, float]]) -> Doubles:
     queries = [query_number for query_number, right in enumerate(fold.right) if len(right)]
     sizes = np.array([len(fold.right[query_number]) for query_number in queries], np.int64)
     rows, items = np.repeat(np.arange(len(queries)), sizes), np.concatenate([np.empty(0, np.int64), *fold.right])
-    kl, loss = (np.empty((len(candidates), len(queries))) for _ in range(2))
     mass = None if fold.mass is None else fold.mass.take(queries)
+    answerable = fold._replace(z=fold.z[queries], bm25=None if fold.bm25 is None else fold.bm25[queries])
+    kl = np.empty((len(candidates), len(queries)))
     for candidate, (beta, lexical) in enumerate(candidates):
-        z = fold.z[queries] * np.float32(beta / SHARPNESS)
-        if lexical and fold.bm25 is not None:
-            z += np.float32(lexical) * fold.bm25[queries]
-        top, highest = z.argmax(axis=1), z.max(axis=1)
-        log_total = np.log(np.exp(z - highest[:, None]).sum(axis=1)).astype(np.float64)
-        log_weights, log_top = z[rows, items] - highest[rows] - log_total[rows], -log_total
+        z = answerable.scaled(beta, lexical)
+        highest = z.max(axis=1)
+        log_total = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1)).astype(np.float64)
+        log_weights = z[rows, items] - log_total[rows]
         if mass is not None:
             log_weights = mass.raise_weights(log_weights, rows, items)
-            top, log_top = mass.raise_top(z[:, mass.items] - (highest + log_total)[:, None], top, log_top)
         kl[candidate] = -np.log(sizes) - np.bincount(rows, log_weights, len(queries)) / sizes
-        hit = np.bincount(rows, top[rows] == items, len(queries)) > 0
-        log_top = np.minimum(log_top, -1e-6)  # so that being sure and wrong is not infinitely bad
-        loss[candidate] = -np.where(hit, log_top, np.log(-np.expm1(log_top)))
-    return CandidateScores(kl, loss)
+    return kl
 
 
 def fit_null_key(evidence: Doubles, unanswerable: NDArray[np.bool_], current: NullKey | None) -> NullKey | None:

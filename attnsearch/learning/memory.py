@@ -64,17 +64,6 @@ class Mass(NamedTuple):
         raised[known] = np.logaddexp(raised[known], _log(self.mass[rows[known], places[known]]))
         return raised
 
-    def raise_top(self, log_weights: Doubles, top: Numbers, log_top: Doubles) -> tuple[Numbers, Doubles]:
-        """The top items (m,) with memory, and the logs of their weights, from those without.
-
-        `log_weights` (m, c) are without memory, too.
-        """
-        kept = np.log1p(-self.shares)
-        raised = np.logaddexp(log_weights + kept[:, None], _log(self.mass))
-        best, highest = raised.argmax(axis=1), raised.max(axis=1)
-        is_higher = highest > log_top + kept
-        return np.where(is_higher, self.items[best], top), np.where(is_higher, highest, log_top + kept)
-
     def raise_logits(self, z: Floats) -> Floats:
         """The logits of all items with memory (m, i), from those without, z (m, i)."""
         raised = z.copy()

@@ -85,7 +85,7 @@ def train(
     temperature, lexical, is_enough = index.info.temperature, None, verdict.requests >= ENOUGH_REQUESTS
     if is_enough and (verdict.accepted or force):
         logits = _fold_logits(index, examples, base.held_out, recall, lexical=False)
-        temperature = calibration.fit_temperature(logits, untrained_kl=float(np.nanmean(base.before.kl)))
+        temperature = calibration.fit_temperature(logits)
     elif is_enough and verdict.sound:  # even when W_Q is best as it is, another temperature may be better
         first_round = [held_out for held_out in base.held_out if not held_out.fold.round]
         logits = _fold_logits(index, examples, first_round, None, lexical=False)
