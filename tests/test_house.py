@@ -62,8 +62,8 @@ HOUSE = {
     ),
     "evaluation": ("metrics", "mass", "report", "significance"),
     "learning": (
-        "bilinear", "examples", "self_supervision", "cross_validation", "memory", "calibration", "acceptance", "curve",
-        "training",
+        "bilinear", "examples", "self_supervision", "cross_validation", "memory", "calibration", "words",
+        "acceptance", "curve", "training",
     ),
     "lesson": ("library", "slide", "story", "steps", "variations", "built_in"),
     "output": (

@@ -107,10 +107,10 @@ def accept(training_set: TrainingSet, validation: CrossValidation) -> Verdict:
     )
 
 
-def accept_memory(verdict: Verdict, validation: CrossValidation) -> Verdict:
-    """The verdict on memory, by the tests of `accept`, beside the W_Q that `verdict` is on, or I if it was refused.
+def accept_beside(verdict: Verdict, validation: CrossValidation) -> Verdict:
+    """The verdict on memory, or on shared words, by the tests of `accept`.
 
-    The `validation` of memory compares its answers with those without it.
+    `verdict` is on all before that; the `validation` compares the answers with those.
     """
     ndcg, kl = measure_gains(validation)
     problem = ""
@@ -126,14 +126,14 @@ def accept_memory(verdict: Verdict, validation: CrossValidation) -> Verdict:
     return Verdict(verdict.requests, ndcg, kl, accepted=not problem, reason=reason, sound=verdict.sound)
 
 
-def join_verdicts(verdict: Verdict, memory: Verdict, gains: tuple[Gain, Gain]) -> Verdict:
-    """The verdict on W_Q and memory together, which have these `gains` in nDCG and KL if memory is accepted."""
-    if not memory.accepted:
+def join_verdicts(verdict: Verdict, beside: Verdict, name: str, gains: tuple[Gain, Gain]) -> Verdict:
+    """The verdict on W_Q and what comes `beside` it, called `name`: `gains` in nDCG and KL if that is accepted."""
+    if not beside.accepted:
         return verdict
     if verdict.accepted:
         return verdict._replace(ndcg=gains[0], kl=gains[1])
-    reason = f"W_Q stays I, since {verdict.reason}; but with memory, {memory.reason}"
-    return memory._replace(reason=reason)
+    reason = f"W_Q stays I, since {verdict.reason}; but with {name}, {beside.reason}"
+    return beside._replace(reason=reason)
 
 
 def is_chance(requests: int, ndcg: Gain, kl: Gain) -> bool:

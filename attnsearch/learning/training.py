@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from attnsearch.attention import null_key
 from attnsearch.attention.memory import Recall, careful_recall
 from attnsearch.attention.null_key import NullKey
-from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, memory, self_supervision
+from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.learning import acceptance, bilinear, calibration, cross_validation, memory, self_supervision, words
 from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
 from attnsearch.learning.bilinear import Floats
 from attnsearch.learning.calibration import FoldLogits
@@ -41,7 +43,9 @@ class Outcome(NamedTuple):
     """The result of training: `learned`, None if it is rejected; `verdict` has the reason.
 
     `unknown_ids` counts the judged ids that the catalog lacks. `curve` is there if it was asked for.
-    `memory` is the verdict on remembering the requests, None if there were none to learn from.
+    `memory` is the verdict on remembering the requests, None if there were none to learn from; `words` that on shared
+    words, None if it was not asked: if there are too few requests, too many keys, or if they count in this catalog
+    anyway.
     """
 
     learned: Learned | None
@@ -49,6 +53,7 @@ class Outcome(NamedTuple):
     unknown_ids: int
     curve: Curve | None = None
     memory: Verdict | None = None
+    words: Verdict | None = None
 
 
 def train(
@@ -74,15 +79,23 @@ def train(
     base = validation if strength_index else validation.untrained
     careful = careful_recall(index.info.sha256)
     remembering = memory.validate_memory(examples.training_set, base.by_others, careful)
-    memory_verdict = acceptance.accept_memory(verdict, remembering)
+    memory_verdict = acceptance.accept_beside(verdict, remembering)
     recall = memory.recall_at(max(remembering.chosen, 1)) if memory_verdict.accepted or force else None
-    verdict = acceptance.join_verdicts(verdict, memory_verdict, acceptance.measure_gains(remembering.since(base)))
+    gains = acceptance.measure_gains(remembering.since(base))
+    verdict = acceptance.join_verdicts(verdict, memory_verdict, "memory", gains)
     curve = None
     if with_curve:
         log.info("learning from some of the %d requests", len(examples.requests))
         measured, remembers = (base, careful) if recall else (validation, None)
         curve = measure_curve(examples.training_set, measured, seed=seed, careful=remembers, progress=progress)
     temperature, lexical, is_enough = index.info.temperature, None, verdict.requests >= ENOUGH_REQUESTS
+    words_verdict = None
+    if is_enough and not (examples.sampled or index.lexical):
+        draw_logits = partial(_fold_logits, index, examples, base.by_others, recall, lexical=True)
+        counting = words.validate_words(examples.training_set, base.by_others, draw_logits)
+        words_verdict = acceptance.accept_beside(verdict, counting)
+        gains = acceptance.measure_gains(counting.since(base))
+        verdict = acceptance.join_verdicts(verdict, words_verdict, "shared words", gains)
     if is_enough and (verdict.accepted or force):
         logits = _fold_logits(index, examples, base.held_out, recall, lexical=False)
         temperature = calibration.fit_temperature(logits)
@@ -92,10 +105,15 @@ def train(
         temperature, before, after = calibration.fit_temperature_alone(logits, temperature, seed=seed)
         verdict = acceptance.accept_temperature(verdict, before, after)
     if not (verdict.accepted or force):
-        return Outcome(None, verdict, examples.unknown_ids, curve, memory_verdict)
+        return Outcome(None, verdict, examples.unknown_ids, curve, memory_verdict, words_verdict)
+    counts = bool(words_verdict and (words_verdict.accepted or force))
     if is_enough and not examples.sampled:
-        logits = _fold_logits(index, examples, base.held_out, recall, lexical=True)
-        lexical = calibration.fit_lexical(logits, temperature, verdict.requests)
+        draw_logits = partial(_fold_logits, index, examples, base.held_out, recall, lexical=True)
+        lexical = calibration.fit_lexical(draw_logits(), temperature, verdict.requests)
+        if counts:  # words make weights sharper, so the temperature is another
+            at_usual = lexical * temperature / TEMPERATURE
+            temperature = calibration.fit_temperature(draw_logits(), at_usual)
+            lexical = round(at_usual * TEMPERATURE / temperature, 2)
     pull = cross_validation.STRENGTHS[strength_index - 1] if strength_index else 0
     remembered = _remember(index, requests, recall) if recall else None
     learned = Learned(
@@ -105,6 +123,7 @@ def train(
         w=cross_validation.fit_strength(examples.training_set, strength_index),
         temperature=temperature,
         lexical=lexical,
+        is_lexical=counts,
         null=_fit_null_key(index, requests),
         requests=frozenset(short_hash(request.query) for request in requests),
         story={
@@ -113,7 +132,7 @@ def train(
         },
         memory=remembered,
     )
-    return Outcome(learned, verdict, examples.unknown_ids, curve, memory_verdict)
+    return Outcome(learned, verdict, examples.unknown_ids, curve, memory_verdict, words_verdict)
 
 
 def _remember(index: Index, requests: Sequence[Judged], recall: Recall) -> Remembered:

@@ -292,7 +292,8 @@ def _is_same(learned: Learned | None, other: Learned | None) -> bool:
     if learned is None or other is None:
         return learned is other
     numbers, other_numbers = (
-        (part.identity, part.sha256, part.temperature, part.lexical, part.null) for part in (learned, other)
+        (part.identity, part.sha256, part.temperature, part.lexical, part.is_lexical, part.null)
+        for part in (learned, other)
     )
     if learned.w is None or other.w is None:
         return numbers == other_numbers and learned.w is other.w

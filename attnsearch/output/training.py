@@ -15,7 +15,6 @@ from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import decimals, listing, signed, wrap
-from attnsearch.storage.learned import Learned
 
 
 def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
@@ -59,7 +58,9 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
     parts = ["W_Q"] if learned.story["pull"] else []
     if learned.temperature not in (None, TEMPERATURE):
         parts.append(f"temperature {learned.temperature:.3g}")
-    if learned.lexical is not None:
+    if learned.is_lexical:
+        parts.append(f"that shared words count (λ {learned.lexical:g})")
+    elif learned.lexical is not None:
         parts.append(f"--lexical {learned.lexical:g}")
     if learned.null is not None:
         parts.append("the null key")
@@ -67,7 +68,7 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
         parts.append(f"a memory of {counted(remembered, 'request')}")
     why = held_out.reason if held_out.accepted else f"{held_out.reason}; --force keeps it anyway"
     what = f"{'' if stored else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
-    return " ".join([f"{what}. {why[:1].upper()}{why[1:]}.", *_memory(outcome), *_words(learned)])
+    return " ".join([f"{what}. {why[:1].upper()}{why[1:]}.", *_memory(outcome), *_words(outcome)])
 
 
 def _memory(outcome: Outcome) -> Iterator[str]:
@@ -80,14 +81,23 @@ def _memory(outcome: Outcome) -> Iterator[str]:
     elif not memory.accepted:
         yield f"Memory stays as it was: {memory.reason}."
     elif learned.story["pull"]:
-        part = between(memory.ndcg)
-        part = part if memory.is_vague else f"{signed(memory.ndcg.change, 3)} ({part})"
-        yield f"Of the change in nDCG@{DEPTH}, {part} is from memory."
+        yield f"Of the change in nDCG@{DEPTH}, {_part(memory)} is from memory."
 
 
-def _words(learned: Learned) -> Iterator[str]:
-    """A λ that could not be smaller is no advice to use it."""
-    if learned.lexical == LEAST_LEXICAL:
+def _part(verdict: Verdict) -> str:
+    """What is gained in nDCG beside W_Q, and its interval; that alone, if requests are few."""
+    part = between(verdict.ndcg)
+    return part if verdict.is_vague else f"{signed(verdict.ndcg.change, 3)} ({part})"
+
+
+def _words(outcome: Outcome) -> Iterator[str]:
+    """What shared words gain, or that they hardly help: a λ that could not be smaller is no advice to use it."""
+    words, learned = outcome.words, outcome.learned
+    if learned is None:
+        return
+    if learned.is_lexical and words is not None and words.accepted:
+        yield f"Shared words add {_part(words)}; --lexical 0 leaves them out for once."
+    if learned.lexical == LEAST_LEXICAL and not learned.is_lexical:
         yield "Shared words hardly help here, so --lexical counts them as little as it can."
 
 
@@ -107,6 +117,7 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
         "lexical": learned and learned.lexical,
         "null_key": learned and learned.null and learned.null._asdict(),
         "memory": memory_as_json(outcome),
+        "words": outcome.words and _verdict_as_json(outcome.words),
         "stored": stored,
     }
     return to_json(fields, screen, indent=2)
@@ -121,11 +132,15 @@ def memory_as_json(outcome: Outcome) -> dict[str, Any] | None:
     recall = learned.memory.recall.as_dict() if count and learned and learned.memory else None
     return {
         "requests": count,
-        "accepted": verdict.accepted,
-        "why": verdict.reason,
-        "held_out": {"ndcg": verdict.ndcg.as_dict(), "kl": verdict.kl.as_dict()},
+        **_verdict_as_json(verdict),
         "recall": recall,
     }
+
+
+def _verdict_as_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict on what comes beside W_Q."""
+    held_out = {"ndcg": verdict.ndcg.as_dict(), "kl": verdict.kl.as_dict()}
+    return {"accepted": verdict.accepted, "why": verdict.reason, "held_out": held_out}
 
 
 def _round_up(count: int) -> str:

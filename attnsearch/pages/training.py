@@ -19,7 +19,7 @@ def training_page(
 ) -> str:
     """The page of a training, with the picture of what more requests gain. `stored`: the result is in use."""
     measured = gains(outcome.verdict) if outcome.verdict.requests > 1 else {}
-    of_memory = gains(outcome.memory) if measured and outcome.memory else {}
+    beside = {"memory": outcome.memory, "shared words": outcome.words} if measured else {}
     return render(
         "training",
         command,
@@ -31,5 +31,9 @@ def training_page(
         gains={name: gain.as_dict() for name, gain in measured.items()},
         confidence=CONFIDENCE,
         memory=memory_as_json(outcome),
-        memory_gains={name: gain.as_dict() for name, gain in of_memory.items()},
+        beside={
+            name: {measure: gain.as_dict() for measure, gain in gains(verdict).items()}
+            for name, verdict in beside.items()
+            if verdict
+        },
     )

@@ -170,8 +170,10 @@ def default_temperature(info: Info, learned: Learned | None) -> float:
 
 
 def default_lexical(lexical: float, learned: Learned | None) -> float:
-    """λ of a query that names none: `lexical`, the catalog's; if that is not 0, a learned one takes its place."""
-    return learned.lexical if lexical and learned and learned.lexical is not None else lexical
+    """λ of a query that names none: `lexical`, the catalog's, or the learned one if either says that words count."""
+    if learned and learned.lexical is not None and (lexical or learned.is_lexical):
+        return learned.lexical
+    return lexical
 
 
 DEFAULT = Setting()

@@ -29,7 +29,7 @@ from attnsearch.storage.failures import unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, quoted, replace_file, sync
 from attnsearch.storage.segment import whole_identity
 
-VERSION = 2  # of a file with judged requests; any other is still of version 1, which an older attnsearch reads
+VERSION = 2  # of a file with more than an older attnsearch knows; any other is still of version 1, which that reads
 
 LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 256 MiB
 MOST_REMEMBERED = 10_000  # judged requests: the latest
@@ -58,8 +58,9 @@ class Learned(NamedTuple):
     """What was learned for the encoder `model` with this `identity`; the SHA-256 of its weights is `sha256`.
 
     w (d, d) is W_Q without its scale, `temperature` τ, `lexical` λ, `null` the null key, and `memory` the judged
-    requests that are remembered; each is None if not learned. `requests` are the hashes (see `short_hash`) of the
-    training requests. `story` is how it was learned: JSON, for `info`.
+    requests that are remembered; each is None if not learned. `is_lexical` says that λ counts in queries that name
+    none. `requests` are the hashes (see `short_hash`) of the training requests. `story` is how it was learned: JSON,
+    for `info`.
     """
 
     model: str
@@ -72,6 +73,7 @@ class Learned(NamedTuple):
     story: Mapping[str, Any] = {}
     identity: str = ""  # what an older attnsearch learned has none
     memory: Remembered | None = None
+    is_lexical: bool = False
 
     @property
     def d(self) -> int:
@@ -127,7 +129,7 @@ def pack_learned(learned: Learned) -> bytes:
     present = {name: array for name, array in arrays.items() if array is not None}
     members = json.dumps(
         {
-            "version": 1 if memory is None and learned.w is not None else VERSION,
+            "version": 1 if memory is None and learned.w is not None and not learned.is_lexical else VERSION,
             "model": learned.model,
             "sha256": learned.sha256,
             "identity": learned.identity,
@@ -136,6 +138,7 @@ def pack_learned(learned: Learned) -> bytes:
             "null": learned.null,
             "requests": sorted(learned.requests),
             "story": learned.story,
+            **({"is_lexical": True} if learned.is_lexical else {}),
             **({} if memory is None else {"memory": {name: getattr(memory, name) for name in _IN_JSON}}),
         }
     )
@@ -206,6 +209,8 @@ def _check_values(learned: Learned) -> None:
                 check_temperature(temperature)
     except InputError as error:
         raise ValueError(error.message) from None
+    if not isinstance(learned.is_lexical, bool) or (learned.is_lexical and learned.lexical is None):
+        raise TypeError("it does not say how shared words count")
     if not isinstance(learned.story, dict) or not all(
         isinstance(text, str) for text in (learned.model, learned.sha256, learned.identity)
     ):

@@ -10,7 +10,7 @@ import pytest
 from attnsearch.learning.acceptance import (
     Gain,
     accept,
-    accept_memory,
+    accept_beside,
     accept_temperature,
     accept_unseen,
     interval,
@@ -182,26 +182,26 @@ def test_a_verdict_is_sound_if_the_requests_are_enough_and_of_this_catalog():
 def test_memory_passes_the_same_tests_whether_or_not_w_q_did(is_better, kl_gain, ndcg_gain, chosen, reason):
     verdict = accept(*validation_of(SURE, UP if is_better else -UP))
     assert (verdict.accepted, verdict.sound) == (is_better, True)
-    memory = accept_memory(verdict, validation_of(kl_gain, ndcg_gain, chosen=chosen)[1])
+    memory = accept_beside(verdict, validation_of(kl_gain, ndcg_gain, chosen=chosen)[1])
     assert memory.accepted == reason.endswith("beyond chance")
     assert memory.reason == reason
 
 
 def test_judgments_that_are_too_few_or_about_something_else_are_not_remembered():
     verdict = accept(*validation_of(SURE, UP, related=False))
-    memory = accept_memory(verdict, validation_of(SURE, UP)[1])
+    memory = accept_beside(verdict, validation_of(SURE, UP)[1])
     assert not memory.accepted
     assert memory.reason == verdict.reason
 
 
 def test_one_verdict_on_w_q_and_memory():
     taken, refused = accept(*validation_of(SURE, UP)), accept(*validation_of(SURE, -UP))
-    remembered, forgotten = (accept_memory(taken, validation_of(SURE, gain)[1]) for gain in (UP, -UP))
+    remembered, forgotten = (accept_beside(taken, validation_of(SURE, gain)[1]) for gain in (UP, -UP))
     together = Gain(0.5, 0.9, 0.3, 0.5), Gain(3.0, 2.0, -1.5, -0.5)
     for verdict in (taken, refused):
-        assert join_verdicts(verdict, forgotten, together) == verdict
-    assert join_verdicts(taken, remembered, together) == taken._replace(ndcg=together[0], kl=together[1])
-    alone = join_verdicts(refused, remembered, together)
+        assert join_verdicts(verdict, forgotten, "memory", together) == verdict
+    assert join_verdicts(taken, remembered, "memory", together) == taken._replace(ndcg=together[0], kl=together[1])
+    alone = join_verdicts(refused, remembered, "memory", together)
     assert (alone.accepted, alone.ndcg, alone.kl) == (True, remembered.ndcg, remembered.kl)
     assert alone.reason.startswith(
         f"W_Q stays I, since {refused.reason}; but with memory, held-out requests are answered better"

@@ -69,6 +69,20 @@ def test_memory_that_is_forced_does_not_stay_as_it_was():
     assert text.endswith("Of memory alone, it may be chance; --force keeps it anyway.")
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_shared_words(accepted):
+    """A λ that counts from now on is no option to give."""
+    words = BETTER._replace(accepted=accepted, ndcg=Gain(0.5, 0.75, 0.125, 0.375), requests=50)
+    learned = LEARNED._replace(lexical=0.25, is_lexical=accepted)
+    outcome = Outcome(learned, BETTER, 0, words=words)
+    text = conclusion(outcome, stored=True)
+    assert ("that shared words count (λ 0.25)" in text) == accepted
+    assert ("Shared words add +0.250 (+0.125 to +0.375); --lexical 0 leaves them out" in text) == accepted
+    assert ("--lexical 0.25" in text) != accepted
+    fields = json.loads(verdict_as_json(outcome, "shop", stored=True))["words"]
+    assert (fields["accepted"], fields["held_out"]["ndcg"]["change"]) == (accepted, 0.25)
+
+
 def test_a_lambda_that_could_not_be_smaller_is_no_advice():
     learned = LEARNED._replace(lexical=LEAST_LEXICAL)
     assert "hardly help" in conclusion(Outcome(learned, BETTER, 0), stored=True)
@@ -112,7 +126,7 @@ def test_json():
     nobody = Gain(math.nan, math.nan, math.nan, math.nan)
     fields = json.loads(verdict_as_json(Outcome(LEARNED, BETTER._replace(kl=nobody), 3), "shop", stored=True))
     assert list(fields) == ["schema", "catalog", "requests", "unknown_ids", "accepted", "why", "more", "held_out",
-                            "temperature", "lexical", "null_key", "memory", "stored"]  # fmt: skip
+                            "temperature", "lexical", "null_key", "memory", "words", "stored"]  # fmt: skip
     assert (fields["catalog"], fields["unknown_ids"], fields["stored"]) == ("shop", 3, True)
     assert fields["held_out"]["ndcg"] == {"before": 0.5, "after": 0.75, "low": 0.125, "high": 0.375, "change": 0.25}
     assert set(fields["held_out"]["kl"].values()) == {None}

@@ -59,7 +59,8 @@ def test_a_training_has_the_numbers_of_json(run, world, write, options):
     tree = read_page(run(*argv, "-f", "html").out.encode())
     answer = json.loads(run(*argv, "--json").out)
     del answer["held_out"]["confidence"]
-    for gain in (*answer["held_out"].values(), *answer["memory"]["held_out"].values()):
+    beside = [answer[name]["held_out"] for name in ("memory", "words")]
+    for gain in (gain for gains in (answer["held_out"], *beside) for gain in gains.values()):
         assert gain["before"] + gain.pop("change") == pytest.approx(gain.pop("after"))
     assert numbers(tree) == {*numbers_of_json(answer)}
     assert dict(zip(texts(tree, "dt"), texts(tree, "dd"), strict=True))["in use"] == "no"
