@@ -66,17 +66,17 @@ def measure_mass(index: Index, judged: Sequence[Judged]) -> Iterator[Sequence[ob
 def measure_long(index: Index, judged: Sequence[Judged]) -> Iterator[Sequence[object]]:
     """How often items with so many passages are in the top ten, divided by their share of the catalog."""
     store = index.store
-    if store.heads is None:
+    if store.first_keys is None:
         return
-    firsts, passages = np.unique(store.heads, return_counts=True)
+    firsts, passages = np.unique(store.first_keys, return_counts=True)
     asked = Setting(identity(index.info.d)).resolve(index, ())
     _, z = score_all(index.engine, asked, index.encoder.encode([request.query for request in judged], "query"))
     keys_of = store.keys_of([ident for request in judged for ident in request.grades])
     strangers: list[int] = []
     right: list[int] = []
     for logits, request in zip(z, judged, strict=True):
-        wanted = {int(store.heads[keys_of[ident][0]]) for ident in request.relevant if ident in keys_of}
-        top = {int(key) for key in store.heads[np.argsort(-logits, kind="stable")[:TOP]]}
+        wanted = {int(store.first_keys[keys_of[ident][0]]) for ident in request.relevant if ident in keys_of}
+        top = {int(key) for key in store.first_keys[np.argsort(-logits, kind="stable")[:TOP]]}
         strangers += top - wanted
         right += wanted
     count_of = dict(zip(firsts.tolist(), passages.tolist(), strict=True))

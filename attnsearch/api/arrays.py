@@ -34,7 +34,7 @@ class Arrays:
     @cached_property
     def owners(self) -> NDArray[np.int64]:
         """The place in `ids` of each key's item (n,)."""
-        living, heads = self._store.living(), self._store.heads
-        owners = np.arange(len(living)) if heads is None else np.cumsum(heads[living] == living) - 1
+        living, first_keys = self._store.living(), self._store.first_keys
+        owners = np.arange(len(living)) if first_keys is None else np.cumsum(first_keys[living] == living) - 1
         owners.flags.writeable = False
         return owners

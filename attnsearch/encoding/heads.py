@@ -133,7 +133,7 @@ def describe_others(encoder: Encoder, stored: Sequence[Head]) -> tuple[Head, ...
     )
 
 
-def kept_heads(stored: Sequence[Head], encoder: Encoder) -> list[int | None]:
+def match_heads(stored: Sequence[Head], encoder: Encoder) -> list[int | None]:
     """For each head of the encoder, the number of the stored one with the same model; None if there is none."""
     return [
         next((n for n, head in enumerate(stored) if part.model.made(head.sha256, head.identity)), None)
@@ -142,14 +142,15 @@ def kept_heads(stored: Sequence[Head], encoder: Encoder) -> list[int | None]:
 
 
 def recode(
-    x: Floats, stored: Sequence[Head], encoder: Encoder, kept: Sequence[int | None], new: Mapping[int, Floats] = {}
+    x: Floats, stored: Sequence[Head], encoder: Encoder, matches: Sequence[int | None], new: Mapping[int, Floats] = {}
 ) -> Floats:
     """The vectors (n, d) that the encoder would give, from x, those of the `stored` heads.
 
-    `kept` is from `kept_heads`; `new` has the unit vectors (n, d_h) of each head of the encoder that is not among them.
+    `matches` is what `match_heads` returns; `new` has the unit vectors (n, d_h) of each head that matches none, by its
+    number in the encoder.
     """
     blocks = part(x, [head.d for head in stored]) if len(stored) > 1 else [x]
-    chosen = [new[number] if place is None else blocks[place] for number, place in enumerate(kept)]
+    chosen = [new[number] if place is None else blocks[place] for number, place in enumerate(matches)]
     return join(chosen, encoder.weights) if isinstance(encoder, HeadsEncoder) else chosen[0]
 
 

@@ -43,12 +43,12 @@ class Bias(NamedTuple):
     The bias travels to the engine as data, and every engine adds it to the logits the same way: engines know keys by
     number, and neither filters nor fields.
 
-    `heads` (N,) is the first key of each key's item; None if every item has one key. `visible` (N,) is the mask, the
-    same for all queries: True where a filter lets the item through; None if there is no filter. `terms` has one dict
-    per query, by the word as the query has it. `priors` are the logits (N,) that each prior field adds.
+    `first_keys` (N,) is the first key of each key's item; None if every item has one key. `visible` (N,) is the mask,
+    the same for all queries: True where a filter lets the item through; None if there is no filter. `terms` has one
+    dict per query, by the word as the query has it. `priors` are the logits (N,) that each prior field adds.
     """
 
-    heads: NDArray[np.int64] | None
+    first_keys: NDArray[np.int64] | None
     visible: NDArray[np.bool_] | None
     terms: list[dict[str, WeightedTerm]]
     priors: dict[str, NDArray[np.float32]]
@@ -57,7 +57,7 @@ class Bias(NamedTuple):
         """Which keys from `first` to before `end` take part (n,): visible and `alive` (n,). None means all."""
         if self.visible is None:
             return alive
-        visible = self.visible[self._heads(first, end)]
+        visible = self.visible[self._first_keys(first, end)]
         return visible if alive is None else visible & alive
 
     @property
@@ -72,43 +72,43 @@ class Bias(NamedTuple):
         """
         rows = np.zeros((len(self.terms) if any(self.terms) else 1, end - first), np.float32)
         for prior in self.priors.values():
-            rows += prior[self._heads(first, end)]
+            rows += prior[self._first_keys(first, end)]
         for row, terms in zip(rows, self.terms, strict=False):
             for term, weight in terms.values():
                 within = slice(*np.searchsorted(term.keys, [first, end]))
                 columns, logits = term.keys[within] - first, weight * term.scores[within]
-                if self.heads is None:
+                if self.first_keys is None:
                     row[columns] += logits
                 else:  # from an item's first key to all of its keys
-                    of_heads = np.zeros(end - first, np.float32)
-                    of_heads[columns] = logits
-                    row += of_heads[self.heads[first:end] - first]
+                    of_items = np.zeros(end - first, np.float32)
+                    of_items[columns] = logits
+                    row += of_items[self.first_keys[first:end] - first]
         return rows
 
-    def of_items(self, heads: NDArray[np.int64]) -> NDArray[np.float32]:
+    def of_items(self, first_keys: NDArray[np.int64]) -> NDArray[np.float32]:
         """What is added to the logits of items by their first keys (n,), of which no two are equal; as `block` has it.
 
         (m, n), or (1, n) if that is the same for every query.
         """
-        rows = np.zeros((len(self.terms) if any(self.terms) else 1, len(heads)), np.float32)
+        rows = np.zeros((len(self.terms) if any(self.terms) else 1, len(first_keys)), np.float32)
         for prior in self.priors.values():
-            rows += prior[heads]
+            rows += prior[first_keys]
         for row, terms in zip(rows, self.terms, strict=False):
             for term, weight in terms.values():
-                _, place, place_of_term = np.intersect1d(heads, term.keys, assume_unique=True, return_indices=True)
+                _, place, place_of_term = np.intersect1d(first_keys, term.keys, assume_unique=True, return_indices=True)
                 row[place] += weight * term.scores[place_of_term]
         return rows
 
     def added(self, query_number: int, key: int) -> Added:
         """What was added to the logit of one query and one key, each by its number."""
-        head = key if self.heads is None else int(self.heads[key])
+        first_key = key if self.first_keys is None else int(self.first_keys[key])
         lexical = {}
         for word, (term, weight) in self.terms[query_number].items():
-            index = int(np.searchsorted(term.keys, head))
-            if index < len(term.keys) and term.keys[index] == head:
+            index = int(np.searchsorted(term.keys, first_key))
+            if index < len(term.keys) and term.keys[index] == first_key:
                 lexical[word] = float(weight * term.scores[index])
-        return Added(lexical, {field: float(prior[head]) for field, prior in self.priors.items()})
+        return Added(lexical, {field: float(prior[first_key]) for field, prior in self.priors.items()})
 
-    def _heads(self, first: int, end: int) -> slice | NDArray[np.int64]:
+    def _first_keys(self, first: int, end: int) -> slice | NDArray[np.int64]:
         """An index into arrays (N,): the first key of the item of each key from `first` to before `end`."""
-        return slice(first, end) if self.heads is None else self.heads[first:end]
+        return slice(first, end) if self.first_keys is None else self.first_keys[first:end]

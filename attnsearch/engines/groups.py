@@ -66,14 +66,14 @@ class _Matches(NamedTuple):
 
 def group_items(
     store: Store,
-    heads: Numbers,
+    first_keys: Numbers,
     counts: Numbers,
     min_score: float,
     *,
     rows: int = ROWS,
     progress: Progress | None = None,
 ) -> Groups:
-    """Group items by their keys: `heads` (n,) are their first keys, `counts` (n,) how many each has, one after another.
+    """Group items by their keys: item i has `counts[i]` keys in a row, from `first_keys[i]` on, both (n,).
 
     The score of two items is the cosine of their keys. Of several, each key is compared with the best of the other
     item's: the score is the mean of these, from the item for which it is lower. So passages that two long texts share
@@ -81,12 +81,12 @@ def group_items(
 
     Blocks of about `rows` keys are compared. The result depends neither on these nor on the number of threads.
     """
-    n = len(heads)
+    n = len(first_keys)
     groups = Groups(np.arange(n), np.ones(n))
     leaders = np.empty(0, np.int64)
 
     def block_of(items: Numbers) -> _Block:
-        x = store.embeddings(_expand(heads[items], counts[items]))
+        x = store.embeddings(_expand(first_keys[items], counts[items]))
         return _Block(items, x, _starts(counts[items]), counts[items])
 
     for items in _split(np.arange(n), counts, rows):

@@ -69,18 +69,18 @@ def compute_heatmap(
     asked = setting.resolve(index, texts)
     scores = score(index.engine, asked, index.encoder.encode(asked.texts, "query"), k=0 if idents is not None else k)
     if idents is None:
-        heads = _best_items(index.store, scores, _best_right(index, asked, scores, right or (), k))
+        first_keys = _best_items(index.store, scores, _best_right(index, asked, scores, right or (), k))
     else:
-        heads = np.array(sorted({keys_of_item(index.store, ident)[0] for ident in idents}), np.int64)
-    _check_cells(len(texts), len(heads))
-    heatmap = _fill(index, asked, scores, texts, heads)
+        first_keys = np.array(sorted({keys_of_item(index.store, ident)[0] for ident in idents}), np.int64)
+    _check_cells(len(texts), len(first_keys))
+    heatmap = _fill(index, asked, scores, texts, first_keys)
     if right is not None:
-        heatmap = heatmap._replace(right=np.array([np.isin(heads, [*of_row]) for of_row in right]))
+        heatmap = heatmap._replace(right=np.array([np.isin(first_keys, [*of_row]) for of_row in right]))
     heatmap = heatmap._replace(asked=asked.corrected(texts))
     if heatmap.masked == heatmap.items and setting.where:
         heatmap = heatmap._replace(emptied_by=explain_empty(index, setting.where))
     by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)  # decides between equal rows
-    heatmap = heatmap.arrange(by_text[order_rows(heatmap.weights[by_text])], np.arange(len(heads)))
+    heatmap = heatmap.arrange(by_text[order_rows(heatmap.weights[by_text])], np.arange(len(first_keys)))
     return heatmap.arrange(np.arange(len(texts)), order_columns(heatmap.weights))
 
 
@@ -94,28 +94,28 @@ def _best_items(store: Store, scores: Scores, right: Numbers) -> Numbers:
     """The first keys (n,), ascending, of the best items of any request, and of those in `right`."""
     state = scores.state
     keys = state.top_keys[np.isfinite(state.top_logits)]
-    return np.unique(np.concatenate([keys if store.heads is None else store.heads[keys], right]))
+    return np.unique(np.concatenate([keys if store.first_keys is None else store.first_keys[keys], right]))
 
 
 def _best_right(index: Index, asked: Asked, scores: Scores, right: Sequence[Collection[int]], k: int) -> Numbers:
     """The first keys of the `k` best items of those that are right for each request; hidden ones are left out."""
     best = [np.empty(0, np.int64)]
     for row, of_row in enumerate(right):
-        heads = np.array(sorted(of_row), np.int64)
-        logits = _compare(index, asked, scores, heads, slice(row, row + 1)).logits[0]
+        first_keys = np.array(sorted(of_row), np.int64)
+        logits = _compare(index, asked, scores, first_keys, slice(row, row + 1)).logits[0]
         order = np.argsort(-logits, kind="stable")[:k]
-        best.append(heads[order[np.isfinite(logits[order])]])
+        best.append(first_keys[order[np.isfinite(logits[order])]])
     return np.concatenate(best)
 
 
-def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], heads: Numbers) -> Heatmap:
-    """The heatmap of the items whose first keys are `heads` (n,), in the order of the requests and keys."""
-    logits, cosines = _compare(index, asked, scores, heads, slice(None))
+def _fill(index: Index, asked: Asked, scores: Scores, texts: Sequence[str], first_keys: Numbers) -> Heatmap:
+    """The heatmap of the items with these first keys (n,), in the order of the requests and keys."""
+    logits, cosines = _compare(index, asked, scores, first_keys, slice(None))
     state = scores.state
     has_all = state.visible == np.isfinite(logits).sum(axis=1)
     weights = _share(logits, state.log_normalizer(), has_all)
-    items = index.store.items_at(heads.tolist())
-    catalogs = [index.info_of(int(key)).name for key in heads]
+    items = index.store.items_at(first_keys.tolist())
+    catalogs = [index.info_of(int(key)).name for key in first_keys]
     return Heatmap(
         queries=list(texts),
         columns=[Column(item.id, item.title, name) for (item, _), name in zip(items, catalogs, strict=True)],
@@ -151,12 +151,12 @@ def _share(logits: Doubles, log_normalizers: Doubles, has_all: NDArray[np.bool_]
     return shares
 
 
-def _compare(index: Index, asked: Asked, scores: Scores, heads: Numbers, rows: slice) -> _Cells:
+def _compare(index: Index, asked: Asked, scores: Scores, first_keys: Numbers, rows: slice) -> _Cells:
     """The logits and scores of these `rows` of the requests with the items that have the first keys (n,)."""
     x = scores.x
     q = fold_queries(asked.projections, x)[rows]
-    cells = _Cells(np.empty((len(q), len(heads))), np.empty((len(q), len(heads))))
-    for part, keys, joined in _split(index.store, heads, max(_PRODUCTS // max(len(q), 1), 1)):
+    cells = _Cells(np.empty((len(q), len(first_keys))), np.empty((len(q), len(first_keys))))
+    for part, keys, joined in _split(index.store, first_keys, max(_PRODUCTS // max(len(q), 1), 1)):
         vectors = index.store.embeddings(keys)
         z = multiply(q, vectors)
         best = np.broadcast_to(np.arange(len(keys)), z.shape)
@@ -164,34 +164,34 @@ def _compare(index: Index, asked: Asked, scores: Scores, heads: Numbers, rows: s
             best = np.nonzero(np.isfinite(best_of_each(z, joined)))[1].reshape(len(q), -1)
         added: Any = 0
         if asked.bias is not None:
-            added = asked.bias.of_items(heads[part])
+            added = asked.bias.of_items(first_keys[part])
             added = added[rows] if len(added) == len(x) else added
         cells.logits[:, part] = np.take_along_axis(z, best, axis=1) + added
         cells.scores[:, part] = np.take_along_axis(multiply(x[rows], vectors), best, axis=1)
     if asked.bias is not None and asked.bias.visible is not None:
-        is_hidden = ~asked.bias.visible[heads]
+        is_hidden = ~asked.bias.visible[first_keys]
         cells.logits[:, is_hidden] = -np.inf
         cells.scores[:, is_hidden] = np.nan
     if scores.recalled is not None:
-        columns, raised = scores.recalled.of_items(heads)
+        columns, raised = scores.recalled.of_items(first_keys)
         cells.logits[:, columns] = raised[rows]
     return cells
 
 
-def _split(store: Store, heads: Numbers, size: int) -> Iterator[tuple[slice, Numbers, NDArray[np.bool_]]]:
-    """The items whose first keys are `heads` (n,) in parts of about `size` keys.
+def _split(store: Store, first_keys: Numbers, size: int) -> Iterator[tuple[slice, Numbers, NDArray[np.bool_]]]:
+    """The items with these first keys (n,) in parts of about `size` keys.
 
     For each part, its place among the items, its keys (p,), and which of these (p,) follow another key of their item.
     """
-    keys = heads
-    if store.heads is not None:
+    keys = first_keys
+    if store.first_keys is not None:
         is_asked = np.zeros(store.size, bool)
-        is_asked[heads] = True
+        is_asked[first_keys] = True
         living = store.living()
-        keys = living[is_asked[store.heads[living]]]
-    firsts = np.append(np.searchsorted(keys, heads), len(keys))
+        keys = living[is_asked[store.first_keys[living]]]
+    firsts = np.append(np.searchsorted(keys, first_keys), len(keys))
     start = 0
-    while start < len(heads):
+    while start < len(first_keys):
         stop = max(int(np.searchsorted(firsts, firsts[start] + size, side="right")) - 1, start + 1)
         part = keys[firsts[start] : firsts[stop]]
         joined = np.ones(len(part), bool)

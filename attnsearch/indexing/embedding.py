@@ -26,7 +26,7 @@ from attnsearch.encoding.encoder import (
     parts_of,
     vectors_agree,
 )
-from attnsearch.encoding.heads import identify_others, kept_heads, recode
+from attnsearch.encoding.heads import identify_others, match_heads, recode
 from attnsearch.encoding.passages import passage_text
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.checkpoint import Checkpoint
@@ -114,11 +114,11 @@ def change_heads(
     if info is None:
         return Changed(None, 0, precision)
     stored, parts = all_heads(info), parts_of(encoder)
-    kept = kept_heads(stored, encoder)
+    matches = match_heads(stored, encoder)
     name = home.displayed_name(writer.folder, info)
-    _tell_changes(info, encoder, kept, name)
+    _warn_of_changes(info, encoder, matches, name)
     length = writer.count_characters()
-    new = {number: parts[number].suited(length, precision) for number, place in enumerate(kept) if place is None}
+    new = {number: parts[number].suited(length, precision) for number, place in enumerate(matches) if place is None}
     for number, part in new.items():
         trial.try_out(part, unless=home.has_catalog_of)
         if part is not parts[number] and not vectors_agree(parts[number], part, _SAMPLE):
@@ -129,7 +129,7 @@ def change_heads(
     def change(places: Sequence[tuple[KeyRow, Item]], x: Floats) -> Floats:
         nonlocal done
         if not new:
-            return recode(x, stored, encoder, kept)
+            return recode(x, stored, encoder, matches)
         texts = [passage_text(encoder, item.title, item.text, key.start, key.stop) for key, item in places]
         # Not the hash of the text alone: by an older attnsearch's rules, its x may be of another text.
         hashes = [sha256(b"head" + row.tobytes() + text.encode()).digest() for text, row in zip(texts, x, strict=True)]
@@ -138,7 +138,8 @@ def change_heads(
         for batch in batch_by_length([texts[i] for i in numbers], _LENGTH):
             rows = [numbers[i] for i in batch]
             blocks = {number: part.encode([texts[i] for i in rows]) for number, part in new.items()}
-            writer.put_embeddings(checkpoint, [hashes[i] for i in rows], recode(x[rows], stored, encoder, kept, blocks))
+            recoded = recode(x[rows], stored, encoder, matches, blocks)
+            writer.put_embeddings(checkpoint, [hashes[i] for i in rows], recoded)
             done += len(rows)
             if progress:
                 progress(done, info.keys)
@@ -162,10 +163,10 @@ def _warn_of_windows(encoder: Encoder) -> None:
             log.warning(message, part.model.name, part.window, encoder.window)
 
 
-def _tell_changes(info: Info, encoder: Encoder, kept: Sequence[int | None], name: str) -> None:
+def _warn_of_changes(info: Info, encoder: Encoder, matches: Sequence[int | None], name: str) -> None:
     """Say which heads come and go."""
-    new = [part.model.name for part, place in zip(parts_of(encoder), kept, strict=True) if place is None]
-    gone = [head.model for number, head in enumerate(all_heads(info)) if number not in kept]
+    new = [part.model.name for part, place in zip(parts_of(encoder), matches, strict=True) if place is None]
+    gone = [head.model for number, head in enumerate(all_heads(info)) if number not in matches]
     for model in gone:
         if model not in new:
             log.warning("%s: dropping the head %s", name, model)

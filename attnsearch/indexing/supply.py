@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnsearch.encoding.encoder import Encoder, Precision, parts_of
-from attnsearch.encoding.heads import NO_HEAD, USUAL, Choice, Floats, identify_others, kept_heads, recode
+from attnsearch.encoding.heads import NO_HEAD, USUAL, Choice, Floats, identify_others, match_heads, recode
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
 from attnsearch.exports.reading import Export
@@ -57,10 +57,10 @@ def take_export(
     `name` is what a warning calls the catalog.
     """
     header = export.header
-    kept = kept_heads(header.all_heads, encoder)
-    if None in kept:
-        model, others = parts_of(encoder)[kept.index(None)].model.name, {head.model: head for head in header.heads}
-        if kept[0] is not None and model not in others:
+    matches = match_heads(header.all_heads, encoder)
+    if None in matches:
+        model, others = parts_of(encoder)[matches.index(None)].model.name, {head.model: head for head in header.heads}
+        if matches[0] is not None and model not in others:
             log.warning("%s: there are no vectors of the head %s, so its texts are embedded again", name, model)
         else:
             head = others.get(model, header.all_heads[0])
@@ -70,18 +70,21 @@ def take_export(
     if precision == "float32" != header.precision:
         return Supply((entry.item for entry in export.entries), None)
     is_same = identify_others(encoder) == [(head.identity, head.weight) for head in header.heads]
-    change = (
-        (lambda x: x) if is_same else functools.partial(recode, stored=header.all_heads, encoder=encoder, kept=kept)
-    )
-    return Supply(_draw_items(export, writer, split, change), header.precision)
+    as_encoded = functools.partial(recode, stored=header.all_heads, encoder=encoder, matches=matches)
+    return Supply(_draw_items(export, writer, split, None if is_same else as_encoded), header.precision)
 
 
-def _draw_items(export: Export, writer: Writer, split: Split, change: Callable[[Floats], Floats]) -> Iterator[Item]:
+def _draw_items(
+    export: Export, writer: Writer, split: Split, change: Callable[[Floats], Floats] | None
+) -> Iterator[Item]:
+    """The items, whose vectors are supplied to the writer: changed, unless they are what the encoder gives."""
     for item, starts, stops, x, is_current in export.entries:
         if is_current:
             passages = split(item.title, item.text)
             if [(passage.start, passage.stop) for passage in passages] == list(zip(starts, stops, strict=True)):
-                writer.supply([hashlib.sha256(passage.text.encode()).digest() for passage in passages], change(x))
+                writer.supply(
+                    [hashlib.sha256(passage.text.encode()).digest() for passage in passages], change(x) if change else x
+                )
         yield item
 
 

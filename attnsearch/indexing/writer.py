@@ -171,8 +171,8 @@ class Writer:
 
     def has_kept(self) -> bool:
         """Whether there are items that were not among those taken."""
-        kept = "SELECT EXISTS (SELECT 1 FROM items WHERE id NOT IN (SELECT id FROM incoming))"
-        return bool(self._db.execute(kept).fetchone()[0])
+        query = "SELECT EXISTS (SELECT 1 FROM items WHERE id NOT IN (SELECT id FROM incoming))"
+        return bool(self._db.execute(query).fetchone()[0])
 
     def field_names(self) -> list[str]:
         """The names of the catalog's fields."""

@@ -131,7 +131,7 @@ def _is_usable(request: Judged, ids: Collection[str], items: int) -> bool:
 def find_first_keys(store: Store) -> NDArray[np.int64]:
     """The numbers of the first key of each item (i,), ascending."""
     numbers = store.living()
-    return numbers if store.heads is None else np.unique(store.heads[numbers])
+    return numbers if store.first_keys is None else np.unique(store.first_keys[numbers])
 
 
 def _select_keys(index: Index, x: Floats, judged_keys: NDArray[np.int64], seed: int) -> tuple[Keys, NDArray[np.int64]]:
@@ -142,12 +142,12 @@ def _select_keys(index: Index, x: Floats, judged_keys: NDArray[np.int64], seed: 
     """
     store = index.store
     numbers = store.living()
-    heads = numbers if store.heads is None else store.heads[numbers]
-    first_keys = np.unique(heads)
+    firsts = numbers if store.first_keys is None else store.first_keys[numbers]
+    first_keys = np.unique(firsts)
     offset = None
     if len(numbers) > MOST_KEYS:
         near = np.concatenate([_nearest(index, x[start : start + NEAREST]) for start in range(0, len(x), NEAREST)])
-        sure = np.union1d(judged_keys, near if store.heads is None else store.heads[near])
+        sure = np.union1d(judged_keys, near if store.first_keys is None else store.first_keys[near])
         rest = np.setdiff1d(first_keys, sure, assume_unique=True)
         room = max(int(MOST_KEYS * len(first_keys) / len(numbers)) - len(sure), MOST_KEYS // 4)
         sample = np.sort(np.random.default_rng(seed).choice(rest, min(room, len(rest)), replace=False))
@@ -155,9 +155,9 @@ def _select_keys(index: Index, x: Floats, judged_keys: NDArray[np.int64], seed: 
         offset = np.zeros(len(first_keys), np.float32)
         if len(sample):
             offset[np.isin(first_keys, sample)] = np.log(len(rest) / len(sample))
-        selected = np.isin(heads, first_keys)
-        numbers, heads = numbers[selected], heads[selected]
-    starts = None if len(first_keys) == len(numbers) else np.flatnonzero(np.diff(heads, prepend=-1))
+        selected = np.isin(firsts, first_keys)
+        numbers, firsts = numbers[selected], firsts[selected]
+    starts = None if len(first_keys) == len(numbers) else np.flatnonzero(np.diff(firsts, prepend=-1))
     return Keys(store.embeddings(numbers.tolist()), starts, offset), first_keys
 
 

@@ -48,8 +48,8 @@ def find_id(store: Store, name: str) -> str:
 
 def keys_beside(store: Store, key: int) -> list[int]:
     """All keys of the item that has this one."""
-    heads = store.heads
-    return [key] if heads is None else np.flatnonzero(heads == heads[key]).tolist()
+    first_keys = store.first_keys
+    return [key] if first_keys is None else np.flatnonzero(first_keys == first_keys[key]).tolist()
 
 
 def keys_of_item(store: Store, ident: str) -> list[int]:

@@ -57,7 +57,7 @@ class Duplicates:
         self._store, self._groups = store, groups
         self.items = items
         self.copies = sum(int((group.text[1:] == group.text[:-1]).sum()) for group in groups)
-        self.near = sum(len(group.heads) - 1 for group in groups) - self.copies
+        self.near = sum(len(group.first_keys) - 1 for group in groups) - self.copies
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -68,13 +68,13 @@ class Duplicates:
         Raises CatalogError for a damaged row.
         """
         for group in self._groups[:groups]:
-            yield Group(len(group.heads), list(self._read_members(group, members)))
+            yield Group(len(group.first_keys), list(self._read_members(group, members)))
 
     def _read_members(self, group: _Members, members: int | None) -> Iterator[Member]:
         first = ""
-        heads = group.heads[:members].tolist()
-        for start in range(0, len(heads), _READ):
-            for i, (item, _) in enumerate(self._store.items_at(heads[start : start + _READ]), start):
+        first_keys = group.first_keys[:members].tolist()
+        for start in range(0, len(first_keys), _READ):
+            for i, (item, _) in enumerate(self._store.items_at(first_keys[start : start + _READ]), start):
                 is_copy = i > 0 and group.text[i] == group.text[i - 1]
                 first = first if is_copy else item.id
                 yield Member(item.id, item.title, float(group.scores[i]), first if is_copy else None)
@@ -83,7 +83,7 @@ class Duplicates:
 class _Members(NamedTuple):
     """A group: the first keys (n,) of its items, their scores (n,), and a number (n,) for the text of each."""
 
-    heads: Numbers
+    first_keys: Numbers
     scores: NDArray[np.float64]
     text: Numbers
 
@@ -91,14 +91,14 @@ class _Members(NamedTuple):
 class _Items(NamedTuple):
     """All items (n,): the first key of each, the length of its text, how many fields it has, and the SHA-256 of it."""
 
-    heads: Numbers
+    first_keys: Numbers
     lengths: Numbers
     fields: Numbers
     texts: NDArray[np.bytes_]
 
     def take(self, index: Numbers | NDArray[np.bool_]) -> _Items:
         """The items with these indices, or marks."""
-        return _Items(self.heads[index], self.lengths[index], self.fields[index], self.texts[index])
+        return _Items(self.first_keys[index], self.lengths[index], self.fields[index], self.texts[index])
 
 
 def find_duplicates(
@@ -111,16 +111,16 @@ def find_duplicates(
     """
     items = _read_items(index.store)
     if where:
-        items = items.take(find_passing(index, where)[items.heads])
-    items = items.take(np.lexsort((items.heads, -items.fields, -items.lengths)))
+        items = items.take(find_passing(index, where)[items.first_keys])
+    items = items.take(np.lexsort((items.first_keys, -items.fields, -items.lengths)))
     # The first item with a text stands for all of them; texts are numbered in the order of these.
     _, first, text = np.unique(items.texts, return_index=True, return_inverse=True)
     order = np.argsort(first)
     text = np.argsort(order)[text]
-    heads = items.heads[first[order]]
-    groups = group_items(index.store, heads, _count_keys(index.store, heads), min_score, progress=progress)
+    first_keys = items.first_keys[first[order]]
+    groups = group_items(index.store, first_keys, _count_keys(index.store, first_keys), min_score, progress=progress)
     return Duplicates(
-        index.store, len(items.heads), _gather(items.heads, text, groups.leader[text], groups.score[text])
+        index.store, len(items.first_keys), _gather(items.first_keys, text, groups.leader[text], groups.score[text])
     )
 
 
@@ -132,24 +132,24 @@ def _read_items(store: Store) -> _Items:
         for column, number in zip(columns, row, strict=True):
             column.append(number)
         texts += hashlib.sha256(item.text.encode()).digest()
-    heads, lengths, fields = (np.array(column, np.int64) for column in columns)
-    return _Items(heads, lengths, fields, np.frombuffer(texts, "S32"))
+    first_keys, lengths, fields = (np.array(column, np.int64) for column in columns)
+    return _Items(first_keys, lengths, fields, np.frombuffer(texts, "S32"))
 
 
-def _count_keys(store: Store, heads: Numbers) -> Numbers:
+def _count_keys(store: Store, first_keys: Numbers) -> Numbers:
     """How many keys the items with these first keys have."""
-    if store.heads is None:
-        return np.ones(len(heads), np.int64)
-    return np.bincount(store.heads, minlength=store.size)[heads]
+    if store.first_keys is None:
+        return np.ones(len(first_keys), np.int64)
+    return np.bincount(store.first_keys, minlength=store.size)[first_keys]
 
 
-def _gather(heads: Numbers, text: Numbers, leader: Numbers, scores: NDArray[np.float64]) -> list[_Members]:
+def _gather(first_keys: Numbers, text: Numbers, leader: Numbers, scores: NDArray[np.float64]) -> list[_Members]:
     """The groups of several items, the largest first, then by the key of the one to keep."""
     order = np.lexsort((text, -scores, leader))  # a leader has the lowest number of its texts
-    heads, text, leader, scores = heads[order], text[order], leader[order], scores[order]
+    first_keys, text, leader, scores = first_keys[order], text[order], leader[order], scores[order]
     starts = np.flatnonzero(np.diff(leader, prepend=-1))
     sizes = np.diff(np.append(starts, len(leader)))
     several = sizes > 1
     parts = [slice(start, start + size) for start, size in zip(starts[several], sizes[several], strict=True)]
-    groups = [_Members(heads[part], scores[part], text[part]) for part in parts]
-    return sorted(groups, key=lambda group: (-len(group.heads), int(group.heads[0])))
+    groups = [_Members(first_keys[part], scores[part], text[part]) for part in parts]
+    return sorted(groups, key=lambda group: (-len(group.first_keys), int(group.first_keys[0])))

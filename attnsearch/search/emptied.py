@@ -30,7 +30,7 @@ def explain_empty(index: Index, where: Sequence[Where]) -> str:
         parts += tree.parts if isinstance(tree, Combined) and tree.op == "and" else [tree]
     remaining = np.zeros(index.store.size, bool)
     living = index.store.living()
-    remaining[living if index.store.heads is None else index.store.heads[living]] = True
+    remaining[living if index.store.first_keys is None else index.store.first_keys[living]] = True
     items = remaining.copy()
     emptying = None
     for part in parts:

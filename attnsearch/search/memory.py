@@ -42,8 +42,8 @@ Numbers = NDArray[np.int64]
 class Part(NamedTuple):
     """What one catalog remembers, its store, and the number of that store's first key among all keys.
 
-    Its judged requests are followed in each of these ways: as a training chose, and, so that the same request is always
-    answered as it was judged, with care.
+    Its judged requests are followed by each of the `recalls`: the one that a training chose, and the careful one, so
+    that the same request is always answered as it was judged.
     """
 
     remembered: Remembered
@@ -52,18 +52,18 @@ class Part(NamedTuple):
     recalls: Sequence[Recall]
 
 
-class Recollection(NamedTuple):
-    """What the catalogs that are asked remember, the `store` with all of their keys, and what hides and adds."""
+class Memory(NamedTuple):
+    """What the catalogs that are asked remember, the `store` with all of their keys, and the bias of the queries."""
 
     parts: Sequence[Part]
     store: Store
     bias: Bias | None
 
     def recall(self, x: Floats, q: Floats, log_normalizer: Doubles, plain: Doubles) -> Recalled | None:
-        """What is remembered for the queries x (m, d), which are folded q (m, d); None if nothing judged is near.
+        """What is remembered for the queries x (m, d), folded q (m, d); None if no judged request is near any of them.
 
-        `log_normalizer` (m,) is log Σ exp z over all items, and `plain` (m,) that of plain logits. A judged request of
-        whose right items none is there and visible is left out, as if it had not been judged.
+        `log_normalizer` (m,) is log Σ exp z over all items, and `plain` (m,) that of the plain logits. A judged request
+        has no effect if its right items are all hidden, or gone.
         """
         texts: list[str] = []
         logits: list[Doubles] = []
@@ -92,19 +92,19 @@ class Recollection(NamedTuple):
         if not texts:
             return None
         shares = memory.share_attention(np.stack(logits, axis=1), np.array(most))
-        items = [keys_of[head] for head in sorted(keys_of)]
+        items = [keys_of[first_key] for first_key in sorted(keys_of)]
         keys, vectors, z = self._compare(q, items)
         mass = np.repeat(_spread(shares, rights, sorted(keys_of)), [*map(len, items)], axis=1)
         raised = memory.raise_logits(z, log_normalizer, mass, shares).astype(np.float32)  # as all logits are
-        heads = [own[0] for own in items for _ in own]
-        return Recalled(texts, rights, shares, keys, heads, vectors, z, raised)
+        first_keys = [own[0] for own in items for _ in own]
+        return Recalled(texts, rights, shares, keys, first_keys, vectors, z, raised)
 
     def _find_visible(self, part: Part, idents: Collection[str]) -> dict[str, list[int]]:
         """The keys of those of the items, by id, that are there and that no filter hides."""
         keys_of = part.store.keys_of(idents) if idents else {}
-        found = {ident: [part.first + key for key in keys] for ident, keys in keys_of.items()}
+        numbered = {ident: [part.first + key for key in keys] for ident, keys in keys_of.items()}
         mask = None if self.bias is None else self.bias.visible
-        return {ident: keys for ident, keys in found.items() if mask is None or mask[keys[0]]}
+        return {ident: keys for ident, keys in numbered.items() if mask is None or mask[keys[0]]}
 
     def _compare(self, q: Floats, items: Sequence[Sequence[int]]) -> tuple[Numbers, Floats, Floats]:
         """The keys (p,) of the items, their vectors (p, d), and their logits (m, p), the same as the engine's."""
@@ -125,7 +125,7 @@ class Recalled(NamedTuple):
 
     `texts` (j,) are judged requests, `rights` the shares of what is right for each, by an item's first key, and
     `shares` (m, j) of a query's attention are theirs, see `attention.memory.attend_requests`. `keys` (p,), of items
-    with the first keys `heads` (p,), have the `vectors` (p, d), and the logits z (m, p) without memory, `raised` (m, p)
+    with these `first_keys` (p,), have the `vectors` (p, d), and the logits z (m, p) without memory, `raised` (m, p)
     with it; -inf where another key of the item is better.
     """
 
@@ -133,7 +133,7 @@ class Recalled(NamedTuple):
     rights: Sequence[Mapping[int, float]]
     shares: Doubles
     keys: Numbers
-    heads: Sequence[int]
+    first_keys: Sequence[int]
     vectors: Floats
     z: Floats
     raised: Floats
@@ -155,15 +155,15 @@ class Recalled(NamedTuple):
         """The chance (m,) that nothing answers, where `chance` (m,) is that without memory."""
         return memory.share_of_none(chance, self.shares, np.array([bool(right) for right in self.rights]))
 
-    def of_items(self, heads: Numbers) -> tuple[Numbers, Floats]:
-        """Where in `heads` (n,), first keys in ascending order, those of its items are, and the logits of these."""
-        starts = np.flatnonzero(np.diff(self.heads, prepend=-1))
+    def of_items(self, first_keys: Numbers) -> tuple[Numbers, Floats]:
+        """Where in `first_keys` (n,), ascending, those of its items are (c,), and the raised logits of these (m, c)."""
+        starts = np.flatnonzero(np.diff(self.first_keys, prepend=-1))
         if not len(starts):
             return starts, self.raised
         of_items = np.maximum.reduceat(self.raised, starts, axis=1)
-        own = np.array(self.heads)[starts]
-        known = np.isin(own, heads)
-        return np.searchsorted(heads, own[known]), of_items[:, known]
+        own = np.array(self.first_keys)[starts]
+        known = np.isin(own, first_keys)
+        return np.searchsorted(first_keys, own[known]), of_items[:, known]
 
     def spread(self, size: int) -> Floats:
         """What was added to the logits (m, size) of all keys."""
@@ -188,11 +188,11 @@ class Recalled(NamedTuple):
         place = int(np.searchsorted(self.keys, key))
         if place == len(self.keys) or self.keys[place] != key:
             return {}
-        head = self.heads[place]
+        first_key = self.first_keys[place]
         total = float(self.raised[query_number, place]) - float(self.z[query_number, place])
         parts: dict[str, float] = {}
         for text, right, share in zip(self.texts, self.rights, self.shares[query_number].tolist(), strict=True):
-            if mass := share * right.get(head, 0.0):
+            if mass := share * right.get(first_key, 0.0):
                 parts[text] = parts.get(text, 0.0) + mass
         whole = sum(parts.values())
         largest_first = sorted(parts.items(), key=lambda part: -part[1])
@@ -200,21 +200,18 @@ class Recalled(NamedTuple):
 
 
 def embedding_of(index: Index) -> Embedding:
-    """The encoder of an index, by which it remembers what is judged: as it is read when it is asked.
-
-    It is good as long as the index is open.
-    """
+    """What embeds judged requests as the index reads those that it is asked. It works as long as the index is open."""
     from attnsearch.storage.feedback import Embedding
 
     return Embedding(index.info, partial(embed_requests, index))
 
 
-def recollect(index: Index, memories: Sequence[Remembered | None], bias: Bias | None) -> Recollection:
-    """What each of the index's catalogs remembers, some of them nothing."""
+def gather_memory(index: Index, memories: Sequence[Remembered | None], bias: Bias | None) -> Memory:
+    """What the index's catalogs remember, from the memory of each; None for one that remembers nothing."""
     firsts = itertools.accumulate((store.size for store in index.stores), initial=0)
     parts = zip(memories, index.stores, firsts, strict=False)
     careful = memory.careful_recall(index.info.sha256)
-    return Recollection(
+    return Memory(
         [
             Part(remembered, store, first, [*dict.fromkeys((remembered.recall, careful))])
             for remembered, store, first in parts
@@ -225,11 +222,11 @@ def recollect(index: Index, memories: Sequence[Remembered | None], bias: Bias | 
     )
 
 
-def _spread(shares: Doubles, rights: Sequence[Mapping[int, float]], heads: Sequence[int]) -> Doubles:
+def _spread(shares: Doubles, rights: Sequence[Mapping[int, float]], first_keys: Sequence[int]) -> Doubles:
     """What memory holds of the attention (m, i) on each item, by its first key: Σ_j shares · right_j."""
-    place = {head: number for number, head in enumerate(heads)}
-    mass = np.zeros((len(shares), len(heads)))
+    place = {first_key: number for number, first_key in enumerate(first_keys)}
+    mass = np.zeros((len(shares), len(first_keys)))
     for number, right in enumerate(rights):
-        for head, share in right.items():
-            mass[:, place[head]] += shares[:, number] * share
+        for first_key, share in right.items():
+            mass[:, place[first_key]] += shares[:, number] * share
     return mass

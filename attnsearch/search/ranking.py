@@ -96,7 +96,7 @@ def read_out_fields(index: Index, scores: Scores, z: Floats, fields: Sequence[st
     for logits, log_normalizer, visible in zip(z, scores.state.log_normalizer(), scores.state.visible, strict=True):
         weights = np.zeros(len(logits))
         if visible:
-            weights = item_weights(logits, float(log_normalizer), index.store.heads)
+            weights = item_weights(logits, float(log_normalizer), index.store.first_keys)
         readouts.append([read_out(index.postings, field, weights) for field in fields])
     return readouts
 
@@ -155,13 +155,14 @@ def _trace(
 ) -> Trace:
     text = asked.readings[i].text
     keys = [entry.key for entry in ranked]
-    x, embeddings, heads = scores.x[i], index.store.embeddings(keys), index.store.heads
+    x, embeddings = scores.x[i], index.store.embeddings(keys)
     readings = []
     if fields:
         from attnsearch.search.readout import read_values
 
-        first_keys = keys if heads is None else heads[keys].tolist()
-        readings = [read_values(index.postings, field, first_keys) for field in fields]
+        first_keys = index.store.first_keys
+        numbers = keys if first_keys is None else first_keys[keys].tolist()
+        readings = [read_values(index.postings, field, numbers) for field in fields]
     return Trace(
         tokens=index.encoder.tokens(text) if text else [],
         window=index.encoder.window if text else 0,

@@ -105,8 +105,8 @@ def _format_number(number: float, digits: int) -> str:
 
 
 def item_weights(
-    z: NDArray[np.floating], log_normalizer: float, heads: NDArray[np.int64] | None
+    z: NDArray[np.floating], log_normalizer: float, first_keys: NDArray[np.int64] | None
 ) -> NDArray[np.float64]:
-    """The softmax weights (N,) of logits z (N,), each moved to the first key of its item: see `Store.heads`."""
+    """The softmax weights (N,) of logits z (N,), each moved to the first key of its item: see `Store.first_keys`."""
     weights = np.exp(z.astype(np.float64) - log_normalizer)
-    return weights if heads is None else np.bincount(heads, weights, minlength=len(z)).astype(np.float64)
+    return weights if first_keys is None else np.bincount(first_keys, weights, minlength=len(z)).astype(np.float64)

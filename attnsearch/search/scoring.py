@@ -63,14 +63,14 @@ def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool =
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
     q, plain = _fold_both(asked, x)
     states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
-    return _remember(asked, q, _scores(asked, x, states), states.plain)
+    return _recall(asked, q, _scores(asked, x, states), states.plain)
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
     """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
     q, plain = _fold_both(asked, x)
     states, z = engine.logits(q, plain, output=output, bias=asked.bias)
-    scores = _remember(asked, q, _scores(asked, x, states), states.plain)
+    scores = _recall(asked, q, _scores(asked, x, states), states.plain)
     if scores.recalled:
         z[:, scores.recalled.keys] = scores.recalled.raised
     return scores, z
@@ -84,8 +84,8 @@ def _scores(asked: Asked, x: Floats, states: States) -> Scores:
     return Scores(x, states.attention, _null_weights(asked, states))
 
 
-def _remember(asked: Asked, q: Floats, scores: Scores, plain: State) -> Scores:
-    """The scores with what is remembered for the queries, which are folded q (m, d); `plain` is untrained attention."""
+def _recall(asked: Asked, q: Floats, scores: Scores, plain: State) -> Scores:
+    """The scores with memory, of queries that are folded q (m, d); `plain` is the state of the plain logits."""
     if asked.memory is None:
         return scores
     recalled = asked.memory.recall(scores.x, q, scores.state.log_normalizer(), plain.log_normalizer())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from attnsearch.encoding.encoder import Head
     from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.postings.conditions import Where
-    from attnsearch.search.memory import Recollection
+    from attnsearch.search.memory import Memory
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned, Remembered
 
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
     bias: Bias | None
     likeness: Likeness | None = None
     first: Head | None = None
-    memory: Recollection | None = None
+    memory: Memory | None = None
     readings: Sequence[Reading] = ()
 
     @property
@@ -140,12 +140,12 @@ class Setting(NamedTuple):
         """The judged requests that each catalog remembers, or those in the file that the user names."""
         return [] if self.untrained or self.projections else index.memories(self.learned)
 
-    def _choose_memory(self, index: Index, bias: Bias | None) -> Recollection | None:
+    def _choose_memory(self, index: Index, bias: Bias | None) -> Memory | None:
         if not any(memories := self.memories(index)):
             return None
         from attnsearch.search import memory  # which most queries do without
 
-        return memory.recollect(index, memories, bias)
+        return memory.gather_memory(index, memories, bias)
 
     def _choose_projections(self, index: Index, learned: Learned | None) -> Projections:
         if self.projections:
@@ -201,7 +201,7 @@ def bias_of(
         visible = find_passing(index, where)
         visible[np.asarray(hidden, np.int64)] = False
     return Bias(
-        heads=index.store.heads,
+        first_keys=index.store.first_keys,
         visible=visible,
         terms=[_weighted_terms(index, text, lexical) if lexical else {} for text in texts],
         priors={field: np.float32(weight) * _prior_ranks(index, field) for field, weight in priors.items()},

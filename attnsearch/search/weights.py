@@ -28,7 +28,7 @@ def weigh_items(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) 
         check_request(text)
     store = index.store
     keys = store.living()
-    firsts = keys if store.heads is None else keys[store.heads[keys] == keys]
+    firsts = keys if store.first_keys is None else keys[store.first_keys[keys] == keys]
     weights = np.empty((len(texts), len(firsts)))
     size = max(BUDGET // max(store.size, 1), 1)
     for start in range(0, len(texts), size):
@@ -39,6 +39,6 @@ def weigh_items(index: Index, texts: Sequence[str], setting: Setting = DEFAULT) 
             raise InputError(explain_empty(index, setting.where), where=index.info.name)
         log_normalizers = scores.state.log_normalizer()
         for row, logits, log_normalizer in zip(weights[start:], z, log_normalizers, strict=False):
-            row[:] = item_weights(logits, float(log_normalizer), store.heads)[firsts]
+            row[:] = item_weights(logits, float(log_normalizer), store.first_keys)[firsts]
     weights /= weights.sum(axis=1, keepdims=True)  # the normalizer was summed in float32
     return weights

@@ -233,15 +233,15 @@ class Store:
         return name
 
     @cached_property
-    def heads(self) -> NDArray[np.int64] | None:
+    def first_keys(self) -> NDArray[np.int64] | None:
         """The first key of each key's item (size,), by the key's number; None if every item has one key."""
         if all(row.joined is None for row in self.segments):
             return None
-        heads = np.arange(self.size)
+        first_keys = np.arange(self.size)
         for row in self.segments:
             if row.joined is not None:
-                heads[row.first : row.first + row.rows][row.joined] = 0
-        return np.maximum.accumulate(heads)
+                first_keys[row.first : row.first + row.rows][row.joined] = 0
+        return np.maximum.accumulate(first_keys)
 
     def _find_places(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
         """The keys for which `column`, a name of ours, has one of the values, and what each stands for."""

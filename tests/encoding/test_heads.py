@@ -54,7 +54,7 @@ def test_the_first_head_cuts(two):
     assert (two.window, two.model.name, two.quick, two.precision) == (100, "a", True, "float32")
     assert two.tokens("a b") == ["<", "a", "b", ">"]
     assert two.spans("a b") == [(0, 1), (2, 3)]
-    assert [one.model.name for one in parts_of(two)] == ["a", "b"]
+    assert [encoder.model.name for encoder in parts_of(two)] == ["a", "b"]
     assert parts_of(two.encoders[0]) == two.encoders[:1]
 
 

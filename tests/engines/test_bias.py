@@ -42,7 +42,7 @@ class TestBlock:
     def test_items_of_one_key(self, first, end):
         """Then each key is the first of its item, and what was stored at keys 2 and 3 counts as well."""
         rows = [[2.25, 6.25, 0, 0, 5.0], [0.25, 0, 0, 0, 3.0]]
-        assert BIAS._replace(heads=None).block(first, end).tolist() == [row[first:end] for row in rows]
+        assert BIAS._replace(first_keys=None).block(first, end).tolist() == [row[first:end] for row in rows]
 
     def test_one_row_for_all_queries_without_terms(self):
         assert BIAS._replace(terms=[{}, {}]).block(0, 5).tolist() == [[0.25, -0.25, -0.25, -0.25, 1.0]]
@@ -50,11 +50,11 @@ class TestBlock:
 
 
 class TestOfItems:
-    @pytest.mark.parametrize("heads", [[0, 1, 4], [4, 0], [1], []])
-    @pytest.mark.parametrize("bias", [BIAS, BIAS._replace(heads=None), BIAS._replace(terms=[{}, {}]), NOTHING])
-    def test_items_have_the_numbers_of_the_block(self, bias, heads):
-        rows = bias.of_items(np.array(heads, np.int64))
-        assert rows.tolist() == bias.block(0, 5)[:, heads].tolist()
+    @pytest.mark.parametrize("first_keys", [[0, 1, 4], [4, 0], [1], []])
+    @pytest.mark.parametrize("bias", [BIAS, BIAS._replace(first_keys=None), BIAS._replace(terms=[{}, {}]), NOTHING])
+    def test_items_have_the_numbers_of_the_block(self, bias, first_keys):
+        rows = bias.of_items(np.array(first_keys, np.int64))
+        assert rows.tolist() == bias.block(0, 5)[:, first_keys].tolist()
         assert rows.dtype == np.float32
 
 
@@ -62,7 +62,7 @@ def test_what_was_added_to_one_logit():
     assert BIAS.added(0, 0) == Added({"moon": 2.0}, {"year": 0.25, "price": 0.0})
     assert BIAS.added(0, 2) == BIAS.added(0, 1) == Added({"moon": 6.0, "sea": 0.5}, {"year": -0.25, "price": 0.0})
     assert BIAS.added(1, 0) == Added({}, {"year": 0.25, "price": 0.0})
-    assert BIAS._replace(heads=None).added(1, 2) == Added({}, {"year": 0.0, "price": 0.0})
+    assert BIAS._replace(first_keys=None).added(1, 2) == Added({}, {"year": 0.0, "price": 0.0})
 
 
 def test_the_parts_add_up_to_the_block():
@@ -91,4 +91,4 @@ class TestMask:
         assert NOTHING.mask(0, 5, None) is None
 
     def test_items_of_one_key(self):
-        assert BIAS._replace(heads=None).mask(1, 5, None).tolist() == [True, False, False, False]
+        assert BIAS._replace(first_keys=None).mask(1, 5, None).tolist() == [True, False, False, False]

@@ -62,7 +62,7 @@ def store(request, tmp_path_factory):
     with index:
         assert index.store.dead
         assert len(index.store.segments) == 2
-        assert (index.store.heads is None) == (request.param == "short")
+        assert (index.store.first_keys is None) == (request.param == "short")
         yield index.store
 
 
@@ -72,8 +72,8 @@ def _four_threads(monkeypatch):
 
 
 def first_keys(store) -> np.ndarray:
-    heads = np.arange(store.size) if store.heads is None else store.heads
-    return np.unique(heads[store.living()])
+    first_keys = np.arange(store.size) if store.first_keys is None else store.first_keys
+    return np.unique(first_keys[store.living()])
 
 
 def bias_of(store, kind: str, m: int) -> Bias | None:
@@ -96,7 +96,7 @@ def bias_of(store, kind: str, m: int) -> Bias | None:
     prior = np.zeros(store.size, np.float32)
     prior[firsts] = rng.uniform(-1, 1, len(firsts))
     priors = {"year": prior} if "priors" in kind else {}
-    return Bias(store.heads, visible if "mask" in kind else None, terms, priors)
+    return Bias(store.first_keys, visible if "mask" in kind else None, terms, priors)
 
 
 class Expected(NamedTuple):
@@ -108,10 +108,10 @@ class Expected(NamedTuple):
 
 def by_loops(store, q, plain, bias: Bias | None) -> list[Expected]:
     x = store.embeddings(range(store.size)).astype(np.float64).tolist()
-    heads = np.arange(store.size) if store.heads is None else store.heads
+    first_keys = np.arange(store.size) if store.first_keys is None else store.first_keys
     keys_of: dict[int, list[int]] = {}
     for key in store.living().tolist():
-        keys_of.setdefault(int(heads[key]), []).append(key)
+        keys_of.setdefault(int(first_keys[key]), []).append(key)
     expected = []
     for row, (query, plain_query) in enumerate(zip(q, q if plain is None else plain, strict=True)):
         logits: dict[int, float] = {}
@@ -216,7 +216,7 @@ def test_plain_is_q_unless_it_is_given(store, kind):
 
 
 def test_nothing_is_visible(store):
-    bias = Bias(store.heads, np.zeros(store.size, bool), [{}], {})
+    bias = Bias(store.first_keys, np.zeros(store.size, bool), [{}], {})
     engine = LocalEngine(store)
     state = engine.attend(queries(1), k=3, output=True, bias=bias).attention
     assert (state.visible.tolist(), state.maximum.tolist(), state.total.tolist()) == ([0], [-np.inf], [0])

@@ -58,9 +58,9 @@ def scenes(draw, most=40) -> Scene:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     x = vectors[rng.integers(len(vectors), size=n)]
     joined = (rng.random(n) < draw(st.sampled_from([0, 0.4]))) & (np.arange(n) > 0)
-    heads = np.maximum.accumulate(np.where(joined, 0, np.arange(n)))
+    first_keys = np.maximum.accumulate(np.where(joined, 0, np.arange(n)))
     firsts = np.flatnonzero(~joined)
-    dead = (rng.random(n) < draw(st.sampled_from([0, 0.3])))[heads]
+    dead = (rng.random(n) < draw(st.sampled_from([0, 0.3])))[first_keys]
     splits = draw(st.lists(st.sampled_from(firsts.tolist()), max_size=4))
     scale = draw(st.sampled_from([0.1, 5, 1e4]))
     q = rng.standard_normal((m, D), np.float32) * np.float32(scale)
@@ -80,13 +80,13 @@ def scenes(draw, most=40) -> Scene:
         prior = np.zeros(n, np.float32)
         prior[firsts] = np.float32(2000 * scale) * rng.integers(3, size=len(firsts))
         priors["year"] = prior
-    bias = Bias(heads if joined.any() else None, visible, terms, priors)
+    bias = Bias(first_keys if joined.any() else None, visible, terms, priors)
 
     z = multiply(q, x)
-    counts = ~dead if visible is None else ~dead & visible[heads]
+    counts = ~dead if visible is None else ~dead & visible[first_keys]
     z[:, ~counts] = -np.inf
     for first in firsts:
-        passages = np.flatnonzero(heads == first)
+        passages = np.flatnonzero(first_keys == first)
         for row in z:
             best = passages[row[passages].argmax()]
             row[passages[passages != best]] = -np.inf

@@ -115,5 +115,5 @@ def test_the_filter_does_what_the_line_says(menu):
     (result,) = search(menu, ["moon without cheese"])
     line, _ = notes(result._replace(hint=find_unwanted(menu, result)))
     assert line == "2 of these 4 have 'cheese' in description: -w 'not description ~ cheese'"
-    (kept,) = search(menu, ["moon without cheese"], Setting(where=(parse_filter("not description ~ cheese"),)))
-    assert {hit.id for hit in kept.hits} == {"c", "d"}
+    (filtered,) = search(menu, ["moon without cheese"], Setting(where=(parse_filter("not description ~ cheese"),)))
+    assert {hit.id for hit in filtered.hits} == {"c", "d"}

@@ -136,8 +136,8 @@ def test_the_output(catalogs, text):
         x = index.store.embeddings(index.store.living()).astype(np.float64)
         _, z = logits_of(index, [text])
         z = z[0][index.store.living()].astype(np.float64)
-        heads = index.store.heads[index.store.living()]
-        best = np.array([z[heads == head].max() == logit for head, logit in zip(heads, z, strict=True)])
+        first_keys = index.store.first_keys[index.store.living()]
+        best = np.array([z[first_keys == first].max() == logit for first, logit in zip(first_keys, z, strict=True)])
         p = np.where(best, np.exp(z - z.max()), 0.0)
         assert result.output == pytest.approx(p @ x / p.sum(), abs=1e-6)
 
@@ -198,7 +198,7 @@ def test_duplicates_are_alike_by_all_heads(catalogs):
         members = [group.members for group in find_duplicates(index, min_score=0.97).read()]
         assert sum(map(len, members)) > 4
         assert all(
-            one.score == pytest.approx(score[group[0].id, one.id], abs=1e-5) for group in members for one in group
+            item.score == pytest.approx(score[group[0].id, item.id], abs=1e-5) for group in members for item in group
         )
 
 
@@ -275,8 +275,8 @@ def test_the_table_beside_the_default_model(write):
     with Index.open("shop") as index:
         after = [query(index, text) for text in ("lentil soup", "quarterly tax report")]
         assert after[0].hits[0].title == before[0].hits[0].title == titles[2]
-        for one, other in zip(before, after, strict=True):
-            assert other.none_of_these == pytest.approx(one.none_of_these, abs=1e-5)
-            assert abs(other.hits[0].score - one.hits[0].score) > 1e-3
+        for first, both in zip(before, after, strict=True):
+            assert both.none_of_these == pytest.approx(first.none_of_these, abs=1e-5)
+            assert abs(both.hits[0].score - first.hits[0].score) > 1e-3
         (pieces,) = index.encoder.pieces(["lentil soup"])
         assert pieces.vectors.sum(axis=0) == pytest.approx(index.encoder.encode(["lentil soup"])[0], abs=1e-5)

@@ -244,14 +244,14 @@ def test_of_a_long_item_its_best_passage_is_raised(write, small):
             plain, result = (
                 search(index, [text], setting, k=2, trace=True, output=True)[0] for setting in (PLAIN, Setting())
             )
-            passages = [{hit.id: hit.passage for hit in one.hits} for one in (plain, result)]
+            passages = [{hit.id: hit.passage for hit in of_setting.hits} for of_setting in (plain, result)]
             assert passages[0] == passages[1]
             assert result.recalled
             right = {hit.id: hit.weight for hit in result.hits}
             trust = sum(result.recalled.values())
             assert right == pytest.approx(mixture(index, text, {"long": 1.0}, trust))
-            heads = dict(zip((hit.id for hit in result.hits), result.trace.hit_keys, strict=True))
-            vectors = index.store.embeddings([heads["long"], heads["other"]])
+            keys = dict(zip((hit.id for hit in result.hits), result.trace.hit_keys, strict=True))
+            vectors = index.store.embeddings([keys["long"], keys["other"]])
             assert result.output == pytest.approx(np.array([right["long"], right["other"]]) @ vectors, abs=1e-5)
 
 

@@ -244,7 +244,7 @@ class TestBias:
 
     def test_what_is_not_asked_for_is_not_there(self, books):
         bias = bias_of(books, ["moon", "sea"], (), 0.0, {"year": -2.0})
-        assert (bias.heads, bias.visible, bias.terms, list(bias.priors)) == (None, None, [{}, {}], ["year"])
+        assert (bias.first_keys, bias.visible, bias.terms, list(bias.priors)) == (None, None, [{}, {}], ["year"])
         assert bias.priors["year"].tolist() == pytest.approx([2 / 3, -2 / 3, 0, 0])
 
     def test_equal_numbers_share_their_ranks(self, write, small):

@@ -28,19 +28,20 @@ def test_two_mistakes_are_within_two():
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("titel", ["title"]),
-        ("tilte", ["title"]),
+        ("titel", ["title", "titles"]),
+        ("tilte", ["title", "titles"]),
         ("yeer", ["year"]),
         ("lang", ["language"]),
         ("overveiw", ["overview"]),
-        ("tittles", ["title", "titles"]),
+        ("tittles", ["titles", "title"]),
         ("zzz", []),
         ("", []),
     ],
 )
 def test_messages_name_what_is_like_a_word(word, expected):
     words = ["title", "year", "language", "overview", "titles"]
-    assert sorted(find_nearest(word, words, most=2)) == sorted(expected) or find_nearest(word, words) == expected
+    assert find_nearest(word, words, most=2) == expected
+    assert find_nearest(word, words) == expected[:1]
 
 
 def test_swapped_letters_are_one_mistake():
