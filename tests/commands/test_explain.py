@@ -226,8 +226,9 @@ class TestReasons:
         assert block in run(*argv).out
         (hit,) = json.loads(run(*argv, "--json").out)["hits"]
         none = {"query": None, "item": None}
-        assert hit["why"] == {"semantic": pytest.approx(20), "lexical": {}, "prior": {}, "query_words": None,
-                              "item_words": None, "item_text": None, "marks": none, "rounding": none}  # fmt: skip
+        assert hit["why"] == {"semantic": pytest.approx(20), "lexical": {}, "prior": {}, "memory": {},
+                              "query_words": None, "item_words": None, "item_text": None, "marks": none,
+                              "rounding": none}  # fmt: skip
         out = run("explain", "moon", "a", "--over", "b", "-c", "shop").out
         assert "+20.00  semantic, as a whole" in out
 
@@ -286,6 +287,7 @@ class TestReasons:
             "semantic": answer["hits"][0]["logit"],
             "lexical": {},
             "prior": {},
+            "memory": {},
             "logit": answer["hits"][0]["logit"],
         }
         total = answer["matrix"]["sum"] + answer["matrix"]["rounding"]

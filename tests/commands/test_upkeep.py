@@ -182,7 +182,9 @@ class TestRemove:
         assert run("remove", *refs) == (0, f"removed {refs[0]}\n", "")
 
     def test_feedback_stays(self, run, taught, home):
-        note = "kept for when it is indexed again: its feedback on 1 request (--all removes this too)"
+        note = (
+            "kept for when it is indexed again: its feedback on 1 request and what it learned (--all removes these too)"
+        )
         assert run("remove", "shop", "--dry-run") == (0, f"would remove shop; {note}\n", "")
         assert run("remove", "shop", "other") == (0, f"removed shop; {note}\nremoved other\n", "")
         listed = json.loads(run("list", "--json").out)
@@ -193,12 +195,13 @@ class TestRemove:
         assert run("remove", "shop").err == f"attnsearch: shop: was removed; what it was taught is kept; {hint}\n"
         run("index", "shop.yaml", "-q")
         assert json.loads(run("feedback", "--list", "-c", "shop", "--json").out)[0]["query"] == "moon"
-        assert run("remove", "shop", "--all").out == "removed shop with its feedback on 1 request\n"
+        assert run("remove", "shop", "--all").out == "removed shop with its feedback on 1 request and what it learned\n"
         assert list(home.iterdir()) == []
 
     def test_what_is_kept_can_be_removed_later(self, run, taught, home):
         run("remove", "shop", "other", "-q")
-        assert run("remove", "shop", "--all", "--dry-run").out == "would remove shop with its feedback on 1 request\n"
+        note = "with its feedback on 1 request and what it learned"
+        assert run("remove", "shop", "--all", "--dry-run").out == f"would remove shop {note}\n"
         assert run("remove", "shop", "--all", "-q") == (0, "", "")
         assert list(home.iterdir()) == []
 
@@ -217,7 +220,7 @@ class TestRemove:
 
     def test_feedback_that_cannot_be_read_stays_too(self, run, taught, home):
         (home / "shop" / "feedback.jsonl").write_text("rubbish")
-        assert "its feedback (--all" in run("remove", "shop").out
+        assert "its feedback and what it learned (--all" in run("remove", "shop").out
         assert (home / "shop" / "feedback.jsonl").read_text() == "rubbish"
 
     def test_two_of_one_file_are_told_apart(self, run, shop_file, write, home):
