@@ -62,16 +62,22 @@ def _parse_choice(text: str) -> Choice:
     except ValueError:
         weight = None
     if weight is None:
+        if model == TABLE:  # which is no folder, whose name may have a sign of equality
+            raise _invalid_weight(model, number)
         model = text
     elif Path(text).is_dir():
         hint = f"write {text}=0.5 for the folder, or rename it"
         raise InputError(f"--head can mean the folder {text}, or {model} with the weight {number}", hint=hint)
     elif not 0 < weight < 1:
-        hint = f"give a number above 0 and below 1, such as {USUAL[TABLE]}"
-        raise InputError(f"invalid weight {number} of the head {model}", hint=hint)
+        raise _invalid_weight(model, number)
     if not model.strip():
         raise InputError("--head names no model", hint=f"write --head {TABLE}, or --head {TABLE}={USUAL[TABLE]}")
     return Choice(model, weight)
+
+
+def _invalid_weight(model: str, number: str) -> InputError:
+    hint = f"give a number above 0 and below 1, such as {USUAL[TABLE]}"
+    return InputError(f"invalid weight {number} of the head {model}", hint=hint)
 
 
 def fill_weights(weights: Sequence[float | None]) -> list[float]:

@@ -5,6 +5,7 @@ The only file that may use the network, and only to fetch a model that is not on
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import logging
 import os
@@ -20,6 +21,7 @@ from attnsearch.models.faults import first_line
 DEFAULT = "all-MiniLM-L6-v2"
 
 TABLE = "wordllama"
+_NEAR = 0.75  # how alike a name must be to that one, of 1, to be a misspelling of it
 TABLE_WEIGHTS = "weights/l2_supercat_256.safetensors"
 TABLE_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
@@ -174,7 +176,8 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
         return _find_folder(name, remembered=remembered)
     if name.removeprefix("sentence-transformers/") == DEFAULT:
         name = DEFAULT
-    hint = "name a folder that holds it: --model ./FOLDER"
+    is_misspelled = bool(difflib.get_close_matches(name.casefold(), [TABLE], cutoff=_NEAR))
+    hint = f"did you mean '{TABLE}'?" if is_misspelled else "name a folder that holds it, such as ./FOLDER"
     if package := PACKAGES.get(name):
         if folder := _find_package(package):
             return Model(name, folder, package)

@@ -165,9 +165,10 @@ class Index:
         learned = load_learned(self.store.folder)
         if learned is None or learned.suits(self.info):
             return learned
+        again = "train again" if learned.trained or learned.requests else "the next feedback remembers it anew"
         log.warning("%s: what was learned is for other weights, another tokenizer or other heads and is not used;"
-                    " train again, or 'attnsearch reset %s'",
-                    self.info.name, quoted(self.store.folder.name))  # fmt: skip
+                    " %s, or 'attnsearch reset %s'",
+                    self.info.name, again, quoted(self.store.folder.name))  # fmt: skip
         return None
 
     def read_learned_again(self) -> None:

@@ -345,6 +345,7 @@ class TestRefused:
             (["vowels=0"], "invalid weight 0 of the head vowels"),
             (["vowels=1"], "invalid weight 1 of the head vowels"),
             (["vowels=nan"], "invalid weight nan"),
+            (["wordllama=abc"], "invalid weight abc of the head wordllama"),
             (["=0.2"], "--head names no model"),
             ([" "], "--head names no model"),
         ],

@@ -174,6 +174,17 @@ def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog,
     assert (info["learned"]["in_use"], info["temperature"]) == (False, 0.05)
 
 
+def test_a_memory_for_other_weights_is_remembered_anew(run, shop, home):
+    run("feedback", "moon", "--good", "c", "-c", "shop")
+    file = home / "shop" / files.LEARNED
+    learned.write_learned(file, learned.read_learned(file)._replace(sha256="6" * 64))
+    err = run("query", "moon", "-c", "shop", "--jsonl").err
+    assert "not used; the next feedback remembers it anew, or 'attnsearch reset shop'" in err
+    run("feedback", "sea", "--good", "b", "-c", "shop")
+    ran = run("query", "moon", "-c", "shop", "--jsonl")
+    assert (ran.err, json.loads(ran.out)["hits"][0]["id"]) == ("", "c")
+
+
 def test_damaged(trained, run):
     file = trained / files.LEARNED
     file.write_bytes(file.read_bytes()[:-1] + b"!")

@@ -104,7 +104,7 @@ class TestPlaces:
         first, second = ran.stderr.splitlines()
         assert first == "attnsearch: fetching the model some/model from the Hugging Face hub (once)"
         assert second.startswith("attnsearch: some/model: the model can't be fetched: ")
-        assert second.endswith("name a folder that holds it: --model ./FOLDER")
+        assert second.endswith("name a folder that holds it, such as ./FOLDER")
 
     @pytest.mark.parametrize(
         ("name", "message"),
@@ -118,8 +118,15 @@ class TestPlaces:
         ],
     )
     def test_not_there(self, name, message):
-        with pytest.raises(ModelError, match=message):
+        with pytest.raises(ModelError, match=message) as caught:
             model.find_model(name)
+        assert "wordllama" not in caught.value.hint
+
+    @pytest.mark.parametrize("name", ["wordlama", "Wordllama", "word-llama", "WordLlama"])
+    def test_a_table_that_is_misspelled(self, name):
+        with pytest.raises(ModelError, match="not on this machine") as caught:
+            model.find_model(name, offline=True)
+        assert caught.value.hint == "did you mean 'wordllama'?"
 
 
 class TestNames:
