@@ -98,6 +98,11 @@ class Result(Sequence[Hit]):
         return self._source.unreadable
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """The models beside `model` of a catalog that has several heads."""
+        return tuple(self._source.heads)
+
+    @property
     def asked(self) -> str | None:
         """The query as it was read, if words of it were misspelled; else None."""
         return self._source.asked

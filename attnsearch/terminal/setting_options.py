@@ -39,7 +39,7 @@ Textbook = Annotated[
     ),
 ]
 Untrained = Annotated[
-    bool, typer.Option("--untrained", rich_help_panel=SHARP, help="Ignore what the catalog has learned.")
+    bool, typer.Option("--untrained", rich_help_panel=SHARP, help="Ignore what the catalog has learned and remembers.")
 ]
 Projections = Annotated[
     Path | None,

@@ -30,6 +30,8 @@ class TestDicts:
         update([{"title": "moon"}], name="shop")
         assert [head.model for head in update([{"title": "moon"}], name="shop", head="vowels").info.heads] == ["vowels"]
         assert update([{"title": "moon"}], name="shop").info.heads
+        with Index.open("shop") as index:
+            assert index.query("moon").heads == ("vowels",)
         assert not update([{"title": "moon"}], name="shop", head=["none"]).info.heads
         with pytest.raises(TypeError, match=r"head\[0\] must be a str"):
             update([{"title": "moon"}], name="shop", head=[3])
