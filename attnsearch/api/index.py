@@ -220,8 +220,8 @@ class Index:
     def feedback(self, text: str, *, good: Names = (), bad: Names = ()) -> dict[str, float]:
         """Record which items, by id or title, are right for a text and which are wrong; `attnsearch train` learns it.
 
-        The catalog remembers it at once: this text, and near paraphrases of it, are answered so from then on. Returns
-        all grades of that text by id: 1 is right, 0 is wrong. A later judgment replaces an earlier one.
+        The catalog remembers it at once: from then on it answers this text, and near paraphrases of it, as it was
+        judged. Returns all grades of that text by id: 1 is right, 0 is wrong. A later judgment replaces an earlier one.
 
         Raises InputError for an item that is not there, CatalogError if the catalog can't be written.
         """

@@ -35,8 +35,8 @@ class Result(Sequence[Hit]):
     them, if none is left. `effective_items` is exp(entropy) of the weights: how many items share the attention.
     `none_of_these` is the chance that nothing in the catalog answers; None if the encoder has no null key. `lexical` is
     λ, 0 if shared words did not count; `trained` says whether what was learned was used. `recalled` are the judged
-    requests that are like the query, each with its share of the attention. `like` and `unlike` are the ids of items
-    that the query was made of.
+    texts that are like the query, each with its share of the attention. `like` and `unlike` are the ids of items that
+    the query was made of.
 
     As far as the query asked for them: `values` has a readout of each field, `output` (d,) is softmax(Q Kᵀ/√d_k) V,
     `whys` say why each hit has its logit, `steps` are those of the formula, and `lead` is why the first of two items

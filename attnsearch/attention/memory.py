@@ -1,11 +1,11 @@
 """Memory: attention over judged requests, beside that over the items.
 
-Axis letters: m = queries, j = judged requests, i = items.
+Axis letters: m = queries, j = judged requests, i = items, e = value width.
 
 Judged requests are keys x_j, and what was right for them the values. A null key with the logit θ/τ stands for "like
 none of them":
 
-    s = softmax([x·x_1/τ, …, x·x_j/τ, θ/τ])
+    s = softmax([x·x_1/τ, x·x_2/τ, …, θ/τ])
     p = (1 - μ Σ_j s_j) · softmax(z) + μ Σ_j s_j · right_j
 
 So a request that is like no judged one is left alone. Without the null key, θ → -∞, this is the interpolation of
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.softmax import State
 
-OFF = -9.0  # a threshold or margin that no request is below
+OFF = -9.0  # a threshold or margin that has no effect
 
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
@@ -37,9 +37,9 @@ Doubles = NDArray[np.float64]
 class Recall(NamedTuple):
     """How far judged requests are followed: `most` is μ, from 0 to below 1, `temperature` τ, `threshold` θ, a cosine.
 
-    Far below -1, which no cosine is, θ leaves the null key out: the nearest are followed, however far they are.
-    `margin` δ, a cosine too, is how much nearer than the items judged requests must be: the items compete with them as
-    one more key, which has the logit log Σ exp(x·item/0.05) + δ/τ. Far below -1 they do not.
+    The `margin` δ, a cosine too, is how much nearer than the items judged requests must be: the items compete with them
+    as one more key, which has the logit log Σ exp(x·item/0.05) + δ/τ. `OFF`, far below any cosine, leaves out the null
+    key, or the competition of the items.
     """
 
     most: float
@@ -56,24 +56,23 @@ class Recall(NamedTuple):
         return {name: None if number < -1 else number for name, number in self._asdict().items()}
 
 
-# Keyed by the SHA-256 of an encoder's weights: each encoder has its own distribution of cosines. Measured on five sets,
-# see docs/learning.md: ten judged requests take nothing from others, and near paraphrases of them are answered alike.
+# By the SHA-256 of an encoder's weights, since each encoder has its own distribution of cosines. Measured on five sets,
+# see docs/learning.md: ten judged requests take nothing from others, and near paraphrases of these are answered alike.
 CAREFUL = {
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": Recall(0.9, 0.02, 0.85),  # all-MiniLM-L6-v2
 }
-_ALMOST_EQUAL = Recall(0.9, 0.01, 0.95)  # of an encoder that was not measured
+_ALMOST_EQUAL = Recall(0.9, 0.01, 0.95)  # for an encoder that was not measured
 
 
 def careful_recall(sha256: str) -> Recall:
-    """How judged requests are followed that no training has weighed: the same again, and near paraphrases."""
+    """How judged requests are followed without a training: by the same request, and by near paraphrases."""
     return CAREFUL.get(sha256, _ALMOST_EQUAL)
 
 
 def attend_requests(similarities: Floats, recall: Recall, items: Doubles | None = None) -> Doubles:
     """The share (m, j) of a query's attention that each judged request gets, μ s, from their cosines (m, j).
 
-    `items` (m,) is log Σ exp(x·item/0.05) over the visible items: that of the plain logits, untrained. Without it they
-    do not compete, whatever the margin.
+    `items` (m,) is log Σ exp(x·item/0.05) over the visible items, untrained. Without it the items do not compete.
 
     >>> attend_requests(np.array([[0.9, 0.9, 0.5]]), Recall(0.75, 0.001, 0.9)).round(6).tolist()
     [[0.25, 0.25, 0.0]]
@@ -82,10 +81,10 @@ def attend_requests(similarities: Floats, recall: Recall, items: Doubles | None 
 
 
 def request_logits(similarities: Floats, recall: Recall, items: Doubles | None = None) -> Doubles:
-    """The logits (m, j) of judged requests, from their cosines (m, j), less that of the null key beside them.
+    """The logits (m, j) of judged requests, from their cosines (m, j), minus that of the null key beside them.
 
-    So judged requests with different recalls may share one softmax, in which the null key has the logit 0. `items` is
-    as in `attend_requests`.
+    So judged requests with different recalls can share one softmax, in which the null key has the logit 0. `items` (m,)
+    is as in `attend_requests`.
     """
     _, temperature, threshold, margin = recall
     null = np.full((len(similarities), 1), threshold / temperature)

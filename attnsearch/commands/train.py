@@ -200,6 +200,6 @@ def _forget(folder: Path) -> str:
         note = f"{note}, and {requests}" if learned.trained else f"forgot {requests}"
     with suppress(AttnsearchError):  # feedback that can't be read can still be repaired
         if judged := read_feedback(folder):
-            again = " and remembered again with the next" if memory else ""
+            again = ", and the next feedback or training remembers it again" if memory else ""
             note += f"; the feedback on {counted(len(judged), 'request')} is kept{again}"
     return note

@@ -26,8 +26,8 @@ OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 
 MOST_HEADS = 8  # of a catalog
 
-_UNKNOWN = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
-_KNOWN = 1 / 16  # of the pieces of a text in another script, at most, are unknown to an encoder that reads it
+_UNKNOWN_PIECES = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
+_MOST_UNKNOWN = 1 / 16  # of the pieces of a text in another script, at most, are unknown to an encoder that reads it
 _EAST = "\u0900"  # the first letter of the scripts of India
 _PIECES_WEST, _PIECES_EAST = 0.7, 1.4  # a letter, at most
 _LEAST_LETTERS = 2  # of a text in another script
@@ -128,7 +128,7 @@ def join_identities(identity: str, others: Sequence[tuple[str, float]]) -> str:
 
 
 def parts_of(encoder: Encoder) -> tuple[Encoder, ...]:
-    """The encoders that an encoder is made of, see `heads`; most are their only one."""
+    """The encoders of an encoder's heads, see `heads`; an encoder without heads is its only one."""
     parts: tuple[Encoder, ...] = getattr(encoder, "encoders", (encoder,))
     return parts
 
@@ -177,9 +177,9 @@ def is_cut(encoder: Encoder, text: str) -> bool:
 def reads(encoder: Encoder, text: str) -> bool:
     """Whether the encoder reads the language of a text, as far as its word pieces tell; if in doubt, it does.
 
-    An encoder cuts what it has not learned into small pieces. A script other than Latin is unread if it is cut into its
-    letters, or unknown. A Latin text is unread if its words look like another language's and the encoder cuts most of
-    that language's function words, too: names and jargon are cut in English as well.
+    An encoder cuts what it has not learned into small pieces. It does not read a text in another script than Latin if
+    it cuts it into letters, or does not know the pieces. It does not read a Latin text whose words look like another
+    language's if it cuts most of that language's function words too: names and jargon are cut in English as well.
     """
     letters = [character for character in text if character.isalpha()]
     others = [letter for letter in letters if not _is_latin(letter)]
@@ -210,9 +210,9 @@ def _reads_script(encoder: Encoder, text: str, letters: Sequence[str]) -> bool:
     east, pieces of one letter are usual.
     """
     pieces = sum(any(map(str.isalpha, text[start:stop])) for start, stop in encoder.spans(text))
-    unknown = sum(token in _UNKNOWN for token in encoder.tokens(text))
+    unknown = sum(token in _UNKNOWN_PIECES for token in encoder.tokens(text))
     usual = sum(_PIECES_WEST if letter < _EAST else _PIECES_EAST for letter in letters)
-    return pieces <= usual and unknown <= _KNOWN * pieces
+    return pieces <= usual and unknown <= _MOST_UNKNOWN * pieces
 
 
 def _knows(encoder: Encoder, words: Iterable[str]) -> bool:

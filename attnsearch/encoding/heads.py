@@ -26,7 +26,7 @@ from attnsearch.models.model import TABLE, Model
 USUAL = {TABLE: 0.25}
 """The weight a_h of a head that is given without one, by its model; any other counts as much as the first."""
 
-NO_HEAD = "none"  # what says that a catalog is to have the first head alone
+NO_HEAD = "none"  # in place of a model: the catalog is to have the first head alone
 
 _BATCH = 30_000  # characters that every head reads before the next batch: a second's work, or less
 
@@ -34,16 +34,16 @@ Floats = NDArray[np.float32]
 
 
 class Choice(NamedTuple):
-    """A head that a user wants beside the first: its model, and its weight a_h; None if that is not said."""
+    """A head that a user wants beside the first: its model, and its weight a_h; None leaves the weight to us."""
 
     model: str
     weight: float | None = None
 
 
 def parse_choices(texts: Sequence[str]) -> tuple[Choice, ...]:
-    """What is meant by MODEL or MODEL=WEIGHT, each a head; by `none` alone, that there is none.
+    """The heads that texts such as MODEL or MODEL=WEIGHT mean; `none` alone means that there are none.
 
-    Raises InputError for a weight that is not one, and for what can mean two things.
+    Raises InputError for an invalid weight, and for a text that can mean two things.
 
     >>> parse_choices(["wordllama=0.2", "./mine"])
     (Choice(model='wordllama', weight=0.2), Choice(model='./mine', weight=None))
@@ -51,7 +51,7 @@ def parse_choices(texts: Sequence[str]) -> tuple[Choice, ...]:
     if list(texts) == [NO_HEAD]:
         return ()
     if NO_HEAD in texts:
-        raise InputError("--head none leaves no heads, and others are named beside it", hint="name heads, or none")
+        raise InputError("--head none stands for no heads, but others are named beside it", hint="name heads, or none")
     return tuple(map(_parse_choice, texts))
 
 
@@ -81,7 +81,7 @@ def _invalid_weight(model: str, number: str) -> InputError:
 
 
 def fill_weights(weights: Sequence[float | None]) -> list[float]:
-    """The weights of the heads beside the first; each that is not said is as large as the first head's.
+    """The weights of the heads beside the first; one that is None becomes as large as the first head's.
 
     Raises InputError if they leave nothing for the first.
 

@@ -144,7 +144,7 @@ def read_vocabulary(file: Path) -> dict[str, int]:
         start = data.index(_VOCABULARY) + len(_VOCABULARY)
         pieces, _ = json.JSONDecoder().raw_decode(data[start : data.index(b'"merges"', start)].decode("latin-1"))
         if not isinstance(pieces, dict):
-            raise TypeError("it is something else")
+            raise TypeError("it is not a mapping")
     except OSError as error:
         raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
     except (ValueError, TypeError, RecursionError) as error:

@@ -79,9 +79,9 @@ def _hint_in_words(hint: Hint | Unwanted, shown: int) -> str:
     >>> _hint_in_words(Unwanted("title", "cheese", 1), 10)
     "the first has 'cheese' in title: -w 'not title ~ cheese'"
     """
-    import shlex  # which most results do without, as --help does without numpy
+    import shlex  # which most results do without
 
-    from attnsearch.search import result as search_result
+    from attnsearch.search import result as search_result  # with numpy, which `--help` does without
 
     field = hint.field if hint.field.replace(".", "").isidentifier() else '"' + hint.field.replace('"', '""') + '"'
     condition = f"{field} ~ {hint.word}"

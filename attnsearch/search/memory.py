@@ -173,7 +173,7 @@ class Recalled(NamedTuple):
         return added
 
     def requests(self, query_number: int) -> dict[str, float]:
-        """The judged requests that are like a query, the nearest first, each with its share of the attention."""
+        """The judged requests that are like a query, each with its share of the attention, the largest first."""
         shares: dict[str, float] = {}
         for text, share in zip(self.texts, self.shares[query_number].tolist(), strict=True):
             shares[text] = shares.get(text, 0.0) + share

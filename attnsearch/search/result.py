@@ -22,9 +22,9 @@ LIKELY = 0.5  # a null key with a greater weight has more of the attention than 
 class Hit(NamedTuple):
     """An item that answers a query.
 
-    `weight` is its softmax share among all items that no filter hides, `score` the cosine. `passage` is the part of a
-    long text that fits the query best, and gives the item its logit; None if that is the whole text. `catalog` is the
-    name of its catalog.
+    `weight` is its softmax share among all items that no filter hides, `score` the cosine, with several heads the
+    weighted mean of theirs. `passage` is the part of a long text that fits the query best, and gives the item its
+    logit; None if that is the whole text. `catalog` is the name of its catalog.
     """
 
     rank: int
@@ -69,10 +69,10 @@ class Sum(NamedTuple):
 class Why(NamedTuple):
     """A hit's logit, the one that the softmax saw, as a sum: semantic + Σ lexical + Σ prior + Σ memory.
 
-    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without all that is added; `memory` is by judged request. The first
-    is a sum in turn, over the words of the `query` and over those of the `item`. Both are None if the encoder's vector
-    is not a mean over word pieces; so is the first if the query is made of items. In a catalog of
-    several heads it is also the sum of what each of the `heads` adds, by the names of their models.
+    `semantic` = x W_Q W_Kᵀ kᵀ / √d_k is that logit without all that is added; `memory` is by judged request. It is
+    a sum in turn, over the words of the `query` and over those of the `item`. Both are None if the encoder's vector
+    is not a mean over word pieces; `query` is also None if the query is made of items. In a catalog with several heads,
+    `semantic` is also the sum of what each of the `heads` adds, by the names of their models.
     """
 
     semantic: float
@@ -153,9 +153,9 @@ class Result(NamedTuple):
     same hits, ranked without what was learned. `like` and `unlike` are the ids of the items that the query was made of;
     `query` names them if it has no text. `catalogs` are the names of all that were asked. `unreadable` says that
     nothing matches well because the encoder does not read the language of the query. `heads` are the models beside
-    `model` of a catalog that has several heads. `recalled` are the judged requests that are like this one, the nearest
-    first, each with its share of the attention. `asked` is the query as it was read, if words of it were
-    misspelled, and `corrections` are these words.
+    `model` of a catalog that has several heads. `recalled` are the judged requests that are like this one, the one with
+    the largest share first, each with its share of the attention. `asked` is the query as it was read, if words of it
+    were misspelled, and `corrections` are these words.
     """
 
     query: str

@@ -1,10 +1,10 @@
 """A request as it was typed → as it is read: a misspelled word as the word that it probably stands for.
 
-A word is taken for misspelled if neither the catalog nor the encoder's vocabulary has it whole, nor a word that it is
+A word counts as misspelled if neither the catalog nor the encoder's vocabulary has it whole, or has a word that it is
 made of. It is read as one that differs in a letter: one of the catalog, by how many items have it, else one of the
-encoder's vocabulary; a long word also as one of the catalog that differs in two. What is not a plain word, such as the
-name of a file, an abbreviation or a word with a digit, is left alone. So is a request of which most words are unknown,
-and not all of them near others: it may be in a language that the encoder can't read.
+encoder's vocabulary. A long word may also be read as one of the catalog that differs in two letters. What is not a
+plain word, such as the name of a file, an abbreviation or a word with a digit, is left alone. So is a request with
+mostly unknown words, not all of which can be corrected: it may be in a language that the encoder does not read.
 
 Axis letters: m = requests, d = width.
 """
@@ -33,7 +33,7 @@ LONGEST_TEXT = 10_000  # characters of a request that is corrected, and
 MOST = 50  # different words that neither the catalog nor the encoder has: a mistake takes milliseconds
 COMMON = 50  # a word that 1 in so many items has is common in the catalog
 RARE = 1_000  # a word that less than 1 in so many items has is rare in the catalog
-MANY = 2  # unknown words, at most, of a request that has few others and is not mended whole
+MANY = 2  # unknown words, at most, of a request that has few others and in which not all can be corrected
 
 _PART = 4  # letters, at least, of a word that others are made with
 # The ending of a form of a word, and of the word itself; most endings may also follow a doubled consonant.
@@ -44,11 +44,11 @@ _ENDINGS = {
 }  # fmt: skip
 _BEGINNINGS = ("un", "re", "non", "pre", "in", "dis", "over", "sub", "multi", "micro", "inter", "anti")
 _CHUNK = re.compile(r"\S+")
-_AROUND = ".,;:!?…()[]{}<>*-–—"  # a word
+_AROUND = ".,;:!?…()[]{}<>*-–—"  # what may stand around a word
 _WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*(?:['’]s)?")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`|(?<!\w)'[^']*'(?!\w)")
 _MIDDLING = 7  # letters: shorter words are near to others by chance
-_LIKELY = 0.5
+_LIKELY = 0.5  # of the likeliest mistakes: a letter left out
 _ONLY_KNOWN = 0.5  # items that stand for the encoder's knowing a word that no item has
 _SUFFIXES = ("able", "ment", "ness", "ing", "ion", "ive", "ous", "ian", "ic", "al", "ed", "es", "er", "ly", "e")
 _ASCII = "abcdefghijklmnopqrstuvwxyz"
@@ -97,6 +97,7 @@ def embed_requests(index: Index, texts: Sequence[str], progress: OnTexts | None 
 
 
 def _read(index: Index, text: str) -> Reading:
+    """A request as it is read; as it was typed if nothing can be corrected, or words are not counted yet."""
     words = list(_plain_words(text))
     if not words:
         return Reading(text)
@@ -225,7 +226,10 @@ def _drop_twins(word: str) -> str:
 
 
 def _likelihood(typed: str, other: str) -> float:
-    """How likely a mistake makes a word of the other, against swapped, doubled or not doubled letters."""
+    """How likely a mistake turns the other word into the typed one, as a share of the likeliest mistakes.
+
+    These are two letters swapped, and a letter doubled or not doubled.
+    """
     chance = 0.1
     is_replaced = len(typed) == len(other) and sum(map(str.__ne__, typed, other)) == 1
     if sorted(typed) == sorted(other) or (_drop_twins(typed) == _drop_twins(other) and not is_replaced):

@@ -195,10 +195,10 @@ def read_projections(path: Path, option: str) -> Learned:
 
 
 def _check_values(learned: Learned) -> None:
-    """Raise ValueError or TypeError for what no training produces: a right checksum may be made by anyone."""
+    """Raise ValueError or TypeError for what no training produces: anyone can make a file with a right checksum."""
     w, d, lexical = learned.w, learned.d, learned.lexical or 0.0
     if w is not None and not (w.dtype == np.float32 and w.shape == (d, d) and np.isfinite(w).all()):
-        raise ValueError("its W_Q is no matrix that a training can produce")
+        raise ValueError("its W_Q is not a matrix that training can produce")
     if not (lexical >= 0 and all(map(math.isfinite, (lexical, *(learned.null or ()))))):
         raise ValueError("it holds numbers that no training can produce")
     if learned.memory is not None:
@@ -224,7 +224,7 @@ def _check_memory(memory: Remembered, d: int) -> None:
     """Raise ValueError or TypeError for judged requests that nobody can have judged."""
     x, (most, _, threshold, margin) = memory.x, memory.recall
     if not (len(x) == len(memory.queries) == len(memory.right) and len(x) <= MOST_REMEMBERED and x.shape[1:] == (d,)):
-        raise ValueError("its judged requests do not have a vector each")
+        raise ValueError("it does not have one vector for each judged request")
     lengths = np.linalg.norm(x.astype(np.float64), axis=1)
     if x.dtype != np.float32 or not (np.abs(lengths - 1) <= _LENGTHS).all():  # NaN included
         raise ValueError("the vectors of its judged requests are not of length 1")
@@ -233,7 +233,7 @@ def _check_memory(memory: Remembered, d: int) -> None:
     if not all(isinstance(text, str) for text in memory.queries):
         raise TypeError("its judged requests are not text")
     if not all(0 < grade < math.inf for grades in memory.right for grade in grades.values()):
-        raise ValueError("it has grades that nobody can give")
+        raise ValueError("it has a grade that is not a positive number")
 
 
 def _is_shallow(value: object, levels: int) -> bool:

@@ -65,7 +65,8 @@ class TestCommand:
         assert re.search("^remembers +1 judged request$", run("info", "shop").out, re.MULTILINE)
         copy = str(tmp_path / "copy")
         shutil.copy(folder / files.LEARNED, copy)
-        note = "shop: forgot 1 judged request; the feedback on 1 request is kept and remembered again with the next\n"
+        again = "the next feedback or training remembers it again"
+        note = f"shop: forgot 1 judged request; the feedback on 1 request is kept, and {again}\n"
         assert run("reset", "shop") == (0, note, "")
         assert (best(), best("--projections", copy)) == ("a", "c")
         run("feedback", "sea", "--good", "b", "-c", "shop")

@@ -339,7 +339,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("heads", "message"),
         [
-            (["none", "vowels"], "--head none leaves no heads"),
+            (["none", "vowels"], "--head none stands for no heads"),
             (["vowels", "vowels=0.2"], "the model vowels is named twice"),
             (["other"], "the model small is named twice"),
             (["vowels=0"], "invalid weight 0 of the head vowels"),
