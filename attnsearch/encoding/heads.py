@@ -62,7 +62,7 @@ def _parse_choice(text: str) -> Choice:
     except ValueError:
         weight = None
     if weight is None:
-        if model == TABLE:  # which is no folder, whose name may have a sign of equality
+        if model == TABLE:  # not a folder, whose name may have an equals sign
             raise _invalid_weight(model, number)
         model = text
     elif Path(text).is_dir():

@@ -5,7 +5,6 @@ The only file that may use the network, and only to fetch a model that is not on
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import logging
 import os
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from attnsearch.errors import ModelError
 from attnsearch.models import trust
 from attnsearch.models.faults import first_line
+from attnsearch.syntax.nearest import find_nearest
 
 DEFAULT = "all-MiniLM-L6-v2"
 
@@ -176,8 +176,7 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
         return _find_folder(name, remembered=remembered)
     if name.removeprefix("sentence-transformers/") == DEFAULT:
         name = DEFAULT
-    is_misspelled = bool(difflib.get_close_matches(name.casefold(), [TABLE], cutoff=_NEAR))
-    hint = f"did you mean '{TABLE}'?" if is_misspelled else "name a folder that holds it, such as ./FOLDER"
+    hint = "name a folder that holds it, such as ./FOLDER"
     if package := PACKAGES.get(name):
         if folder := _find_package(package):
             return Model(name, folder, package)
@@ -187,6 +186,8 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
     elif not remembered and os.path.isdir(name):  # noqa: PTH112 (never raises)
         hint = f"write ./{name} for the folder, or run this where no folder has that name"
         raise ModelError("is both a folder here and a model's name", where=name, hint=hint)
+    elif find_nearest(name.casefold(), [TABLE], cutoff=_NEAR):
+        hint = f"did you mean '{TABLE}'?"
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, hint))
 
 

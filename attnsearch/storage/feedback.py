@@ -236,9 +236,7 @@ def _plan_memory(
             if after is None or not after.suits(info):
                 after = Learned(info.model, info.sha256, None, None, identity=whole_identity(info))
         else:
-            log.warning(
-                "%s: it was indexed with another model meanwhile, so this is noted, but not remembered", folder.name
-            )
+            log.warning("%s: it has another model by now, so this is noted, but not remembered", folder.name)
     after = after and _merge(after, right, judged, embed)
     return None if before is learned else before, None if after is learned else after
 

@@ -463,7 +463,7 @@ class TestRemembered:
         other = embedding.own._replace(info=embedding.own.info._replace(sha256="6" * 64))
         feedback.add_judgment(folder, "moon", {"a": 1}, embedding=other)
         assert (grades(folder), remembered(folder)) == ({"moon": {"a": 1}}, {})
-        assert "it was indexed with another model meanwhile, so this is noted, but not remembered" in caplog.text
+        assert "it has another model by now, so this is noted, but not remembered" in caplog.text
 
     @pytest.mark.parametrize("raw", [b"x" * 99, b""], ids=["damaged", "empty"])
     def test_what_was_learned_is_damaged(self, folder, embedding, caplog, raw):
