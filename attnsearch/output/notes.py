@@ -62,7 +62,8 @@ def asked_as_each(asked: Mapping[str, str]) -> Iterator[str]:
 
 def nothing_left(answer: Result | Heatmap, *, by_filter: bool = True) -> Iterator[str]:
     """That every item is hidden, and what hid the last of them."""
-    reason = f": --where hides all {counted(answer.items, 'item')}" if by_filter else ""
+    every = "the only item" if answer.items == 1 else f"all {answer.items:,} items"
+    reason = f": --where hides {every}" if by_filter else ""
     yield f"nothing is left{reason}"
     if answer.emptied_by:
         yield inert(answer.emptied_by)

@@ -65,6 +65,10 @@ def result(**fields) -> Result:
             ["nothing is left: --where hides all 64 items", "books · 0 of 64 items"],
         ),
         (
+            {"hits": [], "items": 1, "masked": 1, "effective_items": 0.0},
+            ["nothing is left: --where hides the only item", "books · 0 of 1 item"],
+        ),
+        (
             {"values": [Readout("year\x1b", 1.0, 1968.2, 14.3, {})], "none_of_these": None, "model": "bge\x1b"},
             [r"year\x1b: about 1968 ± 14", r"books · 64 items · attention spread over about 3.1 · bge\x1b"],
         ),
