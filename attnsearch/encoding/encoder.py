@@ -25,6 +25,7 @@ OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 """Called with the numbers of n more texts that are embedded, and their unit vectors (n, d)."""
 
 MOST_HEADS = 8  # of a catalog
+LEAST_WEIGHT = 0.001  # of a head: its columns keep their digits, and it says almost nothing
 
 _UNKNOWN_PIECES = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
 _MOST_UNKNOWN = 1 / 16  # of the pieces of a text in another script, at most, are unknown to an encoder that reads it
@@ -98,10 +99,11 @@ def parse_heads(value: Any, d: int) -> tuple[Head, ...]:
             raise TypeError("a head holds values of other types")
     if not (
         len(heads) < MOST_HEADS
-        and all(head.model and head.sha256 and head.identity and head.d > 0 and head.weight > 0 for head in heads)
+        and all(head.model and head.sha256 and head.identity and head.d > 0 for head in heads)
+        and all(head.weight >= LEAST_WEIGHT for head in heads)
         and len({head.model for head in heads}) == len(heads)
         and sum(head.d for head in heads) < d
-        and sum(head.weight for head in heads) < 1
+        and sum(head.weight for head in heads) < 1 - LEAST_WEIGHT / 2  # the first's may be rounded
     ):
         raise ValueError("there are no such heads")
     return heads

@@ -18,7 +18,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Encoder, Head, OnTexts, Precision, Role, batch_by_length, parts_of
+from attnsearch.encoding.encoder import (
+    LEAST_WEIGHT,
+    MOST_HEADS,
+    Encoder,
+    Head,
+    OnTexts,
+    Precision,
+    Role,
+    batch_by_length,
+    parts_of,
+)
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model
@@ -28,6 +38,7 @@ USUAL = {TABLE: 0.25}
 
 NO_HEAD = "none"  # in place of a model: the catalog is to have the first head alone
 
+_ROUNDING = 1e-9  # of a sum of weights
 _BATCH = 30_000  # characters that every head reads before the next batch: a second's work, or less
 
 Floats = NDArray[np.float32]
@@ -68,7 +79,7 @@ def _parse_choice(text: str) -> Choice:
     elif Path(text).is_dir():
         hint = f"write {text}=0.5 for the folder, or rename it"
         raise InputError(f"--head can mean the folder {text}, or {model} with the weight {number}", hint=hint)
-    elif not 0 < weight < 1:
+    elif not LEAST_WEIGHT <= weight <= 1 - LEAST_WEIGHT:  # NaN included
         raise _invalid_weight(model, number)
     if not model.strip():
         raise InputError("--head names no model", hint=f"write --head {TABLE}, or --head {TABLE}={USUAL[TABLE]}")
@@ -76,21 +87,23 @@ def _parse_choice(text: str) -> Choice:
 
 
 def _invalid_weight(model: str, number: str) -> InputError:
-    hint = f"give a number above 0 and below 1, such as {USUAL[TABLE]}"
+    hint = f"give a number from {LEAST_WEIGHT} to {1 - LEAST_WEIGHT}, such as {USUAL[TABLE]}"
     return InputError(f"invalid weight {number} of the head {model}", hint=hint)
 
 
 def fill_weights(weights: Sequence[float | None]) -> list[float]:
     """The weights of the heads beside the first; one that is None becomes as large as the first head's.
 
-    Raises InputError if they leave nothing for the first.
+    Raises InputError if they leave nothing for the first, and for too many heads.
 
     >>> fill_weights([None]), fill_weights([0.25, None])
     ([0.5], [0.25, 0.375])
     """
+    if len(weights) >= MOST_HEADS:
+        raise InputError(f"{len(weights)} heads beside the first model", hint=f"name {MOST_HEADS - 1} at most")
     known = math.fsum(weight for weight in weights if weight is not None)
     rest = (1 - known) / (1 + sum(weight is None for weight in weights))
-    if rest <= 0:
+    if rest < LEAST_WEIGHT - _ROUNDING:
         hint = "give weights that add up to less than 1: the rest is the first model's"
         raise InputError(f"the weights of the heads add up to {known:.4g}", hint=hint)
     return [rest if weight is None else weight for weight in weights]

@@ -13,7 +13,8 @@ import re
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from attnsearch.postings.stored import create_database, open_stored, store_copy
 from attnsearch.sources.fields import leaves
@@ -27,7 +28,12 @@ WORDS = "words.v1"
 COUNTED = 50_000  # items, at most, whose words a query counts, within seconds; those of more are counted by `index`
 SHORTEST, LONGEST = 3, 40  # letters of a word that is kept
 LETTERS = 64  # different ones, at most, that a word is tried with: no alphabet has as many
+COMPARED = 20_000  # words of one catalog, at most, that a word is compared with: the commonest; it takes 20 ms
 
+_TABLES = (
+    "CREATE TABLE letters (letters TEXT NOT NULL)",
+    "CREATE TABLE words (word TEXT PRIMARY KEY, items INTEGER NOT NULL) WITHOUT ROWID",
+)
 _WORD = re.compile(rf"[^\W\d_]{{{SHORTEST},}}")
 _CHUNK = 500  # words asked of SQLite at once
 
@@ -53,9 +59,9 @@ def write_words(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
     for word, count in counts.items():
         for letter in set(word):
             letters[letter] += count
-    db.execute("CREATE TABLE letters (letters TEXT NOT NULL)")
+    for table in _TABLES:
+        db.execute(table)
     db.execute("INSERT INTO letters VALUES (?)", ("".join(letter for letter, _ in letters.most_common(LETTERS)),))
-    db.execute("CREATE TABLE words (word TEXT PRIMARY KEY, items INTEGER NOT NULL) WITHOUT ROWID")
     db.executemany("INSERT INTO words VALUES (?, ?)", sorted(counts.items()))
 
 
@@ -78,7 +84,7 @@ class Vocabulary:
         """The commonest letters of the words."""
         with self._lock:
             rows = [db.execute("SELECT letters FROM letters").fetchone() for db in self.databases]
-        return {letter for (letters,) in rows for letter in letters}
+        return {letter for (letters,) in rows for letter in letters[:LETTERS]}
 
     def count(self, words: Iterable[str]) -> Counter[str]:
         """Those of these words that some item has, and how many items have each."""
@@ -88,14 +94,17 @@ class Vocabulary:
         return self._sum(row for where, chunk in zip(places, chunks, strict=True) for row in self._select(where, chunk))
 
     def beginning_with(self, letter: str, shortest: int, longest: int) -> Counter[str]:
-        """The words that begin with a letter and have so many of them, and how many items have each."""
-        where = "word >= ? AND word < ? AND length(word) BETWEEN ? AND ?"
-        return self._sum(self._select(where, (letter, chr(ord(letter) + 1), shortest, longest)))
+        """The words that begin with a letter and have so many of them, and how many items have each.
 
-    def _select(self, where: str, parameters: Sequence[str | int]) -> Iterator[tuple[str, int]]:
-        with self._lock:
-            for db in self.databases:
-                yield from db.execute(f"SELECT word, items FROM words WHERE {where}", parameters)  # noqa: S608 (our own words)
+        Of a catalog with more than `COMPARED` of them, only the commonest.
+        """
+        where = "word >= ? AND word < ? AND length(word) BETWEEN ? AND ? ORDER BY items DESC, word LIMIT ?"
+        return self._sum(self._select(where, (letter, chr(ord(letter) + 1), shortest, longest, COMPARED)))
+
+    def _select(self, where: str, parameters: Sequence[str | int]) -> list[tuple[str, int]]:
+        statement = f"SELECT word, items FROM words WHERE typeof(items) = 'integer' AND {where}"  # noqa: S608 (our own words)
+        with self._lock:  # until all rows are here: an interrupt must not leave it held by a generator
+            return [row for db in self.databases for row in db.execute(statement, parameters).fetchall()]
 
     @staticmethod
     def _sum(rows: Iterable[tuple[str, int]]) -> Counter[str]:
@@ -122,7 +131,20 @@ def find_vocabulary(store: Store) -> Vocabulary | None:
 
 def find_words(store: Store) -> sqlite3.Connection | None:
     """The stored words, if they are those of the catalog's state."""
-    return open_stored(store.folder / POSTINGS, WORDS, store.info.commit)
+    db = open_stored(store.folder / POSTINGS, WORDS, store.info.commit)
+    if db is None or _is_ours(db):
+        return db
+    db.close()
+    return None
+
+
+def _is_ours(db: sqlite3.Connection) -> bool:
+    """Whether a database has the tables that `write_words` makes: a right checksum may be made by anyone."""
+    with suppress(sqlite3.Error):
+        schema = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema")}
+        rows = db.execute("SELECT typeof(letters) FROM letters LIMIT 2").fetchall() if schema == {*_TABLES} else []
+        return rows == [("text",)]
+    return False
 
 
 def count_words(store: Store) -> sqlite3.Connection:

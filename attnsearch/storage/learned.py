@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,13 +173,14 @@ def read_learned(path: Path) -> Learned:
             **members,
         )
         _check_values(learned)
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"it is not what was written ({error})") from None
     return learned
 
 
 def _parse_memory(members: Mapping[str, Any], x: NDArray[Any]) -> Remembered:
-    right = [dict(grades) for grades in members["right"]]
+    # A sum refuses what is text, and integers that are too large for a float.
+    right = [{ident: grade + 0.0 for ident, grade in dict(grades).items()} for grades in members["right"]]
     return Remembered(list(members["queries"]), x, right, Recall(*map(float, members["recall"])))
 
 
@@ -211,10 +212,9 @@ def _check_values(learned: Learned) -> None:
         raise ValueError(error.message) from None
     if not isinstance(learned.is_lexical, bool) or (learned.is_lexical and learned.lexical is None):
         raise TypeError("it does not say how shared words count")
-    if not isinstance(learned.story, dict) or not all(
-        isinstance(text, str) for text in (learned.model, learned.sha256, learned.identity)
-    ):
-        raise TypeError("its text fields are not text")
+    if not isinstance(learned.story, dict):
+        raise TypeError("its story is not a mapping")
+    _check_texts((learned.model, learned.sha256, learned.identity, *learned.requests))
     if not _is_shallow(learned.story, _DEEPEST):
         raise ValueError("its story is nested more deeply than any training's")
     json.dumps(learned.story, allow_nan=False)
@@ -230,10 +230,17 @@ def _check_memory(memory: Remembered, d: int) -> None:
         raise ValueError("the vectors of its judged requests are not of length 1")
     if not (0 <= most <= MOST_RECALL and math.isfinite(threshold + margin)):
         raise ValueError("it follows judged requests further than any training would")
-    if not all(isinstance(text, str) for text in memory.queries):
-        raise TypeError("its judged requests are not text")
+    _check_texts((*memory.queries, *(ident for grades in memory.right for ident in grades)))
     if not all(0 < grade < math.inf for grades in memory.right for grade in grades.values()):
         raise ValueError("it has a grade that is not a positive number")
+
+
+def _check_texts(texts: Iterable[str]) -> None:
+    """Raise ValueError or TypeError unless all of these are texts that UTF-8 can hold."""
+    for text in texts:
+        if type(text) is not str:
+            raise TypeError("its texts are not text")
+        text.encode()
 
 
 def _is_shallow(value: object, levels: int) -> bool:

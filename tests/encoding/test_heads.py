@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.encoding.encoder import Head, join_identities, parse_heads, parts_of
-from attnsearch.encoding.heads import HeadsEncoder, fill_weights, join, part
+from attnsearch.encoding.heads import HeadsEncoder, fill_weights, join, parse_choices, part
 from attnsearch.errors import InputError
 from tests.conftest import SmallEncoder, VowelEncoder
 
@@ -44,10 +44,33 @@ def test_what_has_no_weight_counts_as_much_as_the_first(given, filled):
     assert fill_weights(given) == pytest.approx(filled)
 
 
-@pytest.mark.parametrize("weights", [[0.6, 0.4], [0.9, 0.9], [0.5, None, 0.5]])
+@pytest.mark.parametrize("weights", [[0.6, 0.4], [0.9, 0.9], [0.5, None, 0.5], [0.5, 0.4995]])
 def test_weights_that_leave_nothing(weights):
-    with pytest.raises(InputError, match="the weights of the heads add up to 1"):
+    with pytest.raises(InputError, match=r"the weights of the heads add up to (1|0\.9995)"):
         fill_weights(weights)
+
+
+@pytest.mark.parametrize("weight", ["0", "1", "-1", "nan", "inf", "1e-300", "1e-80", "0.0009", "0.9999999999999999"])
+def test_a_weight_so_small_that_digits_are_lost(weight):
+    """The columns of a head with √a_h = 0 would be 0: without it, they have no direction."""
+    with pytest.raises(InputError, match="invalid weight"):
+        parse_choices([f"wordllama={weight}"])
+
+
+def test_the_least_weights_can_be_stored():
+    for text in ("0.001", "0.999"):
+        ((_, weight),) = parse_choices([f"wordllama={text}"])
+        (filled,) = fill_weights([weight])
+        assert parse_heads([[*HEADS[0][:5], filled]], 6)
+    assert parse_heads(
+        [[f"m{n}", *HEADS[0][1:5], weight] for n, weight in enumerate(fill_weights([0.994, *[0.001] * 5]))], 64
+    )
+
+
+def test_more_heads_than_a_catalog_can_have():
+    assert len(fill_weights([None] * 7)) == 7
+    with pytest.raises(InputError, match="8 heads beside the first model"):
+        fill_weights([None] * 8)
 
 
 def test_the_first_head_cuts(two):
@@ -100,7 +123,7 @@ class TestParse:
             *((0, column, value) for column in range(4) for value in (1, None, [])),
             *((0, column, "") for column in range(3)),
             *((0, 4, d) for d in (0, -1, 4, 1 << 70, 3.0, True, "3", None)),
-            *((0, 5, weight) for weight in (0.0, -0.1, 0.75, 1, math.inf, math.nan, "0.1", None)),
+            *((0, 5, weight) for weight in (0.0, 1e-300, -0.1, 0.75, 0.7499, 1, math.inf, math.nan, "0.1", None)),
             (1, 0, "b"),
         ],
     )

@@ -12,7 +12,7 @@ from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.opening.union import open_catalogs
-from attnsearch.postings import vocabulary
+from attnsearch.postings import stored, vocabulary
 from attnsearch.postings.vocabulary import LETTERS, LONGEST, Vocabulary, collect_words, write_words
 from attnsearch.sources.items import Item
 from attnsearch.storage.files import POSTINGS
@@ -64,6 +64,64 @@ def test_letters_are_the_commonest():
 def test_many_words_are_asked_at_once():
     counts = {f"word{'x' * number}": 1 for number in range(1_500)}
     assert vocabulary_of(counts).count([*counts, "moon"]) == counts
+
+
+def test_of_very_many_words_the_commonest_are_compared(monkeypatch):
+    monkeypatch.setattr(vocabulary, "COMPARED", 2)
+    words = vocabulary_of({"moon": 1, "mound": 3, "moist": 2, "meadow": 9})
+    assert words.beginning_with("m", 4, 5) == {"mound": 3, "moist": 2}
+
+
+def test_words_are_counted_on_after_an_interrupt(monkeypatch):
+    """The lock is free again, which `close` needs too."""
+
+    def interrupt(rows):
+        next(iter(rows))
+        raise KeyboardInterrupt
+
+    words = vocabulary_of({"moon": 1, "sea": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(Vocabulary, "_sum", staticmethod(interrupt))
+        with pytest.raises(KeyboardInterrupt) as interrupted:
+            words.count(["moon", "sea"])
+    assert interrupted.traceback  # whose frames still hold the rows
+    assert not words._lock.locked()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "DROP TABLE words",
+        "DROP TABLE words; CREATE TABLE words (word TEXT, items INTEGER)",
+        "DROP TABLE words; CREATE VIEW words AS SELECT 'moon' AS word, 1 AS items",
+        "DELETE FROM letters",
+        "UPDATE letters SET letters = x'00ff'",
+        "INSERT INTO letters VALUES ('a')",
+    ],
+)
+def test_a_file_that_is_not_ours_is_not_read(folder, script):
+    """A right checksum may be made by anyone."""
+    with Index.open("shop") as index:
+        index.find_vocabulary()
+    _forge(folder, script)
+    with Index.open("shop") as index:
+        assert index.find_vocabulary().count(["moon", "sea"]) == {"moon": 1, "sea": 2}
+
+
+def test_words_without_a_number_are_not_read(folder):
+    with Index.open("shop") as index:
+        index.find_vocabulary()
+    _forge(folder, "UPDATE words SET items = 'x' WHERE word = 'moon'")
+    with Index.open("shop") as index:
+        assert index.find_vocabulary().count(["moon", "sea"]) == {"sea": 2}
+
+
+def _forge(folder, script):
+    (file,) = (folder / POSTINGS).iterdir()
+    db = sqlite3.connect(file)
+    db.executescript(script)
+    db.close()
+    file.rename(file.with_suffix(f".{stored._file_checksum(file)}"))
 
 
 def test_several_catalogs_add_up(write, small):
