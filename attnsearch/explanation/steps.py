@@ -69,7 +69,7 @@ STORIES = {
     "query": "The librarian notes what you are after.",
     "keys": "For every item there is a card that describes it.",
     "products": "She compares your request with every card.",
-    "heads": "Each head has a look of its own at the card, and their ratings add up.",
+    "heads": "Each head takes its own look at the card, and their ratings add up.",
     "logits": "She rates the agreement on her own scale.",
     "weights": "The better a card agrees, the larger its share of her attention.",
     "output": "She hands over not the cards but the items, in those shares.",
