@@ -76,7 +76,9 @@ def compute_heatmap(
     heatmap = _fill(index, asked, scores, texts, first_keys)
     if right is not None:
         heatmap = heatmap._replace(right=np.array([np.isin(first_keys, [*of_row]) for of_row in right]))
-    heatmap = heatmap._replace(asked=asked.corrected(texts))
+    judged = {text: scores.recalled.requests(row) if scores.recalled else {} for row, text in enumerate(texts)}
+    recalled = {text: shares for text, shares in judged.items() if shares}
+    heatmap = heatmap._replace(asked=asked.corrected(texts), recalled=recalled)
     if heatmap.masked == heatmap.items and setting.where:
         heatmap = heatmap._replace(emptied_by=explain_empty(index, setting.where))
     by_text = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)  # decides between equal rows

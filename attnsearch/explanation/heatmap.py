@@ -49,6 +49,7 @@ class Heatmap(NamedTuple):
     none_of_these  (m,), the chance that nothing fits, which is not a share of the attention; None without a null key
     right          (m, n), whether the item is known to be right for the request; None if nothing is known
     asked          requests with misspelled words: each as it was typed, and as it was read
+    recalled       requests that are like judged ones: each with the share of its attention that each of these has
 
     The rest is as in `search.result.Result`, and the same for all requests: `items` counts all items of the catalogs,
     `masked` those that are hidden. If they all are, a row is 0 everywhere, and `emptied_by` says what hid the last.
@@ -73,6 +74,7 @@ class Heatmap(NamedTuple):
     emptied_by: str | None = None
     heads: Sequence[str] = ()
     asked: Mapping[str, str] = {}
+    recalled: Mapping[str, Mapping[str, float]] = {}
 
     def values(self, by: By) -> Doubles:
         """The weights, logits or scores (m, n)."""

@@ -35,6 +35,7 @@ def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
         **({"emptied_by": heatmap.emptied_by} if heatmap.emptied_by else {}),
         "queries": heatmap.queries,
         **({"asked": [heatmap.asked.get(query, query) for query in heatmap.queries]} if heatmap.asked else {}),
+        **({"recalled": [heatmap.recalled.get(query, {}) for query in heatmap.queries]} if heatmap.recalled else {}),
         "columns": (column._asdict() for column in heatmap.columns),
         **{name: (_finite(row) for row in matrix.tolist()) for name, matrix in matrices.items()},
         _FIELDS[OTHERS]: heatmap.others.tolist(),

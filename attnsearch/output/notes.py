@@ -60,6 +60,24 @@ def asked_as_each(asked: Mapping[str, str]) -> Iterator[str]:
         yield inert(f'{have} misspelled words: "{typed}" is asked as "{read}"; to ask as typed: --exact')
 
 
+def recalled_by_each(recalled: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """That several requests are like judged ones, with the share of the first; nothing without any.
+
+    >>> list(recalled_by_each({"soups": {"sour soup": 0.875}, "beets": {"beet": 0.5}}))
+    ['2 requests are like judged ones: "soups" has 87.5% from memory, because "sour soup" was judged']
+    """
+    for query, shares in list(recalled.items())[:1]:
+        are = "1 request is" if len(recalled) == 1 else f"{len(recalled):,} requests are"
+        yield inert(f'{are} like judged ones: "{query}" has {_from_memory(shares)}')
+
+
+def _from_memory(shares: Mapping[str, float]) -> str:
+    """What judged requests have of the attention, and which they are."""
+    from attnsearch.sources.judgments import name_judged
+
+    return f"{percent(sum(shares.values()))} from memory, because {name_judged(list(shares))}"
+
+
 def nothing_left(answer: Result | Heatmap, *, by_filter: bool = True) -> Iterator[str]:
     """That every item is hidden, and what hid the last of them."""
     every = "the only item" if answer.items == 1 else f"all {answer.items:,} items"
@@ -102,10 +120,7 @@ def footer(result: Result) -> str:
         if result.none_of_these is not None:
             parts.append(f"chance that nothing fits {percent(result.none_of_these)}")
     if result.recalled:
-        from attnsearch.sources.judgments import name_judged
-
-        share = percent(sum(result.recalled.values()))
-        parts.append(f"{share} from memory, because {name_judged(list(result.recalled))}")
+        parts.append(_from_memory(result.recalled))
     return inert(" · ".join([*parts, *setting_in_words(result)]))
 
 

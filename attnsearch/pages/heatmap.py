@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attnsearch.errors import InputError
 from attnsearch.output.columns import short_names
-from attnsearch.output.notes import asked_as_each, name_catalogs
+from attnsearch.output.notes import asked_as_each, name_catalogs, recalled_by_each
 from attnsearch.pages.grid import Cell, Grid, Head, Row
 from attnsearch.pages.page import render
 from attnsearch.pages.shades import shade
@@ -44,7 +44,7 @@ def heatmap_page(heatmap: Heatmap, command: Sequence[str], *, setting: Setting, 
         catalogs=name_catalogs(heatmap),
         scale=[(_number(value, by), shade(strength)) for strength, value in heatmap.scale(by).items()],
         setting=setting,
-        remarks=list(asked_as_each(heatmap.asked)),
+        remarks=[*asked_as_each(heatmap.asked), *recalled_by_each(heatmap.recalled)],
     )
 
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.explanation.phrases import OTHERS
 from attnsearch.output.columns import short_names
-from attnsearch.output.notes import asked_as_each, catalogs_in_words, counted, nothing_left, percent, setting_in_words
+from attnsearch.output.notes import (
+    asked_as_each,
+    catalogs_in_words,
+    counted,
+    nothing_left,
+    percent,
+    recalled_by_each,
+    setting_in_words,
+)
 from attnsearch.output.safe_text import PIPE, Screen, inert
 from attnsearch.output.table import count_cells, cut, draw, wrap
 from attnsearch.pictures.palette import mark, style
@@ -83,8 +91,9 @@ def draw_heatmap(heatmap: Heatmap, screen: Screen = PIPE, by: By = "weight") -> 
 
 
 def _notes(heatmap: Heatmap, layout: _Layout, by: By, screen: Screen) -> Iterator[str]:
-    """What was misspelled, what marks mean, what has no room, what is hidden, and the counts."""
+    """What was misspelled, what was judged, what marks mean, what has no room, what is hidden, and the counts."""
     yield from asked_as_each(heatmap.asked)
+    yield from recalled_by_each(heatmap.recalled)
     if heatmap.masked == heatmap.items:
         yield from nothing_left(heatmap)
     if missing := len(heatmap.columns) - len(layout.heatmap.columns):

@@ -11,7 +11,7 @@ import numpy as np
 
 from attnsearch.explanation.heatmap import NONE, By, Heatmap
 from attnsearch.explanation.phrases import OTHERS
-from attnsearch.output.notes import asked_as_each, counted, name_catalogs
+from attnsearch.output.notes import asked_as_each, counted, name_catalogs, recalled_by_each
 from attnsearch.pictures.heatmap import name_columns
 from attnsearch.plots.figure import HEAD, LINE, MARGIN, add_notes, head, new_figure, render, style
 from attnsearch.plots.grid import Frame, Grid, lay_out, paint_grid, paint_scale
@@ -97,7 +97,7 @@ def _notes(heatmap: Heatmap, by: By, grid: Grid, frame: Frame) -> str:
     if heatmap.masked:
         dash = "" if np.isfinite(heatmap.logits).all() else " (–)"
         parts.append(f"a filter hides {heatmap.masked:,} of {counted(heatmap.items, 'item')}{dash}")
-    parts += asked_as_each(heatmap.asked)
+    parts += [*asked_as_each(heatmap.asked), *recalled_by_each(heatmap.recalled)]
     names = {"numbers": frame.number_size, "items": frame.column_size, "requests": frame.row_size}
     if missing := [name for name, size in names.items() if not size]:
         parts.append(f"no room for {' and '.join(missing)}, which -f html shows")

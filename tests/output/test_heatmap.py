@@ -61,6 +61,11 @@ class TestJson:
         assert fields["none_of_these"] is None
         assert "right" not in fields
 
+    def test_requests_that_are_like_judged_ones(self):
+        queries = json.loads("".join(as_json(BOOKS)))["queries"]
+        fields = json.loads("".join(as_json(BOOKS._replace(recalled={queries[1]: {"sea": 0.5}}))))
+        assert fields["recalled"] == [{}, {"sea": 0.5}]
+
     def test_nothing(self):
         fields = json.loads("".join(as_json(make(np.zeros((2, 0))))))
         assert (fields["columns"], fields["weights"]) == ([], [[], []])

@@ -177,6 +177,11 @@ class TestInFull:
         last = draw_heatmap(heatmap, Screen(width=100)).splitlines()[-1]
         assert last == "books · 7 of 9 items · trained · temperature 0.5 · lexical 0.3 · other"
 
+    def test_what_was_judged(self):
+        heatmap = BOOKS._replace(recalled={"sea\x1b": {"ships": 0.5}})
+        line = r'1 request is like judged ones: "sea\x1b" has 50.0% from memory, because "ships" was judged'
+        assert line in draw_heatmap(heatmap, Screen(width=100)).splitlines()
+
     def test_quiet(self):
         assert "items" not in draw_heatmap(BOOKS, Screen(width=100, quiet=True))
         assert "1 The Moon" in draw_heatmap(BOOKS, Screen(width=60, quiet=True))

@@ -204,6 +204,7 @@ def test_every_way_to_ask_agrees(books):
         for column, cell in zip(heatmap.columns, heatmap.logits[row], strict=True):
             assert of_id[column.id].logit == pytest.approx(cell, abs=1e-5)
         assert heatmap.weights[row].sum() == pytest.approx(1)
+        assert heatmap.recalled[text] == result.recalled
         ranked = rank_items(books, text, Setting(), ["d", "c"])
         assert [(hit.id, hit.rank) for hit in ranked.hits] == [(ident, of_id[ident].rank) for ident in "dc"]
         p = weights[i]
