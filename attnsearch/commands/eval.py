@@ -36,7 +36,7 @@ def eval_(
         typer.Option(
             metavar="GAIN",
             rich_help_panel=options.SHARP,
-            help="Of nDCG: linear (the grade) or exp (2^grade - 1). (default: linear)",
+            help="What a grade gains in nDCG: linear (the grade) or exp (2^grade - 1). (default: linear)",
         ),
     ] = "linear",
     worst: Annotated[

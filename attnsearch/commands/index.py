@@ -45,8 +45,8 @@ def index(
         typer.Option(
             metavar="MODEL[=WEIGHT]",
             rich_help_panel=options.SHARP,
-            help="Another model whose cosines count too, such as wordllama, and its share of the logit; none: no "
-            "other. Repeatable. (default: the catalog's, else none)",
+            help="Let another model's cosines count too, such as wordllama's; WEIGHT is its share. 'none' takes it "
+            "away. Repeatable. (default: the catalog's, else none)",
         ),
     ] = None,
     text_field: Annotated[

@@ -213,17 +213,17 @@ def _describe_test(second: SecondSetting) -> str:
 
 
 def describe_training(evaluations: Sequence[Evaluation]) -> str:
-    """A warning if some of the requests were used for training, else an empty text."""
+    """A warning if some of the requests were learned from or are remembered, else an empty text."""
     most = max(evaluations, key=lambda evaluation: evaluation.trained_on)
     if not most.trained_on:
         return ""
     import shlex
 
-    verb = "was" if most.trained_on == 1 else "were"
+    was, is_ = ("was", "is") if most.trained_on == 1 else ("were", "are")
     return (
-        f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {verb} used for training, which flatters"
-        f" the figures: use other requests, or see the held-out gain in 'attnsearch info {shlex.quote(most.catalog)}';"
-        " --untrained is not affected"
+        f"{most.trained_on:,} of these {counted(len(most.rows), 'request')} {was} learned from or {is_} remembered,"
+        " which flatters the figures: use other requests, or --untrained; of a training,"
+        f" 'attnsearch info {shlex.quote(most.catalog)}' has the held-out gain"
     )
 
 

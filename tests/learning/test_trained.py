@@ -302,7 +302,7 @@ def test_eval_says_what_was_learned_from(index):
 
 def test_eval_in_words(run, trained, write):
     judged = write("judged.yaml", "- {query: moon, relevant: [a]}\n- {query: robot, relevant: [c]}\n")
-    warning = "1 of these 2 requests was used for training, which flatters the figures:"
+    warning = "1 of these 2 requests was learned from or is remembered, which flatters the figures:"
     assert warning in run("eval", judged, "-c", "shop").out
     assert warning in run("eval", judged, "-c", "shop", "-q").out
     assert warning not in run("eval", judged, "-c", "shop", "--untrained").out

@@ -95,7 +95,7 @@ def test_options_are_not_markup():
 def test_counts_of_one():
     row = Row("moon", "x:1", 1, ndcg=1.0, mrr=1.0, first=1, top="a")
     out = table(report(row, items=1, trained_on=1))
-    assert "1 of these 1 request was used for training, which flatters the figures:" in out
+    assert "1 of these 1 request was learned from or is remembered, which flatters the figures:" in out
     assert out.endswith("\n1 request with an answer, 0 without · shop, 1 item · temperature 0.05 · small\n")
 
 
