@@ -62,6 +62,11 @@ def test_several_catalogs_are_named():
     assert rows_of(page_of(heatmap))[0] == ["", "moon shop", "moon x.csv", "all others"]
 
 
+def test_what_was_judged():
+    tree = page_of(heatmap_of([[0.5]], recalled={"request 0": {"<b>moon</b>": 0.25}}))
+    assert '"request 0" has 25.0% from memory, because "<b>moon</b>" was judged' in text_of(tree)
+
+
 def test_nothing_to_show():
     heatmap = heatmap_of(np.zeros((1, 0)), masked=5, emptied_by="no item passes 'year > 3000'")
     assert "no item passes 'year > 3000'" in text_of(page_of(heatmap))
