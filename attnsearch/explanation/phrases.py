@@ -92,7 +92,7 @@ def describe_reading(model: str, tokens: Sequence[str], window: int) -> str:
     """
     if window >= ENDLESS:
         return f"{model} reads {f'all {len(tokens)} tokens' if len(tokens) > 1 else 'the only token'} of the request."
-    return f"{model} reads {len(tokens)} tokens of the request, {window} at most."
+    return f"{model} reads {len(tokens)} tokens of the request, {window:,} at most."
 
 
 def describe_embeddings(n: int, w_k: NDArray[np.floating[Any]]) -> str:

@@ -74,7 +74,7 @@ def _explain_tokens(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
     says = asked + (
         "The encoder reads all tokens."
         if window >= ENDLESS
-        else f"The encoder reads {window} tokens of each request, at most."
+        else f"The encoder reads {window:,} tokens of each request, at most."
     )
     cells: list[list[Cell]] = [[len(trace.tokens), " ".join(trace.tokens)] for trace in traces]
     return Step("tokens", "text → tokens", says, (*_LABELS, "count", "tokens"), _rows(results, cells))

@@ -180,7 +180,7 @@ def accept_unseen(training_set: TrainingSet, w: Floats) -> Verdict:
 
 
 def require_requests(requests: int) -> Verdict:
-    """The verdict where so few requests with an answer are there that nothing else can be measured by them."""
+    """The verdict on anything, by fewer requests with an answer than `ENOUGH_REQUESTS`."""
     many = "no judged request" if not requests else f"{requests} judged request{'' if requests == 1 else 's'}"
     reason = f"{many} with an answer to measure it by, but at least {ENOUGH_REQUESTS} are needed"
     more_requests = ENOUGH_REQUESTS - requests

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.learning.bilinear import SHARPNESS, Floats
-from attnsearch.learning.memory import Mass
+from attnsearch.learning.memory import MemoryMass
 from attnsearch.search.setting import LEXICAL
 
 LEAST_LEXICAL = 0.1  # λ that is learned
@@ -34,7 +34,7 @@ class FoldLogits(NamedTuple):
     z: Floats
     bm25: Floats | None
     right: Sequence[NDArray[np.int64]]
-    mass: Mass | None = None
+    mass: MemoryMass | None = None
 
     def scaled(self, beta: float, lexical: float) -> Floats:
         """The logits (m, i) at the sharpness β, with λ times BM25, without what they recall."""

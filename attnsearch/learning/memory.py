@@ -42,7 +42,7 @@ def recall_at(strength_index: int) -> Recall | None:
     return Recall(MOST, 1 / SHARPNESS, OFF, MARGINS[strength_index - 1]) if strength_index else None
 
 
-class Mass(NamedTuple):
+class MemoryMass(NamedTuple):
     """What memory holds of the attention of m queries: `mass` (m, c) of the items with the numbers `items` (c,).
 
     `shares` (m,) is what it holds of all. The items number c, ascending: those that were right for some judged request.
@@ -52,7 +52,7 @@ class Mass(NamedTuple):
     mass: Doubles
     shares: Doubles
 
-    def take(self, queries: Sequence[int]) -> Mass:
+    def take(self, queries: Sequence[int]) -> MemoryMass:
         """What memory holds of the attention of these queries alone."""
         return self._replace(mass=self.mass[queries], shares=self.shares[queries])
 
@@ -71,7 +71,7 @@ class Mass(NamedTuple):
         return raised
 
 
-class Recalled(NamedTuple):
+class FoldMemory(NamedTuple):
     """What held-out queries recall: their cosines with judged requests (m, j), and what is right for these (j, c).
 
     c are the `items` that were right for some of them. `plain` (m,) is log Σ exp over the plain logits of all items.
@@ -82,16 +82,16 @@ class Recalled(NamedTuple):
     items: Numbers
     plain: Doubles
 
-    def mass(self, *recalls: Recall) -> Mass:
+    def mass(self, *recalls: Recall) -> MemoryMass:
         """What memory holds if judged requests are followed in each of these ways, in one softmax, as by a query."""
         logits = [request_logits(self.cosines, recall, self.plain) for recall in recalls]
         most = np.repeat([recall.most for recall in recalls], self.cosines.shape[1])
         shares = share_attention(np.concatenate(logits, axis=1), most)
         shares = shares.reshape(len(shares), len(recalls), -1).sum(axis=1)
-        return Mass(self.items, shares @ self.right, shares.sum(axis=1))
+        return MemoryMass(self.items, shares @ self.right, shares.sum(axis=1))
 
 
-def recall_requests(training_set: TrainingSet, fold: Fold) -> Recalled:
+def recall_requests(training_set: TrainingSet, fold: Fold) -> FoldMemory:
     """What the queries that a fold holds out recall of those that it learns from."""
     keys, x = training_set.keys, training_set.x
     remembered = np.array([query for query in fold.training if training_set.graded[query].right.any()], np.int64)
@@ -99,7 +99,7 @@ def recall_requests(training_set: TrainingSet, fold: Fold) -> Recalled:
     plain = x * np.float32(SHARPNESS) if training_set.plain is None else training_set.plain
     z = keys.best_per_item(plain[fold.held_out] @ keys.vectors.T)
     z = z if keys.offset is None else z + keys.offset
-    return Recalled(x[fold.held_out] @ x[remembered].T, right, items, _log_sum(z))
+    return FoldMemory(x[fold.held_out] @ x[remembered].T, right, items, _log_sum(z))
 
 
 def _shares(graded_queries: Sequence[Graded]) -> tuple[Any, Numbers]:

@@ -43,9 +43,8 @@ class Outcome(NamedTuple):
     """The result of training: `learned`, None if it is rejected; `verdict` has the reason.
 
     `unknown_ids` counts the judged ids that the catalog lacks. `curve` is there if it was asked for.
-    `memory` is the verdict on remembering the requests, None if there were none to learn from; `words` that on shared
-    words, None if it was not asked: if there are too few requests, too many keys, or if they count in this catalog
-    anyway.
+    `memory` is the verdict on remembering the requests, `words` that on shared words; each is None if not measured:
+    memory by `train_self`; words if requests are too few, keys too many, or if words count in this catalog anyway.
     """
 
     learned: Learned | None
@@ -65,7 +64,7 @@ def train(
     with_curve: bool = False,
     progress: OnFits | None = None,
 ) -> Outcome:
-    """Learn W_Q, τ and λ from judged requests, and the null key from requests without an answer.
+    """Learn W_Q, τ, λ and memory from judged requests, and the null key from requests without an answer.
 
     Nothing is written. `force` accepts the result whatever held-out requests show. `seed` cuts the folds; the same seed
     gives the same result. `with_curve` also measures the gain by number of requests, which takes up to twice as long
@@ -106,11 +105,11 @@ def train(
         verdict = acceptance.accept_temperature(verdict, before, after)
     if not (verdict.accepted or force):
         return Outcome(None, verdict, examples.unknown_ids, curve, memory_verdict, words_verdict)
-    counts = bool(words_verdict and (words_verdict.accepted or force))
+    words_count = bool(words_verdict and (words_verdict.accepted or force))
     if is_enough and not examples.sampled:
         draw_logits = partial(_fold_logits, index, examples, base.held_out, recall, lexical=True)
         lexical = calibration.fit_lexical(draw_logits(), temperature, verdict.requests)
-        if counts:  # words make weights sharper, so the temperature is another
+        if words_count:  # words make weights sharper, so the temperature is another
             at_usual = lexical * temperature / TEMPERATURE
             temperature = calibration.fit_temperature(draw_logits(), at_usual)
             lexical = round(at_usual * TEMPERATURE / temperature, 2)
@@ -123,7 +122,7 @@ def train(
         w=cross_validation.fit_strength(examples.training_set, strength_index),
         temperature=temperature,
         lexical=lexical,
-        is_lexical=counts,
+        is_lexical=words_count,
         null=_fit_null_key(index, requests),
         requests=frozenset(short_hash(request.query) for request in requests),
         story={

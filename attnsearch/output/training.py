@@ -24,7 +24,7 @@ def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> 
     if held_out.requests > 1:
         columns = ["held out", "untrained", "trained", "change", f"{CONFIDENCE:.0%} interval"]
         rows = [
-            [name, decimals(gain.before), decimals(gain.after), signed(gain.change, 3), between(gain)]
+            [name, decimals(gain.before), decimals(gain.after), signed(gain.change, 3), spell_gain(gain)]
             for name, gain in gains(held_out).items()
         ]
         if held_out.is_vague:
@@ -40,10 +40,10 @@ def gains(held_out: Verdict) -> dict[str, Gain]:
     return {f"nDCG@{DEPTH}": held_out.ndcg, "KL to the right items, nats": held_out.kl}
 
 
-def between(gain: Gain) -> str:
+def spell_gain(gain: Gain) -> str:
     """The interval of a gain in words.
 
-    >>> between(Gain(0.5, 0.75, 0.125, 0.375))
+    >>> spell_gain(Gain(0.5, 0.75, 0.125, 0.375))
     '+0.125 to +0.375'
     """
     return f"{signed(gain.low, 3)} to {signed(gain.high, 3)}"
@@ -68,35 +68,35 @@ def conclusion(outcome: Outcome, *, stored: bool) -> str:
         parts.append(f"a memory of {counted(remembered, 'request')}")
     why = held_out.reason if held_out.accepted else f"{held_out.reason}; --force keeps it anyway"
     what = f"{'' if stored else 'would be '}learned from {learned.story['from']}: {', '.join(parts)}; W_K = W_V = I"
-    return " ".join([f"{what}. {why[:1].upper()}{why[1:]}.", *_memory(outcome), *_words(outcome)])
+    return " ".join([f"{what}. {why[:1].upper()}{why[1:]}.", *_describe_memory(outcome), *_describe_words(outcome)])
 
 
-def _memory(outcome: Outcome) -> Iterator[str]:
+def _describe_memory(outcome: Outcome) -> Iterator[str]:
     """What memory gains beside W_Q, or why it follows judged requests no further than it did."""
     memory, learned = outcome.memory, outcome.learned
     if memory is None or learned is None:
         return
     if not memory.accepted and learned.story.get("remembered"):
-        yield f"Of memory alone, {memory.reason}; --force keeps it anyway."
+        yield f"Memory: {memory.reason}; --force keeps it anyway."
     elif not memory.accepted:
         yield f"Memory stays as it was: {memory.reason}."
     elif learned.story["pull"]:
-        yield f"Of the change in nDCG@{DEPTH}, {_part(memory)} is from memory."
+        yield f"Of the change in nDCG@{DEPTH}, {_spell_part(memory)} is from memory."
 
 
-def _part(verdict: Verdict) -> str:
-    """What is gained in nDCG beside W_Q, and its interval; that alone, if requests are few."""
-    part = between(verdict.ndcg)
+def _spell_part(verdict: Verdict) -> str:
+    """What is gained in nDCG beside W_Q, and its interval; the interval alone, if requests are few."""
+    part = spell_gain(verdict.ndcg)
     return part if verdict.is_vague else f"{signed(verdict.ndcg.change, 3)} ({part})"
 
 
-def _words(outcome: Outcome) -> Iterator[str]:
-    """What shared words gain, or that they hardly help: a λ that could not be smaller is no advice to use it."""
+def _describe_words(outcome: Outcome) -> Iterator[str]:
+    """What shared words gain, or that they hardly help: the least λ must not look like advice to use it."""
     words, learned = outcome.words, outcome.learned
     if learned is None:
         return
     if learned.is_lexical and words is not None and words.accepted:
-        yield f"Shared words add {_part(words)}; --lexical 0 leaves them out for once."
+        yield f"Shared words add {_spell_part(words)}; --lexical 0 leaves them out for once."
     if learned.lexical == LEAST_LEXICAL and not learned.is_lexical:
         yield "Shared words hardly help here, so --lexical counts them as little as it can."
 
@@ -117,7 +117,7 @@ def verdict_as_json(outcome: Outcome, catalog: str, screen: Screen = PIPE, *, st
         "lexical": learned and learned.lexical,
         "null_key": learned and learned.null and learned.null._asdict(),
         "memory": memory_as_json(outcome),
-        "words": outcome.words and _verdict_as_json(outcome.words),
+        "words": outcome.words and _verdict_fields(outcome.words),
         "stored": stored,
     }
     return to_json(fields, screen, indent=2)
@@ -132,12 +132,12 @@ def memory_as_json(outcome: Outcome) -> dict[str, Any] | None:
     recall = learned.memory.recall.as_dict() if count and learned and learned.memory else None
     return {
         "requests": count,
-        **_verdict_as_json(verdict),
+        **_verdict_fields(verdict),
         "recall": recall,
     }
 
 
-def _verdict_as_json(verdict: Verdict) -> dict[str, Any]:
+def _verdict_fields(verdict: Verdict) -> dict[str, Any]:
     """A verdict on what comes beside W_Q."""
     held_out = {"ndcg": verdict.ndcg.as_dict(), "kl": verdict.kl.as_dict()}
     return {"accepted": verdict.accepted, "why": verdict.reason, "held_out": held_out}

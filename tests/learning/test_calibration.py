@@ -16,7 +16,7 @@ from attnsearch.learning.calibration import (
     fit_temperature_alone,
     score_candidates,
 )
-from attnsearch.learning.memory import Mass
+from attnsearch.learning.memory import MemoryMass
 from attnsearch.search.setting import LEXICAL
 
 MANY = 1_000_000  # requests, beside which what is taken for granted does not count
@@ -107,7 +107,7 @@ def test_what_is_remembered_is_scored_as_the_mixture_is(lexical):
     mass = rng.dirichlet(np.ones(4), 30) * np.linspace(0, 0.9, 30)[:, None]
     mass[:, 2] = 0
     mass[1:, 3] *= rng.integers(0, 2, 29)
-    scores = score_candidates([fold._replace(mass=Mass(items, mass, mass.sum(axis=1)))], [(25, lexical)])
+    scores = score_candidates([fold._replace(mass=MemoryMass(items, mass, mass.sum(axis=1)))], [(25, lexical)])
     kl = []
     for row, right in enumerate(fold.right):
         if not len(right):

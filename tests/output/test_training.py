@@ -66,7 +66,7 @@ def test_what_memory_gains_or_why_it_stays(memory, pull, requests, sentence):
 def test_memory_that_is_forced_does_not_stay_as_it_was():
     learned = LEARNED._replace(story={**LEARNED.story, "remembered": 30}, memory=MEMORY)
     text = conclusion(Outcome(learned, BETTER, 0, memory=CHANCE), stored=True)
-    assert text.endswith("Of memory alone, it may be chance; --force keeps it anyway.")
+    assert text.endswith("Memory: it may be chance; --force keeps it anyway.")
 
 
 @pytest.mark.parametrize("accepted", [True, False])
