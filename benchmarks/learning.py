@@ -92,8 +92,8 @@ def halves(judged_requests: Sequence[Judged], seed: int = 0) -> list[tuple[list[
 
 
 def evaluate(index: Index, held_out: Sequence[Judged], learned: Learned | None, *, lexical: bool = False) -> Evaluation:
-    """The evaluation of requests with what was learned, or untrained."""
-    setting = Setting(learned=learned, untrained=learned is None, lexical="auto" if lexical else 0)
+    """The evaluation of requests with what was learned, or untrained; with `lexical` as with --lexical."""
+    setting = Setting(learned=learned, untrained=learned is None, lexical="auto" if lexical else None)
     return report.evaluate(index, held_out, setting)
 
 
