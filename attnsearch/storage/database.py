@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from attnsearch.sources import summary
 
 FORM = 3
-FORM_OF_HEADS = 4  # the same form, of a catalog with several heads: an older attnsearch does not ask half of it
+FORM_OF_HEADS = 4  # the same, with several heads: an older attnsearch, which would ask the first alone, refuses it
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 TABLES = """
@@ -207,7 +207,7 @@ def _check_types(info: Info) -> None:
 
 
 def write_info(db: sqlite3.Connection, info: Mapping[str, Any]) -> None:
-    """Fill the table `info` with these values, as JSON; without `heads` if there are none, as before there were."""
+    """Fill the table `info` with these values, as JSON; without `heads` if there are none."""
     info = {name: value for name, value in info.items() if value or name != "heads"}
     rows = {name: json.dumps(value) for name, value in info.items()}
     rows["sum"] = str(info_checksum(rows))
