@@ -6,6 +6,7 @@ Axis letters: n = texts, d = width.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -197,8 +198,8 @@ def reads(encoder: Encoder, text: str) -> bool:
 
 def _count_pieces(encoder: Encoder, text: str, places: Sequence[tuple[int, int]]) -> list[int]:
     """How many word pieces of a text begin at each of its places."""
-    starts = [start for start, _ in encoder.spans(text)]
-    return [sum(start <= piece < stop for piece in starts) for start, stop in places]
+    starts = sorted(start for start, _ in encoder.spans(text))
+    return [bisect_left(starts, stop) - bisect_left(starts, start) for start, stop in places]
 
 
 def _is_latin(letter: str) -> bool:

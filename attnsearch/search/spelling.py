@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from attnsearch.encoding.encoder import OnTexts, reads
 from attnsearch.opening.index import Index
+from attnsearch.sources.letters import normalize_text
 
 if TYPE_CHECKING:
     from attnsearch.encoding.encoder import Encoder
@@ -139,7 +140,8 @@ def _plain_words(text: str) -> Iterator[_Word]:
         first = chunk.start() + chunk[0].index(bare)
         for part in re.finditer(r"[^\W\d_]+", bare):
             word = part[0]
-            if SHORTEST <= len(word) <= LONGEST and (word.islower() or word[1:].islower()):
+            is_plain = word.islower() or word[1:].islower()
+            if SHORTEST <= len(word) <= LONGEST and is_plain and normalize_text(word, "NFKC") == word:  # no ligature
                 start = first + part.start()
                 is_capital = word[0].isupper()
                 yield _Word(start, start + len(word), word.lower(), is_capital, is_capital and start > 0)

@@ -37,6 +37,25 @@ def test_latin_text():
     assert reads(Pieces(2), "?! 12")
 
 
+def test_a_long_text_takes_time_by_its_length(monkeypatch):
+    """Not each word with each piece."""
+    compared = 0
+
+    class Place(int):
+        def __lt__(self, other):
+            nonlocal compared
+            compared += 1
+            return int(self) < int(other)
+
+        __gt__ = __le__ = __ge__ = __lt__
+
+    encoder = Pieces(9)
+    spans = encoder.spans("not " * 2_000)
+    monkeypatch.setattr(encoder, "spans", lambda text: [(Place(start), stop) for start, stop in spans])
+    assert reads(encoder, "not " * 2_000)
+    assert 2_000 < compared < 40 * 2_000
+
+
 def test_an_encoder_that_knows_the_language():
     long = {word for word in OTHERS["German"] if len(word) >= 4}
     some = frozenset(sorted(long)[: len(long) // 2])

@@ -102,6 +102,7 @@ def test_corrected(books, typed, read):
         "Extrordinery moon",  # a name that is not near enough
         "robbot shps strxx",  # most words are unknown, and one of them can't be corrected
         "don't",
+        "ro\ufb01ot",  # fi in one character: it may be another word, as the encoder reads it
         "東京都",
         "",
     ],
