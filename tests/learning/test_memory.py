@@ -19,13 +19,13 @@ from attnsearch.storage.learned import Learned, Remembered
 NEVER = Recall(0.0, 0.01, 99.0)
 
 
-def paraphrased(groups: int = 15, each: int = 4, d: int = 24, *, told: bool = True, seed: int = 0) -> TrainingSet:
-    """Requests in groups of near paraphrases, far from all items; those of a group have one right item if `told`."""
+def paraphrased(groups: int = 15, each: int = 4, d: int = 24, *, alike: bool = True, seed: int = 0) -> TrainingSet:
+    """Requests in groups of near paraphrases, far from all items; those of a group have one right item if `alike`."""
     rng = np.random.default_rng(seed)
     keys, centers = (_unit(rng.normal(size=(count, d))) for count in (60, groups))
     x = _unit(np.repeat(centers, each, axis=0) + rng.normal(size=(groups * each, d)) * 0.04)
     right = np.repeat(rng.choice(60, groups, replace=False), each)
-    right = right if told else rng.integers(0, 60, len(x))
+    right = right if alike else rng.integers(0, 60, len(x))
     graded = [Graded(np.array([item]), np.ones(1)) for item in right]
     return TrainingSet(Keys(keys), x, Targets(np.arange(len(x)), right, np.ones(len(x), np.float32)), graded)
 
@@ -88,7 +88,7 @@ def test_paraphrases_are_answered_by_what_was_judged():
 
 
 def test_where_paraphrases_have_nothing_in_common_nothing_is_remembered():
-    training_set = paraphrased(told=False)
+    training_set = paraphrased(alike=False)
     assert validate_memory(training_set, unlearned(training_set), NEVER).chosen == 0
 
 
