@@ -6,7 +6,7 @@ Axis letters: m = queries, i = items, d = width. X is never touched: no item is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ from attnsearch.learning import acceptance, bilinear, calibration, cross_validat
 from attnsearch.learning.acceptance import ENOUGH_REQUESTS, Verdict
 from attnsearch.learning.bilinear import Floats
 from attnsearch.learning.calibration import FoldLogits
-from attnsearch.learning.cross_validation import HeldOut, OnFits
+from attnsearch.learning.cross_validation import CrossValidation, HeldOut, OnFits
 from attnsearch.learning.curve import Curve, measure_curve
 from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
 from attnsearch.opening.index import Index
@@ -90,11 +90,7 @@ def train(
     temperature, lexical, is_enough = index.info.temperature, None, verdict.requests >= ENOUGH_REQUESTS
     words_verdict = None
     if is_enough and not (examples.sampled or index.lexical):
-        draw_logits = partial(_fold_logits, index, examples, base.by_others, recall, lexical=True)
-        counting = words.validate_words(examples.training_set, base.by_others, draw_logits)
-        words_verdict = acceptance.accept_beside(verdict, counting)
-        gains = acceptance.measure_gains(counting.since(base))
-        verdict = acceptance.join_verdicts(verdict, words_verdict, "shared words", gains)
+        words_verdict, verdict = _try_words(index, examples, base, recall, verdict)
     if is_enough and (verdict.accepted or force):
         logits = _fold_logits(index, examples, base.held_out, recall, lexical=False)
         temperature = calibration.fit_temperature(logits)
@@ -108,11 +104,7 @@ def train(
     words_count = bool(words_verdict and (words_verdict.accepted or force))
     if is_enough and not examples.sampled:
         draw_logits = partial(_fold_logits, index, examples, base.held_out, recall, lexical=True)
-        lexical = calibration.fit_lexical(draw_logits(), temperature, verdict.requests)
-        if words_count:  # words make weights sharper, so the temperature is another
-            at_usual = lexical * temperature / TEMPERATURE
-            temperature = calibration.fit_temperature(draw_logits(), at_usual)
-            lexical = round(at_usual * TEMPERATURE / temperature, 2)
+        temperature, lexical = _fit_lexical(draw_logits, temperature, verdict.requests, words_count=words_count)
     pull = cross_validation.STRENGTHS[strength_index - 1] if strength_index else 0
     remembered = _remember(index, requests, recall) if recall else None
     learned = Learned(
@@ -132,6 +124,29 @@ def train(
         memory=remembered,
     )
     return Outcome(learned, verdict, examples.unknown_ids, curve, memory_verdict, words_verdict)
+
+
+def _try_words(
+    index: Index, examples: Examples, base: CrossValidation, recall: Recall | None, verdict: Verdict
+) -> tuple[Verdict, Verdict]:
+    """The verdict on shared words, and that on all so far and them."""
+    draw_logits = partial(_fold_logits, index, examples, base.by_others, recall, lexical=True)
+    counting = words.validate_words(examples.training_set, base.by_others, draw_logits)
+    words_verdict = acceptance.accept_beside(verdict, counting)
+    gains = acceptance.measure_gains(counting.since(base))
+    return words_verdict, acceptance.join_verdicts(verdict, words_verdict, "shared words", gains)
+
+
+def _fit_lexical(
+    draw_logits: Callable[[], Iterator[FoldLogits]], temperature: float, requests: int, *, words_count: bool
+) -> tuple[float, float]:
+    """τ and λ: the τ given, unless words count in every query, which makes weights sharper."""
+    lexical = calibration.fit_lexical(draw_logits(), temperature, requests)
+    if not words_count:
+        return temperature, lexical
+    at_usual = lexical * temperature / TEMPERATURE
+    temperature = calibration.fit_temperature(draw_logits(), at_usual)
+    return temperature, round(at_usual * TEMPERATURE / temperature, 2)
 
 
 def _remember(index: Index, requests: Sequence[Judged], recall: Recall) -> Remembered:

@@ -96,6 +96,16 @@ def test_forced_it_learns_even_where_w_q_is_best_as_it_is(world, monkeypatch):
     assert (unforced.story["pull"], forced.story["pull"]) == (0, STRENGTHS[0])
 
 
+def test_shared_words_count_if_they_are_taken(world, monkeypatch):
+    index, judged = world
+    refused, forced = train(index, judged), train(index, judged, force=True)
+    assert (refused.words.accepted, refused.learned.is_lexical) == (False, False)
+    assert forced.learned.is_lexical
+    monkeypatch.setattr(index.store, "info", index.info._replace(lexical=0.5))
+    assert train(index, judged, force=True).words is None  # they count in this catalog anyway
+    assert train(index, judged[:10], force=True).words is None
+
+
 def test_of_a_sample_lambda_is_not_learned(world, monkeypatch):
     """BM25 knows all items, and the logits only those of the sample."""
     index, judged = world

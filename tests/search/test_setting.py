@@ -299,6 +299,13 @@ class TestResolve:
             assert Setting().resolve(index, [""]).lexical == 0.7
             assert Setting(lexical=0.0).resolve(index, [""]).lexical == 0
 
+    def test_a_learned_lambda_counts_by_itself_if_that_was_learned(self, books):
+        books.learned = LEARNED._replace(is_lexical=True)
+        lambdas = [Setting(lexical=lexical).resolve(books, ["moon"]).lexical for lexical in (None, "auto", 0.5, 0.0)]
+        assert lambdas == [0.7, 0.7, 0.5, 0]
+        assert Setting(untrained=True).resolve(books, ["moon"]).lexical == 0
+        assert Setting(like=("a",)).resolve(books, [""]).lexical == 0  # there is no word that could be shared
+
     @pytest.mark.parametrize("other", [LEARNED._replace(sha256="6" * 64), LEARNED._replace(w=np.eye(3))])
     def test_projections_of_another_encoder(self, books, other):
         with pytest.raises(

@@ -27,12 +27,13 @@ MEMORY = Remembered(["sour soup", "a bicycle", "süß \x1b[1m"], X, RIGHT, Recal
 REMEMBERED = SOME._replace(w=None, temperature=None, lexical=None, null=None, memory=MEMORY)
 
 
-def test_what_is_written_comes_back(tmp_path):
+@pytest.mark.parametrize("some", [SOME, SOME._replace(is_lexical=True)], ids=["asked for", "by itself"])
+def test_what_is_written_comes_back(tmp_path, some):
     path = tmp_path / files.LEARNED
-    learned.write_learned(path, SOME)
+    learned.write_learned(path, some)
     back = learned.read_learned(path)
     assert np.array_equal(back.w, W)
-    assert back._replace(w=W) == SOME
+    assert back._replace(w=W) == some
     assert [file.name for file in tmp_path.iterdir()] == [files.LEARNED]
 
 
@@ -46,8 +47,9 @@ def test_judged_requests_come_back(tmp_path, some):
     assert back._replace(w=some.w, memory=back.memory._replace(x=X)) == some
 
 
-def test_only_a_file_with_judged_requests_needs_a_newer_attnsearch(tmp_path):
-    for some, version in ((SOME, 1), (REMEMBERED, 2), (SOME._replace(memory=MEMORY), 2)):
+def test_only_a_file_with_more_than_an_older_attnsearch_knows_needs_a_newer_one(tmp_path):
+    more = (REMEMBERED, SOME._replace(memory=MEMORY), SOME._replace(is_lexical=True))
+    for some, version in ((SOME, 1), *((known, 2) for known in more)):
         assert json.loads(_metadata(learned.pack_learned(some))["attnsearch"])["version"] == version
 
 
@@ -154,6 +156,7 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
         {"requests": [1]},
         {"temperature": 10**400},
         {"lexical": 10**400},
+        {"is_lexical": True, "lexical": None},
         {"null": [10**400, 1]},
         {"story": ["x"]},
         {"story": {"x": float("nan")}},
