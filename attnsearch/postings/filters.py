@@ -28,9 +28,10 @@ from attnsearch.syntax.values import check_text
 
 DEPTH = 64  # of parentheses and `not`
 
+# A word is repeated greedily, not possessively: Python before 3.11.5 forgets what a lookahead in such a group refused.
 _TOKEN = re.compile(
     r"""\s*+(?:(?P<quoted>'[^']*+(?:''[^']*+)*+'|"[^"]*+(?:""[^"]*+)*+")|(?P<op><=|>=|!=|<>|==|[=<>~])|(?P<mark>[(),])"""
-    r"""|(?P<has>\?(?=END))|(?P<word>(?:[^\s(),<>=~!?]|!(?!=)|\?(?!END))++))""".replace(
+    r"""|(?P<has>\?(?=END))|(?P<word>(?:[^\s(),<>=~!?]|!(?!=)|\?(?!END))+))""".replace(
         "END", r"\s*+(?:\)|\Z|(?:and|or)(?![^\s()]))"
     ),
     re.IGNORECASE,
