@@ -198,6 +198,26 @@ def join_rounds(folds: Sequence[Fold], answers: Iterable[Answers]) -> list[Answe
     return rounds
 
 
+def compare_answers(
+    held_out: Sequence[HeldOut], before: Sequence[Answers], after: Sequence[Answers], kl: Doubles, chosen: int
+) -> CrossValidation:
+    """The result for something beside what each fold learned, from the answers of each fold without and with it."""
+    folds = [fold for fold, _ in held_out]
+    rounds = join_rounds(folds, before)
+    return CrossValidation(
+        kl=kl,
+        before=rounds[0]._replace(
+            ndcg=np.mean([answers.ndcg for answers in rounds], axis=0),
+            kl=np.mean([answers.kl for answers in rounds], axis=0),
+        ),
+        after=join_rounds(folds, after),
+        chosen=chosen,
+        held_out=list(held_out),
+        by_others=list(held_out),
+        learned_from=float(np.mean([len(fold.training) for fold in folds])),
+    )
+
+
 def _loss(training_set: TrainingSet) -> Loss:
     return Loss(training_set.keys, training_set.x, training_set.targets)
 

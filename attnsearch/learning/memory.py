@@ -25,6 +25,7 @@ from attnsearch.learning.cross_validation import (
     Fold,
     HeldOut,
     choose_strength,
+    compare_answers,
     join_rounds,
     measure_answers,
 )
@@ -142,13 +143,4 @@ def validate_memory(training_set: TrainingSet, held_out: Sequence[HeldOut], care
             answers.append(measure_answers(own, recalled.mass(recall, careful).raise_logits(z) if recall else z))
     kls = np.array([np.mean([answers.kl for answers in join_rounds(folds, fits)], axis=0) for fits in by_margin])
     by_others = [by_margin[choose_strength(kls[:, fold.training])][number] for number, fold in enumerate(folds)]
-    before = join_rounds(folds, by_margin[0])
-    return CrossValidation(
-        kl=kls,
-        before=before[0]._replace(ndcg=np.mean([answers.ndcg for answers in before], axis=0), kl=kls[0]),
-        after=join_rounds(folds, by_others),
-        chosen=choose_strength(kls),
-        held_out=list(held_out),
-        by_others=list(held_out),
-        learned_from=float(np.mean([len(fold.training) for fold in folds])),
-    )
+    return compare_answers(held_out, by_margin[0], by_others, kls, choose_strength(kls))

@@ -14,7 +14,14 @@ import numpy as np
 
 from attnsearch.learning.bilinear import SHARPNESS, Floats
 from attnsearch.learning.calibration import SHARPNESSES, FoldLogits, score_candidates
-from attnsearch.learning.cross_validation import Answers, CrossValidation, HeldOut, join_rounds, measure_answers
+from attnsearch.learning.cross_validation import (
+    Answers,
+    CrossValidation,
+    HeldOut,
+    compare_answers,
+    join_rounds,
+    measure_answers,
+)
 from attnsearch.learning.examples import TrainingSet
 from attnsearch.search.setting import LEXICAL
 
@@ -35,18 +42,10 @@ def validate_words(
         for side, candidates in enumerate(sides):
             chosen = candidates[int((total[side] - own[side]).argmin())]
             answers[side].append(measure_answers(queries, _logits(logits, *chosen)))
-    rounds = [join_rounds([fold for fold, _ in held_out], side) for side in answers]
-    means = np.array([np.mean([part.kl for part in side], axis=0) for side in rounds])
-    ndcg = np.mean([part.ndcg for part in rounds[0]], axis=0)
-    return CrossValidation(
-        kl=means,
-        before=rounds[0][0]._replace(ndcg=ndcg, kl=means[0]),
-        after=rounds[1],
-        chosen=1,
-        held_out=list(held_out),
-        by_others=list(held_out),
-        learned_from=float(np.mean([len(fold.training) for fold, _ in held_out])),
-    )
+    folds = [fold for fold, _ in held_out]
+    means = [np.mean([part.kl for part in join_rounds(folds, side)], axis=0) for side in answers]
+    without, beside = answers
+    return compare_answers(held_out, without, beside, np.array(means), chosen=1)
 
 
 def _logits(fold: FoldLogits, beta: float, lexical: float) -> Floats:
