@@ -13,12 +13,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.attention.memory import Recall
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, check_temperature, identity
 from attnsearch.encoding import safetensors
@@ -28,6 +27,9 @@ from attnsearch.storage.database import Info
 from attnsearch.storage.failures import unreadable, writing
 from attnsearch.storage.files import LEARNED, open_to_read, quoted, replace_file, sync
 from attnsearch.storage.segment import whole_identity
+
+if TYPE_CHECKING:
+    from attnsearch.attention.memory import Recall
 
 VERSION = 2  # of a file with more than an older attnsearch knows; any other is still of version 1, which that reads
 
@@ -179,6 +181,8 @@ def read_learned(path: Path) -> Learned:
 
 
 def _parse_memory(members: Mapping[str, Any], x: NDArray[Any]) -> Remembered:
+    from attnsearch.attention.memory import Recall  # which a query without a memory does without
+
     # A sum refuses what is text, and integers that are too large for a float.
     right = [{ident: grade + 0.0 for ident, grade in dict(grades).items()} for grades in members["right"]]
     return Remembered(list(members["queries"]), x, right, Recall(*map(float, members["recall"])))
