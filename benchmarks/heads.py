@@ -16,10 +16,10 @@ from attnsearch.indexing.update import update
 from attnsearch.learning.training import train
 from attnsearch.models.model import TABLE
 from attnsearch.opening.index import Index
-from attnsearch.search.setting import Setting
+from attnsearch.search.setting import LEXICAL, Setting
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.files import folder_size
-from benchmarks.learning import LEXICAL, halves, mean, requests
+from benchmarks.learning import halves, mean, requests
 from benchmarks.measure import DATA, SETS, heading, in_turn, process, ratio, table, timed
 from benchmarks.quality import write
 
