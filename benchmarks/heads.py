@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ from attnsearch.search.setting import LEXICAL, Setting
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.files import folder_size
 from benchmarks.learning import halves, mean, requests
-from benchmarks.measure import DATA, SETS, heading, in_turn, process, ratio, table, timed
+from benchmarks.measure import in_turn, judged_sets, process, ratio, table, timed
 from benchmarks.quality import write
 
 WEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
@@ -31,24 +29,15 @@ QUESTION = "how to keep an unusual request from being misunderstood"
 def main() -> None:
     """Print the tables that --parts names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
-    arguments = parser.parse_args()
-    if not DATA.is_dir():
-        raise SystemExit("the judged data is not here")
-    heading("a second head", "sentence-transformers", "torch", TABLE)
-    with tempfile.TemporaryDirectory() as folder:
-        home = (arguments.home or Path(folder)).resolve()
-        home.mkdir(exist_ok=True)
-        os.environ["ATTNSEARCH_HOME"] = str(home)
+    with judged_sets(parser, "a second head", "sentence-transformers", "torch", TABLE) as arguments:
         for name in arguments.sets:
-            write(name, home / f"{name}.jsonl")
+            write(name, arguments.home / f"{name}.jsonl")
         for part in arguments.parts:
             columns, measure = PARTS[part]
             rows: list[Sequence[object]] = []
             for name in arguments.sets:
-                rows.extend(measure(name, home))
+                rows.extend(measure(name, arguments.home))
                 print(rows[-1], flush=True)
             print(f"\n{(measure.__doc__ or '').splitlines()[0]}\n")
             table(("set", *columns), rows)

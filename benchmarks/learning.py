@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +26,7 @@ from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import Learned, Remembered
 from attnsearch.storage.segment import whole_identity
-from benchmarks.measure import DATA, SETS, heading, judged, table
+from benchmarks.measure import DATA, judged, judged_sets, table
 from benchmarks.quality import write
 
 SIZES = (10, 20, 40, 80, 160, 250)  # judged requests
@@ -40,24 +38,15 @@ SEEDS = 5
 def main() -> None:
     """Print the tables that --parts names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--draws", type=int, default=50, help="how often to draw few requests, or to shuffle")
-    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
     parser.add_argument("--plot", type=Path, help="draw the gain against the number of judged requests")
-    arguments = parser.parse_args()
-    if not DATA.is_dir():
-        raise SystemExit("the judged data is not here")
-    heading("what is learned", "scipy", "sentence-transformers", "torch")
-    with tempfile.TemporaryDirectory() as folder:
-        home = (arguments.home or Path(folder)).resolve()
-        home.mkdir(exist_ok=True)
-        os.environ["ATTNSEARCH_HOME"] = str(home)
+    with judged_sets(parser, "what is learned", "scipy", "sentence-transformers", "torch") as arguments:
         for part in arguments.parts:
             columns, measure = PARTS[part]
             rows: list[Sequence[object]] = []
             for name in arguments.sets:
-                with opened(name, home / f"{name}.jsonl") as index:
+                with opened(name, arguments.home / f"{name}.jsonl") as index:
                     rows.extend(measure(index, requests(name), arguments.draws))
                 print(rows[-1], flush=True)
             print(f"\n{(measure.__doc__ or '').splitlines()[0]}\n")

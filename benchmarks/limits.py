@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +17,7 @@ from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.sources.judgments import Judged
 from benchmarks.learning import opened, requests
-from benchmarks.measure import DATA, SETS, heading, table
+from benchmarks.measure import judged_sets, table
 
 TOP = 10
 PASSAGES = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 1_000_000))  # of an item, from and to
@@ -30,22 +27,13 @@ FEWEST = 20  # items that a row is made of
 def main() -> None:
     """Print the tables that --parts names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
-    arguments = parser.parse_args()
-    if not DATA.is_dir():
-        raise SystemExit("the judged data is not here")
-    heading("what it can't do")
-    with tempfile.TemporaryDirectory() as folder:
-        home = (arguments.home or Path(folder)).resolve()
-        home.mkdir(exist_ok=True)
-        os.environ["ATTNSEARCH_HOME"] = str(home)
+    with judged_sets(parser, "what it can't do") as arguments:
         for part in arguments.parts:
             columns, measure = PARTS[part]
             rows: list[Sequence[object]] = []
             for name in arguments.sets:
-                with opened(name, home / f"{name}.jsonl") as index:
+                with opened(name, arguments.home / f"{name}.jsonl") as index:
                     rows.extend((name, *row) for row in measure(index, requests(name)))
             print(f"\n{(measure.__doc__ or '').splitlines()[0]}\n")
             table(("set", *columns), rows)

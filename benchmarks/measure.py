@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -32,6 +35,25 @@ class Judged(NamedTuple):
     titles: list[str]
     queries: list[str]
     grades: dict[int, dict[int, float]]
+
+
+@contextmanager
+def judged_sets(parser: argparse.ArgumentParser, what: str, *packages: str) -> Iterator[argparse.Namespace]:
+    """The options of a benchmark on judged sets: the parser's, `sets`, and `home`, where catalogs lie meanwhile.
+
+    Prints the heading of `what` is measured, with the versions of these packages. Ends the program without the data.
+    """
+    parser.add_argument("--sets", nargs="*", default=SETS)
+    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
+    arguments = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit("the judged data is not here")
+    heading(what, *packages)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments.home = (arguments.home or Path(folder)).resolve()
+        arguments.home.mkdir(exist_ok=True)
+        os.environ["ATTNSEARCH_HOME"] = str(arguments.home)
+        yield arguments
 
 
 def judged(name: str) -> Judged:

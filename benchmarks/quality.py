@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from attnsearch.opening.index import Index
 from attnsearch.search import search
 from attnsearch.search.setting import Setting
 from benchmarks.indexing import ndcg
-from benchmarks.measure import DATA, SETS, Judged, heading, judged, table
+from benchmarks.measure import DATA, Judged, judged, judged_sets, table
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.5)  # of the lexical bias
 
@@ -23,19 +21,12 @@ WEIGHTS = (0.1, 0.2, 0.3, 0.5)  # of the lexical bias
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
-    arguments = parser.parse_args()
-    if not DATA.is_dir():
-        raise SystemExit("the judged data is not here")
-    heading("nDCG@10 of the judged sets", "bm25s", "PyStemmer", "sentence-transformers", "torch")
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        home = (arguments.home or Path(folder)).resolve()
-        home.mkdir(exist_ok=True)
-        os.environ["ATTNSEARCH_HOME"] = str(home)
+    with judged_sets(
+        parser, "nDCG@10 of the judged sets", "bm25s", "PyStemmer", "sentence-transformers", "torch"
+    ) as arguments:
         for name in arguments.sets:
-            rows.append(measure(name, home / f"{name}.jsonl"))
+            rows.append(measure(name, arguments.home / f"{name}.jsonl"))
             print(rows[-1], flush=True)
     biased = (f"--lexical {weight}" for weight in WEIGHTS)
     table(("set", "items", "queries", "BM25 alone", "plain cosine", "attnsearch", *biased), rows)

@@ -8,14 +8,11 @@ as likely at any letter. Words of four letters or more are misspelled.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import statistics
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
 
 from attnsearch.evaluation.report import evaluate
 from attnsearch.indexing.update import update
@@ -23,7 +20,7 @@ from attnsearch.opening.index import Index
 from attnsearch.search.search import search
 from attnsearch.search.setting import LEXICAL, Setting
 from attnsearch.sources.judgments import Judged, read_judgments
-from benchmarks.measure import BIN, DATA, SETS, heading, in_turn, process, table, timed
+from benchmarks.measure import BIN, DATA, in_turn, judged_sets, process, table, timed
 from benchmarks.quality import write
 
 DRAWS = 3  # of misspellings, whose mean counts
@@ -35,22 +32,13 @@ _WORD = re.compile(r"(?<![\w./-])[A-Za-z]{4,}(?![\w/-])")
 def main() -> None:
     """Print a table of quality for each set, and one of times."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("-n", "--rounds", type=int, default=15)
-    parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
-    arguments = parser.parse_args()
-    if not DATA.is_dir():
-        raise SystemExit("the judged data is not here")
-    heading("Misspelled requests", "rapidfuzz")
     rows: list[list[object]] = []
     times: list[list[object]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        home = (arguments.home or Path(folder)).resolve()
-        home.mkdir(exist_ok=True)
-        os.environ["ATTNSEARCH_HOME"] = str(home)
+    with judged_sets(parser, "Misspelled requests", "rapidfuzz") as arguments:
         for name in arguments.sets:
-            source = home / f"{name}.jsonl"
+            source = arguments.home / f"{name}.jsonl"
             write(name, source)
             update([str(source)], name=name)
             requests = read_judgments(str(DATA / name / "queries.jsonl"), str(DATA / name / "qrels.tsv"))
