@@ -121,6 +121,11 @@ def list_heads(
     return Head(model, sha256, identity, stamp, own_d, own_weight), *others
 
 
+def identify_heads(heads: Iterable[Head]) -> list[tuple[str, float]]:
+    """The identity of each head, and its weight: what decides its columns."""
+    return [(head.identity, head.weight) for head in heads]
+
+
 def join_identities(identity: str, others: Sequence[tuple[str, float]]) -> str:
     """The identity of all heads together, and of the others' weights; that of the first if there are no others."""
     if not others:
@@ -128,6 +133,11 @@ def join_identities(identity: str, others: Sequence[tuple[str, float]]) -> str:
     from hashlib import sha256  # and with it OpenSSL, which a query does not need
 
     return sha256("\0".join([identity, *(f"{other} {weight!r}" for other, weight in others)]).encode()).hexdigest()
+
+
+def join_precisions(precisions: Iterable[Precision | None]) -> Precision:
+    """The lowest of these precisions, that of vectors of all of them together; None is of no vectors."""
+    return "bfloat16" if "bfloat16" in precisions else "float32"
 
 
 def parts_of(encoder: Encoder) -> tuple[Encoder, ...]:

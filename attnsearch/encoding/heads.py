@@ -27,6 +27,7 @@ from attnsearch.encoding.encoder import (
     Precision,
     Role,
     batch_by_length,
+    join_precisions,
     parts_of,
 )
 from attnsearch.encoding.pieces import Pieces
@@ -193,7 +194,7 @@ class HeadsEncoder:
     @property
     def precision(self) -> Precision:
         """The lowest precision of any head."""
-        return "bfloat16" if any(encoder.precision == "bfloat16" for encoder in self.encoders) else "float32"
+        return join_precisions(encoder.precision for encoder in self.encoders)
 
     @property
     def quick(self) -> bool:

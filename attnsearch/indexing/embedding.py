@@ -22,7 +22,9 @@ from attnsearch.encoding.encoder import (
     Encoder,
     Precision,
     batch_by_length,
+    identify_heads,
     join_identities,
+    join_precisions,
     parts_of,
     vectors_agree,
 )
@@ -108,7 +110,7 @@ def change_heads(
 
     Only heads that it did not have embed its texts. What is in the checkpoint is not embedded again.
     """
-    if info is not None and identify_others(encoder) == [(head.identity, head.weight) for head in info.heads]:
+    if info is not None and identify_others(encoder) == identify_heads(info.heads):
         return Changed(info, 0, precision)
     _warn_of_windows(encoder)
     if info is None:
@@ -123,7 +125,7 @@ def change_heads(
         trial.try_out(part, unless=home.has_catalog_of)
         if part is not parts[number] and not vectors_agree(parts[number], part, _SAMPLE):
             raise mixed_error(name, parts[number])
-    lowest: Precision = "bfloat16" if any(part.precision == "bfloat16" for part in new.values()) else "float32"
+    added = join_precisions(part.precision for part in new.values())
     done = 0
 
     def change(places: Sequence[tuple[KeyRow, Item]], x: Floats) -> Floats:
@@ -146,12 +148,12 @@ def change_heads(
         recalled = [row for digest in hashes if (row := writer.recalled_row(digest)) is not None]
         return checkpoint.embeddings(recalled)
 
-    with open_checkpoint(encoder, writer.folder, lowest) as checkpoint, keeping(checkpoint, Recalled(0, info.keys)):
+    with open_checkpoint(encoder, writer.folder, added) as checkpoint, keeping(checkpoint, Recalled(0, info.keys)):
         writer.replace_columns(checkpoint, change)
     return Changed(
-        info._replace(precision="bfloat16" if "bfloat16" in (info.precision, lowest) else "float32"),
+        info._replace(precision=join_precisions((info.precision, added))),
         done,
-        lowest if new else precision,
+        added if new else precision,
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnsearch.encoding.encoder import Encoder, Precision, parts_of
+from attnsearch.encoding.encoder import Encoder, Precision, identify_heads, parts_of
 from attnsearch.encoding.heads import NO_HEAD, USUAL, Choice, Floats, identify_others, match_heads, recode
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
@@ -69,7 +69,7 @@ def take_export(
         return Supply((entry.item for entry in export.entries), None)
     if precision == "float32" != header.precision:
         return Supply((entry.item for entry in export.entries), None)
-    is_same = identify_others(encoder) == [(head.identity, head.weight) for head in header.heads]
+    is_same = identify_others(encoder) == identify_heads(header.heads)
     as_encoded = functools.partial(recode, stored=header.all_heads, encoder=encoder, matches=matches)
     return Supply(_draw_items(export, writer, split, None if is_same else as_encoded), header.precision)
 

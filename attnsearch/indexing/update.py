@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding import loading, trial
-from attnsearch.encoding.encoder import Encoder, Head, Precision, vectors_agree
+from attnsearch.encoding.encoder import Encoder, Head, Precision, join_precisions, vectors_agree
 from attnsearch.encoding.heads import Choice, describe_others, parse_choices
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import InputError
@@ -211,7 +211,7 @@ def _least_precision(
     """bfloat16 if any of the catalog's embeddings, new, reused or supplied, was made in it; else float32."""
     new = bulk_encoder.precision if changes.length else "float32"
     old = reused.precision if reused else "float32"
-    return "bfloat16" if "bfloat16" in (new, old, supplied_in) else "float32"
+    return join_precisions((new, old, supplied_in))
 
 
 def _describe_catalog(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from attnsearch.encoding.encoder import identify_heads
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
 from attnsearch.sources.items import Item
@@ -269,7 +270,7 @@ def _check_encoders(infos: Sequence[Info]) -> None:
     for info in infos:
         is_same = info.identity == first.identity or not (info.identity and first.identity)
         numbers, first_numbers = ((record.sha256, record.d, record.temperature) for record in (info, first))
-        heads, first_heads = ([(head.identity, head.weight) for head in record.heads] for record in (info, first))
+        heads, first_heads = (identify_heads(record.heads) for record in (info, first))
         if not is_same or (numbers, heads) != (first_numbers, first_heads):
             models = f"{first.name} was embedded by {_name_heads(first)}, {info.name} by {_name_heads(info)}"
             options = "--model and --head" if heads or first_heads else "--model"
@@ -279,8 +280,7 @@ def _check_encoders(infos: Sequence[Info]) -> None:
 
 def _name_heads(info: Info) -> str:
     """The models of a catalog, each head beside the first with its weight."""
-    others = [f"{head.model}={head.weight:.3g}" for head in info.heads]
-    return " and ".join([info.model, *others])
+    return " and ".join([info.model, *(f"{head.model}={head.weight:.3g}" for head in info.heads)])
 
 
 def _without_memory(learned: Learned | None) -> Learned | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Head, join_identities, list_heads
+from attnsearch.encoding.encoder import Head, identify_heads, join_identities, list_heads
 from attnsearch.storage import checksum
 from attnsearch.storage.database import Info
 from attnsearch.storage.files import open_to_read, sync
@@ -41,7 +41,7 @@ def first_of_several(info: Info) -> Head | None:
 
 def whole_identity(info: Info) -> str:
     """The identity of all heads of a catalog together."""
-    return join_identities(info.identity, [(head.identity, head.weight) for head in info.heads])
+    return join_identities(info.identity, identify_heads(info.heads))
 
 
 class SegmentRow(NamedTuple):
