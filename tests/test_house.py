@@ -30,10 +30,10 @@ HOUSE = {
         "letters", "numbers", "dates", "kinds", "markup", "fields", "recognition", "items", "summary", "trec",
         "judgments",
     ),
-    "models": ("faults", "trust", "model"),
+    "models": ("faults", "trust", "model", "use"),
+    "networks": ("safetensors", "weights", "layers", "network", "bert", "coverage"),
     "encoding": (
-        "safetensors", "transformer", "coverage", "pieces", "encoder", "passages", "sbert", "fast", "static", "heads",
-        "trial", "loading",
+        "pieces", "encoder", "passages", "sbert", "fast", "static", "heads", "loading", "trial",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
@@ -102,8 +102,8 @@ class Guest(NamedTuple):
 
 
 GUESTS = {
-    "numpy": Guest({"attention", "encoding", "storage", "exports", "postings", "indexing", "engines", "opening",
-                    "search", "explanation", "evaluation", "learning", "lesson", "plots", "api"}),
+    "numpy": Guest({"attention", "networks", "encoding", "storage", "exports", "postings", "indexing", "engines",
+                    "opening", "search", "explanation", "evaluation", "learning", "lesson", "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),

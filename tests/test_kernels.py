@@ -33,14 +33,14 @@ FAST = [
     "tests/search/test_search.py",
     "tests/encoding/test_pieces.py",
     "tests/learning/test_trained.py::test_each_logit_is_a_sum_of_what_was_learned",
-    "tests/encoding/test_transformer.py",
+    "tests/networks/test_bert.py",
     "tests/learning/test_cross_validation.py",
 ]
 SLOW = [
     "tests/attention/test_softmax.py::test_torch_says_the_same",
     "tests/search/test_setting.py::test_hiding_items_is_removing_them",
     "tests/explanation/test_reasons.py::test_all_sums_are_the_logit",
-    "tests/encoding/test_transformer.py::test_transformers_says_the_same",
+    "tests/networks/test_bert.py::test_transformers_says_the_same",
 ]
 REAL = [
     "tests/encoding/test_fast.py::test_more_than_a_batch_keeps_its_order",

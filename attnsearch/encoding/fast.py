@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.encoding.coverage import Coverage
 from attnsearch.encoding.encoder import (
     OnTexts,
     Precision,
@@ -25,16 +24,18 @@ from attnsearch.encoding.encoder import (
     normalize_rows,
 )
 from attnsearch.encoding.sbert import SentenceEncoder
-from attnsearch.encoding.transformer import Transformer
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import MARKS, Model
+from attnsearch.networks.bert import Bert
+from attnsearch.networks.coverage import Coverage
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
     from attnsearch.encoding.encoder import Encoder
     from attnsearch.encoding.pieces import Pieces, Span
+    from attnsearch.networks.network import Network
 
 _BATCH = 3_000  # characters that numpy reads at once, with padding: more would leave the processor's caches
 
@@ -42,7 +43,7 @@ Floats = NDArray[np.float32]
 
 
 class _Forward(NamedTuple):
-    """What the transformer makes of n texts: their word pieces, a mask (n, t) without padding, states (n, t, d)."""
+    """What the network makes of n texts: their word pieces, a mask (n, t) without padding, states (n, t, d)."""
 
     encodings: list[Encoding]
     mask: NDArray[np.bool_]
@@ -63,8 +64,8 @@ class FastEncoder:
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:  # noqa: ARG002 (it has no prompts)
         """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
         batches = list(batch_by_length(texts, _BATCH))
-        x = np.empty((len(texts), self._transformer.words.shape[1]), np.float32)
-        _ = self._tokenizer  # loaded before there are threads, as the transformer is
+        x = np.empty((len(texts), self._network.width), np.float32)
+        _ = self._tokenizer  # loaded before there are threads, as the network is
         encoded = threads.each(self._encode, [[texts[i] for i in batch] for batch in batches])
         for batch, vectors in zip(batches, encoded, strict=True):
             x[batch] = normalize_rows(vectors, f"model {self.model.name}")
@@ -91,7 +92,7 @@ class FastEncoder:
         pieces: list[Pieces | None] = [None] * len(texts)
         if self._pooling == "mean":
             batches = list(batch_by_length(texts, _BATCH))
-            _ = self._tokenizer, self._transformer  # loaded before there are threads
+            _ = self._tokenizer, self._network  # loaded before there are threads
             for batch, parts in zip(batches, threads.each(split, batches), strict=True):
                 for i, part in zip(batch, parts, strict=True):
                     pieces[i] = part
@@ -135,10 +136,9 @@ class FastEncoder:
         for row, encoding in enumerate(encodings):
             ids[row, : len(encoding.ids)] = encoding.ids
             mask[row, : len(encoding.ids)] = True
-        words, positions = self._transformer.words, self._transformer.positions
-        if not mask.any(axis=1).all() or ids.max() >= len(words) or longest > len(positions):
+        if not mask.any(axis=1).all() or ids.max() >= self._network.vocabulary or longest > self._network.longest:
             raise ModelError("its tokenizer does not fit its weights", where=self.model.name)
-        return _Forward(encodings, mask, self._transformer.forward(ids, mask))
+        return _Forward(encodings, mask, self._network.forward(ids, mask))
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -149,8 +149,8 @@ class FastEncoder:
         return load_tokenizer(self.model.folder / "tokenizer.json", None)
 
     @cached_property
-    def _transformer(self) -> Transformer:
-        return Transformer.load(self.model.folder)
+    def _network(self) -> Network:
+        return Bert.load(self.model.folder)
 
 
 def _spans(encoding: Encoding) -> list[Span]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnsearch.encoding.coverage import coverage_of
-from attnsearch.encoding.encoder import Encoder, Head
+from attnsearch.encoding.encoder import Encoder, Head, Precision
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import InputError
-from attnsearch.models.model import TABLE, find_model
+from attnsearch.models.model import TABLE, Model, find_model
+from attnsearch.networks.coverage import coverage_of
 
 if TYPE_CHECKING:
     from attnsearch.encoding.heads import Choice
@@ -23,13 +23,17 @@ def load(name: str | None = None, *, offline: bool = False, quick: bool = True, 
 
     Raises ModelError as `find_model` does.
     """
-    model = find_model(name, offline=offline, remembered=remembered)
+    return build(find_model(name, offline=offline, remembered=remembered), quick=quick)
+
+
+def build(model: Model, *, quick: bool = True, precision: Precision = "float32") -> Encoder:
+    """The encoder of a model: in numpy if that is `quick` and covers it, else by sentence-transformers."""
     if model.name == TABLE:
         from attnsearch.encoding.static import StaticEncoder  # which most queries do without
 
         return StaticEncoder(model)
     coverage = coverage_of(model.folder) if quick else None
-    return SentenceEncoder(model) if coverage is None else FastEncoder(model, coverage)
+    return SentenceEncoder(model, precision) if coverage is None else FastEncoder(model, coverage)
 
 
 def load_heads(heads: Sequence[Head], *, offline: bool = False, quick: bool = True) -> Encoder:

@@ -27,9 +27,9 @@ from attnsearch.encoding.encoder import (
     normalize_rows,
 )
 from attnsearch.encoding.fast import encode_texts, load_tokenizer, tokenizing
-from attnsearch.encoding.transformer import read_weights
 from attnsearch.errors import ModelError
 from attnsearch.models.model import ENDLESS, TABLE_TOKENIZER, TABLE_WEIGHTS, Model
+from attnsearch.networks.weights import read_weights
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -15,11 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from attnsearch.encoding.coverage import coverage_of
 from attnsearch.encoding.encoder import Encoder, Precision, parts_of
-from attnsearch.encoding.fast import FastEncoder
+from attnsearch.encoding.loading import build
 from attnsearch.encoding.passages import split_passages
-from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import model_errors
 from attnsearch.models.model import Model
@@ -101,9 +99,7 @@ def _try_out(encoder: Encoder, unless: Callable[[str], bool]) -> None:
 def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int, seconds: int) -> str:
     """Embed the texts in this process: the message of the ModelError that they cause, or ""."""
     _limit(memory, seconds)
-    model = Model(name, Path(folder))
-    coverage = coverage_of(model.folder) if quick else None
-    encoder = FastEncoder(model, coverage) if coverage else SentenceEncoder(model, precision)
+    encoder = build(Model(name, Path(folder)), quick=quick, precision=precision)
     try:
         with model_errors("fails on short texts", name):
             for text in TEXTS:

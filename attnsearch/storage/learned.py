@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import NullKey
 from attnsearch.attention.projections import Projections, check_temperature, identity
-from attnsearch.encoding import safetensors
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.networks import safetensors
 from attnsearch.storage import checksum, lock
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import unreadable, writing

@@ -18,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnsearch.encoding import coverage, encoder, fast, loading, transformer, trial
+from attnsearch.encoding import encoder, fast, loading, trial
 from attnsearch.errors import InputError, ModelError
 from attnsearch.explanation.steps import Step
+from attnsearch.networks import coverage, weights
 from attnsearch.output import formats, notes, safe_text, table
 from attnsearch.output.safe_text import FORMATS, Screen
 from attnsearch.pictures.walkthrough import walkthrough
@@ -476,7 +477,7 @@ def test_a_header_of_safetensors_that_lies(header, tmp_path):
     text = (header if isinstance(header, str) else json.dumps(header)).encode()
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(text)) + text + bytes(12))
     with pytest.raises(ModelError, match="is not a complete safetensors file"):
-        transformer.read_weights(tmp_path / "x")
+        weights.read_weights(tmp_path / "x")
 
 
 NO_NETWORK = """

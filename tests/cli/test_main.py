@@ -185,7 +185,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
         "attnsearch.sources.summary",
         "attnsearch.evaluation.report",
     }
-    assert "attnsearch.encoding.transformer" in loaded
+    assert "attnsearch.networks.bert" in loaded
     assert not (heavy | ours) & loaded
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.encoding import safetensors
+from attnsearch.networks import safetensors
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "moon", "sea", "robot")
 WIDTH, WIDER, LAYERS, POSITIONS = 4, 8, 2, 16

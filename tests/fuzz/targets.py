@@ -35,13 +35,14 @@ import attnsearch.readers.sqlite
 import attnsearch.search.readout
 import attnsearch.sources.kinds  # noqa: F401
 from attnsearch import cli
-from attnsearch.encoding import encoder, loading, passages, safetensors, transformer
-from attnsearch.encoding.coverage import coverage_of
+from attnsearch.encoding import encoder, loading, passages
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.exports import arrays, json_lines, parquet, reading  # noqa: F401
 from attnsearch.exports.form import header_as_json, item_as_json
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
+from attnsearch.networks import safetensors, weights
+from attnsearch.networks.coverage import coverage_of
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
 from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
@@ -261,7 +262,7 @@ def safetensors_(data: bytes) -> None:
     file = _folder() / "model.safetensors"
     file.write_bytes(data)
     with contextlib.suppress(AttnsearchError):
-        for x in transformer.read_weights(file).values():
+        for x in weights.read_weights(file).values():
             assert x.dtype in (np.float32, np.float16)
             assert x.nbytes <= len(data)
             x.sum(dtype=np.float64)

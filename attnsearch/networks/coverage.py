@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from attnsearch.encoding import transformer
 from attnsearch.models import trust
 from attnsearch.models.model import ENDLESS, MARKS
+from attnsearch.networks import bert
 
 _OLDER_MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 
@@ -37,7 +37,7 @@ def _read_coverage(folder: Path) -> Coverage | None:
     prompts = trust.read_config(extra).get("prompts", {}) if extra.is_file() else {}
     window = min(limits.get("max_seq_length") or ENDLESS, config["max_position_embeddings"])
     fits = (
-        transformer.covers(config)
+        bert.covers(config)
         and not any(trust.module_problems(modules))
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and modules[0]["path"] == ""

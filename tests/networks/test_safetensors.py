@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from attnsearch.encoding.safetensors import pack, unpack
-from attnsearch.encoding.transformer import read_weights
 from attnsearch.errors import ModelError
+from attnsearch.networks.safetensors import pack, unpack
+from attnsearch.networks.weights import read_weights
 
 
 def write_tensors(path, tensors, metadata=None):

@@ -10,7 +10,6 @@ the architecture of MiniLM, bge, e5 and gte. No dropout, since nothing is traine
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -19,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.softmax import attend
-from attnsearch.encoding import safetensors
 from attnsearch.errors import ModelError
+from attnsearch.networks.layers import gelu, layer_norm, linear
+from attnsearch.networks.weights import Weights, read_weights
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-STRIP = 32_768  # numbers that `gelu` takes at once, so that its working memory stays in the processor's cache
-_TAIL = tuple(np.float32(a / 2) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
 _COUNTS = (
     "hidden_size",
     "intermediate_size",
@@ -51,8 +49,8 @@ class Layer(NamedTuple):
     norm: tuple[Floats, Floats]
 
 
-class Transformer(NamedTuple):
-    """A BERT encoder: `words` (vocabulary, d), `positions` (positions, d) with the row of token type 0 added."""
+class Bert(NamedTuple):
+    """A BERT: `words` (vocabulary, d), `positions` (positions, d) with the row of token type 0 added."""
 
     words: Floats
     positions: Floats
@@ -71,7 +69,7 @@ class Transformer(NamedTuple):
         config = _checked_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
         tensors = read_weights(folder / "model.safetensors")
         prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
-        weights = _Weights(tensors, prefix, str(folder))
+        weights = Weights(tensors, prefix, str(folder))
         d, f = config["hidden_size"], config["intermediate_size"]
         return cls(
             words=weights.take("embeddings.word_embeddings.weight", (config["vocab_size"], d)),
@@ -83,17 +81,32 @@ class Transformer(NamedTuple):
             epsilon=config["layer_norm_eps"],
         )
 
+    @property
+    def width(self) -> int:
+        """d."""
+        return int(self.words.shape[1])
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it knows."""
+        return len(self.words)
+
+    @property
+    def longest(self) -> int:
+        """How many tokens a text may have."""
+        return len(self.positions)
+
     def forward(self, ids: Ints, mask: NDArray[np.bool_]) -> Floats:
         """Hidden states (b, t, d) of the token ids (b, t); `mask` (b, t) is True where a token is, False on padding."""
         b, t = ids.shape
         x = layer_norm(self.words[ids] + self.positions[:t], self.norm, self.epsilon)
         keep = None if mask.all() else mask[:, None, None, :]
         for layer in self.layers:
-            q, k, v = (self._split(_linear(x, w)) for w in (layer.query, layer.key, layer.value))
+            q, k, v = (self._split(linear(x, w)) for w in (layer.query, layer.key, layer.value))
             heads = attend(q, k, v, mask=keep).output
             joined = np.swapaxes(heads, 1, 2).reshape(b, t, -1)
-            x = layer_norm(x + _linear(joined, layer.attended), layer.attended_norm, self.epsilon)
-            x = layer_norm(x + _linear(gelu(_linear(x, layer.wider)), layer.narrower), layer.norm, self.epsilon)
+            x = layer_norm(x + linear(joined, layer.attended), layer.attended_norm, self.epsilon)
+            x = layer_norm(x + linear(gelu(linear(x, layer.wider)), layer.narrower), layer.norm, self.epsilon)
         return x
 
     def _split(self, x: Floats) -> Floats:
@@ -124,71 +137,7 @@ def _checked_config(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     return config
 
 
-def layer_norm(x: Floats, scale_and_shift: tuple[Floats, Floats], epsilon: float) -> Floats:
-    """(x - mean) / √(variance + ε) · scale + shift, over the last axis: Ba et al. 2016."""
-    centered = x - x.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...d,...d->...", centered, centered)[..., None] / np.float32(x.shape[-1])
-    scale, shift = scale_and_shift
-    normed: Floats = centered / np.sqrt(variance + np.float32(epsilon)) * scale + shift
-    return normed
-
-
-def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
-    """x · Φ(x) with the exact normal distribution function Φ: Hendrycks & Gimpel 2016. `strip` numbers at once.
-
-    Φ(-z) = erfc(z/√2)/2 by Abramowitz & Stegun 1964, 7.1.26: off by less than 5e-7 in float32.
-    """
-    flat = np.ravel(x)
-    activated = np.empty_like(flat)
-    for start in range(0, flat.size, strip):
-        part, out = flat[start : start + strip], activated[start : start + strip]
-        z = np.abs(part)
-        s = np.reciprocal(np.float32(1) + z * np.float32(0.3275911 * math.sqrt(0.5)))
-        tail = s * _TAIL[-1]
-        for coefficient in _TAIL[-2::-1]:
-            tail += coefficient
-            tail *= s
-        np.multiply(z, z, out=s)
-        s *= np.float32(-0.5)
-        tail *= np.exp(s, out=s)
-        tail *= z
-        np.subtract(np.maximum(part, 0, out=out), tail, out=out)  # x Φ(x) = max(x, 0) - |x| Φ(-|x|)
-    return activated.reshape(x.shape)
-
-
-def read_weights(file: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a model's weights file by name, as views of the mapped file; ModelError if it is broken."""
-    try:
-        return safetensors.unpack(np.memmap(file, np.uint8, mode="r")).arrays
-    except ValueError as error:
-        raise ModelError(f"is not a complete safetensors file: {error}", where=str(file)) from None
-    except OSError as error:
-        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
-
-
-class _Weights:
-    """Tensors by name, each checked against the shape that the configuration asks for."""
-
-    def __init__(self, tensors: Mapping[str, NDArray[Any]], prefix: str, where: str) -> None:
-        self.tensors, self.prefix, self.where = tensors, prefix, where
-
-    def take(self, name: str, shape: tuple[int, ...]) -> Floats:
-        tensor = self.tensors.get(self.prefix + name)
-        if tensor is None:
-            raise ModelError(f"the tensor {name} is missing", where=self.where)
-        if tensor.shape != shape:
-            raise ModelError(f"the tensor {name} has the shape {tensor.shape}, not {shape}", where=self.where)
-        return tensor.astype(np.float32, copy=False)
-
-    def linear(self, name: str, d_in: int, d_out: int) -> tuple[Floats, Floats]:
-        """Weights (d_in, d_out), which the file stores as (d_out, d_in), and bias (d_out,)."""
-        return self.take(f"{name}.weight", (d_out, d_in)).T, self.take(f"{name}.bias", (d_out,))
-
-    def norm(self, name: str, d: int) -> tuple[Floats, Floats]:
-        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,))
-
-
-def _layer(weights: _Weights, name: str, d: int, f: int) -> Layer:
+def _layer(weights: Weights, name: str, d: int, f: int) -> Layer:
     return Layer(
         query=weights.linear(f"{name}attention.self.query", d, d),
         key=weights.linear(f"{name}attention.self.key", d, d),
@@ -199,10 +148,3 @@ def _layer(weights: _Weights, name: str, d: int, f: int) -> Layer:
         narrower=weights.linear(f"{name}output.dense", f, d),
         norm=weights.norm(f"{name}output.LayerNorm", d),
     )
-
-
-def _linear(x: Floats, weight_and_bias: tuple[Floats, Floats]) -> Floats:
-    weight, bias = weight_and_bias
-    y = x.reshape(-1, x.shape[-1]) @ weight  # one product; of a stack, numpy would make many small ones
-    y += bias
-    return y.reshape(*x.shape[:-1], -1)

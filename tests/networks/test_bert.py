@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.encoding import transformer
-from attnsearch.encoding.transformer import Transformer, gelu, layer_norm
 from attnsearch.errors import ModelError
-from tests.encoding.test_safetensors import write_tensors
+from attnsearch.networks import bert
+from attnsearch.networks.bert import Bert
+from attnsearch.networks.layers import gelu, layer_norm
 from tests.encoding.tiny import CONFIG, WIDER, WIDTH, tensors
+from tests.networks.test_safetensors import write_tensors
 
 
 @given(st.floats(-20, 20))
@@ -55,21 +56,21 @@ def test_transformers_says_the_same(folder):
     mask = np.array([[True] * 4, [True, True, False, False]])
     with torch.no_grad():
         theirs = peer(torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))).last_hidden_state.numpy()
-    ours = Transformer.load(folder).forward(ids, mask)
+    ours = Bert.load(folder).forward(ids, mask)
     assert ours[mask] == pytest.approx(theirs[mask], abs=1e-5)
 
 
 def test_padding_changes_nothing(folder):
-    model = Transformer.load(folder)
+    model = Bert.load(folder)
     alone = model.forward(np.array([[4, 3]]), np.ones((1, 2), bool))
     padded = model.forward(np.array([[4, 3, 1]]), np.array([[True, True, False]]))
     assert padded[:, :2] == pytest.approx(alone, abs=1e-5)
 
 
 def test_a_prefix_and_half_precision(folder, tmp_path):
-    plain = np.array(Transformer.load(folder).words)
+    plain = np.array(Bert.load(folder).words)
     write_tensors(tmp_path / "model.safetensors", {name: x.astype(np.float16) for name, x in tensors("bert.").items()})
-    half = Transformer.load(folder)
+    half = Bert.load(folder)
     assert half.words.dtype == np.float32
     assert np.array_equal(half.words, plain.astype(np.float16))
 
@@ -84,8 +85,8 @@ def test_a_prefix_and_half_precision(folder, tmp_path):
     ],
 )
 def test_what_is_not_covered(other):
-    assert transformer.covers(CONFIG)
-    assert not transformer.covers({**CONFIG, **other})
+    assert bert.covers(CONFIG)
+    assert not bert.covers({**CONFIG, **other})
 
 
 def test_a_tensor_of_another_shape(folder):
@@ -93,7 +94,7 @@ def test_a_tensor_of_another_shape(folder):
     broken["encoder.layer.1.output.dense.weight"] = np.ones((WIDER, WIDTH), np.float32)
     write_tensors(folder / "model.safetensors", broken)
     with pytest.raises(ModelError, match=r"output\.dense\.weight has the shape \(8, 4\), not \(4, 8\)"):
-        Transformer.load(folder)
+        Bert.load(folder)
 
 
 def test_a_missing_tensor(folder):
@@ -101,4 +102,4 @@ def test_a_missing_tensor(folder):
     del broken["embeddings.LayerNorm.bias"]
     write_tensors(folder / "model.safetensors", broken)
     with pytest.raises(ModelError, match=r"embeddings\.LayerNorm\.bias is missing"):
-        Transformer.load(folder)
+        Bert.load(folder)

@@ -1,0 +1,9 @@
+"""A model's files → token ids → hidden states, in numpy.
+
+safetensors  tensors ↔ a safetensors file
+weights      the tensors of a model, each checked against the shape that its configuration asks for
+layers       the parts that networks are built from
+network      the protocol of all networks
+bert         the network of BERT
+coverage     a model's folder → how the fast path reads it, if it covers the model
+"""

@@ -1,0 +1,49 @@
+"""The tensors of a model, each checked against the shape that its configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.errors import ModelError
+from attnsearch.networks import safetensors
+
+Floats = NDArray[np.float32]
+
+
+def read_weights(file: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a model's weights file by name, as views of the mapped file; ModelError if it is broken."""
+    try:
+        return safetensors.unpack(np.memmap(file, np.uint8, mode="r")).arrays
+    except ValueError as error:
+        raise ModelError(f"is not a complete safetensors file: {error}", where=str(file)) from None
+    except OSError as error:
+        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
+
+
+class Weights:
+    """Tensors by name, each checked against the shape that the configuration asks for."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], prefix: str, where: str) -> None:
+        self.tensors, self.prefix, self.where = tensors, prefix, where
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Floats:
+        """The tensor of this name. ModelError if it is missing, or has another shape."""
+        tensor = self.tensors.get(self.prefix + name)
+        if tensor is None:
+            raise ModelError(f"the tensor {name} is missing", where=self.where)
+        if tensor.shape != shape:
+            raise ModelError(f"the tensor {name} has the shape {tensor.shape}, not {shape}", where=self.where)
+        return tensor.astype(np.float32, copy=False)
+
+    def linear(self, name: str, d_in: int, d_out: int) -> tuple[Floats, Floats]:
+        """Weights (d_in, d_out), which the file stores as (d_out, d_in), and bias (d_out,)."""
+        return self.take(f"{name}.weight", (d_out, d_in)).T, self.take(f"{name}.bias", (d_out,))
+
+    def norm(self, name: str, d: int) -> tuple[Floats, Floats]:
+        """Scale and shift (d,)."""
+        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,))
