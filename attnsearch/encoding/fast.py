@@ -27,8 +27,7 @@ from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import MARKS, Model
-from attnsearch.networks.bert import Bert
-from attnsearch.networks.coverage import Coverage
+from attnsearch.networks.coverage import Coverage, load_network
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -51,7 +50,7 @@ class _Forward(NamedTuple):
 
 
 class FastEncoder:
-    """A BERT that numpy runs. Its weights and its tokenizer are loaded when they are first needed."""
+    """A network that numpy runs. Its weights and its tokenizer are loaded when they are first needed."""
 
     quick = True
     precision: Precision = "float32"
@@ -59,7 +58,7 @@ class FastEncoder:
     def __init__(self, model: Model, coverage: Coverage) -> None:
         self.model = model
         self.window = coverage.window
-        self._pooling = coverage.pooling
+        self._coverage = coverage
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:  # noqa: ARG002 (it has no prompts)
         """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
@@ -90,7 +89,7 @@ class FastEncoder:
             ]
 
         pieces: list[Pieces | None] = [None] * len(texts)
-        if self._pooling == "mean":
+        if self._coverage.pooling == "mean":
             batches = list(batch_by_length(texts, _BATCH))
             _ = self._tokenizer, self._network  # loaded before there are threads
             for batch, parts in zip(batches, threads.each(split, batches), strict=True):
@@ -121,7 +120,7 @@ class FastEncoder:
     def _encode(self, texts: list[str]) -> Floats:
         """The texts' vectors (n, d), of any length: the states' mean, or the state of [CLS]."""
         _, mask, hidden = self._forward(texts)
-        if self._pooling == "cls":
+        if self._coverage.pooling == "cls":
             return hidden[:, 0]
         weight = mask[..., None].astype(np.float32)
         mean: Floats = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
@@ -150,7 +149,7 @@ class FastEncoder:
 
     @cached_property
     def _network(self) -> Network:
-        return Bert.load(self.model.folder)
+        return load_network(self._coverage.network, self.model.folder)
 
 
 def _spans(encoding: Encoding) -> list[Span]:

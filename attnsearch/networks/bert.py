@@ -61,11 +61,7 @@ class Bert(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model in `folder`, whose configuration `covers` must have accepted.
-
-        Raises ModelError for a weights file that contradicts itself or the model's configuration, and for an invalid
-        configuration.
-        """
+        """The model in `folder`. Raises ModelError as the protocol says."""
         config = _checked_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
         tensors = read_weights(folder / "model.safetensors")
         prefix = "bert." if "bert.embeddings.word_embeddings.weight" in tensors else ""
@@ -80,6 +76,20 @@ class Bert(NamedTuple):
             heads=config["num_attention_heads"],
             epsilon=config["layer_norm_eps"],
         )
+
+    @staticmethod
+    def gap(config: Mapping[str, Any]) -> str:
+        """What a configuration asks for that this file does not compute; empty if there is nothing."""
+        if config.get("hidden_act") != "gelu":
+            return f"its activation is {config.get('hidden_act')}"
+        if config.get("position_embedding_type", "absolute") != "absolute":
+            return f"its positions are {config['position_embedding_type']}"
+        return "it is a decoder" if config.get("is_decoder") else ""
+
+    @staticmethod
+    def reach(config: Mapping[str, Any]) -> int:
+        """How many tokens a text may have."""
+        return int(config["max_position_embeddings"])
 
     @property
     def width(self) -> int:
@@ -113,16 +123,6 @@ class Bert(NamedTuple):
         """(b, t, d) → (b, h, t, d/h)."""
         b, t, d = x.shape
         return np.swapaxes(x.reshape(b, t, self.heads, d // self.heads), 1, 2)
-
-
-def covers(config: Mapping[str, Any]) -> bool:
-    """Whether a model's configuration describes what this file computes."""
-    return (
-        config.get("model_type") == "bert"
-        and config.get("hidden_act") == "gelu"
-        and config.get("position_embedding_type", "absolute") == "absolute"
-        and not config.get("is_decoder")
-    )
 
 
 def _checked_config(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:

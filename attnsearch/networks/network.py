@@ -5,14 +5,35 @@ Axis letters: b = texts, t = tokens, d = width.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class Network(Protocol):
-    """What the fast path runs. It is loaded from a model's folder, whose configuration `coverage` accepted."""
+    """What the fast path runs."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The network in a model's folder, in whose configuration there is no `gap`.
+
+        Raises ModelError for a weights file that contradicts itself or the configuration, and for an invalid
+        configuration.
+        """
+
+    @staticmethod
+    def gap(config: Mapping[str, Any]) -> str:
+        """What a model's configuration asks for that this network does not compute, as in "its activation is selu".
+
+        Empty if there is nothing. Raises as reading any JSON value does: LookupError, TypeError, AttributeError.
+        """
+
+    @staticmethod
+    def reach(config: Mapping[str, Any]) -> int:
+        """How many tokens a text may have, by a configuration, which may lie."""
 
     @property
     def width(self) -> int:

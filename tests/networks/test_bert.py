@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import ModelError
-from attnsearch.networks import bert
 from attnsearch.networks.bert import Bert
 from attnsearch.networks.layers import gelu, layer_norm
 from tests.encoding.tiny import CONFIG, WIDER, WIDTH, tensors
@@ -78,15 +77,14 @@ def test_a_prefix_and_half_precision(folder, tmp_path):
 @pytest.mark.parametrize(
     "other",
     [
-        {"model_type": "roberta"},
         {"hidden_act": "relu"},
         {"position_embedding_type": "relative_key"},
         {"is_decoder": True},
     ],
 )
 def test_what_is_not_covered(other):
-    assert bert.covers(CONFIG)
-    assert not bert.covers({**CONFIG, **other})
+    assert Bert.gap(CONFIG) == ""
+    assert Bert.gap({**CONFIG, **other})
 
 
 def test_a_tensor_of_another_shape(folder):
