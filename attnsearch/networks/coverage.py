@@ -74,9 +74,8 @@ def _read_coverage(folder: Path) -> Coverage:
     for name in ("model.safetensors", "tokenizer.json"):
         _require((folder / name).is_file(), f"it has no {name}")
     config, modules = trust.read_config(folder / "config.json"), trust.read_config(folder / "modules.json")
-    limits = trust.read_config(folder / "sentence_bert_config.json")
-    extra = folder / "config_sentence_transformers.json"
-    prompts = trust.read_config(extra).get("prompts", {}) if extra.is_file() else {}
+    limits, tokens = (_read_if_any(folder / f"{name}_config.json") for name in ("sentence_bert", "tokenizer"))
+    prompts = _read_if_any(folder / "config_sentence_transformers.json").get("prompts", {})
     _require(not any(prompts.values()), "it has prompts")
     _require(not limits.get("do_lower_case"), "it puts texts in lower case first")
     _check_modules(modules)
@@ -88,9 +87,14 @@ def _read_coverage(folder: Path) -> Coverage:
         raise _Gap(f"its network is {kind}")
     if gap := network.gap(config):
         raise _Gap(gap)
-    window = min(limits.get("max_seq_length") or ENDLESS, network.reach(config))
+    window = min(limits.get("max_seq_length") or tokens.get("model_max_length") or ENDLESS, network.reach(config))
     _require(type(window) is int and window > MARKS, "its window is no number of tokens")
     return Coverage(kind, window, mode)
+
+
+def _read_if_any(file: Path) -> Any:
+    """The content of a configuration; of one that is not there, an empty one."""
+    return trust.read_config(file) if file.exists() else {}
 
 
 def _require(condition: bool, gap: str) -> None:
