@@ -5,5 +5,6 @@ weights      the tensors of a model, each checked against the shape that its con
 layers       the parts that networks are built from
 network      the protocol of all networks
 bert         the network of BERT
+modernbert   the network of ModernBERT
 coverage     a model's folder → how the fast path reads it, if it covers the model
 """

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
 from attnsearch.networks.layers import gelu, layer_norm, linear
-from attnsearch.networks.weights import Weights, read_weights
+from attnsearch.networks.weights import Affine, Weights, read_weights
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -39,14 +39,14 @@ _COUNTS = (
 class Layer(NamedTuple):
     """The weights of one layer: for each linear map its matrix (in, out) and bias; for each norm scale and shift."""
 
-    query: tuple[Floats, Floats]
-    key: tuple[Floats, Floats]
-    value: tuple[Floats, Floats]
-    attended: tuple[Floats, Floats]
-    attended_norm: tuple[Floats, Floats]
-    wider: tuple[Floats, Floats]
-    narrower: tuple[Floats, Floats]
-    norm: tuple[Floats, Floats]
+    query: Affine
+    key: Affine
+    value: Affine
+    attended: Affine
+    attended_norm: Affine
+    wider: Affine
+    narrower: Affine
+    norm: Affine
 
 
 class Bert(NamedTuple):
@@ -54,7 +54,7 @@ class Bert(NamedTuple):
 
     words: Floats
     positions: Floats
-    norm: tuple[Floats, Floats]
+    norm: Affine
     layers: tuple[Layer, ...]
     heads: int
     epsilon: float

@@ -10,19 +10,21 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.networks.weights import Affine
+
 Floats = NDArray[np.float32]
 
 STRIP = 32_768  # numbers that `gelu` takes at once, so that its working memory stays in the processor's cache
 _TAIL = tuple(np.float32(a / 2) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
 
 
-def layer_norm(x: Floats, scale_and_shift: tuple[Floats, Floats], epsilon: float) -> Floats:
+def layer_norm(x: Floats, scale_and_shift: Affine, epsilon: float) -> Floats:
     """(x - mean) / √(variance + ε) · scale + shift, over the last axis: Ba et al. 2016."""
     centered = x - x.mean(axis=-1, keepdims=True)
     variance = np.einsum("...d,...d->...", centered, centered)[..., None] / np.float32(x.shape[-1])
     scale, shift = scale_and_shift
-    normed: Floats = centered / np.sqrt(variance + np.float32(epsilon)) * scale + shift
-    return normed
+    normed: Floats = centered / np.sqrt(variance + np.float32(epsilon)) * scale
+    return normed if shift is None else normed + shift
 
 
 def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
@@ -48,9 +50,10 @@ def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
     return activated.reshape(x.shape)
 
 
-def linear(x: Floats, weight_and_bias: tuple[Floats, Floats]) -> Floats:
-    """x W + b over the last axis, for W (in, out) and b (out,)."""
+def linear(x: Floats, weight_and_bias: Affine) -> Floats:
+    """x W + b over the last axis, for W (in, out) and b (out,), if there is a bias."""
     weight, bias = weight_and_bias
     y = x.reshape(-1, x.shape[-1]) @ weight  # one product; of a stack, numpy would make many small ones
-    y += bias
+    if bias is not None:
+        y += bias
     return y.reshape(*x.shape[:-1], -1)

@@ -13,6 +13,8 @@ from attnsearch.errors import ModelError
 from attnsearch.networks import safetensors
 
 Floats = NDArray[np.float32]
+Affine = tuple[Floats, Floats | None]
+"""A linear map's matrix (in, out) and bias (out,), or a norm's scale and shift (d,); None where nothing is added."""
 
 
 def read_weights(file: Path) -> dict[str, NDArray[Any]]:
@@ -40,10 +42,11 @@ class Weights:
             raise ModelError(f"the tensor {name} has the shape {tensor.shape}, not {shape}", where=self.where)
         return tensor.astype(np.float32, copy=False)
 
-    def linear(self, name: str, d_in: int, d_out: int) -> tuple[Floats, Floats]:
+    def linear(self, name: str, d_in: int, d_out: int, *, bias: bool = True) -> Affine:
         """Weights (d_in, d_out), which the file stores as (d_out, d_in), and bias (d_out,)."""
-        return self.take(f"{name}.weight", (d_out, d_in)).T, self.take(f"{name}.bias", (d_out,))
+        weight = self.take(f"{name}.weight", (d_out, d_in)).T
+        return weight, self.take(f"{name}.bias", (d_out,)) if bias else None
 
-    def norm(self, name: str, d: int) -> tuple[Floats, Floats]:
+    def norm(self, name: str, d: int, *, bias: bool = True) -> Affine:
         """Scale and shift (d,)."""
-        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,))
+        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,)) if bias else None
