@@ -49,6 +49,10 @@ def find_network(kind: object) -> type[Network] | None:
         from attnsearch.networks.bert import Bert
 
         return Bert
+    if kind == "modernbert":
+        from attnsearch.networks.modernbert import ModernBert
+
+        return ModernBert
     return None
 
 

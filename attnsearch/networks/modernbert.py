@@ -50,7 +50,7 @@ _OLDER_THETA = {_GLOBAL: "global_rope_theta", _LOCAL: "local_rope_theta"}
 class Layer(NamedTuple):
     """The weights of one layer, how far each token looks to either side, and the base of its angles.
 
-    The first layer has no norm before attention, since it follows that of the words. `reach` is None where each token
+    The first layer has no norm before attention, since it follows that of the words. `radius` is None where each token
     looks at all.
     """
 
@@ -61,7 +61,7 @@ class Layer(NamedTuple):
     wider: Affine
     gate: Affine
     narrower: Affine
-    reach: int | None
+    radius: int | None
     theta: float
 
 
@@ -78,7 +78,7 @@ class ModernBert(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model in `folder`, whose configuration `covers` must have accepted.
+        """The model in `folder`, in whose configuration there is no `gap`.
 
         Raises ModelError for a weights file that contradicts itself or the model's configuration, and for an invalid
         configuration.
@@ -97,6 +97,31 @@ class ModernBert(NamedTuple):
             epsilon=config["norm_eps"],
             longest=config["max_position_embeddings"],
         )
+
+    @staticmethod
+    def gap(config: Mapping[str, Any]) -> str:
+        """What a configuration asks for that this file does not compute; empty if nothing."""
+        if config.get("hidden_activation", "gelu") != "gelu":
+            return f"its activation is {config['hidden_activation']}"
+        for name in _OTHERS:
+            if config.get(name):
+                return f"its configuration has {name}"
+        half = config.get("local_attention", _USUAL["local_attention"]) // 2
+        if config.get("sliding_window", half) != half:
+            return "its local attention has two widths"
+        kinds = set(config.get("layer_types") or ())
+        if not kinds <= {_GLOBAL, _LOCAL}:
+            return f"its layers are {', '.join(sorted(map(str, kinds)))}"
+        turns = config.get("rope_parameters") or {}
+        if not (turns.keys() <= {_GLOBAL, _LOCAL} and all(map(_is_plain, turns.values()))):
+            return "its positions are not turned by rope_theta alone"
+        return ""
+
+    @staticmethod
+    def reach(config: Mapping[str, Any]) -> int:
+        """How many tokens a text may have, by a configuration."""
+        reach: int = config.get("max_position_embeddings", _USUAL["max_position_embeddings"])
+        return reach
 
     @property
     def width(self) -> int:
@@ -120,7 +145,7 @@ class ModernBert(NamedTuple):
             parts = linear(normed, layer.query_key_value).reshape(b, t, 3, self.heads, e)
             q, k, v = np.moveaxis(parts, (2, 3), (0, 2))
             q, k = (turn(part, turns[layer.theta]) for part in (q, k))
-            joined = np.swapaxes(look_around(q, k, v, keep, layer.reach), 1, 2).reshape(b, t, -1)
+            joined = np.swapaxes(look_around(q, k, v, keep, layer.radius), 1, 2).reshape(b, t, -1)
             x = x + linear(joined, layer.attended)
             normed = layer_norm(x, layer.norm, self.epsilon)
             x = x + linear(gelu(linear(normed, layer.wider)) * linear(normed, layer.gate), layer.narrower)
@@ -150,52 +175,41 @@ def turn(x: Floats, angle: Turn) -> Floats:
 
 
 def look_around(
-    q: Floats, k: Floats, v: Floats, mask: NDArray[np.bool_] | None, reach: int | None, *, logits: int = LOGITS
+    q: Floats, k: Floats, v: Floats, mask: NDArray[np.bool_] | None, radius: int | None, *, logits: int = LOGITS
 ) -> Floats:
-    """softmax(q kᵀ/√e) v (b, h, t, …), over the tokens at most `reach` to either side, or over all if that is None.
+    """softmax(q kᵀ/√e) v (b, h, t, …), over the tokens at most `radius` to either side, or over all if that is None.
 
     q, k (b, h, t, e), v (b, h, t, …). `mask` (b, t) is False on padding, or None if there is none. About so many
     `logits` are held at once.
     """
     b, h, t, _ = q.shape
-    reach = t if reach is None else reach
-    size = max(min(logits // (b * h * min(4 * reach, t)), 2 * reach), 1)
+    radius = t if radius is None else radius
+    size = max(min(logits // (b * h * min(4 * radius, t)), 2 * radius), 1)
     output = np.empty_like(v)
     for start in range(0, t, size):
         stop = min(start + size, t)
-        first, last = max(start - reach, 0), min(stop + reach, t)
-        keep = _keep(np.arange(start, stop), np.arange(first, last), mask, reach)
+        first, last = max(start - radius, 0), min(stop + radius, t)
+        keep = _keep(np.arange(start, stop), np.arange(first, last), mask, radius)
         block, keys = slice(start, stop), slice(first, last)
         output[:, :, block] = attend(q[:, :, block], k[:, :, keys], v[:, :, keys], mask=keep).output
     return output
 
 
-def _keep(queries: Ints, keys: Ints, mask: NDArray[np.bool_] | None, reach: int) -> NDArray[np.bool_] | None:
+def _keep(queries: Ints, keys: Ints, mask: NDArray[np.bool_] | None, radius: int) -> NDArray[np.bool_] | None:
     """Which keys each query looks at (b or 1, 1, queries, keys): no padding, and none too far; None if all.
 
     Padding looks at itself, so that it looks at something.
     """
     distance = np.abs(queries[:, None] - keys)
-    keep = (distance <= reach)[None, None]
+    keep = (distance <= radius)[None, None]
     if mask is not None:
         keep = keep & (mask[:, None, None, keys] | (distance == 0))
     return None if keep.all() else keep
 
 
-def covers(config: Mapping[str, Any]) -> bool:
-    """Whether a model's configuration describes what this file computes."""
-    rope = config.get("rope_parameters") or {}
-    half = config.get("local_attention", _USUAL["local_attention"]) // 2
-    return (
-        config.get("model_type") == "modernbert"
-        and config.get("hidden_activation", "gelu") == "gelu"
-        and not any(config.get(name) for name in _OTHERS)
-        and config.get("sliding_window", half) == half
-        and rope.keys() <= {_GLOBAL, _LOCAL}
-        and all(turns.keys() <= {"rope_type", "rope_theta"} for turns in rope.values())
-        and all(turns.get("rope_type", "default") == "default" for turns in rope.values())
-        and set(config.get("layer_types") or ()) <= {_GLOBAL, _LOCAL}
-    )
+def _is_plain(turns: Mapping[str, Any]) -> bool:
+    """Whether the angles of a kind of layer have a base, and nothing else."""
+    return turns.keys() <= {"rope_type", "rope_theta"} and turns.get("rope_type", "default") == "default"
 
 
 def _checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -228,7 +242,7 @@ def _layer(weights: Weights, n: int, config: Mapping[str, Any]) -> Layer:
         wider=(wider[:, :f], None if bias is None else bias[:f]),
         gate=(wider[:, f:], None if bias is None else bias[f:]),
         narrower=weights.linear(f"{name}mlp.Wo", f, d, bias=config["mlp_bias"]),
-        reach=config["local_attention"] // 2 if kind == _LOCAL else None,
+        radius=config["local_attention"] // 2 if kind == _LOCAL else None,
         theta=float(_theta(config, kind)),
     )
 
