@@ -31,7 +31,7 @@ HOUSE = {
         "judgments",
     ),
     "models": ("faults", "trust", "model", "use"),
-    "networks": ("safetensors", "weights", "layers", "network", "bert", "modernbert", "coverage"),
+    "networks": ("safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "coverage"),
     "encoding": (
         "pieces", "encoder", "passages", "sbert", "fast", "static", "heads", "loading", "trial",
     ),

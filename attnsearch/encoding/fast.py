@@ -84,7 +84,7 @@ class FastEncoder:
         def split(batch: list[int]) -> list[Pieces]:
             encodings, _, hidden = self._forward([texts[i] for i in batch])
             return [
-                pieces_of_mean(states[: len(encoding.ids)], _spans(encoding), encoding.tokens)
+                pieces_of_mean(states[: len(encoding.ids)], _spans(encoding), _name_tokens(self._tokenizer, encoding))
                 for encoding, states in zip(encodings, hidden, strict=True)
             ]
 
@@ -100,7 +100,8 @@ class FastEncoder:
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
         with tokenizing(self.model):
-            return list(self._uncut_tokenizer(text).encode(text).tokens)
+            tokenizer = self._uncut_tokenizer(text)
+            return _name_tokens(tokenizer, tokenizer.encode(text))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
@@ -156,6 +157,11 @@ def _spans(encoding: Encoding) -> list[Span]:
     """Where each word piece lies in the text; None for [CLS] and [SEP]."""
     offsets = zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
     return [None if is_mark else span for span, is_mark in offsets]
+
+
+def _name_tokens(tokenizer: Tokenizer, encoding: Encoding) -> list[str]:
+    """Its word pieces as the vocabulary has them: some tokenizers give the text of an unknown piece."""
+    return [tokenizer.id_to_token(number) or "" for number in encoding.ids]
 
 
 @contextmanager

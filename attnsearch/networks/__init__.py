@@ -4,6 +4,7 @@ safetensors  tensors ↔ a safetensors file
 weights      the tensors of a model, each checked against the shape that its configuration asks for
 layers       the parts that networks are built from
 network      the protocol of all networks
+kin          BERT and its kin: how their names and parts differ
 bert         the network of BERT
 modernbert   the network of ModernBERT
 coverage     a model's folder → how the fast path reads it, if it covers the model

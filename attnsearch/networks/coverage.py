@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from attnsearch.models import trust
 from attnsearch.models.model import ENDLESS, MARKS
+from attnsearch.networks.kin import KINDS
 
 if TYPE_CHECKING:
     from attnsearch.networks.network import Network
@@ -45,7 +46,7 @@ def find_gap(folder: Path) -> str:
 
 def find_network(kind: object) -> type[Network] | None:
     """The network of the models with this `model_type`; None if there is none."""
-    if kind == "bert":
+    if kind in KINDS:
         from attnsearch.networks.bert import Bert
 
         return Bert

@@ -6,6 +6,7 @@ Axis letters: d = width.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,24 @@ def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
     return activated.reshape(x.shape)
 
 
+def gelu_by_tanh(x: Floats) -> Floats:
+    """`gelu` as it is often approximated: ½ x (1 + tanh(√(2/π) (x + .044715 x³)))."""
+    slope = np.float32(math.sqrt(2 / math.pi))
+    activated: Floats = np.float32(0.5) * x * (1 + np.tanh(slope * (x + np.float32(0.044715) * x * x * x)))
+    return activated
+
+
+def silu(x: Floats) -> Floats:
+    """x / (1 + e⁻ˣ): Elfwing et al. 2017."""
+    activated: Floats = np.float32(0.5) * x * (1 + np.tanh(np.float32(0.5) * x))  # no power that overflows
+    return activated
+
+
+def relu(x: Floats) -> Floats:
+    """max(x, 0)."""
+    return np.maximum(x, 0)
+
+
 def linear(x: Floats, weight_and_bias: Affine) -> Floats:
     """x W + b over the last axis, for W (in, out) and b (out,), if there is a bias."""
     weight, bias = weight_and_bias
@@ -57,3 +76,14 @@ def linear(x: Floats, weight_and_bias: Affine) -> Floats:
     if bias is not None:
         y += bias
     return y.reshape(*x.shape[:-1], -1)
+
+
+ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
+    "gelu": gelu,
+    "gelu_new": gelu_by_tanh,
+    "gelu_pytorch_tanh": gelu_by_tanh,
+    "silu": silu,
+    "swish": silu,
+    "relu": relu,
+}
+"""The functions between two linear maps, by their names in configurations."""

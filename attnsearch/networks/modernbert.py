@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
 from attnsearch.networks.layers import gelu, layer_norm, linear
-from attnsearch.networks.weights import Affine, Weights, read_weights
+from attnsearch.networks.weights import Affine, Weights, read_weights, widen
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -68,7 +68,7 @@ class Layer(NamedTuple):
 class ModernBert(NamedTuple):
     """A ModernBERT: `words` (vocabulary, d) and layers; positions have no weights."""
 
-    words: Floats
+    words: NDArray[Any]
     norm: Affine
     layers: tuple[Layer, ...]
     final_norm: Affine
@@ -89,7 +89,7 @@ class ModernBert(NamedTuple):
         weights = Weights(tensors, prefix, str(folder))
         d, bias = config["hidden_size"], config["norm_bias"]
         return cls(
-            words=weights.take("embeddings.tok_embeddings.weight", (config["vocab_size"], d)),
+            words=weights.table("embeddings.tok_embeddings.weight", (config["vocab_size"], d)),
             norm=weights.norm("embeddings.norm", d, bias=bias),
             layers=tuple(_layer(weights, n, config) for n in range(config["num_hidden_layers"])),
             final_norm=weights.norm("final_norm", d, bias=bias),
@@ -139,7 +139,7 @@ class ModernBert(NamedTuple):
         e = self.width // self.heads
         turns = {theta: angles(t, e, theta) for theta in {layer.theta for layer in self.layers}}
         keep = None if mask.all() else mask
-        x = layer_norm(self.words[ids], self.norm, self.epsilon)
+        x = layer_norm(widen(self.words[ids]), self.norm, self.epsilon)
         for layer in self.layers:
             normed = x if layer.attended_norm is None else layer_norm(x, layer.attended_norm, self.epsilon)
             parts = linear(normed, layer.query_key_value).reshape(b, t, 3, self.heads, e)

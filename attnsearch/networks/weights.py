@@ -27,6 +27,18 @@ def read_weights(file: Path) -> dict[str, NDArray[Any]]:
         raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
 
 
+def widen(stored: NDArray[Any]) -> Floats:
+    """Numbers as they are stored, in float32: float32, float16, or the upper halves of float32 numbers as uint16.
+
+    >>> widen(np.array([0x3F80, 0xC040], np.uint16)).tolist()
+    [1.0, -3.0]
+    """
+    if stored.dtype == np.uint16:
+        bits: NDArray[np.uint32] = np.left_shift(stored, 16, dtype=np.uint32)
+        return bits.view(np.float32)
+    return stored.astype(np.float32, copy=False)
+
+
 class Weights:
     """Tensors by name, each checked against the shape that the configuration asks for."""
 
@@ -34,13 +46,17 @@ class Weights:
         self.tensors, self.prefix, self.where = tensors, prefix, where
 
     def take(self, name: str, shape: tuple[int, ...]) -> Floats:
-        """The tensor of this name. ModelError if it is missing, or has another shape."""
+        """The tensor of this name in float32. ModelError if it is missing, or has another shape."""
+        return widen(self.table(name, shape))
+
+    def table(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """The tensor of this name as it is stored, of which one may `widen` a few rows. ModelError as `take`."""
         tensor = self.tensors.get(self.prefix + name)
         if tensor is None:
             raise ModelError(f"the tensor {name} is missing", where=self.where)
         if tensor.shape != shape:
             raise ModelError(f"the tensor {name} has the shape {tensor.shape}, not {shape}", where=self.where)
-        return tensor.astype(np.float32, copy=False)
+        return tensor
 
     def linear(self, name: str, d_in: int, d_out: int, *, bias: bool = True) -> Affine:
         """Weights (d_in, d_out), which the file stores as (d_out, d_in), and bias (d_out,)."""

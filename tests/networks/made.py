@@ -101,6 +101,16 @@ def word_pieces() -> Any:
     return BertTokenizer(vocab=tokenizer.get_vocab(), model_max_length=WINDOW)
 
 
+def mpnet_pieces() -> Any:
+    """A tokenizer as MPNet has it: BERT's pieces with other marks, of which padding is the second."""
+    from transformers import MPNetTokenizer
+
+    marks = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    pieces = [piece for piece in word_pieces().get_vocab() if not piece.startswith("[")]
+    vocabulary = {piece: number for number, piece in enumerate([*marks, *sorted(pieces)])}
+    return MPNetTokenizer(vocab=vocabulary, model_max_length=WINDOW)
+
+
 def bytes_in_pairs() -> Any:
     """A tokenizer as RoBERTa has it: byte-level byte-pair encoding."""
     from tokenizers import ByteLevelBPETokenizer
@@ -151,7 +161,15 @@ SIZES = {
     "num_attention_heads": HEADS,
     "max_position_embeddings": WINDOW + 10,
 }
-KINDS: dict[str, Kind] = {"bert": Kind("BertConfig", SIZES)}
+DISTILLED = {"dim": WIDTH, "hidden_dim": WIDER, "n_layers": LAYERS, "n_heads": HEADS, "max_position_embeddings": 50}
+KINDS: dict[str, Kind] = {
+    "bert": Kind("BertConfig", SIZES),
+    "roberta": Kind("RobertaConfig", SIZES, bytes_in_pairs),
+    "xlm-roberta": Kind("XLMRobertaConfig", {**SIZES, "type_vocab_size": 1}, unigrams),
+    "bert-unigrams": Kind("BertConfig", {**SIZES, "hidden_act": "gelu_new"}, unigrams),
+    "mpnet": Kind("MPNetConfig", SIZES, mpnet_pieces),
+    "distilbert": Kind("DistilBertConfig", DISTILLED),
+}
 
 
 def make(kind: Kind, folder: Path) -> Path:

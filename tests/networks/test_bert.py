@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import ModelError
-from attnsearch.networks.bert import Bert
-from attnsearch.networks.layers import gelu, layer_norm
-from tests.encoding.tiny import CONFIG, WIDER, WIDTH, tensors
+from attnsearch.networks.bert import Bert, buckets
+from attnsearch.networks.layers import ACTIVATIONS, gelu, layer_norm
+from tests.encoding.tiny import CONFIG, POSITIONS, WIDER, WIDTH, tensors
 from tests.networks.test_safetensors import write_tensors
 
 
@@ -66,18 +66,50 @@ def test_padding_changes_nothing(folder):
     assert padded[:, :2] == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_prefix_and_half_precision(folder, tmp_path):
-    plain = np.array(Bert.load(folder).words)
-    write_tensors(tmp_path / "model.safetensors", {name: x.astype(np.float16) for name, x in tensors("bert.").items()})
+@pytest.mark.parametrize("stored", ["float16", "bfloat16"])
+def test_a_prefix_and_half_precision(folder, stored):
+    """As stored, which `widen` reads exactly: BF16 is the upper half of a float32."""
+    upper = {name: (x.view(np.uint32) & 0xFFFF0000).view(np.float32) for name, x in tensors("bert.").items()}
+    if stored == "float16":
+        halves = {name: x.astype(np.float16) for name, x in upper.items()}
+        upper = {name: x.astype(np.float32) for name, x in halves.items()}
+    else:
+        halves = {name: (x.view(np.uint32) >> 16).astype(np.uint16) for name, x in upper.items()}
+    ids, mask = np.array([[1, 2, 3]]), np.ones((1, 3), bool)
+    write_tensors(folder / "model.safetensors", upper)
+    exact = Bert.load(folder).forward(ids, mask)
+    write_tensors(folder / "model.safetensors", halves)
     half = Bert.load(folder)
-    assert half.words.dtype == np.float32
-    assert np.array_equal(half.words, plain.astype(np.float16))
+    assert half.words.nbytes == 2 * half.words.size  # of which only a text's rows become float32
+    assert np.array_equal(half.forward(ids, mask), exact)
+
+
+@pytest.mark.slow
+def test_distances_as_transformers_numbers_them():
+    torch = pytest.importorskip("torch")
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    steps = torch.arange(600)[None, :] - torch.arange(600)[:, None]
+    assert np.array_equal(buckets(600), MPNetEncoder.relative_position_bucket(steps).numpy())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_as_transformers_has_them(name):
+    torch = pytest.importorskip("torch")
+    from transformers.activations import ACT2FN
+
+    x = np.linspace(-200, 200, 4_001, dtype=np.float32)
+    assert ACTIVATIONS[name](x) == pytest.approx(ACT2FN[name](torch.from_numpy(x)).numpy(), abs=1e-5)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"hidden_act": "relu"},
+        {"hidden_act": "selu"},
+        {"hidden_act": None},
+        {"model_type": "mpnet", "pad_token_id": 0},
+        {"model_type": "mpnet", "relative_attention_num_buckets": 64},
         {"position_embedding_type": "relative_key"},
         {"is_decoder": True},
     ],
@@ -85,6 +117,25 @@ def test_a_prefix_and_half_precision(folder, tmp_path):
 def test_what_is_not_covered(other):
     assert Bert.gap(CONFIG) == ""
     assert Bert.gap({**CONFIG, **other})
+
+
+@pytest.mark.parametrize("padding", [-1, POSITIONS - 1, 10**9, 1.0, True, "1", None])
+def test_a_padding_token_that_can_not_be(folder, padding):
+    """RoBERTa counts positions from it."""
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "model_type": "roberta", "pad_token_id": padding}))
+    with pytest.raises(ModelError, match="pad_token_id is"):
+        Bert.load(folder)
+
+
+def test_positions_after_the_padding_token(folder):
+    """RoBERTa's first position is that after the padding token's number; the token itself, if it stands in a text, has
+    the position of its number."""
+    plain = Bert.load(folder)
+    shifted = plain._replace(padding=1)
+    ids, mask = np.array([[3, 1, 4, 0]]), np.array([[True, True, True, False]])
+    assert shifted.longest == plain.longest - 2
+    assert np.array_equal(shifted._place(ids, mask)[0], plain.positions[[2, 1, 3, 1]])
+    assert np.array_equal(shifted._place(ids[:, :1], mask[:, :1]), plain.positions[2:3])
 
 
 def test_a_tensor_of_another_shape(folder):

@@ -11,12 +11,14 @@ from attnsearch.errors import ModelError
 from attnsearch.networks.safetensors import pack, unpack
 from attnsearch.networks.weights import read_weights
 
+TYPES = {"f4": "F32", "f2": "F16", "i8": "I64", "u2": "BF16"}
+
 
 def write_tensors(path, tensors, metadata=None):
     """A safetensors file, written as the form says, without the library."""
     header, data = {}, b""
     for name, x in tensors.items():
-        header[name] = {"dtype": {"f4": "F32", "f2": "F16", "i8": "I64"}[x.dtype.str[1:]], "shape": list(x.shape),
+        header[name] = {"dtype": TYPES[x.dtype.str[1:]], "shape": list(x.shape),
                         "data_offsets": [len(data), len(data) + x.nbytes]}  # fmt: skip
         data += x.tobytes()
     text = json.dumps({"__metadata__": {"format": "pt"}, **header} if metadata is None else metadata).encode()
