@@ -24,6 +24,7 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import OnTexts
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.models.model import Model
+from attnsearch.models.use import PLAIN
 
 # The same examples each time, on any machine: a test turns red only when the code changes.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -51,7 +52,8 @@ class SmallEncoder:
     `read` collects the texts that it encodes.
     """
 
-    window = 100
+    window = query_window = 100
+    use = PLAIN
     precision = "float32"
     quick = True
     is_known = True

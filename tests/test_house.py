@@ -30,7 +30,7 @@ HOUSE = {
         "letters", "numbers", "dates", "kinds", "markup", "fields", "recognition", "items", "summary", "trec",
         "judgments",
     ),
-    "models": ("faults", "trust", "model", "use"),
+    "models": ("faults", "trust", "model", "use", "prompts"),
     "networks": ("safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "coverage"),
     "encoding": (
         "pieces", "encoder", "passages", "sbert", "fast", "static", "heads", "loading", "trial",

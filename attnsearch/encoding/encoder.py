@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import ModelError
 from attnsearch.models.model import MARKS, Model
+from attnsearch.models.use import Role, Use
 from attnsearch.sources.letters import strip_marks
 
 if TYPE_CHECKING:
     from attnsearch.encoding.pieces import Pieces
 
-Role = Literal["query", "key"]
 Precision = Literal["float32", "bfloat16"]
 OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 """Called with the numbers of n more texts that are embedded, and their unit vectors (n, d)."""
@@ -49,11 +49,18 @@ class Head(NamedTuple):
 
 
 class Encoder(Protocol):
-    """What turns texts into vectors. Two encoders are the same if their models have the same name and hash."""
+    """What turns texts into vectors: each with the prompt of its role before it, of which no caller needs to know.
+
+    Two encoders are the same if their models have the same name and hash, and are used in the same way.
+    """
 
     @property
     def model(self) -> Model:
         """The model that it runs."""
+
+    @property
+    def use(self) -> Use:
+        """Its prompts, and how many numbers of the model's vectors count; of several heads, the first's."""
 
     @property
     def precision(self) -> Precision:
@@ -65,7 +72,11 @@ class Encoder(Protocol):
 
     @property
     def window(self) -> int:
-        """How many tokens of a text it reads; it ignores the rest."""
+        """How many tokens of a key text it reads, its own marks among them, but no prompt; it ignores the rest."""
+
+    @property
+    def query_window(self) -> int:
+        """How many tokens of a request it reads in the same way."""
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:
         """The unit vectors (n, d) of the texts; `progress` gets them as they come, if they come in parts.
@@ -155,6 +166,12 @@ def describe_change(encoder: Encoder, heads: Sequence[Head], *, hashed: bool = F
         if not part.model.made(head.sha256, head.identity, None if hashed else head.stamp):
             return part.model.describe_change(head.sha256)
     return ""
+
+
+def find_window(encoder: Encoder, limit: int, role: Role) -> int:
+    """How many of `limit` tokens the prompt of a role leaves for a text, with the encoder's own marks."""
+    prompt = encoder.use.prompt(role)
+    return limit - (len(encoder.tokens(prompt)) - len(encoder.tokens(""))) if prompt else limit
 
 
 def find_whole_words(words: Iterable[str], number_of: Callable[[str], int | None]) -> list[str]:
@@ -250,8 +267,14 @@ def batch_by_length(texts: Sequence[str], length: int) -> Iterator[list[int]]:
         yield batch
 
 
-def normalize_rows(x: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    """The rows of x (n, d) at length 1; ModelError, for the encoder of that name, if a row has no direction."""
+def normalize_rows(x: NDArray[np.float32], name: str, dims: int = 0) -> NDArray[np.float32]:
+    """The rows of x (n, d), or their first `dims` numbers (n, dims), at length 1.
+
+    Raises ModelError, for the encoder of that name, if a row has no direction, or if x is narrower.
+    """
+    if dims > x.shape[1]:
+        raise ModelError(f"gave vectors of {x.shape[1]} numbers, of which {dims} were to count", where=name)
+    x = x[:, : dims or None]
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise ModelError("gave a vector without a direction (NaN, infinity or zeros)", where=name)

@@ -18,15 +18,16 @@ from attnsearch import threads
 from attnsearch.encoding.encoder import (
     OnTexts,
     Precision,
-    Role,
     batch_by_length,
     find_whole_words,
+    find_window,
     normalize_rows,
 )
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import MARKS, Model
+from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.networks.coverage import Coverage, load_network
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ Floats = NDArray[np.float32]
 
 
 class _Forward(NamedTuple):
-    """What the network makes of n texts: their word pieces, a mask (n, t) without padding, states (n, t, d)."""
+    """What the network makes of n texts: their word pieces, a mask (n, t) of those that are pooled, states (n, t, d).
+
+    Padding is not pooled, nor is a prompt if the model leaves prompts out.
+    """
 
     encodings: list[Encoding]
     mask: NDArray[np.bool_]
@@ -55,36 +59,54 @@ class FastEncoder:
     quick = True
     precision: Precision = "float32"
 
-    def __init__(self, model: Model, coverage: Coverage) -> None:
+    def __init__(self, model: Model, coverage: Coverage, use: Use = PLAIN) -> None:
         self.model = model
-        self.window = coverage.window
+        self.use = use
         self._coverage = coverage
 
-    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:  # noqa: ARG002 (it has no prompts)
+    @cached_property
+    def window(self) -> int:
+        """How many tokens of a key text it reads."""
+        return find_window(self, self._coverage.window, "key")
+
+    @cached_property
+    def query_window(self) -> int:
+        """How many tokens of a request it reads."""
+        return find_window(self, self._coverage.window, "query")
+
+    def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
         batches = list(batch_by_length(texts, _BATCH))
-        x = np.empty((len(texts), self._network.width), np.float32)
+        x = np.empty((len(texts), self.use.dims or self._network.width), np.float32)
         _ = self._tokenizer  # loaded before there are threads, as the network is
-        encoded = threads.each(self._encode, [[texts[i] for i in batch] for batch in batches])
+        encoded = threads.each(lambda batch: self._encode([texts[i] for i in batch], role), batches)
         for batch, vectors in zip(batches, encoded, strict=True):
-            x[batch] = normalize_rows(vectors, f"model {self.model.name}")
+            x[batch] = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
             if progress:
                 progress(batch, x[batch])
         return x
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
         """Itself, unless bfloat16 is asked for, or saves more time than loading sentence-transformers takes."""
-        by_torch = SentenceEncoder(self.model).suited(length, precision)
+        by_torch = SentenceEncoder(self.model, use=self.use).suited(length, precision)
         return by_torch if by_torch.precision == "bfloat16" else self
 
-    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (it has no prompts)
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector; None if that is the state of [CLS] alone."""
-        from attnsearch.encoding.pieces import pieces_of_mean  # which a query without `explain` does without
+        # Which a query without `explain` does without.
+        from attnsearch.encoding.pieces import find_spans, pieces_of_mean
+
+        dims, prompt = self.use.dims or None, len(self.use.prompt(role))
 
         def split(batch: list[int]) -> list[Pieces]:
-            encodings, _, hidden = self._forward([texts[i] for i in batch])
+            encodings, mask, hidden = self._forward([texts[i] for i in batch], role)
+            first = int(mask.any(axis=0).argmax())
             return [
-                pieces_of_mean(states[: len(encoding.ids)], _spans(encoding), _name_tokens(self._tokenizer, encoding))
+                pieces_of_mean(
+                    states[first : len(encoding.ids), :dims],
+                    find_spans(_spans(encoding), prompt)[first:],
+                    _name_tokens(self._tokenizer, encoding)[first:],
+                )
                 for encoding, states in zip(encodings, hidden, strict=True)
             ]
 
@@ -115,21 +137,24 @@ class FastEncoder:
 
     def _uncut_tokenizer(self, text: str) -> Tokenizer:
         """A tokenizer that reads all of a text: that of queries, if the text is short, as it is loaded anyway."""
-        is_short = text.isascii() and len(text) <= self.window - MARKS  # other letters may be several, normalized
+        is_short = (
+            text.isascii() and len(text) <= self._coverage.window - MARKS
+        )  # other letters may be several, normalized
         return self._tokenizer if is_short else self._whole_tokenizer
 
-    def _encode(self, texts: list[str]) -> Floats:
-        """The texts' vectors (n, d), of any length: the states' mean, or the state of [CLS]."""
-        _, mask, hidden = self._forward(texts)
+    def _encode(self, texts: list[str], role: Role) -> Floats:
+        """The texts' vectors (n, d), of any length: the mean of the states that are pooled, or the first of them."""
+        _, mask, hidden = self._forward(texts, role)
         if self._coverage.pooling == "cls":
-            return hidden[:, 0]
+            return hidden[:, mask.any(axis=0).argmax()]
         weight = mask[..., None].astype(np.float32)
-        mean: Floats = (hidden * weight).sum(axis=1) / weight.sum(axis=1)
+        mean: Floats = (hidden * weight).sum(axis=1) / weight.sum(axis=1).clip(1)  # of no word piece, zeros
         return mean
 
-    def _forward(self, texts: list[str]) -> _Forward:
+    def _forward(self, texts: list[str], role: Role) -> _Forward:
+        prompt = self.use.prompt(role)
         with tokenizing(self.model):
-            encodings = encode_texts(self._tokenizer, texts)
+            encodings = encode_texts(self._tokenizer, [prompt + text for text in texts])
         longest = max(len(encoding.ids) for encoding in encodings)
         ids = np.zeros((len(texts), longest), np.int64)
         mask = np.zeros((len(texts), longest), bool)
@@ -138,11 +163,20 @@ class FastEncoder:
             mask[row, : len(encoding.ids)] = True
         if not mask.any(axis=1).all() or ids.max() >= self._network.vocabulary or longest > self._network.longest:
             raise ModelError("its tokenizer does not fit its weights", where=self.model.name)
-        return _Forward(encodings, mask, self._network.forward(ids, mask))
+        hidden = self._network.forward(ids, mask)
+        if prompt and not self._coverage.include_prompt:
+            mask[:, : self._count_prompt(prompt)] = False
+        return _Forward(encodings, mask, hidden)
+
+    def _count_prompt(self, prompt: str) -> int:
+        """How many tokens of a text its prompt is, [CLS] among them, as sentence-transformers counts them."""
+        with tokenizing(self.model):
+            encoding = self._tokenizer.encode(prompt)
+        return len(encoding.ids) - encoding.special_tokens_mask[-1]
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.model.folder / "tokenizer.json", self.window)
+        return load_tokenizer(self.model.folder / "tokenizer.json", self._coverage.window)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:

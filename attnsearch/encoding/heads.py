@@ -25,7 +25,6 @@ from attnsearch.encoding.encoder import (
     Head,
     OnTexts,
     Precision,
-    Role,
     batch_by_length,
     join_precisions,
     parts_of,
@@ -33,6 +32,7 @@ from attnsearch.encoding.encoder import (
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model
+from attnsearch.models.use import Role, Use
 
 USUAL = {TABLE: 0.25}
 """The weight a_h of a head that is given without one, by its model; any other counts as much as the first."""
@@ -192,6 +192,11 @@ class HeadsEncoder:
         return self.encoders[0].model
 
     @property
+    def use(self) -> Use:
+        """How the first head uses its model; the others have uses of their own."""
+        return self.encoders[0].use
+
+    @property
     def precision(self) -> Precision:
         """The lowest precision of any head."""
         return join_precisions(encoder.precision for encoder in self.encoders)
@@ -203,8 +208,13 @@ class HeadsEncoder:
 
     @property
     def window(self) -> int:
-        """How many tokens of a text the first head reads."""
+        """How many tokens of a key text the first head reads."""
         return self.encoders[0].window
+
+    @property
+    def query_window(self) -> int:
+        """How many tokens of a request the first head reads."""
+        return self.encoders[0].query_window
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d) of the texts. Raises ModelError as each head does."""

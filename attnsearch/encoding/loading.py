@@ -10,30 +10,41 @@ from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model, find_model
+from attnsearch.models.prompts import use_of_files
+from attnsearch.models.use import PLAIN, Use
 from attnsearch.networks.coverage import coverage_of
 
 if TYPE_CHECKING:
     from attnsearch.encoding.heads import Choice
 
 
-def load(name: str | None = None, *, offline: bool = False, quick: bool = True, remembered: bool = False) -> Encoder:
+def load(
+    name: str | None = None,
+    *,
+    offline: bool = False,
+    quick: bool = True,
+    remembered: bool = False,
+    use: Use | None = None,
+) -> Encoder:
     """The encoder of the model called `name`, or of the default model; in numpy only if `quick`.
 
-    `remembered` says that a catalog gave the name: then it is never a folder in the working directory.
+    `remembered` says that a catalog gave the name: then it is never a folder in the working directory. Without a `use`,
+    it is the one that the model's files ask for.
 
-    Raises ModelError as `find_model` does.
+    Raises ModelError as `find_model` does, and for prompts that are not text.
     """
-    return build(find_model(name, offline=offline, remembered=remembered), quick=quick)
+    model = find_model(name, offline=offline, remembered=remembered)
+    return build(model, quick=quick, use=use_of_files(model.folder) if use is None else use)
 
 
-def build(model: Model, *, quick: bool = True, precision: Precision = "float32") -> Encoder:
+def build(model: Model, *, quick: bool = True, precision: Precision = "float32", use: Use = PLAIN) -> Encoder:
     """The encoder of a model: in numpy if that is `quick` and covers it, else by sentence-transformers."""
     if model.name == TABLE:
         from attnsearch.encoding.static import StaticEncoder  # which most queries do without
 
-        return StaticEncoder(model)
+        return StaticEncoder(model, use)
     coverage = coverage_of(model.folder) if quick else None
-    return SentenceEncoder(model, precision) if coverage is None else FastEncoder(model, coverage)
+    return SentenceEncoder(model, precision, use) if coverage is None else FastEncoder(model, coverage, use)
 
 
 def load_heads(heads: Sequence[Head], *, offline: bool = False, quick: bool = True) -> Encoder:

@@ -8,7 +8,7 @@ linear in x is a sum over its pieces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,20 @@ class Pieces(NamedTuple):
     spans: Sequence[Span]
     vectors: NDArray[np.float64]
     tokens: Sequence[str]
+
+
+def find_spans(offsets: Iterable[Span], prompt: int = 0) -> list[Span]:
+    """Where each word piece lies in a text, from where it lies behind a prompt of so many characters.
+
+    None for a piece of the prompt, as for the encoder's own marks.
+
+    >>> find_spans([None, (0, 5), (5, 6), (6, 11)], prompt=7)
+    [None, None, None, (0, 4)]
+    """
+    return [
+        None if span is None or (prompt and span[1] <= prompt) else (max(span[0] - prompt, 0), span[1] - prompt)
+        for span in offsets
+    ]
 
 
 def pieces_of_mean(hidden: Floats, spans: Sequence[Span], tokens: Sequence[str]) -> Pieces:

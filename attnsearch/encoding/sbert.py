@@ -22,14 +22,15 @@ from numpy.typing import NDArray
 from attnsearch.encoding.encoder import (
     OnTexts,
     Precision,
-    Role,
     batch_by_length,
     find_whole_words,
+    find_window,
     normalize_rows,
 )
 from attnsearch.models import trust
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import ENDLESS, Model
+from attnsearch.models.use import PLAIN, Role, Use
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -50,18 +51,29 @@ class SentenceEncoder:
 
     quick = False
 
-    def __init__(self, model: Model, precision: Precision = "float32") -> None:
+    def __init__(self, model: Model, precision: Precision = "float32", use: Use = PLAIN) -> None:
         self.model = model
         self.precision: Precision = precision
+        self.use = use
+
+    @cached_property
+    def window(self) -> int:
+        """How many tokens of a key text the model reads; about `ENDLESS` if it has no limit."""
+        return find_window(self, self._limit, "key")
+
+    @cached_property
+    def query_window(self) -> int:
+        """How many tokens of a request the model reads."""
+        return find_window(self, self._limit, "query")
 
     @property
-    def window(self) -> int:
-        """How many tokens of a text the model reads; `ENDLESS` if it has no limit."""
+    def _limit(self) -> int:
+        """How many tokens of a text with its prompt the model reads."""
         with model_errors("its max_seq_length is not a number", self.model.name):  # models without positions have inf
             return int(min(self._model.max_seq_length or ENDLESS, ENDLESS))
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> NDArray[np.float32]:
-        """The unit vectors (n, d), by the model's own pooling and, if it has any, its prompts.
+        """The unit vectors (n, d), by the model's own pooling.
 
         Raises ModelError if the model gives a vector without a direction: NaN, infinity or zeros.
         """
@@ -69,10 +81,16 @@ class SentenceEncoder:
         x = np.empty((0, 0), np.float32)
         for batch in batch_by_length(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
             with _hide_panics(), model_errors("can't embed", self.model.name), self._rounding():
-                vectors = run([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False)
+                vectors = run(
+                    [texts[i] for i in batch],
+                    prompt=self.use.prompt(role),
+                    batch_size=len(batch),
+                    show_progress_bar=False,
+                )
+            unit = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
             if not x.size:
-                x = np.empty((len(texts), vectors.shape[1]), np.float32)
-            x[batch] = normalize_rows(vectors, f"model {self.model.name}")
+                x = np.empty((len(texts), unit.shape[1]), np.float32)
+            x[batch] = unit
             if progress:
                 progress(batch, x[batch])
         return x
@@ -80,7 +98,7 @@ class SentenceEncoder:
     def suited(self, length: int, precision: Precision | None = None) -> SentenceEncoder:
         """Itself, or the same model in the other precision if that is asked for, or faster for `length` characters."""
         precision = precision or ("bfloat16" if length > CROSSOVER and is_bfloat16_fast() else "float32")
-        return self if precision == self.precision else SentenceEncoder(self.model, precision)
+        return self if precision == self.precision else SentenceEncoder(self.model, precision, self.use)
 
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
@@ -117,8 +135,9 @@ class SentenceEncoder:
     def _split(self, text: str, vector: NDArray[np.float32], role: Role) -> Pieces | None:
         """The word pieces of a text; None if they do not add up to its unit vector (d,)."""
         run = self._model.encode_query if role == "query" else self._model.encode_document
-        encoded: dict[str, Any] = run([text], output_value=None, show_progress_bar=False)[0]
-        spans = _find_spans(self._model, text, encoded)
+        prompt = self.use.prompt(role)
+        encoded: dict[str, Any] = run([text], prompt=prompt, output_value=None, show_progress_bar=False)[0]
+        spans = _find_spans(self._model, prompt, text, encoded)
         if not spans:
             return None
         tokens = [str(token) for token in self._model.tokenizer.convert_ids_to_tokens(encoded["input_ids"].tolist())]
@@ -179,28 +198,26 @@ def is_bfloat16_fast() -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
-def _find_spans(model: SentenceTransformer, text: str, encoded: Mapping[str, Any]) -> list[Span]:
-    """Where each word piece that the model read lies in the text; None for its marks and for a prompt's pieces.
+def _find_spans(model: SentenceTransformer, prompt: str, text: str, encoded: Mapping[str, Any]) -> list[Span]:
+    """Where each word piece that the model read lies in the text; None for its marks and for the prompt's pieces.
 
-    Empty if the tokenizer does not give offsets, or if the text with none of the model's prompts has these pieces.
+    Empty if the tokenizer does not give offsets, or if the text has other pieces.
     """
+    from attnsearch.encoding.pieces import find_spans
+
     if "input_ids" not in encoded or not getattr(model.tokenizer, "is_fast", False):
         return []
-    for prompt in ("", *(model.prompts or {}).values()):
-        encoding = model.tokenizer(
-            (prompt or "") + text,
-            truncation=True,
-            max_length=model.max_seq_length,
-            return_offsets_mapping=True,
-            return_special_tokens_mask=True,
-        )
-        if encoding["input_ids"] == encoded["input_ids"].tolist():
-            n = len(prompt or "")
-            offsets = zip(encoding["offset_mapping"], encoding["special_tokens_mask"], strict=True)
-            return [
-                None if is_mark or stop <= n else (max(start - n, 0), stop - n) for (start, stop), is_mark in offsets
-            ]
-    return []
+    encoding = model.tokenizer(
+        prompt + text,
+        truncation=True,
+        max_length=model.max_seq_length,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
+    if encoding["input_ids"] != encoded["input_ids"].tolist():
+        return []
+    offsets = zip(encoding["offset_mapping"], encoding["special_tokens_mask"], strict=True)
+    return find_spans([None if is_mark else span for span, is_mark in offsets], len(prompt))
 
 
 def _pieces_that_add_up(
@@ -214,7 +231,7 @@ def _pieces_that_add_up(
     hidden = encoded["token_embeddings"].detach().float().cpu().numpy()
     for first in (0, int(encoded.get("prompt_length") or 0)):
         if len(hidden) > first:
-            pieces = pieces_of_mean(hidden[first:], spans[first:], tokens[first:])
+            pieces = pieces_of_mean(hidden[first:, : len(vector)], spans[first:], tokens[first:])
             if np.abs(pieces.vectors.sum(axis=0) - vector).max() < _EXACT:
                 return pieces
     return None

@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from attnsearch.encoding.encoder import (
     OnTexts,
     Precision,
-    Role,
     batch_by_length,
     find_whole_words,
+    find_window,
     normalize_rows,
 )
 from attnsearch.encoding.fast import encode_texts, load_tokenizer, tokenizing
 from attnsearch.errors import ModelError
 from attnsearch.models.model import ENDLESS, TABLE_TOKENIZER, TABLE_WEIGHTS, Model
+from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.networks.weights import read_weights
 
 if TYPE_CHECKING:
@@ -58,18 +59,29 @@ class StaticEncoder:
 
     quick = True
     precision: Precision = "float32"
-    window = WINDOW
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, use: Use = PLAIN) -> None:
         self.model = model
+        self.use = use
+
+    @cached_property
+    def window(self) -> int:
+        """How many word pieces of a key text it reads."""
+        return find_window(self, WINDOW, "key")
+
+    @cached_property
+    def query_window(self) -> int:
+        """How many word pieces of a request it reads."""
+        return find_window(self, WINDOW, "query")
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d)."""
-        x = np.empty((len(texts), self._table.shape[1]), np.float32)
+        texts = [self.use.prompt(role) + text for text in texts]
+        x = np.empty((len(texts), self.use.dims or self._table.shape[1]), np.float32)
         for batch in batch_by_length(texts, _BATCH):
             numbers = self._number_pieces([texts[i] for i in batch], role)
             sums = np.array([self._table[row].sum(axis=0, dtype=np.float32) for row in numbers])
-            x[batch] = normalize_rows(sums, f"model {self.model.name}")
+            x[batch] = normalize_rows(sums, f"model {self.model.name}", self.use.dims)
             if progress:
                 progress(batch, x[batch])
         return x
@@ -93,16 +105,21 @@ class StaticEncoder:
         """Those of these words that are one piece each, in the order of the vocabulary."""
         return find_whole_words(words, lambda piece: self._vocabulary.get(_latin(piece)))
 
-    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:  # noqa: ARG002 (it has no prompts)
+    def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector."""
-        from attnsearch.encoding.pieces import pieces_of_mean  # which a query without `explain` does without
+        from attnsearch.encoding.pieces import (
+            find_spans,
+            pieces_of_mean,
+        )  # which a query without `explain` does without
 
         pieces: list[Pieces | None] = []
+        prompt, dims = self.use.prompt(role), self.use.dims or None
         for text in texts:
             with tokenizing(self.model):
-                encoding = self._tokenizer.encode(_cut(text), add_special_tokens=False)
-            spans = encoding.offsets[:WINDOW] if text else [None]
-            pieces.append(pieces_of_mean(self._table[encoding.ids[:WINDOW]], spans, encoding.tokens[:WINDOW]))
+                encoding = self._tokenizer.encode(_cut(prompt + text), add_special_tokens=False)
+            spans = find_spans(encoding.offsets[:WINDOW], len(prompt)) if prompt + text else [None]
+            rows = self._table[encoding.ids[:WINDOW], :dims]
+            pieces.append(pieces_of_mean(rows, spans, encoding.tokens[:WINDOW]))
         return pieces
 
     def _number_pieces(self, texts: list[str], role: Role) -> list[list[int]]:

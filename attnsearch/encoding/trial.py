@@ -11,9 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from attnsearch.encoding.encoder import Encoder, Precision, parts_of
 from attnsearch.encoding.loading import build
@@ -21,6 +22,7 @@ from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import model_errors
 from attnsearch.models.model import Model
+from attnsearch.models.use import Use
 
 QUICK, SLOW = 12, 180  # seconds for the texts, in numpy and with torch, which takes up to a minute to load
 WEIGHTS = 50 << 20  # bytes of weights that are read in a second, at least
@@ -76,6 +78,7 @@ def _try_out(encoder: Encoder, unless: Callable[[str], bool]) -> None:
         "folder": str(model.folder),
         "quick": encoder.quick,
         "precision": encoder.precision,
+        "use": encoder.use,
         "memory": MEMORY + 4 * weights,
         "seconds": limit * (os.cpu_count() or 1),
     }
@@ -96,10 +99,12 @@ def _try_out(encoder: Encoder, unless: Callable[[str], bool]) -> None:
         raise ModelError(problem)
 
 
-def attempt(name: str, folder: str, *, quick: bool, precision: Precision, memory: int, seconds: int) -> str:
+def attempt(
+    name: str, folder: str, *, quick: bool, precision: Precision, use: Sequence[Any], memory: int, seconds: int
+) -> str:
     """Embed the texts in this process: the message of the ModelError that they cause, or ""."""
     _limit(memory, seconds)
-    encoder = build(Model(name, Path(folder)), quick=quick, precision=precision)
+    encoder = build(Model(name, Path(folder)), quick=quick, precision=precision, use=Use(*use))
     try:
         with model_errors("fails on short texts", name):
             for text in TEXTS:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Role = Literal["query", "key"]
 
 
 class Use(NamedTuple):
@@ -14,6 +16,10 @@ class Use(NamedTuple):
     query_prompt: str = ""
     key_prompt: str = ""
     dims: int = 0
+
+    def prompt(self, role: Role) -> str:
+        """What stands before a text of this role."""
+        return self.query_prompt if role == "query" else self.key_prompt
 
 
 PLAIN = Use()

@@ -20,12 +20,13 @@ class Coverage(NamedTuple):
     """How the fast path reads a model.
 
     Its `network`, named by the `model_type` of its configuration, reads `window` tokens of a text, and `pooling` makes
-    a vector of their states.
+    a vector of their states, those of a prompt among them if `include_prompt`.
     """
 
     network: str
     window: int
     pooling: Literal["mean", "cls"]
+    include_prompt: bool = True
 
 
 class _Gap(Exception):  # noqa: N818 (no error)
@@ -80,12 +81,12 @@ def _read_coverage(folder: Path) -> Coverage:
         _require((folder / name).is_file(), f"it has no {name}")
     config, modules = trust.read_config(folder / "config.json"), trust.read_config(folder / "modules.json")
     limits, tokens = (_read_if_any(folder / f"{name}_config.json") for name in ("sentence_bert", "tokenizer"))
-    prompts = _read_if_any(folder / "config_sentence_transformers.json").get("prompts", {})
-    _require(not any(prompts.values()), "it has prompts")
     _require(not limits.get("do_lower_case"), "it puts texts in lower case first")
     _check_modules(modules)
-    mode = _pooling_mode(trust.read_config(folder / modules[1]["path"] / "config.json"))
+    pooling = trust.read_config(folder / modules[1]["path"] / "config.json")
+    mode, include_prompt = _pooling_mode(pooling), pooling.get("include_prompt", True)
     _require(mode in ("mean", "cls"), f"its pooling is {mode or 'unknown'}")
+    _require(type(include_prompt) is bool, "its include_prompt is neither true nor false")
     kind = config.get("model_type")
     network = find_network(kind)
     if network is None:
@@ -94,7 +95,7 @@ def _read_coverage(folder: Path) -> Coverage:
         raise _Gap(gap)
     window = min(limits.get("max_seq_length") or tokens.get("model_max_length") or ENDLESS, network.reach(config))
     _require(type(window) is int and window > MARKS, "its window is no number of tokens")
-    return Coverage(kind, window, mode)
+    return Coverage(kind, window, mode, include_prompt)
 
 
 def _read_if_any(file: Path) -> Any:

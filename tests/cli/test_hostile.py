@@ -384,8 +384,8 @@ class TestModel:
         (folder / "config.json").write_text(json.dumps({**CONFIG, name: value}))
         self.refused(folder, run, write)
 
-    @pytest.mark.parametrize("file", ["config.json", "modules.json", "config_sentence_transformers.json"])
-    @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}'])
+    @pytest.mark.parametrize("file", ["config.json", "modules.json"])
+    @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe"])
     def test_a_file_that_the_fast_path_can_not_read(self, file, content, folder):
         (folder / file).write_bytes(content)
         assert coverage.coverage_of(folder) is None
@@ -395,9 +395,21 @@ class TestModel:
         (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": window}))
         assert coverage.coverage_of(folder) is None
 
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *(b"", b"[]", b"null", b"{", b"[" * 100_000, b"\xff\xfe", b'{"prompts": null}', b'{"prompts": []}'),
+            *(b'{"prompts": "query: "}', b'{"prompts": {"query": 1}}', b'{"prompts": {"query": ["query: "]}}'),
+            *(b'{"prompts": {"query": "\\ud800"}}', b'{"default_prompt_name": "a"}', b'{"default_prompt_name": []}'),
+        ],
+    )
+    def test_prompts_that_are_none(self, content, folder, run, write):
+        (folder / "config_sentence_transformers.json").write_bytes(content)
+        assert "config_sentence_transformers.json: " in self.refused(folder, run, write)
+
     @pytest.mark.slow
     def test_whatever_sentence_transformers_raises(self, folder, run, write):
-        (folder / "config_sentence_transformers.json").write_text('{"prompts": []}')
+        (folder / "1_Pooling" / "config.json").write_text('{"embedding_dimension": 8, "pooling_mode": "sideways"}')
         assert "can't be loaded as a sentence-transformers model" in self.refused(folder, run, write)
 
     @pytest.mark.parametrize(

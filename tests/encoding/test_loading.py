@@ -36,7 +36,6 @@ def test_a_folder_is_covered_too(copy):
         ("config.json", {"model_type": "roberta"}),
         ("config.json", {"hidden_act": "gelu_new"}),
         ("sentence_bert_config.json", {"do_lower_case": True}),
-        ("config_sentence_transformers.json", {"prompts": {"query": "query: "}}),
     ],
 )
 def test_what_it_does_not_know_goes_the_other_road(copy, file, fields):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,10 +56,11 @@ class TestReal:
     def test_a_prompt_is_a_mark(self, copy, counts):
         """Whether the prompt's pieces count in the mean or not, the text's own keep their places."""
         copy("1_Pooling/config.json", include_prompt=counts)
-        slow = copy("config_sentence_transformers.json", prompts={"query": "query: ", "document": "passage: "})
-        assert isinstance(slow, SentenceEncoder)
-        for role in ("query", "key"):
-            x, (shares,) = slow.encode(["moon sea"], role), slow.pieces(["moon sea"], role)
+        quick = copy("config_sentence_transformers.json", prompts={"query": "query: ", "document": "passage: "})
+        assert isinstance(quick, FastEncoder)
+        slow = SentenceEncoder(quick.model, use=quick.use)
+        for encoder, role in itertools.product((quick, slow), ("query", "key")):
+            x, (shares,) = encoder.encode(["moon sea"], role), encoder.pieces(["moon sea"], role)
             assert add_up_to([shares], x)
             assert [span for span in shares.spans if span] == [(0, 4), (5, 8)]
             assert len(shares.spans) == (6 if counts else 3)
