@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from threadpoolctl import threadpool_limits
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+
+
+class _OneThreadOfBlas:
+    """BLAS has one thread from the first that enters to the last that leaves; then as many as before.
+
+    Its own threads beside ours would wait for one another, spinning: ten times the work of the product itself.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._limits: threadpool_limits | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._depth += 1
+            if self._depth == 1 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # as on our command line
+                from threadpoolctl import threadpool_limits
+
+                self._limits = threadpool_limits(1, user_api="blas")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0 and self._limits is not None:
+                self._limits.restore_original_limits()
+                self._limits = None
+
+
+_ONE_THREAD_OF_BLAS = _OneThreadOfBlas()
 
 
 def count() -> int:
@@ -19,7 +53,7 @@ def count() -> int:
 def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
     """Yield `function(argument)` for each argument, in order; an error is raised in its place.
 
-    Where the system starts no more threads, this one does it all.
+    Where the system starts no more threads, this one does it all. Meanwhile BLAS starts none beside ours.
     """
     queue = list(arguments)
     if len(queue) < 2 or count() < 2:  # not worth the import
@@ -27,7 +61,7 @@ def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) 
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(count()) as pool:
+    with _ONE_THREAD_OF_BLAS, ThreadPoolExecutor(count()) as pool:
         try:
             results = pool.map(function, queue)
         except RuntimeError:  # a limit of processes; what some threads may have begun is done anew

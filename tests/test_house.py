@@ -125,6 +125,7 @@ GUESTS = {
     "pandas": Guest({"api/result"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
+    "threadpoolctl": Guest({"threads"}, lazy=True),
 }  # fmt: skip
 
 # Modules of the standard library that no file imports: those that reach the network, which only huggingface_hub may,

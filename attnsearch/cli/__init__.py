@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, else that of the process, and return the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
     # Starting a pool of BLAS threads takes longer than a single query takes without one.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if "numpy" not in sys.modules:  # else there is one, and `threads` must know
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `__main__`
             signal.signal(signal.SIGINT, signal.default_int_handler)
