@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from attnsearch.calibration import calibrate
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import OnTexts
 from attnsearch.encoding.pieces import Pieces
@@ -153,6 +154,12 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("ATTNSEARCH_CATALOG", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def unfitted(monkeypatch):
+    """No encoder is fitted when it first indexes something, which takes longer than a test should; see `fitting`."""
+    monkeypatch.setattr(calibrate, "calibrate_if_new", lambda *_: None)
 
 
 @pytest.fixture

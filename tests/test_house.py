@@ -39,6 +39,7 @@ HOUSE = {
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
         "feedback", "home",
     ),
+    "calibration": ("divergence", "logistic", "shipped", "fitting", "record", "calibrate"),
     "upkeep": ("freshness", "default", "removal"),
     "exports": ("form", "contents", "sink", "json_lines", "arrays", "parquet", "reading"),
     "postings": (
@@ -102,8 +103,8 @@ class Guest(NamedTuple):
 
 
 GUESTS = {
-    "numpy": Guest({"attention", "networks", "encoding", "storage", "exports", "postings", "indexing", "engines",
-                    "opening", "search", "explanation", "evaluation", "learning", "lesson", "plots", "api"}),
+    "numpy": Guest({"attention", "networks", "encoding", "storage", "calibration", "exports", "postings", "indexing",
+                    "engines", "opening", "search", "explanation", "evaluation", "learning", "lesson", "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
@@ -121,7 +122,7 @@ GUESTS = {
     "torch": Guest({"encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),
-    "scipy": Guest({"explanation/seriation", "evaluation/significance", "learning"}, lazy=True),
+    "scipy": Guest({"calibration", "explanation/seriation", "evaluation/significance", "learning"}, lazy=True),
     "pandas": Guest({"api/result"}, lazy=True),
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),

@@ -5,13 +5,14 @@ Axis letters: m = queries, n = items that are not hidden.
 A softmax always hands out all of its attention, even when nothing fits. So the items as a whole compete with one more
 key, the null key, which stands for "nothing":
 
-    evidence e = log(Σ exp(z)/n + exp(max z)/1000)        z = cosine / 0.05, over the n items
+    evidence e = log(Σ exp(z)/n + exp(max z)/1000)        z = cosine / τ, over the n items
     chance   p = exp(b) / (exp(b) + exp(a · e))           b the null key's logit, a the sharpness
 
 The mean of exp(z) measures how well the request fits the catalog as a whole. Unlike the sum and the maximum, it does
 not grow with the catalog; but it overlooks one right item among many unrelated ones. So the best item counts a second
-time, as one of a thousand, however large the catalog is. z comes from plain cosines at a fixed temperature: the user's
-temperature, bias and training change which items stand out, not whether the catalog has an answer.
+time, as one of a thousand, however large the catalog is. z comes from plain cosines at the encoder's own temperature τ:
+the user's temperature, bias and training change which items stand out, not whether the catalog has an answer. Where
+cosines are twice as near to each other, τ is half as high, so z is the same but for a constant, and b takes that up.
 
 p is a logistic function of e, fitted to queries labeled as meant for the catalog or not (Platt 1999). The null key
 follows the zero attention of Ai et al. 2019, https://arxiv.org/abs/1908.11322. benchmarks/README.md shows how it was
@@ -26,18 +27,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.attention.projections import TEMPERATURE
+
 _CROWD = 1000  # the best item counts as one of this many, however large the catalog is
 
 
 class NullKey(NamedTuple):
-    """The key that stands for "nothing": its logit b, and the sharpness a that scales the items' evidence."""
+    """The key that stands for "nothing": its logit b, the sharpness a that scales the items' evidence, and its τ."""
 
     logit: float
     sharpness: float
+    temperature: float = TEMPERATURE
 
 
 # Keyed by the SHA-256 of an encoder's weights: each encoder has its own distribution of cosines.
-# Printed by `python -m benchmarks.nothing`.
+# Printed by `python -m benchmarks.nothing`. Those of other encoders are fitted by `calibration`.
 FITTED = {
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": NullKey(6.73, 2.48),  # all-MiniLM-L6-v2
 }
@@ -49,7 +53,7 @@ def chance(
     """The chance (m,) that nothing answers each query.
 
     `maximum` (m,) is max z, `log_normalizer` (m,) is log Σ exp z, and `visible` (m,) is n: the `State` of the logits
-    z = cosine / 0.05 has all three. If every item is hidden, the chance is 1.
+    z = cosine / τ has all three. If every item is hidden, the chance is 1.
 
     >>> chance(NullKey(2.0, 1.0), np.array([-np.inf]), np.array([-np.inf]), np.array([0])).tolist()
     [1.0]

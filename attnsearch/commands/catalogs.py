@@ -67,6 +67,7 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
 
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
+    from attnsearch.calibration.record import load_fit
     from attnsearch.output import table
     from attnsearch.search.setting import default_lexical, default_temperature
     from attnsearch.storage import home
@@ -82,6 +83,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         known = store.fields()
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
+    fit = load_fit(record)
     name = home.displayed_name(folder, record)
     fields = {
         "name": name,
@@ -94,7 +96,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "model_sha256": record.identity or None,
         "heads": _heads_as_json(record),
         "d": record.d,
-        "temperature": default_temperature(record, used),
+        "temperature": default_temperature(record, used, fit),
         "lexical": default_lexical(record.lexical, used),
         "language": record.language,
         "sources": [source.path for source in record.sources],

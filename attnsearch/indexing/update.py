@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.calibration import calibrate
 from attnsearch.encoding import loading, trial
 from attnsearch.encoding.encoder import Encoder, Head, Precision, join_precisions, vectors_agree
 from attnsearch.encoding.heads import Choice, describe_others, parse_choices
@@ -131,6 +132,7 @@ def update(
         log.warning("%s: the longest text is not read; add it: --text-field %s", target.name, shlex.quote(read.longest))
     if info.lexical or info.items > vocabulary.COUNTED or (target.folder / files.POSTINGS).is_dir():
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
+    calibrate.calibrate_if_new(bulk_encoder, progress)
     seconds = time.perf_counter() - began
     embedded = recalled.missing + changed.embedded
     return Report(info, changes.added, changes.changed, changes.removed, embedded, seconds, read)

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import NullKey
+from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.calibration.divergence import divergence, log_weights_of, pair_right
+from attnsearch.calibration.logistic import fit_logistic, surprise
 from attnsearch.learning.bilinear import SHARPNESS, Floats
 from attnsearch.learning.memory import MemoryMass
 from attnsearch.search.setting import LEXICAL
@@ -23,7 +26,6 @@ _SHARPEST_WITH_LEXICAL = 30  # the largest 1/τ that is tried together with λ
 _LEXICALS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # λ, to be tried
 _USUAL_REQUESTS = 80
 _FOLDS = 5
-_PULL = 2.0  # of the null key towards the current one
 
 Doubles = NDArray[np.float64]
 
@@ -93,56 +95,36 @@ def score_candidates(folds: Iterable[FoldLogits], candidates: Sequence[tuple[flo
 
 
 def _score_fold(fold: FoldLogits, candidates: Sequence[tuple[float, float]]) -> Doubles:
-    queries = [query_number for query_number, right in enumerate(fold.right) if len(right)]
-    sizes = np.array([len(fold.right[query_number]) for query_number in queries], np.int64)
-    rows, items = np.repeat(np.arange(len(queries)), sizes), np.concatenate([np.empty(0, np.int64), *fold.right])
-    mass = None if fold.mass is None else fold.mass.take(queries)
+    queries, pairs = pair_right(fold.right)
+    mass = None if fold.mass is None else fold.mass.take(queries.tolist())
     answerable = fold._replace(z=fold.z[queries], bm25=None if fold.bm25 is None else fold.bm25[queries])
     kl = np.empty((len(candidates), len(queries)))
     for candidate, (beta, lexical) in enumerate(candidates):
-        z = answerable.scaled(beta, lexical)
-        highest = z.max(axis=1)
-        log_total = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1)).astype(np.float64)
-        log_weights = z[rows, items] - log_total[rows]
+        log_weights = log_weights_of(answerable.scaled(beta, lexical), pairs)
         if mass is not None:
-            log_weights = mass.raise_weights(log_weights, rows, items)
-        kl[candidate] = -np.log(sizes) - np.bincount(rows, log_weights, len(queries)) / sizes
+            log_weights = mass.raise_weights(log_weights, pairs.rows, pairs.items)
+        kl[candidate] = divergence(log_weights, pairs)
     return kl
 
 
-def fit_null_key(evidence: Doubles, unanswerable: NDArray[np.bool_], current: NullKey | None) -> NullKey | None:
-    """The null key, from the evidence (m,) of requests and whether nothing is right for them (m,).
+def fit_null_key(
+    evidence: Doubles, unanswerable: NDArray[np.bool_], current: NullKey | None, temperature: float = TEMPERATURE
+) -> NullKey | None:
+    """The null key, from the evidence (m,) of requests, and whether nothing is right for them (m,).
 
-    Logistic regression (Platt 1999), pulled towards the `current` null key. None if it is no better on held-out
-    requests.
+    It is pulled towards the `current` one; without one, `temperature` is that of the evidence. None if it is no better
+    on held-out requests.
     """
     if min(unanswerable.sum(), (~unanswerable).sum()) < _FOLDS:
         return None
+    start = current or NullKey(0.0, 1.0, temperature)
     fold_of = np.arange(len(evidence)) % _FOLDS
     order = np.argsort(unanswerable, kind="stable")  # so that every fold has both kinds
     evidence, unanswerable = evidence[order], unanswerable[order]
-    surprise = np.empty(len(evidence))
+    after = np.empty(len(evidence))
     for fold in range(_FOLDS):
         training, held_out = fold_of != fold, fold_of == fold
-        fitted = _fit_logistic(evidence[training], unanswerable[training], current)
-        surprise[held_out] = _surprise(fitted, evidence[held_out], unanswerable[held_out])
-    usual = _surprise(current or NullKey(0.0, 0.0), evidence, unanswerable)
-    return _fit_logistic(evidence, unanswerable, current) if surprise.mean() < usual.mean() else None
-
-
-def _fit_logistic(evidence: Doubles, unanswerable: NDArray[np.bool_], current: NullKey | None) -> NullKey:
-    from scipy.optimize import minimize
-
-    start = np.array(current or NullKey(0.0, 1.0))
-
-    def pulled_loss(parameters: Doubles) -> float:
-        distance = float(np.sum(((parameters - start) / np.maximum(np.abs(start), 1.0)) ** 2))
-        return float(_surprise(NullKey(*parameters), evidence, unanswerable).sum()) + _PULL * distance
-
-    return NullKey(*map(float, minimize(pulled_loss, start, method="Nelder-Mead").x))
-
-
-def _surprise(null: NullKey, evidence: Doubles, unanswerable: NDArray[np.bool_]) -> Doubles:
-    """-log of the probability given to what is true (m,)."""
-    against = null.sharpness * evidence - null.logit
-    return np.logaddexp(0.0, np.where(unanswerable, against, -against))
+        fitted = fit_logistic(evidence[training], unanswerable[training], start)
+        after[held_out] = surprise(fitted, evidence[held_out], unanswerable[held_out])
+    before = surprise(current or NullKey(0.0, 0.0), evidence, unanswerable)
+    return fit_logistic(evidence, unanswerable, start) if after.mean() < before.mean() else None

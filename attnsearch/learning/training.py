@@ -27,7 +27,7 @@ from attnsearch.learning.curve import Curve, measure_curve
 from attnsearch.learning.examples import Examples, find_first_keys, gather_examples
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_plain
-from attnsearch.search.setting import bias_of
+from attnsearch.search.setting import bias_of, usual_null_key, usual_temperature
 from attnsearch.search.spelling import embed_requests, read_texts
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import MOST_REMEMBERED, Learned, Remembered, short_hash
@@ -87,7 +87,7 @@ def train(
         log.info("learning from some of the %d requests", len(examples.requests))
         measured, remembers = (base, careful) if recall else (validation, None)
         curve = measure_curve(examples.training_set, measured, seed=seed, careful=remembers, progress=progress)
-    temperature, lexical, is_enough = index.info.temperature, None, verdict.requests >= ENOUGH_REQUESTS
+    temperature, lexical, is_enough = TEMPERATURE, None, verdict.requests >= ENOUGH_REQUESTS
     words_verdict = None
     if is_enough and not (examples.sampled or index.lexical):
         words_verdict, verdict = _try_words(index, examples, base, recall, verdict)
@@ -112,7 +112,7 @@ def train(
         sha256=index.info.sha256,
         identity=whole_identity(index.info),
         w=cross_validation.fit_strength(examples.training_set, strength_index),
-        temperature=temperature,
+        temperature=temperature * _ratio(index),
         lexical=lexical,
         is_lexical=words_count,
         null=_fit_null_key(index, requests),
@@ -196,8 +196,9 @@ def train_self(
         return Outcome(None, verdict, unknown_ids)
     story = _tell_story(f"{len(own_requests):,} requests of its own", self_supervision.PULLS[-1], verdict, seed)
     learned = Learned(
-        index.info.model, index.info.sha256, w, index.info.temperature, story=story, identity=whole_identity(index.info)
-    )
+        index.info.model, index.info.sha256, w, usual_temperature(index.info, index.fit), story=story,
+        identity=whole_identity(index.info),
+    )  # fmt: skip
     return Outcome(learned, verdict, unknown_ids)
 
 
@@ -217,17 +218,26 @@ def _tell_story(source: str, pull: float, verdict: Verdict, seed: int) -> dict[s
 def _fold_logits(
     index: Index, examples: Examples, held_out: Sequence[HeldOut], recall: Recall | None, *, lexical: bool
 ) -> Iterator[FoldLogits]:
-    """The logits of held-out queries, by what was learned without them, and what they recall; BM25 if `lexical`."""
+    """The logits of held-out queries, by what was learned without them, and what they recall; BM25 if `lexical`.
+
+    They are as sharp as the usual temperature's would be if it were `TEMPERATURE`: τ and λ are fitted beside that.
+    """
     training_set = examples.training_set
+    sharper = np.float32(1 / _ratio(index))
     for fold, w in held_out:
         queries = fold.held_out
         recalled = memory.recall_requests(training_set, fold) if recall else None
         mass = recalled.mass(recall, careful_recall(index.info.sha256)) if recalled and recall else None
-        z = bilinear.item_logits(training_set.keys, training_set.x[queries], w)
+        z = sharper * bilinear.item_logits(training_set.keys, training_set.x[queries], w)
         graded_queries = [training_set.graded[query_number] for query_number in queries]
         texts = read_texts(index, [examples.requests[query_number].query for query_number in queries])
         bm25 = _score_terms(index, texts, examples.first_keys) if lexical else None
         yield FoldLogits(z, bm25, [graded.items[graded.right] for graded in graded_queries], mass)
+
+
+def _ratio(index: Index) -> float:
+    """The temperature of a query that names none, if nothing is learned, as a multiple of `TEMPERATURE`."""
+    return usual_temperature(index.info, index.fit) / TEMPERATURE
 
 
 def _score_terms(index: Index, texts: Sequence[str], first_keys: NDArray[np.int64]) -> Floats:
@@ -246,6 +256,10 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
     if not unanswerable.any():
         return None
     x = embed_requests(index, [request.query for request in decided])
-    state = index.engine.attend(fold_plain(x, first_of_several(index.info))).attention
+    current, temperature = (
+        usual_null_key(index.info, index.fit),
+        TEMPERATURE if index.fit is None else index.fit.temperature,
+    )
+    state = index.engine.attend(fold_plain(x, first_of_several(index.info), temperature)).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
-    return calibration.fit_null_key(evidence, unanswerable, null_key.FITTED.get(index.info.sha256))
+    return calibration.fit_null_key(evidence, unanswerable, current, temperature)

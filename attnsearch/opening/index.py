@@ -18,13 +18,14 @@ from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import BusyError, MissingError
-from attnsearch.storage.segment import all_heads
+from attnsearch.storage.segment import all_heads, find_fitted
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.upkeep.default import default_catalog
 from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 
 if TYPE_CHECKING:
+    from attnsearch.calibration.record import Fit
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
     from attnsearch.postings.vocabulary import Vocabulary
@@ -129,6 +130,15 @@ class Index:
     def language(self) -> str:
         """The language of the terms."""
         return self.info.language
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """What was fitted to its encoder, or to its first head, on the catalogs that we ship; None if nothing was."""
+        if find_fitted(self.info) is None:
+            return None
+        from attnsearch.calibration.record import load_fit  # which the default model does without
+
+        return load_fit(self.info)
 
     @property
     def postings(self) -> Postings:

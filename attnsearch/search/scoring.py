@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
-from attnsearch.attention.projections import Projections, identity
+from attnsearch.attention.projections import TEMPERATURE, Projections, identity
 from attnsearch.attention.softmax import State, find_top
 from attnsearch.encoding.encoder import Head
 from attnsearch.engines.engine import Engine, States
@@ -63,14 +63,14 @@ def score(engine: Engine, asked: Asked, x: Floats, *, k: int = 0, output: bool =
     """The scores of the embedded queries x (m, d), with the `k` best keys of each and, if asked for, the output."""
     q, plain = _fold_both(asked, x)
     states = engine.attend(q, plain, k=k, output=output, bias=asked.bias)
-    return _recall(asked, q, _scores(asked, x, states), states.plain)
+    return _recall(engine, asked, q, _scores(asked, x, states), states.plain)
 
 
 def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) -> tuple[Scores, Floats]:
     """The scores of the embedded queries x (m, d), with no keys on top, and every logit (m, N): see `Engine.logits`."""
     q, plain = _fold_both(asked, x)
     states, z = engine.logits(q, plain, output=output, bias=asked.bias)
-    scores = _recall(asked, q, _scores(asked, x, states), states.plain)
+    scores = _recall(engine, asked, q, _scores(asked, x, states), states.plain)
     if scores.recalled:
         z[:, scores.recalled.keys] = scores.recalled.raised
     return scores, z
@@ -84,10 +84,15 @@ def _scores(asked: Asked, x: Floats, states: States) -> Scores:
     return Scores(x, states.attention, _null_weights(asked, states))
 
 
-def _recall(asked: Asked, q: Floats, scores: Scores, plain: State) -> Scores:
-    """The scores with memory, of queries that are folded q (m, d); `plain` is the state of the plain logits."""
+def _recall(engine: Engine, asked: Asked, q: Floats, scores: Scores, plain: State) -> Scores:
+    """The scores with memory, of queries that are folded q (m, d); `plain` is the state of the plain logits.
+
+    Judged requests compete with items at the usual temperature, whatever the null key's is.
+    """
     if asked.memory is None:
         return scores
+    if asked.plain_temperature != TEMPERATURE:
+        plain = engine.attend(fold_plain(scores.x, asked.first), bias=asked.bias).plain
     recalled = asked.memory.recall(scores.x, q, scores.state.log_normalizer(), plain.log_normalizer())
     if recalled is None:
         return scores
@@ -100,14 +105,14 @@ def fold_queries(projections: Projections, x: Floats) -> Floats:
     return (projections.fold(x) * projections.scale).astype(np.float32, copy=False)
 
 
-def fold_plain(x: Floats, first: Head | None) -> Floats:
-    """Folded queries (m, d) of the plain logits cosine / 0.05; with several heads, of the cosine of the `first` alone.
+def fold_plain(x: Floats, first: Head | None, temperature: float = TEMPERATURE) -> Floats:
+    """Folded queries (m, d) of the plain logits cosine / τ; with several heads, of the cosine of the `first` alone.
 
-    The null key was fitted for that one.
+    The null key was fitted for that one, at this temperature.
     """
     if first:  # whose columns have √a x_1, in keys too
         x = np.hstack([x[:, : first.d] / np.float32(first.weight), np.zeros_like(x[:, first.d :])])
-    return fold_queries(identity(x.shape[1]), x)
+    return fold_queries(identity(x.shape[1], temperature), x)
 
 
 def _fold_both(asked: Asked, x: Floats) -> tuple[Floats, Floats | None]:
@@ -115,7 +120,7 @@ def _fold_both(asked: Asked, x: Floats) -> tuple[Floats, Floats | None]:
 
     Raises InputError for projections that make logits beyond `LARGEST`.
     """
-    projections, plain = asked.projections, identity(x.shape[1])
+    projections, plain = asked.projections, identity(x.shape[1], asked.plain_temperature)
     is_plain = (
         asked.first is None
         and np.array_equal(projections.w_q, plain.w_q)
@@ -127,7 +132,7 @@ def _fold_both(asked: Asked, x: Floats) -> tuple[Floats, Floats | None]:
     if not (lengths <= LARGEST).all():  # NaN included; keys are unit vectors, so no logit is larger than that
         hint = "ask without them, or train again"
         raise InputError("the projections make logits that are too large, or not numbers", hint=hint)
-    return q, None if is_plain else fold_plain(x, asked.first)
+    return q, None if is_plain else fold_plain(x, asked.first, asked.plain_temperature)
 
 
 def _null_weights(asked: Asked, states: States) -> NDArray[np.float64] | None:

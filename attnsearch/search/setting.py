@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from attnsearch.attention import null_key
 from attnsearch.attention.null_key import NullKey
-from attnsearch.attention.projections import Projections, identity
+from attnsearch.attention.projections import TEMPERATURE, Projections, identity
 from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
 from attnsearch.search.self_attention import Likeness, read_likeness
@@ -25,6 +25,7 @@ from attnsearch.search.spelling import Reading, read_requests
 from attnsearch.storage.segment import first_of_several
 
 if TYPE_CHECKING:
+    from attnsearch.calibration.record import Fit
     from attnsearch.encoding.encoder import Head
     from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.postings.conditions import Where
@@ -57,6 +58,11 @@ class Asked(NamedTuple):
     first: Head | None = None
     memory: Memory | None = None
     readings: Sequence[Reading] = ()
+
+    @property
+    def plain_temperature(self) -> float:
+        """The temperature of the plain logits, by which the null key weighs the items."""
+        return self.null.temperature if self.null else TEMPERATURE
 
     @property
     def texts(self) -> list[str]:
@@ -120,7 +126,7 @@ class Setting(NamedTuple):
             bias = bias_of(index, texts, self.where, lexical, self.priors, hidden)
         null = None
         if likeness is None:  # it was fitted to texts
-            null = learned.null if learned and learned.null else null_key.FITTED.get(index.info.sha256)
+            null = learned.null if learned and learned.null else usual_null_key(index.info, index.fit)
         memory = None if likeness else self._choose_memory(index, bias)
         first = first_of_several(index.info)
         projections = self._choose_projections(index, learned)
@@ -150,7 +156,9 @@ class Setting(NamedTuple):
     def _choose_projections(self, index: Index, learned: Learned | None) -> Projections:
         if self.projections:
             return self.projections
-        temperature = default_temperature(index.info, learned) if self.temperature is None else self.temperature
+        temperature = self.temperature
+        if temperature is None:
+            temperature = default_temperature(index.info, learned, index.fit)
         if learned is None:
             return identity(index.info.d, temperature)
         return learned.projections(temperature)
@@ -164,9 +172,19 @@ class Setting(NamedTuple):
         return LEXICAL if learned is None or learned.lexical is None else learned.lexical
 
 
-def default_temperature(info: Info, learned: Learned | None) -> float:
-    """The temperature of a query that names none: the learned one, else the catalog's."""
-    return info.temperature if learned is None or learned.temperature is None else learned.temperature
+def default_temperature(info: Info, learned: Learned | None, fit: Fit | None) -> float:
+    """The temperature of a query that names none: the learned one, else the usual one."""
+    return usual_temperature(info, fit) if learned is None or learned.temperature is None else learned.temperature
+
+
+def usual_temperature(info: Info, fit: Fit | None) -> float:
+    """The temperature of a catalog that has learned none: the encoder's, by its fit, else the catalog's."""
+    return fit.temperature if fit else info.temperature
+
+
+def usual_null_key(info: Info, fit: Fit | None) -> NullKey | None:
+    """The null key of a catalog that has learned none: the encoder's, by its fit, else as it is shipped."""
+    return fit.null if fit else null_key.FITTED.get(info.sha256)
 
 
 def default_lexical(lexical: float, learned: Learned | None) -> float:

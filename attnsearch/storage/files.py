@@ -14,6 +14,7 @@ from shutil import copyfile
 from typing import BinaryIO
 
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.models.use import PLAIN, Use
 from attnsearch.sources import letters
 
 DATABASE = "index.sqlite"
@@ -22,6 +23,8 @@ LEARNED = "learned.safetensors"
 FEEDBACK = "feedback.jsonl"
 SEGMENTS = "segments"
 POSTINGS = "postings"
+
+_FITS = ".fits"  # a folder in the home; no catalog's name begins with a dot
 
 LONGEST_NAME = 255  # bytes of a file's or folder's name that file systems take
 
@@ -94,6 +97,18 @@ def home_folder() -> Path:
     if Path(data := os.environ.get("XDG_DATA_HOME", "")).is_absolute():
         return Path(data) / "attnsearch"
     return _expand_user("") / ".local" / "share" / "attnsearch"
+
+
+def fit_file(identity: str, use: Use = PLAIN) -> Path:
+    """The file of what was fitted to an encoder, by the identity of its model and how that is used.
+
+    Raises as `home_folder` does.
+    """
+    if use != PLAIN:
+        from hashlib import sha256  # and with it OpenSSL, which a query does without
+
+        identity = sha256(f"{identity} {use!r}".encode(errors="surrogatepass")).hexdigest()
+    return home_folder() / _FITS / f"{identity}.json"
 
 
 def _expand_user(own: str) -> Path:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.attention.null_key import NullKey
-from attnsearch.attention.projections import Projections, check_temperature, identity
+from attnsearch.attention.projections import TEMPERATURE, Projections, check_temperature, identity
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.networks import safetensors
 from attnsearch.storage import checksum, lock
@@ -31,7 +31,7 @@ from attnsearch.storage.segment import whole_identity
 if TYPE_CHECKING:
     from attnsearch.attention.memory import Recall
 
-VERSION = 2  # of a file with more than an older attnsearch knows; any other is still of version 1, which that reads
+VERSION = 3  # of a file whose null key has a temperature of its own; any other has the oldest version that can read it
 
 LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 256 MiB
 MOST_REMEMBERED = 10_000  # judged requests: the latest
@@ -126,18 +126,20 @@ def write_learned(path: Path, learned: Learned) -> None:
 
 def pack_learned(learned: Learned) -> bytes:
     """The bytes of the file with what was learned."""
-    memory = learned.memory
+    memory, null = learned.memory, learned.null
+    is_simple = memory is None and learned.w is not None and not learned.is_lexical
+    is_own = null is not None and null.temperature != TEMPERATURE
     arrays = {"w": learned.w, "x": memory and memory.x}
     present = {name: array for name, array in arrays.items() if array is not None}
     members = json.dumps(
         {
-            "version": 1 if memory is None and learned.w is not None and not learned.is_lexical else VERSION,
+            "version": VERSION if is_own else 1 if is_simple else 2,
             "model": learned.model,
             "sha256": learned.sha256,
             "identity": learned.identity,
             "temperature": learned.temperature,
             "lexical": learned.lexical,
-            "null": learned.null,
+            "null": null and null[: 2 + is_own],
             "requests": sorted(learned.requests),
             "story": learned.story,
             **({"is_lexical": True} if learned.is_lexical else {}),
@@ -202,6 +204,7 @@ def read_projections(path: Path, option: str) -> Learned:
 def _check_values(learned: Learned) -> None:
     """Raise ValueError or TypeError for what no training produces: anyone can make a file with a right checksum."""
     w, d, lexical = learned.w, learned.d, learned.lexical or 0.0
+    parts = (learned.null, learned.memory and learned.memory.recall)
     if w is not None and not (w.dtype == np.float32 and w.shape == (d, d) and np.isfinite(w).all()):
         raise ValueError("its W_Q is not a matrix that training can produce")
     if not (lexical >= 0 and all(map(math.isfinite, (lexical, *(learned.null or ()))))):
@@ -209,7 +212,7 @@ def _check_values(learned: Learned) -> None:
     if learned.memory is not None:
         _check_memory(learned.memory, d)
     try:
-        for temperature in (learned.temperature, learned.memory and learned.memory.recall.temperature):
+        for temperature in (learned.temperature, *(part.temperature for part in parts if part)):
             if temperature is not None:
                 check_temperature(temperature)
     except InputError as error:

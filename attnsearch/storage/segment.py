@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from attnsearch.encoding.encoder import Head, identify_heads, join_identities, list_heads
 from attnsearch.storage import checksum
 from attnsearch.storage.database import Info
-from attnsearch.storage.files import open_to_read, sync
+from attnsearch.storage.files import fit_file, open_to_read, sync
 
 ROWS = 256  # rows under one checksum: the most that a damaged byte can cost
 
@@ -37,6 +37,12 @@ def all_heads(info: Info) -> tuple[Head, ...]:
 def first_of_several(info: Info) -> Head | None:
     """The first head of a catalog that has others; None if it has no others."""
     return all_heads(info)[0] if info.heads else None
+
+
+def find_fitted(info: Info) -> Path | None:
+    """The file of what was fitted to a catalog's encoder, or to its first head; None if there is none."""
+    file = fit_file(info.identity)
+    return file if file.exists() else None
 
 
 def whole_identity(info: Info) -> str:

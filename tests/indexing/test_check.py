@@ -26,7 +26,7 @@ from attnsearch.storage.segment import read_segments
 from attnsearch.upkeep.removal import remove_catalog
 from tests.conftest import SmallEncoder
 from tests.indexing.damage import change, segment, select, spoil
-from tests.storage.test_learned import SOME
+from tests.storage.test_learned import OWN
 from tests.torture import flips
 
 
@@ -100,7 +100,7 @@ def test_what_a_newer_attnsearch_learned_is_left_alone(home, write, small, monke
     folder = home / "shop"
     with monkeypatch.context() as patch:
         patch.setattr(learned, "VERSION", learned.VERSION + 1)
-        learned.write_learned(folder / LEARNED, SOME)
+        learned.write_learned(folder / LEARNED, OWN)
     newer = (folder / LEARNED).read_bytes()
     assert check.find_problems(folder) == []
     spoil(segment(folder), -1)

@@ -277,9 +277,9 @@ def test_refused(run, trained, argv, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     learned.write_learned(tmp_path / "other", SWAPPED._replace(sha256="6" * 64))
     with monkeypatch.context() as newer:
-        newer.setattr(learned, "VERSION", 3)
+        newer.setattr(learned, "VERSION", 4)
         memory = learned.Remembered(["moon"], np.eye(1, 4, dtype=np.float32), [{}], Recall(0.5, 0.02, 0.9))
-        learned.write_learned(tmp_path / "newer", SWAPPED._replace(memory=memory))
+        learned.write_learned(tmp_path / "newer", SWAPPED._replace(memory=memory, null=NullKey(1.0, 2.0, 0.02)))
     for command in (["query", "moon"], ["explain", "moon"]):
         ran = run(*command, "-c", "shop", *argv)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
@@ -398,7 +398,7 @@ def test_a_pipe_holds_nobody_up(trained, run):
         {"temperature": 0.0},
         {"lexical": -1.0},
         {"lexical": float("inf")},
-        {"null": (1.0, "x")},
+        {"null": NullKey(1.0, "x")},
         {"story": ["x"]},
         {"story": {"x": float("nan")}},
         {"model": 3},

@@ -24,10 +24,13 @@ SOME = Learned(
 X = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], np.float32)
 RIGHT = [{"borscht": 1.0, "tom-yum": 2.0}, {}, {"tiramisu": 1.0}]
 MEMORY = Remembered(["sour soup", "a bicycle", "süß \x1b[1m"], X, RIGHT, Recall(0.9, 0.02, 0.85))
+OWN = SOME._replace(null=NullKey(1.5, 2.5, 0.02))
 REMEMBERED = SOME._replace(w=None, temperature=None, lexical=None, null=None, memory=MEMORY)
 
 
-@pytest.mark.parametrize("some", [SOME, SOME._replace(is_lexical=True)], ids=["asked for", "by itself"])
+@pytest.mark.parametrize(
+    "some", [SOME, SOME._replace(is_lexical=True), OWN], ids=["asked for", "by itself", "null key's own temperature"]
+)
 def test_what_is_written_comes_back(tmp_path, some):
     path = tmp_path / files.LEARNED
     learned.write_learned(path, some)
@@ -107,8 +110,8 @@ def test_a_shortened_file_is_found(tmp_path, length):
 
 def test_a_newer_version_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(learned, "VERSION", 3)
-        learned.write_learned(tmp_path / files.LEARNED, REMEMBERED)
+        patch.setattr(learned, "VERSION", 4)
+        learned.write_learned(tmp_path / files.LEARNED, OWN)
     with pytest.raises(InputError, match="newer"):
         learned.load_learned(tmp_path)
 
@@ -116,8 +119,8 @@ def test_a_newer_version_is_refused(tmp_path, monkeypatch):
 def test_a_newer_version_can_be_forgotten(home, monkeypatch):
     put(home / "shop", [1])
     with monkeypatch.context() as patch:
-        patch.setattr(learned, "VERSION", 3)
-        learned.write_learned(home / "shop" / files.LEARNED, REMEMBERED)
+        patch.setattr(learned, "VERSION", 4)
+        learned.write_learned(home / "shop" / files.LEARNED, OWN)
     assert learned.forget_learned(home / "shop") is None
     assert learned.load_learned(home / "shop") is None
 
@@ -157,7 +160,7 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
         {"temperature": 10**400},
         {"lexical": 10**400},
         {"is_lexical": True, "lexical": None},
-        {"null": [10**400, 1]},
+        {"null": NullKey(10**400, 1)},
         {"story": ["x"]},
         {"story": {"x": float("nan")}},
     ],

@@ -1,0 +1,62 @@
+"""An encoder → its temperature and null key, fitted to the catalogs that we ship when they are first needed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from attnsearch.attention.null_key import FITTED
+from attnsearch.calibration.fitting import fit
+from attnsearch.calibration.record import Fit, read_fit, write_fit
+from attnsearch.calibration.shipped import Progress, compare, read_shipped
+from attnsearch.encoding.encoder import Encoder, parts_of
+from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.storage.files import fit_file, quoted
+
+log = logging.getLogger("attnsearch")
+
+
+def has_constants(encoder: Encoder) -> bool:
+    """Whether the null key of an encoder is shipped: then it is fitted only by hand."""
+    first = parts_of(encoder)[0]
+    return first.model.sha256 in FITTED
+
+
+def calibrate(encoder: Encoder, progress: Progress | None = None) -> Fit:
+    """Fit the first head of an encoder, and write its file.
+
+    Raises ModelError as encoding does, CatalogError and InputError if a shipped file, or the fit's, has a problem.
+    """
+    first = parts_of(encoder)[0]
+    log.info("fitting the temperature and the null key of %s to the built-in catalogs (once)", first.model.name)
+    fitted = fit(compare(read_shipped(), first, progress))
+    made = Fit(first.model.name, datetime.now(UTC).isoformat(timespec="seconds"), fitted)
+    write_fit(fit_file(first.model.identity), made)
+    return made
+
+
+def calibrate_if_new(encoder: Encoder, progress: Progress | None = None) -> None:
+    """Fit an encoder without constants that was not fitted yet; a failure is a warning, and the next call tries again.
+
+    A fit of a newer attnsearch is left alone.
+    """
+    first = parts_of(encoder)[0]
+    if has_constants(first):
+        return
+    try:
+        read_fit(fit_file(first.model.identity))
+    except InputError:
+        pass
+    except (OSError, ValueError):
+        _calibrate_or_warn(first, progress)
+
+
+def _calibrate_or_warn(encoder: Encoder, progress: Progress | None) -> None:
+    try:
+        made = calibrate(encoder, progress)
+    except AttnsearchError as error:
+        hint = f"try again: attnsearch calibrate --model {quoted(encoder.model.name)}"
+        log.warning("%s has no temperature and null key of its own yet: %s; %s", encoder.model.name, error, hint)
+        return
+    if made.null is None:
+        log.warning("%s: no 'none of these': held-out requests are not told apart beyond chance", encoder.model.name)
