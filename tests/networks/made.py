@@ -161,6 +161,7 @@ SIZES = {
     "num_attention_heads": HEADS,
     "max_position_embeddings": WINDOW + 10,
 }
+MARKS = dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0)
 DISTILLED = {"dim": WIDTH, "hidden_dim": WIDER, "n_layers": LAYERS, "n_heads": HEADS, "max_position_embeddings": 50}
 KINDS: dict[str, Kind] = {
     "bert": Kind("BertConfig", SIZES),
@@ -169,6 +170,7 @@ KINDS: dict[str, Kind] = {
     "bert-unigrams": Kind("BertConfig", {**SIZES, "hidden_act": "gelu_new"}, unigrams),
     "mpnet": Kind("MPNetConfig", SIZES, mpnet_pieces),
     "distilbert": Kind("DistilBertConfig", DISTILLED),
+    "modernbert": Kind("ModernBertConfig", {**SIZES, **MARKS, "local_attention": 10}, bytes_in_pairs),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnsearch.errors import ModelError
+from attnsearch.networks import modernbert
 from attnsearch.networks.modernbert import ModernBert, angles, look_around, turn
 from tests.encoding.conftest import CLOSE
 from tests.networks.test_safetensors import write_tensors
@@ -147,23 +149,40 @@ class TestLookAround:
                 output[text, head, i] += weight / sum(z) * v[text, head, j]
         return output
 
-    @given(st.integers(1, 24), st.none() | st.integers(1, 12), st.integers(1, 24), st.sampled_from([1, 60, 500, 10**6]))
-    def test_as_loops_do(self, t, radius, length, logits):
+    @given(
+        st.integers(1, 24),
+        st.none() | st.integers(1, 12),
+        st.integers(1, 24),
+        st.sampled_from([1, 5, 128]),
+        st.sampled_from([1, 300, modernbert.LOGITS]),
+    )
+    def test_as_loops_do(self, t, radius, length, rows, logits):
         q, k, v = np.random.default_rng(t).normal(size=(3, 2, 2, t, 4)).astype(np.float32)
         mask = np.arange(t) < np.array([[t], [min(length, t)]])
-        found = look_around(q, k, v, None if mask.all() else mask, radius, logits=logits)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(modernbert, "LOGITS", logits)
+            found = look_around(q, k, v, None if mask.all() else mask, radius, rows=rows)
         expected = self.loops(q, k, v, mask, radius)
         assert np.swapaxes(found, 1, 2)[mask] == pytest.approx(np.swapaxes(expected, 1, 2)[mask], abs=1e-5)
 
-    @pytest.mark.parametrize("logits", [1, 10**6])
-    def test_the_border(self, logits):
+    @pytest.mark.parametrize("rows", [1, 4, 128])
+    def test_the_border(self, rows):
         """Of equal keys each has an equal share: those at a distance of 3 count, those at 4 do not."""
         t, radius = 20, 3
         ones = np.ones((1, 1, t, 2), np.float32)
-        output = look_around(ones, ones, np.eye(t, dtype=np.float32)[None, None], None, radius, logits=logits)
+        output = look_around(ones, ones, np.eye(t, dtype=np.float32)[None, None], None, radius, rows=rows)
         for i, j in np.ndindex(t, t):
             seen = min(i, radius) + 1 + min(t - 1 - i, radius)
             assert output[0, 0, i, j] == pytest.approx(1 / seen if abs(i - j) <= radius else 0, abs=1e-6)
+
+    @pytest.mark.parametrize("radius", [None, 16])
+    def test_memory_does_not_grow_with_the_square(self, radius):
+        q, k, v = np.ones((3, 1, 4, 3_000, 2), np.float32)
+        tracemalloc.start()
+        look_around(q, k, v, None, radius)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 4 * 3_000**2  # bytes: the logits of one head alone
 
 
 @pytest.mark.parametrize(
