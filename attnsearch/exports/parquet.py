@@ -40,7 +40,7 @@ def write_parquet(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
         import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError:
-        raise InputError("Parquet needs pyarrow", hint="pip install 'attnsearch[parquet]'") from None
+        raise InputError("Parquet needs pyarrow", hint="pip install pyarrow") from None
     sink = Sink()
     schema = _schema(header)
     with parquet.ParquetWriter(sink, schema) as writer:

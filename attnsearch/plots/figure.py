@@ -73,7 +73,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError:
-        raise InputError("SVG and PNG need matplotlib", hint="pip install 'attnsearch[plots]'") from None
+        raise InputError("SVG and PNG need matplotlib", hint="pip install matplotlib") from None
     except (ImportError, OSError, ValueError) as error:  # a broken installation, or a broken matplotlibrc
         raise InputError("SVG and PNG need matplotlib", hint=f"it can't be loaded: {error}") from None
     finally:

@@ -37,7 +37,7 @@ def read_workbook(raw: RawFile, sheet: str | None) -> Iterator[Mapping]:
     try:
         import python_calamine as calamine
     except ModuleNotFoundError:
-        hint = "pip install 'attnsearch[excel]', or save it as CSV UTF-8"
+        hint = "pip install python-calamine, or save it as CSV UTF-8"
         raise InputError("is an Excel workbook", where=raw.where, hint=hint) from None
     content = _read_whole(raw)
     _check_unpacked(content, raw.where)
@@ -60,7 +60,7 @@ def read_parquet(raw: RawFile) -> Iterator[Mapping]:
         import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError:
-        hint = "pip install 'attnsearch[parquet]', or save it as CSV"
+        hint = "pip install pyarrow, or save it as CSV"
         raise InputError("is a Parquet file", where=raw.where, hint=hint) from None
     number = 0
     left_out: set[str] = set()

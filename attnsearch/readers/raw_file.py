@@ -238,7 +238,7 @@ def _open_compressed(raw: Any, head: bytes, where: str) -> FullReader:
         else:
             from backports import zstd
     except ModuleNotFoundError:
-        hint = "pip install 'attnsearch[zstd]', or decompress it: zstd -d"
+        hint = "pip install backports-zstd, or decompress it: zstd -d"
         raise InputError("is compressed (zstd)", where=where, hint=hint) from None
     return FullReader(zstd.ZstdFile(raw), where, len, zstd.ZstdError)
 

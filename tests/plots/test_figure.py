@@ -66,7 +66,7 @@ def test_without_matplotlib_a_clear_word(monkeypatch, form):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(InputError, match="SVG and PNG need matplotlib") as caught:
         FIGURES["heatmap"](form)
-    assert caught.value.hint == "pip install 'attnsearch[plots]'"
+    assert caught.value.hint == "pip install matplotlib"
 
 
 @pytest.mark.parametrize("problem", [ImportError("a\x1b[31m"), OSError("b"), ValueError("c")])

@@ -224,9 +224,9 @@ class TestParquet:
         (
             "python_calamine",
             workbook(S=[["a"]]),
-            "is an Excel workbook; pip install 'attnsearch[excel]', or save it as CSV",
+            "is an Excel workbook; pip install python-calamine, or save it as CSV",
         ),
-        ("pyarrow", b"PAR1\x15\x04\0\0PAR1", "is a Parquet file; pip install 'attnsearch[parquet]', or save it as CSV"),
+        ("pyarrow", b"PAR1\x15\x04\0\0PAR1", "is a Parquet file; pip install pyarrow, or save it as CSV"),
     ],
 )
 def test_without_the_library(write, monkeypatch, library, content, message):
