@@ -131,10 +131,11 @@ class TestPins:
 
 class TestRelease:
     def test_floors_and_no_ceilings(self):
-        """But what is read as data is one version, whose weights are known."""
+        """But what is read as data is one version, whose weights are known, and typer's inner classes change."""
         for requirement in REQUIREMENTS:
-            operators = [part.operator for part in requirement.specifier]
-            assert operators == (["=="] if requirement.name in DATA else [">="]), requirement
+            operators = sorted(part.operator for part in requirement.specifier)
+            wanted = ["=="] if requirement.name in DATA else ["<", ">="] if requirement.name == "typer" else [">="]
+            assert operators == wanted, requirement
 
     def test_the_models_are_those_that_the_extras_install(self):
         assert [[package.requirement] for package in PACKAGES.values()] == [EXTRAS["bundled"], EXTRAS["heads"]]
