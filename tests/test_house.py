@@ -31,7 +31,9 @@ HOUSE = {
         "judgments",
     ),
     "models": ("faults", "trust", "model", "use", "prompts"),
-    "networks": ("safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "coverage"),
+    "networks": (
+        "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
+    ),
     "encoding": (
         "pieces", "encoder", "passages", "sbert", "fast", "static", "heads", "loading", "trial",
     ),

@@ -28,7 +28,9 @@ from attnsearch.errors import ModelError
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import MARKS, Model
 from attnsearch.models.use import PLAIN, Role, Use
-from attnsearch.networks.coverage import Coverage, load_network
+from attnsearch.networks.coverage import Coverage, Spelling, load_network
+from attnsearch.networks.dense import Dense, Unit, load_maps
+from attnsearch.networks.pooling import MEANS, pool, shares
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -77,7 +79,7 @@ class FastEncoder:
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
         batches = list(batch_by_length(texts, _BATCH))
-        x = np.empty((len(texts), self.use.dims or self._network.width), np.float32)
+        x = np.empty((len(texts), self.use.dims or self._width), np.float32)
         _ = self._tokenizer  # loaded before there are threads, as the network is
         encoded = threads.each(lambda batch: self._encode([texts[i] for i in batch], role), batches)
         for batch, vectors in zip(batches, encoded, strict=True):
@@ -92,26 +94,27 @@ class FastEncoder:
         return by_torch if by_torch.precision == "bfloat16" else self
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
-        """What each word piece adds to its text's unit vector; None if that is the state of [CLS] alone."""
+        """What each word piece adds to its text's unit vector; None if that is no mean over word pieces."""
         # Which a query without `explain` does without.
         from attnsearch.encoding.pieces import find_spans, pieces_of_mean
 
-        dims, prompt = self.use.dims or None, len(self.use.prompt(role))
+        pooling, dims, prompt = self._coverage.pooling, self.use.dims or None, len(self.use.prompt(role))
 
         def split(batch: list[int]) -> list[Pieces]:
             encodings, mask, hidden = self._forward([texts[i] for i in batch], role)
             first = int(mask.any(axis=0).argmax())
+            parts = self._map(hidden) * shares(mask, pooling[0])[..., None]  # the shares add up to 1
             return [
                 pieces_of_mean(
-                    states[first : len(encoding.ids), :dims],
+                    of_text[first : len(encoding.ids), :dims],
                     find_spans(_spans(encoding), prompt)[first:],
                     _name_tokens(self._tokenizer, encoding)[first:],
                 )
-                for encoding, states in zip(encodings, hidden, strict=True)
+                for encoding, of_text in zip(encodings, parts, strict=True)
             ]
 
         pieces: list[Pieces | None] = [None] * len(texts)
-        if self._coverage.pooling == "mean":
+        if len(pooling) == 1 and pooling[0] in MEANS and all(module.is_linear for module in self._maps):
             batches = list(batch_by_length(texts, _BATCH))
             _ = self._tokenizer, self._network  # loaded before there are threads
             for batch, parts in zip(batches, threads.each(split, batches), strict=True):
@@ -143,13 +146,15 @@ class FastEncoder:
         return self._tokenizer if is_short else self._whole_tokenizer
 
     def _encode(self, texts: list[str], role: Role) -> Floats:
-        """The texts' vectors (n, d), of any length: the mean of the states that are pooled, or the first of them."""
+        """The texts' vectors (n, d), of any length."""
         _, mask, hidden = self._forward(texts, role)
-        if self._coverage.pooling == "cls":
-            return hidden[:, mask.any(axis=0).argmax()]
-        weight = mask[..., None].astype(np.float32)
-        mean: Floats = (hidden * weight).sum(axis=1) / weight.sum(axis=1).clip(1)  # of no word piece, zeros
-        return mean
+        return self._map(pool(hidden, mask, self._coverage.pooling))
+
+    def _map(self, x: Floats) -> Floats:
+        """What the modules after the pooling make of the vectors x (…, d)."""
+        for module in self._maps:
+            x = module.apply(x)
+        return x
 
     def _forward(self, texts: list[str], role: Role) -> _Forward:
         prompt = self.use.prompt(role)
@@ -176,15 +181,47 @@ class FastEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.model.folder / "tokenizer.json", self._coverage.window)
+        return self._load_tokenizer(self._coverage.window)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.model.folder / "tokenizer.json", None)
+        return self._load_tokenizer(None)
+
+    def _load_tokenizer(self, window: int | None) -> Tokenizer:
+        tokenizer = load_tokenizer(self.model.folder / "tokenizer.json", window)
+        with tokenizing(self.model):
+            _spell(tokenizer, self._coverage.spelling)
+        return tokenizer
+
+    @cached_property
+    def _maps(self) -> list[Dense | Unit]:
+        return load_maps(self.model.folder, self._coverage.maps, self._network.width * len(self._coverage.pooling))
+
+    @property
+    def _width(self) -> int:
+        """d."""
+        return self._maps[-1].width if self._maps else self._network.width * len(self._coverage.pooling)
 
     @cached_property
     def _network(self) -> Network:
         return load_network(self._coverage.network, self.model.folder)
+
+
+def _spell(tokenizer: Tokenizer, spelling: Spelling) -> None:
+    """Let a tokenizer change letters as its model's configuration says: transformers goes by that, not by its file."""
+    from tokenizers.normalizers import BertNormalizer, Lowercase, Sequence
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    if spelling.lowercase is not None and isinstance(normalizer, BertNormalizer):
+        for name in ("lowercase", "strip_accents", "handle_chinese_chars"):
+            setattr(normalizer, name, getattr(spelling, name))
+        tokenizer.normalizer = normalizer
+    if spelling.add_prefix_space is not None and isinstance(pre_tokenizer, ByteLevel):
+        pre_tokenizer.add_prefix_space = spelling.add_prefix_space
+        tokenizer.pre_tokenizer = pre_tokenizer
+    if spelling.first_lower:
+        tokenizer.normalizer = Sequence([Lowercase(), *([] if normalizer is None else [normalizer])])
 
 
 def _spans(encoding: Encoding) -> list[Span]:

@@ -176,6 +176,7 @@ class SentenceEncoder:
             chatter.disable_progress_bar()
             with _hide_panics(), model_errors("can't be loaded as a sentence-transformers model", self.model.name):
                 loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
+                loaded.float()  # transformers computes in halves if a model is stored in them, and is off by as much
         if self.precision == "bfloat16":  # once, so that `_rounding` does not convert them for each batch
             for module in loaded.modules():
                 if isinstance(module, torch.nn.Linear):
@@ -249,6 +250,8 @@ def _pieces_that_add_up(
     from attnsearch.encoding.pieces import pieces_of_mean  # which a query without `explain` does without
 
     hidden = encoded["token_embeddings"].detach().float().cpu().numpy()
+    if hidden.shape[1] < len(vector):  # a module after the pooling has made it wider
+        return None
     for first in (0, int(encoded.get("prompt_length") or 0)):
         if len(hidden) > first:
             pieces = pieces_of_mean(hidden[first:, : len(vector)], spans[first:], tokens[first:])

@@ -33,6 +33,7 @@ from attnsearch.encoding.passages import passage_text
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import MissingText, Recalled, Writer
+from attnsearch.networks.coverage import find_gap
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
 from attnsearch.storage.database import Info, KeyRow
@@ -112,6 +113,7 @@ def change_heads(
     """
     if info is not None and identify_others(encoder) == identify_heads(info.heads):
         return Changed(info, 0, precision)
+    _warn_of_gaps(encoder)
     _warn_of_windows(encoder)
     if info is None:
         return Changed(None, 0, precision)
@@ -155,6 +157,13 @@ def change_heads(
         done,
         added if new else precision,
     )
+
+
+def _warn_of_gaps(encoder: Encoder) -> None:
+    """Say which heads take seconds to start, and why."""
+    for model in (part.model for part in parts_of(encoder) if not part.quick):
+        if gap := find_gap(model.folder):
+            log.warning("%s runs through sentence-transformers, which takes seconds to start: %s", model.name, gap)
 
 
 def _warn_of_windows(encoder: Encoder) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,18 @@ _WEIGHTS_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-_OUR_MODULES = "sentence_transformers."
+# What modules.json may name: the public classes of sentence-transformers, by their names in all its versions.
+_LIBRARY = r"sentence_transformers\.(models|(base|sentence_transformer|sparse_encoder)\.(modules|models))"
+_CLASSES = (
+    "Transformer|MLMTransformer|StaticEmbedding|SparseStaticEmbedding|CLIPModel|Router|Asym|BoW|WordEmbeddings|"
+    "WordWeights|WeightedLayerPooling|CNN|LSTM|LayerNorm|Dropout|Dense|Normalize|Pooling|SpladePooling|SparseAutoEncoder"
+)
+_MODULE = re.compile(rf"{_LIBRARY}(\.[a-z_]+)?\.({_CLASSES})")
+_IMPORTED = {  # what other entries may name, if it is more than a name: of the modules WordEmbeddings and Dense
+    "tokenizer_class": re.compile(rf"{_LIBRARY}\.tokenizer(\.[a-z_]+)?\.[A-Za-z]+"),
+    "activation_function": re.compile(r"torch\.nn\.modules\.[a-z]+\.[A-Za-z0-9]+"),
+}
+_METHOD = re.compile(r"forward|get_[a-z]+_features")  # of a network, which makes states of texts
 _CODE = {"auto_map", "trust_remote_code", "weights_only", "custom_generate", "code_revision", "use_kernels"}
 _ELSEWHERE = {"tokenizer_name_or_path", "base_model_name_or_path", "pretrained_model_name_or_path", "cache_dir"}
 _ARGUMENTS = {"model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs", "config_kwargs"}
@@ -192,19 +204,30 @@ def _problems(config: Any, *, is_list_of_modules: bool) -> Iterator[str]:
 
 
 def _entry_problems(key: str, content: Any) -> Iterator[str]:
-    if key in _CODE and (content or key == "weights_only"):
+    if (
+        (key in _CODE and (content or key == "weights_only"))
+        or (key in _IMPORTED and "." in str(content) and not _IMPORTED[key].fullmatch(str(content)))
+        or (key.endswith("attn_implementation") and "/" in str(content))
+    ):
         yield f"it asks for code: {key}"
     if (key in _ELSEWHERE and content) or (key == "path" and str(content).endswith(".json")):  # the latter in a module
         yield f"it asks for something outside the folder: {key}"
-    if key.endswith("attn_implementation") and "/" in str(content):
-        yield f"it asks for code: {key}"
-    if key in _ARGUMENTS and isinstance(content, dict):
+    if isinstance(content, dict):
+        yield from _mapping_problems(key, content)
+
+
+def _mapping_problems(key: str, content: Mapping[str, Any]) -> Iterator[str]:
+    if key in _ARGUMENTS:
         for name, value in content.items():
             if ((name.endswith("_file") or name == "variant") and value) or (name == "use_safetensors" and not value):
                 yield f"it asks for other files than the usual ones: {name}"
-    if key == "types" and isinstance(content, dict):  # of a module `Router`
+    elif key == "types":  # of a module `Router`
         for name, kind in content.items():
             yield from module_problems([{"path": name, "type": kind}])
+    elif key == "modality_config":
+        for method in (entry.get("method") for entry in content.values() if isinstance(entry, dict)):
+            if not _METHOD.fullmatch(str(method)):
+                yield f"it asks for the method {str(method)[:60]}"
 
 
 def module_problems(modules: Any) -> Iterator[str]:
@@ -214,7 +237,7 @@ def module_problems(modules: Any) -> Iterator[str]:
         return
     for module in modules:
         kind, path = module.get("type"), module.get("path")
-        if not isinstance(kind, str) or not kind.startswith(_OUR_MODULES):
+        if not isinstance(kind, str) or not _MODULE.fullmatch(kind):
             yield f"the module type {str(kind)[:60]} is not of sentence-transformers"
         if not isinstance(path, str) or path.startswith(("/", "~")) or "\\" in path or ":" in path:
             yield f"the module path {str(path)[:60]} is not a folder of the model"

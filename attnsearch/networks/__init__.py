@@ -7,5 +7,7 @@ network      the protocol of all networks
 kin          BERT and its kin: how their names and parts differ
 bert         the network of BERT
 modernbert   the network of ModernBERT
+pooling      the hidden states of a text's tokens → one vector
+dense        a model's vectors → other vectors: the maps that follow its pooling
 coverage     a model's folder → how the fast path reads it, if it covers the model
 """

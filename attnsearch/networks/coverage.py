@@ -2,31 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnsearch.models import trust
 from attnsearch.models.model import ENDLESS, MARKS
+from attnsearch.networks import dense
+from attnsearch.networks.dense import NORMALIZE
 from attnsearch.networks.kin import KINDS
+from attnsearch.networks.pooling import MODES
 
 if TYPE_CHECKING:
     from attnsearch.networks.network import Network
 
-_OLDER_MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_OLDER_MODES = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+_KINDS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+_LIMITS = tuple(f"sentence_{kind}_config.json" for kind in _KINDS)  # of which the first that is there counts
+_ANY = object()
+_LONGEST = 100  # characters of what is said of a model, which may name anything
+_USUAL_LIMITS = {
+    "max_seq_length": _ANY,
+    "do_lower_case": _ANY,
+    "unpad_inputs": _ANY,  # only some GPUs can
+    "transformer_task": "feature-extraction",
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    "module_output_name": "token_embeddings",
+}
+_AS_IN_ITS_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes of tokenizers that have no options
+
+
+class Spelling(NamedTuple):
+    """How a tokenizer changes letters before it looks for pieces, where a model's configuration says so.
+
+    `first_lower` has all letters in lower case, whatever the tokenizer does. The others are for a tokenizer like BERT's
+    or like RoBERTa's, and None leaves it as it is in its file.
+    """
+
+    first_lower: bool = False
+    lowercase: bool | None = None
+    strip_accents: bool | None = None
+    handle_chinese_chars: bool | None = None
+    add_prefix_space: bool | None = None
 
 
 class Coverage(NamedTuple):
     """How the fast path reads a model.
 
-    Its `network`, named by the `model_type` of its configuration, reads `window` tokens of a text, and `pooling` makes
-    a vector of their states, those of a prompt among them if `include_prompt`.
+    Its `network`, named by the `model_type` of its configuration, reads `window` tokens of a text. `pooling` makes a
+    vector of their states, in one way or in several, those of a prompt among them if `include_prompt`. `maps` are the
+    folders of its Dense modules, and NORMALIZE, in their order.
     """
 
     network: str
     window: int
-    pooling: Literal["mean", "cls"]
+    pooling: tuple[str, ...]
     include_prompt: bool = True
+    maps: tuple[str, ...] = ()
+    spelling: Spelling = Spelling()
 
 
 class _Gap(Exception):  # noqa: N818 (no error)
@@ -42,7 +82,7 @@ def coverage_of(folder: Path) -> Coverage | None:
 def find_gap(folder: Path) -> str:
     """What a model's files ask for that the fast path does not do, as in "its pooling is max"; empty if nothing."""
     coverage = _examine(folder)
-    return coverage if isinstance(coverage, str) else ""
+    return coverage[:_LONGEST] if isinstance(coverage, str) else ""
 
 
 def find_network(kind: object) -> type[Network] | None:
@@ -77,15 +117,14 @@ def _examine(folder: Path) -> Coverage | str:
 
 
 def _read_coverage(folder: Path) -> Coverage:
+    modules = trust.read_config(folder / "modules.json")
+    _check_modules(modules)
     for name in ("model.safetensors", "tokenizer.json"):
         _require((folder / name).is_file(), f"it has no {name}")
-    config, modules = trust.read_config(folder / "config.json"), trust.read_config(folder / "modules.json")
-    limits, tokens = (_read_if_any(folder / f"{name}_config.json") for name in ("sentence_bert", "tokenizer"))
-    _require(not limits.get("do_lower_case"), "it puts texts in lower case first")
-    _check_modules(modules)
-    pooling = trust.read_config(folder / modules[1]["path"] / "config.json")
-    mode, include_prompt = _pooling_mode(pooling), pooling.get("include_prompt", True)
-    _require(mode in ("mean", "cls"), f"its pooling is {mode or 'unknown'}")
+    config = trust.read_config(folder / "config.json")
+    pooled = trust.read_config(folder / modules[1]["path"] / "config.json")
+    pooling, include_prompt = _pooling_modes(pooled), pooled.get("include_prompt", True)
+    _require(set(pooling) <= set(MODES), f"its pooling is {', '.join(map(str, pooling))}")
     _require(type(include_prompt) is bool, "its include_prompt is neither true nor false")
     kind = config.get("model_type")
     network = find_network(kind)
@@ -93,9 +132,53 @@ def _read_coverage(folder: Path) -> Coverage:
         raise _Gap(f"its network is {kind}")
     if gap := network.gap(config):
         raise _Gap(gap)
-    window = min(limits.get("max_seq_length") or tokens.get("model_max_length") or ENDLESS, network.reach(config))
+    limits, tokens = _read_limits(folder), _read_if_any(folder / "tokenizer_config.json")
+    for side in ("truncation_side", "padding_side"):
+        _require(tokens.get(side, "right") == "right", f"its {side} is {tokens.get(side)}")
+    longest = limits.get("max_seq_length") or tokens.get("model_max_length") or tokens.get("max_len") or ENDLESS
+    window = min(longest, network.reach(config))
     _require(type(window) is int and window > MARKS, "its window is no number of tokens")
-    return Coverage(kind, window, mode, include_prompt)
+    maps, spelling = _find_maps(folder, modules[2:]), _find_spelling(kind, limits, tokens)
+    return Coverage(kind, window, pooling, include_prompt, maps, spelling)
+
+
+def _read_limits(folder: Path) -> Mapping[str, Any]:
+    """What sentence-transformers is to do before the network, if it asks for nothing unusual."""
+    limits: Mapping[str, Any] = next(filter(None, (_read_if_any(folder / name) for name in _LIMITS)), {})
+    for name, value in limits.items():
+        usual = _USUAL_LIMITS.get(name)
+        _require(not value or usual is _ANY or usual == value, f"its sentence_bert_config.json has {name}")
+    return limits
+
+
+def _find_spelling(kind: str, limits: Mapping[str, Any], tokens: Mapping[str, Any]) -> Spelling:
+    """What the configuration of a tokenizer of a class of its own says: then it counts, not the tokenizer's file."""
+    first_lower = bool(limits.get("do_lower_case"))
+    if tokens.get("tokenizer_class", "" if kind in KINDS else _AS_IN_ITS_FILE[0]) in _AS_IN_ITS_FILE:
+        return Spelling(first_lower)
+    return Spelling(
+        first_lower,
+        lowercase=tokens.get("do_lower_case", True),
+        strip_accents=tokens.get("strip_accents"),
+        handle_chinese_chars=tokens.get("tokenize_chinese_chars", True),
+        add_prefix_space=tokens.get("add_prefix_space", False),
+    )
+
+
+def _find_maps(folder: Path, modules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The folders of the Dense modules among those that follow the pooling, and NORMALIZE, except at the end."""
+    maps = []
+    for module in modules:
+        is_dense, path = _class_of(module) == "Dense", module["path"]
+        _require(path, "two of its modules share a folder")
+        maps.append(path if is_dense else NORMALIZE)
+        if gap := dense.gap(_read_if_any(folder / path / "config.json")):
+            raise _Gap(gap)
+        has_weights = (folder / path / "model.safetensors").is_file()
+        _require(has_weights or not is_dense, "a Dense module has no model.safetensors")
+    while maps and maps[-1] == NORMALIZE:  # as every vector is
+        maps.pop()
+    return tuple(maps)
 
 
 def _read_if_any(file: Path) -> Any:
@@ -103,23 +186,28 @@ def _read_if_any(file: Path) -> Any:
     return trust.read_config(file) if file.exists() else {}
 
 
-def _require(condition: bool, gap: str) -> None:
+def _require(condition: object, gap: str) -> None:
     """Raise _Gap unless the condition holds."""
     if not condition:
         raise _Gap(gap)
 
 
 def _check_modules(modules: Any) -> None:
-    """Raise _Gap unless the modules are a network in the model's folder, a pooling and, perhaps, a normalization."""
+    """Raise _Gap unless the modules are a network in the model's own folder, a pooling, and maps."""
     for problem in trust.module_problems(modules):
         raise _Gap(problem)
-    kinds = [module["type"].rpartition(".")[2] for module in modules]
-    usual = kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+    kinds = [_class_of(module) for module in modules]
+    usual = kinds[:2] == ["Transformer", "Pooling"] and set(kinds[2:]) <= {"Dense", "Normalize"}
     _require(usual and modules[0]["path"] == "", f"its modules are {', '.join(kinds)}")
 
 
-def _pooling_mode(config: Mapping[str, Any]) -> Any:
-    """The pooling that a configuration names, or that it alone switches on, as older ones do; else None."""
-    switched_on = [name for name, is_on in config.items() if name.startswith("pooling_mode_") and is_on]
-    older = _OLDER_MODES.get(switched_on[0]) if len(switched_on) == 1 else None
-    return config.get("pooling_mode", older)
+def _class_of(module: Mapping[str, Any]) -> str:
+    """The name of a module's class."""
+    name: str = module["type"].rpartition(".")[2]
+    return name
+
+
+def _pooling_modes(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The poolings that a configuration names, or that it switches on, as older ones do; else the mean."""
+    modes = config.get("pooling_mode", [mode for name, mode in _OLDER_MODES.items() if config.get(name)] or "mean")
+    return (modes,) if isinstance(modes, str) else tuple(modes)

@@ -110,6 +110,13 @@ MODULES = [
     (module(type="modeling.Transformer"), "the module type modeling.Transformer is not of sentence-transformers"),
     (module(type="os.system"), "the module type os.system is not"),
     (module(type="sentence_transformersx.Evil"), "the module type sentence_transformersx.Evil is not"),
+    (module(type="sentence_transformers.models.Transformer.evil"), "the module type .*evil is not of sentence"),
+    (module(type="sentence_transformers.evil.Transformer"), "the module type .*evil.Transformer is not of sentence"),
+    (module(type="sentence_transformers.util.misc.Transformer"), "the module type .* is not of sentence"),
+    (module(type="sentence_transformers.models.x.y.Transformer"), "the module type .* is not of sentence"),
+    (module(type="sentence_transformers.models.os.system"), "the module type .* is not of sentence"),
+    (module(type="sentence_transformers.base.modules.transformer.importlib"), "the module type .* is not of sentence"),
+    (module(type="sentence_transformers.models.Transformer\n"), "is not of sentence-transformers"),
     (module(type=None), "the module type None is not"),
     (module(path="../other"), "the module path ../other is not a folder of the model"),
     (module(path="1/../../other"), "is not a folder of the model"),
@@ -133,6 +140,21 @@ CONFIGS = [
     ("sentence_bert_config.json", {"tokenizer_name_or_path": "other/model"}, "outside the folder: tokenizer_name"),
     ("1_Pooling/config.json", {"auto_map": {"a": "b.C"}}, "asks for code: auto_map"),
     ("router_config.json", {"types": {"a": "modeling.Evil"}}, "the module type modeling.Evil is not"),
+    (
+        "router_config.json",
+        {"types": {"a": "sentence_transformers.base.model.BaseModel"}},
+        r"the module type .*\.BaseModel is not",
+    ),
+    ("2_Dense/config.json", {"activation_function": "os.system"}, "asks for code: activation_function"),
+    ("2_Dense/config.json", {"activation_function": "torch.utils.bottleneck"}, "asks for code: activation_function"),
+    ("2_Dense/config.json", {"activation_function": "modeling.Evil"}, "asks for code: activation_function"),
+    ("0_Words/config.json", {"tokenizer_class": "modeling.Evil"}, "asks for code: tokenizer_class"),
+    ("0_Words/config.json", {"tokenizer_class": "sentence_transformers.util.x.Y"}, "asks for code: tokenizer_class"),
+    (
+        "sentence_bert_config.json",
+        {"modality_config": {"text": {"method": "push_to_hub", "method_output_name": "x"}}},
+        "asks for the method push_to_hub",
+    ),
     ("router_config.json", {"types": {"../a": "sentence_transformers.models.Pooling"}}, r"module path \.\./a is not"),
     ("router_config.json", {"types": {"onnx": "sentence_transformers.models.Pooling"}}, "the module path onnx is not"),
     (
@@ -176,6 +198,7 @@ class TestCode:
 
     @pytest.mark.parametrize(("file", "members", "match"), CONFIGS)
     def test_configurations(self, folder, file, members, match):
+        (folder / file).parent.mkdir(exist_ok=True)
         change_json(folder / file, **members)
         self.refused(folder, match)
 
@@ -213,6 +236,12 @@ class TestCode:
             model_args={"dtype": "float32", "use_safetensors": True, "gguf_file": None},
         )
         change_json(folder / "tokenizer_config.json", name_or_path="nreimers/x", tokenizer_class="BertTokenizer")
+        change_json(
+            folder / "1_Pooling/config.json",
+            activation_function="torch.nn.modules.activation.Tanh",
+            tokenizer_class="sentence_transformers.models.tokenizer.WhitespaceTokenizer",
+            modality_config={"text": {"method": "forward"}, "image": {"method": "get_image_features"}},
+        )
         assert len(loading.load(str(folder)).model.identity) == 64
 
     @pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "\ufeff{}"])

@@ -87,8 +87,8 @@ def texts(n: int = 500) -> tuple[str, ...]:
     return tuple(itertools.islice(itertools.chain(ODD, iter(some, None)), n))
 
 
-def word_pieces() -> Any:
-    """A tokenizer as BERT has it: words in lower case, in pieces."""
+def word_pieces(**options: Any) -> Any:
+    """A tokenizer as BERT has it: words in lower case, in pieces; `options` are of transformers' class."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
     from transformers import BertTokenizer
 
@@ -98,7 +98,12 @@ def word_pieces() -> Any:
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=marks, show_progress=False)
     tokenizer.train_from_iterator(SENTENCES, trainer)
-    return BertTokenizer(vocab=tokenizer.get_vocab(), model_max_length=WINDOW)
+    return BertTokenizer(vocab=tokenizer.get_vocab(), model_max_length=WINDOW, **options)
+
+
+def cased_pieces() -> Any:
+    """The same, which leaves letters as they are."""
+    return word_pieces(do_lower_case=False, tokenize_chinese_chars=False)
 
 
 def mpnet_pieces() -> Any:
@@ -163,14 +168,38 @@ SIZES = {
 }
 MARKS = dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0)
 DISTILLED = {"dim": WIDTH, "hidden_dim": WIDER, "n_layers": LAYERS, "n_heads": HEADS, "max_position_embeddings": 50}
+POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 KINDS: dict[str, Kind] = {
     "bert": Kind("BertConfig", SIZES),
     "roberta": Kind("RobertaConfig", SIZES, bytes_in_pairs),
     "xlm-roberta": Kind("XLMRobertaConfig", {**SIZES, "type_vocab_size": 1}, unigrams),
-    "bert-unigrams": Kind("BertConfig", {**SIZES, "hidden_act": "gelu_new"}, unigrams),
+    "bert, several languages": Kind("BertConfig", {**SIZES, "hidden_act": "gelu_new"}, unigrams),
     "mpnet": Kind("MPNetConfig", SIZES, mpnet_pieces),
     "distilbert": Kind("DistilBertConfig", DISTILLED),
     "modernbert": Kind("ModernBertConfig", {**SIZES, **MARKS, "local_attention": 10}, bytes_in_pairs),
+    "bert, every pooling": Kind("BertConfig", SIZES, modules=(("Pooling", {"pooling_mode": POOLINGS}),)),
+    "bert, maps": Kind(
+        "BertConfig",
+        SIZES,
+        modules=(
+            ("Pooling", {"pooling_mode": "cls"}),
+            ("Dense", {"out_features": 24}),
+            ("Normalize", {}),
+            ("Dense", {"out_features": 16, "bias": False, "activation_function": None}),
+            ("Normalize", {}),
+        ),
+    ),
+    "bert, a linear map": Kind(
+        "BertConfig",
+        SIZES,
+        modules=(
+            ("Pooling", {"pooling_mode": "weightedmean"}),
+            ("Dense", {"out_features": 40, "activation_function": None}),
+        ),
+    ),
+    "bert, cased": Kind("BertConfig", SIZES, cased_pieces),
+    "bert, float16": Kind("BertConfig", SIZES, dtype="float16"),
+    "bert, bfloat16": Kind("BertConfig", SIZES, dtype="bfloat16"),
 }
 
 
@@ -198,7 +227,7 @@ def make(kind: Kind, folder: Path) -> Path:
         width = network.config.hidden_size
         for name, arguments in kind.modules:
             defaults = {"Pooling": {"embedding_dimension": width}, "Dense": {"in_features": width}}.get(name, {})
-            parts.append(getattr(modules, name)(**{**defaults, **arguments}))
+            parts.append(getattr(modules, name)(**{**defaults, **arguments}).float())
             width = getattr(parts[-1], "pooling_output_dimension", getattr(parts[-1], "out_features", width))
         SentenceTransformer(modules=parts, device="cpu").save(str(folder / "model"))
     return folder / "model"
