@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import sys
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -138,6 +139,26 @@ class VowelEncoder(SmallEncoder):
         return [None for _ in texts]
 
 
+class WordsEncoder(SmallEncoder):
+    """Adds up a random vector for each word: texts are alike if they share words."""
+
+    def __init__(self) -> None:
+        super().__init__("words", "7" * 64)
+
+    def encode(self, texts: Sequence[str], role: str = "key", progress: OnTexts | None = None):
+        self.read += texts
+        words = [re.findall(r"\w+", text.lower()) or ["?"] for text in texts]
+        rows = {
+            word: np.random.default_rng(zlib.crc32(word.encode())).normal(size=96) / (9 if len(word) < 4 else 1)
+            for word in {word for some in words for word in some}
+        }
+        x = np.array([sum(rows[word] for word in {*some}) for some in words], np.float32).reshape(-1, 96)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        if progress:
+            progress(range(len(texts)), x)
+        return x
+
+
 class Ran(NamedTuple):
     """How a command ended: its exit code, stdout and stderr."""
 
@@ -156,10 +177,22 @@ def home(tmp_path, monkeypatch):
     return folder
 
 
+CALIBRATE_IF_NEW = calibrate.calibrate_if_new
+
+
 @pytest.fixture(autouse=True)
 def unfitted(monkeypatch):
-    """No encoder is fitted when it first indexes something, which takes longer than a test should; see `fitting`."""
+    """No encoder is fitted when it first indexes something, which takes a quarter of a second; see `fitting`."""
     monkeypatch.setattr(calibrate, "calibrate_if_new", lambda *_: None)
+
+
+@pytest.fixture
+def fitting(monkeypatch, unfitted) -> WordsEncoder:
+    """An encoder that tells catalogs apart, in place of every model; it is fitted when it first indexes something."""
+    encoder = WordsEncoder()
+    monkeypatch.setattr(calibrate, "calibrate_if_new", CALIBRATE_IF_NEW)
+    monkeypatch.setattr(loading, "load", lambda name=None, **options: encoder)
+    return encoder
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 
 from attnsearch.attention.null_key import FITTED
 from attnsearch.calibration.fitting import fit
@@ -16,12 +17,6 @@ from attnsearch.storage.files import fit_file, quoted
 log = logging.getLogger("attnsearch")
 
 
-def has_constants(encoder: Encoder) -> bool:
-    """Whether the null key of an encoder is shipped: then it is fitted only by hand."""
-    first = parts_of(encoder)[0]
-    return first.model.sha256 in FITTED
-
-
 def calibrate(encoder: Encoder, progress: Progress | None = None) -> Fit:
     """Fit the first head of an encoder, and write its file.
 
@@ -31,32 +26,38 @@ def calibrate(encoder: Encoder, progress: Progress | None = None) -> Fit:
     log.info("fitting the temperature and the null key of %s to the built-in catalogs (once)", first.model.name)
     fitted = fit(compare(read_shipped(), first, progress))
     made = Fit(first.model.name, datetime.now(UTC).isoformat(timespec="seconds"), fitted)
-    write_fit(fit_file(first.model.identity), made)
+    write_fit(file_of(first), made)
     return made
 
 
 def calibrate_if_new(encoder: Encoder, progress: Progress | None = None) -> None:
-    """Fit an encoder without constants that was not fitted yet; a failure is a warning, and the next call tries again.
+    """Fit an encoder that was not fitted yet, and whose null key is not shipped.
 
-    A fit of a newer attnsearch is left alone.
+    A failure is a warning, and the next call tries again. A fit of a newer attnsearch is left alone.
     """
     first = parts_of(encoder)[0]
-    if has_constants(first):
+    if first.model.sha256 in FITTED:
         return
     try:
-        read_fit(fit_file(first.model.identity))
+        read_fit(file_of(first))
     except InputError:
         pass
     except (OSError, ValueError):
         _calibrate_or_warn(first, progress)
 
 
+def file_of(encoder: Encoder) -> Path:
+    """The file of the fit to the first head of an encoder, which may not be there."""
+    return fit_file(parts_of(encoder)[0].model.identity)
+
+
 def _calibrate_or_warn(encoder: Encoder, progress: Progress | None) -> None:
+    name = encoder.model.name
     try:
         made = calibrate(encoder, progress)
     except AttnsearchError as error:
-        hint = f"try again: attnsearch calibrate --model {quoted(encoder.model.name)}"
-        log.warning("%s has no temperature and null key of its own yet: %s; %s", encoder.model.name, error, hint)
+        hint = f"try again: attnsearch calibrate --model {quoted(name)}"
+        log.warning("%s has no null key of its own yet: %s; %s", name, error.message, hint)
         return
     if made.null is None:
-        log.warning("%s: no 'none of these': held-out requests are not told apart beyond chance", encoder.model.name)
+        log.warning("%s: none of these is unknown: on held-out requests, %s", name, made.describe_accuracy())

@@ -16,10 +16,8 @@ from attnsearch.attention.null_key import NullKey
 from attnsearch.calibration.fitting import HIGHEST, LOWEST, Fitted, Mean
 from attnsearch.errors import InputError
 from attnsearch.storage import checksum
-from attnsearch.storage.database import Info
 from attnsearch.storage.failures import writing
 from attnsearch.storage.files import open_to_read, quoted, replace_file, sync
-from attnsearch.storage.segment import find_fitted
 
 FORM = 1
 
@@ -46,6 +44,12 @@ class Fit(NamedTuple):
     def null(self) -> NullKey | None:
         """The null key."""
         return self.fitted.null
+
+    def describe_accuracy(self) -> str:
+        """How well the null key tells held-out requests with an answer from those without, in words."""
+        mean, low, high = self.fitted.accuracy
+        verdict = "" if self.null else ", no better than chance"
+        return f"{mean:.1%} right ({low:.1%} to {high:.1%}){verdict}"
 
 
 def write_fit(file: Path, fit: Fit) -> None:
@@ -89,12 +93,11 @@ def read_fit(file: Path) -> Fit:
         raise ValueError(f"it is not what was written ({error})") from None
 
 
-def load_fit(info: Info) -> Fit | None:
-    """What was fitted to a catalog's encoder, or to its first head; None if nothing was.
+def load_fit(file: Path | None, model: str) -> Fit | None:
+    """The fit in a file, to the encoder of the model called `model`; None if there is no file.
 
     A file that can't be used is none, with a warning.
     """
-    file = find_fitted(info)
     if file is None:
         return None
     try:
@@ -106,7 +109,7 @@ def load_fit(info: Info) -> Fit | None:
     except InputError as error:
         problem = f"{error.message}, and is not used; {error.hint}"
     except ValueError as error:
-        problem = f"{error}, and is not used; fit it again: attnsearch calibrate --model {quoted(info.model)}"
+        problem = f"{error}, and is not used; fit it again: attnsearch calibrate --model {quoted(model)}"
     log.warning("%s: %s", file, problem)
     return None
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "train": ("train", "train"),
     "feedback": ("feedback", "feedback"),
     "reset": ("train", "reset"),
+    "calibrate": ("train", "calibrate"),
     "lesson": ("lesson", "lesson"),
     "docs": ("docs", "docs"),
 }

@@ -34,6 +34,7 @@ _SYNONYMS = {
     "train": ("fit", "learn", "tune"),
     "feedback": ("judge", "rate"),
     "reset": ("forget", "unlearn"),
+    "calibrate": ("adjust", "calibration"),
     "lesson": ("course", "demo", "intro", "teach", "tour", "tutorial"),
     "docs": ("doc", "man", "manual"),
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _VALUES = 20  # the commonest of a field, at most, in JSON
 _SHOWN = 5  # of them in the table
+_IN_OTHER_ROWS = {"learned", "fields", "gone", "fit", "temperature_from", "none_of_these_from"}
 _MISSING = {"id_field": "made from the titles", "title_field": "none"}
 
 
@@ -69,10 +70,12 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.calibration.record import load_fit
     from attnsearch.output import table
-    from attnsearch.search.setting import default_lexical, default_temperature
+    from attnsearch.output.training import constants_as_json, constants_in_words
+    from attnsearch.search.setting import default_lexical
     from attnsearch.storage import home
     from attnsearch.storage.files import folder_size
     from attnsearch.storage.learned import load_learned
+    from attnsearch.storage.segment import find_fitted
     from attnsearch.storage.store import Store
     from attnsearch.upkeep.default import stored_default
     from attnsearch.upkeep.freshness import gone_sources
@@ -83,7 +86,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         known = store.fields()
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
-    fit = load_fit(record)
+    fit = load_fit(find_fitted(record), record.model)
+    constants = constants_as_json(record.sha256, record.temperature, fit, used)
     name = home.displayed_name(folder, record)
     fields = {
         "name": name,
@@ -96,7 +100,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "model_sha256": record.identity or None,
         "heads": _heads_as_json(record),
         "d": record.d,
-        "temperature": default_temperature(record, used, fit),
+        **constants,
         "lexical": default_lexical(record.lexical, used),
         "language": record.language,
         "sources": [source.path for source in record.sources],
@@ -117,7 +121,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
-    tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(fields) if value}, screen)]
+    words = {**fields, **constants_in_words(constants, fit, record.model)}
+    tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
         columns = ("field", "kind", "items", "values")
@@ -228,7 +233,7 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, ", ".join(_mark_gone(fields))
         elif name == "heads":
             yield name, ", ".join(map(_head_in_words, value))
-        elif name not in ("learned", "fields", "gone"):
+        elif name not in _IN_OTHER_ROWS:
             yield name, _MISSING.get(name, "") if value is None else _in_words(value)
     if learned is None:
         return

@@ -1,4 +1,4 @@
-"""`attnsearch train` and `reset`: learn from judged requests, and forget what was learned."""
+"""`attnsearch train`, `reset` and `calibrate`: learn from judged requests, forget that, fit an encoder's constants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.output.safe_text import inert
+from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, taught_catalog
 
@@ -203,3 +203,63 @@ def _forget(folder: Path) -> str:
             again = ", and the next feedback or training remembers it again" if memory else ""
             note += f"; the feedback on {counted(len(judged), 'request')} is kept{again}"
     return note
+
+
+def calibrate(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            rich_help_panel=options.WHICH,
+            help="A sentence-transformers model. (default: all-MiniLM-L6-v2)",
+        ),
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", rich_help_panel=options.DONE, help="Forget what was fitted to the model.")
+    ] = False,
+    json: options.Json = False,
+    out: options.Out = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+    color: options.Color = "auto",
+) -> None:
+    """Fit a model's temperature and null key to the built-in catalogs; all catalogs of the model use them.
+
+    A model without a null key is fitted by itself when it first indexes something.
+
+    attnsearch calibrate --model wordllama
+
+    attnsearch calibrate --model wordllama --forget
+    """
+    from attnsearch.attention.projections import TEMPERATURE
+    from attnsearch.calibration import calibrate as calibration
+    from attnsearch.calibration.record import forget_fit, load_fit
+    from attnsearch.encoding import loading, trial
+    from attnsearch.output import training as output
+    from attnsearch.output.formats import SCHEMA
+    from attnsearch.storage import home
+
+    screen = streams.screen(color=color, quiet=quiet, out=out)
+    with progress.working(quiet=quiet) as working:
+        encoder = loading.load(model, offline=offline)
+        name, file = encoder.model.name, calibration.file_of(encoder)
+        fit_before, fit, forgotten = load_fit(file, name), None, False
+        if forget:
+            forgotten = forget_fit(file)
+        else:
+            trial.try_out(encoder, unless=home.has_catalog_of)
+            fit = calibration.calibrate(encoder, working.progress)
+    sha256 = encoder.model.sha256
+    before, after = (output.constants_as_json(sha256, TEMPERATURE, part) for part in (fit_before, fit))
+    if json:
+        hashes = {"weights_sha256": sha256, "model_sha256": encoder.model.identity}
+        row = {"schema": SCHEMA, "model": name, **hashes, **after, "before": before}
+        streams.emit([to_json(row, screen, indent=2)], out)
+    elif fit:
+        words_before = output.constants_in_words(before, fit_before, name)
+        words = output.constants_in_words(after, fit, name)
+        streams.emit([output.calibration(fit, words_before, words, screen)], out)
+    elif not quiet:
+        note = "forgot what was fitted" if forgotten else "nothing was fitted"
+        again = "" if after["none_of_these"] else "; it is fitted when it next indexes something"
+        streams.emit([streams.as_line(f"{name}: {note}{again}", out)], out)

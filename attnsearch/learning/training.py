@@ -257,7 +257,7 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
         return None
     x = embed_requests(index, [request.query for request in decided])
     current, temperature = (
-        usual_null_key(index.info, index.fit),
+        usual_null_key(index.info.sha256, index.fit),
         TEMPERATURE if index.fit is None else index.fit.temperature,
     )
     state = index.engine.attend(fold_plain(x, first_of_several(index.info), temperature)).attention

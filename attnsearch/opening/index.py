@@ -135,11 +135,12 @@ class Index:
     @cached_property
     def fit(self) -> Fit | None:
         """What was fitted to its encoder, or to its first head, on the catalogs that we ship; None if nothing was."""
-        if find_fitted(self.info) is None:
+        file = find_fitted(self.info)
+        if file is None:
             return None
         from attnsearch.calibration.record import load_fit  # which the default model does without
 
-        return load_fit(self.info)
+        return load_fit(file, self.info.model)
 
     @property
     def postings(self) -> Postings:

@@ -1,11 +1,12 @@
-"""A training → a table with a conclusion, and JSON. Everything is returned; nothing is printed here."""
+"""A training, or a fit to an encoder → a table with a conclusion, and JSON. Everything is returned, nothing printed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.calibration.record import Fit
 from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
 from attnsearch.learning.acceptance import Gain, Verdict
@@ -14,7 +15,12 @@ from attnsearch.learning.training import Outcome
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
-from attnsearch.output.table import decimals, listing, signed, wrap
+from attnsearch.output.table import decimals, entries, listing, signed, wrap
+from attnsearch.search.setting import usual_null_key
+from attnsearch.storage.files import quoted
+from attnsearch.storage.learned import Learned
+
+USUAL, FITTED, SHIPPED, TRAINED = "usual", "fitted", "shipped", "trained"  # where a temperature or a null key is from
 
 
 def verdict(outcome: Outcome, screen: Screen = PIPE, *, stored: bool = True) -> str:
@@ -153,3 +159,77 @@ def _round_up(count: int) -> str:
         return counted(count, "more judged request")
     step = 10 ** (len(str(count)) - 1)
     return f"some {counted(-(-count // step) * step, 'more judged request')}"
+
+
+def constants_as_json(sha256: str, usual: float, fit: Fit | None, learned: Learned | None = None) -> dict[str, Any]:
+    """The temperature and the null key of a query that says neither, and where each is from; and the encoder's fit.
+
+    They are learned, else fitted to the encoder, else the one shipped for these weights, and the `usual` temperature.
+    """
+    null, null_from = usual_null_key(sha256, fit), FITTED if fit else SHIPPED
+    temperature, temperature_from = usual, USUAL
+    if fit and fit.temperature != TEMPERATURE:
+        temperature, temperature_from = fit.temperature, FITTED
+    if learned and learned.temperature is not None:
+        temperature, temperature_from = learned.temperature, TRAINED
+    if learned and learned.null:
+        null, null_from = learned.null, TRAINED
+    return {
+        "temperature": temperature,
+        "temperature_from": temperature_from,
+        "none_of_these": null and null._asdict(),
+        "none_of_these_from": null and null_from,
+        "fit": fit and _fit_as_json(fit),
+    }
+
+
+def _fit_as_json(fit: Fit) -> dict[str, Any]:
+    """What held-out requests say of a fit."""
+    fitted = fit.fitted
+    return {
+        "when": fit.when,
+        "held_out": {
+            "confidence": CONFIDENCE,
+            "requests": fitted.requests,
+            "kl_gain": fitted.gain._asdict(),
+            "balanced_accuracy": fitted.accuracy._asdict(),
+            "catalogs": fitted.accuracies,
+        },
+    }
+
+
+def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, model: str) -> dict[str, str]:
+    """What `constants_as_json` returns, in words."""
+    origins = {USUAL: "the usual one", FITTED: "fitted on the built-in catalogs"}
+    origin, null_origin = (constants[f"{name}_from"] for name in ("temperature", "none_of_these"))
+    if null := constants["none_of_these"]:
+        numbers = f"logit {null['logit']:.3g}, sharpness {null['sharpness']:.3g}"
+        none_of_these = f"{numbers} ({origins.get(null_origin, null_origin)})"
+    elif fit:
+        none_of_these = f"unknown: on held-out requests, {fit.describe_accuracy()}"
+    else:
+        none_of_these = f"unknown until 'attnsearch calibrate --model {quoted(model)}'"
+    return {
+        "temperature": f"{constants['temperature']:.4g} ({origins.get(origin, origin)})",
+        "none_of_these": none_of_these,
+    }
+
+
+def calibration(fit: Fit, before: Mapping[str, str], after: Mapping[str, str], screen: Screen = PIPE) -> str:
+    """How an encoder's constants did on held-out requests, by catalog, and what they are, `before` and `after`."""
+    fitted = fit.fitted
+    rows = [[name, f"{accuracy:.1%}"] for name, accuracy in fitted.accuracies.items()]
+    mean, low, high = fitted.gain
+    differences = f"{signed(mean, 3)} ({signed(low, 3)} to {signed(high, 3)})"
+    worse = "" if fit.temperature != TEMPERATURE else f", so {TEMPERATURE:g} stays"
+    values = {
+        "model": fit.model,
+        **{name.replace("_", " "): words for name, words in after.items()},
+        "before": "the same" if before == after else "; ".join(before.values()),
+    }
+    sentence = (
+        f"Of {counted(fitted.requests, 'held-out request')} with an answer, and as many without, the null key is"
+        f" {fit.describe_accuracy()}. At the temperature of the other catalogs, KL gains {differences}{worse}."
+    )
+    table = listing(["held out", "balanced accuracy"], rows, screen, elastic=["held out"])
+    return "\n".join([entries(values, screen), table, wrap(sentence, screen)])

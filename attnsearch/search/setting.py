@@ -126,7 +126,7 @@ class Setting(NamedTuple):
             bias = bias_of(index, texts, self.where, lexical, self.priors, hidden)
         null = None
         if likeness is None:  # it was fitted to texts
-            null = learned.null if learned and learned.null else usual_null_key(index.info, index.fit)
+            null = learned.null if learned and learned.null else usual_null_key(index.info.sha256, index.fit)
         memory = None if likeness else self._choose_memory(index, bias)
         first = first_of_several(index.info)
         projections = self._choose_projections(index, learned)
@@ -182,9 +182,9 @@ def usual_temperature(info: Info, fit: Fit | None) -> float:
     return fit.temperature if fit else info.temperature
 
 
-def usual_null_key(info: Info, fit: Fit | None) -> NullKey | None:
-    """The null key of a catalog that has learned none: the encoder's, by its fit, else as it is shipped."""
-    return fit.null if fit else null_key.FITTED.get(info.sha256)
+def usual_null_key(sha256: str, fit: Fit | None) -> NullKey | None:
+    """The null key of a catalog that has learned none: that of the fit, else the one shipped for these weights."""
+    return fit.null if fit else null_key.FITTED.get(sha256)
 
 
 def default_lexical(lexical: float, learned: Learned | None) -> float:

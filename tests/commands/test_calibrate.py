@@ -1,0 +1,68 @@
+"""`attnsearch calibrate`, and what `info` says of it."""
+
+from __future__ import annotations
+
+import json
+
+from attnsearch.indexing.update import update
+from attnsearch.storage.home import BUILT_IN
+from tests.conftest import SHOP
+
+
+def test_it_says_what_it_did(run, fitting, home):
+    ran = run("calibrate", "--model", "words")
+    assert (ran.code, ran.err) == (0, "")
+    assert all(name in ran.out for name in BUILT_IN)
+    assert "(fitted on the built-in catalogs)" in ran.out
+    assert "unknown until 'attnsearch calibrate --model words'" in ran.out
+    assert [file.name for file in (home / ".fits").iterdir()] == [f"{'7' * 64}.json"]
+    assert "the same" in run("calibrate").out
+
+
+def test_json(run, fitting):
+    before, after = (json.loads(run("calibrate", "--json").out) for _ in range(2))
+    assert before["before"]["none_of_these"] is None
+    assert before["none_of_these_from"] == "fitted"
+    assert after["before"] == {name: before[name] for name in after["before"]}
+    held_out = after["fit"]["held_out"]
+    assert 0.5 < held_out["balanced_accuracy"]["low"] < held_out["balanced_accuracy"]["mean"] < 1
+    assert list(held_out["catalogs"]) == ["library", "kitchen", "toolbox"]
+
+
+def test_forgetting(run, fitting, home):
+    run("calibrate")
+    assert run("calibrate", "--forget").out == (
+        "words: forgot what was fitted; it is fitted when it next indexes something\n"
+    )
+    assert not list((home / ".fits").iterdir())
+    assert run("calibrate", "--forget").out.startswith("words: nothing was fitted")
+    assert run("calibrate", "--forget", "-q").out == ""
+
+
+def test_info(run, fitting, write):
+    update([str(write("shop.yaml", SHOP))])
+    shown, info = run("info", "shop").out, json.loads(run("info", "shop", "--json").out)
+    assert "(fitted on the built-in catalogs)" in shown
+    assert info["none_of_these"]["temperature"] == info["temperature"]
+    assert info["none_of_these_from"] == "fitted"
+    assert info["fit"]["held_out"]["requests"] > 180
+    run("calibrate", "--forget")
+    shown, info = run("info", "shop").out, json.loads(run("info", "shop", "--json").out)
+    assert "unknown until 'attnsearch calibrate --model words'" in shown
+    assert (info["none_of_these"], info["none_of_these_from"], info["fit"]) == (None, None, None)
+
+
+def test_info_of_an_encoder_that_is_no_better_than_chance(run, small, write):
+    update([str(write("shop.yaml", SHOP))])
+    run("calibrate")
+    shown = run("info", "shop").out
+    assert "unknown: on held-out requests, 48.0% right (44.4% to 51.7%), no better than chance" in " ".join(
+        shown.split()
+    )
+    assert "0.05 (the usual one)" in shown
+
+
+def test_a_model_that_is_not_there(run):
+    ran = run("calibrate", "--model", "./nowhere")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err == "attnsearch: ./nowhere: no such folder; name a model, or the folder that holds one\n"
