@@ -27,7 +27,7 @@ Temperature = Annotated[
     typer.Option(
         metavar="τ",
         rich_help_panel=SHARP,
-        help="Lower is sharper. (default: learned, else fitted, else 0.05)",
+        help="Lower is sharper. (default: learned, else fitted)",
     ),
 ]
 Textbook = Annotated[
