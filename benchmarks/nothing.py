@@ -1,7 +1,8 @@
 """None of these: which statistic of a query's cosines best tells that a catalog has no answer; the null key's fit.
 
 Each judged set's own queries count as answered by its items; the other sets' queries, and gibberish, count as not
-answered. Everything is fitted to four sets and tested on the fifth.
+answered. Everything is fitted to four sets and tested on the fifth; then to the catalogs that we ship, as
+`attnsearch calibrate` does, and tested on all five.
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.attention.null_key import evidence
+from attnsearch.attention.null_key import FITTED, NullKey, evidence
+from attnsearch.attention.projections import TEMPERATURE
+from attnsearch.calibration import shipped
+from attnsearch.calibration.fitting import fit as calibrate
+from attnsearch.calibration.fitting import fit_null, fit_temperature, measure_evidence, measure_kl
+from attnsearch.calibration.shipped import Cosines
 from attnsearch.encoding import loading, passages
+from attnsearch.encoding.encoder import Encoder
 from benchmarks.measure import DATA, SETS, heading, judged, table
 
 Floats = NDArray[np.float64]
@@ -27,6 +34,7 @@ SIZES = (10, 30, 100, 300, 1000)  # of catalogs cut out of a set
 CUTS = 5  # of each size
 EACH = 20  # queries of each kind of gibberish
 OURS = "mean and best"
+SQUEEZED = 3  # the square of a number that is added to every vector: cosines then lie between .71 and .92
 
 _STOP = "a about and are as at be but by for from how if in is it of on or so that the then there this to was what who"
 _WORDS = (
@@ -61,6 +69,14 @@ class Catalog(NamedTuple):
         return Catalog(self.keys[np.concatenate(rows)], np.cumsum([0, *(len(row) for row in rows[:-1])]))
 
 
+class Queries(NamedTuple):
+    """Queries x (m, d) for a catalog, their sources (m,), see `Trial`, and their weights (m,), which sum to 1."""
+
+    x: NDArray[np.float32]
+    source: NDArray[np.str_]
+    share: Floats
+
+
 class Trial(NamedTuple):
     """Queries asked of a catalog: their statistics, whether they have no answer, their sources and their weights.
 
@@ -90,7 +106,8 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit("the judged data is not here")
     heading("None of these")
-    sets = embed()
+    encoder = loading.load()
+    sets = embed(encoder)
     whole = {name: [ask(sets, name, sets.catalogs[name])] for name in SETS}
     among = {name: list(_ask_among_others(sets, name)) for name in SETS}
     cuts = {size: {name: list(_ask_cuts(sets, name, size)) for name in SETS} for size in SIZES}
@@ -136,7 +153,74 @@ def main() -> None:
     table(("set", *kinds), rows)
 
     b, a = fit([whole[name][0] for name in SETS], OURS)
-    print(f"Fitted to all five sets: NullKey(logit={-b:.2f}, sharpness={a:.2f}), for {loading.load().model.sha256}")
+    print(f"Fitted to all five sets: NullKey(logit={-b:.2f}, sharpness={a:.2f}), for {encoder.model.sha256}\n")
+    print_fitted({"all-MiniLM-L6-v2": (encoder, sets), "wordllama": embed_with("wordllama")})
+
+
+def embed_with(model: str) -> tuple[Encoder, Sets]:
+    """The encoder of a model, and all sets, embedded with it."""
+    encoder = loading.load(model)
+    return encoder, embed(encoder)
+
+
+def print_fitted(encoders: dict[str, tuple[Encoder, Sets]]) -> None:
+    """What is fitted to the catalogs that we ship, tried on all sets; also as if all cosines were high."""
+    rows, kl_rows = [], []
+    for model, (encoder, sets) in encoders.items():
+        asked = shipped.compare(shipped.read_shipped(), encoder)
+        of_sets = {name: _cosines(sets, name) for name in SETS}
+        if encoder.model.sha256 in FITTED:
+            rows.append([model, "all five sets", *_fitted_row(of_sets, FITTED[encoder.model.sha256])])
+        for more in (0, SQUEEZED):
+            name = f"{model}, squeezed" if more else model
+            seen = [squeeze(catalog, more) for catalog in asked]
+            seen_sets = {key: (queries, squeeze(cosines, more)) for key, (queries, cosines) in of_sets.items()}
+            temperature = calibrate(seen).temperature
+            if temperature != TEMPERATURE:
+                rows.append([name, "all, at the usual τ", *_fitted_row(seen_sets, fit_null(seen, TEMPERATURE))])
+            rows.append([name, "all", *_fitted_row(seen_sets, fit_null(seen, temperature))])
+            for left in seen:
+                others = [other for other in seen if other is not left]
+                own = TEMPERATURE if temperature == TEMPERATURE else fit_temperature(others)
+                rows.append([name, f"without {left.name}", *_fitted_row(seen_sets, fit_null(others, own))])
+            for tau in dict.fromkeys((TEMPERATURE, fit_temperature(seen))):
+                kls = [measure_kl(cosines, tau).mean() for _, cosines in seen_sets.values()]
+                kl_rows.append([name, f"{tau:g}", *(f"{kl:.3f}" for kl in kls)])
+    print("Balanced accuracy at .5, fitted to the shipped catalogs, and to all but one of them:\n")
+    table(("encoder", "fitted to", "τ", "b", "a", *SETS, "mean", "least"), rows)
+    print("KL of the sets' own requests, at the usual temperature and at the one that the shipped catalogs ask for:\n")
+    table(("encoder", "τ", *SETS), kl_rows)
+
+
+def squeeze(catalog: Cosines, more: float) -> Cosines:
+    """The same catalog by an encoder that adds a number to each vector, whose square is `more`: cosines lie higher."""
+    return catalog._replace(cosines=(catalog.cosines + more) / (1 + more))
+
+
+def _fitted_row(of_sets: dict[str, tuple[Queries, Cosines]], null: NullKey) -> list[str]:
+    """The cells of a null key."""
+    accuracies = [_fitted_accuracy(queries, cosines, null) for queries, cosines in of_sets.values()]
+    cells = (*accuracies, statistics.mean(accuracies), min(accuracies))
+    return [
+        f"{null.temperature:g}",
+        f"{null.logit:.2f}",
+        f"{null.sharpness:.2f}",
+        *(f"{cell:.3f}" for cell in cells),
+    ]
+
+
+def _cosines(sets: Sets, name: str) -> tuple[Queries, Cosines]:
+    """The queries of a trial of a set, and their cosines with its items."""
+    queries = choose_queries(sets, name)
+    right = [*sets.answers[name], *([np.empty(0, np.int64)] * (len(queries.x) - len(sets.answers[name])))]
+    cosines = sets.catalogs[name].logits(queries.x) / SCALE
+    return queries, Cosines(name, cosines, right, queries.source == "own")
+
+
+def _fitted_accuracy(queries: Queries, cosines: Cosines, null: NullKey) -> float:
+    """The balanced accuracy of a null key."""
+    is_answered = null.sharpness * measure_evidence(cosines, null.temperature) > null.logit
+    return float(queries.share @ (is_answered == (queries.source == "own")))
 
 
 def gibberish(seed: int = 7) -> dict[str, list[str]]:
@@ -171,9 +255,8 @@ def gibberish(seed: int = 7) -> dict[str, list[str]]:
     return {kind: [make() for _ in range(EACH)] for kind, make in kinds.items()}
 
 
-def embed() -> Sets:
-    """Embed all sets with the default encoder: a quarter of an hour on two cores."""
-    encoder = loading.load()
+def embed(encoder: Encoder) -> Sets:
+    """Embed all sets: a quarter of an hour on two cores with the default encoder."""
     catalogs, queries, answers = {}, {}, {}
     for name in SETS:
         items, titles, texts, grades = judged(name)
@@ -190,7 +273,15 @@ def embed() -> Sets:
 def ask(
     sets: Sets, name: str, catalog: Catalog, own: Iterable[int] | None = None, unanswered: Iterable[str] = SETS
 ) -> Trial:
-    """Ask a catalog the queries of a set, or only its `own` ones, the queries of the `unanswered` sets, and gibberish.
+    """Ask a catalog `choose_queries`."""
+    x, source, share = choose_queries(sets, name, own, unanswered)
+    return Trial(measure(catalog, x), source != "own", source, share)
+
+
+def choose_queries(
+    sets: Sets, name: str, own: Iterable[int] | None = None, unanswered: Iterable[str] = SETS
+) -> Queries:
+    """The queries of a set, or only its `own` ones, the queries of the `unanswered` sets, and gibberish.
 
     Answered and unanswered queries weigh the same; among the unanswered, so do each set and all gibberish together.
     """
@@ -205,7 +296,7 @@ def ask(
     x = np.concatenate(list(queries.values()))
     source = np.repeat(list(queries), [len(part) for part in queries.values()])
     share = np.concatenate([np.full(len(part), weights[source] / len(part)) for source, part in queries.items()])
-    return Trial(measure(catalog, x), source != "own", source, share)
+    return Queries(x, source, share)
 
 
 def measure(catalog: Catalog, x: NDArray[np.float32]) -> dict[str, Floats]:
