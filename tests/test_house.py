@@ -35,7 +35,7 @@ HOUSE = {
         "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
     ),
     "encoding": (
-        "pieces", "encoder", "passages", "sbert", "fast", "static", "heads", "loading", "trial",
+        "pieces", "encoder", "passages", "tokenizer", "sbert", "fast", "static", "heads", "loading", "trial",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
@@ -120,7 +120,7 @@ GUESTS = {
     "lxml": Guest({"sources/markup"}, lazy=True),
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"models/model"}, lazy=True),
-    "tokenizers": Guest({"encoding/fast", "encoding/static"}, lazy=True),
+    "tokenizers": Guest({"encoding/tokenizer", "encoding/fast", "encoding/static"}, lazy=True),
     "torch": Guest({"encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),

@@ -34,6 +34,7 @@ _EAST = "\u0900"  # the first letter of the scripts of India
 _PIECES_WEST, _PIECES_EAST = 0.7, 1.4  # a letter, at most
 _LEAST_LETTERS = 2  # of a text in another script
 _LONG = 4  # letters: even an encoder that can't read a language may know its shortest words
+_EXPANSION = 36  # word pieces of a character, at most: U+FDFA is 18 letters, normalized, of two bytes each
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
 
 
@@ -201,7 +202,8 @@ def is_cut(encoder: Encoder, text: str) -> bool:
     start = text[: _WORD * encoder.window]
     if len(start) < len(text) and len(encoder.tokens(start)) > encoder.window + _WORD:
         return True  # a tokenizer takes hundreds of bytes a character, so only a doubtful text is read whole
-    return len(text) > encoder.window - MARKS and len(encoder.tokens(text)) > encoder.window
+    most = len(text) + 1 if text.isascii() else _EXPANSION * len(text)  # tokenizers may put a mark before a text
+    return most > encoder.window - MARKS and len(encoder.tokens(text)) > encoder.window
 
 
 def reads(encoder: Encoder, text: str) -> bool:

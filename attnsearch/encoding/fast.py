@@ -5,10 +5,8 @@ Axis letters: n = texts, t = tokens, d = width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,11 +22,11 @@ from attnsearch.encoding.encoder import (
     normalize_rows,
 )
 from attnsearch.encoding.sbert import SentenceEncoder
+from attnsearch.encoding.tokenizer import copy_uncut, encode_texts, load_tokenizer, name_tokens, tokenizing
 from attnsearch.errors import ModelError
-from attnsearch.models.faults import SILENCE, model_errors
-from attnsearch.models.model import MARKS, Model
+from attnsearch.models.model import Model
 from attnsearch.models.use import PLAIN, Role, Use
-from attnsearch.networks.coverage import Coverage, Spelling, load_network
+from attnsearch.networks.coverage import Coverage, load_network
 from attnsearch.networks.dense import Dense, Unit, load_maps
 from attnsearch.networks.pooling import MEANS, pool, shares
 
@@ -108,7 +106,7 @@ class FastEncoder:
                 pieces_of_mean(
                     of_text[first : len(encoding.ids), :dims],
                     find_spans(_spans(encoding), prompt)[first:],
-                    _name_tokens(self._tokenizer, encoding)[first:],
+                    name_tokens(self._tokenizer, encoding)[first:],
                 )
                 for encoding, of_text in zip(encodings, parts, strict=True)
             ]
@@ -125,25 +123,17 @@ class FastEncoder:
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
         with tokenizing(self.model):
-            tokenizer = self._uncut_tokenizer(text)
-            return _name_tokens(tokenizer, tokenizer.encode(text))
+            return name_tokens(self._whole_tokenizer, self._whole_tokenizer.encode(text))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
         with tokenizing(self.model):
-            return list(self._uncut_tokenizer(text).encode(text, add_special_tokens=False).offsets)
+            return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
 
     def whole_words(self, words: Iterable[str]) -> list[str]:
         """Those of these words that are one piece each, in the order of the vocabulary."""
         with tokenizing(self.model):
             return find_whole_words(words, self._tokenizer.token_to_id)
-
-    def _uncut_tokenizer(self, text: str) -> Tokenizer:
-        """A tokenizer that reads all of a text: that of queries, if the text is short, as it is loaded anyway."""
-        is_short = (
-            text.isascii() and len(text) <= self._coverage.window - MARKS
-        )  # other letters may be several, normalized
-        return self._tokenizer if is_short else self._whole_tokenizer
 
     def _encode(self, texts: list[str], role: Role) -> Floats:
         """The texts' vectors (n, d), of any length."""
@@ -181,17 +171,11 @@ class FastEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return self._load_tokenizer(self._coverage.window)
+        return load_tokenizer(self.model.folder / "tokenizer.json", self._coverage.window, self._coverage.spelling)
 
     @cached_property
     def _whole_tokenizer(self) -> Tokenizer:
-        return self._load_tokenizer(None)
-
-    def _load_tokenizer(self, window: int | None) -> Tokenizer:
-        tokenizer = load_tokenizer(self.model.folder / "tokenizer.json", window)
-        with tokenizing(self.model):
-            _spell(tokenizer, self._coverage.spelling)
-        return tokenizer
+        return copy_uncut(self._tokenizer)
 
     @cached_property
     def _maps(self) -> list[Dense | Unit]:
@@ -207,65 +191,7 @@ class FastEncoder:
         return load_network(self._coverage.network, self.model.folder)
 
 
-def _spell(tokenizer: Tokenizer, spelling: Spelling) -> None:
-    """Let a tokenizer change letters as its model's configuration says: transformers goes by that, not by its file."""
-    from tokenizers.normalizers import BertNormalizer, Lowercase, Sequence
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
-    if spelling.lowercase is not None and isinstance(normalizer, BertNormalizer):
-        for name in ("lowercase", "strip_accents", "handle_chinese_chars"):
-            setattr(normalizer, name, getattr(spelling, name))
-        tokenizer.normalizer = normalizer
-    if spelling.add_prefix_space is not None and isinstance(pre_tokenizer, ByteLevel):
-        pre_tokenizer.add_prefix_space = spelling.add_prefix_space
-        tokenizer.pre_tokenizer = pre_tokenizer
-    if spelling.first_lower:
-        tokenizer.normalizer = Sequence([Lowercase(), *([] if normalizer is None else [normalizer])])
-
-
 def _spans(encoding: Encoding) -> list[Span]:
     """Where each word piece lies in the text; None for [CLS] and [SEP]."""
     offsets = zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
     return [None if is_mark else span for span, is_mark in offsets]
-
-
-def _name_tokens(tokenizer: Tokenizer, encoding: Encoding) -> list[str]:
-    """Its word pieces as the vocabulary has them: some tokenizers give the text of an unknown piece."""
-    return [tokenizer.id_to_token(number) or "" for number in encoding.ids]
-
-
-@contextmanager
-def tokenizing(model: Model) -> Iterator[None]:
-    """Turn whatever a model's tokenizer raises into a ModelError."""
-    with SILENCE, model_errors("its tokenizer fails", model.name):
-        yield
-
-
-def encode_texts(tokenizer: Tokenizer, texts: list[str], *, marks: bool = True) -> list[Encoding]:
-    """Their word pieces, by the tokenizer's own threads if there are several texts and the system starts threads.
-
-    `marks` says whether [CLS] and the like are among them.
-    """
-    if len(texts) > 1:
-        try:
-            return tokenizer.encode_batch(texts, add_special_tokens=marks)
-        except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException:  # noqa: BLE001, S110 (a panic in Rust: no thread could be started)
-            pass
-    return [tokenizer.encode(text, add_special_tokens=marks) for text in texts]
-
-
-def load_tokenizer(file: Path, window: int | None) -> Tokenizer:
-    """The tokenizer in a file, which cuts texts at `window` tokens, or not at all; it never pads."""
-    from tokenizers import Tokenizer
-
-    with SILENCE, model_errors(f"its {file.name} can't be read", str(file.parent)):
-        tokenizer = Tokenizer.from_file(str(file))
-        tokenizer.no_padding()
-        if window:
-            tokenizer.enable_truncation(window)
-        else:
-            tokenizer.no_truncation()
-    return tokenizer

@@ -48,7 +48,8 @@ def split_passages(encoder: Encoder, title: str, text: str) -> list[Passage]:
     heading = _heading(encoder, title, text)
     spans = _spans(encoder, text)
     passages = []
-    for first, end in _ranges(spans, encoder.window - MARKS - heading.length):
+    room = encoder.window - MARKS - heading.length
+    for first, end in _ranges(spans, room - min(_split_letters(spans), room // 4)):
         start = int(spans[first, 0]) if first else 0
         stop = int(spans[end - 1, 1]) if end < len(spans) else len(text)
         part = text[start:stop]
@@ -73,6 +74,15 @@ def _spans(encoder: Encoder, text: str) -> NDArray[np.int64]:
     """Where each word piece of the text begins and ends (n, 2)."""
     spans = [start + np.array(encoder.spans(slab), np.int64).reshape(-1, 2) for start, slab in _slabs(text)]
     return np.concatenate(spans)
+
+
+def _split_letters(spans: NDArray[np.int64]) -> int:
+    """How many more word pieces a passage may have than lie in it: those of the letters in which it begins and ends.
+
+    A letter may be several pieces, such as its bytes, and the mark before a word lies where its first letter does.
+    """
+    _, counts = np.unique(spans[:, 0], return_counts=True)
+    return 2 * (int(counts.max()) - 1) if counts.size else 0
 
 
 def _ranges(spans: NDArray[np.int64], room: int) -> Iterator[tuple[int, int]]:

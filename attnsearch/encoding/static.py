@@ -26,7 +26,7 @@ from attnsearch.encoding.encoder import (
     find_window,
     normalize_rows,
 )
-from attnsearch.encoding.fast import encode_texts, load_tokenizer, tokenizing
+from attnsearch.encoding.tokenizer import encode_texts, load_tokenizer, tokenizing
 from attnsearch.errors import ModelError
 from attnsearch.models.model import ENDLESS, TABLE_TOKENIZER, TABLE_WEIGHTS, Model
 from attnsearch.models.use import PLAIN, Role, Use

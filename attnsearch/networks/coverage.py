@@ -36,7 +36,7 @@ _USUAL_LIMITS = {
     "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
     "module_output_name": "token_embeddings",
 }
-_AS_IN_ITS_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes of tokenizers that have no options
+_WITHOUT_OPTIONS = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes of tokenizers that have no options
 
 
 class Spelling(NamedTuple):
@@ -53,6 +53,9 @@ class Spelling(NamedTuple):
     add_prefix_space: bool | None = None
 
 
+AS_IN_ITS_FILE = Spelling()
+
+
 class Coverage(NamedTuple):
     """How the fast path reads a model.
 
@@ -66,7 +69,7 @@ class Coverage(NamedTuple):
     pooling: tuple[str, ...]
     include_prompt: bool = True
     maps: tuple[str, ...] = ()
-    spelling: Spelling = Spelling()
+    spelling: Spelling = AS_IN_ITS_FILE
 
 
 class _Gap(Exception):  # noqa: N818 (no error)
@@ -154,7 +157,7 @@ def _read_limits(folder: Path) -> Mapping[str, Any]:
 def _find_spelling(kind: str, limits: Mapping[str, Any], tokens: Mapping[str, Any]) -> Spelling:
     """What the configuration of a tokenizer of a class of its own says: then it counts, not the tokenizer's file."""
     first_lower = bool(limits.get("do_lower_case"))
-    if tokens.get("tokenizer_class", "" if kind in KINDS else _AS_IN_ITS_FILE[0]) in _AS_IN_ITS_FILE:
+    if tokens.get("tokenizer_class", "" if kind in KINDS else _WITHOUT_OPTIONS[0]) in _WITHOUT_OPTIONS:
         return Spelling(first_lower)
     return Spelling(
         first_lower,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from attnsearch.encoding import loading
 from attnsearch.encoding.fast import FastEncoder
+from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
+from attnsearch.encoding.tokenizer import load_tokenizer
 from tests.encoding.conftest import CLOSE
 from tests.networks.made import KINDS, ODD, texts
 
@@ -37,3 +41,28 @@ def test_every_kind(pair):
             assert ours.tokens == theirs.tokens
             assert ours.spans == theirs.spans
             assert ours.vectors == pytest.approx(theirs.vectors, abs=CLOSE)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "mpnet"])
+def test_no_letter_is_lost(workshop, kind):
+    """A character may be several pieces, in bytes or normalized, so that short texts have to be cut too."""
+    encoder = loading.load(str(workshop(kind)))
+    for text in (*ODD, *("달" * n for n in range(36, 42)), "a " * 19, "é" * 39, "a" * 37, "a" * 38, "a" * 39):
+        passages = split_passages(encoder, "", text)
+        assert all(len(encoder.tokens(passage.text)) <= encoder.window for passage in passages)
+        assert (passages[0].start, passages[-1].stop) == (0, len(text))
+        assert all(after.start <= before.stop for before, after in itertools.pairwise(passages))
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
+def test_a_tokenizer_that_cuts_nothing_is_the_same(workshop, kind):
+    """It is not read a second time."""
+    encoder = loading.load(str(workshop(kind)))
+    file = load_tokenizer(workshop(kind) / "tokenizer.json", None)
+    for text in texts():
+        ours, theirs = encoder._whole_tokenizer.encode(text), file.encode(text)
+        assert (ours.ids, ours.offsets, ours.special_tokens_mask) == (
+            theirs.ids,
+            theirs.offsets,
+            theirs.special_tokens_mask,
+        )
