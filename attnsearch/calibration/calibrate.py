@@ -23,7 +23,6 @@ def calibrate(encoder: Encoder, progress: Progress | None = None) -> Fit:
     Raises ModelError as encoding does, CatalogError and InputError if a shipped file, or the fit's, has a problem.
     """
     first = parts_of(encoder)[0]
-    log.info("fitting the temperature and the null key of %s to the built-in catalogs (once)", first.model.name)
     fitted = fit(compare(read_shipped(), first, progress))
     made = Fit(first.model.name, datetime.now(UTC).isoformat(timespec="seconds"), fitted)
     write_fit(file_of(first), made)
@@ -53,6 +52,7 @@ def file_of(encoder: Encoder) -> Path:
 
 def _calibrate_or_warn(encoder: Encoder, progress: Progress | None) -> None:
     name = encoder.model.name
+    log.warning("fitting the temperature and the null key of %s to the built-in catalogs (once)", name)
     try:
         made = calibrate(encoder, progress)
     except AttnsearchError as error:

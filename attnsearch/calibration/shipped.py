@@ -76,8 +76,8 @@ def compare(catalogs: Sequence[JudgedCatalog], encoder: Encoder, progress: Progr
         if progress:
             progress(done, total)
 
-    x = encoder.encode(texts, "query", count)
     keys = encoder.encode(passages, "key", count)
+    x = encoder.encode(texts, "query", count)
     ends = np.cumsum([sum(len(parts) for parts in items) for items in split])
     of_catalogs = np.split(keys, ends[:-1])
     return [

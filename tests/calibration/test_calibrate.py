@@ -21,7 +21,7 @@ from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.storage import files, home, learned
 from attnsearch.storage.learned import Learned, Remembered
-from tests.conftest import SHOP
+from tests.conftest import CALIBRATE_IF_NEW, SHOP
 
 OWN = Fit(
     "a model", "2026-01-02", Fitted(0.02, NullKey(9.0, 0.5, 0.02), 9, Mean(1, 1, 1), Mean(1, 1, 1), {"library": 1.0})
@@ -212,3 +212,16 @@ class TestAsked:
             (plain,) = search(again, ["moon"])
         assert fitted.temperature == plain.temperature == 0.05
         assert [hit.weight for hit in fitted.hits] == pytest.approx([hit.weight for hit in plain.hits], rel=1e-6)
+
+
+@pytest.mark.real
+def test_the_table_of_word_pieces(source, file, monkeypatch):
+    """The figures of docs/encoders.md come from the same fit."""
+    monkeypatch.setattr(calibrate, "calibrate_if_new", CALIBRATE_IF_NEW)
+    update([source], model="wordllama")
+    with Index.open("shop") as index:
+        assert index.fit.temperature == 0.05
+        assert index.fit.null == pytest.approx((2.78, 1.21, 0.05), abs=0.01)
+        assert index.fit.fitted.accuracy.mean > 0.85
+        known, unknown = search(index, ["the moon", "invoices of the tax office"])
+    assert known.none_of_these < 0.5 < unknown.none_of_these

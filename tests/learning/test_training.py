@@ -13,6 +13,7 @@ from attnsearch.learning.cross_validation import STRENGTHS
 from attnsearch.learning.memory import MARGINS
 from attnsearch.learning.training import train, train_self
 from attnsearch.sources.judgments import Judged
+from tests.calibration.test_calibrate import OWN
 from tests.conftest import SHARED, scores_of
 
 
@@ -253,3 +254,16 @@ def test_real_requests_gain_on_the_other_half(tmp_path):
             change(index, held_out, train(index, training).learned, before) for training, held_out in halves(asked)
         ]
     assert np.mean(gains) > 0.02
+
+
+def test_what_is_fitted_to_the_encoder_is_where_training_begins(world):
+    """Temperatures around its own are tried, and the null key's evidence is taken at its own."""
+    index, judged = world
+    strangers = [Judged(f"nothing {number} here", {}) for number in range(12)]
+    usual = train(index, [*judged, *strangers]).learned
+    index.__dict__["fit"] = OWN
+    own = train(index, [*judged, *strangers]).learned
+    assert usual.temperature < 0.05
+    assert own.temperature < OWN.temperature
+    assert (usual.null.temperature, own.null.temperature) == (0.05, OWN.temperature)
+    assert train_self(index, judged, force=True).learned.temperature == OWN.temperature
