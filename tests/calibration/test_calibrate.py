@@ -187,10 +187,11 @@ class TestAsked:
         assert result.hits[0].logit == pytest.approx(50)
         assert result.none_of_these == pytest.approx(self.chance(OWN.null), rel=1e-5)
 
-    def test_the_temperature_of_a_user_leaves_the_chance_as_it_is(self, index):
-        (usual,), (sharp,) = search(index, ["moon"]), search(index, ["moon"], Setting(temperature=0.5))
-        assert sharp.temperature == 0.5
-        assert sharp.none_of_these == pytest.approx(usual.none_of_these, rel=1e-5)
+    @pytest.mark.parametrize("temperature", [0.5, 0.05])
+    def test_the_temperature_of_a_user_leaves_the_chance_as_it_is(self, index, temperature):
+        (usual,), (blunt,) = search(index, ["moon"]), search(index, ["moon"], Setting(temperature=temperature))
+        assert blunt.temperature == temperature
+        assert blunt.none_of_these == pytest.approx(usual.none_of_these, rel=1e-5)
 
     def test_what_was_learned_comes_first(self, index):
         null = NullKey(1.0, 0.1, 0.04)
