@@ -33,9 +33,11 @@ HOUSE = {
     "models": ("faults", "trust", "model", "use", "prompts"),
     "networks": (
         "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
+        "table",
     ),
     "encoding": (
-        "pieces", "encoder", "passages", "tokenizer", "sbert", "fast", "static", "heads", "loading", "trial",
+        "pieces", "encoder", "passages", "tokenizer", "sbert", "fast", "splitting", "static", "heads", "loading",
+        "trial",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",

@@ -38,13 +38,21 @@ def load(
 
 
 def build(model: Model, *, quick: bool = True, precision: Precision = "float32", use: Use = PLAIN) -> Encoder:
-    """The encoder of a model: in numpy if that is `quick` and covers it, else by sentence-transformers."""
-    if model.name == TABLE:
-        from attnsearch.encoding.static import StaticEncoder  # which most queries do without
+    """The encoder of a model: in numpy if that is `quick` and covers it, else by sentence-transformers.
 
-        return StaticEncoder(model, use)
-    coverage = coverage_of(model.folder) if quick else None
-    return SentenceEncoder(model, precision, use) if coverage is None else FastEncoder(model, coverage, use)
+    A table is looked up in numpy always.
+    """
+    coverage = coverage_of(model.folder) if quick and model.name != TABLE else None
+    if coverage is not None:
+        return FastEncoder(model, coverage, use)
+    from attnsearch.networks.table import find_layout  # which most queries do without
+
+    layout = find_layout(model)
+    if layout is None:
+        return SentenceEncoder(model, precision, use)
+    from attnsearch.encoding.static import StaticEncoder  # which most queries do without
+
+    return StaticEncoder(model, layout, use)
 
 
 def load_heads(heads: Sequence[Head], *, offline: bool = False, quick: bool = True) -> Encoder:

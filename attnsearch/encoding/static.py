@@ -2,18 +2,16 @@
 
 Axis letters: n = texts, t = word pieces, d = width.
 
-The table and the pieces are those of WordLlama (Miller 2024, https://github.com/dleemiller/WordLlama): rows trained for
-whole texts, and the byte-pair encoding (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909) of Llama 2.
+Tables are trained for whole texts, such as wordllama's (Miller 2024, https://github.com/dleemiller/WordLlama), or
+distilled from an encoder, as model2vec does (van Dongen & Tulkens 2024, https://github.com/MinishLab/model2vec).
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,27 +24,25 @@ from attnsearch.encoding.encoder import (
     find_window,
     normalize_rows,
 )
-from attnsearch.encoding.tokenizer import encode_texts, load_tokenizer, tokenizing
+from attnsearch.encoding.splitting import latin, read_vocabulary, split_text
+from attnsearch.encoding.tokenizer import encode_texts, open_tokenizer, tokenizing
 from attnsearch.errors import ModelError
-from attnsearch.models.model import ENDLESS, TABLE_TOKENIZER, TABLE_WEIGHTS, Model
+from attnsearch.models.model import ENDLESS, Model
 from attnsearch.models.use import PLAIN, Role, Use
-from attnsearch.networks.weights import read_weights
+from attnsearch.networks.table import WORDLLAMA, Layout, Table
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
     from attnsearch.encoding.pieces import Pieces
 
-START = "▁"  # in pieces, a space; the tokenizer puts one before every text
-EMPTY = " "  # what an empty text is read as
+EMPTY = " "  # what an empty text is read as by wordllama
+NOTHING = "[]"  # what stands for the pieces of a text that has none in the table
 SHORT = 2_000  # characters of requests, at most, for which no tokenizer is loaded
 WINDOW = 1_024  # word pieces of a text; what `pieces` says of so many takes 2 MB
 
-_BATCH = 30_000  # characters whose rows are gathered at once, 8 MB in float32
-_PIECE = 50  # characters of a word piece, at most
-_WORD = 60  # characters of a word, at most, that is split here: the time grows with their square
-_MARKS = ("<unk>", "<s>", "</s>")  # pieces of their own wherever they stand in a text
-_VOCABULARY = b'"vocab": '
+_BATCH = 30_000  # characters whose pieces are held at once
+_PIECE = 50  # characters of one of wordllama's word pieces, at most
 
 Floats = NDArray[np.float32]
 
@@ -54,33 +50,35 @@ Floats = NDArray[np.float32]
 class StaticEncoder:
     """A table with a row for each word piece.
 
-    It could read texts of any length, but the longer a text is, the less its mean says of any part.
+    It could read texts of any length, but the longer a text is, the less its mean says of any part. A text without a
+    piece in the table has the mean of all rows, so that it has a direction, and is as near to one text as to another.
     """
 
     quick = True
     precision: Precision = "float32"
 
-    def __init__(self, model: Model, use: Use = PLAIN) -> None:
+    def __init__(self, model: Model, layout: Layout, use: Use = PLAIN) -> None:
         self.model = model
         self.use = use
+        self._layout = layout
 
     @cached_property
     def window(self) -> int:
         """How many word pieces of a key text it reads."""
-        return find_window(self, WINDOW, "key")
+        return find_window(self, self._limit, "key")
 
     @cached_property
     def query_window(self) -> int:
         """How many word pieces of a request it reads."""
-        return find_window(self, WINDOW, "query")
+        return find_window(self, self._limit, "query")
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
-        """The unit vectors (n, d)."""
+        """The unit vectors (n, d): those of the model's own library but for rounding, scaled to length 1."""
         texts = [self.use.prompt(role) + text for text in texts]
-        x = np.empty((len(texts), self.use.dims or self._table.shape[1]), np.float32)
+        x = np.empty((len(texts), self.use.dims or self._table.width), np.float32)
         for batch in batch_by_length(texts, _BATCH):
             numbers = self._number_pieces([texts[i] for i in batch], role)
-            sums = np.array([self._table[row].sum(axis=0, dtype=np.float32) for row in numbers])
+            sums = np.array([self._take_rows(row).sum(axis=0) for row in numbers])
             x[batch] = normalize_rows(sums, f"model {self.model.name}", self.use.dims)
             if progress:
                 progress(batch, x[batch])
@@ -91,9 +89,10 @@ class StaticEncoder:
         return self
 
     def tokens(self, text: str) -> list[str]:
-        """All word pieces of a text."""
+        """All word pieces of a text, unknown ones among them."""
         with tokenizing(self.model):
-            return list(self._tokenizer.encode(text or EMPTY, add_special_tokens=False).tokens)
+            text = text or (EMPTY if self._layout is WORDLLAMA else "")
+            return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins, without the spaces before it, and ends."""
@@ -103,10 +102,13 @@ class StaticEncoder:
 
     def whole_words(self, words: Iterable[str]) -> list[str]:
         """Those of these words that are one piece each, in the order of the vocabulary."""
-        return find_whole_words(words, lambda piece: self._vocabulary.get(_latin(piece)))
+        if self._layout is WORDLLAMA:
+            return find_whole_words(words, lambda piece: self._vocabulary.get(latin(piece)))
+        with tokenizing(self.model):
+            return find_whole_words(words, self._tokenizer.token_to_id)
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
-        """What each word piece adds to its text's unit vector."""
+        """What each word piece that has a row adds to its text's unit vector."""
         from attnsearch.encoding.pieces import (
             find_spans,
             pieces_of_mean,
@@ -115,112 +117,100 @@ class StaticEncoder:
         pieces: list[Pieces | None] = []
         prompt, dims = self.use.prompt(role), self.use.dims or None
         for text in texts:
-            with tokenizing(self.model):
-                encoding = self._tokenizer.encode(_cut(prompt + text), add_special_tokens=False)
-            spans = find_spans(encoding.offsets[:WINDOW], len(prompt)) if prompt + text else [None]
-            rows = self._table[encoding.ids[:WINDOW], :dims]
-            pieces.append(pieces_of_mean(rows, spans, encoding.tokens[:WINDOW]))
+            (encoding,) = self._encode([prompt + text])
+            places = self._places(encoding.ids)
+            rows = self._take_rows([encoding.ids[place] for place in places])
+            spans = find_spans([encoding.offsets[place] for place in places] if prompt + text else [], len(prompt))
+            tokens = [encoding.tokens[place] for place in places] or [NOTHING]
+            pieces.append(pieces_of_mean(rows[:, :dims], spans or [None], tokens))
         return pieces
 
     def _number_pieces(self, texts: list[str], role: Role) -> list[list[int]]:
-        """The numbers of each text's word pieces, of which there is one at least; without a tokenizer if possible."""
+        """The numbers of each text's word pieces that have rows; without a tokenizer if possible."""
+        if self._layout is WORDLLAMA and role == "query" and "_opened" not in self.__dict__:
+            with tokenizing(self.model):
+                split = [split_text(text, self._vocabulary) for text in texts] if sum(map(len, texts)) <= SHORT else []
+            if split and None not in split:
+                return [numbers[: self._limit] for numbers in split if numbers]
+        numbers = [encoding.ids[: self._limit] for encoding in self._encode(texts)]
+        if self._unknown is None:
+            return numbers
+        return [[number for number in row if number != self._unknown] for row in numbers]
+
+    def _encode(self, texts: list[str]) -> list[Encoding]:
+        """The word pieces of these texts; of a long one, at least those that are read."""
+        if self._layout is WORDLLAMA:
+            texts = [text[: _PIECE * WINDOW] or EMPTY for text in texts]
         with tokenizing(self.model):
-            if role == "query" and "_tokenizer" not in self.__dict__ and sum(map(len, texts)) <= SHORT:
-                split = [split_text(text, self._vocabulary) for text in texts]
-                if None not in split:
-                    return [numbers[:WINDOW] for numbers in split if numbers]
-            encodings = encode_texts(self._tokenizer, [_cut(text) for text in texts], marks=False)
-        return [encoding.ids[:WINDOW] for encoding in encodings]
+            return encode_texts(self._tokenizer, texts, marks=False)
+
+    def _places(self, numbers: list[int]) -> list[int]:
+        """Which of a text's word pieces, that have these numbers, are read and have rows."""
+        return [place for place, number in enumerate(numbers[: self._limit]) if number != self._unknown]
+
+    def _take_rows(self, numbers: list[int]) -> Floats:
+        """The rows (t, d) of these pieces, or the mean of all rows (1, d). ModelError for pieces beyond the table."""
+        if not numbers:
+            return self._mean[None]
+        if max(numbers) >= self._table.vocabulary:
+            raise ModelError("its tokenizer does not fit its table", where=self.model.name)
+        return self._table.take(numbers)
 
     @cached_property
-    def _table(self) -> NDArray[np.float16]:
-        """The rows (pieces, d), as they lie in the mapped file: only what a text needs of them is read."""
-        file = self.model.folder / TABLE_WEIGHTS
-        tensors = list(read_weights(file).values())
-        if len(tensors) != 1 or tensors[0].ndim != 2:
-            raise ModelError("is not a table with a row for each word piece", where=str(file))
-        table: NDArray[np.float16] = tensors[0]
-        return table
+    def _mean(self) -> Floats:
+        """The mean (d,) of the rows of all pieces."""
+        mean: Floats = self._table.take(np.arange(self._table.vocabulary)).mean(axis=0)
+        return mean
+
+    @cached_property
+    def _limit(self) -> int:
+        """How many word pieces of a text are read."""
+        if self._layout is WORDLLAMA:
+            return WINDOW
+        limit = self._table.limit
+        return min(WINDOW, self._opened.limit if limit is None else limit)
+
+    @cached_property
+    def _unknown(self) -> int | None:
+        """The number of the piece that stands for unknown text, if it is left out."""
+        return self._opened.unknown if self._table.drops_unknown else None
+
+    @cached_property
+    def _table(self) -> Table:
+        return Table.load(self.model.folder, self._layout)
 
     @cached_property
     def _vocabulary(self) -> dict[str, int]:
-        return read_vocabulary(self.model.folder / TABLE_TOKENIZER)
+        return read_vocabulary(self.model.folder / self._layout.tokenizer)
+
+    @property
+    def _tokenizer(self) -> Tokenizer:
+        return self._opened.tokenizer
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.model.folder / TABLE_TOKENIZER, None)
+    def _opened(self) -> _Opened:
+        file = self.model.folder / self._layout.tokenizer
+        tokenizer = open_tokenizer(file)
+        with tokenizing(self.model):
+            truncation = tokenizer.truncation or {"max_length": ENDLESS}
+            if truncation.get("direction", "right").lower() != "right":
+                raise ModelError("it reads the end of long texts, not their beginning", where=str(file))
+            tokenizer.no_truncation()
+            return _Opened(tokenizer, truncation["max_length"], _find_unknown(tokenizer))
 
 
-def read_vocabulary(file: Path) -> dict[str, int]:
-    """The word pieces in a tokenizer's file, in Latin-1 (see `_latin`), each with its number; its merges are not read.
+class _Opened(NamedTuple):
+    """A tokenizer that cuts no text, at how many pieces it did, and the number of the piece for unknown text."""
 
-    Raises ModelError for a file without.
-    """
-    try:
-        data = file.read_bytes()
-        start = data.index(_VOCABULARY) + len(_VOCABULARY)
-        pieces, _ = json.JSONDecoder().raw_decode(data[start : data.index(b'"merges"', start)].decode("latin-1"))
-        if not isinstance(pieces, dict):
-            raise TypeError("it is not a mapping")
-    except OSError as error:
-        raise ModelError(f"can't be read: {error.strerror}", where=str(file)) from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ModelError(f"has no vocabulary: {error}", where=str(file)) from None
-    return pieces
+    tokenizer: Tokenizer
+    limit: int
+    unknown: int | None
 
 
-def split_text(text: str, vocabulary: Mapping[str, int]) -> list[int] | None:
-    """The numbers of a text's word pieces; None where only the tokenizer can tell, which takes longer to load.
-
-    No piece goes past the end of a word, so each word is split alone.
-
-    >>> start = _latin(START)
-    >>> split_text("a hat", {start: 0, "a": 1, "h": 2, "t": 3, f"{start}a": 4, "at": 5, f"{start}h": 6})
-    [4, 6, 5]
-    """
-    words = text.split(" ")
-    if START in text or any(mark in text for mark in _MARKS) or not all(words):
-        return None  # two spaces in a row may be one piece
-    numbers: list[int] = []
-    for word in words:
-        split = _split_word(_latin(START + word), [_latin(letter) for letter in START + word], vocabulary)
-        if split is None:
-            return None
-        numbers += split
-    return numbers
-
-
-def _split_word(word: str, letters: list[str], vocabulary: Mapping[str, int]) -> list[int] | None:
-    """The numbers of a word's pieces: of all neighbors that make a piece, the piece of lowest number is made first.
-
-    The tokenizer goes by a list of pairs of parts, in the order of the pieces that they make. A piece may stand there
-    with other parts too, but by its turn all lower ones are made, and so it has the same parts in every place. None for
-    a very long word.
-    """
-    if word in vocabulary:
-        return [vocabulary[word]]
-    if len(letters) > _WORD:
-        return None
-    parts = [part for letter in letters for part in ([letter] if letter in vocabulary else _bytes(letter))]
-    while True:
-        numbers = [vocabulary.get(left + right, ENDLESS) for left, right in itertools.pairwise(parts)]
-        lowest = min(numbers, default=ENDLESS)
-        if lowest == ENDLESS:
-            return [vocabulary[part] for part in parts]
-        place = numbers.index(lowest)
-        parts[place : place + 2] = [parts[place] + parts[place + 1]]
-
-
-def _bytes(letter: str) -> list[str]:
-    """The pieces of a letter that is not one itself: one for each of its bytes."""
-    return [f"<0x{ord(byte):02X}>" for byte in letter]
-
-
-def _latin(text: str) -> str:
-    """The bytes of a text in UTF-8, read as Latin-1: a file that is not decoded is read in less time, and memory."""
-    return text.encode().decode("latin-1")
-
-
-def _cut(text: str) -> str:
-    """As much of a text as has `WINDOW` word pieces, and more."""
-    return text[: _PIECE * WINDOW] or EMPTY
+def _find_unknown(tokenizer: Tokenizer) -> int | None:
+    """The number of the piece that stands for unknown text, if there is any."""
+    if not hasattr(tokenizer.model, "unk_token"):  # a unigram model has a number instead
+        unknown = json.loads(tokenizer.to_str())["model"].get("unk_id")
+        return unknown if isinstance(unknown, int) else None
+    piece = tokenizer.model.unk_token
+    return None if piece is None else tokenizer.token_to_id(piece)

@@ -24,16 +24,23 @@ def tokenizing(model: Model) -> Iterator[None]:
 
 def load_tokenizer(file: Path, window: int | None, spelling: Spelling = AS_IN_ITS_FILE) -> Tokenizer:
     """The tokenizer in a file, which cuts texts at `window` tokens, or not at all; it never pads."""
-    from tokenizers import Tokenizer
-
+    tokenizer = open_tokenizer(file)
     with SILENCE, model_errors(f"its {file.name} can't be read", str(file.parent)):
-        tokenizer = Tokenizer.from_file(str(file))
-        tokenizer.no_padding()
         if window:
             tokenizer.enable_truncation(window)
         else:
             tokenizer.no_truncation()
         _spell(tokenizer, spelling)
+    return tokenizer
+
+
+def open_tokenizer(file: Path) -> Tokenizer:
+    """The tokenizer in a file, which cuts texts as the file says, but never pads."""
+    from tokenizers import Tokenizer
+
+    with SILENCE, model_errors(f"its {file.name} can't be read", str(file.parent)):
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_padding()
     return tokenizer
 
 

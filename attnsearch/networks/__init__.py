@@ -10,4 +10,5 @@ modernbert   the network of ModernBERT
 pooling      the hidden states of a text's tokens → one vector
 dense        a model's vectors → other vectors: the maps that follow its pooling
 coverage     a model's folder → how the fast path reads it, if it covers the model
+table        a static model's folder → its table
 """

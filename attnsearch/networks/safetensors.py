@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 HEADER = 4 << 20  # bytes of a header, at most; a model of 24 layers has 40,000
 
 # BF16 is the upper half of a float32, which numpy does not have: `weights.widen` reads it.
-_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I8": np.dtype("<i1"),
+}
 _METADATA = "__metadata__"
 
 
@@ -30,7 +38,7 @@ class Tensors(NamedTuple):
 
 
 def unpack(data: NDArray[np.uint8], *, longest: int = HEADER) -> Tensors:
-    """The tensors in the bytes of a file (n,), as views of these; but for float32, float16 and BF16, they are left out.
+    """The tensors in the bytes of a file (n,), as views of these; types that no model needs (`_TYPES`) are left out.
 
     `longest` is how many bytes the header may have. Raises ValueError for bytes that are not a complete file: a header
     past the end, a name used twice, offsets that overlap, leave a hole or point past the end, a shape that does not fit

@@ -28,7 +28,7 @@ def read_weights(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def widen(stored: NDArray[Any]) -> Floats:
-    """Numbers as they are stored, in float32: float32, float16, or the upper halves of float32 numbers as uint16.
+    """Numbers as they are stored, in float32: of any type but uint16, in which are upper halves of float32 numbers.
 
     >>> widen(np.array([0x3F80, 0xC040], np.uint16)).tolist()
     [1.0, -3.0]
@@ -56,6 +56,8 @@ class Weights:
             raise ModelError(f"the tensor {name} is missing", where=self.where)
         if tensor.shape != shape:
             raise ModelError(f"the tensor {name} has the shape {tensor.shape}, not {shape}", where=self.where)
+        if tensor.dtype.kind == "i":
+            raise ModelError(f"the tensor {name} has integers", where=self.where)
         return tensor
 
     def linear(self, name: str, d_in: int, d_out: int, *, bias: bool = True) -> Affine:

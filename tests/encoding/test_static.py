@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +11,13 @@ from hypothesis import strategies as st
 
 from attnsearch.encoding import static
 from attnsearch.encoding.passages import split_passages
-from attnsearch.encoding.static import StaticEncoder, read_vocabulary, split_text
+from attnsearch.encoding.splitting import read_vocabulary, split_text
+from attnsearch.encoding.static import StaticEncoder
 from attnsearch.errors import ModelError
+from attnsearch.models.model import TABLE_TOKENIZER
+from attnsearch.networks.table import WORDLLAMA
 from tests.encoding.conftest import CLOSE, MIXED
+from tests.networks import made
 
 TEXTS = [
     "science fiction",
@@ -28,7 +34,7 @@ LETTERS = "aeinorst'.-\n1é日🚀"
 @pytest.fixture
 def fresh(table) -> StaticEncoder:
     """The table, with nothing loaded yet."""
-    return StaticEncoder(table.model)
+    return StaticEncoder(table.model, WORDLLAMA)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +47,7 @@ def numbers_of(table, text: str) -> list[int]:
 
 
 def plain_means(table, texts: list[str]):
-    x = np.array([table._table[numbers_of(table, text)].astype(np.float64).mean(axis=0) for text in texts])
+    x = np.array([table._table.rows[numbers_of(table, text)].astype(np.float64).mean(axis=0) for text in texts])
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
@@ -53,6 +59,23 @@ def test_a_vector_is_the_mean_of_its_rows(table, fresh, texts, role):
     assert x.dtype == np.float32
     assert x == pytest.approx(plain_means(table, texts), abs=CLOSE)
     assert np.array_equal(parts, x)
+
+
+@pytest.fixture
+def peer(table):
+    """The package's own encoder; no other test may find its code loaded."""
+    from wordllama import WordLlama
+    from wordllama.inference import WordLlamaInference
+
+    tokenizer = WordLlama.load_tokenizer(table.model.folder / TABLE_TOKENIZER)
+    yield WordLlamaInference(np.asarray(table._table.rows), tokenizer)
+    for name in [name for name in sys.modules if name.startswith("wordllama")]:
+        del sys.modules[name]
+
+
+def test_wordllama_gives_the_same_vectors(table, peer):
+    texts = [text for text in made.texts() if text]  # an empty one has no vector there
+    assert table.encode(texts) == pytest.approx(peer.embed(texts, norm=True), abs=CLOSE)
 
 
 def test_the_pieces_add_up(table):
@@ -88,8 +111,8 @@ class TestWindow:
         longest = max((piece.encode("latin-1").decode() for piece in vocabulary), key=len)
         text = longest.replace("▁", " ") * 5_000
         assert len(longest) < static._PIECE
-        assert numbers_of(table, static._cut(text))[:1_024] == numbers_of(table, text)[:1_024]
-        assert len(numbers_of(table, static._cut(text))) >= 1_024
+        assert numbers_of(table, text[: static._PIECE * 1_024])[:1_024] == numbers_of(table, text)[:1_024]
+        assert len(numbers_of(table, text[: static._PIECE * 1_024])) >= 1_024
 
     def test_a_long_text_is_cut_between_words(self, table):
         text = " ".join(f"unbelievable{n} story" for n in range(700))
@@ -126,9 +149,9 @@ class TestRequests:
 
     def test_nothing_more_is_loaded(self, fresh):
         fresh.encode(["science fiction"], "query")
-        assert "_tokenizer" not in fresh.__dict__
+        assert "_opened" not in fresh.__dict__
         fresh.encode(["two  spaces"], "query")
-        assert "_tokenizer" in fresh.__dict__
+        assert "_opened" in fresh.__dict__
 
 
 class TestBrokenFiles:

@@ -11,7 +11,7 @@ from attnsearch.errors import ModelError
 from attnsearch.networks.safetensors import pack, unpack
 from attnsearch.networks.weights import read_weights
 
-TYPES = {"f4": "F32", "f2": "F16", "i8": "I64", "u2": "BF16"}
+TYPES = {"f4": "F32", "f2": "F16", "i8": "I64", "u2": "BF16", "u1": "U8", "f8": "F64", "i4": "I32", "i1": "I8"}
 
 
 def write_tensors(path, tensors, metadata=None):
@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_header(header, message):
 
 
 def test_other_types_are_left_out(tmp_path):
-    path = write_tensors(tmp_path / "x", {"a": np.ones(2, np.float32), "position_ids": np.ones(2, np.int64)})
+    path = write_tensors(tmp_path / "x", {"a": np.ones(2, np.float32), "flags": np.ones(2, np.uint8)})
     assert list(read_weights(path)) == ["a"]
 
 
