@@ -55,9 +55,9 @@ def copy(real, tmp_path) -> Copy:
 
 @pytest.fixture(scope="module")
 def static(tmp_path_factory) -> Path:
-    """A sentence-transformers model of another kind: a vector for each of five words, and their mean."""
+    """A model that only sentence-transformers reads: a vector for each of five words, their mean, scaled twice."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     words = ["[UNK]", "moon", "sea", "robot", "zero"]
@@ -66,5 +66,6 @@ def static(tmp_path_factory) -> Path:
     vectors = np.eye(5, 4, k=-1, dtype=np.float32) + np.float32(0.0)
     vectors[0] = 1
     path = tmp_path_factory.mktemp("model")
-    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu").save(str(path))
+    modules = [StaticEmbedding(tokenizer, embedding_weights=vectors), Normalize(), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save(str(path))
     return path

@@ -12,13 +12,14 @@ from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.encoding.static import NOTHING, StaticEncoder
 from attnsearch.errors import ModelError
 from attnsearch.models.use import Use
+from tests.encoding import tiny
 from tests.encoding.conftest import CLOSE
 from tests.networks import made
 from tests.networks.test_safetensors import write_tensors
 
 WIDTH = 24
 KINDS = {"word pieces": made.word_pieces, "unigrams": made.unigrams, "bytes in pairs": made.bytes_in_pairs}
-WORDS = ["[UNK]", "moon", "sea", "robot"]
+ROWS = tiny.TABLE_ROWS
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -106,20 +107,12 @@ def write_modules(folder, path=".", *kinds):
 
 
 def write(folder, tensors, config=None, **tokenizer):
-    """A table of four words, of which [UNK] is unknown, and of any tensors."""
-    write_modules(folder)
-    model = {"type": "WordLevel", "vocab": {word: n for n, word in enumerate(WORDS)}, "unk_token": "[UNK]"}
-    content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
-               "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
-               "model": model}  # fmt: skip
-    (folder / "tokenizer.json").write_text(json.dumps(content | tokenizer))
-    write_tensors(folder / "model.safetensors", tensors)
+    """The encoder of a table of four words, of which [UNK] is unknown, with these tensors."""
+    write_tensors(tiny.table(folder, **tokenizer) / "model.safetensors", tensors)
+    (folder / "config.json").unlink()
     if config is not None:
         (folder / "config.json").write_text(json.dumps(config))
     return loading.load(str(folder))
-
-
-ROWS = np.array([[4, 4], [1, 0], [0, 1], [3, 4]], np.float32)
 
 
 class TestByHand:

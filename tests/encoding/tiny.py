@@ -1,4 +1,4 @@
-"""A model of BERT's architecture, as small as can be: three words, two layers of width 4."""
+"""Models as small as can be: one of BERT's architecture, three words, two layers of width 4; and a table of 4 words."""
 
 from __future__ import annotations
 
@@ -16,12 +16,32 @@ CONFIG = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": WIDTH, "int
           "vocab_size": len(WORDS), "max_position_embeddings": POSITIONS, "type_vocab_size": 1,
           "num_hidden_layers": LAYERS, "num_attention_heads": 2, "layer_norm_eps": 1e-12}  # fmt: skip
 
+TABLE_WORDS = ("[UNK]", "moon", "sea", "robot")
+TABLE_ROWS = np.array([[4, 4], [1, 0], [0, 1], [3, 4]], np.float32)
+
 
 def bert(folder: Path) -> Path:
     """Write the whole model, which the fast path covers, to a folder, over what is there."""
     for name, content in _contents().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+    return folder
+
+
+def table(folder: Path, **tokenizer) -> Path:
+    """Write a static model in model2vec's form to a folder, with other members of its tokenizer's file if given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = [{"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"}]
+    model = {"type": "WordLevel", "vocab": {word: n for n, word in enumerate(TABLE_WORDS)}, "unk_token": "[UNK]"}
+    split = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None, "model": model,
+    }  # fmt: skip
+    contents = {"modules.json": modules, "tokenizer.json": split | tokenizer, "config.json": {"max_length": 512}}
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content))
+    weights = {"embeddings": TABLE_ROWS, "weights": np.array([1, 3, 4, 0.5], np.float32)}
+    (folder / "model.safetensors").write_bytes(safetensors.pack(weights, {}))
     return folder
 
 

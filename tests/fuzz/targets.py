@@ -35,14 +35,16 @@ import attnsearch.readers.sqlite
 import attnsearch.search.readout
 import attnsearch.sources.kinds  # noqa: F401
 from attnsearch import cli
-from attnsearch.encoding import encoder, loading, passages
+from attnsearch.encoding import encoder, loading, passages, static  # noqa: F401
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.exports import arrays, json_lines, parquet, reading  # noqa: F401
 from attnsearch.exports.form import header_as_json, item_as_json
 from attnsearch.indexing import check, checkpoint
 from attnsearch.indexing.writer import Writer
+from attnsearch.models.model import Model
 from attnsearch.networks import safetensors, weights
 from attnsearch.networks.coverage import coverage_of
+from attnsearch.networks.table import find_layout
 from attnsearch.output import formats, safe_text, table  # noqa: F401
 from attnsearch.postings import conditions, facets, field, filters
 from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
@@ -263,7 +265,7 @@ def safetensors_(data: bytes) -> None:
     file.write_bytes(data)
     with contextlib.suppress(AttnsearchError):
         for x in weights.read_weights(file).values():
-            assert x.dtype in (np.float32, np.float16)
+            assert x.dtype.kind in "fiu"
             assert x.nbytes <= len(data)
             x.sum(dtype=np.float64)
 
@@ -359,21 +361,25 @@ MODEL_FILES = {
     "limits": "sentence_bert_config.json",
     "tokenizer": "tokenizer.json",
     "weights": "model.safetensors",
+    "table config": "config.json",
+    "table modules": "modules.json",
+    "table tokenizer": "tokenizer.json",
+    "table weights": "model.safetensors",
 }
 
 
 def model(data: bytes) -> None:
-    """One file of a model's folder, named on the first line: the model embeds unit vectors, or one line refuses it.
+    """One file of a model's folder, or of a table's, named on the first line.
 
-    A model that only sentence-transformers may read is not read here.
+    The model embeds unit vectors, or one line refuses it. One only for sentence-transformers is not read here.
     """
     name, _, content = data.partition(b"\n")
-    folder = tiny.bert(_folder() / "model")
     file = MODEL_FILES.get(name.decode(errors="replace"))
     if file is None:
         return
+    folder = (tiny.table if name.startswith(b"table ") else tiny.bert)(_folder() / name.partition(b" ")[0].decode())
     (folder / file).write_bytes(_with_length(content) if file == "model.safetensors" else content)
-    if coverage_of(folder) is None:
+    if coverage_of(folder) is None and find_layout(Model(str(folder), folder)) is None:
         return
     try:
         loaded = loading.load(str(folder), offline=True)
