@@ -60,6 +60,7 @@ bench: .venv/.bench
 	$(BENCH).quality
 	$(BENCH).heads
 	$(BENCH).agreement
+	$(BENCH).encoders
 	$(BENCH).passages
 	$(BENCH).nothing
 	$(BENCH).limits

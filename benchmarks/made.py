@@ -45,18 +45,19 @@ def jsonl(path: Path, count: int, changed: int = 0) -> None:
             stream.write(json.dumps(item) + "\n")
 
 
-def index(name: str, count: int, noise: float | None = None) -> None:
-    """Make an index of `count` items with random keys, which take as long to scan as real ones.
+def index(name: str, count: int, noise: float | None = None, model: str | None = None) -> None:
+    """Make an index of `count` items with random keys of 384 numbers, which take as long to scan as real ones.
 
-    With `noise`, the keys are one vector, each with so much added to it.
+    With `noise`, the keys are one vector, each with so much added to it. The default model seems to have made them,
+    unless another is named.
     """
-    model = loading.load().model
+    maker = loading.load(model).model
     rng = np.random.default_rng(count)
     items = (
         Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")
         for n, text in enumerate(texts(count))
     )
-    info = Info(name, "", (Source("made", None),), Fields(), model.name, model.sha256, model.stamp, 384, 0.05)
+    info = Info(name, "", (Source("made", None),), Fields(), maker.name, maker.sha256, maker.stamp, 384, 0.05)
     with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as checkpoint:
         writer.take_items(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(checkpoint)

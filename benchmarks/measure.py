@@ -94,10 +94,11 @@ def timed(run: Callable[[], object]) -> Callable[[], float]:
 
 
 class Cost(NamedTuple):
-    """What a process took: seconds, and its peak memory."""
+    """What a process took: seconds, its peak memory, and seconds of processors."""
 
     seconds: float
     mib: float
+    cpu: float
 
 
 # A small process of its own: a child's peak memory includes what its parent held when it forked.
@@ -107,7 +108,9 @@ start = time.perf_counter()
 child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)])
 _, status, usage = os.wait4(child, 0)
-print(time.perf_counter() - start, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+seconds = time.perf_counter() - start
+cpu = usage.ru_utime + usage.ru_stime
+print(seconds, usage.ru_maxrss / 1024, cpu, os.waitstatus_to_exitcode(status))
 """
 
 
@@ -115,10 +118,10 @@ def process(argv: Sequence[str | Path], **env: str) -> Cost:
     """Run a command and discard its output."""
     watch = [sys.executable, "-I", "-S", "-c", _WATCH, *argv]
     report = subprocess.run(watch, env={**os.environ, **env}, capture_output=True, text=True, check=True).stdout
-    seconds, mib, code = report.split()
+    seconds, mib, cpu, code = report.split()
     if code != "0":
         raise subprocess.CalledProcessError(int(code), [str(word) for word in argv])
-    return Cost(float(seconds), float(mib))
+    return Cost(float(seconds), float(mib), float(cpu))
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:

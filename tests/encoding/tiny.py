@@ -90,3 +90,22 @@ def change_json(file: Path, **members) -> None:
     """Set members of a JSON file, which need not exist."""
     stored = json.loads(file.read_text()) if file.exists() else {}
     file.write_text(json.dumps({**stored, **members}))
+
+
+def add_module(folder: Path, kind: str, *, prefix: str = "sentence_transformers.models.") -> Path:
+    """One more module behind the others of a model, in a folder of its own, which is returned."""
+    modules = json.loads((folder / "modules.json").read_text())
+    path = folder / f"{len(modules)}_{kind}"
+    path.mkdir(exist_ok=True)
+    modules.append({"idx": len(modules), "name": str(len(modules)), "path": path.name, "type": f"{prefix}{kind}"})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    return path
+
+
+def add_dense(folder: Path, d_in: int = WIDTH, d_out: int = 3, **members) -> Path:
+    """A module Dense whose weights are all 1, with these widths and members in its configuration."""
+    path = add_module(folder, "Dense")
+    change_json(path / "config.json", in_features=d_in, out_features=d_out, bias=True, **members)
+    weights = {"linear.weight": np.ones((3, WIDTH), np.float32), "linear.bias": np.ones(3, np.float32)}
+    (path / "model.safetensors").write_bytes(safetensors.pack(weights, {}))
+    return path

@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import logging
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -28,8 +29,12 @@ import attnsearch.commands.feedback
 import attnsearch.commands.query
 import attnsearch.engines.bias
 import attnsearch.evaluation.significance
+import attnsearch.learning.training
+import attnsearch.networks.bert
+import attnsearch.networks.modernbert
 import attnsearch.output.evaluation
 import attnsearch.output.ranking
+import attnsearch.output.training
 import attnsearch.readers.folder
 import attnsearch.readers.sqlite
 import attnsearch.search.readout
@@ -359,6 +364,9 @@ MODEL_FILES = {
     "modules": "modules.json",
     "pooling": "1_Pooling/config.json",
     "limits": "sentence_bert_config.json",
+    "spelling": "tokenizer_config.json",
+    "dense": "2_Dense/config.json",
+    "map": "2_Dense/model.safetensors",
     "tokenizer": "tokenizer.json",
     "weights": "model.safetensors",
     "table config": "config.json",
@@ -377,8 +385,12 @@ def model(data: bytes) -> None:
     file = MODEL_FILES.get(name.decode(errors="replace"))
     if file is None:
         return
-    folder = (tiny.table if name.startswith(b"table ") else tiny.bert)(_folder() / name.partition(b" ")[0].decode())
-    (folder / file).write_bytes(_with_length(content) if file == "model.safetensors" else content)
+    folder = _folder() / "model"
+    shutil.rmtree(folder, ignore_errors=True)  # with what another input left there
+    (tiny.table if name.startswith(b"table ") else tiny.bert)(folder)
+    if file.startswith("2_Dense"):
+        tiny.add_dense(folder)
+    (folder / file).write_bytes(_with_length(content) if file.endswith(".safetensors") else content)
     if coverage_of(folder) is None and find_layout(Model(str(folder), folder)) is None:
         return
     try:

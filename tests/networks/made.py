@@ -220,7 +220,8 @@ def make(kind: Kind, folder: Path) -> Path:
         network = transformers.AutoModel.from_config(config, dtype=torch.float32)
         with torch.no_grad():
             for name, weights in network.named_parameters():
-                weights.normal_(1 if "norm" in name.lower() and name.endswith("weight") else 0, 0.2)
+                mean = 1 if "norm" in name.lower() and name.endswith("weight") else 0
+                weights.normal_(mean, (1.28 / network.config.hidden_size) ** 0.5)
         network.to(getattr(torch, kind.dtype)).save_pretrained(folder / "network")
         tokenizer.save_pretrained(folder / "network")
         parts: list[Any] = [modules.Transformer(str(folder / "network"))]

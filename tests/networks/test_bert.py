@@ -152,3 +152,29 @@ def test_a_missing_tensor(folder):
     write_tensors(folder / "model.safetensors", broken)
     with pytest.raises(ModelError, match=r"embeddings\.LayerNorm\.bias is missing"):
         Bert.load(folder)
+
+
+DISTILBERT = {"model_type": "distilbert", "dim": WIDTH, "hidden_dim": WIDER, "n_layers": 2, "n_heads": 2,
+              "vocab_size": 7, "max_position_embeddings": POSITIONS, "activation": "gelu"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["dim", "hidden_dim", "n_layers", "n_heads", "vocab_size"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "4", None, True])
+def test_counts_that_lie_by_other_names(folder, name, value):
+    (folder / "config.json").write_text(json.dumps({**DISTILBERT, name: value}))
+    with pytest.raises(ModelError, match=r"in its config\.json"):
+        Bert.load(folder)
+
+
+@pytest.mark.parametrize("shape", [(31, 2), (32, 3), (64,)])
+def test_distances_of_another_shape(folder, shape):
+    names = {"self.query": "attn.q", "self.key": "attn.k", "self.value": "attn.v", "output.dense": "attn.o"}
+    arrays = {"encoder.relative_attention_bias.weight": np.ones(shape, np.float32)}
+    for name, x in tensors().items():
+        for theirs, own in (*names.items(), ("output.LayerNorm", "LayerNorm")):
+            name = name.replace(f"attention.{theirs}", f"attention.{own}")
+        arrays[name] = x
+    write_tensors(folder / "model.safetensors", arrays)
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "model_type": "mpnet"}))
+    with pytest.raises(ModelError, match="relative_attention_bias"):
+        Bert.load(folder)

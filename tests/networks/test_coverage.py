@@ -13,32 +13,12 @@ from attnsearch.encoding import loading
 from attnsearch.errors import ModelError
 from attnsearch.networks import safetensors
 from attnsearch.networks.coverage import Spelling, coverage_of, find_gap
-from tests.encoding.tiny import POSITIONS, WIDTH, bert, change_json
+from tests.encoding.tiny import POSITIONS, WIDTH, add_dense, add_module, bert, change_json
 
 
 @pytest.fixture
 def folder(tmp_path):
     return bert(tmp_path / "m")
-
-
-def add_modules(folder, *kinds, prefix="sentence_transformers.models."):
-    """More modules behind the pooling, in folders of their names."""
-    modules = json.loads((folder / "modules.json").read_text())
-    for kind in kinds:
-        name = f"{len(modules)}_{kind}"
-        (folder / name).mkdir(exist_ok=True)
-        modules.append({"idx": len(modules), "name": str(len(modules)), "path": name, "type": f"{prefix}{kind}"})
-    (folder / "modules.json").write_text(json.dumps(modules))
-
-
-def add_dense(folder, d_in=WIDTH, d_out=3, **fields):
-    """A module Dense whose weights are all 1."""
-    add_modules(folder, "Dense")
-    name = json.loads((folder / "modules.json").read_text())[-1]["path"]
-    change_json(folder / name / "config.json", in_features=d_in, out_features=d_out, bias=True, **fields)
-    weights = {"linear.weight": np.ones((3, WIDTH), np.float32), "linear.bias": np.ones(3, np.float32)}
-    (folder / name / "model.safetensors").write_bytes(safetensors.pack(weights, {}))
-    return folder / name
 
 
 def test_a_covered_model(folder):
@@ -98,9 +78,10 @@ def test_pooling(folder, fields, pooling):
 class TestMaps:
     def test_in_their_order(self, folder):
         add_dense(folder, activation_function="torch.nn.modules.linear.Identity")
-        add_modules(folder, "Normalize")
+        add_module(folder, "Normalize")
         add_dense(folder, 3)
-        add_modules(folder, "Normalize", "Normalize", prefix="sentence_transformers.base.modules.normalize.")
+        for _ in range(2):
+            add_module(folder, "Normalize", prefix="sentence_transformers.base.modules.normalize.")
         assert coverage_of(folder).maps == ("2_Dense", "", "4_Dense")
 
     def test_by_hand(self, folder):
@@ -222,7 +203,7 @@ def test_a_missing_file(folder, name):
 
 
 def test_other_modules(folder):
-    add_modules(folder, "LSTM")
+    add_module(folder, "LSTM")
     assert find_gap(folder) == "its modules are Transformer, Pooling, LSTM"
 
 
