@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import CatalogError
 from attnsearch.output.safe_text import to_json
-from attnsearch.terminal import options, streams
+from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRef, indexed_folder
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         known = store.fields()
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
-    fit = load_fit(find_fitted(record), record.model)
+    with progress.working():  # a file that can't be used is a warning
+        fit = load_fit(find_fitted(record), record.model)
     constants = constants_as_json(record.sha256, record.temperature, fit, used)
     name = home.displayed_name(folder, record)
     fields = {

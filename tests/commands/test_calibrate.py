@@ -66,3 +66,13 @@ def test_a_model_that_is_not_there(run):
     ran = run("calibrate", "--model", "./nowhere")
     assert (ran.code, ran.out) == (4, "")
     assert ran.err == "attnsearch: ./nowhere: no such folder; name a model, or the folder that holds one\n"
+
+
+def test_info_says_what_it_does_not_use(run, fitting, write, home):
+    update([str(write("shop.yaml", SHOP))])
+    (file,) = (home / ".fits").iterdir()
+    file.write_text('{"fit": {"form": 1, "\\u001b[31m": 1}, "sum": "\\u001b]0;x\\u0007"}')
+    ran = run("info", "shop")
+    assert (ran.code, ran.err.count("\n"), "\x1b" in ran.err) == (0, 1, False)
+    assert ran.err.startswith(f"attnsearch: {file}: it is not what was written")
+    assert "unknown until" in ran.out

@@ -40,6 +40,7 @@ import attnsearch.readers.sqlite
 import attnsearch.search.readout
 import attnsearch.sources.kinds  # noqa: F401
 from attnsearch import cli
+from attnsearch.calibration import record
 from attnsearch.encoding import encoder, loading, passages, static  # noqa: F401
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.exports import arrays, json_lines, parquet, reading  # noqa: F401
@@ -57,7 +58,7 @@ from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, markup
 from attnsearch.sources.fields import Fields
 from attnsearch.storage import checksum, feedback
-from attnsearch.storage.files import FEEDBACK, LEARNED
+from attnsearch.storage.files import FEEDBACK, LEARNED, fit_file
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
 from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.values import content_of
@@ -450,6 +451,28 @@ def learned_(data: bytes) -> None:
         _run("info", "flipped", "--json")
 
 
+def fit_(data: bytes) -> None:
+    """What was fitted to an encoder; bytes that are a mapping in JSON are its members, which get the right checksum.
+
+    A query uses it, or does without it and says so.
+    """
+    with contextlib.suppress(ValueError, RecursionError):
+        members = json.loads(data)
+        if isinstance(members, dict):
+            data = json.dumps({"fit": members, "sum": record._compute_checksum(members)}).encode()
+    silence = mock.patch.object(logging.getLogger("attnsearch"), "warning")
+    with using_home(_catalog().parent), silence:
+        file = fit_file("5" * 64)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data)
+        try:
+            assert flips.answer() == flips.answer()
+            _run("info", "flipped")
+            _run("info", "flipped", "--json")
+        finally:
+            file.unlink()
+
+
 def feedback_(data: bytes) -> None:
     """Feedback: it is listed, and a judgment is added to it, or one line says where it is wrong."""
     with _putting(FEEDBACK, data) as folder:
@@ -528,6 +551,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         draft_,
         model,
         learned_,
+        fit_,
         feedback_,
         options,
     )
