@@ -59,5 +59,8 @@ def _calibrate_or_warn(encoder: Encoder, progress: Progress | None) -> None:
         hint = f"try again: attnsearch calibrate --model {quoted(name)}"
         log.warning("%s has no null key of its own yet: %s; %s", name, error.message, hint)
         return
+    except KeyboardInterrupt:
+        log.warning("what was indexed is stored; the next index fits %s", name)
+        raise
     if made.null is None:
         log.warning("%s: none of these is unknown: on held-out requests, %s", name, made.describe_accuracy())

@@ -66,7 +66,7 @@ def test_a_null_key_that_is_shipped_is_not_fitted(source, file, fitting, monkeyp
     assert not file.exists()
 
 
-def test_an_interrupted_fit_costs_nothing(source, file, fitting, monkeypatch):
+def test_an_interrupted_fit_costs_nothing(source, file, fitting, monkeypatch, caplog):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -76,6 +76,7 @@ def test_an_interrupted_fit_costs_nothing(source, file, fitting, monkeypatch):
             update([source])
     assert home.read_catalog_info(files.home_folder() / "shop").items == 3
     assert not file.exists()
+    assert caplog.messages[-1] == "what was indexed is stored; the next index fits words"
     update([source])
     assert read_fit(file)
 
