@@ -102,7 +102,7 @@ def load_fit(file: Path | None, model: str) -> Fit | None:
         return None
     try:
         return read_fit(file)
-    except FileNotFoundError:  # forgotten since we looked
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         problem = f"can't be read: {error.strerror}"
