@@ -5,43 +5,51 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from threadpoolctl import threadpool_limits
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
-class _OneThreadOfBlas:
-    """BLAS has one thread from the first that enters to the last that leaves; then as many as before.
+class Shared:
+    """A context that several threads may be in at once: the first enters `make()`, and the last leaves it."""
 
-    Its own threads beside ours would wait for one another, spinning: ten times the work of the product itself.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make = make
         self._lock = threading.Lock()
         self._depth = 0
-        self._limits: threadpool_limits | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> None:
         with self._lock:
+            if not self._depth:
+                self._stack.enter_context(self._make())
             self._depth += 1
-            if self._depth == 1 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # as on our command line
-                from threadpoolctl import threadpool_limits
-
-                self._limits = threadpool_limits(1, user_api="blas")
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._depth -= 1
-            if self._depth == 0 and self._limits is not None:
-                self._limits.restore_original_limits()
-                self._limits = None
+            if not self._depth:
+                self._stack.close()
 
 
-_ONE_THREAD_OF_BLAS = _OneThreadOfBlas()
+@contextmanager
+def _limit_blas() -> Iterator[None]:
+    """One thread of BLAS; then as many as before.
+
+    Its own threads beside ours would wait for one another, spinning: ten times the work of the products themselves.
+    """
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":  # as on our command line
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+_ONE_THREAD_OF_BLAS = Shared(_limit_blas)
 
 
 def count() -> int:

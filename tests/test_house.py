@@ -36,8 +36,8 @@ HOUSE = {
         "table",
     ),
     "encoding": (
-        "pieces", "encoder", "passages", "tokenizer", "sbert", "fast", "splitting", "static", "heads", "loading",
-        "trial",
+        "pieces", "encoder", "passages", "tokenizer", "batches", "sbert", "fast", "splitting", "static", "heads",
+        "loading", "trial",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
@@ -123,7 +123,7 @@ GUESTS = {
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"models/model"}, lazy=True),
     "tokenizers": Guest({"encoding/tokenizer", "encoding/fast", "encoding/static"}, lazy=True),
-    "torch": Guest({"encoding/sbert"}, lazy=True),
+    "torch": Guest({"encoding/batches", "encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),
     "scipy": Guest({"calibration", "explanation/seriation", "evaluation/significance", "learning"}, lazy=True),

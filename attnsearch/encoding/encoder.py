@@ -26,6 +26,7 @@ OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 """Called with the numbers of n more texts that are embedded, and their unit vectors (n, d)."""
 
 MOST_HEADS = 8  # of a catalog
+SLAB = 1 << 20  # characters that are cut into word pieces at once, with padding
 LEAST_WEIGHT = 0.001  # of a head: its columns keep their digits, and it says almost nothing
 
 _UNKNOWN_PIECES = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
@@ -254,14 +255,16 @@ def _knows(encoder: Encoder, words: Iterable[str]) -> bool:
     return 2 * counts.count(1) > len(counts)
 
 
-def batch_by_length(texts: Sequence[str], length: int) -> Iterator[list[int]]:
-    """The indices of the texts in batches of similar length, shortest first.
+def batch_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """The numbers of texts of these lengths in batches of similar length, shortest first.
 
-    A batch has `length` characters at most, with each text padded to the longest; a longer text is a batch of its own.
+    A batch is `most` long at most, with each text padded to the longest; a longer text is a batch of its own. So that
+    there is little padding, a batch that is half full takes no longer texts.
     """
     batch: list[int] = []
-    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
-        if batch and (len(batch) + 1) * len(texts[i]) > length:
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        is_longer = bool(batch) and lengths[i] > lengths[batch[-1]]
+        if batch and len(batch) * lengths[i] > (most // 2 if is_longer else most - lengths[i]):
             yield batch
             batch = []
         batch.append(i)

@@ -6,7 +6,7 @@ Axis letters: n = texts, t = tokens, d = width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.encoding.encoder import (
+    SLAB,
     OnTexts,
     Precision,
     batch_by_length,
@@ -37,18 +38,18 @@ if TYPE_CHECKING:
     from attnsearch.encoding.pieces import Pieces, Span
     from attnsearch.networks.network import Network
 
-_BATCH = 3_000  # characters that numpy reads at once, with padding: more would leave the processor's caches
+_BATCH = 1_024  # word pieces that numpy reads at once, with padding: more would leave the processor's caches
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 class _Forward(NamedTuple):
-    """What the network makes of n texts: their word pieces, a mask (n, t) of those that are pooled, states (n, t, d).
+    """What the network makes of n texts: a mask (n, t) of the word pieces that are pooled, and states (n, t, d).
 
     Padding is not pooled, nor is a prompt if the model leaves prompts out.
     """
 
-    encodings: list[Encoding]
     mask: NDArray[np.bool_]
     hidden: Floats
 
@@ -76,14 +77,18 @@ class FastEncoder:
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
-        batches = list(batch_by_length(texts, _BATCH))
-        x = np.empty((len(texts), self.use.dims or self._width), np.float32)
-        _ = self._tokenizer  # loaded before there are threads, as the network is
-        encoded = threads.each(lambda batch: self._encode([texts[i] for i in batch], role), batches)
-        for batch, vectors in zip(batches, encoded, strict=True):
-            x[batch] = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
-            if progress:
-                progress(batch, x[batch])
+        width = self._width  # with it, everything is loaded before there are threads
+        x = np.empty((len(texts), self.use.dims or width), np.float32)
+        skip = self._count_unpooled(role)
+        for slab in batch_by_length([len(text) for text in texts], SLAB):
+            ids = [np.array(encoding.ids, np.int64) for encoding in self._tokenize([texts[i] for i in slab], role)]
+            batches = list(batch_by_length([len(row) for row in ids], _BATCH))
+            embedded = threads.each(partial(self._embed, skip=skip), [[ids[i] for i in batch] for batch in batches])
+            for batch, vectors in zip(batches, embedded, strict=True):
+                rows = [slab[i] for i in batch]
+                x[rows] = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
+                if progress:
+                    progress(rows, x[rows])
         return x
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
@@ -96,28 +101,30 @@ class FastEncoder:
         # Which a query without `explain` does without.
         from attnsearch.encoding.pieces import find_spans, pieces_of_mean
 
+        pieces: list[Pieces | None] = [None] * len(texts)
         pooling, dims, prompt = self._coverage.pooling, self.use.dims or None, len(self.use.prompt(role))
+        if len(pooling) > 1 or pooling[0] not in MEANS or not all(module.is_linear for module in self._maps):
+            return pieces
+        encodings, skip = self._tokenize(texts, role), self._count_unpooled(role)
 
         def split(batch: list[int]) -> list[Pieces]:
-            encodings, mask, hidden = self._forward([texts[i] for i in batch], role)
+            mask, hidden = self._forward([encodings[i].ids for i in batch], skip)
             first = int(mask.any(axis=0).argmax())
             parts = self._map(hidden) * shares(mask, pooling[0])[..., None]  # the shares add up to 1
             return [
                 pieces_of_mean(
-                    of_text[first : len(encoding.ids), :dims],
-                    find_spans(_spans(encoding), prompt)[first:],
-                    name_tokens(self._tokenizer, encoding)[first:],
+                    of_text[first : len(encodings[i].ids), :dims],
+                    find_spans(_spans(encodings[i]), prompt)[first:],
+                    name_tokens(self._tokenizer, encodings[i])[first:],
                 )
-                for encoding, of_text in zip(encodings, parts, strict=True)
+                for i, of_text in zip(batch, parts, strict=True)
             ]
 
-        pieces: list[Pieces | None] = [None] * len(texts)
-        if len(pooling) == 1 and pooling[0] in MEANS and all(module.is_linear for module in self._maps):
-            batches = list(batch_by_length(texts, _BATCH))
-            _ = self._tokenizer, self._network  # loaded before there are threads
-            for batch, parts in zip(batches, threads.each(split, batches), strict=True):
-                for i, part in zip(batch, parts, strict=True):
-                    pieces[i] = part
+        batches = list(batch_by_length([len(encoding.ids) for encoding in encodings], _BATCH))
+        _ = self._network  # loaded before there are threads
+        for batch, parts in zip(batches, threads.each(split, batches), strict=True):
+            for i, part in zip(batch, parts, strict=True):
+                pieces[i] = part
         return pieces
 
     def tokens(self, text: str) -> list[str]:
@@ -135,9 +142,9 @@ class FastEncoder:
         with tokenizing(self.model):
             return find_whole_words(words, self._tokenizer.token_to_id)
 
-    def _encode(self, texts: list[str], role: Role) -> Floats:
-        """The texts' vectors (n, d), of any length."""
-        _, mask, hidden = self._forward(texts, role)
+    def _embed(self, ids: list[Ints], *, skip: int) -> Floats:
+        """The vectors (n, d), of any length, of texts with these word pieces; `skip` of them are not pooled."""
+        mask, hidden = self._forward(ids, skip)
         return self._map(pool(hidden, mask, self._coverage.pooling))
 
     def _map(self, x: Floats) -> Floats:
@@ -146,25 +153,33 @@ class FastEncoder:
             x = module.apply(x)
         return x
 
-    def _forward(self, texts: list[str], role: Role) -> _Forward:
+    def _forward(self, ids: Sequence[Ints | list[int]], skip: int) -> _Forward:
+        longest = max(map(len, ids))
+        padded = np.zeros((len(ids), longest), np.int64)
+        mask = np.zeros((len(ids), longest), bool)
+        for row, numbers in enumerate(ids):
+            padded[row, : len(numbers)] = numbers
+            mask[row, : len(numbers)] = True
+        if not mask.any(axis=1).all() or padded.max() >= self._network.vocabulary or longest > self._network.longest:
+            raise ModelError("its tokenizer does not fit its weights", where=self.model.name)
+        hidden = self._network.forward(padded, mask)
+        mask[:, :skip] = False
+        return _Forward(mask, hidden)
+
+    def _tokenize(self, texts: Sequence[str], role: Role) -> list[Encoding]:
+        """The word pieces of each text with its prompt, cut at the model's window."""
         prompt = self.use.prompt(role)
         with tokenizing(self.model):
-            encodings = encode_texts(self._tokenizer, [prompt + text for text in texts])
-        longest = max(len(encoding.ids) for encoding in encodings)
-        ids = np.zeros((len(texts), longest), np.int64)
-        mask = np.zeros((len(texts), longest), bool)
-        for row, encoding in enumerate(encodings):
-            ids[row, : len(encoding.ids)] = encoding.ids
-            mask[row, : len(encoding.ids)] = True
-        if not mask.any(axis=1).all() or ids.max() >= self._network.vocabulary or longest > self._network.longest:
-            raise ModelError("its tokenizer does not fit its weights", where=self.model.name)
-        hidden = self._network.forward(ids, mask)
-        if prompt and not self._coverage.include_prompt:
-            mask[:, : self._count_prompt(prompt)] = False
-        return _Forward(encodings, mask, hidden)
+            return encode_texts(self._tokenizer, [prompt + text for text in texts])
 
-    def _count_prompt(self, prompt: str) -> int:
-        """How many tokens of a text its prompt is, [CLS] among them, as sentence-transformers counts them."""
+    def _count_unpooled(self, role: Role) -> int:
+        """How many tokens of each text are not pooled: those of the prompt, if the model leaves prompts out.
+
+        [CLS] is among them, as sentence-transformers counts them.
+        """
+        prompt = self.use.prompt(role)
+        if not prompt or self._coverage.include_prompt:
+            return 0
         with tokenizing(self.model):
             encoding = self._tokenizer.encode(prompt)
         return len(encoding.ids) - encoding.special_tokens_mask[-1]

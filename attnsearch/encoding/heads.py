@@ -219,7 +219,7 @@ class HeadsEncoder:
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d) of the texts. Raises ModelError as each head does."""
         x: Floats | None = None
-        for batch in batch_by_length(texts, _BATCH):
+        for batch in batch_by_length([len(text) for text in texts], _BATCH):
             read = [texts[i] for i in batch]
             vectors = join([encoder.encode(read, role) for encoder in self.encoders], self.weights)
             if x is None:

@@ -12,15 +12,17 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.encoding import batches
 from attnsearch.encoding.encoder import (
+    SLAB,
     OnTexts,
     Precision,
     batch_by_length,
@@ -39,10 +41,10 @@ if TYPE_CHECKING:
 
     from attnsearch.encoding.pieces import Pieces, Span
 
-CROSSOVER = 250_000  # characters: for fewer, bfloat16 or a GPU saves less time than loading torch takes
+CROSSOVER = 1_000_000  # characters: for fewer, bfloat16 or a GPU hardly saves the time that loading torch takes
 
-_BATCH = 6_000  # characters that sentence-transformers reads at once on a CPU, with padding
-_GPU_BATCH = 200_000  # characters on a GPU
+_CHARACTERS = 6_000  # that a module reads at once, with padding, if it makes no word pieces
+_TASKS = {"query": "query", "key": "document"}  # what sentence-transformers calls the roles
 _EXACT = 1e-5  # how far float32 may put a component off
 
 log = logging.getLogger("attnsearch")
@@ -79,23 +81,50 @@ class SentenceEncoder:
 
         Raises ModelError if the model gives a vector without a direction: NaN, infinity or zeros.
         """
-        run = self._model.encode_query if role == "query" else self._model.encode_document
         x = np.empty((0, 0), np.float32)
-        for batch in batch_by_length(texts, _BATCH if self._model.device.type == "cpu" else _GPU_BATCH):
-            with _hide_panics(), model_errors("can't embed", self.model.name), self._rounding():
-                vectors = run(
-                    [texts[i] for i in batch],
-                    prompt=self.use.prompt(role),
-                    batch_size=len(batch),
-                    show_progress_bar=False,
-                )
+        for rows, vectors in self._embed(texts, role):
             unit = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
             if not x.size:
                 x = np.empty((len(texts), unit.shape[1]), np.float32)
-            x[batch] = unit
+            x[rows] = unit
             if progress:
-                progress(batch, x[batch])
+                progress(rows, x[rows])
         return x
+
+    def _embed(self, texts: Sequence[str], role: Role) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        """The numbers of n more texts, and their vectors (n, d), of any length."""
+        lengths = [len(text) for text in texts]
+        for slab in batch_by_length(lengths, SLAB):
+            features = self._preprocess([texts[i] for i in slab], role)
+            if batches.are_word_pieces(features, len(slab)):
+                run = partial(self._model, task=_TASKS[role])
+                for batch, vectors in batches.run(run, features, self._model.device, self._computing):
+                    yield [slab[i] for i in batch], vectors[:, : self._model.truncate_dim]
+                continue
+            for batch in batch_by_length([lengths[i] for i in slab], _CHARACTERS):  # a module that reads otherwise
+                rows = [slab[i] for i in batch]
+                yield rows, self._run_texts([texts[i] for i in rows], role)
+
+    def _run_texts(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """The vectors (n, d) of the texts as one batch, all by sentence-transformers."""
+        run = self._model.encode_query if role == "query" else self._model.encode_document
+        with self._computing():
+            vectors: NDArray[np.float32] = run(
+                list(texts), prompt=self.use.prompt(role), batch_size=len(texts), show_progress_bar=False
+            )
+            return vectors
+
+    def _preprocess(self, texts: list[str], role: Role) -> dict[str, Any]:
+        """What the model's first module reads of the texts with their prompt, as `encode_query` and the like do it."""
+        with _hide_panics(), model_errors("can't embed", self.model.name):
+            features: dict[str, Any] = self._model.preprocess(texts, prompt=self.use.prompt(role), task=_TASKS[role])
+            return features
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """What the model raises becomes a ModelError; its products are in the encoder's precision."""
+        with _hide_panics(), model_errors("can't embed", self.model.name), self._rounding():
+            yield
 
     def suited(self, length: int, precision: Precision | None = None) -> SentenceEncoder:
         """Itself, or the same model in the other precision if that is asked for, or faster for `length` characters."""
@@ -131,7 +160,7 @@ class SentenceEncoder:
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece adds to its text's unit vector; None if the pieces do not add up to it."""
         x = self.encode(texts, role)
-        with _hide_panics(), model_errors("can't embed", self.model.name), self._rounding():
+        with self._computing():
             return [self._split(text, vector, role) for text, vector in zip(texts, x, strict=True)]
 
     def _split(self, text: str, vector: NDArray[np.float32], role: Role) -> Pieces | None:

@@ -76,7 +76,7 @@ class StaticEncoder:
         """The unit vectors (n, d): those of the model's own library but for rounding, scaled to length 1."""
         texts = [self.use.prompt(role) + text for text in texts]
         x = np.empty((len(texts), self.use.dims or self._table.width), np.float32)
-        for batch in batch_by_length(texts, _BATCH):
+        for batch in batch_by_length([len(text) for text in texts], _BATCH):
             numbers = self._number_pieces([texts[i] for i in batch], role)
             sums = np.array([self._take_rows(row).sum(axis=0) for row in numbers])
             x[batch] = normalize_rows(sums, f"model {self.model.name}", self.use.dims)

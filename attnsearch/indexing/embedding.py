@@ -139,7 +139,7 @@ def change_heads(
         hashes = [sha256(b"head" + row.tobytes() + text.encode()).digest() for text, row in zip(texts, x, strict=True)]
         missing = {digest: i for i, digest in enumerate(hashes) if writer.recalled_row(digest) is None}
         numbers = list(missing.values())
-        for batch in batch_by_length([texts[i] for i in numbers], _LENGTH):
+        for batch in batch_by_length([len(texts[i]) for i in numbers], _LENGTH):
             rows = [numbers[i] for i in batch]
             blocks = {number: part.encode([texts[i] for i in rows]) for number, part in new.items()}
             recoded = recode(x[rows], stored, encoder, matches, blocks)

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
 from attnsearch.networks.kin import BUCKETS, KINDS, Names, by_usual_names, find_gap, first_position, padding_of
-from attnsearch.networks.layers import ACTIVATIONS, layer_norm, linear
+from attnsearch.networks.layers import ACTIVATIONS, attend_by_heads, layer_norm, linear
 from attnsearch.networks.weights import Affine, Weights, read_weights, widen
 
 Floats = NDArray[np.float32]
@@ -126,18 +125,17 @@ class Bert(NamedTuple):
 
     def forward(self, ids: Ints, mask: NDArray[np.bool_]) -> Floats:
         """Hidden states (b, t, d) of the token ids (b, t); `mask` (b, t) is True where a token is, False on padding."""
-        b, t = ids.shape
+        t = ids.shape[1]
         x = layer_norm(widen(self.words[ids]) + self._place(ids, mask), self.norm, self.epsilon)
         keep = None if mask.all() else mask[:, None, None, :]
         bias = None if self.distances is None else np.moveaxis(self.distances[buckets(t)], -1, 0)
         for layer in self.layers:
             q, k, v = (self._split(linear(x, w)) for w in (layer.query, layer.key, layer.value))
-            heads = attend(q, k, v, bias=bias, mask=keep).output
-            joined = np.swapaxes(heads, 1, 2).reshape(b, t, -1)
-            x = layer_norm(x + linear(joined, layer.attended), layer.attended_norm, self.epsilon)
-            x = layer_norm(
-                x + linear(self.activation(linear(x, layer.wider)), layer.narrower), layer.norm, self.epsilon
-            )
+            attended = attend_by_heads(q, k, v, bias=bias, mask=keep)
+            x += linear(attended, layer.attended)
+            x = layer_norm(x, layer.attended_norm, self.epsilon)
+            x += linear(self.activation(linear(x, layer.wider)), layer.narrower)
+            x = layer_norm(x, layer.norm, self.epsilon)
         return x
 
     def _place(self, ids: Ints, mask: NDArray[np.bool_]) -> Floats:

@@ -1,6 +1,7 @@
 """The parts that networks are built from.
 
-Axis letters: d = width.
+Axis letters, in every shape below:
+    b = texts    h = heads    t = tokens    e = width of a head    d = width
 """
 
 from __future__ import annotations
@@ -11,32 +12,37 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.attention.softmax import attend
 from attnsearch.networks.weights import Affine
 
 Floats = NDArray[np.float32]
 
+LOGITS = 1 << 17  # that `attend_by_heads` holds at once, so that they stay in the processor's cache: half a MB
 STRIP = 32_768  # numbers that `gelu` takes at once, so that its working memory stays in the processor's cache
 _TAIL = tuple(np.float32(a / 2) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
 
 
 def layer_norm(x: Floats, scale_and_shift: Affine, epsilon: float) -> Floats:
     """(x - mean) / √(variance + ε) · scale + shift, over the last axis: Ba et al. 2016."""
-    centered = x - x.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...d,...d->...", centered, centered)[..., None] / np.float32(x.shape[-1])
+    normed: Floats = x - x.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...d,...d->...", normed, normed)[..., None] / np.float32(x.shape[-1])
     scale, shift = scale_and_shift
-    normed: Floats = centered / np.sqrt(variance + np.float32(epsilon)) * scale
-    return normed if shift is None else normed + shift
+    normed /= np.sqrt(variance + np.float32(epsilon))  # in place: new memory costs more than numbers
+    normed *= scale
+    if shift is not None:
+        normed += shift
+    return normed
 
 
 def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
     """x · Φ(x) with the exact normal distribution function Φ: Hendrycks & Gimpel 2016. `strip` numbers at once.
 
-    Φ(-z) = erfc(z/√2)/2 by Abramowitz & Stegun 1964, 7.1.26: off by less than 5e-7 in float32.
+    Φ(-z) = erfc(z/√2)/2 by Abramowitz & Stegun 1964, 7.1.26: off by less than 5e-7 in float32. The result takes the
+    place of x, since new memory costs as much as the arithmetic.
     """
     flat = np.ravel(x)
-    activated = np.empty_like(flat)
     for start in range(0, flat.size, strip):
-        part, out = flat[start : start + strip], activated[start : start + strip]
+        part = flat[start : start + strip]
         z = np.abs(part)
         s = np.reciprocal(np.float32(1) + z * np.float32(0.3275911 * math.sqrt(0.5)))
         tail = s * _TAIL[-1]
@@ -47,8 +53,9 @@ def gelu(x: Floats, *, strip: int = STRIP) -> Floats:
         s *= np.float32(-0.5)
         tail *= np.exp(s, out=s)
         tail *= z
-        np.subtract(np.maximum(part, 0, out=out), tail, out=out)  # x Φ(x) = max(x, 0) - |x| Φ(-|x|)
-    return activated.reshape(x.shape)
+        np.maximum(part, 0, out=part)
+        part -= tail  # x Φ(x) = max(x, 0) - |x| Φ(-|x|)
+    return flat.reshape(x.shape)
 
 
 def gelu_by_tanh(x: Floats) -> Floats:
@@ -67,6 +74,27 @@ def silu(x: Floats) -> Floats:
 def relu(x: Floats) -> Floats:
     """max(x, 0)."""
     return np.maximum(x, 0)
+
+
+def attend_by_heads(
+    q: Floats, k: Floats, v: Floats, *, bias: Floats | None, mask: NDArray[np.bool_] | None, most: int = LOGITS
+) -> Floats:
+    """The output (b, t, h·e) of `attend` for q, k, v (b, h, t, e), as many heads at once as have `most` logits.
+
+    `bias` is of (h, t, t), `mask` of (b, 1, 1, t). With 256 tokens, that takes a bit more than half of the time.
+    """
+    b, h, t, e = q.shape
+    count = max(most // (t * t), 1)
+    texts, heads = (count // h, h) if count >= h else (1, count)
+    joined = np.empty((b, t, h, e), np.float32)
+    output = np.swapaxes(joined, 1, 2)
+    for i in range(0, b, texts):
+        for j in range(0, h, heads):
+            part = slice(i, i + texts), slice(j, j + heads)
+            some_bias = None if bias is None else bias[part[1]]
+            some_mask = None if mask is None else mask[part[0]]
+            output[part] = attend(q[part], k[part], v[part], bias=some_bias, mask=some_mask).output
+    return joined.reshape(b, t, h * e)
 
 
 def linear(x: Floats, weight_and_bias: Affine) -> Floats:
