@@ -3,8 +3,8 @@
 Axis letters: m = requests.
 
 Each catalog is left out in turn: what is fitted to the others is tried on it. The temperature has to lower KL there,
-beyond chance, or the usual one stays. The null key has to tell requests that the catalog answers from others, beyond
-chance, or there is none. What is accepted is then fitted to all catalogs.
+beyond chance, and below that of equal weights, or the usual one stays. The null key has to tell requests that the
+catalog answers from others, beyond chance, or there is none. What is accepted is then fitted to all catalogs.
 """
 
 from __future__ import annotations
@@ -59,16 +59,12 @@ def fit(catalogs: Sequence[Cosines]) -> Fitted:
     """Fit an encoder's temperature and null key to judged catalogs, of which there are two at least."""
     others = [[other for other in catalogs if other is not catalog] for catalog in catalogs]
     temperatures = [fit_temperature(some) for some in others]
-    gain = _mean(
-        np.concatenate(
-            [
-                measure_kl(catalog, TEMPERATURE) - measure_kl(catalog, temperature)
-                for catalog, temperature in zip(catalogs, temperatures, strict=True)
-            ]
-        )
-    )
+    pairs = list(zip(catalogs, temperatures, strict=True))
+    fitted_kl = np.concatenate([measure_kl(catalog, temperature) for catalog, temperature in pairs])
+    gain = _mean(np.concatenate([measure_kl(catalog, TEMPERATURE) for catalog in catalogs]) - fitted_kl)
+    sense = _mean(np.concatenate([measure_equal_kl(catalog) for catalog in catalogs]) - fitted_kl)
     temperature = TEMPERATURE
-    if gain.low > _LEAST_GAIN:
+    if min(gain.low, sense.low) > _LEAST_GAIN:
         temperature = fit_temperature(catalogs)
     else:
         temperatures = [TEMPERATURE] * len(catalogs)
@@ -103,6 +99,13 @@ def measure_kl(catalog: Cosines, temperature: float) -> Doubles:
     """KL at a temperature of each request that has an answer in the catalog."""
     queries, pairs = pair_right(catalog.right)
     return divergence(log_weights_of(catalog.cosines[queries] / temperature, pairs), pairs)
+
+
+def measure_equal_kl(catalog: Cosines) -> Doubles:
+    """KL of each request that has an answer in the catalog if all items had the same weight."""
+    _, pairs = pair_right(catalog.right)
+    kl: Doubles = math.log(catalog.cosines.shape[1]) - np.log(pairs.sizes)
+    return kl
 
 
 def fit_null(catalogs: Sequence[Cosines], temperature: float) -> NullKey:

@@ -69,6 +69,16 @@ def test_another_temperature_has_to_be_better_beyond_chance():
     assert fitted.temperature == TEMPERATURE
 
 
+def test_an_encoder_without_sense_keeps_the_usual_temperature():
+    """KL is lowest if all items weigh the same, which says nothing."""
+    rng = np.random.default_rng(0)
+    noise = [catalog._replace(cosines=rng.normal(0, 0.2, catalog.cosines.shape)) for catalog in catalogs()]
+    fitted = fit(noise)
+    assert fit_temperature(noise) > 0.3
+    assert fitted.gain.low > 0
+    assert (fitted.temperature, fitted.null) == (TEMPERATURE, None)
+
+
 def test_requests_that_are_not_told_apart_have_no_null_key():
     fitted = fit(catalogs(gap=0.0))
     assert fitted.null is None
