@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attnsearch.indexing.update import update
+from attnsearch.models.model import DEFAULT
 from attnsearch.opening.index import Index
 from attnsearch.search import search
 from attnsearch.search.setting import Setting
@@ -21,22 +22,23 @@ WEIGHTS = (0.1, 0.2, 0.3, 0.5)  # of the lexical bias
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default=DEFAULT)
     rows = []
     with judged_sets(
         parser, "nDCG@10 of the judged sets", "bm25s", "PyStemmer", "sentence-transformers", "torch"
     ) as arguments:
         for name in arguments.sets:
-            rows.append(measure(name, arguments.home / f"{name}.jsonl"))
+            rows.append(measure(name, arguments.home / f"{name}.jsonl", arguments.model))
             print(rows[-1], flush=True)
     biased = (f"--lexical {weight}" for weight in WEIGHTS)
     table(("set", "items", "queries", "BM25 alone", "plain cosine", "attnsearch", *biased), rows)
 
 
-def measure(name: str, source: Path) -> list[object]:
-    """Index a set from a file of its items; the set's row of the table."""
+def measure(name: str, source: Path, model: str) -> list[object]:
+    """Index a set from a file of its items with a model; the set's row of the table."""
     data = judged(name)
     numbers = write(name, source)
-    update([str(source)], name=name)
+    update([str(source)], name=name, model=model)
     with Index.open(name) as index:
         settings = [Setting(), *(Setting(lexical=weight) for weight in WEIGHTS)]
         rankings = [score_bm25(data), score_cosine(index, data, numbers)]

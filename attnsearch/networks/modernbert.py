@@ -144,8 +144,8 @@ class ModernBert(NamedTuple):
         for layer in self.layers:
             normed = x if layer.attended_norm is None else layer_norm(x, layer.attended_norm, self.epsilon)
             parts = linear(normed, layer.query_key_value).reshape(b, t, 3, self.heads, e)
-            q, k, v = np.moveaxis(parts, (2, 3), (0, 2))
-            q, k = (turn(part, turns[layer.theta]) for part in (q, k))
+            parts = np.moveaxis(parts, (2, 3), (0, 2))
+            (q, k), v = turn(parts[:2], turns[layer.theta]), parts[2]
             joined = np.swapaxes(look_around(q, k, v, keep, layer.radius), 1, 2).reshape(b, t, -1)
             x = x + linear(joined, layer.attended)
             normed = layer_norm(x, layer.norm, self.epsilon)
@@ -171,7 +171,7 @@ def turn(x: Floats, angle: Turn) -> Floats:
     [[0.0, 1.0]]
     """
     cosine, sine = angle
-    left, right = np.split(x, 2, axis=-1)
+    left, right = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
     return np.concatenate([left * cosine - right * sine, right * cosine + left * sine], axis=-1)
 
 
