@@ -61,6 +61,7 @@ bench: .venv/.bench
 	$(BENCH).heads
 	$(BENCH).agreement
 	$(BENCH).encoders
+	$(BENCH).tables
 	$(BENCH).passages
 	$(BENCH).nothing
 	$(BENCH).limits

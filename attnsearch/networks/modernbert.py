@@ -10,7 +10,7 @@ and modernbert-embed. Memory grows with t, not with t²: queries attend in block
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
-from attnsearch.networks.layers import gelu, layer_norm, linear
+from attnsearch.networks.layers import ACTIVATIONS, layer_norm, linear
 from attnsearch.networks.weights import Affine, Weights, read_weights, widen
 
 Floats = NDArray[np.float32]
@@ -41,7 +41,7 @@ _COUNTS = (
 )
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
 _USUAL = {"max_position_embeddings": 8_192, "norm_eps": 1e-5, "local_attention": 128, "global_attn_every_n_layers": 3,
-          "norm_bias": False, "attention_bias": False, "mlp_bias": False}  # fmt: skip
+          "hidden_activation": "gelu", "norm_bias": False, "attention_bias": False, "mlp_bias": False}  # fmt: skip
 _OTHERS = ("is_decoder", "is_causal", "rope_scaling", "partial_rotary_factor", "head_dim")  # other networks have these
 _USUAL_THETA = {_GLOBAL: 160_000.0, _LOCAL: 10_000.0}
 _LARGEST_THETA = 1e30
@@ -74,6 +74,7 @@ class ModernBert(NamedTuple):
     layers: tuple[Layer, ...]
     final_norm: Affine
     heads: int
+    activation: Callable[[Floats], Floats]
     epsilon: float
     longest: int
 
@@ -95,6 +96,7 @@ class ModernBert(NamedTuple):
             layers=tuple(_layer(weights, n, config) for n in range(config["num_hidden_layers"])),
             final_norm=weights.norm("final_norm", d, bias=bias),
             heads=config["num_attention_heads"],
+            activation=ACTIVATIONS[config["hidden_activation"]],
             epsilon=config["norm_eps"],
             longest=config["max_position_embeddings"],
         )
@@ -102,7 +104,7 @@ class ModernBert(NamedTuple):
     @staticmethod
     def gap(config: Mapping[str, Any]) -> str:
         """What a configuration asks for that this file does not compute; empty if nothing."""
-        if config.get("hidden_activation", "gelu") != "gelu":
+        if config.get("hidden_activation", "gelu") not in ACTIVATIONS:
             return f"its activation is {config['hidden_activation']}"
         for name in _OTHERS:
             if config.get(name):
@@ -149,7 +151,7 @@ class ModernBert(NamedTuple):
             joined = np.swapaxes(look_around(q, k, v, keep, layer.radius), 1, 2).reshape(b, t, -1)
             x = x + linear(joined, layer.attended)
             normed = layer_norm(x, layer.norm, self.epsilon)
-            x = x + linear(gelu(linear(normed, layer.wider)) * linear(normed, layer.gate), layer.narrower)
+            x = x + linear(self.activation(linear(normed, layer.wider)) * linear(normed, layer.gate), layer.narrower)
         return layer_norm(x, self.final_norm, self.epsilon)
 
 

@@ -63,8 +63,9 @@ MASK = np.arange(30) < np.array([[30], [11], [1]])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("other", [{}, BIASES, NEWER, {"global_attn_every_n_layers": 2, "local_attention": 5}],
-                         ids=["plain", "biases", "newer", "older"])  # fmt: skip
+@pytest.mark.parametrize("other", [{}, BIASES, NEWER, {"global_attn_every_n_layers": 2, "local_attention": 5},
+                                   {"hidden_activation": "silu"}],
+                         ids=["plain", "biases", "newer", "older", "silu"])  # fmt: skip
 def test_transformers_says_the_same(tmp_path, other):
     """Texts of 30, 11 and 1 tokens in one batch: some tokens see neither end of the text, some padding only itself."""
     torch = pytest.importorskip("torch")
@@ -188,7 +189,7 @@ class TestLookAround:
 @pytest.mark.parametrize(
     "other",
     [
-        {"hidden_activation": "silu"},
+        {"hidden_activation": "tanh"},
         {"is_causal": True},
         {"rope_scaling": {"type": "linear", "factor": 2.0}},
         {"partial_rotary_factor": 0.5},
