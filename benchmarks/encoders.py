@@ -60,7 +60,7 @@ def filled(make: Callable[[], Any], size: int) -> Callable[[], Any]:
                     pieces["".join(pair)] = len(pieces)
         elif model["type"] == "Unigram":
             known = {piece for piece, _ in pieces}
-            *pieces, mask = pieces
+            *pieces, mask = map(tuple, pieces)
             while len(pieces) < size - 1:
                 piece = rng.choice(("▁", "")) + made_up(rng)
                 if piece not in known:

@@ -35,8 +35,9 @@ HOUSE = {
         "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
         "table",
     ),
+    "tokens": ("tokenizer", "excerpt"),
     "encoding": (
-        "pieces", "encoder", "passages", "tokenizer", "batches", "sbert", "fast", "splitting", "static", "heads",
+        "pieces", "encoder", "passages", "batches", "sbert", "fast", "splitting", "static", "heads",
         "loading", "trial",
     ),
     "storage": (
@@ -107,8 +108,9 @@ class Guest(NamedTuple):
 
 
 GUESTS = {
-    "numpy": Guest({"attention", "networks", "encoding", "storage", "calibration", "exports", "postings", "indexing",
-                    "engines", "opening", "search", "explanation", "evaluation", "learning", "lesson", "plots", "api"}),
+    "numpy": Guest({"attention", "networks", "tokens", "encoding", "storage", "calibration", "exports", "postings",
+                    "indexing", "engines", "opening", "search", "explanation", "evaluation", "learning", "lesson",
+                    "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
@@ -122,7 +124,7 @@ GUESTS = {
     "lxml": Guest({"sources/markup"}, lazy=True),
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"models/model"}, lazy=True),
-    "tokenizers": Guest({"encoding/tokenizer", "encoding/fast", "encoding/static"}, lazy=True),
+    "tokenizers": Guest({"tokens", "encoding/fast", "encoding/static"}, lazy=True),
     "torch": Guest({"encoding/batches", "encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),

@@ -3,7 +3,6 @@
 pieces     a text's vector as a sum over its word pieces
 encoder    the protocol of all encoders, and what they share
 passages   a long text → overlapping passages that the encoder reads whole
-tokenizer  texts → word pieces, by the tokenizer in a model's folder
 batches    word pieces → vectors by a loaded torch model
 sbert      the encoder that sentence-transformers runs
 fast       the encoder in numpy, for models that it covers

@@ -23,13 +23,14 @@ from attnsearch.encoding.encoder import (
     normalize_rows,
 )
 from attnsearch.encoding.sbert import SentenceEncoder
-from attnsearch.encoding.tokenizer import copy_uncut, encode_texts, load_tokenizer, name_tokens, tokenizing
 from attnsearch.errors import ModelError
 from attnsearch.models.model import Model
 from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.networks.coverage import Coverage, load_network
 from attnsearch.networks.dense import Dense, Unit, load_maps
 from attnsearch.networks.pooling import MEANS, pool, shares
+from attnsearch.tokens.excerpt import SHORT, Excerpt, open_excerpt
+from attnsearch.tokens.tokenizer import copy_uncut, encode_texts, load_tokenizer, name_tokens, tokenizing
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -52,6 +53,14 @@ class _Forward(NamedTuple):
 
     mask: NDArray[np.bool_]
     hidden: Floats
+
+
+class _Tokens(NamedTuple):
+    """The word pieces of texts: as encoded by a tokenizer, and their numbers, which may be others than its own."""
+
+    tokenizer: Tokenizer
+    encodings: list[Encoding]
+    ids: list[Ints]
 
 
 class FastEncoder:
@@ -77,11 +86,11 @@ class FastEncoder:
 
     def encode(self, texts: Sequence[str], role: Role = "key", progress: OnTexts | None = None) -> Floats:
         """The unit vectors (n, d): those of sentence-transformers but for rounding, about 1e-7 a component."""
-        width = self._width  # with it, everything is loaded before there are threads
+        width = self._width  # with it, the network is loaded before there are threads
         x = np.empty((len(texts), self.use.dims or width), np.float32)
         skip = self._count_unpooled(role)
         for slab in batch_by_length([len(text) for text in texts], SLAB):
-            ids = [np.array(encoding.ids, np.int64) for encoding in self._tokenize([texts[i] for i in slab], role)]
+            ids = self._tokenize([texts[i] for i in slab], role).ids
             batches = list(batch_by_length([len(row) for row in ids], _BATCH))
             embedded = threads.each(partial(self._embed, skip=skip), [[ids[i] for i in batch] for batch in batches])
             for batch, vectors in zip(batches, embedded, strict=True):
@@ -105,22 +114,23 @@ class FastEncoder:
         pooling, dims, prompt = self._coverage.pooling, self.use.dims or None, len(self.use.prompt(role))
         if len(pooling) > 1 or pooling[0] not in MEANS or not all(module.is_linear for module in self._maps):
             return pieces
-        encodings, skip = self._tokenize(texts, role), self._count_unpooled(role)
+        tokenizer, encodings, ids = self._tokenize(texts, role)
+        skip = self._count_unpooled(role)
 
         def split(batch: list[int]) -> list[Pieces]:
-            mask, hidden = self._forward([encodings[i].ids for i in batch], skip)
+            mask, hidden = self._forward([ids[i] for i in batch], skip)
             first = int(mask.any(axis=0).argmax())
             parts = self._map(hidden) * shares(mask, pooling[0])[..., None]  # the shares add up to 1
             return [
                 pieces_of_mean(
-                    of_text[first : len(encodings[i].ids), :dims],
+                    of_text[first : len(ids[i]), :dims],
                     find_spans(_spans(encodings[i]), prompt)[first:],
-                    name_tokens(self._tokenizer, encodings[i])[first:],
+                    name_tokens(tokenizer, encodings[i])[first:],
                 )
                 for i, of_text in zip(batch, parts, strict=True)
             ]
 
-        batches = list(batch_by_length([len(encoding.ids) for encoding in encodings], _BATCH))
+        batches = list(batch_by_length([len(row) for row in ids], _BATCH))
         _ = self._network  # loaded before there are threads
         for batch, parts in zip(batches, threads.each(split, batches), strict=True):
             for i, part in zip(batch, parts, strict=True):
@@ -130,17 +140,18 @@ class FastEncoder:
     def tokens(self, text: str) -> list[str]:
         """All word pieces of a text, [CLS] and [SEP] among them, beyond the window too."""
         with tokenizing(self.model):
-            return name_tokens(self._whole_tokenizer, self._whole_tokenizer.encode(text))
+            tokenizer = self._find_uncut(text)
+            return name_tokens(tokenizer, tokenizer.encode(text))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each word piece of a text begins and ends, without [CLS] and [SEP]."""
         with tokenizing(self.model):
-            return list(self._whole_tokenizer.encode(text, add_special_tokens=False).offsets)
+            return list(self._find_uncut(text).encode(text, add_special_tokens=False).offsets)
 
     def whole_words(self, words: Iterable[str]) -> list[str]:
         """Those of these words that are one piece each, in the order of the vocabulary."""
         with tokenizing(self.model):
-            return find_whole_words(words, self._tokenizer.token_to_id)
+            return find_whole_words(words, self._excerpt.number if self._excerpt else self._tokenizer.token_to_id)
 
     def _embed(self, ids: list[Ints], *, skip: int) -> Floats:
         """The vectors (n, d), of any length, of texts with these word pieces; `skip` of them are not pooled."""
@@ -166,11 +177,15 @@ class FastEncoder:
         mask[:, :skip] = False
         return _Forward(mask, hidden)
 
-    def _tokenize(self, texts: Sequence[str], role: Role) -> list[Encoding]:
+    def _tokenize(self, texts: Sequence[str], role: Role) -> _Tokens:
         """The word pieces of each text with its prompt, cut at the model's window."""
         prompt = self.use.prompt(role)
+        read = [prompt + text for text in texts]
         with tokenizing(self.model):
-            return encode_texts(self._tokenizer, [prompt + text for text in texts])
+            tokenizer, numbers = self._find_tokenizer(read)
+            encodings = encode_texts(tokenizer, read)
+        ids = [np.array(encoding.ids, np.int64) for encoding in encodings]
+        return _Tokens(tokenizer, encodings, ids if numbers is None else [numbers[row] for row in ids])
 
     def _count_unpooled(self, role: Role) -> int:
         """How many tokens of each text are not pooled: those of the prompt, if the model leaves prompts out.
@@ -181,8 +196,24 @@ class FastEncoder:
         if not prompt or self._coverage.include_prompt:
             return 0
         with tokenizing(self.model):
-            encoding = self._tokenizer.encode(prompt)
+            encoding = self._find_tokenizer([prompt])[0].encode(prompt)
         return len(encoding.ids) - encoding.special_tokens_mask[-1]
+
+    def _find_tokenizer(self, texts: Sequence[str]) -> tuple[Tokenizer, Ints | None]:
+        """A tokenizer for these texts, and the number of each of its pieces, unless it has all that there are."""
+        if "_tokenizer" not in self.__dict__ and self._excerpt and sum(map(len, texts)) <= SHORT:
+            return self._excerpt.cover(texts)
+        return self._tokenizer, None
+
+    def _find_uncut(self, text: str) -> Tokenizer:
+        """A tokenizer for this text that does not cut it."""
+        tokenizer, numbers = self._find_tokenizer([text])
+        return self._whole_tokenizer if numbers is None else copy_uncut(tokenizer)
+
+    @cached_property
+    def _excerpt(self) -> Excerpt | None:
+        file, coverage = self.model.folder / "tokenizer.json", self._coverage
+        return open_excerpt(file, coverage.window, coverage.spelling)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

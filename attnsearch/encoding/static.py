@@ -25,11 +25,11 @@ from attnsearch.encoding.encoder import (
     normalize_rows,
 )
 from attnsearch.encoding.splitting import latin, read_vocabulary, split_text
-from attnsearch.encoding.tokenizer import encode_texts, open_tokenizer, tokenizing
 from attnsearch.errors import ModelError
 from attnsearch.models.model import ENDLESS, Model
 from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.networks.table import WORDLLAMA, Layout, Table
+from attnsearch.tokens.tokenizer import encode_texts, open_tokenizer, tokenizing
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

@@ -10,7 +10,8 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
-from attnsearch.encoding.tokenizer import load_tokenizer
+from attnsearch.tokens import excerpt
+from attnsearch.tokens.tokenizer import load_tokenizer
 from tests.encoding.conftest import CLOSE
 from tests.networks.made import KINDS, ODD, texts
 
@@ -66,3 +67,24 @@ def test_a_tokenizer_that_cuts_nothing_is_the_same(workshop, kind):
             theirs.offsets,
             theirs.special_tokens_mask,
         )
+
+
+def test_a_model_that_has_loaded_no_whole_tokenizer(workshop, monkeypatch):
+    """Vectors, pieces, tokens, spans and words are those that it has with the whole one."""
+    monkeypatch.setattr(excerpt, "LEAST", 0)
+    folder = str(workshop("bert, several languages"))
+    whole = loading.load(folder)
+    assert whole._tokenizer
+    some = [text for text in texts(120) if len(text) < excerpt.SHORT]
+    for text in some:
+        part = loading.load(folder)
+        assert part.encode([text], "query").tolist() == whole.encode([text], "query").tolist()
+        assert part.tokens(text) == whole.tokens(text)
+        assert part.spans(text) == whole.spans(text)
+        (ours,), (theirs,) = part.pieces([text]), whole.pieces([text])
+        assert (ours.tokens, ours.spans) == (theirs.tokens, theirs.spans)
+        assert ours.vectors.tolist() == theirs.vectors.tolist()
+        assert part.whole_words(["the", "moon", "a"]) == whole.whole_words(["the", "moon", "a"])
+        assert "_tokenizer" not in vars(part)
+    part.encode(["moon"] * (excerpt.SHORT // 4 + 1))
+    assert "_tokenizer" in vars(part)

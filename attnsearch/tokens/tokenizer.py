@@ -26,12 +26,17 @@ def load_tokenizer(file: Path, window: int | None, spelling: Spelling = AS_IN_IT
     """The tokenizer in a file, which cuts texts at `window` tokens, or not at all; it never pads."""
     tokenizer = open_tokenizer(file)
     with SILENCE, model_errors(f"its {file.name} can't be read", str(file.parent)):
-        if window:
-            tokenizer.enable_truncation(window)
-        else:
-            tokenizer.no_truncation()
-        _spell(tokenizer, spelling)
+        set_up(tokenizer, window, spelling)
     return tokenizer
+
+
+def set_up(tokenizer: Tokenizer, window: int | None, spelling: Spelling) -> None:
+    """Let a tokenizer cut texts at `window` tokens, or not at all, and change letters as its model's files say."""
+    if window:
+        tokenizer.enable_truncation(window)
+    else:
+        tokenizer.no_truncation()
+    _spell(tokenizer, spelling)
 
 
 def open_tokenizer(file: Path) -> Tokenizer:
