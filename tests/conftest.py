@@ -64,6 +64,7 @@ class SmallEncoder:
     describe_change = Model.describe_change
 
     def __init__(self, name: str = "small", sha256: str = "5" * 64) -> None:
+        self.folder = Path(os.devnull)
         self.name = name
         self.sha256 = sha256
         self.read: list[str] = []

@@ -30,7 +30,7 @@ HOUSE = {
         "letters", "numbers", "dates", "kinds", "markup", "fields", "recognition", "items", "summary", "trec",
         "judgments",
     ),
-    "models": ("faults", "trust", "model", "use", "prompts"),
+    "models": ("faults", "trust", "model", "use", "prompts", "record"),
     "networks": (
         "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
         "table",
@@ -56,7 +56,7 @@ HOUSE = {
         "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "local", "groups", "covariance"),
-    "opening": ("index", "union", "items"),
+    "opening": ("index", "agreement", "union", "items"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
         "search", "weights", "duplicates",

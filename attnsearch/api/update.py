@@ -16,6 +16,7 @@ from attnsearch.api.arguments import FilePath, Names
 from attnsearch.encoding.encoder import Precision
 from attnsearch.indexing import update as indexing
 from attnsearch.indexing.update import Report
+from attnsearch.models.use import Wanted
 from attnsearch.search.setting import LEXICAL
 from attnsearch.sources.fields import Fields
 from attnsearch.syntax import strict_json, values
@@ -31,7 +32,8 @@ def update(
     title_field: str | None = None, text_field: Names = (), from_: str | None = None, delimiter: str | None = None,
     encoding: str | None = None, table: str | None = None, sql: str | None = None, items: str | None = None,
     glob: str | None = None, precision: Precision | None = None, lexical: arguments.Lexical = None,
-    language: str | None = None, keep: bool = False, offline: bool = False,
+    language: str | None = None, query_prompt: str | None = None, key_prompt: str | None = None,
+    dims: int | None = None, keep: bool = False, offline: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Report:  # fmt: skip
     """Make a catalog hold exactly these items: those of a file or folder, of several, or of dicts.
@@ -65,11 +67,16 @@ def update(
     if precision is not None and precision not in get_args(Precision):
         raise ValueError(f"precision must be 'float32' or 'bfloat16', not {precision!r}")
     weight = arguments.check_lexical(lexical)
+    for option, prompt in (("query_prompt", query_prompt), ("key_prompt", key_prompt)):
+        if not isinstance(prompt, str | None):
+            raise TypeError(f"{option} must be a str, not {type(prompt).__name__}")
+    wanted = Wanted(query_prompt, key_prompt, None if dims is None else arguments.check_count(dims, "dims"))
     return indexing.update(
         paths,
         name=name,
         model=model,
         heads=arguments.check_names(head, "head") or None,
+        wanted=wanted,
         fields=Fields(
             arguments.check_names(id_field, "id_field"),
             title_field or "",

@@ -10,8 +10,9 @@ from attnsearch.attention.null_key import FITTED
 from attnsearch.calibration.fitting import fit
 from attnsearch.calibration.record import Fit, read_fit, write_fit
 from attnsearch.calibration.shipped import Progress, compare, read_shipped
-from attnsearch.encoding.encoder import Encoder, parts_of
+from attnsearch.encoding.encoder import Encoder, parts_of, record_use
 from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.models.record import identify
 from attnsearch.storage.files import fit_file, quoted
 
 log = logging.getLogger("attnsearch")
@@ -35,7 +36,7 @@ def calibrate_if_new(encoder: Encoder, progress: Progress | None = None) -> None
     A failure is a warning, and the next call tries again. A fit of a newer attnsearch is left alone.
     """
     first = parts_of(encoder)[0]
-    if first.model.sha256 in FITTED:
+    if first.model.sha256 in FITTED and record_use(first) is None:
         return
     try:
         read_fit(file_of(first))
@@ -46,8 +47,9 @@ def calibrate_if_new(encoder: Encoder, progress: Progress | None = None) -> None
 
 
 def file_of(encoder: Encoder) -> Path:
-    """The file of the fit to the first head of an encoder, which may not be there."""
-    return fit_file(parts_of(encoder)[0].model.identity)
+    """The file of the fit to the first head of an encoder, its prompts and its width; it may not be there."""
+    first = parts_of(encoder)[0]
+    return fit_file(identify(first.model.identity, record_use(first)))
 
 
 def _calibrate_or_warn(encoder: Encoder, progress: Progress | None) -> None:

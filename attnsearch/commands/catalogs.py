@@ -69,13 +69,14 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.calibration.record import load_fit
+    from attnsearch.models.use import use_as_json
     from attnsearch.output import table
     from attnsearch.output.training import constants_as_json, constants_in_words
     from attnsearch.search.setting import default_lexical
     from attnsearch.storage import home
     from attnsearch.storage.files import folder_size
     from attnsearch.storage.learned import load_learned
-    from attnsearch.storage.segment import find_fitted
+    from attnsearch.storage.segment import find_fitted, plain_weights
     from attnsearch.storage.store import Store
     from attnsearch.upkeep.default import stored_default
     from attnsearch.upkeep.freshness import gone_sources
@@ -88,7 +89,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     used = learned if learned and learned.suits(record) else None
     with progress.working():  # a file that can't be used is a warning
         fit = load_fit(find_fitted(record), record.model)
-    constants = constants_as_json(record.sha256, record.temperature, fit, used)
+    constants = constants_as_json(plain_weights(record), record.temperature, fit, used)
     name = home.displayed_name(folder, record)
     fields = {
         "name": name,
@@ -100,6 +101,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "weights_sha256": record.sha256,
         "model_sha256": record.identity or None,
         "heads": _heads_as_json(record),
+        "use": use_as_json(record.use),
         "d": record.d,
         **constants,
         "lexical": default_lexical(record.lexical, used),
@@ -122,7 +124,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
-    words = {**fields, **constants_in_words(constants, fit, record.model)}
+    use = {"use": _use_in_words(use_as_json(record.use))}
+    words = {**fields, **use, **constants_in_words(constants, fit, record.model)}
     tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]
@@ -172,6 +175,7 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
 
 def _heads_as_json(record: Info) -> list[dict[str, Any]]:
     """The heads of a catalog that has several, in the order of their columns."""
+    from attnsearch.models.use import use_as_json
     from attnsearch.storage.segment import all_heads
 
     return [
@@ -179,6 +183,7 @@ def _heads_as_json(record: Info) -> list[dict[str, Any]]:
             "model": head.model,
             "weights_sha256": head.sha256,
             "model_sha256": head.identity,
+            "use": use_as_json(head.use),
             "d": head.d,
             "weight": head.weight,
             "temperature": record.temperature / head.weight,
@@ -188,9 +193,15 @@ def _heads_as_json(record: Info) -> list[dict[str, Any]]:
 
 
 def _head_in_words(head: Mapping[str, Any]) -> str:
-    return (
-        f"{head['model']} ({head['d']:,} columns, weight {head['weight']:.3g}, temperature {head['temperature']:.3g})"
-    )
+    parts = [f"{head['d']:,} columns", f"weight {head['weight']:.3g}", f"temperature {head['temperature']:.3g}"]
+    return f"{head['model']} ({', '.join(filter(None, [*parts, _use_in_words(head['use'])]))})"
+
+
+def _use_in_words(use: Mapping[str, Any] | None) -> str:
+    """The prompts and the width of a model; nothing if it is used as an older attnsearch would."""
+    from attnsearch.models.use import Use
+
+    return "" if use is None else Use(**use).in_words()
 
 
 def _field_as_json(field: Field) -> dict[str, Any]:
@@ -240,7 +251,7 @@ def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
         return
     story = {name: value for name, value in learned["story"].items() if name != "remembered"}
     model = learned["model"]
-    unused = f"; not in use: it is for other weights, another tokenizer or other heads of {model}"
+    unused = f"; not in use: it is for other weights, another tokenizer, prompt or head of {model}"
     unused = "" if learned["in_use"] else unused
     memory = learned["memory"]
     if learned["w"]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from attnsearch.models.use import Wanted, use_as_json
 from attnsearch.syntax.formats import FORMS, Reading, check_form
 from attnsearch.syntax.languages import check_language
 from attnsearch.terminal import options, progress, streams
@@ -47,6 +48,31 @@ def index(
             rich_help_panel=options.SHARP,
             help="Let another model's cosines count too, such as wordllama's; WEIGHT is its share. 'none' takes it "
             "away. Repeatable. (default: the catalog's, else none)",
+        ),
+    ] = None,
+    query_prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            rich_help_panel=options.SHARP,
+            help="What the model reads before a request; '' for nothing. (default: the catalog's, else the model's)",
+        ),
+    ] = None,
+    key_prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            rich_help_panel=options.SHARP,
+            help="What the model reads before an item's text. (default: the catalog's, else the model's)",
+        ),
+    ] = None,
+    dims: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=options.SHARP,
+            help="How many numbers of the model's vectors count, from the first. (default: the catalog's, else all)",
         ),
     ] = None,
     text_field: Annotated[
@@ -180,6 +206,7 @@ def index(
     reading = Reading(from_, items, encoding, delimiter, glob, table, sql)
     weight = parse_lexical(lexical)
     language = language and check_language(language)
+    wanted = Wanted(query_prompt, key_prompt, dims)
 
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
@@ -198,6 +225,7 @@ def index(
                     name=name,
                     model=model,
                     heads=head or None,
+                    wanted=wanted,
                     fields=fields,
                     reading=reading,
                     keep=keep,
@@ -207,7 +235,11 @@ def index(
                     offline=offline,
                     progress=working.progress,
                 )
-            info = {**report.info._asdict(), "heads": [part._asdict() for part in report.info.heads]}
+            info = {
+                **report.info._asdict(),
+                "heads": [{**part._asdict(), "use": use_as_json(part.use)} for part in report.info.heads],
+                "use": use_as_json(report.info.use),
+            }
             parts = {"info": info, "read": report.read._asdict(), "schema": formats.SCHEMA}
             reports.append({**report._asdict(), **parts})
             if not json and not quiet:

@@ -235,13 +235,15 @@ def calibrate(
     from attnsearch.calibration import calibrate as calibration
     from attnsearch.calibration.record import forget_fit, load_fit
     from attnsearch.encoding import loading, trial
+    from attnsearch.encoding.encoder import record_use
+    from attnsearch.models.use import AS_USUAL
     from attnsearch.output import training as output
     from attnsearch.output.formats import SCHEMA
     from attnsearch.storage import home
 
     screen = streams.screen(color=color, quiet=quiet, out=out)
     with progress.working(quiet=quiet) as working:
-        encoder = loading.load(model, offline=offline)
+        encoder = loading.load_as_wanted(model, AS_USUAL, None, offline=offline)
         name, file = encoder.model.name, calibration.file_of(encoder)
         fit_before, fit, forgotten = load_fit(file, name), None, False
         if forget:
@@ -250,7 +252,8 @@ def calibrate(
             trial.try_out(encoder, unless=home.has_catalog_of)
             fit = calibration.calibrate(encoder, working.progress)
     sha256 = encoder.model.sha256
-    before, after = (output.constants_as_json(sha256, TEMPERATURE, part) for part in (fit_before, fit))
+    shipped = sha256 if record_use(encoder) is None else ""
+    before, after = (output.constants_as_json(shipped, TEMPERATURE, part) for part in (fit_before, fit))
     if json:
         hashes = {"weights_sha256": sha256, "model_sha256": encoder.model.identity}
         row = {"schema": SCHEMA, "model": name, **hashes, **after, "before": before}

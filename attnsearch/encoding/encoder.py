@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.errors import ModelError
-from attnsearch.models.model import MARKS, Model
-from attnsearch.models.use import Role, Use
+from attnsearch.errors import CatalogError, ModelError
+from attnsearch.models.model import ENDLESS, MARKS, Model
+from attnsearch.models.prompts import recorded_use, use_of_files
+from attnsearch.models.record import Head
+from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.sources.letters import strip_marks
 
 if TYPE_CHECKING:
@@ -25,9 +27,7 @@ Precision = Literal["float32", "bfloat16"]
 OnTexts = Callable[[Sequence[int], NDArray[np.float32]], None]
 """Called with the numbers of n more texts that are embedded, and their unit vectors (n, d)."""
 
-MOST_HEADS = 8  # of a catalog
 SLAB = 1 << 20  # characters that are cut into word pieces at once, with padding
-LEAST_WEIGHT = 0.001  # of a head: its columns keep their digits, and it says almost nothing
 
 _UNKNOWN_PIECES = {"[UNK]", "<unk>"}  # what tokenizers call a piece that they do not know
 _MOST_UNKNOWN = 1 / 16  # of the pieces of a text in another script, at most, are unknown to an encoder that reads it
@@ -37,17 +37,6 @@ _LEAST_LETTERS = 2  # of a text in another script
 _LONG = 4  # letters: even an encoder that can't read a language may know its shortest words
 _EXPANSION = 36  # word pieces of a character, at most: U+FDFA is 18 letters, normalized, of two bytes each
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
-
-
-class Head(NamedTuple):
-    """One of several encoders of a catalog: its model as in `Info`, the width `d` of its columns, its weight a_h."""
-
-    model: str
-    sha256: str
-    identity: str
-    stamp: str
-    d: int
-    weight: float
 
 
 class Encoder(Protocol):
@@ -105,49 +94,6 @@ class Encoder(Protocol):
         """The encoder of the same model that is fastest for `length` characters of text, in `precision` if given."""
 
 
-def parse_heads(value: Any, d: int) -> tuple[Head, ...]:
-    """The heads beside the first in a list of lists; `d` is the width of all. Raises TypeError or ValueError."""
-    heads = tuple(Head(*members) for members in value)
-    for head in heads:
-        if not (all(type(text) is str for text in head[:4]) and type(head.d) is int and type(head.weight) is float):
-            raise TypeError("a head holds values of other types")
-    if not (
-        len(heads) < MOST_HEADS
-        and all(head.model and head.sha256 and head.identity and head.d > 0 for head in heads)
-        and all(head.weight >= LEAST_WEIGHT for head in heads)
-        and len({head.model for head in heads}) == len(heads)
-        and sum(head.d for head in heads) < d
-        and sum(head.weight for head in heads) < 1 - LEAST_WEIGHT / 2  # the first's may be rounded
-    ):
-        raise ValueError("there are no such heads")
-    return heads
-
-
-def list_heads(
-    model: str, sha256: str, identity: str, stamp: str, d: int, others: tuple[Head, ...]
-) -> tuple[Head, ...]:
-    """All heads of a catalog in the order of their columns: the first, which has this model, and the others.
-
-    d is the width of all together.
-    """
-    own_d, own_weight = d - sum(head.d for head in others), 1 - sum(head.weight for head in others)
-    return Head(model, sha256, identity, stamp, own_d, own_weight), *others
-
-
-def identify_heads(heads: Iterable[Head]) -> list[tuple[str, float]]:
-    """The identity of each head, and its weight: what decides its columns."""
-    return [(head.identity, head.weight) for head in heads]
-
-
-def join_identities(identity: str, others: Sequence[tuple[str, float]]) -> str:
-    """The identity of all heads together, and of the others' weights; that of the first if there are no others."""
-    if not others:
-        return identity
-    from hashlib import sha256  # and with it OpenSSL, which a query does not need
-
-    return sha256("\0".join([identity, *(f"{other} {weight!r}" for other, weight in others)]).encode()).hexdigest()
-
-
 def join_precisions(precisions: Iterable[Precision | None]) -> Precision:
     """The lowest of these precisions, that of vectors of all of them together; None is of no vectors."""
     return "bfloat16" if "bfloat16" in precisions else "float32"
@@ -170,10 +116,31 @@ def describe_change(encoder: Encoder, heads: Sequence[Head], *, hashed: bool = F
     return ""
 
 
+def check_uses(encoder: Encoder, heads: Sequence[Head], name: str) -> None:
+    """Raise CatalogError if an encoder would use a model in another way than the catalog of this name, and heads."""
+    for part, head in zip(parts_of(encoder), heads, strict=True):
+        if part.use != (use := recorded_use(head.use, part.model)):
+            how = f"{use.in_words()}, not with {part.use.in_words()}"
+            raise CatalogError(f"is a catalog for {part.model.name} with {how}", where=name)
+
+
+def record_use(encoder: Encoder) -> Use | None:
+    """What a catalog records of an encoder's use: nothing if it is plain, and the model's files ask for nothing else.
+
+    So an older attnsearch reads a catalog that has no prompts, and no other.
+    """
+    return None if encoder.use == PLAIN == use_of_files(encoder.model.folder) else encoder.use
+
+
 def find_window(encoder: Encoder, limit: int, role: Role) -> int:
     """How many of `limit` tokens the prompt of a role leaves for a text, with the encoder's own marks."""
+    return limit if limit >= ENDLESS else limit - count_prompt(encoder, role)
+
+
+def count_prompt(encoder: Encoder, role: Role) -> int:
+    """How many tokens the prompt of a role has."""
     prompt = encoder.use.prompt(role)
-    return limit - (len(encoder.tokens(prompt)) - len(encoder.tokens(""))) if prompt else limit
+    return len(encoder.tokens(prompt)) - len(encoder.tokens("")) if prompt else 0
 
 
 def find_whole_words(words: Iterable[str], number_of: Callable[[str], int | None]) -> list[str]:
@@ -198,13 +165,14 @@ def vectors_agree(encoder: Encoder, peer: Encoder, texts: Sequence[str]) -> bool
     return bool((cosines > 1 - (1e-5 if encoder.precision == peer.precision else 0.02)).all())
 
 
-def is_cut(encoder: Encoder, text: str) -> bool:
+def is_cut(encoder: Encoder, text: str, role: Role = "key") -> bool:
     """Whether the encoder stops before the end of the text."""
-    start = text[: _WORD * encoder.window]
-    if len(start) < len(text) and len(encoder.tokens(start)) > encoder.window + _WORD:
+    window = encoder.query_window if role == "query" else encoder.window
+    start = text[: _WORD * window]
+    if len(start) < len(text) and len(encoder.tokens(start)) > window + _WORD:
         return True  # a tokenizer takes hundreds of bytes a character, so only a doubtful text is read whole
     most = len(text) + 1 if text.isascii() else _EXPANSION * len(text)  # tokenizers may put a mark before a text
-    return most > encoder.window - MARKS and len(encoder.tokens(text)) > encoder.window
+    return most > window - MARKS and len(encoder.tokens(text)) > window
 
 
 def reads(encoder: Encoder, text: str) -> bool:

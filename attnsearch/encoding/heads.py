@@ -19,19 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.encoding.encoder import (
-    LEAST_WEIGHT,
-    MOST_HEADS,
     Encoder,
-    Head,
     OnTexts,
     Precision,
     batch_by_length,
     join_precisions,
     parts_of,
+    record_use,
 )
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model
+from attnsearch.models.prompts import recorded_use
+from attnsearch.models.record import LEAST_WEIGHT, MOST_HEADS, Head, identify
 from attnsearch.models.use import Role, Use
 
 USUAL = {TABLE: 0.25}
@@ -127,11 +127,12 @@ def part(x: Floats, widths: Sequence[int]) -> list[Floats]:
 
 
 def identify_others(encoder: Encoder) -> list[tuple[str, float]]:
-    """The identity of each head beside the first, and its weight."""
+    """The identity of each head beside the first and its use, and its weight."""
     if not isinstance(encoder, HeadsEncoder):
         return []
     return [
-        (part.model.identity, weight) for part, weight in zip(encoder.encoders[1:], encoder.weights[1:], strict=True)
+        (identify(part.model.identity, record_use(part)), weight)
+        for part, weight in zip(encoder.encoders[1:], encoder.weights[1:], strict=True)
     ]
 
 
@@ -148,17 +149,24 @@ def describe_others(encoder: Encoder, stored: Sequence[Head]) -> tuple[Head, ...
             part.model.stamp,
             known.get(part.model.identity) or part.encode(["a"]).shape[1],
             weight,
+            record_use(part),
         )
         for part, weight in zip(encoder.encoders[1:], encoder.weights[1:], strict=True)
     )
 
 
 def match_heads(stored: Sequence[Head], encoder: Encoder) -> list[int | None]:
-    """For each head of the encoder, the number of the stored one with the same model; None if there is none."""
+    """For each head of the encoder, the number of the stored one that gives keys the same vectors; None without one."""
     return [
-        next((n for n, head in enumerate(stored) if part.model.made(head.sha256, head.identity)), None)
+        next((number for number, head in enumerate(stored) if _gives_the_same(part, head)), None)
         for part in parts_of(encoder)
     ]
+
+
+def _gives_the_same(part: Encoder, head: Head) -> bool:
+    """Whether a head's model, its prompt of keys and its width are those of an encoder."""
+    is_same = part.model.made(head.sha256, head.identity)
+    return is_same and part.use.of_keys() == recorded_use(head.use, part.model).of_keys()
 
 
 def recode(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnsearch.encoding.encoder import Encoder, Head, Precision
+from attnsearch.encoding.encoder import Encoder, Precision, count_prompt, parts_of
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model, find_model
-from attnsearch.models.prompts import use_of_files
-from attnsearch.models.use import PLAIN, Use
+from attnsearch.models.prompts import find_usual, recorded_use
+from attnsearch.models.record import Head
+from attnsearch.models.use import AS_USUAL, PLAIN, Role, Use, Wanted
 from attnsearch.networks.coverage import coverage_of
 
 if TYPE_CHECKING:
     from attnsearch.encoding.heads import Choice
+
+log = logging.getLogger("attnsearch")
 
 
 def load(
@@ -34,7 +38,7 @@ def load(
     Raises ModelError as `find_model` does, and for prompts that are not text.
     """
     model = find_model(name, offline=offline, remembered=remembered)
-    return build(model, quick=quick, use=use_of_files(model.folder) if use is None else use)
+    return build(model, quick=quick, use=recorded_use(use, model))
 
 
 def build(model: Model, *, quick: bool = True, precision: Precision = "float32", use: Use = PLAIN) -> Encoder:
@@ -55,9 +59,70 @@ def build(model: Model, *, quick: bool = True, precision: Precision = "float32",
     return StaticEncoder(model, layout, use)
 
 
+def load_as_wanted(
+    name: str | None,
+    wanted: Wanted,
+    stored: Head | None,
+    *,
+    offline: bool = False,
+    quick: bool = True,
+    remembered: bool = False,
+) -> Encoder:
+    """The encoder of a model, used as it is `wanted`, for the rest as a catalog has `stored`, else as it is usual.
+
+    Raises as `load` and `prompts.find_usual` do.
+    """
+
+    def load_with(use: Use | None) -> Encoder:
+        return load(name, offline=offline, quick=quick, remembered=remembered, use=use)
+
+    encoder = load_with(stored and stored.use)
+    is_known = stored is not None and encoder.model.made(stored.sha256, stored.identity)
+    use = wanted.over(encoder.use if is_known else find_usual(encoder.model, wanted).use)
+    return encoder if use == encoder.use else load_with(use)
+
+
+def check_dims(encoder: Encoder, dims: int, *, offline: bool = False) -> int:
+    """How many numbers of the first model's vectors are to count, as a use has it: 0 if that is all of them.
+
+    Raises InputError if it has fewer.
+    """
+    first = parts_of(encoder)[0]
+    if first.use.dims:
+        first = load(first.model.name, offline=offline, quick=first.quick, use=first.use._replace(dims=0))
+    width = first.encode(["a"]).shape[1]
+    if not 1 <= dims <= width:
+        hint = f"give a number from 1 to {width}; {width} are all"
+        raise InputError(f"{dims:,} dims of the {width:,} that {first.model.name} has", hint=hint)
+    return 0 if dims == width else dims
+
+
+def check_prompts(encoder: Encoder) -> None:
+    """Raise InputError for a prompt that takes more than half of what a model reads."""
+    for part in parts_of(encoder):
+        roles: dict[Role, int] = {"query": part.query_window, "key": part.window}
+        for role, window in roles.items():
+            length = count_prompt(part, role)
+            if length > window:
+                message = (
+                    f"the prompt has {length:,} word pieces, and {part.model.name} reads {length + window:,} in all"
+                )
+                raise InputError(message, where=f"--{role}-prompt", hint="give a shorter one, or '' for none")
+
+
+def tell_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
+    """Say how each model is used, if with prompts or fewer dimensions, and not as a catalog has `stored`."""
+    for part in parts_of(encoder):
+        known = [head.use for head in stored if part.model.made(head.sha256, head.identity)]
+        if part.use != (recorded_use(known[0], part.model) if known else PLAIN):
+            usual = find_usual(part.model, Wanted(key_prompt=part.use.key_prompt))
+            source = f" ({usual.source})" if usual.use[:2] == part.use[:2] != PLAIN[:2] else ""
+            log.warning("%s is used with %s%s", part.model.name, part.use.in_words(), source)
+
+
 def load_heads(heads: Sequence[Head], *, offline: bool = False, quick: bool = True) -> Encoder:
     """The encoder of a catalog with these heads. Raises ModelError as `find_model` does."""
-    encoders = [load(head.model, offline=offline, quick=quick, remembered=True) for head in heads]
+    encoders = [load(head.model, offline=offline, quick=quick, remembered=True, use=head.use) for head in heads]
     if len(heads) == 1:
         return encoders[0]
     from attnsearch.encoding.heads import HeadsEncoder  # which most queries do without
@@ -79,6 +144,7 @@ def choose_heads(
     that is named twice and for weights that leave nothing for the first, and ModelError as `find_model` does.
     """
     others, is_remembered = stored[1:], choices is None
+    stored_of = {head.model: head for head in others}
     if not (others if choices is None else choices):
         return first
     from attnsearch.encoding.heads import USUAL, Choice, HeadsEncoder, fill_weights
@@ -88,7 +154,14 @@ def choose_heads(
     weight_of: dict[str, float | None] = {first.model.name: None}
     encoders = []
     for choice in [Choice(head.model) for head in others] if choices is None else choices:
-        encoder = load(choice.model, offline=offline, quick=quick, remembered=is_remembered)
+        encoder = load_as_wanted(
+            choice.model,
+            AS_USUAL,
+            stored_of.get(choice.model),
+            offline=offline,
+            quick=quick,
+            remembered=is_remembered,
+        )
         name = encoder.model.name
         if name in weight_of:
             hint = "name each model once; --head none leaves only that of --model"

@@ -62,7 +62,7 @@ class SentenceEncoder:
 
     @cached_property
     def window(self) -> int:
-        """How many tokens of a key text the model reads; about `ENDLESS` if it has no limit."""
+        """How many tokens of a key text the model reads; `ENDLESS` if it has no limit."""
         return find_window(self, self._limit, "key")
 
     @cached_property

@@ -81,7 +81,7 @@ def _try_out(encoder: Encoder, unless: Callable[[str], bool]) -> None:
         "folder": str(model.folder),
         "quick": encoder.quick,
         "precision": encoder.precision,
-        "use": encoder.use,
+        "use": encoder.use._replace(dims=0),  # the model may be narrower, which is for others to say
         "memory": MEMORY + 4 * weights,
         "seconds": limit * (os.cpu_count() or 1),
     }

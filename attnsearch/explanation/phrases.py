@@ -84,15 +84,19 @@ def describe_models(result: Result) -> str:
     return f"{' and '.join([result.model, *result.heads])} turn{'' if result.heads else 's'}"
 
 
-def describe_reading(model: str, tokens: Sequence[str], window: int) -> str:
-    """How many tokens of the request an encoder reads, which is called `model` in a sentence.
+def describe_reading(model: str, tokens: Sequence[str], window: int, prompt: str = "") -> str:
+    """How many tokens of the request an encoder reads, which is called `model` in a sentence; and behind which prompt.
 
     >>> describe_reading("The encoder", ["[CLS]", "moon", "[SEP]"], 256)
     'The encoder reads 3 tokens of the request, 256 at most.'
+    >>> describe_reading("The encoder", ["[CLS]", "moon", "[SEP]"], 253, "query: ")
+    "The encoder reads 3 tokens of the request, 253 at most, after the prompt 'query: '."
     """
+    after = f", after the prompt {prompt!r}" if prompt else ""
     if window >= ENDLESS:
-        return f"{model} reads {f'all {len(tokens)} tokens' if len(tokens) > 1 else 'the only token'} of the request."
-    return f"{model} reads {len(tokens)} tokens of the request, {window:,} at most."
+        count = f"all {len(tokens)} tokens" if len(tokens) > 1 else "the only token"
+        return f"{model} reads {count} of the request{after}."
+    return f"{model} reads {len(tokens)} tokens of the request, {window:,} at most{after}."
 
 
 def describe_embeddings(n: int, w_k: NDArray[np.floating[Any]]) -> str:

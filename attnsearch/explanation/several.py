@@ -69,12 +69,13 @@ def explain_together(results: Sequence[Result]) -> list[Step]:
 
 
 def _explain_tokens(results: Sequence[Result], traces: Sequence[Trace]) -> Step:
-    window = traces[0].window
+    window, prompt = traces[0].window, traces[0].prompt
+    after = f", after the prompt {prompt!r}" if prompt else ""
     asked = "".join(f'{result.query} is asked as "{result.asked}". ' for result in results if result.asked is not None)
     says = asked + (
-        "The encoder reads all tokens."
+        f"The encoder reads all tokens{after}."
         if window >= ENDLESS
-        else f"The encoder reads {window:,} tokens of each request, at most."
+        else f"The encoder reads {window:,} tokens of each request, at most{after}."
     )
     cells: list[list[Cell]] = [[len(trace.tokens), " ".join(trace.tokens)] for trace in traces]
     return Step("tokens", "text → tokens", says, (*_LABELS, "count", "tokens"), _rows(results, cells))

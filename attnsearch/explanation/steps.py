@@ -103,10 +103,11 @@ def explain_steps(result: Result) -> list[Step]:
 def _explain_tokens(result: Result, trace: Trace) -> Step:
     asked = "" if result.asked is None else f'The request is asked as "{result.asked}". '
     if trace.heads:
-        says = asked + " ".join(describe_reading(head.model, head.tokens, head.window) for head in trace.heads)
+        parts = (describe_reading(head.model, head.tokens, head.window, head.prompt) for head in trace.heads)
+        says = asked + " ".join(parts)
         rows: list[Row] = [(head.model, *row) for head in trace.heads for row in enumerate(head.tokens)]
         return Step("tokens", "text → tokens", says, ("head", "position", "token"), rows)
-    says = asked + describe_reading("The encoder", trace.tokens, trace.window)
+    says = asked + describe_reading("The encoder", trace.tokens, trace.window, trace.prompt)
     return Step("tokens", "text → tokens", says, ("position", "token"), list(enumerate(trace.tokens)))
 
 

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Head, Precision, list_heads, parse_heads
+from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import InputError
+from attnsearch.models.record import Head, list_heads, parse_heads
+from attnsearch.models.use import Use, parse_use
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import LONGEST, Item, key_text
 from attnsearch.sources.letters import normalize_text
@@ -25,6 +27,7 @@ from attnsearch.syntax.values import Value, too_long
 
 VERSION = 1  # of the form, which the member `EXPORT` of a header has
 VERSION_OF_HEADS = 2  # of a catalog with several heads
+VERSION_OF_USES = 3  # of one with prompts, or fewer dimensions than its model has
 PARTS = 4_000_000  # numbers, keys and values of an item: of the longest text at a width of 768
 
 _WIDEST = 1 << 16  # columns of an embedding
@@ -54,11 +57,18 @@ class Header(NamedTuple):
     keys: int
     language: str = ENGLISH
     heads: tuple[Head, ...] = ()
+    use: Use | None = None
 
     @property
     def all_heads(self) -> tuple[Head, ...]:
-        """See `encoder.list_heads`; no head has a stamp."""
-        return list_heads(self.model, self.sha256, self.identity, "", self.d, self.heads)
+        """See `record.list_heads`; no head has a stamp."""
+        return list_heads(self.model, self.sha256, self.identity, "", self.d, self.heads, self.use)
+
+    @property
+    def version(self) -> int:
+        """That of the form that holds it, the least that does."""
+        has_uses = any(head.use for head in self.all_heads)
+        return VERSION_OF_USES if has_uses else VERSION_OF_HEADS if self.heads else VERSION
 
 
 class Entry(NamedTuple):
@@ -77,14 +87,18 @@ class Entry(NamedTuple):
 def header_as_json(header: Header) -> dict[str, Any]:
     """The header as a JSON object, which begins with `EXPORT`."""
     members = {
-        EXPORT: VERSION_OF_HEADS if header.heads else VERSION,
+        EXPORT: header.version,
         **header._asdict(),
         **{name: getattr(header, name)._asdict() for name in ("fields", "given")},
+        "heads": [_head_as_json(head) for head in header.heads],
+        "use": header.use and header.use._asdict(),
     }
-    heads = [
-        {name: value for name, value in head._asdict().items() if name != "stamp"} for head in members.pop("heads")
-    ]
-    return {**members, "heads": heads} if heads else members
+    return {name: value for name, value in members.items() if value or name not in ("heads", "use")}
+
+
+def _head_as_json(head: Head) -> dict[str, Any]:
+    members = {**head._asdict(), "use": head.use and head.use._asdict()}
+    return {name: value for name, value in members.items() if name != "stamp" and (value or name != "use")}
 
 
 def parse_header(value: Value, where: str) -> Header:
@@ -92,18 +106,26 @@ def parse_header(value: Value, where: str) -> Header:
     try:
         members = dict(value)
         version = members.pop(EXPORT)
-        if type(version) is int and version > VERSION_OF_HEADS:
-            newer = f"was exported by a newer attnsearch (form {version}, not {VERSION_OF_HEADS})"
+        if type(version) is int and version > VERSION_OF_USES:
+            newer = f"was exported by a newer attnsearch (form {version}, not {VERSION_OF_USES})"
             raise InputError(newer, where=where, hint="upgrade attnsearch")
-        heads = parse_heads([list(Head(stamp="", **head)) for head in members.pop("heads", [])], members["d"])
-        if type(version) is not int or version != (VERSION_OF_HEADS if heads else VERSION):
-            raise ValueError("there is no such version")
+        heads = parse_heads([list(_parse_head(head)) for head in members.pop("heads", [])], members["d"])
         fields, given = (_parse_fields(members.pop(name)) for name in ("fields", "given"))
-        header = Header(fields=fields, given=given, heads=heads, **members)
+        header = Header(fields=fields, given=given, heads=heads, use=_parse_use(members.pop("use", None)), **members)
+        if type(version) is not int or version != header.version:
+            raise ValueError("there is no such version")
         _check_header(header)
     except (KeyError, TypeError, ValueError):
         raise damaged("its header is not that of an export", where) from None
     return header
+
+
+def _parse_head(members: Mapping[str, Any]) -> Head:
+    return Head(stamp="", **{**members, "use": _parse_use(members.get("use"))})
+
+
+def _parse_use(members: Any) -> Use | None:
+    return None if members is None else parse_use(list(Use(**members)))
 
 
 def _parse_fields(value: Mapping[str, Value]) -> Fields:
@@ -131,7 +153,7 @@ def _check_header(header: Header) -> None:
         and 0 <= header.lexical < math.inf
         and header.precision in get_args(Precision)
         and header.language in LANGUAGES
-        and (header.identity or not header.heads)
+        and (header.identity or not (header.heads or header.use))
         and header.model not in [head.model for head in header.heads]
     ):
         raise ValueError("the members have values that no export has")

@@ -22,10 +22,9 @@ from attnsearch.encoding.encoder import (
     Encoder,
     Precision,
     batch_by_length,
-    identify_heads,
-    join_identities,
     join_precisions,
     parts_of,
+    record_use,
     vectors_agree,
 )
 from attnsearch.encoding.heads import identify_others, match_heads, recode
@@ -33,6 +32,7 @@ from attnsearch.encoding.passages import passage_text
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import MissingText, Recalled, Writer
+from attnsearch.models.record import identify, identify_heads, join_identities
 from attnsearch.networks.coverage import find_gap
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
@@ -55,7 +55,9 @@ log = logging.getLogger("attnsearch")
 
 def open_checkpoint(encoder: Encoder, folder: Path, precision: Precision | None = None) -> Checkpoint:
     """The checkpoint in `folder` of what this encoder embeds in its precision, or in another one."""
-    identity = join_identities(encoder.model.identity, identify_others(encoder))
+    use = record_use(encoder)
+    own = identify(encoder.model.identity, use and use.of_keys())  # of the query prompt, no key knows
+    identity = join_identities(own, identify_others(encoder))
     return Checkpoint(folder, f"{identity[:16]}-{precision or encoder.precision}")
 
 

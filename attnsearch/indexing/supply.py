@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnsearch.encoding.encoder import Encoder, Precision, identify_heads, parts_of
+from attnsearch.encoding.encoder import Encoder, Precision, parts_of
 from attnsearch.encoding.heads import NO_HEAD, USUAL, Choice, Floats, identify_others, match_heads, recode
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
@@ -19,6 +19,7 @@ from attnsearch.exports.reading import Export
 from attnsearch.indexing.changes import Split
 from attnsearch.indexing.writer import Writer
 from attnsearch.models.model import DEFAULT
+from attnsearch.models.record import identify_heads
 from attnsearch.sources.items import Item
 
 SAMPLE = 3  # texts that are embedded to see whether the vectors are theirs
@@ -64,8 +65,9 @@ def take_export(
             log.warning("%s: there are no vectors of the head %s, so its texts are embedded again", name, model)
         else:
             head = others.get(model, header.all_heads[0])
-            message = "%s: the vectors were made by another %s (%s…), so its texts are embedded again"
-            log.warning(message, name, head.model, head.identity[:12])
+            is_other = head.identity != parts_of(encoder)[matches.index(None)].model.identity
+            maker = f"by another {head.model} ({head.identity[:12]}…)" if is_other else "with another prompt or width"
+            log.warning("%s: the vectors were made %s, so its texts are embedded again", name, maker)
         return Supply((entry.item for entry in export.entries), None)
     if precision == "float32" != header.precision:
         return Supply((entry.item for entry in export.entries), None)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.calibration import calibrate
 from attnsearch.encoding import loading, trial
-from attnsearch.encoding.encoder import Encoder, Head, Precision, join_precisions, vectors_agree
+from attnsearch.encoding.encoder import Encoder, Precision, join_precisions, record_use, vectors_agree
 from attnsearch.encoding.heads import Choice, describe_others, parse_choices
 from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import InputError
@@ -24,6 +24,10 @@ from attnsearch.indexing.embedding import Progress, change_heads, embed_missing,
 from attnsearch.indexing.supply import check_sample, refuse_other_models, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
+from attnsearch.models.model import DEFAULT
+from attnsearch.models.prompts import recorded_use
+from attnsearch.models.record import Head
+from attnsearch.models.use import AS_USUAL, PLAIN, Wanted, check_wanted
 from attnsearch.postings import cache, vocabulary
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
@@ -57,6 +61,7 @@ def update(
     name: str | None = None,
     model: str | None = None,
     heads: Sequence[str] | None = None,
+    wanted: Wanted = AS_USUAL,
     fields: Fields = UNNAMED,
     reading: Reading = AS_FOUND,
     keep: bool = False,
@@ -75,12 +80,13 @@ def update(
     `name`, the catalog takes the name in the file, else that of the file. `fields` are those of the id, the title and
     the text, as far as they are not to be recognized. An existing catalog keeps its `model`, its `heads`, each of its
     `fields` and, for the same sources, how they are to be read (`reading`), unless others are given. The `heads` are
-    the encoders beside the model, see `heads.parse_choices`; what is stored is embedded by new ones alone. `precision`
+    the encoders beside the model, see `heads.parse_choices`; what is stored is embedded by new ones alone. `wanted` are
+    the prompts and the width of the model, by default the catalog's, else those in its files or its card. `precision`
     is the encoder's: by default bfloat16 for much text on a machine that is faster in it, else float32. Another model,
-    or float32 after bfloat16, embeds everything again, and then `keep` is refused. `lexical`, the λ of queries that
-    give none, and `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by default. A query of
-    a file gives the `folder` for its catalog, which has no name. Another writer is waited for until it makes no
-    progress for `wait` seconds.
+    key prompt or width, or float32 after bfloat16, embeds everything again: then `keep` is refused. `lexical`, the λ of
+    queries that give none, and `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by
+    default. A query of a file gives the `folder` for its catalog, which has no name. Another writer is waited for until
+    it makes no progress for `wait` seconds.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -93,10 +99,10 @@ def update(
     target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records)
     if target.export and not target.existing:
         refuse_other_models(target.export.header, target.name, model=model, choices=choices)
-    encoder = _load_heads(target, model, choices, offline=offline)
-    trial.try_out(encoder, unless=home.has_catalog_of)
+    encoder, wanted = _open_encoder(target, model, choices, wanted, offline=offline)
     with Writer(target.folder, wait) as writer:
-        encoder = _follow_heads(encoder, target, writer.info, model, choices, offline=offline)
+        encoder = _follow_heads(encoder, target, writer.info, model, choices, wanted, offline=offline)
+        loading.tell_uses(encoder, all_heads(writer.info) if writer.info else ())
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)
@@ -138,19 +144,37 @@ def update(
     return Report(info, changes.added, changes.changed, changes.removed, embedded, seconds, read)
 
 
-def _load_heads(target: Target, model: str | None, choices: Sequence[Choice] | None, *, offline: bool) -> Encoder:
+def _open_encoder(
+    target: Target, model: str | None, choices: Sequence[Choice] | None, wanted: Wanted, *, offline: bool
+) -> tuple[Encoder, Wanted]:
+    """The encoder, tried out, and what is wanted of its first model as a use has it. Raises as `update` does."""
+    check_wanted(wanted)
+    encoder = _load_heads(target, model, choices, wanted._replace(dims=None), offline=offline)
+    trial.try_out(encoder, unless=home.has_catalog_of)
+    if wanted.dims is not None:
+        wanted = wanted._replace(dims=loading.check_dims(encoder, wanted.dims, offline=offline))
+        encoder = _load_heads(target, model, choices, wanted, offline=offline)
+    loading.check_prompts(encoder)
+    return encoder, wanted
+
+
+def _load_heads(
+    target: Target, model: str | None, choices: Sequence[Choice] | None, wanted: Wanted, *, offline: bool
+) -> Encoder:
     """The encoder `model` with the chosen heads, by default those of the existing catalog, else of the export.
 
     It is no quicker than the existing catalog's was found to be.
     """
     existing, header = target.existing, target.export and target.export.header
-    if existing and model in (None, existing.model):
-        quick = existing.quick
-        first = loading.load(existing.model, offline=offline, quick=quick, remembered=model is None)
-    else:
-        quick = True
-        first = loading.load(model, offline=offline, quick=quick)
     stored: Sequence[Head] = all_heads(existing) if existing else header.all_heads if header else ()
+    own = stored[0] if stored else None
+    if existing and model in (None, existing.model):
+        quick, is_remembered = existing.quick, model is None
+        model = existing.model
+    else:
+        quick, is_remembered = True, False
+        own = own if own and own.model == (model or DEFAULT) else None
+    first = loading.load_as_wanted(model, wanted, own, offline=offline, quick=quick, remembered=is_remembered)
     return loading.choose_heads(first, choices, stored, offline=offline, quick=quick)
 
 
@@ -160,27 +184,37 @@ def _follow_heads(
     stored: Info | None,
     model: str | None,
     choices: Sequence[Choice] | None,
+    wanted: Wanted,
     *,
     offline: bool,
 ) -> Encoder:
-    """The encoder, with the heads that another process has given the catalog since we looked, if none are chosen."""
+    """The encoder, with the heads and prompts that another process has given the catalog since we looked.
+
+    Heads that are chosen, and prompts that are wanted, stay.
+    """
     existing = target.existing
     if choices is not None or not (existing and stored) or whole_identity(existing) == whole_identity(stored):
         return encoder
-    return _load_heads(target._replace(existing=stored), model, None, offline=offline)
+    return _load_heads(target._replace(existing=stored), model, None, wanted, offline=offline)
 
 
 def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Precision | None) -> str | None:
-    """The model, or the precision, that the stored embeddings were not made with; None if they can be reused."""
-    if stored and not (stored.model == encoder.model.name and encoder.model.made(stored.sha256, stored.identity)):
+    """The model, its use or the precision that the stored embeddings were not made with; None if they can be reused."""
+    if stored is None:
+        return None
+    if not (stored.model == encoder.model.name and encoder.model.made(stored.sha256, stored.identity)):
         return encoder.model.name
-    return precision if stored and precision == "float32" != stored.precision else None
+    if recorded_use(stored.use, encoder.model).of_keys() != encoder.use.of_keys():
+        return (
+            encoder.use.of_keys().in_words() if encoder.use.of_keys() != PLAIN else "no prompt before texts, all dims"
+        )
+    return precision if precision == "float32" != stored.precision else None
 
 
 def _clear_catalog(writer: Writer, name: str, reason: str, *, keep: bool) -> None:
     if keep:
         hint = "leave out --keep, or index under another name with --name"
-        raise InputError("can't keep items that another model or precision embedded", where=name, hint=hint)
+        raise InputError("can't keep items that another model, prompt or precision embedded", where=name, hint=hint)
     log.warning("%s: embedding everything again with %s", name, reason)
     writer.clear()
 
@@ -242,6 +276,7 @@ def _describe_catalog(
         sha256=encoder.model.sha256,
         identity=encoder.model.identity,
         stamp=encoder.model.stamp,
+        use=record_use(encoder),
         d=0,
         temperature=TEMPERATURE,
         precision=precision,

@@ -33,7 +33,7 @@ from attnsearch.indexing.compaction import NewPassage
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import checksum, lock, migration, seal
-from attnsearch.storage.database import APPLICATION, FORM, FORM_OF_HEADS, TABLES, Info, KeyRow, read_info, write_info
+from attnsearch.storage.database import APPLICATION, FORM, TABLES, Info, KeyRow, read_info, write_info
 from attnsearch.storage.failures import OlderError, reading, writing
 from attnsearch.storage.files import SEAL, SEGMENTS
 from attnsearch.storage.segment import read_segments
@@ -244,8 +244,10 @@ class Writer:
             commit=uuid.uuid4().hex,
             listing=read_segments(self._db)[1],
         )
-        write_info(self._db, info._asdict())
-        self._db.execute(f"PRAGMA user_version={FORM_OF_HEADS if info.heads else FORM}")
+        # Without a use, heads are as an older attnsearch reads them.
+        heads = [head if head.use else head[:-1] for head in info.heads]
+        write_info(self._db, {**info._asdict(), "heads": heads})
+        self._db.execute(f"PRAGMA user_version={info.form}")
         return info
 
     def _add_keys(self, checkpoint: Checkpoint, d: int) -> None:

@@ -31,7 +31,7 @@ from attnsearch.search.setting import bias_of, usual_null_key, usual_temperature
 from attnsearch.search.spelling import embed_requests, read_texts
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage.learned import MOST_REMEMBERED, Learned, Remembered, short_hash
-from attnsearch.storage.segment import first_of_several, whole_identity
+from attnsearch.storage.segment import first_of_several, plain_weights, whole_identity
 
 if TYPE_CHECKING:
     from attnsearch.indexing.embedding import Progress
@@ -257,7 +257,7 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
         return None
     x = embed_requests(index, [request.query for request in decided])
     current, temperature = (
-        usual_null_key(index.info.sha256, index.fit),
+        usual_null_key(plain_weights(index.info), index.fit),
         TEMPERATURE if index.fit is None else index.fit.temperature,
     )
     state = index.engine.attend(fold_plain(x, first_of_several(index.info), temperature)).attention

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from attnsearch.encoding import loading
-from attnsearch.encoding.encoder import Encoder, describe_change
+from attnsearch.encoding.encoder import Encoder, check_uses, describe_change
 from attnsearch.encoding.sbert import is_installed
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
@@ -47,6 +47,7 @@ class Index:
     """
 
     def __init__(self, store: Store, encoder: Encoder, engine: Engine | None = None) -> None:
+        check_uses(encoder, all_heads(store.info), store.info.name)
         self.store = store
         self.encoder = encoder
         self.engine: Engine = engine or LocalEngine(store)
@@ -178,7 +179,7 @@ class Index:
         if learned is None or learned.suits(self.info):
             return learned
         again = "train again" if learned.trained or learned.requests else "the next feedback remembers it anew"
-        log.warning("%s: what was learned is for other weights, another tokenizer or other heads and is not used;"
+        log.warning("%s: what was learned is for other weights, another tokenizer, prompt or head and is not used;"
                     " %s, or 'attnsearch reset %s'",
                     self.info.name, again, quoted(self.store.folder.name))  # fmt: skip
         return None

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from attnsearch.encoding.encoder import identify_heads
 from attnsearch.errors import InputError
+from attnsearch.opening.agreement import check_encoders
 from attnsearch.opening.index import Index
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
@@ -149,7 +149,7 @@ class Union(Index):
         if len({part.info.name for part in parts}) < len(parts):  # folders were copied or renamed
             for part in parts:
                 part.store.info = part.info._replace(name=home.displayed_name(part.store.folder, part.info))
-        _check_encoders([part.info for part in parts])
+        check_encoders(parts)
         self.parts = parts
         self._store = UnionStore([part.store for part in parts])
         super().__init__(self._store, min((part.encoder for part in parts), key=lambda encoder: encoder.quick))
@@ -262,25 +262,6 @@ def _is_file(ref: str) -> bool:
         return True
     folder, file = home.find_catalog(ref)
     return file not in (None, home.built_in_file(folder.name))
-
-
-def _check_encoders(infos: Sequence[Info]) -> None:
-    """Raise InputError unless one encoder made all of the catalogs."""
-    first = infos[0]
-    for info in infos:
-        is_same = info.identity == first.identity or not (info.identity and first.identity)
-        numbers, first_numbers = ((record.sha256, record.d, record.temperature) for record in (info, first))
-        heads, first_heads = (identify_heads(record.heads) for record in (info, first))
-        if not is_same or (numbers, heads) != (first_numbers, first_heads):
-            models = f"{first.name} was embedded by {_name_heads(first)}, {info.name} by {_name_heads(info)}"
-            options = "--model and --head" if heads or first_heads else "--model"
-            hint = f"ask each by itself, or index one again with the other's {options}"
-            raise InputError(f"their scores can't be compared: {models}", hint=hint)
-
-
-def _name_heads(info: Info) -> str:
-    """The models of a catalog, each head beside the first with its weight."""
-    return " and ".join([info.model, *(f"{head.model}={head.weight:.3g}" for head in info.heads)])
 
 
 def _without_memory(learned: Learned | None) -> Learned | None:

@@ -165,7 +165,7 @@ def _trace(
         readings = [read_values(index.postings, field, numbers) for field in fields]
     return Trace(
         tokens=index.encoder.tokens(text) if text else [],
-        window=index.encoder.window if text else 0,
+        window=index.encoder.query_window if text else 0,
         projections=asked.projections,
         hit_keys=keys,
         biases=[_added(asked, scores, i, key) for key in keys],
@@ -179,6 +179,7 @@ def _trace(
         values=asked.projections.values(embeddings),
         readings=readings,
         heads=_trace_heads(index, text) if index.info.heads else (),
+        prompt=index.encoder.use.query_prompt,
     )
 
 
@@ -188,7 +189,14 @@ def _trace_heads(index: Index, text: str) -> list[HeadTrace]:
     from attnsearch.storage.segment import all_heads
 
     return [
-        HeadTrace(head.model, head.d, head.weight, part.tokens(text) if text else [], part.window if text else 0)
+        HeadTrace(
+            head.model,
+            head.d,
+            head.weight,
+            part.tokens(text) if text else [],
+            part.query_window if text else 0,
+            part.use.query_prompt,
+        )
         for head, part in zip(all_heads(index.info), parts_of(index.encoder), strict=True)
     ]
 

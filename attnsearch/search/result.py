@@ -87,7 +87,7 @@ class Why(NamedTuple):
 class HeadTrace(NamedTuple):
     """A head of a catalog that has several: its model, the width d of its columns of x and X, its weight a_h.
 
-    `tokens` and `window` are those of the head, as in `Trace`.
+    `tokens`, `window` and `prompt` are those of the head, as in `Trace`.
     """
 
     model: str
@@ -95,17 +95,19 @@ class HeadTrace(NamedTuple):
     weight: float
     tokens: list[str]
     window: int
+    prompt: str
 
 
 class Trace(NamedTuple):
     """What the road computed on its way, for `explain`; d is the width, h counts hits, z are the logits of all keys.
 
-    `tokens` are the word pieces of the query, of which the encoder reads `window` at most; none without a text.
+    `tokens` are the word pieces of the query, of which the encoder reads `window` at most, behind its `prompt`; none
+    without a text.
     `hit_keys` are the hits' keys by number, and `biases` what was added to the logit of each. x (d,) is the embedded
     query, q (d_k,) = x W_Q, `keys_shape` (n, d) that of X, `maximum` max z, `log_normalizer` log Σ exp z, and output
     (d,) = softmax(z) V. `keys` (h, d_k) and `values` (h, d) are the hits' rows of K = X W_K and V = X W_V, and
     `readings` the values that each hit has in each field that is read out. `heads` are those of a catalog that has
-    several, in the order of their columns; `tokens` and `window` are then the first one's.
+    several, in the order of their columns; `tokens`, `window` and `prompt` are then the first one's.
     """
 
     tokens: list[str]
@@ -123,6 +125,7 @@ class Trace(NamedTuple):
     values: NDArray[np.float32]
     readings: Sequence[Sequence[Sequence[float | str]]]
     heads: Sequence[HeadTrace] = ()
+    prompt: str = ""
 
 
 class Hint(NamedTuple):

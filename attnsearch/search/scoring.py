@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from attnsearch.attention import null_key
 from attnsearch.attention.projections import TEMPERATURE, Projections, identity
 from attnsearch.attention.softmax import State, find_top
-from attnsearch.encoding.encoder import Head
 from attnsearch.engines.engine import Engine, States
 from attnsearch.errors import InputError
+from attnsearch.models.record import Head
 from attnsearch.search.setting import LARGEST, Asked
 
 if TYPE_CHECKING:

@@ -151,6 +151,6 @@ def check_texts(index: Index, texts: Sequence[str], setting: Setting) -> None:
 
 
 def _warn_if_cut(index: Index, text: str) -> None:
-    if is_cut(index.encoder, text):
+    if is_cut(index.encoder, text, "query"):
         log.warning("the query is longer than the %d tokens that the model reads; the rest is ignored",
-                    index.encoder.window)  # fmt: skip
+                    index.encoder.query_window)  # fmt: skip

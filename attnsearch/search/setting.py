@@ -22,12 +22,12 @@ from attnsearch.errors import InputError
 from attnsearch.opening.index import Index
 from attnsearch.search.self_attention import Likeness, read_likeness
 from attnsearch.search.spelling import Reading, read_requests
-from attnsearch.storage.segment import first_of_several
+from attnsearch.storage.segment import first_of_several, plain_weights
 
 if TYPE_CHECKING:
     from attnsearch.calibration.record import Fit
-    from attnsearch.encoding.encoder import Head
     from attnsearch.engines.bias import Bias, WeightedTerm
+    from attnsearch.models.record import Head
     from attnsearch.postings.conditions import Where
     from attnsearch.search.memory import Memory
     from attnsearch.storage.database import Info
@@ -126,7 +126,7 @@ class Setting(NamedTuple):
             bias = bias_of(index, texts, self.where, lexical, self.priors, hidden)
         null = None
         if likeness is None:  # it was fitted to texts
-            null = learned.null if learned and learned.null else usual_null_key(index.info.sha256, index.fit)
+            null = learned.null if learned and learned.null else usual_null_key(plain_weights(index.info), index.fit)
         memory = None if likeness else self._choose_memory(index, bias)
         first = first_of_several(index.info)
         projections = self._choose_projections(index, learned)

@@ -5,6 +5,7 @@ XXH3 of 64 bits (https://xxhash.com) runs at memory speed, so even a query can v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from xxhash import xxh3_64_digest
@@ -35,3 +36,8 @@ def row_checksum(*cells: Cell) -> int:
             text = str(cell)
             parts.append(f"{'N' if cell is None else 'i'}{len(text)}:{text}".encode())
     return int.from_bytes(xxh3_64_digest(b"".join(parts)), "little", signed=True)
+
+
+def info_checksum(rows: Mapping[str, str]) -> int:
+    """The checksum of the rows of the table `info`."""
+    return row_checksum(*(cell for row in sorted(rows.items()) if row[0] != "sum" for cell in row))

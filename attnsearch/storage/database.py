@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from attnsearch.encoding.encoder import Head, Precision, parse_heads
+from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import CatalogError
+from attnsearch.models.record import Head, parse_heads
+from attnsearch.models.use import WIDEST, Use, parse_use
 from attnsearch.sources.fields import UNNAMED, Fields, parse_fields
 from attnsearch.sources.items import DEFAULT_TEXT, Item, key_text
 from attnsearch.storage import checksum
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 FORM = 3
 FORM_OF_HEADS = 4  # the same, with several heads: an older attnsearch, which would ask the first alone, refuses it
+FORM_OF_USES = 5  # the same, with prompts or fewer dimensions, which an older attnsearch would do without
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 TABLES = """
@@ -48,8 +51,6 @@ ITEM = "item, id, title, description, fields, text_sha256, items.sum"  # the col
 FIELD = "name, kind, unread, items, lists, forms, low, high, counts, fields.sum"  # the columns of `summary.to_cells`
 KEY = "key, item, start, stop, keys.sum"  # the columns for `read_key`
 
-_WIDEST = 1 << 16  # columns of an embedding
-
 
 class Source(NamedTuple):
     """A file that a catalog was made from, and its SHA-256 then; None for a pipe, which can't be read again.
@@ -69,7 +70,7 @@ class Info(NamedTuple):
     how the files are read, as far as a user said it. `is_exact` says that its items are those of its sources and no
     others. `precision` is the lowest that any of its texts was embedded with. `quick` says whether its encoder's fast
     path may be taken. `lexical` is the λ of a query that names none (see `bias`), `language` that of its terms. `model`
-    is the first head; `heads` are the others, `d` the width of all together.
+    is the first head, used as `use` says (see `Head`); `heads` are the others, `d` the width of all together.
     """
 
     name: str
@@ -96,6 +97,13 @@ class Info(NamedTuple):
     is_exact: bool = True
     language: str = ENGLISH
     heads: tuple[Head, ...] = ()
+    use: Use | None = None
+
+    @property
+    def form(self) -> int:
+        """The number of the form that holds it, the least that does."""
+        has_uses = any((self.use, *(head.use for head in self.heads)))
+        return FORM_OF_USES if has_uses else FORM_OF_HEADS if self.heads else FORM
 
 
 class KeyRow(NamedTuple):
@@ -108,10 +116,7 @@ class KeyRow(NamedTuple):
 
 
 def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
-    """The catalog's info; None if nothing was ever committed.
-
-    Raises OlderError, CatalogError for a newer form, DamagedError, and what `parse_info` raises.
-    """
+    """The info; None if nothing was committed. Raises CatalogError, and what `parse_info` raises."""
     (form,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     if form == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
@@ -120,16 +125,17 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         return None
     if application != APPLICATION:
         raise damaged(folder, f"{DATABASE} was not made by attnsearch")
-    if form > FORM_OF_HEADS:
-        newer = f"was made by a newer attnsearch (form {form}, not {FORM_OF_HEADS})"
-        hint = "upgrade attnsearch, or remove the catalog and index it again"
-        raise CatalogError(newer, where=folder.name, hint=hint)
+    if form > FORM_OF_USES:
+        newer = f"was made by a newer attnsearch (form {form}, not {FORM_OF_USES})"
+        raise CatalogError(
+            newer, where=folder.name, hint="upgrade attnsearch, or remove the catalog and index it again"
+        )
     _check_schema(db, folder, form)
     if form < FORM:
         raise OlderError(f"was made by an older attnsearch (form {form})", where=folder.name)
     info = parse_info(read_info_rows(db))
-    if form != (FORM_OF_HEADS if info.heads else FORM):
-        raise damaged(folder, f"{DATABASE} has another form than its heads ask for")
+    if form != info.form:
+        raise damaged(folder, f"{DATABASE} has another form than its heads and prompts ask for")
     return info
 
 
@@ -153,14 +159,15 @@ def parse_info(rows: Mapping[str, str], *, has_sum: bool = True) -> Info:
     Raises ValueError, LookupError or TypeError if they are not what was written.
     """
     info: dict[str, Any] = {name: json.loads(value) for name, value in rows.items()}
-    if has_sum and info.pop("sum") != info_checksum(rows):
+    if has_sum and info.pop("sum") != checksum.info_checksum(rows):
         raise ValueError("the table info is not what was written")
     if "given" not in info:
         info |= upgrade_fields(info["fields"])
     sources = tuple(Source(*source) for source in info.pop("sources"))
     fields, given = (parse_fields(info.pop(name)) for name in ("fields", "given"))
-    reading, heads = Reading(*info.pop("reading")), parse_heads(info.pop("heads", []), info["d"])
-    parsed = Info(fields=fields, given=given, reading=reading, sources=sources, heads=heads, **info)
+    reading, use = Reading(*info.pop("reading")), parse_use(info.pop("use", None))
+    heads = parse_heads(info.pop("heads", []), info["d"])
+    parsed = Info(fields=fields, given=given, reading=reading, sources=sources, heads=heads, use=use, **info)
     _check_types(parsed)
     return parsed
 
@@ -195,29 +202,24 @@ def _check_types(info: Info) -> None:
         raise TypeError("the table info holds values of other types")
     if not (
         min(info.items, info.keys) >= 0
-        and 1 <= info.d <= _WIDEST
+        and 1 <= info.d <= WIDEST
         and 0 < info.temperature < math.inf
         and 0 <= info.lexical < math.inf
         and info.precision in get_args(Precision)
         and info.language in LANGUAGES
-        and (info.identity or not info.heads)
+        and (info.identity or not (info.heads or info.use))
         and info.model not in [head.model for head in info.heads]
     ):
         raise ValueError("the table info holds values that no commit writes")
 
 
 def write_info(db: sqlite3.Connection, info: Mapping[str, Any]) -> None:
-    """Fill the table `info` with these values, as JSON; without `heads` if there are none."""
-    info = {name: value for name, value in info.items() if value or name != "heads"}
+    """Fill the table `info` with these values, as JSON; without `heads` and `use` if there are none."""
+    info = {name: value for name, value in info.items() if value or name not in ("heads", "use")}
     rows = {name: json.dumps(value) for name, value in info.items()}
-    rows["sum"] = str(info_checksum(rows))
+    rows["sum"] = str(checksum.info_checksum(rows))
     db.execute("DELETE FROM info")
     db.executemany("INSERT INTO info VALUES (?, ?)", rows.items())
-
-
-def info_checksum(rows: Mapping[str, str]) -> int:
-    """The checksum of the rows of the table `info`."""
-    return checksum.row_checksum(*(cell for row in sorted(rows.items()) if row[0] != "sum" for cell in row))
 
 
 def read_key(row: Sequence[Any]) -> KeyRow:

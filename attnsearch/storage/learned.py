@@ -99,7 +99,7 @@ class Learned(NamedTuple):
     def suits(self, info: Info) -> bool:
         """Whether it was learned for all heads of a catalog; if either has no identity, equal weights have to do."""
         identity = whole_identity(info)
-        is_same = self.identity == identity or not (self.identity and identity)
+        is_same = self.identity == identity or not ((self.identity and identity) or info.use)
         return is_same and self.sha256 == info.sha256 and self.d == info.d
 
     def taught(self, queries: Sequence[str]) -> int:

@@ -22,7 +22,6 @@ from attnsearch.storage import checksum, lock, segment
 from attnsearch.storage.database import (
     FORM,
     count_fields,
-    info_checksum,
     read_info_rows,
     upgrade_fields,
     write_fields,
@@ -86,7 +85,7 @@ def _convert_form_1(db: sqlite3.Connection, folder: Path) -> None:
 def _convert_form_2(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 (what each step gets)
     """The catalog knows its fields: a table of them, and in its info, which of them a user named."""
     info: dict[str, Any] = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
-    if info.pop("sum") != info_checksum(read_info_rows(db)):
+    if info.pop("sum") != checksum.info_checksum(read_info_rows(db)):
         raise ValueError("the table info is not what was written")
     info |= upgrade_fields(info["fields"])
     titles = db.execute("SELECT id, title FROM items")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding.encoder import Head, identify_heads, join_identities, list_heads
+from attnsearch.models.record import Head, identify, identify_heads, join_identities, list_heads
 from attnsearch.storage import checksum
 from attnsearch.storage.database import Info
 from attnsearch.storage.files import fit_file, open_to_read, sync
@@ -31,7 +31,7 @@ _MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings li
 
 def all_heads(info: Info) -> tuple[Head, ...]:
     """The heads of a catalog in the order of their columns in X, the first among them: at least that one."""
-    return list_heads(info.model, info.sha256, info.identity, info.stamp, info.d, info.heads)
+    return list_heads(info.model, info.sha256, info.identity, info.stamp, info.d, info.heads, info.use)
 
 
 def first_of_several(info: Info) -> Head | None:
@@ -41,13 +41,18 @@ def first_of_several(info: Info) -> Head | None:
 
 def find_fitted(info: Info) -> Path | None:
     """The file of what was fitted to a catalog's encoder, or to its first head; None if there is none."""
-    file = fit_file(info.identity)
+    file = fit_file(identify(info.identity, info.use))
     return file if os.path.exists(file) else None  # noqa: PTH110 (never raises)
 
 
+def plain_weights(info: Info) -> str:
+    """The SHA-256 of a catalog's weights; "" if they are used with prompts or in part, which changes all cosines."""
+    return info.sha256 if info.use is None else ""
+
+
 def whole_identity(info: Info) -> str:
-    """The identity of all heads of a catalog together."""
-    return join_identities(info.identity, identify_heads(info.heads))
+    """The identity of all heads of a catalog together, and of their uses."""
+    return join_identities(identify(info.identity, info.use), identify_heads(info.heads))
 
 
 class SegmentRow(NamedTuple):

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.encoding.encoder import Head, join_identities, parse_heads, parts_of
+from attnsearch.encoding.encoder import parts_of
 from attnsearch.encoding.heads import HeadsEncoder, fill_weights, join, parse_choices, part
 from attnsearch.errors import InputError
+from attnsearch.models.record import Head, join_identities, parse_heads
 from tests.conftest import SmallEncoder, VowelEncoder
 
 HEADS = [["b", "2" * 64, "2" * 64, "x", 3, 0.25], ["c", "3" * 64, "3" * 64, "x", 2, 0.25]]

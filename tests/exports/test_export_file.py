@@ -127,7 +127,7 @@ class TestDamage:
             (lambda x: x.append([]), ":4: is a damaged export: an item is not a JSON object"),
             (lambda x: x.append("{"), ":4: not JSON"),
             (lambda x: x.append('{"x": NaN}'), ":4: NaN is not a finite number"),
-            (lambda x: x[0].update(attnsearch_export=3), ":1: was exported by a newer attnsearch (form 3, not 2)"),
+            (lambda x: x[0].update(attnsearch_export=4), ":1: was exported by a newer attnsearch (form 4, not 3)"),
             (lambda x: x[0].update(attnsearch_export=2), ":1: is a damaged export: its header"),
             (lambda x: x[0].update(attnsearch_export="1"), ":1: is a damaged export: its header"),
             (lambda x: x[0].update(attnsearch_export=0), ":1: is a damaged export: its header"),

@@ -331,7 +331,7 @@ class TestForm:
         update([str(source)], heads=heads)
         with sqlite3.connect(homes.catalog_folder("shop") / "index.sqlite") as db:
             db.execute(f"PRAGMA user_version={form}")
-        with pytest.raises(CatalogError, match="another form than its heads ask for"):
+        with pytest.raises(CatalogError, match="another form than its heads and prompts ask for"):
             Index.open("shop")
 
 

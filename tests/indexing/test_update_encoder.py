@@ -38,7 +38,7 @@ class TestOtherWeights:
 
     def test_keep_refuses_what_another_model_embedded(self, shop, small):
         small.sha256 = "6" * 64
-        with pytest.raises(InputError, match="can't keep items that another model or precision embedded"):
+        with pytest.raises(InputError, match="can't keep items that another model, prompt or precision embedded"):
             update([str(shop)], keep=True)
         small.sha256 = "5" * 64
         assert titles("shop") == {"moon", "sea", "robot"}
@@ -68,7 +68,7 @@ class TestPrecision:
     def test_asked_for_float32_everything_is_embedded_anew(self, halves, small, write, caplog):
         path = write("x.yaml", "- {title: moon}\n- {title: sea}\n")
         update([str(path)])
-        with pytest.raises(InputError, match="can't keep items that another model or precision embedded"):
+        with pytest.raises(InputError, match="can't keep items that another model, prompt or precision embedded"):
             update([str(path)], precision="float32", keep=True)
         done = update([str(path)], precision="float32")
         assert (done.embedded, done.info.precision) == (2, "float32")

@@ -169,7 +169,7 @@ def test_for_other_weights_it_is_not_used_and_says_so_once(trained, run, caplog,
     assert "other weights" in ran.err
     assert run("query", "moon", "-c", "shop", "--jsonl", "--untrained").err == ""
     words = " ".join(run("info", "shop").out.split())
-    assert "not in use: it is for other weights, another tokenizer or other heads of small" in words
+    assert "not in use: it is for other weights, another tokenizer, prompt or head of small" in words
     info = json.loads(run("info", "shop", "--json").out)
     assert (info["learned"]["in_use"], info["temperature"]) == (False, 0.05)
 

@@ -228,7 +228,7 @@ class TestLearned:
             caplog.clear()
             with Index.open("shop") as index:
                 assert (index.learned is not None) == is_used
-            assert ("is for other weights, another tokenizer or other heads and is not used" in caplog.text) != is_used
+            assert ("is for other weights, another tokenizer, prompt or head and is not used" in caplog.text) != is_used
 
 
 class TestFile:

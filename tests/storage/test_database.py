@@ -7,9 +7,9 @@ import sqlite3
 
 import pytest
 
-from attnsearch.encoding.encoder import Head
 from attnsearch.errors import CatalogError
 from attnsearch.indexing.writer import Writer
+from attnsearch.models.record import Head
 from attnsearch.storage import checksum
 from attnsearch.storage.database import FORM_OF_HEADS, write_info
 from attnsearch.storage.store import Store
