@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -81,6 +80,8 @@ def _refuse_hidden(model: Model) -> None:
     prompts = _read_prompts(model.folder / _FILE)
     for name in ("passage", "corpus"):
         if prompt := prompts.get(name):
+            import shlex  # which a query does without
+
             message = (
                 f"has the prompt {prompt!r} called {name!r}, which sentence-transformers does not put before texts"
             )

@@ -229,14 +229,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from attnsearch.cli import main
 from attnsearch.encoding import loading
+from attnsearch.models.use import PLAIN
 
 def suited(length, precision=None):
     files = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     print(*(file for file in files if "etilqs" in file), sep="\\n")
     raise KeyboardInterrupt
 
-model = SimpleNamespace(name="small", is_known=True)
-encoder = SimpleNamespace(model=model, window=9999, quick=True, tokens=str.split, suited=suited)
+model = SimpleNamespace(name="small", is_known=True, folder=Path(os.devnull))
+encoder = SimpleNamespace(model=model, use=PLAIN, window=9999, query_window=9999, quick=True, tokens=str.split, suited=suited)
 loading.load = lambda *names, **options: encoder
 main(sys.argv[1:])
 """

@@ -45,6 +45,7 @@ class TestIndex:
             **dict.fromkeys(("sha256", "identity", "stamp"), "6" * 64),
             "d": 6,
             "weight": 0.5,
+            "use": None,
         }
         code, out, err = run("index", "shop.yaml", "--head", "none")
         assert (code, err) == (0, "attnsearch: shop: dropping the head vowels\n")
