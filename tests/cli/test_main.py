@@ -237,7 +237,8 @@ def suited(length, precision=None):
     raise KeyboardInterrupt
 
 model = SimpleNamespace(name="small", is_known=True, folder=Path(os.devnull))
-encoder = SimpleNamespace(model=model, use=PLAIN, window=9999, query_window=9999, quick=True, tokens=str.split, suited=suited)
+encoder = SimpleNamespace(model=model, use=PLAIN, window=9999, query_window=9999, quick=True)
+encoder.tokens, encoder.suited = str.split, suited
 loading.load = lambda *names, **options: encoder
 main(sys.argv[1:])
 """
