@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.errors import ModelError
+from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.networks.coverage import Spelling
 from attnsearch.tokens.tokenizer import copy_uncut, set_up
 
@@ -51,9 +53,10 @@ def open_excerpt(file: Path, window: int, spelling: Spelling) -> Excerpt | None:
     try:
         if file.stat().st_size < LEAST:
             return None
-        vocabulary = _take_apart(file.read_bytes())
-        return Excerpt(vocabulary, window, spelling) if vocabulary else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        with SILENCE, model_errors("it is not written as usual", str(file)):
+            vocabulary = _take_apart(file.read_bytes())
+            return Excerpt(vocabulary, window, spelling) if vocabulary else None
+    except (OSError, ModelError):
         return None  # the whole tokenizer may cope, or says what is wrong
 
 

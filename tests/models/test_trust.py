@@ -249,11 +249,12 @@ class TestCode:
         (folder / "tokenizer_config.json").write_text(content)
         self.refused(folder, r"tokenizer_config\.json: is not valid JSON")
 
-    def test_the_command(self, folder, run, write, tmp_path):
+    @pytest.mark.parametrize("options", [["--model"], ["--head"]])
+    def test_the_command(self, folder, run, write, tmp_path, options):
         """Exit 4 and a line; the program in the folder did not run."""
         (folder / "modeling.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
         (folder / "modules.json").write_text(json.dumps([module(type="modeling.Evil")]))
-        code, out, err = run("index", write("x.yaml", "- {title: moon}\n"), "--model", folder)
+        code, out, err = run("index", write("x.yaml", "- {title: moon}\n"), *options, folder)
         assert (code, out, err.count("\n")) == (4, "", 1)
         assert "the module type modeling.Evil is not of sentence-transformers" in err
         assert not (tmp_path / "ran").exists()
