@@ -54,7 +54,9 @@ bench: .venv/.bench
 	$(BENCH).heatmap
 	$(BENCH).duplicates
 	$(BENCH).options
+	$(BENCH).piped
 	$(BENCH).indexing
+	$(BENCH).indexing --whole
 	$(BENCH).indexing --again 100000
 	$(BENCH).indexing --quality
 	$(BENCH).quality
