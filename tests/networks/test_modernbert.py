@@ -227,3 +227,10 @@ def test_a_configuration_that_lies(folder, other, problem):
     (folder / "config.json").write_text(json.dumps(CONFIG | other))
     with pytest.raises(ModelError, match=problem):
         ModernBert.load(folder)
+
+
+def test_weights_that_are_integers(folder):
+    weights = tensors() | {"layers.1.attn.Wo.weight": np.ones((WIDTH, WIDTH), np.int64)}
+    write_tensors(folder / "model.safetensors", weights)
+    with pytest.raises(ModelError, match=r"the tensor layers\.1\.attn\.Wo\.weight has integers"):
+        ModernBert.load(folder)
