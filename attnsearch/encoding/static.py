@@ -8,6 +8,7 @@ distilled from an encoder, as model2vec does (van Dongen & Tulkens 2024, https:/
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -41,7 +42,7 @@ NOTHING = "[]"  # what stands for the pieces of a text that has none in the tabl
 SHORT = 2_000  # characters of requests, at most, for which no tokenizer is loaded
 WINDOW = 1_024  # word pieces of a text; what `pieces` says of so many takes 2 MB
 
-_BATCH = 30_000  # characters whose pieces are held at once
+_BATCH = 300_000  # characters whose pieces are held at once
 _PIECE = 50  # characters of one of wordllama's word pieces, at most
 
 Floats = NDArray[np.float32]
@@ -77,8 +78,7 @@ class StaticEncoder:
         texts = [self.use.prompt(role) + text for text in texts]
         x = np.empty((len(texts), self.use.dims or self._table.width), np.float32)
         for batch in batch_by_length([len(text) for text in texts], _BATCH):
-            numbers = self._number_pieces([texts[i] for i in batch], role)
-            sums = np.array([self._take_rows(row).sum(axis=0) for row in numbers])
+            sums = self._sum_rows(self._number_pieces([texts[i] for i in batch], role))
             x[batch] = normalize_rows(sums, f"model {self.model.name}", self.use.dims)
             if progress:
                 progress(batch, x[batch])
@@ -148,9 +148,20 @@ class StaticEncoder:
         """Which of a text's word pieces, that have these numbers, are read and have rows."""
         return [place for place, number in enumerate(numbers[: self._limit]) if number != self._unknown]
 
-    def _take_rows(self, numbers: list[int]) -> Floats:
+    def _sum_rows(self, numbers: list[list[int]]) -> Floats:
+        """The sums (n, d) of the rows of each text's pieces. Each row is read once, however often its piece stands."""
+        pieces, places = np.unique(np.fromiter(itertools.chain.from_iterable(numbers), np.int64), return_inverse=True)
+        rows = self._take_rows(pieces)
+        sums = np.empty((len(numbers), self._table.width), np.float32)
+        start = 0
+        for total, row in zip(sums, numbers, strict=True):
+            total[:] = rows[places[start : start + len(row)]].sum(axis=0) if row else self._mean
+            start += len(row)
+        return sums
+
+    def _take_rows(self, numbers: NDArray[np.int64] | list[int]) -> Floats:
         """The rows (t, d) of these pieces, or the mean of all rows (1, d). ModelError for pieces beyond the table."""
-        if not numbers:
+        if not len(numbers):
             return self._mean[None]
         if max(numbers) >= self._table.vocabulary:
             raise ModelError("its tokenizer does not fit its table", where=self.model.name)
