@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import io
 import itertools
@@ -26,7 +27,7 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import OnTexts
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.models.model import Model
-from attnsearch.models.use import PLAIN
+from attnsearch.models.use import PLAIN, Use
 
 # The same examples each time, on any machine: a test turns red only when the code changes.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -191,8 +192,14 @@ def unfitted(monkeypatch):
 def fitting(monkeypatch, unfitted) -> WordsEncoder:
     """An encoder that tells catalogs apart, in place of every model; it is fitted when it first indexes something."""
     encoder = WordsEncoder()
+
+    def load(name: str | None = None, use: Use | None = None, **options: object) -> WordsEncoder:
+        used = copy.copy(encoder)
+        used.use = use or PLAIN
+        return used
+
     monkeypatch.setattr(calibrate, "calibrate_if_new", CALIBRATE_IF_NEW)
-    monkeypatch.setattr(loading, "load", lambda name=None, **options: encoder)
+    monkeypatch.setattr(loading, "load", load)
     return encoder
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from attnsearch.attention.null_key import FITTED
 from attnsearch.calibration.fitting import fit
-from attnsearch.calibration.record import Fit, read_fit, write_fit
+from attnsearch.calibration.record import Fit, command_to_calibrate, read_fit, write_fit
 from attnsearch.calibration.shipped import Progress, compare, read_shipped
 from attnsearch.encoding.encoder import Encoder, parts_of, record_use
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.models.record import identify
-from attnsearch.storage.files import fit_file, quoted
+from attnsearch.storage.files import fit_file
 
 log = logging.getLogger("attnsearch")
 
@@ -58,7 +58,7 @@ def _calibrate_or_warn(encoder: Encoder, progress: Progress | None) -> None:
     try:
         made = calibrate(encoder, progress)
     except AttnsearchError as error:
-        hint = f"try again: attnsearch calibrate --model {quoted(name)}"
+        hint = f"try again: {command_to_calibrate(name, record_use(encoder))}"
         log.warning("%s has no null key of its own yet: %s; %s", name, error.message, hint)
         return
     except KeyboardInterrupt:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from attnsearch.attention.null_key import NullKey
 from attnsearch.calibration.fitting import HIGHEST, LOWEST, Fitted, Mean
 from attnsearch.errors import InputError
+from attnsearch.models.use import Use
 from attnsearch.storage import checksum
 from attnsearch.storage.failures import writing
-from attnsearch.storage.files import open_to_read, quoted, replace_file, sync
+from attnsearch.storage.files import open_to_read, replace_file, sync
 
 FORM = 1
 
@@ -93,8 +94,23 @@ def read_fit(file: Path) -> Fit:
         raise ValueError(f"it is not what was written ({error})") from None
 
 
-def load_fit(file: Path | None, model: str) -> Fit | None:
-    """The fit in a file, to the encoder of the model called `model`; None if there is no file.
+def command_to_calibrate(model: str, use: Use | None) -> str:
+    """The command that fits the encoder of a model with a use, as a catalog records it.
+
+    >>> command_to_calibrate("./mine", Use("find: ", "", 64))
+    "attnsearch calibrate --model ./mine --query-prompt 'find: ' --key-prompt '' --dims 64"
+    """
+    import shlex  # which a query does without
+
+    words = ["attnsearch", "calibrate", "--model", model]
+    if use is not None:
+        words += ["--query-prompt", use.query_prompt, "--key-prompt", use.key_prompt]
+        words += ["--dims", str(use.dims)] if use.dims else []
+    return shlex.join(words)
+
+
+def load_fit(file: Path | None, model: str, use: Use | None) -> Fit | None:
+    """The fit in a file, to the encoder of the model called `model` with this use; None if there is no file.
 
     A file that can't be used is none, with a warning.
     """
@@ -109,7 +125,7 @@ def load_fit(file: Path | None, model: str) -> Fit | None:
     except InputError as error:
         problem = f"{error.message}, and is not used; {error.hint}"
     except ValueError as error:
-        problem = f"{error}, and is not used; fit it again: attnsearch calibrate --model {quoted(model)}"
+        problem = f"{error}, and is not used; fit it again: {command_to_calibrate(model, use)}"
     log.warning("%s: %s", file, problem)
     return None
 

@@ -68,7 +68,7 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
 
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
-    from attnsearch.calibration.record import load_fit
+    from attnsearch.calibration.record import command_to_calibrate, load_fit
     from attnsearch.models.use import use_as_json
     from attnsearch.output import table
     from attnsearch.output.training import constants_as_json, constants_in_words
@@ -88,7 +88,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
     with progress.working():  # a file that can't be used is a warning
-        fit = load_fit(find_fitted(record), record.model)
+        fit = load_fit(find_fitted(record), record.model, record.use)
     constants = constants_as_json(plain_weights(record), record.temperature, fit, used)
     name = home.displayed_name(folder, record)
     fields = {
@@ -125,7 +125,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
     use = {"use": _use_in_words(use_as_json(record.use))}
-    words = {**fields, **use, **constants_in_words(constants, fit, record.model)}
+    words = {**fields, **use, **constants_in_words(constants, fit, command_to_calibrate(record.model, record.use))}
     tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
     if known:
         rows = [(field.name, *_field_in_words(field)) for field in known]

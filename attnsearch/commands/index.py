@@ -50,31 +50,9 @@ def index(
             "away. Repeatable. (default: the catalog's, else none)",
         ),
     ] = None,
-    query_prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            rich_help_panel=options.SHARP,
-            help="What the model reads before a request; '' for nothing. (default: the catalog's, else the model's)",
-        ),
-    ] = None,
-    key_prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            rich_help_panel=options.SHARP,
-            help="What the model reads before an item's text. (default: the catalog's, else the model's)",
-        ),
-    ] = None,
-    dims: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=options.SHARP,
-            help="How many numbers of the model's vectors count, from the first. (default: the catalog's, else all)",
-        ),
-    ] = None,
+    query_prompt: Annotated[str | None, options.query_prompt_option("the catalog's, else the model's")] = None,
+    key_prompt: Annotated[str | None, options.key_prompt_option("the catalog's, else the model's")] = None,
+    dims: Annotated[int | None, options.dims_option("the catalog's, else all")] = None,
     text_field: Annotated[
         list[str] | None,
         typer.Option(

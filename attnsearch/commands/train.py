@@ -214,6 +214,9 @@ def calibrate(
             help="A sentence-transformers model. (default: all-MiniLM-L6-v2)",
         ),
     ] = None,
+    query_prompt: Annotated[str | None, options.query_prompt_option("the model's")] = None,
+    key_prompt: Annotated[str | None, options.key_prompt_option("the model's")] = None,
+    dims: Annotated[int | None, options.dims_option("all")] = None,
     forget: Annotated[
         bool, typer.Option("--forget", rich_help_panel=options.DONE, help="Forget what was fitted to the model.")
     ] = False,
@@ -223,7 +226,7 @@ def calibrate(
     quiet: options.Quiet = False,
     color: options.Color = "auto",
 ) -> None:
-    """Fit a model's temperature and null key to the built-in catalogs; all catalogs of the model use them.
+    """Fit a model's temperature and null key to the built-in catalogs; all its catalogs with these prompts use them.
 
     A model without a null key is fitted by itself when it first indexes something.
 
@@ -233,35 +236,41 @@ def calibrate(
     """
     from attnsearch.attention.projections import TEMPERATURE
     from attnsearch.calibration import calibrate as calibration
-    from attnsearch.calibration.record import forget_fit, load_fit
+    from attnsearch.calibration.record import command_to_calibrate, forget_fit, load_fit
     from attnsearch.encoding import loading, trial
     from attnsearch.encoding.encoder import record_use
-    from attnsearch.models.use import AS_USUAL
+    from attnsearch.models.use import Wanted, use_as_json
     from attnsearch.output import training as output
     from attnsearch.output.formats import SCHEMA
     from attnsearch.storage import home
 
     screen = streams.screen(color=color, quiet=quiet, out=out)
     with progress.working(quiet=quiet) as working:
-        encoder = loading.load_as_wanted(model, AS_USUAL, None, offline=offline)
+        encoder, _ = trial.open_wanted(
+            lambda wanted: loading.load_as_wanted(model, wanted, None, offline=offline),
+            Wanted(query_prompt, key_prompt, dims),
+            unless=home.has_catalog_of,
+            offline=offline,
+        )
         name, file = encoder.model.name, calibration.file_of(encoder)
-        fit_before, fit, forgotten = load_fit(file, name), None, False
+        use = record_use(encoder)
+        fit_before, fit, forgotten = load_fit(file, name, use), None, False
         if forget:
             forgotten = forget_fit(file)
         else:
-            trial.try_out(encoder, unless=home.has_catalog_of)
             fit = calibration.calibrate(encoder, working.progress)
     sha256 = encoder.model.sha256
-    shipped = sha256 if record_use(encoder) is None else ""
+    shipped = sha256 if use is None else ""
     before, after = (output.constants_as_json(shipped, TEMPERATURE, part) for part in (fit_before, fit))
     if json:
         hashes = {"weights_sha256": sha256, "model_sha256": encoder.model.identity}
-        row = {"schema": SCHEMA, "model": name, **hashes, **after, "before": before}
+        row = {"schema": SCHEMA, "model": name, **hashes, "use": use_as_json(use), **after, "before": before}
         streams.emit([to_json(row, screen, indent=2)], out)
     elif fit:
-        words_before = output.constants_in_words(before, fit_before, name)
-        words = output.constants_in_words(after, fit, name)
-        streams.emit([output.calibration(fit, words_before, words, screen)], out)
+        command = command_to_calibrate(name, use)
+        words_before = output.constants_in_words(before, fit_before, command)
+        words = output.constants_in_words(after, fit, command)
+        streams.emit([output.calibration(fit, use, words_before, words, screen)], out)
     elif not quiet:
         note = "forgot what was fitted" if forgotten else "nothing was fitted"
         again = "" if after["none_of_these"] else "; it is fitted when it next indexes something"

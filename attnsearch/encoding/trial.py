@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from attnsearch.encoding.encoder import Encoder, Precision, parts_of
-from attnsearch.encoding.loading import build
+from attnsearch.encoding.loading import build, check_dims, check_prompts
 from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import model_errors
 from attnsearch.models.model import Model
-from attnsearch.models.use import Use
+from attnsearch.models.use import Use, Wanted, check_wanted
 
 QUICK, SLOW = 12, 180  # seconds for the texts, in numpy and with torch, which takes up to a minute to load
 WEIGHTS = 50 << 20  # bytes of weights that are read in a second, at least
@@ -54,6 +54,23 @@ sys.stdout.write("\\n" + json.dumps(problem))
 """
 
 log = logging.getLogger("attnsearch")
+
+
+def open_wanted(
+    load: Callable[[Wanted], Encoder], wanted: Wanted, *, unless: Callable[[str], bool], offline: bool
+) -> tuple[Encoder, Wanted]:
+    """The encoder that `load` makes of what is wanted, tried out as by `try_out`; and what is wanted as a use has it.
+
+    Raises InputError for a prompt or a number of dims that can't be, and as `load` and `try_out` do.
+    """
+    check_wanted(wanted)
+    encoder = load(wanted._replace(dims=None))
+    try_out(encoder, unless=unless)
+    if wanted.dims is not None:
+        wanted = wanted._replace(dims=check_dims(encoder, wanted.dims, offline=offline))
+        encoder = load(wanted)
+    check_prompts(encoder)
+    return encoder, wanted
 
 
 def try_out(encoder: Encoder, *, unless: Callable[[str], bool]) -> None:

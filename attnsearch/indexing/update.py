@@ -27,7 +27,7 @@ from attnsearch.indexing.writer import Writer
 from attnsearch.models.model import DEFAULT
 from attnsearch.models.prompts import recorded_use
 from attnsearch.models.record import Head
-from attnsearch.models.use import AS_USUAL, PLAIN, Wanted, check_wanted
+from attnsearch.models.use import AS_USUAL, PLAIN, Wanted
 from attnsearch.postings import cache, vocabulary
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
@@ -148,14 +148,11 @@ def _open_encoder(
     target: Target, model: str | None, choices: Sequence[Choice] | None, wanted: Wanted, *, offline: bool
 ) -> tuple[Encoder, Wanted]:
     """The encoder, tried out, and what is wanted of its first model as a use has it. Raises as `update` does."""
-    check_wanted(wanted)
-    encoder = _load_heads(target, model, choices, wanted._replace(dims=None), offline=offline)
-    trial.try_out(encoder, unless=home.has_catalog_of)
-    if wanted.dims is not None:
-        wanted = wanted._replace(dims=loading.check_dims(encoder, wanted.dims, offline=offline))
-        encoder = _load_heads(target, model, choices, wanted, offline=offline)
-    loading.check_prompts(encoder)
-    return encoder, wanted
+
+    def load(wanted: Wanted) -> Encoder:
+        return _load_heads(target, model, choices, wanted, offline=offline)
+
+    return trial.open_wanted(load, wanted, unless=home.has_catalog_of, offline=offline)
 
 
 def _load_heads(

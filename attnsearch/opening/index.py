@@ -141,7 +141,7 @@ class Index:
             return None
         from attnsearch.calibration.record import load_fit  # which the default model does without
 
-        return load_fit(file, self.info.model)
+        return load_fit(file, self.info.model, self.info.use)
 
     @property
     def postings(self) -> Postings:

@@ -12,12 +12,12 @@ from attnsearch.evaluation.significance import CONFIDENCE
 from attnsearch.learning.acceptance import Gain, Verdict
 from attnsearch.learning.calibration import LEAST_LEXICAL
 from attnsearch.learning.training import Outcome
+from attnsearch.models.use import Use
 from attnsearch.output.formats import SCHEMA
 from attnsearch.output.notes import counted
 from attnsearch.output.safe_text import PIPE, Screen, to_json
 from attnsearch.output.table import decimals, entries, listing, signed, wrap
 from attnsearch.search.setting import usual_null_key
-from attnsearch.storage.files import quoted
 from attnsearch.storage.learned import Learned
 
 USUAL, FITTED, SHIPPED, TRAINED = "usual", "fitted", "shipped", "trained"  # where a temperature or a null key is from
@@ -198,8 +198,8 @@ def _fit_as_json(fit: Fit) -> dict[str, Any]:
     }
 
 
-def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, model: str) -> dict[str, str]:
-    """What `constants_as_json` returns, in words."""
+def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, command: str) -> dict[str, str]:
+    """What `constants_as_json` returns, in words; the `command` fits the encoder."""
     origins = {USUAL: "the usual one", FITTED: "fitted on the built-in catalogs"}
     origin, null_origin = (constants[f"{name}_from"] for name in ("temperature", "none_of_these"))
     if null := constants["none_of_these"]:
@@ -208,14 +208,16 @@ def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, model: str
     elif fit:
         none_of_these = f"unknown: on held-out requests, {fit.describe_accuracy()}"
     else:
-        none_of_these = f"unknown until 'attnsearch calibrate --model {quoted(model)}'"
+        none_of_these = f"unknown until: {command}"
     return {
         "temperature": f"{constants['temperature']:.4g} ({origins.get(origin, origin)})",
         "none_of_these": none_of_these,
     }
 
 
-def calibration(fit: Fit, before: Mapping[str, str], after: Mapping[str, str], screen: Screen = PIPE) -> str:
+def calibration(
+    fit: Fit, use: Use | None, before: Mapping[str, str], after: Mapping[str, str], screen: Screen = PIPE
+) -> str:
     """How an encoder's constants did on held-out requests, by catalog, and what they are, `before` and `after`."""
     fitted = fit.fitted
     rows = [[name, f"{accuracy:.1%}"] for name, accuracy in fitted.accuracies.items()]
@@ -224,6 +226,7 @@ def calibration(fit: Fit, before: Mapping[str, str], after: Mapping[str, str], s
     worse = "" if fit.temperature != TEMPERATURE else f", so {TEMPERATURE:g} stays"
     values = {
         "model": fit.model,
+        **({"use": use.in_words()} if use else {}),
         **{name.replace("_", " "): words for name, words in after.items()},
         "before": "the same" if before == after else "; ".join(before.values()),
     }

@@ -14,7 +14,6 @@ from shutil import copyfile
 from typing import BinaryIO
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.models.use import PLAIN, Use
 from attnsearch.sources import letters
 
 DATABASE = "index.sqlite"
@@ -99,15 +98,8 @@ def home_folder() -> Path:
     return _expand_user("") / ".local" / "share" / "attnsearch"
 
 
-def fit_file(identity: str, use: Use = PLAIN) -> Path:
-    """The file of what was fitted to an encoder, by the identity of its model and how that is used.
-
-    Raises as `home_folder` does.
-    """
-    if use != PLAIN:
-        from hashlib import sha256  # and with it OpenSSL, which a query does without
-
-        identity = sha256(f"{identity} {use!r}".encode(errors="surrogatepass")).hexdigest()
+def fit_file(identity: str) -> Path:
+    """The file of what was fitted to an encoder of this identity. Raises as `home_folder` does."""
     return home_folder() / _FITS / f"{identity}.json"
 
 

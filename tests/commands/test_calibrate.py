@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from attnsearch.indexing.update import update
 from attnsearch.storage.home import BUILT_IN
@@ -14,7 +15,7 @@ def test_it_says_what_it_did(run, fitting, home):
     assert (ran.code, ran.err) == (0, "")
     assert all(name in ran.out for name in BUILT_IN)
     assert "(fitted on the built-in catalogs)" in ran.out
-    assert "unknown until 'attnsearch calibrate --model words'" in ran.out
+    assert "unknown until: attnsearch calibrate --model words" in ran.out
     assert [file.name for file in (home / ".fits").iterdir()] == [f"{'7' * 64}.json"]
     assert "the same" in run("calibrate").out
 
@@ -48,7 +49,7 @@ def test_info(run, fitting, write):
     assert info["fit"]["held_out"]["requests"] > 180
     run("calibrate", "--forget")
     shown, info = run("info", "shop").out, json.loads(run("info", "shop", "--json").out)
-    assert "unknown until 'attnsearch calibrate --model words'" in shown
+    assert "unknown until: attnsearch calibrate --model words" in shown
     assert (info["none_of_these"], info["none_of_these_from"], info["fit"]) == (None, None, None)
 
 
@@ -76,3 +77,24 @@ def test_info_says_what_it_does_not_use(run, fitting, write, home):
     assert (ran.code, ran.err.count("\n"), "\x1b" in ran.err) == (0, 1, False)
     assert ran.err.startswith(f"attnsearch: {file}: it is not what was written")
     assert "unknown until" in ran.out
+
+
+def test_prompts_and_dims_have_a_fit_of_their_own(run, fitting, write, home):
+    plain = json.loads(run("calibrate", "--json").out)
+    assert plain["use"] is None
+    other = json.loads(run("calibrate", "--query-prompt", "find: ", "--json").out)
+    assert other["use"] == {"query_prompt": "find: ", "key_prompt": "", "dims": 0}
+    assert other["before"]["fit"] is None
+    assert len(list((home / ".fits").iterdir())) == 2
+    assert "'find: ' before requests" in run("calibrate", "--query-prompt", "find: ").out
+    assert "forgot" in run("calibrate", "--query-prompt", "find: ", "--forget").out
+    assert len(list((home / ".fits").iterdir())) == 1
+
+
+def test_the_command_that_info_names_is_that_of_its_prompts(run, fitting, write, home):
+    run("index", str(write("shop.yaml", SHOP)), "--query-prompt", "find: ")
+    run("calibrate", "--query-prompt", "find: ", "--forget")
+    command = "attnsearch calibrate --model words --query-prompt 'find: ' --key-prompt ''"
+    assert f"unknown until: {command}" in " ".join(run("info", "shop").out.split())
+    assert run(*shlex.split(command)[1:]).code == 0
+    assert "(fitted on the built-in catalogs)" in run("info", "shop").out
