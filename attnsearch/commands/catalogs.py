@@ -100,7 +100,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         "model": record.model,
         "weights_sha256": record.sha256,
         "model_sha256": record.identity or None,
-        "heads": _heads_as_json(record),
+        "heads": _heads_as_json(record, constants["temperature"]),
         "use": use_as_json(record.use),
         "d": record.d,
         **constants,
@@ -173,8 +173,8 @@ def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
     }
 
 
-def _heads_as_json(record: Info) -> list[dict[str, Any]]:
-    """The heads of a catalog that has several, in the order of their columns."""
+def _heads_as_json(record: Info, temperature: float) -> list[dict[str, Any]]:
+    """The heads of a catalog that has several, in the order of their columns; `temperature` is that of all together."""
     from attnsearch.models.use import use_as_json
     from attnsearch.storage.segment import all_heads
 
@@ -186,7 +186,7 @@ def _heads_as_json(record: Info) -> list[dict[str, Any]]:
             "use": use_as_json(head.use),
             "d": head.d,
             "weight": head.weight,
-            "temperature": record.temperature / head.weight,
+            "temperature": temperature / head.weight,
         }
         for head in (all_heads(record) if record.heads else ())
     ]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 
+import pytest
+
+from attnsearch.calibration.record import write_fit
 from attnsearch.indexing.update import update
 from attnsearch.storage.home import BUILT_IN
+from tests.calibration.test_calibrate import OWN
 from tests.conftest import SHOP
 
 
@@ -98,3 +102,12 @@ def test_the_command_that_info_names_is_that_of_its_prompts(run, fitting, write,
     assert f"unknown until: {command}" in " ".join(run("info", "shop").out.split())
     assert run(*shlex.split(command)[1:]).code == 0
     assert "(fitted on the built-in catalogs)" in run("info", "shop").out
+
+
+def test_the_temperatures_of_heads_are_those_of_a_query(run, two, write, home):
+    """τ is the first head's; each head has τ divided by its weight."""
+    run("index", str(write("shop.yaml", SHOP)), "--head", "vowels=0.25")
+    write_fit(home / ".fits" / f"{'5' * 64}.json", OWN)
+    heads = json.loads(run("info", "shop", "--json").out)["heads"]
+    assert [head["temperature"] for head in heads] == pytest.approx([OWN.temperature / 0.75, OWN.temperature / 0.25])
+    assert json.loads(run("query", "moon", "-c", "shop", "--json").out)["temperature"] == OWN.temperature
