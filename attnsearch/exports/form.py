@@ -125,7 +125,11 @@ def _parse_head(members: Mapping[str, Any]) -> Head:
 
 
 def _parse_use(members: Any) -> Use | None:
-    return None if members is None else parse_use(list(Use(**members)))
+    if members is None:
+        return None
+    if set(members) != set(Use._fields):
+        raise ValueError("there is no such use")
+    return parse_use([members[name] for name in Use._fields])
 
 
 def _parse_fields(value: Mapping[str, Value]) -> Fields:

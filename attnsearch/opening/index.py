@@ -101,7 +101,7 @@ class Index:
                     raise _stale(folder, store.info, change)
                 store.close()
                 _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
-                store = Store(folder)
+                return cls._open(folder, None, offline=offline, progress=progress)  # the prompts may be others
         except BaseException:
             store.close()
             raise

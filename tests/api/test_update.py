@@ -36,6 +36,21 @@ class TestDicts:
         with pytest.raises(TypeError, match=r"head\[0\] must be a str"):
             update([{"title": "moon"}], name="shop", head=[3])
 
+    def test_prompts_and_dims(self, real):
+        def use(**options):
+            return update([{"title": "moon"}], name="shop", **options).info.use
+
+        assert use() is None
+        assert use(query_prompt="query: ", dims=64) == ("query: ", "", 64)
+        assert use(key_prompt="x") == ("query: ", "x", 64)
+        assert use(query_prompt="", key_prompt="", dims=384) is None
+        for option in ("query_prompt", "key_prompt"):
+            with pytest.raises(TypeError, match=f"{option} must be a str, not bytes"):
+                use(**{option: b"x"})
+        for dims, error in ((0, ValueError), (1.5, TypeError), (True, TypeError), ("3", TypeError), (385, InputError)):
+            with pytest.raises(error, match="dims"):
+                use(dims=dims)
+
     @pytest.mark.parametrize(
         ("value", "stored"),
         [

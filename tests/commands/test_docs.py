@@ -20,6 +20,7 @@ PAGES = [
     "readme",
     "reference",
     "attention",
+    "encoders",
     "heads",
     "learning",
     "licenses",

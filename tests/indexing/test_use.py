@@ -8,6 +8,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from attnsearch.calibration.calibrate import file_of
 from attnsearch.encoding import loading
 from attnsearch.encoding.heads import HeadsEncoder
 from attnsearch.errors import CatalogError, InputError
@@ -21,9 +22,10 @@ from attnsearch.opening.union import open_catalogs
 from attnsearch.storage import home as homes
 from attnsearch.storage.database import read_info
 from attnsearch.storage.learned import Learned, write_learned
-from attnsearch.storage.segment import whole_identity
+from attnsearch.storage.segment import plain_weights, whole_identity
 from attnsearch.storage.store import Store
 from tests.conftest import SmallEncoder, VowelEncoder
+from tests.exports.exporting import FORMS, export
 
 
 class UsedEncoder(SmallEncoder):
@@ -138,6 +140,14 @@ class TestKept:
         with pytest.raises(CatalogError, match="was indexed when small had another tokenizer or configuration"):
             Index.open("shop")
         assert update([str(shop)]).info.use == Use("", "moon ")
+
+    def test_a_file_is_indexed_again_and_asked_with_the_new_ones(self, shop, loader, monkeypatch):
+        update([str(shop)], wanted=Wanted("sea "))
+        loader.files = Use("", "moon ")
+        with monkeypatch.context() as patch:
+            patch.setattr(UsedEncoder, "made", lambda self, *_: self.use == Use("", "moon "))
+            with Index.open(str(shop)) as index:
+                assert index.encoder.use == info_of().use == Use("", "moon ")
 
 
 class TestEmbedding:
@@ -284,6 +294,70 @@ class TestRefused:
         update([str(shop)], wanted=Wanted("sea "))
         with Index.open("shop") as index:
             assert index.learned
+
+
+class TestExport:
+    @pytest.mark.parametrize("form", FORMS)
+    def test_it_comes_back(self, shop, form, tmp_path, monkeypatch, loader):
+        update([str(shop)], wanted=Wanted("sea ", "robot ", 3))
+        file, before = export("shop", tmp_path / f"shop-export.{form}"), vectors()
+        monkeypatch.setenv("ATTNSEARCH_HOME", str(tmp_path / "elsewhere"))
+        loader.read.clear()
+        report = update([str(file)], model="small")
+        assert (report.embedded, report.info.use) == (0, Use("sea ", "robot ", 3))
+        assert np.array_equal(vectors(), before)
+        assert b'"attnsearch_export": 3,' in file.read_bytes()
+
+    @pytest.mark.parametrize(
+        ("wanted", "embedded"), [(Wanted("moon "), 0), (Wanted(key_prompt=""), 3), (Wanted(dims=4), 3)]
+    )
+    def test_with_another_use(self, shop, wanted, embedded, tmp_path, monkeypatch, caplog):
+        """Vectors of another key prompt, or of another width, are not taken for ours."""
+        update([str(shop)], wanted=Wanted("sea ", "robot ", 3))
+        file = export("shop", tmp_path / "shop-export.jsonl")
+        monkeypatch.setenv("ATTNSEARCH_HOME", str(tmp_path / "elsewhere"))
+        assert update([str(file)], model="small", wanted=wanted).embedded == embedded
+        assert ("the vectors were made with another prompt or width" in caplog.text) == bool(embedded)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"use": None},  # of the other version
+            {"use": {"query_prompt": "moon "}},
+            {"use": {"query_prompt": 1, "key_prompt": "", "dims": 0}},
+            {"use": {"query_prompt": "", "key_prompt": "", "dims": -1}},
+            {"use": {"query_prompt": "", "key_prompt": "", "dims": 0, "more": 1}},
+            {"use": {"query_prompt": "x" * 20_001, "key_prompt": "", "dims": 0}},
+            {"use": ["", "", 0]},
+            {"use": 3},
+            {"attnsearch_export": 1},
+            {"attnsearch_export": 2},
+        ],
+        ids=lambda change: str(change)[:60],
+    )
+    def test_a_header_that_was_changed(self, shop, change, tmp_path):
+        update([str(shop)], wanted=Wanted("sea "))
+        file = export("shop", tmp_path / "shop-export.jsonl")
+        header, *items = file.read_text().splitlines()
+        members = {name: value for name, value in {**json.loads(header), **change}.items() if value is not None}
+        file.write_text("\n".join([json.dumps(members), *items]))
+        with pytest.raises(InputError, match="is a damaged export: its header is not that of an export"):
+            update([str(file)], name="again", model="small")
+
+
+class TestFit:
+    def test_prompts_have_a_fit_of_their_own(self, shop):
+        """And no null key that is shipped: other prompts have other cosines."""
+        update([str(shop)])
+        plain = info_of()
+        update([str(shop)], wanted=Wanted("sea "))
+        assert (plain_weights(plain), plain_weights(info_of())) == (plain.sha256, "")
+        encoder = UsedEncoder()
+        files = [file_of(encoder)]
+        for use in (Use("sea "), Use("", "sea "), Use(dims=3)):
+            encoder.use = use
+            files.append(file_of(encoder))
+        assert len(set(files)) == len(files)
 
 
 def test_repair_keeps_it(shop):
