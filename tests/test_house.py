@@ -31,14 +31,14 @@ HOUSE = {
         "judgments",
     ),
     "models": ("faults", "trust", "model", "use", "prompts", "record"),
+    "tokens": ("tokenizer", "excerpt", "byte_pairs"),
     "networks": (
         "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
         "table",
     ),
-    "tokens": ("tokenizer", "excerpt"),
     "encoding": (
-        "pieces", "encoder", "passages", "batches", "sbert", "fast", "splitting", "static", "heads",
-        "loading", "trial",
+        "pieces", "encoder", "passages", "batches", "sbert", "fast", "static", "heads", "loading",
+        "trial",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
@@ -108,7 +108,7 @@ class Guest(NamedTuple):
 
 
 GUESTS = {
-    "numpy": Guest({"attention", "networks", "tokens", "encoding", "storage", "calibration", "exports", "postings",
+    "numpy": Guest({"attention", "tokens", "networks", "encoding", "storage", "calibration", "exports", "postings",
                     "indexing", "engines", "opening", "search", "explanation", "evaluation", "learning", "lesson",
                     "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),

@@ -6,7 +6,6 @@ passages   a long text → overlapping passages that the encoder reads whole
 batches    word pieces → vectors by a loaded torch model
 sbert      the encoder that sentence-transformers runs
 fast       the encoder in numpy, for models that it covers
-splitting  a request → its word pieces in wordllama's table, without the tokenizer
 static     the encoder that is a table of word pieces
 heads      several encoders as one
 loading    a model's name → its encoder

@@ -25,11 +25,11 @@ from attnsearch.encoding.encoder import (
     find_window,
     normalize_rows,
 )
-from attnsearch.encoding.splitting import latin, read_vocabulary, split_text
 from attnsearch.errors import ModelError
 from attnsearch.models.model import ENDLESS, Model
 from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.networks.table import WORDLLAMA, Layout, Table
+from attnsearch.tokens.byte_pairs import latin, read_vocabulary, split_text
 from attnsearch.tokens.tokenizer import encode_texts, open_tokenizer, tokenizing
 
 if TYPE_CHECKING:

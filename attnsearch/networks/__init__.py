@@ -1,4 +1,4 @@
-"""A model's files → token ids → hidden states, in numpy.
+"""Word pieces → hidden states → vectors, in numpy.
 
 safetensors  tensors ↔ a safetensors file
 weights      the tensors of a model, each checked against the shape that its configuration asks for

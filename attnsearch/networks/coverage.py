@@ -12,6 +12,7 @@ from attnsearch.networks import dense
 from attnsearch.networks.dense import NORMALIZE
 from attnsearch.networks.kin import KINDS
 from attnsearch.networks.pooling import MODES
+from attnsearch.tokens.tokenizer import AS_IN_ITS_FILE, Spelling
 
 if TYPE_CHECKING:
     from attnsearch.networks.network import Network
@@ -37,23 +38,6 @@ _USUAL_LIMITS = {
     "module_output_name": "token_embeddings",
 }
 _WITHOUT_OPTIONS = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes of tokenizers that have no options
-
-
-class Spelling(NamedTuple):
-    """How a tokenizer changes letters before it looks for pieces, where a model's configuration says so.
-
-    `first_lower` has all letters in lower case, whatever the tokenizer does. The others are for a tokenizer like BERT's
-    or like RoBERTa's, and None leaves it as it is in its file.
-    """
-
-    first_lower: bool = False
-    lowercase: bool | None = None
-    strip_accents: bool | None = None
-    handle_chinese_chars: bool | None = None
-    add_prefix_space: bool | None = None
-
-
-AS_IN_ITS_FILE = Spelling()
 
 
 class Coverage(NamedTuple):

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import ModelError
 from attnsearch.models.faults import SILENCE, model_errors
-from attnsearch.networks.coverage import Spelling
-from attnsearch.tokens.tokenizer import copy_uncut, set_up
+from attnsearch.tokens.tokenizer import Spelling, copy_uncut, set_up
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

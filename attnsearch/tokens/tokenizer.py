@@ -5,14 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import Model
-from attnsearch.networks.coverage import AS_IN_ITS_FILE, Spelling
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
+
+
+class Spelling(NamedTuple):
+    """How a tokenizer changes letters before it looks for pieces, where a model's configuration says so.
+
+    `first_lower` has all letters in lower case, whatever the tokenizer does. The others are for a tokenizer like BERT's
+    or like RoBERTa's, and None leaves it as it is in its file.
+    """
+
+    first_lower: bool = False
+    lowercase: bool | None = None
+    strip_accents: bool | None = None
+    handle_chinese_chars: bool | None = None
+    add_prefix_space: bool | None = None
+
+
+AS_IN_ITS_FILE = Spelling()
 
 
 @contextmanager

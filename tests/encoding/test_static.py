@@ -6,14 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attnsearch.encoding import static
 from attnsearch.encoding.passages import split_passages
-from attnsearch.encoding.splitting import read_vocabulary, split_text
 from attnsearch.encoding.static import StaticEncoder
-from attnsearch.errors import ModelError
 from attnsearch.models.model import TABLE_TOKENIZER
 from attnsearch.networks.table import WORDLLAMA
 from tests.encoding.conftest import CLOSE, MIXED
@@ -28,7 +24,6 @@ TEXTS = [
     "日本の小説 🚀",
     "<s>x</s> y\n",
 ]
-LETTERS = "aeinorst'.-\n1é日🚀"
 
 
 @pytest.fixture
@@ -126,45 +121,9 @@ class TestWindow:
         assert table.spans("moon  sea\n日") == [(0, 4), (5, 5), (6, 9), (9, 10), (10, 11)]
 
 
-class TestRequests:
-    """They are split without the tokenizer, which takes longer to load than all else that a request needs."""
-
-    @given(st.lists(st.text(LETTERS, max_size=12), max_size=6).map(" ".join) | st.text(max_size=30))
-    def test_as_the_tokenizer_would(self, table, vocabulary, text):
-        assert split_text(text, vocabulary) in (None, numbers_of(table, text))
-
-    def test_it_splits_what_people_write(self, table, vocabulary):
-        texts = [
-            "science fiction",
-            "unbelievable sci-fi, naïve 日本 🚀",
-            "grep -rn 'foo' | xargs -0 rm",
-            "a\nb",
-            "Ⅷ",
-        ]
-        assert [split_text(text, vocabulary) for text in texts] == [numbers_of(table, text) for text in texts]
-
-    @pytest.mark.parametrize("text", ["two  spaces", " before", "after ", "a ▁b", "</s>", "x" * 99, ""])
-    def test_it_leaves_the_unusual_to_the_tokenizer(self, vocabulary, text):
-        assert split_text(text, vocabulary) is None
-
-    def test_nothing_more_is_loaded(self, fresh):
-        fresh.encode(["science fiction"], "query")
-        assert "_opened" not in fresh.__dict__
-        fresh.encode(["two  spaces"], "query")
-        assert "_opened" in fresh.__dict__
-
-
-class TestBrokenFiles:
-    """Only files whose hashes are known are read. Should they change afterwards, that ends in an error of ours."""
-
-    @pytest.mark.parametrize(
-        "content", [b"", b"{}", b'"vocab": "merges"', b'"vocab": {"a": "merges"', b'"vocab": 3, "merges"']
-    )
-    def test_no_vocabulary(self, tmp_path, content):
-        (tmp_path / "t.json").write_bytes(content)
-        with pytest.raises(ModelError, match=r"t\.json: has no vocabulary"):
-            read_vocabulary(tmp_path / "t.json")
-
-    def test_no_file(self, tmp_path):
-        with pytest.raises(ModelError, match="can't be read: No such file"):
-            read_vocabulary(tmp_path / "t.json")
+def test_a_request_is_split_without_the_tokenizer(fresh):
+    """The tokenizer takes longer to load than all else that a request needs."""
+    fresh.encode(["science fiction"], "query")
+    assert "_opened" not in fresh.__dict__
+    fresh.encode(["two  spaces"], "query")
+    assert "_opened" in fresh.__dict__

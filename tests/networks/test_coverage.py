@@ -12,7 +12,8 @@ import pytest
 from attnsearch.encoding import loading
 from attnsearch.errors import ModelError
 from attnsearch.networks import safetensors
-from attnsearch.networks.coverage import Spelling, coverage_of, find_gap
+from attnsearch.networks.coverage import coverage_of, find_gap
+from attnsearch.tokens.tokenizer import Spelling
 from tests.encoding.tiny import POSITIONS, WIDTH, add_dense, add_module, bert, change_json
 
 

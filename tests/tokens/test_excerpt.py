@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnsearch.networks.coverage import AS_IN_ITS_FILE
 from attnsearch.tokens import excerpt
 from attnsearch.tokens.excerpt import open_excerpt
-from attnsearch.tokens.tokenizer import load_tokenizer
+from attnsearch.tokens.tokenizer import AS_IN_ITS_FILE, load_tokenizer
 from tests.networks.made import texts, unigrams
 
 WINDOW = 12
