@@ -38,38 +38,12 @@ SENTENCES = [
 ]
 
 ODD = [
-    *(
-        "",
-        " ",
-        "\t\n",
-        "\x00\x07",
-        "a",
-        "?!",
-        "x" * 300,
-        "word " * 100,
-        "12345 " * 40,
-        " two  spaces ",
-        "tab\tand\nline",
-    ),
-    *(
-        "🚀",
-        "🚀" * 30,
-        "👩‍🚀 and 👨‍👩‍👧",
-        "naïve Straße İstanbul ﬁ Ⅷ ﷺ",
-        "e\u0301" * 20,
-        "\u0301" * 9,
-        "\u202eright to left",
-    ),
-    *(
-        "[CLS] [SEP] [MASK] [UNK] [PAD]",
-        "<s> a </s> <pad> <mask> <unk>",
-        "<pad>",
-        "a <pad> b",
-        "▁ Ġ ##ing",
-        "MOON Moon",
-    ),
-    *("달" * 40, "שלום עולם", "한국어 " * 12, "ก็ไม่รู้", "\ufeffBOM", "a\u00a0b\u2009c\u3000d", "𝕄𝕒𝕥𝕙", "ǅ ß ſ"),
-]
+    "", " ", "\t\n", "\x00\x07", "a", "?!", "x" * 300, "word " * 100, "12345 " * 40, " two  spaces ", "tab\tand\nline",
+    "🚀", "🚀" * 30, "👩‍🚀 and 👨‍👩‍👧", "naïve Straße İstanbul ﬁ Ⅷ ﷺ", "e\u0301" * 20, "\u0301" * 9,
+    "\u202eright to left", "[CLS] [SEP] [MASK] [UNK] [PAD]", "<s> a </s> <pad> <mask> <unk>", "<pad>", "a <pad> b",
+    "▁ Ġ ##ing", "MOON Moon", "달" * 40, "שלום עולם", "한국어 " * 12, "ก็ไม่รู้", "\ufeffBOM", "a\u00a0b\u2009c\u3000d",
+    "𝕄𝕒𝕥𝕙", "ǅ ß ſ",
+]  # fmt: skip
 
 
 @functools.cache

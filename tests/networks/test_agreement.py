@@ -30,8 +30,8 @@ def test_every_kind(pair):
     fast, slow = pair
     assert isinstance(fast, FastEncoder)
     assert fast.window == slow.window
-    for role in ("query", "key"):
-        assert fast.encode(texts(), role) == pytest.approx(slow.encode(texts(), role), abs=CLOSE)
+    for role, some in (("key", texts()), ("query", ODD)):
+        assert fast.encode(some, role) == pytest.approx(slow.encode(some, role), abs=CLOSE)
     assert [fast.tokens(text) for text in ODD] == [slow.tokens(text) for text in ODD]
     assert [fast.spans(text) for text in ODD] == [slow.spans(text) for text in ODD]
     for theirs, ours, vector in zip(slow.pieces(ODD), fast.pieces(ODD), fast.encode(ODD), strict=True):

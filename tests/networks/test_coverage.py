@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from attnsearch.encoding import loading
+from attnsearch.encoding import loading, trial
 from attnsearch.errors import ModelError
 from attnsearch.networks import safetensors
 from attnsearch.networks.coverage import coverage_of, find_gap
@@ -215,7 +215,8 @@ def test_no_warning_of_a_covered_model(folder, run, write, caplog):
 
 
 @pytest.mark.slow
-def test_what_is_not_covered_says_so_once(workshop, tmp_path, run, write):
+def test_what_is_not_covered_says_so_once(workshop, tmp_path, run, write, monkeypatch):
+    monkeypatch.setattr(trial, "try_out", lambda encoder, unless: None)  # in another process, which loads torch too
     folder = shutil.copytree(workshop("bert"), tmp_path / "m")
     change_json(folder / "config.json", hidden_act="relu6")
     gap = f"{folder} runs through sentence-transformers, which takes seconds to start: its activation is relu6"
