@@ -4,7 +4,7 @@
 # make quick   the fast tests (four minutes)
 # make check   format, lint, types, then every test (a quarter of an hour)
 # make torture try to break all that writes: kills, faults, power cuts, load, a storm (two hours)
-# make fuzz    ten minutes for each of the fuzzers' 19 targets (three hours and a quarter)
+# make fuzz    ten minutes for each of the 25 fuzzers (four hours and a quarter)
 # make bench   set up the peers too, measure everything against them (two hours): benchmarks/README.md
 #
 # Times are for two cores, without the setup, which takes a few minutes once.
