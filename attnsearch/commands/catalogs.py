@@ -124,7 +124,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
-    use = {"use": _use_in_words(use_as_json(record.use))}
+    use = {"use": _use_in_words(fields["use"])}
     words = {**fields, **use, **constants_in_words(constants, fit, command_to_calibrate(record.model, record.use))}
     tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
     if known:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from attnsearch.encoding.encoder import Precision
 from attnsearch.errors import InputError
 from attnsearch.models.record import Head, list_heads, parse_heads
-from attnsearch.models.use import Use, parse_use
+from attnsearch.models.use import WIDEST, Use, parse_use
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import LONGEST, Item, key_text
 from attnsearch.sources.letters import normalize_text
@@ -30,7 +30,6 @@ VERSION_OF_HEADS = 2  # of a catalog with several heads
 VERSION_OF_USES = 3  # of one with prompts, or fewer dimensions than its model has
 PARTS = 4_000_000  # numbers, keys and values of an item: of the longest text at a width of 768
 
-_WIDEST = 1 << 16  # columns of an embedding
 _UNIT = 1e-4  # how far the length of a vector may be from 1
 _NUMBERS = frozenset({int, float})
 
@@ -151,7 +150,7 @@ def _check_header(header: Header) -> None:
     ):
         raise TypeError("the members have other types")
     if not (
-        1 <= header.d <= _WIDEST
+        1 <= header.d <= WIDEST
         and min(header.items, header.keys) >= 0
         and 0 < header.temperature < math.inf
         and 0 <= header.lexical < math.inf

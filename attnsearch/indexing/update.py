@@ -201,10 +201,9 @@ def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Pre
         return None
     if not (stored.model == encoder.model.name and encoder.model.made(stored.sha256, stored.identity)):
         return encoder.model.name
-    if recorded_use(stored.use, encoder.model).of_keys() != encoder.use.of_keys():
-        return (
-            encoder.use.of_keys().in_words() if encoder.use.of_keys() != PLAIN else "no prompt before texts, all dims"
-        )
+    use = encoder.use.of_keys()
+    if recorded_use(stored.use, encoder.model).of_keys() != use:
+        return "no prompt before texts, all dims" if use == PLAIN else use.in_words()
     return precision if precision == "float32" != stored.precision else None
 
 

@@ -256,10 +256,8 @@ def _fit_null_key(index: Index, requests: Sequence[Judged]) -> NullKey | None:
     if not unanswerable.any():
         return None
     x = embed_requests(index, [request.query for request in decided])
-    current, temperature = (
-        usual_null_key(plain_weights(index.info), index.fit),
-        TEMPERATURE if index.fit is None else index.fit.temperature,
-    )
+    current = usual_null_key(plain_weights(index.info), index.fit)
+    temperature = index.fit.temperature if index.fit else TEMPERATURE
     state = index.engine.attend(fold_plain(x, first_of_several(index.info), temperature)).attention
     evidence = null_key.evidence(state.maximum, state.log_normalizer(), state.visible)
     return calibration.fit_null_key(evidence, unanswerable, current, temperature)

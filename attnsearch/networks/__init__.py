@@ -1,7 +1,7 @@
 """Word pieces → hidden states → vectors, in numpy.
 
 safetensors  tensors ↔ a safetensors file
-weights      the tensors of a model, each checked against the shape that its configuration asks for
+weights      the numbers of a model's configuration, and its tensors, each checked
 layers       the parts that networks are built from
 network      the protocol of all networks
 kin          BERT and its kin: how their names and parts differ

@@ -21,21 +21,12 @@ from numpy.typing import NDArray
 from attnsearch.errors import ModelError
 from attnsearch.networks.kin import BUCKETS, KINDS, Names, by_usual_names, find_gap, first_position, padding_of
 from attnsearch.networks.layers import ACTIVATIONS, attend_by_heads, layer_norm, linear
-from attnsearch.networks.weights import Affine, Weights, read_weights, widen
+from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, read_weights, widen
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 FARTHEST = 128  # of MPNet's distances: from here on, all have the same bias
-
-_COUNTS = (
-    "hidden_size",
-    "intermediate_size",
-    "vocab_size",
-    "max_position_embeddings",
-    "num_hidden_layers",
-    "num_attention_heads",
-)
 
 
 class Layer(NamedTuple):
@@ -178,13 +169,10 @@ def _checked_config(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """The configuration by BERT's names; ModelError unless its numbers are valid."""
     config = by_usual_names(config)
     kind = KINDS[config["model_type"]]
-    for name in (*_COUNTS, "type_vocab_size") if kind.has_types else _COUNTS:
-        if type(config.get(name)) is not int or config[name] < 1:
-            raise ModelError(f"in its config.json, {name} is {str(config.get(name))[:40]}", where=where)
+    counts = (*COUNTS, "type_vocab_size") if kind.has_types else COUNTS
+    check_numbers(config, counts, "layer_norm_eps", where)
     if config["hidden_size"] % config["num_attention_heads"]:
         raise ModelError("in its config.json, hidden_size is not a multiple of num_attention_heads", where=where)
-    if type(config.get("layer_norm_eps")) is not float or not 0 < config["layer_norm_eps"] < 1:
-        raise ModelError("in its config.json, layer_norm_eps is not a number between 0 and 1", where=where)
     padding = padding_of(config)
     has_row = type(padding) is int and 0 <= padding < config["max_position_embeddings"] - 1
     if kind.counts_from_padding and not has_row:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
 from attnsearch.networks.layers import ACTIVATIONS, layer_norm, linear
-from attnsearch.networks.weights import Affine, Weights, read_weights, widen
+from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, read_weights, widen
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -29,16 +29,7 @@ Turn = tuple[Floats, Floats]  # cosines and sines (t, e/2)
 LOGITS = 1 << 20  # that are held at once, about: 4 MB
 ROWS = 128  # queries whose logits are held at once: fewer make products slow, more leave the processor's caches
 
-_COUNTS = (
-    "hidden_size",
-    "intermediate_size",
-    "vocab_size",
-    "max_position_embeddings",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "local_attention",
-    "global_attn_every_n_layers",
-)
+_COUNTS = (*COUNTS, "local_attention", "global_attn_every_n_layers")
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
 _USUAL = {"max_position_embeddings": 8_192, "norm_eps": 1e-5, "local_attention": 128, "global_attn_every_n_layers": 3,
           "hidden_activation": "gelu", "norm_bias": False, "attention_bias": False, "mlp_bias": False}  # fmt: skip
@@ -80,11 +71,7 @@ class ModernBert(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model in `folder`, in whose configuration there is no `gap`.
-
-        Raises ModelError for a weights file that contradicts itself or the model's configuration, and for an invalid
-        configuration.
-        """
+        """The model in `folder`. Raises ModelError as the protocol says."""
         config = _checked_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
         tensors = read_weights(folder / "model.safetensors")
         prefix = "model." if "model.embeddings.tok_embeddings.weight" in tensors else ""
@@ -220,15 +207,11 @@ def _is_plain(turns: Mapping[str, Any]) -> bool:
 def _checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The configuration with what it leaves to the library; ModelError unless its numbers are valid."""
     config = {**_USUAL, **config}
-    for name in _COUNTS:
-        if type(config.get(name)) is not int or config[name] < 1:
-            raise ModelError(f"in its config.json, {name} is {str(config.get(name))[:40]}", where=where)
+    check_numbers(config, _COUNTS, "norm_eps", where)
     if config["hidden_size"] % (2 * config["num_attention_heads"]):
         raise ModelError("in its config.json, hidden_size is not a multiple of 2 num_attention_heads", where=where)
     if len(config.get("layer_types") or ()) not in (0, config["num_hidden_layers"]):
         raise ModelError("in its config.json, layer_types does not have one type for each layer", where=where)
-    if type(config["norm_eps"]) is not float or not 0 < config["norm_eps"] < 1:
-        raise ModelError("in its config.json, norm_eps is not a number between 0 and 1", where=where)
     for kind in (_GLOBAL, _LOCAL):
         if type(_theta(config, kind)) not in (int, float) or not 1 < _theta(config, kind) < _LARGEST_THETA:
             raise ModelError(f"in its config.json, the rope_theta of {kind} is not a number over 1", where=where)

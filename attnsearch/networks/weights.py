@@ -1,8 +1,8 @@
-"""The tensors of a model, each checked against the shape that its configuration asks for."""
+"""The numbers of a model's configuration, and its tensors, each checked against the shape that these ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,25 @@ from attnsearch.networks import safetensors
 Floats = NDArray[np.float32]
 Affine = tuple[Floats, Floats | None]
 """A linear map's matrix (in, out) and bias (out,), or a norm's scale and shift (d,); None where nothing is added."""
+
+COUNTS = (
+    "hidden_size",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+"""What every network's configuration has, by BERT's names."""
+
+
+def check_numbers(config: Mapping[str, Any], counts: Iterable[str], epsilon: str, where: str) -> None:
+    """Raise ModelError unless the members `counts` are whole numbers from 1 on, and `epsilon` is between 0 and 1."""
+    for name in counts:
+        if type(config.get(name)) is not int or config[name] < 1:
+            raise ModelError(f"in its config.json, {name} is {str(config.get(name))[:40]}", where=where)
+    if type(config.get(epsilon)) is not float or not 0 < config[epsilon] < 1:
+        raise ModelError(f"in its config.json, {epsilon} is not a number between 0 and 1", where=where)
 
 
 def read_weights(file: Path) -> dict[str, NDArray[Any]]:

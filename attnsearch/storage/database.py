@@ -127,9 +127,8 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         raise damaged(folder, f"{DATABASE} was not made by attnsearch")
     if form > FORM_OF_USES:
         newer = f"was made by a newer attnsearch (form {form}, not {FORM_OF_USES})"
-        raise CatalogError(
-            newer, where=folder.name, hint="upgrade attnsearch, or remove the catalog and index it again"
-        )
+        hint = "upgrade attnsearch, or remove the catalog and index it again"
+        raise CatalogError(newer, where=folder.name, hint=hint)
     _check_schema(db, folder, form)
     if form < FORM:
         raise OlderError(f"was made by an older attnsearch (form {form})", where=folder.name)
