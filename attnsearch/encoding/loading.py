@@ -116,7 +116,7 @@ def tell_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
         known = [head.use for head in stored if part.model.made(head.sha256, head.identity)]
         if part.use != (recorded_use(known[0], part.model) if known else PLAIN):
             usual = find_usual(part.model, Wanted(key_prompt=part.use.key_prompt))
-            source = f" ({usual.source})" if usual.use[:2] == part.use[:2] != PLAIN[:2] else ""
+            source = f" (prompts from {usual.source})" if usual.use[:2] == part.use[:2] != PLAIN[:2] else ""
             log.warning("%s is used with %s%s", part.model.name, part.use.in_words(), source)
 
 

@@ -24,10 +24,10 @@ from attnsearch.indexing.embedding import Progress, change_heads, embed_missing,
 from attnsearch.indexing.supply import check_sample, refuse_other_models, take_export
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
-from attnsearch.models.model import DEFAULT
+from attnsearch.models.model import DEFAULT, recorded_name
 from attnsearch.models.prompts import recorded_use
 from attnsearch.models.record import Head
-from attnsearch.models.use import AS_USUAL, PLAIN, Wanted
+from attnsearch.models.use import AS_USUAL, Wanted
 from attnsearch.postings import cache, vocabulary
 from attnsearch.sources.fields import UNNAMED, Fields
 from attnsearch.sources.items import Item
@@ -163,14 +163,15 @@ def _load_heads(
     It is no quicker than the existing catalog's was found to be.
     """
     existing, header = target.existing, target.export and target.export.header
+    name = model and recorded_name(model)
     stored: Sequence[Head] = all_heads(existing) if existing else header.all_heads if header else ()
     own = stored[0] if stored else None
-    if existing and model in (None, existing.model):
-        quick, is_remembered = existing.quick, model is None
+    if existing and name in (None, existing.model):
+        quick, is_remembered = existing.quick, name is None
         model = existing.model
     else:
         quick, is_remembered = True, False
-        own = own if own and own.model == (model or DEFAULT) else None
+        own = own if own and own.model == (name or DEFAULT) else None
     first = loading.load_as_wanted(model, wanted, own, offline=offline, quick=quick, remembered=is_remembered)
     return loading.choose_heads(first, choices, stored, offline=offline, quick=quick)
 
@@ -201,9 +202,11 @@ def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Pre
         return None
     if not (stored.model == encoder.model.name and encoder.model.made(stored.sha256, stored.identity)):
         return encoder.model.name
-    use = encoder.use.of_keys()
-    if recorded_use(stored.use, encoder.model).of_keys() != use:
-        return "no prompt before texts, all dims" if use == PLAIN else use.in_words()
+    last, use = recorded_use(stored.use, encoder.model), encoder.use
+    changes = ["another key prompt"] if use.key_prompt != last.key_prompt else []
+    changes += [f"{use.dims or 'all'} dims"] if use.dims != last.dims else []
+    if changes:
+        return " and ".join(changes)
     return precision if precision == "float32" != stored.precision else None
 
 

@@ -174,8 +174,7 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
     name = name or DEFAULT
     if is_path(name):
         return _find_folder(name, remembered=remembered)
-    if name.removeprefix("sentence-transformers/") == DEFAULT:
-        name = DEFAULT
+    name = recorded_name(name)
     hint = "name a folder that holds it, such as ./FOLDER"
     if package := PACKAGES.get(name):
         if folder := _find_package(package):
@@ -189,6 +188,13 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
     elif find_nearest(name.casefold(), [TABLE], cutoff=_NEAR):
         hint = f"did you mean '{TABLE}'?"
     return Model(name, _from_hub(name if "/" in name else f"sentence-transformers/{name}", offline, hint))
+
+
+def recorded_name(name: str) -> str:
+    """What a catalog records of a model that a user calls `name`. Raises ModelError for a folder that is not there."""
+    if is_path(name):
+        return _find_folder(name, remembered=False).name
+    return DEFAULT if name.removeprefix("sentence-transformers/") == DEFAULT else name
 
 
 def is_path(name: str) -> bool:

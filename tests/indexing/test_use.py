@@ -25,6 +25,7 @@ from attnsearch.storage.learned import Learned, write_learned
 from attnsearch.storage.segment import plain_weights, whole_identity
 from attnsearch.storage.store import Store
 from tests.conftest import SmallEncoder, VowelEncoder
+from tests.encoding import tiny
 from tests.exports.exporting import FORMS, export
 
 
@@ -102,6 +103,16 @@ class TestKept:
         assert update([str(shop)]).info.use == Use("sea ", "robot ", 3)
         assert update([str(shop)], wanted=Wanted(key_prompt="")).info.use == Use("sea ", "", 3)
 
+    @pytest.mark.parametrize("again", ["./table", "../{}/table/", "{}"])
+    def test_it_stays_with_its_own_model_however_that_is_written(self, write, again, tmp_path, monkeypatch):
+        folder = tiny.table(tmp_path / "table")
+        monkeypatch.chdir(tmp_path)
+        shop = str(write("shop.yaml", SHOP))
+        use = Use("sea ", "robot ", 1)
+        update([shop], model="./table", wanted=Wanted(*use))
+        report = update([shop], model=again.format(tmp_path.name if "/" in again else folder))
+        assert (report.info.model, report.info.use, report.embedded) == (str(folder), use, 0)
+
     def test_queries_are_asked_with_it(self, shop):
         update([str(shop)], wanted=Wanted("sea ", "robot "))
         with Index.open("shop") as index:
@@ -114,7 +125,7 @@ class TestKept:
         loader.files = Use("sea ", "moon ")
         update([str(shop)])
         assert (info_of().use, form_of()) == (Use("sea ", "moon "), (5, True))
-        assert "small is used with 'sea ' before requests, 'moon ' before texts (config_sentence_" in caplog.text
+        assert "small is used with 'sea ' before requests, 'moon ' before texts (prompts from config_" in caplog.text
 
     def test_it_can_be_turned_off(self, shop, loader):
         loader.files = Use("sea ", "moon ")
@@ -155,10 +166,12 @@ class TestEmbedding:
     def test_another_key_prompt_or_width_embeds_again(self, shop, wanted, caplog):
         update([str(shop)])
         assert update([str(shop)], wanted=wanted).embedded == 3
-        assert "shop: embedding everything again with " in caplog.text
+        what = "another key prompt" if wanted.key_prompt else "3 dims"
+        assert f"shop: embedding everything again with {what}\n" in caplog.text
         caplog.clear()
         assert update([str(shop)], wanted=Wanted(key_prompt="", dims=4)).embedded == 3
-        assert "embedding everything again with no prompt before texts, all dims" in caplog.text
+        what = "another key prompt" if wanted.key_prompt else "all dims"
+        assert f"shop: embedding everything again with {what}\n" in caplog.text
 
     def test_another_query_prompt_does_not(self, shop):
         update([str(shop)])
