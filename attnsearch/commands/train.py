@@ -236,7 +236,7 @@ def calibrate(
     """
     from attnsearch.attention.projections import TEMPERATURE
     from attnsearch.calibration import calibrate as calibration
-    from attnsearch.calibration.record import command_to_calibrate, forget_fit, load_fit
+    from attnsearch.calibration.record import forget_fit, load_fit
     from attnsearch.encoding import loading, trial
     from attnsearch.encoding.encoder import record_use
     from attnsearch.models.use import Wanted, use_as_json
@@ -267,11 +267,10 @@ def calibrate(
         row = {"schema": SCHEMA, "model": name, **hashes, "use": use_as_json(use), **after, "before": before}
         streams.emit([to_json(row, screen, indent=2)], out)
     elif fit:
-        command = command_to_calibrate(name, use)
-        words_before = output.constants_in_words(before, fit_before, command)
-        words = output.constants_in_words(after, fit, command)
+        words_before, words = output.constants_in_words(before, fit_before), output.constants_in_words(after, fit)
         streams.emit([output.calibration(fit, use, words_before, words, screen)], out)
     elif not quiet:
         note = "forgot what was fitted" if forgotten else "nothing was fitted"
         again = "" if after["none_of_these"] else "; it is fitted when it next indexes something"
-        streams.emit([streams.as_line(f"{name}: {note}{again}", out)], out)
+        used = f" with {use.in_words()}" if use else ""
+        streams.emit([streams.as_line(f"{name}{used}: {note}{again}", out)], out)

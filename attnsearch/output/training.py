@@ -198,8 +198,8 @@ def _fit_as_json(fit: Fit) -> dict[str, Any]:
     }
 
 
-def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, command: str) -> dict[str, str]:
-    """What `constants_as_json` returns, in words; the `command` fits the encoder."""
+def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, command: str = "") -> dict[str, str]:
+    """What `constants_as_json` returns, in words; the `command`, if it is still to be run, fits the encoder."""
     origins = {USUAL: "the usual one", FITTED: "fitted on the built-in catalogs"}
     origin, null_origin = (constants[f"{name}_from"] for name in ("temperature", "none_of_these"))
     if null := constants["none_of_these"]:
@@ -208,7 +208,7 @@ def constants_in_words(constants: Mapping[str, Any], fit: Fit | None, command: s
     elif fit:
         none_of_these = f"unknown: on held-out requests, {fit.describe_accuracy()}"
     else:
-        none_of_these = f"unknown until: {command}"
+        none_of_these = f"unknown until: {command}" if command else "unknown"
     return {
         "temperature": f"{constants['temperature']:.4g} ({origins.get(origin, origin)})",
         "none_of_these": none_of_these,
@@ -224,11 +224,12 @@ def calibration(
     mean, low, high = fitted.gain
     differences = f"{signed(mean, 3)} ({signed(low, 3)} to {signed(high, 3)})"
     worse = "" if fit.temperature != TEMPERATURE else f", so {TEMPERATURE:g} stays"
+    was, now = ({name.replace("_", " "): words for name, words in part.items()} for part in (before, after))
     values = {
         "model": fit.model,
         **({"use": use.in_words()} if use else {}),
-        **{name.replace("_", " "): words for name, words in after.items()},
-        "before": "the same" if before == after else "; ".join(before.values()),
+        **now,
+        "before": "the same" if was == now else "; ".join(f"{name} {words}" for name, words in was.items()),
     }
     sentence = (
         f"Of {counted(fitted.requests, 'held-out request')} with an answer, and as many without, the null key is"
