@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,12 @@ def test_wanted():
     assert Wanted().over(use) == use
     assert Wanted("", None, 0).over(use) == Use("", "k", 0)
     assert use.prompt("query") + use.prompt("key") == "qk"
+
+
+def test_the_document_lists_the_cards():
+    listed = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text().partition("\n## Prompts\n")[2]
+    entries = [" ".join(entry.split()) for entry in re.split(r"\n+- |\n\n", listed.partition("\n## ")[0])]
+    for name, use in CARDS.items():
+        whole = re.compile(rf"(?<![\w-]){re.escape(name.partition('/')[2])}(?![\w.-]*\w)")
+        (entry,) = [entry for entry in entries if entry.startswith("`") and whole.search(entry)]
+        assert re.findall("`([^`]*)`", entry) == [prompt for prompt in use[:2] if prompt]
