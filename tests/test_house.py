@@ -37,14 +37,14 @@ HOUSE = {
         "table",
     ),
     "encoding": (
-        "pieces", "encoder", "passages", "batches", "sbert", "fast", "static", "heads", "loading",
+        "pieces", "encoder", "passages", "torch_batches", "sbert", "fast", "static", "heads", "loading",
         "trial",
     ),
     "storage": (
         "checksum", "files", "failures", "database", "segment", "lock", "store", "seal", "migration", "learned",
         "feedback", "home",
     ),
-    "calibration": ("divergence", "logistic", "shipped", "fitting", "record", "calibrate"),
+    "calibration": ("divergence", "logistic", "shipped", "fitting", "fit_file", "calibrate"),
     "upkeep": ("freshness", "default", "removal"),
     "exports": ("form", "contents", "sink", "json_lines", "arrays", "parquet", "reading"),
     "postings": (
@@ -125,7 +125,7 @@ GUESTS = {
     "xxhash": Guest({"storage/checksum"}),
     "huggingface_hub": Guest({"models/model"}, lazy=True),
     "tokenizers": Guest({"tokens", "encoding/fast", "encoding/static"}, lazy=True),
-    "torch": Guest({"encoding/batches", "encoding/sbert"}, lazy=True),
+    "torch": Guest({"encoding/torch_batches", "encoding/sbert"}, lazy=True),
     "sentence_transformers": Guest({"encoding/sbert"}, lazy=True),
     "transformers": Guest({"encoding/sbert"}, lazy=True),
     "scipy": Guest({"calibration", "explanation/seriation", "evaluation/significance", "learning"}, lazy=True),

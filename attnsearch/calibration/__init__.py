@@ -4,6 +4,6 @@ divergence  logits and the right items → KL
 logistic    evidence, and which requests have no answer → the null key
 shipped     the shipped catalogs and their judgments → what an encoder makes of them
 fitting     cosines of judged catalogs → τ and null key, by leaving one catalog out
-record      what was fitted to an encoder ↔ a file beside the catalogs
+fit_file    what was fitted to an encoder ↔ a file beside the catalogs
 calibrate   an encoder → its fit, made when it is missing
 """

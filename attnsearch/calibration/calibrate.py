@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attnsearch.attention.null_key import FITTED
+from attnsearch.calibration.fit_file import Fit, command_to_calibrate, read_fit, write_fit
 from attnsearch.calibration.fitting import fit
-from attnsearch.calibration.record import Fit, command_to_calibrate, read_fit, write_fit
 from attnsearch.calibration.shipped import Progress, compare, read_shipped
 from attnsearch.encoding.encoder import Encoder, parts_of, record_use
 from attnsearch.errors import AttnsearchError, InputError

@@ -68,7 +68,7 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
 
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
-    from attnsearch.calibration.record import command_to_calibrate, load_fit
+    from attnsearch.calibration.fit_file import command_to_calibrate, load_fit
     from attnsearch.models.use import use_as_json
     from attnsearch.output import table
     from attnsearch.output.training import constants_as_json, constants_in_words
@@ -76,7 +76,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     from attnsearch.storage import home
     from attnsearch.storage.files import folder_size
     from attnsearch.storage.learned import load_learned
-    from attnsearch.storage.segment import find_fitted, plain_weights
+    from attnsearch.storage.segment import find_fit_file, plain_weights
     from attnsearch.storage.store import Store
     from attnsearch.upkeep.default import stored_default
     from attnsearch.upkeep.freshness import gone_sources
@@ -88,7 +88,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     learned = load_learned(folder)
     used = learned if learned and learned.suits(record) else None
     with progress.working():  # a file that can't be used is a warning
-        fit = load_fit(find_fitted(record), record.model, record.use)
+        fit = load_fit(find_fit_file(record), record.model, record.use)
     constants = constants_as_json(plain_weights(record), record.temperature, fit, used)
     name = home.displayed_name(folder, record)
     fields = {

@@ -236,7 +236,7 @@ def calibrate(
     """
     from attnsearch.attention.projections import TEMPERATURE
     from attnsearch.calibration import calibrate as calibration
-    from attnsearch.calibration.record import forget_fit, load_fit
+    from attnsearch.calibration.fit_file import forget_fit, load_fit
     from attnsearch.encoding import loading, trial
     from attnsearch.encoding.encoder import record_use
     from attnsearch.models.use import Wanted, use_as_json

@@ -110,7 +110,7 @@ def check_prompts(encoder: Encoder) -> None:
                 raise InputError(message, where=f"--{role}-prompt", hint="give a shorter one, or '' for none")
 
 
-def tell_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
+def warn_of_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
     """Say how each model is used, if with prompts or fewer dimensions, and not as a catalog has `stored`."""
     for part in parts_of(encoder):
         known = [head.use for head in stored if part.model.made(head.sha256, head.identity)]

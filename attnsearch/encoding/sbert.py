@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.encoding import batches
+from attnsearch.encoding import torch_batches
 from attnsearch.encoding.encoder import (
     SLAB,
     OnTexts,
@@ -96,9 +96,9 @@ class SentenceEncoder:
         lengths = [len(text) for text in texts]
         for slab in batch_by_length(lengths, SLAB):
             features = self._preprocess([texts[i] for i in slab], role)
-            if batches.are_word_pieces(features, len(slab)):
+            if torch_batches.are_word_pieces(features, len(slab)):
                 run = partial(self._model, task=_TASKS[role])
-                for batch, vectors in batches.run(run, features, self._model.device, self._computing):
+                for batch, vectors in torch_batches.run(run, features, self._model.device, self._computing):
                     yield [slab[i] for i in batch], vectors[:, : self._model.truncate_dim]
                 continue
             for batch in batch_by_length([lengths[i] for i in slab], _CHARACTERS):  # a module that reads otherwise

@@ -102,7 +102,7 @@ def update(
     encoder, wanted = _open_encoder(target, model, choices, wanted, offline=offline)
     with Writer(target.folder, wait) as writer:
         encoder = _follow_heads(encoder, target, writer.info, model, choices, wanted, offline=offline)
-        loading.tell_uses(encoder, all_heads(writer.info) if writer.info else ())
+        loading.warn_of_uses(encoder, all_heads(writer.info) if writer.info else ())
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)

@@ -159,7 +159,7 @@ def _find_maps(folder: Path, modules: Sequence[Mapping[str, Any]]) -> tuple[str,
         is_dense, path = _class_of(module) == "Dense", module["path"]
         _require(path, "two of its modules share a folder")
         maps.append(path if is_dense else NORMALIZE)
-        if gap := dense.gap(_read_if_any(folder / path / "config.json")):
+        if gap := dense.find_gap(_read_if_any(folder / path / "config.json")):
             raise _Gap(gap)
         has_weights = (folder / path / "model.safetensors").is_file()
         _require(has_weights or not is_dense, "a Dense module has no model.safetensors")

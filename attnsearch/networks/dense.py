@@ -88,7 +88,7 @@ class Unit(NamedTuple):
         return unit
 
 
-def gap(config: Mapping[str, Any]) -> str:
+def find_gap(config: Mapping[str, Any]) -> str:
     """What the configuration of a module asks for that is not computed here; empty if there is nothing."""
     activation = config.get("activation_function", _USUAL)
     if activation not in ACTIVATIONS:

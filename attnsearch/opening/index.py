@@ -19,14 +19,14 @@ from attnsearch.sources.items import DEFAULT_TEXT
 from attnsearch.storage import home, lock
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import BusyError, MissingError
-from attnsearch.storage.segment import all_heads, find_fitted
+from attnsearch.storage.segment import all_heads, find_fit_file
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.upkeep.default import default_catalog
 from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
 
 if TYPE_CHECKING:
-    from attnsearch.calibration.record import Fit
+    from attnsearch.calibration.fit_file import Fit
     from attnsearch.indexing.embedding import Progress
     from attnsearch.postings.cache import Postings
     from attnsearch.postings.vocabulary import Vocabulary
@@ -136,10 +136,10 @@ class Index:
     @cached_property
     def fit(self) -> Fit | None:
         """What was fitted to its encoder, or to its first head, on the catalogs that we ship; None if nothing was."""
-        file = find_fitted(self.info)
+        file = find_fit_file(self.info)
         if file is None:
             return None
-        from attnsearch.calibration.record import load_fit  # which the default model does without
+        from attnsearch.calibration.fit_file import load_fit  # which the default model does without
 
         return load_fit(file, self.info.model, self.info.use)
 

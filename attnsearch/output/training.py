@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attnsearch.attention.projections import TEMPERATURE
-from attnsearch.calibration.record import Fit
+from attnsearch.calibration.fit_file import Fit
 from attnsearch.evaluation.report import DEPTH
 from attnsearch.evaluation.significance import CONFIDENCE
 from attnsearch.learning.acceptance import Gain, Verdict

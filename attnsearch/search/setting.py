@@ -25,7 +25,7 @@ from attnsearch.search.spelling import Reading, read_requests
 from attnsearch.storage.segment import first_of_several, plain_weights
 
 if TYPE_CHECKING:
-    from attnsearch.calibration.record import Fit
+    from attnsearch.calibration.fit_file import Fit
     from attnsearch.engines.bias import Bias, WeightedTerm
     from attnsearch.models.record import Head
     from attnsearch.postings.conditions import Where

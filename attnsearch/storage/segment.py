@@ -39,7 +39,7 @@ def first_of_several(info: Info) -> Head | None:
     return all_heads(info)[0] if info.heads else None
 
 
-def find_fitted(info: Info) -> Path | None:
+def find_fit_file(info: Info) -> Path | None:
     """The file of what was fitted to a catalog's encoder, or to its first head; None if there is none."""
     file = fit_file(identify(info.identity, info.use))
     return file if os.path.exists(file) else None  # noqa: PTH110 (never raises)

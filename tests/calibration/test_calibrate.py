@@ -11,9 +11,9 @@ import pytest
 from attnsearch.attention import null_key
 from attnsearch.attention.memory import OFF, Recall
 from attnsearch.attention.null_key import NullKey
-from attnsearch.calibration import calibrate, record
+from attnsearch.calibration import calibrate, fit_file
+from attnsearch.calibration.fit_file import Fit, read_fit, write_fit
 from attnsearch.calibration.fitting import Fitted, Mean
-from attnsearch.calibration.record import Fit, read_fit, write_fit
 from attnsearch.errors import ModelError
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
@@ -99,7 +99,7 @@ def test_a_full_disk_is_a_warning(source, file, fitting, monkeypatch, caplog):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(record, "replace_file", fail)
+    monkeypatch.setattr(fit_file, "replace_file", fail)
     assert update([source]).added == 3
     assert "No space left" in caplog.text
 
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_not_used_and_fitted_again(source, file, fitting, cont
 
 def test_what_a_newer_attnsearch_fitted_is_left_alone(source, file, fitting, monkeypatch, caplog):
     with monkeypatch.context() as patch:
-        patch.setattr(record, "FORM", record.FORM + 1)
+        patch.setattr(fit_file, "FORM", fit_file.FORM + 1)
         write_fit(file, OWN)
     newer = file.read_bytes()
     update([source])

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from attnsearch.calibration.record import write_fit
+from attnsearch.calibration.fit_file import write_fit
 from attnsearch.indexing.update import update
 from attnsearch.storage.home import BUILT_IN
 from tests.calibration.test_calibrate import OWN

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attnsearch import threads
-from attnsearch.encoding import batches, sbert
+from attnsearch.encoding import sbert, torch_batches
 from attnsearch.encoding.encoder import vectors_agree
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import ModelError
@@ -84,7 +84,7 @@ def test_batches_of_our_own_change_no_vector(tmp_path, monkeypatch, kind, side, 
     """Whatever fills a batch, a vector is that of sentence-transformers alone."""
     from sentence_transformers import SentenceTransformer
 
-    monkeypatch.setattr(batches, "BATCH", 64)
+    monkeypatch.setattr(torch_batches, "BATCH", 64)
     monkeypatch.setattr(threads, "count", lambda: 2)
     folder = made.make(kind, tmp_path)
     made_with = json.loads((folder / "tokenizer_config.json").read_text())
@@ -114,7 +114,7 @@ def test_each_batch_has_one_thread_of_torch(real, monkeypatch):
     import torch
 
     monkeypatch.setattr(threads, "count", lambda: 2)
-    monkeypatch.setattr(batches, "BATCH", 8)
+    monkeypatch.setattr(torch_batches, "BATCH", 8)
     encoder = SentenceEncoder(real.model)
     counts = []
     encoder._model.register_forward_pre_hook(lambda *_: counts.append(torch.get_num_threads()))

@@ -40,7 +40,7 @@ import attnsearch.readers.sqlite
 import attnsearch.search.readout
 import attnsearch.sources.kinds  # noqa: F401
 from attnsearch import cli
-from attnsearch.calibration import record
+from attnsearch.calibration import fit_file
 from attnsearch.encoding import encoder, loading, passages, static  # noqa: F401
 from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.exports import arrays, json_lines, parquet, reading  # noqa: F401
@@ -57,8 +57,8 @@ from attnsearch.readers import binary_tables, dialect, documents, json_file, rec
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, markup
 from attnsearch.sources.fields import Fields
-from attnsearch.storage import checksum, feedback
-from attnsearch.storage.files import FEEDBACK, LEARNED, fit_file
+from attnsearch.storage import checksum, feedback, files
+from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
 from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.values import content_of
@@ -459,10 +459,10 @@ def fit_(data: bytes) -> None:
     with contextlib.suppress(ValueError, RecursionError):
         members = json.loads(data)
         if isinstance(members, dict):
-            data = json.dumps({"fit": members, "sum": record._compute_checksum(members)}).encode()
+            data = json.dumps({"fit": members, "sum": fit_file._compute_checksum(members)}).encode()
     silence = mock.patch.object(logging.getLogger("attnsearch"), "warning")
     with using_home(_catalog().parent), silence:
-        file = fit_file("5" * 64)
+        file = files.fit_file("5" * 64)
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(data)
         try:

@@ -8,9 +8,9 @@ import math
 import pytest
 
 from attnsearch.attention.null_key import NullKey
-from attnsearch.calibration import record
+from attnsearch.calibration import fit_file
+from attnsearch.calibration.fit_file import Fit, forget_fit, pack_fit, read_fit, write_fit
 from attnsearch.calibration.fitting import Fitted, Mean
-from attnsearch.calibration.record import Fit, forget_fit, pack_fit, read_fit, write_fit
 from attnsearch.errors import CatalogError, InputError
 
 FITTED = Fitted(
@@ -98,7 +98,7 @@ def test_a_shortened_file_is_refused(file, length):
 def test_what_no_fit_gives_is_refused_even_with_its_checksum(file, wrong):
     members = json.loads(pack_fit(FIT))["fit"] | wrong
     file.parent.mkdir()
-    file.write_text(json.dumps({"fit": members, "sum": record._compute_checksum(members)}))
+    file.write_text(json.dumps({"fit": members, "sum": fit_file._compute_checksum(members)}))
     with pytest.raises(ValueError, match="not what was written"):
         read_fit(file)
 
@@ -113,7 +113,7 @@ def test_another_file_is_refused(file, content):
 
 def test_a_newer_form_is_refused(file, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(record, "FORM", record.FORM + 1)
+        patch.setattr(fit_file, "FORM", fit_file.FORM + 1)
         write_fit(file, FIT)
     with pytest.raises(InputError, match="newer"):
         read_fit(file)
