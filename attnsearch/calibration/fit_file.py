@@ -112,7 +112,7 @@ def command_to_calibrate(model: str, use: Use | None) -> str:
 def load_fit(file: Path | None, model: str, use: Use | None) -> Fit | None:
     """The fit in a file, to the encoder of the model called `model` with this use; None if there is no file.
 
-    A file that can't be used is none, with a warning.
+    A file that can't be used counts as missing, with a warning.
     """
     if file is None:
         return None
@@ -131,7 +131,7 @@ def load_fit(file: Path | None, model: str, use: Use | None) -> Fit | None:
 
 
 def forget_fit(file: Path) -> bool:
-    """Delete a file with a fit; whether there was one. Raises CatalogError if it can't be deleted."""
+    """Delete a file with a fit; return whether there was one. Raises CatalogError if it can't be deleted."""
     with writing(file, "deleted"):
         if not (file.is_symlink() or file.exists()):
             return False

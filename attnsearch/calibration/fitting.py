@@ -112,7 +112,7 @@ def fit_null(catalogs: Sequence[Cosines], temperature: float) -> NullKey:
     """The null key whose evidence is that of a temperature.
 
     In each catalog, requests with an answer weigh as much as those without: its own, and those of the other catalogs.
-    Cosines of an encoder may all lie high, and so the evidence; its mean is left out first, that the pull is the same.
+    The mean of the evidence is subtracted first: where all cosines are high, the pull must not be another.
     """
     evidence = np.concatenate([measure_evidence(catalog, temperature) for catalog in catalogs])
     unanswerable = np.concatenate([~catalog.has_answer for catalog in catalogs])
@@ -132,7 +132,7 @@ def measure_evidence(catalog: Cosines, temperature: float) -> Doubles:
 
 
 def _shares(catalog: Cosines) -> Doubles:
-    """The weight (m,) of each request, that both kinds weigh 1/2."""
+    """The weight (m,) of each request: those with an answer here weigh 1/2 together, and so do the others."""
     answered = catalog.has_answer
     shares: Doubles = np.where(answered, 0.5 / max(answered.sum(), 1), 0.5 / max((~answered).sum(), 1))
     return shares

@@ -117,11 +117,13 @@ def describe_change(encoder: Encoder, heads: Sequence[Head], *, hashed: bool = F
 
 
 def check_uses(encoder: Encoder, heads: Sequence[Head], name: str) -> None:
-    """Raise CatalogError if an encoder would use a model in another way than the catalog of this name, and heads."""
+    """Raise CatalogError unless an encoder uses its models as the catalog of this name, with these heads, does."""
     for part, head in zip(parts_of(encoder), heads, strict=True):
         if part.use != (use := recorded_use(head.use, part.model)):
-            how = f"{use.in_words()}, not with {part.use.in_words()}"
-            raise CatalogError(f"is a catalog for {part.model.name} with {how}", where=name)
+            message = (
+                f"was indexed with {part.model.name} and {use.in_words()}, but is asked with {part.use.in_words()}"
+            )
+            raise CatalogError(message, where=name)
 
 
 def record_use(encoder: Encoder) -> Use | None:

@@ -106,7 +106,7 @@ class FastEncoder:
         return by_torch if by_torch.precision == "bfloat16" else self
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
-        """What each word piece adds to its text's unit vector; None if that is no mean over word pieces."""
+        """What each word piece adds to its text's unit vector; None if that is not a mean over word pieces."""
         # Which a query without `explain` does without.
         from attnsearch.encoding.pieces import find_spans, pieces_of_mean
 

@@ -93,7 +93,7 @@ def check_dims(encoder: Encoder, dims: int, *, offline: bool = False) -> int:
     width = first.encode(["a"]).shape[1]
     if not 1 <= dims <= width:
         hint = f"give a number from 1 to {width}; {width} are all"
-        raise InputError(f"{dims:,} dims of the {width:,} that {first.model.name} has", hint=hint)
+        raise InputError(f"{first.model.name} has {width:,} dims, not {dims:,}", hint=hint)
     return 0 if dims == width else dims
 
 
@@ -111,7 +111,7 @@ def check_prompts(encoder: Encoder) -> None:
 
 
 def warn_of_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
-    """Say how each model is used, if with prompts or fewer dimensions, and not as a catalog has `stored`."""
+    """Warn of each model's prompts and dims, unless a catalog has `stored` the same."""
     for part in parts_of(encoder):
         known = [head.use for head in stored if part.model.made(head.sha256, head.identity)]
         if part.use != (recorded_use(known[0], part.model) if known else PLAIN):

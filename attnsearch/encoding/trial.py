@@ -61,7 +61,7 @@ def open_wanted(
 ) -> tuple[Encoder, Wanted]:
     """The encoder that `load` makes of what is wanted, tried out as by `try_out`; and what is wanted as a use has it.
 
-    Raises InputError for a prompt or a number of dims that can't be, and as `load` and `try_out` do.
+    Raises InputError for an invalid prompt or number of dims, and as `load` and `try_out` do.
     """
     check_wanted(wanted)
     encoder = load(wanted._replace(dims=None))

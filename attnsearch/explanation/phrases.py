@@ -85,7 +85,7 @@ def describe_models(result: Result) -> str:
 
 
 def describe_reading(model: str, tokens: Sequence[str], window: int, prompt: str = "") -> str:
-    """How many tokens of the request an encoder reads, which is called `model` in a sentence; and behind which prompt.
+    """How many tokens of the request an encoder reads, which is called `model` in a sentence, and after which prompt.
 
     >>> describe_reading("The encoder", ["[CLS]", "moon", "[SEP]"], 256)
     'The encoder reads 3 tokens of the request, 256 at most.'

@@ -109,8 +109,11 @@ def _read_prompts(file: Path) -> dict[str, str | None]:
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is a text that UTF-8 can hold, and a catalog can record."""
+    """Whether a value is a text that a catalog can record: not too long, and valid in UTF-8."""
+    if not isinstance(value, str) or len(value) > LONGEST_PROMPT:
+        return False
     try:
-        return isinstance(value, str) and len(value.encode()) >= 0 and len(value) <= LONGEST_PROMPT
+        value.encode()
     except UnicodeEncodeError:
         return False
+    return True

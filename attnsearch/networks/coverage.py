@@ -28,7 +28,7 @@ _OLDER_MODES = {
 _KINDS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 _LIMITS = tuple(f"sentence_{kind}_config.json" for kind in _KINDS)  # of which the first that is there counts
 _ANY = object()
-_LONGEST = 100  # characters of what is said of a model, which may name anything
+_LONGEST = 100  # characters of a gap: the files of a model may name anything
 _USUAL_LIMITS = {
     "max_seq_length": _ANY,
     "do_lower_case": _ANY,
@@ -67,7 +67,7 @@ def coverage_of(folder: Path) -> Coverage | None:
 
 
 def find_gap(folder: Path) -> str:
-    """What a model's files ask for that the fast path does not do, as in "its pooling is max"; empty if nothing."""
+    """What a model's files ask for that the fast path does not do, as in "its network is t5"; empty if nothing."""
     coverage = _examine(folder)
     return coverage[:_LONGEST] if isinstance(coverage, str) else ""
 
@@ -124,7 +124,7 @@ def _read_coverage(folder: Path) -> Coverage:
         _require(tokens.get(side, "right") == "right", f"its {side} is {tokens.get(side)}")
     longest = limits.get("max_seq_length") or tokens.get("model_max_length") or tokens.get("max_len") or ENDLESS
     window = min(longest, network.reach(config))
-    _require(type(window) is int and window > MARKS, "its window is no number of tokens")
+    _require(type(window) is int and window > MARKS, "its window is not a number of tokens")
     maps, spelling = _find_maps(folder, modules[2:]), _find_spelling(kind, limits, tokens)
     return Coverage(kind, window, pooling, include_prompt, maps, spelling)
 

@@ -233,7 +233,7 @@ def calibration(
     }
     sentence = (
         f"Of {counted(fitted.requests, 'held-out request')} with an answer, and as many without, the null key is"
-        f" {fit.describe_accuracy()}. At the temperature of the other catalogs, KL gains {differences}{worse}."
+        f" {fit.describe_accuracy()}. At the temperature of the other catalogs, KL improves by {differences}{worse}."
     )
     table = listing(["held out", "balanced accuracy"], rows, screen, elastic=["held out"])
     return "\n".join([entries(values, screen), table, wrap(sentence, screen)])

@@ -95,19 +95,19 @@ def catalog_option(text: str) -> Any:
 
 
 def query_prompt_option(default: str) -> Any:
-    """The option --query-prompt, whose default is said so."""
+    """The option --query-prompt, with its default in words."""
     text = f"What the model reads before a request; '' for nothing. (default: {default})"
     return typer.Option(metavar="TEXT", rich_help_panel=SHARP, help=text)
 
 
 def key_prompt_option(default: str) -> Any:
-    """The option --key-prompt, whose default is said so."""
+    """The option --key-prompt, with its default in words."""
     text = f"What the model reads before an item's text. (default: {default})"
     return typer.Option(metavar="TEXT", rich_help_panel=SHARP, help=text)
 
 
 def dims_option(default: str) -> Any:
-    """The option --dims, whose default is said so."""
+    """The option --dims, with its default in words."""
     text = f"How many numbers of the model's vectors count, from the first. (default: {default})"
     return typer.Option(metavar="N", min=1, rich_help_panel=SHARP, help=text)
 

@@ -200,7 +200,7 @@ class TestEmbedding:
 
     @pytest.mark.parametrize("dims", [5, 0, -1, 1 << 70])
     def test_dims_that_the_model_lacks(self, shop, dims):
-        with pytest.raises(InputError, match=r"dims of the 4 that small has") as caught:
+        with pytest.raises(InputError, match=r"small has 4 dims, not") as caught:
             update([str(shop)], wanted=Wanted(dims=dims))
         assert caught.value.hint == "give a number from 1 to 4; 4 are all"
         assert not homes.catalog_exists(homes.catalog_folder("shop"))
@@ -242,7 +242,7 @@ class TestRefused:
         encoder.use = use
         with (
             Store(homes.catalog_folder("shop")) as store,
-            pytest.raises(CatalogError, match="is a catalog for small with 'sea ' before requests, 'robot ' before"),
+            pytest.raises(CatalogError, match="was indexed with small and 'sea ' before requests, 'robot ' before"),
         ):
             Index(store, encoder)
 
@@ -252,7 +252,7 @@ class TestRefused:
         encoder.use = Use("sea ")
         with (
             Store(homes.catalog_folder("shop")) as store,
-            pytest.raises(CatalogError, match="with no prompts, not with 'sea ' before requests"),
+            pytest.raises(CatalogError, match="and no prompts, but is asked with 'sea ' before requests"),
         ):
             Index(store, encoder)
 
@@ -260,7 +260,7 @@ class TestRefused:
         update([str(shop)], heads=["vowels"])
         other = VowelEncoder()
         other.use = Use("sea ")
-        with Store(homes.catalog_folder("shop")) as store, pytest.raises(CatalogError, match="is a catalog for vowels"):
+        with Store(homes.catalog_folder("shop")) as store, pytest.raises(CatalogError, match="was indexed with vowels"):
             Index(store, HeadsEncoder([UsedEncoder(), other], [0.5, 0.5]))
 
     def test_several_catalogs(self, shop, write):
@@ -394,7 +394,7 @@ def test_the_head_has_a_use_of_its_own(shop, loader):
 
 
 def test_identities():
-    """Any two uses differ in them, also where their parts could be told apart in two ways."""
+    """Any two uses differ in them, even when their parts could be joined in two ways."""
     uses = [None, PLAIN, Use("a"), Use("", "a"), Use("a", "a"), Use("a, "), Use('a"'), Use("", "", 3), Use("3", "", 0)]
     assert len({identify("x", use) for use in uses}) == len(uses)
     assert identify("x", None) == "x"
