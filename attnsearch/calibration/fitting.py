@@ -62,9 +62,9 @@ def fit(catalogs: Sequence[Cosines]) -> Fitted:
     pairs = list(zip(catalogs, temperatures, strict=True))
     fitted_kl = np.concatenate([measure_kl(catalog, temperature) for catalog, temperature in pairs])
     gain = _mean(np.concatenate([measure_kl(catalog, TEMPERATURE) for catalog in catalogs]) - fitted_kl)
-    sense = _mean(np.concatenate([measure_equal_kl(catalog) for catalog in catalogs]) - fitted_kl)
+    gain_over_equal = _mean(np.concatenate([measure_equal_kl(catalog) for catalog in catalogs]) - fitted_kl)
     temperature = TEMPERATURE
-    if min(gain.low, sense.low) > _LEAST_GAIN:
+    if min(gain.low, gain_over_equal.low) > _LEAST_GAIN:
         temperature = fit_temperature(catalogs)
     else:
         temperatures = [TEMPERATURE] * len(catalogs)

@@ -104,10 +104,12 @@ def check_prompts(encoder: Encoder) -> None:
         for role, window in roles.items():
             length = count_prompt(part, role)
             if length > window:
-                message = (
-                    f"the prompt has {length:,} word pieces, and {part.model.name} reads {length + window:,} in all"
+                limit = f"{part.model.name} reads {length + window:,} in all"
+                message, hint = (
+                    f"the prompt has {length:,} word pieces, and {limit}",
+                    "give a shorter one, or '' for none",
                 )
-                raise InputError(message, where=f"--{role}-prompt", hint="give a shorter one, or '' for none")
+                raise InputError(message, where=f"--{role}-prompt", hint=hint)
 
 
 def warn_of_uses(encoder: Encoder, stored: Sequence[Head]) -> None:

@@ -109,10 +109,8 @@ class StaticEncoder:
 
     def pieces(self, texts: Sequence[str], role: Role = "key") -> list[Pieces | None]:
         """What each word piece that has a row adds to its text's unit vector."""
-        from attnsearch.encoding.pieces import (
-            find_spans,
-            pieces_of_mean,
-        )  # which a query without `explain` does without
+        # Which a query without `explain` does without.
+        from attnsearch.encoding.pieces import find_spans, pieces_of_mean
 
         pieces: list[Pieces | None] = []
         prompt, dims = self.use.prompt(role), self.use.dims or None

@@ -18,8 +18,8 @@ _E5 = Use("query: ", "passage: ")
 _NOMIC = Use("search_query: ", "search_document: ")
 _SIZES = "small", "base", "large"
 
-# By the names of models whose files have no prompts, or had none at first: what their cards, at `_CARD` and the name,
-# put before requests and before texts. The cards of gte, bge-m3 and granite put nothing there.
+# The prompts of models whose files have none, or had none at first, by name: those on the model's card, which is at
+# `_CARD` and that name. The cards of gte, bge-m3 and granite ask for none.
 CARDS = {
     **{f"BAAI/bge-{size}-en-v1.5": _SEARCHING for size in _SIZES},
     **{f"BAAI/bge-{size}-zh-v1.5": Use("为这个句子生成表示以用于检索相关文章：") for size in _SIZES},

@@ -47,10 +47,8 @@ class Dense(NamedTuple):
     def load(cls, folder: Path, d: int) -> Self:
         """The map in a module's folder, which takes vectors of width d. Raises ModelError for invalid files."""
         config = trust.read_config(folder / "config.json")
-        if config["in_features"] != d:
-            message = (
-                f"in its config.json, in_features is {str(config['in_features'])[:40]}, but vectors have {d} numbers"
-            )
+        if (d_in := config["in_features"]) != d:
+            message = f"in its config.json, in_features is {str(d_in)[:40]}, but vectors have {d} numbers"
             raise ModelError(message, where=str(folder))
         weights = Weights(read_weights(folder / "model.safetensors"), "", str(folder))
         affine = weights.linear("linear", d, config["out_features"], bias=config.get("bias", True))

@@ -96,7 +96,7 @@ def _spell(tokenizer: Tokenizer, spelling: Spelling) -> None:
 
 
 def encode_texts(tokenizer: Tokenizer, texts: list[str], *, marks: bool = True) -> list[Encoding]:
-    """Their word pieces, by the tokenizer's own threads if there are several texts and the system starts threads.
+    """The word pieces of texts; of several, by the tokenizer's own threads, if the system starts threads.
 
     `marks` says whether [CLS] and the like are among them.
     """
@@ -111,5 +111,5 @@ def encode_texts(tokenizer: Tokenizer, texts: list[str], *, marks: bool = True) 
 
 
 def name_tokens(tokenizer: Tokenizer, encoding: Encoding) -> list[str]:
-    """Its word pieces as the vocabulary has them: some tokenizers give the text of an unknown piece."""
+    """The word pieces of a text as the vocabulary has them: some tokenizers give the text of an unknown piece."""
     return [tokenizer.id_to_token(number) or "" for number in encoding.ids]
