@@ -163,7 +163,7 @@ def _load_heads(
     It is no quicker than the existing catalog's was found to be.
     """
     existing, header = target.existing, target.export and target.export.header
-    name = model and recorded_name(model)
+    name = None if model is None else recorded_name(model)
     stored: Sequence[Head] = all_heads(existing) if existing else header.all_heads if header else ()
     own = stored[0] if stored else None
     if existing and name in (None, existing.model):

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from attnsearch.errors import ModelError
+from attnsearch.errors import InputError, ModelError
 from attnsearch.models import trust
 from attnsearch.models.faults import first_line
 from attnsearch.syntax.nearest import find_nearest
@@ -169,9 +169,9 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
     What begins with `/`, `./`, `../` or `~` is the path of a folder; a `remembered` name is one only if it is absolute.
     Anything else is a name. A model is looked for in its package (`PACKAGES`; `wordllama` is nowhere else), then in the
     local Hugging Face cache, then on the Hugging Face hub: with a warning, and never if `offline` or HF_HUB_OFFLINE is
-    set. Raises ModelError, with the command that helps.
+    set. Raises ModelError, with the command that helps, and InputError for an empty name.
     """
-    name = name or DEFAULT
+    name = DEFAULT if name is None else name
     if is_path(name):
         return _find_folder(name, remembered=remembered)
     name = recorded_name(name)
@@ -191,7 +191,12 @@ def find_model(name: str | None = None, *, offline: bool = False, remembered: bo
 
 
 def recorded_name(name: str) -> str:
-    """What a catalog records of a model that a user calls `name`. Raises ModelError for a folder that is not there."""
+    """What a catalog records of a model that a user calls `name`.
+
+    Raises ModelError for a folder that is not there, InputError for an empty name.
+    """
+    if not name.strip():
+        raise InputError("--model names no model", hint=f"leave it out, or write --model {DEFAULT}")
     if is_path(name):
         return _find_folder(name, remembered=False).name
     return DEFAULT if name.removeprefix("sentence-transformers/") == DEFAULT else name

@@ -207,6 +207,7 @@ def _check_types(info: Info) -> None:
         and info.precision in get_args(Precision)
         and info.language in LANGUAGES
         and (info.identity or not (info.heads or info.use))
+        and info.model.strip()
         and info.model not in [head.model for head in info.heads]
     ):
         raise ValueError("the table info holds values that no commit writes")

@@ -263,14 +263,15 @@ class TestRefused:
         with Store(homes.catalog_folder("shop")) as store, pytest.raises(CatalogError, match="was indexed with vowels"):
             Index(store, HeadsEncoder([UsedEncoder(), other], [0.5, 0.5]))
 
-    def test_several_catalogs(self, shop, write):
-        update([str(shop)], wanted=Wanted("sea "))
+    @pytest.mark.parametrize("wanted", [Wanted("sea "), Wanted("sea ", "", 3)])
+    def test_several_catalogs(self, shop, write, wanted):
+        update([str(shop)], wanted=wanted)
         update([str(write("b.yaml", SHOP))])
-        message = "shop is asked with 'sea ' before requests, b with no prompts"
+        message = f"shop is asked with 'sea ' before requests{', 3 dims' * bool(wanted.dims)}, b with no prompts"
         with pytest.raises(InputError, match=f"their scores can't be compared: {message}") as caught:
             open_catalogs(["shop", "b"])
         assert "--query-prompt, --key-prompt and --dims" in caught.value.hint
-        update([str(write("b.yaml", SHOP))], wanted=Wanted("sea "))
+        update([str(write("b.yaml", SHOP))], wanted=wanted)
         open_catalogs(["shop", "b"]).close()
 
     @pytest.mark.parametrize("rows", [{"use": None}, {"use": '["moon ", "", 0]'}, {"use": '["sea "]'}, {"use": "3"}])

@@ -25,6 +25,15 @@ BUNDLED = model.PACKAGES["all-MiniLM-L6-v2"]
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_default(run, write, name):
+    shop = str(write("shop.yaml", "- {title: lamp}\n"))
+    for command in (["index", shop, "--model", name], ["calibrate", "--model", name]):
+        ran = run(*command)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == "attnsearch: --model names no model; leave it out, or write --model all-MiniLM-L6-v2\n"
+
+
 @pytest.fixture
 def no_bundle(monkeypatch):
     monkeypatch.setattr(model.importlib.util, "find_spec", lambda name: None)

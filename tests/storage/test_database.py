@@ -70,6 +70,7 @@ class TestForged:
         [
             {"d": "3"},
             {"d": 0},
+            {"model": ""},
             {"d": 1 << 40},
             {"d": True},
             {"items": "1"},
