@@ -102,14 +102,10 @@ def check_prompts(encoder: Encoder) -> None:
     for part in parts_of(encoder):
         roles: dict[Role, int] = {"query": part.query_window, "key": part.window}
         for role, window in roles.items():
-            length = count_prompt(part, role)
-            if length > window:
+            if (length := count_prompt(part, role)) > window:
                 limit = f"{part.model.name} reads {length + window:,} in all"
-                message, hint = (
-                    f"the prompt has {length:,} word pieces, and {limit}",
-                    "give a shorter one, or '' for none",
-                )
-                raise InputError(message, where=f"--{role}-prompt", hint=hint)
+                message = f"the prompt has {length:,} word pieces, and {limit}"
+                raise InputError(message, where=f"--{role}-prompt", hint="give a shorter one, or '' for none")
 
 
 def warn_of_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
