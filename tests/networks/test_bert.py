@@ -1,40 +1,16 @@
-"""Each part by hand or against plain loops; the whole against sentence-transformers in test_fast.py."""
+"""BERT and its kin against transformers, and files that lie; whole models of every kind are in test_agreement.py."""
 
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
 from attnsearch.networks.bert import Bert, buckets
-from attnsearch.networks.layers import ACTIVATIONS, attend_by_heads, gelu, layer_norm
 from tests.encoding.tiny import CONFIG, POSITIONS, WIDER, WIDTH, tensors
 from tests.networks.test_safetensors import write_tensors
-
-
-@given(st.floats(-20, 20))
-def test_gelu(value):
-    x = np.array([value], np.float32)
-    # Off by 3.3e-7 at most between -20 and 20; the bound is ten times the 5e-7 that its docstring promises.
-    assert gelu(x.copy())[0] == pytest.approx(x[0] * 0.5 * (1 + math.erf(x[0] / math.sqrt(2))), abs=5e-6)
-
-
-def test_gelu_takes_long_arrays_in_strips():
-    x = np.linspace(-6, 6, 60, dtype=np.float32).reshape(3, 4, 5)
-    assert gelu(x.copy(), strip=7).tolist() == gelu(x).tolist()
-
-
-def test_layer_norm_by_hand():
-    """Mean 2, variance 1: -1 and 1, times 3, plus 10."""
-    x = np.array([[1.0, 3.0]], np.float32)
-    found = layer_norm(x, (np.full(2, 3, np.float32), np.full(2, 10, np.float32)), 0.0)
-    assert found.tolist() == [[7.0, 13.0]]
 
 
 @pytest.fixture
@@ -94,16 +70,6 @@ def test_distances_as_transformers_numbers_them():
     assert np.array_equal(buckets(600), MPNetEncoder.relative_position_bucket(steps).numpy())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_as_transformers_has_them(name):
-    torch = pytest.importorskip("torch")
-    from transformers.activations import ACT2FN
-
-    x = np.linspace(-200, 200, 4_001, dtype=np.float32)
-    assert ACTIVATIONS[name](x.copy()) == pytest.approx(ACT2FN[name](torch.from_numpy(x)).numpy(), abs=1e-5)
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -121,7 +87,7 @@ def test_what_is_not_covered(other):
 
 
 @pytest.mark.parametrize("padding", [-1, POSITIONS - 1, 10**9, 1.0, True, "1", None])
-def test_a_padding_token_that_can_not_be(folder, padding):
+def test_an_invalid_padding_token(folder, padding):
     """RoBERTa counts positions from it."""
     (folder / "config.json").write_text(json.dumps({**CONFIG, "model_type": "roberta", "pad_token_id": padding}))
     with pytest.raises(ModelError, match="pad_token_id is"):
@@ -179,16 +145,3 @@ def test_distances_of_another_shape(folder, shape):
     (folder / "config.json").write_text(json.dumps({**CONFIG, "model_type": "mpnet"}))
     with pytest.raises(ModelError, match="relative_attention_bias"):
         Bert.load(folder)
-
-
-@pytest.mark.parametrize("most", [1, 8, 30, 1_000])
-def test_heads_attend_as_well_apart(most):
-    """Of 3 texts of 2 tokens with 3 heads: a head, two heads, two texts or all at once."""
-    rng = np.random.default_rng(7)
-    q, k, v = rng.normal(size=(3, 3, 3, 2, 5)).astype(np.float32)
-    bias = rng.normal(size=(3, 2, 2)).astype(np.float32)
-    mask = np.array([[True, True], [True, False], [False, True]])[:, None, None]
-    whole = np.swapaxes(attend(q, k, v, bias=bias, mask=mask).output, 1, 2).reshape(3, 2, 15)
-    assert attend_by_heads(q, k, v, bias=bias, mask=mask, most=most) == pytest.approx(whole, abs=1e-6)
-    plain = np.swapaxes(attend(q, k, v).output, 1, 2).reshape(3, 2, 15)
-    assert attend_by_heads(q, k, v, bias=None, mask=None, most=most) == pytest.approx(plain, abs=1e-6)

@@ -162,9 +162,9 @@ class TestLookAround:
         mask = np.arange(t) < np.array([[t], [min(length, t)]])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(modernbert, "LOGITS", logits)
-            found = look_around(q, k, v, None if mask.all() else mask, radius, rows=rows)
+            output = look_around(q, k, v, None if mask.all() else mask, radius, rows=rows)
         expected = self.loops(q, k, v, mask, radius)
-        assert np.swapaxes(found, 1, 2)[mask] == pytest.approx(np.swapaxes(expected, 1, 2)[mask], abs=1e-5)
+        assert np.swapaxes(output, 1, 2)[mask] == pytest.approx(np.swapaxes(expected, 1, 2)[mask], abs=1e-5)
 
     @pytest.mark.parametrize("rows", [1, 4, 128])
     def test_the_border(self, rows):
