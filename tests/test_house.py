@@ -33,8 +33,8 @@ HOUSE = {
     "models": ("faults", "trust", "model", "use", "prompts", "record"),
     "tokens": ("tokenizer", "excerpt", "byte_pairs"),
     "networks": (
-        "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "coverage",
-        "table",
+        "safetensors", "weights", "layers", "network", "kin", "bert", "modernbert", "pooling", "dense", "pipeline",
+        "coverage", "table",
     ),
     "encoding": (
         "pieces", "encoder", "passages", "torch_batches", "sbert", "fast", "static", "heads", "loading",

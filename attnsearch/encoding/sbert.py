@@ -204,7 +204,12 @@ class SentenceEncoder:
             chatter.set_verbosity_error()
             chatter.disable_progress_bar()
             with _hide_panics(), model_errors("can't be loaded as a sentence-transformers model", self.model.name):
-                loaded = SentenceTransformer(str(self.model.folder), trust_remote_code=False, local_files_only=True)
+                loaded = SentenceTransformer(
+                    str(self.model.folder),
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    model_kwargs={"dtype": torch.float32},  # not rounded to halves, if a configuration has these
+                )
                 loaded.float()  # transformers computes in halves if a model is stored in them, and is off by as much
         if self.precision == "bfloat16":  # once, so that `_rounding` does not convert them for each batch
             for module in loaded.modules():

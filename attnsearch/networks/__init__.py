@@ -9,6 +9,7 @@ bert         the network of BERT
 modernbert   the network of ModernBERT
 pooling      the hidden states of a text's tokens → one vector
 dense        a model's vectors → other vectors: the maps that follow its pooling
+pipeline     what a model's tokenizer.json does, compared with what its other files say of it
 coverage     a model's folder → how the fast path reads it, if it covers the model
 table        a static model's folder → its table
 """

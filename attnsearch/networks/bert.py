@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from attnsearch.errors import ModelError
 from attnsearch.networks.kin import BUCKETS, KINDS, Names, by_usual_names, find_gap, first_position, padding_of
 from attnsearch.networks.layers import ACTIVATIONS, attend_by_heads, layer_norm, linear
-from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, read_weights, widen
+from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, find_prefix, read_weights, widen
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -66,7 +66,7 @@ class Bert(NamedTuple):
         config = _checked_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
         kind = KINDS[config["model_type"]]
         tensors = read_weights(folder / "model.safetensors")
-        prefix = kind.prefix if f"{kind.prefix}embeddings.word_embeddings.weight" in tensors else ""
+        prefix = find_prefix(tensors, kind.prefix, "embeddings.word_embeddings.weight", str(folder))
         weights = Weights(tensors, prefix, str(folder))
         d, heads = config["hidden_size"], config["num_attention_heads"]
         positions = weights.take("embeddings.position_embeddings.weight", (config["max_position_embeddings"], d))

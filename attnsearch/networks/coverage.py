@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnsearch.models import trust
 from attnsearch.models.model import ENDLESS, MARKS
-from attnsearch.networks import dense
+from attnsearch.networks import dense, pipeline
 from attnsearch.networks.dense import NORMALIZE
 from attnsearch.networks.kin import KINDS
 from attnsearch.networks.pooling import MODES
@@ -111,7 +111,7 @@ def _read_coverage(folder: Path) -> Coverage:
     config = trust.read_config(folder / "config.json")
     pooled = trust.read_config(folder / modules[1]["path"] / "config.json")
     pooling, include_prompt = _pooling_modes(pooled), pooled.get("include_prompt", True)
-    _require(set(pooling) <= set(MODES), f"its pooling is {', '.join(map(str, pooling))}")
+    _require(pooling and set(pooling) <= set(MODES), f"its pooling is {', '.join(map(str, pooling))}")
     _require(type(include_prompt) is bool, "its include_prompt is neither true nor false")
     kind = config.get("model_type")
     network = find_network(kind)
@@ -122,9 +122,15 @@ def _read_coverage(folder: Path) -> Coverage:
     limits, tokens = _read_limits(folder), _read_if_any(folder / "tokenizer_config.json")
     for side in ("truncation_side", "padding_side"):
         _require(tokens.get(side, "right") == "right", f"its {side} is {tokens.get(side)}")
-    longest = limits.get("max_seq_length") or tokens.get("model_max_length") or tokens.get("max_len") or ENDLESS
+    used = _read_if_any(folder / "config_sentence_transformers.json")
+    _require(not used.get("truncate_dim"), "it cuts its vectors")
+    if gap := pipeline.find_gap(folder / "tokenizer.json", tokens, _read_if_any(folder / "special_tokens_map.json")):
+        raise _Gap(gap)
+    sizes = (limits.get("max_seq_length"), tokens.get("model_max_length"), tokens.get("max_len"))
+    longest = next((size for size in sizes if size is not None), ENDLESS)
     window = min(longest, network.reach(config))
     _require(type(window) is int and window > MARKS, "its window is not a number of tokens")
+    _require(kind in KINDS or window == (limits.get("max_seq_length") or window), "its window exceeds its positions")
     maps, spelling = _find_maps(folder, modules[2:]), _find_spelling(kind, limits, tokens)
     return Coverage(kind, window, pooling, include_prompt, maps, spelling)
 
@@ -134,7 +140,8 @@ def _read_limits(folder: Path) -> Mapping[str, Any]:
     limits: Mapping[str, Any] = next(filter(None, (_read_if_any(folder / name) for name in _LIMITS)), {})
     for name, value in limits.items():
         usual = _USUAL_LIMITS.get(name)
-        _require(not value or usual is _ANY or usual == value, f"its sentence_bert_config.json has {name}")
+        is_usual = value is None or value is False or value == {} or usual is _ANY or usual == value
+        _require(is_usual, f"its sentence_bert_config.json has {name}")
     return limits
 
 
@@ -143,6 +150,8 @@ def _find_spelling(kind: str, limits: Mapping[str, Any], tokens: Mapping[str, An
     first_lower = bool(limits.get("do_lower_case"))
     if tokens.get("tokenizer_class", "" if kind in KINDS else _WITHOUT_OPTIONS[0]) in _WITHOUT_OPTIONS:
         return Spelling(first_lower)
+    own = tokens.get("tokenizer_class", "BertTokenizer")
+    _require(pipeline.is_known(own), f"its tokenizer is a {own}")
     return Spelling(
         first_lower,
         lowercase=tokens.get("do_lower_case", True),

@@ -114,4 +114,4 @@ def find_gap(config: Mapping[str, Any]) -> str:
     usual = (config.get("relative_attention_num_buckets", BUCKETS), config.get("pad_token_id", 1))
     if config["model_type"] == "mpnet" and usual != (BUCKETS, 1):
         return "it counts distances or positions otherwise than MPNet"
-    return "it is a decoder" if config.get("is_decoder") else ""
+    return "it is a decoder" if config.get("is_decoder") or config.get("is_causal") else ""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from attnsearch.attention.softmax import attend
 from attnsearch.errors import ModelError
 from attnsearch.networks.layers import ACTIVATIONS, layer_norm, linear
-from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, read_weights, widen
+from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, find_prefix, read_weights, widen
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -74,7 +74,7 @@ class ModernBert(NamedTuple):
         """The model in `folder`. Raises ModelError as the protocol says."""
         config = _checked_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), str(folder))
         tensors = read_weights(folder / "model.safetensors")
-        prefix = "model." if "model.embeddings.tok_embeddings.weight" in tensors else ""
+        prefix = find_prefix(tensors, "model.", "embeddings.tok_embeddings.weight", str(folder))
         weights = Weights(tensors, prefix, str(folder))
         d, bias = config["hidden_size"], config["norm_bias"]
         return cls(
@@ -174,7 +174,7 @@ def look_around(
     """
     b, h, t, _ = q.shape
     radius = t if radius is None else radius
-    rows = min(rows, 2 * radius)
+    rows = min(rows, max(2 * radius, 1))
     heads = max(LOGITS // (b * rows * min(rows + 2 * radius, t)), 1)
     output = np.empty_like(v)
     for start in range(0, t, rows):

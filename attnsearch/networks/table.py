@@ -48,6 +48,9 @@ def find_layout(model: Model) -> Layout | None:
 
 def _read_layout(folder: Path) -> Layout | None:
     place = ""
+    used = folder / "config_sentence_transformers.json"
+    if used.exists() and trust.read_config(used).get("truncate_dim"):
+        return None
     if (folder / "modules.json").exists():
         modules = trust.read_config(folder / "modules.json")
         kinds = [module["type"].rpartition(".")[2] for module in modules]

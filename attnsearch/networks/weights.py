@@ -58,6 +58,15 @@ def widen(stored: NDArray[Any]) -> Floats:
     return stored.astype(np.float32, copy=False)
 
 
+def find_prefix(tensors: Mapping[str, NDArray[Any]], prefix: str, name: str, where: str) -> str:
+    """The prefix of tensors, if the one of this name has it, else "". ModelError if there are two of it."""
+    if prefix + name not in tensors:
+        return ""
+    if name in tensors:
+        raise ModelError(f"has both {name} and {prefix}{name}", where=where)
+    return prefix
+
+
 class Weights:
     """Tensors by name, each checked against the shape that the configuration asks for."""
 

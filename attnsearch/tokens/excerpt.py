@@ -106,6 +106,9 @@ class Excerpt:
 
     def number(self, piece: str) -> int | None:
         """The number of a piece."""
+        for token in self._vocabulary.frame["added_tokens"]:
+            if token["content"] == piece:
+                return int(token["id"])
         return self._vocabulary.numbers.get(_as_written(piece))
 
     def _find_pieces(self, words: Iterable[str]) -> Iterator[int]:

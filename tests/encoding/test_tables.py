@@ -215,6 +215,13 @@ def test_what_is_not_covered(tmp_path, kinds):
     assert isinstance(loading.load(str(tmp_path)), SentenceEncoder)
 
 
+def test_vectors_that_are_cut(tmp_path):
+    folder = tiny.table(tmp_path)
+    assert isinstance(loading.load(str(folder)), StaticEncoder)
+    tiny.change_json(folder / "config_sentence_transformers.json", truncate_dim=2)
+    assert not isinstance(loading.load(str(folder)), StaticEncoder)
+
+
 def test_model2vec_without_modules(tmp_path):
     write(tmp_path, {"embeddings": ROWS}, {"model_type": "model2vec"})
     (tmp_path / "modules.json").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import pytest
 
@@ -10,9 +11,11 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.passages import split_passages
 from attnsearch.encoding.sbert import SentenceEncoder
+from attnsearch.networks.coverage import find_gap
 from attnsearch.tokens import excerpt
 from attnsearch.tokens.tokenizer import load_tokenizer
 from tests.encoding.conftest import CLOSE
+from tests.encoding.tiny import change_json
 from tests.networks.made import KINDS, ODD, texts
 
 pytestmark = pytest.mark.slow
@@ -88,3 +91,19 @@ def test_a_model_that_has_loaded_no_whole_tokenizer(workshop, monkeypatch):
         assert "_tokenizer" not in vars(part)
     part.encode(["moon"] * (excerpt.SHORT // 4 + 1))
     assert "_tokenizer" in vars(part)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert"])
+def test_weights_are_not_rounded(workshop, tmp_path, kind):
+    """Even where a configuration names a type with fewer digits than the weights have."""
+    folder = shutil.copytree(workshop(kind), tmp_path / "m")
+    change_json(folder / "config.json", dtype="bfloat16")
+    fast = loading.load(str(folder))
+    assert fast.encode(texts(40)) == pytest.approx(SentenceEncoder(fast.model).encode(texts(40)), abs=CLOSE)
+
+
+def test_a_window_beyond_the_positions(workshop, tmp_path):
+    """ModernBERT's positions have no weights, so that sentence-transformers reads more of them than it was made for."""
+    folder = shutil.copytree(workshop("modernbert"), tmp_path / "m")
+    change_json(folder / "sentence_bert_config.json", max_seq_length=1_000)
+    assert find_gap(folder) == "its window exceeds its positions"

@@ -61,6 +61,12 @@ def test_a_prefix_and_half_precision(folder, stored):
     assert np.array_equal(half.forward(ids, mask), exact)
 
 
+def test_two_sets_of_weights(folder):
+    write_tensors(folder / "model.safetensors", tensors("bert.") | tensors())
+    with pytest.raises(ModelError, match=r"has both embeddings\.word_embeddings\.weight and bert\."):
+        Bert.load(folder)
+
+
 @pytest.mark.slow
 def test_distances_as_transformers_numbers_them():
     torch = pytest.importorskip("torch")

@@ -16,6 +16,13 @@ from attnsearch.networks.coverage import coverage_of, find_gap
 from attnsearch.tokens.tokenizer import Spelling
 from tests.encoding.tiny import POSITIONS, WIDTH, add_dense, add_module, bert, change_json
 
+PIECES = {  # of a tokenizer's file, as BERT's class builds it
+    "normalizer": {"type": "BertNormalizer"},
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 100, "vocab": {}},
+}
+SPACES, METASPACE = {"type": "WhitespaceSplit"}, {"type": "Metaspace", "prepend_scheme": "always"}
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -43,6 +50,12 @@ class TestWindow:
         (folder / "sentence_bert_config.json").write_text(json.dumps(limits))
         (folder / "tokenizer_config.json").write_text(json.dumps(tokens))
         assert coverage_of(folder).window == window
+
+    @pytest.mark.parametrize(("limits", "tokens"), [({}, {"model_max_length": 0}), ({"max_seq_length": 9.5}, {})])
+    def test_no_number_of_tokens(self, folder, limits, tokens):
+        (folder / "sentence_bert_config.json").write_text(json.dumps(limits))
+        (folder / "tokenizer_config.json").write_text(json.dumps(tokens))
+        assert find_gap(folder) == "its window is not a number of tokens"
 
     def test_other_names_of_the_file(self, folder):
         (folder / "sentence_bert_config.json").unlink()
@@ -159,6 +172,7 @@ class TestMaps:
     ],
 )  # fmt: skip
 def test_spelling(folder, tokens, spelling):
+    change_json(folder / "tokenizer.json", **PIECES)
     (folder / "tokenizer_config.json").write_text(json.dumps(tokens))
     assert coverage_of(folder).spelling == spelling
 
@@ -176,12 +190,26 @@ def test_letters_in_lower_case_first(folder):
         ("config.json", {"model_type": ["bert"]}, "its configuration is unusual"),
         ("config.json", {"hidden_act": "selu"}, "its activation is selu"),
         ("config.json", {"is_decoder": True}, "it is a decoder"),
+        ("config.json", {"is_causal": True}, "it is a decoder"),
+        ("config_sentence_transformers.json", {"truncate_dim": 2}, "it cuts its vectors"),
+        ("1_Pooling/config.json", {"pooling_mode": []}, "its pooling is "),
         ("1_Pooling/config.json", {"pooling_mode": "median"}, "its pooling is median"),
         ("1_Pooling/config.json", {"pooling_mode": 7}, "its configuration is unusual"),
         ("1_Pooling/config.json", {"include_prompt": "no"}, "its include_prompt is neither true nor false"),
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "has transformer_task"),
         ("sentence_bert_config.json", {"processing_kwargs": {"text": {"max_length": 9}}}, "has processing_kwargs"),
         ("sentence_bert_config.json", {"query_length": 9}, "has query_length"),
+        ("sentence_bert_config.json", {"query_length": 0}, "has query_length"),
+        ("sentence_bert_config.json", {"max_seq_length": 0}, "its window is not a number of tokens"),
+        ("tokenizer_config.json", {"split_special_tokens": True}, "it splits its marks"),
+        ("tokenizer_config.json", {"model_input_names": ["input_ids"]}, "gets no attention mask"),
+        ("tokenizer_config.json", {"mask_token": {"content": "moon"}}, "its tokenizer.json has no mark moon"),
+        ("tokenizer_config.json", {"extra_special_tokens": {"x": "moon"}}, "its tokenizer.json has no mark moon"),
+        ("special_tokens_map.json", {"cls_token": "moon"}, "its tokenizer.json has no mark moon"),
+        ("tokenizer_config.json", {"tokenizer_class": "GPT2Tokenizer"}, "its tokenizer is a GPT2Tokenizer"),
+        ("tokenizer.json", {"model": {"type": "BPE", "dropout": 0.5, "vocab": {}}}, "splits at random"),
+        ("tokenizer.json", {"truncation": {"direction": "Left"}}, "its truncation begins at the left"),
+        ("tokenizer.json", {"padding": {"direction": "Left"}}, "its padding begins at the left"),
         ("tokenizer_config.json", {"truncation_side": "left"}, "its truncation_side is left"),
         ("tokenizer_config.json", {"padding_side": "left"}, "its padding_side is left"),
     ],
@@ -190,6 +218,66 @@ def test_what_is_not_covered(folder, file, fields, gap):
     change_json(folder / file, **fields)
     assert coverage_of(folder) is None
     assert gap in find_gap(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "gap"),
+    [
+        ({"normalizer": {"type": "NFKC"}}, "the normalizer NFKC"),
+        ({"normalizer": {"type": "BertNormalizer", "clean_text": False}}, "leaves control characters"),
+        ({"pre_tokenizer": {"type": "WhitespaceSplit"}}, "the pre_tokenizer WhitespaceSplit"),
+        ({"pre_tokenizer": None}, "the pre_tokenizer None"),
+        ({"model": {"type": "BPE", "vocab": {}}}, "is a BPE model"),
+        ({"model": {"type": "WordPiece", "max_input_chars_per_word": 9, "vocab": {}}}, "has max_input_chars_per_word"),
+        ({"model": {"type": "WordPiece", "unk_token": "?", "vocab": {}}}, "has the unknown piece ?"),
+        ({"post_processor": {"type": "BertProcessing", "cls": ["[SEP]", 3], "sep": ["[CLS]", 2]}},
+         "does not put [CLS] and [SEP] around a text"),
+        ({"post_processor": None}, "does not put [CLS] and [SEP] around a text"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_that_its_class_builds_otherwise(folder, fields, gap):
+    """transformers takes only the vocabulary from its file."""
+    marks = [{"content": mark} for mark in ("[UNK]", "[CLS]", "[SEP]")]
+    change_json(folder / "tokenizer_config.json", tokenizer_class="BertTokenizer", unk_token="[UNK]")
+    change_json(folder / "tokenizer.json", **PIECES, added_tokens=marks)
+    assert find_gap(folder) == ""
+    change_json(folder / "tokenizer.json", **fields)
+    assert gap in find_gap(folder)
+
+
+@pytest.mark.parametrize(
+    ("splitters", "tokens", "gap"),
+    [
+        ([SPACES, METASPACE], {}, ""),
+        ([SPACES, {**METASPACE, "prepend_scheme": "first"}], {}, "a mark before each word"),
+        ([SPACES, METASPACE], {"add_prefix_space": False}, "a mark before each word"),
+        ([METASPACE], {}, "a mark before each word"),
+    ],
+)
+def test_how_unigrams_are_split(folder, splitters, tokens, gap):
+    change_json(folder / "tokenizer_config.json", tokenizer_class="XLMRobertaTokenizer", **tokens)
+    processor = {"type": "BertProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2]}
+    model = {"type": "Unigram", "unk_id": 3, "vocab": []}
+    splitter = {"type": "Sequence", "pretokenizers": splitters}
+    change_json(folder / "tokenizer.json", pre_tokenizer=splitter, post_processor=processor, model=model)
+    assert gap in find_gap(folder)
+    assert bool(gap) == bool(find_gap(folder))
+    change_json(folder / "tokenizer.json", model={**model, "unk_id": 5})
+    assert find_gap(folder) == "its unknown piece is number 5"
+
+
+def test_two_files_of_marks(folder):
+    change_json(folder / "tokenizer.json", added_tokens=[{"content": "[CLS]"}, {"content": "[SEP]"}])
+    change_json(folder / "tokenizer_config.json", cls_token="[CLS]")
+    change_json(folder / "special_tokens_map.json", cls_token={"content": "[CLS]"})
+    assert find_gap(folder) == ""
+    change_json(folder / "special_tokens_map.json", cls_token="[SEP]")
+    assert find_gap(folder) == "two of its files have another cls_token"
+
+
+def test_a_vocabulary_that_does_not_come_last(folder):
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {}}))
+    assert find_gap(folder) == "its configuration is unusual"
 
 
 def test_what_it_says_is_short(folder):

@@ -89,6 +89,14 @@ def test_numbers_of_words(file):
         assert part.number(piece) == whole.token_to_id(piece)
 
 
+def test_the_number_of_a_word_that_was_added(file, tmp_path):
+    frame = json.loads(file.read_text())
+    frame["added_tokens"].append({**frame["added_tokens"][0], "content": "never", "id": len(frame["model"]["vocab"])})
+    write(tmp_path / "tokenizer.json", frame)
+    part = open_excerpt(tmp_path / "tokenizer.json", WINDOW, AS_IN_ITS_FILE)
+    assert part.number("never") == load_tokenizer(tmp_path / "tokenizer.json", None).token_to_id("never")
+
+
 class TestAnotherFile:
     """What is not written as usual is left to the tokenizer itself."""
 
