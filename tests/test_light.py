@@ -74,7 +74,7 @@ class TestEncoders:
             lambda: trial.try_out(encoder, unless=lambda identity: False),
         ):
             with pytest.raises(
-                ModelError, match="uncovered: this model needs sentence-transformers and torch"
+                ModelError, match="uncovered: this model needs sentence-transformers and torch: its network is mamba"
             ) as caught:
                 action()
             assert (

@@ -35,6 +35,7 @@ from attnsearch.models import trust
 from attnsearch.models.faults import SILENCE, model_errors
 from attnsearch.models.model import ENDLESS, Model
 from attnsearch.models.use import PLAIN, Role, Use
+from attnsearch.networks.coverage import find_gap
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -178,10 +179,12 @@ class SentenceEncoder:
         """Raise ModelError, with what to install, if sentence-transformers or torch is not installed."""
         if is_installed():
             return
-        what, hint = "this model", "pip install sentence-transformers, or use another model: attnsearch docs encoders"
+        message, gap = "this model needs sentence-transformers and torch", find_gap(self.model.folder)
+        hint = "pip install sentence-transformers, or use another model: attnsearch docs encoders"
         if self.precision == "bfloat16":
-            what, hint = "bfloat16", "pip install sentence-transformers, or index in float32, which needs neither"
-        raise ModelError(f"{what} needs sentence-transformers and torch", where=self.model.name, hint=hint)
+            message, gap = "bfloat16 needs sentence-transformers and torch", ""
+            hint = "pip install sentence-transformers, or index in float32, which needs neither"
+        raise ModelError(f"{message}: {gap}" if gap else message, where=self.model.name, hint=hint)
 
     @cached_property
     def _vocabulary(self) -> dict[str, int]:
