@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import pytest
@@ -61,9 +62,9 @@ def test_info_of_an_encoder_that_is_no_better_than_chance(run, small, write):
     update([str(write("shop.yaml", SHOP))])
     run("calibrate")
     shown = run("info", "shop").out
-    assert "unknown: on held-out requests, 48.0% right (44.4% to 51.7%), no better than chance" in " ".join(
-        shown.split()
-    )
+    words = r"unknown: on held-out requests, (\S+)% right \(\S+% to (\S+)%\), no better than chance"
+    mean, high = map(float, re.search(words, " ".join(shown.split())).groups())
+    assert mean < 50 < high
     assert "0.05 (the usual one)" in shown
 
 
