@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from attnsearch.errors import CatalogError, ModelError
 from attnsearch.models.model import ENDLESS, MARKS, Model
-from attnsearch.models.prompts import recorded_use, use_of_files
+from attnsearch.models.prompts import resolve_use, use_of_files
 from attnsearch.models.record import Head
 from attnsearch.models.use import PLAIN, Role, Use
 from attnsearch.sources.letters import strip_marks
@@ -119,7 +119,7 @@ def describe_change(encoder: Encoder, heads: Sequence[Head], *, hashed: bool = F
 def check_uses(encoder: Encoder, heads: Sequence[Head], name: str) -> None:
     """Raise CatalogError unless an encoder uses its models as the catalog of this name, with these heads, does."""
     for part, head in zip(parts_of(encoder), heads, strict=True):
-        if part.use != (use := recorded_use(head.use, part.model)):
+        if part.use != (use := resolve_use(head.use, part.model)):
             message = (
                 f"was indexed with {part.model.name} and {use.in_words()}, but is asked with {part.use.in_words()}"
             )

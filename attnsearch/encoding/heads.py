@@ -30,7 +30,7 @@ from attnsearch.encoding.encoder import (
 from attnsearch.encoding.pieces import Pieces
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model
-from attnsearch.models.prompts import recorded_use
+from attnsearch.models.prompts import resolve_use
 from attnsearch.models.record import LEAST_WEIGHT, MOST_HEADS, Head, identify
 from attnsearch.models.use import Role, Use
 
@@ -166,7 +166,7 @@ def match_heads(stored: Sequence[Head], encoder: Encoder) -> list[int | None]:
 def _gives_the_same(part: Encoder, head: Head) -> bool:
     """Whether a head's model, its prompt of keys and its width are those of an encoder."""
     is_same = part.model.made(head.sha256, head.identity)
-    return is_same and part.use.of_keys() == recorded_use(head.use, part.model).of_keys()
+    return is_same and part.use.of_keys() == resolve_use(head.use, part.model).of_keys()
 
 
 def recode(

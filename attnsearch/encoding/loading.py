@@ -11,7 +11,7 @@ from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
 from attnsearch.errors import InputError
 from attnsearch.models.model import TABLE, Model, find_model
-from attnsearch.models.prompts import find_usual, recorded_use
+from attnsearch.models.prompts import find_usual, resolve_use
 from attnsearch.models.record import Head
 from attnsearch.models.use import AS_USUAL, PLAIN, Role, Use, Wanted
 from attnsearch.networks.coverage import coverage_of
@@ -38,7 +38,7 @@ def load(
     Raises ModelError as `find_model` does, and for prompts that are not text.
     """
     model = find_model(name, offline=offline, remembered=remembered)
-    return build(model, quick=quick, use=recorded_use(use, model))
+    return build(model, quick=quick, use=resolve_use(use, model))
 
 
 def build(model: Model, *, quick: bool = True, precision: Precision = "float32", use: Use = PLAIN) -> Encoder:
@@ -112,7 +112,7 @@ def warn_of_uses(encoder: Encoder, stored: Sequence[Head]) -> None:
     """Warn of each model's prompts and dims, unless a catalog has `stored` the same."""
     for part in parts_of(encoder):
         known = [head.use for head in stored if part.model.made(head.sha256, head.identity)]
-        if part.use != (recorded_use(known[0], part.model) if known else PLAIN):
+        if part.use != (resolve_use(known[0], part.model) if known else PLAIN):
             usual = find_usual(part.model, Wanted(key_prompt=part.use.key_prompt))
             source = f" (prompts from {usual.source})" if usual.use[:2] == part.use[:2] != PLAIN[:2] else ""
             log.warning("%s is used with %s%s", part.model.name, part.use.in_words(), source)

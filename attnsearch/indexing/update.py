@@ -25,7 +25,7 @@ from attnsearch.indexing.supply import check_sample, refuse_other_models, take_e
 from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
 from attnsearch.models.model import DEFAULT, recorded_name
-from attnsearch.models.prompts import recorded_use
+from attnsearch.models.prompts import resolve_use
 from attnsearch.models.record import Head
 from attnsearch.models.use import AS_USUAL, Wanted
 from attnsearch.postings import cache, vocabulary
@@ -202,7 +202,7 @@ def _reason_to_embed_again(stored: Info | None, encoder: Encoder, precision: Pre
         return None
     if not (stored.model == encoder.model.name and encoder.model.made(stored.sha256, stored.identity)):
         return encoder.model.name
-    last, use = recorded_use(stored.use, encoder.model), encoder.use
+    last, use = resolve_use(stored.use, encoder.model), encoder.use
     changes = ["another key prompt"] if use.key_prompt != last.key_prompt else []
     changes += [f"{use.dims or 'all'} dims"] if use.dims != last.dims else []
     if changes:

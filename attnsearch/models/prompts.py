@@ -70,8 +70,8 @@ def use_of_files(folder: Path) -> Use:
     return Use(prompts.get("query") or "", prompts.get("document") or "")
 
 
-def recorded_use(use: Use | None, model: Model) -> Use:
-    """The use that a catalog has recorded; an older attnsearch recorded none, and did what the model's files ask."""
+def resolve_use(use: Use | None, model: Model) -> Use:
+    """The use that a catalog's record means: None, as an older attnsearch wrote, is what the model's files ask for."""
     return use_of_files(model.folder) if use is None else use
 
 
