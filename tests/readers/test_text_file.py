@@ -189,5 +189,5 @@ class TestCompressed:
         path = write("x.csv.zst", b"\x28\xb5\x2f\xfd" + b"\0" * 9)
         for name in ("backports", "compression"):
             monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(InputError, match=r"is compressed \(zstd\); pip install 'attnsearch\[zstd\]', or"):
+        with pytest.raises(InputError, match=r"is compressed \(zstd\); pip install backports-zstd, or"):
             self.read(path, reading=Reading())
