@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
@@ -58,10 +58,11 @@ def count() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
+def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Generator[Result, None, None]:
     """Yield `function(argument)` for each argument, in order; an error is raised in its place.
 
-    Where the system starts no more threads, this one does it all. Meanwhile BLAS starts none beside ours.
+    Where the system starts no more threads, this one does it all. Meanwhile BLAS starts none beside ours; a
+    caller that may stop before the last result closes the generator.
     """
     queue = list(arguments)
     if len(queue) < 2 or count() < 2:  # not worth the import

@@ -6,6 +6,7 @@ Axis letters: n = texts, t = tokens, d = width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,11 +94,12 @@ class FastEncoder:
             ids = self._tokenize([texts[i] for i in slab], role).ids
             batches = list(batch_by_length([len(row) for row in ids], _BATCH))
             embedded = threads.each(partial(self._embed, skip=skip), [[ids[i] for i in batch] for batch in batches])
-            for batch, vectors in zip(batches, embedded, strict=True):
-                rows = [slab[i] for i in batch]
-                x[rows] = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
-                if progress:
-                    progress(rows, x[rows])
+            with closing(embedded):  # also if an error is kept, and with it this frame
+                for batch, vectors in zip(batches, embedded, strict=True):
+                    rows = [slab[i] for i in batch]
+                    x[rows] = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
+                    if progress:
+                        progress(rows, x[rows])
         return x
 
     def suited(self, length: int, precision: Precision | None = None) -> Encoder:
@@ -132,9 +134,10 @@ class FastEncoder:
 
         batches = list(batch_by_length([len(row) for row in ids], _BATCH))
         _ = self._network  # loaded before there are threads
-        for batch, parts in zip(batches, threads.each(split, batches), strict=True):
-            for i, part in zip(batch, parts, strict=True):
-                pieces[i] = part
+        with closing(threads.each(split, batches)) as divided:
+            for batch, parts in zip(batches, divided, strict=True):
+                for i, part in zip(batch, parts, strict=True):
+                    pieces[i] = part
         return pieces
 
     def tokens(self, text: str) -> list[str]:

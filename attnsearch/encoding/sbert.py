@@ -12,8 +12,8 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -83,16 +83,17 @@ class SentenceEncoder:
         Raises ModelError if the model gives a vector without a direction: NaN, infinity or zeros.
         """
         x = np.empty((0, 0), np.float32)
-        for rows, vectors in self._embed(texts, role):
-            unit = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
-            if not x.size:
-                x = np.empty((len(texts), unit.shape[1]), np.float32)
-            x[rows] = unit
-            if progress:
-                progress(rows, x[rows])
+        with closing(self._embed(texts, role)) as embedded:  # also if an error is kept, and with it this frame
+            for rows, vectors in embedded:
+                unit = normalize_rows(vectors, f"model {self.model.name}", self.use.dims)
+                if not x.size:
+                    x = np.empty((len(texts), unit.shape[1]), np.float32)
+                x[rows] = unit
+                if progress:
+                    progress(rows, x[rows])
         return x
 
-    def _embed(self, texts: Sequence[str], role: Role) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    def _embed(self, texts: Sequence[str], role: Role) -> Generator[tuple[list[int], NDArray[np.float32]], None, None]:
         """The numbers of n more texts, and their vectors (n, d), of any length."""
         lengths = [len(text) for text in texts]
         for slab in batch_by_length(lengths, SLAB):

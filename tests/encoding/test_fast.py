@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from attnsearch.encoding import sbert
+from attnsearch import threads
+from attnsearch.encoding import loading, sbert
 from attnsearch.encoding.fast import FastEncoder
 from attnsearch.encoding.sbert import SentenceEncoder
+from tests.encoding import tiny
 from tests.encoding.conftest import CLOSE, MIXED
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -80,3 +83,20 @@ def test_cls_pooling(copy):
     cls = copy("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
     assert isinstance(cls, FastEncoder)
     assert cls.encode(MIXED[:20]) == pytest.approx(SentenceEncoder(cls.model).encode(MIXED[:20]), abs=CLOSE)
+
+
+def test_an_interrupted_caller_has_its_threads_back(tmp_path, monkeypatch):
+    """Even while it still has the error, as a notebook keeps the last."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "count", lambda: 2)
+    encoder = loading.load(str(tiny.bert(tmp_path)))
+    texts = ["moon " * 14] * 200
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(KeyboardInterrupt) as error:
+            encoder.encode(texts, progress=interrupt)
+        assert error.tb
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
