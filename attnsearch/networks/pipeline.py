@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HEAD = 1 << 20  # bytes of a file before its vocabulary, at most; XLM-R's has 320,000
+_USUAL_HEAD = 1 << 14  # and of most others, at most
 
 _UNKNOWN = 3  # the number of XLM-R's piece for unknown text, whatever the file says
 _VOCABULARY = b'"vocab"'
@@ -80,9 +81,12 @@ def is_known(kind: str) -> bool:
 
 
 def _read_head(file: Path) -> Mapping[str, Any]:
-    """What a tokenizer's file says before its vocabulary, which comes last; this takes a thousandth of a second."""
+    """What a tokenizer's file says before its vocabulary, which comes last."""
     with file.open("rb") as stream:
-        head, vocabulary, _ = stream.read(HEAD).partition(_VOCABULARY)
+        data = stream.read(_USUAL_HEAD)
+        if _VOCABULARY not in data:
+            data += stream.read(HEAD)
+    head, vocabulary, _ = data.partition(_VOCABULARY)
     if not vocabulary:
         raise ValueError("its vocabulary does not come last")
     content: Mapping[str, Any] = json.loads(head.rstrip().removesuffix(b",") + b"}}")
