@@ -179,7 +179,7 @@ def _trace(
         values=asked.projections.values(embeddings),
         readings=readings,
         heads=_trace_heads(index, text) if index.info.heads else (),
-        prompt=index.encoder.use.query_prompt,
+        prompt=index.encoder.use.query_prompt if text else "",
     )
 
 
