@@ -19,9 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch.errors import ModelError
-from attnsearch.networks.kin import BUCKETS, KINDS, Names, by_usual_names, find_gap, first_position, padding_of
+from attnsearch.networks.kin import (
+    BUCKETS,
+    KINDS,
+    Names,
+    by_usual_names,
+    find_gap,
+    first_position,
+    list_numbers,
+    padding_of,
+)
 from attnsearch.networks.layers import ACTIVATIONS, attend_by_heads, layer_norm, linear
-from attnsearch.networks.weights import COUNTS, Affine, Weights, check_numbers, find_prefix, read_weights, widen
+from attnsearch.networks.weights import Affine, Weights, check_numbers, find_prefix, read_weights, widen
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -169,8 +178,8 @@ def _checked_config(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """The configuration by BERT's names; ModelError unless its numbers are valid."""
     config = by_usual_names(config)
     kind = KINDS[config["model_type"]]
-    counts = (*COUNTS, "type_vocab_size") if kind.has_types else COUNTS
-    check_numbers(config, counts, "layer_norm_eps", where)
+    *counts, epsilon = list_numbers(config)
+    check_numbers(config, counts, epsilon, where)
     if config["hidden_size"] % config["num_attention_heads"]:
         raise ModelError("in its config.json, hidden_size is not a multiple of num_attention_heads", where=where)
     padding = padding_of(config)

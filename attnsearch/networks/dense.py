@@ -51,7 +51,10 @@ class Dense(NamedTuple):
             message = f"in its config.json, in_features is {str(d_in)[:40]}, but vectors have {d} numbers"
             raise ModelError(message, where=str(folder))
         weights = Weights(read_weights(folder / "model.safetensors"), "", str(folder))
-        affine = weights.linear("linear", d, config["out_features"], bias=config.get("bias", True))
+        has_bias = config.get("bias", True)
+        if "linear.bias" in weights.tensors and not has_bias:
+            raise ModelError("has the tensor linear.bias, but in its config.json, bias is not true", where=str(folder))
+        affine = weights.linear("linear", d, config["out_features"], bias=has_bias)
         return cls(affine, ACTIVATIONS[config.get("activation_function", _USUAL)])
 
     @property

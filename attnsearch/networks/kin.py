@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from attnsearch.networks.layers import ACTIVATIONS
+from attnsearch.networks.weights import COUNTS
 
 BUCKETS = 32  # of MPNet's distances: how many have a bias of their own
 
@@ -81,14 +82,21 @@ _DISTILBERT = {  # its names of what other configurations have
     "num_attention_heads": "n_heads",
     "hidden_act": "activation",
 }
+_FIXED = {"layer_norm_eps": 1e-12}  # in DistilBERT, whatever its configuration says
 
 
 def by_usual_names(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A configuration by the names that BERT's has."""
     if config.get("model_type") != "distilbert":
         return config
-    usual = {name: config.get(own) for name, own in _DISTILBERT.items()}
-    return {"layer_norm_eps": 1e-12, **config, **usual}
+    usual = {name: config[own] for name, own in _DISTILBERT.items() if own in config}
+    return {**config, **usual, **_FIXED}
+
+
+def list_numbers(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the numbers that a configuration must have: counts, and last the epsilon of its norms."""
+    counts = (*COUNTS, "type_vocab_size") if KINDS[config["model_type"]].has_types else COUNTS
+    return *counts, "layer_norm_eps"
 
 
 def padding_of(config: Mapping[str, Any]) -> int | None:
@@ -106,7 +114,12 @@ def first_position(padding: int | None) -> int:
 
 def find_gap(config: Mapping[str, Any]) -> str:
     """What a configuration asks for that BERT and its kin do not compute; empty if there is nothing."""
+    if config["model_type"] == "distilbert" and (others := _DISTILBERT.keys() & config.keys()):
+        return f"its config.json has {min(others)}"  # which counts in some versions of transformers
     config = by_usual_names(config)
+    for name in list_numbers(config):
+        if name not in config:  # transformers has its own for it
+            return f"its config.json has no {name}"
     if config.get("hidden_act") not in ACTIVATIONS:
         return f"its activation is {config.get('hidden_act')}"
     if config.get("position_embedding_type", "absolute") != "absolute":

@@ -94,5 +94,7 @@ class Weights:
         return weight, self.take(f"{name}.bias", (d_out,)) if bias else None
 
     def norm(self, name: str, d: int, *, bias: bool = True) -> Affine:
-        """Scale and shift (d,)."""
-        return self.take(f"{name}.weight", (d,)), self.take(f"{name}.bias", (d,)) if bias else None
+        """Scale and shift (d,); those of a LayerNorm are called gamma and beta in older files."""
+        is_older = name.endswith("LayerNorm") and f"{self.prefix}{name}.gamma" in self.tensors
+        scale, shift = ("gamma", "beta") if is_older else ("weight", "bias")
+        return self.take(f"{name}.{scale}", (d,)), self.take(f"{name}.{shift}", (d,)) if bias else None

@@ -9,7 +9,8 @@ import pytest
 
 from attnsearch.errors import ModelError
 from attnsearch.networks.bert import Bert, buckets
-from tests.encoding.tiny import CONFIG, POSITIONS, WIDER, WIDTH, tensors
+from attnsearch.networks.kin import by_usual_names
+from tests.encoding.tiny import CONFIG, LAYERS, POSITIONS, WIDER, WIDTH, tensors
 from tests.networks.test_safetensors import write_tensors
 
 
@@ -90,6 +91,40 @@ def test_distances_as_transformers_numbers_them():
 def test_what_is_not_covered(other):
     assert Bert.gap(CONFIG) == ""
     assert Bert.gap({**CONFIG, **other})
+
+
+DISTILLED = {"model_type": "distilbert", "activation": "gelu", "dim": WIDTH, "hidden_dim": WIDER, "n_layers": LAYERS,
+             "n_heads": 2, "vocab_size": 7, "max_position_embeddings": POSITIONS}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [CONFIG, DISTILLED, {**CONFIG, "model_type": "mpnet"}])
+def test_a_number_that_a_configuration_leaves_out(config):
+    """transformers has one for it, by the kind of network."""
+    assert Bert.gap(config) == ""
+    for name, value in config.items():
+        if isinstance(value, (int, float)) and (config["model_type"], name) != ("mpnet", "type_vocab_size"):
+            assert "its config.json has no " in Bert.gap({key: config[key] for key in config if key != name})
+
+
+def test_two_names_of_a_number():
+    """transformers takes the later one, or knows one of them only."""
+    assert Bert.gap({**DISTILLED, "num_hidden_layers": 1}) == "its config.json has num_hidden_layers"
+
+
+def test_the_epsilon_of_distilbert_is_fixed():
+    assert by_usual_names({**DISTILLED, "layer_norm_eps": 0.5})["layer_norm_eps"] == 1e-12
+
+
+def test_older_names_of_a_norm(folder):
+    ids, mask = np.array([[1, 2, 3]]), np.ones((1, 3), bool)
+    newer = {name: x + (0.5 if "LayerNorm" in name else 0) for name, x in tensors().items()}
+    write_tensors(folder / "model.safetensors", newer)
+    expected = Bert.load(folder).forward(ids, mask)
+    older = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): x
+             for name, x in newer.items()}  # fmt: skip
+    assert older.keys() != newer.keys()
+    write_tensors(folder / "model.safetensors", older)
+    assert np.array_equal(Bert.load(folder).forward(ids, mask), expected)
 
 
 @pytest.mark.parametrize("padding", [-1, POSITIONS - 1, 10**9, 1.0, True, "1", None])

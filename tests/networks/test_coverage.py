@@ -128,6 +128,11 @@ class TestMaps:
         with pytest.raises(ModelError, match=match):
             loading.load(str(folder)).encode(["moon"])
 
+    def test_a_bias_that_its_configuration_denies(self, folder):
+        change_json(add_dense(folder) / "config.json", bias=False)
+        with pytest.raises(ModelError, match=r"has the tensor linear\.bias"):
+            loading.load(str(folder)).encode(["moon"])
+
     def test_weights_that_lie(self, folder):
         name = add_dense(folder)
         weights = {"linear.weight": np.full((3, WIDTH), np.nan, np.float32), "linear.bias": np.ones(3, np.float32)}
