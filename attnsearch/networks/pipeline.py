@@ -15,6 +15,7 @@ _USUAL_HEAD = 1 << 14  # and of most others, at most
 
 _UNKNOWN = 3  # the number of XLM-R's piece for unknown text, whatever the file says
 _VOCABULARY = b'"vocab"'
+_BEFORE = {"truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "model"}
 _MARKS = ("added_tokens_decoder", "additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens")
 
 
@@ -54,6 +55,8 @@ def find_gap(file: Path, tokens: Mapping[str, Any], others: Mapping[str, Any]) -
     ValueError for a file that is not written as usual.
     """
     head = _read_head(file)
+    if head is None:
+        return ""
     for part in ("truncation", "padding"):
         if ((head.get(part) or {}).get("direction") or "Right") != "Right":
             return f"its {part} begins at the left"
@@ -80,16 +83,24 @@ def is_known(kind: str) -> bool:
     return kind.removesuffix("Fast").removesuffix("Tokenizer") in _PIPELINES
 
 
-def _read_head(file: Path) -> Mapping[str, Any]:
-    """What a tokenizer's file says before its vocabulary, which comes last."""
+def _read_head(file: Path) -> Mapping[str, Any] | None:
+    """What a tokenizer's file says before its vocabulary, which comes last; None if it has none, and is no tokenizer's.
+
+    What loads such a file says what is wrong.
+    """
     with file.open("rb") as stream:
         data = stream.read(_USUAL_HEAD)
         if _VOCABULARY not in data:
             data += stream.read(HEAD)
+        is_whole = not stream.read(1)
     head, vocabulary, _ = data.partition(_VOCABULARY)
     if not vocabulary:
+        if is_whole:
+            return None
         raise ValueError("its vocabulary does not come last")
     content: Mapping[str, Any] = json.loads(head.rstrip().removesuffix(b",") + b"}}")
+    if not content.keys() >= _BEFORE:
+        raise ValueError("its vocabulary does not come last")
     return content
 
 

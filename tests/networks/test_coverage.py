@@ -281,7 +281,11 @@ def test_two_files_of_marks(folder):
 
 
 def test_a_vocabulary_that_does_not_come_last(folder):
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {}}))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    model = tokenizer.pop("model")
+    (folder / "tokenizer.json").write_text(json.dumps({"model": model, **tokenizer}))
+    assert find_gap(folder) == "its configuration is unusual"
+    (folder / "tokenizer.json").write_text(json.dumps({**tokenizer, "version": "x" * (2 << 20), "model": model}))
     assert find_gap(folder) == "its configuration is unusual"
 
 
