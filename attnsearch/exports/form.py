@@ -108,9 +108,10 @@ def parse_header(value: Value, where: str) -> Header:
         if type(version) is int and version > VERSION_OF_USES:
             newer = f"was exported by a newer attnsearch (form {version}, not {VERSION_OF_USES})"
             raise InputError(newer, where=where, hint="upgrade attnsearch")
-        heads = parse_heads([list(_parse_head(head)) for head in members.pop("heads", [])], members["d"])
+        use = _parse_use(members.pop("use", None))
+        heads = parse_heads([list(_parse_head(head)) for head in members.pop("heads", [])], members["d"], use)
         fields, given = (_parse_fields(members.pop(name)) for name in ("fields", "given"))
-        header = Header(fields=fields, given=given, heads=heads, use=_parse_use(members.pop("use", None)), **members)
+        header = Header(fields=fields, given=given, heads=heads, use=use, **members)
         if type(version) is not int or version != header.version:
             raise ValueError("there is no such version")
         _check_header(header)

@@ -27,15 +27,20 @@ class Head(NamedTuple):
     use: Use | None = None
 
 
-def parse_heads(value: Any, d: int) -> tuple[Head, ...]:
-    """The heads beside the first in a list of lists; `d` is the width of all. Raises TypeError or ValueError."""
+def parse_heads(value: Any, d: int, first_use: Use | None = None) -> tuple[Head, ...]:
+    """The heads beside the first in a list of lists; `d` is the width of all, `first_use` the use of the first.
+
+    Raises TypeError or ValueError.
+    """
     heads = tuple(Head(*members) for members in value)
     heads = tuple(head._replace(use=parse_use(head.use)) for head in heads)
     for head in heads:
         if not (all(type(text) is str for text in head[:4]) and type(head.d) is int and type(head.weight) is float):
             raise TypeError("a head holds values of other types")
+    uses = [(first_use, d - sum(head.d for head in heads)), *((head.use, head.d) for head in heads)]
     if not (
         len(heads) < MOST_HEADS
+        and all(use is None or use.dims in (0, width) for use, width in uses)
         and all(head.model and head.sha256 and head.identity and head.d > 0 for head in heads)
         and all(head.weight >= LEAST_WEIGHT for head in heads)
         and len({head.model for head in heads}) == len(heads)

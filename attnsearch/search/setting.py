@@ -137,7 +137,10 @@ class Setting(NamedTuple):
             return None
         if self.learned is None or self.learned.suits(index.info):
             return self.learned or index.learned
-        hint = "use those of a catalog with the same model and heads, or none: --untrained"
+        hint = "use those of a catalog with the same model, prompts and heads, or none: --untrained"
+        if (self.learned.sha256, self.learned.d) == (index.info.sha256, index.info.d):
+            message = f"the projections were learned for another prompt, tokenizer or head of {index.info.model}"
+            raise InputError(message, where=index.info.name, hint=hint)
         has = f"{index.info.model} ({index.info.sha256[:12]}…, {index.info.d} wide)"
         wants = f"{self.learned.model} ({self.learned.sha256[:12]}…, {self.learned.d} wide)"
         raise InputError(f"has {has}, but the projections were learned for {wants}", where=index.info.name, hint=hint)

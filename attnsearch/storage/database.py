@@ -165,7 +165,7 @@ def parse_info(rows: Mapping[str, str], *, has_sum: bool = True) -> Info:
     sources = tuple(Source(*source) for source in info.pop("sources"))
     fields, given = (parse_fields(info.pop(name)) for name in ("fields", "given"))
     reading, use = Reading(*info.pop("reading")), parse_use(info.pop("use", None))
-    heads = parse_heads(info.pop("heads", []), info["d"])
+    heads = parse_heads(info.pop("heads", []), info["d"], use)
     parsed = Info(fields=fields, given=given, reading=reading, sources=sources, heads=heads, use=use, **info)
     _check_types(parsed)
     return parsed

@@ -171,7 +171,7 @@ def reading(folder: Path) -> Iterator[None]:
             yield
     except (AttnsearchError, sqlite3.ProgrammingError):
         raise
-    except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError) as error:
+    except (sqlite3.Error, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         if isinstance(error, sqlite3.Error) and is_of_the_system(error):
             raise unreadable(folder, error) from None
         raise damaged(folder, str(error)) from None

@@ -19,8 +19,9 @@ from attnsearch.models.record import Head, identify
 from attnsearch.models.use import PLAIN, Use, Wanted
 from attnsearch.opening.index import Index
 from attnsearch.opening.union import open_catalogs
+from attnsearch.storage import checksum
 from attnsearch.storage import home as homes
-from attnsearch.storage.database import read_info
+from attnsearch.storage.database import read_info, read_info_rows
 from attnsearch.storage.learned import Learned, write_learned
 from attnsearch.storage.segment import plain_weights, whole_identity
 from attnsearch.storage.store import Store
@@ -284,6 +285,18 @@ class TestRefused:
         with pytest.raises(CatalogError, match="is damaged"):
             Index.open("shop")
         assert check.find_problems(homes.catalog_folder("shop"))
+
+    @pytest.mark.parametrize("use", ['["sea ", "", 2]', '["sea ", "", 100]', "[" * 100_000])
+    def test_a_record_that_was_changed_with_its_checksum(self, shop, use):
+        """The width of its vectors is not what its dims say, or it is nested too deep to be read."""
+        update([str(shop)], wanted=Wanted("sea "))
+        with sqlite3.connect(homes.catalog_folder("shop") / "index.sqlite") as db:
+            rows = {**read_info_rows(db), "use": use}
+            del rows["sum"]
+            db.execute("UPDATE info SET value = ? WHERE name = 'use'", (use,))
+            db.execute("UPDATE info SET value = ? WHERE name = 'sum'", (str(checksum.info_checksum(rows)),))
+        with pytest.raises(CatalogError, match="is damaged"):
+            Index.open("shop")
 
     @pytest.mark.parametrize(("wanted", "form"), [(Wanted("sea "), 3), (Wanted("sea "), 4), (Wanted(), 5)])
     def test_a_form_that_does_not_fit(self, shop, wanted, form):

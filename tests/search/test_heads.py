@@ -213,9 +213,13 @@ class TestLearned:
 
     def test_another_catalog_s_is_refused(self, catalogs):
         other = Learned("small", "5" * 64, np.eye(10, dtype=np.float32), 0.1, identity="5" * 64)
-        with pytest.raises(InputError, match="the projections were learned for small") as caught:
+        with pytest.raises(
+            InputError, match="projections were learned for another prompt, tokenizer or head of small"
+        ) as caught:
             query(catalogs[0], "moon", learned=other)
-        assert caught.value.hint == "use those of a catalog with the same model and heads, or none: --untrained"
+        assert (
+            caught.value.hint == "use those of a catalog with the same model, prompts and heads, or none: --untrained"
+        )
 
     def test_with_a_new_head_it_is_not_used(self, two, write, home, caplog):
         """Nor is it lost: without the head, it is."""

@@ -312,4 +312,13 @@ class TestResolve:
             InputError, match=r"books: has small .*, but the projections were learned for small"
         ) as caught:
             Setting(learned=other).resolve(books, ["moon"])
-        assert caught.value.hint == "use those of a catalog with the same model and heads, or none: --untrained"
+        assert (
+            caught.value.hint == "use those of a catalog with the same model, prompts and heads, or none: --untrained"
+        )
+
+    def test_projections_for_another_prompt(self, books):
+        """Their model, weights and width are the same: a message that compares these would say nothing."""
+        assert books.info.identity
+        other = LEARNED._replace(identity="7" * 64)
+        with pytest.raises(InputError, match="learned for another prompt, tokenizer or head of small"):
+            Setting(learned=other).resolve(books, ["moon"])
