@@ -80,13 +80,14 @@ HOUSE = {
     "plots": ("texts", "figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
+    "serve": ("wire", "failures", "catalogs", "answers", "guard", "http", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
         "catalogs", "options", "setting_options",
     ),
     "commands": (
-        "query", "index", "items", "catalogs", "upkeep", "explain", "heatmap", "eval", "train", "feedback", "lesson",
-        "docs",
+        "query", "index", "items", "catalogs", "upkeep", "explain", "heatmap", "eval", "train", "feedback", "guide",
+        "serve",
     ),
     "cli": ("help", "defaults", "command", "app", "mistakes"),
 }  # fmt: skip
@@ -96,7 +97,12 @@ ORDER = [
 FOLDERS = [folder for folder, files in HOUSE.items() if files]
 FACES = [f"{folder}/__init__" for folder in FOLDERS]
 ROOT = ["__init__", "__main__"]  # the public names and `python -m attnsearch`
-DATA = ["catalogs", "docs", "pages/templates"]  # folders without code; only an installed package has the first two
+DATA = [
+    "catalogs",
+    "docs",
+    "pages/templates",
+    "serve/static",
+]  # folders without code; only an installed package has the first two
 MAX_LINES, MAX_FILES = 300, 12  # of a file, of a folder
 
 
@@ -133,6 +139,14 @@ GUESTS = {
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
     "threadpoolctl": Guest({"threads"}, lazy=True),
+    "pydantic": Guest({"serve"}),
+    "fastapi": Guest({"serve/http"}),
+    "starlette": Guest({"serve"}),
+    "uvicorn": Guest({"serve/server"}),
+    "mcp": Guest({"serve/agent"}),
+    "mcp_types": Guest({"serve/agent"}),
+    "asyncio": Guest({"serve"}),
+    "socket": Guest({"serve/server"}),
 }  # fmt: skip
 
 # Modules of the standard library that no file imports: those that reach the network, which only huggingface_hub may,

@@ -31,8 +31,9 @@ COMMANDS = {
     "feedback": ("feedback", "feedback"),
     "reset": ("train", "reset"),
     "calibrate": ("train", "calibrate"),
-    "lesson": ("lesson", "lesson"),
-    "docs": ("docs", "docs"),
+    "serve": ("serve", "serve"),
+    "lesson": ("guide", "lesson"),
+    "docs": ("guide", "docs"),
 }
 
 

@@ -10,6 +10,6 @@ heatmap     requests × items, the attention of each as a row
 eval        how good the answers to judged requests are
 train       learn from judged requests; reset
 feedback    record which answers were right
-lesson      attention in a library of four books, step by step
-docs        the documentation, in the terminal
+guide       lesson, docs: attention step by step, and the documentation
+serve       serve, mcp: the same road for a browser, a script, an agent
 """

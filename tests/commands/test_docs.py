@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attnsearch.cli import main
-from attnsearch.commands import docs
+from attnsearch.commands import guide
 from tests.conftest import Terminal
 from tests.documents import ROOT
 
@@ -121,7 +121,7 @@ class TestInstalled:
 
     @pytest.fixture
     def package(self, tmp_path, monkeypatch) -> Path:
-        monkeypatch.setattr(docs, "PACKAGE", tmp_path / "attnsearch")
+        monkeypatch.setattr(guide, "PACKAGE", tmp_path / "attnsearch")
         return tmp_path / "attnsearch"
 
     def test_its_own_pages_come_first(self, package, write, run):
@@ -134,7 +134,7 @@ class TestInstalled:
         ran = run("docs")
         assert (ran.code, ran.out) == (3, "")
         assert ran.err == f"attnsearch: {package / 'docs'}: the documentation is not installed; reinstall attnsearch\n"
-        assert docs.complete_page("") == []
+        assert guide.complete_page("") == []
 
     def test_one_that_cannot_be_read(self, package, write, run):
         write("attnsearch/docs/storage.md", b"\xff")
@@ -146,7 +146,7 @@ class TestInstalled:
 
 
 def test_completion(run):
-    assert docs.complete_page("re") == ["readme", "reference", "reliability"]
+    assert guide.complete_page("re") == ["readme", "reference", "reliability"]
 
 
 @pytest.mark.slow
@@ -160,4 +160,4 @@ def test_the_wheel_has_every_page(tmp_path):
     for page in ("readme", "reference", "changelog"):
         argv = [sys.executable, "-m", "attnsearch", "docs", page]
         ran = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-        assert ran.stdout == docs.pages()[page].read_text()
+        assert ran.stdout == guide.pages()[page].read_text()

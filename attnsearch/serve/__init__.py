@@ -1,0 +1,10 @@
+"""The same road for a browser, a script, an agent.
+
+wire      what may be asked, and what is answered, as types
+failures  what went wrong → an error object and its status
+catalogs  the catalogs that are served, each open at its latest commit
+answers   a request → its answer, as the command line prints it
+guard     who may ask: Host, Origin, token, and how much at once
+http      addresses → answers
+server    a socket, signals, and an end in good order
+"""

@@ -1,0 +1,52 @@
+"""Addresses → answers: the page at `/`, the API at `/v1`, agents at `/mcp`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from attnsearch import __version__
+from attnsearch.errors import AttnsearchError
+from attnsearch.output.safe_text import to_json
+from attnsearch.serve import answers, failures
+from attnsearch.serve.catalogs import Catalogs
+from attnsearch.serve.guard import Guard
+from attnsearch.serve.wire import QueryRequest
+
+STATIC = Path(__file__).parent / "static"
+
+Asked = TypeVar("Asked")
+
+
+def make_app(catalogs: Catalogs) -> FastAPI:
+    """The application of ASGI that serves these catalogs."""
+    app = FastAPI(title="attnsearch", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(Guard)
+    app.mount("/static", StaticFiles(directory=STATIC))
+
+    async def answer(function: Callable[[Catalogs, Asked], Any], request: Asked) -> Response:
+        return _json(await asyncio.to_thread(function, catalogs, request))
+
+    @app.exception_handler(AttnsearchError)
+    async def fail(_: Request, problem: AttnsearchError) -> Response:
+        return _json(failures.as_json(problem), failures.status_of(problem))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(STATIC / "page.html")
+
+    @app.post("/v1/query")
+    async def query(request: QueryRequest) -> Response:
+        return await answer(answers.answer_query, request)
+
+    return app
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(to_json(value), status, media_type="application/json")
