@@ -24,10 +24,18 @@ def serve(
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", rich_help_panel=options.DONE, help="Address to listen on.")
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=options.DONE,
+            help="Address to listen on. (default: 127.0.0.1, which only this machine reaches)",
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65_535, rich_help_panel=options.DONE, help="Port to listen on.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=65_535, rich_help_panel=options.DONE, help="Port to listen on. (default: 8400)"
+        ),
     ] = 8400,
     offline: options.Offline = False,
 ) -> None:

@@ -26,6 +26,7 @@ PAGES = [
     "licenses",
     "python",
     "reliability",
+    "serving",
     "storage",
     "changelog",
 ]
