@@ -1,8 +1,8 @@
 # make demo    set up, index the sample library, ask it one question
 # make light   set up attnsearch-light, which does without torch, in .venv-light; ask it the same question
-# make test    set up, run every test (a quarter of an hour)
-# make quick   the fast tests (four minutes)
-# make check   format, lint, types, then every test (a quarter of an hour)
+# make test    set up, run every test (ten minutes)
+# make quick   the fast tests (two minutes)
+# make check   format, lint, types, then every test (twelve minutes)
 # make torture try to break all that writes: kills, faults, power cuts, load, a storm (two hours)
 # make fuzz    ten minutes for each of the 25 fuzzers (four hours and a quarter)
 # make bench   set up the peers too, measure everything against them (two hours): benchmarks/README.md
@@ -15,6 +15,8 @@ BIN := .venv/bin
 CONSTRAINTS := PIP_CONSTRAINT=.ci/constraints.txt PIP_BUILD_CONSTRAINT=.ci/constraints.txt
 PIP := $(CONSTRAINTS) $(BIN)/pip --disable-pip-version-check install --quiet
 
+# Each file of tests stays in one process, with what its tests share.
+TEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 BENCH := $(BIN)/python -W ignore -m benchmarks
 
 .PHONY: demo light test quick check torture fuzz bench format clean
@@ -33,16 +35,16 @@ light:
 	.venv-light/bin/attnsearch query "science fiction" -c library
 
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	$(TEST)
 
 quick: .venv/.dev
-	$(BIN)/python -m pytest -m "not real and not slow" -q
+	$(TEST) -m "not real and not slow" -q
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(TEST)
 
 torture: .venv/.dev
 	$(BIN)/python -m tests.torture

@@ -40,6 +40,14 @@ AXES = ("moon", "sea", "robot")
 SHOP_FILE = "- {id: a, title: moon, description: Up there}\n- {id: b, title: sea}\n- {id: c, title: robot moon}\n"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What a test printed, as text that can go between processes, which half a surrogate pair can't."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 class Terminal(io.StringIO):
     """A terminal in the place of a standard stream."""
 
