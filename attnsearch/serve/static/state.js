@@ -1,0 +1,90 @@
+// The state of the page ↔ its address: all that a link holds, in the fragment, which no browser sends to a server.
+//
+//   q     the request                 c     a catalog; repeatable, none: the default
+//   w     a filter; repeatable        t     the temperature τ, if not the catalog's own
+//   l     λ, if not the catalog's own k     how many hits, if not 10
+//   exact the request is asked as typed
+//   item  the id of the open item     of    its catalog
+//
+// Typing replaces the entry of the browser's history; a deliberate step (Enter, a filter, an item) makes one.
+
+export const K = 10;
+const MOST_HITS = 1000;
+
+const EMPTY = { query: "", catalogs: [], where: [], temperature: null, lexical: null, k: K, exact: false, item: null };
+const listeners = [];
+let state = { ...EMPTY };
+let isSettled = true; // whether the history's entry is one that a deliberate step made
+
+// What the page shows now. Never changed in place: `change` makes another.
+export function current() {
+  return state;
+}
+
+// Has a function called with the state after each change, and with what was before.
+export function onChange(listener) {
+  listeners.push(listener);
+}
+
+// Changes a part of the state, such as `change({ item: null })`. `step`: whether it gets an entry in the history.
+export function change(changes, { step = true } = {}) {
+  const before = state;
+  state = { ...state, ...changes };
+  const address = `#${spell(state)}`;
+  if (address !== `#${spell(before)}`) history[step || isSettled ? "pushState" : "replaceState"](null, "", address);
+  isSettled = step;
+  announce(before);
+}
+
+// Reads the state from the address, and does so again whenever the person goes back or forward.
+export function start() {
+  const reread = () => {
+    const before = state;
+    state = read(location.hash.slice(1));
+    isSettled = true;
+    announce(before);
+  };
+  addEventListener("popstate", reread);
+  reread();
+}
+
+// The address of a state, without its #.
+export function spell({ query, catalogs, where, temperature, lexical, k, exact, item }) {
+  const parts = new URLSearchParams();
+  if (query) parts.append("q", query);
+  for (const name of catalogs) parts.append("c", name);
+  for (const filter of where) parts.append("w", filter);
+  if (temperature !== null) parts.append("t", temperature);
+  if (lexical !== null) parts.append("l", lexical);
+  if (k !== K) parts.append("k", k);
+  if (exact) parts.append("exact", "1");
+  if (item) parts.append("item", item.id);
+  if (item && item.catalog) parts.append("of", item.catalog);
+  return parts.toString();
+}
+
+// An address → the state; what it lacks, or has in a wrong form, is the default.
+export function read(address) {
+  const parts = new URLSearchParams(address);
+  const k = number(parts.get("k"), 1, MOST_HITS);
+  const item = parts.get("item");
+  return {
+    query: parts.get("q") ?? "",
+    catalogs: parts.getAll("c"),
+    where: parts.getAll("w"),
+    temperature: number(parts.get("t"), Number.MIN_VALUE, Infinity),
+    lexical: number(parts.get("l"), 0, Infinity),
+    k: Number.isInteger(k) ? k : K,
+    exact: parts.get("exact") === "1",
+    item: item ? { id: item, catalog: parts.get("of") ?? "" } : null,
+  };
+}
+
+function number(text, low, high) {
+  const value = text ? Number(text) : NaN;
+  return Number.isFinite(value) && low <= value && value <= high ? value : null;
+}
+
+function announce(before) {
+  for (const listener of listeners) listener(state, before);
+}
