@@ -24,11 +24,16 @@ def shade(strength: float) -> str:
 
 @functools.cache
 def stylesheet() -> str:
-    """The rules of all pages; a dark page is for a screen, since paper is white."""
+    """The rules of all pages that are one file."""
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8") + colors()
+
+
+@functools.cache
+def colors() -> str:
+    """The rules for the colors of every page; a dark page is for a screen, since paper is white."""
     light = "".join(_rules(is_light=True))
     dark = "".join(_rules(is_light=False))
-    rules = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return f"{rules}{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n"
+    return f"{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n"
 
 
 def _rules(*, is_light: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ failures  what went wrong → an error object and its status
 catalogs  the catalogs that are served, each open at its latest commit
 answers   a request → its answer, as the command line prints it
 guard     who may ask: Host, Origin, token, and how much at once
+page      the page's files
 http      addresses → answers
 server    a socket, signals, and an end in good order
 """

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
 
 from attnsearch import __version__
 from attnsearch.errors import AttnsearchError
 from attnsearch.output.safe_text import to_json
-from attnsearch.serve import answers, failures
+from attnsearch.serve import answers, failures, page
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Guard
 from attnsearch.serve.wire import QueryRequest
-
-STATIC = Path(__file__).parent / "static"
 
 Asked = TypeVar("Asked")
 
@@ -28,7 +24,7 @@ def make_app(catalogs: Catalogs) -> FastAPI:
     """The application of ASGI that serves these catalogs."""
     app = FastAPI(title="attnsearch", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(Guard)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.router.routes += page.routes()
 
     async def answer(function: Callable[[Catalogs, Asked], Any], request: Asked) -> Response:
         return _json(await asyncio.to_thread(function, catalogs, request))
@@ -36,10 +32,6 @@ def make_app(catalogs: Catalogs) -> FastAPI:
     @app.exception_handler(AttnsearchError)
     async def fail(_: Request, problem: AttnsearchError) -> Response:
         return _json(failures.as_json(problem), failures.status_of(problem))
-
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(STATIC / "page.html")
 
     @app.post("/v1/query")
     async def query(request: QueryRequest) -> Response:
