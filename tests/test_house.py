@@ -80,7 +80,7 @@ HOUSE = {
     "plots": ("texts", "figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
-    "serve": ("wire", "failures", "catalogs", "answers", "guard", "page", "http", "server"),
+    "serve": ("wire", "failures", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
         "catalogs", "options", "setting_options",

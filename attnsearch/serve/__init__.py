@@ -4,7 +4,8 @@ wire      what may be asked, and what is answered, as types
 failures  what went wrong → an error object and its status
 catalogs  the catalogs that are served, each open at its latest commit
 answers   a request → its answer, as the command line prints it
-guard     who may ask: Host, Origin, token, and how much at once
+limits    how much may be asked, how many at once, for how long
+guard     who may ask: Host, Origin, token, and a line of the log
 page      the page's files
 http      addresses → answers
 server    a socket, signals, and an end in good order

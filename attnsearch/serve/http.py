@@ -14,17 +14,18 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.output.safe_text import to_json
 from attnsearch.serve import answers, failures, page
 from attnsearch.serve.catalogs import Catalogs
-from attnsearch.serve.guard import Guard
+from attnsearch.serve.guard import Access, Guard
 from attnsearch.serve.wire import QueryRequest
 
 Asked = TypeVar("Asked")
 
 
-def make_app(catalogs: Catalogs) -> FastAPI:
-    """The application of ASGI that serves these catalogs."""
+def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -> FastAPI:
+    """The application of ASGI that serves these catalogs to those who have `access`; `options` are those of `Guard`."""
     app = FastAPI(title="attnsearch", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(Guard)
-    app.router.routes += page.routes()
+    access = access or Access()
+    app.add_middleware(Guard, access=access, **options)
+    app.router.routes += page.routes("" if access.token else access.page_token)
 
     async def answer(function: Callable[[Catalogs, Asked], Any], request: Asked) -> Response:
         return _json(await asyncio.to_thread(function, catalogs, request))
