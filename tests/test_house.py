@@ -73,8 +73,8 @@ HOUSE = {
     ),
     "lesson": ("library", "slide", "story", "steps", "variations", "built_in"),
     "output": (
-        "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "spreadsheet", "duplicates",
-        "evaluation", "training", "heatmap",
+        "safe_text", "columns", "notes", "table", "ranking", "formats", "items", "duplicates", "evaluation",
+        "training", "heatmap", "catalogs",
     ),
     "pictures": ("palette", "letters", "reasons", "walkthrough", "matrix", "heatmap", "lesson"),
     "plots": ("texts", "figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),

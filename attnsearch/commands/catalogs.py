@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.errors import CatalogError
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRef, indexed_folder
@@ -12,12 +11,8 @@ from attnsearch.terminal.catalogs import CatalogRef, indexed_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from attnsearch.sources.summary import Field
-    from attnsearch.storage.database import Info
-    from attnsearch.storage.learned import Learned
 
-_VALUES = 20  # the commonest of a field, at most, in JSON
-_SHOWN = 5  # of them in the table
+_SHOWN = 5  # values of a field, at most
 _IN_OTHER_ROWS = {"learned", "fields", "gone", "fit", "temperature_from", "none_of_these_from"}
 _MISSING = {"id_field": "made from the titles", "title_field": "none"}
 
@@ -25,26 +20,9 @@ _MISSING = {"id_field": "made from the titles", "title_field": "none"}
 def list_(json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """List the indexed catalogs and the built-in ones."""
     from attnsearch.output import table
-    from attnsearch.storage import home
-    from attnsearch.upkeep.default import stored_default
-    from attnsearch.upkeep.freshness import gone_sources
-    from attnsearch.upkeep.removal import kept_folders
+    from attnsearch.output.catalogs import list_catalogs
 
-    rows: list[dict[str, Any]] = []
-    for folder, record in home.catalog_infos():
-        if isinstance(record, CatalogError):
-            rows.append({"name": folder.name, "problem": record.message})
-        else:
-            sources = [source.path for source in record.sources]
-            name = home.displayed_name(folder, record)
-            heads = [head.model for head in record.heads]
-            rows.append({"name": name, "items": record.items, "model": record.model, "heads": heads,
-                         "updated": record.updated, "sources": sources, "gone": gone_sources(record)})  # fmt: skip
-    indexed = {row["name"] for row in rows}
-    rows += [{"name": name, "built_in": True} for name in home.BUILT_IN if name not in indexed]
-    rows += [{"name": folder.name, "removed": True} for folder in kept_folders()]
-    default = stored_default()
-    rows = [{**row, "default": row["name"] == default} for row in rows]
+    rows = list_catalogs()
     screen = streams.screen(color=color, out=out)
     if json:
         streams.emit([to_json(rows, screen, indent=2)], out)
@@ -69,66 +47,26 @@ def list_(json: options.Json = False, out: options.Out = None, color: options.Co
 def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, color: options.Color = "auto") -> None:
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.calibration.fit_file import command_to_calibrate, load_fit
-    from attnsearch.models.use import use_as_json
     from attnsearch.output import table
-    from attnsearch.output.training import constants_as_json, constants_in_words
-    from attnsearch.search.setting import default_lexical
+    from attnsearch.output.catalogs import describe_catalog
+    from attnsearch.output.training import constants_in_words
     from attnsearch.storage import home
-    from attnsearch.storage.files import folder_size
-    from attnsearch.storage.learned import load_learned
-    from attnsearch.storage.segment import find_fit_file, plain_weights
-    from attnsearch.storage.store import Store
-    from attnsearch.upkeep.default import stored_default
-    from attnsearch.upkeep.freshness import gone_sources
+    from attnsearch.storage.segment import find_fit_file
 
     folder = indexed_folder(ref)
-    with home.open_migrated(folder, Store) as store:
-        record, segments, tombstones = store.info, len(store.segments), store.dead
-        known = store.fields()
-    learned = load_learned(folder)
-    used = learned if learned and learned.suits(record) else None
+    record = home.read_catalog_info(folder)
     with progress.working():  # a file that can't be used is a warning
         fit = load_fit(find_fit_file(record), record.model, record.use)
-    constants = constants_as_json(plain_weights(record), record.temperature, fit, used)
-    name = home.displayed_name(folder, record)
-    fields = {
-        "name": name,
-        "default": name == stored_default(),
-        "description": record.description,
-        "items": record.items,
-        "keys": record.keys,
-        "model": record.model,
-        "weights_sha256": record.sha256,
-        "model_sha256": record.identity or None,
-        "heads": _heads_as_json(record, constants["temperature"]),
-        "use": use_as_json(record.use),
-        "d": record.d,
-        **constants,
-        "lexical": default_lexical(record.lexical, used),
-        "language": record.language,
-        "sources": [source.path for source in record.sources],
-        "gone": gone_sources(record),
-        "id_field": record.fields.id[0] if len(record.fields.id) == 1 else list(record.fields.id) or None,
-        "title_field": record.fields.title or None,
-        "text_fields": list(record.fields.text),
-        "segments": segments,
-        "tombstones": tombstones,
-        "bytes": folder_size(folder),
-        "created": record.created,
-        "updated": record.updated,
-        "folder": str(folder),
-        "learned": learned and _learned_as_json(learned, in_use=used is not None),
-        "fields": [_field_as_json(field) for field in known],
-    }
+    fields = describe_catalog(folder, fit)
     screen = streams.screen(color=color, out=out)
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
     use = {"use": _use_in_words(fields["use"])}
-    words = {**fields, **use, **constants_in_words(constants, fit, command_to_calibrate(record.model, record.use))}
+    words = {**fields, **use, **constants_in_words(fields, fit, command_to_calibrate(record.model, record.use))}
     tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
-    if known:
-        rows = [(field.name, *_field_in_words(field)) for field in known]
+    if fields["fields"]:
+        rows = [(field["name"], *_field_in_words(field)) for field in fields["fields"]]
         columns = ("field", "kind", "items", "values")
         tables += ["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))]
     streams.emit(tables, out)
@@ -156,42 +94,6 @@ def _mark_gone(row: Mapping[str, Any]) -> list[str]:
     return [_mark(source, "gone", when=source in row["gone"]) for source in row.get("sources", ())]
 
 
-def _learned_as_json(learned: Learned, *, in_use: bool) -> dict[str, Any]:
-    """What a catalog has learned; of the matrix only its shape."""
-    return {
-        "in_use": in_use,
-        "model": learned.model,
-        "weights_sha256": learned.sha256,
-        "model_sha256": learned.identity or None,
-        "w": None if learned.w is None else learned.w.shape,
-        "temperature": learned.temperature,
-        "lexical": learned.lexical,
-        "none_of_these": learned.null and learned.null._asdict(),
-        "requests": len(learned.requests),
-        "story": learned.story,
-        "memory": learned.memory and {"requests": len(learned.memory.queries), **learned.memory.recall.as_dict()},
-    }
-
-
-def _heads_as_json(record: Info, temperature: float) -> list[dict[str, Any]]:
-    """The heads of a catalog that has several, in the order of their columns; `temperature` is that of all together."""
-    from attnsearch.models.use import use_as_json
-    from attnsearch.storage.segment import all_heads
-
-    return [
-        {
-            "model": head.model,
-            "weights_sha256": head.sha256,
-            "model_sha256": head.identity,
-            "use": use_as_json(head.use),
-            "d": head.d,
-            "weight": head.weight,
-            "temperature": temperature / head.weight,
-        }
-        for head in (all_heads(record) if record.heads else ())
-    ]
-
-
 def _head_in_words(head: Mapping[str, Any]) -> str:
     parts = [f"{head['d']:,} columns", f"weight {head['weight']:.3g}", f"temperature {head['temperature']:.3g}"]
     return f"{head['model']} ({', '.join(filter(None, [*parts, _use_in_words(head['use'])]))})"
@@ -204,37 +106,22 @@ def _use_in_words(use: Mapping[str, Any] | None) -> str:
     return "" if use is None else Use(**use).in_words()
 
 
-def _field_as_json(field: Field) -> dict[str, Any]:
-    """What the catalog knows of a field, as docs/reference.md describes it."""
-    return {
-        "name": field.name,
-        "kind": field.kind_name,
-        "items": field.items,
-        "unread": field.kind.unread,
-        "low": field.low or None,
-        "high": field.high or None,
-        "different": None if field.counts is None else len(field.counts),
-        "values": [{"value": value, "count": (field.counts or {})[value]} for value in field.commonest(_VALUES)],
-    }
-
-
-def _field_in_words(field: Field) -> tuple[str, str, str]:
+def _field_in_words(field: Mapping[str, Any]) -> tuple[str, str, str]:
     """The kind of a field, how many items have it, and its range, or its commonest values."""
     from attnsearch.output.notes import range_in_words
     from attnsearch.sources.fields import first_names
 
-    shown = _field_as_json(field)
-    if shown["low"]:
-        values = range_in_words(field.low, field.high)
-    elif field.counts is None:
+    if field["low"]:
+        values = range_in_words(field["low"], field["high"])
+    elif field["different"] is None:
         values = ""
     else:
         # Values that all differ say nothing about each other.
-        repeated = [f"{value} ({count:,})" for value, count in map(dict.values, shown["values"]) if count > 1]
-        values = first_names(repeated, _SHOWN) or f"{len(field.counts):,} different"
-    if shown["unread"] and shown["kind"] != "text":
-        values += f"{'; ' if values else ''}{shown['unread']:,} can't be read"
-    return shown["kind"], f"{field.items:,}", values
+        repeated = [f"{value} ({count:,})" for value, count in map(dict.values, field["values"]) if count > 1]
+        values = first_names(repeated, _SHOWN) or f"{field['different']:,} different"
+    if field["unread"] and field["kind"] != "text":
+        values += f"{'; ' if values else ''}{field['unread']:,} can't be read"
+    return field["kind"], f"{field['items']:,}", values
 
 
 def _info_rows(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -248,12 +248,7 @@ def _explain_items(
         command = argv.command_line()
         return [ranking_page([result], command, setting=setting, shown=shown, lead=lead, pairs=matrix)]
     if form == "json":
-        fields = formats.as_json(result)
-        if lead:
-            parts = [part._asdict() for part in lead.parts]
-            fields["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
-        if matrix:
-            fields["matrix"] = formats.matrix_as_json(matrix)
+        fields = formats.explanation_as_json(result, lead, matrix)
         return [to_json(fields, screen, indent=2)]
 
     def below(result: Result, screen: Screen) -> list[str]:

@@ -183,7 +183,7 @@ def _binary(store: Store, name: str, form: str) -> Iterator[bytes]:
 
 def _text(store: Store, name: str, form: str) -> Iterator[str]:
     if form == "csv":
-        from attnsearch.output.spreadsheet import write_csv
+        from attnsearch.output.items import write_csv
 
         return write_csv(lambda: (item for _, item in store.items()))
     from attnsearch.exports.contents import read_entries, read_header

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.output.columns import NOTHING, Shown
@@ -15,6 +15,7 @@ from attnsearch.output.safe_text import PIPE, Screen, inert, to_json
 
 if TYPE_CHECKING:
     from attnsearch.explanation.matrix import Matrix
+    from attnsearch.explanation.reasons import Lead
     from attnsearch.explanation.steps import Step
     from attnsearch.search.result import Result, Why
     from attnsearch.search.spelling import Correction
@@ -81,6 +82,22 @@ def as_json(result: Result) -> dict[str, Any]:
 
         fields["steps"] = [_step_as_json(step) for step in explain_steps(result)]
     return fields
+
+
+def explanation_as_json(result: Result, lead: Lead | None = None, matrix: Matrix | None = None) -> dict[str, Any]:
+    """The JSON object of an item's logit: why it ranks above or below another, or the logit as a double sum."""
+    fields = as_json(result)
+    if lead:
+        parts = [part._asdict() for part in lead.parts]
+        fields["over"] = {"difference": lead.difference, "ratio": lead.ratio, "parts": parts}
+    if matrix:
+        fields["matrix"] = matrix_as_json(matrix)
+    return fields
+
+
+def judgment_as_json(catalog: str, query: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON object of feedback: what was noted or removed of a query."""
+    return {"schema": SCHEMA, "catalog": catalog, "query": query, **change}
 
 
 def corrections_as_json(corrections: Iterable[Correction]) -> list[dict[str, str]]:

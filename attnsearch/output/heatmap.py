@@ -18,10 +18,28 @@ if TYPE_CHECKING:
 _FIELDS = {OTHERS: "others", NONE: "none_of_these"}  # of JSON and CSV
 
 
+def as_dict(heatmap: Heatmap) -> dict[str, Any]:
+    """The JSON object of a heatmap, as docs/reference.md describes it."""
+    return {name: [*value] if isinstance(value, Iterator) else value for name, value in _fields(heatmap).items()}
+
+
 def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
-    """The JSON object of a heatmap, as docs/reference.md describes it, with a row of a matrix on each line."""
+    """The text of `as_dict`, with a row of a matrix on each line."""
+    lead = "{\n"
+    for name, value in _fields(heatmap).items():
+        yield f'{lead}  "{name}": '
+        if isinstance(value, (str, float, int, type(None))):
+            yield to_json(value, screen).rstrip("\n")
+        else:
+            yield from _list(value, screen)
+        lead = ",\n"
+    yield "\n}\n"
+
+
+def _fields(heatmap: Heatmap) -> dict[str, Any]:
+    """The fields of JSON; what has many rows is an iterator."""
     matrices = {"weights": heatmap.weights, "logits": heatmap.logits, "scores": heatmap.scores}
-    fields: dict[str, Any] = {
+    return {
         "schema": SCHEMA,
         "catalog": heatmap.catalog,
         **({"catalogs": heatmap.catalogs} if len(heatmap.catalogs) > 1 else {}),
@@ -42,15 +60,6 @@ def as_json(heatmap: Heatmap, screen: Screen = PIPE) -> Iterator[str]:
         _FIELDS[NONE]: None if heatmap.none_of_these is None else heatmap.none_of_these.tolist(),
         **({} if heatmap.right is None else {"right": heatmap.right.tolist()}),
     }
-    lead = "{\n"
-    for name, value in fields.items():
-        yield f'{lead}  "{name}": '
-        if isinstance(value, (str, float, int, type(None))):
-            yield to_json(value, screen).rstrip("\n")
-        else:
-            yield from _list(value, screen)
-        lead = ",\n"
-    yield "\n}\n"
 
 
 def as_csv(heatmap: Heatmap, by: By = "weight") -> Iterator[str]:

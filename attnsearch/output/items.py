@@ -1,19 +1,23 @@
-"""Items → all that a catalog has of them: the text, the fields, the passages. For a terminal, or as JSON."""
+"""Items → all that a catalog has of them: text, fields, passages, for a terminal or as JSON; or rows of CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.output.columns import field_texts, find_link, short_name
-from attnsearch.output.formats import SCHEMA
+from attnsearch.errors import InputError
+from attnsearch.output.columns import choose_header, field_texts, find_link, short_name
+from attnsearch.output.formats import SCHEMA, separated_line
 from attnsearch.output.safe_text import PIPE, WIDTH, Screen, to_json
 from attnsearch.output.table import draw, entries, link_text, to_text
-from attnsearch.sources.fields import show_text
+from attnsearch.sources.fields import OWN, show_text
 
 if TYPE_CHECKING:
+    from attnsearch.sources.items import Item
     from attnsearch.storage.database import Info
     from attnsearch.storage.store import Place
+
+COLUMNS = 10_000  # as many as a CSV may have when it is read
 
 
 def render(
@@ -54,6 +58,25 @@ def as_json(places: Sequence[Place], catalog: str) -> dict[str, Any]:
             {"start": place.start, "stop": min(place.stop, len(item.text)), "text": _passage(place)} for place in places
         ],
     }
+
+
+def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
+    """The lines of CSV; `read` gives the items, twice. A field that is called like an earlier column is `fields.NAME`.
+
+    Raises InputError for more than `COLUMNS`.
+    """
+    names: dict[str, None] = {}
+    for item in read():
+        names.update(dict.fromkeys(field_texts(item.fields)))
+        if len(names) + len(OWN) > COLUMNS:
+            raise InputError(f"more than {COLUMNS:,} fields", hint="export it as JSONL or Parquet: -f jsonl")
+    headers = dict.fromkeys(OWN)
+    for name in names:
+        headers[choose_header(name, headers)] = None
+    yield separated_line([*headers], ",")
+    for item in read():
+        texts = field_texts(item.fields)
+        yield separated_line([item.id, item.title, item.description, *(texts.get(name, "") for name in names)], ",")
 
 
 def _passage(place: Place) -> str:

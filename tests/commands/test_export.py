@@ -74,9 +74,9 @@ class TestFormats:
         assert len({*out.splitlines()[0].split(",")}) == len(out.splitlines()[0].split(","))
 
     def test_too_many_columns(self, run, shop, monkeypatch):
-        from attnsearch.output import spreadsheet
+        from attnsearch.output import items
 
-        monkeypatch.setattr(spreadsheet, "COLUMNS", 5)
+        monkeypatch.setattr(items, "COLUMNS", 5)
         code, _, err = run("export", shop, "-f", "csv")
         assert code == Exit.USAGE
         assert "more than 5 fields" in err
