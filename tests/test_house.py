@@ -80,7 +80,8 @@ HOUSE = {
     "plots": ("texts", "figure", "grid", "heatmap", "matrix", "map", "evaluation", "training"),
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
-    "serve": ("wire", "failures", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
+    "wire": ("requests", "results", "catalogs", "mistakes"),
+    "serve": ("failures", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
         "catalogs", "options", "setting_options",
@@ -139,7 +140,7 @@ GUESTS = {
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
     "threadpoolctl": Guest({"threads"}, lazy=True),
-    "pydantic": Guest({"serve"}),
+    "pydantic": Guest({"serve", "wire"}),
     "fastapi": Guest({"serve/http"}),
     "starlette": Guest({"serve"}),
     "uvicorn": Guest({"serve/server"}),

@@ -15,6 +15,10 @@ _NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
 _LISTED = 5  # ids, at most, in a message
 
 
+class UnknownItemError(InputError):
+    """No item has this id or this title."""
+
+
 def find_id(store: Store, name: str) -> str:
     """The id of the item with this id, else of the only item with this title, else the same without regard to case.
 
@@ -43,7 +47,7 @@ def find_id(store: Store, name: str) -> str:
         raise InputError(f"{len(idents)} items are called '{name}'", where=store.info.name, hint=hint)
     suggestions = [f"'{near[word]}'" for word in find_nearest(name.casefold(), near, most=3)]
     hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "name an item by its id or its title"
-    raise InputError(f"no item '{name}'", where=store.info.name, hint=hint)
+    raise UnknownItemError(f"no item '{name}'", where=store.info.name, hint=hint)
 
 
 def keys_beside(store: Store, key: int) -> list[int]:
@@ -56,5 +60,5 @@ def keys_of_item(store: Store, ident: str) -> list[int]:
     """The keys of the item with this id, ascending. Raises InputError if there is none."""
     keys = store.keys_of([ident]).get(ident)
     if not keys:
-        raise InputError(f"no item '{ident}'", where=store.info.name)
+        raise UnknownItemError(f"no item '{ident}'", where=store.info.name)
     return keys

@@ -1,6 +1,5 @@
 """The same road for a browser, a script, an agent.
 
-wire      what may be asked, and what is answered, as types
 failures  what went wrong → an error object and its status
 catalogs  the catalogs that are served, each open at its latest commit
 answers   a request → its answer, as the command line prints it

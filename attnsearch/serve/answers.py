@@ -1,35 +1,204 @@
-"""A request → its answer: the JSON of the command line, as a dict. Everything here may run in several threads."""
+"""A request → its answer: the JSON of the command line, as a dict. Everything here may run in several threads.
+
+What would be the path of a folder of this machine, such as that of a model, is only its last part.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from attnsearch.api.arguments import check_setting
+from attnsearch.api.feedback import check_taught, note_judgments, remove_judgments
+from attnsearch.calibration.fit_file import load_fit
+from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.explanation import reasons
+from attnsearch.explanation.cells import TOP, compute_heatmap
+from attnsearch.models.model import is_path
 from attnsearch.opening.index import Index
-from attnsearch.opening.items import find_id
-from attnsearch.output import formats
-from attnsearch.search.search import search
+from attnsearch.opening.items import find_id, keys_of_item
+from attnsearch.output import formats, heatmap, items
+from attnsearch.output.catalogs import describe_catalog
+from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
+from attnsearch.serve import failures
 from attnsearch.serve.catalogs import Catalogs
-from attnsearch.serve.wire import Asking, QueryRequest
+from attnsearch.sources.judgments import normalize_request
+from attnsearch.storage import home
+from attnsearch.storage.failures import MissingError
+from attnsearch.storage.segment import all_heads, find_fit_file
+from attnsearch.wire.requests import (
+    HITS,
+    MOST_HITS,
+    Asking,
+    ExplainRequest,
+    FeedbackRequest,
+    HeatmapRequest,
+    ItemRequest,
+    LikeRequest,
+    QueryRequest,
+    Showing,
+)
+
+_SUMMARY = ("description", "items", "model", "temperature", "lexical", "language", "updated", "fields")
 
 
 def answer_query(catalogs: Catalogs, request: QueryRequest) -> dict[str, Any]:
     """The answer of `attnsearch query`. Raises as it does."""
     with catalogs.lease(request.catalogs) as index:
-        setting = _setting(index, request)._replace(
-            like=tuple(find_id(index.store, name) for name in request.like),
-            unlike=tuple(find_id(index.store, name) for name in request.unlike),
-        )
-        (result,) = search(
-            index, [request.query], setting, k=request.k, top_p=request.top_p, min_weight=request.min_weight,
-            min_score=request.min_score, values=request.values, output=request.vector, trace=request.explain,
-        )  # fmt: skip
-        return formats.as_json(result)
+        setting = _like(index, _setting(index, request), request.like, request.unlike)
+        return _search(index, request.query, setting, request)
+
+
+def answer_like(catalogs: Catalogs, request: LikeRequest) -> dict[str, Any]:
+    """The answer of `attnsearch query --like` without a TEXT. Raises as it does."""
+    if not (request.items or request.unlike):
+        raise InputError("neither 'items' nor 'unlike' names an item", hint="name an item by its id or its title")
+    with catalogs.lease(request.catalogs) as index:
+        return _search(index, "", _like(index, _setting(index, request), request.items, request.unlike), request)
+
+
+def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any]:
+    """The answer of `attnsearch explain` with an ITEM. Raises as it does."""
+    if request.matrix and request.over is not None:
+        hint = "ask for a matrix of each, or for 'over' alone, which compares them by the words of the query"
+        raise InputError("'matrix' is for one item, and 'over' for two, which have different words", hint=hint)
+    names = [request.item, *([] if request.over is None else [request.over])]
+    with catalogs.lease(request.catalogs) as index:
+        setting = _setting(index, request)
+        idents = [find_id(index.store, name) for name in names]
+        if len({*idents}) < len(idents):
+            raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
+        ranked = rank_items(index, request.query, setting, idents)
+        lead = matrix = None
+        if request.matrix:
+            result, (matrix,) = reasons.explain_pairs(index, ranked, request.matrix)
+        else:
+            (result,) = reasons.explain_hits(index, [ranked])
+            lead = reasons.compare_hits(result) if len(idents) > 1 else None
+        return _public(index, formats.explanation_as_json(result._replace(trace=None), lead, matrix))
+
+
+def answer_heatmap(catalogs: Catalogs, request: HeatmapRequest) -> dict[str, Any]:
+    """The answer of `attnsearch heatmap`. Raises as it does."""
+    if request.items and request.k is not None:
+        raise InputError("'items' and 'k' exclude each other", hint="leave one of them out")
+    with catalogs.lease(request.catalogs) as index:
+        idents = [find_id(index.store, name) for name in request.items] or None
+        setting = _setting(index, request)
+        result = compute_heatmap(index, request.queries, setting, k=request.k or TOP, idents=idents)
+        return _public(index, heatmap.as_dict(result))
+
+
+def answer_feedback(catalogs: Catalogs, request: FeedbackRequest) -> dict[str, Any]:
+    """The answer of `attnsearch feedback`. Raises as it does."""
+    if not (request.good or request.bad or request.remove):
+        hint = "name some as 'good' or 'bad', or say 'remove'"
+        raise InputError("no items that are right or wrong", hint=hint)
+    with catalogs.lease(request.catalogs) as index:
+        folder = check_taught(index)
+        if request.remove:
+            change = remove_judgments(folder, request.query, [*request.good, *request.bad])
+            index.read_learned_again()
+        else:
+            change = note_judgments(index, request.query, request.good, request.bad)
+        name = home.displayed_name(folder, index.info)
+        return formats.judgment_as_json(name, normalize_request(request.query), change)
+
+
+def show_item(catalogs: Catalogs, request: ItemRequest) -> dict[str, Any]:
+    """The answer of `attnsearch show`. Raises as it does."""
+    with catalogs.lease([] if request.catalog is None else [request.catalog]) as index:
+        keys = keys_of_item(index.store, find_id(index.store, request.item))
+        return items.as_json(index.store.places_at(keys), index.info_of(keys[0]).name)
+
+
+def list_catalogs(catalogs: Catalogs) -> list[dict[str, Any]]:
+    """What `attnsearch list` and `info` say of the catalogs that may be asked; nothing of files and folders."""
+    names = catalogs.names()
+    return [{"name": name, "default": name == names[0], **_summarize(name)} for name in names]
+
+
+def _summarize(name: str) -> dict[str, Any]:
+    try:
+        folder = home.find_catalog(name).folder
+        info = home.read_catalog_info(folder)
+        fields = describe_catalog(folder, load_fit(find_fit_file(info), info.model, info.use))
+    except MissingError:
+        return {"built_in": True}
+    except AttnsearchError as problem:
+        return {"problem": failures.as_json(problem)["error"]["message"]}
+    learned = fields["learned"]
+    return {name: fields[name] for name in _SUMMARY} | {
+        "model": _last_part(info.model),
+        "heads": [_last_part(head.model) for head in info.heads],
+        "trained": bool(learned and learned["in_use"]),
+    }
+
+
+def _search(index: Index, text: str, setting: Setting, request: Showing) -> dict[str, Any]:
+    """The answer to a text, or to "" for that of items alone."""
+    results = search(
+        index,
+        [text],
+        setting,
+        k=request.k or (HITS if request.top_p is None else MOST_HITS),
+        top_p=1 if request.top_p is None else request.top_p,
+        min_weight=request.min_weight,
+        min_score=request.min_score,
+        values=request.values,
+        output=request.vector,
+        trace=request.explain,
+    )
+    (result,) = reasons.explain_hits(index, results) if request.explain else results
+    return _public(index, formats.as_json(result))
 
 
 def _setting(index: Index, asking: Asking) -> Setting:
-    return check_setting(
-        index.info.d, asking.where, asking.lexical, asking.priors, asking.temperature, None, asking.textbook,
-        asking.untrained, asking.exact,
-    )  # fmt: skip
+    with _refusing():
+        return check_setting(
+            index.info.d, asking.where, getattr(asking, "lexical", None), asking.priors, asking.temperature, None,
+            asking.textbook, asking.untrained, getattr(asking, "exact", False),
+        )  # fmt: skip
+
+
+def _like(index: Index, setting: Setting, like: Sequence[str], unlike: Sequence[str]) -> Setting:
+    idents = [tuple(find_id(index.store, name) for name in names) for names in (like, unlike)]
+    return setting._replace(like=idents[0], unlike=idents[1])
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn the errors of a Python program's arguments into InputError."""
+    try:
+        yield
+    except AttnsearchError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error)) from None
+
+
+def _public(index: Index, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer, with only the last part of the paths of models."""
+    models = [head.model for store in index.stores for head in all_heads(store.info)]
+    paths = {model: _last_part(model) for model in models if is_path(model)}
+    return _rename(answer, paths) if paths else answer
+
+
+def _last_part(model: str) -> str:
+    return Path(model).name if is_path(model) else model
+
+
+def _rename(value: Any, names: dict[str, str]) -> Any:
+    match value:
+        case str():
+            for path, name in names.items():
+                value = value.replace(path, name)
+            return value
+        case dict():
+            return {_rename(name, names): _rename(part, names) for name, part in value.items()}
+        case list() | tuple():
+            return [_rename(part, names) for part in value]
+    return value

@@ -1,12 +1,38 @@
-"""What went wrong → the error object of the command line, and a fitting status."""
+"""What went wrong → the error object of the command line, and a fitting status.
+
+Nothing of the machine is in it: of a path, only the last part is.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelError
+from attnsearch.opening.items import UnknownItemError
+from attnsearch.output.safe_text import short
+from attnsearch.storage.failures import MissingError
+from attnsearch.storage.files import home_folder
 
-STATUS: dict[type[AttnsearchError], int] = {InputError: 400, CatalogError: 503, ModelError: 503}
+_PATH = re.compile(r"(?<![\w.:/~])(?:~|/)[^\s'\"`,;:]*/[^\s'\"`,;:]*|(?<=')/[^']*(?=')")
+
+_REFUSED = {404: "no such address", 405: "this address does not take that method"}
+
+
+class NotServedError(InputError):
+    """A catalog that may not be asked here, or does not exist: which of the two is not said."""
+
+
+STATUS: dict[type[AttnsearchError], int] = {
+    NotServedError: 404,
+    UnknownItemError: 404,
+    MissingError: 404,
+    InputError: 400,
+    CatalogError: 503,
+    ModelError: 503,
+}
 
 
 def status_of(problem: AttnsearchError) -> int:
@@ -15,5 +41,21 @@ def status_of(problem: AttnsearchError) -> int:
 
 
 def as_json(problem: AttnsearchError) -> dict[str, Any]:
-    """The error object, as docs/reference.md describes it."""
-    return {"error": {"code": int(problem.code), "message": problem.message, "hint": problem.hint}}
+    """The error object, as docs/reference.md describes it, without paths of this machine."""
+    message, hint = (short(_hide_paths(text, problem)) for text in (problem.message, problem.hint))
+    return {"error": {"code": int(problem.code), "message": message, "hint": hint}}
+
+
+def _hide_paths(text: str, problem: AttnsearchError) -> str:
+    """The text with the last part of each path. What a client wrote may look like a path, and stays as it is."""
+    for folder in (home_folder(), home_folder().resolve()):
+        text = text.replace(f"{folder}{os.sep}", "")
+    if isinstance(problem, InputError):
+        return text
+    return _PATH.sub(lambda match: Path(match[0]).name, text)
+
+
+def of_status(status: int) -> InputError:
+    """The error for what is refused before any of our code runs, such as an address that there is not."""
+    hint = "/openapi.json describes what there is"
+    return InputError(_REFUSED.get(status, "the request can't be answered"), hint=hint)

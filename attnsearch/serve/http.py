@@ -3,43 +3,178 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+import re
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException as Refused
 from starlette.responses import Response
 
 from attnsearch import __version__
-from attnsearch.errors import AttnsearchError
+from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.serve import answers, failures, page
 from attnsearch.serve.catalogs import Catalogs
-from attnsearch.serve.guard import Access, Guard
-from attnsearch.serve.wire import QueryRequest
+from attnsearch.serve.guard import Access, Guard, note
+from attnsearch.syntax import strict_json
+from attnsearch.syntax.nearest import find_nearest
+from attnsearch.wire.catalogs import CatalogSummary, Health, Item, Judgments, Problem
+from attnsearch.wire.mistakes import refuse, spell_names
+from attnsearch.wire.requests import (
+    ExplainRequest,
+    FeedbackRequest,
+    HeatmapRequest,
+    ItemRequest,
+    LikeRequest,
+    Name,
+    QueryRequest,
+)
+from attnsearch.wire.results import Explanation, Heatmap, Result
 
 Asked = TypeVar("Asked")
+
+_UTF8 = re.compile(r"(?i)[^;]*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?")
+_REFUSALS: dict[int, dict[str, str]] = {
+    400: {"description": "a request that can't be meant: the message names the parameter"},
+    401: {"description": "no token, or a wrong one"},
+    403: {"description": "another host or origin"},
+    404: {"description": "no such catalog, item or address"},
+    405: {"description": "another method"},
+    413: {"description": "a body that is too large"},
+    415: {"description": "a body that is not JSON"},
+    429: {"description": "too many requests at once; `Retry-After` says in how many seconds to try again"},
+    500: {"description": "a fault of attnsearch"},
+    503: {"description": "a catalog that is damaged or busy, a model that is missing, or a request that took too long"},
+}
+
+
+class _Refusal(HTTPException):
+    """An error of ours that FastAPI passes on while it reads a body."""
+
+    def __init__(self, problem: AttnsearchError, status: int) -> None:
+        super().__init__(status)
+        self.problem = problem
+
+
+class _Request(Request):
+    """A request whose JSON has one reading: no key is there twice, and no number is infinite."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            if not _UTF8.fullmatch(self.headers.get("content-type", "")):
+                raise _Refusal(InputError("the body is not JSON in UTF-8"), 415)
+            try:
+                text = (await self.body()).decode("utf-8-sig")
+                self._json = strict_json.parse_line(text, where="the request")
+            except UnicodeDecodeError:
+                raise _Refusal(InputError("the body is not UTF-8"), 400) from None
+            except InputError as problem:
+                raise _Refusal(problem, 400) from None
+        return self._json
+
+
+class _Route(APIRoute):
+    """An address that refuses parameters that it does not have, and says what it has."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        handle = super().get_route_handler()
+        names = [field.alias for field in self.dependant.query_params]
+        kind: Any = self.body_field.field_info.annotation if self.body_field else ItemRequest
+
+        async def checked(request: Request) -> Response:
+            _check_parameters(request.query_params, names)
+            try:
+                return await handle(_Request(request.scope, request.receive))
+            except RequestValidationError as problem:
+                errors = [{**error, "loc": error["loc"][1:]} for error in problem.errors()]
+                raise refuse(kind, errors) from None
+
+        return checked
 
 
 def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -> FastAPI:
     """The application of ASGI that serves these catalogs to those who have `access`; `options` are those of `Guard`."""
-    app = FastAPI(title="attnsearch", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="attnsearch", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     access = access or Access()
     app.add_middleware(Guard, access=access, **options)
+    app.add_exception_handler(AttnsearchError, _fail)
+    app.add_exception_handler(Refused, _refuse)
     app.router.routes += page.routes("" if access.token else access.page_token)
-
-    async def answer(function: Callable[[Catalogs, Asked], Any], request: Asked) -> Response:
-        return _json(await asyncio.to_thread(function, catalogs, request))
-
-    @app.exception_handler(AttnsearchError)
-    async def fail(_: Request, problem: AttnsearchError) -> Response:
-        return _json(failures.as_json(problem), failures.status_of(problem))
-
-    @app.post("/v1/query")
-    async def query(request: QueryRequest) -> Response:
-        return await answer(answers.answer_query, request)
-
+    app.include_router(_api(catalogs))
     return app
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(to_json(value), status, media_type="application/json")
+def _api(catalogs: Catalogs) -> APIRouter:
+    refusals: dict[int | str, dict[str, Any]] = {code: {"model": Problem, **says} for code, says in _REFUSALS.items()}
+    api = APIRouter(route_class=_Route, redirect_slashes=False, responses=refusals)
+
+    async def answer(function: Callable[[Catalogs, Asked], Any], asked: Asked) -> Response:
+        note(getattr(asked, "catalogs", ()), getattr(asked, "query", ""))
+        return _json(await asyncio.to_thread(function, catalogs, asked))
+
+    def post(path: str, function: Callable[[Catalogs, Asked], Any], kind: Any, result: Any, says: str) -> None:
+        async def endpoint(asked: Asked) -> Response:
+            return await answer(function, asked)
+
+        endpoint.__annotations__["asked"] = kind
+        api.post(path, response_model=result, name=path.rpartition("/")[2], summary=says)(endpoint)
+
+    post("/v1/query", answers.answer_query, QueryRequest, Result, "What fits a text")
+    post("/v1/like", answers.answer_like, LikeRequest, Result, "What is like some items")
+    post("/v1/explain", answers.answer_explain, ExplainRequest, Explanation, "Why an item has its logit")
+    post("/v1/heatmap", answers.answer_heatmap, HeatmapRequest, Heatmap, "The attention of several requests")
+    post("/v1/feedback", answers.answer_feedback, FeedbackRequest, Judgments, "Which items are right or wrong")
+
+    @api.get("/v1/catalogs", response_model=list[CatalogSummary], summary="The catalogs that may be asked")
+    async def list_catalogs() -> Response:
+        return _json(await asyncio.to_thread(answers.list_catalogs, catalogs))
+
+    @api.get("/v1/items/{item:path}", response_model=Item, summary="All that a catalog has of an item")
+    async def show_item(
+        item: Annotated[Name, Path(description="its id or title")],
+        catalog: Annotated[Name | None, Query(description="the name of its catalog; the default one")] = None,
+    ) -> Response:
+        return await answer(answers.show_item, ItemRequest(item=item, catalog=catalog))
+
+    @api.get("/health", response_model=Health, summary="That the server answers")
+    async def health() -> Response:
+        return _json({"status": "ok"})
+
+    return api
+
+
+async def _fail(_: Request, problem: Any) -> Response:
+    """The answer to an error of ours."""
+    return _json(failures.as_json(problem), failures.status_of(problem))
+
+
+async def _refuse(_: Request, problem: Any) -> Response:
+    """The answer to what is refused before any of our code runs, and to a body that is not JSON."""
+    reason = problem.problem if isinstance(problem, _Refusal) else failures.of_status(problem.status_code)
+    return _json(failures.as_json(reason), problem.status_code, problem.headers)
+
+
+def _check_parameters(given: QueryParams, names: list[str]) -> None:
+    """Raise InputError for parameters of an address that it does not have, or that are there twice."""
+    for name, _ in given.multi_items():
+        if name not in names:
+            near = find_nearest(name, names)
+            hint = (
+                f"did you mean '{near[0]}'?"
+                if near
+                else f"there is '{spell_names(dict.fromkeys(names))}'"
+                if names
+                else ""
+            )
+            raise InputError(f"no parameter '{name[:60]}' in this address", hint=hint or "parameters are in the body")
+        if len(given.getlist(name)) > 1:
+            raise InputError(f"'{name}' is there twice", hint="say it once")
+
+
+def _json(value: Any, status: int = 200, headers: Any = None) -> Response:
+    return Response(to_json(value), status, headers, media_type="application/json")
