@@ -1,35 +1,177 @@
 // The page: what the person does → the state → a request → what is shown.
 
-import { byId } from "./dom.js";
-import { showHits } from "./hits.js";
+import { askedCatalogs, joinFields, learnCatalogs, ownFields, showAbout, showCatalogs } from "./catalogs.js";
+import { byId, el } from "./dom.js";
+import { addFilter, showFacets, showFilterProblem, updateFacets } from "./facets.js";
+import { noteAnswer } from "./heatmap.js";
+import { buttonOf, markOpen, showAnswer } from "./hits.js";
+import { listen } from "./keys.js";
 import { closePanel, openPanel } from "./panel.js";
-import { ask } from "./server.js";
-import { change, current, onChange, start } from "./state.js";
+import { hideProblem, showProblem } from "./problems.js";
+import { Newest, Refusal, ask, takeToken } from "./server.js";
+import { showSliders } from "./sliders.js";
+import { K, MOST_HITS, change, current, linkOf, onChange, start } from "./state.js";
+import { counted, cut, fitsNothing, percent } from "./words.js";
 
-let answer = { hits: [] };
+const CALM = 700; // ms without an answer until one is read out, and noted
+const STEP = 10; // hits more at a time
 
-byId("query").addEventListener("input", (event) => change({ query: event.target.value }, { step: false }));
+const newest = new Newest();
+const own = { temperature: 0.05, lexical: 0 }; // what the catalogs that are asked have
+let answer = null; // the last one that is shown
+let asked = ""; // the request that it is of, or that is on its way
+let calm = 0;
 
-onChange(async (state, before) => {
-  const query = byId("query");
-  if (query.value !== state.query) query.value = state.query;
-  if (state.query !== before.query) {
-    answer = state.query.trim() ? await ask("v1/query", requestOf(state)) : { hits: [] };
-    if (state === current()) showHits(answer);
-  }
-  showItem(state);
+takeToken();
+onChange(show);
+start();
+listen();
+fitControls();
+loadCatalogs();
+
+byId("query").addEventListener("input", ({ target }) => change({ query: target.value, k: K, item: null }, { streak: "query" }));
+byId("more").addEventListener("click", () => change({ k: Math.min(current().k + STEP, MOST_HITS) }));
+byId("filter-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  addFilter();
+});
+byId("copy").addEventListener("click", async ({ target }) => {
+  await navigator.clipboard.writeText(linkOf(current()));
+  target.textContent = "Copied";
+  setTimeout(() => (target.textContent = "Copy link"), 2000);
 });
 
-start();
-
-// The body of a request for what the state asks.
-function requestOf({ query, catalogs, where, temperature, lexical, k, exact }) {
-  return { query, catalogs, where, temperature, lexical, k, exact };
+// Filters and sliders are always open beside the hits, and above them only if the person opens them.
+function fitControls() {
+  const wide = matchMedia("(min-width: 64rem)");
+  const fit = () => (byId("controls").open = wide.matches);
+  wide.addEventListener("change", fit);
+  fit();
+  if (wide.matches && !current().query) byId("query").focus();
 }
 
-function showItem(state) {
-  const { item } = state;
-  if (!item) return closePanel();
-  const hit = answer.hits.find(({ id, catalog }) => id === item.id && catalog === item.catalog);
-  openPanel(hit ?? item, state);
+// Loads what is known of the catalogs, then shows all that depends on it.
+async function loadCatalogs() {
+  try {
+    learnCatalogs(await ask("v1/catalogs"));
+  } catch (failure) {
+    return showFailure(failure, loadCatalogs);
+  }
+  hideProblem();
+  showSetting(current());
+  show(current(), current());
+}
+
+function show(state, before) {
+  const query = byId("query");
+  if (query.value !== state.query) query.value = state.query;
+  document.title = state.query ? `${cut(state.query, 60)} – attnsearch` : "attnsearch";
+  if (state.catalogs !== before.catalogs) showSetting(state);
+  if (state.where !== before.where) updateFacets(state.where);
+  showSliders(state, own);
+  showAbout(state);
+  if (state.item !== before.item) showItem(state, before);
+  wantAnswer(state);
+}
+
+// What belongs to the catalogs that are asked: their list, their fields, their constants.
+function showSetting(state) {
+  const rows = askedCatalogs(state);
+  showCatalogs(state);
+  byId("heading").replaceChildren("attention over ", el("bdi", { lang: "" }, rows.map(({ name }) => cut(name, 60)).join(", ")));
+  showFacets(joinFields(rows), ownFields(rows));
+  own.temperature = rows[0]?.temperature ?? own.temperature;
+  own.lexical = rows[0]?.lexical ?? own.lexical;
+  showSliders(state, own);
+}
+
+// Asks for what the state wants, unless that is shown already, or on its way.
+function wantAnswer(state) {
+  const request = state.query.trim() ? requestOf(state) : null;
+  const wanted = JSON.stringify(request);
+  if (wanted === asked) return;
+  asked = wanted;
+  if (request) newest.want((signal) => answerRequest(request, signal));
+  else clearAnswer();
+}
+
+function clearAnswer() {
+  newest.drop();
+  answer = null;
+  byId("answer").hidden = true;
+  byId("status").textContent = "";
+  hideProblem();
+}
+
+async function answerRequest(request, signal) {
+  try {
+    answer = await ask("v1/query", request, { signal });
+  } catch (failure) {
+    if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure, askAgain);
+    return;
+  }
+  if (asked === "null") return;
+  hideProblem();
+  showFilterProblem("");
+  adoptConstants(request, answer);
+  showAnswer(answer, corrected(answer, request));
+  markOpen(current().item);
+  if (current().item) openPanel(findHit(current().item), current());
+  clearTimeout(calm);
+  calm = setTimeout(settle, CALM);
+}
+
+// The answer says what the catalogs' own τ is, also for several of them.
+function adoptConstants(request, { temperature, lexical = 0 }) {
+  if (request.temperature === null) own.temperature = temperature;
+  if (request.lexical === null) own.lexical = lexical;
+  showSliders(current(), own);
+}
+
+function askAgain() {
+  asked = "";
+  wantAnswer(current());
+}
+
+// How a request with misspelled words was read, and the way to the other reading.
+function corrected({ asked: text }, { exact }) {
+  if (exact) return el("p", {}, "asked exactly as typed; ", link("correct misspelled words", { exact: false }));
+  return text === undefined ? null : el("p", {}, `asked as "${cut(text, 200)}"; `, link("ask exactly as typed", { exact: true }));
+}
+
+function link(text, changes) {
+  return el("button", { type: "button", class: "link", click: () => change(changes) }, text);
+}
+
+// Once the person pauses, the answer is read out, and the heatmap may have it.
+function settle() {
+  if (!answer) return;
+  const [first] = answer.hits;
+  const best = first ? `; the best: ${cut(first.title || first.id, 100)}, ${percent(first.weight)}` : "";
+  const doubt = fitsNothing(answer) ? "nothing here matches well; " : "";
+  byId("status").textContent = `${doubt}${counted(answer.hits.length, "hit")}${best}`;
+  noteAnswer(answer, current());
+}
+
+function showItem(state, before) {
+  markOpen(state.item);
+  if (state.item) return openPanel(findHit(state.item), state);
+  closePanel();
+  if (before.item) buttonOf(before.item)?.focus();
+}
+
+// The hit of an item, or only its id if it is not among those that are shown.
+function findHit(item) {
+  return answer?.hits.find(({ id, catalog }) => id === item.id && catalog === item.catalog) ?? item;
+}
+
+function showFailure(failure, retry) {
+  if (!(failure instanceof Refusal)) throw failure;
+  if (failure.status === 400 && /where/.test(failure.message)) return showFilterProblem(failure.message, failure.hint);
+  showProblem(failure, retry);
+}
+
+// The body of a request for what a state asks.
+function requestOf({ query, catalogs, where, temperature, lexical, k, exact }) {
+  return { query, catalogs, where, temperature, lexical, k, exact };
 }

@@ -1,6 +1,7 @@
 // What is asked of the server, with the token that it wants.
 
 const TOKEN = "attnsearch-token"; // the name of the page's own token, and of the one that the person has
+const PATIENCE = 250; // ms that a newer request waits for the one before it
 
 // What the server refused: `status` of HTTP (0: there was no answer), its error object, seconds until it may be asked.
 export class Refusal extends Error {
@@ -17,19 +18,70 @@ export async function ask(path, body = null, { signal = null } = {}) {
   const request = body ? { method: "POST", body: JSON.stringify(body) } : {};
   if (body) headers["Content-Type"] = "application/json";
   let response;
+  let answer;
   try {
     response = await fetch(path, { ...request, headers, signal, cache: "no-store" });
+    answer = await response.json();
   } catch (failure) {
     if (signal?.aborted) throw failure;
-    throw new Refusal(0, { message: "the server does not answer" });
+    if (!response) throw new Refusal(0, { message: "the server does not answer" });
   }
-  const answer = await response.json().catch(() => null);
   if (response.ok && answer) return answer;
   const patience = Number(response.headers.get("Retry-After")) || 1;
   throw new Refusal(response.status, answer?.error ?? { message: `the server answered ${response.status}` }, patience);
 }
 
+// Asks for what is wanted last. One request runs at a time; the newest waits for it a moment, those between are dropped.
+// So an older answer never replaces a newer one, and a slow server gets no more than it can answer.
+export class Newest {
+  #running = null; // the AbortController of the request that runs
+  #waiting = null; // the function that asks next
+  #started = 0;
+
+  // `work(signal)` is started now, or as soon as the one before it is over.
+  want(work) {
+    this.#waiting = work;
+    if (!this.#running) this.#next();
+    else setTimeout(() => this.#giveUp(), Math.max(0, this.#started + PATIENCE - performance.now()));
+  }
+
+  // Drops what runs and what waits.
+  drop() {
+    this.#waiting = null;
+    this.#running?.abort();
+  }
+
+  #giveUp() {
+    if (this.#waiting && performance.now() >= this.#started + PATIENCE) this.#running?.abort();
+  }
+
+  async #next() {
+    while (this.#waiting) {
+      const work = this.#waiting;
+      const control = new AbortController();
+      [this.#waiting, this.#running, this.#started] = [null, control, performance.now()];
+      try {
+        await work(control.signal);
+      } catch (failure) {
+        if (!control.signal.aborted) throw failure;
+      } finally {
+        this.#running = null;
+      }
+    }
+  }
+}
+
 // Keeps the token that the person has, for this window.
 export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
+}
+
+// Takes the token out of the address, if it is there: it is in no link that is copied from now on.
+export function takeToken() {
+  const parts = new URLSearchParams(location.hash.slice(1));
+  const token = parts.get("token");
+  if (!token) return;
+  useToken(token);
+  parts.delete("token");
+  history.replaceState(null, "", `#${parts}`);
 }

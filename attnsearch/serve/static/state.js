@@ -6,15 +6,21 @@
 //   exact the request is asked as typed
 //   item  the id of the open item     of    its catalog
 //
-// Typing replaces the entry of the browser's history; a deliberate step (Enter, a filter, an item) makes one.
+// A deliberate step (a filter, an item) makes an entry in the browser's history. What is typed without a pause for
+// anything else has one entry, and so has a slider that is moved.
 
 export const K = 10;
-const MOST_HITS = 1000;
+export const MOST_HITS = 1000;
+
+const LOWEST_TEMPERATURE = 1e-6;
+const PACE = 200; // ms between two writes of the address: browsers refuse hundreds in a few seconds
 
 const EMPTY = { query: "", catalogs: [], where: [], temperature: null, lexical: null, k: K, exact: false, item: null };
 const listeners = [];
 let state = { ...EMPTY };
-let isSettled = true; // whether the history's entry is one that a deliberate step made
+let last = ""; // the streak of the last change
+let written = 0; // when the address was
+let timer = 0; // of the next write
 
 // What the page shows now. Never changed in place: `change` makes another.
 export function current() {
@@ -26,26 +32,56 @@ export function onChange(listener) {
   listeners.push(listener);
 }
 
-// Changes a part of the state, such as `change({ item: null })`. `step`: whether it gets an entry in the history.
-export function change(changes, { step = true } = {}) {
+// Changes a part of the state, such as `change({ item: null })`. Changes that follow one another under the name of one
+// `streak`, such as letters that are typed, share an entry of the history.
+export function change(changes, { streak = "" } = {}) {
   const before = state;
+  const isStep = !streak || streak !== last;
+  if (isStep) writeAddress();
   state = { ...state, ...changes };
-  const address = `#${spell(state)}`;
-  if (address !== `#${spell(before)}`) history[step || isSettled ? "pushState" : "replaceState"](null, "", address);
-  isSettled = step;
+  last = streak;
+  if (isStep && spell(state) !== spell(before)) history.pushState(null, "", addressOf(state));
+  else scheduleAddress();
   announce(before);
+}
+
+// Ends a streak: what comes next is a step, whatever it is.
+export function endStreak() {
+  last = "";
+}
+
+// The link to what the page shows now.
+export function linkOf(state) {
+  return new URL(addressOf(state), location.href).href;
 }
 
 // Reads the state from the address, and does so again whenever the person goes back or forward.
 export function start() {
   const reread = () => {
     const before = state;
+    clearTimeout(timer);
+    endStreak();
     state = read(location.hash.slice(1));
-    isSettled = true;
     announce(before);
   };
   addEventListener("popstate", reread);
   reread();
+}
+
+function addressOf(state) {
+  return `#${spell(state)}`;
+}
+
+function scheduleAddress() {
+  clearTimeout(timer);
+  timer = setTimeout(writeAddress, Math.max(0, written + PACE - performance.now()));
+}
+
+function writeAddress() {
+  clearTimeout(timer);
+  if (addressOf(state) === `#${location.hash.slice(1)}`) return;
+  written = performance.now();
+  history.replaceState(null, "", addressOf(state));
 }
 
 // The address of a state, without its #.
@@ -72,7 +108,7 @@ export function read(address) {
     query: parts.get("q") ?? "",
     catalogs: parts.getAll("c"),
     where: parts.getAll("w"),
-    temperature: number(parts.get("t"), Number.MIN_VALUE, Infinity),
+    temperature: number(parts.get("t"), LOWEST_TEMPERATURE, Infinity),
     lexical: number(parts.get("l"), 0, Infinity),
     k: Number.isInteger(k) ? k : K,
     exact: parts.get("exact") === "1",
