@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.terminal import options, streams
+from attnsearch.terminal import browser, options, progress, streams
 from attnsearch.terminal.completion import complete_catalog
+
+LISTED = 5  # catalogs, at most, in a line
+TOKEN_BYTES = 24  # of chance, in a token that we make
 
 
 def serve(
@@ -20,34 +26,111 @@ def serve(
             metavar="NAME",
             rich_help_panel=options.WHICH,
             autocompletion=complete_catalog,
-            help="Catalog to serve. Repeatable. (default: all)",
+            help="Catalog to serve. Repeatable. (default: all, those to come included)",
         ),
     ] = None,
     host: Annotated[
         str,
         typer.Option(
             metavar="ADDRESS",
-            rich_help_panel=options.DONE,
-            help="Address to listen on. (default: 127.0.0.1, which only this machine reaches)",
+            rich_help_panel=options.ASKERS,
+            help="Address to listen on; 0.0.0.0 for all. (default: 127.0.0.1, which only this machine reaches)",
         ),
     ] = "127.0.0.1",
     port: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, max=65_535, rich_help_panel=options.DONE, help="Port to listen on. (default: 8400)"
+            metavar="N",
+            min=0,
+            max=65_535,
+            rich_help_panel=options.ASKERS,
+            help="Port to listen on; 0 for any that is free. (default: 8400)",
         ),
     ] = 8400,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", rich_help_panel=options.ASKERS, help="Address of the reverse proxy that leads here, if any."
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            rich_help_panel=options.ASKERS,
+            help="What requests must know. Better in $ATTNSEARCH_SERVE_TOKEN: the list of processes has no variables. "
+            "(default: none if only this machine can ask, else a new one)",
+        ),
+    ] = None,
+    log_queries: Annotated[
+        bool, typer.Option("--log-queries", rich_help_panel=options.OUTPUT, help="Log the text of queries, too.")
+    ] = False,
+    open_: Annotated[
+        bool,
+        typer.Option(
+            "--open", rich_help_panel=options.OUTPUT, allow_from_autoenv=False, help="Open the page in the browser."
+        ),
+    ] = False,
     offline: options.Offline = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Serve catalogs to browsers, scripts and agents: a page, an API, and MCP.
 
     attnsearch serve
 
     attnsearch serve -c shop --port 9000
+
+    Prints its address. stderr has a line for each request.
     """
     try:
         from attnsearch.serve import server
     except ModuleNotFoundError as error:
         hint = "pip install 'attnsearch[serve]'"
         raise InputError(f"serving needs the package {error.name}, which is not installed", hint=hint) from None
-    server.serve(catalog or [], host, port, lambda url: streams.emit([f"{url}\n"]), offline=offline)
+    from attnsearch.serve.catalogs import Catalogs
+    from attnsearch.serve.guard import Access
+
+    access = Access(host, url, token)
+    if token is None and not access.is_local:
+        access = Access(host, url, secrets.token_urlsafe(TOKEN_BYTES))
+    catalogs = Catalogs(_names(catalog or []), offline=offline)
+    sockets = server.listen(host, port)
+    address = url or server.address_of(sockets[0])
+    lines = progress.Lines(quiet=quiet)
+
+    def ready() -> None:
+        made = f"#token={access.token}" if access.token and token is None else ""
+        streams.emit([f"{address}{made}\n"])
+        for sentence in _describe(catalogs.names(), is_made=bool(made)):
+            lines.write(sentence)
+        if open_:  # beside us: a browser in a terminal stays until it is left
+            threading.Thread(target=browser.open_page, args=(address, address), daemon=True).start()
+
+    try:
+        server.serve(catalogs, sockets, access, ready=ready, log=lines.write, log_queries=log_queries)
+    finally:
+        lines.close()
+
+
+def _names(refs: Sequence[str]) -> list[str]:
+    """The catalogs of these names. Raises InputError for a file, CatalogError for what is neither."""
+    from attnsearch.storage import home
+    from attnsearch.storage.files import quoted
+
+    names = []
+    for ref in refs:
+        folder, file = home.find_catalog(ref)
+        if folder.name.startswith("@") or (file and file != home.built_in_file(folder.name)):
+            hint = f"'attnsearch index {quoted(ref)}' makes a catalog of it, whose name it says"
+            raise InputError("is a file, not the name of a catalog", where=ref, hint=hint)
+        names.append(folder.name)
+    return names
+
+
+def _describe(names: Sequence[str], *, is_made: bool) -> Iterator[str]:
+    """What is served, and what the link is for."""
+    from attnsearch.sources.fields import first_names
+
+    yield f"attnsearch: serving {first_names(names, LISTED)}; Ctrl-C ends it"
+    if is_made:
+        yield "attnsearch: every request needs the token in this link, which is new at each start; --token keeps one"

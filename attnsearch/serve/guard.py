@@ -17,6 +17,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -77,10 +78,16 @@ class Access:
     token: str | None = None
     page_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can ask."""
+        proxy = self._proxy()
+        return _is_loopback(self.host) and (proxy is None or _is_loopback(proxy[1].host))
+
     def __post_init__(self) -> None:
         if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not _TOKEN.fullmatch(self.token)):
-            message = f"a token has at least {SHORTEST_TOKEN} characters: letters, digits and ._~+/-"
-            raise InputError(message, hint="leave --token out, and one is made where it is needed")
+            message = f"--token needs at least {SHORTEST_TOKEN} characters: letters, digits and ._~+/-"
+            raise InputError(message, hint="without --token, one is made where it is needed")
         if self.url is not None and self._proxy() is None:
             raise InputError(f"--url '{self.url}' is not an address", hint="such as https://example.org/books/")
 
@@ -157,6 +164,14 @@ class Access:
                 hint = "only the page may write; start with --token for programs that do"
             message = "the token is wrong" if authorization else "this needs a token"
             raise RefusalError(401, message, hint=hint, www_authenticate="Bearer")
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return False
 
 
 def _is_shell(path: str) -> bool:

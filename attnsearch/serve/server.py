@@ -2,23 +2,278 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from attnsearch.errors import InputError
 from attnsearch.serve.catalogs import Catalogs
+from attnsearch.serve.guard import Access
 from attnsearch.serve.http import make_app
+from attnsearch.serve.limits import ARRIVAL, AT_ONCE, HEADERS, PATIENCE
 
-PATIENCE = 5  # seconds that running requests have after SIGTERM
+FINISHING = 4  # seconds that running requests have after a signal to end
+ENDING = 4.8  # seconds after which the process ends, whatever still runs
+IDLE = 75  # seconds that a connection stays open without a request: longer than a reverse proxy keeps it, 60 for nginx
+CONNECTIONS = 200  # at once; of more, one that is idle is closed, else the new one
+BACKLOG = 128  # connections that the system holds until we take them
+NEAREST = 100  # ports that are tried in place of one in use
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that the system has
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 (what stands for all addresses of this machine)
+_ELSEWHERE = ("192.0.2.1", 9)  # RFC 5737: nobody's
 
 
-def serve(names: Sequence[str], host: str, port: int, ready: Callable[[str], None], *, offline: bool = False) -> None:
-    """Answer on this address until SIGTERM or SIGINT; `ready` gets the address as soon as it answers."""
-    catalogs = Catalogs(names, offline=offline)
-    config = uvicorn.Config(make_app(catalogs), host=host, port=port, log_level="warning",
-                            timeout_graceful_shutdown=PATIENCE)  # fmt: skip
-    ready(f"http://{host}:{port}/")
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that take connections at an address, or at all that a name has; `port` 0 is a free one.
+
+    Raises InputError if that is not possible, with the nearest free port if this one is in use.
+    """
     try:
-        uvicorn.Server(config).run()
+        found = socket.getaddrinfo(host or "?", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise InputError(f"--host {host!r} is not an address, and no name of one") from None
+    sockets: list[socket.socket] = []
+    for family, *_, address in dict.fromkeys(found):
+        try:
+            place = (address[0], sockets[0].getsockname()[1], *address[2:]) if sockets else address
+            sockets.append(_listen(family, place))
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:  # a system without IPv6
+                continue
+            for other in sockets:
+                other.close()
+            raise _unavailable(host, port, family, address, error) from None
+    if not sockets:
+        raise InputError(f"{host} has no address of this machine")
+    return sockets
+
+
+def _listen(family: int, address: Any) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would take a port from another program
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _unavailable(host: str, port: int, family: int, address: Any, error: OSError) -> InputError:
+    """Why this address can't be listened on, and what can."""
+    if error.errno == errno.EADDRINUSE:
+        for other in range(port + 1, min(port + NEAREST, 1 << 16)):
+            try:
+                _listen(family, (address[0], other, *address[2:])).close()
+            except OSError:
+                continue
+            return InputError(f"port {port} is in use", hint=f"take another: --port {other}")
+        return InputError(f"port {port} is in use", hint="take a free one: --port 0")
+    if error.errno == errno.EACCES:
+        hint = "take one above 1023, behind a reverse proxy: --port 8400"
+        return InputError(f"port {port} needs a permission of the system's", hint=hint)
+    if error.errno == errno.EADDRNOTAVAIL:
+        hint = "take one of this machine, or 0.0.0.0 for all"
+        return InputError(f"{host} is not an address of this machine", hint=hint)
+    return InputError(f"{host}, port {port}: {error.strerror or error}")
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address of a socket as a URL; of one for all addresses, the one by which other machines reach this one."""
+    host, port = listener.getsockname()[:2]
+    if host in _WILDCARDS:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(_ELSEWHERE)  # sends nothing: the system just chooses the way
+                host = probe.getsockname()[0]
+            except OSError:
+                host = "127.0.0.1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class Connection(H11Protocol):
+    """A connection that nobody can hold open for nothing, by a request that never comes or an answer never read."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; if there are too many, end one that is idle, or else this one."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            others = (other for other in self.connections if other is not self)
+            idle = next((other for other in others if isinstance(other, Connection) and other.is_idle), self)
+            idle.transport.abort()
+        self._end_after(ARRIVAL)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; the head of a request must come within the time for its body."""
+        super().data_received(data)
+        if not self.is_idle:
+            self._end_after(None)
+        elif self._deadline is None:
+            self._end_after(ARRIVAL)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, as uvicorn does."""
+        self._end_after(None)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read on."""
+        super().pause_writing()
+        self._end_after(PATIENCE)
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        super().resume_writing()
+        self._end_after(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._end_after(None)
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's words)
+        """Answer what is not HTTP as all else, and end."""
+        if self.is_idle or not self.cycle.response_started:
+            body = b'{"error": {"code": 2, "message": "this is not a request of HTTP/1.1", "hint": ""}}\n'
+            headers = {
+                **HEADERS,
+                "Content-Type": "application/json",
+                "Content-Length": len(body),
+                "Connection": "close",
+            }
+            lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+            self.transport.write("\r\n".join(lines).encode() + body)
+        self.transport.close()
+
+    def _end_after(self, seconds: float | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """Calls `ready` once it answers. The first signal lets what runs finish, the second ends the process at once."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.signal = 0
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have signals end the server in good order; afterwards they do what they did before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) for number in numbers}
+        taken = [number for number in numbers if before[number] is not signal.SIG_IGN]  # as by nohup
+        try:
+            for number in taken:
+                signal.signal(number, self._end)
+            yield
+        finally:
+            for number in taken:
+                signal.signal(number, before[number])
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal:
+            os._exit(_code(number))
+        self.signal, self.should_exit = number, True
+        timer = threading.Timer(ENDING, os._exit, [_code(number)])
+        timer.daemon = True
+        timer.start()
+
+
+def _code(number: int) -> int:
+    return 128 + number if number == signal.SIGINT else 0
+
+
+class _Lines(logging.Handler):
+    """Warnings of the package → lines of the log."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log(record.getMessage())
+
+
+def serve(
+    catalogs: Catalogs,
+    sockets: list[socket.socket],
+    access: Access,
+    *,
+    ready: Callable[[], None],
+    log: Callable[[str], None] = lambda _: None,
+    log_queries: bool = False,
+) -> None:
+    """Answer at these sockets until SIGTERM or SIGINT; `ready` is called as soon as there are answers.
+
+    Raises KeyboardInterrupt after SIGINT. Ends within five seconds, if need be with the whole process.
+    """
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries say: tracebacks of what a client sent
+    logging.getLogger("attnsearch").addHandler(_Lines(log))
+    app = make_app(catalogs, access, log=log, log_queries=log_queries)
+    config = uvicorn.Config(
+        app, http=Connection, ws="none", loop="asyncio", log_config=None, access_log=False, proxy_headers=False,
+        server_header=False, timeout_keep_alive=IDLE, timeout_graceful_shutdown=FINISHING,
+    )  # fmt: skip
+
+    def begin() -> None:
+        ready()
+        _notify()
+
+    server = _Server(config, begin)
+    loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take
+    loop.set_exception_handler(lambda _, context: log(f"internal error: {context['message']}"))
+    loop.set_default_executor(ThreadPoolExecutor(AT_ONCE, "attnsearch-answer"))
+    try:
+        loop.run_until_complete(server.serve(sockets))
     finally:
+        for listener in sockets:
+            listener.close()
+        loop.set_exception_handler(lambda *_: None)  # of what is still waiting
+        loop.close()
         catalogs.close()
+    if server.signal == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def _notify() -> None:
+    """Tell systemd that there are answers, if it asks: https://www.freedesktop.org/software/systemd/man/sd_notify.html."""
+    name = os.environ.get("NOTIFY_SOCKET", "")
+    if name:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.connect(f"\0{name[1:]}" if name.startswith("@") else name)
+            channel.sendall(b"READY=1")

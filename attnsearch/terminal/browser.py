@@ -21,16 +21,17 @@ def emit_page(page: str, out: str | None, *, is_opened: bool) -> None:
     """Write a page, in UTF-8, to stdout or to the file `out`, and open that in the browser if asked."""
     emit_bytes([page.encode()], out)
     if is_opened and out is not None:
-        _open_page(Path(out).absolute())
+        path = Path(out).absolute()
+        open_page(path.as_uri(), str(path))
 
 
-def _open_page(path: Path) -> None:
-    """Open a page in the browser; where there is none, stderr says where the page is."""
+def open_page(url: str, place: str) -> None:
+    """Open a page in the browser; where there is none, stderr says the page's place."""
     import webbrowser
 
     try:
-        is_open = webbrowser.open(path.as_uri())
+        is_open = webbrowser.open(url)
     except (webbrowser.Error, OSError, ValueError):  # such as $BROWSER with half of its quotes
         is_open = False
     if not is_open:
-        sys.stderr.write(as_line(f"attnsearch: no browser could be opened; the page is in {path}"))
+        sys.stderr.write(as_line(f"attnsearch: no browser could be opened; the page is in {place}"))

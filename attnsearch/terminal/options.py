@@ -23,6 +23,7 @@ PANELS = (
     SHARP := "How sharp",
     SHOWN := "What is shown",
     DONE := "What is done",
+    ASKERS := "Who may ask",
     OUTPUT := "Output",
 )
 

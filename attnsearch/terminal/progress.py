@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 SOON = 0.5  # seconds of silence before progress is shown
+MOST_LINES = 10_000  # of a log that wait for stderr
 
 log = logging.getLogger("attnsearch")
 
@@ -118,6 +121,34 @@ def _show_cursor_and_die(number: int, _frame: FrameType | None) -> None:
         os.write(2, b"\r\x1b[K\x1b[?25h")
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
+
+
+class Lines:
+    """A log on stderr, a line at a time. Whoever writes never waits: what nobody reads for long is dropped."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
+        self._writer = threading.Thread(target=self._write_all, name="attnsearch-log", daemon=True)
+        self._writer.start()
+
+    def write(self, line: str) -> None:
+        """Write a line, soon."""
+        if not self._quiet:
+            with suppress(queue.Full):
+                self._lines.put_nowait(line)
+
+    def close(self) -> None:
+        """Write what is left, if that is possible at once."""
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+            self._writer.join(SOON)
+
+    def _write_all(self) -> None:
+        while (line := self._lines.get()) is not None:
+            with suppress(OSError, ValueError):  # a full disk, a reader that has gone, a stream that is closed
+                sys.stderr.write(f"{inert(line)}\n")
+                sys.stderr.flush()
 
 
 class _Handler(logging.Handler):

@@ -371,7 +371,7 @@ class TestToken:
 
     @pytest.mark.parametrize("token", ["", "short", "a" * 15, "a b" * 10, "é" * 20, "a\n" * 10, "a" * 20 + '"'])
     def test_what_is_no_token(self, token):
-        with pytest.raises(InputError, match="a token has at least 16 characters") as caught:
+        with pytest.raises(InputError, match="--token needs at least 16 characters") as caught:
             Access(token=token)
         assert not token or token not in str(caught.value)
 
