@@ -56,7 +56,7 @@ HOUSE = {
         "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "local", "groups", "covariance"),
-    "opening": ("index", "agreement", "union", "items"),
+    "opening": ("freshening", "index", "agreement", "union", "latest", "items"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
         "search", "weights", "duplicates",

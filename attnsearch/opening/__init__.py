@@ -1,7 +1,9 @@
 """A name or a file → a catalog open for queries.
 
-index      a catalog open for queries: one snapshot of its keys, and the encoder that made them
-agreement  whether several catalogs were made by one encoder
-union      several catalogs as one
-items      the name of an item → its id, and its keys
+freshening  a file → its catalog, which is as new as the file
+index       a catalog open for queries: one snapshot of its keys, and the encoder that made them
+agreement   whether several catalogs were made by one encoder
+union       several catalogs as one
+latest      catalogs by name → an index of their latest state
+items       the name of an item → its id, and its keys
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,15 +15,15 @@ from attnsearch.encoding.sbert import is_installed
 from attnsearch.engines.engine import Engine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.sources.items import DEFAULT_TEXT
-from attnsearch.storage import home, lock
+from attnsearch.opening.freshening import bring_up_to_date, index_file
+from attnsearch.storage import home
 from attnsearch.storage.database import Info
-from attnsearch.storage.failures import BusyError, MissingError
-from attnsearch.storage.segment import all_heads, find_fit_file
+from attnsearch.storage.failures import missing
+from attnsearch.storage.segment import Mapped, all_heads, find_fit_file
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 from attnsearch.upkeep.default import default_catalog
-from attnsearch.upkeep.freshness import fingerprint_source, warn_if_changed
+from attnsearch.upkeep.freshness import warn_if_changed
 
 if TYPE_CHECKING:
     from attnsearch.calibration.fit_file import Fit
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from attnsearch.postings.vocabulary import Vocabulary
     from attnsearch.storage.learned import Learned, Remembered
 
-_USUAL = {"title", "description"}  # fields that a person expects to be read
+Share = Callable[[Encoder], Encoder]
 
 log = logging.getLogger("attnsearch")
 
@@ -75,7 +75,7 @@ class Index:
         if ref == "-":
             folder = home.pipe_folder()
             try:
-                _index_file(folder, Path(ref), reading, offline=offline, progress=progress)
+                index_file(folder, Path(ref), reading, offline=offline, progress=progress)
                 return cls._open(folder, None, offline=offline, progress=progress)
             finally:
                 home.forget_pipe(folder)
@@ -84,24 +84,47 @@ class Index:
         if reading != AS_FOUND and file in (None, home.built_in_file(folder.name)):
             raise InputError("is a catalog, which was read already", where=folder.name, hint="--from is for a file")
         if file:
-            _bring_up_to_date(folder, file, reading, offline=offline, progress=progress)
+            bring_up_to_date(folder, file, reading, offline=offline, progress=progress)
         index = cls._open(folder, file, offline=offline, progress=progress)
         if not file:
             warn_if_changed(folder, index.info, ref)
         return index
 
     @classmethod
-    def _open(cls, folder: Path, file: Path | None, *, offline: bool, progress: Progress | None) -> Self:
-        store = home.open_migrated(folder, Store)
+    def open_named(
+        cls, name: str, *, offline: bool = False, mapped: Mapped | None = None, share: Share | None = None
+    ) -> Self:
+        """The catalog of this name, never that of a file; a built-in one is indexed first if need be.
+
+        `mapped` are segments of an earlier state of it. `share` returns the encoder to be used: the one that it gets,
+        or one like it that is loaded. Raises as `open` does.
+        """
+        location = home.find_named(name)
+        if location is None:
+            raise missing(home.catalog_folder(name))
+        folder, file = location
+        if file:
+            bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=None)
+        return cls._open(folder, file, offline=offline, progress=None, mapped=mapped, share=share)
+
+    @classmethod
+    def _open(
+        cls, folder: Path, file: Path | None, *, offline: bool, progress: Progress | None,
+        mapped: Mapped | None = None, share: Share | None = None,
+    ) -> Self:  # fmt: skip
+        store = home.open_migrated(folder, partial(Store, mapped=mapped))
         try:
             heads = all_heads(store.info)
             encoder = loading.load_heads(heads, offline=offline, quick=store.info.quick)
+            if share:
+                encoder = share(encoder)
             if change := describe_change(encoder, heads):
                 if not file:
                     raise _stale(folder, store.info, change)
                 store.close()
-                _index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
-                return cls._open(folder, None, offline=offline, progress=progress)  # the prompts may be others
+                index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
+                # The prompts may be others.
+                return cls._open(folder, None, offline=offline, progress=progress, mapped=mapped, share=share)
         except BaseException:
             store.close()
             raise
@@ -196,6 +219,13 @@ class Index:
         learned = learned or self.learned
         return [learned.memory if learned else None]
 
+    def open_same(self, other: Index) -> None:
+        """Open what an index of another state of the catalog has open, so that no query has to."""
+        if other._vocabulary:
+            self.find_vocabulary()
+        if other._postings:
+            self.postings.open_same(other._postings)
+
     def close(self) -> None:
         """End the snapshot."""
         self.store.close()  # first: then no thread opens postings again
@@ -221,73 +251,11 @@ def open_items(
     ref = ref or default_catalog()
     folder, file = home.find_catalog(ref)
     if file:
-        _bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=progress)
+        bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=progress)
     store = home.open_migrated(folder, lambda folder: Store(folder, vectors=vectors))
     if not file:
         warn_if_changed(folder, store.info, ref)
     return store
-
-
-def _bring_up_to_date(folder: Path, file: Path, reading: Reading, *, offline: bool, progress: Progress | None) -> None:
-    """Index a file that is new, changed, or to be read anew.
-
-    While another process does that, the state of before will do; we only wait for it if there is none.
-    """
-    while not _is_current(folder, file, reading):
-        try:
-            _index_file(folder, file, reading, wait=0, offline=offline, progress=progress)
-        except BusyError:
-            if home.catalog_exists(folder) and _is_read_so(home.read_catalog_info(folder), reading):
-                log.warning("%s is being indexed by another attnsearch; this answer is from before that", file.name)
-                return
-            lock.wait_for_writer(folder)
-        else:
-            return
-
-
-def _index_file(
-    folder: Path,
-    file: Path,
-    reading: Reading,
-    *,
-    wait: float = lock.WAIT,
-    offline: bool,
-    progress: Progress | None,
-) -> None:
-    """Index a file that a query names, or a built-in catalog; say what was read of a file that is new to us."""
-    from attnsearch.indexing.update import update  # and with it all that only writing needs
-    from attnsearch.readers.raw_file import source_name
-
-    is_named = not folder.name.startswith(("@", "."))
-    report = update(
-        [str(file)],
-        name=folder.name if is_named else None,
-        folder=None if is_named else folder,
-        reading=reading,
-        wait=wait,
-        offline=offline,
-        progress=progress,
-    )
-    text = {*report.read.text}
-    is_plain = reading.form == "lines" or _USUAL <= text <= {*DEFAULT_TEXT}
-    if not is_named and report.added == report.info.items and not is_plain:
-        log.warning("%s: %s", source_name(file.name), report.read.sentence())
-
-
-def _is_current(folder: Path, file: Path, reading: Reading) -> bool:
-    """Whether the folder's catalog was made from the file as it is now, read so, and knows all of its encoder."""
-    try:
-        info = home.read_catalog_info(folder)
-    except MissingError:
-        return False
-    if not (info.identity and _is_read_so(info, reading) and len(info.sources) == 1):
-        return False
-    return info.sources[0][:2] == fingerprint_source(str(file))[:2]
-
-
-def _is_read_so(info: Info, reading: Reading) -> bool:
-    """Whether a catalog was read as a query wants it."""
-    return reading.over(info.reading) == info.reading
 
 
 def _stale(folder: Path, info: Info, change: str) -> CatalogError:

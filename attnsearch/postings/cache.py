@@ -175,6 +175,18 @@ class Postings:
             store_copy(db, self._folder, label, info.commit)
         self._open |= built
 
+    def open_same(self, other: Postings) -> None:
+        """Open what the postings of another state of the catalog have open, as far as it is there."""
+        with other._lock:
+            names = [facets.read_field_name(db) for label, db in other._open.items() if label != TERMS]
+            terms = other._terms is not None
+        try:
+            self.ensure(names, terms=terms)
+        except field.UnknownFieldError:  # no item has it any more; who asks for it is told
+            for name in names:
+                with suppress(field.UnknownFieldError):
+                    self.ensure([name], terms=terms)
+
     def close(self) -> None:
         """Close all databases."""
         with self._lock:

@@ -155,14 +155,8 @@ def find_catalog(ref: str) -> Location:
     try:
         path = path.expanduser()
         is_path = ref.startswith("~") or any(sep in ref for sep in (os.sep, os.altsep) if sep)
-        if not is_path and not ref.startswith("."):
-            folder, built_in = home_folder() / ref, built_in_file(ref)
-            if not catalog_exists(folder):  # the name may be decomposed, as some systems write it
-                folder = home_folder() / letters.normalize_text(ref)
-            if catalog_exists(folder):
-                return Location(folder, built_in if built_in and _is_made_from(folder, built_in) else None)
-            if built_in:
-                return Location(folder, built_in)
+        if not is_path and not ref.startswith(".") and (named := find_named(ref)):
+            return named
         if path.is_file():
             return Location(_catalog_made_from(path) or file_catalog_folder(path), path)
         exists = path.exists()
@@ -179,6 +173,19 @@ def find_catalog(ref: str) -> Location:
         raise InputError(problem, where=ref, hint=hint or "name a file or a catalog")
     hint = _suggest_name(ref) or "'attnsearch list' shows what there is"
     raise CatalogError(f"there is no catalog '{ref[:100]}'", hint=hint)
+
+
+def find_named(name: str) -> Location | None:
+    """Where the catalog of this name is, with its file if it is built in; None if there is none.
+
+    The name is no path: the caller sees to that.
+    """
+    folder, built_in = home_folder() / name, built_in_file(name)
+    if not catalog_exists(folder):  # the name may be decomposed, as some systems write it
+        folder = home_folder() / letters.normalize_text(name)
+    if catalog_exists(folder):
+        return Location(folder, built_in if built_in and _is_made_from(folder, built_in) else None)
+    return Location(folder, built_in) if built_in else None
 
 
 def _suggest_name(ref: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import mmap
@@ -10,6 +11,7 @@ import re
 import sqlite3
 import stat
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,8 @@ from numpy.typing import NDArray
 from attnsearch.models.record import Head, identify, identify_heads, join_identities, list_heads
 from attnsearch.storage import checksum
 from attnsearch.storage.database import Info
-from attnsearch.storage.files import fit_file, open_to_read, sync
+from attnsearch.storage.failures import damaged, unreadable
+from attnsearch.storage.files import SEGMENTS, fit_file, open_to_read, sync
 
 ROWS = 256  # rows under one checksum: the most that a damaged byte can cost
 
@@ -53,6 +56,10 @@ def plain_weights(info: Info) -> str:
 def whole_identity(info: Info) -> str:
     """The identity of all heads of a catalog together, and of their uses."""
     return join_identities(identify(info.identity, info.use), identify_heads(info.heads))
+
+
+Mapped = Mapping[tuple[str, bytes], NDArray[np.float32]]
+"""The vectors X (rows, d) of segments, verified, by file and checksums: no file is written a second time."""
 
 
 class SegmentRow(NamedTuple):
@@ -134,6 +141,26 @@ def write_segment(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
     temporary.rename(folder / file)
     sync(folder)
     return file, segment_checksums(folder, file, x.shape)
+
+
+def load_listed(folder: Path, row: SegmentRow, *, d: int, mapped: Mapped) -> NDArray[np.float32]:
+    """The vectors (rows, d) of a segment of the catalog in `folder`, unless they are mapped already.
+
+    Raises CatalogError if it is damaged or can't be read, FileNotFoundError if it is gone.
+    """
+    x = mapped.get((row.file, row.sums))
+    if x is not None and x.shape == (row.rows, d):
+        return x
+    try:
+        return load_segment(folder / SEGMENTS, row.file, (row.rows, d), row.sums)
+    except FileNotFoundError:
+        raise
+    except ValueError as error:
+        raise damaged(folder, f"the segment {row.file[:40]}: {error}") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link took its place
+            raise damaged(folder, f"the segment {row.file[:40]}: {error.strerror}") from None
+        raise unreadable(folder / SEGMENTS / row.file, error) from None
 
 
 def load_segment(folder: Path, file: str, shape: tuple[int, ...], sums: bytes) -> NDArray[np.float32]:

@@ -7,14 +7,13 @@ one that it was written with is never used.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -25,8 +24,8 @@ from attnsearch import threads
 from attnsearch.sources.items import Item
 from attnsearch.storage import lock, segment
 from attnsearch.storage.database import ITEM, KEY, KeyRow, read_counts, read_fields, read_info, read_item, read_key
-from attnsearch.storage.failures import closed, damaged, missing, reading, unreadable
-from attnsearch.storage.files import SEGMENTS
+from attnsearch.storage.failures import closed, damaged, missing, reading
+from attnsearch.storage.segment import Mapped
 
 if TYPE_CHECKING:
     from attnsearch.sources.summary import Field
@@ -73,20 +72,20 @@ class Store:
     Opening it verifies the checksum of every vector; items are verified as they are read. Keys are numbered from 0 to
     before `size`, in the order in which they were added; numbers of removed keys are unused.
 
-    Without `vectors`, only the items can be read.
+    Without `vectors`, only the items can be read. `mapped` are segments that another store has open, see there.
 
     Raises CatalogError if there is no catalog, or if it is damaged or has another form; and when it is asked after
     `close`.
     """
 
-    def __init__(self, folder: Path, *, vectors: bool = True) -> None:
+    def __init__(self, folder: Path, *, vectors: bool = True, mapped: Mapped | None = None) -> None:
         self.folder = folder
         self._lock = threading.Lock()  # one statement at a time: the connection is one
         self.is_open = True
         for attempt in range(3):
             self._db = lock.connect_to_read(folder)
             try:
-                self._open_snapshot(vectors=vectors)
+                self._open_snapshot(mapped, vectors=vectors)
             except FileNotFoundError as error:
                 # A writer may have dropped a segment after we read the list and before we opened the file.
                 self._db.close()
@@ -98,7 +97,7 @@ class Store:
             else:
                 return
 
-    def _open_snapshot(self, *, vectors: bool) -> None:
+    def _open_snapshot(self, mapped: Mapped | None, *, vectors: bool) -> None:
         with reading(self.folder):
             self._db.execute("BEGIN")
             info = read_info(self._db, self.folder)
@@ -106,19 +105,13 @@ class Store:
                 raise missing(self.folder)
             self.info = info
             self.segments = segment.read_segments(self._db, info.listing).segments
-        self._x = list(threads.each(self._load_segment, self.segments if vectors else ()))
+        load = partial(segment.load_listed, self.folder, d=info.d, mapped=mapped or {})
+        self._x = list(threads.each(load, self.segments if vectors else ()))
 
-    def _load_segment(self, row: segment.SegmentRow) -> NDArray[np.float32]:
-        try:
-            return segment.load_segment(self.folder / SEGMENTS, row.file, (row.rows, self.info.d), row.sums)
-        except FileNotFoundError:
-            raise
-        except ValueError as error:
-            raise damaged(self.folder, f"the segment {row.file[:40]}: {error}") from None
-        except OSError as error:
-            if error.errno == errno.ELOOP:  # a link took its place
-                raise damaged(self.folder, f"the segment {row.file[:40]}: {error.strerror}") from None
-            raise unreadable(self.folder / SEGMENTS / row.file, error) from None
+    @property
+    def mapped(self) -> Mapped:
+        """Its segments, verified: the store of a later commit maps those that it still has no second time."""
+        return {(row.file, row.sums): x for row, x in zip(self.segments, self._x, strict=True)}
 
     @property
     def dead(self) -> int:
