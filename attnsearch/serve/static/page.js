@@ -2,9 +2,10 @@
 
 import { askedCatalogs, joinFields, learnCatalogs, ownFields, showAbout, showCatalogs } from "./catalogs.js";
 import { byId, el } from "./dom.js";
-import { addFilter, showFacets, updateFacets } from "./facets.js";
+import { addFilter, showFacets, showFilterProblem, updateFacets } from "./facets.js";
 import { noteAnswer } from "./heatmap.js";
-import { buttonOf, markOpen, showAnswer } from "./hits.js";
+import { markOpen, showAnswer } from "./hits.js";
+import { onJudged } from "./judge.js";
 import { listen } from "./keys.js";
 import { closePanel, openPanel } from "./panel.js";
 import { hideProblem, showProblem } from "./problems.js";
@@ -24,6 +25,7 @@ let calm = 0;
 
 takeToken();
 onChange(show);
+onJudged(askAgain);
 start();
 listen();
 fitControls();
@@ -35,7 +37,6 @@ byId("filter-form").addEventListener("submit", (event) => {
   event.preventDefault();
   addFilter();
 });
-document.addEventListener("visibilitychange", () => document.hidden || loadCatalogs());
 byId("copy").addEventListener("click", async ({ target }) => {
   await navigator.clipboard.writeText(linkOf(current()));
   target.textContent = "Copied";
@@ -51,19 +52,16 @@ function fitControls() {
   if (wide.matches && !current().query) byId("query").focus();
 }
 
-// Loads what is known of the catalogs, then shows all that depends on it, if it is new; whether there was an answer.
+// Loads what is known of the catalogs, then shows all that depends on it.
 async function loadCatalogs() {
-  let isNew;
   try {
-    isNew = learnCatalogs(await ask("v1/catalogs"));
+    learnCatalogs(await ask("v1/catalogs"));
   } catch (failure) {
-    showFailure(failure);
-    return false;
+    return showFailure(failure, loadCatalogs);
   }
-  if (isNew) showSetting(current());
-  if (isNew) showAbout(current());
-  if (!current().query.trim()) hideProblem();
-  return true;
+  hideProblem();
+  showSetting(current());
+  show(current(), current());
 }
 
 function show(state, before) {
@@ -74,16 +72,15 @@ function show(state, before) {
   if (state.where !== before.where) updateFacets(state.where);
   showSliders(state, own);
   showAbout(state);
-  if (state.item !== before.item) showItem(state, before);
+  if (state.item !== before.item) showItem(state);
   wantAnswer(state);
 }
 
 // What belongs to the catalogs that are asked: their list, their fields, their constants.
 function showSetting(state) {
   const rows = askedCatalogs(state);
-  const names = state.catalogs.length ? state.catalogs : rows.map(({ name }) => name);
   showCatalogs(state);
-  byId("heading").replaceChildren("attention over ", el("bdi", { lang: "" }, names.map((name) => cut(name, 60)).join(", ")));
+  byId("heading").replaceChildren("attention over ", el("bdi", { lang: "" }, rows.map(({ name }) => cut(name, 60)).join(", ")));
   showFacets(joinFields(rows), ownFields(rows));
   own.temperature = rows[0]?.temperature ?? own.temperature;
   own.lexical = rows[0]?.lexical ?? own.lexical;
@@ -112,11 +109,12 @@ async function answerRequest(request, signal) {
   try {
     answer = await ask("v1/query", request, { signal });
   } catch (failure) {
-    if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure);
+    if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure, askAgain);
     return;
   }
   if (asked === "null") return;
   hideProblem();
+  showFilterProblem("");
   adoptConstants(request, answer);
   showAnswer(answer, corrected(answer, request));
   markOpen(current().item);
@@ -157,11 +155,10 @@ function settle() {
   noteAnswer(answer, current());
 }
 
-function showItem(state, before) {
+function showItem(state) {
   markOpen(state.item);
-  if (state.item) return openPanel(findHit(state.item), state);
-  closePanel();
-  if (before.item) buttonOf(before.item)?.focus();
+  if (state.item) openPanel(findHit(state.item), state);
+  else closePanel();
 }
 
 // The hit of an item, or only its id if it is not among those that are shown.
@@ -169,13 +166,10 @@ function findHit(item) {
   return answer?.hits.find(({ id, catalog }) => id === item.id && catalog === item.catalog) ?? item;
 }
 
-function showFailure(failure) {
+function showFailure(failure, retry) {
   if (!(failure instanceof Refusal)) throw failure;
+  if (failure.status === 400 && /where/.test(failure.message)) return showFilterProblem(failure.message, failure.hint);
   showProblem(failure, retry);
-}
-
-async function retry() {
-  if (await loadCatalogs()) askAgain();
 }
 
 // The body of a request for what a state asks.

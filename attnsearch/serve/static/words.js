@@ -5,7 +5,12 @@ const STACKED = /((?:\p{Mn}|\p{Me}){6})(?:\p{Mn}|\p{Me})+/gu; // hundreds of mar
 
 // A text as one line: controls and what turns its direction are spelled out, a letter has six marks at most.
 export function inert(text) {
-  const line = text.split(/\s+/u).join(" ").trim();
+  return plain(text).trim();
+}
+
+// The same of a part of a line, which may begin and end with a blank.
+export function plain(text) {
+  const line = text.split(/\s+/u).join(" ");
   return line.replace(UNSAFE, spellOut).replace(STACKED, "$1…");
 }
 

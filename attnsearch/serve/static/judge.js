@@ -1,0 +1,92 @@
+// Judgments: whether an item is right for a request. The catalog remembers those that are, and answers differently.
+
+import { el, own } from "./dom.js";
+import { ask, Refusal } from "./server.js";
+import { change } from "./state.js";
+import { cut } from "./words.js";
+
+const KEY = "attnsearch-judged"; // in the window's storage: what was judged in it, for no answer says that
+const VERDICTS = [
+  { grade: "good", sign: "👍", name: "Right for this request" },
+  { grade: "bad", sign: "👎", name: "Wrong for this request" },
+];
+const listeners = [];
+
+// Has a function called after each judgment, which the catalog answers with from now on.
+export function onJudged(listener) {
+  listeners.push(listener);
+}
+
+// The two buttons for an item and a request, or why there are none.
+export function makeJudging(item, { query, catalogs }) {
+  if (!query.trim()) return el("p", { class: "rest" }, "Ask something, to judge whether this is right for it.");
+  if (catalogs.length > 1) return refuseSeveral(item);
+  const status = el("p", { class: "rest", role: "status" });
+  const buttons = VERDICTS.map((verdict) => makeButton(verdict, (isPressed) => judge(item, query, isPressed ? null : verdict.grade)));
+  const group = el("div", { class: "judging", role: "group", "aria-label": "Judge this item" }, ...buttons, status);
+
+  async function judge(...judgment) {
+    for (const button of buttons) button.disabled = true;
+    try {
+      status.textContent = await post(...judgment);
+      showGrade(buttons, gradeOf(item, query));
+    } catch (failure) {
+      if (!(failure instanceof Refusal)) throw failure;
+      status.textContent = failure.hint ? `${failure.message}; ${failure.hint}` : failure.message;
+    } finally {
+      for (const button of buttons) button.disabled = false;
+    }
+  }
+
+  showGrade(buttons, gradeOf(item, query));
+  return group;
+}
+
+function refuseSeveral({ catalog }) {
+  const alone = el("button", { type: "button", class: "link", click: () => change({ catalogs: [catalog] }) }, "ask ", own(cut(catalog, 60)), " alone");
+  return el("p", { class: "rest" }, "A judgment belongs to one catalog, and several are asked here: ", alone, " to judge.");
+}
+
+function makeButton({ grade, sign, name }, act) {
+  const isPressed = () => button.getAttribute("aria-pressed") === "true";
+  const properties = { type: "button", "aria-pressed": "false", "data-grade": grade, title: name, click: () => act(isPressed()) };
+  const button = el("button", properties, el("span", { "aria-hidden": "true" }, sign), el("span", { class: "unseen" }, name));
+  return button;
+}
+
+function showGrade(buttons, grade) {
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.grade === grade));
+}
+
+// Notes a grade, or takes back what there is; null. What came of it, in words.
+async function post({ id, catalog }, query, grade) {
+  const before = gradeOf({ id, catalog }, query);
+  const judgment = grade ? { [grade]: [id] } : { [before]: [id], remove: true };
+  const { grades, remembered } = await ask("v1/feedback", { catalogs: [catalog], query, ...judgment });
+  keepGrade({ id, catalog }, query, grade);
+  for (const listener of listeners) listener();
+  if (!grade) return "Taken back.";
+  if (grade === "bad") return "Noted; training learns from it.";
+  return remembered ? "Noted and remembered: requests like this one find it from now on." : "Noted.";
+}
+
+function gradeOf(item, query) {
+  return readGrades()[keyOf(item, query)] ?? null;
+}
+
+function keepGrade(item, query, grade) {
+  const grades = { ...readGrades(), [keyOf(item, query)]: grade };
+  sessionStorage.setItem(KEY, JSON.stringify(grades));
+}
+
+function readGrades() {
+  try {
+    return Object(JSON.parse(sessionStorage.getItem(KEY)));
+  } catch {
+    return {};
+  }
+}
+
+function keyOf({ catalog, id }, query) {
+  return JSON.stringify([catalog, query.trim(), id]);
+}
