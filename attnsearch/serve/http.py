@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException as Refused
 from starlette.responses import Response
 
@@ -37,6 +36,7 @@ from attnsearch.wire.results import Explanation, Heatmap, Result
 
 Asked = TypeVar("Asked")
 
+_SHOWN = 60  # characters of a name, in a message
 _UTF8 = re.compile(r"(?i)[^;]*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?")
 _REFUSALS: dict[int, dict[str, str]] = {
     400: {"description": "a request that can't be meant: the message names the parameter"},
@@ -83,11 +83,11 @@ class _Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request."""
         handle = super().get_route_handler()
-        names = [field.alias for field in self.dependant.query_params]
+        names = [field.alias for field in self.dependant.query_params]  # of the address
         kind: Any = self.body_field.field_info.annotation if self.body_field else ItemRequest
 
         async def checked(request: Request) -> Response:
-            _check_parameters(request.query_params, names)
+            _check_parameters(request, names)
             try:
                 return await handle(_Request(request.scope, request.receive))
             except RequestValidationError as problem:
@@ -99,8 +99,10 @@ class _Route(APIRoute):
 
 def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -> FastAPI:
     """The application of ASGI that serves these catalogs to those who have `access`; `options` are those of `Guard`."""
-    app = FastAPI(title="attnsearch", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     access = access or Access()
+    servers = [{"url": access.prefix}] if access.prefix else None
+    app = FastAPI(title="attnsearch", version=__version__, openapi_url=None, redirect_slashes=False, servers=servers,
+                  generate_unique_id_function=lambda route: route.name)  # fmt: skip
     app.add_middleware(Guard, access=access, **options)
     app.add_exception_handler(AttnsearchError, _fail)
     app.add_exception_handler(Refused, _refuse)
@@ -145,7 +147,24 @@ def _api(catalogs: Catalogs) -> APIRouter:
     async def health() -> Response:
         return _json({"status": "ok"})
 
+    api.get("/openapi.json", include_in_schema=False)(_describe)
     return api
+
+
+async def _describe(request: Request) -> Response:
+    """What is answered at which address, as OpenAPI has it."""
+    app: FastAPI = request.app
+    if app.openapi_schema is None:
+        description = app.openapi()
+        security = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
+        description["components"] |= security
+        for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own error, which is not ours
+            del description["components"]["schemas"][name]
+        for path, methods in description["paths"].items():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)
+                operation["security"] = [{}, {"token": []}] if path.startswith("/v1/") else []
+    return _json(app.openapi_schema)
 
 
 async def _fail(_: Request, problem: Any) -> Response:
@@ -159,20 +178,17 @@ async def _refuse(_: Request, problem: Any) -> Response:
     return _json(failures.as_json(reason), problem.status_code, problem.headers)
 
 
-def _check_parameters(given: QueryParams, names: list[str]) -> None:
+def _check_parameters(request: Request, names: Sequence[str]) -> None:
     """Raise InputError for parameters of an address that it does not have, or that are there twice."""
-    for name, _ in given.multi_items():
+    for name in request.query_params:
         if name not in names:
             near = find_nearest(name, names)
-            hint = (
-                f"did you mean '{near[0]}'?"
-                if near
-                else f"there is '{spell_names(dict.fromkeys(names))}'"
-                if names
-                else ""
-            )
-            raise InputError(f"no parameter '{name[:60]}' in this address", hint=hint or "parameters are in the body")
-        if len(given.getlist(name)) > 1:
+            has = f"it has {spell_names(names) or 'none'}"
+            hint = f"did you mean '{near[0]}'?" if near else has
+            if request.method == "POST":
+                hint = f"{has}; parameters are in the body"
+            raise InputError(f"no parameter '{name[:_SHOWN]}' in this address", hint=hint)
+        if len(request.query_params.getlist(name)) > 1:
             raise InputError(f"'{name}' is there twice", hint="say it once")
 
 

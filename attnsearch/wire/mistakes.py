@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,8 +17,7 @@ _SHOWN = 60  # characters of what was given, in a message
 def refuse(kind: type[BaseModel], errors: Sequence[Mapping[str, Any]]) -> InputError:
     """The error for a request that is not of this type; `errors` are those of pydantic, of which the first counts."""
     error = errors[0]
-    place = [part for part in error["loc"] if part != "[key]"]
-    schema = kind.model_json_schema()
+    place, schema = error["loc"], _schema_of(kind)
     if not place:
         return InputError("the request is not a JSON object", hint=f"it has {spell_names(schema['properties'])}")
     name = str(place[0])
@@ -32,14 +32,19 @@ def refuse(kind: type[BaseModel], errors: Sequence[Mapping[str, Any]]) -> InputE
     return InputError(f"'{name}' must be {allowed}, not {_spell_value(error['input'], within)}")
 
 
-def spell_names(names: Mapping[str, Any]) -> str:
-    """The names of parameters in words."""
-    *others, last = names
+@lru_cache
+def _schema_of(kind: type[BaseModel]) -> dict[str, Any]:
+    return kind.model_json_schema()
+
+
+def spell_names(names: Iterable[str]) -> str:
+    """The names of parameters in words; empty without any."""
+    *others, last = [*names] or [""]
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def spell_type(schema: Mapping[str, Any], shared: Mapping[str, Any] = {}) -> str:
-    """What a parameter may be, in words; `schema` is its JSON schema.
+    """What a parameter may be, in words, but for null, as which any may be left out; `schema` is its JSON schema.
 
     >>> spell_type({"type": "integer", "minimum": 1, "maximum": 1000})
     'a whole number from 1 to 1,000'
@@ -47,7 +52,7 @@ def spell_type(schema: Mapping[str, Any], shared: Mapping[str, Any] = {}) -> str
     if "$ref" in schema:
         return spell_type(shared[schema["$ref"].rpartition("/")[2]], shared)
     if "anyOf" in schema:
-        return " or ".join(spell_type(part, shared) for part in schema["anyOf"])
+        return " or ".join(spell_type(part, shared) for part in schema["anyOf"] if part.get("type") != "null")
     if "enum" in schema or "const" in schema:
         return " or ".join(f"'{value}'" for value in schema.get("enum", [schema.get("const")]))
     match schema.get("type"):
@@ -59,14 +64,11 @@ def spell_type(schema: Mapping[str, Any], shared: Mapping[str, Any] = {}) -> str
             return f"a number{_spell_range(schema, 'imum')}"
         case "boolean":
             return "true or false"
-        case "null":
-            return "null"
         case "array":
             each = spell_type(schema["items"], shared).removeprefix("a ").replace("text", "texts", 1)
-            return (
-                f"a list{_spell_range(schema, 'Items', ' of')} {each}" if "maxItems" in schema else f"a list of {each}"
-            )
-    return "an object of names and numbers"
+            return f"a list{_spell_range(schema, 'Items', ' of')} {each}"
+    each = spell_type(schema["additionalProperties"], shared)
+    return f"an object of at most {schema['maxProperties']:,} names, each with {each}"
 
 
 def _spell_range(schema: Mapping[str, Any], suffix: str, of: str = "", unit: str = "") -> str:

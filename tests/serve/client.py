@@ -1,0 +1,84 @@
+"""A client of an application that runs in this process: a request → its answer, by ASGI and without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from attnsearch.serve.catalogs import Catalogs
+from attnsearch.serve.guard import Access
+from attnsearch.serve.http import make_app
+
+
+class Answered(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The answer as a value."""
+        return json.loads(self.text)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error object."""
+        return self.json["error"]
+
+
+class Client:
+    """Asks the application for these catalogs; with the page's own token, so it may write."""
+
+    def __init__(self, *names: str, **options: Any) -> None:
+        self.catalogs = Catalogs(names, offline=True)
+        access = Access()
+        self.token = access.page_token
+        self.app = make_app(self.catalogs, access, **options)
+
+    def get(self, address: str, **headers: str) -> Answered:
+        """The answer to a GET."""
+        return self.ask("GET", address, headers=headers)
+
+    def post(self, address: str, body: Any, **headers: str) -> Answered:
+        """The answer to a POST; the body is bytes, or a value that becomes JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.ask("POST", address, content, headers)
+
+    def ask(self, method: str, address: str, content: bytes = b"", headers: Mapping[str, str] = {}) -> Answered:
+        """The answer to a request; `headers` beside the usual ones, or in their place."""
+        return asyncio.run(self.answer(method, address, content, headers))
+
+    async def answer(self, method: str, address: str, content: bytes, headers: Mapping[str, str]) -> Answered:
+        """What `ask` returns, in a loop that runs."""
+        usual = {"host": "localhost", "authorization": f"Bearer {self.token}", "content-length": str(len(content))}
+        usual |= {"content-type": "application/json"} if method == "POST" else {}
+        named = usual | {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        path, _, query = address.partition("?")
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+            "path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in named.items()],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        }  # fmt: skip
+        inbox: list[dict[str, Any]] = [{"type": "http.request", "body": content, "more_body": False}]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return inbox.pop() if inbox else {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        start, *parts = sent
+        answered = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+        return Answered(start["status"], answered, b"".join(part.get("body", b"") for part in parts).decode())
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.catalogs.close()
