@@ -6,7 +6,7 @@ What would be the path of a folder of this machine, such as that of a model, is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,10 @@ def show_item(catalogs: Catalogs, request: ItemRequest) -> dict[str, Any]:
 
 def list_catalogs(catalogs: Catalogs) -> list[dict[str, Any]]:
     """What `attnsearch list` and `info` say of the catalogs that may be asked; nothing of files and folders."""
-    names = catalogs.names()
-    return [{"name": name, "default": name == names[0], **_summarize(name)} for name in names]
+    default = None
+    with suppress(AttnsearchError):  # it is not clear, or gone, of which a request hears that names none
+        default = catalogs.default()
+    return [{"name": name, "default": name == default, **_summarize(name)} for name in catalogs.names()]
 
 
 def _summarize(name: str) -> dict[str, Any]:
@@ -126,9 +128,9 @@ def _summarize(name: str) -> dict[str, Any]:
         folder = home.find_catalog(name).folder
         info = home.read_catalog_info(folder)
         fields = describe_catalog(folder, load_fit(find_fit_file(info), info.model, info.use))
-    except MissingError:
-        return {"built_in": True}
     except AttnsearchError as problem:
+        if isinstance(problem, MissingError) and home.built_in_file(name):
+            return {"built_in": True}
         return {"problem": failures.as_json(problem)["error"]["message"]}
     learned = fields["learned"]
     return {name: fields[name] for name in _SUMMARY} | {

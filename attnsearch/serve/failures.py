@@ -21,12 +21,7 @@ _PATH = re.compile(r"(?<![\w.:/~])(?:~|/)[^\s'\"`,;:]*/[^\s'\"`,;:]*|(?<=')/[^']
 _REFUSED = {404: "no such address", 405: "this address does not take that method"}
 
 
-class NotServedError(InputError):
-    """A catalog that may not be asked here, or does not exist: which of the two is not said."""
-
-
 STATUS: dict[type[AttnsearchError], int] = {
-    NotServedError: 404,
     UnknownItemError: 404,
     MissingError: 404,
     InputError: 400,

@@ -262,7 +262,23 @@ class TestCatalogs:
         assert str(home) not in damaged["problem"]
         assert whole["items"] == 2
 
-    def test_trained(self, client, monkeypatch):
+    def test_built_in_ones(self, small):
+        rows = Client().get("/v1/catalogs").json
+        assert {row["name"] for row in rows} == {"library", "kitchen", "toolbox"}
+        assert all(row["built_in"] for row in rows)
+        assert [row["name"] for row in rows if row["default"]] == ["library"]
+        for row in rows:
+            CatalogSummary.model_validate(row)
+
+    def test_one_that_is_gone_has_a_problem(self, client, home):
+        shutil.rmtree(home / "other")
+        rows = client.get("/v1/catalogs").json
+        assert [(row["name"], row.get("problem")) for row in rows] == [
+            ("shop", None),
+            ("other", "there is no catalog 'other'"),
+        ]
+
+    def test_trained(self, client):
         client.post("/v1/feedback", {"query": "moon", "good": ["sea"]})
         assert client.get("/v1/catalogs").json[0]["trained"]
 
