@@ -8,9 +8,11 @@ const EXAMPLES = 4; // fields, and values of each
 
 let known = []; // rows of v1/catalogs
 
-// Keeps what is known of the catalogs.
+// Keeps what is known of the catalogs; whether it is new.
 export function learnCatalogs(rows) {
+  const isNew = JSON.stringify(rows) !== JSON.stringify(known);
   known = rows;
+  return isNew;
 }
 
 // Those that a state asks: by its names, or else the default one, or the first.
@@ -37,9 +39,9 @@ function joinValues(...fields) {
   return [...counts].map(([value, count]) => ({ value, count })).sort((left, right) => right.count - left.count);
 }
 
-// The names of the fields that are an item's id, its title and its text.
+// The names of the fields that are an item's id, its title and its description.
 export function ownFields(rows) {
-  return new Set(rows.flatMap((row) => [row.id_field, row.title_field, row.text_fields, "description"]).flat(2));
+  return new Set(["id", "title", "description", ...rows.flatMap((row) => [row.id_field, row.title_field]).flat()]);
 }
 
 // The list of catalogs, if there are several: a name asks that one alone, a box adds it to the others.
@@ -89,8 +91,9 @@ export function showAbout(state) {
   if (examples.length) section.append(el("h3", {}, "Ask for what its items have"), el("dl", { class: "examples" }, ...examples));
 }
 
-function describeCatalog({ name, description, items, updated }) {
-  const counts = [items === undefined ? null : counted(items, "item"), updated ? `as of ${updated.slice(0, 10)}` : null];
+function describeCatalog({ name, description, items, updated, problem }) {
+  const size = items === undefined ? "built in; the first request indexes it" : counted(items, "item");
+  const counts = problem ? [cut(problem, 300)] : [size, updated ? `as of ${updated.slice(0, 10)}` : null];
   return el(
     "div",
     {},

@@ -2,7 +2,7 @@
 
 import { askedCatalogs, joinFields, learnCatalogs, ownFields, showAbout, showCatalogs } from "./catalogs.js";
 import { byId, el } from "./dom.js";
-import { addFilter, showFacets, showFilterProblem, updateFacets } from "./facets.js";
+import { addFilter, showFacets, updateFacets } from "./facets.js";
 import { noteAnswer } from "./heatmap.js";
 import { markOpen, showAnswer } from "./hits.js";
 import { onJudged } from "./judge.js";
@@ -37,6 +37,7 @@ byId("filter-form").addEventListener("submit", (event) => {
   event.preventDefault();
   addFilter();
 });
+document.addEventListener("visibilitychange", () => document.hidden || loadCatalogs());
 byId("copy").addEventListener("click", async ({ target }) => {
   await navigator.clipboard.writeText(linkOf(current()));
   target.textContent = "Copied";
@@ -52,16 +53,19 @@ function fitControls() {
   if (wide.matches && !current().query) byId("query").focus();
 }
 
-// Loads what is known of the catalogs, then shows all that depends on it.
+// Loads what is known of the catalogs, then shows all that depends on it, if it is new; whether there was an answer.
 async function loadCatalogs() {
+  let isNew;
   try {
-    learnCatalogs(await ask("v1/catalogs"));
+    isNew = learnCatalogs(await ask("v1/catalogs"));
   } catch (failure) {
-    return showFailure(failure, loadCatalogs);
+    showFailure(failure);
+    return false;
   }
-  hideProblem();
-  showSetting(current());
-  show(current(), current());
+  if (isNew) showSetting(current());
+  if (isNew) showAbout(current());
+  if (!current().query.trim()) hideProblem();
+  return true;
 }
 
 function show(state, before) {
@@ -79,8 +83,9 @@ function show(state, before) {
 // What belongs to the catalogs that are asked: their list, their fields, their constants.
 function showSetting(state) {
   const rows = askedCatalogs(state);
+  const names = state.catalogs.length ? state.catalogs : rows.map(({ name }) => name);
   showCatalogs(state);
-  byId("heading").replaceChildren("attention over ", el("bdi", { lang: "" }, rows.map(({ name }) => cut(name, 60)).join(", ")));
+  byId("heading").replaceChildren("attention over ", el("bdi", { lang: "" }, names.map((name) => cut(name, 60)).join(", ")));
   showFacets(joinFields(rows), ownFields(rows));
   own.temperature = rows[0]?.temperature ?? own.temperature;
   own.lexical = rows[0]?.lexical ?? own.lexical;
@@ -109,12 +114,11 @@ async function answerRequest(request, signal) {
   try {
     answer = await ask("v1/query", request, { signal });
   } catch (failure) {
-    if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure, askAgain);
+    if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure);
     return;
   }
   if (asked === "null") return;
   hideProblem();
-  showFilterProblem("");
   adoptConstants(request, answer);
   showAnswer(answer, corrected(answer, request));
   markOpen(current().item);
@@ -166,10 +170,13 @@ function findHit(item) {
   return answer?.hits.find(({ id, catalog }) => id === item.id && catalog === item.catalog) ?? item;
 }
 
-function showFailure(failure, retry) {
+function showFailure(failure) {
   if (!(failure instanceof Refusal)) throw failure;
-  if (failure.status === 400 && /where/.test(failure.message)) return showFilterProblem(failure.message, failure.hint);
   showProblem(failure, retry);
+}
+
+async function retry() {
+  if (await loadCatalogs()) askAgain();
 }
 
 // The body of a request for what a state asks.

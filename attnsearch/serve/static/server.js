@@ -13,22 +13,42 @@ export class Refusal extends Error {
 
 // The JSON of an answer: `await ask("v1/query", { query: "moon" })`. Without a body it is a GET. Throws a Refusal.
 export async function ask(path, body = null, { signal = null } = {}) {
-  const token = sessionStorage.getItem(TOKEN) ?? document.querySelector(`meta[name="${TOKEN}"]`)?.content;
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const request = body ? { method: "POST", body: JSON.stringify(body) } : {};
-  if (body) headers["Content-Type"] = "application/json";
-  let response;
-  let answer;
+  let response = await send(path, body, signal);
+  if (response.status === 401 && (await renewToken())) response = await send(path, body, signal);
+  let answer = null;
   try {
-    response = await fetch(path, { ...request, headers, signal, cache: "no-store" });
     answer = await response.json();
   } catch (failure) {
     if (signal?.aborted) throw failure;
-    if (!response) throw new Refusal(0, { message: "the server does not answer" });
   }
   if (response.ok && answer) return answer;
   const patience = Number(response.headers.get("Retry-After")) || 1;
   throw new Refusal(response.status, answer?.error ?? { message: `the server answered ${response.status}` }, patience);
+}
+
+async function send(path, body, signal) {
+  const token = sessionStorage.getItem(TOKEN) ?? meta().content;
+  const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { "Content-Type": "application/json" }) };
+  const request = body ? { method: "POST", body: JSON.stringify(body) } : {};
+  try {
+    return await fetch(path, { ...request, headers, signal, cache: "no-store" });
+  } catch (failure) {
+    if (signal?.aborted) throw failure;
+    throw new Refusal(0, { message: "the server does not answer" });
+  }
+}
+
+function meta() {
+  return document.querySelector(`meta[name="${TOKEN}"]`);
+}
+
+// Takes the token of a server that was started again; whether it is another one.
+async function renewToken() {
+  const before = meta().content;
+  if (!before || sessionStorage.getItem(TOKEN)) return false;
+  const page = await (await send("./", null, null)).text();
+  meta().content = /<meta name="attnsearch-token" content="([\w-]*)">/.exec(page)?.[1] ?? "";
+  return meta().content !== before;
 }
 
 // Asks for what is wanted last. One request runs at a time; the newest waits for it a moment, those between are dropped.
