@@ -62,7 +62,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _listen(family: int, address: Any) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio delays what is small
     try:
         if os.name == "posix":  # elsewhere it would take a port from another program
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
