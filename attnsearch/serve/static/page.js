@@ -15,6 +15,7 @@ import { K, MOST_HITS, change, current, linkOf, onChange, start } from "./state.
 import { counted, cut, fitsNothing, percent } from "./words.js";
 
 const CALM = 700; // ms without an answer until one is read out, and noted
+const SLOW = 500; // ms from which on the page shows that it waits
 const STEP = 10; // hits more at a time
 
 const newest = new Newest();
@@ -38,11 +39,7 @@ byId("filter-form").addEventListener("submit", (event) => {
   addFilter();
 });
 document.addEventListener("visibilitychange", () => document.hidden || loadCatalogs());
-byId("copy").addEventListener("click", async ({ target }) => {
-  await navigator.clipboard.writeText(linkOf(current()));
-  target.textContent = "Copied";
-  setTimeout(() => (target.textContent = "Copy link"), 2000);
-});
+byId("copy").addEventListener("click", copyLink);
 
 // Filters and sliders are always open beside the hits, and above them only if the person opens them.
 function fitControls() {
@@ -51,6 +48,25 @@ function fitControls() {
   wide.addEventListener("change", fit);
   fit();
   if (wide.matches && !current().query) byId("query").focus();
+}
+
+async function copyLink() {
+  const link = linkOf(current());
+  if (navigator.clipboard) await navigator.clipboard.writeText(link);
+  else copySelected(link);
+  byId("copy").textContent = "Copied";
+  byId("status").textContent = "link copied";
+  setTimeout(() => (byId("copy").textContent = "Copy link"), 2000);
+}
+
+// Browsers have no clipboard for a page that came over plain HTTP from another machine.
+function copySelected(text) {
+  const input = el("input", { value: text, class: "unseen", "aria-label": "link" });
+  document.body.append(input);
+  input.select();
+  document.execCommand("copy");
+  input.remove();
+  byId("copy").focus();
 }
 
 // Loads what is known of the catalogs, then shows all that depends on it, if it is new; whether there was an answer.
@@ -111,11 +127,15 @@ function clearAnswer() {
 }
 
 async function answerRequest(request, signal) {
+  const slow = setTimeout(() => (byId("working").hidden = false), SLOW);
   try {
     answer = await ask("v1/query", request, { signal });
   } catch (failure) {
     if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure);
     return;
+  } finally {
+    clearTimeout(slow);
+    byId("working").hidden = true;
   }
   if (asked === "null") return;
   hideProblem();

@@ -56,7 +56,7 @@ function makeSlider({ id, name, ends, range, toPlace, toValue }) {
   function show(chosen, catalogs) {
     own = catalogs;
     const shown = chosen ?? own;
-    if (document.activeElement !== input || chosen === null) input.value = toPlace(shown, own);
+    if (chosen === null || toValue(Number(input.value), own) !== chosen) input.value = toPlace(shown, own);
     value.textContent = figure(shown);
     input.setAttribute("aria-valuetext", chosen === null ? `${figure(shown)}, the catalog's own` : figure(shown));
     reset.disabled = chosen === null;
