@@ -111,7 +111,8 @@ def address_of(listener: socket.socket) -> str:
 class Connection(H11Protocol):
     """A connection that nobody can hold open for nothing, by a request that never comes or an answer never read."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    _unasked: asyncio.TimerHandle | None = None  # ends it unless a request comes
+    _unread: asyncio.TimerHandle | None = None  # ends it unless an answer is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; if there are too many, end one that is idle, or else this one."""
@@ -120,7 +121,7 @@ class Connection(H11Protocol):
             others = (other for other in self.connections if other is not self)
             idle = next((other for other in others if isinstance(other, Connection) and other.is_idle), self)
             idle.transport.abort()
-        self._end_after(ARRIVAL)
+        self._await_request()
 
     @property
     def is_idle(self) -> bool:
@@ -131,29 +132,29 @@ class Connection(H11Protocol):
         """Read on; the head of a request must come within the time for its body."""
         super().data_received(data)
         if not self.is_idle:
-            self._end_after(None)
-        elif self._deadline is None:
-            self._end_after(ARRIVAL)
-
-    def on_response_complete(self) -> None:
-        """Wait for the next request, as uvicorn does."""
-        self._end_after(None)
-        super().on_response_complete()
+            _cancel(self._unasked)
+            self._unasked = None
+        elif self._unasked is None:
+            self._await_request()
 
     def pause_writing(self) -> None:
         """Wait for the client to read on."""
         super().pause_writing()
-        self._end_after(PATIENCE)
+        self._unread = self.loop.call_later(PATIENCE, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on writing."""
         super().resume_writing()
-        self._end_after(None)
+        _cancel(self._unread)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._end_after(None)
         super().connection_lost(exc)
+        _cancel(self._unasked)
+        _cancel(self._unread)
+
+    def _await_request(self) -> None:
+        self._unasked = self.loop.call_later(ARRIVAL, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's words)
         """Answer what is not HTTP as all else, and end."""
@@ -169,10 +170,10 @@ class Connection(H11Protocol):
             self.transport.write("\r\n".join(lines).encode() + body)
         self.transport.close()
 
-    def _end_after(self, seconds: float | None) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer:
+        timer.cancel()
 
 
 class _Server(uvicorn.Server):

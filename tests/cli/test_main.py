@@ -154,6 +154,7 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     loaded = set(ran.stderr.split())
     heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
     heavy |= {"rapidfuzz", "Stemmer", "scipy", "numpy.ma", "shlex", "jinja2", "webbrowser", "matplotlib", "xml"}
+    heavy |= {"attnsearch.serve", "attnsearch.wire", "pydantic", "fastapi", "starlette", "uvicorn", "mcp", "socket"}
     ours = {
         "attnsearch.indexing.update",
         "attnsearch.indexing.writer",

@@ -1,0 +1,372 @@
+"""Sockets, connections that nobody may hold for nothing, and the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from attnsearch.errors import InputError
+from attnsearch.serve import server
+from attnsearch.serve.guard import Access, Guard
+from attnsearch.serve.limits import HEADERS
+
+FULL = Path("/dev/full")
+SOON = 30  # seconds after which a test gives up
+
+
+class TestListening:
+    def test_a_free_port(self):
+        (listener,) = server.listen("127.0.0.1", 0)
+        with listener:
+            port = listener.getsockname()[1]
+            assert server.address_of(listener) == f"http://127.0.0.1:{port}/"
+            socket.create_connection(("127.0.0.1", port), SOON).close()
+
+    def test_a_name_of_several_addresses_has_one_port(self):
+        listeners = server.listen("localhost", 0)
+        assert len({listener.getsockname()[1] for listener in listeners}) == 1
+        for listener in listeners:
+            listener.close()
+
+    def test_a_port_in_use(self):
+        """The hint is the nearest that is free, which can be taken."""
+        (listener,) = server.listen("127.0.0.1", 0)
+        port = listener.getsockname()[1]
+        with listener, pytest.raises(InputError, match=f"port {port} is in use") as caught:
+            server.listen("127.0.0.1", port)
+        other = int(re.fullmatch(r"take another: --port (\d+)", caught.value.hint)[1])
+        assert port < other < port + server.NEAREST
+        server.listen("127.0.0.1", other)[0].close()
+
+    def test_the_last_port(self, monkeypatch):
+        monkeypatch.setattr(server, "_listen", refusing(errno.EADDRINUSE))
+        with pytest.raises(InputError, match="65535 is in use") as caught:
+            server.listen("127.0.0.1", 65_535)
+        assert "--port 0" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("number", "message"),
+        [(errno.EACCES, "port 80 needs a permission of the system's"), (errno.EMFILE, "127.0.0.1, port 80: Too many"),
+         (errno.EADDRNOTAVAIL, "127.0.0.1 is not an address of this machine")],
+    )  # fmt: skip
+    def test_what_the_system_refuses(self, monkeypatch, number, message):
+        monkeypatch.setattr(server, "_listen", refusing(number))
+        with pytest.raises(InputError, match=message):
+            server.listen("127.0.0.1", 80)
+
+    def test_a_system_without_one_family(self, monkeypatch):
+        """Of a name's addresses, those are taken that the system has; but one must be."""
+        places = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)), (socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0))]
+        listen, refuse = server._listen, refusing(errno.EADDRNOTAVAIL)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+        monkeypatch.setattr(
+            server, "_listen", lambda family, place: (listen if family == socket.AF_INET else refuse)(family, place)
+        )
+        (listener,) = server.listen("localhost", 0)
+        listener.close()
+        monkeypatch.setattr(server, "_listen", refuse)
+        with pytest.raises(InputError, match="localhost has no address of this machine"):
+            server.listen("localhost", 0)
+
+    @pytest.mark.parametrize(
+        "host", ["", " ", "a b", "é" * 80, "..", "127.0.0.1:8400", "http://localhost", "[::1]", "\x00"]
+    )
+    def test_what_is_no_address(self, host):
+        with pytest.raises(InputError, match="is not an address"):
+            server.listen(host, 0)
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+    def test_all_addresses(self, host):
+        """The link has the one by which others reach this machine, and no wildcard, which leads nowhere."""
+        (listener,) = server.listen(host, 0)
+        with listener:
+            address = re.fullmatch(r"http://([\d.]+):(\d+)/", server.address_of(listener))
+            assert address[1] != "0.0.0.0"
+            socket.create_connection((address[1], int(address[2])), SOON).close()  # of IPv4 for both
+
+
+def refusing(number):
+    """What listens at no address."""
+
+    def listen(family, address):
+        raise OSError(number, os.strerror(number))
+
+    return listen
+
+
+@pytest.fixture(scope="module")
+def at():
+    """The port of a server of one small page, of which `/large` is 16 MB."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            body = b"x" * (16 << 20 if scope["path"] == "/large" else 4)
+            headers = [(b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ARRIVAL", "PATIENCE"):
+            patch.setattr(server, name, 0.2)
+        (listener,) = server.listen("127.0.0.1", 0)
+        config = uvicorn.Config(Guard(app, Access()), http=server.Connection, ws="none", lifespan="off",
+                                log_config=None, loop="asyncio", timeout_keep_alive=1)  # fmt: skip
+        running = uvicorn.Server(config)
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_until_complete, args=(running.serve([listener]),))
+        thread.start()
+        yield listener.getsockname()[1]
+        running.should_exit = True
+        thread.join(SOON)
+        loop.close()
+
+
+def connected(port, *sent):
+    """A connection that has sent this."""
+    connection = socket.create_connection(("127.0.0.1", port), SOON)
+    for part in sent:
+        connection.sendall(part)
+    return connection
+
+
+def read_all(connection):
+    """What comes until the server ends the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(1 << 16):
+            parts.append(part)
+    return b"".join(parts)
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class TestConnections:
+    def test_one_request_after_another(self, at):
+        with contextlib.closing(HTTPConnection("127.0.0.1", at, timeout=SOON)) as connection:
+            for _ in range(3):
+                connection.request("GET", "/")
+                answered = connection.getresponse()
+                assert (answered.status, answered.read()) == (200, b"xxxx")
+                time.sleep(0.15)  # together longer than the head of one may take
+
+    @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: local"])
+    @pytest.mark.parametrize("requests", [0, 2])
+    def test_a_request_that_never_comes(self, at, sent, requests):
+        """Slowloris: hundreds of such connections cost a client nothing."""
+        with connected(at) as connection:
+            for _ in range(requests):
+                connection.sendall(REQUEST)
+                answered = b""
+                while not answered.endswith(b"\r\n\r\nxxxx"):
+                    answered += connection.recv(1 << 16)
+            connection.sendall(sent)
+            assert read_all(connection) == b""
+
+    def test_an_answer_that_nobody_reads(self, at):
+        """What is read much later is only what the system holds."""
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(SOON)
+            connection.connect(("127.0.0.1", at))
+            connection.sendall(REQUEST.replace(b"/ ", b"/large "))
+            time.sleep(0.6)
+            assert len(read_all(connection)) < 16 << 20
+
+    def test_what_is_no_http(self, at):
+        for sent in (b"\x16\x03\x01\x02\x00\x01\x00", b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\na b: c\r\n",
+                     b"GET /\xff HTTP/1.1\r\n", REQUEST.replace(b"\r\n\r\n", b"\r\nA: " + b"a" * 99_999)):  # fmt: skip
+            with connected(at, sent, b"\r\n\r\n") as connection:
+                head, _, body = read_all(connection).decode().partition("\r\n\r\n")
+                assert head.startswith("HTTP/1.1 400 ")
+                assert json.loads(body)["error"]["code"] == 2
+                assert all(f"{name}: {value}" in head for name, value in HEADERS.items())
+
+    def test_too_many(self, at, monkeypatch):
+        """One that waits for nothing makes place; what is new is refused only if there is none."""
+        monkeypatch.setattr(server, "CONNECTIONS", 3)
+        with contextlib.ExitStack() as stack:
+            old = [stack.enter_context(connected(at)) for _ in range(3)]
+            new = stack.enter_context(connected(at, REQUEST))
+            assert new.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+            assert [connection.recv(1) for connection in old]  # all end, at the latest when their time is over
+
+
+class TestSystemd:
+    def test_it_hears_that_there_are_answers(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)  # a path of a socket has at most 107 bytes
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind("notify")
+            monkeypatch.setenv("NOTIFY_SOCKET", "notify")
+            server._notify()
+            systemd.settimeout(SOON)
+            assert systemd.recv(99) == b"READY=1"
+
+    def test_nobody_hears_it(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "none"))
+        server._notify()
+
+
+# A server whose list of catalogs takes until there is a file `go`, and whose end takes as long as the arguments say.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from attnsearch.serve import answers, server
+
+def wait(catalogs):
+    Path("asked").touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return []
+
+answers.list_catalogs = wait
+server.FINISHING, server.ENDING = float(sys.argv.pop(1)), float(sys.argv.pop(1))
+from attnsearch.cli import run
+run()
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a server: the process, and its port."""
+    running = []
+
+    def start(*argv, finishing=30.0, ending=60.0, stderr=subprocess.PIPE, command=(), **env):
+        program = [sys.executable, "-c", PROGRAM, str(finishing), str(ending), "serve", "--port", "0", *argv]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": stderr}
+        process = subprocess.Popen([*command, *program], cwd=tmp_path, env={**os.environ, **env}, text=True, **pipes)
+        running.append(process)
+        line = process.stdout.readline()
+        match = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", line)
+        assert match, line + (process.communicate()[1] or "")
+        return process, int(match[1])
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path):
+    """Wait until there is this file."""
+    end = time.monotonic() + SOON
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def asking(port, path="/v1/catalogs"):
+    """A request that was sent."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=SOON)) as connection:
+        connection.request("GET", path)
+        yield connection
+
+
+def wait_until_closed(port):
+    """Wait until nothing new is taken."""
+    end = time.monotonic() + SOON
+    with contextlib.suppress(OSError):
+        while time.monotonic() < end:
+            connected(port).close()
+            time.sleep(0.01)
+        pytest.fail("new connections are taken")
+
+
+def answers(port):
+    """Whether the server says that it is well."""
+    with asking(port, "/health") as connection:
+        answered = connection.getresponse()
+        return (answered.status, answered.read()) == (200, b'{"status": "ok"}\n')
+
+
+@pytest.mark.slow
+class TestEnd:
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 0)])
+    def test_what_runs_is_finished(self, start, tmp_path, number, code):
+        """While connections are open that wait for nothing, and one that has sent half a request."""
+        process, port = start()
+        with connected(port, b"GET / HTTP"), connected(port), asking(port) as running:
+            wait_for(tmp_path / "asked")
+            process.send_signal(number)
+            wait_until_closed(port)
+            (tmp_path / "go").touch()
+            answered = running.getresponse()
+            assert (answered.status, answered.read()) == (200, b"[]\n")
+            _, err = process.communicate(timeout=SOON)
+        assert process.returncode == code
+        assert "GET /v1/catalogs 200 " in err
+        assert not re.search("Traceback|Error|error", err)
+        assert ("interrupted" in err) == (code == 130)
+
+    @pytest.mark.parametrize(("finishing", "ending"), [(0.1, 60), (60, 0.2)])
+    def test_what_hangs_does_not_hold_it(self, start, tmp_path, finishing, ending):
+        """A thread, which nothing can stop: the time to finish is over, or all of it."""
+        process, port = start(finishing=finishing, ending=ending)
+        with asking(port):
+            wait_for(tmp_path / "asked")
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=SOON)
+        assert process.returncode == 0
+        assert not re.search("Traceback|Error|error", err)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+    def test_a_second_signal_ends_it_at_once(self, start, tmp_path, number, code):
+        process, port = start(ending=999, finishing=999)
+        with asking(port):
+            wait_for(tmp_path / "asked")
+            process.send_signal(signal.SIGTERM)
+            wait_until_closed(port)  # the first has arrived
+            process.send_signal(number)
+            process.communicate(timeout=SOON)
+        assert process.returncode == code
+
+    def test_the_time_for_it(self):
+        assert server.FINISHING < server.ENDING < 5
+
+
+@pytest.mark.slow
+class TestStreams:
+    def test_nobody_reads_on(self, start, tmp_path):
+        """`attnsearch serve | head -1`: the address was read, and the server goes on."""
+        process, port = start("-q")
+        process.stdout.close()
+        process.stdout = None
+        for _ in range(2):
+            assert answers(port)
+        process.send_signal(signal.SIGTERM)
+        assert (process.communicate(timeout=SOON)[1], process.returncode) == ("", 0)
+
+    @pytest.mark.skipif(not FULL.exists(), reason="the system has no full disk")
+    def test_the_log_is_full(self, start):
+        with FULL.open("w") as full:
+            process, port = start(stderr=full)
+        for _ in range(2):
+            assert answers(port)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SOON)
+        assert process.returncode == 0
+
+    def test_signals_that_are_ignored_stay_so(self, start):
+        """`nohup attnsearch serve &`: it outlives the terminal."""
+        process, port = start(command=["sh", "-c", 'trap "" HUP; exec "$@"', "sh"])
+        process.send_signal(signal.SIGHUP)
+        assert answers(port)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SOON)
+        assert process.returncode == 0
