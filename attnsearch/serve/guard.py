@@ -246,7 +246,6 @@ class Guard:
             await answer.refuse(refusal)
         finally:
             self._log(self._line(scope, answer, time.monotonic() - start, noted))
-        answer.check_end()
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         self._access.check(scope)

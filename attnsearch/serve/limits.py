@@ -49,7 +49,7 @@ class Answer:
         self.status = 0
         self.fault: Exception | None = None
         self._send, self._is_head = send, method == "HEAD"
-        self.is_asked = self._is_whole = self._is_muted = False
+        self.is_asked = self._is_muted = False
 
     async def ask(self, app: ASGIApp, scope: Scope, body: bytes, receive: Receive) -> None:
         """Send what the application answers; of HEAD, what it answers to GET, without the body."""
@@ -79,17 +79,12 @@ class Answer:
         if not self.status:
             await self.refuse(refusal)
 
-    def check_end(self) -> None:
-        """Raise ConnectionAbortedError for half an answer: the connection must break, or it would look whole."""
-        if self.status and not self._is_whole:
-            raise ConnectionAbortedError
-
     async def _forward(self, message: Message) -> None:
         if not self._is_muted:
             await self._write(message)
 
     async def _fail(self, problem: AttnsearchError, status: int, **headers: str) -> None:
-        if self.status:  # half an answer is sent already
+        if self.status:  # half an answer is sent: it is left without its end, so nobody takes it as whole
             return
         body = to_json(failures.as_json(problem)).encode()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
@@ -106,7 +101,6 @@ class Answer:
             message = {**message, "headers": [*given, *(pair for pair in more if pair[0] not in names)]}
         elif message["type"] == "http.response.body":
             message = {**message, "body": b""} if self._is_head else message
-            self._is_whole = not message.get("more_body", False)
         await self._send(message)
 
 

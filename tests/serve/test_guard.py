@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import secrets
@@ -27,6 +26,7 @@ class Answered(NamedTuple):
     headers: dict[str, str]
     body: bytes
     is_cut: bool
+    sent: list
 
     @property
     def error(self) -> dict:
@@ -111,16 +111,15 @@ async def exchange(guard, method="GET", path="/v1/catalogs", host=HOST, headers=
     async def send(message):
         sent.append(message)
 
-    with contextlib.suppress(ConnectionAbortedError):
-        await guard(scope, receive, send)
+    await guard(scope, receive, send)
     starts = [message for message in sent if message["type"] == "http.response.start"]
     assert len(starts) <= 1
     bodies = [message for message in sent if message["type"] == "http.response.body"]
     is_cut = not bodies or bodies[-1].get("more_body", False)
     if not starts:
-        return Answered(0, {}, b"", is_cut)
+        return Answered(0, {}, b"", is_cut, sent)
     given = {name.decode().lower(): value.decode() for name, value in starts[0]["headers"]}
-    return Answered(starts[0]["status"], given, b"".join(message.get("body", b"") for message in bodies), is_cut)
+    return Answered(starts[0]["status"], given, b"".join(message.get("body", b"") for message in bodies), is_cut, sent)
 
 
 JSON = ("Content-Type", "application/json")
@@ -647,6 +646,7 @@ class TestGate:
         assert [each.status for each in (slow, waits, later)] == [503, 503, 200]
         assert slow.error["code"] == 2
         assert slow.headers["retry-after"] == "1"
+        assert len(slow.sent) == 2
         assert asked == 2  # one gave up while it waited: it is never asked
 
     def test_a_stream_that_does_not_end(self):
