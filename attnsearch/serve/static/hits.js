@@ -93,7 +93,7 @@ function makeRow(tag = "div") {
     row.rank,
     el("span", { class: "weight" }, row.share, el("span", { class: "bar", "aria-hidden": "true" }, row.fill)),
     el("div", { class: "item" }, el(tag === "li" ? "h3" : "p", { class: "name" }, name), row.description, row.origin),
-    el("span", { class: "score" }, row.score),
+    el("span", { class: "score" }, tag === "li" ? el("span", { class: "unseen" }, "score ") : null, row.score),
   );
   return row;
 }

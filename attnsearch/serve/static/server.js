@@ -1,7 +1,7 @@
 // What is asked of the server, with the token that it wants.
 
 const TOKEN = "attnsearch-token"; // the name of the page's own token, and of the one that the person has
-const PATIENCE = 250; // ms that a newer request waits for the one before it
+const PATIENCE = 2000; // ms that a newer request waits for the one before it
 
 // What the server refused: `status` of HTTP (0: there was no answer), its error object, seconds until it may be asked.
 export class Refusal extends Error {

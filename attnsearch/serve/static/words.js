@@ -1,6 +1,6 @@
 // Numbers, texts and answers in words, as the terminal has them.
 
-const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufdd0-\ufdef\ufffe\uffff]|\p{Cs}/gu;
+const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\p{NChar}\p{Cs}]/gu;
 const STACKED = /((?:\p{Mn}|\p{Me}){6})(?:\p{Mn}|\p{Me})+/gu; // hundreds of marks would cross out what is above
 
 // A text as one line: controls and what turns its direction are spelled out, a letter has six marks at most.
@@ -15,7 +15,7 @@ export function plain(text) {
 }
 
 function spellOut(character) {
-  const code = character.charCodeAt(0).toString(16);
+  const code = character.codePointAt(0).toString(16);
   return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
 }
 
