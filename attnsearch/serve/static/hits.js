@@ -9,13 +9,18 @@ const DESCRIPTION = 600;
 
 const rows = new Map(); // of the items that are shown, by catalog and id
 const none = makeRow(); // that of none of these
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let query = ""; // that of the answer before
 
 // Shows an answer in #answer; `remark` is a line of its own above the others, or null.
 export function showAnswer(answer, remark) {
   setText(byId("counts"), countsOf(answer).join(" · "));
   showRemarks(answer, remark);
   showNone(answer);
+  const places = answer.query === query && !calm.matches ? placesOf() : new Map();
+  query = answer.query;
   showHits(answer);
+  glide(places);
   setText(byId("rest"), restOf(answer));
   const { hits, items, masked } = answer;
   byId("more").hidden = hits.length >= Math.min(items - masked, MOST_HITS);
@@ -54,6 +59,19 @@ function showHits({ hits, catalogs }) {
   }
   for (const key of spare) drop(key);
   list.classList.toggle("described", hits.some((hit) => describe(hit)));
+}
+
+// Where the rows are, by element.
+function placesOf() {
+  return new Map([...rows.values()].map(({ element }) => [element, element.offsetTop]));
+}
+
+// Lets rows glide from where they were: of the same request, it is another weighing that changes their order.
+function glide(places) {
+  for (const [element, before] of places) {
+    const way = before - element.offsetTop;
+    if (way && element.isConnected) element.animate([{ transform: `translateY(${way}px)` }, {}], { duration: 200, easing: "ease-out" });
+  }
 }
 
 // A row that no hit needs any more, or a new one.
