@@ -23,6 +23,7 @@ export function showAnswer(answer, remark) {
   glide(places);
   setText(byId("rest"), restOf(answer));
   const { hits, items, masked } = answer;
+  byId("head").hidden = !hits.length;
   byId("more").hidden = hits.length >= Math.min(items - masked, MOST_HITS);
   byId("answer").classList.toggle("nothing", fitsNothing(answer));
   byId("answer").hidden = false;
