@@ -25,6 +25,7 @@ let asked = ""; // the request that it is of, or that is on its way
 let calm = 0;
 
 takeToken();
+addEventListener("popstate", () => takeToken() && retry());
 onChange(show);
 onJudged(askAgain);
 start();

@@ -96,12 +96,13 @@ export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
-// Takes the token out of the address, if it is there: it is in no link that is copied from now on.
+// Takes the token out of the address, so that it is in no link that is copied from now on; whether it was there.
 export function takeToken() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const token = parts.get("token");
-  if (!token) return;
+  if (!token) return false;
   useToken(token);
   parts.delete("token");
   history.replaceState(null, "", `#${parts}`);
+  return true;
 }
