@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -110,9 +111,8 @@ def catalogs(small, home, built):
 
 @pytest.fixture
 def client(catalogs):
-    client = Client("shop", "other")
-    yield client
-    client.close()
+    with closing(Client("shop", "other")) as client:
+        yield client
 
 
 def without_time(answer: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +158,8 @@ def test_of_several_heads(two, run, command):
         "explain": ["explain", "moon", "a"],
         "heatmap": ["heatmap", "moon"],
     }
-    answer, printed = ask_both(Client("shop"), run, f"/v1/{command}", bodies[command], argv[command])
+    with closing(Client("shop")) as client:
+        answer, printed = ask_both(client, run, f"/v1/{command}", bodies[command], argv[command])
     assert answer == printed
     assert answer["heads"] == ["vowels"]
 
@@ -249,7 +250,8 @@ class TestCatalogs:
     def test_nothing_of_files_is_in_it(self, client, home, tmp_path, write):
         source = write("my source.yaml", "- {id: a, title: moon}\n")
         update([str(source)], name="filed")
-        text = Client("filed", "shop").get("/v1/catalogs").text
+        with closing(Client("filed", "shop")) as both:
+            text = both.get("/v1/catalogs").text
         for part in (str(home), str(tmp_path), "my source", "sha256", "folder", "sources"):
             assert part not in text
 
@@ -291,8 +293,8 @@ def test_health(client):
 
 @pytest.mark.real
 def test_none_of_these(run):
-    client = Client("library")
-    answer, printed = ask_both(client, run, QUERY, {"query": "carburetor gasket torque"},
+    with closing(Client("library")) as client:
+        answer, printed = ask_both(client, run, QUERY, {"query": "carburetor gasket torque"},
                                ["query", "carburetor gasket torque", "-c", "library"])  # fmt: skip
     assert answer == printed
     assert answer["none_of_these"] > 0.5
