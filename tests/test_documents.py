@@ -215,6 +215,49 @@ class TestReference:
         names = set(fields(json.loads(ran.out), {"info"} if row == "index" else {"noted", "removed", "grades"}))
         assert names <= set(re.findall(r"`(\w+)`", cells[1]))
 
+    def test_every_parameter_of_http_is_there(self):
+        """With what it may be, as the types say it, and what it means."""
+        from attnsearch.wire import requests
+        from attnsearch.wire.mistakes import spell_type
+
+        kinds = {"query": requests.QueryRequest, "like": requests.LikeRequest, "explain": requests.ExplainRequest,
+                 "heatmap": requests.HeatmapRequest, "feedback": requests.FeedbackRequest}  # fmt: skip
+        expected: dict[tuple[str, ...], list[str]] = {}
+        for address, kind in kinds.items():
+            schema = kind.model_json_schema()
+            for name, part in schema["properties"].items():
+                of = f"**{address}**" if name in schema.get("required", ()) else address
+                expected.setdefault((f"`{name}`", spell_type(part), part["description"]), []).append(of)
+        cells = rows(section(self.text, "## HTTP").partition("| parameter |")[2].partition("| status |")[0])
+        shown = {(name, kind, meaning): of.split(", ") for name, of, kind, meaning in cells}
+        assert shown == expected
+
+    def test_every_address_and_status_is_there(self):
+        from attnsearch.serve.catalogs import Catalogs
+        from attnsearch.serve.http import REFUSALS, make_app
+
+        text = section(self.text, "## HTTP")
+        addresses = {
+            f"{method} {path.replace('{item}', 'ITEM')}"
+            for path, methods in make_app(Catalogs()).openapi()["paths"].items()
+            for method in map(str.upper, methods)
+        }
+        shown = {cells[0].strip("`").partition("?")[0] for cells in rows(text.partition("| parameter |")[0])}
+        assert shown - {"GET /", "/mcp"} == addresses
+        assert rows(text.partition("| status |")[2]) == [[str(status), says] for status, says in REFUSALS.items()]
+
+    def test_every_field_of_an_answer_is_there(self):
+        from pydantic import BaseModel
+
+        from attnsearch.wire import catalogs, results
+
+        types = {kind for file in (catalogs, results) for kind in vars(file).values() if isinstance(kind, type)}
+        kinds = [kind for kind in types if issubclass(kind, BaseModel) and kind is not BaseModel]
+        names = {field.alias or name for kind in kinds for name, field in kind.model_fields.items()}
+        assert {"none_of_these", "cells", "schema", "from", "built_in", "hint"} <= names
+        text = section(self.text, "## JSON") + section(self.text, "## HTTP")
+        assert names <= set(re.findall(r"`(?:[\w\[\]]*\.)?(\w+)`", text)) | {"error", "message", "code", "hint"}
+
     def test_the_exit_codes(self):
         assert [int(cells[0]) for cells in rows(section(self.text, "## Exit codes"))] == [int(code) for code in Exit]
 

@@ -38,17 +38,18 @@ Asked = TypeVar("Asked")
 
 _SHOWN = 60  # characters of a name, in a message
 _UTF8 = re.compile(r"(?i)[^;]*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?")
-_REFUSALS: dict[int, dict[str, str]] = {
-    400: {"description": "a request that can't be meant: the message names the parameter"},
-    401: {"description": "no token, or a wrong one"},
-    403: {"description": "another host or origin"},
-    404: {"description": "no such catalog, item or address"},
-    405: {"description": "another method"},
-    413: {"description": "a body that is too large"},
-    415: {"description": "a body that is not JSON"},
-    429: {"description": "too many requests at once; `Retry-After` says in how many seconds to try again"},
-    500: {"description": "a fault of attnsearch"},
-    503: {"description": "a catalog that is damaged or busy, a model that is missing, or a request that took too long"},
+REFUSALS = {
+    400: "a request that can't be meant: the message names the parameter, and says what it may be",
+    401: "no token, or a wrong one",
+    403: "a Host or an Origin that is not ours",
+    404: "no such catalog, item or address",
+    405: "another method",
+    408: "a request that does not arrive",
+    413: "a body that is too large",
+    415: "a body that is not JSON in UTF-8",
+    429: "too many requests at once; `Retry-After` says after how many seconds to ask again",
+    500: "a fault of attnsearch",
+    503: "a catalog that is damaged or busy, a model that is missing, or an answer that takes too long",
 }
 
 
@@ -112,7 +113,9 @@ def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -
 
 
 def _api(catalogs: Catalogs) -> APIRouter:
-    refusals: dict[int | str, dict[str, Any]] = {code: {"model": Problem, **says} for code, says in _REFUSALS.items()}
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem, "description": says} for status, says in REFUSALS.items()
+    }
     api = APIRouter(route_class=_Route, redirect_slashes=False, responses=refusals)
 
     async def answer(function: Callable[[Catalogs, Asked], Any], asked: Asked) -> Response:

@@ -38,7 +38,7 @@ class Asking(Request):
     where: Annotated[Names, Field(description="filters, such as `year >= 1990`; all must hold")] = []
     temperature: Annotated[float | None, Field(ge=LOWEST_TEMPERATURE, description="τ: lower is sharper")] = None
     priors: Annotated[
-        dict[Name, Weight], Field(max_length=20, description="fields of numbers or dates, and their weights in logits")
+        dict[Name, Weight], Field(max_length=20, description="the weight, in logits, of fields of numbers or dates")
     ] = {}
     textbook: Annotated[bool, Field(description="W_Q = I, and nothing learned")] = False
     untrained: Annotated[bool, Field(description="without what the catalog has learned")] = False
@@ -58,7 +58,7 @@ class Showing(Request):
     """Which hits are wanted, and what of each."""
 
     k: Annotated[
-        int | None, Field(ge=1, le=MOST_HITS, description=f"how many hits; {HITS}, or as many as `top_p` needs")
+        int | None, Field(ge=1, le=MOST_HITS, description=f"how many hits; by default {HITS}, or what `top_p` needs")
     ] = None
     top_p: Annotated[Share | None, Field(description="the fewest hits that hold this share of the attention")] = None
     min_weight: Annotated[Share, Field(description="leaves out hits with a smaller weight")] = 0
@@ -97,12 +97,15 @@ class ExplainRequest(AskingInWords):
 class HeatmapRequest(AskingInWords):
     """`attnsearch heatmap`: the attention of several requests."""
 
-    queries: Annotated[list[Text], Field(min_length=1, max_length=MOST_ROWS, description="a row each")]
+    queries: Annotated[
+        list[Text], Field(min_length=1, max_length=MOST_ROWS, description="the texts, each of which has a row")
+    ]
     items: Annotated[
         list[Name], Field(max_length=MOST_COLUMNS, description="items that have a column, and no others")
     ] = []
     k: Annotated[
-        int | None, Field(ge=1, le=MOST_OF_EACH, description="a column for the best items of each request; 3")
+        int | None,
+        Field(ge=1, le=MOST_OF_EACH, description="a column for so many best items of each request; by default 3"),
     ] = None
 
 

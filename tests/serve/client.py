@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import unquote
+
+import uvicorn
+from starlette.types import ASGIApp
 
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Access
 from attnsearch.serve.http import make_app
+from attnsearch.serve.server import Connection
 
 
 class Answered(NamedTuple):
@@ -82,3 +89,19 @@ class Client:
     def close(self) -> None:
         """Close what is open."""
         self.catalogs.close()
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[tuple[str, int]]:
+    """A server of the application in another thread: its address."""
+    config = uvicorn.Config(app, http=Connection, loop="asyncio", ws="none", log_config=None, server_header=False)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join(10)
+    assert not thread.is_alive()

@@ -6,20 +6,16 @@ import asyncio
 import json
 import os
 import re
-import socket
-import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 import attnsearch
 from attnsearch import update
-from attnsearch.serve.server import Connection
 from attnsearch.wire.catalogs import CatalogSummary, Item, Judgments, Problem
 from attnsearch.wire.results import Explanation, Heatmap, Result
-from tests.serve.client import Answered, Client
+from tests.serve.client import Answered, Client, serving
 from tests.serve.hostile import SECRET, Asked, requests, streams
 
 COUNT = int(os.environ.get("ATTNSEARCH_HOSTILE", "8000"))
@@ -94,19 +90,8 @@ def test_requests(client, leaks):
 
 @pytest.fixture
 def address(client):
-    """The address of a server in another thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        client.app, http=Connection, loop="asyncio", ws="none", log_config=None, server_header=False, lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    yield listener.getsockname()
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
-    assert not thread.is_alive()
+    with serving(client.app) as address:
+        yield address
 
 
 async def converse(address: tuple[str, int], content: bytes) -> bytes:

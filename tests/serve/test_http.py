@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from contextlib import closing
 
 import pytest
 from openapi_spec_validator import validate
 
+from attnsearch import update
 from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.serve import answers, failures
 from attnsearch.storage.failures import unreadable
 from attnsearch.wire.catalogs import Problem
 from attnsearch.wire.mistakes import refuse, spell_type
 from attnsearch.wire.requests import QueryRequest
-from tests.serve.client import Client
+from tests.documents import ROOT
+from tests.serve.client import Client, serving
+
+SERVING = ROOT / "docs" / "serving.md"
 
 A_TEXT = "a text of 1 to 20,000 characters"
 NAMES = "a list of at most 100 texts of 1 to 500 characters"
@@ -279,3 +286,42 @@ def test_spelled_types():
 def test_the_first_of_several_mistakes_counts():
     errors = [{"type": "missing", "loc": ("query",), "input": {}}, {"type": "int_type", "loc": ("k",), "input": "x"}]
     assert refuse(QueryRequest, errors).message == "'query' is missing"
+
+
+class TestDocument:
+    """What docs/serving.md shows works as it stands there."""
+
+    @pytest.fixture
+    def port(self, small):
+        update(
+            [
+                {"id": "solaris", "title": "moon"},
+                {"id": "dune", "title": "sea"},
+                {"id": "the-martian", "title": "robot"},
+            ],
+            name="library",
+        )
+        with closing(Client()) as client, serving(client.app) as (_, port):
+            yield str(port)
+
+    @staticmethod
+    def block(language: str) -> str:
+        text = SERVING.read_text()
+        return text[text.index("## HTTP") :].partition(f"```{language}\n")[2].partition("```")[0]
+
+    def test_python(self, port, capsys):
+        code = self.block("python").replace("8400", port)
+        exec(compile(code, "serving.md", "exec"), {})
+        assert "moon" in capsys.readouterr().out
+        with pytest.raises(SystemExit, match="400: no parameter 'kk'"):
+            exec(compile(code.replace('"k": 3', '"kk": 3'), "serving.md", "exec"), {})
+
+    @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+    def test_curl(self, port):
+        commands = self.block("bash").replace("8400", port).replace("year > 1950", "title ~ moon").splitlines()
+        assert len(commands) == 6
+        for command in commands:
+            ran = subprocess.run(
+                ["bash", "-c", f"{command} --fail --silent"], capture_output=True, timeout=30, check=True
+            )
+            assert json.loads(ran.stdout)
