@@ -81,7 +81,7 @@ HOUSE = {
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "wire": ("requests", "results", "catalogs", "mistakes"),
-    "serve": ("failures", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
+    "serve": ("failures", "batches", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
         "catalogs", "options", "setting_options",

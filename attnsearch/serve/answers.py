@@ -47,9 +47,14 @@ _SUMMARY = ("description", "items", "model", "temperature", "lexical", "language
 
 def answer_query(catalogs: Catalogs, request: QueryRequest) -> dict[str, Any]:
     """The answer of `attnsearch query`. Raises as it does."""
-    with catalogs.lease(request.catalogs) as index:
-        setting = _like(index, _setting(index, request), request.like, request.unlike)
-        return _search(index, request.query, setting, request)
+
+    def answer(texts: list[str]) -> list[dict[str, Any]]:
+        with catalogs.lease(request.catalogs) as index:
+            setting = _like(index, _setting(index, request), request.like, request.unlike)
+            return _search(index, texts, setting, request)
+
+    # Requests that differ in their text alone, and wait at the same time, take a third of the time together.
+    return catalogs.batches.ask(request.model_dump_json(exclude={"query"}), request.query, answer)
 
 
 def answer_like(catalogs: Catalogs, request: LikeRequest) -> dict[str, Any]:
@@ -57,7 +62,8 @@ def answer_like(catalogs: Catalogs, request: LikeRequest) -> dict[str, Any]:
     if not (request.items or request.unlike):
         raise InputError("neither 'items' nor 'unlike' names an item", hint="name an item by its id or its title")
     with catalogs.lease(request.catalogs) as index:
-        return _search(index, "", _like(index, _setting(index, request), request.items, request.unlike), request)
+        setting = _like(index, _setting(index, request), request.items, request.unlike)
+        return _search(index, [""], setting, request)[0]
 
 
 def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any]:
@@ -140,11 +146,11 @@ def _summarize(name: str) -> dict[str, Any]:
     }
 
 
-def _search(index: Index, text: str, setting: Setting, request: Showing) -> dict[str, Any]:
-    """The answer to a text, or to "" for that of items alone."""
+def _search(index: Index, texts: Sequence[str], setting: Setting, request: Showing) -> list[dict[str, Any]]:
+    """The answer to each text, or to "" for that of items alone."""
     results = search(
         index,
-        [text],
+        texts,
         setting,
         k=request.k or (HITS if request.top_p is None else MOST_HITS),
         top_p=1 if request.top_p is None else request.top_p,
@@ -154,8 +160,8 @@ def _search(index: Index, text: str, setting: Setting, request: Showing) -> dict
         output=request.vector,
         trace=request.explain,
     )
-    (result,) = reasons.explain_hits(index, results) if request.explain else results
-    return _public(index, formats.as_json(result))
+    results = reasons.explain_hits(index, results) if request.explain else results
+    return [_public(index, formats.as_json(result)) for result in results]
 
 
 def _setting(index: Index, asking: Asking) -> Setting:

@@ -8,12 +8,14 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from attnsearch.encoding.encoder import Encoder, parts_of
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.opening.index import Index
 from attnsearch.opening.latest import Latest
 from attnsearch.search.search import search
+from attnsearch.serve.batches import Batches
 from attnsearch.sources.fields import first_names
 from attnsearch.sources.letters import normalize_text
 from attnsearch.storage import home
@@ -36,12 +38,14 @@ log = logging.getLogger("attnsearch")
 class Catalogs:
     """Catalogs by name, open for threads: those that are named, or else all that there are at any time.
 
-    An index is opened when it is first asked for, and closed once `MOST_OPEN` others were asked for since.
+    An index is opened when it is first asked for, and closed once `MOST_OPEN` others were asked for since. `batches`
+    joins the queries that are asked at the same time.
     """
 
     def __init__(self, names: Sequence[str] = (), *, offline: bool = False) -> None:
         self._names = tuple(dict.fromkeys(map(normalize_text, names)))
         self._offline = offline
+        self.batches: Batches[str, dict[str, Any]] = Batches()
         self._open: dict[tuple[str, ...], Latest] = {}  # the last is the one that was asked last
         self._lock = threading.Lock()  # of these
         self._encoders: weakref.WeakValueDictionary[object, Encoder] = weakref.WeakValueDictionary()
