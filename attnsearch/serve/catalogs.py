@@ -28,6 +28,7 @@ from attnsearch.upkeep.default import choose_default
 MOST_OPEN = 32  # catalogs: each has some ten files open
 
 _LOOK = 10.0  # seconds between two looks at open catalogs that nobody asks: a log grows while an older state is open
+_ENDING = 1.0  # seconds that the last of these looks has at the end
 _DEFAULT_LASTS = 1.0  # seconds: to find the default, the record of every catalog is read
 _LISTED = 5  # catalogs, at most, in a message
 _LONGEST = 100  # characters of a name in a message
@@ -126,7 +127,7 @@ class Catalogs:
         for latest in closing:
             latest.close()
         if self._keeper:
-            self._keeper.join()
+            self._keeper.join(_ENDING)
 
     def _use(self, key: tuple[str, ...]) -> Latest:
         """What leases these catalogs; of all that do so, the one that was used last."""

@@ -259,6 +259,7 @@ def serve(
     loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take
     loop.set_exception_handler(lambda _, context: log(f"internal error: {context['message']}"))
     loop.set_default_executor(ThreadPoolExecutor(AT_ONCE, "attnsearch-answer"))
+    threading.Thread(target=catalogs.warm, name="attnsearch-warm", daemon=True).start()
     try:
         loop.run_until_complete(server.serve(sockets))
     finally:

@@ -28,7 +28,7 @@ from attnsearch.serve import catalogs as serving
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.storage import home, lock
 from attnsearch.storage.failures import ClosedError, MissingError
-from attnsearch.storage.files import fit_file
+from attnsearch.storage.files import fit_file, home_folder
 from attnsearch.storage.store import Store
 from attnsearch.upkeep.default import store_default
 from attnsearch.upkeep.removal import remove_catalog
@@ -41,7 +41,8 @@ FIT = Fit("small", "2026-01-02", Fitted(0.07, None, 9, Mean(1, 1, 1), Mean(1, 1,
 
 
 @pytest.fixture
-def catalogs(small):
+def catalogs(small, monkeypatch):
+    monkeypatch.setattr(serving, "_LOOK", 3600)
     update(ITEMS, name="shop")
     with closing(Catalogs()) as opened:
         yield opened
@@ -221,7 +222,7 @@ class TestClosed:
         for link in Path("/proc/self/fd").iterdir():
             with suppress(FileNotFoundError):  # the listing's own
                 files.append(str(link.readlink()))
-        return [file for file in files if "/shop/" in file]
+        return [file for file in files if file.startswith(str(home_folder()))]
 
     @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
     def test_nothing_of_older_states_stays(self, catalogs):
