@@ -104,12 +104,14 @@ class Catalogs:
     def warm(self) -> None:
         """Open the catalogs that were named, or else the default one, and ask each: a request finds all loaded.
 
-        What is wrong with one is only logged, since it may come back.
+        What is wrong with one is only logged, since it may come back; if it is not clear which is the default, nothing.
         """
         for names in [[name] for name in self._names[:MOST_OPEN]] or [[]]:
             try:
                 with self.lease(names) as index:
                     search(index, ["a"], k=1)
+            except InputError:
+                pass
             except AttnsearchError as error:
                 log.warning("%s", error)
 

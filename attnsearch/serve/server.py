@@ -254,6 +254,7 @@ def serve(
     def begin() -> None:
         ready()
         _notify()
+        threading.Thread(target=catalogs.warm, name="attnsearch-warm", daemon=True).start()
 
     server = _Server(config, begin)
     loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take

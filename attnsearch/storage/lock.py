@@ -60,7 +60,8 @@ def _connect(folder: Path, file: Path) -> sqlite3.Connection:
             db.close()  # the first writer died while SQLite created an empty database
             raise missing(folder) from None
         # In a folder where we may not write, WAL can't create its index; but nobody else is writing there either.
-        if not os.access(folder, os.W_OK) and not file.with_name(f"{DATABASE}-wal").exists():
+        log = file.with_name(f"{DATABASE}-wal")
+        if not os.access(folder, os.W_OK) and not (log.exists() and log.stat().st_size):
             db.close()
             db = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
             db.execute("PRAGMA trusted_schema=OFF")

@@ -71,6 +71,10 @@ CASES = {
     "a list of that": Case(f"chmod 0 $HOME_; {BOUND} attnsearch list", 3, f".+: can't be read: {THEIRS}"),
     "no catalog named, in that": Case(f"chmod 0 $HOME_; {BOUND} attnsearch query moon", 3, f".+ be read: {THEIRS}"),
     "a home that can't be written": Case(f"chmod 555 $HOME_; {BOUND} {ASK}", out="moon"),
+    "a catalog that can't be written": Case(f"chmod 555 $HOME_ $HOME_/shop; {BOUND} {ASK}", out="moon"),
+    "one with an empty log": Case(
+        f"cd $HOME_/shop; rm -f *-shm; : > index.sqlite-wal; chmod 555 . ..; {BOUND} {ASK}", out="moon"
+    ),
     "an index in that": Case(
         f"chmod 555 $HOME_; {BOUND} attnsearch index new.yaml -q", 3, f".+: can't be written: {THEIRS}"
     ),
