@@ -19,11 +19,13 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
 
 from attnsearch.errors import InputError
-from attnsearch.serve import server
+from attnsearch.serve import limits, server
 from attnsearch.serve.guard import Access, Guard
 from attnsearch.serve.limits import HEADERS
+from attnsearch.wire.requests import MOST_HITS
 
 FULL = Path("/dev/full")
 SOON = 30  # seconds after which a test gives up
@@ -205,6 +207,25 @@ class TestConnections:
             new = stack.enter_context(connected(at, REQUEST))
             assert new.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
             assert [connection.recv(1) for connection in old]  # all end, at the latest when their time is over
+
+
+def test_the_limits_in_the_documents():
+    text = (Path(server.__file__).parents[2] / "docs" / "serving.md").read_text()
+    rows = re.findall(
+        r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", text[text.index("## Limits") :].partition("\n## ")[0], re.M
+    )
+    assert dict(rows[1:]) == {
+        "the body of a request": f"{limits.LARGEST >> 10} KiB",
+        "the head of a request": f"{DEFAULT_MAX_INCOMPLETE_EVENT_SIZE >> 10} KiB",
+        "the time for either to arrive": f"{limits.ARRIVAL:.0f} seconds",
+        "hits": f"{MOST_HITS:,}",
+        "requests that are answered at once": f"{limits.AT_ONCE}",
+        "requests that wait": f"{limits.WAITING}",
+        "the time for an answer, the wait included": f"{limits.PATIENCE:.0f} seconds",
+        "the time for a client to read on": f"{limits.PATIENCE:.0f} seconds",
+        "connections": f"{server.CONNECTIONS}",
+        "the time of a connection between two requests": f"{server.IDLE} seconds",
+    }
 
 
 class TestSystemd:
