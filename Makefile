@@ -69,6 +69,7 @@ bench: .venv/.bench
 	$(BENCH).passages
 	$(BENCH).nothing
 	$(BENCH).limits
+	$(BENCH).page
 	$(BENCH).learning --plot docs/learning.svg
 
 fuzz: .venv/.fuzz

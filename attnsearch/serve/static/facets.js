@@ -167,6 +167,6 @@ export async function addFilter() {
 
 // Says at the filter box what is wrong with a filter; nothing is.
 export function showFilterProblem(message, hint = "") {
-  byId("filter-problem").textContent = hint ? `${message}; ${hint}` : message;
+  byId("filter-problem").textContent = cut(hint ? `${message}; ${hint}` : message, 1000);
   byId("filter").toggleAttribute("aria-invalid", Boolean(message));
 }

@@ -121,10 +121,14 @@ function wantAnswer(state) {
 
 function clearAnswer() {
   newest.drop();
+  hideAnswer();
+  hideProblem();
+}
+
+function hideAnswer() {
   answer = null;
   byId("answer").hidden = true;
   byId("status").textContent = "";
-  hideProblem();
 }
 
 async function answerRequest(request, signal) {
@@ -132,7 +136,9 @@ async function answerRequest(request, signal) {
   try {
     answer = await ask("v1/query", request, { signal });
   } catch (failure) {
-    if (!signal.aborted && JSON.stringify(request) === asked) showFailure(failure);
+    if (signal.aborted || JSON.stringify(request) !== asked) return;
+    if (failure.status === 400 || failure.status === 404) hideAnswer();
+    showFailure(failure);
     return;
   } finally {
     clearTimeout(slow);

@@ -2,9 +2,11 @@
 
 import { byId, el } from "./dom.js";
 import { useToken } from "./server.js";
+import { cut } from "./words.js";
 
 const FIRST = 1000; // ms until a server that is gone is asked again; each time twice as long
 const LAST = 10000;
+const LONGEST = 1000; // characters of a message
 
 let timer = 0;
 let wait = FIRST;
@@ -17,7 +19,8 @@ export function showProblem(refusal, retry) {
   if (status === 401) return askToken(box, message, retry);
   const again = status === 429 ? patience * 1000 : status === 0 || status === 503 ? wait : null;
   const words = again === null ? "" : status === 429 ? "; asking again when it has time" : "; trying again";
-  box.replaceChildren(el("p", { class: "note" }, `${message}${hint ? `; ${hint}` : ""}${words}`));
+  const text = cut(`${message}${hint ? `; ${hint}` : ""}${words}`, LONGEST);
+  if (box.textContent !== text) box.replaceChildren(el("p", { class: "note" }, text)); // which is read out
   if (again === null) return;
   wait = Math.min(2 * wait, LAST);
   timer = setTimeout(retry, again);
