@@ -35,7 +35,7 @@ function makeSlider({ id, name, ends, range, toPlace, toValue }) {
   let own = 1;
   const input = el("input", { type: "range", id, name: id, ...range, input: slide });
   const value = el("output", { for: id });
-  const reset = el("button", { type: "button", click: () => change({ [id]: null }) }, "Reset");
+  const reset = el("button", { type: "button", "aria-label": `Reset ${name}`, click: () => change({ [id]: null }) }, "Reset");
   byId("sliders").append(
     el(
       "div",
