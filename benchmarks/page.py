@@ -95,7 +95,7 @@ def type_requests(address: str, pace: int) -> list[list[float]]:
 @contextmanager
 def serving(catalog: str) -> Iterator[str]:
     """The address of a server."""
-    argv = [BIN / "attnsearch", "serve", "-c", catalog, "--port", "0", "-q"]
+    argv = [str(BIN / "attnsearch"), "serve", "-c", catalog, "--port", "0", "-q"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout

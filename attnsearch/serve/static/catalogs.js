@@ -15,6 +15,11 @@ export function learnCatalogs(rows) {
   return isNew;
 }
 
+// The catalog to name where none is: nothing if the server knows which that is, or if there is none.
+export function nameFirst() {
+  return known.length && !known.some((row) => row.default) ? [known[0].name] : [];
+}
+
 // Those that a state asks: by its names, or else the default one, or the first.
 export function askedCatalogs({ catalogs }) {
   if (catalogs.length) return known.filter(({ name }) => catalogs.includes(name));
@@ -84,8 +89,9 @@ function choose(names) {
 export function showAbout(state) {
   const rows = askedCatalogs(state);
   const section = byId("about");
-  section.hidden = !rows.length || state.query.trim() !== "";
+  section.hidden = state.query.trim() !== "";
   if (section.hidden) return;
+  if (!rows.length) return section.replaceChildren(el("p", {}, "There is no catalog here yet."));
   const examples = joinFields(rows).map(exampleRow).filter(Boolean).slice(0, EXAMPLES);
   section.replaceChildren(...rows.map(describeCatalog), sentence());
   if (examples.length) section.append(el("h3", {}, "Ask for what its items have"), el("dl", { class: "examples" }, ...examples));

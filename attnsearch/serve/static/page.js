@@ -1,6 +1,6 @@
 // The page: what the person does → the state → a request → what is shown.
 
-import { askedCatalogs, joinFields, learnCatalogs, ownFields, showAbout, showCatalogs } from "./catalogs.js";
+import { askedCatalogs, joinFields, learnCatalogs, nameFirst, ownFields, showAbout, showCatalogs } from "./catalogs.js";
 import { byId, el } from "./dom.js";
 import { addFilter, showFacets, updateFacets } from "./facets.js";
 import { noteAnswer } from "./heatmap.js";
@@ -11,7 +11,7 @@ import { closePanel, openPanel } from "./panel.js";
 import { hideProblem, showProblem } from "./problems.js";
 import { Newest, Refusal, ask, takeToken } from "./server.js";
 import { showSliders } from "./sliders.js";
-import { K, MOST_HITS, change, current, linkOf, onChange, start } from "./state.js";
+import { K, MOST_HITS, amend, change, current, linkOf, onChange, start } from "./state.js";
 import { counted, cut, fitsNothing, percent } from "./words.js";
 
 const CALM = 700; // ms without an answer until one is read out, and noted
@@ -22,6 +22,7 @@ const newest = new Newest();
 const own = { temperature: 0.05, lexical: 0 }; // what the catalogs that are asked have
 let answer = null; // the last one that is shown
 let asked = ""; // the request that it is of, or that is on its way
+let isKnown = false; // whether the catalogs are
 let calm = 0;
 
 takeToken();
@@ -79,20 +80,23 @@ async function loadCatalogs() {
     showFailure(failure);
     return false;
   }
-  if (isNew) showSetting(current());
-  if (isNew) showAbout(current());
   if (!current().query.trim()) hideProblem();
+  if (!isNew && isKnown) return true;
+  isKnown = true;
+  showSetting(current());
+  show(current(), current());
   return true;
 }
 
 function show(state, before) {
+  if (isKnown && !state.catalogs.length && nameFirst().length) return amend({ catalogs: nameFirst() });
   const query = byId("query");
   if (query.value !== state.query) query.value = state.query;
   document.title = state.query ? `${cut(state.query, 60)} – attnsearch` : "attnsearch";
   if (state.catalogs !== before.catalogs) showSetting(state);
   if (state.where !== before.where) updateFacets(state.where);
   showSliders(state, own);
-  showAbout(state);
+  if (isKnown) showAbout(state);
   if (state.item !== before.item) showItem(state);
   wantAnswer(state);
 }
@@ -111,6 +115,7 @@ function showSetting(state) {
 
 // Asks for what the state wants, unless that is shown already, or on its way.
 function wantAnswer(state) {
+  if (!isKnown && !state.catalogs.length) return;
   const request = state.query.trim() ? requestOf(state) : null;
   const wanted = JSON.stringify(request);
   if (wanted === asked) return;

@@ -45,6 +45,14 @@ export function change(changes, { streak = "" } = {}) {
   announce(before);
 }
 
+// Completes the state by what the page chose itself: that is no step of the person's.
+export function amend(changes) {
+  const before = state;
+  state = { ...state, ...changes };
+  writeAddress();
+  announce(before);
+}
+
 // Ends a streak: what comes next is a step, whatever it is.
 export function endStreak() {
   last = "";
