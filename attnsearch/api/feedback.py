@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.opening.items import find_id
+from attnsearch.opening.items import find_ids
 from attnsearch.sources.judgments import normalize_request
 from attnsearch.storage import feedback as storage
 from attnsearch.storage import home
@@ -45,8 +45,7 @@ def note_judgments(index: Index, query: str, good: Sequence[str], bad: Sequence[
     query, folder = normalize_request(query), check_taught(index)
     noted: dict[str, float] = {}
     for names, grade in ((good, storage.GOOD), (bad, storage.BAD)):
-        for name in names:
-            ident = find_id(index.store, name)
+        for ident in find_ids(index.store, names):
             if noted.setdefault(ident, grade) != grade:
                 raise InputError(f"'{ident[:_SHOWN]}' is both good and bad", hint="name it once")
     grades = _record(index, query, noted)

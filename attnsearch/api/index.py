@@ -15,7 +15,7 @@ from attnsearch.api.items import Field, Item, publish_field, publish_item
 from attnsearch.api.result import Result, publish
 from attnsearch.errors import InputError
 from attnsearch.opening import index as search_index
-from attnsearch.opening.items import find_id
+from attnsearch.opening.items import find_ids
 from attnsearch.search.search import rank_items, search
 from attnsearch.sources.letters import normalize_text
 from attnsearch.syntax.formats import Reading, check_form
@@ -211,7 +211,7 @@ class Index:
         checked = arguments.check_text(text, "text")
         names = [arguments.check_text(item, "item"), *([] if over is None else [arguments.check_text(over, "over")])]
         setting = self._setting(where, lexical, priors, temperature, projections, textbook, untrained, exact)
-        idents = [find_id(self._index.store, name) for name in names]
+        idents = find_ids(self._index.store, names)
         if len(set(idents)) < len(idents):
             raise ValueError(f"item and over are the same item, {idents[0]!r}")
         (result,) = explain_hits(self._index, [rank_items(self._index, checked, setting, idents)])
@@ -273,7 +273,7 @@ class Index:
         return arguments.check_setting(self.info.d, *options)
 
     def _idents(self, names: Names, option: str) -> tuple[str, ...]:
-        return tuple(find_id(self._index.store, name) for name in arguments.check_names(names, option))
+        return tuple(find_ids(self._index.store, arguments.check_names(names, option)))
 
     def _search(
         self, texts: Sequence[str], setting: Setting, limits: arguments.Limits, values: Names, *, vector: bool,

@@ -220,13 +220,13 @@ def _explain_items(
     Of two items, why the first ranks above or below the second.
     """
     from attnsearch.explanation import reasons
-    from attnsearch.opening.items import find_id
+    from attnsearch.opening.items import find_ids
     from attnsearch.output import columns, formats
     from attnsearch.pictures import matrix as drawing
     from attnsearch.pictures import reasons as pictures
     from attnsearch.search.search import rank_items
 
-    idents = [find_id(index.store, name) for name in names]
+    idents = find_ids(index.store, names)
     if len(set(idents)) < len(idents):
         raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
     ranked = rank_items(index, text, setting, idents)

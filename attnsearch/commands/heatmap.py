@@ -99,7 +99,7 @@ def heatmap(
         texts, judged = _read_file(requests_)
 
     from attnsearch.explanation.cells import TOP, compute_heatmap
-    from attnsearch.opening.items import find_id
+    from attnsearch.opening.items import find_ids
 
     with progress.working(quiet=quiet) as working:
         with open_index(catalog or [], offline=offline, progress=working.progress) as index:
@@ -115,7 +115,7 @@ def heatmap(
                 texts,
                 setting,
                 k=TOP if top_k is None else top_k,
-                idents=[find_id(index.store, name) for name in items] if items else None,
+                idents=find_ids(index.store, items) if items else None,
                 right=right,
             )
         working.stop()

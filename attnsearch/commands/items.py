@@ -56,7 +56,7 @@ def show(
         names = list(itertools.chain.from_iterable(requests.read_batches(items or [], noun="item")))
         with open_items(asked_catalog(catalog), offline=offline, progress=working.progress) as store:
             working.stop()
-            idents = list(_find_ids(store, names, has_head=not items or items == ["-"]))
+            idents = _find_ids(store, names, has_head=not items or items == ["-"])
             if not idents:
                 raise InputError("no item on standard input", hint="write one on each line")
             keys = store.keys_of(idents)
@@ -66,16 +66,16 @@ def show(
             streams.emit(render(places, store.info, form, screen, several=several), out)
 
 
-def _find_ids(store: Store, names: list[str], *, has_head: bool) -> Iterator[str]:
+def _find_ids(store: Store, names: list[str], *, has_head: bool) -> list[str]:
     """The ids of the items of these names. The head of a column of ids is left out unless it is an item itself."""
-    from attnsearch.opening.items import find_id
+    from attnsearch.opening.items import find_id, find_ids
 
-    for number, name in enumerate(names):
+    if has_head and names[:1] == [_HEAD]:
         try:
-            yield find_id(store, name)
+            find_id(store, _HEAD)
         except InputError:
-            if number or name != _HEAD or not has_head:
-                raise
+            names = names[1:]
+    return find_ids(store, names)
 
 
 def duplicates(

@@ -153,7 +153,7 @@ def query(
     has_text = bool(text) or not (like or unlike)
     requests.check_input(text or ["-"] * has_text, catalog)
 
-    from attnsearch.opening.items import find_id
+    from attnsearch.opening.items import find_ids
     from attnsearch.output import columns, formats
     from attnsearch.search.search import check_request, search
     from attnsearch.syntax.formats import Reading, check_form
@@ -175,8 +175,8 @@ def query(
         open_index(catalog or [], Reading(from_), offline=offline, progress=working.progress) as index,
     ):
         setting = setting_options.setting(index.info)._replace(
-            like=tuple(find_id(index.store, name) for name in like or ()),
-            unlike=tuple(find_id(index.store, name) for name in unlike or ()),
+            like=tuple(find_ids(index.store, like or ())),
+            unlike=tuple(find_ids(index.store, unlike or ())),
         )
         if working.is_live and (note := requests.describe_words(text or [])):
             working.warn(note)

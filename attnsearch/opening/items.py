@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import numpy as np
 
 from attnsearch.errors import InputError
@@ -22,24 +24,42 @@ class UnknownItemError(InputError):
 def find_id(store: Store, name: str) -> str:
     """The id of the item with this id, else of the only item with this title, else the same without regard to case.
 
-    Raises InputError for a name that no item has, and suggests the nearest; and for one that several items have.
+    Raises UnknownItemError for a name that no item has, and suggests the nearest; InputError for one that several have.
     """
-    check_text(name, "the item's name")
-    name = normalize_text(name)
-    if store.keys_of([name]):
-        return store.short_id(name)
-    exact: list[str] = []
-    caseless: list[str] = []
+    return find_ids(store, [name])[0]
+
+
+def find_ids(store: Store, names: Iterable[str]) -> list[str]:
+    """The id of each item that a name means, as `find_id` finds it; all titles together in one pass over the items."""
+    wanted = []
+    for name in names:
+        check_text(name, "the item's name")
+        wanted.append(normalize_text(name))
+    ids = {name: store.short_id(name) for name in wanted if store.keys_of([name])}
+    if titles := [name for name in wanted if name not in ids]:
+        ids |= _find_by_title(store, titles)
+    return [ids[name] for name in wanted]
+
+
+def _find_by_title(store: Store, names: Sequence[str]) -> dict[str, str]:
+    exact: dict[str, list[str]] = {name: [] for name in names}
+    caseless: dict[str, list[str]] = {name.casefold(): [] for name in names}
     near: dict[str, str] = {}  # titles and ids by their lower case
     for _, item in store.items():  # noqa: PERF102 (it is not a dict)
-        if normalize_text(item.title) == name:
-            exact.append(item.id)
-        for word in (item.title, item.id):
-            if normalize_text(word).casefold() == name.casefold():
-                caseless.append(item.id)
+        title = normalize_text(item.title)
+        if title in exact:
+            exact[title].append(item.id)
+        for word, normal in ((item.title, title), (item.id, normalize_text(item.id))):
+            if normal.casefold() in caseless:
+                caseless[normal.casefold()].append(item.id)
             if word and len(near) < _NEAR:
                 near.setdefault(word.casefold(), word)
-    idents = list(dict.fromkeys(exact or caseless))
+    return {name: _choose(store, name, exact[name] or caseless[name.casefold()], near) for name in names}
+
+
+def _choose(store: Store, name: str, ids: Iterable[str], near: Mapping[str, str]) -> str:
+    """The only one of the ids of the items with this name. Raises as `find_id` does."""
+    idents = list(dict.fromkeys(ids))
     if len(idents) == 1:
         return idents[0]
     if idents:

@@ -18,7 +18,7 @@ from attnsearch.explanation import reasons
 from attnsearch.explanation.cells import TOP, compute_heatmap
 from attnsearch.models.model import is_path
 from attnsearch.opening.index import Index
-from attnsearch.opening.items import find_id, keys_of_item
+from attnsearch.opening.items import find_id, find_ids, keys_of_item
 from attnsearch.output import formats, heatmap, items
 from attnsearch.output.catalogs import describe_catalog
 from attnsearch.search.search import rank_items, search
@@ -31,6 +31,7 @@ from attnsearch.storage.failures import MissingError
 from attnsearch.storage.segment import all_heads, find_fit_file
 from attnsearch.wire.requests import (
     HITS,
+    MOST_EXPLAINED,
     MOST_HITS,
     Asking,
     ExplainRequest,
@@ -74,7 +75,7 @@ def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any
     names = [request.item, *([] if request.over is None else [request.over])]
     with catalogs.lease(request.catalogs) as index:
         setting = _setting(index, request)
-        idents = [find_id(index.store, name) for name in names]
+        idents = find_ids(index.store, names)
         if len({*idents}) < len(idents):
             raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
         ranked = rank_items(index, request.query, setting, idents)
@@ -92,7 +93,7 @@ def answer_heatmap(catalogs: Catalogs, request: HeatmapRequest) -> dict[str, Any
     if request.items and request.k is not None:
         raise InputError("'items' and 'k' exclude each other", hint="leave one of them out")
     with catalogs.lease(request.catalogs) as index:
-        idents = [find_id(index.store, name) for name in request.items] or None
+        idents = find_ids(index.store, request.items) or None
         setting = _setting(index, request)
         result = compute_heatmap(index, request.queries, setting, k=request.k or TOP, idents=idents)
         return _public(index, heatmap.as_dict(result))
@@ -148,11 +149,14 @@ def _summarize(name: str) -> dict[str, Any]:
 
 def _search(index: Index, texts: Sequence[str], setting: Setting, request: Showing) -> list[dict[str, Any]]:
     """The answer to each text, or to "" for that of items alone."""
+    most = MOST_EXPLAINED if request.explain else MOST_HITS
+    if request.k is not None and request.k > most:
+        raise InputError(f"'k' must be at most {most} with 'explain', not {request.k:,}", hint="explain fewer hits")
     results = search(
         index,
         texts,
         setting,
-        k=request.k or (HITS if request.top_p is None else MOST_HITS),
+        k=request.k or (HITS if request.top_p is None else most),
         top_p=1 if request.top_p is None else request.top_p,
         min_weight=request.min_weight,
         min_score=request.min_score,
@@ -173,8 +177,8 @@ def _setting(index: Index, asking: Asking) -> Setting:
 
 
 def _like(index: Index, setting: Setting, like: Sequence[str], unlike: Sequence[str]) -> Setting:
-    idents = [tuple(find_id(index.store, name) for name in names) for names in (like, unlike)]
-    return setting._replace(like=idents[0], unlike=idents[1])
+    ids = find_ids(index.store, [*like, *unlike])
+    return setting._replace(like=tuple(ids[: len(like)]), unlike=tuple(ids[len(like) :]))
 
 
 @contextmanager

@@ -15,8 +15,14 @@ from attnsearch.opening.items import UnknownItemError
 from attnsearch.output.safe_text import short
 from attnsearch.storage.failures import MissingError
 from attnsearch.storage.files import home_folder
+from attnsearch.wire.requests import QueryRequest
 
 _PATH = re.compile(r"(?<![\w.:/~])(?:~|/)[^\s'\"`,;:]*/[^\s'\"`,;:]*|(?<=')/[^']*(?=')")
+
+# Options that our errors name, and what they are called here.
+_PARAMETERS = {f"--{name.replace('_', '-')}": name for name in QueryRequest.model_fields}
+_PARAMETERS |= {"--top-k": "k", "--value": "values", "--prior": "priors"}
+_OPTION = re.compile(rf"(?<![\w'-])(?:{'|'.join(sorted(_PARAMETERS, key=len, reverse=True))})(?![\w'-])")
 
 _REFUSED = {404: "no such address", 405: "this address does not take that method"}
 
@@ -37,8 +43,13 @@ def status_of(problem: AttnsearchError) -> int:
 
 def as_json(problem: AttnsearchError) -> dict[str, Any]:
     """The error object, as docs/reference.md describes it, without paths of this machine."""
-    message, hint = (short(_hide_paths(text, problem)) for text in (problem.message, problem.hint))
+    message, hint = (short(_hide_paths(_name_parameters(text), problem)) for text in (problem.message, problem.hint))
     return {"error": {"code": int(problem.code), "message": message, "hint": hint}}
+
+
+def _name_parameters(text: str) -> str:
+    """The text with parameters in the place of options of the command line."""
+    return _OPTION.sub(lambda match: f"'{_PARAMETERS[match[0]]}'", text)
 
 
 def _hide_paths(text: str, problem: AttnsearchError) -> str:

@@ -120,7 +120,7 @@ def _api(catalogs: Catalogs) -> APIRouter:
 
     async def answer(function: Callable[[Catalogs, Asked], Any], asked: Asked) -> Response:
         note(getattr(asked, "catalogs", ()), getattr(asked, "query", ""))
-        return _json(await asyncio.to_thread(function, catalogs, asked))
+        return _send(await asyncio.to_thread(lambda: to_json(function(catalogs, asked))))
 
     def post(path: str, function: Callable[[Catalogs, Asked], Any], kind: Any, result: Any, says: str) -> None:
         async def endpoint(asked: Asked) -> Response:
@@ -137,7 +137,7 @@ def _api(catalogs: Catalogs) -> APIRouter:
 
     @api.get("/v1/catalogs", response_model=list[CatalogSummary], summary="The catalogs that may be asked")
     async def list_catalogs() -> Response:
-        return _json(await asyncio.to_thread(answers.list_catalogs, catalogs))
+        return _send(await asyncio.to_thread(lambda: to_json(answers.list_catalogs(catalogs))))
 
     @api.get("/v1/items/{item:path}", response_model=Item, summary="All that a catalog has of an item")
     async def show_item(
@@ -148,7 +148,7 @@ def _api(catalogs: Catalogs) -> APIRouter:
 
     @api.get("/health", response_model=Health, summary="That the server answers")
     async def health() -> Response:
-        return _json({"status": "ok"})
+        return _send(to_json({"status": "ok"}))
 
     api.get("/openapi.json", include_in_schema=False)(_describe)
     return api
@@ -167,18 +167,18 @@ async def _describe(request: Request) -> Response:
             for operation in methods.values():
                 operation["responses"].pop("422", None)
                 operation["security"] = [{}, {"token": []}] if path.startswith("/v1/") else []
-    return _json(app.openapi_schema)
+    return _send(to_json(app.openapi_schema))
 
 
 async def _fail(_: Request, problem: Any) -> Response:
     """The answer to an error of ours."""
-    return _json(failures.as_json(problem), failures.status_of(problem))
+    return _send(to_json(failures.as_json(problem)), failures.status_of(problem))
 
 
 async def _refuse(_: Request, problem: Any) -> Response:
     """The answer to what is refused before any of our code runs, and to a body that is not JSON."""
     reason = problem.problem if isinstance(problem, _Refusal) else failures.of_status(problem.status_code)
-    return _json(failures.as_json(reason), problem.status_code, problem.headers)
+    return _send(to_json(failures.as_json(reason)), problem.status_code, problem.headers)
 
 
 def _check_parameters(request: Request, names: Sequence[str]) -> None:
@@ -195,5 +195,5 @@ def _check_parameters(request: Request, names: Sequence[str]) -> None:
             raise InputError(f"'{name}' is there twice", hint="say it once")
 
 
-def _json(value: Any, status: int = 200, headers: Any = None) -> Response:
-    return Response(to_json(value), status, headers, media_type="application/json")
+def _send(text: str, status: int = 200, headers: Any = None) -> Response:
+    return Response(text, status, headers, media_type="application/json")

@@ -5,7 +5,7 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
-from attnsearch.opening.items import find_id
+from attnsearch.opening.items import UnknownItemError, find_id, find_ids
 
 ITEMS = "- {id: m, title: moon}\n- {id: ms, title: Moon and sea}\n- {id: r, title: robot}\n- {id: r2, title: robot}\n"
 
@@ -29,6 +29,19 @@ def test_an_exact_title_comes_before_one_of_another_case(write, small):
         assert [find_id(index.store, name) for name in ("Moon", "moon", "MOON")] == ["a", "b", "MOON"]
         with pytest.raises(InputError, match="3 items are called 'mOON'"):
             find_id(index.store, "mOON")
+
+
+def test_several_names_take_one_pass(index, monkeypatch):
+    passes = []
+    items = index.store.items
+    monkeypatch.setattr(index.store, "items", lambda: passes.append(1) or items())
+    assert find_ids(index.store, ["MOON", "ms", "moon", "moon and sea"]) == ["m", "ms", "m", "ms"]
+    assert len(passes) == 1
+    assert find_ids(index.store, ["ms", "r"]) == ["ms", "r"]
+    assert find_ids(index.store, []) == []
+    assert len(passes) == 1
+    with pytest.raises(UnknownItemError, match="no item 'xyzzy'"):
+        find_ids(index.store, ["moon", "xyzzy", "mooon"])
 
 
 @pytest.mark.parametrize(
