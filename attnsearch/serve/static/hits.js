@@ -8,7 +8,7 @@ const TITLE = 300; // characters that are shown
 const DESCRIPTION = 600;
 
 const rows = new Map(); // of the items that are shown, by catalog and id
-const none = makeRow(); // that of none of these
+const none = makeNone();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let query = ""; // that of the answer before
 
@@ -37,13 +37,18 @@ function showRemarks(answer, remark) {
 }
 
 function showNone({ none_of_these: share, masked, items }) {
-  const isShown = share !== null && masked < items;
-  if (!none.element.isConnected) byId("none").append(...none.element.children);
-  byId("none").hidden = !isShown;
-  if (!isShown) return;
-  setText(none.name, "none of these");
-  setText(none.description, "the chance that nothing in the catalog fits");
-  setShare(none, share);
+  none.element.hidden = share === null || masked === items;
+  if (!none.element.hidden) setShare(none, share);
+}
+
+// The row of none of these, in its place.
+function makeNone() {
+  const row = makeRow();
+  row.element.id = "none";
+  row.name.append("none of these");
+  row.description.append("the chance that nothing in the catalog fits");
+  byId("none").replaceWith(row.element);
+  return row;
 }
 
 function showHits({ hits, catalogs }) {
@@ -122,7 +127,7 @@ function fill(row, hit, isOneOfSeveral) {
   setText(row.rank, String(hit.rank));
   setText(row.name, cut(hit.title || hit.id, TITLE));
   setText(row.description, describe(hit));
-  setText(row.origin, isOneOfSeveral ? hit.catalog : "");
+  setText(row.origin, isOneOfSeveral ? cut(hit.catalog, 60) : "");
   setShare(row, hit.weight);
   setText(row.score, hit.score.toFixed(3));
   row.score.value = hit.score;
