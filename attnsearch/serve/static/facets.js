@@ -104,7 +104,7 @@ function makeRange(field) {
   }
 
   function update(where) {
-    const ends = where.map((filter) => readRange(field.name, filter)).find((found) => found) ?? ["", ""];
+    const ends = where.map((filter) => readRange(field.name, filter)).find(Boolean) ?? ["", ""];
     [low.input.value, high.input.value] = ends;
     if (ends.some((end) => end)) element.open = true;
   }
@@ -149,13 +149,14 @@ function remove(place) {
   (next?.lastElementChild ?? byId("query")).focus();
 }
 
-// Adds what is in the filter box, if the server can read it; else says why not.
+// Adds what is in the filter box, if the server can read it; else says why not. The text of the request does not matter
+// for that, but it needs one.
 export async function addFilter() {
   const filter = byId("filter").value.trim();
   const { query, catalogs } = current();
   if (!filter) return showFilterProblem("");
   try {
-    await ask("v1/query", { query: query.trim() || "x", catalogs, where: [filter], k: 1 });
+    await ask("v1/query", { query: query.trim() || filter, catalogs, where: [filter], k: 1 });
   } catch (failure) {
     if (!(failure instanceof Refusal)) throw failure;
     return showFilterProblem(failure.message, failure.hint);
@@ -165,8 +166,8 @@ export async function addFilter() {
   change({ where: [...current().where.filter((other) => other !== filter), filter] });
 }
 
-// Says at the filter box what is wrong with a filter; nothing is.
+// Says at the filter box what is wrong with a filter; nothing for an empty message.
 export function showFilterProblem(message, hint = "") {
   byId("filter-problem").textContent = cut(hint ? `${message}; ${hint}` : message, 1000);
-  byId("filter").toggleAttribute("aria-invalid", Boolean(message));
+  byId("filter").setAttribute("aria-invalid", String(Boolean(message)));
 }
