@@ -95,7 +95,7 @@ def serve(
         access = Access(host, url, secrets.token_urlsafe(TOKEN_BYTES))
     catalogs = Catalogs(_names(catalog or []), offline=offline)
     sockets = server.listen(host, port)
-    address = url or server.address_of(sockets[0])
+    address = url or server.address_of(host, sockets[0])
     lines = progress.Lines(quiet=quiet)
 
     def ready() -> None:

@@ -95,9 +95,8 @@ def _unavailable(host: str, port: int, family: int, address: Any, error: OSError
     return InputError(f"{host}, port {port}: {error.strerror or error}")
 
 
-def address_of(listener: socket.socket) -> str:
-    """The address of a socket as a URL; of one for all addresses, the one by which other machines reach this one."""
-    host, port = listener.getsockname()[:2]
+def address_of(host: str, listener: socket.socket) -> str:
+    """The URL of what listens at `host`; of all addresses, the one by which other machines reach this one."""
     if host in _WILDCARDS:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
@@ -105,6 +104,7 @@ def address_of(listener: socket.socket) -> str:
                 host = probe.getsockname()[0]
             except OSError:
                 host = "127.0.0.1"
+    port = listener.getsockname()[1]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 

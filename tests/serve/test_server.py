@@ -36,12 +36,14 @@ class TestListening:
         (listener,) = server.listen("127.0.0.1", 0)
         with listener:
             port = listener.getsockname()[1]
-            assert server.address_of(listener) == f"http://127.0.0.1:{port}/"
+            assert server.address_of("127.0.0.1", listener) == f"http://127.0.0.1:{port}/"
             socket.create_connection(("127.0.0.1", port), SOON).close()
 
     def test_a_name_of_several_addresses_has_one_port(self):
         listeners = server.listen("localhost", 0)
-        assert len({listener.getsockname()[1] for listener in listeners}) == 1
+        (port,) = {listener.getsockname()[1] for listener in listeners}
+        assert server.address_of("localhost", listeners[0]) == f"http://localhost:{port}/"
+        assert server.address_of("::1", listeners[0]) == f"http://[::1]:{port}/"
         for listener in listeners:
             listener.close()
 
@@ -97,7 +99,7 @@ class TestListening:
         """The link has the one by which others reach this machine, and no wildcard, which leads nowhere."""
         (listener,) = server.listen(host, 0)
         with listener:
-            address = re.fullmatch(r"http://([\d.]+):(\d+)/", server.address_of(listener))
+            address = re.fullmatch(r"http://([\d.]+):(\d+)/", server.address_of(host, listener))
             assert address[1] != "0.0.0.0"
             socket.create_connection((address[1], int(address[2])), SOON).close()  # of IPv4 for both
 
