@@ -81,6 +81,7 @@ HOUSE = {
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "wire": ("requests", "results", "catalogs", "mistakes"),
+    "agents": ("words", "tools", "schemas", "portions", "overview", "calls", "server", "stdio", "clients"),
     "serve": ("failures", "batches", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
@@ -140,13 +141,14 @@ GUESTS = {
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
     "threadpoolctl": Guest({"threads"}, lazy=True),
-    "pydantic": Guest({"serve", "wire"}),
+    "pydantic": Guest({"serve", "wire", "agents"}),
     "fastapi": Guest({"serve/http"}),
-    "starlette": Guest({"serve"}),
+    "starlette": Guest({"serve", "agents/server"}),
     "uvicorn": Guest({"serve/server"}),
-    "mcp": Guest({"serve/agent"}),
-    "mcp_types": Guest({"serve/agent"}),
-    "asyncio": Guest({"serve"}),
+    "mcp": Guest({"agents/server", "agents/stdio"}),
+    "mcp_types": Guest({"agents/server", "agents/stdio"}),
+    "anyio": Guest({"agents/stdio"}),
+    "asyncio": Guest({"serve", "agents"}),
     "socket": Guest({"serve/server"}),
 }  # fmt: skip
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "reset": ("train", "reset"),
     "calibrate": ("train", "calibrate"),
     "serve": ("serve", "serve"),
+    "mcp": ("serve", "mcp"),
     "lesson": ("guide", "lesson"),
     "docs": ("guide", "docs"),
 }

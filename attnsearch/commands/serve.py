@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.terminal import browser, options, progress, streams
+from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.completion import complete_catalog
 
 LISTED = 5  # catalogs, at most, in a line
@@ -85,8 +88,7 @@ def serve(
     try:
         from attnsearch.serve import server
     except ModuleNotFoundError as error:
-        hint = "pip install 'attnsearch[serve]'"
-        raise InputError(f"serving needs the package {error.name}, which is not installed", hint=hint) from None
+        raise _missing(error) from None
     from attnsearch.serve.catalogs import Catalogs
     from attnsearch.serve.guard import Access
 
@@ -112,6 +114,70 @@ def serve(
         lines.close()
 
 
+def mcp(
+    catalog: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-c",
+            "--catalog",
+            metavar="NAME",
+            rich_help_panel=options.WHICH,
+            autocompletion=complete_catalog,
+            help="Catalog that agents may ask. Repeatable. (default: all)",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIENT",
+            rich_help_panel=options.DONE,
+            allow_from_autoenv=False,
+            help="Print what to paste into the configuration of a client; without CLIENT, list them.",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            rich_help_panel=options.DONE,
+            allow_from_autoenv=False,
+            help="--config for a server that runs: the address of 'attnsearch serve'.",
+        ),
+    ] = None,
+    offline: options.Offline = False,
+) -> None:
+    """Answer an agent's calls on standard input and output, by the Model Context Protocol.
+
+    attnsearch mcp -c shop
+
+    attnsearch mcp --config cursor
+
+    attnsearch mcp --config claude-code --url http://127.0.0.1:8400
+    """
+    if config is not None:
+        _print_config(config, catalog or [], url, offline=offline)
+        return
+    if url is not None:
+        raise InputError("--url is for --config", hint="attnsearch mcp --config CLIENT --url URL")
+    try:
+        from attnsearch.agents import stdio
+        from attnsearch.serve.catalogs import Catalogs
+        from attnsearch.serve.failures import as_json
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    with progress.working() as working:
+        working.is_live = False
+        if sys.stdin.isatty():
+            working.warn("waiting for a client's messages; 'attnsearch mcp --config CLIENT' says how one starts this")
+        catalogs = Catalogs(_names(catalog or []), offline=offline)
+        try:
+            number = stdio.serve(catalogs, as_json, *streams.claim_standard_streams())
+        finally:
+            catalogs.close()
+    if number:
+        raise typer.Exit(128 + number)
+
+
 def _names(refs: Sequence[str]) -> list[str]:
     """The catalogs of these names. Raises InputError for a file, CatalogError for what is neither."""
     from attnsearch.storage import home
@@ -134,3 +200,33 @@ def _describe(names: Sequence[str], *, is_made: bool) -> Iterator[str]:
     yield f"attnsearch: serving {first_names(names, LISTED)}; Ctrl-C ends it"
     if is_made:
         yield "attnsearch: every request needs the token in this link, which is new at each start; --token keeps one"
+
+
+def _missing(error: ModuleNotFoundError) -> InputError:
+    hint = "pip install 'attnsearch[serve]'"
+    package = str(error.name).partition(".")[0]
+    return InputError(f"serving needs the package {package}, which is not installed", hint=hint)
+
+
+def _print_config(name: str, catalogs: list[str], url: str | None, *, offline: bool) -> None:
+    """Print the lines of a client's configuration, and on stderr where they go; without a name, list the clients."""
+    from attnsearch.agents import clients
+
+    if not name:
+        streams.emit([f"{client.name:<16}{client.title}\n" for client in clients.CLIENTS])
+        return
+    client = clients.find_client(name)
+    if url is not None and (catalogs or offline):
+        hint = "give -c and --offline to 'attnsearch serve'"
+        raise InputError("--url is a server that runs, with catalogs of its own", hint=hint)
+    start: clients.Start | str
+    if url is not None:
+        start, _ = clients.check_url(url)
+    else:
+        options_ = [word for known in _names(catalogs) for word in ("-c", known)] + ["--offline"] * offline
+        home = os.environ.get("ATTNSEARCH_HOME")
+        variables = {"ATTNSEARCH_HOME": str(Path(home).expanduser().absolute())} if home else {}
+        start = clients.Start([*argv.program(), "mcp", *options_], variables)
+    streams.emit([clients.configure(client, start)])
+    with progress.working() as working:
+        working.warn(clients.explain_place(client, start))

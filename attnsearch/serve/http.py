@@ -12,8 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as Refused
 from starlette.responses import Response
+from starlette.routing import Route
 
 from attnsearch import __version__
+from attnsearch.agents.server import Address
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.serve import answers, failures, page
@@ -109,6 +111,7 @@ def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -
     app.add_exception_handler(Refused, _refuse)
     app.router.routes += page.routes("" if access.token else access.page_token)
     app.include_router(_api(catalogs))
+    app.router.routes.append(Route("/mcp", Address(catalogs, failures.as_json), include_in_schema=False))
     return app
 
 

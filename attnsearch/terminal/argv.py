@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 _BEGINS_WITH_OPTION = re.compile(r"-[a-zA-Z]\s")
 _command_line = ["attnsearch"]
@@ -24,6 +26,14 @@ def command_line() -> list[str]:
     return list(_command_line)
 
 
+def program() -> list[str]:
+    """The words that start this attnsearch from any folder, whatever the PATH is."""
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py" or not script.is_file():
+        return [sys.executable, "-m", "attnsearch"]
+    return [str(script.absolute())]
+
+
 def normalized(argv: Sequence[str]) -> list[str]:
     """Rewrite what typer can't parse: options with an optional value, or with several values; other tools' --no-color.
 
@@ -31,6 +41,8 @@ def normalized(argv: Sequence[str]) -> list[str]:
     (['moon', '--lexical=auto', '-k', '3'], ['--lexical', '0.5', 'moon'])
     >>> normalized(["feedback", "moon", "--good", "a", "b"])
     ['feedback', 'moon', '--good', 'a', '--good', 'b']
+    >>> normalized(["mcp", "--config", "-c", "shop"])
+    ['mcp', '--config=', '-c', 'shop']
     """
     words = list(argv)
     if words[:1] == ["feedback"]:
@@ -40,6 +52,8 @@ def normalized(argv: Sequence[str]) -> list[str]:
     for index, word in enumerate(words[:end]):
         if word == "--lexical" and not (index + 1 < end and _NUMBER.fullmatch(words[index + 1])):
             words[index] = "--lexical=auto"
+        elif word == "--config" and words[0] == "mcp" and (index + 1 == end or words[index + 1].startswith("-")):
+            words[index] = "--config="
     return words
 
 

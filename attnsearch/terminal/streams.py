@@ -221,6 +221,20 @@ def _resolve(out: str) -> Path | None:
         raise InputError("is no file's name", where=out) from None
 
 
+def claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """stdin and stdout for a protocol: from now on nothing else in this process reads or writes them.
+
+    What a library prints goes to stderr.
+    """
+    sys.stdout.flush()
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return source, sink
+
+
 @contextmanager
 def _unwinding() -> Iterator[None]:
     """End by SystemExit on a signal that asks to end, so that nothing half-written stays in a folder of the user's."""

@@ -24,6 +24,7 @@ SILENCE = 0.3  # seconds
 AT_ONCE = 100  # connections
 CANARY = "nightingale"  # a word of the catalog that is not served
 STATUSES = {200, 304, 400, 401, 403, 404, 405, 413, 415, 429, 503}
+OF_AGENTS = {202, 406}  # a notification, and an answer that the client does not take
 TYPES = {
     "query": Result, "like": Result, "explain": Explanation, "heatmap": Heatmap, "feedback": Judgments, "items": Item,
     "catalogs": CatalogSummary,
@@ -55,12 +56,15 @@ def leaks(home, tmp_path) -> list[str]:
 
 def check(asked: Asked, answered: Answered, leaks: list[str]) -> None:
     """Raise AssertionError for an answer that should not be."""
-    assert answered.status in STATUSES, answered
+    of_agents = answered.headers.get("content-type") == "application/json" and "jsonrpc" in answered.text
+    assert answered.status in (STATUSES | OF_AGENTS if asked.address.startswith("/mcp") else STATUSES), answered
     assert not [leak for leak in leaks if leak in answered.text], answered
     assert "access-control-allow-origin" not in answered.headers
     if asked.method == "HEAD" or answered.status == 304:
         return
-    if answered.status != 200:
+    if of_agents or answered.status == 202:
+        assert asked.address.startswith("/mcp")
+    elif answered.status != 200:
         Problem.model_validate(answered.json)
         assert answered.error["message"]
     elif asked.address.startswith("/v1/"):
@@ -125,7 +129,7 @@ def test_streams(address, leaks):
         own = re.findall(r"^HTTP/1\.1 (\d+)", received, re.MULTILINE)
         assert "500" not in own, content[:2000]
         statuses.update(own)
-    assert {"200", "400", "403"} <= {*statuses} <= {str(status) for status in STATUSES}
+    assert {"200", "400", "403"} <= {*statuses} <= {str(status) for status in STATUSES | OF_AGENTS}
     body = b'{"query": "moon"}'
     request = (
         b"POST /v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"

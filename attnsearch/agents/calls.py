@@ -1,0 +1,262 @@
+"""A tool's arguments → its answer, as JSON. Everything here may run in several threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from attnsearch.agents import overview, portions, tools
+from attnsearch.agents.overview import Catalogs, spell_field, spell_value, spell_values
+from attnsearch.agents.words import line, lines, name, read_name, short
+from attnsearch.api.items import publish_item
+from attnsearch.errors import InputError
+from attnsearch.explanation.reasons import explain_hits
+from attnsearch.hints.names import find_hint
+from attnsearch.hints.negation import find_unwanted
+from attnsearch.opening.items import find_id
+from attnsearch.postings.filters import parse_filter
+from attnsearch.search.result import Hint, Result
+from attnsearch.search.search import rank_items, search
+from attnsearch.search.setting import Setting
+from attnsearch.sources.fields import leaves
+from attnsearch.wire.mistakes import refuse
+
+if TYPE_CHECKING:
+    from attnsearch.opening.index import Index
+    from attnsearch.search.result import Hit, Sum, Why
+    from attnsearch.storage.database import Info
+    from attnsearch.storage.store import Store
+    from attnsearch.syntax.values import Value
+
+_PASSAGE = 300  # characters
+_VALUE = 80  # of a field's value in a list
+_FIELDS = 8  # of an item in a list
+_SAME = 80  # characters by which a passage is known to be the beginning of a description
+_TITLE = 200
+_ID = 500
+_WORDS, _WORD = 8, 40  # of an explanation, and characters of each
+_PARTS = 12
+
+Answer = dict[str, Any]
+
+
+def call(catalogs: Catalogs, tool: str, arguments: Mapping[str, Any]) -> Answer:
+    """The answer of a tool. Raises InputError for arguments that it can't take, and as the command line does."""
+    kind = next(known for known in tools.TOOLS if known.name == tool)
+    try:
+        asked = kind.arguments.model_validate(arguments)
+    except ValidationError as problem:
+        raise refuse(kind.arguments, problem.errors()) from None
+    return _CALLS[tool](catalogs, asked)
+
+
+def _search(catalogs: Catalogs, asked: tools.Search) -> Answer:
+    where = tuple(map(parse_filter, asked.where))
+    lexical: Literal["auto"] | None = "auto" if asked.lexical else None
+    setting = Setting(where=where, lexical=lexical, spell=False)  # an agent can spell, and could not undo it
+    with catalogs.lease([chosen := asked.catalog or catalogs.default()]) as index:
+        (result,) = search(index, [asked.query], setting, k=asked.k)
+        result = result._replace(hint=find_hint(index, result) or find_unwanted(index, result))
+        return _show_hits(index, result, chosen)
+
+
+def _like(catalogs: Catalogs, asked: tools.Like) -> Answer:
+    setting = Setting(where=tuple(map(parse_filter, asked.where)))
+    with catalogs.lease([chosen := asked.catalog or catalogs.default()]) as index:
+        setting = setting._replace(like=(_find_id(index.store, asked.item),))
+        (result,) = search(index, [""], setting, k=asked.k)
+        return _show_hits(index, result, chosen)
+
+
+def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
+    with catalogs.lease([chosen := asked.catalog or catalogs.default()]) as index:
+        idents: list[str] = []
+        problems: list[InputError] = []
+        for ident in asked.ids:
+            try:
+                idents.append(_find_id(index.store, ident))
+            except InputError as problem:
+                problems.append(problem)
+        if not idents:
+            raise problems[0]
+        keys = index.store.keys_of(idents)
+        places = [next(iter(index.store.places_at(keys[ident][:1]))) for ident in dict.fromkeys(idents)]
+        items = [publish_item(place.item, index.info.fields) for place in places]
+        missing = [short(f"{problem.message}; {problem.hint}") for problem in problems]
+        info = index.info
+    answer: Answer = {"catalog": chosen, "items": [], **({"missing": missing} if missing else {})}
+    left_out, cut = [], []
+    room = portions.MOST - 1_500 - portions.cost(answer)
+    for item in items:
+        text = lines(item.description)
+        shown: Answer = {"id": _short_id(item.id), "title": short(item.title, _TITLE), "text": "", "length": len(text),
+                         "fields": []}  # fmt: skip
+        room -= portions.cost(shown) + 2
+        if room < 0:
+            left_out.append(shown["id"])
+            continue
+        part = text[asked.start :]
+        shown["text"] = portions.cut(part, room)
+        room -= portions.cost(shown["text"])
+        for field in _spell_fields(item.fields, item.description, info, most=room):
+            if room < (taken := portions.cost(field) + 2):
+                cut.append(f"fields of '{short(shown['id'], 60)}'")
+                break
+            shown["fields"].append(field)
+            room -= taken
+        if len(shown["text"]) < len(part):
+            stop = asked.start + len(shown["text"])
+            cut.insert(0, f"the text of '{short(shown['id'], 60)}' from character {stop:,}: read on with start={stop}")
+        answer["items"].append(shown)
+    if left_out:
+        cut.append(f"{len(left_out)} items, such as '{short(left_out[0], 60)}': get fewer at once")
+    advice = {"advice": f"left out: {'; '.join(cut[:4])}"} if cut else {}
+    return {**answer, "truncated": bool(cut), **advice}
+
+
+def _explain(catalogs: Catalogs, asked: tools.Explain) -> Answer:
+    with catalogs.lease([chosen := asked.catalog or catalogs.default()]) as index:
+        ident = _find_id(index.store, asked.item)
+        (result,) = explain_hits(index, [rank_items(index, asked.query, Setting(spell=False), [ident])])
+    (hit,), (why,) = result.hits, result.whys or ()
+    answer: Answer = {
+        **_head(result, chosen),
+        "id": _short_id(hit.id),
+        "title": short(hit.title, _TITLE),
+        "rank": hit.rank,
+        "weight": round(hit.weight, 5),
+        "score": round(hit.score, 3),
+        **_note(result),
+        "logit": round(hit.logit, 3),
+        "parts": _parts(why),
+        "query_words": _strongest(why.query),
+        "item_words": _strongest(why.item),
+    }
+    return {**answer, "truncated": False}
+
+
+def _catalogs(catalogs: Catalogs, asked: tools.ListCatalogs) -> Answer:
+    answer = overview.describe_catalogs(catalogs, asked.catalog)
+    if asked.catalog:  # what does not fit are its last fields
+        (only,) = answer["catalogs"]
+        part = portions.fit({**answer, "fields": only["fields"], "catalogs": [{**only, "fields": []}]}, "fields",
+                            lambda shown, count: f"only {shown} of {count} fields are shown", optional={})  # fmt: skip
+        shown = {**only, "fields": part.pop("fields")}
+        return {**part, "catalogs": [shown]}
+
+    def advise(shown: int, count: int) -> str:
+        left_out = "fields are left out" if shown == count else f"only {shown} of {count} catalogs are listed"
+        return f"{left_out}: {overview.NAME_ONE}"
+
+    return portions.fit(answer, "catalogs", advise, optional={"fields": []})
+
+
+_CALLS: Mapping[str, Callable[[Catalogs, Any], Answer]] = {
+    "search": _search, "like": _like, "get": _get, "explain": _explain, "catalogs": _catalogs,
+}  # fmt: skip
+
+
+def _find_id(store: Store, text: str) -> str:
+    """The id of the item of this id or title. Raises InputError with the nearest names."""
+    try:
+        return find_id(store, text)
+    except InputError:
+        if (ident := read_name(text)) == text:
+            raise
+        return find_id(store, ident)
+
+
+def _show_hits(index: Index, result: Result, catalog: str) -> Answer:
+    """The hits of a search, as many as there is room for."""
+    hits = [_show_hit(hit, index.info) for hit in result.hits]
+
+    def advise(shown: int, count: int) -> str:
+        if shown == count:
+            return "fields of the last hits are left out: get these by their ids, or ask for a smaller k"
+        return f"only {shown} of {count} hits are shown: ask for a smaller k, or narrow it with `where`"
+
+    answer = {**_head(result, catalog), **_note(result), "hits": hits}
+    return portions.fit(answer, "hits", advise, optional={"fields": None, "passage": None})
+
+
+def _head(result: Result, catalog: str) -> Answer:
+    null = {} if result.none_of_these is None else {"none_of_these": round(result.none_of_these, 3)}
+    query = short(result.as_read)
+    return {"catalog": catalog, "query": query, "searched": result.items - result.masked, **null}
+
+
+def _note(result: Result) -> dict[str, str]:
+    """What to know before the hits are used; nothing if there is nothing to say."""
+    notes = list[str]()
+    if result.masked == result.items:
+        reason = f": {line(result.emptied_by)}" if result.emptied_by else ""
+        notes.append(f"The filters leave no item{reason}")
+    elif result.unreadable:
+        notes.append("The model can't read this query, which seems to be in another language than the catalog's: ask "
+                     "again in that one, and don't trust these hits.")  # fmt: skip
+    elif result.is_none_of_these:
+        notes.append(
+            "Nothing in this catalog fits the query well: say so, instead of presenting the nearest as answers."
+        )
+    if result.hint:
+        word = spell_value(line(result.hint.word))
+        field = spell_field(line(result.hint.field))
+        if isinstance(result.hint, Hint):
+            notes.append(f'{result.hint.items:,} items have {word} in {field}: add to where: "{field} ~ {word}".')
+        else:
+            notes.append(f"{result.hint.hits:,} of these hits have {word} in {field}; to leave them out, add to where: "
+                         f"\"not {field} ~ {word}\".")  # fmt: skip
+    return {"note": short(" ".join(notes), 600)} if notes else {}
+
+
+def _show_hit(hit: Hit, info: Info) -> Answer:
+    description, passage = short(hit.description), short(hit.passage or "", _PASSAGE)
+    is_start = passage.removeprefix(line(hit.title)).lstrip(" .")[:_SAME] == description[:_SAME]
+    fields = _spell_fields(hit.fields, hit.description, info)
+    return {
+        "rank": hit.rank,
+        "id": _short_id(hit.id),
+        "title": short(hit.title, _TITLE),
+        "weight": round(hit.weight, 5),
+        "score": round(hit.score, 3),
+        "description": description,
+        **({"passage": passage} if passage and not is_start else {}),
+        **({"fields": fields[:_FIELDS]} if fields else {}),
+    }
+
+
+def _spell_fields(fields: Mapping[str, Value], description: str, info: Info, *, most: int = _VALUE) -> list[str]:
+    """Fields as filters would name them, without those that the item's title and description hold."""
+    values: dict[str, list[str]] = {}
+    for field, value in leaves(fields):
+        values.setdefault(field, []).extend(spell_values(value))
+    return [
+        f"{spell_field(short(field, _VALUE))} = {short(', '.join(map(spell_value, texts)), max(most, _VALUE))}"
+        for field, texts in values.items()
+        if texts and field not in info.fields.own
+        and not (field in info.fields.text and all(text in description for text in texts))
+    ]  # fmt: skip
+
+
+def _short_id(ident: str) -> str:
+    spelled = name(ident)
+    return spelled if len(spelled) <= _ID else f"{spelled[:_ID]}…"
+
+
+def _parts(why: Why) -> list[Answer]:
+    """The logit as a sum, the meaning first, then what is added for words, fields and judgments."""
+    added = [(f"shared word: {term}", share) for term, share in why.lexical.items()]
+    added += [(f"field: {field}", share) for field, share in why.prior.items()]
+    added += [(f"judged before: {request}", share) for request, share in why.memory.items()]
+    added.sort(key=lambda part: -abs(part[1]))
+    rest = sum(share for _, share in added[_PARTS:])
+    parts = [("meaning", why.semantic), *added[:_PARTS], *([("all others", rest)] if rest else [])]
+    return [{"part": short(part, 80), "adds": round(float(share), 3)} for part, share in parts]
+
+
+def _strongest(total: Sum | None) -> list[Answer]:
+    """The words with the largest shares, whether they add or take away."""
+    words = sorted(total.words, key=lambda word: -abs(word.share))[:_WORDS] if total else []
+    return [{"part": short(word.word, _WORD), "adds": round(float(word.share), 3)} for word in words]
