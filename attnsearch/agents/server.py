@@ -107,7 +107,7 @@ def _answer(catalogs: Catalogs, describe: Describe, name: str, arguments: Mappin
 def _failure(problem: Mapping[str, Any]) -> types.CallToolResult:
     """What went wrong, in a sentence: as a tool's answer, which a model reads, and not as an error of the protocol."""
     message, hint = problem["error"]["message"], problem["error"]["hint"]
-    text = line(f"{message}; {hint}" if hint else message).replace("--where", "where")
+    text = line(f"{message}; {hint}" if hint else message)
     return types.CallToolResult(content=[types.TextContent(text=short(text, _MESSAGE))], is_error=True)
 
 

@@ -131,7 +131,7 @@ def test_answers_are_of_their_types(shop, ask, tool, arguments, mode):
         ("search", {"query": "x", "k": "8"}, "'k' must be a whole number from 1 to 50, not '8'"),
         ("search", {"query": "x", "k": 0}, "'k' must be a whole number from 1 to 50, not 0"),
         ("search", {"query": "x", "where": "price > 3"}, "'where' must be a list of"),
-        ("search", {"query": "x", "where": ["price >"]}, "where 'price >' lacks a value; write FIELD OP VALUE"),
+        ("search", {"query": "x", "where": ["price >"]}, "'where' 'price >' lacks a value; write FIELD OP VALUE"),
         ("search", {"query": "x", "where": ["cost > 3"]}, "no item of shop has a field 'cost'"),
         ("search", {"query": "  "}, "the query is empty"),
         ("search", {"query": "x", "catalog": "shopp"}, "there is no catalog 'shopp'; did you mean 'shop'?"),
