@@ -18,7 +18,7 @@ export function moveByKeys(table) {
     const row = rows.findIndex((buttons) => buttons.includes(event.target));
     if (!move || row < 0 || event.altKey || event.metaKey) return;
     event.preventDefault();
-    const [down, right] = event.ctrlKey ? move.map((step) => step * Infinity || 0) : move;
+    const [down, right] = event.ctrlKey ? [move[0] || move[1], move[1]] : move; // Control+End is the last of all
     const next = rows[clamp(row + down, rows)];
     next[clamp(rows[row].indexOf(event.target) + right, next)].focus();
   });

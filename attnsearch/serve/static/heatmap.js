@@ -107,9 +107,9 @@ function makeCell(query, { id, title, catalog }, share) {
   if (share === null) return el("td", {}, "–");
   const open = () => change({ query, item: { id, catalog } });
   const name = `${inPercent(share)}: ${cut(title || id, REQUEST)}, for ${cut(query, REQUEST)}`;
-  const color = shade(Math.sqrt(share)); // most weights are small
-  const data = el("data", { value: share }, inPercent(share));
-  return el("td", {}, el("button", { type: "button", tabindex: "-1", class: color || null, "aria-label": name, title: name, click: open }, data));
+  const color = shade(Math.sqrt(share)) || null; // most weights are small
+  const properties = { type: "button", tabindex: "-1", "aria-label": name, title: name, click: open };
+  return el("td", { class: color }, el("button", properties, el("data", { value: share }, inPercent(share))));
 }
 
 function inPercent(share) {

@@ -25,8 +25,11 @@ export function makeJudging(item, { query, catalogs }) {
   const buttons = VERDICTS.map((verdict) => makeButton(verdict, (isPressed) => judge(item, query, isPressed ? null : verdict.grade)));
   const group = el("div", { class: "judging", role: "group", "aria-label": "Judge this item" }, ...buttons, status);
 
+  let isBusy = false; // a button that is disabled meanwhile would lose the focus
+
   async function judge(...judgment) {
-    for (const button of buttons) button.disabled = true;
+    if (isBusy) return;
+    isBusy = true;
     try {
       status.textContent = await post(...judgment);
       showGrade(buttons, gradeOf(item, query));
@@ -34,7 +37,7 @@ export function makeJudging(item, { query, catalogs }) {
       if (!(failure instanceof Refusal)) throw failure;
       status.textContent = failure.hint ? `${failure.message}; ${failure.hint}` : failure.message;
     } finally {
-      for (const button of buttons) button.disabled = false;
+      isBusy = false;
     }
   }
 

@@ -105,12 +105,14 @@ function wantReasons(state) {
   const wanted = JSON.stringify([item.catalog, request]);
   if (wanted === asked) return;
   asked = wanted;
-  newest.want((signal) => (query.trim() ? showReasons(request, signal) : lookUp(signal)));
+  const isOld = () => wanted !== asked; // another item may be open when the answer comes
+  newest.want((signal) => (query.trim() ? showReasons(request, signal, isOld) : lookUp(signal, isOld)));
 }
 
-async function showReasons(request, signal) {
+async function showReasons(request, signal, isOld) {
   try {
     const answer = await explain(request, signal);
+    if (isOld()) return;
     const [{ why, ...hit }] = answer.hits;
     item = { ...item, ...hit };
     showItem();
@@ -118,9 +120,9 @@ async function showReasons(request, signal) {
     parts.matrix.replaceChildren(...(answer.matrix ? showMatrix(answer.matrix) : []));
     parts.problem.replaceChildren();
   } catch (failure) {
-    if (signal.aborted) return;
+    if (signal.aborted || isOld()) return;
     showFailure(failure);
-    await lookUp(signal);
+    await lookUp(signal, isOld);
   }
 }
 
@@ -134,15 +136,16 @@ async function explain(request, signal) {
   }
 }
 
-async function lookUp(signal) {
+async function lookUp(signal, isOld) {
   const { id, catalog } = item;
   try {
     const place = catalog ? `?${new URLSearchParams({ catalog })}` : "";
     const { title, description, fields } = await ask(`v1/items/${encodeURIComponent(id)}${place}`, null, { signal });
+    if (isOld()) return;
     item = { ...item, title, description, fields };
     showItem();
   } catch (failure) {
-    if (!signal.aborted) showFailure(failure);
+    if (!signal.aborted && !isOld()) showFailure(failure);
   }
 }
 

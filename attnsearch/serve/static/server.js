@@ -62,7 +62,7 @@ export class Newest {
   want(work) {
     this.#waiting = work;
     if (!this.#running) this.#next();
-    else setTimeout(() => this.#giveUp(), Math.max(0, this.#started + PATIENCE - performance.now()));
+    else this.#limit(this.#running);
   }
 
   // Drops what runs and what waits.
@@ -71,8 +71,10 @@ export class Newest {
     this.#running?.abort();
   }
 
-  #giveUp() {
-    if (this.#waiting && performance.now() >= this.#started + PATIENCE) this.#running?.abort();
+  // Ends what runs when it has had its time, if something newer waits for it then.
+  #limit(control) {
+    const rest = Math.max(0, this.#started + PATIENCE - performance.now());
+    setTimeout(() => this.#waiting && this.#running === control && control.abort(), rest);
   }
 
   async #next() {
