@@ -57,6 +57,7 @@ bench: .venv/.bench
 	$(BENCH).duplicates
 	$(BENCH).options
 	$(BENCH).piped
+	$(BENCH).serving
 	$(BENCH).indexing
 	$(BENCH).indexing --whole
 	$(BENCH).indexing --again 100000

@@ -31,9 +31,11 @@ from benchmarks.measure import BIN, heading, table
 NAME = "items"
 MARKED = 20  # items that every commit changes
 ROUNDING = 1e-3  # of a weight: texts that are embedded together have other last digits
-WORDS = ("a quiet story about the sea", "how to cook rice", "a robot that dreams", "copy all files of a folder",
-         "the history of mathematics", "soup for a cold evening", "a murder in a small village", "rename many files",
-         "letters from a long war", "a cake without flour", "find large folders", "growing up in the mountains")  # fmt: skip
+WORDS = (
+    "a quiet story about the sea", "how to cook rice", "a robot that dreams", "copy all files of a folder",
+    "the history of mathematics", "soup for a cold evening", "a murder in a small village", "rename many files",
+    "letters from a long war", "a cake without flour", "find large folders", "growing up in the mountains",
+)  # fmt: skip
 MARK = "lighthouse keepers"  # what a request says that finds the items of a commit
 
 
