@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from attnsearch.api.arguments import FilePath, Lexical, Names
 from attnsearch.api.arrays import Arrays
 from attnsearch.api.items import Field, Item, publish_field, publish_item
 from attnsearch.api.result import Result, publish
-from attnsearch.errors import InputError
+from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.opening import index as search_index
 from attnsearch.opening.items import find_ids
 from attnsearch.search.search import rank_items, search
@@ -44,6 +45,8 @@ class Index:
             raise TypeError("open an index by its name: Index.open('library')")
         self._index = opened
         self._arrays = Arrays(opened)
+        with suppress(AttnsearchError):  # which a query says, unless it does without
+            _ = opened.learned  # of this state too: a later training is not seen
 
     @classmethod
     def open(
