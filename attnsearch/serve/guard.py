@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, to_json
-from attnsearch.serve.limits import Answer, Gate, RefusalError, read_body
+from attnsearch.serve.limits import LARGEST_HEAD, Answer, Gate, RefusalError, read_body
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 METHODS = ("GET", "HEAD", "POST")
@@ -113,6 +113,8 @@ class Access:
         doubled = next((name for name in _ONCE if names.count(name) > 1), None)
         if doubled or {b"content-length", b"transfer-encoding"} <= {*names}:
             raise RefusalError(400, f"two headers say {(doubled or b'content-length').decode()}")
+        if sum(map(len, sum(scope["headers"], (scope.get("query_string", b""),)))) > LARGEST_HEAD:
+            raise RefusalError(431, f"the headers and parameters have more than {LARGEST_HEAD >> 10} KiB")
         path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()
         if not path.startswith("/") or {b".", b".."} & {*_DOT.sub(b".", raw).split(b"/")}:
             raise RefusalError(400, "the path is not one", hint="it begins with a slash, and has no '..'")

@@ -16,6 +16,7 @@ from attnsearch.output.safe_text import to_json
 from attnsearch.serve import failures
 
 LARGEST = 256 << 10  # bytes of a body
+LARGEST_HEAD = 16 << 10  # bytes of all before it
 DRAINED = 4 << 20  # bytes of a body that is too large: they are read, so that its sender gets to reading the answer
 ARRIVAL = 10.0  # seconds for a body to arrive
 PATIENCE = 30.0  # seconds for an answer, the wait for others included

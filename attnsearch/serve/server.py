@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -22,13 +23,14 @@ from attnsearch.errors import InputError
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Access
 from attnsearch.serve.http import make_app
-from attnsearch.serve.limits import ARRIVAL, AT_ONCE, HEADERS, PATIENCE
+from attnsearch.serve.limits import ARRIVAL, AT_ONCE, HEADERS, LARGEST_HEAD, PATIENCE
 
 FINISHING = 4  # seconds that running requests have after a signal to end
 ENDING = 4.8  # seconds after which the process ends, whatever still runs
 IDLE = 75  # seconds that a connection stays open without a request: longer than a reverse proxy keeps it, 60 for nginx
 CONNECTIONS = 200  # at once; of more, one that is idle is closed, else the new one
 BACKLOG = 128  # connections that the system holds until we take them
+GARBAGE = 10_000  # objects between two searches for garbage: a command ends before, a server would only grow
 NEAREST = 100  # ports that are tried in place of one in use
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that the system has
@@ -249,6 +251,7 @@ def serve(
     config = uvicorn.Config(
         app, http=Connection, ws="none", loop="asyncio", log_config=None, access_log=False, proxy_headers=False,
         server_header=False, timeout_keep_alive=IDLE, timeout_graceful_shutdown=FINISHING,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
     )  # fmt: skip
 
     def begin() -> None:
@@ -256,6 +259,8 @@ def serve(
         _notify()
         threading.Thread(target=catalogs.warm, name="attnsearch-warm", daemon=True).start()
 
+    gc.freeze()  # what is loaded stays
+    gc.set_threshold(GARBAGE)
     server = _Server(config, begin)
     loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take
     loop.set_exception_handler(lambda _, context: log(f"internal error: {context['message']}"))

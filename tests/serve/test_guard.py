@@ -570,6 +570,10 @@ class TestSize:
         headers = [JSON, ("Expect", "100-continue"), ("Content-Length", str(LARGEST + 1))]
         assert ask("POST", "/v1/query", headers=headers).status == 413
 
+    def test_headers(self, ask, behind):
+        assert ask(headers=[("A", "a" * 9_000), ("B", "b" * 9_000)]).status == 431
+        assert behind.asked == []
+
     def test_parts(self, ask, behind):
         post(ask, body=[b"{", b"", b"}"])
         assert behind.asked == [("POST", "/v1/query", b"{}")]
