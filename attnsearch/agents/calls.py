@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -11,11 +11,12 @@ from attnsearch.agents import overview, portions, tools
 from attnsearch.agents.overview import Catalogs, spell_field, spell_value, spell_values
 from attnsearch.agents.words import line, lines, name, read_name, short
 from attnsearch.api.items import publish_item
+from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.explanation.reasons import explain_hits
 from attnsearch.hints.names import find_hint
 from attnsearch.hints.negation import find_unwanted
-from attnsearch.opening.items import find_id
+from attnsearch.opening.items import find_id, find_ids
 from attnsearch.postings.filters import parse_filter
 from attnsearch.search.result import Hint, Result
 from attnsearch.search.search import rank_items, search
@@ -59,7 +60,8 @@ def _search(catalogs: Catalogs, asked: tools.Search) -> Answer:
     with catalogs.lease([chosen := asked.catalog or catalogs.default()]) as index:
         (result,) = search(index, [asked.query], setting, k=asked.k)
         result = result._replace(hint=find_hint(index, result) or find_unwanted(index, result))
-        return _show_hits(index, result, chosen)
+        is_long = is_cut(index.encoder, asked.query, "query")
+        return _show_hits(index, result, chosen, is_long=is_long)
 
 
 def _like(catalogs: Catalogs, asked: tools.Like) -> Answer:
@@ -72,13 +74,7 @@ def _like(catalogs: Catalogs, asked: tools.Like) -> Answer:
 
 def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
     with catalogs.lease([chosen := asked.catalog or catalogs.default()]) as index:
-        idents: list[str] = []
-        problems: list[InputError] = []
-        for ident in asked.ids:
-            try:
-                idents.append(_find_id(index.store, ident))
-            except InputError as problem:
-                problems.append(problem)
+        idents, problems = _find_each(index.store, asked.ids)
         if not idents:
             raise problems[0]
         keys = index.store.keys_of(idents)
@@ -158,6 +154,22 @@ _CALLS: Mapping[str, Callable[[Catalogs, Any], Answer]] = {
 }  # fmt: skip
 
 
+def _find_each(store: Store, texts: Sequence[str]) -> tuple[list[str], list[InputError]]:
+    """The ids of the items of these ids or titles, and what is wrong with those that are none."""
+    try:
+        return find_ids(store, texts), []  # in one pass over the items
+    except InputError:
+        pass
+    idents: list[str] = []
+    problems: list[InputError] = []
+    for text in texts:
+        try:
+            idents.append(_find_id(store, text))
+        except InputError as problem:
+            problems.append(problem)
+    return idents, problems
+
+
 def _find_id(store: Store, text: str) -> str:
     """The id of the item of this id or title. Raises InputError with the nearest names."""
     try:
@@ -168,7 +180,7 @@ def _find_id(store: Store, text: str) -> str:
         return find_id(store, ident)
 
 
-def _show_hits(index: Index, result: Result, catalog: str) -> Answer:
+def _show_hits(index: Index, result: Result, catalog: str, *, is_long: bool = False) -> Answer:
     """The hits of a search, as many as there is room for."""
     hits = [_show_hit(hit, index.info) for hit in result.hits]
 
@@ -177,7 +189,7 @@ def _show_hits(index: Index, result: Result, catalog: str) -> Answer:
             return "fields of the last hits are left out: get these by their ids, or ask for a smaller k"
         return f"only {shown} of {count} hits are shown: ask for a smaller k, or narrow it with `where`"
 
-    answer = {**_head(result, catalog), **_note(result), "hits": hits}
+    answer = {**_head(result, catalog), **_note(result, is_long=is_long), "hits": hits}
     return portions.fit(answer, "hits", advise, optional={"fields": None, "passage": None})
 
 
@@ -187,7 +199,7 @@ def _head(result: Result, catalog: str) -> Answer:
     return {"catalog": catalog, "query": query, "searched": result.items - result.masked, **null}
 
 
-def _note(result: Result) -> dict[str, str]:
+def _note(result: Result, *, is_long: bool = False) -> dict[str, str]:
     """What to know before the hits are used; nothing if there is nothing to say."""
     notes = list[str]()
     if result.masked == result.items:
@@ -200,6 +212,8 @@ def _note(result: Result) -> dict[str, str]:
         notes.append(
             "Nothing in this catalog fits the query well: say so, instead of presenting the nearest as answers."
         )
+    if is_long:
+        notes.append("The query is longer than the model reads; its end was ignored.")
     if result.hint:
         word = spell_value(line(result.hint.word))
         field = spell_field(line(result.hint.field))

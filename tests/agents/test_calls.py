@@ -68,6 +68,12 @@ class TestSearch:
         assert found["none_of_these"] == 0.97
         assert found["note"].startswith("Nothing in this catalog fits the query well: say so")
 
+    def test_a_query_that_is_cut(self, shop, ask):
+        assert (
+            ask("search", query="moon " * 200)["note"]
+            == "The query is longer than the model reads; its end was ignored."
+        )
+
     def test_unknown_is_left_out(self, shop, ask):
         assert "none_of_these" not in ask("search", query="moon")  # the small encoder has no null key
 

@@ -153,13 +153,32 @@ class TestProcess:
         assert process.returncode in (128 + number, -number)
         assert b"Traceback" not in process.stderr.read()
 
+    def test_what_a_library_prints_is_no_message(self, environment):
+        code = (
+            "import sys; from attnsearch.agents import server; from attnsearch.cli import main\n"
+            "real = server._instructions\n"
+            "def chatty(catalogs):\n"
+            "    print('hello')\n"
+            "    return real(catalogs)\n"
+            "server._instructions = chatty\n"
+            "main(['mcp'])"
+        )
+        ran = self.talk(code, environment)
+        assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [0]
+        assert ran.stderr == b"hello\n"
+
     def test_greets_without_what_is_slow_to_load(self, environment):
-        lines = json.dumps(HELLO).encode() + b"\n"
-        code = ("import sys; from attnsearch.cli import main; code = main(['mcp']);"
-                "print(code, *sorted(sys.modules), file=sys.stderr)")  # fmt: skip
-        ran = subprocess.run([sys.executable, "-c", code], env=environment, input=lines, capture_output=True,
-                             timeout=SECONDS, check=True)  # fmt: skip
-        code_, *modules = ran.stderr.decode().split()
+        code = (
+            "import sys; from attnsearch.cli import main; code = main(['mcp']);"
+            "print(code, *sorted(sys.modules), file=sys.stderr)"
+        )
+        code_, *modules = self.talk(code, environment).stderr.decode().split()
         assert code_ == "0"
         assert "mcp" in modules
         assert not {*SLOW_TO_LOAD} & {*modules}
+
+    def talk(self, code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+        """Run Python with a greeting as its input."""
+        lines = json.dumps(HELLO).encode() + b"\n"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=environment, input=lines, capture_output=True, timeout=SECONDS, check=True)
