@@ -108,7 +108,6 @@ def answer_feedback(catalogs: Catalogs, request: FeedbackRequest) -> dict[str, A
         folder = check_taught(index)
         if request.remove:
             change = remove_judgments(folder, request.query, [*request.good, *request.bad])
-            index.read_learned_again()
         else:
             change = note_judgments(index, request.query, request.good, request.bad)
         name = home.displayed_name(folder, index.info)

@@ -122,7 +122,8 @@ def _api(catalogs: Catalogs) -> APIRouter:
     api = APIRouter(route_class=_Route, redirect_slashes=False, responses=refusals)
 
     async def answer(function: Callable[[Catalogs, Asked], Any], asked: Asked) -> Response:
-        note(getattr(asked, "catalogs", ()), getattr(asked, "query", ""))
+        texts = getattr(asked, "queries", None) or [getattr(asked, "query", "")]
+        note(getattr(asked, "catalogs", ()), "; ".join(texts))
         return _send(await asyncio.to_thread(lambda: to_json(function(catalogs, asked))))
 
     def post(path: str, function: Callable[[Catalogs, Asked], Any], kind: Any, result: Any, says: str) -> None:

@@ -1,4 +1,4 @@
-"""A client of an application that runs in this process: a request → its answer, by ASGI and without a socket."""
+"""An application in this process, and its clients: by ASGI without a socket, or by one."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
+from attnsearch import update
+from attnsearch.calibration import calibrate
+from attnsearch.encoding import loading
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Access
 from attnsearch.serve.http import make_app
 from attnsearch.serve.server import Connection
+from tests.conftest import SmallEncoder
 
 
 class Answered(NamedTuple):
@@ -89,6 +95,17 @@ class Client:
     def close(self) -> None:
         """Close what is open."""
         self.catalogs.close()
+
+
+def build_home(folder: Path, catalogs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
+    """A home with catalogs of the small encoder, to be copied by each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTNSEARCH_HOME", str(folder))
+        patch.setattr(loading, "load", lambda name=None, **options: SmallEncoder())
+        patch.setattr(calibrate, "calibrate_if_new", lambda *_: None)
+        for name, items in catalogs.items():
+            update(items, name=name)
+    return folder
 
 
 @contextmanager

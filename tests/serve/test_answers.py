@@ -10,12 +10,9 @@ from typing import Any
 import pytest
 
 from attnsearch import update
-from attnsearch.calibration import calibrate
-from attnsearch.encoding import loading
 from attnsearch.wire.catalogs import CatalogSummary, Health, Item, Judgments
 from attnsearch.wire.results import Explanation, Heatmap, Result
-from tests.conftest import SmallEncoder
-from tests.serve.client import Client
+from tests.serve.client import Client, build_home
 
 HOSTILE = "</script><img src=x onerror=alert(1)> \x1b[31m \u202e\u2066\x00 ' \" \\ %00"
 ITEMS = [
@@ -92,15 +89,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A home with two catalogs."""
-    home = tmp_path_factory.mktemp("built") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ATTNSEARCH_HOME", str(home))
-        patch.setattr(loading, "load", lambda name=None, **options: SmallEncoder())
-        patch.setattr(calibrate, "calibrate_if_new", lambda *_: None)
-        update(ITEMS, name="shop")
-        update(OTHERS, name="other")
-    return home
+    return build_home(tmp_path_factory.mktemp("built") / "home", {"shop": ITEMS, "other": OTHERS})
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from attnsearch.wire.catalogs import Problem
 from attnsearch.wire.mistakes import refuse, spell_type
 from attnsearch.wire.requests import QueryRequest
 from tests.documents import ROOT
-from tests.serve.client import Client, serving
+from tests.serve.client import Client, build_home, serving
 
 SERVING = ROOT / "docs" / "serving.md"
 
@@ -26,11 +26,17 @@ A_TEXT = "a text of 1 to 20,000 characters"
 NAMES = "a list of at most 100 texts of 1 to 500 characters"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    items = [{"id": "a", "title": "moon"}, {"id": "b", "title": "sea", "price": 3}, {"id": "c", "title": "robot"}]
+    return build_home(tmp_path_factory.mktemp("built") / "home", {"shop": items})
+
+
 @pytest.fixture
-def client(shop):
-    client = Client("shop")
-    yield client
-    client.close()
+def client(small, home, built):
+    shutil.copytree(built, home)
+    with closing(Client("shop")) as client:
+        yield client
 
 
 def refused(client: Client, body, *, path: str = "/v1/query", status: int = 400, **headers: str) -> tuple[str, str]:
@@ -234,16 +240,14 @@ def test_what_a_client_wrote_stays_as_it_is():
     assert failures.as_json(problem)["error"]["message"] == "shop: no item '/usr/bin/env'"
 
 
-def test_paths_of_models_are_their_last_parts(shop, monkeypatch):
+def test_paths_of_models_are_their_last_parts(client, monkeypatch):
     """A catalog may have been made by the model in a folder, whose path is its name."""
-    client = Client("shop")
     path = "/home/someone/models/mine"
     with client.catalogs.lease([]) as index:
         monkeypatch.setattr(index.store, "info", index.info._replace(model=path))
         answered = client.post("/v1/query", {"query": "moon", "explain": True})
     assert answered.json["model"] == "mine"
     assert "someone" not in answered.text
-    client.close()
 
 
 @pytest.fixture
