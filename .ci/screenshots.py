@@ -3,6 +3,7 @@
     python .ci/screenshots.py FOLDER                                # all of them: some minutes
     python .ci/screenshots.py FOLDER heatmap --columns 80 --colors 256 --dark
     python .ci/screenshots.py FOLDER page-query --columns 360
+    python .ci/screenshots.py FOLDER serve-item --dark
 
 Each command runs on the built-in catalogs, in a pseudo-terminal that says how wide it is and, by $TERM, $COLORTERM and
 $COLORFGBG, what it shows. rich reads what it prints, and Chromium takes the pictures. A line that is wider than the
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import io
+import json
 import math
 import os
 import pty
@@ -66,7 +68,16 @@ PAGES: dict[str, tuple[str, ...]] = {
     "page-eval": ("eval", "library.judgments.yaml"),
     "page-train": ("train", "library.judgments.yaml", "--dry-run"),
 }
+# The page of `attnsearch serve`, by the state in its address.
+VIEWS = {
+    "serve": "",
+    "serve-query": "q=ships+lost+in+the+ice&w=year+>+1850",
+    "serve-item": "q=ships+lost+in+the+ice&item=moby-dick&of=library",
+    "serve-heatmap": "q=ships+lost+in+the+ice",
+}
 WITHOUT_CATALOG = {"lesson", "list", "info", "docs", "--help"}
+
+NAMES = [*COMMANDS, *PAGES, *VIEWS]
 
 MANY = 1 << 24
 COLORS = {"none": 0, "16": 16, "256": 256, "all": MANY}
@@ -97,6 +108,7 @@ onload = () => {{
   inner.forEach((shown, number) => shown.scrollTo(0, {window} * number))
   document.querySelector("iframe:last-of-type").style.marginTop = {above} + "px"
 }}</script>"""
+BROWSER = os.environ.get("CHROMIUM", "chromium")
 WINDOW, HIGHEST = 900, 12_600  # pixels of a page, and of a picture
 
 
@@ -104,19 +116,22 @@ def main() -> None:
     """Take the pictures that the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", help=", ".join([*COMMANDS, *PAGES]))
+    parser.add_argument("names", nargs="*", help=", ".join(NAMES))
     parser.add_argument(
-        "--columns", type=int, nargs="+", help="of terminals: 40 80 120 200; pixels of pages: 360 800 1600"
+        "--columns",
+        type=int,
+        nargs="+",
+        help="of terminals: 40 80 120 200; pixels of pages: 360 800 1600, or 360 800 1400 2000 if they are served",
     )
     parser.add_argument("--colors", choices=COLORS, nargs="+", default=list(COLORS))
     parser.add_argument("--dark", action="store_true", help="only on a dark background")
     parser.add_argument("--light", action="store_true", help="only on a light one")
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - {*COMMANDS, *PAGES}:
+    if unknown := set(arguments.names) - {*NAMES}:
         parser.error(f"no such picture: {', '.join(sorted(unknown))}")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     backgrounds = [name for name in THEMES if getattr(arguments, name) or not (arguments.dark or arguments.light)]
-    names = arguments.names or [*COMMANDS, *PAGES]
+    names = arguments.names or NAMES
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         for name in ("library.yaml", "library.judgments.yaml", "kitchen.yaml"):
@@ -126,6 +141,9 @@ def main() -> None:
             for background in backgrounds:
                 if name in PAGES:
                     picture_page(name, arguments.folder, home, arguments.columns or (360, 800, 1600), background)
+                    continue
+                if name in VIEWS:
+                    picture_view(name, arguments.folder, home, arguments.columns or (360, 800, 1400, 2000), background)
                     continue
                 for columns in arguments.columns or (40, 80, 120, 200):
                     for colors in arguments.colors:
@@ -178,6 +196,33 @@ def picture_page(name: str, folder: Path, home: Path, widths: list[int], backgro
         take_picture(outer, folder / f"{name}-{width}-{background}.png", width, height, background)
 
 
+def picture_view(name: str, folder: Path, home: Path, widths: list[int], background: str) -> None:
+    """The page of a server in windows of these widths, in a state, from its top to its end. Needs playwright."""
+    from playwright.sync_api import sync_playwright
+
+    argv = [sys.executable, "-m", "attnsearch", "serve", "--port", "0", "-c", "library"]
+    environment = os.environ | {"ATTNSEARCH_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with server, sync_playwright() as playwright:
+        address = server.stdout.readline().strip()  # type: ignore[union-attr]
+        browser = playwright.chromium.launch(executable_path=shutil.which(BROWSER), args=["--no-sandbox"])
+        for width in widths:
+            size = {"width": width, "height": WINDOW}
+            page = browser.new_page(viewport=size, color_scheme=background, reduced_motion="reduce")  # type: ignore[arg-type]
+            asked = json.dumps(json.dumps({"[]": REQUESTS}))
+            page.add_init_script(f"sessionStorage.setItem('attnsearch-requests', {asked})")
+            page.goto(f"{address}#{VIEWS[name]}")
+            page.wait_for_load_state("networkidle")
+            if name == "serve-heatmap":
+                page.click("#heatmap summary")
+                page.wait_for_selector("#heatmap table")
+            file = folder / f"{name}-{width}-{background}.png"
+            page.screenshot(path=file, full_page=True)
+            print(file)
+        browser.close()
+        server.terminate()
+
+
 def take_picture(page: Path, file: Path, width: int, height: int, background: str) -> None:
     """A picture of a page, in a window of this size, in a browser that prefers dark or light pages."""
     scheme = {"dark": 0, "light": 1}[background]
@@ -194,7 +239,7 @@ def take_picture(page: Path, file: Path, width: int, height: int, background: st
 def chromium(*options: str, home: Path) -> str:
     """Run Chromium without a window and without the network: what it prints."""
     argv = [
-        os.environ.get("CHROMIUM", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=2000",
         "--allow-file-access-from-files", "--hide-scrollbars",
         f"--user-data-dir={home / 'chromium'}", *options,

@@ -34,12 +34,13 @@ def test_the_commands_are_ours(script):
 @pytest.mark.real
 @pytest.mark.skipif(shutil.which(BROWSER) is None, reason="Chromium is not installed")
 def test_pictures(tmp_path):
-    """A terminal of 40 columns in 256 colors on a light background, and a page on a phone."""
-    argv = [sys.executable, SCRIPT, tmp_path, "query-explain", "page-query"]
+    """A terminal of 40 columns in 256 colors on a light background, a page on a phone, and one that is served."""
+    argv = [sys.executable, SCRIPT, tmp_path, "query-explain", "page-query", "serve-item"]
     process = subprocess.run(
         [*argv, "--columns", "40", "--colors", "256", "--light"], capture_output=True, text=True, check=True
     )
     assert process.stderr == ""
-    pictures = [tmp_path / f"{name}.png" for name in ("query-explain-40-256-light", "page-query-40-light")]
+    names = ("query-explain-40-256-light", "page-query-40-light", "serve-item-40-light")
+    pictures = [tmp_path / f"{name}.png" for name in names]
     assert process.stdout.splitlines() == [str(picture) for picture in pictures]
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]  # fmt: skip
 WIDE, NARROW = 1400, 360
+QUERIES = ["ships lost in the ice", "how to cook", "a detective in London"]
 # Answers to requests with a text or an item in `held` come when `release` is called, as those of a slow server do.
 HOLD = """
 window.held = new Set(), window.gate = Promise.withResolvers(), window.release = () => gate.resolve();
@@ -72,6 +75,14 @@ def serving(home: Path, *options: str, port: int = 0) -> Iterator[str]:
 
 def _environment(home: Path) -> dict[str, str]:
     return os.environ | {"ATTNSEARCH_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
+
+
+def post(address: str, path: str, **body: object) -> dict:
+    """The answer of the API, without a browser."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{address}v1/{path}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
 
 
 @contextlib.contextmanager
@@ -166,3 +177,12 @@ class Window:
         """Close it; raise AssertionError if anything happened that may not."""
         self.context.close()
         assert not self.faults, self.faults
+
+
+def draw_heatmap(view: Window, queries: list[str] = QUERIES) -> None:
+    """Open the heatmap of these requests, the newest first, as if they had been asked."""
+    stored = json.dumps({"[]": queries})
+    view.page.evaluate("stored => sessionStorage.setItem('attnsearch-requests', stored)", stored)
+    view.page.reload()
+    view.page.locator("#heatmap summary").click()
+    view.page.locator("#heatmap table").wait_for()

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.request
 
 import pytest
 
-from tests.serve.browser import needs_browser
+from tests.serve.browser import needs_browser, post
 
 pytestmark = needs_browser
-
-
-def post(address: str, path: str, **body: object) -> dict:
-    """The answer of the API, without a browser."""
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{address}v1/{path}", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
 
 
 class TestTyping:

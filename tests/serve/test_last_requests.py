@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.serve.browser import NARROW, needs_browser
-from tests.serve.test_browsing import post
-from tests.serve.test_windows import QUERIES, draw_heatmap
+from tests.serve.browser import NARROW, QUERIES, draw_heatmap, needs_browser, post
 
 pytestmark = needs_browser
 

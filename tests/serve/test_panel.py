@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from tests.serve.browser import NARROW, needs_browser
-from tests.serve.test_browsing import post
+from tests.serve.browser import NARROW, needs_browser, post
 
 pytestmark = needs_browser
 SOLARIS = {"query": "science fiction", "item": "solaris", "of": "library"}
@@ -140,6 +139,17 @@ class TestWhy:
         assert "no item 'no such'" in page.inner_text("#panel .note")
         page.get_by_role("button", name="Close").click()
         assert not page.locator("#panel").is_visible()
+
+    def test_one_of_two_with_the_same_id(self, window, served):
+        """Of two catalogs that are asked as one."""
+        view = window()
+        page = view.open(query="tea", catalog=["shop", "library", "taught"], item="kettle", of="taught")
+        page.locator("#panel table.matrix").wait_for()
+        page.locator("#panel .like li").first.wait_for()
+        assert page.inner_text("#panel-title") == "Kettle"
+        answer = post(served, "like", items=["taught:kettle"], catalogs=["shop", "library", "taught"], k=5)
+        titles = page.locator("#panel .like button").all_inner_texts()
+        assert titles == [hit["title"] for hit in answer["hits"]]
 
     def test_without_a_request(self, window):
         view = window()

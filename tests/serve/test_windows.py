@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import importlib.resources
 import importlib.util
-import json
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.pages.hostile import ADDRESSES, HOSTILE
 from tests.serve import browser
-from tests.serve.browser import NARROW, WIDE, needs_browser
+from tests.serve.browser import NARROW, WIDE, draw_heatmap, needs_browser
 
 pytestmark = needs_browser
 TOKEN = "a-token-that-nobody-guesses"
-QUERIES = ["ships lost in the ice", "how to cook", "a detective in London"]
 SAFE = ["noopener noreferrer", "no-referrer", "_blank"]
 VIEWS = ["empty", "answer", "nothing", "item", "heatmap", "several"]
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -43,15 +41,6 @@ def show(view, name: str) -> None:
     else:
         view.open()
         draw_heatmap(view)
-
-
-def draw_heatmap(view, queries: list[str] = QUERIES) -> None:
-    """Open the heatmap of these requests, the newest first, as if they had been asked."""
-    stored = json.dumps({"[]": queries})
-    view.page.evaluate("stored => sessionStorage.setItem('attnsearch-requests', stored)", stored)
-    view.page.reload()
-    view.page.locator("#heatmap summary").click()
-    view.page.locator("#heatmap table").wait_for()
 
 
 class TestSight:

@@ -3,15 +3,14 @@
 const LINKS = ["url", "link", "href", "homepage"]; // fields that have an item's address, as in all of our output
 const PICTURES = ["image"];
 const LONGEST = 2000;
-// Without blanks, controls and what turns the direction of a text, all of which a browser would overlook, or a person.
-const WEB = /^https?:\/\/[^\s\\\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}]+$/iu;
+// With a host, and no user's name before it; without blanks, controls and what turns the direction of a text, which a
+// browser overlooks, or a person.
+const WEB = /^https?:\/\/(?![/?#]|[^/?#]*@)[^\s\\\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}]+$/iu;
 
-// A web address as a browser writes it; null if a value is anything else, or has a user's name in it.
+// A web address as a browser writes it; null if a value is anything else.
 export function webAddress(value) {
-  if (typeof value !== "string" || value.length > LONGEST || !WEB.test(value) || !URL.canParse(value)) return null;
-  const { protocol, username, password, href } = new URL(value);
-  const isWeb = protocol === "https:" || protocol === "http:";
-  return isWeb && !username && !password && !/^https?:\/\/\/|^https?:\/\/[^/?#]*@/i.test(value) ? href : null;
+  const isWeb = typeof value === "string" && value.length <= LONGEST && WEB.test(value) && URL.canParse(value);
+  return isWeb ? new URL(value).href : null;
 }
 
 // The address that an item has, and that of its picture; null for each that it lacks.

@@ -87,7 +87,7 @@ function makeTable({ queries, columns, weights, logits, others, none_of_these: n
     const ofRow = [others[row], ...(none ? [none[row]] : [])].map((share) => el("td", { class: "margin" }, el("data", { value: share }, inPercent(share))));
     return el("tr", {}, makeHead(query), ...cells, ...ofRow);
   });
-  const caption = "What each item (column) has of each request’s attention (row), in percent. What is alike stands together.";
+  const caption = "What each item (column) has of each request’s attention (row), in percent. What is alike stands together; a cell, chosen, says why.";
   return el(
     "table",
     { class: "grid heatmap", role: "grid" },

@@ -101,7 +101,7 @@ function showJudging(state) {
 // Asks why the item has its logit, unless that is shown, or on its way; without a request, only what it is.
 function wantReasons(state) {
   const { query, catalogs, where, temperature, lexical, exact } = state;
-  const request = { query, catalogs, where, temperature, lexical, exact, item: item.id };
+  const request = { query, catalogs, where, temperature, lexical, exact, item: nameIn(catalogs, item) };
   const wanted = JSON.stringify([item.catalog, request]);
   if (wanted === asked) return;
   asked = wanted;
@@ -157,11 +157,16 @@ function showFailure(failure) {
   parts.problem.replaceChildren(el("p", { class: "note" }, hint ? `${message}; ${hint}` : message));
 }
 
+// What an item is called: several catalogs that are asked as one may have items with the same id.
+function nameIn(catalogs, { id, catalog }) {
+  return catalogs.length > 1 && catalog ? `${catalog}:${id}` : id;
+}
+
 // The items that are most like this one, among those that the filters leave.
-async function showLike({ id }, { catalogs, where, temperature }) {
+async function showLike(item, { catalogs, where, temperature }) {
   const { like } = parts;
   try {
-    const { hits } = await ask("v1/like", { items: [id], catalogs, where, temperature, k: LIKE });
+    const { hits } = await ask("v1/like", { items: [nameIn(catalogs, item)], catalogs, where, temperature, k: LIKE });
     if (hits.length) like.replaceChildren(el("h3", {}, "Items like it"), el("ol", {}, ...hits.map(makeLike)));
   } catch (failure) {
     if (!(failure instanceof Refusal)) throw failure;
