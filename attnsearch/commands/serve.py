@@ -96,6 +96,7 @@ def serve(
     if token is None and not access.is_local:
         access = Access(host, url, secrets.token_urlsafe(TOKEN_BYTES))
     catalogs = Catalogs(_names(catalog or []), offline=offline)
+    names = catalogs.names()  # a home that can't be read ends it here
     sockets = server.listen(host, port)
     address = url or server.address_of(host, sockets[0])
     lines = progress.Lines(quiet=quiet)
@@ -103,8 +104,9 @@ def serve(
     def ready() -> None:
         made = f"#token={access.token}" if access.token and token is None else ""
         streams.emit([f"{address}{made}\n"])
-        for sentence in _describe(catalogs.names(), is_made=bool(made)):
-            lines.write(sentence)
+        for sentence in _describe(names, is_made=bool(made)):
+            for line in streams.as_line(sentence).splitlines():
+                lines.write(line)
         if open_:  # beside us: a browser in a terminal stays until it is left
             threading.Thread(target=browser.open_page, args=(address, address), daemon=True).start()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import threading
 import webbrowser
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +79,14 @@ class TestCatalogs:
             assert (ran.code, ran.out) == (2, "")
             assert "is a file, not the name of a catalog; 'attnsearch index " in ran.err
             assert len(ran.err.splitlines()) == 1
+
+    def test_a_home_that_cannot_be_read(self, serve, monkeypatch):
+        def refuse(folder):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        ran = serve()
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (3, "", 1)
 
     def test_none(self, serve, shop):
         ran = serve("-c", "shpo")
