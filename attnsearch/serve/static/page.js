@@ -93,7 +93,7 @@ function show(state, before) {
   const query = byId("query");
   if (query.value !== state.query) query.value = state.query;
   document.title = state.query ? `${cut(state.query, 60)} – attnsearch` : "attnsearch";
-  if (state.catalogs !== before.catalogs) showSetting(state);
+  if (isKnown && state.catalogs !== before.catalogs) showSetting(state);
   if (state.where !== before.where) updateFacets(state.where);
   showSliders(state, own);
   if (isKnown) showAbout(state);
