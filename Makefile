@@ -58,6 +58,7 @@ bench: .venv/.bench
 	$(BENCH).options
 	$(BENCH).piped
 	$(BENCH).serving
+	$(BENCH).page
 	$(BENCH).indexing
 	$(BENCH).indexing --whole
 	$(BENCH).indexing --again 100000
@@ -70,7 +71,6 @@ bench: .venv/.bench
 	$(BENCH).passages
 	$(BENCH).nothing
 	$(BENCH).limits
-	$(BENCH).page
 	$(BENCH).learning --plot docs/learning.svg
 
 fuzz: .venv/.fuzz
