@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
@@ -39,9 +39,10 @@ logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
 
 
 Describe = Callable[[AttnsearchError], Mapping[str, Any]]  # an error → its object, {"error": {"message", "hint"}}
+Note = Callable[[Sequence[str], str], None]  # catalogs that are asked, and what → a line of a log
 
 
-def make_server(catalogs: Catalogs, describe: Describe) -> Server[Any]:
+def make_server(catalogs: Catalogs, describe: Describe, note: Note = lambda *_: None) -> Server[Any]:
     """The server of these catalogs; `describe` says what went wrong, without what a client must not know."""
     known = {tool.name: _publish(tool) for tool in TOOLS}
     slots: asyncio.Semaphore | None = None
@@ -54,6 +55,9 @@ def make_server(catalogs: Catalogs, describe: Describe) -> Server[Any]:
         if request.name not in known:
             message = f"there is no tool '{short(request.name, 80)}'; there are {', '.join(known)}"
             raise MCPError(code=types.INVALID_PARAMS, message=message)
+        asked, query = (text if isinstance(text := (request.arguments or {}).get(name), str) else ""
+                        for name in ("catalog", "query"))  # fmt: skip
+        note([asked] if asked else [], query)
         slots = slots or asyncio.Semaphore(AT_ONCE)
         async with slots:
             return await _in_thread(lambda: _answer(catalogs, describe, request.name, request.arguments or {}))
@@ -136,8 +140,8 @@ class Address:
     token are checked by whoever stands before it.
     """
 
-    def __init__(self, catalogs: Catalogs, describe: Describe) -> None:
-        self._server = make_server(catalogs, describe)
+    def __init__(self, catalogs: Catalogs, describe: Describe, note: Note = lambda *_: None) -> None:
+        self._server = make_server(catalogs, describe, note)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. Raises HTTPException for another method."""

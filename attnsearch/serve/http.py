@@ -111,7 +111,7 @@ def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -
     app.add_exception_handler(Refused, _refuse)
     app.router.routes += page.routes("" if access.token else access.page_token)
     app.include_router(_api(catalogs))
-    app.router.routes.append(Route("/mcp", Address(catalogs, failures.as_json), include_in_schema=False))
+    app.router.routes.append(Route("/mcp", Address(catalogs, failures.as_json, note), include_in_schema=False))
     return app
 
 

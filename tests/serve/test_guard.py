@@ -13,6 +13,7 @@ import pytest
 from attnsearch.errors import InputError
 from attnsearch.serve.guard import Access, Guard, note
 from attnsearch.serve.limits import HEADERS, LARGEST, Gate
+from tests.serve.client import Client
 
 HOST = "localhost:8400"
 TOKEN = "a-token-of-thirty-two-characters"
@@ -513,6 +514,19 @@ class TestLog:
     def test_a_long_path(self, ask, behind):
         ask(path="/" + "a" * 10_000)
         assert len(behind.lines[0]) < 300
+
+    @pytest.mark.parametrize("path", ["/v1/query", "/mcp"])
+    def test_which_catalogs(self, shop, path):
+        """Of the API, and of agents."""
+        lines = []
+        client = Client("shop", log=lines.append, log_queries=True)
+        asked = {"query": "moon", "catalogs": ["shop"]}
+        params = {"name": "search", "arguments": {"query": "moon", "catalog": "shop"}}
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        answered = client.post(path, call if path == "/mcp" else asked, accept="application/json, text/event-stream")
+        client.close()
+        assert answered.status == 200, answered.text
+        assert re.fullmatch(rf".* POST {path} 200 \d+ ms shop \"moon\"", lines[0])
 
     def test_a_refusal(self, ask, behind):
         ask(host="evil")
