@@ -131,7 +131,7 @@ def list_catalogs(catalogs: Catalogs) -> list[dict[str, Any]]:
 
 def _summarize(name: str) -> dict[str, Any]:
     try:
-        folder = home.find_catalog(name).folder
+        folder = home.catalog_folder(name)  # never a file of that name
         info = home.read_catalog_info(folder)
         fields = describe_catalog(folder, load_fit(find_fit_file(info), info.model, info.use))
     except AttnsearchError as problem:

@@ -1,14 +1,17 @@
 """Requests that wait at the same time → one call that answers all of them: eight take as long as three alone.
 
-A request that finds nobody before it is answered at once, alone. Those that come meanwhile wait for it, and then the
-first of them answers all that wait by then.
+A request that finds a free processor is answered at once, alone. Others wait for one, and then the first of them
+answers its share of all that wait by then.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
+
+from attnsearch import threads
 
 MOST = 16  # arguments of one call
 
@@ -28,10 +31,15 @@ class _Asker(Generic[Argument, Answer]):
 
 
 class Batches(Generic[Argument, Answer]):
-    """Joins calls of threads. Those with the same key must be free to be one; of these, one runs at a time."""
+    """Joins calls of threads. Those with the same key must be free to be one; of these, `at_once` run at a time.
 
-    def __init__(self) -> None:
-        self._waiting: dict[Hashable, list[_Asker[Argument, Answer]]] = {}  # by the keys of which a call runs
+    By default, as many as there are processors: a call keeps one of them busy.
+    """
+
+    def __init__(self, at_once: int | None = None) -> None:
+        self._at_once = at_once or threads.count()
+        self._running: Counter[Hashable] = Counter()
+        self._waiting: dict[Hashable, list[_Asker[Argument, Answer]]] = {}  # of keys with so many calls
         self._lock = threading.Lock()
 
     def ask(self, key: Hashable, argument: Argument, call: Callable[[list[Argument]], list[Answer]]) -> Answer:
@@ -41,11 +49,11 @@ class Batches(Generic[Argument, Answer]):
         """
         asker: _Asker[Argument, Answer] = _Asker(argument)
         with self._lock:
-            if key in self._waiting:
-                self._waiting[key].append(asker)
-            else:
-                self._waiting[key] = []
+            if self._running[key] < self._at_once:
+                self._running[key] += 1
                 asker.batch = [asker]
+            else:
+                self._waiting.setdefault(key, []).append(asker)
         if not asker.batch:
             asker.turn.wait()
         if asker.batch:
@@ -60,13 +68,17 @@ class Batches(Generic[Argument, Answer]):
         return asker.answer  # type: ignore[return-value]
 
     def _pass_on(self, key: Hashable) -> None:
-        """Let the first of those that wait answer them all."""
+        """Let the first of those that wait answer them, and leave to the other calls as many."""
         with self._lock:
-            waiting = self._waiting.pop(key)
-            if waiting:
-                self._waiting[key] = waiting[MOST:]
+            waiting = self._waiting.pop(key, [])
+            count = min(-(-len(waiting) // self._at_once), MOST)
+            if waiting[count:]:
+                self._waiting[key] = waiting[count:]
+            if not waiting:
+                self._running[key] -= 1
+                self._running += Counter()  # without those of which none runs
         if waiting:
-            waiting[0].batch = waiting[:MOST]
+            waiting[0].batch = waiting[:count]
             waiting[0].turn.set()
 
 

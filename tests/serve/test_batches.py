@@ -39,19 +39,19 @@ def call():
     return Call()
 
 
-def ask_together(call: Call, numbers: list[int], keys: str = "") -> list[Future[int]]:
-    """Ask the first number, with the key "a" as all others; while it is being answered, the others in turn."""
-    joined: Batches[int, int] = Batches()
+def ask_together(call: Call, numbers: list[int], keys: str = "", at_once: int = 1) -> list[Future[int]]:
+    """Ask the numbers in turn, with the key "a" unless another is given, while the first is being answered."""
+    joined: Batches[int, int] = Batches(at_once)
     keys = keys or "a" * len(numbers)
     futures = []
     with ThreadPoolExecutor(len(numbers)) as pool:
         for place, (number, key) in enumerate(zip(numbers, keys, strict=True)):
             futures.append(pool.submit(joined.ask, key, number, call))
-            waiting = keys[: place + 1].count("a") - 1
-            wait_until(lambda waiting=waiting: "a" in joined._waiting and len(joined._waiting["a"]) == waiting)
+            count = keys[: place + 1].count("a")
+            wait_until(lambda count=count: joined._running["a"] + len(joined._waiting.get("a", ())) == count)
         wait_until(call.began.is_set)
         call.may_end.set()
-    assert joined._waiting == {}
+    assert joined._waiting == joined._running == {}
     return futures
 
 
@@ -74,6 +74,13 @@ def test_who_finds_nobody_is_answered_alone(call):
 def test_those_who_wait_are_answered_together(call):
     assert [future.result(10) for future in ask_together(call, [1, 2, 3, 4])] == [2, 4, 6, 8]
     assert call.calls == [[1], [2, 3, 4]]
+
+
+def test_as_many_at_once_as_may_be(call):
+    """Then each takes its share, and leaves the others to those that run beside it."""
+    futures = ask_together(call, [1, 2, 3, 4, 5, 6, 7], at_once=2)
+    assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10, 12, 14]
+    assert sorted(call.calls) == [[1], [2], [3, 4, 5], [6], [7]]
 
 
 def test_other_keys_do_not_wait(call):
@@ -110,6 +117,7 @@ class TestQueries:
     def catalogs(self, small):
         update([{"id": "a", "title": "moon"}, {"id": "b", "title": "sea"}, {"id": "c", "title": "robot"}], name="shop")
         with closing(Catalogs()) as opened:
+            opened.batches = Batches(1)
             yield opened
 
     def test_many_are_answered_as_each_alone(self, catalogs, monkeypatch):
