@@ -123,7 +123,8 @@ def _api(catalogs: Catalogs) -> APIRouter:
 
     async def answer(function: Callable[[Catalogs, Asked], Any], asked: Asked) -> Response:
         texts = getattr(asked, "queries", None) or [getattr(asked, "query", "")]
-        note(getattr(asked, "catalogs", ()), "; ".join(texts))
+        names = getattr(asked, "catalogs", None) or filter(None, [getattr(asked, "catalog", None)])
+        note([*names], "; ".join(texts))
         return _send(await asyncio.to_thread(lambda: to_json(function(catalogs, asked))))
 
     def post(path: str, function: Callable[[Catalogs, Asked], Any], kind: Any, result: Any, says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from contextlib import closing
@@ -233,6 +234,20 @@ def test_no_home_is_in_an_error(client, home):
     assert "shop/feedback.jsonl:1" in answered.error["message"]
     problem = unreadable(home / "shop", PermissionError(13, "Permission denied"))
     assert str(home) not in json.dumps(failures.as_json(problem))
+
+
+def test_the_log_names_catalogs_and_texts(built, small, home):
+    shutil.copytree(built, home)
+    lines: list[str] = []
+    with closing(Client("shop", log=lines.append, log_queries=True)) as client:
+        client.post("/v1/heatmap", {"queries": ["moon", "sea"], "catalogs": ["shop"]})
+        client.get("/v1/items/a?catalog=shop")
+        client.post("/v1/query", {"query": "robot"})
+    assert [re.sub(r"^\S+ \S+ | \d+ ms", "", line) for line in lines] == [
+        'POST /v1/heatmap 200 shop "moon; sea"',
+        "GET /v1/items/a 200 shop",
+        'POST /v1/query 200 "robot"',
+    ]
 
 
 def test_what_a_client_wrote_stays_as_it_is():
