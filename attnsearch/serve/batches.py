@@ -1,7 +1,7 @@
 """Requests that wait at the same time → one call that answers all of them: eight take as long as three alone.
 
-A request that finds a free processor is answered at once, alone. Others wait for one, and then the first of them
-answers its share of all that wait by then.
+A request that finds a free core is answered at once, alone. Others wait for one, and then the first of them answers its
+share of all that wait by then.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class _Asker(Generic[Argument, Answer]):
 class Batches(Generic[Argument, Answer]):
     """Joins calls of threads. Those with the same key must be free to be one; of these, `at_once` run at a time.
 
-    By default, as many as there are processors: a call keeps one of them busy.
+    By default, half as many as there are processors: two calls on the two of one core take half as long again.
     """
 
     def __init__(self, at_once: int | None = None) -> None:
-        self._at_once = at_once or threads.count()
+        self._at_once = at_once or max(threads.count() // 2, 1)
         self._running: Counter[Hashable] = Counter()
         self._waiting: dict[Hashable, list[_Asker[Argument, Answer]]] = {}  # of keys with so many calls
         self._lock = threading.Lock()
