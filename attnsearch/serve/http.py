@@ -50,6 +50,7 @@ REFUSALS = {
     413: "a body that is too large",
     415: "a body that is not JSON in UTF-8",
     429: "too many requests at once; `Retry-After` says after how many seconds to ask again",
+    431: "headers and parameters that are too large",
     500: "a fault of attnsearch",
     503: "a catalog that is damaged or busy, a model that is missing, or an answer that takes too long",
 }

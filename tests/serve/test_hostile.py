@@ -13,6 +13,7 @@ import pytest
 
 import attnsearch
 from attnsearch import update
+from attnsearch.serve.http import REFUSALS
 from attnsearch.wire.catalogs import CatalogSummary, Item, Judgments, Problem
 from attnsearch.wire.results import Explanation, Heatmap, Result
 from tests.serve.client import Answered, Client, serving
@@ -23,7 +24,7 @@ SEED = int(os.environ.get("ATTNSEARCH_SEED", "21"))
 SILENCE = 0.3  # seconds
 AT_ONCE = 100  # connections
 CANARY = "nightingale"  # a word of the catalog that is not served
-STATUSES = {200, 304, 400, 401, 403, 404, 405, 413, 415, 429, 503}
+STATUSES = {200, 304, *REFUSALS} - {500}
 OF_AGENTS = {202, 406}  # a notification, and an answer that the client does not take
 TYPES = {
     "query": Result, "like": Result, "explain": Explanation, "heatmap": Heatmap, "feedback": Judgments, "items": Item,
