@@ -213,7 +213,26 @@ class TestHostile:
         assert {urlsplit(request.url).netloc for request in asked} == {"example.org"}
         assert {request.resource_type for request in asked} == {"image"}
         assert not [request for request in asked if "referer" in request.headers]
-        page.locator("#panel .picture").wait_for(state="detached")  # it could not be loaded
+
+    def test_a_picture(self, window):
+        """It is asked for as its link is, and one that can't be loaded leaves no gap."""
+        view = window()
+        view.allowed = ("request to https://example.org/", "net::ERR_FAILED")
+        page = view.page
+        picture = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="40" height="30"/></svg>'
+        page.route("https://example.org/**", lambda route: route.fulfill(body=picture, content_type="image/svg+xml"))
+        place = ADDRESSES.index("https://example.org/")
+        view.open(catalog="hostile", item=f"link-{place}", of="hostile")
+        shown = page.locator("#panel .picture")
+        shown.wait_for()
+        assert shown.evaluate("image => [image.alt, image.loading, image.referrerPolicy, image.width]") == [
+            "", "lazy", "no-referrer", 40,
+        ]  # fmt: skip
+        page.unroute("https://example.org/**")
+        page.route("https://example.org/**", lambda route: route.abort())
+        page.reload()
+        page.locator("#panel .fields").wait_for()
+        shown.wait_for(state="detached")
 
     @pytest.mark.parametrize(
         ("value", "address"),
