@@ -78,6 +78,16 @@ def test_a_cell_opens_its_item_for_its_request(drawn):
     assert page.inner_text("#panel-title") == "The Joy of Cooking"
 
 
+def test_the_focus_comes_back_though_the_cell_is_gone(drawn):
+    """The heatmap is drawn anew, since its newest request is another; the item's hit gets the focus."""
+    page = drawn.page
+    with drawn.answering("/v1/heatmap"):
+        page.get_by_role("button", name="The Joy of Cooking, for how to cook").click()
+    page.keyboard.press("Escape")
+    page.locator("#panel").wait_for(state="hidden")
+    assert drawn.focus() == "The Joy of Cooking"
+
+
 def test_a_row_asks_again(drawn):
     with drawn.answering(query="how to cook"):
         drawn.page.get_by_role("button", name="how to cook", exact=True).click()

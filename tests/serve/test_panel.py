@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.pages.hostile import HOSTILE
 from tests.serve.browser import NARROW, needs_browser, post
 
 pytestmark = needs_browser
@@ -80,6 +81,16 @@ class TestWhy:
         assert abs(strongest) == matrix["strongest"] == max(map(abs, cells))
         assert "logit is 11.09" in page.inner_text(".matrix ~ .rest, .box + .rest")
 
+    def test_small_numbers_can_be_read(self, window, served):
+        """At a high temperature all logits are next to nothing."""
+        view = window()
+        page = view.open(**SOLARIS, temperature="20")
+        page.locator("#panel table.matrix").wait_for()
+        answer = post(served, "explain", query="science fiction", item="solaris", temperature=20, matrix="words")
+        assert page.inner_text(".matrix .strongest data") == f"{answer['matrix']['strongest']:+.4f}"
+        words = [f"{word['share']:+.3f}" for word in answer["hits"][0]["why"]["query_words"]]
+        assert page.locator(".words").first.locator("small").all_inner_texts() == words
+
     def test_a_long_request_keeps_its_sums(self, window):
         """Of more words than there is room for, the others are one row and one column."""
         view = window()
@@ -91,6 +102,16 @@ class TestWhy:
         assert re.fullmatch(r"\d\d others", columns[30])
         whole = numbers(view, ".matrix tfoot .margin data")
         assert sum(numbers(view, ".matrix tfoot td:not(.margin) data")) == pytest.approx(*whole)
+        assert sum(numbers(view, ".matrix tbody td:not(.margin) data")) == pytest.approx(*whole)
+
+    def test_a_long_item_keeps_its_sums(self, window):
+        view = window()
+        page = view.open(query="moon", catalog="hostile", item=f"13{HOSTILE[13][:40]}".strip(), of="hostile")
+        page.locator("#panel table.matrix").wait_for()
+        rows = page.locator(".matrix tbody th").all_inner_texts()
+        assert len(rows) == 151
+        assert re.fullmatch(r"\d+ others", rows[-1])
+        whole = numbers(view, ".matrix tfoot .margin data")
         assert sum(numbers(view, ".matrix tbody td:not(.margin) data")) == pytest.approx(*whole)
 
     def test_sharper(self, solaris):
@@ -226,6 +247,15 @@ class TestDialog:
             )
             assert inside
 
+    def test_a_gesture_closes_it(self, window):
+        """As on a phone, whose way back is no key."""
+        view = window(width=NARROW)
+        page = view.open(**SOLARIS)
+        page.locator("#panel table.matrix").wait_for()
+        page.locator("#panel").evaluate("panel => panel.requestClose()")
+        page.locator("#panel").wait_for(state="hidden")
+        assert "item=" not in page.url
+
     def test_a_window_that_changes_its_width(self, solaris):
         page = solaris.page
         page.set_viewport_size({"width": NARROW, "height": 800})
@@ -252,7 +282,12 @@ class TestJudging:
         assert "was judged" in page.inner_text(".sum")
         assert "remembered" in page.inner_text(".judging")
         with view.answering():
-            bad.click()
+            good.click()
+        assert good.get_attribute("aria-pressed") == "false"
+        assert (view.titles(), view.weights()) == (before, weights)
+        for button in (good, bad):
+            with view.answering():
+                button.click()
         assert (good.get_attribute("aria-pressed"), bad.get_attribute("aria-pressed")) == ("false", "true")
         with view.answering():
             bad.click()

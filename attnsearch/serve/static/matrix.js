@@ -1,7 +1,7 @@
 // The logit as a sum over pairs: of a word of the item, a row, and a word of the request, a column.
 
 import { el, own } from "./dom.js";
-import { isVisible, shade, signed } from "./shades.js";
+import { digitsFor, isVisible, shade, signed } from "./shades.js";
 import { cut } from "./words.js";
 
 const ROWS = 150; // words of the item that have a row: those that add or take most
@@ -11,10 +11,11 @@ const COLUMNS = 30;
 export function showMatrix(matrix) {
   const { rows, columns, cells, strongest } = narrow(turn(matrix), ROWS, COLUMNS);
   const place = findStrongest(cells, strongest);
+  const digits = digitsFor(strongest);
   const head = el("tr", {}, el("td"), ...columns.map((line) => makeHead(line, "col")), el("th", { scope: "col", class: "margin" }, "sum"));
-  const body = rows.map((line, row) => makeRow(line, cells[row], strongest, place[0] === row ? place[1] : -1));
-  const sums = columns.map((line) => makeCell(line.sum));
-  const foot = el("tr", {}, el("th", { scope: "row" }, "sum"), ...sums, makeCell(matrix.sum, "margin"));
+  const body = rows.map((line, row) => makeRow(line, cells[row], { strongest, digits, marked: place[0] === row ? place[1] : -1 }));
+  const sums = columns.map((line) => makeCell(line.sum, digits));
+  const foot = el("tr", {}, el("th", { scope: "row" }, "sum"), ...sums, makeCell(matrix.sum, digits, "margin"));
   const caption = `What each word of the item (rows) and each of the request (columns) add to the logit together${place[0] < 0 ? "" : "; ★ marks the strongest"}`;
   return [
     el("h3", {}, "Word × word"),
@@ -73,14 +74,15 @@ function makeHead({ kind, label }, scope) {
   return el("th", { scope, class: kind === "word" ? null : "mark" }, kind === "word" ? own(cut(label, 30)) : label);
 }
 
-function makeRow(line, numbers, strongest, marked) {
-  const cells = numbers.map((number, place) => makeCell(number, shade(strongest ? number / strongest : 0), place === marked));
-  return el("tr", {}, makeHead(line, "row"), ...cells, makeCell(line.sum, "margin"));
+function makeRow(line, numbers, { strongest, digits, marked }) {
+  const shades = numbers.map((number) => shade(strongest ? number / strongest : 0));
+  const cells = numbers.map((number, place) => makeCell(number, digits, shades[place], place === marked));
+  return el("tr", {}, makeHead(line, "row"), ...cells, makeCell(line.sum, digits, "margin"));
 }
 
-function makeCell(number, name = "", isStrongest = false) {
+function makeCell(number, digits, name = "", isStrongest = false) {
   const star = isStrongest ? [el("span", { "aria-hidden": "true" }, "★"), el("span", { class: "unseen" }, "strongest: ")] : [];
-  return el("td", { class: [name, isStrongest ? "strongest" : ""].join(" ").trim() || null }, ...star, el("data", { value: number }, signed(number)));
+  return el("td", { class: [name, isStrongest ? "strongest" : ""].join(" ").trim() || null }, ...star, el("data", { value: number }, signed(number, digits)));
 }
 
 // What is between the sum of the cells and the logit.

@@ -15,6 +15,11 @@ export function signed(number, digits = 2) {
   return Number(text) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
 }
 
+// How many decimals show numbers of which this is the largest, whatever its sign: two, or as many as it needs for two.
+export function digitsFor(strongest) {
+  return strongest ? Math.min(Math.max(2 - Math.ceil(Math.log10(strongest)), 2), 8) : 2;
+}
+
 // Whether so many logits can be seen in two decimals.
 export function isVisible(logits) {
   return Math.abs(logits) >= EPSILON;

@@ -1,7 +1,7 @@
 // Why an item has its logit: the sum, and the two texts with their words shaded by what each adds.
 
 import { el, own } from "./dom.js";
-import { isVisible, shade, signed } from "./shades.js";
+import { digitsFor, isVisible, shade, signed } from "./shades.js";
 import { cut, figure, plain } from "./words.js";
 
 const NAMED = 1 / 4; // of the strongest word's share: from here on a word has its number under it
@@ -66,7 +66,7 @@ function shadeText(side, text, words, marks) {
   const paragraph = el("p", { dir: "auto", lang: "" });
   let end = 0;
   for (const { start, stop, share } of words) {
-    paragraph.append(plain(letters.slice(end, start).join("")), makeWord(letters.slice(start, stop).join(""), share, share / strongest));
+    paragraph.append(plain(letters.slice(end, start).join("")), makeWord(letters.slice(start, stop).join(""), share, strongest));
     end = stop;
   }
   paragraph.append(plain(letters.slice(end).join("")));
@@ -74,8 +74,9 @@ function shadeText(side, text, words, marks) {
   return el("div", { class: "words" }, el("h4", {}, `By the words of the ${side}`), paragraph, rest);
 }
 
-function makeWord(word, share, strength) {
-  const data = el("data", { value: share, class: shade(strength) || null, title: `${signed(share)} logits` }, plain(word));
-  if (Math.abs(strength) < NAMED) return data;
-  return el("span", { class: "word" }, data, el("small", {}, signed(share)));
+function makeWord(word, share, strongest) {
+  const strength = share / strongest;
+  const number = signed(share, digitsFor(strongest));
+  const data = el("data", { value: share, class: shade(strength) || null, title: `${number} logits` }, plain(word));
+  return Math.abs(strength) < NAMED ? data : el("span", { class: "word" }, data, el("small", {}, number));
 }
