@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from attnsearch.syntax.values import Value
 
 VALUES, _FEW_VALUES = 5, 3  # of a field, as examples: the commonest, or any
-_SAMPLE = 50  # items
+_SAMPLE = 50  # items that are read for examples of values that differ in each
 _FEW = 12  # fields of each of several catalogs
-_FILTERS = 8
+_FILTERS = 8  # examples for a catalog
 NAME_ONE = "ask for one by its name, with `catalog`, for all of its fields"
 _VALUE = 40  # characters of an example
+_WORDS = {"and", "or", "not", "in", "between", "has"}  # of the language of filters
 
 
 class Catalogs(Protocol):
@@ -143,8 +144,8 @@ def _middle(field: Field) -> str:
 
 
 def spell_field(name: str) -> str:
-    """A field's name as a filter takes it."""
-    return name if name.replace(".", "_").isidentifier() and name not in _WORDS else _quote(name)
+    """A field's name as `where` takes it: in quotes unless it is a plain word."""
+    return name if name.replace(".", "_").isidentifier() and name.casefold() not in _WORDS else _quote(name)
 
 
 def spell_values(value: Value) -> list[str]:
@@ -155,13 +156,10 @@ def spell_values(value: Value) -> list[str]:
 
 
 def spell_value(value: str) -> str:
-    """A value as a filter takes it."""
+    """A value as `where` takes it: in quotes unless it is plain words."""
     plain = value.replace(" ", "").replace("-", "").replace(".", "").replace(":", "")
     words = {*value.casefold().split()}
     return value if plain.isalnum() and not words & _WORDS and value == " ".join(value.split()) else _quote(value)
-
-
-_WORDS = {"and", "or", "not", "in", "between", "has"}
 
 
 def _quote(text: str) -> str:
