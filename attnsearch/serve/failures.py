@@ -1,6 +1,6 @@
 """What went wrong → the error object of the command line, and a fitting status.
 
-Nothing of the machine is in it: of a path, only the last part is.
+It gives away nothing of the machine: of a path, it has only the last part.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ _PARAMETERS |= {"--top-k": "k", "--value": "values", "--prior": "priors"}
 _OPTION = re.compile(rf"(?<![\w'-])(?:{'|'.join(sorted(_PARAMETERS, key=len, reverse=True))})(?![\w'-])")
 
 _REFUSED = {404: "no such address", 405: "this address does not take that method"}
-
 
 STATUS: dict[type[AttnsearchError], int] = {
     UnknownItemError: 404,
@@ -62,6 +61,6 @@ def _hide_paths(text: str, problem: AttnsearchError) -> str:
 
 
 def of_status(status: int) -> InputError:
-    """The error for what is refused before any of our code runs, such as an address that there is not."""
+    """The error for what is refused before any of our code runs, such as an unknown address."""
     hint = "/openapi.json describes what there is"
     return InputError(_REFUSED.get(status, "the request can't be answered"), hint=hint)

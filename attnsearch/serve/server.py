@@ -30,7 +30,7 @@ ENDING = 4.8  # seconds after which the process ends, whatever still runs
 IDLE = 75  # seconds that a connection stays open without a request: longer than a reverse proxy keeps it, 60 for nginx
 CONNECTIONS = 200  # at once; of more, one that is idle is closed, else the new one
 BACKLOG = 128  # connections that the system holds until we take them
-GARBAGE = 10_000  # objects between two searches for garbage: a command ends before, a server would only grow
+GARBAGE = 10_000  # objects between two collections; with the 100,000 of a command, a server would grow
 NEAREST = 100  # ports that are tried in place of one in use
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that the system has
@@ -39,21 +39,21 @@ _ELSEWHERE = ("192.0.2.1", 9)  # RFC 5737: nobody's
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that take connections at an address, or at all that a name has; `port` 0 is a free one.
+    """Sockets that listen at an address, or at every address of a host name; `port` 0 takes a free one.
 
-    Raises InputError if that is not possible, with the nearest free port if this one is in use.
+    Raises InputError if that is not possible, with the next free port if this one is in use.
     """
     try:
-        found = socket.getaddrinfo(host or "?", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        infos = socket.getaddrinfo(host or "?", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise InputError(f"--host {host!r} is not an address, and no name of one") from None
+        raise InputError(f"--host {host!r} is not an address or a host name") from None
     sockets: list[socket.socket] = []
-    for family, *_, address in dict.fromkeys(found):
+    for family, *_, address in dict.fromkeys(infos):
         try:
             place = (address[0], sockets[0].getsockname()[1], *address[2:]) if sockets else address
             sockets.append(_listen(family, place))
         except OSError as error:
-            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:  # a system without IPv6
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(infos) > 1:  # a system without IPv6
                 continue
             for other in sockets:
                 other.close()
@@ -90,9 +90,9 @@ def _unavailable(host: str, port: int, family: int, address: Any, error: OSError
         return InputError(f"port {port} is in use", hint="take a free one: --port 0")
     if error.errno == errno.EACCES:
         hint = "take one above 1023, behind a reverse proxy: --port 8400"
-        return InputError(f"port {port} needs a permission of the system's", hint=hint)
+        return InputError(f"port {port} needs a permission from the system", hint=hint)
     if error.errno == errno.EADDRNOTAVAIL:
-        hint = "take one of this machine, or 0.0.0.0 for all"
+        hint = "take an address of this machine, or 0.0.0.0 for all"
         return InputError(f"{host} is not an address of this machine", hint=hint)
     return InputError(f"{host}, port {port}: {error.strerror or error}")
 
@@ -111,7 +111,7 @@ def address_of(host: str, listener: socket.socket) -> str:
 
 
 class Connection(H11Protocol):
-    """A connection that nobody can hold open for nothing, by a request that never comes or an answer never read."""
+    """A connection that ends when its client does not send a request in time, or does not read the answer."""
 
     _unasked: asyncio.TimerHandle | None = None  # ends it unless a request comes
     _unread: asyncio.TimerHandle | None = None  # ends it unless an answer is read
@@ -241,11 +241,11 @@ def serve(
     log: Callable[[str], None] = lambda _: None,
     log_queries: bool = False,
 ) -> None:
-    """Answer at these sockets until SIGTERM or SIGINT; `ready` is called as soon as there are answers.
+    """Answer at these sockets until SIGTERM or SIGINT; `ready` is called once requests are answered.
 
-    Raises KeyboardInterrupt after SIGINT. Ends within five seconds, if need be with the whole process.
+    Raises KeyboardInterrupt after SIGINT. Ends within five seconds of a signal, if need be with the whole process.
     """
-    logging.getLogger().addHandler(logging.NullHandler())  # what libraries say: tracebacks of what a client sent
+    logging.getLogger().addHandler(logging.NullHandler())  # drops what libraries log: tracebacks of what a client sent
     logging.getLogger("attnsearch").addHandler(_Lines(log))
     app = make_app(catalogs, access, log=log, log_queries=log_queries)
     config = uvicorn.Config(
@@ -265,7 +265,6 @@ def serve(
     loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take
     loop.set_exception_handler(lambda _, context: log(f"internal error: {context['message']}"))
     loop.set_default_executor(ThreadPoolExecutor(AT_ONCE, "attnsearch-answer"))
-    threading.Thread(target=catalogs.warm, name="attnsearch-warm", daemon=True).start()
     try:
         loop.run_until_complete(server.serve(sockets))
     finally:

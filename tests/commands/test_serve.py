@@ -162,7 +162,7 @@ class TestAddress:
     def test_another_machines(self, run, served):
         ran = run("serve", "--host", "192.0.2.1")
         assert (ran.code, ran.err) == (2, "attnsearch: 192.0.2.1 is not an address of this machine; "
-                                          "take one of this machine, or 0.0.0.0 for all\n")  # fmt: skip
+                                          "take an address of this machine, or 0.0.0.0 for all\n")  # fmt: skip
 
 
 def test_open(serve, shop, monkeypatch):

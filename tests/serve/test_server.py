@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -64,7 +66,7 @@ class TestListening:
 
     @pytest.mark.parametrize(
         ("number", "message"),
-        [(errno.EACCES, "port 80 needs a permission of the system's"), (errno.EMFILE, "127.0.0.1, port 80: Too many"),
+        [(errno.EACCES, "port 80 needs a permission from the system"), (errno.EMFILE, "127.0.0.1, port 80: Too many"),
          (errno.EADDRNOTAVAIL, "127.0.0.1 is not an address of this machine")],
     )  # fmt: skip
     def test_what_the_system_refuses(self, monkeypatch, number, message):
@@ -113,7 +115,7 @@ def refusing(number):
 
 
 @pytest.fixture(scope="module")
-def at():
+def port():
     """The port of a server of one small page, of which `/large` is 16 MB."""
 
     async def app(scope, receive, send):
@@ -160,8 +162,8 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class TestConnections:
-    def test_one_request_after_another(self, at):
-        with contextlib.closing(HTTPConnection("127.0.0.1", at, timeout=SOON)) as connection:
+    def test_one_request_after_another(self, port):
+        with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=SOON)) as connection:
             for _ in range(3):
                 connection.request("GET", "/")
                 answered = connection.getresponse()
@@ -170,9 +172,9 @@ class TestConnections:
 
     @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: local"])
     @pytest.mark.parametrize("requests", [0, 2])
-    def test_a_request_that_never_comes(self, at, sent, requests):
+    def test_a_request_that_never_comes(self, port, sent, requests):
         """Slowloris: hundreds of such connections cost a client nothing."""
-        with connected(at) as connection:
+        with connected(port) as connection:
             for _ in range(requests):
                 connection.sendall(REQUEST)
                 answered = b""
@@ -181,33 +183,35 @@ class TestConnections:
             connection.sendall(sent)
             assert read_all(connection) == b""
 
-    def test_an_answer_that_nobody_reads(self, at):
+    def test_an_answer_that_nobody_reads(self, port):
         """What is read much later is only what the system holds."""
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(SOON)
-            connection.connect(("127.0.0.1", at))
+            connection.connect(("127.0.0.1", port))
             connection.sendall(REQUEST.replace(b"/ ", b"/large "))
             time.sleep(1)
             assert len(read_all(connection)) < 16 << 20
 
-    def test_what_is_no_http(self, at):
+    def test_what_is_no_http(self, port):
         for sent in (b"\x16\x03\x01\x02\x00\x01\x00", b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\na b: c\r\n",
                      b"GET /\xff HTTP/1.1\r\n", b"GET / HTTP/x\r\n"):  # fmt: skip
-            with connected(at, sent + b"\r\n\r\n") as connection:
+            with connected(port, sent + b"\r\n\r\n") as connection:
                 head, _, body = read_all(connection).decode().partition("\r\n\r\n")
                 assert head.startswith("HTTP/1.1 400 ")
                 assert json.loads(body)["error"]["code"] == 2
                 assert all(f"{name}: {value}" in head for name, value in HEADERS.items())
 
-    def test_too_many(self, at, monkeypatch):
+    def test_too_many(self, port, monkeypatch):
         """One that waits for nothing makes place; what is new is refused only if there is none."""
         monkeypatch.setattr(server, "CONNECTIONS", 3)
         with contextlib.ExitStack() as stack:
-            old = [stack.enter_context(connected(at)) for _ in range(3)]
-            new = stack.enter_context(connected(at, REQUEST))
+            old = [stack.enter_context(connected(port)) for _ in range(3)]
+            new = stack.enter_context(connected(port, REQUEST))
             assert new.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
-            assert [connection.recv(1) for connection in old]  # all end, at the latest when their time is over
+            assert [connection.recv(1) for connection in old] == [
+                b""
+            ] * 3  # all end, at the latest when their time is over
 
 
 def test_the_limits_in_the_documents():
@@ -227,6 +231,34 @@ def test_the_limits_in_the_documents():
         "connections": f"{server.CONNECTIONS}",
         "the time of a connection between two requests": f"{server.IDLE} seconds",
     }
+
+
+def test_what_is_served_is_opened_once(monkeypatch):
+    """When requests are answered already, and by one thread: a second would load the model again beside it."""
+    warmed = []
+
+    class Served:
+        def warm(self):
+            warmed.append(threading.current_thread())
+
+        def close(self):
+            pass
+
+    class Short(server._Server):
+        async def startup(self, sockets=None):
+            assert not warmed
+            await super().startup(sockets)
+            self.should_exit = True
+
+    monkeypatch.setattr(server, "_Server", Short)
+    monkeypatch.setattr(server, "make_app", lambda *_, **__: lambda *_: None)
+    monkeypatch.setattr(server, "gc", types.SimpleNamespace(freeze=lambda: None, set_threshold=lambda _: None))
+    for name in ("", "attnsearch"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    server.serve(Served(), server.listen("127.0.0.1", 0), Access(), ready=lambda: None)
+    for thread in warmed:
+        thread.join(SOON)
+    assert len(warmed) == 1
 
 
 class TestSystemd:
