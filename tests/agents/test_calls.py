@@ -21,12 +21,17 @@ def index(write, text: str, name: str = "big") -> None:
 
 class TestSearch:
     def test_best_first_with_what_is_needed_to_go_on(self, shop, ask):
-        found = ask("search", query="moon", catalog=shop, k=2)
-        assert [(hit["rank"], hit["id"]) for hit in found["hits"]] == [(1, "c"), (2, "a")]
-        second = found["hits"][1]
+        answer = ask("search", query="moon", catalog=shop, k=2)
+        assert [(hit["rank"], hit["id"]) for hit in answer["hits"]] == [(1, "c"), (2, "a")]
+        second = answer["hits"][1]
         assert (second["title"], second["description"]) == ("moon", "Up there")
         assert second["fields"] == ["kind = rock", "price = 3", "tags = far, round"]
-        assert (found["catalog"], found["query"], found["searched"], found["truncated"]) == ("shop", "moon", 4, False)
+        assert (answer["catalog"], answer["query"], answer["searched"], answer["truncated"]) == (
+            "shop",
+            "moon",
+            4,
+            False,
+        )
 
     def test_fields_are_filters_that_hold(self, shop, ask):
         for hit in ask("search", query="robot", catalog=shop)["hits"]:
@@ -34,14 +39,14 @@ class TestSearch:
                 assert hit["id"] in [same["id"] for same in ask("search", query="x", where=[field])["hits"]], field
 
     def test_filters(self, shop, ask):
-        found = ask("search", query="moon", where=["kind = metal", "price > 40"])
-        assert [hit["id"] for hit in found["hits"]] == ["d"]
-        assert found["searched"] == 1
+        answer = ask("search", query="moon", where=["kind = metal", "price > 40"])
+        assert [hit["id"] for hit in answer["hits"]] == ["d"]
+        assert answer["searched"] == 1
 
     def test_nothing_left(self, shop, ask):
-        found = ask("search", query="moon", where=["kind = metall"])
-        assert found["hits"] == []
-        assert found["note"] == "The filters leave no item: kind: no 'metall'; did you mean 'metal'?"
+        answer = ask("search", query="moon", where=["kind = metall"])
+        assert answer["hits"] == []
+        assert answer["note"] == "The filters leave no item: kind: no 'metall'; did you mean 'metal'?"
 
     def test_words_count_only_if_asked(self, shop, ask):
         plain, worded = (ask("search", query="moon", lexical=lexical) for lexical in (False, True))
@@ -55,8 +60,8 @@ class TestSearch:
     def test_a_name_that_the_hits_lack(self, write, small, ask):
         lines = [{"id": str(n), "title": f"moon {n}", "author": "Verne" if n > 7 else f"Other{n}"} for n in range(10)]
         index(write, "\n".join(map(json.dumps, lines)))
-        found = ask("search", query="moon by Verne", k=3)
-        assert found["note"] == '2 items have Verne in author: add to where: "author ~ Verne".'
+        answer = ask("search", query="moon by Verne", k=3)
+        assert answer["note"] == '2 items have Verne in author: add to where: "author ~ Verne".'
         assert ask("search", query="moon", where=["author ~ Verne"])["searched"] == 2
 
     def test_nothing_fits(self, served, shop, monkeypatch, ask):
@@ -64,9 +69,9 @@ class TestSearch:
         monkeypatch.setattr(
             calls, "search", lambda *args, **more: [real(*args, **more)[0]._replace(none_of_these=0.97)]
         )
-        found = ask("search", query="moon")
-        assert found["none_of_these"] == 0.97
-        assert found["note"].startswith("Nothing in this catalog fits the query well: say so")
+        answer = ask("search", query="moon")
+        assert answer["none_of_these"] == 0.97
+        assert answer["note"].startswith("Nothing in this catalog fits the query well: say so")
 
     def test_a_query_that_is_cut(self, shop, ask):
         assert (
@@ -80,8 +85,8 @@ class TestSearch:
 
 class TestOthers:
     def test_like(self, shop, ask):
-        found = ask("like", item="moon", catalog=shop, where=["price > 20"])
-        assert {hit["id"] for hit in found["hits"]} == {"c", "d"}
+        answer = ask("like", item="moon", catalog=shop, where=["price > 20"])
+        assert {hit["id"] for hit in answer["hits"]} == {"c", "d"}
         assert "a" not in {hit["id"] for hit in ask("like", item="a")["hits"]}
 
     def test_get(self, shop, ask):

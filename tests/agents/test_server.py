@@ -46,8 +46,8 @@ def send(app: Any, message: Any, method: str = "POST", **headers: str) -> tuple[
 
     asyncio.run(run())
     content = b"".join(part.get("body", b"") for part in sent[1:])
-    found = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
-    return sent[0]["status"], json.loads(content) if "json" in found.get("content-type", "") else None, found
+    fields = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    return sent[0]["status"], json.loads(content) if "json" in fields.get("content-type", "") else None, fields
 
 
 def request(method: str, **params: Any) -> dict[str, Any]:

@@ -120,9 +120,9 @@ class TestLatest:
         add("d", price=4)
         with catalogs.lease() as index:
             monkeypatch.setattr(Store, "items", None)
-            found = query(index, "rabot", where="price > 1", lexical=0.3)
-            assert {hit.id for hit in found.hits} == {"b", "d"}
-            assert found.asked == "robot"
+            result = query(index, "rabot", where="price > 1", lexical=0.3)
+            assert {hit.id for hit in result.hits} == {"b", "d"}
+            assert result.asked == "robot"
 
     def test_a_field_that_is_gone(self, catalogs):
         with catalogs.lease() as index:

@@ -100,9 +100,9 @@ def refused(client: Client, body, *, path: str = "/v1/query", status: int = 400,
     ids=lambda part: str(part)[:40] if isinstance(part, (dict, list, bytes)) else "",
 )  # fmt: skip
 def test_what_can_not_be_meant(client, body, message, hint):
-    said, advised = refused(client, body)
-    assert said.startswith(message)
-    assert hint is None or advised == hint
+    sentence, advice = refused(client, body)
+    assert sentence.startswith(message)
+    assert hint is None or advice == hint
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_a_method_that_an_address_lacks(client):
 
 
 def test_parameters_of_a_post_are_in_its_body(client):
-    said = refused(client, {"query": "a"}, path="/v1/query?k=3")
-    assert said == ("no parameter 'k' in this address", "it has none; parameters are in the body")
+    refusal = refused(client, {"query": "a"}, path="/v1/query?k=3")
+    assert refusal == ("no parameter 'k' in this address", "it has none; parameters are in the body")
 
 
 @pytest.mark.parametrize(

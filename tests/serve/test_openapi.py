@@ -37,7 +37,9 @@ def client(small):
 def test_answers_are_as_described(client, name, mode):
     headers = {"Host": "localhost", "Authorization": f"Bearer {client.token}"}
     schema = schemathesis.openapi.from_asgi("/openapi.json", client.app, headers=headers)
-    operations = {found.ok().definition.raw["operationId"]: found.ok() for found in schema.get_all_operations()}
+    operations = {
+        operation.ok().definition.raw["operationId"]: operation.ok() for operation in schema.get_all_operations()
+    }
     assert list(operations) == OPERATIONS
     checks = CHECKS.get_by_names(CHECKED)
 

@@ -57,10 +57,10 @@ class TestSight:
         for scheme, width, rules in (("light", WIDE, RULES), ("dark", WIDE, colors), ("dark", NARROW, RULES)):
             view.page.emulate_media(color_scheme=scheme)
             view.page.set_viewport_size({"width": width, "height": 900})
-            found = view.page.evaluate("rules => axe.run({runOnly: rules})", rules)
-            broken = [(rule["id"], rule["nodes"][0]["failureSummary"]) for rule in found["violations"]]
+            report = view.page.evaluate("rules => axe.run({runOnly: rules})", rules)
+            broken = [(rule["id"], rule["nodes"][0]["failureSummary"]) for rule in report["violations"]]
             assert broken == [], (scheme, width)
-            assert len(found["passes"]) > (20 if rules is RULES else 0)
+            assert len(report["passes"]) > (20 if rules is RULES else 0)
 
     @pytest.mark.parametrize("name", VIEWS)
     def test_no_width_is_too_narrow(self, window, name):
