@@ -78,7 +78,8 @@ def _instructions(catalogs: Catalogs) -> str:
     except AttnsearchError:  # which each call says
         names = []
     more = ", …" if len(names) > _LISTED else ""
-    return f"{INSTRUCTIONS}\nCatalogs when this server started: {', '.join(names[:_LISTED])}{more}." if names else INSTRUCTIONS
+    listed = f"\nCatalogs when this server started: {', '.join(names[:_LISTED])}{more}." if names else ""
+    return f"{INSTRUCTIONS}{listed}"
 
 
 def _publish(tool: Tool) -> types.Tool:
