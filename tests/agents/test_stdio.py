@@ -73,7 +73,7 @@ def test_what_is_no_message_gets_an_error_and_the_next_is_answered(talk, garbage
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n\r\n", b'{"jsonrpc": "2.0", "id'])
 def test_half_a_line_at_the_end(talk, end):
     answers = talk(lines(HELLO) + end)
-    assert answers[-1]["id"] == (None if b"id" in end else 0)
+    assert {answer["id"] for answer in answers} == ({0, None} if b"id" in end else {0})
 
 
 def test_the_last_line_needs_no_end(talk):
