@@ -16,12 +16,17 @@ export function showMatrix(matrix) {
   const body = rows.map((line, row) => makeRow(line, cells[row], { strongest, digits, marked: place[0] === row ? place[1] : -1 }));
   const sums = columns.map((line) => makeCell(line.sum, digits));
   const foot = el("tr", {}, el("th", { scope: "row" }, "sum"), ...sums, makeCell(matrix.sum, digits, "margin"));
-  const caption = `What each word of the item (rows) and each of the request (columns) add to the logit together${place[0] < 0 ? "" : "; ★ marks the strongest"}`;
-  return [
-    el("h3", {}, "Word × word"),
-    box("Word by word", el("table", { class: "grid matrix" }, el("caption", {}, el("span", {}, caption)), el("thead", {}, head), el("tbody", {}, ...body), el("tfoot", {}, foot))),
-    el("p", { class: "rest" }, spellSum(matrix)),
-  ];
+  const star = place[0] < 0 ? "" : "; ★ marks the strongest";
+  const caption = `What each word of the item (rows) and each of the request (columns) add to the logit together${star}`;
+  const table = el(
+    "table",
+    { class: "grid matrix" },
+    el("caption", {}, el("span", {}, caption)),
+    el("thead", {}, head),
+    el("tbody", {}, ...body),
+    el("tfoot", {}, foot),
+  );
+  return [el("h3", {}, "Word × word"), box("Word by word", table), el("p", { class: "rest" }, spellSum(matrix))];
 }
 
 // A box of its own for what is wider or higher than there is room; a keyboard scrolls it, too.

@@ -73,11 +73,13 @@ function build(state) {
   parts.problem.setAttribute("role", "status");
   parts.judging = el("div");
   [asked, judged] = ["", ""];
+  const title = el("h2", { id: "panel-title", tabindex: "-1" });
+  const close = el("button", { type: "button", click: () => change({ item: null }) }, "Close");
   byId("panel").replaceChildren(
     el(
       "div",
       { class: "sheet" },
-      el("div", { class: "head" }, el("h2", { id: "panel-title", tabindex: "-1" }), el("button", { type: "button", click: () => change({ item: null }) }, "Close")),
+      el("div", { class: "head" }, title, close),
       parts.place, parts.judging, parts.about, parts.problem, parts.why, parts.matrix, parts.like,
     ),
   );
