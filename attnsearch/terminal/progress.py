@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from attnsearch.output.safe_text import inert, short
 from attnsearch.terminal.signals import replace_handler
@@ -129,6 +129,10 @@ class Lines:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
+        self._stream: TextIO = sys.stderr
+        with suppress(OSError, ValueError, AttributeError):  # a stream without a descriptor
+            own = os.dup(sys.stderr.fileno())  # the descriptor itself is silenced while a model is loaded
+            self._stream = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors)
         self._writer = threading.Thread(target=self._write_all, name="attnsearch-log", daemon=True)
         self._writer.start()
 
@@ -147,8 +151,8 @@ class Lines:
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             with suppress(OSError, ValueError):  # a full disk, a reader that has gone, a stream that is closed
-                sys.stderr.write(f"{inert(line)}\n")
-                sys.stderr.flush()
+                self._stream.write(f"{inert(line)}\n")
+                self._stream.flush()
 
 
 class _Handler(logging.Handler):
