@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 import threading
@@ -235,3 +236,14 @@ class TestLines:
         lines.write("b")
         lines.close()
         assert tries == ["a\n", "b\n"]
+
+    def test_a_stream_that_is_silenced(self, monkeypatch, tmp_path):
+        """While a model is loaded, the descriptor of stderr leads nowhere."""
+        with (tmp_path / "log").open("w") as stream, Path(os.devnull).open("w") as nowhere:
+            monkeypatch.setattr(sys, "stderr", stream)
+            lines = progress.Lines(quiet=False)
+            os.dup2(nowhere.fileno(), stream.fileno())
+            lines.write("a")
+            lines.close()
+            lines._writer.join(30)
+        assert (tmp_path / "log").read_text() == "a\n"
