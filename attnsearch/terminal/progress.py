@@ -130,6 +130,7 @@ class Lines:
         self._quiet = quiet
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
         self._stream: TextIO = sys.stderr
+        self._shared = self._stream
         with suppress(OSError, ValueError, AttributeError):  # a stream without a descriptor
             own = os.dup(sys.stderr.fileno())  # the descriptor itself is silenced while a model is loaded
             self._stream = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors)
@@ -153,6 +154,9 @@ class Lines:
             with suppress(OSError, ValueError):  # a full disk, a reader that has gone, a stream that is closed
                 self._stream.write(f"{inert(line)}\n")
                 self._stream.flush()
+        if self._stream is not self._shared:
+            with suppress(OSError):
+                self._stream.close()
 
 
 class _Handler(logging.Handler):
