@@ -27,8 +27,8 @@ from attnsearch.upkeep.default import choose_default
 
 MOST_OPEN = 32  # catalogs: each has some ten files open
 
-_LOOK = 10.0  # seconds between two looks at open catalogs that nobody asks: a log grows while an older state is open
-_ENDING = 1.0  # seconds that the last of these looks has at the end
+_LOOK = 10.0  # seconds between checks of catalogs that nobody asks: a log grows while an older state is open
+_ENDING = 1.0  # seconds that the last check has at the end
 _DEFAULT_LASTS = 1.0  # seconds: to find the default, the record of every catalog is read
 _LISTED = 5  # catalogs, at most, in a message
 _LONGEST = 100  # characters of a name in a message
@@ -39,18 +39,18 @@ log = logging.getLogger("attnsearch")
 class Catalogs:
     """Catalogs by name, open for threads: those that are named, or else all that there are at any time.
 
-    An index is opened when it is first asked for, and closed once `MOST_OPEN` others were asked for since. `batches`
-    joins the queries that are asked at the same time.
+    An index is opened when it is first asked for. Of more than `MOST_OPEN`, the least recently used are closed.
+    `batches` joins queries that are asked at the same time.
     """
 
     def __init__(self, names: Sequence[str] = (), *, offline: bool = False) -> None:
         self._names = tuple(dict.fromkeys(map(normalize_text, names)))
         self._offline = offline
         self.batches: Batches[str, dict[str, Any]] = Batches()
-        self._open: dict[tuple[str, ...], Latest] = {}  # the last is the one that was asked last
-        self._lock = threading.Lock()  # of these
+        self._open: dict[tuple[str, ...], Latest] = {}  # the least recently used first
+        self._lock = threading.Lock()  # guards `_open` and `_keeper`
         self._encoders: weakref.WeakValueDictionary[object, Encoder] = weakref.WeakValueDictionary()
-        self._loading = threading.Lock()  # of these
+        self._loading = threading.Lock()  # guards `_encoders`
         self._default: tuple[str, float] | None = None
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
@@ -58,7 +58,7 @@ class Catalogs:
     def names(self) -> list[str]:
         """The names of the catalogs that may be asked: the default first, if that is clear.
 
-        Without any of one's own, they are the built-in ones. Raises CatalogError if the home can't be read.
+        A home without catalogs has the built-in ones. Raises CatalogError if the home can't be read.
         """
         names = self._list_names()
         with suppress(AttnsearchError):
@@ -98,13 +98,13 @@ class Catalogs:
             with latest.lease() as index:
                 yield index
         finally:
-            if self._open.get(key) is not latest:  # others took its place meanwhile
+            if self._open.get(key) is not latest:  # it was closed meanwhile to make room
                 latest.close()
 
     def warm(self) -> None:
-        """Open the catalogs that were named, or else the default one, and ask each: a request finds all loaded.
+        """Open the catalogs that were named, or else the default one, and ask each: then no request waits for that.
 
-        What is wrong with one is only logged, since it may come back; if it is not clear which is the default, nothing.
+        A catalog that can't be opened is only logged: it may come back. Without a clear default, nothing is opened.
         """
         for names in [[name] for name in self._names[:MOST_OPEN]] or [[]]:
             try:
@@ -132,7 +132,7 @@ class Catalogs:
             self._keeper.join(_ENDING)
 
     def _use(self, key: tuple[str, ...]) -> Latest:
-        """What leases these catalogs; of all that do so, the one that was used last."""
+        """The `Latest` of these catalogs, now the most recently used."""
         closing = []
         with self._lock:
             latest = self._open.pop(key, None) or Latest(key, self._open_part)
@@ -154,7 +154,7 @@ class Catalogs:
         return Index.open_named(name, offline=self._offline, mapped=mapped, share=self._share)
 
     def _share(self, encoder: Encoder) -> Encoder:
-        """The encoder of an open catalog that is the same as this one, which is loaded if there is none."""
+        """An equal encoder that another open catalog has; if there is none, this one, loaded."""
         parts = parts_of(encoder)
         weights = tuple(getattr(encoder, "weights", ()))
         key = (weights, *((part.model.stamp, part.use, part.quick, part.precision) for part in parts))

@@ -1,8 +1,8 @@
 """Who may ask: Host, Origin, token, limits. It stands before every address: the page, the API and agents.
 
 A browser sends requests to this machine for any page that it shows. What tells them apart are headers that no page can
-set: Host, Origin and Sec-Fetch-Site. A page elsewhere has another Origin; one whose name is bound anew, to the address
-of this machine, has its own name as Host. Therefore both are compared with a short list, on every address.
+set: Host, Origin and Sec-Fetch-Site. A page elsewhere has another Origin; one whose name has been rebound to the
+address of this machine has its own name as Host. Therefore both are compared with a short list, on every address.
 
 Fetch: https://fetch.spec.whatwg.org/#http-extensions, metadata: https://www.w3.org/TR/fetch-metadata/,
 middleware: https://asgi.readthedocs.io
@@ -26,14 +26,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import inert, to_json
-from attnsearch.serve.limits import LARGEST_HEAD, Answer, Gate, RefusalError, read_body
+from attnsearch.serve.limits import LARGEST_HEAD, Gate, RefusalError, Responder, read_body
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 METHODS = ("GET", "HEAD", "POST")
 PORTS = {"http": 80, "https": 443}
 SHORTEST_TOKEN = 16  # characters
 
-# What has no data of a catalog: it is for everyone, so that a browser can ask for the token.
+# These show nothing of a catalog, and need no token: the page is what asks a person for it.
 SHELL = ("/", "/health", "/openapi.json", "/favicon.ico")
 SHELL_FOLDER = "/static/"
 READING = ("/v1/query", "/v1/like", "/v1/explain", "/v1/heatmap", "/mcp")  # the POSTs that change nothing
@@ -42,7 +42,10 @@ _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::([0-9]{1,5}))?")
 _URL = re.compile(r"(https?)://([^/?#]+)(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _DOT = re.compile(rb"%2e", re.IGNORECASE)
+_LONGEST = 200  # characters of a path, of names, of a query in a line of the log
 _ONCE = (b"host", b"origin", b"authorization", b"content-type", b"content-length", b"transfer-encoding")
+
+_noted: ContextVar[dict[str, Any]] = ContextVar("noted")  # what the log says of the present request
 
 
 class Address(NamedTuple):
@@ -53,7 +56,7 @@ class Address(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Address | None:
-        """The address that a header names, in its one form; None if it names none.
+        """The address in a header, in lower case; None if there is none.
 
         >>> Address.read("LOCALHOST:8400"), Address.read("me@localhost"), Address.read("localhost:８４")
         (Address(host='localhost', port=8400), None, None)
@@ -135,16 +138,16 @@ class Access:
                 raise RefusalError(415, "the body must be JSON", hint="send Content-Type: application/json")
 
     def _hosts(self, scope: Scope, proxy: tuple[str, Address] | None) -> set[str]:
-        """The names that a request may have for us."""
+        """The hosts that a request may name."""
         host = f"[{self.host}]" if ":" in self.host else self.host.lower()
-        if host in ("0.0.0.0", "[::]"):  # all addresses of this machine: that at which the request came in  # noqa: S104
+        if host in ("0.0.0.0", "[::]"):  # then it may be the address at which the request came in  # noqa: S104
             host = _literal((scope.get("server") or ("",))[0])
         return {*LOOPBACK, host, *([proxy[1].host] if proxy else [])}
 
     def _check_origin(
         self, scope: Scope, headers: dict[bytes, str], address: Address, proxy: tuple[str, Address] | None
     ) -> None:
-        """Raise RefusalError for what a page elsewhere has a browser send, but for a link that is followed."""
+        """Raise RefusalError for a request that another site's page made, unless someone followed a link."""
         origin = headers.get(b"origin")
         if origin is not None and not _is_ours(origin, address, proxy):
             raise RefusalError(403, "this Origin may not ask here", hint="behind a reverse proxy, start with --url")
@@ -194,7 +197,7 @@ def _is_ours(origin: str, address: Address, proxy: tuple[str, Address] | None) -
 
 
 def _literal(host: str) -> str:
-    """An address of a socket as it is written in a URL; one of IPv4 that came in through IPv6 as what it is."""
+    """A socket's address as a URL has it; an IPv4 address that IPv6 maps is written as IPv4."""
     try:
         number = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -203,20 +206,15 @@ def _literal(host: str) -> str:
     return f"[{number}]" if number.version == 6 else str(number)
 
 
-_LONGEST = 200  # characters of a path, of names, of a query in a line of the log
-
-_noted: ContextVar[dict[str, Any]] = ContextVar("noted")
-
-
 def note(catalogs: Sequence[str], query: str = "") -> None:
-    """Say in the log which catalogs the present request asks, and what, if the text of queries is logged."""
+    """Put the catalogs of the present request into its line of the log, and its text if texts are logged."""
     _noted.get({}).update(catalogs=catalogs, query=query)
 
 
 class Guard:
-    """Lets through what may be asked, and answers all else itself.
+    """Passes on what may be asked, and refuses everything else.
 
-    `log` gets a line for each request; with the text of the query only if `log_queries`.
+    `log` gets a line for each request, with the text of the query only if `log_queries`.
     """
 
     def __init__(
@@ -239,39 +237,40 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        start, noted = time.monotonic(), {}  # type: float, dict[str, Any]
+        start = time.monotonic()
+        noted: dict[str, Any] = {}
         _noted.set(noted)
-        answer = Answer(send, scope["method"])
+        responder = Responder(send, scope["method"])
         try:
-            await self._pass_on(self._as_ours(scope), receive, answer)
+            await self._pass_on(self._as_ours(scope), receive, responder)
         except RefusalError as refusal:
-            await answer.refuse(refusal)
+            await responder.refuse(refusal)
         finally:
-            self._log(self._line(scope, answer, time.monotonic() - start, noted))
+            self._log(self._line(scope, responder, time.monotonic() - start, noted))
 
-    async def _pass_on(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, responder: Responder) -> None:
         self._access.check(scope)
         body = await read_body(scope, receive)
         if _is_shell(scope["path"]):
-            await answer.ask(self._app, scope, body, receive)
+            await responder.ask(self._app, scope, body, receive)
         else:
-            await self._gate.ask(self._app, scope, body, receive, answer)
+            await self._gate.ask(self._app, scope, body, receive, responder)
 
     def _as_ours(self, scope: Scope) -> Scope:
-        """The request as our addresses are, without the proxy's path where the proxy leaves it."""
+        """The request without the path prefix of the proxy, if the proxy left it."""
         prefix = self._access.prefix
         if not prefix or not scope["path"].startswith(f"{prefix}/"):
             return scope
         raw = scope.get("raw_path", b"").removeprefix(prefix.encode())
         return {**scope, "path": scope["path"][len(prefix) :], "raw_path": raw}
 
-    def _line(self, scope: Scope, answer: Answer, seconds: float, noted: Mapping[str, Any]) -> str:
+    def _line(self, scope: Scope, responder: Responder, seconds: float, noted: Mapping[str, Any]) -> str:
         """The line of the log: nothing in it can act on a terminal, or begin a line of its own."""
-        parts = [scope["method"], scope["path"][:_LONGEST], str(answer.status or "-"), f"{1000 * seconds:.0f} ms"]
+        parts = [scope["method"], scope["path"][:_LONGEST], str(responder.status or "-"), f"{1000 * seconds:.0f} ms"]
         parts += [",".join(noted.get("catalogs", ()))[:_LONGEST]]
         if self._log_queries and noted.get("query"):
             parts += [to_json(noted["query"][:_LONGEST])]
-        if answer.fault:
+        if responder.fault:
             is_whole = os.environ.get("ATTNSEARCH_DEBUG") == "1"
-            parts += traceback.format_exception(answer.fault) if is_whole else [repr(answer.fault)]
+            parts += traceback.format_exception(responder.fault) if is_whole else [repr(responder.fault)]
         return inert(" ".join([time.strftime("%Y-%m-%d %H:%M:%S"), *filter(None, parts)]))

@@ -1,6 +1,6 @@
-"""How much may be asked: the size of a request, how many at once, for how long. And what every answer has.
+"""How much may be asked: the size of a request, how many at once, for how long; and the headers of every answer.
 
-Middleware of ASGI, see https://asgi.readthedocs.io.
+ASGI: https://asgi.readthedocs.io
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from attnsearch.serve import failures
 
 LARGEST = 256 << 10  # bytes of a body
 LARGEST_HEAD = 16 << 10  # bytes of all before it
-DRAINED = 4 << 20  # bytes of a body that is too large: they are read, so that its sender gets to reading the answer
+DRAINED = 4 << 20  # bytes of a too large body that are read: a client cut off while it sends never sees the answer
 ARRIVAL = 10.0  # seconds for a body to arrive
-PATIENCE = 30.0  # seconds for an answer, the wait for others included
-AT_ONCE = 16  # requests that are answered
-WAITING = 64  # requests that wait for these
+PATIENCE = 30.0  # seconds for an answer, including the wait for a place
+AT_ONCE = 16  # requests that are answered at a time
+WAITING = 64  # requests that wait for a place
 
-# On every answer, whatever it is. What an answer says itself of Cache-Control stays.
+# On every answer; an answer that sets one of these itself keeps it.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' http: https:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -35,15 +35,15 @@ HEADERS = {
 
 
 class RefusalError(Exception):
-    """A request that is not answered: the status, the error, and headers that its answer has beside ours."""
+    """A request that is refused: the status, the error, and more headers, with _ for -."""
 
     def __init__(self, status: int, message: str, *, hint: str = "", **headers: str) -> None:
         super().__init__(message)
         self.status, self.problem, self.headers = status, InputError(message, hint=hint), headers
 
 
-class Answer:
-    """What is sent to one client, with our headers. Its `status` is 0 until it begins; `fault` is a bug that it hid."""
+class Responder:
+    """Sends an answer, with our headers. Its `status` is 0 until it begins; `fault` is an unexpected error."""
 
     def __init__(self, send: Send, method: str) -> None:
         self.status = 0
@@ -65,7 +65,7 @@ class Answer:
             await self._fail(problem, failures.status_of(problem))
         except MemoryError:
             await self._fail(InternalError("there is not enough memory", hint="ask for less"), 503)
-        except Exception as fault:  # noqa: BLE001 (the one net: a server outlives its bugs)
+        except Exception as fault:  # noqa: BLE001 (a server outlives its bugs)
             self.fault = fault
             await self._fail(InternalError(f"internal error: {type(fault).__name__}"), 500)
 
@@ -84,7 +84,7 @@ class Answer:
             await self._write(message)
 
     async def _fail(self, problem: AttnsearchError, status: int, **headers: str) -> None:
-        if self.status:  # half an answer is sent: it is left without its end, so nobody takes it as whole
+        if self.status:  # half an answer is sent; without its end, no client takes it for the whole
             return
         body = to_json(failures.as_json(problem)).encode()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
@@ -105,7 +105,7 @@ class Answer:
 
 
 class Gate:
-    """Lets so many requests in at once, and so many wait; more are refused."""
+    """Lets `at_once` requests in at a time; `waiting` more may wait. Each has `patience` seconds; the rest are refused."""
 
     def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING, patience: float = PATIENCE) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -113,26 +113,29 @@ class Gate:
         self._inside = 0
         self._turns: set[asyncio.Task[None]] = set()
 
-    async def ask(self, app: ASGIApp, scope: Scope, body: bytes, receive: Receive, answer: Answer) -> None:
+    async def ask(self, app: ASGIApp, scope: Scope, body: bytes, receive: Receive, responder: Responder) -> None:
         """Send the application's answer in turn.
 
         Raises RefusalError if too many wait already; refuses with 503 what is not answered within `patience` seconds.
         """
-        turn = asyncio.create_task(self._ask_in_turn(app, scope, body, receive, answer))
-        self._turns.add(turn)  # the loop itself would forget it
+        turn = asyncio.create_task(self._ask_in_turn(app, scope, body, receive, responder))
+        self._turns.add(turn)  # the loop itself has only a weak reference
         turn.add_done_callback(self._turns.discard)
         done, _ = await asyncio.wait({turn}, timeout=self._patience)
         if done:
             turn.result()
             return
-        if not answer.is_asked or answer.status:  # what waits, or is sent; what a thread computes can't be stopped,
-            turn.cancel()  # and keeps its place until it ends
+        # What waits or is being sent can be stopped. A thread can't: its request keeps its place until it ends.
+        if not responder.is_asked or responder.status:
+            turn.cancel()
         message = f"no answer within {self._patience:g} seconds"
-        await answer.give_up(RefusalError(503, message, hint="ask for less, or later", retry_after="1"))
+        await responder.give_up(RefusalError(503, message, hint="ask for less, or later", retry_after="1"))
 
-    async def _ask_in_turn(self, app: ASGIApp, scope: Scope, body: bytes, receive: Receive, answer: Answer) -> None:
+    async def _ask_in_turn(
+        self, app: ASGIApp, scope: Scope, body: bytes, receive: Receive, responder: Responder
+    ) -> None:
         async with self._entered():
-            await answer.ask(app, scope, body, receive)
+            await responder.ask(app, scope, body, receive)
 
     @asynccontextmanager
     async def _entered(self) -> AsyncIterator[None]:
@@ -156,7 +159,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     if length == b"0" and b"transfer-encoding" not in headers:
         return b""
     too_large = RefusalError(413, f"the request has more than {LARGEST >> 10} KiB", connection="close")
-    if b"expect" in headers and int(length) > LARGEST:  # its sender asks before it sends; uvicorn checked the digits
+    if b"expect" in headers and int(length) > LARGEST:  # the client asks first; uvicorn checked the digits
         raise too_large
     body, size = bytearray(), 0
     try:
@@ -180,6 +183,6 @@ async def _parts(receive: Receive) -> AsyncIterator[bytes]:
     while not is_last:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RefusalError(400, "the request ends early")  # nobody reads it, but the log
+            raise RefusalError(400, "the request ends early")  # for the log: the client has gone
         yield message.get("body", b"")
         is_last = not message.get("more_body", False)

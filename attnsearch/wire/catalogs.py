@@ -1,4 +1,4 @@
-"""What is said of catalogs, items, judgments and mistakes, as types; see `results`."""
+"""Answers about catalogs, items, judgments and errors, as types."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FieldSummary(Answer):
 
 
 class CatalogSummary(Answer):
-    """A catalog that may be asked. Of one that is not indexed yet, or damaged, only the name and that are known."""
+    """A catalog that may be asked; without what follows `problem` if it is not indexed yet, or can't be read."""
 
     name: str
     default: Annotated[bool, Field(description="whether it is asked if none is named")]

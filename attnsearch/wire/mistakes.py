@@ -1,4 +1,4 @@
-"""A request that is not of its type → one sentence that names the parameter, and says what it may be."""
+"""A request that does not fit its type → one sentence that names the parameter, and says what it may be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 60  # characters of what was given, in a message
 
 
 def refuse(kind: type[BaseModel], errors: Sequence[Mapping[str, Any]]) -> InputError:
-    """The error for a request that is not of this type; `errors` are those of pydantic, of which the first counts."""
+    """The error for a request that does not fit this type: the first of pydantic's `errors`."""
     error = errors[0]
     place, schema = error["loc"], _schema_of(kind)
     if not place:
@@ -38,13 +38,13 @@ def _schema_of(kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def spell_names(names: Iterable[str]) -> str:
-    """The names of parameters in words; empty without any."""
+    """The names as a list in words: "a, b and c"; empty if there are none."""
     *others, last = [*names] or [""]
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def spell_type(schema: Mapping[str, Any], shared: Mapping[str, Any] = {}) -> str:
-    """What a parameter may be, in words, but for null, as which any may be left out; `schema` is its JSON schema.
+    """What a parameter may be, in words, from its JSON schema; null, which means the same as nothing, is left out.
 
     >>> spell_type({"type": "integer", "minimum": 1, "maximum": 1000})
     'a whole number from 1 to 1,000'

@@ -1,6 +1,6 @@
-"""What may be asked, as types: the page, HTTP and agents have the same ones.
+"""Requests, as types, for the page and for scripts.
 
-An unknown parameter is an error: what is misspelled would be ignored otherwise.
+An unknown parameter is an error; otherwise a misspelled one would be ignored.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from attnsearch.search.setting import MAX_LEXICAL
 
 HITS = 10  # without `k` and `top_p`
 MOST_HITS = 1_000
-MOST_EXPLAINED = 50  # hits, each of which the encoder reads again
+MOST_EXPLAINED = 50  # hits: the encoder reads each of them again
 MOST_ROWS, MOST_COLUMNS, MOST_OF_EACH = 50, 100, 20  # of a heatmap: requests, items, and the best items of each request
 MOST_PRIOR = 1_000  # logits, either way
 
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Names = Annotated[list[Name], Field(max_length=100)]
-Few = Annotated[list[Name], Field(max_length=20)]
+FewNames = Annotated[list[Name], Field(max_length=20)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=-MOST_PRIOR, le=MOST_PRIOR)]
 
@@ -31,7 +31,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    catalogs: Annotated[Few, Field(description="names of catalogs, several as one; none: the default one")] = []
+    catalogs: Annotated[FewNames, Field(description="names of catalogs, several as one; none: the default one")] = []
 
 
 class Asking(Request):
@@ -65,7 +65,7 @@ class Showing(Request):
     top_p: Annotated[Share | None, Field(description="the fewest hits that hold this share of the attention")] = None
     min_weight: Annotated[Share, Field(description="leaves out hits with a smaller weight")] = 0
     min_score: Annotated[float, Field(ge=-1, le=1, description="leaves out hits with a smaller cosine")] = -1
-    values: Annotated[Few, Field(description="fields to read out of the attention")] = []
+    values: Annotated[FewNames, Field(description="fields to read out of the attention")] = []
     vector: Annotated[bool, Field(description="whether `output` is wanted")] = False
     explain: Annotated[
         bool, Field(description=f"whether `why` and `steps` are wanted; then `k` is at most {MOST_EXPLAINED}")

@@ -1,6 +1,7 @@
 """Answers to requests, as types: the JSON of the command line, as docs/reference.md describes it.
 
-They describe answers, and are not run on each. What may be absent has a default.
+They serve /openapi.json and tests. An answer is not validated before it is sent, which would cost time. A field that may
+be absent has a default.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Answer(BaseModel):
 
 
 class Word(Answer):
-    """A word, its place in its text, and what it adds to the logit."""
+    """A word, its place in its text in code points, and what it adds to the logit."""
 
     word: str
     start: int
@@ -26,13 +27,13 @@ class Word(Answer):
 
 
 class Sides(Answer):
-    """A number of the query's side, and one of the item's; null for a model without word pieces."""
+    """A number for the query and one for the item; null for a model without word pieces."""
 
     query: float | None
     item: float | None
 
 
-class Added(Answer):
+class LogitSum(Answer):
     """A logit as a sum."""
 
     semantic: Annotated[float, Field(description="what the embeddings give")]
@@ -41,7 +42,7 @@ class Added(Answer):
     memory: Annotated[dict[str, float], Field(description="what judged requests add, by their texts")]
 
 
-class Why(Added):
+class Why(LogitSum):
     """Why a hit has its logit."""
 
     heads: Annotated[dict[str, float], Field(description="of several heads: what each adds, by model")] = {}
@@ -105,8 +106,8 @@ class Step(Answer):
     totals: list[dict[str, Any]]
 
 
-class Of(Answer):
-    """Of what an answer is; what may be absent is there only if it says something."""
+class Provenance(Answer):
+    """Which catalog and model an answer is from. A field with a default is there only if it has another value."""
 
     schema_: Annotated[int, Field(alias="schema")]
     catalog: str
@@ -121,7 +122,7 @@ class Of(Answer):
     emptied_by: Annotated[str, Field(description="which filter hid the last of them")] = ""
 
 
-class Result(Of):
+class Result(Provenance):
     """The answer to a query."""
 
     query: str
@@ -166,7 +167,7 @@ class Line(Answer):
     sum: float
 
 
-class Matrix(Added):
+class Matrix(LogitSum):
     """A logit as a double sum: over the words of the query, and those of the item."""
 
     by: Literal["words", "pieces"]
@@ -196,7 +197,7 @@ class Column(Answer):
     catalog: str
 
 
-class Heatmap(Of):
+class Heatmap(Provenance):
     """The attention of several requests: of matrices, a list for each of `queries`, in the order of `columns`."""
 
     queries: list[str]
