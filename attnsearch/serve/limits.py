@@ -105,7 +105,7 @@ class Responder:
 
 
 class Gate:
-    """Lets `at_once` requests in at a time; `waiting` more may wait. Each has `patience` seconds; the rest are refused."""
+    """Lets `at_once` requests in; `waiting` more may wait, the rest are refused. Each has `patience` seconds."""
 
     def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING, patience: float = PATIENCE) -> None:
         self._free = asyncio.Semaphore(at_once)

@@ -1,7 +1,7 @@
 """Answers to requests, as types: the JSON of the command line, as docs/reference.md describes it.
 
-They serve /openapi.json and tests. An answer is not validated before it is sent, which would cost time. A field that may
-be absent has a default.
+They serve /openapi.json and tests; an answer is not validated before it is sent, which would cost time. A field that
+may be absent has a default.
 """
 
 from __future__ import annotations
