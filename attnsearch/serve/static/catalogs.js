@@ -1,6 +1,6 @@
 // The catalogs that are served: which of them are asked, and what they are.
 
-import { byId, el } from "./dom.js";
+import { byId, el, isolate } from "./dom.js";
 import { change, current } from "./state.js";
 import { counted, cut, grouped } from "./words.js";
 
@@ -73,7 +73,7 @@ function makeRow(row, asked) {
   const button = el(
     "button",
     { type: "button", "aria-pressed": String(isAsked), disabled: Boolean(row.problem), click: () => choose([row.name]) },
-    el("bdi", { lang: "" }, name),
+    isolate(name),
     el("small", {}, "items" in row ? grouped(row.items) : ""),
   );
   return el("li", {}, box, button, row.problem ? el("p", { class: "note" }, cut(row.problem, 300)) : null);
@@ -103,7 +103,7 @@ function describeCatalog({ name, description, items, updated, problem }) {
   return el(
     "div",
     {},
-    el("h2", {}, el("bdi", { lang: "" }, cut(name, 100))),
+    el("h2", {}, isolate(cut(name, 100))),
     description ? el("p", { dir: "auto", lang: "" }, cut(description, 1000)) : null,
     el("p", { class: "rest" }, counts.filter(Boolean).join(" · ")),
   );
@@ -126,9 +126,9 @@ function exampleRow({ name, kind, values }) {
   const words = values.filter(({ value, count }) => count > 1 && /\p{L}{3}/u.test(value) && value.length > 3).slice(0, EXAMPLES);
   if ((kind !== "text" && kind !== "list") || words.length < 2) return null;
   const buttons = words.map(({ value }) => exampleButton(value));
-  return el("div", {}, el("dt", {}, el("bdi", { lang: "" }, cut(name, 60))), el("dd", {}, ...buttons));
+  return el("div", {}, el("dt", {}, isolate(cut(name, 60))), el("dd", {}, ...buttons));
 }
 
 function exampleButton(value) {
-  return el("button", { type: "button", click: () => change({ query: value }) }, el("bdi", { lang: "" }, cut(value, 60)));
+  return el("button", { type: "button", click: () => change({ query: value }) }, isolate(cut(value, 60)));
 }

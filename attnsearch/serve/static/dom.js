@@ -11,8 +11,8 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
-// A text from a catalog or a request: in its own direction, in a language that nobody knows.
-export function own(text) {
+// A text from a catalog or a request: its direction and its language, which nobody knows, stay apart from the page's.
+export function isolate(text) {
   return el("bdi", { lang: "" }, text);
 }
 

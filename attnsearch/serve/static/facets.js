@@ -1,6 +1,6 @@
 // What the catalog's fields hold, as filters: values to check, ends of ranges; chips for those that are set.
 
-import { byId, el } from "./dom.js";
+import { byId, el, isolate } from "./dom.js";
 import { readRange, readValues, spellRange, spellValues } from "./filters.js";
 import { Refusal, ask } from "./server.js";
 import { change, current } from "./state.js";
@@ -65,7 +65,7 @@ function makeValues(field) {
 
 function makeBox(field, value, count) {
   const input = el("input", { type: "checkbox", change: () => toggle(field.name, value, input.checked) });
-  const name = el("bdi", { lang: "" }, cut(value, 100));
+  const name = isolate(cut(value, 100));
   return { input, row: el("li", {}, el("label", {}, input, name, el("small", {}, grouped(count)))) };
 }
 
@@ -76,7 +76,7 @@ function reveal(rows, button) {
 }
 
 function makeField(field, ...children) {
-  const name = el("bdi", { lang: "" }, cut(field.name, 60));
+  const name = isolate(cut(field.name, 60));
   return el("details", { class: "facet" }, el("summary", {}, el("h3", {}, name)), ...children);
 }
 
@@ -138,7 +138,7 @@ function makeChip(filter, place) {
   return el(
     "li",
     {},
-    el("button", { type: "button", class: "edit", title: "Edit", click: edit }, el("bdi", { lang: "" }, text)),
+    el("button", { type: "button", class: "edit", title: "Edit", click: edit }, isolate(text)),
     el("button", { type: "button", "aria-label": `Remove ${text}`, click: () => remove(place) }, "×"),
   );
 }
@@ -159,15 +159,15 @@ export async function addFilter() {
     await ask("v1/query", { query: query.trim() || filter, catalogs, where: [filter], k: 1 });
   } catch (failure) {
     if (!(failure instanceof Refusal)) throw failure;
-    return showFilterProblem(failure.message, failure.hint);
+    return showFilterProblem(failure.sentence);
   }
   byId("filter").value = "";
   showFilterProblem("");
   change({ where: [...current().where.filter((other) => other !== filter), filter] });
 }
 
-// Says at the filter box what is wrong with a filter; nothing for an empty message.
-export function showFilterProblem(message, hint = "") {
-  byId("filter-problem").textContent = cut(hint ? `${message}; ${hint}` : message, 1000);
-  byId("filter").setAttribute("aria-invalid", String(Boolean(message)));
+// Says at the filter box what is wrong with a filter; nothing for an empty sentence.
+export function showFilterProblem(sentence) {
+  byId("filter-problem").textContent = sentence;
+  byId("filter").setAttribute("aria-invalid", String(Boolean(sentence)));
 }

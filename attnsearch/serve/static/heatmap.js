@@ -1,6 +1,6 @@
 // The last requests × the items that had most of their attention: below the hits, for whoever opens it.
 
-import { byId, el, own } from "./dom.js";
+import { byId, el, isolate } from "./dom.js";
 import { moveByKeys } from "./grid.js";
 import { onJudged } from "./judge.js";
 import { addRequest, clearRequests, lastRequests } from "./requests.js";
@@ -68,7 +68,7 @@ async function showHeatmap(request, signal) {
     if (!(failure instanceof Refusal)) throw failure;
     asked = "";
     map.replaceChildren();
-    status.textContent = failure.hint ? `${failure.message}; ${failure.hint}` : failure.message;
+    status.textContent = failure.sentence;
   }
 }
 
@@ -80,7 +80,7 @@ function makeBox(heatmap) {
 
 function makeTable({ queries, columns, weights, logits, others, none_of_these: none }) {
   const margins = ["all others", ...(none ? ["none of these"] : [])];
-  const heads = columns.map(({ id, title }) => el("th", { scope: "col" }, el("span", {}, own(cut(title || id, TITLE)))));
+  const heads = columns.map(({ id, title }) => el("th", { scope: "col" }, el("span", {}, isolate(cut(title || id, TITLE)))));
   const ofMargins = margins.map((name) => el("th", { scope: "col", class: "mark" }, el("span", {}, name)));
   const rows = queries.map((query, row) => {
     const cells = columns.map((column, place) => makeCell(query, column, logits[row][place] === null ? null : weights[row][place]));
@@ -99,7 +99,7 @@ function makeTable({ queries, columns, weights, logits, others, none_of_these: n
 
 function makeHead(query) {
   const again = () => change({ query, item: null });
-  return el("th", { scope: "row" }, el("button", { type: "button", tabindex: "-1", "data-query": query, click: again }, own(cut(query, REQUEST))));
+  return el("th", { scope: "row" }, el("button", { type: "button", tabindex: "-1", "data-query": query, click: again }, isolate(cut(query, REQUEST))));
 }
 
 // A cell opens its item for its request; one that a filter hides does nothing.

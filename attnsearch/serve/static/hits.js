@@ -1,6 +1,6 @@
 // The items that answer a request, with a bar of attention each. Rows are used again, so that bars glide.
 
-import { byId, el } from "./dom.js";
+import { byId, el, isolate } from "./dom.js";
 import { MOST_HITS, change } from "./state.js";
 import { countsOf, cut, fitsNothing, percent, remarksOf, restOf } from "./words.js";
 
@@ -105,7 +105,7 @@ function makeRow(tag = "div") {
     rank: el("span", { class: "rank" }),
     share: el("data"),
     fill: el("span", { class: "fill" }),
-    name: el("bdi", { lang: "" }),
+    name: isolate(""),
     description: el("p", { class: "description", dir: "auto", lang: "" }),
     score: el("data"),
     origin: el("span", { class: "origin" }),

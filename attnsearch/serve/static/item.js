@@ -1,7 +1,7 @@
 // What an item is: its title, its place in the answer, picture, address, text and fields.
 
 import { linkOf, pictureOf } from "./addresses.js";
-import { el, own } from "./dom.js";
+import { el, isolate } from "./dom.js";
 import { cut, grouped, percent } from "./words.js";
 
 const TITLE = 500; // characters that are shown
@@ -48,13 +48,13 @@ function makePicture(address) {
 }
 
 function makeLink(address) {
-  const name = own(cut(address.replace(/^https?:\/\//, "").replace(/\/$/, ""), 80));
+  const name = isolate(cut(address.replace(/^https?:\/\//, "").replace(/\/$/, ""), 80));
   const safe = { rel: "noopener noreferrer", referrerpolicy: "no-referrer" };
   return el("p", {}, el("a", { href: address, target: "_blank", ...safe }, name, el("span", { class: "unseen" }, " (opens in a new tab)")));
 }
 
 function makePassage(passage) {
-  return el("p", { class: "rest" }, "The passage that matched: ", own(`… ${cut(passage, TEXT)} …`));
+  return el("p", { class: "rest" }, "The passage that matched: ", isolate(`… ${cut(passage, TEXT)} …`));
 }
 
 function makeFields(fields) {
@@ -62,7 +62,7 @@ function makeFields(fields) {
   if (!rows.length) return null;
   const others = rows.length - MOST;
   const shown = rows.slice(0, MOST).flatMap(([name, value]) => [
-    el("dt", {}, own(cut(name, 60))),
+    el("dt", {}, isolate(cut(name, 60))),
     el("dd", { dir: "auto", lang: "" }, cut(spell(value), VALUE)),
   ]);
   const rest = others > 0 ? [el("dt", {}, "…"), el("dd", {}, `${grouped(others)} more`)] : [];

@@ -1,8 +1,9 @@
 // Judgments: whether an item is right for a request. The catalog remembers those that are, and answers differently.
 
-import { el, own } from "./dom.js";
+import { el, isolate } from "./dom.js";
 import { ask, Refusal } from "./server.js";
 import { change } from "./state.js";
+import { readStored, store } from "./storage.js";
 import { cut } from "./words.js";
 
 const KEY = "attnsearch-judged"; // in the window's storage: what was judged in it, for no answer says that
@@ -35,7 +36,7 @@ export function makeJudging(item, { query, catalogs }) {
       showGrade(buttons, gradeOf(item, query));
     } catch (failure) {
       if (!(failure instanceof Refusal)) throw failure;
-      status.textContent = failure.hint ? `${failure.message}; ${failure.hint}` : failure.message;
+      status.textContent = failure.sentence;
     } finally {
       isBusy = false;
     }
@@ -46,7 +47,7 @@ export function makeJudging(item, { query, catalogs }) {
 }
 
 function refuseSeveral({ catalog }) {
-  const alone = el("button", { type: "button", class: "link", click: () => change({ catalogs: [catalog] }) }, "ask ", own(cut(catalog, 60)), " alone");
+  const alone = el("button", { type: "button", class: "link", click: () => change({ catalogs: [catalog] }) }, "ask ", isolate(cut(catalog, 60)), " alone");
   return el("p", { class: "rest" }, "A judgment belongs to one catalog, and several are asked here: ", alone, " to judge.");
 }
 
@@ -66,7 +67,7 @@ async function post({ id, catalog }, query, grade) {
   const before = gradeOf({ id, catalog }, query);
   const judgment = grade ? { [grade]: [id] } : { [before]: [id], remove: true };
   const { grades, remembered } = await ask("v1/feedback", { catalogs: [catalog], query, ...judgment });
-  keepGrade({ id, catalog }, query, grade);
+  rememberGrade({ id, catalog }, query, grade);
   for (const listener of listeners) listener();
   if (!grade) return "Taken back.";
   if (grade === "bad") return "Noted; training learns from it.";
@@ -74,20 +75,11 @@ async function post({ id, catalog }, query, grade) {
 }
 
 function gradeOf(item, query) {
-  return readGrades()[keyOf(item, query)] ?? null;
+  return readStored(KEY)[keyOf(item, query)] ?? null;
 }
 
-function keepGrade(item, query, grade) {
-  const grades = { ...readGrades(), [keyOf(item, query)]: grade };
-  sessionStorage.setItem(KEY, JSON.stringify(grades));
-}
-
-function readGrades() {
-  try {
-    return Object(JSON.parse(sessionStorage.getItem(KEY)));
-  } catch {
-    return {};
-  }
+function rememberGrade(item, query, grade) {
+  store(KEY, { ...readStored(KEY), [keyOf(item, query)]: grade });
 }
 
 function keyOf({ catalog, id }, query) {

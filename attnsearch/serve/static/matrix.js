@@ -1,6 +1,6 @@
 // The logit as a sum over pairs: of a word of the item, a row, and a word of the request, a column.
 
-import { el, own } from "./dom.js";
+import { el, isolate } from "./dom.js";
 import { digitsFor, isVisible, shade, signed } from "./shades.js";
 import { cut } from "./words.js";
 
@@ -76,7 +76,7 @@ function findStrongest(cells, strongest) {
 }
 
 function makeHead({ kind, label }, scope) {
-  return el("th", { scope, class: kind === "word" ? null : "mark" }, kind === "word" ? own(cut(label, 30)) : label);
+  return el("th", { scope, class: kind === "word" ? null : "mark" }, kind === "word" ? isolate(cut(label, 30)) : label);
 }
 
 function makeRow(line, numbers, { strongest, digits, marked }) {

@@ -1,7 +1,7 @@
 // The page: what the person does → the state → a request → what is shown.
 
 import { askedCatalogs, joinFields, learnCatalogs, nameFirst, ownFields, showAbout, showCatalogs } from "./catalogs.js";
-import { byId, el } from "./dom.js";
+import { byId, el, isolate } from "./dom.js";
 import { addFilter, showFacets, updateFacets } from "./facets.js";
 import { noteAnswer } from "./heatmap.js";
 import { markOpen, showAnswer } from "./hits.js";
@@ -106,7 +106,7 @@ function showSetting(state) {
   const rows = askedCatalogs(state);
   const names = state.catalogs.length ? state.catalogs : rows.map(({ name }) => name);
   showCatalogs(state);
-  byId("heading").replaceChildren("attention over ", el("bdi", { lang: "" }, names.map((name) => cut(name, 60)).join(", ")));
+  byId("heading").replaceChildren("attention over ", isolate(names.map((name) => cut(name, 60)).join(", ")));
   showFacets(joinFields(rows), ownFields(rows));
   own.temperature = rows[0]?.temperature ?? own.temperature;
   own.lexical = rows[0]?.lexical ?? own.lexical;

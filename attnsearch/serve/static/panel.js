@@ -1,6 +1,6 @@
 // An item, opened: what it is, why it has its logit, items like it. Beside the hits, or over them in a narrow window.
 
-import { byId, el, own } from "./dom.js";
+import { byId, el, isolate } from "./dom.js";
 import { buttonOf } from "./hits.js";
 import { describeItem, describePlace, nameOf } from "./item.js";
 import { makeJudging, onJudged } from "./judge.js";
@@ -87,7 +87,7 @@ function build(state) {
 }
 
 function showItem() {
-  byId("panel-title").replaceChildren(own(nameOf(item)));
+  byId("panel-title").replaceChildren(isolate(nameOf(item)));
   parts.place.replaceChildren(...[describePlace(item)].filter(Boolean));
   if (item.fields) parts.about.replaceChildren(...describeItem(item));
 }
@@ -153,10 +153,9 @@ async function lookUp(signal, isOld) {
 
 function showFailure(failure) {
   if (!(failure instanceof Refusal)) throw failure;
-  const { message, hint } = failure;
   parts.why.replaceChildren();
   parts.matrix.replaceChildren();
-  parts.problem.replaceChildren(el("p", { class: "note" }, hint ? `${message}; ${hint}` : message));
+  parts.problem.replaceChildren(el("p", { class: "note" }, failure.sentence));
 }
 
 // What an item is called: several catalogs that are asked as one may have items with the same id.
@@ -177,6 +176,6 @@ async function showLike(item, { catalogs, where, temperature }) {
 
 function makeLike({ id, catalog, title, weight }) {
   const open = () => change({ item: { id, catalog } });
-  const button = el("button", { type: "button", class: "link", click: open }, own(nameOf({ id, title })));
+  const button = el("button", { type: "button", class: "link", click: open }, isolate(nameOf({ id, title })));
   return el("li", {}, button, el("data", { class: "rest", value: weight }, percent(weight)));
 }

@@ -2,11 +2,9 @@
 
 import { byId, el } from "./dom.js";
 import { useToken } from "./server.js";
-import { cut } from "./words.js";
 
 const FIRST = 1000; // ms until a server that is gone is asked again; each time twice as long
 const LAST = 10000;
-const LONGEST = 1000; // characters of a message
 
 let timer = 0;
 let wait = FIRST;
@@ -14,12 +12,12 @@ let wait = FIRST;
 // Shows a refusal; `retry` asks again, when the server has time, is back, or has got its token.
 export function showProblem(refusal, retry) {
   clearTimeout(timer);
-  const { status, message, hint, patience } = refusal;
+  const { status, sentence, patience } = refusal;
   const box = byId("problem");
-  if (status === 401) return askToken(box, message, retry);
+  if (status === 401) return askToken(box, refusal.message, retry);
   const again = status === 429 ? patience * 1000 : status === 0 || status === 503 ? wait : null;
   const words = again === null ? "" : status === 429 ? "; asking again when it has time" : "; trying again";
-  const text = cut(`${message}${hint ? `; ${hint}` : ""}${words}`, LONGEST);
+  const text = sentence + words;
   if (box.textContent !== text) box.replaceChildren(el("p", { class: "note" }, text)); // which is read out
   if (again === null) return;
   wait = Math.min(2 * wait, LAST);

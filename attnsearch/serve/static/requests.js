@@ -1,11 +1,13 @@
 // The last requests of each set of catalogs, as long as the window is open.
 
+import { readStored, store } from "./storage.js";
+
 const KEY = "attnsearch-requests";
 const MOST = 10;
 
 // The last requests of these catalogs, the newest first.
 export function lastRequests(catalogs) {
-  const list = readAll()[keyOf(catalogs)];
+  const list = readStored(KEY)[keyOf(catalogs)];
   return Array.isArray(list) ? list.filter((query) => typeof query === "string" && query.trim()).slice(0, MOST) : [];
 }
 
@@ -13,24 +15,16 @@ export function lastRequests(catalogs) {
 export function addRequest(catalogs, query) {
   const [last, ...others] = lastRequests(catalogs).filter((other) => other !== query);
   const isTyped = last !== undefined && (query.startsWith(last) || last.startsWith(query));
-  keep(catalogs, [query, ...(last === undefined || isTyped ? [] : [last]), ...others].slice(0, MOST));
+  remember(catalogs, [query, ...(last === undefined || isTyped ? [] : [last]), ...others].slice(0, MOST));
 }
 
 // Forgets the requests of these catalogs.
 export function clearRequests(catalogs) {
-  keep(catalogs, []);
+  remember(catalogs, []);
 }
 
-function keep(catalogs, queries) {
-  sessionStorage.setItem(KEY, JSON.stringify({ ...readAll(), [keyOf(catalogs)]: queries }));
-}
-
-function readAll() {
-  try {
-    return Object(JSON.parse(sessionStorage.getItem(KEY)));
-  } catch {
-    return {};
-  }
+function remember(catalogs, queries) {
+  store(KEY, { ...readStored(KEY), [keyOf(catalogs)]: queries });
 }
 
 function keyOf(catalogs) {

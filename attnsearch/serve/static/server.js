@@ -1,6 +1,9 @@
 // What is asked of the server, with the token that it wants.
 
+import { cut } from "./words.js";
+
 const TOKEN = "attnsearch-token"; // the name of the page's own token, and of the one that the person has
+const LONGEST = 1000; // characters of a sentence
 const PATIENCE = 2000; // ms that a newer request waits for the one before it
 
 // What the server refused: `status` of HTTP (0: there was no answer), its error object, seconds until it may be asked.
@@ -8,6 +11,11 @@ export class Refusal extends Error {
   constructor(status, { message, hint = "" }, patience = 0) {
     super(message);
     Object.assign(this, { status, hint, patience });
+  }
+
+  // What went wrong, and what to do.
+  get sentence() {
+    return cut(this.hint ? `${this.message}; ${this.hint}` : this.message, LONGEST);
   }
 }
 

@@ -1,6 +1,6 @@
 // Why an item has its logit: the sum, and the two texts with their words shaded by what each adds.
 
-import { el, own } from "./dom.js";
+import { el, isolate } from "./dom.js";
 import { digitsFor, isVisible, shade, signed } from "./shades.js";
 import { cut, figure, plain } from "./words.js";
 
@@ -22,13 +22,13 @@ function makeSum(why, logit, score, temperature) {
 
 // The names and numbers of what makes the logit.
 function partsOf({ semantic, heads = {}, lexical, prior, memory }, score, temperature) {
-  const several = Object.entries(heads).map(([model, share]) => [["of it, ", own(cut(model, 60))], share]);
+  const several = Object.entries(heads).map(([model, share]) => [["of it, ", isolate(cut(model, 60))], share]);
   return [
     [[several.length ? "meaning, of several models" : `meaning: a score of ${score.toFixed(3)}, τ ${figure(temperature)}`], semantic],
     ...several,
-    ...nameParts(lexical, (term) => ["shared word ", own(cut(term, 60))]),
-    ...nameParts(prior, (field) => ["prior ", own(cut(field, 60))]),
-    ...nameParts(memory, (request) => ["because “", own(cut(request, 80)), "” was judged"]),
+    ...nameParts(lexical, (term) => ["shared word ", isolate(cut(term, 60))]),
+    ...nameParts(prior, (field) => ["prior ", isolate(cut(field, 60))]),
+    ...nameParts(memory, (request) => ["because “", isolate(cut(request, 80)), "” was judged"]),
   ];
 }
 
