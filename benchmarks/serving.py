@@ -209,10 +209,10 @@ def pack_request(port: int, request: dict[str, Any]) -> bytes:
 
 def read_answer(connection: socket.socket) -> tuple[int, bytes]:
     """The status and the body of the next answer. Raises ConnectionError if there is none."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += connection.recv(1 << 16) or fail()
-    head, _, body = data.partition(b"\r\n\r\n")
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(1 << 16) or fail()
+    head, _, body = received.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
     while len(body) < length:

@@ -1,4 +1,4 @@
-"""`attnsearch serve` and `mcp`: the same road for a browser, a script, an agent."""
+"""`attnsearch serve` and `mcp`: catalogs for a browser, a script, an agent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.completion import complete_catalog
 
 LISTED = 5  # catalogs, at most, in a line
-TOKEN_BYTES = 24  # of chance, in a token that we make
+TOKEN_BYTES = 24  # random, in a token that we make
 
 
 def serve(
@@ -29,7 +29,7 @@ def serve(
             metavar="NAME",
             rich_help_panel=options.WHICH,
             autocompletion=complete_catalog,
-            help="Catalog to serve. Repeatable. (default: all, those to come included)",
+            help="Catalog to serve. Repeatable. (default: all, even those indexed later)",
         ),
     ] = None,
     host: Annotated[
@@ -61,7 +61,7 @@ def serve(
         typer.Option(
             metavar="TEXT",
             rich_help_panel=options.ASKERS,
-            help="What requests must know. Better in $ATTNSEARCH_SERVE_TOKEN: the list of processes has no variables. "
+            help="Token that requests must send. Better in $ATTNSEARCH_SERVE_TOKEN: other users see command lines. "
             "(default: none if only this machine can ask, else a new one)",
         ),
     ] = None,
@@ -143,7 +143,7 @@ def mcp(
             metavar="URL",
             rich_help_panel=options.DONE,
             allow_from_autoenv=False,
-            help="--config for a server that runs: the address of 'attnsearch serve'.",
+            help="With --config: the address of a running 'attnsearch serve'.",
         ),
     ] = None,
     offline: options.Offline = False,
@@ -181,7 +181,7 @@ def mcp(
 
 
 def _names(refs: Sequence[str]) -> list[str]:
-    """The catalogs of these names. Raises InputError for a file, CatalogError for what is neither."""
+    """The names as they are stored. Raises InputError for a file, CatalogError for an unknown name."""
     from attnsearch.storage import home
     from attnsearch.storage.files import quoted
 
@@ -189,7 +189,7 @@ def _names(refs: Sequence[str]) -> list[str]:
     for ref in refs:
         folder, file = home.find_catalog(ref)
         if folder.name.startswith("@") or (file and file != home.built_in_file(folder.name)):
-            hint = f"'attnsearch index {quoted(ref)}' makes a catalog of it, whose name it says"
+            hint = f"'attnsearch index {quoted(ref)}' makes a catalog of it, and says its name"
             raise InputError("is a file, not the name of a catalog", where=ref, hint=hint)
         names.append(folder.name)
     return names
@@ -201,7 +201,7 @@ def _describe(names: Sequence[str], *, is_made: bool) -> Iterator[str]:
 
     yield f"attnsearch: serving {first_names(names, LISTED)}; Ctrl-C ends it"
     if is_made:
-        yield "attnsearch: every request needs the token in this link, which is new at each start; --token keeps one"
+        yield "attnsearch: every request needs the token in this link; it changes at each start unless --token sets it"
 
 
 def _missing(error: ModuleNotFoundError) -> InputError:
@@ -220,7 +220,7 @@ def _print_config(name: str, catalogs: list[str], url: str | None, *, offline: b
     client = clients.find_client(name)
     if url is not None and (catalogs or offline):
         hint = "give -c and --offline to 'attnsearch serve'"
-        raise InputError("--url is a server that runs, with catalogs of its own", hint=hint)
+        raise InputError("--url names a running server with catalogs of its own", hint=hint)
     start: clients.Start | str
     if url is not None:
         start, _ = clients.check_url(url)

@@ -1,6 +1,6 @@
 """A request → its answer: the JSON of the command line, as a dict. Everything here may run in several threads.
 
-What would be the path of a folder of this machine, such as that of a model, is only its last part.
+Of a path on this machine, such as that of a model's folder, an answer has only the last part.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def answer_query(catalogs: Catalogs, request: QueryRequest) -> dict[str, Any]:
 
     def answer(texts: list[str]) -> list[dict[str, Any]]:
         with catalogs.lease(request.catalogs) as index:
-            setting = _like(index, _setting(index, request), request.like, request.unlike)
+            setting = _add_examples(index, _read_setting(index, request), request.like, request.unlike)
             return _search(index, texts, setting, request)
 
-    # Requests that differ in their text alone, and wait at the same time, take a third of the time together.
+    # Together, requests that differ only in their text take a third of the time that they take one by one.
     return catalogs.batches.ask(request.model_dump_json(exclude={"query"}), request.query, answer)
 
 
@@ -63,7 +63,7 @@ def answer_like(catalogs: Catalogs, request: LikeRequest) -> dict[str, Any]:
     if not (request.items or request.unlike):
         raise InputError("neither 'items' nor 'unlike' names an item", hint="name an item by its id or its title")
     with catalogs.lease(request.catalogs) as index:
-        setting = _like(index, _setting(index, request), request.items, request.unlike)
+        setting = _add_examples(index, _read_setting(index, request), request.items, request.unlike)
         return _search(index, [""], setting, request)[0]
 
 
@@ -74,7 +74,7 @@ def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any
         raise InputError("'matrix' is for one item, and 'over' for two, which have different words", hint=hint)
     names = [request.item, *([] if request.over is None else [request.over])]
     with catalogs.lease(request.catalogs) as index:
-        setting = _setting(index, request)
+        setting = _read_setting(index, request)
         idents = find_ids(index.store, names)
         if len({*idents}) < len(idents):
             raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
@@ -85,7 +85,7 @@ def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any
         else:
             (result,) = reasons.explain_hits(index, [ranked])
             lead = reasons.compare_hits(result) if len(idents) > 1 else None
-        return _public(index, formats.explanation_as_json(result._replace(trace=None), lead, matrix))
+        return _hide_paths(index, formats.explanation_as_json(result._replace(trace=None), lead, matrix))
 
 
 def answer_heatmap(catalogs: Catalogs, request: HeatmapRequest) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def answer_heatmap(catalogs: Catalogs, request: HeatmapRequest) -> dict[str, Any
         raise InputError("'items' and 'k' exclude each other", hint="leave one of them out")
     with catalogs.lease(request.catalogs) as index:
         idents = find_ids(index.store, request.items) or None
-        setting = _setting(index, request)
+        setting = _read_setting(index, request)
         result = compute_heatmap(index, request.queries, setting, k=request.k or TOP, idents=idents)
-        return _public(index, heatmap.as_dict(result))
+        return _hide_paths(index, heatmap.as_dict(result))
 
 
 def answer_feedback(catalogs: Catalogs, request: FeedbackRequest) -> dict[str, Any]:
@@ -122,9 +122,9 @@ def show_item(catalogs: Catalogs, request: ItemRequest) -> dict[str, Any]:
 
 
 def list_catalogs(catalogs: Catalogs) -> list[dict[str, Any]]:
-    """What `attnsearch list` and `info` say of the catalogs that may be asked; nothing of files and folders."""
+    """What `attnsearch list` and `info` say of the catalogs that may be asked, but for files and folders."""
     default = None
-    with suppress(AttnsearchError):  # it is not clear, or gone, of which a request hears that names none
+    with suppress(AttnsearchError):  # no default, or one that is gone: a request that names no catalog gets that error
         default = catalogs.default()
     return [{"name": name, "default": name == default, **_summarize(name)} for name in catalogs.names()]
 
@@ -147,7 +147,7 @@ def _summarize(name: str) -> dict[str, Any]:
 
 
 def _search(index: Index, texts: Sequence[str], setting: Setting, request: Showing) -> list[dict[str, Any]]:
-    """The answer to each text, or to "" for that of items alone."""
+    """The answer to each text; "" stands for the items of the setting alone."""
     most = MOST_EXPLAINED if request.explain else MOST_HITS
     if request.k is not None and request.k > most:
         raise InputError(f"'k' must be at most {most} with 'explain', not {request.k:,}", hint="explain fewer hits")
@@ -164,10 +164,10 @@ def _search(index: Index, texts: Sequence[str], setting: Setting, request: Showi
         trace=request.explain,
     )
     results = reasons.explain_hits(index, results) if request.explain else results
-    return [_public(index, formats.as_json(result)) for result in results]
+    return [_hide_paths(index, formats.as_json(result)) for result in results]
 
 
-def _setting(index: Index, asking: Asking) -> Setting:
+def _read_setting(index: Index, asking: Asking) -> Setting:
     with _refusing():
         return check_setting(
             index.info.d, asking.where, getattr(asking, "lexical", None), asking.priors, asking.temperature, None,
@@ -175,14 +175,15 @@ def _setting(index: Index, asking: Asking) -> Setting:
         )  # fmt: skip
 
 
-def _like(index: Index, setting: Setting, like: Sequence[str], unlike: Sequence[str]) -> Setting:
+def _add_examples(index: Index, setting: Setting, like: Sequence[str], unlike: Sequence[str]) -> Setting:
+    """The setting with the items that hits are to be like or unlike, by id or title."""
     ids = find_ids(index.store, [*like, *unlike])
     return setting._replace(like=tuple(ids[: len(like)]), unlike=tuple(ids[len(like) :]))
 
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn the errors of a Python program's arguments into InputError."""
+    """Turn the errors that the Python API raises for wrong arguments into InputError."""
     try:
         yield
     except AttnsearchError:
@@ -191,8 +192,8 @@ def _refusing() -> Iterator[None]:
         raise InputError(str(error)) from None
 
 
-def _public(index: Index, answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer, with only the last part of the paths of models."""
+def _hide_paths(index: Index, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with the last part of each model's path in place of the path."""
     models = [head.model for store in index.stores for head in all_heads(store.info)]
     paths = {model: _last_part(model) for model in models if is_path(model)}
     return _rename(answer, paths) if paths else answer

@@ -1,7 +1,7 @@
 """Requests that wait at the same time → one call that answers all of them: eight take as long as three alone.
 
-A request that finds a free core is answered at once, alone. Others wait for one, and then the first of them answers its
-share of all that wait by then.
+A request that finds a free core is answered at once, alone. Others wait for a core; then the first of them answers a
+share of all that wait.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class _Asker(Generic[Argument, Answer]):
 
 
 class Batches(Generic[Argument, Answer]):
-    """Joins calls of threads. Those with the same key must be free to be one; of these, `at_once` run at a time.
+    """Joins the calls of threads that have the same key. For each key, `at_once` joined calls run at a time.
 
-    By default, half as many as there are processors: two calls on the two of one core take half as long again.
+    By default half as many as there are processors: two that share a core take half as long again.
     """
 
     def __init__(self, at_once: int | None = None) -> None:
@@ -43,9 +43,9 @@ class Batches(Generic[Argument, Answer]):
         self._lock = threading.Lock()
 
     def ask(self, key: Hashable, argument: Argument, call: Callable[[list[Argument]], list[Answer]]) -> Answer:
-        """The answer to an argument, of which `call` answers several, in their order.
+        """The answer to an argument. `call` answers several arguments, in their order.
 
-        Where it raises an error, each is answered alone: so the error of one is nobody else's.
+        When it raises an error, each argument is answered alone, so that only the one at fault gets the error.
         """
         asker: _Asker[Argument, Answer] = _Asker(argument)
         with self._lock:
@@ -68,7 +68,7 @@ class Batches(Generic[Argument, Answer]):
         return asker.answer  # type: ignore[return-value]
 
     def _pass_on(self, key: Hashable) -> None:
-        """Let the first of those that wait answer them, and leave to the other calls as many."""
+        """Let the first that waits answer its share of all that wait; the other calls get as much."""
         with self._lock:
             waiting = self._waiting.pop(key, [])
             count = min(-(-len(waiting) // self._at_once), MOST)
@@ -83,7 +83,7 @@ class Batches(Generic[Argument, Answer]):
 
 
 def _answer(batch: Sequence[_Asker[Argument, Answer]], call: Callable[[list[Argument]], list[Answer]]) -> None:
-    """Give each its answer, or its own error."""
+    """Give each its answer or its error."""
     try:
         for asker, answer in zip(batch, call([asker.argument for asker in batch]), strict=True):
             asker.answer = answer

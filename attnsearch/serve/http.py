@@ -41,12 +41,12 @@ Asked = TypeVar("Asked")
 _SHOWN = 60  # characters of a name, in a message
 _UTF8 = re.compile(r"(?i)[^;]*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?")
 REFUSALS = {
-    400: "a request that can't be meant: the message names the parameter, and says what it may be",
+    400: "a mistake in the request: the message names the parameter, and says what it may be",
     401: "no token, or a wrong one",
-    403: "a Host or an Origin that is not ours",
+    403: "a Host or an Origin that is not ours, or a page of another site that asks",
     404: "no such catalog, item or address",
-    405: "another method",
-    408: "a request that does not arrive",
+    405: "a method that the address does not take",
+    408: "a request that does not arrive in time",
     413: "a body that is too large",
     415: "a body that is not JSON in UTF-8",
     429: "too many requests at once; `Retry-After` says after how many seconds to ask again",
