@@ -39,6 +39,8 @@ _TITLE = 200
 _ID = 500
 _WORDS, _WORD = 8, 40  # of an explanation, and characters of each
 _PARTS = 12
+_NAMED = 30  # characters of an id, in advice
+_ADVICE = 2_000  # bytes for advice of four parts, and for what the protocol puts around an answer
 
 Answer = dict[str, Any]
 
@@ -80,34 +82,37 @@ def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
         keys = index.store.keys_of(idents)
         places = [next(iter(index.store.places_at(keys[ident][:1]))) for ident in dict.fromkeys(idents)]
         items = [publish_item(place.item, index.info.fields) for place in places]
-        missing = [short(f"{problem.message}; {problem.hint}") for problem in problems]
         info = index.info
+    missing = _tell_missing(problems)
     answer: Answer = {"catalog": chosen, "items": [], **({"missing": missing} if missing else {})}
     left_out, cut = [], []
-    room = portions.MOST - 1_500 - portions.cost(answer)
+    room = portions.MOST - _ADVICE - portions.cost(answer)
     for item in items:
         text = lines(item.description)
         shown: Answer = {"id": _short_id(item.id), "title": short(item.title, _TITLE), "text": "", "length": len(text),
                          "fields": []}  # fmt: skip
         room -= portions.cost(shown) + 2
         if room < 0:
-            left_out.append(shown["id"])
+            left_out.append(short(shown["id"], _NAMED))
             continue
         part = text[asked.start :]
         shown["text"] = portions.cut(part, room)
         room -= portions.cost(shown["text"])
         for field in _spell_fields(item.fields, item.description, info, most=room):
             if room < (taken := portions.cost(field) + 2):
-                cut.append(f"fields of '{short(shown['id'], 60)}'")
+                cut.append(f"fields of '{short(shown['id'], _NAMED)}'")
                 break
             shown["fields"].append(field)
             room -= taken
         if len(shown["text"]) < len(part):
             stop = asked.start + len(shown["text"])
-            cut.insert(0, f"the text of '{short(shown['id'], 60)}' from character {stop:,}: read on with start={stop}")
+            named = short(shown["id"], _NAMED)
+            cut.insert(0, f"the text of '{named}' from character {stop:,}: read on with start={stop}")
         answer["items"].append(shown)
     if left_out:
-        cut.append(f"{len(left_out)} items, such as '{short(left_out[0], 60)}': get fewer at once")
+        cut.insert(0, f"{len(left_out)} items, such as '{left_out[0]}': get fewer at once")
+    if len(missing) < len(problems):
+        cut.insert(0, f"what is wrong with {len(problems) - len(missing)} more ids")
     advice = {"advice": f"left out: {'; '.join(cut[:4])}"} if cut else {}
     return {**answer, "truncated": bool(cut), **advice}
 
@@ -168,6 +173,19 @@ def _find_each(store: Store, texts: Sequence[str]) -> tuple[list[str], list[Inpu
         except InputError as problem:
             problems.append(problem)
     return idents, problems
+
+
+def _tell_missing(problems: Sequence[InputError]) -> list[str]:
+    """What is wrong with ids: of the first that there is room for."""
+    missing: list[str] = []
+    room = portions.MOST // 4
+    for problem in problems:
+        text = short(f"{problem.message}; {problem.hint}")
+        room -= portions.cost(text) + 2
+        if room < 0:
+            break
+        missing.append(text)
+    return missing
 
 
 def _find_id(store: Store, text: str) -> str:

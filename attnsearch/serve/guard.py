@@ -115,7 +115,9 @@ class Access:
         names = [name for name, _ in scope["headers"]]
         doubled = next((name for name in _ONCE if names.count(name) > 1), None)
         if doubled or {b"content-length", b"transfer-encoding"} <= {*names}:
-            raise RefusalError(400, f"two headers say {(doubled or b'content-length').decode()}")
+            # Where this request ends is not clear, so nothing that follows it may be taken for another.
+            message = f"two headers say {(doubled or b'content-length').decode()}"
+            raise RefusalError(400, message, connection="close")
         if sum(map(len, sum(scope["headers"], (scope.get("query_string", b""),)))) > LARGEST_HEAD:
             raise RefusalError(431, f"the headers and parameters have more than {LARGEST_HEAD >> 10} KiB")
         path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()
@@ -266,7 +268,8 @@ class Guard:
 
     def _line(self, scope: Scope, responder: Responder, seconds: float, noted: Mapping[str, Any]) -> str:
         """The line of the log: nothing in it can act on a terminal, or begin a line of its own."""
-        parts = [scope["method"], scope["path"][:_LONGEST], str(responder.status or "-"), f"{1000 * seconds:.0f} ms"]
+        path = "%20".join(scope["path"][:_LONGEST].split())  # a blank would begin the next part of the line
+        parts = [scope["method"], path, str(responder.status or "-"), f"{1000 * seconds:.0f} ms"]
         parts += [",".join(noted.get("catalogs", ()))[:_LONGEST]]
         if self._log_queries and noted.get("query"):
             parts += [to_json(noted["query"][:_LONGEST])]

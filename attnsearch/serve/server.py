@@ -28,7 +28,7 @@ from attnsearch.serve.limits import ARRIVAL, AT_ONCE, HEADERS, LARGEST_HEAD, PAT
 FINISHING = 4  # seconds that running requests have after a signal to end
 ENDING = 4.8  # seconds after which the process ends, whatever still runs
 IDLE = 75  # seconds that a connection stays open without a request: longer than a reverse proxy keeps it, 60 for nginx
-CONNECTIONS = 200  # at once; of more, one that is idle is closed, else the new one
+CONNECTIONS = 200  # at once; of more, one of which no whole request has come is closed, else the new one
 BACKLOG = 128  # connections that the system holds until we take them
 GARBAGE = 10_000  # objects between two collections; with the 100,000 of a command, a server would grow
 NEAREST = 100  # ports that are tried in place of one in use
@@ -117,18 +117,24 @@ class Connection(H11Protocol):
     _unread: asyncio.TimerHandle | None = None  # ends it unless an answer is read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; if there are too many, end one that is idle, or else this one."""
+        """Begin; if there are too many, end one of which no whole request has come, or else this one."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
-            others = (other for other in self.connections if other is not self)
-            idle = next((other for other in others if isinstance(other, Connection) and other.is_idle), self)
-            idle.transport.abort()
+        if len(self.connections) > CONNECTIONS:  # some of them end already, and are only not gone yet
+            others = [other for other in self.connections if not other.transport.is_closing() and other is not self]
+            if len(others) >= CONNECTIONS:
+                spare = next((other for other in others if isinstance(other, Connection) and other.is_spare), self)
+                spare.transport.abort()
         self._await_request()
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether nothing is lost with it, but a request that has not come in whole."""
+        return self.is_idle or self.cycle.more_body
 
     def data_received(self, data: bytes) -> None:
         """Read on; the head of a request must come within the time for its body."""

@@ -215,6 +215,19 @@ class TestHostileItems:
                 assert answer["truncated"] is True, tool
                 assert answer["advice"], tool
 
+    @pytest.mark.parametrize("letter", ["🦊", '"', "漢", "\\"])
+    def test_never_more_with_names_that_are_none(self, write, small, ask, letter):
+        """Nor with advice on many items; letters have up to four bytes, and as text in JSON up to six."""
+        lines = [{"id": letter * 60 + str(n), "title": "t", "text": "moon", "f": letter * 500} for n in range(20)]
+        index(write, "\n".join(map(json.dumps, lines)))
+        ids = [line["id"] for line in lines]
+        for names in (ids[:10], ids[:15], ids, [ids[0], *(letter * 1_900 + str(n) for n in range(19))]):
+            answer = ask("get", ids=names)
+            assert portions.cost(answer) < 20_000
+            assert answer["items"]
+            assert answer["truncated"]
+        assert f"what is wrong with {19 - len(answer['missing'])} more ids" in answer["advice"]
+
     def test_a_long_item_is_read_to_its_end(self, write, small, ask):
         text = " ".join(f"moon{n}" for n in range(4_000))
         index(write, json.dumps({"id": "a", "title": "t", "description": text, "z": "last"}))

@@ -511,6 +511,11 @@ class TestLog:
         assert line.isprintable()
         assert line.count("GET") == path.count("GET") + 1
 
+    def test_a_path_is_one_word_of_it(self, ask, behind):
+        """Or it would say what another request was answered."""
+        ask(path="/x 200 1 ms secret\u00a0b")
+        assert re.fullmatch(r"\S+ \S+ GET /x%20200%201%20ms%20secret%20b 200 \d+ ms shop", behind.lines[0])
+
     def test_a_long_path(self, ask, behind):
         ask(path="/" + "a" * 10_000)
         assert len(behind.lines[0]) < 300

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from attnsearch.errors import InputError
 from attnsearch.serve import limits, server
@@ -160,6 +161,7 @@ def read_all(connection):
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPLOAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
 
 
 class TestConnections:
@@ -194,6 +196,16 @@ class TestConnections:
             time.sleep(1)
             assert len(read_all(connection)) < 16 << 20
 
+    def test_nothing_follows_a_request_of_two_lengths(self, port):
+        """Smuggling: whoever stands before us may have taken what follows for its body, and not looked at it."""
+        head = (
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        )
+        with connected(port, head + REQUEST) as connection:
+            answered = read_all(connection)
+        assert answered.startswith(b"HTTP/1.1 400 ")
+        assert answered.count(b"HTTP/1.1 ") == 1
+
     def test_what_is_no_http(self, port):
         for sent in (b"\x16\x03\x01\x02\x00\x01\x00", b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\na b: c\r\n",
                      b"GET /\xff HTTP/1.1\r\n", b"GET / HTTP/x\r\n"):  # fmt: skip
@@ -203,12 +215,38 @@ class TestConnections:
                 assert json.loads(body)["error"]["code"] == 2
                 assert all(f"{name}: {value}" in head for name, value in HEADERS.items())
 
-    def test_too_many(self, port, monkeypatch):
-        """One that waits for nothing makes place; what is new is refused only if there is none."""
+    def test_many_at_the_same_moment(self, monkeypatch):
+        """Those that end already are no place for more: the loop takes a hundred before it drops one."""
+        monkeypatch.setattr(server, "CONNECTIONS", 3)
+
+        class Taken(asyncio.Transport):
+            ended = False
+
+            def is_closing(self):
+                return self.ended
+
+            def abort(self):
+                self.ended = True
+
+        async def connect(transports):
+            config = uvicorn.Config(lambda *_: None, log_config=None)
+            config.load()
+            state = ServerState()
+            for transport in transports:
+                server.Connection(config, state, {}).connection_made(transport)
+
+        transports = [Taken() for _ in range(10)]
+        asyncio.run(connect(transports))
+        assert [transport.ended for transport in transports].count(False) == 3
+        assert not transports[-1].ended
+
+    @pytest.mark.parametrize("sent", [b"", UPLOAD])
+    def test_too_many(self, port, monkeypatch, sent):
+        """One of which no whole request has come makes place; what is new is refused only if there is none."""
         monkeypatch.setattr(server, "CONNECTIONS", 3)
         monkeypatch.setattr(server, "ARRIVAL", SOON)  # none ends by itself
         with contextlib.ExitStack() as stack:
-            old = [stack.enter_context(connected(port)) for _ in range(3)]
+            old = [stack.enter_context(connected(port, sent)) for _ in range(3)]
             new = stack.enter_context(connected(port, REQUEST))
             assert new.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
             ended, _, _ = select.select(old, [], [], 0)
