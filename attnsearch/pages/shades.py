@@ -11,6 +11,15 @@ from attnsearch.pictures.palette import color, ink, letter_color, to_hex
 STEPS = 16  # of a strength, for and against
 TEMPLATES = Path(__file__).with_name("templates")
 
+# The grays of a light page and of a dark one: text, quieter text, lines, boxes and their edges.
+_GRAYS = {
+    "ink": ("#1b1f24", "#e8ebef"),
+    "muted": ("#57606a", "#9da7b3"),
+    "line": ("#d8dee4", "#363d47"),
+    "panel": ("#f6f8fa", "#20262e"),
+    "edge": ("#8c959f", "#6e7681"),
+}
+
 
 def shade(strength: float) -> str:
     """The class of a cell or a word of a strength from -1 to 1; none if it is next to nothing.
@@ -41,6 +50,7 @@ def _rules(*, is_light: bool) -> Iterator[str]:
     names = {"paper": 0.0, "for": 1.0, "against": -1.0}
     yield ":root {"
     yield from (f" --{name}: {to_hex(color(strength, is_light=is_light))};" for name, strength in names.items())
+    yield from (f" --{name}: {pair[not is_light]};" for name, pair in _GRAYS.items())
     yield from (f" --{letter}: {to_hex(letter_color(letter, is_light=is_light))};" for letter in "qkv")
     yield " }\n"
     for step in range(1, STEPS + 1):
