@@ -6,7 +6,7 @@ schemas   these types → JSON schemas that every client can read
 portions  an answer → the same answer in at most 20 kB
 overview  catalogs → their names, fields, and examples of filters
 calls     a tool's arguments → its answer
-server    the tools → a server, and its address in an application of ASGI
+server    the tools → a server, and its endpoint in an application of ASGI
 stdio     standard input and output → the server
 clients   a program that uses tools → the lines of its configuration
 """

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from attnsearch.agents import overview, portions, tools
 from attnsearch.agents.overview import Catalogs, spell_field, spell_value, spell_values
 from attnsearch.agents.words import line, lines, name, read_name, short
-from attnsearch.api.items import publish_item
+from attnsearch.api.items import Item, publish_item
 from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.explanation.reasons import explain_hits
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from attnsearch.syntax.values import Value
 
 _PASSAGE = 300  # characters
-_VALUE = 80  # of a field's value in a list
-_FIELDS = 8  # of an item in a list
+_VALUE = 80  # characters of a field's value in a list of hits
+_FIELDS = 8  # of an item in a list of hits
 _SAME = 80  # characters by which a passage is known to be the beginning of a description
-_TITLE = 200
-_ID = 500
+_TITLE, _ID = 200, 500  # characters
 _WORDS, _WORD = 8, 40  # of an explanation, and characters of each
-_PARTS = 12
+_PARTS = 12  # of a sum, beside the meaning
 _NAMED = 30  # characters of an id, in advice
 _ADVICE = 2_000  # bytes for advice of four parts, and for what the protocol puts around an answer
 
@@ -46,7 +45,7 @@ Answer = dict[str, Any]
 
 
 def call(catalogs: Catalogs, tool: str, arguments: Mapping[str, Any]) -> Answer:
-    """The answer of a tool. Raises InputError for arguments that it can't take, and as the command line does."""
+    """The answer of a tool. Raises InputError for wrong arguments, and what the command line raises."""
     kind = next(known for known in tools.TOOLS if known.name == tool)
     try:
         asked = kind.arguments.model_validate(arguments)
@@ -85,36 +84,44 @@ def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
         info = index.info
     missing = _tell_missing(problems)
     answer: Answer = {"catalog": chosen, "items": [], **({"missing": missing} if missing else {})}
-    left_out, cut = [], []
     room = portions.MOST - _ADVICE - portions.cost(answer)
+    entries, cuts = _fit_items(items, info, asked.start, room)
+    if len(missing) < len(problems):
+        cuts.insert(0, f"what is wrong with {len(problems) - len(missing)} more ids")
+    advice = {"advice": f"left out: {'; '.join(cuts[:4])}"} if cuts else {}
+    return {**answer, "items": entries, "truncated": bool(cuts), **advice}
+
+
+def _fit_items(items: Sequence[Item], info: Info, start: int, room: int) -> tuple[list[Answer], list[str]]:
+    """As much of the items as takes `room` bytes, their texts from character `start` on; and what was left out."""
+    entries: list[Answer] = []
+    left_out: list[str] = []
+    cuts: list[str] = []
     for item in items:
         text = lines(item.description)
-        shown: Answer = {"id": _short_id(item.id), "title": short(item.title, _TITLE), "text": "", "length": len(text),
+        entry: Answer = {"id": _short_id(item.id), "title": short(item.title, _TITLE), "text": "", "length": len(text),
                          "fields": []}  # fmt: skip
-        room -= portions.cost(shown) + 2
+        named = short(entry["id"], _NAMED)
+        room -= portions.cost(entry) + 2
         if room < 0:
-            left_out.append(short(shown["id"], _NAMED))
+            left_out.append(named)
             continue
-        part = text[asked.start :]
-        shown["text"] = portions.cut(part, room)
-        room -= portions.cost(shown["text"])
+        part = text[start:]
+        entry["text"] = portions.cut(part, room)
+        room -= portions.cost(entry["text"])
         for field in _spell_fields(item.fields, item.description, info, most=room):
             if room < (taken := portions.cost(field) + 2):
-                cut.append(f"fields of '{short(shown['id'], _NAMED)}'")
+                cuts.append(f"fields of '{named}'")
                 break
-            shown["fields"].append(field)
+            entry["fields"].append(field)
             room -= taken
-        if len(shown["text"]) < len(part):
-            stop = asked.start + len(shown["text"])
-            named = short(shown["id"], _NAMED)
-            cut.insert(0, f"the text of '{named}' from character {stop:,}: read on with start={stop}")
-        answer["items"].append(shown)
+        if len(entry["text"]) < len(part):
+            stop = start + len(entry["text"])
+            cuts.insert(0, f"the text of '{named}' from character {stop:,}: read on with start={stop}")
+        entries.append(entry)
     if left_out:
-        cut.insert(0, f"{len(left_out)} items, such as '{left_out[0]}': get fewer at once")
-    if len(missing) < len(problems):
-        cut.insert(0, f"what is wrong with {len(problems) - len(missing)} more ids")
-    advice = {"advice": f"left out: {'; '.join(cut[:4])}"} if cut else {}
-    return {**answer, "truncated": bool(cut), **advice}
+        cuts.insert(0, f"{len(left_out)} items, such as '{left_out[0]}': get fewer at once")
+    return entries, cuts
 
 
 def _explain(catalogs: Catalogs, asked: tools.Explain) -> Answer:
@@ -160,7 +167,7 @@ _CALLS: Mapping[str, Callable[[Catalogs, Any], Answer]] = {
 
 
 def _find_each(store: Store, texts: Sequence[str]) -> tuple[list[str], list[InputError]]:
-    """The ids of the items of these ids or titles, and what is wrong with those that are none."""
+    """The ids of the items with these ids or titles, and the errors of those that name no item."""
     try:
         return find_ids(store, texts), []  # in one pass over the items
     except InputError:

@@ -20,16 +20,18 @@ _VARIABLE = f"it takes the token that 'attnsearch serve' prints from the variabl
 _ASKED = "it asks for the token that 'attnsearch serve' prints"
 
 _URL = re.compile(r"(?i)https?://(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(?P<path>(/[^\s?#]*)?)")
-_UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")  # which TOML or YAML take only so
+_UNPRINTED = re.compile(
+    "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
+)  # TOML or YAML take these only escaped
 _LOOPBACK = re.compile(r"(?i)localhost|127(\.\d{1,3}){3}|\[::1\]")
 
 
 class Client(NamedTuple):
     """A program: its file, and what it calls things there.
 
-    `servers` is the key of all servers. `kind` are the types of a local and a remote server, if it wants one; `url` is
-    the key of an address, empty if it takes none. `bearer` is what stands for the token in a header, and `needs` says
-    where the client has it from. `more` is another way than the file.
+    `servers` is the key of all servers. `kind` has the types of a local and a remote server, empty if it wants none;
+    `url` is the key of an address, empty if it takes none. `bearer` stands for the token in a header, and `needs` says
+    where the client gets it. `more` is a way without the file.
     """
 
     name: str

@@ -40,7 +40,7 @@ class Catalogs(Protocol):
         ...
 
     def lease(self, names: Sequence[str] = ()) -> AbstractContextManager[Index]:
-        """An index of these, open within the context. Raises InputError or CatalogError for a name that is none."""
+        """An index of these, open within the context. Raises InputError or CatalogError for an unknown name."""
         ...
 
 
@@ -67,7 +67,7 @@ def describe_catalogs(catalogs: Catalogs, name: str = "") -> dict[str, Any]:
 
 
 def _describe(catalogs: Catalogs, name: str, *, indexed: bool) -> dict[str, Any]:
-    """What is known of a catalog. A built-in one is indexed when it is first asked, or here if it is to be."""
+    """What is known of a catalog. A built-in one that is not indexed yet is indexed only if `indexed` says so."""
     folder = home.catalog_folder(name)
     try:
         if not home.catalog_exists(folder):

@@ -1,6 +1,6 @@
-"""An answer → the same answer in at most 20 kB, as it is sent: as a structure, and once more as text.
+"""An answer → the same answer in at most 20 kB, counted as it is sent: as a structure, and again as text.
 
-A client shows its model one of the two; some clients know only texts.
+A client shows its model one of the two; some clients read only text.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def cost(value: Any) -> int:
 def fit(
     answer: Answer, parts: str, advise: Callable[[int, int], str], *, optional: Mapping[str, Any], most: int = MOST
 ) -> Answer:
-    """The answer without the last of its `parts`, if it is too large with them; it says how many of how many are there.
+    """The answer without the last of its `parts` if it is too large; `advise` gets how many of how many are left.
 
-    What is `optional` in a part is left out first, from the last part on: each key gets the value beside it, or goes if
-    that is None.
+    The `optional` keys of a part go first, from the last part on: each gets the value beside it, or goes if that is
+    None. `most` is in bytes, for both forms together.
     """
     entries: list[Answer] = [dict(entry) for entry in answer[parts]]
     room = most - _AROUND - cost({**answer, parts: []})

@@ -1,4 +1,4 @@
-"""Types → JSON schemas that every client can read: no unions, no null, no references, nothing that is not described.
+"""Types → JSON schemas that every client can read: without unions, null or references.
 
 Some clients refuse a tool, or a whole server, for `anyOf`, a list of types, or `$ref`.
 """
@@ -16,7 +16,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The schema of a type, whole, without references."""
     schema = model.model_json_schema()
     flat: dict[str, Any] = _flatten(schema, schema.get("$defs", {}))
-    flat.pop("description", None)  # which is a docstring
+    flat.pop("description", None)  # the docstring of the type
     return flat
 
 

@@ -1,7 +1,7 @@
-"""The tools → a server of the Model Context Protocol, and its address in an application of ASGI.
+"""The tools → a server of the Model Context Protocol, and its endpoint in an application of ASGI.
 
-Calls run in threads, several at once. An agent that asks for something that can't be meant gets our message as the
-tool's answer, so that it can correct itself.
+Calls run in threads, several at once. A mistake in a call is explained in the tool's answer, so that the agent can
+correct itself. https://modelcontextprotocol.io/specification
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AT_ONCE = 8  # calls that run; others wait
 _MESSAGE = 2_000  # characters of what went wrong
 _LISTED = 20  # catalogs in the instructions
 
-# What the library says of a client's mistakes, it says with tracebacks, on stderr; the client is told in any case.
+# The library logs a client's mistakes with tracebacks, on stderr; the client gets an error in any case.
 logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
 
 
@@ -43,7 +43,7 @@ Note = Callable[[Sequence[str], str], None]  # catalogs that are asked, and what
 
 
 def make_server(catalogs: Catalogs, describe: Describe, note: Note = lambda *_: None) -> Server[Any]:
-    """The server of these catalogs; `describe` says what went wrong, without what a client must not know."""
+    """The server of these catalogs; `describe` makes the error object, without what a client must not know."""
     known = {tool.name: _publish(tool) for tool in TOOLS}
     slots: asyncio.Semaphore | None = None
 
@@ -75,7 +75,7 @@ def make_server(catalogs: Catalogs, describe: Describe, note: Note = lambda *_: 
 def _instructions(catalogs: Catalogs) -> str:
     try:
         names = catalogs.names()
-    except AttnsearchError:  # which each call says
+    except AttnsearchError:  # each call reports it
         names = []
     more = ", …" if len(names) > _LISTED else ""
     listed = f"\nCatalogs when this server started: {', '.join(names[:_LISTED])}{more}." if names else ""
@@ -97,13 +97,13 @@ def _publish(tool: Tool) -> types.Tool:
 
 def _answer(catalogs: Catalogs, describe: Describe, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
     """The answer of a tool, as a structure and as text; or what went wrong, as text."""
-    from attnsearch.agents.calls import call  # and with it numpy, while a client is greeted already
+    from attnsearch.agents.calls import call  # loads numpy, which a client's greeting need not wait for
 
     try:
         answer: Answer = call(catalogs, name, arguments)
     except AttnsearchError as problem:
         return _failure(describe(problem))
-    except Exception as problem:  # noqa: BLE001 (an agent is told of a bug, too, and goes on)
+    except Exception as problem:  # noqa: BLE001 (an agent hears of a bug, too, and goes on)
         message = f"internal error: {type(problem).__name__}"
         return _failure(describe(InternalError(message, hint="please report it")))
     return types.CallToolResult(content=[types.TextContent(text=as_text(answer))], structured_content=answer)
@@ -117,7 +117,7 @@ def _failure(problem: Mapping[str, Any]) -> types.CallToolResult:
 
 
 async def _in_thread(function: Callable[[], types.CallToolResult]) -> types.CallToolResult:
-    """What a function returns, in a thread of its own: a client that cancels, or leaves, waits for none."""
+    """What a function returns, in a thread of its own: a call that is cancelled does not wait for it."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[types.CallToolResult] = loop.create_future()
 
@@ -134,11 +134,11 @@ async def _in_thread(function: Callable[[], types.CallToolResult]) -> types.Call
     return await future
 
 
-class Address:
-    """The server at an address of an application of ASGI: streamable HTTP, stateless, answers in JSON.
+class Endpoint:
+    """The server as an application of ASGI: streamable HTTP, stateless, with answers in JSON.
 
-    It keeps no session and opens no stream, so that all but POST is refused, as the protocol allows. Host, Origin and
-    token are checked by whoever stands before it.
+    It keeps no session and opens no stream, so it refuses all but POST, as the protocol allows. Host, Origin and token
+    must have been checked.
     """
 
     def __init__(self, catalogs: Catalogs, describe: Describe, note: Note = lambda *_: None) -> None:

@@ -1,7 +1,7 @@
 """Standard input and output → the server: a message a line.
 
-A line that is no message is answered with an error, as JSON-RPC has it (https://www.jsonrpc.org/specification). When
-input ends, calls that are under way are still answered.
+A line that is not a message is answered with an error, as JSON-RPC has it (https://www.jsonrpc.org/specification). When
+input ends, running calls are still answered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PATIENCE = 30.0  # seconds that calls have after input ends
 
 
 def serve(catalogs: Catalogs, describe: Describe, source: BinaryIO, sink: BinaryIO) -> int:
-    """Answer messages of `source` on `sink` until it ends, or until a signal asks to end, which is returned; else 0."""
+    """Answer messages from `source` on `sink` until it ends, or until a signal; returns the signal's number, else 0."""
     return asyncio.run(_serve(make_server(catalogs, describe), source, sink))
 
 
@@ -56,7 +56,7 @@ async def _serve(server: Server[Any], source: BinaryIO, sink: BinaryIO) -> int:
                 answering.start_soon(wire.write)
                 await server.run(wire.incoming, wire.outgoing, server.create_initialization_options())
             group.cancel_scope.cancel()
-    except (asyncio.CancelledError, BaseExceptionGroup):  # which of the two depends on who was sending
+    except (asyncio.CancelledError, BaseExceptionGroup):  # which of the two depends on which task was sending
         if ended_by is None:
             raise
     return ended_by or 0
@@ -100,7 +100,7 @@ class _Wire:
         if isinstance(message, types.JSONRPCRequest):
             self._waiting.add(message.id)
         elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._waiting.discard((message.params or {}).get("requestId"))  # which is not answered
+            self._waiting.discard((message.params or {}).get("requestId"))  # a cancelled request is not answered
             self._settled.set()
 
     def _refuse(self, code: int, problem: str) -> None:
@@ -120,12 +120,12 @@ class _Wire:
         try:
             self._sink.write(text.encode() + b"\n")
             self._sink.flush()
-        except OSError:  # nobody reads any more
+        except OSError:  # the reader has gone
             self._leave()
 
 
 async def _read_lines(source: BinaryIO) -> AsyncIterator[bytes | None]:
-    """The lines of a stream, None for one that is too long. A thread reads them, which nobody waits for at the end."""
+    """The lines of a stream, None for one that is too long. They are read in a thread that may outlive the server."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[bytes | None] = asyncio.Queue()
     room = threading.Semaphore(64)  # lines that are read ahead

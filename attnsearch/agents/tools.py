@@ -137,7 +137,7 @@ class Hit(_Answer):
     fields: Annotated[FieldsOfItem, Field(description="Fields, each as 'FIELD = VALUE', as `where` takes it.")] = []
 
 
-class Found(_Answer):
+class Ranking(_Answer):
     """What `search` and `like` answer."""
 
     catalog: Catalog
@@ -249,14 +249,14 @@ TOOLS = (
         "about; put hard limits (years, prices, authors, categories) into `where`, not into the query. Says in "
         "`none_of_these` and `note` when nothing fits: then say so, and do not present the hits as answers.",
         Search,
-        Found,
+        Ranking,
     ),
     Tool(
         "like",
         "Find similar items",
         "Find the items of a catalog that are most like one of its items.",
         Like,
-        Found,
+        Ranking,
     ),
     Tool(
         "get",

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from attnsearch import __version__
-from attnsearch.agents.server import Address
+from attnsearch.agents.server import Endpoint
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.serve import answers, failures, page
@@ -112,7 +112,7 @@ def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -
     app.add_exception_handler(Refused, _refuse)
     app.router.routes += page.routes("" if access.token else access.page_token)
     app.include_router(_api(catalogs))
-    app.router.routes.append(Route("/mcp", Address(catalogs, failures.as_json, note), include_in_schema=False))
+    app.router.routes.append(Route("/mcp", Endpoint(catalogs, failures.as_json, note), include_in_schema=False))
     return app
 
 

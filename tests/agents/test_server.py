@@ -56,7 +56,7 @@ def request(method: str, **params: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def address(shop, served):
-    return Starlette(routes=[Route("/mcp", server.Address(served, as_json))])
+    return Starlette(routes=[Route("/mcp", server.Endpoint(served, as_json))])
 
 
 class TestInProcess:
@@ -151,7 +151,7 @@ class TestInProcess:
         assert result.content[0].text == "internal error: RuntimeError; please report it"
 
 
-class TestAddress:
+class TestEndpoint:
     @pytest.mark.parametrize("version", VERSIONS)
     def test_all_versions_of_the_protocol_with_a_greeting(self, address, shop, version):
         client = {"name": "t", "version": "1"}
