@@ -6,7 +6,6 @@ Each runs in Chromium, without a server, and is compared with what it has to agr
 from __future__ import annotations
 
 import re
-import shutil
 import unicodedata
 
 import pytest
@@ -18,13 +17,11 @@ from attnsearch.postings.conditions import Filter
 from attnsearch.postings.filters import parse_filter
 from attnsearch.serve.page import STATIC
 from tests.pages.hostile import HOSTILE
+from tests.serve.browser import needs_browser
 
-CHROMIUM = shutil.which("chromium")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--no-first-run"]  # fmt: skip
 ORIGIN = "http://page.test/"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")]
+pytestmark = needs_browser
 
 PIECES = ["'", '"', '""', ",", ", ", " and ", " or ", "not", "not ", "in", "between", "has ", "is", "where ", "AND",
           "(", ")", "<", ">=", " = ", "!=", "~", "?", "!", " ", "  ", "\n", "a", "Éa", "月", "שלום", "1,5", "1990-1999",
@@ -34,20 +31,16 @@ lists = st.lists(texts, min_size=1, max_size=4)
 
 
 @pytest.fixture(scope="module")
-def call():
+def call(chromium):
     """A function of a module, such as "filters.quote", with its arguments → what it returns."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        page = browser.new_page()
-        page.route(f"{ORIGIN}*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-        page.route(f"{ORIGIN}*.js", lambda route: route.fulfill(path=STATIC / route.request.url.removeprefix(ORIGIN)))
-        page.goto(ORIGIN)
-        for module in ("filters", "state", "words"):
-            page.evaluate(f"async () => {{ window.{module} = await import('./{module}.js') }}")
-        yield lambda name, *arguments: page.evaluate(f"arguments => {name}(...arguments)", [*arguments])
-        browser.close()
+    page = chromium.new_page()
+    page.route(f"{ORIGIN}*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.route(f"{ORIGIN}*.js", lambda route: route.fulfill(path=STATIC / route.request.url.removeprefix(ORIGIN)))
+    page.goto(ORIGIN)
+    for module in ("filters", "state", "words"):
+        page.evaluate(f"async () => {{ window.{module} = await import('./{module}.js') }}")
+    yield lambda name, *arguments: page.evaluate(f"arguments => {name}(...arguments)", [*arguments])
+    page.close()
 
 
 def each_hostile(test):
