@@ -35,10 +35,9 @@ _PASSAGE = 300  # characters
 _VALUE = 80  # characters of a field's value in a list of hits
 _FIELDS = 8  # of an item in a list of hits
 _SAME = 80  # characters by which a passage is known to be the beginning of a description
-_TITLE, _ID = 200, 500  # characters
+_TITLE, _ID, _NAMED = 200, 500, 30  # characters; the last of an id in advice
 _WORDS, _WORD = 8, 40  # of an explanation, and characters of each
 _PARTS = 12  # of a sum, beside the meaning
-_NAMED = 30  # characters of an id, in advice
 _ADVICE = 2_000  # bytes for advice of four parts, and for what the protocol puts around an answer
 
 Answer = dict[str, Any]
