@@ -99,6 +99,32 @@ class TestFilters:
         answer = post(served, "query", query="love", where=["year <= 1900"])
         assert view.titles() == [hit["title"] for hit in answer["hits"]]
 
+    def test_the_ends_of_a_range_can_be_read(self, window):
+        """A date as well: the boxes are wide enough for it."""
+        view = window()
+        page = view.open()
+        boxes = page.locator(".facet", has=page.get_by_role("heading", name="year", exact=True)).locator("input")
+        for box in (boxes.first, boxes.nth(1)):
+            box.fill("2026-02-20")
+            assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        assert page.get_by_label("year from").count() == page.get_by_label("year to").count() == 1
+
+    @pytest.mark.parametrize("catalog", ["library", "shop"])
+    def test_the_example_is_a_filter_of_the_catalog(self, window, served, catalog):
+        view = window()
+        page = view.open(catalog=catalog)
+        example = page.get_attribute("#filter", "placeholder")
+        answer = post(served, "query", query="love", catalogs=[catalog], where=[example])
+        assert 0 < answer["items"] - answer["masked"] <= answer["items"]
+        assert {"library": "year", "shop": "price"}[catalog] in example
+
+    def test_all_that_the_filters_leave_add_up_to_one(self, window):
+        view = window()
+        page = view.open(query="light", catalog="shop", filter="kind = light")
+        page.locator("#hits li").nth(1).wait_for()
+        assert sum(view.weights()) == pytest.approx(1)
+        assert page.inner_text("#rest") == "These are all that the filters leave: their weights add up to one."
+
     def test_a_filter_in_words(self, window):
         view = window()
         view.allowed = ("400",)

@@ -70,6 +70,15 @@ class TestSight:
             view.page.set_viewport_size({"width": width, "height": 700})
             assert view.overflow() == 0, width
 
+    @pytest.mark.parametrize("width", [NARROW, 800, WIDE])
+    def test_bars_have_one_length(self, window, width):
+        """That of none of these, too, or shares could not be compared."""
+        view = window(width=width)
+        show(view, "answer")
+        bars = view.page.locator(".bar").all()
+        assert len(bars) == 11
+        assert len({bar.bounding_box()["width"] for bar in bars}) == 1
+
     def test_dark_and_light(self, window):
         view = window(color_scheme="light")
         view.open()

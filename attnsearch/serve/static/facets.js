@@ -22,6 +22,7 @@ export function showFacets(fields, own) {
   const others = useful.length - shown.length;
   const note = others > 0 ? [el("p", { class: "rest" }, `and ${counted(others, "field")} more: write a filter`)] : [];
   byId("facets").replaceChildren(...shown.map(({ element }) => element), ...note);
+  byId("filter").placeholder = useful.length ? cut(exampleOf(useful.find(isOrdered) ?? useful[0]), 100) : "";
   updateFacets(current().where);
 }
 
@@ -30,6 +31,11 @@ export function updateFacets(where) {
   for (const { update } of shown) update(where);
   byId("chips").hidden = !where.length;
   byId("chips").replaceChildren(...where.map(makeChip));
+}
+
+// A filter that the field takes.
+function exampleOf(field) {
+  return isOrdered(field) ? spellRange(field.name, field.low, "") : spellValues(field.name, [repeated(field)[0].value]);
 }
 
 function isOrdered({ kind, low, high }) {
@@ -116,7 +122,8 @@ function makeEnd(field, end) {
   const placeholder = cut(end === "from" ? field.low : field.high, 30);
   const input = el("input", { type: "text", autocomplete: "off", placeholder });
   const name = el("span", { class: "unseen" }, `${cut(field.name, 60)} `);
-  return { input, label: el("label", {}, name, el("span", {}, end), input) };
+  const word = el("span", { class: end === "from" ? "unseen" : null }, end); // the boxes need the width
+  return { input, label: el("label", {}, name, word, input) };
 }
 
 // Puts a filter in the place of another one; -1 is after all, and null takes it out.

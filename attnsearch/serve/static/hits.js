@@ -46,7 +46,7 @@ function makeNone() {
   const row = makeRow();
   row.element.id = "none";
   row.name.append("none of these");
-  row.description.append("the chance that nothing in the catalog fits");
+  row.description.append("the chance that nothing here fits");
   byId("none").replaceWith(row.element);
   return row;
 }

@@ -43,7 +43,7 @@ function askToken(box, message, retry) {
   box.replaceChildren(
     el("p", { class: "note" }, message),
     el("form", { submit }, el("label", { for: "token" }, "Token"), input, el("button", { type: "submit" }, "Use")),
-    el("p", { class: "rest" }, "It is the one that attnsearch serve printed when it started."),
+    el("p", { class: "rest" }, "It is the one that attnsearch serve was started with, or printed then."),
   );
   input.focus();
 }

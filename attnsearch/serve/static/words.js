@@ -92,7 +92,7 @@ export function restOf({ hits, items, masked }) {
   const others = items - masked - hits.length;
   const share = Math.min(1, hits.reduce((sum, { weight }) => sum + weight, 0));
   if (!hits.length) return "";
-  if (others <= 0) return "These are all items: their weights add up to one.";
+  if (others <= 0) return `These are all ${masked ? "that the filters leave" : "items"}: their weights add up to one.`;
   const these = hits.length === 1 ? "This one has" : `These ${grouped(hits.length)} have`;
   return `${these} ${percent(share)} of the attention, ${others === 1 ? "the other one" : `the other ${grouped(others)}`} the rest.`;
 }
