@@ -36,6 +36,13 @@ class TestWhy:
         assert re.search(r"author\s+Stanisław Lem", text)
         assert "science fiction, alien contact, ocean, memory, psychology" in text
 
+    def test_a_description_is_there_once(self, window):
+        """It is a field, too, if it has another name than ours."""
+        fields = {"Price": "12.90", "Text": "Knitted.", "Note": "Knitted. Warm."}
+        describe = "async item => (await import('./static/item.js')).describeItem(item).map(part => part.textContent)"
+        parts = window().open().evaluate(describe, {"description": "Knitted.", "passage": None, "fields": fields})
+        assert parts == ["Knitted.", "Price12.90NoteKnitted. Warm."]
+
     def test_the_sum(self, window, served):
         view = window()
         page = view.open(**SOLARIS, lexical="0.5")
@@ -80,6 +87,16 @@ class TestWhy:
         (strongest,) = numbers(solaris, ".matrix .strongest data")
         assert abs(strongest) == matrix["strongest"] == max(map(abs, cells))
         assert "logit is 11.09" in page.inner_text(".matrix ~ .rest, .box + .rest")
+
+    @pytest.mark.parametrize("width", [NARROW, 1400])
+    def test_words_are_not_broken_where_there_is_room(self, window, width):
+        view = window(width=width)
+        page = view.open(**SOLARIS)
+        heads = page.locator("#panel .matrix tbody th")
+        heads.first.wait_for()
+        heights = {head.inner_text(): head.bounding_box()["height"] for head in heads.all()}
+        assert max(map(len, heights)) > 9, heights
+        assert max(heights.values()) < 1.5 * min(heights.values())
 
     def test_small_numbers_can_be_read(self, window, served):
         """At a high temperature all logits are next to nothing."""

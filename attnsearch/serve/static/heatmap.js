@@ -54,6 +54,7 @@ function wantHeatmap() {
   const wanted = JSON.stringify(request);
   if (wanted === asked) return markRow();
   asked = wanted;
+  if (!map.hasChildNodes()) status.textContent = "Asking …";
   newest.want((signal) => showHeatmap(request, signal));
 }
 
@@ -87,7 +88,7 @@ function makeTable({ queries, columns, weights, logits, others, none_of_these: n
     const ofRow = [others[row], ...(none ? [none[row]] : [])].map((share) => el("td", { class: "margin" }, el("data", { value: share }, inPercent(share))));
     return el("tr", {}, makeHead(query), ...cells, ...ofRow);
   });
-  const caption = "What each item (column) has of each request’s attention (row), in percent. What is alike stands together; a cell, chosen, says why.";
+  const caption = "What each item (column) has of each request’s attention (row), in percent. What is alike stands together. Choose a cell to see why.";
   return el(
     "table",
     { class: "grid heatmap", role: "grid" },

@@ -29,7 +29,7 @@ export function describeItem({ description, passage, fields }) {
     link ? makeLink(link) : null,
     description ? el("p", { dir: "auto", lang: "" }, cut(description, TEXT)) : null,
     passage ? makePassage(passage) : null,
-    makeFields(fields),
+    makeFields(fields, description),
   ].filter(Boolean);
 }
 
@@ -57,8 +57,9 @@ function makePassage(passage) {
   return el("p", { class: "rest" }, "The passage that matched: ", isolate(`… ${cut(passage, TEXT)} …`));
 }
 
-function makeFields(fields) {
-  const rows = Object.entries(fields).filter(([, value]) => value !== null && spell(value));
+// The fields, without that of the description, which is above.
+function makeFields(fields, description) {
+  const rows = Object.entries(fields).filter(([, value]) => value !== null && spell(value) && value !== description);
   if (!rows.length) return null;
   const others = rows.length - MOST;
   const shown = rows.slice(0, MOST).flatMap(([name, value]) => [

@@ -70,7 +70,7 @@ async function post({ id, catalog }, query, grade) {
   rememberGrade({ id, catalog }, query, grade);
   for (const listener of listeners) listener();
   if (!grade) return "Taken back.";
-  if (grade === "bad") return "Noted; training learns from it.";
+  if (grade === "bad") return "Noted; attnsearch train learns from it.";
   return remembered ? "Noted and remembered: requests like this one find it from now on." : "Noted.";
 }
 
