@@ -81,7 +81,7 @@ HOUSE = {
     "pages": ("shades", "page", "grid", "figures", "ranking", "heatmap", "evaluation", "training", "lesson"),
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "wire": ("requests", "results", "catalogs", "mistakes"),
-    "agents": ("words", "tools", "schemas", "portions", "overview", "calls", "server", "stdio", "clients"),
+    "agents": ("words", "tools", "schemas", "portions", "overview", "entries", "calls", "server", "stdio", "clients"),
     "serve": ("failures", "batches", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",

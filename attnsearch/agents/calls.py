@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from attnsearch.agents import overview, portions, tools
-from attnsearch.agents.overview import Catalogs, spell_field, spell_value, spell_values
-from attnsearch.agents.words import line, lines, name, read_name, short
-from attnsearch.api.items import Item, publish_item
+from attnsearch.agents import entries, overview, portions, tools
+from attnsearch.agents.overview import Catalogs, spell_field, spell_value
+from attnsearch.agents.portions import Answer
+from attnsearch.agents.words import line, read_name, short
+from attnsearch.api.items import publish_item
 from attnsearch.encoding.encoder import is_cut
 from attnsearch.errors import InputError
 from attnsearch.explanation.reasons import explain_hits
@@ -21,26 +22,13 @@ from attnsearch.postings.filters import parse_filter
 from attnsearch.search.result import Hint, Result
 from attnsearch.search.search import rank_items, search
 from attnsearch.search.setting import Setting
-from attnsearch.sources.fields import leaves
 from attnsearch.wire.mistakes import refuse
 
 if TYPE_CHECKING:
     from attnsearch.opening.index import Index
-    from attnsearch.search.result import Hit, Sum, Why
-    from attnsearch.storage.database import Info
     from attnsearch.storage.store import Store
-    from attnsearch.syntax.values import Value
 
-_PASSAGE = 300  # characters
-_VALUE = 80  # characters of a field's value in a list of hits
-_FIELDS = 8  # of an item in a list of hits
-_SAME = 80  # characters by which a passage is known to be the beginning of a description
-_TITLE, _ID, _NAMED = 200, 500, 30  # characters; the last of an id in advice
-_WORDS, _WORD = 8, 40  # of an explanation, and characters of each
-_PARTS = 12  # of a sum, beside the meaning
 _ADVICE = 2_000  # bytes for advice of four parts, and for what the protocol puts around an answer
-
-Answer = dict[str, Any]
 
 
 def call(catalogs: Catalogs, tool: str, arguments: Mapping[str, Any]) -> Answer:
@@ -84,43 +72,11 @@ def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
     missing = _tell_missing(problems)
     answer: Answer = {"catalog": chosen, "items": [], **({"missing": missing} if missing else {})}
     room = portions.MOST - _ADVICE - portions.cost(answer)
-    entries, cuts = _fit_items(items, info, asked.start, room)
+    shown, cuts = entries.fit_items(items, info, asked.start, room)
     if len(missing) < len(problems):
         cuts.insert(0, f"what is wrong with {len(problems) - len(missing)} more ids")
     advice = {"advice": f"left out: {'; '.join(cuts[:4])}"} if cuts else {}
-    return {**answer, "items": entries, "truncated": bool(cuts), **advice}
-
-
-def _fit_items(items: Sequence[Item], info: Info, start: int, room: int) -> tuple[list[Answer], list[str]]:
-    """As much of the items as takes `room` bytes, their texts from character `start` on; and what was left out."""
-    entries: list[Answer] = []
-    left_out: list[str] = []
-    cuts: list[str] = []
-    for item in items:
-        text = lines(item.description)
-        entry: Answer = {"id": _short_id(item.id), "title": short(item.title, _TITLE), "text": "", "length": len(text),
-                         "fields": []}  # fmt: skip
-        named = short(entry["id"], _NAMED)
-        room -= portions.cost(entry) + 2
-        if room < 0:
-            left_out.append(named)
-            continue
-        part = text[start:]
-        entry["text"] = portions.cut(part, room)
-        room -= portions.cost(entry["text"])
-        for field in _spell_fields(item.fields, item.description, info, most=room):
-            if room < (taken := portions.cost(field) + 2):
-                cuts.append(f"fields of '{named}'")
-                break
-            entry["fields"].append(field)
-            room -= taken
-        if len(entry["text"]) < len(part):
-            stop = start + len(entry["text"])
-            cuts.insert(0, f"the text of '{named}' from character {stop:,}: read on with start={stop}")
-        entries.append(entry)
-    if left_out:
-        cuts.insert(0, f"{len(left_out)} items, such as '{left_out[0]}': get fewer at once")
-    return entries, cuts
+    return {**answer, "items": shown, "truncated": bool(cuts), **advice}
 
 
 def _explain(catalogs: Catalogs, asked: tools.Explain) -> Answer:
@@ -130,16 +86,16 @@ def _explain(catalogs: Catalogs, asked: tools.Explain) -> Answer:
     (hit,), (why,) = result.hits, result.whys or ()
     answer: Answer = {
         **_head(result, chosen),
-        "id": _short_id(hit.id),
-        "title": short(hit.title, _TITLE),
+        "id": entries.short_id(hit.id),
+        "title": short(hit.title, entries.TITLE),
         "rank": hit.rank,
         "weight": round(hit.weight, 5),
         "score": round(hit.score, 3),
         **_note(result),
         "logit": round(hit.logit, 3),
-        "parts": _parts(why),
-        "query_words": _strongest(why.query),
-        "item_words": _strongest(why.item),
+        "parts": entries.spell_sum(why),
+        "query_words": entries.spell_words(why.query),
+        "item_words": entries.spell_words(why.item),
     }
     return {**answer, "truncated": False}
 
@@ -206,7 +162,7 @@ def _find_id(store: Store, text: str) -> str:
 
 def _show_hits(index: Index, result: Result, catalog: str, *, is_long: bool = False) -> Answer:
     """The hits of a search, as many as there is room for."""
-    hits = [_show_hit(hit, index.info) for hit in result.hits]
+    hits = [entries.show_hit(hit, index.info) for hit in result.hits]
 
     def advise(shown: int, count: int) -> str:
         if shown == count:
@@ -247,54 +203,3 @@ def _note(result: Result, *, is_long: bool = False) -> dict[str, str]:
             notes.append(f"{result.hint.hits:,} of these hits have {word} in {field}; to leave them out, add to where: "
                          f"\"not {field} ~ {word}\".")  # fmt: skip
     return {"note": short(" ".join(notes), 600)} if notes else {}
-
-
-def _show_hit(hit: Hit, info: Info) -> Answer:
-    description, passage = short(hit.description), short(hit.passage or "", _PASSAGE)
-    is_start = passage.removeprefix(line(hit.title)).lstrip(" .")[:_SAME] == description[:_SAME]
-    fields = _spell_fields(hit.fields, hit.description, info)
-    return {
-        "rank": hit.rank,
-        "id": _short_id(hit.id),
-        "title": short(hit.title, _TITLE),
-        "weight": round(hit.weight, 5),
-        "score": round(hit.score, 3),
-        "description": description,
-        **({"passage": passage} if passage and not is_start else {}),
-        **({"fields": fields[:_FIELDS]} if fields else {}),
-    }
-
-
-def _spell_fields(fields: Mapping[str, Value], description: str, info: Info, *, most: int = _VALUE) -> list[str]:
-    """Fields as filters would name them, without those that the item's title and description hold."""
-    values: dict[str, list[str]] = {}
-    for field, value in leaves(fields):
-        values.setdefault(field, []).extend(spell_values(value))
-    return [
-        f"{spell_field(short(field, _VALUE))} = {short(', '.join(map(spell_value, texts)), max(most, _VALUE))}"
-        for field, texts in values.items()
-        if texts and field not in info.fields.own
-        and not (field in info.fields.text and all(text in description for text in texts))
-    ]  # fmt: skip
-
-
-def _short_id(ident: str) -> str:
-    spelled = name(ident)
-    return spelled if len(spelled) <= _ID else f"{spelled[:_ID]}…"
-
-
-def _parts(why: Why) -> list[Answer]:
-    """The logit as a sum, the meaning first, then what is added for words, fields and judgments."""
-    added = [(f"shared word: {term}", share) for term, share in why.lexical.items()]
-    added += [(f"field: {field}", share) for field, share in why.prior.items()]
-    added += [(f"judged before: {request}", share) for request, share in why.memory.items()]
-    added.sort(key=lambda part: -abs(part[1]))
-    rest = sum(share for _, share in added[_PARTS:])
-    parts = [("meaning", why.semantic), *added[:_PARTS], *([("all others", rest)] if rest else [])]
-    return [{"part": short(part, 80), "adds": round(float(share), 3)} for part, share in parts]
-
-
-def _strongest(total: Sum | None) -> list[Answer]:
-    """The words with the largest shares, whether they add or take away."""
-    words = sorted(total.words, key=lambda word: -abs(word.share))[:_WORDS] if total else []
-    return [{"part": short(word.word, _WORD), "adds": round(float(word.share), 3)} for word in words]
