@@ -59,8 +59,10 @@ def make_server(catalogs: Catalogs, describe: Describe, note: Note = lambda *_: 
                         for name in ("catalog", "query"))  # fmt: skip
         note([asked] if asked else [], query)
         slots = slots or asyncio.Semaphore(AT_ONCE)
-        async with slots:
-            return await _in_thread(lambda: _answer(catalogs, describe, request.name, request.arguments or {}))
+        await slots.acquire()
+        return await _in_thread(
+            lambda: _answer(catalogs, describe, request.name, request.arguments or {}), slots.release
+        )
 
     return Server(
         "attnsearch",
@@ -116,12 +118,18 @@ def _failure(problem: Mapping[str, Any]) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text=short(text, _MESSAGE))], is_error=True)
 
 
-async def _in_thread(function: Callable[[], types.CallToolResult]) -> types.CallToolResult:
-    """What a function returns, in a thread of its own: a call that is cancelled does not wait for it."""
+async def _in_thread(
+    function: Callable[[], types.CallToolResult], release: Callable[[], None]
+) -> types.CallToolResult:
+    """What a function returns, in a thread of its own: a call that is cancelled does not wait for it.
+
+    `release` is called when the thread ends: what a cancelled call began still runs until then.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[types.CallToolResult] = loop.create_future()
 
     def settle(result: types.CallToolResult) -> None:
+        release()
         if not future.done():
             future.set_result(result)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import anyio
 import mcp_types as types
 from mcp.shared.message import SessionMessage
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from attnsearch.agents.server import Describe, make_server
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 20  # bytes of a line
 PATIENCE = 30.0  # seconds that calls have after input ends
+
+_OBJECT = TypeAdapter(dict[str, Any])
 
 
 def serve(catalogs: Catalogs, describe: Describe, source: BinaryIO, sink: BinaryIO) -> int:
@@ -87,6 +89,9 @@ class _Wire:
                     is_json = problem.errors(include_url=False)[0]["type"] != "json_invalid"
                     code = types.INVALID_REQUEST if is_json else types.PARSE_ERROR
                     self._refuse(code, "Invalid request" if is_json else "Parse error")
+                    continue
+                if isinstance(message, types.JSONRPCNotification) and "id" in _OBJECT.validate_json(line):
+                    self._refuse(types.INVALID_REQUEST, "the id of a request is a text or a whole number")
                     continue
                 self._note(message)
                 await self._messages.send(SessionMessage(message))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from attnsearch.agents import calls, stdio
+from attnsearch.agents.server import AT_ONCE
 from attnsearch.serve.failures import as_json
 
 HELLO: dict[str, Any] = {
@@ -58,6 +59,7 @@ def test_calls_are_answered_before_the_end(talk):
         (b"[]\n", -32600),
         (b"{}\n", -32600),
         (b'{"id":1}\n', -32600),
+        *((b'{"jsonrpc":"2.0","id":%s,"method":"ping"}\n' % odd, -32600) for odd in (b"null", b"1.5", b"true", b"[]")),
         (b"x" * (stdio.LONGEST + 10) + b"\n", -32600),
         (b"x" * (3 * stdio.LONGEST) + b"\n", -32600),
     ],
@@ -96,6 +98,21 @@ def test_a_call_that_is_cancelled_is_not_answered(talk, monkeypatch):
     finally:
         leave.set()
     assert answer["id"] == 0
+
+
+def test_calls_that_are_cancelled_run_no_more_at_once(talk, monkeypatch):
+    """A thread can't be stopped: it keeps its place until it ends."""
+    leave, began = threading.Event(), []
+    monkeypatch.setattr(calls, "search", lambda *_, **__: (began.append(1), leave.wait(20)))
+    monkeypatch.setattr(stdio, "PATIENCE", 0.2)
+    numbers = range(1, 3 * AT_ONCE)
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
+    pairs = [(call(number), cancel | {"params": {"requestId": number}}) for number in numbers]
+    try:
+        talk(lines(HELLO, READY, *sum(pairs, ()), call(99)))
+    finally:
+        leave.set()
+    assert 0 < len(began) <= AT_ONCE
 
 
 def test_patience_ends(talk, monkeypatch):
