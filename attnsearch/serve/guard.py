@@ -10,6 +10,7 @@ middleware: https://asgi.readthedocs.io
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import re
@@ -247,6 +248,9 @@ class Guard:
             await self._pass_on(self._as_ours(scope), receive, responder)
         except RefusalError as refusal:
             await responder.refuse(refusal)
+        except asyncio.CancelledError:  # by a server that has no more time to finish it
+            await responder.give_up(RefusalError(503, "the server ends", hint="ask again later", retry_after="1"))
+            raise
         finally:
             self._log(self._line(scope, responder, time.monotonic() - start, noted))
 

@@ -413,10 +413,14 @@ class TestEnd:
     def test_what_hangs_does_not_hold_it(self, start, tmp_path, finishing, ending):
         """A thread, which nothing can stop: the time to finish is over, or all of it."""
         process, port = start(finishing=finishing, ending=ending)
-        with asking(port):
+        with asking(port) as running:
             wait_for(tmp_path / "asked")
             process.send_signal(signal.SIGTERM)
             _, err = process.communicate(timeout=SOON)
+            if finishing < ending:
+                answered = running.getresponse()
+                assert (answered.status, answered.headers["Retry-After"]) == (503, "1")
+                assert json.loads(answered.read())["error"]["message"] == "the server ends"
         assert process.returncode == 0
         assert not re.search("Traceback|Error|error", err)
 
