@@ -118,9 +118,7 @@ def _failure(problem: Mapping[str, Any]) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text=short(text, _MESSAGE))], is_error=True)
 
 
-async def _in_thread(
-    function: Callable[[], types.CallToolResult], release: Callable[[], None]
-) -> types.CallToolResult:
+async def _in_thread(function: Callable[[], types.CallToolResult], release: Callable[[], None]) -> types.CallToolResult:
     """What a function returns, in a thread of its own: a call that is cancelled does not wait for it.
 
     `release` is called when the thread ends: what a cancelled call began still runs until then.
