@@ -57,7 +57,7 @@ REFUSALS = {
 
 
 class _Refusal(HTTPException):
-    """An error of ours that FastAPI passes on while it reads a body."""
+    """An error of ours in the form that FastAPI passes on while it reads a body."""
 
     def __init__(self, problem: AttnsearchError, status: int) -> None:
         super().__init__(status)
@@ -65,7 +65,7 @@ class _Refusal(HTTPException):
 
 
 class _Request(Request):
-    """A request whose JSON has one reading: no key is there twice, and no number is infinite."""
+    """A request whose JSON can be read in only one way: no key is there twice, and every number is finite."""
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
@@ -82,7 +82,7 @@ class _Request(Request):
 
 
 class _Route(APIRoute):
-    """An address that refuses parameters that it does not have, and says what it has."""
+    """An address that refuses unknown parameters, and says which there are."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request."""
@@ -101,13 +101,22 @@ class _Route(APIRoute):
         return checked
 
 
-def make_app(catalogs: Catalogs, access: Access | None = None, **options: Any) -> FastAPI:
-    """The application of ASGI that serves these catalogs to those who have `access`; `options` are those of `Guard`."""
+def make_app(
+    catalogs: Catalogs,
+    access: Access | None = None,
+    *,
+    log: Callable[[str], None] = lambda _: None,
+    log_queries: bool = False,
+) -> FastAPI:
+    """The application of ASGI that serves these catalogs to those who have `access`.
+
+    `log` gets a line for each request, with the text of the query only if `log_queries`.
+    """
     access = access or Access()
     servers = [{"url": access.prefix}] if access.prefix else None
     app = FastAPI(title="attnsearch", version=__version__, openapi_url=None, redirect_slashes=False, servers=servers,
                   generate_unique_id_function=lambda route: route.name)  # fmt: skip
-    app.add_middleware(Guard, access=access, **options)
+    app.add_middleware(Guard, access=access, log=log, log_queries=log_queries)
     app.add_exception_handler(AttnsearchError, _fail)
     app.add_exception_handler(Refused, _refuse)
     app.router.routes += page.routes("" if access.token else access.page_token)
@@ -161,7 +170,7 @@ def _api(catalogs: Catalogs) -> APIRouter:
 
 
 async def _describe(request: Request) -> Response:
-    """What is answered at which address, as OpenAPI has it."""
+    """The addresses, their requests and answers, as OpenAPI describes them."""
     app: FastAPI = request.app
     if app.openapi_schema is None:
         description = app.openapi()
@@ -188,7 +197,7 @@ async def _refuse(_: Request, problem: Any) -> Response:
 
 
 def _check_parameters(request: Request, names: Sequence[str]) -> None:
-    """Raise InputError for parameters of an address that it does not have, or that are there twice."""
+    """Raise InputError for a parameter that the address does not have, or that is there twice."""
     for name in request.query_params:
         if name not in names:
             near = find_nearest(name, names)

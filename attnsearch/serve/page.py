@@ -1,6 +1,6 @@
-"""The page's files → routes. They hold no data: what the page shows, it asks the API for.
+"""The page's files → routes. They hold no data: the page asks the API for what it shows.
 
-All are read at the start, and only these are served, whatever a path says.
+They are read at the start, and nothing else is served, whatever a path says.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attnsearch.pages import shades
 
 STATIC = Path(__file__).with_name("static")
 
-# As we name them, since a system may name them otherwise, and a browser takes no other.
+# Our own, since the system's table may differ, and browsers refuse a wrong type.
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -30,9 +30,9 @@ _PLACE = '<meta name="attnsearch-token" content="'
 
 
 def routes(token: str = "") -> list[Route]:
-    """The page at `/`, which holds the token that is to be sent with what writes, and its other files.
+    """The page at `/`, with the token that writing needs in it, and its other files.
 
-    `colors.css` is that of all our pages.
+    `colors.css` has the colors that all our pages share.
     """
     files = {path.name: path for path in sorted(STATIC.iterdir()) if path.suffix in _TYPES}
     page = files.pop(_FIRST).read_text(encoding="utf-8").replace(_PLACE, f"{_PLACE}{escape(token)}", 1).encode()
@@ -44,7 +44,7 @@ def routes(token: str = "") -> list[Route]:
 
 
 def _tagged_route(address: str, content: bytes, suffix: str) -> Route:
-    """The route of a file that a browser may keep, if it asks each time whether it is still the same."""
+    """The route of a file that a browser may cache, if it asks each time whether it has changed."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     return _route(address, content, suffix, {"Cache-Control": "no-cache", "ETag": tag})
 
