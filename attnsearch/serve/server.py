@@ -6,12 +6,10 @@ import asyncio
 import errno
 import gc
 import logging
-import math
 import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,6 +24,7 @@ from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Access
 from attnsearch.serve.http import make_app
 from attnsearch.serve.limits import ARRIVAL, AT_ONCE, HEADERS, LARGEST_HEAD, PATIENCE
+from attnsearch.serve.loop import Faults, allow_files
 
 FINISHING = 4  # seconds that running requests have after a signal to end
 ENDING = 4.8  # seconds after which the process ends, whatever still runs
@@ -35,9 +34,6 @@ BACKLOG = 128  # connections that the system holds until we take them
 GARBAGE = 10_000  # objects between two collections; with the 100,000 of a command, a server would grow
 NEAREST = 100  # ports that are tried in place of one in use
 
-FILES = 1_024  # open at once: connections, ten of each open catalog, and some hundred more
-
-_LONGEST = 200  # characters of a fault in the log
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that the system has
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 (what stands for all addresses of this machine)
 _ELSEWHERE = ("192.0.2.1", 9)  # RFC 5737: nobody's
@@ -270,12 +266,12 @@ def serve(
         _notify()
         threading.Thread(target=catalogs.warm, name="attnsearch-warm", daemon=True).start()
 
-    _allow_files()
+    allow_files()
     gc.freeze()  # what is loaded stays
     gc.set_threshold(GARBAGE)
     server = _Server(config, begin)
     loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take
-    loop.set_exception_handler(_Faults(log).note)
+    loop.set_exception_handler(Faults(log).note)
     loop.set_default_executor(ThreadPoolExecutor(AT_ONCE, "attnsearch-answer"))
     try:
         loop.run_until_complete(server.serve(sockets))
@@ -287,31 +283,6 @@ def serve(
         catalogs.close()
     if server.signal == signal.SIGINT:
         raise KeyboardInterrupt
-
-
-def _allow_files() -> None:
-    """Let the process have FILES open, if the system may: asyncio that has none left for a connection spins."""
-    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-        if soft != resource.RLIM_INFINITY and soft < most:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-class _Faults:
-    """What goes wrong in the loop → lines of the log; what is noted already, not again within a second."""
-
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
-        self._times: dict[str, float] = {}
-
-    def note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        message, now = context["message"][:_LONGEST], time.monotonic()
-        if now - self._times.get(message, -math.inf) >= 1:
-            self._times = {message: now}
-            self._log(f"internal error: {message}")
 
 
 def _notify() -> None:

@@ -25,7 +25,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from attnsearch.errors import InputError
-from attnsearch.serve import limits, server
+from attnsearch.serve import limits, loop, server
 from attnsearch.serve.catalogs import MOST_OPEN
 from attnsearch.serve.guard import Access, Guard
 from attnsearch.serve.limits import HEADERS
@@ -260,23 +260,23 @@ def test_more_files_than_macos_allows(monkeypatch):
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if before[1] != resource.RLIM_INFINITY and before[1] < server.FILES:
+    if before[1] != resource.RLIM_INFINITY and before[1] < loop.FILES:
         pytest.skip("nobody may have so many here")
     try:
-        for soft, after in ((256, server.FILES), (server.FILES + 1, server.FILES + 1)):
+        for soft, after in ((256, loop.FILES), (loop.FILES + 1, loop.FILES + 1)):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
-            server._allow_files()
+            loop.allow_files()
             assert resource.getrlimit(resource.RLIMIT_NOFILE) == (after, before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert server.FILES > server.CONNECTIONS + 10 * MOST_OPEN + 100
+    assert loop.FILES > server.CONNECTIONS + 10 * MOST_OPEN + 100
 
 
 def test_a_fault_that_comes_again_at_once_is_noted_once(monkeypatch):
     """asyncio has one for each connection that it can't take: 200,000 in some seconds."""
     lines, now = [], []
-    monkeypatch.setattr(server, "time", types.SimpleNamespace(monotonic=lambda: now[-1]))
-    faults = server._Faults(lines.append)
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: now[-1]))
+    faults = loop.Faults(lines.append)
     for seconds, message in ((0, "a"), (0.5, "a"), (0.9, "b"), (1.0, "b"), (2, "b")):
         now.append(seconds)
         faults.note(None, {"message": message})
