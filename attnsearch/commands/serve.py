@@ -190,6 +190,8 @@ def _names(refs: Sequence[str]) -> list[str]:
         folder, file = home.find_catalog(ref)
         if folder.name.startswith("@") or (file and file != home.built_in_file(folder.name)):
             hint = f"'attnsearch index {quoted(ref)}' makes a catalog of it, and says its name"
+            if not folder.name.startswith("@"):
+                hint = f"its catalog is '{folder.name}'"
             raise InputError("is a file, not the name of a catalog", where=ref, hint=hint)
         names.append(folder.name)
     return names

@@ -75,10 +75,12 @@ class TestCatalogs:
 
     def test_a_file(self, serve, write, shop):
         """It would be read anew whenever it changes, and has a path, which nobody may name over HTTP."""
-        for path in (write("new file.yaml", "- title: moon\n"), shop):
+        new = write("new file.yaml", "- title: moon\n")
+        for path, hint in ((new, "makes a catalog of it, and says its name\n"), (shop, "its catalog is 'shop'\n")):
             ran = serve("-c", path)
             assert (ran.code, ran.out) == (2, "")
-            assert "is a file, not the name of a catalog; 'attnsearch index " in ran.err
+            assert "is a file, not the name of a catalog; " in ran.err
+            assert ran.err.endswith(hint)
             assert len(ran.err.splitlines()) == 1
 
     def test_a_home_that_cannot_be_read(self, serve, monkeypatch):
