@@ -114,6 +114,12 @@ def test_shares(call, share):
     assert call("words.percent", share) == percent(share)
 
 
+@given(st.floats(-1000, 1000))
+def test_decimals(call, number):
+    assert float(call("words.decimal", number, 3).replace("−", "-")) == pytest.approx(number, abs=0.00051)
+    assert "-" not in call("words.decimal", number, 3)
+
+
 @given(st.integers(0, 10**9))
 def test_counts(call, count):
     assert call("words.counted", count, "item") == counted(count, "item")

@@ -35,7 +35,7 @@ export function updateFacets(where) {
 
 // A filter that the field takes.
 function exampleOf(field) {
-  return isOrdered(field) ? spellRange(field.name, field.low, "") : spellValues(field.name, [repeated(field)[0].value]);
+  return isOrdered(field) ? spellRange(field.name, "", field.high) : spellValues(field.name, [repeated(field)[0].value]);
 }
 
 function isOrdered({ kind, low, high }) {

@@ -2,7 +2,7 @@
 
 import { byId, el, isolate } from "./dom.js";
 import { MOST_HITS, change } from "./state.js";
-import { countsOf, cut, fitsNothing, percent, remarksOf, restOf } from "./words.js";
+import { countsOf, cut, decimal, fitsNothing, percent, remarksOf, restOf } from "./words.js";
 
 const TITLE = 300; // characters that are shown
 const DESCRIPTION = 600;
@@ -129,7 +129,7 @@ function fill(row, hit, isOneOfSeveral) {
   setText(row.description, describe(hit));
   setText(row.origin, isOneOfSeveral ? cut(hit.catalog, 60) : "");
   setShare(row, hit.weight);
-  setText(row.score, hit.score.toFixed(3));
+  setText(row.score, decimal(hit.score, 3));
   row.score.value = hit.score;
 }
 

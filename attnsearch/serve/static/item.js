@@ -2,7 +2,7 @@
 
 import { linkOf, pictureOf } from "./addresses.js";
 import { el, isolate } from "./dom.js";
-import { cut, grouped, percent } from "./words.js";
+import { cut, decimal, grouped, percent } from "./words.js";
 
 const TITLE = 500; // characters that are shown
 const TEXT = 5000;
@@ -18,7 +18,7 @@ export function nameOf({ title, id }) {
 export function describePlace({ rank, weight, score }) {
   if (rank === undefined) return null;
   const share = el("data", { value: weight, class: "strong" }, percent(weight));
-  return el("p", { class: "rest" }, `rank ${grouped(rank)}, `, share, ` of the attention, score ${score.toFixed(3)}`);
+  return el("p", { class: "rest" }, `rank ${grouped(rank)}, `, share, ` of the attention, score ${decimal(score, 3)}`);
 }
 
 // All else that is known of an item: elements.

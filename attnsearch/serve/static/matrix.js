@@ -2,7 +2,7 @@
 
 import { el, isolate } from "./dom.js";
 import { digitsFor, isVisible, shade, signed } from "./shades.js";
-import { cut } from "./words.js";
+import { cut, decimal } from "./words.js";
 
 const ROWS = 150; // words of the item that have a row: those that add or take most
 const COLUMNS = 30;
@@ -95,5 +95,5 @@ function spellSum({ sum, lexical, prior, memory, rounding, logit }) {
   const added = [["shared words", lexical], ["priors", prior], ["judged requests", memory]].map(([name, parts]) => [name, total(Object.values(parts))]);
   const parts = [...added, ["rounding", rounding]].filter(([, share]) => isVisible(share));
   const spelled = parts.map(([name, share]) => ` ${signed(share)} ${name}`).join(",");
-  return `The cells add up to ${signed(sum)}${spelled ? `; with${spelled}` : ""}: the logit is ${logit.toFixed(2)}.`;
+  return `The cells add up to ${signed(sum)}${spelled ? `; with${spelled}` : ""}: the logit is ${decimal(logit, 2)}.`;
 }

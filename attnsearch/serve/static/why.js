@@ -2,7 +2,7 @@
 
 import { el, isolate } from "./dom.js";
 import { digitsFor, isVisible, shade, signed } from "./shades.js";
-import { cut, figure, plain } from "./words.js";
+import { cut, decimal, figure, plain } from "./words.js";
 
 const NAMED = 1 / 4; // of the strongest word's share: from here on a word has its number under it
 const MOST = 12; // terms, and judged requests, that have a row
@@ -14,7 +14,7 @@ export function showWhy({ why, logit, score }, { temperature, text }) {
 
 function makeSum(why, logit, score, temperature) {
   const rows = partsOf(why, score, temperature).map(([name, share]) => makeRow(name, share));
-  const total = el("tr", {}, el("th", { scope: "row" }, "logit"), number(logit, logit.toFixed(2)));
+  const total = el("tr", {}, el("th", { scope: "row" }, "logit"), number(logit, decimal(logit, 2)));
   const head = el("tr", {}, el("th", { scope: "col" }, "part"), el("th", { scope: "col", class: "num" }, "logits"));
   const caption = el("caption", {}, "The logit as a sum; each logit more is 2.7 times the attention");
   return el("table", { class: "sum" }, caption, el("thead", {}, head), el("tbody", {}, ...rows), el("tfoot", {}, total));
@@ -24,7 +24,7 @@ function makeSum(why, logit, score, temperature) {
 function partsOf({ semantic, heads = {}, lexical, prior, memory }, score, temperature) {
   const several = Object.entries(heads).map(([model, share]) => [["of it, ", isolate(cut(model, 60))], share]);
   return [
-    [[several.length ? "meaning, of several models" : `meaning: a score of ${score.toFixed(3)}, τ ${figure(temperature)}`], semantic],
+    [[several.length ? "meaning, of several models" : `meaning: a score of ${decimal(score, 3)}, τ ${figure(temperature)}`], semantic],
     ...several,
     ...nameParts(lexical, (term) => ["shared word ", isolate(cut(term, 60))]),
     ...nameParts(prior, (field) => ["prior ", isolate(cut(field, 60))]),

@@ -41,6 +41,11 @@ export function grouped(count) {
   return count.toLocaleString("en-US");
 }
 
+// A number with so many decimals, and a minus as wide as a plus: "−0.005".
+export function decimal(number, digits) {
+  return number.toFixed(digits).replace("-", "−");
+}
+
 // A number to three figures, without zeros at its end.
 export function figure(number) {
   return String(Number(number.toPrecision(3)));
