@@ -82,7 +82,7 @@ HOUSE = {
     "api": ("arguments", "items", "arrays", "result", "feedback", "index", "update"),
     "wire": ("requests", "results", "catalogs", "mistakes"),
     "agents": ("words", "tools", "schemas", "portions", "overview", "entries", "calls", "server", "stdio", "clients"),
-    "serve": ("failures", "batches", "catalogs", "answers", "limits", "guard", "page", "http", "server"),
+    "serve": ("failures", "batches", "catalogs", "answers", "limits", "guard", "page", "http", "loop", "server"),
     "terminal": (
         "signals", "environment", "streams", "browser", "requests", "progress", "slides", "argv", "completion",
         "catalogs", "options", "setting_options",
