@@ -77,7 +77,7 @@ class Catalogs:
         ref, names = choose_default().ref, self._list_names()
         if ref is None or ref not in names:  # a file may be chosen, which is not served
             if len(names) != 1:
-                hint = "name one of them, or several"
+                hint = "name one of them"  # an agent's tools ask one at a time
                 raise InputError(f"which catalog? there are {first_names(names, _LISTED)}", hint=hint)
             ref = names[0]
         self._default = ref, time.monotonic() + _DEFAULT_LASTS

@@ -273,5 +273,7 @@ def test_a_damaged_catalog_is_named_and_the_others_are_described(shop, write, ho
 def test_several_catalogs_without_a_default(shop, write, ask):
     index(write, '{"id": "a", "title": "moon"}')
     assert ask("catalogs")["default"] == ""
-    assert ask("search", query="moon").startswith("which catalog? there are")
+    refusal = ask("search", query="moon")
+    assert refusal.startswith("which catalog? there are")
+    assert refusal.endswith("; name one of them")  # not several, which no tool takes
     assert ask("search", query="moon", catalog="shop")["catalog"] == "shop"

@@ -464,7 +464,7 @@ class TestNames:
         update(ITEMS, name="another")
         with pytest.raises(InputError) as caught:
             catalogs.default()
-        assert str(caught.value) == "which catalog? there are another, shop; name one of them, or several"
+        assert str(caught.value) == "which catalog? there are another, shop; name one of them"
         store_default("shop")
         assert (catalogs.default(), catalogs.names()) == ("shop", ["shop", "another"])
 
