@@ -7,6 +7,7 @@ import pytest
 from tests.serve.browser import NARROW, QUERIES, draw_heatmap, needs_browser, post
 
 pytestmark = needs_browser
+STORED = "JSON.parse(sessionStorage.getItem('attnsearch-requests') ?? '{}')"
 
 
 @pytest.fixture
@@ -27,13 +28,10 @@ def test_it_has_the_requests_that_one_stopped_at(window):
     page = view.open()
     for query in ("a detective", "a detective in London", "how to cook"):
         view.ask(query)
-        page.locator("#status:not(:empty)").wait_for()
-        page.wait_for_timeout(750)
+        page.wait_for_function(f"query => {STORED}['[]']?.[0] === query", arg=query)
     page.locator("#heatmap summary").click()
     page.locator("#heatmap table").wait_for()
-    assert page.evaluate("JSON.parse(sessionStorage.getItem('attnsearch-requests'))") == {
-        "[]": ["how to cook", "a detective in London"]
-    }
+    assert page.evaluate(STORED) == {"[]": ["how to cook", "a detective in London"]}
     assert {*page.locator(".heatmap tbody th").all_inner_texts()} == {"how to cook", "a detective in London"}
 
 
