@@ -8,6 +8,6 @@ limits    how much may be asked, how many at once, for how long
 guard     who may ask: Host, Origin, token; and a line in the log
 page      the page's files
 http      addresses → answers
-loop      files that the server may have open, and faults of its event loop
+loop      enough files for the event loop, and a log of its faults
 server    a socket, signals, and an end in good order
 """

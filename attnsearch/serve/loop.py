@@ -1,4 +1,4 @@
-"""What the event loop of a server needs: files, and someone who hears of its faults."""
+"""What the server's event loop needs: enough files, and a log of its faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 200  # characters of a fault in the log
 
 
 def allow_files() -> None:
-    """Let the process have FILES open, if the system may: asyncio that has none left for a connection spins."""
+    """Let the process open FILES files, if the system allows it: asyncio spins when a connection gets none."""
     with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
@@ -25,14 +25,14 @@ def allow_files() -> None:
 
 
 class Faults:
-    """What goes wrong in the loop → lines of the log; what is noted already, not again within a second."""
+    """Faults of the loop → lines of the log; the same fault at most once a second."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
         self._times: dict[str, float] = {}
 
     def note(self, _: Any, context: dict[str, Any]) -> None:
-        """Log what a loop says of a fault."""
+        """Log a fault; asyncio calls this."""
         message, now = context["message"][:_LONGEST], time.monotonic()
         if now - self._times.get(message, -math.inf) >= 1:
             self._times = {message: now}
