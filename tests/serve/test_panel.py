@@ -175,6 +175,7 @@ class TestWhy:
         page = view.open(query="love", item="no such", of="library")
         page.locator("#panel .note").wait_for()
         assert "no item 'no such'" in page.inner_text("#panel .note")
+        page.locator("#panel .judging").wait_for(state="detached")
         page.get_by_role("button", name="Close").click()
         assert not page.locator("#panel").is_visible()
 

@@ -147,7 +147,9 @@ async function lookUp(signal, isOld) {
     item = { ...item, title, description, fields };
     showItem();
   } catch (failure) {
-    if (!signal.aborted && !isOld()) showFailure(failure);
+    if (signal.aborted || isOld()) return;
+    showFailure(failure);
+    if (failure.status === 404) parts.judging.replaceChildren(); // an old link: there is nothing to judge
   }
 }
 
