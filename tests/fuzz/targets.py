@@ -21,6 +21,7 @@ from unittest import mock
 import numpy as np
 
 # Whatever the targets use is imported here, because only that is instrumented: the package imports some of it late.
+import attnsearch.api.feedback
 import attnsearch.cli.app
 import attnsearch.cli.mistakes
 import attnsearch.commands.catalogs
@@ -32,13 +33,15 @@ import attnsearch.evaluation.significance
 import attnsearch.learning.training
 import attnsearch.networks.bert
 import attnsearch.networks.modernbert
+import attnsearch.output.catalogs
 import attnsearch.output.evaluation
 import attnsearch.output.ranking
 import attnsearch.output.training
 import attnsearch.readers.folder
 import attnsearch.readers.sqlite
 import attnsearch.search.readout
-import attnsearch.sources.kinds  # noqa: F401
+import attnsearch.sources.kinds
+import attnsearch.upkeep.removal  # noqa: F401
 from attnsearch import cli
 from attnsearch.calibration import fit_file
 from attnsearch.encoding import encoder, loading, passages, static  # noqa: F401
