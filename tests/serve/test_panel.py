@@ -283,6 +283,17 @@ class TestDialog:
 
 
 class TestJudging:
+    def test_a_token_in_a_link(self, window, served):
+        """Anyone can make one: where none is needed, it takes nobody the right to judge."""
+        page = window().page
+        page.goto(f"{served}#token=that-of-a-stranger&q=a+boat&c=taught")
+        page.locator("#hits h3 button").last.click()
+        good = page.get_by_role("button", name="Right for this request")
+        for pressed in ("true", "false"):
+            good.click()
+            page.locator(f".judging [data-grade=good][aria-pressed={pressed}]").wait_for()
+        assert "stranger" not in page.url
+
     def test_the_answer_changes_and_comes_back(self, window):
         view = window()
         page = view.open(query="a gift for my aunt", catalog="taught")

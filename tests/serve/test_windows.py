@@ -272,9 +272,10 @@ class TestServer:
             view.allowed = ("401", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
             page = view.page
             page.goto(f"{address}#q=tea")
-            page.get_by_label("Token").fill("wrong")
-            page.get_by_role("button", name="Use").click()
-            page.locator("#problem .note").wait_for()
+            for wrong in ("wrong", "wröng €"):
+                page.get_by_label("Token").fill(wrong)
+                page.get_by_role("button", name="Use").click()
+                page.locator("#problem .note").wait_for()
             page.get_by_label("Token").fill(TOKEN)
             page.get_by_role("button", name="Use").click()
             page.locator("#hits li").first.wait_for()

@@ -35,7 +35,7 @@ export async function ask(path, body = null, { signal = null } = {}) {
 }
 
 async function send(path, body, signal) {
-  const token = sessionStorage.getItem(TOKEN) ?? meta().content;
+  const token = meta().content || sessionStorage.getItem(TOKEN); // the latter is of a link, which may be anyone's
   const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { "Content-Type": "application/json" }) };
   const request = body ? { method: "POST", body: JSON.stringify(body) } : {};
   try {
@@ -53,7 +53,7 @@ function meta() {
 // Takes the token of a server that was started again; whether it is another one.
 async function renewToken() {
   const before = meta().content;
-  if (!before || sessionStorage.getItem(TOKEN)) return false;
+  if (!before) return false;
   const page = await (await send("./", null, null)).text();
   meta().content = /<meta name="attnsearch-token" content="([\w-]*)">/.exec(page)?.[1] ?? "";
   return meta().content !== before;
@@ -103,7 +103,7 @@ export class Newest {
 
 // Keeps the token that the person has, for this window.
 export function useToken(token) {
-  sessionStorage.setItem(TOKEN, token);
+  sessionStorage.setItem(TOKEN, token.replace(/[^!-~]/g, "")); // no header can hold others, and no token has them
 }
 
 // Takes the token out of the address, so that it is in no link that is copied from now on; whether it was there.
