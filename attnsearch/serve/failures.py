@@ -24,6 +24,10 @@ _PARAMETERS = {f"--{name.replace('_', '-')}": name for name in QueryRequest.mode
 _PARAMETERS |= {"--top-k": "k", "--value": "values", "--prior": "priors"}
 _OPTION = re.compile(rf"(?<![\w'-])(?:{'|'.join(sorted(_PARAMETERS, key=len, reverse=True))})(?![\w'-])")
 
+_OWNER = re.compile(
+    r"\bbelongs to [^;]*; set ATTNSEARCH_HOME .*"
+)  # for whoever started the server, not for its clients
+
 _REFUSED = {404: "no such address", 405: "this address does not take that method"}
 
 STATUS: dict[type[AttnsearchError], int] = {
@@ -41,8 +45,9 @@ def status_of(problem: AttnsearchError) -> int:
 
 
 def as_json(problem: AttnsearchError) -> dict[str, Any]:
-    """The error object, as docs/reference.md describes it, without paths of this machine."""
-    message, hint = (short(_hide_paths(_name_parameters(text), problem)) for text in (problem.message, problem.hint))
+    """The error object, as docs/reference.md describes it, without paths and users of this machine."""
+    texts = (problem.message, _OWNER.sub("belongs to another user", problem.hint))
+    message, hint = (short(_hide_paths(_name_parameters(text), problem)) for text in texts)
     return {"error": {"code": int(problem.code), "message": message, "hint": hint}}
 
 

@@ -215,6 +215,7 @@ def test_a_type_error_of_ours_is_not_the_clients(client, monkeypatch):
         CatalogError("was indexed with other weights", hint="index it again: attnsearch index /home/someone/a.yaml"),
         CatalogError("was indexed with other weights", hint="do: attnsearch index '/home/someone/a b.yaml'"),
         CatalogError("x", hint="index it again: attnsearch index /home/someone/a.yaml ~/someone/b.yaml --name x"),
+        CatalogError("can't be opened", hint="it belongs to someone; set ATTNSEARCH_HOME to a folder of your own"),
         ModelError("no such folder", where="/home/someone/models/mine"),
         ModelError("model.safetensors: /home/someone/models/mine/model.safetensors is damaged"),
     ],
