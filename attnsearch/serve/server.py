@@ -257,7 +257,7 @@ def serve(
     app = make_app(catalogs, access, log=log, log_queries=log_queries)
     config = uvicorn.Config(
         app, http=Connection, ws="none", loop="asyncio", log_config=None, access_log=False, proxy_headers=False,
-        server_header=False, timeout_keep_alive=IDLE, timeout_graceful_shutdown=FINISHING,
+        server_header=False, backlog=BACKLOG, timeout_keep_alive=IDLE, timeout_graceful_shutdown=FINISHING,
         h11_max_incomplete_event_size=LARGEST_HEAD,
     )  # fmt: skip
 

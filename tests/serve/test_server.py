@@ -317,6 +317,7 @@ def test_what_is_served_is_opened_once(monkeypatch):
     class Short(server._Server):
         async def startup(self, sockets=None):
             assert not warmed
+            assert self.config.backlog == server.BACKLOG  # asyncio would listen anew, with another
             await super().startup(sockets)
             self.should_exit = True
 
