@@ -36,12 +36,21 @@ class Ranked(NamedTuple):
 
 
 def rank(
-    index: Index, scores: Scores, i: int, top_p: float = 1.0, min_weight: float = 0.0, min_score: float = -math.inf
+    index: Index,
+    scores: Scores,
+    i: int,
+    top_p: float = 1.0,
+    min_weight: float = 0.0,
+    min_score: float = -math.inf,
+    *,
+    k: int | None = None,
 ) -> list[Ranked]:
-    """The top of the i-th query, best first, within the limits that `search` explains."""
+    """The top of the i-th query, at most `k` of it, best first, within the limits that `search` explains."""
     state = scores.state
     weights = state.weights()[i]
     shown = np.isfinite(state.top_logits[i])
+    if k is not None:
+        shown[k:] = False
     if top_p < 1:
         shown &= is_within_share(weights, top_p)
     keys = state.top_keys[i][shown].tolist()

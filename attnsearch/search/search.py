@@ -42,7 +42,7 @@ def search(
     texts: Sequence[str],
     setting: Setting = DEFAULT,
     *,
-    k: int | None = 10,
+    k: int | Sequence[int] | None = 10,
     top_p: float = 1.0,
     min_weight: float = 0.0,
     min_score: float = -1.0,
@@ -54,8 +54,9 @@ def search(
 
     Hits are the `k` best items, or all if that is None; of these, the fewest that hold the share `top_p` of the
     attention; and of these, the ones that have at least `min_weight` and `min_score`. They rank by logit; ties go by
-    the order in which items were indexed. `values` are fields to read out, `output` asks for softmax(z) V, and `trace`
-    for what `explain` shows. With items to be like or unlike in the setting, a text may be "", for these alone.
+    the order in which items were indexed. Several `k` are one for each text. `values` are fields to read out, `output`
+    asks for softmax(z) V, and `trace` for what `explain` shows. With items to be like or unlike in the setting, a text
+    may be "", for these alone.
 
     Raises InputError for a text that is empty or not text, and as `Setting.resolve` does.
     """
@@ -71,18 +72,19 @@ def search(
     for start in range(0, len(texts), size):
         began = time.perf_counter()
         batch = texts[start : start + size]
+        own_k = k[start : start + size] if isinstance(k, Sequence) else [k] * len(batch)
         asked = setting.resolve(index, batch)  # W_Q, τ, λ, null key, mask and bias: worked out once
         x = embed_queries(index, asked.texts, asked.likeness)
         readouts: list[list[Readout]] = [[] for _ in batch]
         if values or k is None or top_p < 1:
             scores, z = score_all(index.engine, asked, x, output=output or trace)
-            scores = scores.with_best(z, k, top_p)
+            scores = scores.with_best(z, None if k is None else _largest(k), top_p)
             readouts = read_out_fields(index, scores, z, values)
         else:
-            scores = score(index.engine, asked, x, k=k, output=output or trace)
+            scores = score(index.engine, asked, x, k=_largest(k), output=output or trace)
         answers = []
         for i, text in enumerate(batch):
-            ranked = rank(index, scores, i, top_p, min_weight, min_score)
+            ranked = rank(index, scores, i, top_p, min_weight, min_score, k=own_k[i])
             answer = make_result(index, asked, scores, i, text, ranked, readouts[i], output=output, trace=trace)
             answers.append(_name_items(answer, setting))
         if (setting.where or asked.likeness) and answers[0].masked == index.info.items:
@@ -91,6 +93,10 @@ def search(
         elapsed_ms = (time.perf_counter() - began) * 1000 / len(batch)
         results += [answer._replace(elapsed_ms=elapsed_ms) for answer in answers]
     return results
+
+
+def _largest(k: int | Sequence[int]) -> int:
+    return k if isinstance(k, int) else max(k)
 
 
 def _name_items(result: Result, setting: Setting) -> Result:

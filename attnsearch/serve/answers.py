@@ -43,19 +43,23 @@ from attnsearch.wire.requests import (
     Showing,
 )
 
+MOST_JOINED = 50  # hits of a request that is answered together with others which want fewer
+
 _SUMMARY = ("description", "items", "model", "temperature", "lexical", "language", "updated", "fields")
 
 
 def answer_query(catalogs: Catalogs, request: QueryRequest) -> dict[str, Any]:
     """The answer of `attnsearch query`. Raises as it does."""
 
-    def answer(texts: list[str]) -> list[dict[str, Any]]:
+    def answer(requests: list[QueryRequest]) -> list[dict[str, Any]]:
         with catalogs.lease(request.catalogs) as index:
             setting = _add_examples(index, _read_setting(index, request), request.like, request.unlike)
-            return _search(index, texts, setting, request)
+            return _search(index, [other.query for other in requests], setting, requests)
 
-    # Together, requests that differ only in their text take a third of the time that they take one by one.
-    return catalogs.batches.ask(request.model_dump_json(exclude={"query"}), request.query, answer)
+    # Together, requests that differ only in their text and their k take a third of the time that they take one by one.
+    needs_own_k = (request.k or HITS) > MOST_JOINED
+    key = request.model_dump_json(exclude={"query"} if needs_own_k else {"query", "k"})
+    return catalogs.batches.ask(key, request, answer)
 
 
 def answer_like(catalogs: Catalogs, request: LikeRequest) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def answer_like(catalogs: Catalogs, request: LikeRequest) -> dict[str, Any]:
         raise InputError("neither 'items' nor 'unlike' names an item", hint="name an item by its id or its title")
     with catalogs.lease(request.catalogs) as index:
         setting = _add_examples(index, _read_setting(index, request), request.items, request.unlike)
-        return _search(index, [""], setting, request)[0]
+        return _search(index, [""], setting, [request])[0]
 
 
 def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any]:
@@ -146,16 +150,15 @@ def _summarize(name: str) -> dict[str, Any]:
     }
 
 
-def _search(index: Index, texts: Sequence[str], setting: Setting, request: Showing) -> list[dict[str, Any]]:
-    """The answer to each text; "" stands for the items of the setting alone."""
+def _search(index: Index, texts: Sequence[str], setting: Setting, requests: Sequence[Showing]) -> list[dict[str, Any]]:
+    """The answer to each text, whose requests differ in `k` alone; "" stands for the items of the setting alone."""
+    request = requests[0]
     most = MOST_EXPLAINED if request.explain else MOST_HITS
-    if request.k is not None and request.k > most:
-        raise InputError(f"'k' must be at most {most} with 'explain', not {request.k:,}", hint="explain fewer hits")
     results = search(
         index,
         texts,
         setting,
-        k=request.k or (HITS if request.top_p is None else most),
+        k=[_count_hits(other, most) for other in requests],
         top_p=1 if request.top_p is None else request.top_p,
         min_weight=request.min_weight,
         min_score=request.min_score,
@@ -165,6 +168,13 @@ def _search(index: Index, texts: Sequence[str], setting: Setting, request: Showi
     )
     results = reasons.explain_hits(index, results) if request.explain else results
     return [_hide_paths(index, formats.as_json(result)) for result in results]
+
+
+def _count_hits(request: Showing, most: int) -> int:
+    """How many hits a request wants. Raises InputError for more than `most`."""
+    if request.k is not None and request.k > most:
+        raise InputError(f"'k' must be at most {most} with 'explain', not {request.k:,}", hint="explain fewer hits")
+    return request.k or (HITS if request.top_p is None else most)
 
 
 def _read_setting(index: Index, asking: Asking) -> Setting:

@@ -24,6 +24,7 @@ from attnsearch.storage.files import is_name
 from attnsearch.storage.segment import Mapped
 from attnsearch.syntax.nearest import find_nearest
 from attnsearch.upkeep.default import choose_default
+from attnsearch.wire.requests import QueryRequest
 
 MOST_OPEN = 32  # catalogs: each has some ten files open
 
@@ -46,7 +47,7 @@ class Catalogs:
     def __init__(self, names: Sequence[str] = (), *, offline: bool = False) -> None:
         self._names = tuple(dict.fromkeys(map(normalize_text, names)))
         self._offline = offline
-        self.batches: Batches[str, dict[str, Any]] = Batches()
+        self.batches: Batches[QueryRequest, dict[str, Any]] = Batches()
         self._open: dict[tuple[str, ...], Latest] = {}  # the least recently used first
         self._lock = threading.Lock()  # guards `_open` and `_keeper`
         self._encoders: weakref.WeakValueDictionary[object, Encoder] = weakref.WeakValueDictionary()

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ IDLE = 75  # seconds that a connection stays open without a request: longer than
 CONNECTIONS = 200  # at once; of more, one of which no whole request has come is closed, else the new one
 BACKLOG = 128  # connections that the system holds until we take them
 GARBAGE = 10_000  # objects between two collections; with the 100,000 of a command, a server would grow
+TURN = 0.001  # seconds of Python that a thread has while others wait: connections wait for searches
 NEAREST = 100  # ports that are tried in place of one in use
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that the system has
@@ -269,6 +271,7 @@ def serve(
     allow_files()
     gc.freeze()  # what is loaded stays
     gc.set_threshold(GARBAGE)
+    sys.setswitchinterval(TURN)
     server = _Server(config, begin)
     loop = asyncio.new_event_loop()  # asyncio.run would wait for threads at its end, however long they take
     loop.set_exception_handler(Faults(log).note)

@@ -283,3 +283,12 @@ class TestRankItems:
 def test_an_item_without_a_title_has_its_id_as_its_name():
     hit = Hit(1, "a", "", 1.0, 1.0, 20.0, "", {})
     assert (hit.name, hit._replace(title="moon").name) == ("a", "moon")
+
+
+@pytest.mark.parametrize("options", [{}, {"top_p": 0.9}, {"min_score": 0.1}, {"values": ["title"]}])
+def test_each_text_has_its_own_k(index, options):
+    texts, counts = ["moon", "sea", "moon"], [2, 1, 1]
+    together = search(index, texts, k=counts, **options)
+    for result, text, k in zip(together, texts, counts, strict=True):
+        assert result.hits == search(index, [text], k=k, **options)[0].hits
+    assert [len(result.hits) for result in together] == [2, 1, 1]

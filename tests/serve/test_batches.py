@@ -122,11 +122,11 @@ class TestQueries:
 
     def test_many_are_answered_as_each_alone(self, catalogs, monkeypatch):
         requests = [
-            QueryRequest(query=text, k=k, untrained=untrained)
+            QueryRequest(query=text, k=k, **options)
             for text in ("moon", "sea", "robot", "moon sea", "  ", "robot moon")
-            for k in (1, 2)
-            for untrained in (False, True)
-        ] * 4
+            for k in (1, 2, None)
+            for options in ({}, {"untrained": True}, {"top_p": 0.9}, {"min_weight": 0.1}, {"explain": True})
+        ] * 2
 
         def ask(request: QueryRequest) -> object:
             try:
@@ -147,6 +147,21 @@ class TestQueries:
         with ThreadPoolExecutor(16) as pool:
             assert list(pool.map(ask, requests)) == expected
         assert max(sizes) > 1
+
+    @pytest.mark.parametrize(
+        ("options", "widest", "joined"),
+        [
+            ({}, 3, 2), ({"min_score": 0.5}, 3, 2), ({}, answers.MOST_JOINED, 2), ({}, answers.MOST_JOINED + 1, 1),
+            ({"explain": True}, 3, 2), ({"top_p": 0.9}, 3, 2),
+        ],
+    )  # fmt: skip
+    def test_those_that_want_few_hits_are_joined(self, catalogs, monkeypatch, options, widest, joined):
+        requests = [QueryRequest(query="moon", k=1, **options), QueryRequest(query="sea", k=widest, **options)]
+        keys = []
+        monkeypatch.setattr(catalogs.batches, "ask", lambda key, request, call: keys.append(key) or call([request])[0])
+        for request in requests:
+            answers.answer_query(catalogs, request)
+        assert len(set(keys)) == 3 - joined
 
     def test_one_sees_a_commit_that_came_before_it(self, catalogs, monkeypatch):
         """Though those beside whom it is answered came before that."""
