@@ -219,28 +219,16 @@ def _explain_items(
 
     Of two items, why the first ranks above or below the second.
     """
-    from attnsearch.explanation import reasons
-    from attnsearch.opening.items import find_ids
+    from attnsearch.explanation.reasons import explain_items
     from attnsearch.output import columns, formats
     from attnsearch.pictures import matrix as drawing
     from attnsearch.pictures import reasons as pictures
-    from attnsearch.search.search import rank_items
 
-    idents = find_ids(index.store, names)
-    if len(set(idents)) < len(idents):
-        raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
-    ranked = rank_items(index, text, setting, idents)
-    lead = matrix = None
-    if by:
-        result, (matrix,) = reasons.explain_pairs(index, ranked, by)
-    else:
-        (result,) = reasons.explain_hits(index, [ranked])
-        lead = reasons.compare_hits(result) if len(names) > 1 else None
+    result, lead, matrix = explain_items(index, text, setting, names, by)
     if matrix and form in options.FIGURES:
         from attnsearch.plots.matrix import draw_matrix
 
         return draw_matrix(matrix, form)
-    result = result._replace(trace=None)
     shown = columns.choose_columns(index.stores, (), "table")
     if form == "html":
         from attnsearch.pages.ranking import ranking_page

@@ -20,7 +20,10 @@ from attnsearch.explanation.matrix import By, Matrix, cross
 from attnsearch.explanation.phrases import split_by_head, trace_of
 from attnsearch.explanation.words import add_up
 from attnsearch.opening.index import Index
+from attnsearch.opening.items import find_ids
 from attnsearch.search.result import Hit, Result, Sum, Trace, Why
+from attnsearch.search.search import rank_items
+from attnsearch.search.setting import Setting
 
 BATCH = 64  # item texts split into pieces at once: the pieces of one take up to a megabyte
 
@@ -52,12 +55,33 @@ class Lead(NamedTuple):
     parts: list[Contribution]
 
 
+def explain_items(
+    index: Index, text: str, setting: Setting, names: Sequence[str], by: By | None = None
+) -> tuple[Result, Lead | None, Matrix | None]:
+    """Why an item, by id or title, has its logit for a text: as a double sum, too, if `by` says by what.
+
+    Of two items, why the first ranks above the second, or below it. Raises InputError for an item that is named twice,
+    and as `find_ids`, `rank_items` and `explain_pairs` do.
+    """
+    idents = find_ids(index.store, names)
+    if len(set(idents)) < len(idents):
+        raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
+    ranked = rank_items(index, text, setting, idents)
+    lead = matrix = None
+    if by:
+        result, (matrix,) = explain_pairs(index, ranked, by)
+    else:
+        (result,) = explain_hits(index, [ranked])
+        lead = compare_hits(result) if len(idents) > 1 else None
+    return result._replace(trace=None), lead, matrix
+
+
 def explain_hits(index: Index, results: Sequence[Result]) -> list[Result]:
     """The results, which this index gave, with the `whys` of their hits. Raises InputError for one without a trace."""
     traces = [trace_of(result) for result in results]
     folded = [_fold(trace, trace.x.astype(np.float64)) for trace in traces]
     semantics = [_semantic_logits(result, trace) for result, trace in zip(results, traces, strict=True)]
-    item_sums = _explain_items(index, folded, semantics)
+    item_sums = _sum_items(index, folded, semantics)
     query_pieces = _query_pieces(index, results)
     explained = []
     for number, (result, trace, pieces) in enumerate(zip(results, traces, query_pieces, strict=True)):
@@ -130,7 +154,7 @@ def _semantic_logits(result: Result, trace: Trace) -> dict[int, float]:
     return {key: hit.logit - bias.total for key, hit, bias in hits}
 
 
-def _explain_items(
+def _sum_items(
     index: Index, folded: Sequence[Doubles], semantics: Sequence[dict[int, float]]
 ) -> dict[tuple[int, int], Sum]:
     """The semantic logit of each hit as a sum over the words of the item, by the query's number and the hit's key.

@@ -21,7 +21,7 @@ from attnsearch.opening.index import Index
 from attnsearch.opening.items import find_id, find_ids, keys_of_item
 from attnsearch.output import formats, heatmap, items
 from attnsearch.output.catalogs import describe_catalog
-from attnsearch.search.search import rank_items, search
+from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.serve import failures
 from attnsearch.serve.catalogs import Catalogs
@@ -79,17 +79,8 @@ def answer_explain(catalogs: Catalogs, request: ExplainRequest) -> dict[str, Any
     names = [request.item, *([] if request.over is None else [request.over])]
     with catalogs.lease(request.catalogs) as index:
         setting = _read_setting(index, request)
-        idents = find_ids(index.store, names)
-        if len({*idents}) < len(idents):
-            raise InputError(f"'{names[0]}' and '{names[1]}' are the same item", hint="name two items")
-        ranked = rank_items(index, request.query, setting, idents)
-        lead = matrix = None
-        if request.matrix:
-            result, (matrix,) = reasons.explain_pairs(index, ranked, request.matrix)
-        else:
-            (result,) = reasons.explain_hits(index, [ranked])
-            lead = reasons.compare_hits(result) if len(idents) > 1 else None
-        return _hide_paths(index, formats.explanation_as_json(result._replace(trace=None), lead, matrix))
+        explained = reasons.explain_items(index, request.query, setting, names, request.matrix)
+        return _hide_paths(index, formats.explanation_as_json(*explained))
 
 
 def answer_heatmap(catalogs: Catalogs, request: HeatmapRequest) -> dict[str, Any]:
