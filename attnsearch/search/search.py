@@ -65,7 +65,8 @@ def search(
         index.postings.ensure(values)  # an unknown field is refused before anything is embedded
     results: list[Result] = []
     size = max(len(texts), 1)
-    if values or k is None or top_p < 1:  # every logit of a batch is held at once
+    most = max(k, default=0) if isinstance(k, Sequence) else k
+    if values or most is None or top_p < 1:  # every logit of a batch is held at once
         size = max(BUDGET // max(index.store.size, 1), 1)
     if remembered := sum(len(memory.queries) for memory in setting.memories(index) if memory):
         size = min(size, max(BUDGET // (_ITEMS * remembered), 1))  # so is what each of these may add
@@ -76,12 +77,12 @@ def search(
         asked = setting.resolve(index, batch)  # W_Q, τ, λ, null key, mask and bias: worked out once
         x = embed_queries(index, asked.texts, asked.likeness)
         readouts: list[list[Readout]] = [[] for _ in batch]
-        if values or k is None or top_p < 1:
+        if values or most is None or top_p < 1:
             scores, z = score_all(index.engine, asked, x, output=output or trace)
-            scores = scores.with_best(z, None if k is None else _largest(k), top_p)
+            scores = scores.with_best(z, most, top_p)
             readouts = read_out_fields(index, scores, z, values)
         else:
-            scores = score(index.engine, asked, x, k=_largest(k), output=output or trace)
+            scores = score(index.engine, asked, x, k=most, output=output or trace)
         answers = []
         for i, text in enumerate(batch):
             ranked = rank(index, scores, i, top_p, min_weight, min_score, k=own_k[i])
@@ -93,10 +94,6 @@ def search(
         elapsed_ms = (time.perf_counter() - began) * 1000 / len(batch)
         results += [answer._replace(elapsed_ms=elapsed_ms) for answer in answers]
     return results
-
-
-def _largest(k: int | Sequence[int]) -> int:
-    return k if isinstance(k, int) else max(k)
 
 
 def _name_items(result: Result, setting: Setting) -> Result:
