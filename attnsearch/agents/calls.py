@@ -66,7 +66,7 @@ def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
         if not idents:
             raise problems[0]
         keys = index.store.keys_of(idents)
-        places = [next(iter(index.store.places_at(keys[ident][:1]))) for ident in dict.fromkeys(idents)]
+        places = index.store.places_at([keys[ident][0] for ident in dict.fromkeys(idents)])
         items = [publish_item(place.item, index.info.fields) for place in places]
         info = index.info
     missing = _tell_missing(problems)
