@@ -21,6 +21,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attnsearch.errors import InputError
+from attnsearch.output.safe_text import to_json
+from attnsearch.serve import failures
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Access
 from attnsearch.serve.http import make_app
@@ -170,7 +172,7 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's words)
         """Answer what is not HTTP as all else, and end."""
         if self.is_idle or not self.cycle.response_started:
-            body = b'{"error": {"code": 2, "message": "this is not a request of HTTP/1.1", "hint": ""}}\n'
+            body = to_json(failures.as_json(InputError("this is not a request of HTTP/1.1"))).encode()
             headers = {
                 **HEADERS,
                 "Content-Type": "application/json",
