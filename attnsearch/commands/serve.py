@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,17 +20,21 @@ LISTED = 5  # catalogs, at most, in a line
 TOKEN_BYTES = 24  # random, in a token that we make
 
 
+def _name_option(text: str) -> Any:
+    """The option -c for catalogs that have a name, with this help."""
+    return typer.Option(
+        "-c",
+        "--catalog",
+        metavar="NAME",
+        rich_help_panel=options.WHICH,
+        autocompletion=complete_catalog,
+        help=text,
+    )
+
+
 def serve(
     catalog: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-c",
-            "--catalog",
-            metavar="NAME",
-            rich_help_panel=options.WHICH,
-            autocompletion=complete_catalog,
-            help="Catalog to serve. Repeatable. (default: all, even those indexed later)",
-        ),
+        list[str] | None, _name_option("Catalog to serve. Repeatable. (default: all, even those indexed later)")
     ] = None,
     host: Annotated[
         str,
@@ -118,15 +122,7 @@ def serve(
 
 def mcp(
     catalog: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-c",
-            "--catalog",
-            metavar="NAME",
-            rich_help_panel=options.WHICH,
-            autocompletion=complete_catalog,
-            help="Catalog that agents may ask. Repeatable. (default: all)",
-        ),
+        list[str] | None, _name_option("Catalog that agents may ask. Repeatable. (default: all)")
     ] = None,
     config: Annotated[
         str | None,
