@@ -13,6 +13,8 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.passages import Passage
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
+from attnsearch.models.use import Use
+from attnsearch.postings import cache
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
@@ -45,25 +47,44 @@ def jsonl(path: Path, count: int, changed: int = 0) -> None:
             stream.write(json.dumps(item) + "\n")
 
 
-def index(name: str, count: int, noise: float | None = None, model: str | None = None) -> None:
+def index(name: str, count: int, noise: float | None = None, model: str | None = None, width: int = 384) -> None:
     """Make an index of `count` items with random keys of 384 numbers, which take as long to scan as real ones.
 
     With `noise`, the keys are one vector, each with so much added to it. The default model seems to have made them,
-    unless another is named.
+    unless another is named; with another `width`, so many of its dims.
     """
-    maker = loading.load(model).model
-    rng = np.random.default_rng(count)
+    _write(name, _items(count), noise, model, width)
+
+
+def change(name: str, count: int, changed: int) -> None:
+    """Change the text and a field of so many items of an index that `index` made, all over it, and its postings."""
+    step = count // changed
     items = (
-        Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, f"{n}")
-        for n, text in enumerate(texts(count))
-    )
-    info = Info(name, "", (Source("made", None),), Fields(), maker.name, maker.sha256, maker.stamp, 384, 0.05)
+        item._replace(fields={**item.fields, "year": 1900}, text=f"{item.text} Not as it was.")
+        if number % step == 0 and number // step < changed else item
+        for number, item in enumerate(_items(count))
+    )  # fmt: skip
+    _write(name, items, None, None, 8)
+    cache.refresh_postings(home.catalog_folder(name))
+
+
+def _items(count: int) -> Iterator[Item]:
+    for n, text in enumerate(texts(count)):
+        yield Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, text)
+
+
+def _write(name: str, items: Iterator[Item], noise: float | None, model: str | None, width: int) -> None:
+    maker = loading.load(model).model
+    rng = np.random.default_rng(1)
+    use = None if width == 384 else Use(dims=width)
+    info = Info(name, "", (Source("made", None),), Fields(), maker.name, maker.sha256, maker.stamp, width, 0.05,
+                identity=maker.identity, use=use)  # fmt: skip
     with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as checkpoint:
         writer.take_items(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(checkpoint)
         missing = writer.missing_texts()
         while chunk := [sha256 for sha256, _ in itertools.islice(missing, _CHUNK)]:
-            x = rng.standard_normal((len(chunk), 384), np.float32)
-            x = x if noise is None else np.ones(384, np.float32) + np.float32(noise) * x
+            x = rng.standard_normal((len(chunk), width), np.float32)
+            x = x if noise is None else np.ones(width, np.float32) + np.float32(noise) * x
             writer.put_embeddings(checkpoint, chunk, x / np.linalg.norm(x, axis=1, keepdims=True))
         writer.commit(info, checkpoint)
