@@ -47,9 +47,9 @@ Split = Callable[[str, str], list[Passage]]
 #   incoming   the items of the sources, with their file:line; `base` is what an id that we make is made of
 #   differing  those that are new (their `item` is NULL) or differ from the stored item
 #   replaced   what stood in the place of those that differ, and what is gone
-#   pending    those with a new text
-#   passages   the passages of the pending items; `text` is NULL for a passage that is the whole text
+#   passages   the passages of those that differ; `text` is NULL for a passage that is the whole text
 #   vectors    where the embedding of a text is: under a key of the catalog, or in a row of the checkpoint
+# A passage whose text is as it was has `key N` in the place of its text's SHA-256, N being the key that it had.
 #   supplied   embeddings of texts that came with the items
 #   dead       keys that no item has any more
 _RUN = """
@@ -57,7 +57,6 @@ CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT UNIQUE, base TEXT, ti
                             fields TEXT, text_sha256 BLOB, text TEXT, place TEXT);
 CREATE TEMP TABLE replaced (id TEXT, title TEXT, description TEXT, fields TEXT);
 CREATE TEMP TABLE differing (n INTEGER PRIMARY KEY, item INTEGER);
-CREATE TEMP TABLE pending (n INTEGER PRIMARY KEY);
 CREATE TEMP TABLE passages (n INTEGER, start INTEGER, stop INTEGER, sha256 BLOB, text TEXT, PRIMARY KEY (n, start))
     WITHOUT ROWID;
 CREATE TEMP TABLE vectors (sha256 BLOB PRIMARY KEY, key INTEGER, row INTEGER) WITHOUT ROWID;
@@ -71,8 +70,16 @@ WHERE (old.title, old.description, old.fields, old.text_sha256)
 """
 _REPLACED = "INSERT INTO replaced SELECT id, title, description, fields FROM items WHERE item IN"
 _ADDED = "SELECT id, title, description, fields FROM incoming WHERE n IN (SELECT n FROM differing) ORDER BY n"
-_PENDING = """
-INSERT INTO pending SELECT n FROM differing JOIN incoming USING (n) LEFT JOIN items USING (item)
+# A row of a segment stands for one version of its item, so that postings need not change with it: any change of an item
+# gives it new keys, to which its vectors are copied if its text is as it was.
+_AS_IT_WAS = """
+FROM differing JOIN incoming USING (n) JOIN items USING (item) JOIN keys USING (item)
+WHERE items.text_sha256 = incoming.text_sha256
+"""
+_COPIED_PASSAGES = f"INSERT INTO passages SELECT n, start, stop, CAST('key ' || key AS BLOB), NULL {_AS_IT_WAS}"
+_COPIED_VECTORS = f"INSERT INTO vectors SELECT CAST('key ' || key AS BLOB), key, NULL {_AS_IT_WAS}"
+_NEW_TEXTS = """
+SELECT n, incoming.title, text, incoming.text_sha256 FROM differing JOIN incoming USING (n) LEFT JOIN items USING (item)
 WHERE items.text_sha256 IS NOT incoming.text_sha256
 """
 # The same text may be stored already, under another id; then it has the same passages.
@@ -88,7 +95,7 @@ FROM supplied JOIN passages USING (sha256) JOIN incoming USING (n) ORDER BY rand
 """
 _UNSUPPLIED = """
 SELECT coalesce(sum(length(coalesce(passages.text, incoming.text))), 0) FROM passages JOIN incoming USING (n)
-WHERE sha256 NOT IN (SELECT sha256 FROM supplied)
+WHERE length(sha256) = 32 AND sha256 NOT IN (SELECT sha256 FROM supplied)
 """
 _MISSING = """
 CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
@@ -194,12 +201,13 @@ def number_items(items: Iterable[Item], stored: Iterable[Item]) -> list[Item]:
 def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Changes:
     """Make the table `items` equal to `incoming`; with `keep`, items that are not in it stay.
 
-    Pending items lose their keys, which become `dead`; `passages` holds what to embed for them.
+    Items that differ lose their keys, which become `dead`; `passages` holds what they get new ones for.
     """
     db.execute(_DIFFERING)
-    db.execute(_PENDING)
     added, changed = db.execute("SELECT count(*) - count(item), count(item) FROM differing").fetchone()
-    length = _split_pending(db, split)
+    db.execute(_COPIED_PASSAGES)
+    db.execute(_COPIED_VECTORS)
+    length = _split_texts(db, split)
     db.execute(_STORED_VECTORS)
     removed = 0
     db.execute(f"{_REPLACED} (SELECT item FROM differing)")  # noqa: S608
@@ -209,7 +217,7 @@ def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Change
         _remove_keys(db, gone)
         removed = db.execute(f"DELETE FROM items WHERE item IN ({gone})").rowcount  # noqa: S608
     db.execute(_STORE_ITEMS)
-    _remove_keys(db, "SELECT item FROM pending JOIN incoming USING (n) JOIN items USING (id)")
+    _remove_keys(db, "SELECT item FROM differing WHERE item IS NOT NULL")
     return Changes(added, changed, removed, length)
 
 
@@ -273,14 +281,13 @@ def update_fields(db: sqlite3.Connection, old: Fields, new: Fields) -> None:
     write_fields(db, known, new)
 
 
-def _split_pending(db: sqlite3.Connection, split: Split) -> int:
-    """Fill `passages` from the pending items; returns the length of all passages, in characters."""
+def _split_texts(db: sqlite3.Connection, split: Split) -> int:
+    """Fill `passages` from the new texts; returns the length of all passages, in characters."""
     length = 0
 
     def rows() -> Iterator[tuple[Any, ...]]:
         nonlocal length
-        pending = db.execute("SELECT n, title, text, text_sha256 FROM pending JOIN incoming USING (n)")
-        for n, title, item_text, item_sha256 in pending:
+        for n, title, item_text, item_sha256 in db.execute(_NEW_TEXTS):
             for start, stop, text in split(title, item_text):
                 length += len(text)
                 if text == item_text:

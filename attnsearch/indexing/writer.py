@@ -48,7 +48,7 @@ SELECT sha256, coalesce(passages.text, incoming.text)
 FROM missing JOIN passages USING (n, start, sha256) JOIN incoming USING (n) ORDER BY n, start
 """
 _NEW_PASSAGES = """
-SELECT item, start, stop, key, row FROM pending JOIN passages USING (n) JOIN vectors USING (sha256)
+SELECT item, start, stop, key, row FROM passages JOIN vectors USING (sha256)
     JOIN incoming USING (n) JOIN items USING (id) ORDER BY n, start
 """
 
@@ -247,11 +247,10 @@ class Writer:
         # Without a use, heads are as an older attnsearch reads them.
         heads = [head if head.use else head[:-1] for head in info.heads]
         write_info(self._db, {**info._asdict(), "heads": heads})
-        self._db.execute(f"PRAGMA user_version={info.form}")
         return info
 
     def _add_keys(self, checkpoint: Checkpoint, d: int) -> None:
-        """Give every passage of a pending item its key, in order, in segments of at most `SEGMENT` rows."""
+        """Give every passage of an item that differs its key, in order, in segments of at most `SEGMENT` rows."""
         for passages in compaction.split_segments(map(NewPassage._make, self._db.execute(_NEW_PASSAGES))):
             x = self._gather_embeddings(passages, checkpoint, d)
             keys = [

@@ -27,9 +27,7 @@ from attnsearch.syntax.languages import ENGLISH, LANGUAGES
 if TYPE_CHECKING:
     from attnsearch.sources import summary
 
-FORM = 3
-FORM_OF_HEADS = 4  # the same, with several heads: an older attnsearch, which would ask the first alone, refuses it
-FORM_OF_USES = 5  # the same, with prompts or fewer dimensions, which an older attnsearch would do without
+FORM = 6
 APPLICATION = 0x61_74_74_6E  # "attn", in the SQLite file's header
 
 TABLES = """
@@ -99,12 +97,6 @@ class Info(NamedTuple):
     heads: tuple[Head, ...] = ()
     use: Use | None = None
 
-    @property
-    def form(self) -> int:
-        """The number of the form that holds it, the least that does."""
-        has_uses = any((self.use, *(head.use for head in self.heads)))
-        return FORM_OF_USES if has_uses else FORM_OF_HEADS if self.heads else FORM
-
 
 class KeyRow(NamedTuple):
     """A key, the number of its item, and the characters of that item's text that it stands for: [start, stop)."""
@@ -125,17 +117,14 @@ def read_info(db: sqlite3.Connection, folder: Path) -> Info | None:
         return None
     if application != APPLICATION:
         raise damaged(folder, f"{DATABASE} was not made by attnsearch")
-    if form > FORM_OF_USES:
-        newer = f"was made by a newer attnsearch (form {form}, not {FORM_OF_USES})"
+    if form > FORM:
+        newer = f"was made by a newer attnsearch (form {form}, not {FORM})"
         hint = "upgrade attnsearch, or remove the catalog and index it again"
         raise CatalogError(newer, where=folder.name, hint=hint)
     _check_schema(db, folder, form)
     if form < FORM:
         raise OlderError(f"was made by an older attnsearch (form {form})", where=folder.name)
-    info = parse_info(read_info_rows(db))
-    if form != info.form:
-        raise damaged(folder, f"{DATABASE} has another form than its heads and prompts ask for")
-    return info
+    return parse_info(read_info_rows(db))
 
 
 def _check_schema(db: sqlite3.Connection, folder: Path, form: int) -> None:

@@ -55,8 +55,9 @@ def migrate_locked(db: sqlite3.Connection, folder: Path) -> None:
         while (form := db.execute("PRAGMA user_version").fetchone()[0]) < FORM:
             if form not in _STEPS:
                 raise damaged(folder, f"there is no form {form}")
-            _STEPS[form](db, folder)
-            db.execute(f"PRAGMA user_version={form + 1}")
+            convert, next_form = _STEPS[form]
+            convert(db, folder)
+            db.execute(f"PRAGMA user_version={next_form}")
         db.execute("COMMIT")
         db.execute("BEGIN IMMEDIATE")
 
@@ -84,9 +85,7 @@ def _convert_form_1(db: sqlite3.Connection, folder: Path) -> None:
 
 def _convert_form_2(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001 (what each step gets)
     """The catalog knows its fields: a table of them, and in its info, which of them a user named."""
-    info: dict[str, Any] = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
-    if info.pop("sum") != checksum.info_checksum(read_info_rows(db)):
-        raise ValueError("the table info is not what was written")
+    info = _read_info(db)
     info |= upgrade_fields(info["fields"])
     titles = db.execute("SELECT id, title FROM items")
     if not info["given"][0] and all(ident == make_slug(title) for ident, title in titles):
@@ -97,6 +96,22 @@ def _convert_form_2(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG0
     count_fields(db, known, fields)
     write_fields(db, known, fields)
     write_info(db, {**info, "commit": uuid.uuid4().hex})
+
+
+def _convert_form_3(db: sqlite3.Connection, folder: Path) -> None:  # noqa: ARG001
+    """From form 6 on, an item that changes gets new keys, so that postings belong to segments; nothing else changed.
+
+    Form 4 had several heads, and form 5 prompts or fewer dimensions.
+    """
+    write_info(db, {**_read_info(db), "commit": uuid.uuid4().hex})
+
+
+def _read_info(db: sqlite3.Connection) -> dict[str, Any]:
+    """The values of the table `info`, but its checksum. Raises ValueError if they are not what was written."""
+    info: dict[str, Any] = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM info")}
+    if info.pop("sum") != checksum.info_checksum(read_info_rows(db)):
+        raise ValueError("the table info is not what was written")
+    return info
 
 
 def _convert_segments(db: sqlite3.Connection, folder: Path, d: int) -> None:
@@ -148,4 +163,8 @@ CREATE TABLE fields (name TEXT PRIMARY KEY, kind TEXT NOT NULL, unread INTEGER N
                      lists INTEGER NOT NULL, forms TEXT NOT NULL, low TEXT NOT NULL, high TEXT NOT NULL, counts TEXT,
                      sum INTEGER NOT NULL)
 """
-_STEPS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {1: _convert_form_1, 2: _convert_form_2}
+_STEPS: dict[int, tuple[Callable[[sqlite3.Connection, Path], None], int]] = {
+    1: (_convert_form_1, 2),
+    2: (_convert_form_2, 3),
+    **dict.fromkeys((3, 4, 5), (_convert_form_3, FORM)),
+}

@@ -123,11 +123,11 @@ class TestNewerForm:
     @pytest.fixture
     def newer(self, home, small, write):
         update([str(write("damaged.yaml", "- {id: a, title: moon}\n"))])
-        change(home / "damaged", "PRAGMA user_version=6")
+        change(home / "damaged", "PRAGMA user_version=7")
         return home / "damaged"
 
     def test_it_is_not_taken_for_damage(self, newer):
-        with pytest.raises(CatalogError, match=r"^damaged: was made by a newer attnsearch \(form 6, not 5\)") as caught:
+        with pytest.raises(CatalogError, match=r"^damaged: was made by a newer attnsearch \(form 7, not 6\)") as caught:
             check.find_problems(newer)
         assert not isinstance(caught.value, DamagedError)
         with pytest.raises(CatalogError, match="was made by a newer attnsearch"):
@@ -141,7 +141,7 @@ class TestNewerForm:
         small.read.clear()
         code, out, err = run(*argv)
         assert (code, out) == (3, "")
-        assert "damaged: was made by a newer attnsearch (form 6, not 5)" in err
+        assert "damaged: was made by a newer attnsearch (form 7, not 6)" in err
         assert "upgrade attnsearch, or remove the catalog and index it again" in err
         assert err.count("damaged") == 1  # its name alone
         assert "--repair" not in err

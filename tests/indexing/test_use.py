@@ -78,10 +78,9 @@ def info_of(name="shop"):
     return homes.read_catalog_info(homes.catalog_folder(name))
 
 
-def form_of(name="shop"):
+def has_use(name="shop"):
     with sqlite3.connect(homes.catalog_folder(name) / "index.sqlite") as db:
-        rows = dict(db.execute("SELECT name, value FROM info"))
-        return db.execute("PRAGMA user_version").fetchone()[0], "use" in rows
+        return "use" in dict(db.execute("SELECT name, value FROM info"))
 
 
 def vectors(name="shop"):
@@ -90,14 +89,13 @@ def vectors(name="shop"):
 
 
 class TestKept:
-    def test_a_plain_catalog_is_as_it_ever_was(self, shop):
-        """So an older attnsearch reads it; one with prompts it refuses."""
+    def test_a_plain_catalog_records_none(self, shop):
         update([str(shop)])
-        assert (info_of().use, form_of()) == (None, (3, False))
+        assert (info_of().use, has_use()) == (None, False)
         update([str(shop)], wanted=Wanted("sea "))
-        assert (info_of().use, form_of()) == (Use("sea "), (5, True))
+        assert (info_of().use, has_use()) == (Use("sea "), True)
         update([str(shop)], wanted=Wanted(""))
-        assert (info_of().use, form_of()) == (None, (3, False))
+        assert (info_of().use, has_use()) == (None, False)
 
     def test_it_stays_until_another_is_wanted(self, shop):
         update([str(shop)], wanted=Wanted("sea ", "robot ", 3))
@@ -125,13 +123,13 @@ class TestKept:
     def test_what_the_files_ask_for(self, shop, loader, caplog):
         loader.files = Use("sea ", "moon ")
         update([str(shop)])
-        assert (info_of().use, form_of()) == (Use("sea ", "moon "), (5, True))
+        assert (info_of().use, has_use()) == (Use("sea ", "moon "), True)
         assert "small is used with 'sea ' before requests, 'moon ' before texts (prompts from config_" in caplog.text
 
     def test_it_can_be_turned_off(self, shop, loader):
         loader.files = Use("sea ", "moon ")
         update([str(shop)], wanted=Wanted("", ""))
-        assert (info_of().use, form_of()) == (PLAIN, (5, True))
+        assert (info_of().use, has_use()) == (PLAIN, True)
         with Index.open("shop") as index:
             assert index.encoder.use == PLAIN
 
@@ -298,14 +296,6 @@ class TestRefused:
         with pytest.raises(CatalogError, match="is damaged"):
             Index.open("shop")
 
-    @pytest.mark.parametrize(("wanted", "form"), [(Wanted("sea "), 3), (Wanted("sea "), 4), (Wanted(), 5)])
-    def test_a_form_that_does_not_fit(self, shop, wanted, form):
-        update([str(shop)], wanted=wanted)
-        with sqlite3.connect(homes.catalog_folder("shop") / "index.sqlite") as db:
-            db.execute(f"PRAGMA user_version={form}")
-        with pytest.raises(CatalogError, match="another form than its heads and prompts ask for"):
-            Index.open("shop")
-
     def test_what_was_learned_with_another_prompt(self, shop, caplog):
         update([str(shop)], wanted=Wanted("sea "))
         info = info_of()
@@ -430,7 +420,7 @@ def test_heads_with_uses_on_disk(shop, loader):
     (head,) = info_of().heads
     assert isinstance(head, Head)
     assert head.use == vowels
-    assert form_of() == (5, False)
+    assert not has_use()
     with sqlite3.connect(homes.catalog_folder("shop") / "index.sqlite") as db:
         assert read_info(db, homes.catalog_folder("shop")).heads[0].use == vowels
         assert json.loads(dict(db.execute("SELECT name, value FROM info"))["heads"])[0][-1] == ["moon ", "", 0]

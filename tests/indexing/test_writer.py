@@ -38,14 +38,19 @@ def test_a_changed_text_is_a_new_row(folder):
     assert contents(folder) == [("i1", 1.0), ("i3", 3.0), ("i2", 20.0)]
 
 
-def test_other_fields_need_no_new_row(folder):
-    put(folder, [1])
-    with Writer(folder) as w:
-        assert write(w, [item(1, year=1965)])[0] == (0, 1, 0, 0)
+def test_other_fields_get_a_new_row_with_the_same_vector(folder):
+    """Then the postings of a segment stay right for the rows that live."""
+    put(folder, [1, 2])
     with Store(folder) as s:
-        assert s.items_at([0])[0].item.fields == {"year": 1965}
+        files = {row.file for row in s.segments}
     with Writer(folder) as w:
-        assert write(w, [item(1, year=1965)])[0] == (0, 0, 0, 0)
+        assert write(w, [item(1, year=1965), item(2)]) == ((0, 1, 0, 0), [])
+    with Store(folder) as s:
+        assert not {row.file for row in s.segments} & files
+        assert s.items_at([1])[0].item.fields == {"year": 1965}
+    assert contents(folder) == [("i2", 2.0), ("i1", 1.0)]
+    with Writer(folder) as w:
+        assert write(w, [item(1, year=1965), item(2)]) == ((0, 0, 0, 0), [])
 
 
 def test_equal_texts_are_embedded_once(folder):

@@ -11,7 +11,7 @@ from attnsearch.errors import CatalogError
 from attnsearch.indexing.writer import Writer
 from attnsearch.models.record import Head
 from attnsearch.storage import checksum
-from attnsearch.storage.database import FORM_OF_HEADS, write_info
+from attnsearch.storage.database import FORM, write_info
 from attnsearch.storage.store import Store
 from attnsearch.upkeep.removal import remove_catalog
 from tests.storage.examples import contents, put
@@ -101,7 +101,6 @@ class TestForged:
             {"heads": 3},
             {"heads": [["b", "6" * 64, "6" * 64, "", 1]]},
             {"heads": [["b", "6" * 64, "6" * 64, "", 99, 0.5]]},
-            {"heads": [["b", "6" * 64, "6" * 64, "", 1, 0.5]]},  # of the other form
         ],
         ids=str,
     )
@@ -117,9 +116,6 @@ class TestForged:
     )
     def test_values_of_info_with_heads(self, folder, values, whole):
         put(folder, [1, 2, 3])
-        with sqlite3.connect(folder / "index.sqlite") as db:
-            db.execute(f"PRAGMA user_version={FORM_OF_HEADS}")
-        db.close()
         self.forge(folder, **{"identity": "5" * 64, "heads": [["b", "6" * 64, "6" * 64, "", 1, 0.5]], **values})
         if whole:
             with Store(folder) as store:
@@ -150,7 +146,7 @@ class TestForged:
             "ALTER TABLE items ADD COLUMN more AS (length(title))",
         ],
     )
-    @pytest.mark.parametrize("form", [1, 3])
+    @pytest.mark.parametrize("form", [1, FORM])
     def test_the_schema(self, folder, statement, form):
         put(folder, [1, 2, 3])
         with sqlite3.connect(folder / "index.sqlite") as db:

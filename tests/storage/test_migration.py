@@ -364,3 +364,38 @@ class TestForm2:
         assert run("check", "shop", "--repair").code == 0
         assert titles("shop") == {"moon", "sea"}
         assert run("check", "shop").out == "shop: ok\n"
+
+
+class TestForms3To5:
+    """Their tables are those of form 6, but a row stood for whatever its item was."""
+
+    @pytest.mark.parametrize("form", [3, 4, 5])
+    def test_a_query_brings_it_up(self, write, small, home, form):
+        update([str(write("shop.yaml", TestForm2.SHOP))])
+        folder = home / "shop"
+        before = self.lower(folder, form)
+        assert titles("shop") == {"moon", "sea"}
+        with Store(folder) as store:
+            after = store.info
+            assert store.info.commit != before.commit
+        assert after._replace(commit="") == before._replace(commit="")
+        assert select(folder, "PRAGMA user_version") == [(FORM,)]
+        assert check.find_problems(folder) == []
+
+    def test_a_damaged_info_is_not_blessed(self, write, small, home):
+        update([str(write("shop.yaml", TestForm2.SHOP))])
+        self.lower(home / "shop", 5)
+        change(home / "shop", "UPDATE info SET value = '0.5' WHERE name = 'lexical'")
+        with pytest.raises(CatalogError, match="the table info is not what was written"):
+            Index.open("shop")
+        assert select(home / "shop", "PRAGMA user_version") == [(5,)]
+
+    @staticmethod
+    def lower(folder, form):
+        """Turn a catalog into what an attnsearch of this form wrote."""
+        with Store(folder) as store:
+            info = store.info
+        with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
+            db.execute(f"PRAGMA user_version={form}")
+            seal.write_seal(db, folder, info.commit)
+        return info
