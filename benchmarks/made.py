@@ -14,7 +14,6 @@ from attnsearch.encoding.passages import Passage
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.models.use import Use
-from attnsearch.postings import cache
 from attnsearch.sources import items
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
@@ -57,7 +56,7 @@ def index(name: str, count: int, noise: float | None = None, model: str | None =
 
 
 def change(name: str, count: int, changed: int) -> None:
-    """Change the text and a field of so many items of an index that `index` made, all over it, and its postings."""
+    """Change the text and a field of so many items of an index that `index` made, all over it."""
     step = count // changed
     items = (
         item._replace(fields={**item.fields, "year": 1900}, text=f"{item.text} Not as it was.")
@@ -65,7 +64,6 @@ def change(name: str, count: int, changed: int) -> None:
         for number, item in enumerate(_items(count))
     )  # fmt: skip
     _write(name, items, None, None, 8)
-    cache.refresh_postings(home.catalog_folder(name))
 
 
 def _items(count: int) -> Iterator[Item]:

@@ -48,7 +48,7 @@ HOUSE = {
     "upkeep": ("freshness", "default", "removal"),
     "exports": ("form", "contents", "sink", "json_lines", "arrays", "parquet", "reading"),
     "postings": (
-        "conditions", "wordings", "filters", "completion", "terms", "stored", "vocabulary", "facets",
+        "conditions", "wordings", "filters", "completion", "stored", "terms", "vocabulary", "facets", "values",
         "field", "cache", "union",
     ),
     "indexing": (

@@ -57,8 +57,7 @@ CREATE TEMP TABLE incoming (n INTEGER PRIMARY KEY, id TEXT UNIQUE, base TEXT, ti
                             fields TEXT, text_sha256 BLOB, text TEXT, place TEXT);
 CREATE TEMP TABLE replaced (id TEXT, title TEXT, description TEXT, fields TEXT);
 CREATE TEMP TABLE differing (n INTEGER PRIMARY KEY, item INTEGER);
-CREATE TEMP TABLE passages (n INTEGER, start INTEGER, stop INTEGER, sha256 BLOB, text TEXT, PRIMARY KEY (n, start))
-    WITHOUT ROWID;
+CREATE TEMP TABLE passages (n INTEGER, start INTEGER, stop INTEGER, sha256 BLOB, text TEXT, PRIMARY KEY (n, start));
 CREATE TEMP TABLE vectors (sha256 BLOB PRIMARY KEY, key INTEGER, row INTEGER) WITHOUT ROWID;
 CREATE TEMP TABLE supplied (sha256 BLOB PRIMARY KEY, x BLOB);
 CREATE TEMP TABLE dead (key INTEGER PRIMARY KEY);
@@ -72,10 +71,8 @@ _REPLACED = "INSERT INTO replaced SELECT id, title, description, fields FROM ite
 _ADDED = "SELECT id, title, description, fields FROM incoming WHERE n IN (SELECT n FROM differing) ORDER BY n"
 # A row of a segment stands for one version of its item, so that postings need not change with it: any change of an item
 # gives it new keys, to which its vectors are copied if its text is as it was.
-_AS_IT_WAS = """
-FROM differing JOIN incoming USING (n) JOIN items USING (item) JOIN keys USING (item)
-WHERE items.text_sha256 = incoming.text_sha256
-"""
+_AS_IT_WAS = """FROM differing JOIN incoming USING (n) JOIN items USING (item) JOIN keys USING (item)
+WHERE items.text_sha256 = incoming.text_sha256"""
 _COPIED_PASSAGES = f"INSERT INTO passages SELECT n, start, stop, CAST('key ' || key AS BLOB), NULL {_AS_IT_WAS}"
 _COPIED_VECTORS = f"INSERT INTO vectors SELECT CAST('key ' || key AS BLOB), key, NULL {_AS_IT_WAS}"
 _NEW_TEXTS = """
@@ -89,21 +86,18 @@ FROM passages JOIN incoming USING (n)
     JOIN (SELECT min(item) AS item, text_sha256 FROM items GROUP BY text_sha256) AS old USING (text_sha256)
     JOIN keys ON keys.item = old.item AND keys.start = passages.start
 """
-_SAMPLE = """
-SELECT place, coalesce(passages.text, incoming.text), x
+_SAMPLE = """SELECT place, coalesce(passages.text, incoming.text), x
 FROM supplied JOIN passages USING (sha256) JOIN incoming USING (n) ORDER BY random() LIMIT ?
 """
 _UNSUPPLIED = """
 SELECT coalesce(sum(length(coalesce(passages.text, incoming.text))), 0) FROM passages JOIN incoming USING (n)
 WHERE length(sha256) = 32 AND sha256 NOT IN (SELECT sha256 FROM supplied)
 """
-_MISSING = """
-CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
+_MISSING = """CREATE TEMP TABLE missing AS SELECT n, start, sha256 FROM passages
 WHERE sha256 NOT IN (SELECT sha256 FROM vectors) GROUP BY sha256 HAVING n = min(n) ORDER BY n, start
 """
 _RECALLED = "SELECT count(*) FROM vectors WHERE row IS NOT NULL AND sha256 IN (SELECT sha256 FROM passages)"
-_NEEDED = """
-SELECT sha256, x FROM supplied WHERE sha256 > ? AND sha256 IN (SELECT sha256 FROM passages)
+_NEEDED = """SELECT sha256, x FROM supplied WHERE sha256 > ? AND sha256 IN (SELECT sha256 FROM passages)
     AND sha256 NOT IN (SELECT sha256 FROM vectors) ORDER BY sha256 LIMIT ?
 """
 _OF_KEY = KEY.count(",") + 1  # columns
@@ -151,9 +145,8 @@ def load_items(db: sqlite3.Connection, items: Iterable[Item], fields: Fields = U
     def rows() -> Iterator[tuple[str | bytes, ...]]:
         nonlocal item
         for item in items:
-            sha256 = hashlib.sha256(item.text.encode()).digest()
             ids = (item.id, None) if item.has_own_id else (None, item.id)
-            yield *ids, item.title, item.description, _to_json(item.fields), sha256, item.text, item.place
+            yield *ids, item.title, item.description, _to_json(item.fields), _hash(item), item.text, item.place
 
     try:
         # NULL: the next number
@@ -167,6 +160,10 @@ def load_items(db: sqlite3.Connection, items: Iterable[Item], fields: Fields = U
         message = f"id '{item.id[:80]}' was already used {earlier}"
         raise InputError(message, where=item.place, hint=_ways_out(item, fields)) from None
     numbering.number_ids(db)
+
+
+def _hash(item: Item) -> bytes:
+    return hashlib.sha256(item.text.encode()).digest()
 
 
 def _ways_out(item: Item, fields: Fields) -> str:
@@ -190,8 +187,7 @@ def number_items(items: Iterable[Item], stored: Iterable[Item]) -> list[Item]:
     with closing(sqlite3.connect("")) as db:
         create_tables(db)
         db.execute("CREATE TABLE items (id TEXT PRIMARY KEY, title, description, fields, text_sha256)")
-        rows = ((item.id, item.title, item.description, _to_json(item.fields),
-                 hashlib.sha256(item.text.encode()).digest()) for item in stored)  # fmt: skip
+        rows = ((item.id, item.title, item.description, _to_json(item.fields), _hash(item)) for item in stored)
         db.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
         load_items(db, noted())
         ids = db.execute("SELECT id FROM incoming ORDER BY n").fetchall()
@@ -223,14 +219,13 @@ def compare_items(db: sqlite3.Connection, split: Split, *, keep: bool) -> Change
 
 def sample_supplied(db: sqlite3.Connection, count: int) -> list[SuppliedText]:
     """Some of the texts that this run would take supplied embeddings for, at random."""
-    rows = db.execute(_SAMPLE, (count,)).fetchall()
+    rows = db.execute(_SAMPLE, (count,))
     return [SuppliedText(place, text, np.frombuffer(x, np.float32)) for place, text, x in rows]
 
 
 def count_unsupplied(db: sqlite3.Connection) -> int:
     """How many characters the texts have that nothing was supplied for."""
-    length: int = db.execute(_UNSUPPLIED).fetchone()[0]
-    return length
+    return int(db.execute(_UNSUPPLIED).fetchone()[0])
 
 
 def recall_rows(db: sqlite3.Connection, hashes: Iterable[bytes]) -> int:

@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 
 
 class NewPassage(NamedTuple):
-    """A passage of an item that differs, and its embedding: stored under the key `key`, or in `row` of the checkpoint."""
+    """A passage that gets a new key, and its embedding: stored under the key `key`, or in `row` of the checkpoint."""
 
     item: int
     start: int

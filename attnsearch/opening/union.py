@@ -85,11 +85,11 @@ class UnionStore(Store):
         """Whether any item has a field of this name, or has the name as a value."""
         return any(store.mentions(name) for store in self.stores)
 
-    def items(self) -> Iterator[tuple[int, Item]]:
-        """The first key of every item, and the item, ordered by key."""
-        for first, store in zip(self.firsts, self.stores, strict=False):
-            for key, item in store.items():
-                yield first + key, item
+    def items(self, first: int = 0, end: int = 1 << 62) -> Iterator[tuple[int, Item]]:
+        """The first key of every item, and the item, ordered by key: those from `first` to before `end`."""
+        for start, store in zip(self.firsts, self.stores, strict=False):
+            for key, item in store.items(first - start, end - start):
+                yield start + key, item
 
     def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
         """The keys of the item that each name means, ascending; names that mean no item are left out.
@@ -183,16 +183,17 @@ class Union(Index):
         with self._opening:
             if self._postings is None:
                 parts = zip(self._store.firsts, self.parts, strict=False)
-                parts_postings = [union.Part(first, part.postings) for first, part in parts]
-                self._postings = union.UnionPostings(self.store, parts_postings)
+                catalogs = [union.Catalog(first, part.postings) for first, part in parts]
+                self._postings = union.UnionPostings(self.store, catalogs)
             return self._postings
 
     def _find_vocabulary(self) -> Vocabulary | None:
         from attnsearch.postings.vocabulary import Vocabulary
 
         parts = [part.find_vocabulary() for part in self.parts]
-        databases = [db for part in parts if part for db in part.databases]
-        return Vocabulary(databases) if len(databases) == len(parts) else None
+        if None in parts:
+            return None
+        return Vocabulary([opened for part in parts if part for opened in part.parts], self.store.folder)
 
     @cached_property
     def learned(self) -> Learned | None:

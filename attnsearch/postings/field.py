@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection
-
 from attnsearch.errors import InputError
 from attnsearch.postings.conditions import EQUALITIES, Filter, fold_text, readings_of, suits
-from attnsearch.postings.facets import read_kind
-from attnsearch.postings.terms import KEYS
+from attnsearch.postings.values import Values
 from attnsearch.sources.fields import OWN, suggest_name
 from attnsearch.sources.kinds import NO, YES, Kind, KindName
 from attnsearch.sources.numbers import LONGEST
@@ -32,38 +28,38 @@ def is_mentioned(store: Store, name: str) -> bool:
 
 
 class UnknownFieldError(InputError):
-    """No item has a value in the field."""
+    """No item has a value in the field; some have it without a value if it `is_there`."""
+
+    is_there = False
 
 
-def unknown_field(store: Store, name: str, outer_names: Collection[str]) -> UnknownFieldError:
-    """The error for a field without values; `outer_names` are those of fields that are known not to be inside others.
+def unknown_field(store: Store, name: str, *, is_there: bool) -> UnknownFieldError:
+    """The error for a field without values; whether it `is_there`, but empty in every item.
 
     The hint takes all names that the catalog knows.
     """
-    if name in outer_names:
-        return UnknownFieldError(f"no item of {store.info.name} has a value in '{name}'")
+    if is_there:
+        error = UnknownFieldError(f"no item of {store.info.name} has a value in '{name}'")
+        error.is_there = True
+        return error
     names = {field.name for field in store.fields()}.difference(OWN)
     hint = suggest_name(name, sorted(names), OWN)
     return UnknownFieldError(f"no item of {store.info.name} has a field '{name}'", hint=hint)
 
 
-def check_filter(db: sqlite3.Connection, where: Filter) -> Kind:
+def check_filter(values: Values, where: Filter) -> Kind:
     """The kind of a filter's field. Raises InputError for a value that can't be compared with values of this kind.
 
     A value that some item has just so is always equal to it.
     """
-    kind = read_kind(db)
+    kind = values.kind
     for value, is_suitable in zip(where.values, suits(where, kind), strict=True):
-        if not is_suitable and not (where.op in EQUALITIES and _has_value(db, value)):
-            raise _unsuitable(db, where.field, value, kind)
+        if not is_suitable and not (where.op in EQUALITIES and values.has_value(content_of(value))):
+            raise _unsuitable(values, where.field, value, kind)
     return kind
 
 
-def _has_value(db: sqlite3.Connection, value: str) -> bool:
-    return db.execute("SELECT 1 FROM facets WHERE value = ?", (content_of(value),)).fetchone() is not None
-
-
-def _unsuitable(db: sqlite3.Connection, name: str, value: str, kind: Kind) -> InputError:
+def _unsuitable(values: Values, name: str, value: str, kind: Kind) -> InputError:
     """What is wrong with a filter's value."""
     value = value.strip()
     if content_of(value) is None:
@@ -76,7 +72,7 @@ def _unsuitable(db: sqlite3.Connection, name: str, value: str, kind: Kind) -> In
                           hint=f"write '{name} = yes'")  # fmt: skip
     from attnsearch.postings.wordings import read_range  # which a valid filter does without
 
-    lowest, highest = _read_range(db, kind)
+    lowest, highest = _read_range(values, kind)
     is_kind = "has numbers or dates, and text" if kind.name == "mixed" else f"is a {kind.name}"
     hint = f"write a {'number or a date' if kind.name == 'mixed' else kind.name}, or ~ for a part of its text"
     if ends := read_range(value):
@@ -85,60 +81,58 @@ def _unsuitable(db: sqlite3.Connection, name: str, value: str, kind: Kind) -> In
     return InputError(f"{name} {is_kind}{extent}; '{value}' is not one", hint=hint)
 
 
-def _read_range(db: sqlite3.Connection, kind: Kind) -> tuple[str, str]:
+def _read_range(values: Values, kind: Kind) -> tuple[str, str]:
     """The lowest and the highest number or date, as they are written; empty if there is none."""
-    for column in ("begin",) if kind.name == "date" else ("number", "begin"):
-        ends = f"SELECT value FROM facets WHERE {column} IS NOT NULL ORDER BY {column}"  # noqa: S608
-        lowest, highest = (db.execute(f"{ends} {order} LIMIT 1").fetchone() for order in ("", "DESC"))
-        if lowest:
-            return str(lowest[0]), str(highest[0])
+    for measure in ("begin",) if kind.name == "date" else ("number", "begin"):
+        if ends := values.ends(measure):
+            return ends
     return "", ""
 
 
-def describe_unread(db: sqlite3.Connection, kind: Kind) -> str:
+def describe_unread(values: Values, kind: Kind) -> str:
     """How many values of a field can't be read as its kind, with one of them, the commonest."""
     words = YES + NO if kind.name == "yes/no" else ()
     unread = f"folded NOT IN ({', '.join('?' * len(words))})" if words else _UNREAD[kind.name]
-    commonest = f"SELECT value FROM facets WHERE {unread} ORDER BY length(keys) DESC, rowid LIMIT 1"  # noqa: S608
-    (example,) = db.execute(commonest, words).fetchone()
+    counted = values.count_where(unread, *words)
+    example = min(counted, key=lambda value: (-counted[value], value))
     readings = readings_of(example, kind)
     doubt = f", which can mean {' or '.join(readings)}" if readings else ""
     counts = f"{kind.unread:,} of {kind.values:,} values are not {_PLURALS[kind.name]}"
     return f"{counts}, such as '{example}'{doubt}"
 
 
-def measured_kind(db: sqlite3.Connection, *, is_date: bool) -> Kind:
+def measured_kind(values: Values, *, is_date: bool) -> Kind:
     """The kind of a field whose dates, or numbers, are measured: of a mixed one, the others count as unread."""
-    kind = read_kind(db)
+    kind = values.kind
     if kind.name != "mixed":
         return kind
     name: KindName = "date" if is_date else "number"
-    (unread,) = db.execute(f"SELECT total(length(keys)) FROM facets WHERE {_UNREAD[name]}").fetchone()  # noqa: S608
-    return kind._replace(name=name, unread=int(unread) // KEYS.itemsize)
+    return kind._replace(name=name, unread=values.count_where(_UNREAD[name]).total())
 
 
-def describe_unmeasured(db: sqlite3.Connection, name: str) -> str:
+def describe_unmeasured(values: Values, name: str) -> str:
     """What a field has, most of whose values are neither numbers nor dates."""
-    kind = read_kind(db)
+    kind = values.kind
     if kind.name == "mixed" and kind.unread:
-        return f"{name}: {describe_unread(db, kind)}"
+        return f"{name}: {describe_unread(values, kind)}"
     words = {"text": "is text", "yes/no": "is yes or no", "mixed": "has numbers and dates, and neither are most of it"}
     return f"the field '{name}' {words.get(kind.name, 'has numbers that are too large')}"
 
 
-def find_near_value(db: sqlite3.Connection, value: str) -> str | None:
+def find_near_value(values: Values, value: str) -> str | None:
     """The text most like another: the same but for case and accents, else one of nearly the same length.
 
     None if nothing is like it, or if the field has no text.
     """
-    if read_kind(db).name not in ("text", "mixed"):
+    if values.kind.name not in ("text", "mixed"):
         return None
     folded = fold_text(value.strip())
-    if row := db.execute("SELECT value FROM facets WHERE folded = ? LIMIT 1", (folded,)).fetchone():
-        return str(row[0])
+    if same := values.count_where("folded = ?", folded):
+        return min(same)
     if len(folded) > LONGEST:
         return None
-    near = "SELECT folded, value FROM facets WHERE length(folded) BETWEEN ? AND ? ORDER BY length(keys) DESC LIMIT ?"
-    values = dict(db.execute(near, (len(folded) - 2, len(folded) + 2, COMPARED)).fetchall())
-    matches = find_nearest(folded, values)
-    return str(values[matches[0]]) if matches else None
+    near = values.count_where("length(folded) BETWEEN ? AND ?", len(folded) - 2, len(folded) + 2)
+    commonest = sorted(near, key=lambda text: (-near[text], text))[:COMPARED]
+    text_of = {fold_text(text): text for text in reversed(commonest)}
+    matches = find_nearest(folded, text_of)
+    return text_of[matches[0]] if matches else None

@@ -1,8 +1,7 @@
 """Texts → the terms of each, and the BM25 score of every term in every text: the additive bias.
 
 Robertson & Zaragoza 2009, The Probabilistic Relevance Framework: https://doi.org/10.1561/1500000019, with Lucene's idf.
-What is stored are counts: a score also depends on how many texts have the term, and that may be those of several
-catalogs.
+What is stored are counts: a score also depends on how many texts have the term, in all segments of all catalogs.
 """
 
 from __future__ import annotations
@@ -10,20 +9,26 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.postings.stored import Part, row_type
 from attnsearch.sources.letters import has_marks, normalize_text, word_patterns
 from attnsearch.syntax.languages import ENGLISH, NONE
 
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-KEYS = np.dtype("<u4")  # numbers of keys, as they are stored
+TABLES = (
+    "CREATE TABLE texts (lengths BLOB NOT NULL)",
+    "CREATE TABLE terms (term TEXT PRIMARY KEY, rows BLOB NOT NULL, counts BLOB NOT NULL) WITHOUT ROWID",
+)
+_LENGTHS = np.dtype("<u4")
+_COUNTS = (np.dtype("u1"), np.dtype("<u4"))  # the first if all are below 256
 
 _K1, _B = 1.5, 0.75
 
@@ -98,69 +103,92 @@ def _load_stemmer(language: str) -> Stemmer:
     return stemmers[language]
 
 
-def write_terms(db: sqlite3.Connection, texts: Iterable[str], keys: Sequence[int], language: str = ENGLISH) -> None:
-    """Write the terms of the texts, which are in this language, to an empty database.
+def write_terms(
+    db: sqlite3.Connection, texts: Iterable[str], rows: Sequence[int], count: int, language: str = ENGLISH
+) -> None:
+    """Write the terms of the texts of a segment of `count` rows, which are in this language, to an empty database.
 
-    `keys` has the first key of each text's item, ascending; drawing `texts` may fill it.
+    `rows` has the first row of each text's item, ascending; drawing `texts` may fill it.
     """
     numbers: dict[str, int] = {}  # of the terms
     documents = [
         np.array([numbers.setdefault(term, len(numbers)) for _, term in split_terms(text, language)], np.int32)
         for text in texts
     ]
-    lengths = np.zeros(keys[-1] + 1 if keys else 0, KEYS)
-    lengths[np.array(keys, np.int64)] = [len(document) for document in documents]
-    db.execute("CREATE TABLE texts (count INTEGER NOT NULL, lengths BLOB NOT NULL)")
-    db.execute("INSERT INTO texts VALUES (?, ?)", (len(documents), lengths.tobytes()))
-    db.execute("CREATE TABLE terms (term TEXT PRIMARY KEY, keys BLOB NOT NULL, counts BLOB NOT NULL)")
-    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _term_rows(numbers, documents, keys))
+    lengths = np.zeros(count, _LENGTHS)
+    lengths[np.array(rows, np.int64)] = [len(document) for document in documents]
+    for table in TABLES:
+        db.execute(table)
+    db.execute("INSERT INTO texts VALUES (?)", (lengths.tobytes(),))
+    terms = np.concatenate([np.empty(0, np.int32), *documents])
+    order = np.argsort(terms, kind="stable")
+    places = np.repeat(np.array(rows, row_type(count)), [len(document) for document in documents])[order]
+    db.executemany("INSERT INTO terms VALUES (?, ?, ?)", _term_rows(sorted(numbers.items()), terms[order], places))
 
 
 def _term_rows(
-    numbers: Mapping[str, int], documents: Sequence[NDArray[np.int32]], keys: Sequence[int]
+    numbers: Sequence[tuple[str, int]], terms: NDArray[np.int32], rows: NDArray[np.unsignedinteger]
 ) -> Iterator[tuple[str, bytes, bytes]]:
-    """Each term, the keys (n,) of the documents that contain it, ascending, and how often each does (n,)."""
-    terms = np.concatenate([np.empty(0, np.int32), *documents])
-    order = np.argsort(terms, kind="stable")
-    terms = terms[order]
-    rows = np.repeat(np.array(keys, KEYS), [len(document) for document in documents])[order]
-    is_first = np.append(True, (terms[1:] != terms[:-1]) | (rows[1:] != rows[:-1]))[: len(terms)]  # of a term and a key
+    """Each term, the rows (n,) whose texts contain it, ascending, and how often each does (n,).
+
+    `terms` and `rows` (w,) have the number of the term, and the row, of every word, sorted by both.
+    """
+    is_first = np.append(True, (terms[1:] != terms[:-1]) | (rows[1:] != rows[:-1]))[: len(terms)]  # of a term and a row
     starts = np.flatnonzero(is_first)
-    counts = np.diff(np.append(starts, len(terms))).astype(KEYS)
+    counts = np.diff(np.append(starts, len(terms)))
     terms, rows = terms[starts], rows[starts]
     bounds = np.searchsorted(terms, np.arange(len(numbers) + 1))
-    for term, number in sorted(numbers.items()):
+    small, large = _COUNTS
+    for term, number in numbers:
         column = slice(bounds[number], bounds[number + 1])
-        yield term, rows[column].tobytes(), counts[column].tobytes()
+        kind = small if counts[column].max() <= np.iinfo(small).max else large
+        yield term, rows[column].tobytes(), counts[column].astype(kind).tobytes()
 
 
 class Terms:
-    """The terms of one or several databases, whose texts are taken together.
+    """The terms of one or several parts, whose texts are taken together; their first keys ascend."""
 
-    The keys of each database are counted from the number beside it; the numbers ascend.
-    """
-
-    def __init__(self, parts: Sequence[tuple[int, sqlite3.Connection]]) -> None:
-        self._parts = parts
-        rows = [db.execute("SELECT count, lengths FROM texts").fetchone() for _, db in parts]
-        self._lengths = [np.frombuffer(lengths, KEYS) for _, lengths in rows]
-        self._texts = sum(count for count, _ in rows)
-        self._words = sum(int(lengths.sum(dtype=np.int64)) for lengths in self._lengths)
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+        self._lengths = [_read_lengths(part) for part in parts]
+        self._texts = sum(int(part.living.sum()) for part in parts)
+        self._words = sum(
+            int(lengths[part.living].sum(dtype=np.int64)) for part, lengths in zip(parts, self._lengths, strict=True)
+        )
 
     def find(self, term: str) -> Term | None:
         """The postings of a term; None if no text contains it.
 
         The score is log(1 + (N - n + 1/2) / (n + 1/2)) · t / (t + k₁ (1 - b + b l / mean l)) for a term that occurs t
-        times in a text of l words, and in n of N texts.
+        times in a text of l words, and in n of N texts. Raises ValueError for a part that is not what was written.
         """
         columns = []
-        for (first, db), lengths in zip(self._parts, self._lengths, strict=True):
-            if row := db.execute("SELECT keys, counts FROM terms WHERE term = ?", (term,)).fetchone():
-                keys = np.frombuffer(row[0], KEYS)
-                columns.append((keys + KEYS.type(first), np.frombuffer(row[1], KEYS), lengths[keys]))
-        if not columns:
+        for part, all_lengths in zip(self.parts, self._lengths, strict=True):
+            if row := part.db.execute("SELECT rows, counts FROM terms WHERE term = ?", (term,)).fetchone():
+                rows = part.all_rows(row[0])
+                counts, is_living = _read_counts(row[1], rows), part.living[rows]
+                rows = rows[is_living]
+                columns.append((rows.astype(np.uint32) + np.uint32(part.first), counts[is_living], all_lengths[rows]))
+        if not sum(len(keys) for keys, _, _ in columns):
             return None
         keys, counts, lengths = map(np.concatenate, zip(*columns, strict=True))
         rarity = np.log1p((self._texts - len(keys) + 0.5) / (len(keys) + 0.5))
         saturation = counts / (counts + _K1 * (1 - _B + _B * lengths * (self._texts / self._words)))
         return Term(keys, (rarity * saturation).astype(np.float32))
+
+
+def _read_lengths(part: Part) -> NDArray[np.uint32]:
+    """How many terms the text at each row has (rows,)."""
+    (raw,) = part.db.execute("SELECT lengths FROM texts").fetchone()
+    lengths = np.frombuffer(raw, _LENGTHS)
+    if len(lengths) != len(part.living):
+        raise ValueError("the lengths of texts are not those of the segment")
+    return lengths
+
+
+def _read_counts(raw: bytes, rows: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
+    """How often each text at these rows (n,) has a term (n,)."""
+    kind = next((kind for kind in _COUNTS if len(raw) == len(rows) * kind.itemsize), None)
+    if kind is None or (rows[1:] <= rows[:-1]).any():
+        raise ValueError("the rows of a term are not what attnsearch writes")
+    return np.frombuffer(raw, kind).astype(np.uint32)

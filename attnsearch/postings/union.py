@@ -2,57 +2,65 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from attnsearch.postings import facets, field
-from attnsearch.postings.cache import TERMS, Postings, field_label
-from attnsearch.postings.stored import create_database
+from attnsearch.postings import facets, field, stored
+from attnsearch.postings.cache import Postings
 from attnsearch.postings.terms import Terms
+from attnsearch.postings.values import Values
 from attnsearch.storage.store import Store
 
 
-class Part(NamedTuple):
+class Catalog(NamedTuple):
     """The postings of a catalog, whose keys are counted from `first` on."""
 
     first: int
     postings: Postings
 
+    def moved(self, parts: Sequence[stored.Part]) -> list[stored.Part]:
+        """Its parts, with the numbers that its keys have in the union."""
+        return [part._replace(first=self.first + part.first) for part in parts]
+
 
 class UnionPostings(Postings):
     """The postings of the union of several stores, whose kinds and scores depend on the items of all.
 
-    They are merged on first use from those that the catalogs have stored, and not stored themselves.
+    They are those of the catalogs; where a field is of another kind in all of them together, it is read again.
     """
 
-    def __init__(self, store: Store, parts: Sequence[Part]) -> None:
+    def __init__(self, store: Store, catalogs: Sequence[Catalog]) -> None:
         super().__init__(store)
-        self._parts = parts
+        self._catalogs = catalogs
+        self._own: list[stored.Part] = []
 
-    def _ensure(self, fields: Iterable[str], *, terms: bool) -> None:
-        for name in fields:
-            if field_label(name) not in self._open:
-                self._open[field_label(name)] = self._merge_field(name)
+    def _open(self, names: Sequence[str], *, terms: bool) -> None:
+        for name in names:
+            self._values[name] = self._merge_field(name)
         if terms:
-            for part in self._parts:
-                part.postings.ensure(terms=True)
+            parts = [part for each in self._catalogs for part in each.moved(each.postings.find_terms().parts)]
+            self._terms = Terms(parts)
 
-    def _merge_field(self, name: str) -> sqlite3.Connection:
+    def _merge_field(self, name: str) -> Values:
         """The values of a field in all catalogs that have it. Raises InputError if none has."""
-        databases = []
-        for first, postings in self._parts:
+        parts: list[stored.Part] = []
+        is_there = False
+        for each in self._catalogs:
             try:
-                postings.ensure([name])
-            except field.UnknownFieldError:
-                continue
-            databases.append((first, postings._open[field_label(name)]))
-        if not databases:
-            names = {known for part in self._parts for known in part.postings._field_names}
-            raise field.unknown_field(self._store, name, names)
-        db = create_database()
-        facets.merge_field(db, name, databases)
-        return db
+                parts += each.moved(each.postings.find_values(name).parts)
+            except field.UnknownFieldError as error:
+                is_there |= error.is_there
+        if not parts:
+            raise field.unknown_field(self._store, name, is_there=is_there)
+        kind = Values(parts).kind
+        again = [facets.read_again(part, kind) for part in parts]
+        self._own += filter(None, again)
+        return Values([new or part for new, part in zip(again, parts, strict=True)])
 
-    def _read_terms(self) -> Terms:
-        return Terms([(first, postings._open[TERMS]) for first, postings in self._parts])
+    def close(self) -> None:
+        """Close what is not the catalogs' own."""
+        with self._lock:
+            stored.close_all(self._own)
+            self._own.clear()
+            self._values.clear()
+            self._terms = None

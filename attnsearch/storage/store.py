@@ -182,11 +182,12 @@ class Store:
         with reading(self.folder), self._asking():
             return bool(self._db.execute(statement, (json.dumps(name, ensure_ascii=False),)).fetchone()[0])
 
-    def items(self) -> Iterator[tuple[int, Item]]:
-        """The first key of every item, and the item, ordered by key. Raises CatalogError for a damaged row."""
+    def items(self, first: int = 0, end: int = 1 << 62) -> Iterator[tuple[int, Item]]:
+        """The first key from `first` to before `end` of every item, and the item, ordered. CatalogError if damaged."""
         with reading(self.folder):
             with self._asking():
-                cursor = self._db.execute(f"{_SELECT_KEYS} WHERE start = 0 ORDER BY key")
+                statement = f"{_SELECT_KEYS} WHERE start = 0 AND key >= ? AND key < ? ORDER BY key"
+                cursor = self._db.execute(statement, (first, end))
             while rows := self._fetch(cursor):
                 for row in rows:
                     yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)

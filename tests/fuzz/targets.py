@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import shutil
-import sqlite3
 import sys
 import tempfile
 import unicodedata
@@ -55,17 +54,17 @@ from attnsearch.networks import safetensors, weights
 from attnsearch.networks.coverage import coverage_of
 from attnsearch.networks.table import find_layout
 from attnsearch.output import formats, safe_text, table  # noqa: F401
-from attnsearch.postings import conditions, facets, field, filters
+from attnsearch.postings import conditions, field, filters
 from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, markup
-from attnsearch.sources.fields import Fields
 from attnsearch.storage import checksum, feedback, files
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
 from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.values import content_of
 from tests.encoding import tiny
+from tests.postings.parts import values_of
 from tests.torture import flips
 from tests.torture.verifier import using_home
 
@@ -210,22 +209,16 @@ def where(data: bytes) -> None:
     conditions.spell(tree)
     leaves = list(conditions.filters_of(tree))
     values = [*listed.split("\n"), *(value for leaf in leaves for value in leaf.values)]
-    with (
-        contextlib.closing(sqlite3.connect(":memory:")) as db,
-        contextlib.closing(facets.Collector("f", Fields())) as collector,
-    ):
-        for key, value in enumerate(values):
-            collector.add(key, items.Item("i", "t", "", {"f": value}, ""))
-        collector.fill(db, "f")
-        kind = facets.read_kind(db)
-        facets.read_measured(db)
+    with values_of("f", [items.Item("i", "t", "", {"f": value}, "") for value in values]) as opened:
+        kind = opened.kind
+        opened.read_measured()
         if kind.unread:
-            field.describe_unread(db, kind)
+            field.describe_unread(opened, kind)
         for leaf in leaves:
-            field.find_near_value(db, asked)
+            field.find_near_value(opened, asked)
             try:
-                field.check_filter(db, leaf)
-                keys = set(facets.select_keys(db, conditions.conditions_of(leaf, kind)).tolist())
+                field.check_filter(opened, leaf)
+                keys = set(opened.select_keys(conditions.conditions_of(leaf, kind)).tolist())
             except AttnsearchError as problem:
                 assert_is_one_safe_line(problem)
                 continue

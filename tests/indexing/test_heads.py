@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 
-import numpy as np
 import pytest
 
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding import trial
 from attnsearch.encoding.heads import join
-from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.errors import CatalogError, ModelError
 from attnsearch.indexing import check, embedding
 from attnsearch.indexing.embedding import _SAMPLE
 from attnsearch.indexing.repair import repair

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from attnsearch.postings.terms import Terms, _load_stemmer, split_terms, write_terms
+from attnsearch.postings.terms import Terms, _load_stemmer, split_terms
 from attnsearch.syntax.languages import LANGUAGES, NONE
+from tests.postings.parts import terms_of
 
 K1, B = 1.5, 0.75
 
@@ -28,36 +30,83 @@ def by_hand(texts: list[str], term: str) -> dict[int, float]:
     return scores
 
 
-@pytest.fixture
-def filled():
-    texts = ["moon and moons over the sea", "sea", "", "a robot", "robots, robots in 東京都"]
-    db = sqlite3.connect(":memory:")
-    write_terms(db, texts, [3, 5, 6, 8, 11])
-    yield texts, db
-    db.close()
+TEXTS = ["moon and moons over the sea", "sea", "", "a robot", "robots, robots in 東京都"]
 
 
+@pytest.mark.parametrize("cuts", [(), (5,), (4, 9)])
 @pytest.mark.parametrize("term", ["moon", "sea", "robot", "東京", "京都"])
-def test_the_formula(filled, term):
-    texts, db = filled
-    keys, scores = Terms([(0, db)]).find(term)
-    expected = by_hand(texts, term)
-    assert keys.tolist() == [[3, 5, 6, 8, 11][number] for number in expected]
+def test_the_formula(cuts, term):
+    keys_of_texts = [3, 5, 6, 8, 11]
+    with terms_of(TEXTS, keys=keys_of_texts, cuts=cuts) as parts:
+        keys, scores = Terms(parts).find(term)
+    expected = by_hand(TEXTS, term)
+    assert keys.tolist() == [keys_of_texts[number] for number in expected]
     assert scores == pytest.approx(list(expected.values()), rel=1e-5)
     assert keys.dtype == np.uint32
 
 
-def test_a_term_that_no_text_has(filled):
-    assert Terms([(0, filled[1])]).find("dragon") is None
-    assert Terms([(0, filled[1])]).find("the") is None
-    assert Terms([(0, filled[1])]).find("") is None
+def test_a_term_that_no_text_has():
+    with terms_of(TEXTS) as parts:
+        for term in ("dragon", "the", ""):
+            assert Terms(parts).find(term) is None
 
 
 def test_texts_without_any_word():
-    db = sqlite3.connect(":memory:")
-    write_terms(db, ["?", "the"], [0, 1])
-    assert db.execute("SELECT count(*) FROM terms").fetchone() == (0,)
-    db.close()
+    with terms_of(["?", "the"]) as parts:
+        assert parts[0].db.execute("SELECT count(*) FROM terms").fetchone() == (0,)
+        assert Terms(parts).find("the") is None
+
+
+def test_no_part_at_all():
+    assert Terms([]).find("moon") is None
+
+
+def test_a_word_that_one_text_has_very_often():
+    with terms_of(["moon " * 70_000, "moon", "sea"]) as parts:
+        assert Terms(parts).find("moon").scores == pytest.approx(
+            [*by_hand(["moon " * 70_000, "moon", "sea"], "moon").values()]
+        )
+
+
+words = st.sampled_from(["moon", "sea", "robot", "lamp"])
+texts_of_few_words = st.lists(st.lists(words, max_size=6).map(" ".join), min_size=1, max_size=12)
+
+
+@given(texts_of_few_words, st.data())
+def test_any_segments_and_removed_items_score_as_one_that_is_new(texts, data):
+    """To the bit, whatever segments the texts lie in, and whatever was in them before."""
+    numbers = range(len(texts))
+    cuts = sorted(data.draw(st.sets(st.sampled_from(numbers))) - {0})
+    dead = data.draw(st.sets(st.sampled_from(numbers)))
+    living = [number for number in numbers if number not in dead]
+    with terms_of(texts, cuts=cuts, dead=dead) as parts, terms_of([texts[number] for number in living]) as new:
+        some, anew = Terms(parts), Terms(new)
+        for term in ("moon", "sea", "robot", "lamp"):
+            score, expected = some.find(term), anew.find(term)
+            assert (score is None) == (expected is None)
+            if score and expected:
+                assert score.keys.tolist() == [living[row] for row in expected.keys]
+                assert score.scores.tobytes() == expected.scores.tobytes()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "UPDATE terms SET rows = x'00'",
+        "UPDATE terms SET rows = x'ffff'",
+        "UPDATE terms SET rows = 'moon'",
+        "UPDATE terms SET rows = x'01000000'",
+        "UPDATE terms SET counts = x'010101'",
+        "UPDATE texts SET lengths = x'00000000'",
+        "UPDATE texts SET lengths = 7",
+        "DELETE FROM texts",
+    ],
+)
+def test_what_no_index_writes(script):
+    with terms_of(["moon", "moon", "sea"]) as parts:
+        parts[0].db.execute(script)
+        with pytest.raises((ValueError, TypeError)):
+            Terms(parts).find("moon")
 
 
 @pytest.mark.parametrize(

@@ -8,26 +8,22 @@ import sqlite3
 
 import pytest
 
-from attnsearch.indexing import check
+from attnsearch.errors import CatalogError
+from attnsearch.indexing import check, compaction
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.opening.union import open_catalogs
 from attnsearch.postings import stored, vocabulary
-from attnsearch.postings.vocabulary import LETTERS, LONGEST, Vocabulary, collect_words, write_words
+from attnsearch.postings.vocabulary import LETTERS, LONGEST, Vocabulary, collect_words
 from attnsearch.sources.items import Item
 from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.store import Store
+from tests.postings.parts import vocabulary_of
 
 ITEMS = [
     {"id": "a", "title": "Moon moon", "author": {"name": "Łukasz Lem"}, "tags": ["far", "sea"]},
     {"id": "b", "title": "moonlit sea", "url": "https://example.org/x1"},
 ]
-
-
-def vocabulary_of(counts: dict[str, int]) -> Vocabulary:
-    db = sqlite3.connect(":memory:")
-    write_words(db, counts)
-    return Vocabulary([db])
 
 
 @pytest.fixture
@@ -94,9 +90,9 @@ def test_words_are_counted_on_after_an_interrupt(monkeypatch):
         "DROP TABLE words",
         "DROP TABLE words; CREATE TABLE words (word TEXT, items INTEGER)",
         "DROP TABLE words; CREATE VIEW words AS SELECT 'moon' AS word, 1 AS items",
-        "DELETE FROM letters",
-        "UPDATE letters SET letters = x'00ff'",
-        "INSERT INTO letters VALUES ('a')",
+        "DELETE FROM about",
+        "UPDATE about SET covered = x'0000'",
+        "UPDATE about SET covered = x'00'",
     ],
 )
 def test_a_file_that_is_not_ours_is_not_read(folder, script):
@@ -108,12 +104,13 @@ def test_a_file_that_is_not_ours_is_not_read(folder, script):
         assert index.find_vocabulary().count(["moon", "sea"]) == {"moon": 1, "sea": 2}
 
 
-def test_words_without_a_number_are_not_read(folder):
+@pytest.mark.parametrize("rows", ["'x'", "x'00'", "x'ffff'", "7"])
+def test_words_with_rows_that_are_not_there(folder, run, rows):
     with Index.open("shop") as index:
         index.find_vocabulary()
-    _forge(folder, "UPDATE words SET items = 'x' WHERE word = 'moon'")
-    with Index.open("shop") as index:
-        assert index.find_vocabulary().count(["moon", "sea"]) == {"sea": 2}
+    _forge(folder, f"UPDATE words SET rows = {rows} WHERE word = 'moon'")
+    with Index.open("shop") as index, pytest.raises(CatalogError, match="is damaged"):
+        index.find_vocabulary().count(["moon", "sea"])
 
 
 def _forge(folder, script):
@@ -137,13 +134,27 @@ def test_stored_once_and_brought_up_to_date(path, folder, monkeypatch):
     with Index.open("shop") as index:
         index.find_vocabulary()
     (file,) = (folder / POSTINGS).iterdir()
-    assert file.name.startswith("words.v1.")
+    assert ".words-" in file.name
     path.write_text(json.dumps({"title": "robot"}) + "\n")
     update([str(path)])
     assert not file.exists()
     monkeypatch.setattr(Store, "items", None)
     with Index.open("shop") as index:
         assert index.find_vocabulary().count(["moon", "robot"]) == {"robot": 1}
+
+
+def test_words_of_removed_items_do_not_count(path, folder, monkeypatch):
+    with Index.open("shop") as index:
+        index.find_vocabulary()
+    path.write_text("".join(json.dumps(item) + "\n" for item in [ITEMS[0], {"title": "new"}]))
+    monkeypatch.setattr(compaction, "DEAD", 1)
+    monkeypatch.setattr(compaction, "_choose_rewrites", lambda segments: iter(()))
+    update([str(path)])
+    assert len(list((folder / POSTINGS).iterdir())) == 2
+    with Index.open("shop") as index:
+        words = index.find_vocabulary()
+        assert words.count(["moon", "sea", "moonlit", "new"]) == {"moon": 1, "sea": 1, "new": 1}
+        assert words.beginning_with("m", 3, 9) == {"moon": 1}
 
 
 def test_flipped_bytes_are_found_and_mended(folder):

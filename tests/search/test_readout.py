@@ -1,46 +1,36 @@
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import numpy as np
 import pytest
 
-from attnsearch.postings import facets
 from attnsearch.postings.conditions import conditions_of
+from attnsearch.postings.values import Values
 from attnsearch.search.readout import MOST, item_weights, read_out
-from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
+from tests.postings.parts import values_of
 
 WEIGHTS = np.array([0.5, 0.25, 0.25, 0.0])
 
 
 class FieldPostings:
-    """Postings of one field, by the values of each item."""
+    """Postings of one field."""
 
-    def __init__(self, *items: str | list[str]) -> None:
-        self.db = sqlite3.connect(":memory:")
-        with closing(facets.Collector(["f"], Fields())) as collector:
-            for key, value in enumerate(items):
-                collector.add(key, Item("", "", "", {"f": value}, ""))
-            collector.fill(self.db, "f")
+    def __init__(self, values: Values) -> None:
+        self.values = values
 
     def select_keys(self, asked):
-        return facets.select_keys(self.db, conditions_of(asked, facets.read_kind(self.db)))
+        return self.values.select_keys(conditions_of(asked, self.values.kind))
 
     def read_measured(self, field):
-        return facets.read_measured(self.db)
+        return self.values.read_measured()
 
     def read_facets(self, field):
-        return facets.read_facets(self.db)
+        return self.values.read_facets()
 
 
 def read(*items, weights=WEIGHTS):
-    postings = FieldPostings(*items)
-    try:
-        return read_out(postings, "f", weights)
-    finally:
-        postings.db.close()
+    with values_of("f", [Item("", "", "", {"f": value}, "") for value in items]) as values:
+        return read_out(FieldPostings(values), "f", weights)
 
 
 def test_a_mean_and_a_spread():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from pathlib import Path
 from string import ascii_lowercase
@@ -22,7 +21,7 @@ from attnsearch.explanation.saved import collect_arrays
 from attnsearch.learning.examples import gather_examples
 from attnsearch.opening.index import Index
 from attnsearch.postings import vocabulary
-from attnsearch.postings.vocabulary import Vocabulary, collect_words, write_words
+from attnsearch.postings.vocabulary import collect_words
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
 from attnsearch.search.spelling import LONGEST_TEXT, Correction, Reading, read_requests, read_texts
@@ -31,6 +30,7 @@ from attnsearch.sources.items import read_items
 from attnsearch.sources.judgments import Judged
 from attnsearch.storage import home
 from tests.asking import query
+from tests.postings.parts import vocabulary_of
 from tests.search.conftest import index_items
 
 ITEMS = [
@@ -253,9 +253,8 @@ def test_real_misspellings(real):
         for item in read_items([str(home.built_in_file(name))]).items:
             counts.update(collect_words(item))
             items += 1
-    db = sqlite3.connect(":memory:")
-    write_words(db, counts)
-    index = SimpleNamespace(encoder=real, find_vocabulary=lambda: Vocabulary([db]), info=SimpleNamespace(items=items))
+    words = vocabulary_of(counts)
+    index = SimpleNamespace(encoder=real, find_vocabulary=lambda: words, info=SimpleNamespace(items=items))
     pairs = [line.split() for line in (Path(__file__).parent / "misspellings.txt").read_text().splitlines()]
     read = read_texts(index, [f"a {typed} book" for typed, _ in pairs])
     right = sum(text == f"a {meant} book" for text, (_, meant) in zip(read, pairs, strict=True))
