@@ -197,7 +197,7 @@ def test_shared(work):
 
 
 @pytest.mark.parametrize("mask", flips.MASKS)
-def test_flips_of_what_was_learned_and_judged(work, mask):
+def test_flips_of_what_was_learned_and_judged_and_of_postings(work, mask):
     """A sample; tests/indexing/test_check.py has one of the index itself."""
     with using_home(work / "home"):
         flips.make(work / "flipped.yaml")
@@ -205,6 +205,7 @@ def test_flips_of_what_was_learned_and_judged(work, mask):
         flips.teach(folder)
         assert list(flips.flip(folder, flips.file_places(folder / LEARNED)[::7], mask)) == []
         assert list(flips.flip_feedback(folder, flips.file_places(folder / FEEDBACK)[::7], mask)) == []
+        assert list(flips.flip_postings(flips.make_postings(folder)[:: 61 * flips.STEP], mask)) == []
 
 
 def test_storm(work):

@@ -142,7 +142,7 @@ class Postings:
     def open_same(self, other: Postings) -> None:
         """Open what the postings of another state of the catalog have open, as far as it is there."""
         with other._lock:
-            names = [facets.read_field_name(db) for label, db in other._open.items() if label != TERMS]
+            names = list(other._values)
             terms = other._terms is not None
         try:
             self.ensure(names, terms=terms)

@@ -4,6 +4,7 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import bm25s
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,6 +44,19 @@ def test_the_formula(cuts, term):
     assert keys.tolist() == [keys_of_texts[number] for number in expected]
     assert scores == pytest.approx(list(expected.values()), rel=1e-5)
     assert keys.dtype == np.uint32
+
+
+def test_scores_are_those_of_bm25s():
+    documents = [[term for _, term in split_terms(text)] for text in TEXTS]
+    oracle = bm25s.BM25(method="lucene", k1=K1, b=B)
+    oracle.index(documents, show_progress=False)
+    with terms_of(TEXTS, cuts=(2, 3)) as parts:
+        terms = Terms(parts)
+        for term in ("moon", "sea", "robot", "over", "京都"):
+            keys, scores = terms.find(term)
+            expected = oracle.get_scores([term])
+            assert keys.tolist() == np.flatnonzero(expected).tolist()
+            assert scores == pytest.approx(expected[keys], rel=1e-6)
 
 
 def test_a_term_that_no_text_has():

@@ -296,6 +296,16 @@ def make_form_2(folder, fields):
         seal.write_seal(db, folder, info["commit"])
 
 
+def make_form(folder, form):
+    """Turn a catalog into what an attnsearch of form 3, 4 or 5 wrote, sealed as it was; its info."""
+    with Store(folder) as store:
+        info = store.info
+    with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version={form}")
+        seal.write_seal(db, folder, info.commit)
+    return info
+
+
 class TestForm2:
     """Form 2 knows neither its fields nor which of them a user named."""
 
@@ -373,7 +383,7 @@ class TestForms3To5:
     def test_a_query_brings_it_up(self, write, small, home, form):
         update([str(write("shop.yaml", TestForm2.SHOP))])
         folder = home / "shop"
-        before = self.lower(folder, form)
+        before = make_form(folder, form)
         assert titles("shop") == {"moon", "sea"}
         with Store(folder) as store:
             after = store.info
@@ -384,18 +394,8 @@ class TestForms3To5:
 
     def test_a_damaged_info_is_not_blessed(self, write, small, home):
         update([str(write("shop.yaml", TestForm2.SHOP))])
-        self.lower(home / "shop", 5)
+        make_form(home / "shop", 5)
         change(home / "shop", "UPDATE info SET value = '0.5' WHERE name = 'lexical'")
         with pytest.raises(CatalogError, match="the table info is not what was written"):
             Index.open("shop")
         assert select(home / "shop", "PRAGMA user_version") == [(5,)]
-
-    @staticmethod
-    def lower(folder, form):
-        """Turn a catalog into what an attnsearch of this form wrote."""
-        with Store(folder) as store:
-            info = store.info
-        with closing(sqlite3.connect(folder / "index.sqlite", isolation_level=None)) as db:
-            db.execute(f"PRAGMA user_version={form}")
-            seal.write_seal(db, folder, info.commit)
-        return info

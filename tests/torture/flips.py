@@ -1,7 +1,7 @@
 """Each byte of a small index flipped in turn: a query gives the same answer or is refused, and `check` sees it.
 
 The same holds for what was learned. The feedback is text without a checksum, which people may edit: a flipped byte
-changes one request at most, or the file is refused.
+changes one request at most, or the file is refused. Postings with a flipped byte are made anew.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing import check
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
+from attnsearch.postings.filters import parse_filter
 from attnsearch.search.memory import embedding_of
 from attnsearch.search.search import search
+from attnsearch.search.setting import Setting
 from attnsearch.storage.feedback import add_judgment, read_feedback
-from attnsearch.storage.files import FEEDBACK, LEARNED
+from attnsearch.storage.files import FEEDBACK, LEARNED, POSTINGS
 from attnsearch.storage.learned import Learned, write_learned
 from tests.torture.verifier import Violation, using_home
 
@@ -31,6 +33,7 @@ ITEMS = (
 QUERIES = ("moon", "the sea and a robot")
 REQUESTS = {"moon": {"a": 1, "b": 0}, "the sea \u2013 deep": {"b": 1}, "robot": {"c": 1, "gone": 0}}
 MASKS = 0xFF, 0x01, 0x80
+STEP = 61  # of the bytes of postings, one in so many is flipped: each time they are made anew
 
 
 def flips(work: Path, seed: int) -> str:
@@ -43,11 +46,14 @@ def flips(work: Path, seed: int) -> str:
         problems = [line for mask in MASKS for line in flip(folder, everywhere, mask)]
         judged = file_places(folder / FEEDBACK)
         problems += [line for mask in MASKS for line in flip_feedback(folder, judged, mask)]
+        postings = make_postings(folder)
+        problems += [line for mask in MASKS for line in flip_postings(postings[::STEP], mask)]
     if problems:
         raise Violation("\n".join(problems[:20]))
     return (
         f"{len(everywhere):,} bytes, each flipped {len(MASKS)} times: the same answer or a refusal, and always seen;"
-        f" {len(judged)} bytes of feedback: a change of one request, or a refusal"
+        f" {len(judged)} bytes of feedback: a change of one request, or a refusal;"
+        f" {len(postings[::STEP]):,} of {len(postings):,} bytes of postings: the same answer, and always seen"
     )
 
 
@@ -143,3 +149,35 @@ def flip_feedback(folder: Path, places: Iterable[tuple[Path, int]], mask: int) -
         if answer() != answered or check.find_problems(folder):
             yield f"{place}: the index answers differently"
         file.write_bytes(original)
+
+
+def make_postings(folder: Path) -> list[tuple[Path, int]]:
+    """Make the postings of the catalog; the place of each of their bytes."""
+    answer_with_postings()
+    return [place for file in sorted((folder / POSTINGS).iterdir()) for place in file_places(file)]
+
+
+def answer_with_postings() -> list[tuple]:
+    """What a person sees of a query that needs all kinds of postings."""
+    with Index.open("flipped") as index:
+        setting = Setting(where=(parse_filter("title? and not price > 3"),), lexical=0.5)
+        (result,) = search(index, ["mooon or robot"], setting, k=99)
+    return [(result.as_read, *hit[:3], round(hit.weight, 7)) for hit in result.hits]
+
+
+def flip_postings(places: Iterable[tuple[Path, int]], mask: int) -> Iterator[str]:
+    """Flip the byte of postings at each place, alone, and undo it: what goes wrong, a line each."""
+    right = answer_with_postings()
+    for file, offset in places:
+        content = file.read_bytes()
+        flipped = bytearray(content)
+        flipped[offset] ^= mask
+        file.write_bytes(flipped)
+        place = f"{file.name}, byte {offset} xor {mask}"
+        if not check.find_problems(file.parents[1]):
+            yield f"{place}: check sees nothing"
+        if answer_with_postings() != right:
+            yield f"{place}: another answer"
+        if check.find_problems(file.parents[1]):
+            yield f"{place}: it is still there"
+        file.write_bytes(content)

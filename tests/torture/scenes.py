@@ -33,7 +33,7 @@ from attnsearch.upkeep.default import read_default
 from tests.asking import query
 from tests.conftest import SmallEncoder
 from tests.indexing import damage
-from tests.storage.test_migration import FORM_1, make_form_2
+from tests.storage.test_migration import FORM_1, make_form, make_form_2
 from tests.torture import generations
 from tests.torture.driver import Nursery, expect_success
 from tests.torture.verifier import (
@@ -210,6 +210,7 @@ def make_scenes(work: Path, nursery: Nursery, only: str = "") -> list[Commands]:
         ("reset", "whole", [["reset", NAME, "-q"]]),
         ("conversion of form 1", "form 1", [["query", "moon", *CATALOG, "-f", "csv"]]),
         ("conversion of form 2", "form 2", [["query", "moon", *CATALOG, "-f", "csv"]]),
+        ("conversion of form 5", "form 5", [["query", "moon", *CATALOG, "-f", "csv"]]),
         ("new postings", "whole", [["query", "mooon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]),
         ("postings made anew", "asked", [["index", str(folder / "next.jsonl"), "--name", NAME, "-q"]]),
         ("removal", "whole", [["remove", NAME, "-q"]]),
@@ -233,7 +234,9 @@ def _make_scene(work: Path, nursery: Nursery, name: str, start: Path, commands: 
             states.append(read_state())
     if name not in ("new postings", "choice") and len(set(states)) < len(states):
         raise RuntimeError(f"{name}: a command changes nothing: {states}")
-    if start.name in ("vector", "header", "form 2") and states[1] != _read_copy(start.with_name("whole"), work):
+    if start.name in ("vector", "header", "form 2", "form 5") and states[1] != _read_copy(
+        start.with_name("whole"), work
+    ):
         raise Violation(f"{name}: {states[1]}")
     return Commands(name, start, commands, states)
 
@@ -262,7 +265,7 @@ def _make_starts(folder: Path, nursery: Nursery) -> None:
         ["train", str(folder / "first.jsonl"), "--force", *CATALOG],
     ]
     expect_success(nursery.run(whole / "home", source, commands=commands))
-    for name in ("vector", "header", "asked", "form 2"):
+    for name in ("vector", "header", "asked", "form 2", "form 5"):
         shutil.copytree(whole, folder / name)
     vector = folder / "vector" / "home" / NAME
     ((file,), *_) = damage.select(vector, "SELECT file FROM segments ORDER BY rows DESC")
@@ -271,6 +274,7 @@ def _make_starts(folder: Path, nursery: Nursery) -> None:
     asked = [["query", "mooon", *CATALOG, "-f", "csv", "--lexical", "--where", FILTER]]
     expect_success(nursery.run(folder / "asked" / "home", source, commands=asked))
     make_form_2(folder / "form 2" / "home" / NAME, ["id", "title", []])
+    make_form(folder / "form 5" / "home" / NAME, 5)
     _make_form_1(folder / "form 1" / "home" / NAME, source)
 
 
