@@ -86,18 +86,22 @@ class Values:
 
     def read_facets(self) -> list[Facet]:
         """All values, in their order as text."""
-        keys_of: dict[str, list[NDArray[np.uint32]]] = {}
+        keys_of: dict[str, NDArray[np.uint32]] = {}
+        others: dict[str, list[NDArray[np.uint32]]] = {}  # of values that several parts have
         for part in self.parts:
             rows = part.db.execute("SELECT value, rows FROM facets").fetchall()
             owners, keys = part.entries([raw for _, raw in rows])
             bounds = np.searchsorted(owners, np.arange(len(rows) + 1)).tolist()
-            for number, (value, _) in enumerate(rows):
-                if bounds[number] < bounds[number + 1]:
-                    keys_of.setdefault(value, []).append(keys[bounds[number] : bounds[number + 1]])
-        return [
-            Facet(value, parts[0] if len(parts) == 1 else np.concatenate(parts))
-            for value, parts in sorted(keys_of.items())
-        ]
+            for (value, _), start, stop in zip(rows, bounds, bounds[1:], strict=False):
+                if start == stop:
+                    continue
+                if value in keys_of:
+                    others.setdefault(value, []).append(keys[start:stop])
+                else:
+                    keys_of[value] = keys[start:stop]
+        for value, parts in others.items():
+            keys_of[value] = np.concatenate([keys_of[value], *parts])
+        return [Facet(value, keys_of[value]) for value in sorted(keys_of)]
 
     def read_measured(self) -> Measured | None:
         """The numbers, or the dates, without other values; None if most of the values are neither."""
