@@ -169,10 +169,13 @@ class Folder:
         """Store a copy for the next query in the place of any other, unless the disk is full or read-only."""
         name = (name_of(segment), label)
         new = _store_copy(part.db, self._folder, *name)
-        for old in self._files.pop(name, ()) if new else ():
+        if new is None:
+            return
+        for old in self._files.get(name, ()):
             if old.path != new:
                 with suppress(OSError):
                     old.path.unlink()
+        self._files[name] = [StoredFile(new, *name, new.suffix[1:])]
 
     def clear(self, keep: Callable[[StoredFile], bool]) -> None:
         """Delete all files but those to keep, and what earlier forms and killed processes left."""

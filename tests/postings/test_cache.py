@@ -167,6 +167,17 @@ def test_a_field_of_another_kind_after_a_change(big, folder):
     assert len(list((folder / POSTINGS).iterdir())) == 9  # three segments, two fields, terms
 
 
+def test_a_new_segment_whose_own_values_are_of_another_kind(big, folder):
+    """It is stored once, read as the field is in the whole catalog."""
+    path, items = big
+    items[3]["year"] = "old"
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    update([str(path)])
+    names = [(file.segment, file.label) for file in stored.stored_files(folder / POSTINGS)]
+    assert len(names) == len(set(names)) == 6
+    assert ask("year > 2007") == ["18", "19"]
+
+
 @pytest.mark.parametrize("options", [{"language": "german"}, {"fields": Fields(text=("kind",))}])
 def test_another_language_or_other_fields(big, folder, options):
     """What depends on them is made anew."""
