@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -188,6 +189,34 @@ def test_another_language_or_other_fields(big, folder, options):
     with Index.open("books") as index:
         assert bool(index.postings.find_term("moon")) == ("language" in options)
     assert len(list((folder / POSTINGS).iterdir())) == 4
+
+
+@pytest.mark.parametrize("ask_for", ["terms", "product"])
+def test_items_that_stay_are_read_by_the_fields_of_today(write, small, home, monkeypatch, ask_for):
+    """Items that `--keep` keeps have no new rows, but their texts and titles are those of other fields."""
+    monkeypatch.setattr(compaction, "_choose_rewrites", lambda segments: iter(()))
+
+    def answer():
+        with Index.open("stock") as index:
+            if ask_for == "terms":
+                return [index.postings.find_term(term) is None for term in ("moon", "robot")]
+            try:
+                return sorted(facet.value for facet in index.postings.read_facets("product"))
+            except InputError as error:
+                return str(error)
+
+    first, second = Fields(title="product", text=("product",)), Fields(title="name", text=("kind",))
+    update([str(write("one.jsonl", '{"id": "a", "product": "moon", "kind": "robot"}\n'))], name="stock", fields=first)
+    before = answer()
+    update(
+        [str(write("two.jsonl", '{"id": "b", "name": "sea", "kind": "sea", "product": "x"}\n'))],
+        name="stock",
+        fields=second,
+        keep=True,
+    )
+    stored_answer = answer()
+    shutil.rmtree(home / "stock" / POSTINGS)
+    assert stored_answer == answer() != before
 
 
 @pytest.mark.parametrize(
