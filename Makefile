@@ -53,6 +53,7 @@ bench: .venv/.bench
 	$(BENCH).startup
 	$(BENCH).scan
 	$(BENCH).scale --plot benchmarks/query.svg
+	$(BENCH).changes
 	$(BENCH).heatmap
 	$(BENCH).duplicates
 	$(BENCH).options

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.indexing import embedding
+from attnsearch.indexing import check, embedding
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.readers import raw_file
@@ -179,20 +179,22 @@ def test_a_text_longer_than_the_window_is_several_keys(write, small):
     assert first.passage.endswith("ship")
 
 
-def test_the_passages_of_a_text_that_moves_keep_their_vectors(write, small):
-    """Under another id it is the same text: nothing is embedded, and each passage keeps its vector."""
+@pytest.mark.parametrize(("old", "new", "ident"), [("id: a", "id: b", "b"), ("id: a", "id: a, price: 3", "a")])
+def test_the_passages_of_a_text_that_moves_keep_their_vectors(write, small, home, old, new, ident):
+    """Under another id, or with another field, it is the same text: each passage keeps its vector."""
     path = write(
         "x.yaml", f"- {{id: a, title: Tides, description: moon {'filler ' * 150}sea {'filler ' * 150}robot}}\n"
     )
     update([str(path)])
     with Index.open("x") as opened:
         before = {word: query(opened, word).hits[0] for word in ("moon", "sea", "robot")}
-    path.write_text(path.read_text().replace("id: a", "id: b"))
+    path.write_text(path.read_text().replace(old, new))
     assert update([str(path)]).embedded == 0
     with Index.open("x") as opened:
         for word, hit in before.items():
             (now,) = query(opened, word).hits
-            assert (now.id, now.score, now.passage) == ("b", hit.score, hit.passage)
+            assert (now.id, now.score, now.passage) == (ident, hit.score, hit.passage)
+    assert check.find_problems(home / "x") == []
 
 
 def test_a_damaged_catalog_is_listed_as_such(shop, home, write, small):
