@@ -23,7 +23,7 @@ from attnsearch.postings import conditions, facets, field, stored, vocabulary
 from attnsearch.postings import terms as terms_of_texts
 from attnsearch.postings.conditions import Filter
 from attnsearch.postings.facets import Collector
-from attnsearch.postings.stored import Folder, Part
+from attnsearch.postings.stored import Folder, Part, StoredFile
 from attnsearch.postings.terms import Term, Terms
 from attnsearch.postings.values import Facet, Measured, Values
 from attnsearch.sources.kinds import Kind
@@ -256,7 +256,7 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
         for label, file in Folder(folder).examples().items():
             terms = terms or label.startswith("terms")
             words = words or label.startswith("words")
-            if label.startswith("field") and (name := stored.read_name(file)):
+            if label.startswith("field") and (name := _read_name(file)):
                 names.append(name)
         labels = {field_label(name, store.info): name for name in sorted(set(names)) if field.is_mentioned(store, name)}
         parts = open_parts(store, labels, terms=terms)
@@ -268,6 +268,15 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
             wanted.add(vocabulary.words_label(store.info))
         segments = {stored.name_of(segment) for segment in store.segments}
         Folder(folder).clear(lambda file: file.segment in segments and file.label in wanted)
+
+
+def _read_name(file: StoredFile) -> str:
+    """The name of the field whose values a file has; empty if it is not what was written."""
+    if db := stored.open_file(file):
+        with closing(db), suppress(*DAMAGE):
+            (name,) = db.execute("SELECT name FROM about").fetchone()
+            return name if isinstance(name, str) else ""
+    return ""
 
 
 def field_label(name: str, info: Info) -> str:

@@ -15,7 +15,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ from attnsearch.storage.store import Store
 _NAME = re.compile(r"([0-9a-f]{32})\.((?:terms|words|field)-[0-9a-f]{16}\.v[0-9]+)\.([0-9a-f]{16})")
 _EARLIER = re.compile(r"(?:(?:terms|field-[0-9a-f]{16})(?:\.v[234])?|words\.v1)\.[0-9a-f]{32}\.[0-9a-f]{16}")
 _LEFT = re.compile(r"\.[0-9a-f]{32}")  # by a process that was killed
+_CACHE = -256  # KiB of one database, in SQLite's notation
+FEW = 50  # segments, each of which may have several files open, that the usual limit of 1,024 files is enough for
 _SMALL, _LARGE = np.dtype("<u2"), np.dtype("<u4")  # numbers of rows, as they are stored
 
 # Which rows it tells of, packed eight to a byte; the rest depends on the label.
@@ -161,6 +163,8 @@ class Folder:
 
     def open_all(self, segments: Sequence[SegmentRow], label: str, tables: Sequence[str]) -> Iterator[tuple[int, Part]]:
         """The stored postings of this label, each after the number of its segment; see `open`."""
+        if len(segments) > FEW:
+            _raise_limit()
         for number, segment in enumerate(segments):
             if part := self.open(segment, label, tables):
                 yield number, part
@@ -199,6 +203,15 @@ def _is_ours(part: Part, tables: Sequence[str]) -> bool:
     return False
 
 
+def _raise_limit() -> None:
+    """Let this process open as many files as the system lets it; the usual limit is that of programs of old."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # which only Unix has
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def broken_files(folder: Path) -> Iterator[str]:
     """The names of the catalog's files of postings with other bytes than were written.
 
@@ -222,7 +235,9 @@ def open_file(file: StoredFile) -> sqlite3.Connection | None:
     with suppress(OSError, sqlite3.Error):
         if _file_checksum(file.path) == file.checksum:
             uri = f"{file.path.resolve().as_uri()}?mode=ro&immutable=1"
-            return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            db.execute(f"PRAGMA cache_size={_CACHE}")  # there may be hundreds
+            return db
     return None
 
 
@@ -275,15 +290,6 @@ def note_reading(store: Store, segments: Sequence[SegmentRow]) -> None:
     if count:
         all_of = "all " if count == store.info.items else ""
         log.info("reading %s%d items of %s, once", all_of, count, store.info.name)
-
-
-def read_name(file: StoredFile) -> str:
-    """The name of the field whose values a file has; empty if it is not what was written."""
-    if db := open_file(file):
-        with closing(db), suppress(*DAMAGE):
-            (name,) = db.execute("SELECT name FROM about").fetchone()
-            return name if isinstance(name, str) else ""
-    return ""
 
 
 def close_all(parts: Iterable[Part]) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -189,6 +191,21 @@ def test_another_language_or_other_fields(big, folder, options):
     with Index.open("books") as index:
         assert bool(index.postings.find_term("moon")) == ("language" in options)
     assert len(list((folder / POSTINGS).iterdir())) == 4
+
+
+def test_more_segments_than_files_may_be_open(write, small, home, monkeypatch):
+    monkeypatch.setattr(compaction, "SEGMENT", 1)
+    monkeypatch.setattr(stored, "FEW", 30)
+    lines = (json.dumps({"id": f"{n}", "title": f"moon {n}", "year": 1990 + n}) for n in range(40))
+    update([str(write("books.jsonl", "\n".join(lines)))])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/dev/fd").iterdir())) + 70, limits[1]))
+        ask("year > 2025", lexical=1)
+        monkeypatch.setattr(Store, "items", None)
+        assert ask("year > 2025", lexical=1) == ["36", "37", "38", "39"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.mark.parametrize("ask_for", ["terms", "product"])
