@@ -250,7 +250,7 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
     Only new segments are read. The words too, if a query would not count so many. What can't be built now is built by
     the next query.
     """
-    with suppress(AttnsearchError, OSError, *DAMAGE), Store(folder) as store:
+    with suppress(AttnsearchError, *DAMAGE), Store(folder) as store:
         names: list[str] = []
         words = store.info.items > vocabulary.COUNTED
         for label, file in Folder(folder).examples().items():
