@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 
+import numpy as np
 import pytest
 
 from attnsearch.attention.projections import TEMPERATURE
 from attnsearch.encoding import trial
 from attnsearch.encoding.heads import join
-from attnsearch.errors import CatalogError, ModelError
+from attnsearch.errors import CatalogError, InputError, ModelError
 from attnsearch.indexing import check, embedding
 from attnsearch.indexing.embedding import _SAMPLE
 from attnsearch.indexing.repair import repair
@@ -319,3 +320,57 @@ def test_a_catalog_without_heads_records_none(source, two):
     assert has_heads()
     update([str(source)], heads=["none"])
     assert not has_heads()
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("heads", "message"),
+        [
+            (["none", "vowels"], "--head none stands for no heads"),
+            (["vowels", "vowels=0.2"], "the model vowels is named twice"),
+            (["other"], "the model small is named twice"),
+            (["vowels=0"], "invalid weight 0 of the head vowels"),
+            (["vowels=1"], "invalid weight 1 of the head vowels"),
+            (["vowels=nan"], "invalid weight nan"),
+            (["wordllama=abc"], "invalid weight abc of the head wordllama"),
+            (["=0.2"], "--head names no model"),
+            ([" "], "--head names no model"),
+        ],
+    )
+    def test_what_names_no_head(self, source, two, heads, message):
+        with pytest.raises(InputError, match=message):
+            update([str(source)], heads=heads)
+
+    def test_what_can_mean_two_things(self, source, two, tmp_path):
+        folder = tmp_path / "mine=0.1"
+        folder.mkdir()
+        with pytest.raises(InputError, match=r"can mean the folder .*, or .*mine with the weight 0\.1"):
+            update([str(source)], heads=[str(folder)])
+
+
+@pytest.mark.parametrize(("window", "warned"), [(99, True), (100, False), (1 << 30, False)])
+def test_a_smaller_window_is_told(source, two, caplog, window, warned):
+    two[1].window = window
+    update([str(source)], heads=["vowels"])
+    assert (
+        "the head vowels reads 99 word pieces of a passage at most, and a passage may have 100" in caplog.text
+    ) == warned
+    caplog.clear()
+    update([str(source)])
+    assert caplog.text == ""
+
+
+def test_rows_of_the_dead_are_zeros(source, two):
+    update([str(source)])
+    source.write_text("\n".join(source.read_text().splitlines()[3:]))
+    update([str(source)])
+    with Store(homes.catalog_folder("shop")) as store:
+        assert store.dead
+    update([str(source)], heads=["vowels"])
+    with Store(homes.catalog_folder("shop")) as store:
+        dead = np.concatenate([block.x[~block.alive] for block in store.blocks() if block.alive is not None])
+        assert len(dead) == 3
+        assert not dead.any()
+    update([str(source)], heads=["vowels=0.2"])
+    x, expected = read_shop(two, [0.8, 0.2])
+    assert x == pytest.approx(expected, abs=1e-6)
