@@ -152,12 +152,11 @@ class State(NamedTuple):
         k: int,
         first: int = 0,
         columns: NDArray[np.int64] | None = None,
-        candidates: Candidates | None = None,
     ) -> State:
         """The state of one block: logits z (m, n), -inf where hidden, and optionally values v (n, e).
 
         Keys are numbered from `first`. If z holds only some columns of the block, `columns` (n,) lists them in
-        ascending order. The top is chosen from `candidates`, by default from all of z.
+        ascending order.
         """
         maximum = z.max(axis=1, initial=-np.inf)
         shifted = z - _zero_if_empty(maximum)[:, None]
@@ -166,26 +165,29 @@ class State(NamedTuple):
         if z.min(initial=np.inf) == -np.inf:
             visible = np.isfinite(z).sum(axis=1)
             np.maximum(shifted, np.finfo(z.dtype).min, out=shifted)  # 0 · -inf would be NaN
-        candidates = find_candidates(z, k) if candidates is None else candidates
-        top_logits, top_keys = rank_candidates(z, candidates, k)
-        filled = top_keys != _NO_KEY
-        top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])
-        return cls(
-            k=k,
+        sums = cls(
+            k=0,
             maximum=maximum.astype(np.float64),
             total=z_exp.sum(axis=1).astype(np.float64),
             moment=np.vecdot(z_exp, shifted).astype(np.float64),
             output=None if v is None else (z_exp.astype(v.dtype, copy=False) @ v).astype(np.float64),
-            top_logits=top_logits,
-            top_keys=top_keys,
+            top_logits=np.empty((len(z), 0)),
+            top_keys=np.empty((len(z), 0), np.int64),
             visible=visible,
         )
+        return sums.with_top(z, find_candidates(z, k), k, first, columns) if k else sums
 
-    def threshold(self) -> NDArray[np.float64]:
-        """The logit (m,) that another key needs to enter the top: the k-th best, or -inf before there are k."""
-        if not self.k:
-            return np.full(len(self.total), np.inf)
-        return self.top_logits[:, -1] if self.top_logits.shape[1] == self.k else np.full(len(self.total), -np.inf)
+    def with_top(
+        self, z: Floats, candidates: Candidates, k: int, first: int = 0, columns: NDArray[np.int64] | None = None
+    ) -> State:
+        """The state of a block, with the k best of the `candidates` among its logits z (m, n) on top.
+
+        Numbers of keys are as in `from_logits`.
+        """
+        top_logits, top_keys = rank_candidates(z, candidates, k)
+        filled = top_keys != _NO_KEY
+        top_keys[filled] = first + (top_keys[filled] if columns is None else columns[top_keys[filled]])
+        return self._replace(k=k, top_logits=top_logits, top_keys=top_keys)
 
     def merge(self, other: State) -> State:
         """The state of the union of two disjoint sets of keys. Order and grouping do not matter."""
@@ -210,7 +212,8 @@ class State(NamedTuple):
 
     def weights(self) -> NDArray[np.float64]:
         """The softmax weights (m, ≤k) of the top keys, normalized over all keys seen, not over the top alone."""
-        return np.exp(self.top_logits - _zero_if_empty(self.log_normalizer())[:, None])
+        weights = np.exp(self.top_logits - _zero_if_empty(self.log_normalizer())[:, None])
+        return np.minimum(weights, 1.0)  # the sums are of faster products than the top
 
     def log_normalizer(self) -> NDArray[np.float64]:
         """log Σ exp z (m,); -inf for a query that saw no key."""

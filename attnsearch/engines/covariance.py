@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.storage.store import BLOCK, Store
+from attnsearch.engines.pieces import BLOCK
+from attnsearch.storage.store import Store
 
 ROWS = 4_096  # keys that a thread multiplies at once: 12 MB as float64, for a width of 384
 

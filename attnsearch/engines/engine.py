@@ -33,6 +33,10 @@ class States(NamedTuple):
     attention: State
     plain: State
 
+    def merge(self, other: States) -> States:
+        """The states of the union of two disjoint sets of keys; see `State.merge`."""
+        return States(self.attention.merge(other.attention), self.plain.merge(other.plain))
+
 
 class Engine(Protocol):
     """Attention over every key of a catalog: a complete answer, or CatalogError.

@@ -61,6 +61,11 @@ class UnionStore(Store):
         ]
         self._x = [x for store in stores for x in store._x]
 
+    @property
+    def files(self) -> list[Path]:
+        """The file of each of the segments."""
+        return [file for store in self.stores for file in store.files]
+
     def number_of(self, key: int) -> int:
         """The number of the store with this key."""
         return int(np.searchsorted(self.firsts, key, side="right")) - 1

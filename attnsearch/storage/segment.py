@@ -11,7 +11,7 @@ import re
 import sqlite3
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +83,32 @@ class SegmentRow(NamedTuple):
             row += 1
         return row
 
+    def cut(self, rows: int, start: int = 0, stop: int | None = None) -> Iterator[range]:
+        """The rows from `start` to before `stop`, about `rows` at a time; an item is never cut."""
+        start, stop = self.next_item(start), self.next_item(self.rows if stop is None else stop)
+        while start < stop:
+            end = min(self.next_item(start + rows), stop)
+            yield range(start, end)
+            start = end
+
+    def block(self, rows: range, x: NDArray[np.float32]) -> Block:
+        """Some of its rows, of which x (n, d) are the vectors."""
+        dead, joined = (_slice_marks(marks, rows.start, rows.stop) for marks in (self.dead, self.joined))
+        return Block(self.first + rows.start, x, None if dead is None else ~dead, joined)
+
+
+class Block(NamedTuple):
+    """Successive rows of a segment: the number of the first, and X (n, d).
+
+    `alive` (n,) marks the rows that are keys; None if all are. `joined` (n,) marks the rows of the same item as the row
+    before; None if no row is. The rows of one item are never in two blocks.
+    """
+
+    first: int
+    x: NDArray[np.float32]
+    alive: NDArray[np.bool_] | None
+    joined: NDArray[np.bool_] | None
+
 
 class SegmentList(NamedTuple):
     """The segments, ordered by their first keys, and the checksum of the list."""
@@ -116,6 +142,11 @@ def read_segments(db: sqlite3.Connection, listing: int | None = None) -> Segment
         for first, count, file, sums, dead, joined in rows
     ]
     return SegmentList(segments, actual)
+
+
+def _slice_marks(marks: NDArray[np.bool_] | None, start: int, stop: int) -> NDArray[np.bool_] | None:
+    """The marks of some rows; None if none is set."""
+    return None if marks is None or not marks[start:stop].any() else marks[start:stop]
 
 
 def _unpack_bits(raw: bytes | None, count: int) -> NDArray[np.bool_] | None:
@@ -186,6 +217,31 @@ def examine_segment(folder: Path, file: str, shape: tuple[int, ...], sums: bytes
     return Examined(np.frombuffer(mapped, "<f4", offset=header).reshape(shape), damaged)
 
 
+def load_rows(folder: Path, file: str, shape: tuple[int, ...], sums: bytes, rows: range) -> NDArray[np.float32]:
+    """Map some of the vectors (n, d) of a file with this shape, and no more of it than needed to verify these.
+
+    Raises as `load_segment` does.
+    """
+    parts = range(rows.start // ROWS, -(-rows.stop // ROWS))
+    if len(sums) != checksum.SIZE * (1 + -(-shape[0] // ROWS)) or not 0 <= rows.start < rows.stop <= shape[0]:
+        raise ValueError("it has the wrong number of checksums, or of rows")
+    width = shape[1] * 4
+    with open_segment(folder, file) as stream:
+        header = _measure_header(stream, shape)
+        if checksum.part_checksums(stream.read(header), header) != sums[: checksum.SIZE]:
+            raise ValueError(describe_damage(range(0)))
+        begin, end = header + parts.start * ROWS * width, header + min(parts.stop * ROWS, shape[0]) * width
+        page = begin - begin % mmap.ALLOCATIONGRANULARITY
+        mapped = memoryview(mmap.mmap(stream.fileno(), end - page, access=mmap.ACCESS_READ, offset=page))
+    actual = checksum.part_checksums(mapped[begin - page :], ROWS * width)
+    for number, part in enumerate(parts):
+        place = slice(number * checksum.SIZE, (number + 1) * checksum.SIZE)
+        if actual[place] != sums[checksum.SIZE :][part * checksum.SIZE : (part + 1) * checksum.SIZE]:
+            raise ValueError(describe_damage(range(part * ROWS, min((part + 1) * ROWS, shape[0]))))
+    x = np.frombuffer(mapped, "<f4", offset=begin - page).reshape(-1, shape[1])
+    return x[rows.start - parts.start * ROWS : rows.stop - parts.start * ROWS]
+
+
 def segment_checksums(folder: Path, file: str, shape: tuple[int, ...]) -> bytes:
     """The checksums of a file as it is: of its header, then of every `ROWS` rows. Raises as `examine_segment` does."""
     return _compute_checksums(*_map_file(folder, file, shape), shape)
@@ -201,12 +257,18 @@ def open_segment(folder: Path, file: str) -> io.BufferedReader:
 def _map_file(folder: Path, file: str, shape: tuple[int, ...]) -> tuple[memoryview[int], int]:
     """The bytes of a file that holds float32 numbers of this shape, and the length of its header."""
     with open_segment(folder, file) as stream:
-        status = os.fstat(stream.fileno())
-        header = status.st_size - math.prod(shape) * 4
-        plausible = 0 < header < _LONGEST_HEADER and not header % _ALIGNMENT and min(shape) >= 1
-        if not stat.S_ISREG(status.st_mode) or not plausible:
-            raise ValueError(f"it has {status.st_size:,} bytes, which does not fit its shape, {shape}")
+        header = _measure_header(stream, shape)
         return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)), header
+
+
+def _measure_header(stream: io.BufferedReader, shape: tuple[int, ...]) -> int:
+    """The length of a file's header, by its size and its shape."""
+    status = os.fstat(stream.fileno())
+    header = status.st_size - math.prod(shape) * 4
+    plausible = 0 < header < _LONGEST_HEADER and not header % _ALIGNMENT and min(shape) >= 1
+    if not stat.S_ISREG(status.st_mode) or not plausible:
+        raise ValueError(f"it has {status.st_size:,} bytes, which does not fit its shape, {shape}")
+    return header
 
 
 def _compute_checksums(mapped: memoryview[int], header: int, shape: tuple[int, ...]) -> bytes:

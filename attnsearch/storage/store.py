@@ -38,19 +38,6 @@ _KEY_COLUMNS = KEY.count(",") + 1
 _SELECT_KEYS = f"SELECT {KEY}, {ITEM} FROM keys JOIN items USING (item)"  # noqa: S608 (our own words)
 
 
-class Block(NamedTuple):
-    """Successive rows of a segment: the number of the first, and X (n, d).
-
-    `alive` (n,) marks the rows that are keys; None if all are. `joined` (n,) marks the rows of the same item as the row
-    before; None if no row is. The rows of one item are never in two blocks.
-    """
-
-    first: int
-    x: NDArray[np.float32]
-    alive: NDArray[np.bool_] | None
-    joined: NDArray[np.bool_] | None
-
-
 class ItemPassage(NamedTuple):
     """The item of a key, and the part of its text that the key stands for; None if that is the whole text."""
 
@@ -131,21 +118,26 @@ class Store:
         length = max(least, -(-self.size // count))
         return [(first, min(first + length, self.size)) for first in range(0, self.size, length)]
 
-    def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[Block]:
+    @property
+    def files(self) -> list[Path]:
+        """The file of each of the segments."""
+        return [self.folder / SEGMENTS / row.file for row in self.segments]
+
+    def block(self, number: int, rows: range) -> segment.Block:
+        """Some rows of the segment of this number, which begin and end with an item."""
+        self.check_open()
+        return self.segments[number].block(rows, self._x[number][rows.start : rows.stop])
+
+    def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[segment.Block]:
         """The rows of the items whose first key is in `first` to before `end`, in order, about `rows` of them a block.
 
         A block ends with its segment, and is longer than `rows` if its last item is.
         """
         self.check_open()
         for segment_row, segment_x in zip(self.segments, self._x, strict=True):
-            start = segment_row.next_item(first - segment_row.first)
-            last = segment_row.next_item(end - segment_row.first)
-            while start < last:
-                stop = min(segment_row.next_item(start + rows), last)
-                dead = _slice_marks(segment_row.dead, start, stop)
-                joined = _slice_marks(segment_row.joined, start, stop)
-                yield Block(segment_row.first + start, segment_x[start:stop], None if dead is None else ~dead, joined)
-                start = stop
+            first_row, last_row = first - segment_row.first, end - segment_row.first
+            for part in segment_row.cut(rows, first_row, last_row):
+                yield segment_row.block(part, segment_x[part.start : part.stop])
 
     def living(self) -> NDArray[np.int64]:
         """The numbers of all keys (n,), ascending."""
@@ -277,11 +269,6 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _slice_marks(marks: NDArray[np.bool_] | None, start: int, stop: int) -> NDArray[np.bool_] | None:
-    """The marks of some rows; None if none is set."""
-    return None if marks is None or not marks[start:stop].any() else marks[start:stop]
 
 
 def _passage(place: Place) -> str | None:

@@ -113,8 +113,10 @@ def test_any_split_in_any_order_with_any_mask(problem, k, balanced):
     states = [State.from_logits(z[:, a:b], v[a:b], k=k, first=a) for a, b in parts]
     bounded = State.empty(len(q), k, 3)
     for a, b in parts:
-        candidates = find_candidates(z[:, a:b], k, bounded.threshold())
-        bounded = bounded.merge(State.from_logits(z[:, a:b], v[a:b], k=k, first=a, candidates=candidates))
+        threshold = bounded.top_logits[:, -1] if bounded.top_logits.shape[1] == k else None
+        candidates = find_candidates(z[:, a:b], k, threshold)
+        block = State.from_logits(z[:, a:b], v[a:b], k=0).with_top(z[:, a:b], candidates, k, a)
+        bounded = bounded.merge(block)
     if balanced:
         while len(states) > 1:
             states = [functools.reduce(State.merge, states[i : i + 2]) for i in range(0, len(states), 2)]

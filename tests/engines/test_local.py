@@ -13,6 +13,7 @@ import pytest
 from attnsearch.encoding import loading
 from attnsearch.engines.bias import Bias, WeightedTerm
 from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.pieces import Cut
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.postings.terms import Term
@@ -24,10 +25,10 @@ CLOSE = 1e-4  # logits are some 15 at most: float32 is off by 3e-6
 SIZES = [
     {},
     {"block": 1},
-    {"block": 7, "parts": 3},
-    {"budget": 1},
-    {"block": 5, "budget": 40, "parts": 30},
-    {"parts": 1},
+    {"block": 7, "parts": 3, "piece": 11},
+    {"budget": 1, "piece": 1},
+    {"block": 5, "budget": 40, "parts": 30, "piece": 8},
+    {"parts": 1, "piece": 20},
 ]
 
 
@@ -157,7 +158,7 @@ def test_attend(store, kind, given):
     x = store.embeddings(range(store.size)).astype(np.float64)
     expected = by_loops(store, q, plain, bias)
     for sizes in SIZES:
-        states = LocalEngine(store, **sizes).attend(q, plain, k=5, output=True, bias=bias)
+        states = LocalEngine(store, Cut(**sizes)).attend(q, plain, k=5, output=True, bias=bias)
         for row, (z, z_plain) in enumerate(expected):
             check_sums(states.attention, row, z)
             check_sums(states.plain, row, z_plain)
@@ -179,7 +180,7 @@ def test_logits(store, kind, given):
     bias = bias_of(store, kind, 3)
     expected = by_loops(store, q, plain, bias)
     for sizes in SIZES:
-        states, every_logit = LocalEngine(store, **sizes).logits(q, plain, bias=bias)
+        states, every_logit = LocalEngine(store, Cut(**sizes)).logits(q, plain, bias=bias)
         assert every_logit.shape == (3, store.size)
         assert every_logit.dtype == np.float32
         for row, (z, z_plain) in enumerate(expected):
@@ -195,7 +196,7 @@ def test_many_queries(store):
     """More than are compared by dot products."""
     q, plain = queries(20), queries(20)[::-1]
     bias = bias_of(store, "mask terms priors", 20)
-    states = LocalEngine(store, block=9).attend(q, plain, k=99, bias=bias)
+    states = LocalEngine(store, Cut(piece=20, block=9)).attend(q, plain, k=99, bias=bias)
     for row, (z, z_plain) in enumerate(by_loops(store, q, plain, bias)):
         check_sums(states.attention, row, z)
         check_sums(states.plain, row, z_plain)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from attnsearch.attention.products import FEW, error_bound, multiply
 from attnsearch.engines.bias import Bias, WeightedTerm
 from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.pieces import Cut
 from attnsearch.postings.terms import Term
 from attnsearch.storage.segment import SegmentRow
 from attnsearch.storage.store import Store
@@ -96,7 +97,12 @@ def scenes(draw, most=40) -> Scene:
 
 
 SIZES = st.fixed_dictionaries(
-    {"block": st.integers(1, 60), "budget": st.sampled_from([1, 100, 1000, 1 << 22]), "parts": st.integers(1, 6)}
+    {
+        "block": st.integers(1, 60),
+        "budget": st.sampled_from([1, 100, 1000, 1 << 22]),
+        "parts": st.integers(1, 6),
+        "piece": st.integers(1, 90),
+    }
 )
 
 
@@ -111,8 +117,8 @@ def expected_top(z: np.ndarray, k: int) -> list[tuple[int, float]]:
 def test_ranks_of_a_batch(threads, scene, sizes, k):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("attnsearch.threads.count", lambda: threads)
-        patch.setattr("attnsearch.engines.local.multiply_fast", careless)
-        states = LocalEngine(scene.store, **sizes).attend(scene.q, scene.plain, k=k, bias=scene.bias)
+        patch.setattr("attnsearch.engines.scan.multiply_fast", careless)
+        states = LocalEngine(scene.store, Cut(**sizes)).attend(scene.q, scene.plain, k=k, bias=scene.bias)
     top = states.attention
     for row, z in enumerate(scene.expected):
         filled = top.top_logits[row] > -np.inf
@@ -127,8 +133,8 @@ def test_ranks_of_a_batch(threads, scene, sizes, k):
 @given(scene=scenes(), sizes=SIZES)
 def test_every_logit(scene, sizes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnsearch.engines.local.multiply_fast", careless)
-        _, z = LocalEngine(scene.store, **sizes).logits(scene.q, scene.plain, bias=scene.bias)
+        patch.setattr("attnsearch.engines.scan.multiply_fast", careless)
+        _, z = LocalEngine(scene.store, Cut(**sizes)).logits(scene.q, scene.plain, bias=scene.bias)
     assert np.array_equal(z, scene.expected)
 
 
@@ -140,6 +146,6 @@ def test_rounding_of_a_large_bias():
     q = np.random.default_rng(1).uniform(5, 9, (20, D)).astype(np.float32)
     bias = Bias(None, None, [{}] * 20, {"year": np.full(64, 10_000, np.float32)})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnsearch.engines.local.multiply_fast", careless)
+        patch.setattr("attnsearch.engines.scan.multiply_fast", careless)
         top = LocalEngine(MadeStore(x, none, none, [])).attend(q, k=3, bias=bias).attention
     assert top.top_keys.tolist() == [[0, 1, 2]] * 20

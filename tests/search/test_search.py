@@ -8,6 +8,7 @@ import pytest
 
 from attnsearch.attention.projections import identity, textbook
 from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.pieces import Cut
 from attnsearch.errors import InputError
 from attnsearch.explanation.reasons import explain_hits
 from attnsearch.indexing.update import update
@@ -177,7 +178,7 @@ def test_however_the_keys_are_split_among_threads(write, small, monkeypatch, que
     with Index.open("x") as opened:
         whole = search(opened, texts, k=20, trace=True)
         monkeypatch.setattr("attnsearch.threads.count", lambda: 4)
-        engine = LocalEngine(opened.store, block=2 * queries, budget=queries, parts=30)
+        engine = LocalEngine(opened.store, Cut(piece=5, block=2 * queries, budget=queries, parts=30))
         split = search(Index(opened.store, opened.encoder, engine), texts, k=20, trace=True)
     for result, peer in zip(whole, split, strict=True):
         assert [hit.id for hit in result.hits] == [hit.id for hit in peer.hits]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.pieces import Cut
 from attnsearch.errors import InputError
 from attnsearch.explanation.reasons import explain_hits
 from attnsearch.explanation.steps import explain_steps
@@ -124,7 +125,7 @@ def test_each_text_has_the_same_items(index):
 
 def test_an_engine_in_small_parts_hides_them_too(index):
     whole = like(index, "m")
-    index.engine = LocalEngine(index.store, block=1, parts=9)
+    index.engine = LocalEngine(index.store, Cut(piece=3, block=1))
     assert weights(like(index, "m")) == pytest.approx(weights(whole))
 
 
