@@ -55,7 +55,7 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
-    "engines": ("bias", "engine", "pieces", "scan", "local", "groups", "covariance"),
+    "engines": ("bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "groups", "covariance"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",

@@ -5,6 +5,9 @@ engine      the protocol of all engines
 pieces      the rows of a catalog → pieces, which are read and merged the same way by all engines
 scan        some keys → the state of attention after them
 local       one pass over the keys on this machine, on all its cores
+wire        bias and states ↔ bytes and arrays
+part        a task → its answer: what any process can do that sees the segments
+remote      tasks out to other processes, answers back, complete or refused
 groups      keys against keys: items that say almost the same
 covariance  all keys → the directions in which they differ most
 """

@@ -22,16 +22,25 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
+class Parts(NamedTuple):
+    """Who answered: how many segments were read, each once, and by how many other processes."""
+
+    segments: int
+    workers: int
+
+
 class States(NamedTuple):
     """Two states of the same m queries after every visible key: two softmaxes, from one pass.
 
     `attention` is the answer: the softmax of q · key + bias, with the best keys and, if asked for, the output.
     `plain` is the same softmax without bias, training or temperature, so that the null key can judge how well anything
-    fits at all. It has neither best keys nor output, unless both are one state.
+    fits at all. It has neither best keys nor output, unless both are one state. `parts` say who answered; None if only
+    this process did.
     """
 
     attention: State
     plain: State
+    parts: Parts | None = None
 
     def merge(self, other: States) -> States:
         """The states of the union of two disjoint sets of keys; see `State.merge`."""

@@ -78,7 +78,7 @@ def score_all(engine: Engine, asked: Asked, x: Floats, *, output: bool = False) 
 
 def _scores(asked: Asked, x: Floats, states: States) -> Scores:
     """The scores in these states. Raises InputError if a maximum is not a number below infinity."""
-    for state in states:
+    for state in (states.attention, states.plain):
         if not (state.maximum < np.inf).all():  # NaN included; -inf has every key hidden
             raise InputError("a logit is not a finite number", hint="check the catalog, and what it is asked with")
     return Scores(x, states.attention, _null_weights(asked, states))

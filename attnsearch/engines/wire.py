@@ -1,0 +1,94 @@
+"""Bias and states ↔ bytes, arrays and plain values: all that goes from one process to another.
+
+No class of ours does, so that no version of attnsearch has to have the same classes; what comes back is checked.
+
+Axis letters: m = queries, n = keys of a task, d = width, k = top keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnsearch.attention.softmax import State
+from attnsearch.engines.bias import Bias, WeightedTerm
+from attnsearch.postings.terms import Term
+
+_SUMS = ("maximum", "total", "moment", "visible")  # (m,) each
+
+Record = dict[str, Any]
+
+
+def pack_marks(marks: NDArray[np.bool_] | None) -> bytes | None:
+    """Marks (n,), eight to a byte; None stays None."""
+    return None if marks is None else np.packbits(marks).tobytes()
+
+
+def unpack_marks(raw: bytes | None, count: int) -> NDArray[np.bool_] | None:
+    """The `count` marks that were packed."""
+    return None if raw is None else np.unpackbits(np.frombuffer(raw, np.uint8), count=count).astype(bool)
+
+
+def pack_bias(bias: Bias | None, first: int, end: int) -> Record | None:
+    """The bias of the keys from `first` to before `end`, which belong to no other item; `first` becomes 0.
+
+    Words and names of fields stay here: only numbers travel.
+    """
+    if bias is None:
+        return None
+    slices: dict[int, tuple[Any, Any]] = {}  # a term that several queries have goes once
+    for terms in bias.terms:
+        for term, _ in terms.values():
+            if id(term) not in slices:
+                within = slice(*np.searchsorted(term.keys, [first, end]))
+                slices[id(term)] = (term.keys[within].astype(np.int64) - first, term.scores[within])
+    return {
+        "visible": None if bias.visible is None else pack_marks(bias.visible[first:end]),
+        "terms": [[(*slices[id(term)], float(weight)) for term, weight in terms.values()] for terms in bias.terms],
+        "priors": [prior[first:end] for prior in bias.priors.values()],
+    }
+
+
+def unpack_bias(raw: Record | None, first_keys: NDArray[np.int64] | None, size: int) -> Bias | None:
+    """The bias of `size` keys; `first_keys` (n,) are those of their items, None if each item has one key."""
+    if raw is None:
+        return None
+    terms = [
+        {
+            str(number): WeightedTerm(Term(keys, scores), weight)
+            for number, (keys, scores, weight) in enumerate(of_query)
+        }
+        for of_query in raw["terms"]
+    ]
+    priors = {str(number): prior for number, prior in enumerate(raw["priors"])}
+    return Bias(first_keys, unpack_marks(raw["visible"], size), terms, priors)
+
+
+def pack_state(state: State, first: int = 0) -> Record:
+    """The arrays of a state, in which `first` is the number of the key 0."""
+    shifted = np.where(np.isneginf(state.top_logits), state.top_keys, state.top_keys + first)
+    return {**state._asdict(), "top_keys": shifted}
+
+
+def unpack_state(raw: object, empty: State) -> State:
+    """The state of the same queries as the `empty` one. Raises ValueError for anything that is no such state."""
+    if not isinstance(raw, Mapping) or {*raw} != {*State._fields} or raw["k"] != empty.k:
+        raise ValueError("it has other fields than a state")
+    m = len(empty.total)
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_SUMS, (m,))
+    width = np.shape(raw["top_logits"])[1:]
+    if len(width) != 1 or width[0] > empty.k:
+        raise ValueError("its top has another shape")
+    shapes |= {"top_logits": (m, *width), "top_keys": (m, *width)}
+    if (raw["output"] is None) != (empty.output is None):
+        raise ValueError("it has an output that nobody asked for, or has none")
+    if empty.output is not None:
+        shapes["output"] = empty.output.shape
+    for name, shape in shapes.items():
+        array, kind = raw[name], np.int64 if name in ("visible", "top_keys") else np.float64
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != kind:
+            raise ValueError(f"its {name} is not an array of {kind.__name__} of the shape {shape}")
+    return State(**raw)

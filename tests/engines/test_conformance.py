@@ -1,0 +1,176 @@
+"""What every engine answers, on whatever threads, processes or machines: the same as one does by hand in float64.
+
+An engine joins by its name in `ENGINES`: a function from a store and a cut to the engine.
+"""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnsearch.attention.softmax import State
+from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.part import answer
+from attnsearch.engines.pieces import Cut, cut_pieces
+from attnsearch.engines.remote import RemoteEngine
+from attnsearch.engines.scan import Scan
+from tests.engines.made import DiskStore, Scene, by_hand, make_bias
+
+D = 16
+CUTS = [Cut(), Cut(piece=40, block=16), Cut(piece=7, block=3), Cut(piece=1, block=1)]
+SCALES = {"τ=.05": 20.0, "τ=.005": 200.0}
+
+
+def ask_here(tasks):
+    """Each task as another process gets it, which has nothing but its bytes."""
+    return [pickle.loads(pickle.dumps(answer(pickle.loads(pickle.dumps(task))))) for task in tasks]
+
+
+ENGINES = {
+    "local": LocalEngine,
+    "parts": lambda store, cut: RemoteEngine(store, ask_here, cut=cut),
+}
+
+
+@pytest.fixture(params=ENGINES)
+def engine_of(request):
+    return ENGINES[request.param]
+
+
+def keys_of(n: int, kind: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keys (n, d), of which some are equal, some dead, and if the kind is "long" some passages of one item."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, D), np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x[rng.permutation(n)[: n // 4]] = x[:4].repeat(-(-n // 16), axis=0)[: n // 4]
+    joined = (rng.random(n) < 0.4) & (np.arange(n) > 0) if kind == "long" else np.zeros(n, bool)
+    joined[:: max(n // 5, 1)] = False
+    first = np.maximum.accumulate(np.where(joined, 0, np.arange(n)))
+    return x, (rng.random(n) < 0.1)[first], joined
+
+
+@pytest.fixture(params=["short", "long"], scope="module")
+def store(request, tmp_path_factory):
+    """A hundred keys and a half in five segments; in one of the two stores, some items have several keys."""
+    x, dead, joined = keys_of(150, request.param)
+    splits = [n for n in (30, 60, 90, 120) if not joined[n]]
+    return DiskStore(tmp_path_factory.mktemp("made"), x, dead, joined, splits)
+
+
+def queries(m: int, scale: float, seed: int = 1) -> np.ndarray:
+    q = np.random.default_rng(seed).standard_normal((m, D), np.float32)
+    return q / np.linalg.norm(q, axis=1, keepdims=True) * np.float32(scale)
+
+
+def check(scene: Scene, engine, k: int, scale: float) -> None:
+    states = engine.attend(scene.q, scene.plain, k=k, output=True, bias=scene.bias)
+    close = 2e-7 * scale  # a logit of float32 is no nearer
+    for state, expected in (
+        (states.attention, by_hand(scene)),
+        (states.plain, by_hand(scene, is_plain=True)),
+    ):
+        for row, truth in enumerate(expected):
+            assert state.visible[row] == len(truth.keys)
+            if truth.keys:
+                assert state.log_normalizer()[row] == pytest.approx(truth.log_normalizer, abs=close)
+                assert state.entropy()[row] == pytest.approx(truth.entropy, abs=10 * close)
+            else:
+                assert state.log_normalizer()[row] == -np.inf
+    attention, weights = states.attention, states.attention.weights()
+    for row, truth in enumerate(by_hand(scene)):
+        shown = attention.top_logits[row] > -np.inf
+        assert attention.top_keys[row][shown].tolist() == truth.keys[:k]
+        logits = [truth.z[key] for key in truth.keys[:k]]
+        assert attention.top_logits[row][shown].tolist() == pytest.approx(logits, abs=close)
+        assert weights[row][shown].tolist() == pytest.approx(
+            [np.exp(z - truth.log_normalizer) for z in logits], abs=close
+        )
+        if truth.keys:
+            assert attention.mean_value()[row] == pytest.approx(truth.output, abs=close)
+    again, z = engine.logits(scene.q, scene.plain, output=True, bias=scene.bias)
+    assert z.dtype == np.float32
+    for row, truth in enumerate(by_hand(scene)):
+        assert np.flatnonzero(z[row] > -np.inf).tolist() == sorted(truth.z)
+        assert z[row][sorted(truth.z)].tolist() == pytest.approx([truth.z[key] for key in sorted(truth.z)], abs=close)
+    assert again.attention.log_normalizer() == pytest.approx(states.attention.log_normalizer(), abs=close)
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+@pytest.mark.parametrize("share", [None, 0, 0.01, 0.5, 1])
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_masks_and_temperatures(engine_of, store, cut, share, scale):
+    bias = None if share is None else make_bias(store, 1, share)
+    check(Scene(store, queries(1, scale), None, bias), engine_of(store, cut), 10, scale)
+
+
+@pytest.mark.parametrize("kinds", ["terms", "priors", "terms and priors"])
+@pytest.mark.parametrize("m", [1, 100])
+def test_bias_and_a_learned_query(engine_of, store, m, kinds):
+    """Queries that were folded by a learned W_Q, plain ones beside them, terms and priors."""
+    scene = Scene(store, queries(m, 20), queries(m, 20, seed=2), make_bias(store, m, 0.5, kinds))
+    check(scene, engine_of(store, Cut(piece=40, block=16)), 10, 30)
+
+
+@pytest.mark.parametrize("m", [1, 9, 100])
+@pytest.mark.parametrize("k", [0, 1, 400])
+def test_more_keys_than_there_are(engine_of, store, m, k):
+    engine = engine_of(store, Cut(piece=40, block=16))
+    check(Scene(store, queries(m, 20), None, None), engine, k, 20)
+
+
+@pytest.mark.parametrize("m", [1, 100])
+def test_ties_across_segments_rank_by_position(engine_of, tmp_path, m):
+    x = np.tile(queries(3, 1), (20, 1))
+    none = np.zeros(60, bool)
+    store = DiskStore(tmp_path, x, none, none, [7, 8, 31])
+    top = engine_of(store, Cut(piece=10, block=4)).attend(queries(m, 20, 5), k=60).attention
+    for row, query in enumerate(queries(m, 20, 5)):
+        z = np.array([np.vecdot(query, key) for key in x])
+        assert top.top_keys[row].tolist() == np.argsort(-z, kind="stable").tolist()
+        assert len({*top.top_logits[row].tolist()}) == 3
+
+
+@pytest.mark.parametrize("m", [1, 9, 100])
+@pytest.mark.parametrize("kinds", ["", "terms and priors"])
+def test_every_engine_gives_the_same_bits(store, monkeypatch, m, kinds):
+    """Whatever the number of threads, and each time."""
+    cut, bias = Cut(piece=40, block=16), make_bias(store, m, 0.7, kinds)
+    answers = []
+    for threads in (1, 2, 7):
+        monkeypatch.setattr("attnsearch.threads.count", lambda threads=threads: threads)
+        for make in ENGINES.values():
+            engine = make(store, cut)
+            for _ in range(3):
+                states = engine.attend(queries(m, 20), queries(m, 9), k=5, output=True, bias=bias)
+                answers.append((states.attention, states.plain))
+    for both in answers[1:]:
+        for state, first in zip(both, answers[0], strict=True):
+            for name, array in state._asdict().items():
+                assert np.array_equal(array, getattr(first, name)), name
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_any_grouping_in_any_order(store, data):
+    """States of disjoint pieces merge to that of all, however they are grouped and in whatever order they come."""
+    scan = Scan(queries(2, 20), None, k=7, output=True, bias=None)
+    pieces = data.draw(st.permutations(list(cut_pieces(store.segments, data.draw(st.integers(1, 60))))))
+    states = [scan.attend(store.block(*piece)).attention for piece in pieces]
+    while len(states) > 1:
+        number = data.draw(st.integers(0, len(states) - 2))
+        states[number : number + 2] = [State.merge(*states[number : number + 2])]
+    for row, truth in enumerate(by_hand(Scene(store, queries(2, 20), None, None))):
+        assert states[0].top_keys[row].tolist() == truth.keys[:7]
+        assert states[0].log_normalizer()[row] == pytest.approx(truth.log_normalizer, abs=4e-6)
+        assert states[0].mean_value()[row] == pytest.approx(truth.output, abs=4e-6)
+
+
+def test_an_empty_catalog(engine_of, tmp_path):
+    store = DiskStore(tmp_path, np.empty((0, D), np.float32), np.empty(0, bool), np.empty(0, bool), [])
+    states, z = engine_of(store, Cut()).logits(queries(2, 20))
+    assert states.attention.visible.tolist() == [0, 0]
+    assert z.shape == (2, 0)
