@@ -49,7 +49,7 @@ def _limit_blas() -> Iterator[None]:
         yield
 
 
-_ONE_THREAD_OF_BLAS = Shared(_limit_blas)
+ONE_THREAD_OF_BLAS = Shared(_limit_blas)
 
 
 def count() -> int:
@@ -70,7 +70,7 @@ def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) 
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with _ONE_THREAD_OF_BLAS, ThreadPoolExecutor(count()) as pool:
+    with ONE_THREAD_OF_BLAS, ThreadPoolExecutor(count()) as pool:
         try:
             results = pool.map(function, queue)
         except RuntimeError:  # a limit of processes; what some threads may have begun is done anew

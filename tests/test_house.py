@@ -55,7 +55,7 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
-    "engines": ("bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "groups", "covariance"),
+    "engines": ("bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "placement", "cluster", "groups", "covariance"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
@@ -141,6 +141,8 @@ GUESTS = {
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
     "threadpoolctl": Guest({"threads"}, lazy=True),
+    "dask": Guest({"engines/cluster"}, lazy=True),
+    "distributed": Guest({"engines/cluster"}, lazy=True),
     "pydantic": Guest({"serve", "wire", "agents"}),
     "fastapi": Guest({"serve/http"}),
     "starlette": Guest({"serve", "agents/server"}),

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import __version__
+from attnsearch import __version__, threads
 from attnsearch.engines.scan import Scan
 from attnsearch.engines.wire import Record, pack_state, unpack_bias, unpack_marks
 from attnsearch.storage.segment import SegmentRow, load_rows
@@ -79,7 +79,8 @@ def answer(task: Record) -> Record:
     pieces = []
     for piece, segment, x in zip(task["pieces"], segments, vectors, strict=True):
         blocks = [segment.block(rows, x[rows.start : rows.stop]) for rows in segment.cut(task["block"])]
-        states = scan.merge(scan.attend(block) for block in blocks)
+        with threads.ONE_THREAD_OF_BLAS:  # as local engines have it: several threads round otherwise
+            states = scan.merge(map(scan.attend, blocks))
         pieces.append(
             {
                 **{name: piece[name] for name in ("file", "start", "stop")},

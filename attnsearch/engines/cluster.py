@@ -1,0 +1,233 @@
+"""An address → a Dask cluster that does tasks, under a deadline.
+
+Dask waits without end for a scheduler's workers, warns of other versions and goes on, and loses what was scattered. So
+each wait here has an end, versions are compared before the first task, and tasks name what is read again from files:
+a task whose worker dies is done by another one. https://distributed.dask.org
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from attnsearch.engines.part import answer, describe
+from attnsearch.engines.placement import place
+from attnsearch.engines.wire import Record
+from attnsearch.errors import CatalogError, InputError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+CONNECT = 10.0  # seconds until a scheduler answers
+WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
+DEADLINE = 60.0  # until a query is answered
+
+_MATTER = ("protocol", "Python", "numpy")  # versions that must be the same on both sides
+_POLL = 1.0  # how often a wait looks whether there are workers still
+_SHOWN = 3  # workers that a message names
+_START = "start them: 'dask scheduler', and 'dask worker ADDRESS' on each machine"
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
+
+log = logging.getLogger("attnsearch")
+
+
+class Cluster:
+    """A Dask cluster: its scheduler, and whatever workers that has.
+
+    `address` is tcp://HOST:PORT or tls://HOST:PORT of a scheduler; `dask:`, the one of Dask's own configuration; or
+    local:N, N processes on this machine, as long as the cluster is open. TLS is as Dask's configuration has it.
+
+    Raises InputError for another address, without Dask, and for workers with other versions; CatalogError if no
+    scheduler answers, or if it has no workers.
+    """
+
+    def __init__(self, address: str, *, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
+        self._address = address
+        check_address(address)
+        with ExitStack() as opened:
+            self._client = self._connect(opened)
+            self._compare_versions(self._wait_for_workers())
+            self._opened = opened.pop_all()
+
+    def ask(self, tasks: Sequence[Record]) -> list[Record]:
+        """The answer to each of the tasks. Raises CatalogError if it doesn't come, or not in time."""
+        if not tasks:
+            return []
+        end = time.monotonic() + self._deadline
+        homes = place(tasks, self._wait_for_workers())
+        futures: dict[int, Future[Record]] = {}
+        try:
+            for worker in dict.fromkeys(homes):
+                numbers = [number for number, home in enumerate(homes) if home == worker]
+                sent = self._client.map(
+                    answer,
+                    [tasks[number] for number in numbers],
+                    workers=[worker],
+                    allow_other_workers=True,
+                    pure=False,
+                    retries=2,
+                )
+                futures |= zip(numbers, sent, strict=True)
+            in_order = [futures[number] for number in range(len(tasks))]
+            self._wait(in_order, tasks, end)
+            return list(self._call(self._client._gather, in_order, seconds=end - time.monotonic()))
+        finally:
+            unfinished = [future for future in futures.values() if future.status == "pending"]
+            if unfinished and self._client.status == "running":
+                with suppress(CatalogError):
+                    self._call(self._client._cancel, unfinished, seconds=_POLL)
+
+    def close(self) -> None:
+        """Let go of the cluster; end the processes of local:N."""
+        self._opened.close()
+
+    def _connect(self, opened: ExitStack) -> Client:
+        import dask
+        import distributed
+
+        for name in _LOGGERS:  # what matters is in our errors
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        settings = {
+            "distributed.admin.large-graph-warning-threshold": "1 TiB",  # masks and biases
+            "distributed.nanny.pre-spawn-environ": {},  # which would stay in this process
+        }
+        opened.enter_context(dask.config.set(settings))
+        target: Any = self._address
+        file = None
+        if number := re.fullmatch(r"local:(\d+)", self._address):
+            target = distributed.LocalCluster(
+                n_workers=int(number[1]),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+            opened.callback(target.close, timeout=CONNECT)
+        elif self._address == "dask:":
+            target, file = dask.config.get("scheduler-address", None), dask.config.get("scheduler-file", None)
+            if not (target or file):
+                hint = "set DASK_SCHEDULER_ADDRESS, or name it: tcp://HOST:8786"
+                raise InputError("Dask's configuration names no scheduler", where="dask:", hint=hint)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
+                client = distributed.Client(target, scheduler_file=file, timeout=CONNECT, set_as_default=False)
+        except OSError as error:
+            raise CatalogError(
+                f"no Dask scheduler answers: {_brief(error)}", where=self._address, hint=_START
+            ) from None
+        except (TypeError, ValueError, RuntimeError) as error:  # such as TLS without certificates
+            hint = "see https://distributed.dask.org/en/stable/tls.html"
+            raise InputError(f"Dask can't use this address: {_brief(error)}", where=self._address, hint=hint) from None
+        opened.callback(client.close, timeout=_POLL)
+        return client
+
+    def _call(self, function: Callable[..., Awaitable[Any]], *arguments: Any, seconds: float, **options: Any) -> Any:
+        """What a coroutine of Dask's returns. Raises CatalogError if the scheduler is gone, or late."""
+        import distributed
+
+        try:
+            return self._client.sync(function, *arguments, callback_timeout=max(seconds, 0.001), **options)
+        except TimeoutError:
+            raise self._refuse(f"the scheduler did not answer within {seconds:.0f} s") from None
+        except (OSError, RuntimeError, distributed.CancelledError):
+            raise self._refuse("the connection to the scheduler is lost") from None
+
+    def _threads(self) -> Mapping[str, int]:
+        """The workers, by their addresses, and how many threads each has."""
+        threads: dict[str, int] = self._call(self._client.scheduler.ncores, seconds=CONNECT)
+        return threads
+
+    def _wait_for_workers(self) -> Mapping[str, int]:
+        end = time.monotonic() + WORKERS
+        while not (threads := self._threads()):
+            if time.monotonic() > end:
+                raise self._refuse("the scheduler has no workers", _START)
+            time.sleep(_POLL / 10)
+        return threads
+
+    def _wait(self, futures: Sequence[Future[Record]], tasks: Sequence[Record], end: float) -> None:
+        """Wait until all are done. Raises CatalogError if they don't get done."""
+        import distributed
+
+        alone_since = None
+        while True:
+            left = end - time.monotonic()
+            try:
+                with self._client.as_current():
+                    distributed.wait(futures, timeout=max(min(left, _POLL), 0.001))
+                break
+            except distributed.CancelledError:
+                raise self._refuse("the connection to the scheduler is lost") from None
+            except TimeoutError:
+                if left <= 0:
+                    done = sum(future.status == "finished" for future in futures)
+                    message = f"{done} of {len(futures)} parts were answered within {self._deadline:.0f} s"
+                    raise self._refuse(message, "ask again, or start more workers") from None
+            now = time.monotonic()
+            alone_since = None if self._threads() else alone_since or now
+            if alone_since is not None and now - alone_since > WORKERS:
+                raise self._refuse("the scheduler has no workers any more", _START)
+        for future, task in zip(futures, tasks, strict=True):
+            if future.status == "error":
+                raise self._explain(future.exception(timeout=CONNECT), task)
+
+    def _explain(self, error: BaseException | None, task: Record) -> CatalogError:
+        """The error for a task that failed."""
+        import distributed
+
+        if isinstance(error, distributed.KilledWorker):
+            files = ", ".join(piece["file"] for piece in task["pieces"][:_SHOWN])
+            hint = "start workers with more memory, or with --memory-limit 0: mapped files count as memory"
+            return self._refuse(f"every worker that read {files} was killed", hint)
+        return self._refuse(f"a worker failed: {type(error).__name__}: {_brief(error)}", "ask again")
+
+    def _compare_versions(self, threads: Mapping[str, int]) -> None:
+        """Raise InputError if a worker's versions are others than those here, or if it has no attnsearch."""
+        here = describe()
+        others = []
+        replies = self._call(self._client._run, describe, on_error="return", seconds=CONNECT)
+        for worker in threads:
+            reply = replies.get(worker)
+            if not isinstance(reply, dict):
+                others.append(f"{worker} has no such attnsearch ({_brief(reply)})")
+            elif any(reply.get(name) != here[name] for name in _MATTER):
+                others.append(f"{worker} has {_versions(reply)}")
+        if others:
+            rest = f", and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+            message = f"{len(others)} of {len(threads)} workers have other versions: {', '.join(others[:_SHOWN])}{rest}"
+            hint = f"install there what is here: {_versions(here)}"
+            raise InputError(message, where=self._address, hint=hint)
+
+    def _refuse(self, message: str, hint: str = "ask again") -> CatalogError:
+        return CatalogError(message, where=self._address, hint=hint)
+
+
+def check_address(address: str) -> None:
+    """Raise InputError for an address that is of no cluster, and for any without Dask."""
+    if not re.fullmatch(r"(tcp|tls)://\S+:\d+|dask:|local:[1-9]\d{0,2}", address):
+        hint = "write tcp://HOST:PORT, tls://HOST:PORT, dask: or local:N"
+        raise InputError(f"invalid address of a cluster '{address}'", hint=hint)
+    if find_spec("distributed") is None:
+        raise InputError("other machines are asked through Dask, which is not installed",
+                         hint="pip install 'attnsearch[dask]'")  # fmt: skip
+    if address.startswith("tcp://") and not re.match(r"tcp://(localhost|127\.|\[::1\])", address):
+        log.warning("%s is not encrypted, and whoever reaches it can run code on its workers; use tls://", address)
+
+
+def _versions(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {record.get(name)}" for name in ("attnsearch", *_MATTER))
+
+
+def _brief(error: object) -> str:
+    """The first line of an error."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
