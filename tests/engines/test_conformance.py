@@ -1,11 +1,12 @@
 """What every engine answers, on whatever threads, processes or machines: the same as one does by hand in float64.
 
-An engine joins by its name in `ENGINES`: a function from a store and a cut to the engine.
+An engine joins by its name in `ENGINES`: a function from the fixtures, a store and a cut to the engine.
 """
 
 from __future__ import annotations
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from attnsearch.engines.scan import Scan
 from tests.engines.made import DiskStore, Scene, by_hand, make_bias
 
 D = 16
-CUTS = [Cut(), Cut(piece=40, block=16), Cut(piece=7, block=3), Cut(piece=1, block=1)]
+CUTS = [Cut(), Cut(piece=7, block=3)]
 SCALES = {"τ=.05": 20.0, "τ=.005": 200.0}
 
 
@@ -31,14 +32,17 @@ def ask_here(tasks):
 
 
 ENGINES = {
-    "local": LocalEngine,
-    "parts": lambda store, cut: RemoteEngine(store, ask_here, cut=cut),
+    "local": lambda _, store, cut: LocalEngine(store, cut),
+    "parts": lambda _, store, cut: RemoteEngine(store, ask_here, cut=cut),
+    "local:2": lambda request, store, cut: RemoteEngine(store, request.getfixturevalue("cluster").ask, cut=cut),
 }
+SLOW = {"local:2"}
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ENGINES])
 def engine_of(request):
-    return ENGINES[request.param]
+    """A function from a store and a cut to the engine."""
+    return partial(ENGINES[request.param], request)
 
 
 def keys_of(n: int, kind: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,8 +146,7 @@ def test_every_engine_gives_the_same_bits(store, monkeypatch, m, kinds):
     answers = []
     for threads in (1, 2, 7):
         monkeypatch.setattr("attnsearch.threads.count", lambda threads=threads: threads)
-        for make in ENGINES.values():
-            engine = make(store, cut)
+        for engine in (LocalEngine(store, cut), RemoteEngine(store, ask_here, cut=cut)):
             for _ in range(3):
                 states = engine.attend(queries(m, 20), queries(m, 9), k=5, output=True, bias=bias)
                 answers.append((states.attention, states.plain))
