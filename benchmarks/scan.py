@@ -19,6 +19,7 @@ import usearch.index
 
 from attnsearch import threads
 from attnsearch.attention.projections import identity
+from attnsearch.engines.pieces import BLOCK, cut_pieces
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_queries
 from benchmarks import made
@@ -68,8 +69,8 @@ def runs(index: Index, count: int) -> dict[str, Callable[[], object]]:
     faiss.omp_set_num_threads(threads.count())
 
     def read() -> None:
-        parts = index.store.parts(4 * threads.count())
-        list(threads.each(lambda part: [block.x.max() for block in index.store.blocks(*part)], parts))
+        pieces = cut_pieces(index.store.segments, BLOCK)
+        list(threads.each(lambda piece: index.store.block(*piece).x.max(), pieces))
 
     def ours() -> np.ndarray:
         return index.engine.attend(fold_queries(projections, x), k=TOP).attention.top_keys

@@ -56,7 +56,7 @@ HOUSE = {
         "check", "salvage", "repair",
     ),
     "engines": ("bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "placement", "cluster", "groups", "covariance"),
-    "opening": ("freshening", "index", "agreement", "union", "latest", "items"),
+    "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
         "search", "weights", "duplicates",

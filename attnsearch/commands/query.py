@@ -130,6 +130,7 @@ def query(
     ] = False,
     out: options.Out = None,
     open_: options.Open = False,
+    on: options.On = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -140,8 +141,6 @@ def query(
     attnsearch query "science fiction"
 
     attnsearch query "something sour for a cold day" -c recipes.yaml -k 3
-
-    attnsearch query --like solaris
 
     cat requests.txt | attnsearch query --jsonl
 
@@ -172,7 +171,7 @@ def query(
 
     with (
         progress.working(quiet=quiet) as working,
-        open_index(catalog or [], Reading(from_), offline=offline, progress=working.progress) as index,
+        open_index(catalog or [], Reading(from_), on=on, offline=offline, progress=working.progress) as index,
     ):
         setting = setting_options.setting(index.info)._replace(
             like=tuple(find_ids(index.store, like or ())),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.engines.pieces import BLOCK
+from attnsearch.engines.pieces import BLOCK, Piece, cut_pieces
 from attnsearch.storage.store import Store
 
 ROWS = 4_096  # keys that a thread multiplies at once: 12 MB as float64, for a width of 384
@@ -46,9 +46,10 @@ def measure_covariance(store: Store) -> Covariance:
     d = store.info.d
     empty = Covariance(0, np.zeros(d), np.zeros((d, d)))
 
-    def measure_part(part: tuple[int, int]) -> Covariance:
+    def measure_piece(piece: Piece) -> Covariance:
         covariance = empty
-        for _, keys, alive, _ in store.blocks(*part, rows=ROWS):
+        for rows in store.segments[piece.segment].cut(ROWS, piece.rows.start, piece.rows.stop):
+            _, keys, alive, _ = store.block(piece.segment, rows)
             x = (keys if alive is None else keys[alive]).astype(np.float64)
             if len(x):
                 mean = x.mean(axis=0)
@@ -56,8 +57,8 @@ def measure_covariance(store: Store) -> Covariance:
                 covariance = covariance.merge(Covariance(len(x), mean, x.T @ x))
         return covariance
 
-    parts = store.parts(max(store.size, 1), least=BLOCK)
-    return functools.reduce(Covariance.merge, threads.each(measure_part, parts), empty)
+    pieces = cut_pieces(store.segments, BLOCK)
+    return functools.reduce(Covariance.merge, threads.each(measure_piece, pieces), empty)
 
 
 def principal_axes(covariance: Covariance, count: int) -> tuple[Doubles, Doubles]:

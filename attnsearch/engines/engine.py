@@ -67,3 +67,6 @@ class Engine(Protocol):
 
         A logit is -inf where the key is hidden or removed, or is not the best of its item's.
         """
+
+    def close(self) -> None:
+        """Let go of what the engine has open beside the catalog. Nothing is asked afterwards."""

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from attnsearch import __version__, threads
 from attnsearch.engines.scan import Scan
 from attnsearch.engines.wire import Record, pack_state, unpack_bias, unpack_marks
-from attnsearch.storage.segment import SegmentRow, load_rows
+from attnsearch.storage.segment import SegmentRow, find_first_keys, load_rows
 
 PROTOCOL = 1
 
@@ -73,7 +73,7 @@ def answer(task: Record) -> Record:
         task["plain"],
         k=task["k"],
         output=task["output"],
-        bias=unpack_bias(task["bias"], _first_keys(segments, size), size),
+        bias=unpack_bias(task["bias"], find_first_keys(segments, size), size),
         every_logit=every_logit,
     )
     pieces = []
@@ -102,17 +102,6 @@ def _segment(piece: Record) -> SegmentRow:
     rows = piece["stop"] - piece["start"]
     dead, joined = (unpack_marks(piece[marks], rows) for marks in ("dead", "joined"))
     return SegmentRow(piece["first"], rows, piece["file"], piece["sums"], dead, joined)
-
-
-def _first_keys(segments: list[SegmentRow], size: int) -> NDArray[np.int64] | None:
-    """The first key of each key's item (n,); None if every item has one key."""
-    if all(segment.joined is None for segment in segments):
-        return None
-    first_keys = np.arange(size)
-    for segment in segments:
-        if segment.joined is not None:
-            first_keys[segment.first : segment.first + segment.rows][segment.joined] = 0
-    return np.maximum.accumulate(first_keys)
 
 
 def _load(piece: Record, d: int, most: int) -> Floats:

@@ -6,4 +6,5 @@ agreement   whether several catalogs were made by one encoder
 union       several catalogs as one
 latest      catalogs by name → an index of their latest state
 items       the name of an item → its id, and its keys
+remote      an index whose keys other machines compare
 """

@@ -62,12 +62,14 @@ class Index:
         *,
         reading: Reading = AS_FOUND,
         offline: bool = False,
+        vectors: bool = True,
         progress: Progress | None = None,
     ) -> Self:
         """The catalog `ref`: a name, or a file, which is indexed first if it is new or changed, or is to be read anew.
 
         Without `ref`: the default, see `default_catalog`.
-        `-` is standard input: its catalog is deleted as soon as it is open. `reading` is for a file, or `-`.
+        `-` is standard input: its catalog is deleted as soon as it is open. `reading` is for a file, or `-`. `vectors`
+        says whether all vectors are verified now; see `Store`.
 
         Raises InputError (no such file), CatalogError (no such catalog, damaged, or made when the model had
         other files than now), ModelError.
@@ -85,7 +87,7 @@ class Index:
             raise InputError("is a catalog, which was read already", where=folder.name, hint="--from is for a file")
         if file:
             bring_up_to_date(folder, file, reading, offline=offline, progress=progress)
-        index = cls._open(folder, file, offline=offline, progress=progress)
+        index = cls._open(folder, file, offline=offline, vectors=vectors, progress=progress)
         if not file:
             warn_if_changed(folder, index.info, ref)
         return index
@@ -109,10 +111,10 @@ class Index:
 
     @classmethod
     def _open(
-        cls, folder: Path, file: Path | None, *, offline: bool, progress: Progress | None,
+        cls, folder: Path, file: Path | None, *, offline: bool, vectors: bool = True, progress: Progress | None,
         mapped: Mapped | None = None, share: Share | None = None,
     ) -> Self:  # fmt: skip
-        store = home.open_migrated(folder, partial(Store, mapped=mapped))
+        store = home.open_migrated(folder, partial(Store, vectors=vectors, mapped=mapped))
         try:
             heads = all_heads(store.info)
             encoder = loading.load_heads(heads, offline=offline, quick=store.info.quick)
@@ -124,7 +126,9 @@ class Index:
                 store.close()
                 index_file(folder, file, AS_FOUND, offline=offline, progress=progress)
                 # The prompts may be others.
-                return cls._open(folder, None, offline=offline, progress=progress, mapped=mapped, share=share)
+                return cls._open(
+                    folder, None, offline=offline, vectors=vectors, progress=progress, mapped=mapped, share=share
+                )
         except BaseException:
             store.close()
             raise
@@ -232,6 +236,7 @@ class Index:
         for opened in (self._postings, self._vocabulary):
             if opened:
                 opened.close()
+        self.engine.close()
 
     def __enter__(self) -> Self:
         return self

@@ -226,6 +226,7 @@ class Union(Index):
         self.store.close()
         if self._postings:
             self._postings.close()
+        self.engine.close()
 
     def _agreed(self, values: Sequence[T], what: str, hint: str) -> T:
         """The value that all catalogs have. Raises InputError if some have another."""
@@ -236,7 +237,12 @@ class Union(Index):
 
 
 def open_catalogs(
-    refs: Sequence[str], *, reading: Reading = AS_FOUND, offline: bool = False, progress: Progress | None = None
+    refs: Sequence[str],
+    *,
+    reading: Reading = AS_FOUND,
+    offline: bool = False,
+    vectors: bool = True,
+    progress: Progress | None = None,
 ) -> Union:
     """The catalogs `refs`, each as `Index.open` opens it, as one.
 
@@ -253,7 +259,9 @@ def open_catalogs(
         parts: dict[Path, Index] = {}
         for ref in refs:
             own_reading = reading if ref == reading_ref else AS_FOUND
-            part = opened.enter_context(Index.open(ref, reading=own_reading, offline=offline, progress=progress))
+            part = opened.enter_context(
+                Index.open(ref, reading=own_reading, offline=offline, vectors=vectors, progress=progress)
+            )
             if part.store.folder in parts:
                 raise InputError(f"the catalog '{part.info.name}' is named twice", hint="name each catalog once")
             parts[part.store.folder] = part

@@ -66,6 +66,8 @@ def as_json(result: Result) -> dict[str, Any]:
     fields |= {"elapsed_ms": round(result.elapsed_ms, 3), "hits": [hit._asdict() for hit in result.hits]}
     if result.asked is not None:
         fields |= {"asked": result.asked, "corrections": corrections_as_json(result.corrections)}
+    if result.parts is not None:
+        fields["parts"] = result.parts._asdict()
     if len(result.catalogs) > 1:
         fields["catalogs"] = list(result.catalogs)
     if result.like or result.unlike:

@@ -148,6 +148,7 @@ def make_result(
         heads=[head.model for head in index.info.heads],
         asked=reading.text if reading.corrections else None,
         corrections=reading.corrections,
+        parts=scores.parts,
     )
 
 

@@ -13,6 +13,7 @@ from attnsearch.syntax.values import Value
 
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Added
+    from attnsearch.engines.engine import Parts
     from attnsearch.search.readout import Readout
     from attnsearch.search.spelling import Correction
 
@@ -158,7 +159,8 @@ class Result(NamedTuple):
     nothing matches well because the encoder does not read the language of the query. `heads` are the models beside
     `model` of a catalog that has several heads. `recalled` are the judged requests that are like this one, the one with
     the largest share first, each with its share of the attention. `asked` is the query as it was read, if words of it
-    were misspelled, and `corrections` are these words.
+    were misspelled, and `corrections` are these words. `parts` say which other processes
+    compared the keys; None if none did.
     """
 
     query: str
@@ -188,6 +190,7 @@ class Result(NamedTuple):
     recalled: Mapping[str, float] = {}
     asked: str | None = None
     corrections: Sequence[Correction] = ()
+    parts: Parts | None = None
 
     @property
     def as_read(self) -> str:

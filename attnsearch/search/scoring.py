@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from attnsearch.attention import null_key
 from attnsearch.attention.projections import TEMPERATURE, Projections, identity
 from attnsearch.attention.softmax import State, find_top
-from attnsearch.engines.engine import Engine, States
+from attnsearch.engines.engine import Engine, Parts, States
 from attnsearch.errors import InputError
 from attnsearch.models.record import Head
 from attnsearch.search.setting import LARGEST, Asked
@@ -30,13 +30,15 @@ class Scores(NamedTuple):
     """What m queries score.
 
     x (m, d) are the embedded queries, `state` is the attention of each after every key, and `none_of_these` (m,) the
-    null key's weight; None without a null key. `recalled` is what memory did to both; None if that is nothing.
+    null key's weight; None without a null key. `recalled` is what memory did to both; None if that is nothing. `parts`
+    say which other processes answered; None if none did.
     """
 
     x: Floats
     state: State
     none_of_these: NDArray[np.float64] | None
     recalled: Recalled | None = None
+    parts: Parts | None = None
 
     def with_top(self, keys: NDArray[np.int64], logits: NDArray[np.float64]) -> Scores:
         """The scores with these keys (m, k) on top of each query, which have these logits (m, k)."""
@@ -81,7 +83,7 @@ def _scores(asked: Asked, x: Floats, states: States) -> Scores:
     for state in (states.attention, states.plain):
         if not (state.maximum < np.inf).all():  # NaN included; -inf has every key hidden
             raise InputError("a logit is not a finite number", hint="check the catalog, and what it is asked with")
-    return Scores(x, states.attention, _null_weights(asked, states))
+    return Scores(x, states.attention, _null_weights(asked, states), parts=states.parts)
 
 
 def _recall(engine: Engine, asked: Asked, q: Floats, scores: Scores, plain: State) -> Scores:
@@ -97,7 +99,7 @@ def _recall(engine: Engine, asked: Asked, q: Floats, scores: Scores, plain: Stat
     if recalled is None:
         return scores
     none_of_these = None if scores.none_of_these is None else recalled.share_of_none(scores.none_of_these)
-    return Scores(scores.x, recalled.raise_state(scores.state), none_of_these, recalled)
+    return scores._replace(state=recalled.raise_state(scores.state), none_of_these=none_of_these, recalled=recalled)
 
 
 def fold_queries(projections: Projections, x: Floats) -> Floats:

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -144,6 +144,17 @@ def read_segments(db: sqlite3.Connection, listing: int | None = None) -> Segment
     return SegmentList(segments, actual)
 
 
+def find_first_keys(segments: Sequence[SegmentRow], size: int) -> NDArray[np.int64] | None:
+    """The first key of each key's item (size,), by the key's number; None if every item has one key."""
+    if all(row.joined is None for row in segments):
+        return None
+    first_keys = np.arange(size)
+    for row in segments:
+        if row.joined is not None:
+            first_keys[row.first : row.first + row.rows][row.joined] = 0
+    return np.maximum.accumulate(first_keys)
+
+
 def _slice_marks(marks: NDArray[np.bool_] | None, start: int, stop: int) -> NDArray[np.bool_] | None:
     """The marks of some rows; None if none is set."""
     return None if marks is None or not marks[start:stop].any() else marks[start:stop]
@@ -174,15 +185,19 @@ def write_segment(folder: Path, x: NDArray[np.float32]) -> tuple[str, bytes]:
     return file, segment_checksums(folder, file, x.shape)
 
 
-def load_listed(folder: Path, row: SegmentRow, *, d: int, mapped: Mapped) -> NDArray[np.float32]:
-    """The vectors (rows, d) of a segment of the catalog in `folder`, unless they are mapped already.
+def load_listed(
+    folder: Path, row: SegmentRow, *, d: int, mapped: Mapped | None = None, rows: range | None = None
+) -> NDArray[np.float32]:
+    """The vectors (n, d) of a segment of the catalog in `folder`, unless they are mapped already; or some `rows` of it.
 
     Raises CatalogError if it is damaged or can't be read, FileNotFoundError if it is gone.
     """
-    x = mapped.get((row.file, row.sums))
+    x = (mapped or {}).get((row.file, row.sums))
     if x is not None and x.shape == (row.rows, d):
         return x
     try:
+        if rows is not None:
+            return load_rows(folder / SEGMENTS, row.file, (row.rows, d), row.sums, rows)
         return load_segment(folder / SEGMENTS, row.file, (row.rows, d), row.sums)
     except FileNotFoundError:
         raise

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
+from attnsearch.errors import CatalogError
 from attnsearch.sources.items import Item
 from attnsearch.storage import lock, segment
 from attnsearch.storage.database import ITEM, KEY, KeyRow, read_counts, read_fields, read_info, read_item, read_key
 from attnsearch.storage.failures import closed, damaged, missing, reading
+from attnsearch.storage.files import SEGMENTS
 from attnsearch.storage.segment import Mapped
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ class Store:
     Opening it verifies the checksum of every vector; items are verified as they are read. Keys are numbered from 0 to
     before `size`, in the order in which they were added; numbers of removed keys are unused.
 
-    Without `vectors`, only the items can be read. `mapped` are segments that another store has open, see there.
+    Without `vectors`, opening it reads none of them: they are verified as they are read. `mapped` are segments that
+    another store has open, see there.
 
     Raises CatalogError if there is no catalog, or if it is damaged or has another form; and when it is asked after
     `close`.
@@ -92,13 +95,45 @@ class Store:
                 raise missing(self.folder)
             self.info = info
             self.segments = segment.read_segments(self._db, info.listing).segments
-        load = partial(segment.load_listed, self.folder, d=info.d, mapped=mapped or {})
-        self._x = list(threads.each(load, self.segments if vectors else ()))
+        self._x: list[NDArray[np.float32] | None] = [None] * len(self.segments)
+        if vectors:
+            load = partial(segment.load_listed, self.folder, d=info.d, mapped=mapped or {})
+            self._x = list(threads.each(load, self.segments))
 
     @property
     def mapped(self) -> Mapped:
         """Its segments, verified: the store of a later commit maps those that it still has no second time."""
-        return {(row.file, row.sums): x for row, x in zip(self.segments, self._x, strict=True)}
+        pairs = zip(self.segments, self._x, strict=True)
+        return {(row.file, row.sums): x for row, x in pairs if x is not None}
+
+    def _load_rows(self, number: int, rows: range | None = None) -> NDArray[np.float32]:
+        """The vectors of a segment, by its number, or some of them. Raises CatalogError."""
+        folder = self.files[number].parent.parent
+        try:
+            return segment.load_listed(folder, self.segments[number], d=self.info.d, rows=rows)
+        except FileNotFoundError as error:  # a writer may remove what nobody has mapped
+            hint = "ask again"
+            raise CatalogError("the catalog changed while it was asked", where=self.info.name, hint=hint) from error
+
+    def _vectors(self, number: int) -> NDArray[np.float32]:
+        """All vectors of a segment, by its number."""
+        x = self._x[number]
+        if x is None:
+            x = self._x[number] = self._load_rows(number)
+        return x
+
+    def _rows(self, number: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Some rows (n,) of a segment, of which only the parts that they are in are verified, if none was before."""
+        x = self._x[number]
+        if x is not None:
+            return x[rows]
+        some = np.empty((len(rows), self.info.d), np.float32)
+        parts = rows // segment.ROWS
+        for part in set(parts.tolist()):
+            first = part * segment.ROWS
+            x = self._load_rows(number, range(first, min(first + segment.ROWS, self.segments[number].rows)))
+            some[parts == part] = x[rows[parts == part] - first]
+        return some
 
     @property
     def dead(self) -> int:
@@ -110,14 +145,6 @@ class Store:
         """One more than the highest number of a key."""
         return self.segments[-1].first + self.segments[-1].rows if self.segments else 0
 
-    def parts(self, count: int, *, least: int = BLOCK) -> list[tuple[int, int]]:
-        """Split the numbers of all keys into at most `count` ranges: the first, and one past the last, of each.
-
-        All have the same length, `least` or more, except that the last may be shorter.
-        """
-        length = max(least, -(-self.size // count))
-        return [(first, min(first + length, self.size)) for first in range(0, self.size, length)]
-
     @property
     def files(self) -> list[Path]:
         """The file of each of the segments."""
@@ -126,25 +153,20 @@ class Store:
     def block(self, number: int, rows: range) -> segment.Block:
         """Some rows of the segment of this number, which begin and end with an item."""
         self.check_open()
-        return self.segments[number].block(rows, self._x[number][rows.start : rows.stop])
+        return self.segments[number].block(rows, self._vectors(number)[rows.start : rows.stop])
 
-    def blocks(self, first: int = 0, end: int = 1 << 62, *, rows: int = BLOCK) -> Iterator[segment.Block]:
-        """The rows of the items whose first key is in `first` to before `end`, in order, about `rows` of them a block.
-
-        A block ends with its segment, and is longer than `rows` if its last item is.
-        """
-        self.check_open()
-        for segment_row, segment_x in zip(self.segments, self._x, strict=True):
-            first_row, last_row = first - segment_row.first, end - segment_row.first
-            for part in segment_row.cut(rows, first_row, last_row):
-                yield segment_row.block(part, segment_x[part.start : part.stop])
+    def blocks(self, *, rows: int = BLOCK) -> Iterator[segment.Block]:
+        """All rows, in order, about `rows` at a time; a block ends with its segment, and no item is in two."""
+        for number, row in enumerate(self.segments):
+            for part in row.cut(rows):
+                yield self.block(number, part)
 
     def living(self) -> NDArray[np.int64]:
         """The numbers of all keys (n,), ascending."""
         numbers = [np.empty(0, np.int64)]
-        for block in self.blocks():
-            rows = np.arange(len(block.x)) if block.alive is None else np.flatnonzero(block.alive)
-            numbers.append(block.first + rows)
+        for row in self.segments:
+            rows = np.arange(row.rows) if row.dead is None else np.flatnonzero(~row.dead)
+            numbers.append(row.first + rows)
         return np.concatenate(numbers)
 
     def embeddings(self, keys: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
@@ -155,7 +177,7 @@ class Store:
         rows = np.asarray(keys, np.int64)
         numbers = np.searchsorted(firsts, rows, side="right") - 1
         for number in set(numbers.tolist()):  # np.unique would import numpy.ma, a twentieth of a query
-            x[numbers == number] = self._x[number][rows[numbers == number] - firsts[number]]
+            x[numbers == number] = self._rows(number, rows[numbers == number] - firsts[number])
         return x
 
     def fields(self) -> list[Field]:
@@ -221,13 +243,7 @@ class Store:
     @cached_property
     def first_keys(self) -> NDArray[np.int64] | None:
         """The first key of each key's item (size,), by the key's number; None if every item has one key."""
-        if all(row.joined is None for row in self.segments):
-            return None
-        first_keys = np.arange(self.size)
-        for row in self.segments:
-            if row.joined is not None:
-                first_keys[row.first : row.first + row.rows][row.joined] = 0
-        return np.maximum.accumulate(first_keys)
+        return segment.find_first_keys(self.segments, self.size)
 
     def _find_places(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
         """The keys for which `column`, a name of ours, has one of the values, and what each stands for."""

@@ -51,22 +51,44 @@ def taught_catalog(ref: str | None) -> str:
 
 
 def open_index(
-    refs: Sequence[str], reading: Reading | None = None, *, offline: bool, progress: Progress | None
+    refs: Sequence[str],
+    reading: Reading | None = None,
+    *,
+    on: str | None = None,
+    offline: bool,
+    progress: Progress | None,
 ) -> Index:
     """The catalogs that -c names, as one; without any, the default one. Raises as `asked_catalog` and `Index.open` do.
 
-    `reading` is how a file is read that is indexed first.
+    `reading` is how a file is read that is indexed first, `on` the address of a cluster that is to compare the keys;
+    without it, this is the one of the environment. Raises as `use_cluster` does.
     """
     from attnsearch.syntax.formats import AS_FOUND
 
-    reading = reading or AS_FOUND
+    reading, on = reading or AS_FOUND, on or os.environ.get("ATTNSEARCH_ON")
+    if on:
+        from attnsearch.engines.cluster import check_address
+
+        check_address(on)  # before a model is loaded
+    index: Index
     if len(refs) > 1:
         from attnsearch.opening.union import open_catalogs
 
-        return open_catalogs(refs, reading=reading, offline=offline, progress=progress)
-    from attnsearch.opening.index import Index
+        index = open_catalogs(refs, reading=reading, offline=offline, vectors=not on, progress=progress)
+    else:
+        from attnsearch.opening.index import Index
 
-    return Index.open(asked_catalog(refs[0] if refs else None), reading=reading, offline=offline, progress=progress)
+        ref = asked_catalog(refs[0] if refs else None)
+        index = Index.open(ref, reading=reading, offline=offline, vectors=not on, progress=progress)
+    if on:
+        from attnsearch.opening.remote import use_cluster
+
+        try:
+            use_cluster(index, on)
+        except BaseException:
+            index.close()
+            raise
+    return index
 
 
 def indexed_folder(ref: str) -> Path:

@@ -146,6 +146,12 @@ Open = Annotated[
         help="Open the page of -f html -o FILE in the browser.",
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on", metavar="ADDRESS", rich_help_panel=OUTPUT, help="Ask a Dask cluster: tcp://HOST:PORT, or local:N."
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=OUTPUT, help="Never download a model.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print only data and errors.")]
 Color = Annotated[

@@ -57,17 +57,51 @@ def test_segments_are_bounded_and_blocks_cross_none(folder, monkeypatch):
         assert len(s.segments) == 3
         bounds = [(block.first, len(block.x)) for block in s.blocks(rows=3)]
         assert bounds == [(0, 3), (3, 1), (4, 3), (7, 1), (8, 2)]
-        assert s.parts(3, least=1) == [(0, 4), (4, 8), (8, 10)]
-        assert s.parts(99, least=2) == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]
-        for count in range(1, 6):
-            firsts = [x for part in s.parts(count, least=1) for block in s.blocks(*part, rows=3) for x in block.x[:, 0]]
-            assert firsts == list(range(10))
-        assert s.embeddings([9, 0, 5])[:, 0].tolist() == [9.0, 0.0, 5.0]
-        assert s.embeddings([]).shape == (0, 3)
+        assert [*s.segments[0].cut(2, 1, 4)] == [range(1, 3), range(3, 4)]
+        assert [*s.segments[0].cut(9, 4, 4)] == []
+    for early in (True, False):
+        with Store(folder, vectors=early) as s:
+            assert s.embeddings([9, 0, 5])[:, 0].tolist() == [9.0, 0.0, 5.0]
+            assert s.embeddings([]).shape == (0, 3)
+            assert s.living().tolist() == list(range(10))
+            assert [x for block in s.blocks(rows=3) for x in block.x[:, 0]] == list(range(10))
+
+
+class TestWithoutVectors:
+    """Nothing is read before it is needed, and then it is verified."""
+
+    @pytest.fixture
+    def folder(self, folder):
+        with Writer(folder) as w:
+            write(w, [item(n) for n in range(600)])
+        return folder
+
+    @staticmethod
+    def damage(folder, row: int):
+        (path,) = (folder / "segments").iterdir()
+        raw = bytearray(path.read_bytes())
+        raw[len(raw) - (600 - row) * 12] ^= 1
+        path.write_bytes(raw)
+
+    def test_only_the_rows_around_a_key_are_verified(self, folder):
+        self.damage(folder, 300)
+        with Store(folder, vectors=False) as s:
+            assert s.embeddings([0, 255, 512, 599])[:, 0].tolist() == [0.0, 255.0, 512.0, 599.0]
+            with pytest.raises(CatalogError, match="its rows 256 to 511 are not what was written"):
+                s.embeddings([0, 256])
+            with pytest.raises(CatalogError, match="its rows 256 to 511 are not what was written"):
+                list(s.blocks())
+
+    def test_a_segment_that_a_commit_removed(self, folder):
+        with Store(folder, vectors=False) as s:
+            s.files[0].unlink()
+            for ask in (lambda: s.embeddings([1]), lambda: list(s.blocks())):
+                with pytest.raises(CatalogError, match="the catalog changed while it was asked; ask again"):
+                    ask()
 
 
 def test_no_item_is_in_two_blocks(folder):
-    """Nor in two parts: its passages are compared with each other."""
+    """Its passages are compared with each other."""
     with Writer(folder) as w:
         texts = {n: "x" * (n % 4 + 1) for n in range(30)}
         w.take_items([item(n, text) for n, text in texts.items()],
@@ -78,8 +112,10 @@ def test_no_item_is_in_two_blocks(folder):
     with Store(folder) as s:
         assert s.info.keys == sum(map(len, texts.values()))
         for rows in range(1, 7):
-            for count in range(1, 9):
-                blocks = [block for part in s.parts(count, least=1) for block in s.blocks(*part, rows=rows)]
+            for start in range(9):
+                (row,) = s.segments
+                parts = [*row.cut(rows, 0, start), *row.cut(rows, start)]
+                blocks = [s.block(0, part) for part in parts]
                 assert not any(block.joined is not None and block.joined[0] for block in blocks)
                 keys = [key for block in blocks for key in range(block.first, block.first + len(block.x))]
                 assert keys == list(range(s.info.keys))

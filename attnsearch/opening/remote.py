@@ -1,0 +1,17 @@
+"""An index whose keys other machines compare."""
+
+from __future__ import annotations
+
+from attnsearch.engines.cluster import Cluster
+from attnsearch.engines.remote import RemoteEngine
+from attnsearch.opening.index import Index
+
+
+def use_cluster(index: Index, address: str) -> None:
+    """Let a Dask cluster compare the keys from now on, until the index is closed. Raises as `cluster.Cluster` does.
+
+    Its workers read the files of the catalogs, which they must see under the same names as here.
+    """
+    cluster = Cluster(address)
+    index.engine.close()
+    index.engine = RemoteEngine(index.store, cluster.ask, cluster.close)
