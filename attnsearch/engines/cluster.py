@@ -117,6 +117,11 @@ class Cluster:
             if not (target or file):
                 hint = "set DASK_SCHEDULER_ADDRESS, or name it: tcp://HOST:8786"
                 raise InputError("Dask's configuration names no scheduler", where="dask:", hint=hint)
+        # A client that its constructor gives up is closed when it is collected, and that may wait for itself.
+        is_tls = isinstance(target, str) and target.startswith("tls://")
+        if is_tls and distributed.Security().get_connection_args("client").get("ssl_context") is None:
+            hint = "set distributed.comm.tls: https://distributed.dask.org/en/stable/tls.html"
+            raise InputError("Dask's configuration names no certificates", where=self._address, hint=hint)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
@@ -125,9 +130,6 @@ class Cluster:
             raise CatalogError(
                 f"no Dask scheduler answers: {_brief(error)}", where=self._address, hint=_START
             ) from None
-        except (TypeError, ValueError, RuntimeError) as error:  # such as TLS without certificates
-            hint = "see https://distributed.dask.org/en/stable/tls.html"
-            raise InputError(f"Dask can't use this address: {_brief(error)}", where=self._address, hint=hint) from None
         opened.callback(client.close, timeout=_POLL)
         return client
 
