@@ -55,7 +55,10 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
-    "engines": ("bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "placement", "cluster", "groups", "covariance"),
+    "engines": (
+        "bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "placement", "cluster", "groups",
+        "covariance",
+    ),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
