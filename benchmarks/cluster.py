@@ -1,0 +1,67 @@
+"""A Dask cluster on this machine against the local engine: ms a query, and what it takes to start.
+
+Both are everything that `query` does between embedding the text and looking up the items. The smallest size has next to
+nothing to compare: its difference is what a query over a running cluster costs in any case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+
+import numpy as np
+
+from attnsearch import threads
+from attnsearch.attention.projections import identity
+from attnsearch.engines.cluster import Cluster
+from attnsearch.engines.remote import RemoteEngine
+from attnsearch.opening.index import Index
+from attnsearch.search.scoring import fold_queries
+from benchmarks import made
+from benchmarks.measure import heading, in_turn, ratio, table, timed
+
+
+def main() -> None:
+    """Print a table for each size and number of queries."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-n", "--rounds", type=int, default=15)
+    parser.add_argument("--on", default=f"local:{threads.count()}", help="the cluster's address")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    arguments = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    heading("A cluster, 384 wide", "distributed")
+    start = time.perf_counter()
+    cluster = Cluster(arguments.on)
+    print(f"{arguments.on}: {time.perf_counter() - start:.1f} s until it answers\n")
+    for size in arguments.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["ATTNSEARCH_HOME"] = folder
+            made.index("made", size)
+            with Index.open("made") as index:
+                remote = RemoteEngine(index.store, cluster.ask)
+                for count in (1, 100):
+                    x = np.random.default_rng(1).standard_normal((count, 384), np.float32)
+                    q = fold_queries(identity(384), x / np.linalg.norm(x, axis=1, keepdims=True))
+                    engines = {"local": index.engine, arguments.on: remote}
+                    runs = {name: timed(lambda engine=engine, q=q: engine.attend(q, k=10))
+                            for name, engine in engines.items()}  # fmt: skip
+                    states = [engine.attend(q, k=10).attention for engine in engines.values()]
+                    if not all(np.array_equal(*pair) for pair in zip(*states, strict=True)):
+                        raise SystemExit("the two differ")
+                    seconds = in_turn(runs, arguments.rounds if count == 1 else max(arguments.rounds // 3, 1))
+                    print(f"### {size:,} keys, {count} {'query' if count == 1 else 'queries at once'}\n")
+                    table(
+                        ("", "ms", "least", "times local"),
+                        [
+                            (name, statistics.median(times) * 1000, min(times) * 1000, ratio(times, seconds["local"]))
+                            for name, times in seconds.items()
+                        ],
+                    )
+    cluster.close()
+
+
+if __name__ == "__main__":
+    main()
