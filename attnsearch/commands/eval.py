@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from attnsearch.terminal import argv, browser, options, progress, streams
-from attnsearch.terminal.catalogs import asked_catalog
+from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions, parse_setting_text
 
 
@@ -52,6 +52,7 @@ def eval_(
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
+    on: options.On = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -71,13 +72,13 @@ def eval_(
 
     from attnsearch.evaluation.report import evaluate
     from attnsearch.evaluation.significance import compare_evaluations
-    from attnsearch.opening.index import Index
     from attnsearch.output.evaluation import SecondSetting, as_json, table
     from attnsearch.sources.judgments import read_judgments
 
     with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels)
-        with Index.open(asked_catalog(catalog), offline=offline, progress=working.progress) as index:
+        refs = [catalog] if catalog else []
+        with open_index(refs, on=on, offline=offline, progress=working.progress) as index:
             evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k, gain=gain)
             second = None
             if compare is not None and second_options is not None:

@@ -78,6 +78,7 @@ def explain(
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
+    on: options.On = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -118,7 +119,7 @@ def explain(
         check_file(save)  # before anything is computed
     screen = streams.screen(color=color, quiet=quiet, out=out)
     with progress.working(quiet=quiet) as working:
-        with open_index(catalog or [], offline=offline, progress=working.progress) as index:
+        with open_index(catalog or [], on=on, offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             parts: Iterable[str] | bytes
             if item is None:

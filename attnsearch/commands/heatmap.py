@@ -70,6 +70,7 @@ def heatmap(
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
+    on: options.On = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -102,7 +103,7 @@ def heatmap(
     from attnsearch.opening.items import find_ids
 
     with progress.working(quiet=quiet) as working:
-        with open_index(catalog or [], offline=offline, progress=working.progress) as index:
+        with open_index(catalog or [], on=on, offline=offline, progress=working.progress) as index:
             right = None
             if judged is not None:
                 from attnsearch.evaluation.report import find_judged_keys

@@ -11,7 +11,7 @@ import typer
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import argv, browser, options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, taught_catalog
+from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, open_index, taught_catalog
 
 if TYPE_CHECKING:
     from attnsearch.learning.training import Outcome
@@ -68,6 +68,7 @@ def train(
     json: options.Json = False,
     out: options.Out = None,
     open_: options.Open = False,
+    on: options.On = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -91,7 +92,6 @@ def train(
         raise InputError(f"--self learns from no judged requests, which {form} would count", hint="ask for html")
 
     from attnsearch.learning import training
-    from attnsearch.opening.index import Index
     from attnsearch.search.memory import embedding_of
     from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
@@ -109,7 +109,7 @@ def train(
             with_curve = can_draw()
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
-        with Index.open(ref, offline=offline, progress=working.progress) as index:
+        with open_index([ref], on=on, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
             embedding = embedding_of(index)
             if requests is None:

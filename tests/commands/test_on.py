@@ -40,8 +40,14 @@ OPTIONS = {
 class Here:
     """A cluster that is this process: tasks and answers go through bytes all the same."""
 
+    asked = 0
+
     def __init__(self, address: str) -> None:
-        self.ask = ask_here
+        Here.asked = 0
+
+    def ask(self, tasks):
+        Here.asked += len(tasks)
+        return ask_here(tasks)
 
     def close(self) -> None:
         pass
@@ -110,3 +116,36 @@ def test_two_processes(shop, run):
     (alone,), (answer,) = without_times(run(*argv).out), without_times(run(*argv, "--on", "local:2").out)
     assert answer.pop("parts") == {"segments": 2, "workers": 1}
     assert answer == alone
+
+
+JUDGED = (
+    "- {query: moon sea, relevant: [i3]}\n- {query: robot, relevant: [i5]}\n- {query: sea 7, relevant: [i7, i10]}\n"
+)
+
+COMMANDS = {
+    "explain": ["explain", "moon", "i6", "--over", "i9"],
+    "matrix": ["explain", "moon sea", "i7", "--matrix"],
+    "heatmap": ["heatmap", "moon", "sea 7", "robot"],
+    "eval": ["eval", "judged.yaml", "--compare", "--lexical 1"],
+    "train": ["train", "judged.yaml", "--dry-run"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_other_commands(shop, write, run, monkeypatch, tmp_path, name):
+    write("judged.yaml", JUDGED)
+    monkeypatch.chdir(tmp_path)
+    argv = [*COMMANDS[name], "-c", "one", "--json"]
+    alone = run(*argv)
+    assert alone.code == 0, alone.err
+    asked = []
+    monkeypatch.setattr(remote, "Cluster", Here)
+    monkeypatch.setattr(cluster, "check_address", asked.append)
+    ran = run(*argv, "--on", "local:2")
+    assert asked == ["local:2"]
+    assert Here.asked or name == "train"  # which asks of large catalogs alone
+    expected, answered = json.loads(alone.out), json.loads(ran.out)
+    for answer in (expected, answered):
+        for field in ("elapsed_ms", "parts", "seconds"):
+            answer.pop(field, None)
+    assert answered == expected
