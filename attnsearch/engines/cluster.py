@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.engines.part import answer, describe
@@ -22,7 +26,7 @@ from attnsearch.engines.wire import Record
 from attnsearch.errors import CatalogError, InputError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 CONNECT = 10.0  # seconds until a scheduler answers
 WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
@@ -30,6 +34,7 @@ DEADLINE = 60.0  # until a query is answered
 
 _MATTER = ("protocol", "Python", "numpy")  # versions that must be the same on both sides
 _POLL = 1.0  # how often a wait looks whether there are workers still
+_MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
 _SHOWN = 3  # workers that a message names
 _START = "start them: 'dask scheduler', and 'dask worker ADDRESS' on each machine"
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
@@ -62,13 +67,14 @@ class Cluster:
             return []
         end = time.monotonic() + self._deadline
         homes = place(tasks, self._wait_for_workers())
+        mapped = self._choose_mapped()
         futures: dict[int, Future[Record]] = {}
         try:
             for worker in dict.fromkeys(homes):
                 numbers = [number for number, home in enumerate(homes) if home == worker]
                 sent = self._client.map(
                     answer,
-                    [tasks[number] for number in numbers],
+                    [{**tasks[number], "mapped": mapped} for number in numbers],
                     workers=[worker],
                     allow_other_workers=True,
                     pure=False,
@@ -102,15 +108,7 @@ class Cluster:
         target: Any = self._address
         file = None
         if number := re.fullmatch(r"local:(\d+)", self._address):
-            target = distributed.LocalCluster(
-                n_workers=int(number[1]),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
+            target = _start_here(int(number[1]))
             opened.callback(target.close, timeout=CONNECT)
         elif self._address == "dask:":
             target, file = dask.config.get("scheduler-address", None), dask.config.get("scheduler-file", None)
@@ -148,6 +146,15 @@ class Cluster:
         """The workers, by their addresses, and how many threads each has."""
         threads: dict[str, int] = self._call(self._client.scheduler.ncores, seconds=CONNECT)
         return threads
+
+    def _choose_mapped(self) -> int | None:
+        """How many bytes a worker may keep mapped; None for any number.
+
+        Mapped pages count as its memory, and a nanny ends a worker that has more of that than its limit.
+        """
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        limits = [int(limit) for worker in workers if (limit := worker.get("memory_limit"))]
+        return min(limits) // _MAPPED if limits else None
 
     def _wait_for_workers(self) -> Mapping[str, int]:
         end = time.monotonic() + WORKERS
@@ -212,6 +219,48 @@ class Cluster:
 
     def _refuse(self, message: str, hint: str = "ask again") -> CatalogError:
         return CatalogError(message, where=self._address, hint=hint)
+
+
+def _start_here(count: int) -> LocalCluster:
+    """A cluster of so many processes on this machine.
+
+    They are started by a thread that blocks Ctrl-C, as they do then: the terminal sends it to all of them, but to end
+    them is on this process, which stops to wait for that thread at once.
+    """
+    import distributed
+
+    started: list[LocalCluster] = []
+    failed: list[Exception] = []
+
+    def start() -> None:
+        sys.warnoptions.append("ignore:resource_tracker")  # it would tell of a process that was ended by Ctrl-C
+        resource_tracker.ensure_running()  # which unblocks Ctrl-C, the first time
+        sys.warnoptions.remove("ignore:resource_tracker")
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            cluster = distributed.LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+        except (OSError, RuntimeError, TimeoutError) as error:
+            failed.append(error)
+        else:
+            started.append(cluster)
+
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL)
+    if not started:
+        reason = _brief(failed[0]) if failed else "their thread ended"
+        raise CatalogError(f"the processes did not start: {reason}", where=f"local:{count}", hint="ask again")
+    return started[0]
 
 
 def check_address(address: str) -> None:

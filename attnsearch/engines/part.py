@@ -9,6 +9,7 @@ A task has
     first, size             the number of the task's first key, and how many follow; keys are numbered from it
     pieces                  the rows to read: file, rows and sums of the segment; start, stop; first, its key's number;
                             and the marks dead and joined of these rows
+    mapped                  how many bytes the process may keep mapped; None for the default
     q, plain, k, output, bias, every
                             what `engine.Engine.attend` takes, and whether every logit is wanted
 and its answer
@@ -59,7 +60,7 @@ def answer(task: Record) -> Record:
     vectors = []
     for piece in task["pieces"]:
         try:
-            vectors.append(_load(piece, task["d"], task.get("mapped") or MAPPED))
+            vectors.append(_load(piece, task["d"], task["mapped"] or MAPPED))
         except FileNotFoundError:
             return {**about, "fault": "missing", "file": piece["file"], "message": "there is no such file"}
         except (OSError, ValueError) as error:

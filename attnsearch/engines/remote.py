@@ -74,6 +74,7 @@ class RemoteEngine:
             "k": k,
             "output": output,
             "every": every_logit is not None,
+            "mapped": None,
         }
         tasks = [{**asked, **part, "bias": pack_bias(bias, part["first"], part["first"] + part["size"])}
                  for part in self._divide()]  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -259,3 +261,17 @@ def test_tls(store):
         states = RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20), k=5, output=True)
         assert same(states, LocalEngine(store, CUT).attend(queries(1, 20), k=5, output=True))
         cluster.close()
+
+
+def test_ctrl_c(tmp_path):
+    """The processes of local:N end with the command, and none of them says a word."""
+    psutil = pytest.importorskip("psutil")
+    argv = [sys.executable, "-m", "attnsearch", "query", "moon", "--on", "local:1"]
+    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env
+    ) as process:
+        wait_until(lambda: len(psutil.Process(process.pid).children()) >= 2, "the start of the processes")
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)  # which waits for all that have the pipe
+    assert (process.returncode, out, err) == (130, "", "attnsearch: interrupted; all catalogs are intact\n")
