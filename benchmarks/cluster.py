@@ -16,8 +16,8 @@ import numpy as np
 
 from attnsearch import threads
 from attnsearch.attention.projections import identity
-from attnsearch.engines.cluster import Cluster
-from attnsearch.engines.remote import RemoteEngine
+from attnsearch.cluster.dask import Cluster
+from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_queries
 from benchmarks import made

@@ -55,10 +55,8 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
-    "engines": (
-        "bias", "engine", "pieces", "scan", "local", "wire", "part", "remote", "placement", "cluster", "groups",
-        "covariance",
-    ),
+    "engines": ("bias", "engine", "pieces", "scan", "local", "groups", "covariance"),
+    "cluster": ("packing", "part", "remote", "placement", "address", "here", "dask"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
@@ -120,7 +118,7 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "tokens", "networks", "encoding", "storage", "calibration", "exports", "postings",
-                    "indexing", "engines", "opening", "search", "explanation", "evaluation", "learning", "lesson",
+                    "indexing", "engines", "cluster", "opening", "search", "explanation", "evaluation", "learning", "lesson",
                     "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
@@ -144,8 +142,8 @@ GUESTS = {
     "Stemmer": Guest({"postings/terms"}, lazy=True),
     "rapidfuzz": Guest({"syntax/nearest"}, lazy=True),
     "threadpoolctl": Guest({"threads"}, lazy=True),
-    "dask": Guest({"engines/cluster"}, lazy=True),
-    "distributed": Guest({"engines/cluster"}, lazy=True),
+    "dask": Guest({"cluster/dask"}, lazy=True),
+    "distributed": Guest({"cluster"}, lazy=True),
     "pydantic": Guest({"serve", "wire", "agents"}),
     "fastapi": Guest({"serve/http"}),
     "starlette": Guest({"serve", "agents/server"}),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from attnsearch.engines.cluster import Cluster
-from attnsearch.engines.remote import RemoteEngine
+from attnsearch.cluster.dask import Cluster
+from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.opening.index import Index
 
 

@@ -67,7 +67,7 @@ def open_index(
 
     reading, on = reading or AS_FOUND, on or os.environ.get("ATTNSEARCH_ON")
     if on:
-        from attnsearch.engines.cluster import check_address
+        from attnsearch.cluster.address import check_address
 
         check_address(on)  # before a model is loaded
     index: Index

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from attnsearch.engines import cluster
+from attnsearch.cluster import address
 from attnsearch.opening import remote
 from attnsearch.storage import store
 from tests.engines.test_conformance import ask_here
@@ -77,7 +77,7 @@ def test_the_json_is_the_same(shop, run, monkeypatch, name):
     alone = without_times(run(*argv).out)
     assert not any("parts" in answer for answer in alone)
     monkeypatch.setattr(remote, "Cluster", Here)
-    monkeypatch.setattr(cluster, "check_address", lambda address: None)
+    monkeypatch.setattr(address, "check_address", lambda address: None)
     monkeypatch.setattr(store.segment, "load_segment", None)  # the driver does not verify what the workers do
     ran = run(*argv, "--on", "local:2")
     assert ran.code == 0, ran.err
@@ -89,7 +89,7 @@ def test_the_json_is_the_same(shop, run, monkeypatch, name):
 
 def test_the_address_of_the_environment(shop, run, monkeypatch):
     monkeypatch.setattr(remote, "Cluster", Here)
-    monkeypatch.setattr(cluster, "check_address", lambda address: None)
+    monkeypatch.setattr(address, "check_address", lambda address: None)
     monkeypatch.setenv("ATTNSEARCH_ON", "local:2")
     assert json.loads(run("query", "moon", "-c", "one", "--json").out)["parts"]["workers"] == 1
 
@@ -101,7 +101,7 @@ def test_an_invalid_address(shop, run):
 
 
 def test_without_dask(shop, run, monkeypatch):
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(address, "find_spec", lambda name: None)
     ran = run("query", "moon", "-c", "one", "--on", "local:2")
     assert ran.code == 2
     assert ran.err == (
@@ -140,7 +140,7 @@ def test_other_commands(shop, write, run, monkeypatch, tmp_path, name):
     assert alone.code == 0, alone.err
     asked = []
     monkeypatch.setattr(remote, "Cluster", Here)
-    monkeypatch.setattr(cluster, "check_address", asked.append)
+    monkeypatch.setattr(address, "check_address", asked.append)
     ran = run(*argv, "--on", "local:2")
     assert asked == ["local:2"]
     assert Here.asked or name == "train"  # which asks of large catalogs alone

@@ -12,7 +12,7 @@ def cluster():
     """Two processes on this machine."""
     if find_spec("distributed") is None:
         pytest.skip("needs the extra [dask]")
-    from attnsearch.engines.cluster import Cluster
+    from attnsearch.cluster.dask import Cluster
 
     opened = Cluster("local:2")
     yield opened

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnsearch.attention.softmax import State
+from attnsearch.cluster.part import answer
+from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.engines.local import LocalEngine
-from attnsearch.engines.part import answer
 from attnsearch.engines.pieces import Cut, cut_pieces
-from attnsearch.engines.remote import RemoteEngine
 from attnsearch.engines.scan import Scan
 from tests.engines.made import DiskStore, Scene, by_hand, make_bias
 

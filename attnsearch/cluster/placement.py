@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from attnsearch.engines.wire import Record
+from attnsearch.cluster.packing import Record
 from attnsearch.storage.checksum import row_checksum
 
 

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
-import sys
-import threading
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from importlib.util import find_spec
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.engines.part import answer, describe
-from attnsearch.engines.placement import place
-from attnsearch.engines.wire import Record
+from attnsearch.cluster.address import brief, check_address
+from attnsearch.cluster.here import start_here
+from attnsearch.cluster.packing import Record
+from attnsearch.cluster.part import answer, describe
+from attnsearch.cluster.placement import place
 from attnsearch.errors import CatalogError, InputError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, Future
 
 CONNECT = 10.0  # seconds until a scheduler answers
 WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
@@ -108,7 +105,7 @@ class Cluster:
         target: Any = self._address
         file = None
         if number := re.fullmatch(r"local:(\d+)", self._address):
-            target = _start_here(int(number[1]))
+            target = start_here(int(number[1]))
             opened.callback(target.close, timeout=CONNECT)
         elif self._address == "dask:":
             target, file = dask.config.get("scheduler-address", None), dask.config.get("scheduler-file", None)
@@ -125,9 +122,7 @@ class Cluster:
                 warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
                 client = distributed.Client(target, scheduler_file=file, timeout=CONNECT, set_as_default=False)
         except OSError as error:
-            raise CatalogError(
-                f"no Dask scheduler answers: {_brief(error)}", where=self._address, hint=_START
-            ) from None
+            raise CatalogError(f"no Dask scheduler answers: {brief(error)}", where=self._address, hint=_START) from None
         opened.callback(client.close, timeout=_POLL)
         return client
 
@@ -198,7 +193,7 @@ class Cluster:
             files = ", ".join(piece["file"] for piece in task["pieces"][:_SHOWN])
             hint = "start workers with more memory, or with --memory-limit 0: mapped files count as memory"
             return self._refuse(f"every worker that read {files} was killed", hint)
-        return self._refuse(f"a worker failed: {type(error).__name__}: {_brief(error)}", "ask again")
+        return self._refuse(f"a worker failed: {type(error).__name__}: {brief(error)}", "ask again")
 
     def _compare_versions(self, threads: Mapping[str, int]) -> None:
         """Raise InputError if a worker's versions are others than those here, or if it has no attnsearch."""
@@ -208,7 +203,7 @@ class Cluster:
         for worker in threads:
             reply = replies.get(worker)
             if not isinstance(reply, dict):
-                others.append(f"{worker} has no such attnsearch ({_brief(reply)})")
+                others.append(f"{worker} has no such attnsearch ({brief(reply)})")
             elif any(reply.get(name) != here[name] for name in _MATTER):
                 others.append(f"{worker} has {_versions(reply)}")
         if others:
@@ -221,64 +216,5 @@ class Cluster:
         return CatalogError(message, where=self._address, hint=hint)
 
 
-def _start_here(count: int) -> LocalCluster:
-    """A cluster of so many processes on this machine.
-
-    They are started by a thread that blocks Ctrl-C, as they do then: the terminal sends it to all of them, but to end
-    them is on this process, which stops to wait for that thread at once.
-    """
-    import distributed
-
-    started: list[LocalCluster] = []
-    failed: list[Exception] = []
-
-    def start() -> None:
-        sys.warnoptions.append("ignore:resource_tracker")  # it would tell of a process that was ended by Ctrl-C
-        resource_tracker.ensure_running()  # which unblocks Ctrl-C, the first time
-        sys.warnoptions.remove("ignore:resource_tracker")
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            cluster = distributed.LocalCluster(
-                n_workers=count,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
-        except (OSError, RuntimeError, TimeoutError) as error:
-            failed.append(error)
-        else:
-            started.append(cluster)
-
-    thread = threading.Thread(target=start, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(_POLL)
-    if not started:
-        reason = _brief(failed[0]) if failed else "their thread ended"
-        raise CatalogError(f"the processes did not start: {reason}", where=f"local:{count}", hint="ask again")
-    return started[0]
-
-
-def check_address(address: str) -> None:
-    """Raise InputError for an address that is of no cluster, and for any without Dask."""
-    if not re.fullmatch(r"(tcp|tls)://\S+:\d+|dask:|local:[1-9]\d{0,2}", address):
-        hint = "write tcp://HOST:PORT, tls://HOST:PORT, dask: or local:N"
-        raise InputError(f"invalid address of a cluster '{address}'", hint=hint)
-    if find_spec("distributed") is None:
-        raise InputError("other machines are asked through Dask, which is not installed",
-                         hint="pip install 'attnsearch[dask]'")  # fmt: skip
-    if address.startswith("tcp://") and not re.match(r"tcp://(localhost|127\.|\[::1\])", address):
-        log.warning("%s is not encrypted, and whoever reaches it can run code on its workers; use tls://", address)
-
-
 def _versions(record: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {record.get(name)}" for name in ("attnsearch", *_MATTER))
-
-
-def _brief(error: object) -> str:
-    """The first line of an error."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attnsearch.engines import part
+from attnsearch.cluster import part
 
 PATIENCE = 60  # seconds until something has happened that must
 
@@ -84,7 +84,7 @@ def speak(protocol: int) -> None:
 
 def lie(name: str) -> None:
     """Let this process answer as one of the `LIES` of `test_remote` does."""
-    from tests.engines import test_remote
+    from tests.cluster import test_remote
 
     change, honest = getattr(test_remote, name), part.pack_state
 

@@ -7,10 +7,10 @@ import copy
 import numpy as np
 import pytest
 
-from attnsearch.engines import part
-from attnsearch.engines.part import answer
+from attnsearch.cluster import part
+from attnsearch.cluster.part import answer
+from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.engines.pieces import Cut
-from attnsearch.engines.remote import RemoteEngine
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage.files import SEGMENTS
 from tests.engines.made import DiskStore

@@ -15,13 +15,14 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs the extra [dask]")
 
-from attnsearch.engines import cluster as clusters
-from attnsearch.engines.cluster import Cluster
+from attnsearch.cluster import address
+from attnsearch.cluster import dask as clusters
+from attnsearch.cluster.dask import Cluster
+from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.engines.pieces import Cut
-from attnsearch.engines.remote import RemoteEngine
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
-from tests.engines.machines import Machines, hold, lie, speak, wait_until
+from tests.cluster.machines import Machines, hold, lie, speak, wait_until
 from tests.engines.made import DiskStore
 from tests.engines.test_conformance import keys_of, queries
 
@@ -212,7 +213,7 @@ def test_addresses_that_are_none(address):
 
 
 def test_without_dask(monkeypatch):
-    monkeypatch.setattr(clusters, "find_spec", lambda name: None)
+    monkeypatch.setattr(address, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"which is not installed; pip install 'attnsearch\[dask\]'"):
         Cluster("local:2")
 

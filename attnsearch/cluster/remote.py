@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from attnsearch.cluster.packing import Record, pack_bias, pack_marks, unpack_state
+from attnsearch.cluster.part import PROTOCOL
 from attnsearch.engines.engine import Parts, States
-from attnsearch.engines.part import PROTOCOL
 from attnsearch.engines.pieces import DEFAULT, Cut, Piece, cut_pieces
 from attnsearch.engines.scan import Scan
-from attnsearch.engines.wire import Record, pack_bias, pack_marks, unpack_state
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage.store import Store
 

@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import __version__, threads
+from attnsearch.cluster.packing import Record, pack_state, unpack_bias, unpack_marks
 from attnsearch.engines.scan import Scan
-from attnsearch.engines.wire import Record, pack_state, unpack_bias, unpack_marks
 from attnsearch.storage.segment import SegmentRow, find_first_keys, load_rows
 
 PROTOCOL = 1
