@@ -52,7 +52,7 @@ class Scan:
         self._product = multiply if every_logit is not None else multiply_fast
         is_fast = self._product is multiply_fast and len(self.queries) > FEW
         self._error = error_bound(q) if k and is_fast else None
-        self._best = np.full((m, k), -np.inf)  # logits so far: once there are k good ones, all threads skip worse keys
+        self._best = np.empty((m, 0))  # logits so far: once there are k good ones, all threads skip worse keys
 
     def attend(self, block: Block) -> States:
         """The states after the keys of a block; with `is_plain`, the plain one is empty."""
@@ -75,12 +75,14 @@ class Scan:
         state = State.from_logits(z, v, k=0)  # before any is settled: which ones are depends on other threads
         if self._k:
             bound = self._error if self._error is None or added is None else self._error + _rounding(added)
-            candidates = find_candidates(z, self._k, self._best[:, 0], bound)
+            best = self._best
+            threshold = best[:, 0] if best.shape[1] == self._k else np.full(m, -np.inf)
+            candidates = find_candidates(z, self._k, threshold, bound)
             if self._error is not None:
                 candidates = _settle(z, candidates, self._q, keys, columns, joined, added)
             state = state.with_top(z, candidates, self._k, first, columns)
             # Another thread may replace them meanwhile: then it is skipped that these are good, and nothing else.
-            self._best = np.sort(np.hstack([self._best, state.top_logits]), axis=1)[:, -self._k :]
+            self._best = np.sort(np.hstack([best, state.top_logits]), axis=1)[:, -self._k :]
         return States(state, plain_state)
 
     def merge(self, states: Iterable[States]) -> States:
