@@ -57,6 +57,7 @@ HOUSE = {
     ),
     "engines": ("bias", "engine", "pieces", "scan", "local", "groups", "covariance"),
     "cluster": ("packing", "part", "remote", "placement", "address", "here", "dask"),
+    "postgres": ("address", "connection", "schema", "rows"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
@@ -118,8 +119,8 @@ class Guest(NamedTuple):
 
 GUESTS = {
     "numpy": Guest({"attention", "tokens", "networks", "encoding", "storage", "calibration", "exports", "postings",
-                    "indexing", "engines", "cluster", "opening", "search", "explanation", "evaluation", "learning", "lesson",
-                    "plots", "api"}),
+                    "indexing", "engines", "cluster", "postgres", "opening", "search", "explanation", "evaluation",
+                    "learning", "lesson", "plots", "api"}),
     "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
@@ -144,6 +145,8 @@ GUESTS = {
     "threadpoolctl": Guest({"threads"}, lazy=True),
     "dask": Guest({"cluster/dask"}, lazy=True),
     "distributed": Guest({"cluster"}, lazy=True),
+    "psycopg": Guest({"postgres"}, lazy=True),
+    "pgvector": Guest({"postgres"}, lazy=True),
     "pydantic": Guest({"serve", "wire", "agents"}),
     "fastapi": Guest({"serve/http"}),
     "starlette": Guest({"serve", "agents/server"}),

@@ -13,7 +13,7 @@ import stat
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,12 @@ class Examined(NamedTuple):
 
 def read_segments(db: sqlite3.Connection, listing: int | None = None) -> SegmentList:
     """The list of segments. Raises ValueError if its checksum is not `listing`; None checks nothing."""
-    rows = db.execute("SELECT first, rows, file, sums, dead, joined FROM segments ORDER BY first").fetchall()
+    rows = db.execute("SELECT first, rows, file, sums, dead, joined FROM segments ORDER BY first")
+    return parse_segments(rows.fetchall(), listing)
+
+
+def parse_segments(rows: Sequence[tuple[Any, ...]], listing: int | None = None) -> SegmentList:
+    """The list of segments in the rows of its table, in order. Raises as `read_segments` does."""
     actual = checksum.row_checksum(*(cell for row in rows for cell in row))
     if listing not in (None, actual):
         raise ValueError("the list of segments is not what was written")
@@ -137,10 +142,7 @@ def read_segments(db: sqlite3.Connection, listing: int | None = None) -> Segment
         end = first + count
     if end > _MOST_KEYS:
         raise ValueError(f"the list of segments has key numbers beyond {_MOST_KEYS:,}")
-    segments = [
-        SegmentRow(first, count, file, sums, _unpack_bits(dead, count), _unpack_bits(joined, count))
-        for first, count, file, sums, dead, joined in rows
-    ]
+    segments = [SegmentRow(*row[:4], *(_unpack_bits(marks, row[1]) for marks in row[4:])) for row in rows]
     return SegmentList(segments, actual)
 
 
@@ -287,9 +289,8 @@ def _measure_header(stream: io.BufferedReader, shape: tuple[int, ...]) -> int:
 
 
 def _compute_checksums(mapped: memoryview[int], header: int, shape: tuple[int, ...]) -> bytes:
-    return checksum.part_checksums(mapped[:header], header) + checksum.part_checksums(
-        mapped[header:], ROWS * shape[1] * 4
-    )
+    sums = checksum.part_checksums(mapped[header:], ROWS * shape[1] * 4)
+    return checksum.part_checksums(mapped[:header], header) + sums
 
 
 def describe_damage(rows: range) -> str:

@@ -1,0 +1,7 @@
+"""A catalog in a PostgreSQL database with pgvector: its tables, who writes them and who asks them.
+
+address     what a user may write for a catalog in a database
+connection  an address → a connection, whose errors are ours
+schema      the tables of a catalog
+rows        items, keys and postings → the tables
+"""

@@ -1,0 +1,91 @@
+"""The address of a catalog in a database, as it is written on the command line: postgresql://HOST/DATABASE/NAME.
+
+All but the name is libpq's own form of an address, which libpq itself parses: https://www.postgresql.org/docs/current/
+libpq-connect.html#LIBPQ-CONNSTRING-URIS. A password is never part of a message.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from attnsearch.errors import InputError
+from attnsearch.storage.files import check_name
+
+LONGEST_SCHEMA = 63  # bytes of a name in PostgreSQL
+
+_PREFIX = "attnsearch_"
+_FORM = "write postgresql://USER@HOST/DATABASE/NAME"
+_PARTS = re.compile(r"(postgres(?:ql)?://[^/?]*)/?([^?]*)(\?.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A catalog in a database: its name, its schema, and what libpq needs to connect.
+
+    `shown` is the address without a password and without parameters.
+    """
+
+    name: str
+    schema: str
+    shown: str
+    parameters: dict[str, str] = field(repr=False)  # may have a password
+
+
+def is_address(ref: str) -> bool:
+    """Whether this is meant as the address of a catalog in a database."""
+    return ref.startswith(("postgresql://", "postgres://"))
+
+
+def parse_address(ref: str) -> Address:
+    """The parts of an address. Raises InputError, which never repeats a password, also without psycopg."""
+    if any(find_spec(library) is None for library in ("psycopg", "pgvector")):
+        raise InputError("a database is asked through psycopg and pgvector, which are not installed",
+                         hint="pip install 'attnsearch[postgres]'")  # fmt: skip
+    match = _PARTS.fullmatch(ref)
+    if not match or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", ref):
+        raise InputError("invalid address of a catalog in a database", hint=_FORM)
+    server, path, query = match[1], match[2], match[3] or ""
+    database, *names = path.split("/")
+    if database and not any(names):
+        raise _ambiguous(database)
+    if not database or len(names) != 1:
+        raise InputError("the address of a catalog is that of a database and a name", hint=_FORM)
+    parameters = _parse(f"{server}/{database}{query}", is_secret="@" in server or "password" in query)
+    if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
+        raise InputError("the port in an address must be a number", hint=_FORM)
+    decoded = _parse(f"postgresql:///{names[0].replace(' ', '%20')}", is_secret=False)
+    name = check_name(decoded.get("dbname", ""))
+    schema = f"{_PREFIX}{name}"
+    if (size := len(schema.encode())) > LONGEST_SCHEMA:
+        message = f"the schema '{schema}' would have {size} bytes, and PostgreSQL takes {LONGEST_SCHEMA}"
+        raise InputError(message, hint="choose a shorter name")
+    return Address(name, schema, _show(parameters, name), parameters)
+
+
+def _ambiguous(part: str) -> InputError:
+    """The error for an address with one part after the host, which could be a database or a catalog."""
+    shown = part if re.fullmatch(r"[\w .-]+", part) else "…"  # or it is the end of a password with a slash
+    message = f"'{shown}' may be a database, whose catalog is not named, or a catalog, whose database is not named"
+    return InputError(message, hint=f"write postgresql://HOST/{shown}/NAME or postgresql://HOST/DATABASE/{shown}")
+
+
+def _parse(url: str, *, is_secret: bool) -> dict[str, str]:
+    """The parameters in an address of libpq's. Raises InputError, with libpq's words if they can't hold a password."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.Error as error:
+        reason = "" if is_secret else f": {str(error).strip()[:200]}"
+        raise InputError(f"invalid address of a catalog in a database{reason}", hint=_FORM) from None
+
+
+def _show(parameters: dict[str, str], name: str) -> str:
+    """The address again, without what may be secret."""
+    user, host, port = (parameters.get(part, "") for part in ("user", "host", "port"))
+    host = "" if host.startswith(("/", "@")) else f"[{host}]" if ":" in host else host
+    server = f"{user}@{host}" if user else host
+    return f"postgresql://{server}{f':{port}' if host and port else ''}/{parameters['dbname']}/{name}"

@@ -1,0 +1,135 @@
+"""An address → a connection to its server; and whatever psycopg raises → an error in one sentence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from attnsearch.errors import AttnsearchError, CatalogError
+from attnsearch.postgres.address import Address
+from attnsearch.storage.failures import DamagedError, MissingError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+PATIENCE = 10  # seconds to connect, unless the address says connect_timeout
+SILENCE = 30  # seconds after which a server that acknowledges nothing is gone
+STATEMENT = 600  # seconds of one statement
+
+_DEFAULTS = {
+    "connect_timeout": PATIENCE,
+    "tcp_user_timeout": SILENCE * 1_000,
+    "keepalives_idle": SILENCE,
+    "application_name": "attnsearch",
+}
+
+log = logging.getLogger("attnsearch")
+
+
+def connect(address: Address) -> Connection[Any]:
+    """A connection without a transaction, which finds the catalog's tables and pgvector by their plain names.
+
+    JSON comes as text. Threads may share it, in turn. Raises CatalogError.
+    """
+    import psycopg
+    from psycopg.types.string import TextLoader
+
+    with reporting(address):
+        parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters, "client_encoding": "utf8"}
+        connection = psycopg.connect(**parameters, autocommit=True)
+        try:
+            connection.adapters.register_loader("json", TextLoader)
+            connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{STATEMENT}s"])
+            find_tables(connection, address)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def find_tables(connection: Connection[Any], address: Address) -> None:
+    """Let the connection find the catalog's tables by their names, and pgvector wherever it is; nothing else.
+
+    What comes with PostgreSQL goes first: nobody's function of the same name is called.
+    """
+    from pgvector.psycopg import register_vector
+    from psycopg import sql
+
+    home = vector_home(connection)
+    schemas = sql.SQL(", ").join(map(sql.Identifier, ["pg_catalog", address.schema, *([home] if home else [])]))
+    connection.execute(sql.SQL("SET search_path TO {}").format(schemas))
+    if home:
+        register_vector(connection)
+
+
+def vector_home(connection: Connection[Any]) -> str | None:
+    """The schema that pgvector is in; None if the database does not have it."""
+    statement = """SELECT nspname FROM pg_catalog.pg_extension JOIN pg_catalog.pg_namespace AS home
+        ON home.oid = extnamespace WHERE extname = 'vector'"""
+    row = connection.execute(statement).fetchone()
+    return row and str(row[0])
+
+
+def damaged(address: Address, problem: str) -> DamagedError:
+    """The error for tables that do not hold what was written; `problem` says which part, and how."""
+    hint = "restore a backup, or remove the catalog and index it again"
+    return DamagedError(f"the catalog is damaged: {problem}", where=address.shown, hint=hint)
+
+
+def missing(address: Address) -> MissingError:
+    """The error for a database without that catalog."""
+    return MissingError("there is no such catalog", where=address.shown,
+                        hint=f"'attnsearch index FILE --name {address.shown}' makes it")  # fmt: skip
+
+
+@contextmanager
+def reporting(address: Address) -> Iterator[None]:
+    """Turn what psycopg raises into CatalogError."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _translate(address, error) from None
+
+
+@contextmanager
+def reading(address: Address) -> Iterator[None]:
+    """Turn what psycopg raises into CatalogError, and what rows raise that are not what was written, DamagedError."""
+    try:
+        with reporting(address):
+            yield
+    except AttnsearchError:
+        raise
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise damaged(address, str(error)) from None
+
+
+def _translate(address: Address, error: Exception) -> AttnsearchError:
+    from psycopg import errors
+
+    where, reason = address.shown, brief(error)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return CatalogError(
+            f"the role lacks a right: {reason}", where=where, hint="docs/postgresql.md lists those needed"
+        )
+    if isinstance(error, errors.QueryCanceled):
+        return CatalogError(f"the server stopped the statement: {reason}", where=where, hint="ask again")
+    if isinstance(error, (errors.AdminShutdown, errors.CrashShutdown, errors.IdleInTransactionSessionTimeout)):
+        return CatalogError(f"the server ended the connection: {reason}", where=where, hint="run it again")
+    if isinstance(error, errors.UntranslatableCharacter | errors.CharacterNotInRepertoire):
+        return CatalogError(f"the database can't hold the text: {reason}", where=where, hint="it must be in UTF8")
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn, errors.DataException)):
+        return damaged(address, reason)
+    if isinstance(error, errors.OperationalError):
+        known = error.sqlstate and not error.sqlstate.startswith(("08", "57", "28", "3D"))
+        what = "the server reports" if known else "can't be reached" if "connection failed" in reason else "lost"
+        return CatalogError(f"{what}: {reason}", where=where)
+    return CatalogError(f"PostgreSQL reports: {reason}", where=where)
+
+
+def brief(error: Exception) -> str:
+    """The first line of what the server or libpq says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,170 @@
+"""The tables of a catalog, in a schema of its own. Those of `storage.database` and `postings`, but for their types.
+
+    form      the number of this form
+    info      the catalog's record of itself, each member as JSON
+    segments  the keys that one commit added, and which of them are no longer anyone's
+    items     the items
+    keys      the keys: the item of each, the characters of its text, and the embedding
+    fields    what the catalog knows of its fields
+    about, facets, forms, texts, terms   the postings of each segment, see `postings.facets` and `postings.terms`
+    learned, feedback                    what people taught it
+
+No row is changed where the content is not. Ids and terms may be longer than an index of PostgreSQL takes, but not than
+their hashes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attnsearch.errors import CatalogError
+from attnsearch.postgres.address import Address
+from attnsearch.postgres.connection import brief, damaged, find_tables, missing, vector_home
+from attnsearch.storage.database import Info, parse_info
+from attnsearch.storage.segment import SegmentList, parse_segments
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+FORM = 1
+WIDEST = 16_000  # dims of a vector of pgvector
+_IN_PLACE = 1_900  # dims, at most, of a vector that fits in a row, where a scan reads it; others lie elsewhere
+
+TABLES = """
+CREATE TABLE form (number integer NOT NULL);
+CREATE TABLE info (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE segments (first bigint PRIMARY KEY, rows bigint NOT NULL, file text NOT NULL, dead bytea, joined bytea);
+CREATE TABLE items (item bigint PRIMARY KEY, id text COLLATE "C" NOT NULL, title text NOT NULL,
+                    description text NOT NULL, fields json NOT NULL, text_sha256 bytea NOT NULL, sum bigint NOT NULL,
+                    EXCLUDE USING hash (id WITH =));
+CREATE TABLE keys (key bigint PRIMARY KEY, item bigint NOT NULL, start bigint NOT NULL, stop bigint NOT NULL,
+                   x vector NOT NULL, sum bigint NOT NULL, x_sum bigint NOT NULL);
+CREATE INDEX keys_by_item ON keys (item);
+CREATE TABLE fields (rowid bigint PRIMARY KEY, name text NOT NULL, kind text NOT NULL, unread bigint NOT NULL,
+                     items bigint NOT NULL, lists bigint NOT NULL, forms text NOT NULL, low text NOT NULL,
+                     high text NOT NULL, counts text, sum bigint NOT NULL);
+CREATE TABLE about (about bigint PRIMARY KEY, segment bigint NOT NULL, label text NOT NULL, covered bytea NOT NULL,
+                    name text NOT NULL, reading text NOT NULL, has_field bigint NOT NULL);
+CREATE TABLE facets (about bigint NOT NULL, value text COLLATE "C" NOT NULL, folded text COLLATE "C" NOT NULL,
+                     number bytea, begin double precision, rows bytea NOT NULL);
+CREATE INDEX facets_by_about ON facets (about);
+CREATE TABLE forms (about bigint NOT NULL, form text NOT NULL, rows bytea NOT NULL);
+CREATE INDEX forms_by_about ON forms (about);
+CREATE TABLE texts (segment bigint PRIMARY KEY, label text NOT NULL, lengths bytea NOT NULL);
+CREATE TABLE terms (segment bigint NOT NULL, term text COLLATE "C" NOT NULL, rows bytea NOT NULL,
+                    counts bytea NOT NULL);
+CREATE INDEX terms_by_term ON terms USING hash (term);
+CREATE TABLE learned (content bytea NOT NULL);
+CREATE TABLE feedback (content bytea NOT NULL);
+"""
+POSTINGS = ("about", "facets", "forms", "texts", "terms")
+
+# Only plain tables with these columns, and nothing that runs when they are read or written: a schema may be anyone's.
+_FOUND = """
+SELECT relname, relkind, relhasrules OR relhastriggers OR relrowsecurity,
+    coalesce(array_agg(attname::text || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+             FILTER (WHERE attnum > 0 AND NOT attisdropped), '{}')
+FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS home ON home.oid = relnamespace
+    LEFT JOIN pg_catalog.pg_attribute ON attrelid = pg_class.oid
+WHERE nspname = %s AND relkind NOT IN ('i', 'I') GROUP BY 1, 2, 3
+"""
+
+
+def schema_exists(connection: Connection[Any], address: Address) -> bool:
+    """Whether there is a schema of that name, of a catalog or not."""
+    statement = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s)"
+    row = connection.execute(statement, [address.schema]).fetchone()
+    return bool(row and row[0])
+
+
+def create_tables(connection: Connection[Any], address: Address, d: int) -> None:
+    """Create the schema and its empty tables, for vectors of `d` dims. Raises CatalogError, and what psycopg raises."""
+    from psycopg import sql
+
+    if d > WIDEST:
+        message = f"pgvector takes vectors of {WIDEST:,} dims, and the model's have {d:,}"
+        raise CatalogError(message, where=address.shown, hint="say --dims for fewer, if the model allows that")
+    home = ensure_vector(connection, address)
+    schema = sql.Identifier(address.schema)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+    path = sql.SQL("SET LOCAL search_path TO {}, {}").format(schema, sql.Identifier(home))
+    with connection.transaction():
+        connection.execute(path)
+        connection.execute(TABLES)
+        connection.execute("INSERT INTO form VALUES (%s)", [FORM])
+        if d <= _IN_PLACE:
+            connection.execute("ALTER TABLE keys ALTER x SET STORAGE PLAIN")
+    find_tables(connection, address)
+
+
+def ensure_vector(connection: Connection[Any], address: Address) -> str:
+    """The schema that pgvector is in, which is created if need be. Raises CatalogError if that can't be."""
+    from psycopg import errors
+
+    hint = "let its owner run: CREATE EXTENSION vector"
+    if not vector_home(connection):
+        try:
+            with connection.transaction():
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
+        except (errors.InsufficientPrivilege, errors.InvalidSchemaName):
+            message = "the database does not have pgvector, and this role may not create it"
+            raise CatalogError(message, where=address.shown, hint=hint) from None
+        except (errors.FeatureNotSupported, errors.UndefinedFile, errors.UndefinedObject) as error:
+            message = f"the server does not have pgvector: {brief(error)}"
+            raise CatalogError(
+                message, where=address.shown, hint="install it there: github.com/pgvector/pgvector"
+            ) from None
+        except errors.UniqueViolation:
+            pass  # another attnsearch created it
+    return vector_home(connection) or "public"
+
+
+def check_tables(connection: Connection[Any], address: Address) -> None:
+    """Raise MissingError if there is no catalog, CatalogError for tables of a newer attnsearch or of something else."""
+    found = connection.execute(_FOUND, [address.schema]).fetchall()
+    if not found:
+        if not schema_exists(connection, address):
+            raise missing(address)
+        raise _foreign(address, "it has no tables")
+    if any(kind != "r" or active for _, kind, active, _ in found):
+        raise _foreign(address, "it has more than plain tables")
+    if "form" not in {name for name, *_ in found}:
+        raise _foreign(address, "it has other tables")
+    form = connection.execute("SELECT number FROM form").fetchall()
+    if len(form) != 1:
+        raise damaged(address, "the table form does not have one row")
+    if form[0][0] > FORM:
+        newer = f"was made by a newer attnsearch (form {form[0][0]}, not {FORM})"
+        raise CatalogError(newer, where=address.shown,
+                           hint="upgrade attnsearch, or remove the catalog and index it again")  # fmt: skip
+    if {name: [column.replace("public.", "") for column in columns] for name, _, _, columns in found} != _columns():
+        raise _foreign(address, "its tables have other columns")
+
+
+def _foreign(address: Address, what: str) -> CatalogError:
+    message = f"the schema {address.schema} is not a catalog of attnsearch: {what}"
+    return CatalogError(message, where=address.shown, hint="choose another name")
+
+
+def _columns() -> dict[str, list[str]]:
+    """The columns of each table, as `_FOUND` has them."""
+    tables = {}
+    for statement in TABLES.split(";"):
+        words = " ".join(statement.split())
+        if words.startswith("CREATE TABLE "):
+            name, _, rest = words.removeprefix("CREATE TABLE ").partition(" (")
+            parts = [part.split() for part in rest.removesuffix(")").split(", ") if not part.startswith("EXCLUDE")]
+            tables[name] = [" ".join([column, "double precision" if kind == "double" else kind])
+                            for column, kind, *_ in parts]  # fmt: skip
+    return tables
+
+
+def read_info(connection: Connection[Any]) -> Info:
+    """The catalog's info. Raises ValueError, LookupError or TypeError if it is not what was written."""
+    return parse_info(dict(connection.execute("SELECT name, value FROM info").fetchall()))
+
+
+def read_segments(connection: Connection[Any], listing: int | None = None) -> SegmentList:
+    """The list of segments, see `segment.parse_segments`. The checksums of their vectors are in the table `keys`."""
+    rows = connection.execute("SELECT first, rows, file, ''::bytea, dead, joined FROM segments ORDER BY first")
+    return parse_segments(rows.fetchall(), listing)
