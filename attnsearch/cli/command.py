@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from attnsearch.cli.defaults import Defaults, long_name, may_have_default
-from attnsearch.errors import AttnsearchError, InputError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.terminal import streams
 from attnsearch.terminal.catalogs import refuse_catalog_file
 from attnsearch.terminal.options import OUTPUT
@@ -48,6 +49,12 @@ class Command(TyperCommand):
                 refuse_catalog_file(file, ctx.params)
             if len(files) > len({os.path.realpath(file) for file in files}):
                 raise InputError("--out and --save name the same file", where=files[0], hint="name two files")
+            streams.used.clear()
+            try:
+                return super().invoke(ctx)
+            except CatalogError as problem:
+                if not _can_start_over(problem, ctx.params):
+                    raise
             return super().invoke(ctx)
         except AttnsearchError as problem:
             raise ctx.default_map.blame(problem) from None
@@ -56,6 +63,19 @@ class Command(TyperCommand):
         """What the last word can go on to: the options of the help."""
         hidden = {name for option in self.params for name in option.secondary_opts}
         return [item for item in super().shell_complete(ctx, incomplete) if item.value not in hidden]
+
+
+def _can_start_over(problem: CatalogError, parameters: Mapping[str, object]) -> bool:
+    """Whether a commit came between, and the command has neither written to stdout nor read stdin.
+
+    Then it opens the catalog again, in the new state: nothing of the old one is in its answer.
+    """
+    from attnsearch.storage.failures import ChangedError  # loaded by all that raises it
+
+    values = [
+        part for value in parameters.values() for part in (value if isinstance(value, (list, tuple)) else [value])
+    ]
+    return isinstance(problem, ChangedError) and "-" not in values and not streams.used.is_set()
 
 
 class Group(TyperGroup):

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 
 from attnsearch.errors import InputError
 
+DEADLINE = 60.0  # seconds until a query is answered, by default
+
 log = logging.getLogger("attnsearch")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.cluster.address import brief, check_address
+from attnsearch.cluster.address import DEADLINE, brief, check_address
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
 from attnsearch.cluster.part import answer, describe
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 CONNECT = 10.0  # seconds until a scheduler answers
 WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
-DEADLINE = 60.0  # until a query is answered
 
 _MATTER = ("protocol", "Python", "numpy")  # versions that must be the same on both sides
 _POLL = 1.0  # how often a wait looks whether there are workers still
@@ -175,8 +174,8 @@ class Cluster:
             except TimeoutError:
                 if left <= 0:
                     done = sum(future.status == "finished" for future in futures)
-                    message = f"{done} of {len(futures)} parts were answered within {self._deadline:.0f} s"
-                    raise self._refuse(message, "ask again, or start more workers") from None
+                    message = f"{done} of {len(futures)} parts were answered within {self._deadline:g} s"
+                    raise self._refuse(message, "start more workers, or raise --timeout") from None
             now = time.monotonic()
             alone_since = None if self._threads() else alone_since or now
             if alone_since is not None and now - alone_since > WORKERS:

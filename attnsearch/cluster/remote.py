@@ -21,6 +21,7 @@ from attnsearch.engines.engine import Parts, States
 from attnsearch.engines.pieces import DEFAULT, Cut, Piece, cut_pieces
 from attnsearch.engines.scan import Scan
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.storage.failures import changed
 from attnsearch.storage.store import Store
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class RemoteEngine:
         message = f"the worker {worker} can't read {file}: {answered.get('message')}"
         if fault == "missing":
             if any(str(path.absolute()) == file and not path.exists() for path in self._store.files):
-                return self._refuse("the catalog changed while it was asked")
+                return changed(self._store.info.name)
             return self._refuse(message, "give the workers the folder of the catalogs, under the same name")
         return self._refuse(message, f"'attnsearch check {self._store.info.name}' looks at every segment")
 

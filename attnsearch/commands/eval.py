@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import open_index
 from attnsearch.terminal.setting_options import SettingOptions, parse_setting_text
@@ -53,6 +54,7 @@ def eval_(
     out: options.Out = None,
     open_: options.Open = False,
     on: options.On = None,
+    timeout: options.Timeout = DEADLINE,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -78,7 +80,7 @@ def eval_(
     with progress.working(quiet=quiet) as working:
         requests = read_judgments(judgments, qrels)
         refs = [catalog] if catalog else []
-        with open_index(refs, on=on, offline=offline, progress=working.progress) as index:
+        with open_index(refs, on=on, timeout=timeout, offline=offline, progress=working.progress) as index:
             evaluation = evaluate(index, requests, setting_options.setting(index.info), k=top_k, gain=gain)
             second = None
             if compare is not None and second_options is not None:

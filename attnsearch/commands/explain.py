@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import argv, browser, options, progress, streams
@@ -79,6 +80,7 @@ def explain(
     out: options.Out = None,
     open_: options.Open = False,
     on: options.On = None,
+    timeout: options.Timeout = DEADLINE,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -119,7 +121,7 @@ def explain(
         check_file(save)  # before anything is computed
     screen = streams.screen(color=color, quiet=quiet, out=out)
     with progress.working(quiet=quiet) as working:
-        with open_index(catalog or [], on=on, offline=offline, progress=working.progress) as index:
+        with open_index(catalog or [], on=on, timeout=timeout, offline=offline, progress=working.progress) as index:
             setting = setting_options.setting(index.info)
             parts: Iterable[str] | bytes
             if item is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import InputError
 from attnsearch.terminal import argv, browser, options, progress, requests, streams
 from attnsearch.terminal.catalogs import open_index
@@ -71,6 +72,7 @@ def heatmap(
     out: options.Out = None,
     open_: options.Open = False,
     on: options.On = None,
+    timeout: options.Timeout = DEADLINE,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -103,7 +105,7 @@ def heatmap(
     from attnsearch.opening.items import find_ids
 
     with progress.working(quiet=quiet) as working:
-        with open_index(catalog or [], on=on, offline=offline, progress=working.progress) as index:
+        with open_index(catalog or [], on=on, timeout=timeout, offline=offline, progress=working.progress) as index:
             right = None
             if judged is not None:
                 from attnsearch.evaluation.report import find_judged_keys

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import Exit, InputError
 from attnsearch.terminal import argv, browser, completion, options, progress, requests, streams
 from attnsearch.terminal.catalogs import open_index
@@ -29,7 +30,7 @@ def query(
         typer.Argument(
             metavar="TEXT...",
             autocompletion=completion.complete_split_filter,
-            help="What to look for; several TEXTs are several queries. '-', or no TEXT with a pipe: one a line.",
+            help="One query or several; '-' or a pipe: one a line.",
         ),
     ] = None,
     null: Annotated[bool, options.null_option("Queries")] = False,
@@ -131,6 +132,7 @@ def query(
     out: options.Out = None,
     open_: options.Open = False,
     on: options.On = None,
+    timeout: options.Timeout = DEADLINE,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -171,7 +173,9 @@ def query(
 
     with (
         progress.working(quiet=quiet) as working,
-        open_index(catalog or [], Reading(from_), on=on, offline=offline, progress=working.progress) as index,
+        open_index(
+            catalog or [], Reading(from_), on=on, timeout=timeout, offline=offline, progress=working.progress
+        ) as index,
     ):
         setting = setting_options.setting(index.info)._replace(
             like=tuple(find_ids(index.store, like or ())),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert, to_json
 from attnsearch.terminal import argv, browser, options, progress, streams
@@ -69,6 +70,7 @@ def train(
     out: options.Out = None,
     open_: options.Open = False,
     on: options.On = None,
+    timeout: options.Timeout = DEADLINE,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -109,7 +111,7 @@ def train(
             with_curve = can_draw()
         requests = read_judgments(judgments, qrels) if judgments is not None else None
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
-        with open_index([ref], on=on, offline=offline, progress=working.progress) as index:
+        with open_index([ref], on=on, timeout=timeout, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
             embedding = embedding_of(index)
             if requests is None:

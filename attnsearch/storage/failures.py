@@ -64,6 +64,10 @@ class DamagedError(CatalogError):
     """Something in the catalog's folder is not what was written."""
 
 
+class ChangedError(CatalogError):
+    """A file of the state that is open is gone, since a commit made another: only who opens that one can go on."""
+
+
 class ClosedError(InputError, ValueError):
     """The catalog was closed before it was asked: the caller's mistake, as Python says it of a file."""
 
@@ -77,6 +81,11 @@ def missing(folder: Path) -> MissingError:
 def closed(folder: Path) -> ClosedError:
     """The error for asking a catalog that was closed."""
     return ClosedError("the index is closed", where=folder.name, hint="open it again")
+
+
+def changed(name: str) -> ChangedError:
+    """The error for a catalog whose files are others by now than those of the state that is open."""
+    return ChangedError("the catalog changed while it was asked", where=name, hint="ask again")
 
 
 def damaged(folder: Path, problem: str) -> DamagedError:

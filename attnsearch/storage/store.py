@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import threads
-from attnsearch.errors import CatalogError
 from attnsearch.sources.items import Item
 from attnsearch.storage import lock, segment
 from attnsearch.storage.database import ITEM, KEY, KeyRow, read_counts, read_fields, read_info, read_item, read_key
-from attnsearch.storage.failures import closed, damaged, missing, reading
+from attnsearch.storage.failures import changed, closed, damaged, missing, reading
 from attnsearch.storage.files import SEGMENTS
 from attnsearch.storage.segment import Mapped
 
@@ -112,8 +111,7 @@ class Store:
         try:
             return segment.load_listed(folder, self.segments[number], d=self.info.d, rows=rows)
         except FileNotFoundError as error:  # a writer may remove what nobody has mapped
-            hint = "ask again"
-            raise CatalogError("the catalog changed while it was asked", where=self.info.name, hint=hint) from error
+            raise changed(self.info.name) from error
 
     def _vectors(self, number: int) -> NDArray[np.float32]:
         """All vectors of a segment, by its number."""

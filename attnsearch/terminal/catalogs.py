@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.sources.letters import normalize_text
 from attnsearch.terminal.completion import complete_catalog
@@ -55,21 +57,28 @@ def open_index(
     reading: Reading | None = None,
     *,
     on: str | None = None,
+    timeout: float = DEADLINE,
     offline: bool,
     progress: Progress | None,
 ) -> Index:
     """The catalogs that -c names, as one; without any, the default one. Raises as `asked_catalog` and `Index.open` do.
 
     `reading` is how a file is read that is indexed first, `on` the address of a cluster that is to compare the keys;
-    without it, this is the one of the environment. Raises as `use_cluster` does.
+    without it, this is the one of the environment. `timeout` is how many seconds an answer of that may take. Raises as
+    `use_cluster` does, and InputError for a `timeout` that is none.
     """
     from attnsearch.syntax.formats import AS_FOUND
 
     reading, on = reading or AS_FOUND, on or os.environ.get("ATTNSEARCH_ON")
+    if not 0 < timeout < math.inf:  # NaN included
+        raise InputError(f"invalid --timeout {timeout:g}", hint="give it seconds above 0, such as 60")
     if on:
         from attnsearch.cluster.address import check_address
 
         check_address(on)  # before a model is loaded
+        if "-" in refs:
+            hint = "give its items a name first: attnsearch index - --name NAME"
+            raise InputError("what is read from standard input is on this machine only", hint=hint)
     index: Index
     if len(refs) > 1:
         from attnsearch.opening.union import open_catalogs
@@ -84,7 +93,7 @@ def open_index(
         from attnsearch.opening.remote import use_cluster
 
         try:
-            use_cluster(index, on)
+            use_cluster(index, on, timeout)
         except BaseException:
             index.close()
             raise

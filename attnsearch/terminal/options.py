@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import FORMATS
 from attnsearch.terminal import browser, streams
@@ -150,6 +151,12 @@ On = Annotated[
     str | None,
     typer.Option(
         "--on", metavar="ADDRESS", rich_help_panel=OUTPUT, help="Ask a Dask cluster: tcp://HOST:PORT, or local:N."
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", rich_help_panel=OUTPUT, help=f"Wait that long for --on, at most. (default: {DEADLINE:g})"
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=OUTPUT, help="Never download a model.")]

@@ -96,6 +96,7 @@ def _read_what_is_there() -> bytes:
     with suppress(OSError, ValueError):  # not a descriptor; or a system that waits only for sockets
         select.select([sys.stdin], [], [])  # a pipe that does not block would seem to have ended
     try:
+        streams.used.set()
         return cast(BufferedReader, sys.stdin.buffer).read1(_READ)
     except OSError as error:
         raise InputError(error.strerror or str(error), where="standard input") from None

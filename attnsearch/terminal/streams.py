@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import TextIOWrapper
@@ -33,6 +34,9 @@ _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 When = Literal["auto", "always", "never"]
 
 WRITTEN = ("out", "save")  # parameters of commands that name a file to be written
+
+used = threading.Event()
+"""Set as soon as a command has written to stdout or read stdin, which it can do only once."""
 
 
 class PipeClosedError(Exception):
@@ -99,6 +103,7 @@ def emit(parts: Iterable[str], out: str | None = None, *, exact: bool = False) -
     for part in parts:
         if exact and getattr(sys.stdout, "errors", None) == _SIMPLIFIED:
             _check_encoding(part)
+        used.set()
         try:
             sys.stdout.write(part)
         except BrokenPipeError:
@@ -112,6 +117,7 @@ def emit_bytes(parts: Iterable[bytes], out: str | None = None) -> None:
         _write_file(parts, out)
         return
     for part in parts:
+        used.set()
         try:
             sys.stdout.buffer.write(part)
         except BrokenPipeError:

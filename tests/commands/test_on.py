@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from attnsearch.cluster import address
+from attnsearch.cluster import address, part
+from attnsearch.indexing.update import update
 from attnsearch.opening import remote
 from attnsearch.storage import store
 from tests.engines.test_conformance import ask_here
@@ -42,12 +43,16 @@ class Here:
 
     asked = 0
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, deadline: float = 0) -> None:
         Here.asked = 0
 
     def ask(self, tasks):
         Here.asked += len(tasks)
+        self.before_asking()
         return ask_here(tasks)
+
+    def before_asking(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -100,6 +105,28 @@ def test_an_invalid_address(shop, run):
     assert "invalid address of a cluster 'somewhere'; write tcp://HOST:PORT" in ran.err
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_no_time_is_not_a_time_out(shop, run, seconds):
+    ran = run("query", "moon", "-c", "one", "--on", "local:2", "--timeout", seconds)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"attnsearch: invalid --timeout {seconds}; give it seconds above 0, such as 60\n"
+
+
+def test_the_time_out_is_the_deadline_of_the_cluster(shop, run, monkeypatch):
+    deadlines = []
+    monkeypatch.setattr(remote, "Cluster", lambda address, *, deadline: deadlines.append(deadline) or Here(address))
+    monkeypatch.setattr(address, "check_address", lambda address: None)
+    for options in ([], ["--timeout", "2.5"]):
+        assert run("query", "moon", "-c", "one", "--on", "local:2", *options).code == 0
+    assert deadlines == [60, 2.5]
+
+
+def test_standard_input_is_no_catalog_of_other_machines(run):
+    ran = run("query", "moon", "-c", "-", "--on", "local:2", stdin=b"moon")
+    assert (ran.code, ran.out) == (2, "")
+    assert "what is read from standard input is on this machine only; give its items a name first" in ran.err
+
+
 def test_without_dask(shop, run, monkeypatch):
     monkeypatch.setattr(address, "find_spec", lambda name: None)
     ran = run("query", "moon", "-c", "one", "--on", "local:2")
@@ -149,3 +176,63 @@ def test_other_commands(shop, write, run, monkeypatch, tmp_path, name):
         for field in ("elapsed_ms", "parts", "seconds"):
             answer.pop(field, None)
     assert answered == expected
+
+
+class TestACommitBetween:
+    """Segments are removed after the command has opened the catalog, and before the workers map them."""
+
+    @pytest.fixture
+    def commit(self, shop, write, run, monkeypatch):
+        """Let commits remove segments before the workers are asked for the first time, or so many `times`."""
+        monkeypatch.setattr(remote, "Cluster", Here)
+        monkeypatch.setattr(address, "check_address", lambda address: None)
+
+        def prepare(times: int = 1) -> None:
+            left = iter(range(times))
+
+            def index_others(here) -> None:
+                if (number := next(left, None)) is not None:
+                    part._mapped.clear()
+                    for word in ("moon", "sea"):  # a commit removes what the one before it has replaced
+                        items = [{**item, "title": f"{item['title']} {word} {number}"} for item in ITEMS]
+                        update([write("one.json", json.dumps(items))], name="one")
+
+            monkeypatch.setattr(Here, "before_asking", index_others)
+
+        return prepare
+
+    @pytest.mark.parametrize("name", ["query", "explain", "heatmap", "eval"])
+    def test_the_command_starts_over(self, commit, write, run, monkeypatch, tmp_path, name):
+        write("judged.yaml", JUDGED)
+        monkeypatch.chdir(tmp_path)
+        argv = [*COMMANDS.get(name, ["query", "moon"]), "-c", "one", "--json"]
+        commit()
+        ran = run(*argv, "--on", "local:2")
+        assert (ran.code, ran.err) == (0, "")
+        expected, answered = json.loads(run(*argv).out), json.loads(ran.out)
+        for answer in (expected, answered):
+            for field in ("elapsed_ms", "parts", "seconds"):
+                answer.pop(field, None)
+        assert answered == expected
+
+    def test_it_does_so_once(self, commit, run):
+        commit(times=2)
+        ran = run("query", "moon", "-c", "one", "--on", "local:2")
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.err == "attnsearch: one: the catalog changed while it was asked; ask again\n"
+
+    @pytest.mark.parametrize(
+        ("argv", "stdin"), [(["query"], b"moon"), (["eval", "-"], JUDGED.encode())], ids=["query", "eval"]
+    )
+    def test_not_after_it_has_read_standard_input(self, commit, run, argv, stdin):
+        commit()
+        ran = run(*argv, "-c", "one", "--on", "local:2", stdin=stdin)
+        assert (ran.code, ran.out) == (3, "")
+
+    def test_not_after_an_answer(self, commit, run, monkeypatch):
+        commit()
+        index_others, first = Here.before_asking, iter([True])
+        monkeypatch.setattr(Here, "before_asking", lambda here: next(first, False) or index_others(here))
+        ran = run("query", *[f"moon {n}" for n in range(20)], "-c", "one", "--jsonl", "--on", "local:2")
+        assert ran.code == 3
+        assert len(ran.out.splitlines()) == 16
