@@ -55,7 +55,7 @@ HOUSE = {
         "numbering", "changes", "checkpoint", "compaction", "writer", "embedding", "target", "supply", "update",
         "check", "salvage", "repair",
     ),
-    "engines": ("bias", "engine", "pieces", "scan", "local", "groups", "covariance"),
+    "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
     "cluster": ("packing", "part", "remote", "placement", "address", "here", "dask"),
     "postgres": ("address", "connection", "schema", "rows"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),

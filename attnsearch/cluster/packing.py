@@ -1,4 +1,4 @@
-"""Bias and states ↔ bytes, arrays and plain values: all that goes from one process to another.
+"""Bias, states and sums ↔ bytes, arrays and plain values: all that goes from one process to another.
 
 No class of ours does, so that no version of attnsearch has to have the same classes; what comes back is checked.
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from attnsearch.attention.softmax import State
 from attnsearch.engines.bias import Bias, WeightedTerm
+from attnsearch.engines.covariance import Covariance
+from attnsearch.engines.groups import Matches, Pair
 from attnsearch.postings.terms import Term
 
 _SUMS = ("maximum", "total", "moment", "visible")  # (m,) each
@@ -88,7 +90,42 @@ def unpack_state(raw: object, empty: State) -> State:
     if empty.output is not None:
         shapes["output"] = empty.output.shape
     for name, shape in shapes.items():
-        array, kind = raw[name], np.int64 if name in ("visible", "top_keys") else np.float64
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != kind:
-            raise ValueError(f"its {name} is not an array of {kind.__name__} of the shape {shape}")
+        unpack_array(raw, name, shape, np.int64 if name in ("visible", "top_keys") else np.float64)
     return State(**raw)
+
+
+def unpack_array(raw: Mapping[str, object], name: str, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+    """The array of this name. Raises ValueError if it has another shape or type."""
+    array = raw[name]
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != kind:
+        raise ValueError(f"its {name} is not an array of {kind.__name__} of the shape {shape}")
+    return array
+
+
+def unpack_covariance(raw: Mapping[str, Any], size: int, d: int) -> Covariance:
+    """The covariance of so many keys. Raises ValueError for anything else."""
+    if raw["size"] != size:
+        raise ValueError(f"its covariance is that of {raw['size']} keys, not of {size:,}")
+    return Covariance(size, *(unpack_array(raw, name, shape, np.float64)
+                              for name, shape in (("mean", (d,)), ("scatter", (d, d)))))  # fmt: skip
+
+
+def unpack_matches(raw: Mapping[str, Any], pair: Pair, min_score: float) -> Matches:
+    """The matches of a pair, at most one for each item. Raises ValueError for anything else."""
+    shape = np.shape(raw["items"])
+    kinds: list[type[Any]] = [np.int64, np.int64, np.float64]
+    items, leaders, scores = (
+        unpack_array(raw, name, shape, kind) for name, kind in zip(Matches._fields, kinds, strict=True)
+    )
+    is_right = (
+        len(shape) == 1
+        and np.isin(items, pair.items.numbers).all()
+        and (np.diff(items) > 0).all()
+        and np.isin(leaders, pair.leaders.numbers).all()
+        and not np.isin(leaders, items).any()
+        and (leaders < items).all()
+        and ((scores >= min_score) & (scores <= 1)).all()
+    )
+    if not is_right:
+        raise ValueError("its matches are not those of the items that were compared")
+    return Matches(items, leaders, scores)

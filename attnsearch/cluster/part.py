@@ -3,20 +3,23 @@
 `answer` is a pure function of an installed module. A scheduler sends its name and a task, both of plain values; the
 process needs no catalog, no database and no encoder. Segments never change, so it keeps those that it has verified.
 
-A task has
+Every task has
     protocol, commit        what both sides must agree on
-    d, block                the width, and the rows that are compared at once
-    first, size             the number of the task's first key, and how many follow; keys are numbered from it
+    kind                    what is asked: the name of one of the functions below
+    d, first, size          the width; the number of the task's first key, which is key 0 in it; and how many follow
+    rows                    how many are to be read in all
     pieces                  the rows to read: file, rows and sums of the segment; start, stop; first, its key's number;
                             and the marks dead and joined of these rows
     mapped                  how many bytes the process may keep mapped; None for the default
-    q, plain, k, output, bias, every
-                            what `engine.Engine.attend` takes, and whether every logit is wanted
 and its answer
     protocol, commit, worker
-    pieces                  for each: file, start, stop, the rows that were read, its state, and its plain state
-    logits                  (m, size), or None
-or, in the place of the last two, `fault`, `file` and `message`.
+    pieces                  for each: file, start, stop, and how many of its rows were read
+or, in the place of `pieces`, `fault`, `file` and `message`. Beside that, by the kind:
+    attend  q, plain, k, output, bias, every: what `engine.Engine.attend` takes, and whether every logit is wanted;
+            block, the rows that are compared at once → the state and the plain state of each piece; logits (m, size)
+    spread  block → the covariance of each piece
+    project axes, block → points (size, a)
+    match   number, items, leaders, may_lead, min_score: what `groups.match` takes → number, matches
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import os
 import platform
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +37,12 @@ from numpy.typing import NDArray
 
 from attnsearch import __version__, threads
 from attnsearch.cluster.packing import Record, pack_state, unpack_bias, unpack_marks
+from attnsearch.engines import groups
+from attnsearch.engines.covariance import measure_block, merge_covariances, project_block
 from attnsearch.engines.scan import Scan
-from attnsearch.storage.segment import SegmentRow, find_first_keys, load_rows
+from attnsearch.storage.segment import Block, SegmentRow, find_first_keys, load_rows
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 MAPPED = 1 << 36  # bytes of segments that a process keeps mapped, unless a task says less
 
@@ -57,40 +63,94 @@ def answer(task: Record) -> Record:
     about = {"protocol": PROTOCOL, "commit": task["commit"], "worker": _worker()}
     if task["protocol"] != PROTOCOL:
         return {**about, "fault": "protocol", "file": "", "message": f"it speaks protocol {PROTOCOL}"}
-    vectors = []
-    for piece in task["pieces"]:
-        try:
-            vectors.append(_load(piece, task["d"], task["mapped"] or MAPPED))
-        except FileNotFoundError:
-            return {**about, "fault": "missing", "file": piece["file"], "message": "there is no such file"}
-        except (OSError, ValueError) as error:
-            message = getattr(error, "strerror", None) or str(error)
-            return {**about, "fault": "damaged", "file": piece["file"], "message": message}
+    try:
+        with threads.ONE_THREAD_OF_BLAS:  # as local engines have it: several threads round otherwise
+            return {**about, **_KINDS[task["kind"]](task)}
+    except _FaultError as fault:
+        return {**about, **fault.answer}
+
+
+def attend(task: Record) -> Record:
+    """The states of attention after the keys of each piece, and every logit if asked for."""
     size = task["size"]
-    segments = [_segment(piece) for piece in task["pieces"]]
     every_logit = np.full((len(task["q"]), size), -np.inf, np.float32) if task["every"] else None
     scan = Scan(
         task["q"],
         task["plain"],
         k=task["k"],
         output=task["output"],
-        bias=unpack_bias(task["bias"], find_first_keys(segments, size), size),
+        bias=unpack_bias(task["bias"], find_first_keys([_segment(piece) for piece in task["pieces"]], size), size),
         every_logit=every_logit,
     )
     pieces = []
-    for piece, segment, x in zip(task["pieces"], segments, vectors, strict=True):
-        blocks = [segment.block(rows, x[rows.start : rows.stop]) for rows in segment.cut(task["block"])]
-        with threads.ONE_THREAD_OF_BLAS:  # as local engines have it: several threads round otherwise
-            states = scan.merge(map(scan.attend, blocks))
-        pieces.append(
-            {
-                **{name: piece[name] for name in ("file", "start", "stop")},
-                "rows": sum(len(block.x) for block in blocks),
-                "state": pack_state(states.attention, task["first"]),
-                "plain": None if scan.is_plain else pack_state(states.plain),
-            }
-        )
-    return {**about, "pieces": pieces, "logits": every_logit}
+    for piece, blocks in _read(task):
+        states = scan.merge(map(scan.attend, blocks))
+        plain = None if scan.is_plain else pack_state(states.plain)
+        state = pack_state(states.attention, task["first"])
+        pieces.append({**_name(piece, blocks), "state": state, "plain": plain})
+    return {"pieces": pieces, "logits": every_logit}
+
+
+def spread(task: Record) -> Record:
+    """The covariance of the keys of each piece."""
+    pieces = []
+    for piece, blocks in _read(task):
+        covariance = merge_covariances(map(measure_block, blocks), task["d"])
+        pieces.append({**_name(piece, blocks), "covariance": covariance._asdict()})
+    return {"pieces": pieces}
+
+
+def project(task: Record) -> Record:
+    """The coordinates of every row along some axes."""
+    points = np.zeros((task["size"], len(task["axes"])))
+    pieces = []
+    for piece, blocks in _read(task):
+        for block in blocks:
+            points[block.first : block.first + len(block.x)] = project_block(block, task["axes"])
+        pieces.append(_name(piece, blocks))
+    return {"pieces": pieces, "points": points}
+
+
+def match(task: Record) -> Record:
+    """Items against those that lead."""
+    pieces = [{**_name(piece, []), "rows": 0} for piece in task["pieces"]]
+
+    def read(keys: NDArray[np.int64]) -> Floats:
+        x = np.empty((len(keys), task["d"]), np.float32)
+        for piece, read_piece in zip(task["pieces"], pieces, strict=True):
+            first = piece["first"]
+            rows = np.flatnonzero((keys >= first) & (keys < first + piece["stop"] - piece["start"]))
+            x[rows] = _load(piece, task)[keys[rows] - first]
+            read_piece["rows"] += len(rows)
+        return x
+
+    pair = groups.Pair(groups.Items(*task["items"]), groups.Items(*task["leaders"]), task["may_lead"])
+    matches = groups.match(pair, read, task["min_score"])
+    return {"pieces": pieces, "number": task["number"], "matches": matches._asdict()}
+
+
+_KINDS = {function.__name__: function for function in (attend, spread, project, match)}
+
+
+class _FaultError(Exception):
+    """A file of a piece that can't be read."""
+
+    def __init__(self, fault: str, piece: Record, message: str) -> None:
+        super().__init__(message)
+        self.answer = {"fault": fault, "file": piece["file"], "message": message}
+
+
+def _read(task: Record) -> Iterator[tuple[Record, list[Block]]]:
+    """Each piece of a task, and its blocks. All are there before the first is read."""
+    vectors = [_load(piece, task) for piece in task["pieces"]]
+    for piece, x in zip(task["pieces"], vectors, strict=True):
+        segment = _segment(piece)
+        yield piece, [segment.block(rows, x[rows.start : rows.stop]) for rows in segment.cut(task["block"])]
+
+
+def _name(piece: Record, blocks: Sequence[Block]) -> Record:
+    """A piece as an answer has it, with how many rows these blocks have."""
+    return {name: piece[name] for name in ("file", "start", "stop")} | {"rows": sum(len(block.x) for block in blocks)}
 
 
 def _worker() -> str:
@@ -105,7 +165,17 @@ def _segment(piece: Record) -> SegmentRow:
     return SegmentRow(piece["first"], rows, piece["file"], piece["sums"], dead, joined)
 
 
-def _load(piece: Record, d: int, most: int) -> Floats:
+def _load(piece: Record, task: Record) -> Floats:
+    """The vectors (n, d) of a piece of a task. Raises _FaultError."""
+    try:
+        return _map(piece, task["d"], task["mapped"] or MAPPED)
+    except FileNotFoundError:
+        raise _FaultError("missing", piece, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise _FaultError("damaged", piece, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _map(piece: Record, d: int, most: int) -> Floats:
     """The vectors (n, d) of a piece. Raises OSError and ValueError as `load_rows` does."""
     name = (piece["file"], piece["rows"], d, piece["sums"], piece["start"], piece["stop"])
     with _opening:

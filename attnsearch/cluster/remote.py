@@ -8,16 +8,28 @@ all of it, in the state of the catalog that was asked about. Otherwise there is 
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.cluster.packing import Record, pack_bias, pack_marks, unpack_state
+from attnsearch.cluster.packing import (
+    Record,
+    pack_bias,
+    pack_marks,
+    unpack_array,
+    unpack_covariance,
+    unpack_marks,
+    unpack_matches,
+    unpack_state,
+)
 from attnsearch.cluster.part import PROTOCOL
+from attnsearch.engines.covariance import Covariance, merge_covariances
 from attnsearch.engines.engine import Parts, States
+from attnsearch.engines.groups import Items, Matches, Pair, group_items
 from attnsearch.engines.pieces import DEFAULT, Cut, Piece, cut_pieces
 from attnsearch.engines.scan import Scan
 from attnsearch.errors import CatalogError, InputError
@@ -26,13 +38,20 @@ from attnsearch.storage.store import Store
 
 if TYPE_CHECKING:
     from attnsearch.engines.bias import Bias
+    from attnsearch.engines.groups import Groups, Progress
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Answer = TypeVar("Answer")
 Ask = Callable[[Sequence[Record]], Sequence[Record]]
 """Called with tasks, it returns the answer to each, see `part`. It raises CatalogError if it can't, and never waits
 without end."""
 
 _AGAIN = "ask again"
+_TASKS = 16  # of a block of items, at least, if each has a block of leaders
+_MOST = 4  # blocks of leaders in a task: a third of a second of work for one thread
+_AT_ONCE = 128  # tasks under one deadline, where all of them may take hours
 
 
 class RemoteEngine:
@@ -60,54 +79,107 @@ class RemoteEngine:
         every_logit = np.full((len(q), self._store.size), -np.inf, np.float32)
         return self._read(q, plain, 0, bias, output=output, every_logit=every_logit), every_logit
 
+    def group_items(
+        self, first_keys: Numbers, counts: Numbers, min_score: float, *, progress: Progress | None = None
+    ) -> Groups:
+        """Group items by their keys: see `engine.Engine.group_items`."""
+        rows = self._cut.pairs
+
+        def compare(pair: Pair) -> Iterator[Matches]:
+            share = min(max(int(pair.leaders.counts.sum()) // _TASKS, rows), _MOST * rows)
+            parts = [pair] if pair.may_lead else pair.split(share)
+            tasks = (self._describe_pair(part, number, min_score) for number, part in enumerate(parts))
+            return self._ask_for(tasks, _read_matches)
+
+        return group_items(first_keys, counts, compare, rows=rows, progress=progress)
+
+    def measure_covariance(self) -> Covariance:
+        """The covariance of all keys, in float64."""
+        tasks = self._divide("spread", block=self._cut.block)
+        pieces = itertools.chain.from_iterable(self._ask_for(tasks, _read_covariances))
+        return merge_covariances(pieces, self._store.info.d)
+
+    def project(self, axes: Doubles) -> Doubles:
+        """The coordinates (N, a) of each key along the axes (a, d), in float64, by key number; 0 where none has it."""
+        points = np.zeros((self._store.size, len(axes)))
+
+        def place(task: Record, answered: Record) -> None:
+            first, size = task["first"], task["size"]
+            points[first : first + size] = unpack_array(answered, "points", (size, len(axes)), np.float64)
+
+        for _ in self._ask_for(self._divide("project", block=self._cut.block, axes=axes), place):
+            pass
+        return points
+
     def _read(
         self, q: Floats, plain: Floats | None, k: int, bias: Bias | None, *, output: bool, every_logit: Floats | None
     ) -> States:
-        self._store.check_open()
         scan = Scan(q, plain, k=k, output=output, bias=bias)
-        asked = {
-            "protocol": PROTOCOL,
-            "commit": self._store.info.commit,
-            "d": q.shape[1],
-            "block": self._cut.block_rows(self._store.size, len(scan.queries)),
-            "q": q,
-            "plain": plain,
-            "k": k,
-            "output": output,
-            "every": every_logit is not None,
-            "mapped": None,
-        }
-        tasks = [{**asked, **part, "bias": pack_bias(bias, part["first"], part["first"] + part["size"])}
-                 for part in self._divide()]  # fmt: skip
-        answers = self._ask(tasks)
-        self._check(tasks, answers)
-        states = []
-        for task, answered in zip(tasks, answers, strict=True):
-            try:
-                states += [_read_states(piece, scan) for piece in answered["pieces"]]
-                if every_logit is not None:
-                    place = slice(task["first"], task["first"] + task["size"])
-                    every_logit[:, place] = _read_logits(answered["logits"], (len(q), task["size"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise self._refuse(f"the worker {answered.get('worker')} sent no valid answer: {error}") from None
-        workers = len({answered["worker"] for answered in answers})
-        return scan.finish(states)._replace(parts=Parts(len(self._store.segments), workers))
+        workers = set()
+        tasks = self._divide(
+            "attend",
+            block=self._cut.block_rows(self._store.size, len(scan.queries)),
+            q=q,
+            plain=plain,
+            k=k,
+            output=output,
+            every=every_logit is not None,
+        )
+        for task in tasks:
+            task["bias"] = pack_bias(bias, task["first"], task["first"] + task["size"])
 
-    def _divide(self) -> Iterator[Record]:
-        """All keys as tasks of about one piece: the pieces of each, and the numbers of its keys."""
+        def read(task: Record, answered: Record) -> list[States]:
+            workers.add(answered["worker"])
+            if every_logit is not None:
+                place = slice(task["first"], task["first"] + task["size"])
+                shape = len(q), task["size"]
+                every_logit[:, place] = unpack_array(answered, "logits", shape, np.float32)
+            return [_read_states(piece, scan) for piece in answered["pieces"]]
+
+        states = itertools.chain.from_iterable(self._ask_for(tasks, read, at_once=len(tasks)))
+        return scan.finish([*states])._replace(parts=Parts(len(self._store.segments), len(workers)))
+
+    def _ask_for(
+        self, tasks: Iterable[Record], read: Callable[[Record, Record], Answer], at_once: int = _AT_ONCE
+    ) -> Iterator[Answer]:
+        """What `read` makes of each task and its answer, in order; so many tasks are asked at a time."""
+        remaining = iter(tasks)
+        while batch := list(itertools.islice(remaining, at_once)):
+            self._store.check_open()
+            answers = self._ask(batch)
+            self._check(batch, answers)
+            for task, answered in zip(batch, answers, strict=True):
+                try:
+                    yield read(task, answered)
+                except (ValueError, KeyError, TypeError) as error:
+                    message = f"the worker {answered.get('worker')} sent no valid answer: {error}"
+                    raise self._refuse(message) from None
+
+    def _head(self, kind: str) -> Record:
+        """What every task has."""
+        commit = self._store.info.commit
+        return {"protocol": PROTOCOL, "commit": commit, "kind": kind, "d": self._store.info.d, "mapped": None}
+
+    def _divide(self, kind: str, **asked: object) -> list[Record]:
+        """All keys as tasks of about one piece."""
+        groups = self._group_pieces(cut_pieces(self._store.segments, self._cut.piece))
+        return [{**self._head(kind), **asked, **self._describe(group)} for group in groups]
+
+    def _group_pieces(self, pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+        """Small pieces together, up to the rows of a large one."""
         segments = self._store.segments
         group: list[Piece] = []
         rows = 0
-        for piece in cut_pieces(segments, self._cut.piece):
+        for piece in pieces:
             first = segments[group[0].segment].first + group[0].rows.start if group else 0
             span = segments[piece.segment].first + piece.rows.stop - first
             if group and (rows + len(piece.rows) > self._cut.piece or span > 2 * self._cut.piece):
-                yield self._describe(group)
+                yield group
                 group, rows = [], 0
             group.append(piece)
             rows += len(piece.rows)
         if group:
-            yield self._describe(group)
+            yield group
 
     def _describe(self, group: Sequence[Piece]) -> Record:
         """The pieces of a task, as it has them."""
@@ -129,7 +201,19 @@ class RemoteEngine:
                 }
             )
         last = segments[group[-1].segment]
-        return {"first": first, "size": last.first + group[-1].rows.stop - first, "pieces": pieces}
+        size, count = last.first + group[-1].rows.stop - first, sum(len(rows) for _, rows in group)
+        return {"first": first, "size": size, "rows": count, "pieces": pieces}
+
+    def _describe_pair(self, pair: Pair, number: int, min_score: float) -> Record:
+        """A task that compares a pair."""
+        keys = pair.items.keys if pair.may_lead else np.concatenate([pair.items.keys, pair.leaders.keys])
+        pieces = [*cut_pieces(self._store.segments, self._cut.piece)]
+        firsts = [self._store.segments[segment].first + rows.start for segment, rows in pieces]
+        touched = sorted(set((np.searchsorted(firsts, keys, side="right") - 1).tolist()))
+        task = {**self._head("match"), **self._describe([pieces[n] for n in touched]), "rows": len(keys)}
+        for name, items in (("items", pair.items), ("leaders", pair.leaders)):
+            task[name] = [items.numbers, items.first_keys - task["first"], items.counts]
+        return {**task, "number": number, "may_lead": pair.may_lead, "min_score": min_score}
 
     def _check(self, tasks: Sequence[Record], answers: Sequence[Record]) -> None:
         """Raise CatalogError unless the answers are those to the tasks, each piece once; InputError for a protocol."""
@@ -151,11 +235,11 @@ class RemoteEngine:
         if extra := answered_pieces - planned:
             raise self._refuse(f"the segment {next(iter(extra))[0]} answered more than once")
         rows = sum(piece["rows"] for answered in answers for piece in answered["pieces"])
-        expected = sum(segment.rows for segment in self._store.segments)
+        expected = sum(task["rows"] for task in tasks)
         if rows != expected:
             raise self._refuse(f"{rows:,} of {expected:,} rows were read")
         for task, answered in zip(tasks, answers, strict=True):
-            if [*_names([task])] != [*_names([answered])]:
+            if [*_names([task])] != [*_names([answered])] or task.get("number") != answered.get("number"):
                 raise self._refuse("the answers are not in the order of the tasks")
 
     def _explain(self, fault: str, answered: Record) -> CatalogError:
@@ -186,8 +270,18 @@ def _read_states(piece: Record, scan: Scan) -> States:
     return States(attention, plain)
 
 
-def _read_logits(array: object, shape: tuple[int, int]) -> Floats:
-    """Logits of this shape. Raises ValueError for anything else."""
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
-        raise ValueError(f"its logits are not an array of float32 of the shape {shape}")
-    return array
+def _read_covariances(task: Record, answered: Record) -> list[Covariance]:
+    """The covariance of each piece. Raises ValueError for anything else."""
+    covariances = []
+    for piece, measured in zip(task["pieces"], answered["pieces"], strict=True):
+        rows = piece["stop"] - piece["start"]
+        dead = unpack_marks(piece["dead"], rows)
+        size = rows - (0 if dead is None else int(dead.sum()))
+        covariances.append(unpack_covariance(measured["covariance"], size, task["d"]))
+    return covariances
+
+
+def _read_matches(task: Record, answered: Record) -> Matches:
+    """The matches of the pair of a task. Raises ValueError for anything else."""
+    pair = Pair(Items(*task["items"]), Items(*task["leaders"]), task["may_lead"])
+    return unpack_matches(answered["matches"], pair, task["min_score"])

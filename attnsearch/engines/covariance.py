@@ -6,14 +6,14 @@ Axis letters: n = keys, d = width.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import threads
-from attnsearch.engines.pieces import BLOCK, Piece, cut_pieces
-from attnsearch.storage.store import Store
+if TYPE_CHECKING:
+    from attnsearch.storage.segment import Block
 
 ROWS = 4_096  # keys that a thread multiplies at once: 12 MB as float64, for a width of 384
 
@@ -41,24 +41,30 @@ class Covariance(NamedTuple):
         return self._replace(size=size, mean=mean, scatter=scatter)
 
 
-def measure_covariance(store: Store) -> Covariance:
-    """The covariance of all keys, in float64. The number of threads changes nothing, not even the rounding."""
-    d = store.info.d
-    empty = Covariance(0, np.zeros(d), np.zeros((d, d)))
+def merge_covariances(parts: Iterable[Covariance], d: int) -> Covariance:
+    """The covariance of the keys of all, merged in this order; of none, zeros."""
+    return functools.reduce(Covariance.merge, parts, Covariance(0, np.zeros(d), np.zeros((d, d))))
 
-    def measure_piece(piece: Piece) -> Covariance:
-        covariance = empty
-        for rows in store.segments[piece.segment].cut(ROWS, piece.rows.start, piece.rows.stop):
-            _, keys, alive, _ = store.block(piece.segment, rows)
-            x = (keys if alive is None else keys[alive]).astype(np.float64)
-            if len(x):
-                mean = x.mean(axis=0)
-                x -= mean
-                covariance = covariance.merge(Covariance(len(x), mean, x.T @ x))
-        return covariance
 
-    pieces = cut_pieces(store.segments, BLOCK)
-    return functools.reduce(Covariance.merge, threads.each(measure_piece, pieces), empty)
+def measure_block(block: Block) -> Covariance:
+    """The covariance of a block's keys, in float64."""
+
+    def measure(rows: slice) -> Covariance:
+        x = (block.x[rows] if block.alive is None else block.x[rows][block.alive[rows]]).astype(np.float64)
+        if not len(x):
+            return merge_covariances([], x.shape[1])
+        mean = x.mean(axis=0)
+        x -= mean
+        return Covariance(len(x), mean, x.T @ x)
+
+    parts = (measure(slice(start, start + ROWS)) for start in range(0, len(block.x), ROWS))
+    return merge_covariances(parts, block.x.shape[1])
+
+
+def project_block(block: Block, axes: Doubles) -> Doubles:
+    """The coordinates (n, a) of a block's rows along the axes (a, d), in float64."""
+    parts = [block.x[start : start + ROWS].astype(np.float64) @ axes.T for start in range(0, len(block.x), ROWS)]
+    return np.concatenate(parts)
 
 
 def principal_axes(covariance: Covariance, count: int) -> tuple[Doubles, Doubles]:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from attnsearch.attention.softmax import State
     from attnsearch.engines.bias import Bias
+    from attnsearch.engines.covariance import Covariance
+    from attnsearch.engines.groups import Groups, Progress
 
 Floats = NDArray[np.float32]
 
@@ -67,6 +69,27 @@ class Engine(Protocol):
 
         A logit is -inf where the key is hidden or removed, or is not the best of its item's.
         """
+
+    def group_items(
+        self,
+        first_keys: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        min_score: float,
+        *,
+        progress: Progress | None = None,
+    ) -> Groups:
+        """Group items by their keys: item i has `counts[i]` keys in a row, from `first_keys[i]` on, both (n,).
+
+        The score of two items is the cosine of their keys. Of several, each key is compared with the best of the other
+        item's: the score is the mean of these, from the item for which it is lower. So passages that two long texts
+        share count only as far as they make up both. An item is near another with a score of at least `min_score`.
+        """
+
+    def measure_covariance(self) -> Covariance:
+        """The covariance of all keys, in float64."""
+
+    def project(self, axes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The coordinates (N, a) of each key along the axes (a, d), in float64, by key number; 0 where none has it."""
 
     def close(self) -> None:
         """Let go of what the engine has open beside the catalog. Nothing is asked afterwards."""

@@ -10,17 +10,15 @@ items make n²/2 pairs, of which no list is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch import threads
 from attnsearch.attention.products import error_bound, multiply, multiply_fast, multiply_pairs
-from attnsearch.storage.store import Store
 
-ROWS = 2_048  # keys of a block: their products with those of another take 16 MB
 DIGITS = 6  # of a score behind the point: float32 has no more, and equal vectors have 1
 
 Floats = NDArray[np.float32]
@@ -34,6 +32,55 @@ class Groups(NamedTuple):
 
     leader: Numbers
     score: NDArray[np.float64]
+
+
+class Items(NamedTuple):
+    """Some items: their numbers (n,), ascending; the first key (n,) of each, and how many it has (n,), in a row."""
+
+    numbers: Numbers
+    first_keys: Numbers
+    counts: Numbers
+
+    @property
+    def keys(self) -> Numbers:
+        """The numbers (q,) of all their keys."""
+        return _expand(self.first_keys, self.counts)
+
+    def take(self, index: Numbers | slice) -> Self:
+        """The items with these indices (m,)."""
+        return self._replace(numbers=self.numbers[index], first_keys=self.first_keys[index], counts=self.counts[index])
+
+    def split(self, rows: int) -> Iterator[Self]:
+        """The items in parts of about `rows` keys; an item with more is a part of its own."""
+        number = np.cumsum(self.counts) // rows
+        bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
+        for start, stop in itertools.pairwise(bounds):
+            if start < stop:
+                yield self.take(slice(start, stop))
+
+
+class Pair(NamedTuple):
+    """Items that are to be compared with `leaders`; if these `may_lead` only, they are some of the items themselves."""
+
+    items: Items
+    leaders: Items
+    may_lead: bool = False
+
+    def split(self, rows: int) -> Iterator[Self]:
+        """The same with about `rows` keys of leaders at a time, none of whom depends on another."""
+        return (self._replace(leaders=leaders) for leaders in self.leaders.split(rows))
+
+
+class Matches(NamedTuple):
+    """The best leader of some items: the numbers (m,) of both, and their scores (m,)."""
+
+    items: Numbers
+    leaders: Numbers
+    scores: NDArray[np.float64]
+
+
+Compare = Callable[[Pair], Iterable[Matches]]
+"""Called with a pair, it returns what `match` does, for all of it or for its parts."""
 
 
 class _Block(NamedTuple):
@@ -56,60 +103,49 @@ class _Block(NamedTuple):
         return self._replace(items=self.items[index], x=self.x[rows], starts=_starts(counts), counts=counts)
 
 
-class _Matches(NamedTuple):
-    """The best leader of some items: the numbers (m,) of both, and their scores (m,)."""
-
-    items: Numbers
-    leaders: Numbers
-    scores: NDArray[np.float64]
-
-
 def group_items(
-    store: Store,
-    first_keys: Numbers,
-    counts: Numbers,
-    min_score: float,
-    *,
-    rows: int = ROWS,
-    progress: Progress | None = None,
+    first_keys: Numbers, counts: Numbers, compare: Compare, *, rows: int, progress: Progress | None = None
 ) -> Groups:
     """Group items by their keys: item i has `counts[i]` keys in a row, from `first_keys[i]` on, both (n,).
 
-    The score of two items is the cosine of their keys. Of several, each key is compared with the best of the other
-    item's: the score is the mean of these, from the item for which it is lower. So passages that two long texts share
-    count only as far as they make up both.
-
-    Blocks of about `rows` keys are compared. The result depends neither on these nor on the number of threads.
+    Blocks of about `rows` keys are compared, by whoever has them: `compare`. The result does not depend on the blocks.
     """
     n = len(first_keys)
+    every = Items(np.arange(n), first_keys, counts)
     groups = Groups(np.arange(n), np.ones(n))
     leaders = np.empty(0, np.int64)
-
-    def block_of(items: Numbers) -> _Block:
-        x = store.embeddings(_expand(first_keys[items], counts[items]))
-        return _Block(items, x, _starts(counts[items]), counts[items])
-
-    for items in _split(np.arange(n), counts, rows):
-        block = block_of(items)
-
-        def match(part: Numbers, block: _Block = block) -> _Matches:
-            return _match(block, block_of(part), min_score)
-
-        share = min(rows, -(-int(counts[leaders].sum()) // threads.count()))
-        for matches in threads.each(match, _split(leaders, counts, share)):
+    for items in every.split(rows):
+        for matches in compare(Pair(items, every.take(leaders))):
             _join(groups, matches)
-        free = np.flatnonzero(groups.leader[items] == items)
-        new = free[_choose_leaders(block.take(free), min_score)]
-        others = np.setdiff1d(np.arange(len(items)), new)
-        if len(others) and len(new):
-            _join(groups, _match(block.take(others), block.take(new), min_score))
-        leaders = np.concatenate([leaders, items[new]])
+        free = items.take(np.flatnonzero(groups.leader[items.numbers] == items.numbers))
+        for matches in compare(Pair(items, free, may_lead=True)):
+            _join(groups, matches)
+        leaders = np.concatenate([leaders, free.numbers[groups.leader[free.numbers] == free.numbers]])
         if progress:
-            progress(int(items[-1] + 1) * int(items[-1]) // 2, n * (n - 1) // 2)
+            last = int(items.numbers[-1])
+            progress((last + 1) * last // 2, n * (n - 1) // 2)
     return groups
 
 
-def _join(groups: Groups, matches: _Matches) -> None:
+def match(pair: Pair, read: Callable[[Numbers], Floats], min_score: float) -> Matches:
+    """For each item that is near a leader before it, the most like it; of equals, the first. A new leader has none.
+
+    `read` returns the vectors (q, d) of keys by their numbers (q,).
+    """
+    block = _read(pair.items, read)
+    if not pair.may_lead:
+        return _match(block, _read(pair.leaders, read), min_score)
+    free = np.searchsorted(block.items, pair.leaders.numbers)
+    new = free[_choose_leaders(block.take(free), min_score)]
+    others = np.setdiff1d(np.arange(len(block.items)), new)
+    return _match(block.take(others), block.take(new), min_score)
+
+
+def _read(items: Items, read: Callable[[Numbers], Floats]) -> _Block:
+    return _Block(items.numbers, read(items.keys), _starts(items.counts), items.counts)
+
+
+def _join(groups: Groups, matches: Matches) -> None:
     """Make items members of leaders that they are more like than those so far; of equals, the first stays."""
     items, leaders, scores = matches
     is_better = (groups.leader[items] == items) | (scores > groups.score[items])
@@ -117,15 +153,18 @@ def _join(groups: Groups, matches: _Matches) -> None:
     groups.score[items[is_better]] = scores[is_better]
 
 
-def _match(block: _Block, leaders: _Block, min_score: float) -> _Matches:
+def _match(block: _Block, leaders: _Block, min_score: float) -> Matches:
     """For each item of the block that is near a leader before it, the most like it; of equals, the first."""
+    nothing = np.empty(0, np.int64)
+    if not (len(block.items) and len(leaders.items)):
+        return Matches(nothing, nothing, np.empty(0))
     error = _error(block)
     z = multiply_fast(block.x, leaders.x)
     top = z.max(axis=1)
     top = top if block.is_single else np.maximum.reduceat(top, block.starts)
     near = np.flatnonzero(top >= min_score - error)  # others have no key that is near one of a leader's
     if not len(near):
-        return _Matches(near, near, np.empty(0))
+        return Matches(nothing, nothing, np.empty(0))
     z = z[_expand(block.starts[near], block.counts[near])]
     block = block.take(near)
     scores = _scores(z, block, leaders)
@@ -138,7 +177,7 @@ def _match(block: _Block, leaders: _Block, min_score: float) -> _Matches:
     row, column, exact = row[is_near], column[is_near], exact[is_near]
     order = np.lexsort((column, -exact, row))
     first = order[np.unique(row[order], return_index=True)[1]]
-    return _Matches(block.items[row[first]], leaders.items[column[first]], exact[first])
+    return Matches(block.items[row[first]], leaders.items[column[first]], exact[first])
 
 
 def _choose_leaders(block: _Block, min_score: float) -> NDArray[np.bool_]:
@@ -183,14 +222,6 @@ def _settle(block: _Block, other: _Block, row: Numbers, column: Numbers) -> NDAr
 def _error(block: _Block) -> float:
     """How far a score may be from a settled one: a mean of maxima is no farther off than the products."""
     return float(error_bound(block.x).max()) + 10.0**-DIGITS
-
-
-def _split(items: Numbers, counts: Numbers, rows: int) -> list[Numbers]:
-    """The items in parts of about `rows` keys; an item with more is a part of its own."""
-    if not len(items):
-        return []
-    number = np.cumsum(counts[items]) // rows
-    return np.split(items, np.flatnonzero(np.diff(number)) + 1)
 
 
 def _expand(firsts: Numbers, counts: Numbers) -> Numbers:

@@ -15,6 +15,7 @@ from attnsearch.storage.segment import SegmentRow
 BLOCK = 32_768  # rows of a block, at most
 BUDGET = 1 << 22  # logits that a thread holds at once, at most: 16 MB
 PARTS = 16  # blocks of a small catalog, if it is asked for much at once: so that as many threads have work
+PAIRS = 2_048  # keys that are compared at once with as many others: their products take 16 MB
 PIECE = 1 << 18  # rows of a piece, at most: a tenth of a second of work for one thread; 400 MB, 384 wide
 
 
@@ -32,6 +33,7 @@ class Cut(NamedTuple):
     block: int = BLOCK
     budget: int = BUDGET
     parts: int = PARTS
+    pairs: int = PAIRS
 
     def block_rows(self, size: int, queries: int) -> int:
         """The rows of a block, for a catalog of this size."""

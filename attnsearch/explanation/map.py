@@ -14,15 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.engines.covariance import measure_covariance, principal_axes
+from attnsearch.engines.covariance import principal_axes
 from attnsearch.errors import InputError
 from attnsearch.explanation.phrases import trace_of
 from attnsearch.opening.index import Index
 from attnsearch.search.result import Hit, Result
 from attnsearch.search.scoring import score_all
 from attnsearch.search.setting import Setting
-
-ROWS = 1 << 13  # keys that are projected at once
 
 Doubles = NDArray[np.float64]
 Place = tuple[float, float]
@@ -64,16 +62,11 @@ def map_items(index: Index, text: str, setting: Setting, result: Result) -> Map:
         raise InputError("every item is hidden, so there is nothing to draw", where=index.info.name)
     weights = np.exp(z[0, keys].astype(np.float64) - float(scores.state.maximum[0]))
     weights /= weights.sum()
-    covariance = measure_covariance(index.store)
+    covariance = index.engine.measure_covariance()
     axes, variances = principal_axes(covariance, 2)
     total = float(np.trace(covariance.scatter)) / covariance.size
     axes = _complete_axes(axes, trace.x - covariance.mean)
-    points = np.concatenate(
-        [
-            (index.store.embeddings(keys[start : start + ROWS]) - covariance.mean) @ axes.T
-            for start in range(0, len(keys), ROWS)
-        ]
-    )
+    points = index.engine.project(axes)[keys] - covariance.mean @ axes.T
     return Map(
         query=result.query,
         catalog=result.catalog,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.engines.groups import group_items
 from attnsearch.search.setting import find_passing
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def find_duplicates(
     order = np.argsort(first)
     text = np.argsort(order)[text]
     first_keys = items.first_keys[first[order]]
-    groups = group_items(index.store, first_keys, _count_keys(index.store, first_keys), min_score, progress=progress)
+    groups = index.engine.group_items(first_keys, _count_keys(index.store, first_keys), min_score, progress=progress)
     return Duplicates(
         index.store, len(items.first_keys), _gather(items.first_keys, text, groups.leader[text], groups.score[text])
     )

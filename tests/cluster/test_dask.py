@@ -175,7 +175,7 @@ def test_a_worker_of_another_protocol(fresh, store):
     assert f"1 of 3 workers have other versions: {first} has attnsearch" in str(caught.value)
     assert "protocol 0" in str(caught.value)
     assert "install there what is here: attnsearch" in str(caught.value)
-    with pytest.raises(InputError, match="speaks protocol 0, not 1"):  # one that joined later
+    with pytest.raises(InputError, match="speaks protocol 0, not 2"):  # one that joined later
         RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
     cluster.close()
 

@@ -100,17 +100,118 @@ def test_what_is_not_complete_is_no_answer(store, lie):
     assert str(caught.value).startswith("made: ")
 
 
+def group(store, ask, min_score=0.2):
+    order, ones = np.random.default_rng(0).permutation(120), np.ones(120, np.int64)
+    return RemoteEngine(store, ask, cut=Cut(piece=40, pairs=20)).group_items(order, ones, min_score)
+
+
+def lying_once(name, change):
+    """A way to ask that changes the first answer which says anything under this name."""
+    changed = []
+
+    def ask(tasks):
+        answers = ask_here(tasks)
+        for answered in answers:
+            if not changed and len(answered[name]["items"]):
+                changed.append(True)
+                change(answered)
+        return answers
+
+    return ask
+
+
+def match_twice(matches):
+    for name in matches:
+        matches[name] = np.repeat(matches[name], 2)
+
+
+def match_another(matches):
+    matches["items"] = matches["items"] + 20
+
+
+def match_a_later_one(matches):
+    matches["leaders"] = matches["items"] + 1
+
+
+def match_a_member(matches):
+    matches["leaders"] = np.append(matches["items"][:1], matches["leaders"][1:])
+
+
+def match_what_is_not_near(matches):
+    matches["scores"] = matches["scores"] - 1
+
+
+def match_beyond_bounds(matches):
+    matches["scores"] = matches["scores"] + np.inf
+
+
+def match_nan(matches):
+    matches["scores"] = matches["scores"] * np.nan
+
+
+def match_half(matches):
+    matches["scores"] = matches["scores"][1:]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [match_twice, match_another, match_a_later_one, match_a_member, match_what_is_not_near, match_beyond_bounds,
+     match_nan, match_half],
+    ids=lambda lie: lie.__name__,
+)  # fmt: skip
+def test_matches_of_other_items_are_refused(store, lie):
+    with pytest.raises(CatalogError, match=r"sent no valid answer: its (matches|scores)"):
+        group(store, lying_once("matches", lambda answered: lie(answered["matches"])))
+
+
+def test_an_answer_to_another_pair_is_refused(store):
+    """Which would go unseen where neither has a match."""
+
+    def repeat(tasks):
+        answers = ask_here(tasks)
+        firsts = {task["rows"]: number for number, task in reversed([*enumerate(tasks)])}
+        return [answers[firsts[task["rows"]]] for task in tasks]
+
+    assert len(set(group(store, ask_here, 0.9).leader.tolist())) > 60
+    with pytest.raises(CatalogError, match="not in the order of the tasks"):
+        group(store, repeat, 0.9)
+
+
+def test_keys_that_are_not_compared_are_missed(store):
+    def skip(answered):
+        answered["pieces"][0]["rows"] -= 1
+
+    with pytest.raises(CatalogError, match=r"\d+ of \d+ rows were read"):
+        group(store, lying_once("matches", skip))
+
+
+def test_a_covariance_of_fewer_keys_is_refused(store):
+    def forget(answers):
+        answers[1]["pieces"][0]["covariance"]["size"] -= 1
+
+    with pytest.raises(CatalogError, match=r"its covariance is that of \d+ keys, not of \d+; ask again"):
+        RemoteEngine(store, lying(forget), cut=Cut(piece=40)).measure_covariance()
+
+
+def test_points_of_another_plane_are_refused(store):
+    def cut(answers):
+        answers[1]["points"] = answers[1]["points"][:, 1:]
+
+    with pytest.raises(CatalogError, match=r"its points is not an array of float64 of the shape \(40, 2\)"):
+        RemoteEngine(store, lying(cut), cut=Cut(piece=40)).project(np.eye(2, 16))
+
+
 def test_logits_of_another_shape_are_refused(store):
     def cut(answers):
         answers[0]["logits"] = answers[0]["logits"][:, 1:]
 
-    with pytest.raises(CatalogError, match="its logits are not an array"):
+    with pytest.raises(CatalogError, match="its logits is not an array"):
         RemoteEngine(store, lying(cut), cut=Cut(piece=40)).logits(queries(1, 20))
 
 
 def test_another_protocol_is_refused(store, monkeypatch):
     monkeypatch.setattr(part, "PROTOCOL", 0)
-    with pytest.raises(InputError, match="speaks protocol 0, not 1"):
+    with pytest.raises(InputError, match="speaks protocol 0, not 2"):
         RemoteEngine(store, ask_here).attend(queries(1, 20))
 
 
@@ -154,8 +255,13 @@ def test_tasks_have_no_words_and_no_classes(store):
         return ask_here(asked)
 
     bias = make_bias(store, 3, 0.5, "terms and priors")
-    RemoteEngine(store, ask, cut=Cut(piece=40)).attend(queries(3, 20), queries(3, 20), k=3, bias=bias)
+    engine = RemoteEngine(store, ask, cut=Cut(piece=40, pairs=60))
+    engine.attend(queries(3, 20), queries(3, 20), k=3, bias=bias)
     assert len(tasks) == 3
+    engine.measure_covariance()
+    engine.project(np.eye(2, 16))
+    engine.group_items(np.arange(120), np.ones(120, np.int64), 0.9)
+    assert {task["kind"] for task in tasks} == {"attend", "spread", "project", "match"}
 
     def walk(value):
         if isinstance(value, dict):

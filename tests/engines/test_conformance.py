@@ -6,6 +6,7 @@ An engine joins by its name in `ENGINES`: a function from the fixtures, a store 
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,7 @@ from attnsearch.engines.local import LocalEngine
 from attnsearch.engines.pieces import Cut, cut_pieces
 from attnsearch.engines.scan import Scan
 from tests.engines.made import DiskStore, Scene, by_hand, make_bias
+from tests.engines.test_groups import check_groups, oracle, oracle_score
 
 D = 16
 CUTS = [Cut(), Cut(piece=7, block=3)]
@@ -177,3 +179,92 @@ def test_an_empty_catalog(engine_of, tmp_path):
     states, z = engine_of(store, Cut()).logits(queries(2, 20))
     assert states.attention.visible.tolist() == [0, 0]
     assert z.shape == (2, 0)
+    assert engine_of(store, Cut()).measure_covariance().size == 0
+    assert engine_of(store, Cut()).project(np.eye(2, D)).shape == (0, 2)
+
+
+def items_of(store, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """The living items in some order: the first key of each, and how many it has."""
+    firsts = np.arange(store.size) if store.first_keys is None else store.first_keys
+    first_keys, counts = np.unique(firsts[store.living()], return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(first_keys))[: -len(first_keys) // 10]
+    return first_keys[order], counts[order]
+
+
+def edge_of(store, first_keys, counts) -> float:
+    """A score that some pairs of items have, to the last digit."""
+    x = [store.embeddings(np.arange(first, first + count)) for first, count in zip(first_keys, counts, strict=True)]
+    scores = sorted({round(oracle_score(x[i], x[j]), 6) for i in range(len(x)) for j in range(i)})
+    return scores[len(scores) * 9 // 10]
+
+
+@pytest.mark.parametrize("cut", [*CUTS, Cut(piece=40, block=16, pairs=13)], ids=str)
+def test_groups(engine_of, store, cut):
+    first_keys, counts = items_of(store)
+    x = [store.embeddings(np.arange(first, first + count)) for first, count in zip(first_keys, counts, strict=True)]
+    for min_score in (0.97, 0.5, edge_of(store, first_keys, counts) + 5e-7):
+        groups = engine_of(store, cut).group_items(first_keys, counts, min_score)
+        leader, scores = oracle(x, min_score)
+        check_groups(groups, leader, scores, min_score)
+    assert 1 < len(set(leader)) < len(x)
+
+
+def test_groups_on_an_edge_are_the_same(engine_of, store):
+    """Where rounding decides who is near, all engines round alike, however the work is cut."""
+    first_keys, counts = items_of(store)
+    edge = edge_of(store, first_keys, counts)
+    expected = LocalEngine(store).group_items(first_keys, counts, edge)
+    for pairs in (13, 50):
+        groups = engine_of(store, Cut(piece=40, pairs=pairs)).group_items(first_keys, counts, edge)
+        assert np.array_equal(groups.leader, expected.leader)
+        assert np.array_equal(groups.score, expected.score)
+
+
+def test_each_pair_of_items_is_compared_once(store):
+    compared = Counter()
+
+    def ask(tasks):
+        for task in tasks:
+            leaders = task["leaders"][0].tolist()
+            assert task["items"][0].size <= 30
+            assert len(leaders) <= 40
+            pairs = [(i, j) for i in task["items"][0].tolist() for j in leaders if j < i]
+            compared.update(pairs)
+        return ask_here(tasks)
+
+    first_keys, counts = items_of(store)
+    groups = RemoteEngine(store, ask, cut=Cut(piece=40, pairs=10)).group_items(first_keys, counts, 0.97)
+    assert set(compared.values()) == {1}
+    leaders = sorted(set(groups.leader.tolist()))
+    assert {*compared} >= {(i, j) for i in range(len(first_keys)) for j in leaders if j < i}
+
+
+def test_groups_of_nothing(engine_of, store):
+    none = np.empty(0, np.int64)
+    assert len(engine_of(store, Cut()).group_items(none, none, 0.5).leader) == 0
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_covariance_and_projection(engine_of, store, cut):
+    x = np.concatenate([np.asarray(part, np.float64) for part in store._x])
+    living = x[store.living()]
+    engine = engine_of(store, cut)
+    covariance = engine.measure_covariance()
+    assert covariance.size == len(living)
+    assert covariance.mean == pytest.approx(living.mean(axis=0), abs=1e-15)
+    assert covariance.scatter / len(living) == pytest.approx(np.cov(living.T, bias=True), abs=1e-15)
+    axes = np.linalg.qr(np.random.default_rng(4).standard_normal((D, 2)))[0].T
+    points = engine.project(axes)
+    assert points == pytest.approx(x @ axes.T, abs=1e-15)
+    alone = LocalEngine(store, cut)
+    assert np.array_equal(covariance.scatter, alone.measure_covariance().scatter)
+    assert np.array_equal(points, alone.project(axes))
+
+
+def test_a_projection_of_keys_of_which_some_numbers_are_unused(engine_of, tmp_path):
+    store = DiskStore(tmp_path, *keys_of(60, "short"), [20, 40])
+    store.segments[1:] = [segment._replace(first=segment.first + 15) for segment in store.segments[1:]]
+    points = engine_of(store, Cut()).project(np.eye(2, D))
+    assert points.shape == (75, 2)
+    assert not points[20:35].any()
+    assert np.array_equal(points[35:], np.concatenate(store._x)[20:, :2].astype(np.float64))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from attnsearch import threads
 from attnsearch.engines import covariance
-from attnsearch.engines.covariance import Covariance, measure_covariance, principal_axes
+from attnsearch.engines.covariance import Covariance, principal_axes
+from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.pieces import Cut
 from attnsearch.opening.index import Index
 
 
@@ -87,7 +89,7 @@ def test_removed_keys_do_not_count_and_those_of_passages_do(write, small):
         assert len(keys) > 3
         assert index.store.dead
         expected = covariance_of(index.store.embeddings(keys))
-        covariance = measure_covariance(index.store)
+        covariance = index.engine.measure_covariance()
         assert covariance.size == len(keys)
         assert np.allclose(covariance.mean, expected.mean)
         assert np.allclose(covariance.scatter, expected.scatter)
@@ -95,15 +97,15 @@ def test_removed_keys_do_not_count_and_those_of_passages_do(write, small):
 
 def test_neither_threads_nor_blocks_change_a_bit(world, monkeypatch):
     index, _ = world
-    monkeypatch.setattr(covariance, "BLOCK", 7)
+    engine = LocalEngine(index.store, Cut(piece=20, block=7))
     covariances = []
     for count in (1, 2, 5):
         monkeypatch.setattr(threads, "count", lambda count=count: count)
-        covariances.append(measure_covariance(index.store))
+        covariances.append(engine.measure_covariance())
     assert np.array_equal(covariances[1].scatter, covariances[0].scatter)
     assert np.array_equal(covariances[2].scatter, covariances[0].scatter)
     monkeypatch.setattr(covariance, "ROWS", 3)
-    assert np.allclose(measure_covariance(index.store).scatter, covariances[0].scatter)
+    assert np.allclose(engine.measure_covariance().scatter, covariances[0].scatter)
 
 
 def test_no_keys_add_nothing():

@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from attnsearch import threads
-from attnsearch.engines.groups import group_items
+from attnsearch.engines.local import LocalEngine
+from attnsearch.engines.pieces import PAIRS, Cut
 
 
 class Keys:
@@ -24,10 +25,11 @@ class Keys:
         return self.x[keys]
 
 
-def group(x, counts=None, min_score=0.95, **options):
+def group(x, counts=None, min_score=0.95, *, rows=PAIRS, progress=None):
     keys = Keys(x)
     counts = np.ones(len(keys.x), np.int64) if counts is None else np.array(counts)
-    return group_items(keys, np.cumsum(counts) - counts, counts, min_score, **options)
+    engine = LocalEngine(keys, Cut(pairs=rows))
+    return engine.group_items(np.cumsum(counts) - counts, counts, min_score, progress=progress)
 
 
 def oracle_score(a, b) -> float:
@@ -49,6 +51,17 @@ def oracle(items, min_score):
     return leader, scores
 
 
+def check_groups(groups, expected, scores, min_score):
+    """The groups are those of the `oracle`, but for leaders that an item is equally like."""
+    for i, (leader, score) in enumerate(zip(groups.leader, groups.score, strict=True)):
+        assert (leader == i) == (expected[i] == i)
+        if leader != i:
+            assert leader < i
+            assert score == pytest.approx(scores[i, leader], abs=2e-6)
+            assert scores[i, leader] >= scores[i, expected[i]] - 2e-6
+            assert score >= min_score
+
+
 counts_of_words = st.lists(st.integers(0, 3), min_size=3, max_size=3).filter(any)
 catalogs = st.lists(st.lists(counts_of_words, min_size=1, max_size=3), min_size=1, max_size=12)
 
@@ -61,14 +74,7 @@ class TestOracle:
         parts = np.split(x, np.cumsum(counts)[:-1])
         expected, scores = oracle(parts, min_score)
         assume((np.abs(scores - min_score) > 1e-5).all())
-        groups = group(x, counts, min_score, rows=rows)
-        for i, (leader, score) in enumerate(zip(groups.leader, groups.score, strict=True)):
-            assert (leader == i) == (expected[i] == i)
-            if leader != i:
-                assert leader < i
-                assert score == pytest.approx(scores[i, leader], abs=2e-6)
-                assert scores[i, leader] >= scores[i, expected[i]] - 2e-6
-                assert score >= min_score
+        check_groups(group(x, counts, min_score, rows=rows), expected, scores, min_score)
 
     @settings(max_examples=20)
     @given(st.integers(0, 99), st.booleans())
@@ -156,5 +162,5 @@ class TestManyPairs:
     def test_blocks_are_bounded(self):
         keys = Keys(np.eye(300))
         ones = np.ones(300, np.int64)
-        group_items(keys, np.arange(300), ones, 0.95, rows=32)
+        LocalEngine(keys, Cut(pairs=32)).group_items(np.arange(300), ones, 0.95)
         assert keys.most <= 32
