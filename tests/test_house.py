@@ -57,7 +57,7 @@ HOUSE = {
     ),
     "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
     "cluster": ("packing", "part", "remote", "placement", "address", "here", "dask"),
-    "postgres": ("address", "connection", "schema", "rows"),
+    "postgres": ("address", "connection", "schema", "rows", "lock", "mirror", "writer", "place"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",
@@ -121,7 +121,7 @@ GUESTS = {
     "numpy": Guest({"attention", "tokens", "networks", "encoding", "storage", "calibration", "exports", "postings",
                     "indexing", "engines", "cluster", "postgres", "opening", "search", "explanation", "evaluation",
                     "learning", "lesson", "plots", "api"}),
-    "sqlite3": Guest({"storage", "postings", "indexing", "readers/sqlite"}),
+    "sqlite3": Guest({"storage", "postings", "indexing", "postgres", "readers/sqlite"}),
     "python_calamine": Guest({"readers/binary_tables"}, lazy=True),
     "pyarrow": Guest({"readers/binary_tables", "exports/parquet"}, lazy=True),
     "backports": Guest({"readers/raw_file"}, lazy=True),  # `backports.zstd`, until Python 3.14 has it itself

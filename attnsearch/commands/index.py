@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from attnsearch.models.use import Wanted, use_as_json
+from attnsearch.postgres.address import is_address
 from attnsearch.syntax.formats import FORMS, Reading, check_form
 from attnsearch.syntax.languages import check_language
 from attnsearch.terminal import options, progress, streams
@@ -191,6 +192,11 @@ def index(
     from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.fields import Fields
 
+    place = None
+    if name and is_address(name):
+        from attnsearch.postgres.place import DatabasePlace
+
+        place = DatabasePlace(name)
     screen = streams.screen(out=out)
     fields = Fields(tuple(id_field or ()), title_field or "", tuple(text_field or ()))
     reports = []
@@ -200,7 +206,8 @@ def index(
             with progress.working(quiet=quiet) as working:
                 report = update(
                     files,
-                    name=name,
+                    name=None if place else name,
+                    place=place,
                     model=model,
                     heads=head or None,
                     wanted=wanted,

@@ -59,7 +59,7 @@ def add_segment(
     `joined` (n,) marks the rows that belong to the item of the row before.
     """
     file, sums = segment.write_segment(folder / SEGMENTS, x)
-    row = (first, len(x), file, sums, None, _pack_bits(joined))
+    row = (first, len(x), file, sums, None, pack_bits(joined))
     db.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
@@ -103,12 +103,12 @@ def settle_segments(db: sqlite3.Connection, folder: Path, d: int, dead: Sequence
 
     Raises ValueError or OSError for a damaged segment, which can't be copied.
     """
-    segments = [_mark_dead(db, row, np.array(dead, np.int64)) for row in read_segments(db)[0]]
-    for neighbors in _choose_rewrites([row for row in segments if _count_living(row)]):
+    segments = [mark_dead(db, row, np.array(dead, np.int64)) for row in read_segments(db)[0]]
+    for neighbors in choose_rewrites([row for row in segments if count_living(row)]):
         _rewrite(db, folder, d, neighbors)
 
 
-def _mark_dead(db: sqlite3.Connection, segment_row: SegmentRow, keys: NDArray[np.int64]) -> SegmentRow:
+def mark_dead(db: sqlite3.Connection, segment_row: SegmentRow, keys: NDArray[np.int64]) -> SegmentRow:
     """The segment with those of the keys marked that are its own; it is dropped from the list if none is left."""
     rows = keys[(keys >= segment_row.first) & (keys < segment_row.first + segment_row.rows)] - segment_row.first
     if not len(rows):
@@ -118,29 +118,30 @@ def _mark_dead(db: sqlite3.Connection, segment_row: SegmentRow, keys: NDArray[np
     if dead.all():
         db.execute("DELETE FROM segments WHERE first = ?", (segment_row.first,))
     else:
-        db.execute("UPDATE segments SET dead = ? WHERE first = ?", (_pack_bits(dead), segment_row.first))
+        db.execute("UPDATE segments SET dead = ? WHERE first = ?", (pack_bits(dead), segment_row.first))
     return segment_row._replace(dead=dead)
 
 
-def _count_living(segment_row: SegmentRow) -> int:
+def count_living(segment_row: SegmentRow) -> int:
+    """How many rows of a segment are keys."""
     return segment_row.rows - (0 if segment_row.dead is None else int(segment_row.dead.sum()))
 
 
-def _choose_rewrites(segments: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
+def choose_rewrites(segments: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
     """What to rewrite as one file each: the neighbors at the end of the list, and files with too many dead rows."""
     merged: list[SegmentRow] = []
     size = 0
-    while segments and size + _count_living(segments[-1]) <= SEGMENT:
-        if merged and _count_living(segments[-1]) >= 2 * size:
+    while segments and size + count_living(segments[-1]) <= SEGMENT:
+        if merged and count_living(segments[-1]) >= 2 * size:
             break
-        size += _count_living(segments[-1])
+        size += count_living(segments[-1])
         merged.insert(0, segments.pop())
     if len(merged) > 1:
         yield merged
     else:
         segments += merged
     for segment_row in segments:
-        if segment_row.rows - _count_living(segment_row) > DEAD * segment_row.rows:
+        if segment_row.rows - count_living(segment_row) > DEAD * segment_row.rows:
             yield [segment_row]
 
 
@@ -164,6 +165,6 @@ def _rewrite(db: sqlite3.Connection, folder: Path, d: int, neighbors: list[Segme
     add_segment(db, folder, first, np.concatenate(vectors), np.concatenate(joined))
 
 
-def _pack_bits(bits: NDArray[np.bool_]) -> bytes | None:
+def pack_bits(bits: NDArray[np.bool_]) -> bytes | None:
     """One bit per row, the first row in the highest bit; None if none is set."""
     return np.packbits(bits).tobytes() if bits.any() else None

@@ -7,11 +7,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from attnsearch.errors import InputError
 from attnsearch.exports.form import Header
 from attnsearch.exports.reading import Export, open_export
+from attnsearch.indexing.writer import Writer
 from attnsearch.readers.raw_file import inner_name, source_name
 from attnsearch.sources import items
 from attnsearch.sources.fields import UNNAMED, Fields, first_names
@@ -67,6 +68,26 @@ class Target(NamedTuple):
     listing: Listing
     existing: Info | None
     export: Export | None = None
+
+
+class Stored(NamedTuple):
+    """What a catalog was before: its info, and the names of its fields."""
+
+    info: Info
+    names: list[str]
+
+
+class Place(Protocol):
+    """Where a catalog is, if not in the home: its name there, and the `folder` of what an unfinished run embedded."""
+
+    name: str
+    folder: Path
+
+    def read_stored(self) -> Stored | None:
+        """What is stored; None if there is no catalog yet."""
+
+    def open_writer(self, wait: float) -> Writer:
+        """The catalog, open for writing; another writer is waited for, see `Writer`."""
 
 
 class Read(NamedTuple):
@@ -125,8 +146,11 @@ def resolve_target(
     keep: bool,
     folder: Path | None,
     records: Iterator[Mapping] | None = None,
+    place: Place | None = None,
 ) -> Target:
     """Decide which catalog is meant, whether it exists, and how its sources, or the `records`, are read.
+
+    With a `place`, it is the one there.
 
     A catalog that a query made of the same file, and that has no name yet, gets the name.
 
@@ -136,7 +160,7 @@ def resolve_target(
         SourceFile(path, resolved := source_path(path), hashlib.sha256(), stamp_source(resolved)) for path in paths
     )
     shown = [source.shown for source in sources]
-    existing, known = _find_existing(shown, name)
+    existing, known = (place.read_stored() if place else _find_existing(shown, name)) or (None, [])
     required = given.names
     export = open_export(paths[0], sources[0].digest.update) if len(paths) == 1 and records is None else None
     if export:
@@ -163,16 +187,22 @@ def resolve_target(
     )
     if folder:
         return Target(folder, source_name(shown[0]), sources, given, reading, listing, existing, export)
-    chosen = files.check_name(name) if name else files.make_name(listing.name or _name_of_file(paths))
-    folder = home.catalog_folder(chosen)
-    if name is None:
-        _refuse_other_sources(folder, shown)
-    if len(paths) == 1 and sources[0].path:
-        home.name_file_catalog(Path(sources[0].path), folder)
+    folder, chosen = (place.folder, place.name) if place else _choose_folder(name, listing.name, sources)
     target = Target(folder, chosen, sources, given, reading, listing, existing, export)
     if not export:
         _warn_of_other_fields(target, keep=keep)
     return target
+
+
+def _choose_folder(name: str | None, name_in_file: str | None, sources: Sequence[SourceFile]) -> tuple[Path, str]:
+    """The folder of a catalog in the home, and its name, by default that in its file, else that of the file."""
+    chosen = files.check_name(name) if name else files.make_name(name_in_file or _name_of_file(sources))
+    folder = home.catalog_folder(chosen)
+    if name is None:
+        _refuse_other_sources(folder, [source.shown for source in sources])
+    if len(sources) == 1 and sources[0].path:
+        home.name_file_catalog(Path(sources[0].path), folder)
+    return folder, chosen
 
 
 def _refuse_options(given: Fields, reading: Reading, where: str) -> None:
@@ -187,19 +217,19 @@ def _list_nothing(header: Header) -> Listing:
     return Listing(header.name, header.description, iter(()), header.fields, Survey())
 
 
-def _find_existing(paths: Sequence[str], name: str | None) -> tuple[Info | None, list[str]]:
-    """The info of the catalog called `name`, else of one made from the same files, and the names of its fields."""
+def _find_existing(paths: Sequence[str], name: str | None) -> Stored | None:
+    """What is stored in the catalog called `name`, else in one made from the same files."""
     folder = home.catalog_folder(name) if name else None
     if folder and home.catalog_exists(folder):
-        return home.read_catalog_info(folder), _read_names(folder)
+        return Stored(home.read_catalog_info(folder), _read_names(folder))
     if not name and paths[0] == "-":  # no two pipes are the same
-        return None, []
+        return None
     made = [(folder, info) for folder, info in home.catalog_infos()
             if isinstance(info, Info) and have_paths(info.sources, paths)]  # fmt: skip
     if name:  # only what a query made of the file, which will get the name
         made = [(folder, info) for folder, info in made if folder.name.startswith("@")]
     made.sort(key=lambda catalog: catalog[0].name.startswith("@"))
-    return (made[0][1], _read_names(made[0][0])) if made else (None, [])
+    return Stored(made[0][1], _read_names(made[0][0])) if made else None
 
 
 def _read_names(folder: Path) -> list[str]:
@@ -212,11 +242,11 @@ def have_paths(sources: Sequence[Source], paths: Sequence[str]) -> bool:
     return [source.path for source in sources] == list(paths)
 
 
-def _name_of_file(paths: Sequence[str]) -> str:
-    if len(paths) > 1 or paths[0] == "-":
-        origin = "several files" if len(paths) > 1 else "standard input"
+def _name_of_file(sources: Sequence[SourceFile]) -> str:
+    if len(sources) > 1 or sources[0].name == "-":
+        origin = "several files" if len(sources) > 1 else "standard input"
         raise InputError(f"a catalog from {origin} needs a name", hint="give it one with --name")
-    return Path(inner_name(paths[0])).stem or Path.cwd().name
+    return Path(inner_name(sources[0].name)).stem or Path.cwd().name
 
 
 def _refuse_other_sources(folder: Path, paths: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from attnsearch.indexing import embedding
 from attnsearch.indexing.changes import Changes
 from attnsearch.indexing.embedding import Progress, change_heads, embed_missing, keeping, mixed_error, open_checkpoint
 from attnsearch.indexing.supply import check_sample, refuse_other_models, take_export
-from attnsearch.indexing.target import Read, Target, describe_reading, resolve_target
+from attnsearch.indexing.target import Place, Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
 from attnsearch.models.model import DEFAULT, recorded_name
 from attnsearch.models.prompts import resolve_use
@@ -73,6 +73,7 @@ def update(
     offline: bool = False,
     progress: Progress | None = None,
     records: Iterator[Mapping] | None = None,
+    place: Place | None = None,
 ) -> Report:
     """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input, or stands for `records`.
 
@@ -85,8 +86,8 @@ def update(
     is the encoder's: by default bfloat16 for much text on a machine that is faster in it, else float32. Another model,
     key prompt or width, or float32 after bfloat16, embeds everything again: then `keep` is refused. `lexical`, the λ of
     queries that give none, and `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by
-    default. A query of a file gives the `folder` for its catalog, which has no name. Another writer is waited for until
-    it makes no progress for `wait` seconds.
+    default. A query of a file gives the `folder` for its catalog, which has no name. A catalog that is not in the home
+    is in a `place`. Another writer is waited for until it makes no progress for `wait` seconds.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -96,11 +97,11 @@ def update(
     began = time.perf_counter()
     language = language and check_language(language)
     choices = None if heads is None else parse_choices(heads)
-    target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records)
+    target = resolve_target(sources, name, fields, reading, keep=keep, folder=folder, records=records, place=place)
     if target.export and not target.existing:
         refuse_other_models(target.export.header, target.name, model=model, choices=choices)
     encoder, wanted = _open_encoder(target, model, choices, wanted, offline=offline)
-    with Writer(target.folder, wait) as writer:
+    with place.open_writer(wait) if place else Writer(target.folder, wait) as writer:
         encoder = _follow_heads(encoder, target, writer.info, model, choices, wanted, offline=offline)
         loading.warn_of_uses(encoder, all_heads(writer.info) if writer.info else ())
         reason = _reason_to_embed_again(writer.info, encoder, precision)
@@ -136,7 +137,8 @@ def update(
         read = describe_reading(fields, target.listing.survey, [] if target.export else writer.field_names())
     if read.longest:
         log.warning("%s: the longest text is not read; add it: --text-field %s", target.name, shlex.quote(read.longest))
-    if info.lexical or info.items > vocabulary.COUNTED or (target.folder / files.POSTINGS).is_dir():
+    has_postings = info.lexical or info.items > vocabulary.COUNTED or (target.folder / files.POSTINGS).is_dir()
+    if has_postings and not place:  # whose postings are part of the commit
         cache.refresh_postings(target.folder, terms=bool(info.lexical))
     calibrate.calibrate_if_new(bulk_encoder, progress)
     seconds = time.perf_counter() - began

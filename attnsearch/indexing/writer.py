@@ -165,9 +165,12 @@ class Writer:
     def _pass_on(self, part: Part) -> Part:
         """Pass on a part of the work that is done, and let those who wait for us see that we make progress."""
         if time.monotonic() - self._shown > _LIFE:
-            lock.show_life(self.folder)
+            self._show_life()
             self._shown = time.monotonic()
         return part
+
+    def _show_life(self) -> None:
+        lock.show_life(self.folder)
 
     def has_kept(self) -> bool:
         """Whether there are items that were not among those taken."""
@@ -260,8 +263,12 @@ class Writer:
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?)", ((*key, checksum.row_checksum(*key)) for key in keys)
             )
             joined = np.array([passage.start > 0 for passage in passages])
-            compaction.add_segment(self._db, self.folder, self._next_key, x, joined)
+            self._add_segment(keys, x, joined)
             self._next_key += len(x)
+
+    def _add_segment(self, keys: list[tuple[int, int, int, int]], x: Floats, joined: NDArray[np.bool_]) -> None:
+        """Write a segment with the vectors x (n, d) of these keys, of which it lists those that are joined (n,)."""
+        compaction.add_segment(self._db, self.folder, keys[0][0], x, joined)
 
     def _gather_embeddings(self, passages: list[NewPassage], checkpoint: Checkpoint, d: int) -> NDArray[np.float32]:
         """The embeddings (n, d) of the passages, from the checkpoint or from the catalog's own keys."""
@@ -271,9 +278,13 @@ class Writer:
             x[list(new)] = checkpoint.embeddings(list(new.values()))
         stored = {index: passage.key for index, passage in enumerate(passages) if passage.key is not None}
         if stored:
-            with reading(self.folder):
-                x[list(stored)] = compaction.read_rows(self._db, self.folder, d, list(stored.values()))
+            x[list(stored)] = self._read_rows(d, list(stored.values()))
         return x
+
+    def _read_rows(self, d: int, keys: list[int]) -> Floats:
+        """The stored vectors (n, d) of these keys. Raises CatalogError if the catalog is damaged."""
+        with reading(self.folder):
+            return compaction.read_rows(self._db, self.folder, d, keys)
 
     def close(self) -> None:
         """Release the lock. What was not committed never happened."""

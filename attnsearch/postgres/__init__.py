@@ -4,4 +4,8 @@ address     what a user may write for a catalog in a database
 connection  an address → a connection, whose errors are ours
 schema      the tables of a catalog
 rows        items, keys and postings → the tables
+lock        one writer at a time
+mirror      the tables in a temporary index.sqlite, which new items are compared with
+writer      what changes → the tables, in one transaction
+place       an address → what `indexing.update` needs
 """

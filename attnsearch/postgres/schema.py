@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import CatalogError
 from attnsearch.postgres.address import Address
-from attnsearch.postgres.connection import brief, damaged, find_tables, missing, vector_home
+from attnsearch.postgres.connection import brief, damaged, find_tables, missing, reporting, vector_home
 from attnsearch.storage.database import Info, parse_info
 from attnsearch.storage.segment import SegmentList, parse_segments
 
@@ -77,13 +77,17 @@ def schema_exists(connection: Connection[Any], address: Address) -> bool:
     return bool(row and row[0])
 
 
-def create_tables(connection: Connection[Any], address: Address, d: int) -> None:
-    """Create the schema and its empty tables, for vectors of `d` dims. Raises CatalogError, and what psycopg raises."""
-    from psycopg import sql
-
+def check_width(d: int, address: Address) -> None:
+    """Raise CatalogError for vectors of more dims than pgvector takes."""
     if d > WIDEST:
         message = f"pgvector takes vectors of {WIDEST:,} dims, and the model's have {d:,}"
         raise CatalogError(message, where=address.shown, hint="say --dims for fewer, if the model allows that")
+
+
+def create_tables(connection: Connection[Any], address: Address) -> None:
+    """Create the schema and its empty tables. Raises CatalogError, and what psycopg raises."""
+    from psycopg import sql
+
     home = ensure_vector(connection, address)
     schema = sql.Identifier(address.schema)
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
@@ -92,9 +96,34 @@ def create_tables(connection: Connection[Any], address: Address, d: int) -> None
         connection.execute(path)
         connection.execute(TABLES)
         connection.execute("INSERT INTO form VALUES (%s)", [FORM])
-        if d <= _IN_PLACE:
-            connection.execute("ALTER TABLE keys ALTER x SET STORAGE PLAIN")
     find_tables(connection, address)
+
+
+def place_vectors(connection: Connection[Any], address: Address, d: int) -> None:
+    """Let vectors of `d` dims, which are all that there will be, lie in the rows themselves, if these can hold them."""
+    check_width(d, address)
+    storage = "PLAIN" if d <= _IN_PLACE else "EXTERNAL"
+    connection.execute(f"ALTER TABLE keys ALTER x SET STORAGE {storage}")
+
+
+def prove_rights(connection: Connection[Any], address: Address) -> None:
+    """Raise CatalogError unless this role may write the catalog, or create it: nothing of the attempt stays."""
+    from psycopg import Rollback
+
+    (row,) = connection.execute("SELECT current_setting('server_encoding')")
+    if row[0] != "UTF8":
+        raise CatalogError(f"the database has the encoding {row[0]}", where=address.shown, hint="use one with UTF8")
+    with reporting(address):
+        with connection.transaction():
+            if schema_exists(connection, address):
+                check_tables(connection, address)
+                for table in _columns():
+                    connection.execute(f"DELETE FROM {table} WHERE false")  # noqa: S608 (our own words)
+                    connection.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE false")  # noqa: S608
+            else:
+                create_tables(connection, address)
+            raise Rollback
+        find_tables(connection, address)
 
 
 def ensure_vector(connection: Connection[Any], address: Address) -> str:

@@ -19,7 +19,8 @@ def fill_from(folder: Path, url: str) -> None:
     """Make the catalog at `url`, whose database has no such catalog, of the one in the folder."""
     address = parse_address(url)
     with Store(folder) as store, closing(connect(address)) as connection, connection.transaction():
-        schema.create_tables(connection, address, store.info.d)
+        schema.create_tables(connection, address)
+        schema.place_vectors(connection, address, store.info.d)
         numbers = {key.item for key in store.key_rows()}
         with closing(sqlite3.connect(folder / "index.sqlite")) as db:
             segments = [(*row[:3], *row[4:]) for row in db.execute("SELECT * FROM segments ORDER BY first")]

@@ -211,7 +211,7 @@ def test_more_segments_than_files_may_be_open(write, small, home, monkeypatch):
 @pytest.mark.parametrize("ask_for", ["terms", "product"])
 def test_items_that_stay_are_read_by_the_fields_of_today(write, small, home, monkeypatch, ask_for):
     """Items that `--keep` keeps have no new rows, but their texts and titles are those of other fields."""
-    monkeypatch.setattr(compaction, "_choose_rewrites", lambda segments: iter(()))
+    monkeypatch.setattr(compaction, "choose_rewrites", lambda segments: iter(()))
 
     def answer():
         with Index.open("stock") as index:

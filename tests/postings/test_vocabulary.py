@@ -148,7 +148,7 @@ def test_words_of_removed_items_do_not_count(path, folder, monkeypatch):
         index.find_vocabulary()
     path.write_text("".join(json.dumps(item) + "\n" for item in [ITEMS[0], {"title": "new"}]))
     monkeypatch.setattr(compaction, "DEAD", 1)
-    monkeypatch.setattr(compaction, "_choose_rewrites", lambda segments: iter(()))
+    monkeypatch.setattr(compaction, "choose_rewrites", lambda segments: iter(()))
     update([str(path)])
     assert len(list((folder / POSTINGS).iterdir())) == 2
     with Index.open("shop") as index:
