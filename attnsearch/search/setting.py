@@ -9,7 +9,8 @@ A `Setting` is what the user asks for, and mostly None; `Setting.resolve` comple
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -224,7 +225,7 @@ def bias_of(
     return Bias(
         first_keys=index.store.first_keys,
         visible=visible,
-        terms=[_weighted_terms(index, text, lexical) if lexical else {} for text in texts],
+        terms=[*_weighted_terms(index, texts, lexical)] if lexical else [{} for _ in texts],
         priors={field: np.float32(weight) * _prior_ranks(index, field) for field, weight in priors.items()},
     )
 
@@ -262,19 +263,17 @@ def passing_of(index: Index, tree: Where) -> NDArray[np.bool_]:
     return ~selected if tree.op == "!=" else selected
 
 
-def _weighted_terms(index: Index, text: str, lexical: float) -> dict[str, WeightedTerm]:
-    """The terms of a request that some item has, each by the first word for it; a repeated term counts again."""
+def _weighted_terms(index: Index, texts: Sequence[str], lexical: float) -> Iterator[dict[str, WeightedTerm]]:
+    """The terms of each request that some item has, by the first word for each; a repeated term counts again."""
     from attnsearch.engines.bias import WeightedTerm
     from attnsearch.postings.terms import split_terms
 
-    pairs = split_terms(text, index.language)
-    first_words = {term: word for word, term in reversed(pairs)}
-    weighted = {}
-    for name, count in Counter(term for _, term in pairs).items():
-        term = index.postings.find_term(name)
-        if term:
-            weighted[first_words[name]] = WeightedTerm(term, lexical * count)
-    return weighted
+    find_term = cache(index.postings.find_term)  # what several requests have is there once, and sent once
+    for text in texts:
+        pairs = split_terms(text, index.language)
+        first_words = {term: word for word, term in reversed(pairs)}
+        counted = {name: (find_term(name), count) for name, count in Counter(term for _, term in pairs).items()}
+        yield {first_words[name]: WeightedTerm(term, lexical * n) for name, (term, n) in counted.items() if term}
 
 
 def _prior_ranks(index: Index, field: str) -> NDArray[np.float32]:

@@ -233,6 +233,11 @@ class TestBias:
         assert {word: weighted.weight for word, weighted in terms.items()} == {"moons": 1.5, "sea": 0.5}
         assert terms["sea"].term.keys.tolist() == [0, 1, 3]
 
+    def test_requests_share_what_they_have_in_common(self, books):
+        """So the postings of a word are read once, and go to a cluster once, however many requests have it."""
+        first, second = bias_of(books, ["moon at sea", "the sea"], (), 0.5, {}).terms
+        assert first["sea"].term is second["sea"].term
+
     def test_all_filters_must_pass(self, books):
         def visible(*conditions: str) -> list[bool]:
             return bias_of(books, [""], [parse_filter(text) for text in conditions], 0.0, {}).visible.tolist()
