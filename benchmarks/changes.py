@@ -34,16 +34,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("-n", "--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--changed", type=int, default=CHANGED, help="items that change")
     parser.add_argument("--home", type=Path, help="keep the indexes here, for another run")
     arguments = parser.parse_args()
     heading("Queries after a change")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATTNSEARCH_HOME"] = str((arguments.home or Path(folder)).resolve())
-        rows = [row for size in arguments.sizes for row in measure(size, arguments.rounds)]
+        rows = [row for size in arguments.sizes for row in measure(size, arguments.rounds, arguments.changed)]
     table(("items", "", "s", "CPU s", "times no option", "MiB", "MiB of postings"), rows)
 
 
-def measure(size: int, rounds: int) -> list[tuple[object, ...]]:
+def measure(size: int, rounds: int, number: int) -> list[tuple[object, ...]]:
     """The rows of the table for one size."""
     name = f"w{size}"
     folder = home.catalog_folder(name)
@@ -55,7 +56,7 @@ def measure(size: int, rounds: int) -> list[tuple[object, ...]]:
     refresh()  # the words, as `index` does
     first = asked()
     costs = in_turn({"no option": plain, "unchanged": asked}, rounds)
-    made.change(name, size, CHANGED)
+    made.change(name, size, number)
     refreshed = refresh()
     changed = asked()
     after = in_turn({"no option": plain, "later": asked}, rounds)
@@ -65,8 +66,8 @@ def measure(size: int, rounds: int) -> list[tuple[object, ...]]:
         ("the first query, which makes postings", [first]),
         ("no option", costs["no option"]),
         (" ".join(WORDS), costs["unchanged"]),
-        (f"postings of {CHANGED:,} changed items, by `index`", [refreshed]),
-        (f"the first after {CHANGED:,} items changed", [changed]),
+        (f"postings of {number:,} changed items, by `index`", [refreshed]),
+        (f"the first after {number:,} items changed", [changed]),
         ("later ones", after["later"]),
     ]
     return [
