@@ -57,7 +57,7 @@ HOUSE = {
     ),
     "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
     "cluster": ("packing", "part", "remote", "placement", "address", "here", "dask"),
-    "postgres": ("address", "connection", "schema", "rows", "lock", "mirror", "writer", "place"),
+    "postgres": ("address", "connection", "schema", "rows", "lock", "mirror", "writer", "check", "place"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",

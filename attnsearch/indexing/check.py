@@ -39,7 +39,7 @@ _LINES = 20  # at most, of problems of one kind
 _ATTEMPTS = 5  # to check a catalog that others change meanwhile
 
 
-class _Problems:
+class Problems:
     """Problems of one kind: the first few in words, the others only counted."""
 
     def __init__(self, problems: Iterable[str] = ()) -> None:
@@ -49,12 +49,14 @@ class _Problems:
             self.add(problem)
 
     def add(self, problem: str) -> None:
+        """Add one."""
         if len(self._lines) < _LINES:
             self._lines.append(problem)
         else:
             self._others += 1
 
     def lines(self) -> list[str]:
+        """A line each, as far as they are told."""
         return [*self._lines, f"and {self._others:,} more like that"] if self._others else self._lines
 
 
@@ -126,7 +128,7 @@ def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
         yield problem
     yield from _check_learned(folder)
     yield from _check_seal(folder, info)
-    yield from _Problems(_check_structure(db)).lines()
+    yield from Problems(_check_structure(db)).lines()
     if info is None:
         return
     try:
@@ -134,16 +136,21 @@ def _check_catalog(db: sqlite3.Connection, folder: Path) -> Iterator[str]:
     except DAMAGE as error:
         yield f"index.sqlite: {error}"
         return
-    yield from _Problems(f"{name}: it is not what was written" for name in stored.broken_files(folder)).lines()
+    yield from Problems(f"{name}: it is not what was written" for name in stored.broken_files(folder)).lines()
     for segment_row in segments:
-        yield from _Problems(_check_segment(folder, segment_row, info.d)).lines()
+        yield from Problems(_check_segment(folder, segment_row, info.d)).lines()
+    yield from check_rows(db, info, segments)
+
+
+def check_rows(db: sqlite3.Connection, info: Info, segments: list[SegmentRow]) -> Iterator[str]:
+    """Check keys, items and fields, row by row and against one another and the segments; and whose model it is."""
     keys = _check_keys(db, segments)
     yield from keys.problems
     items = _check_items(db, info)
     yield from items.problems
     yield from _check_model(info)
     if not items.problems:
-        yield from _Problems(_check_fields(db, info)).lines()
+        yield from Problems(_check_fields(db, info)).lines()
     if (items.intact, keys.intact) != (info.items, info.keys):
         yield (
             f"index.sqlite: {items.intact:,} items and {keys.intact:,} keys are intact, of"
@@ -233,7 +240,7 @@ def _check_segment(folder: Path, segment_row: SegmentRow, d: int) -> Iterator[st
 
 def _check_keys(db: sqlite3.Connection, segments: list[SegmentRow]) -> _Checked:
     """Check each key's row, then the keys against the segments and the items."""
-    problems = _Problems()
+    problems = Problems()
     numbers, joined = [], []  # of the intact keys
     try:
         for row in db.execute(f"SELECT {KEY} FROM keys ORDER BY key"):  # noqa: S608 (our own words)
@@ -275,7 +282,7 @@ def _joined_keys(segments: list[SegmentRow]) -> NDArray[np.bool_]:
 
 def _check_items(db: sqlite3.Connection, info: Info) -> _Checked:
     """Check each item's row, and that it has a key."""
-    problems = _Problems()
+    problems = Problems()
     intact = 0
     try:
         for row in db.execute(f"SELECT {ITEM} FROM items"):  # noqa: S608 (our own words)

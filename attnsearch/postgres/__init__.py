@@ -7,5 +7,6 @@ rows        items, keys and postings → the tables
 lock        one writer at a time
 mirror      the tables in a temporary index.sqlite, which new items are compared with
 writer      what changes → the tables, in one transaction
+check       the tables → what is wrong with them
 place       an address → what `indexing.update` needs
 """

@@ -38,7 +38,10 @@ def connect(address: Address) -> Connection[Any]:
 
     with reporting(address):
         parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters, "client_encoding": "utf8"}
-        connection = psycopg.connect(**parameters, autocommit=True)
+        try:
+            connection = psycopg.connect(**parameters, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise _unreachable(address, error) from None
         try:
             connection.adapters.register_loader("json", TextLoader)
             connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{STATEMENT}s"])
@@ -115,6 +118,11 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
         return CatalogError(
             f"the role lacks a right: {reason}", where=where, hint="docs/postgresql.md lists those needed"
         )
+    if isinstance(error, errors.LockNotAvailable):
+        return CatalogError("others read it, so it can't go", where=where, hint="try again when they are done")
+    if isinstance(error, errors.DependentObjectsStillExist):
+        detail = (error.diag.message_detail or reason).splitlines()[0]
+        return CatalogError(f"others use its tables: {detail}", where=where, hint="drop that first")
     if isinstance(error, errors.QueryCanceled):
         return CatalogError(f"the server stopped the statement: {reason}", where=where, hint="ask again")
     if isinstance(error, (errors.AdminShutdown, errors.CrashShutdown, errors.IdleInTransactionSessionTimeout)):
@@ -123,11 +131,17 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
         return CatalogError(f"the database can't hold the text: {reason}", where=where, hint="it must be in UTF8")
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn, errors.DataException)):
         return damaged(address, reason)
-    if isinstance(error, errors.OperationalError):
-        known = error.sqlstate and not error.sqlstate.startswith(("08", "57", "28", "3D"))
-        what = "the server reports" if known else "can't be reached" if "connection failed" in reason else "lost"
-        return CatalogError(f"{what}: {reason}", where=where)
+    if isinstance(error, errors.OperationalError) and not error.sqlstate:
+        return CatalogError(f"the connection was lost: {reason}", where=where, hint="run it again")
     return CatalogError(f"PostgreSQL reports: {reason}", where=where)
+
+
+def _unreachable(address: Address, error: Exception) -> CatalogError:
+    """The error for a server that does not answer, or does not let us in."""
+    reason = brief(error).removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    is_secret = "password" in reason or "authentication" in reason
+    hint = "set PGPASSWORD, or write ~/.pgpass" if is_secret else "see that the server runs, and that it lets you in"
+    return CatalogError(f"can't connect: {reason}", where=address.shown, hint=hint)
 
 
 def brief(error: Exception) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attnsearch.indexing.target import Stored
-from attnsearch.postgres import schema
+from attnsearch.postgres import lock, schema
 from attnsearch.postgres.address import Address, parse_address
-from attnsearch.postgres.connection import connect, reading
+from attnsearch.postgres.connection import connect, reading, reporting
 from attnsearch.postgres.writer import DatabaseWriter
 from attnsearch.storage.files import home_folder
+from attnsearch.storage.lock import WAIT
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 
 class DatabasePlace:
@@ -28,15 +34,37 @@ class DatabasePlace:
     def read_stored(self) -> Stored | None:
         """What is stored; None if there is no catalog. Raises CatalogError."""
         with closing(connect(self.address)) as connection, reading(self.address):
-            if not schema.schema_exists(connection, self.address):
+            if not schema.has_catalog(connection, self.address):
                 return None
-            schema.check_tables(connection, self.address)
             names = [str(name) for (name,) in connection.execute("SELECT name FROM fields ORDER BY rowid")]
             return Stored(schema.read_info(connection), names)
 
     def open_writer(self, wait: float) -> DatabaseWriter:
         """The catalog, open for writing. Raises as `DatabaseWriter` does."""
         return DatabaseWriter(self.address, self.folder, wait)
+
+    def remove(self, *, everything: bool) -> list[str]:
+        """Remove the catalog; what it was taught stays, unless `everything` goes. Returns the tables that stay.
+
+        Raises CatalogError if there is none, or if others read it for so long that it can't be removed.
+        """
+        with closing(connect(self.address)) as connection, reporting(self.address):
+            lock.acquire(connection, self.address, WAIT)
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT:.0f}s"])
+                taught = [] if everything else self.find_taught(connection)
+                if not taught:
+                    schema.drop_tables(connection, self.address)
+                for table in set(schema.table_names()) - {"form", *schema.TAUGHT} if taught else ():
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return taught
+
+    def find_taught(self, connection: Connection[Any]) -> list[str]:
+        """Which of the tables have what people taught the catalog. Raises CatalogError if there is no such schema."""
+        schema.check_tables(connection, self.address)
+        tables = [(table, connection.execute(f"SELECT 1 FROM {table}").fetchone()) for table in schema.TAUGHT]  # noqa: S608
+        return [table for table, row in tables if row]
 
 
 def _checkpoint_folder(address: Address) -> Path:

@@ -57,7 +57,7 @@ CREATE INDEX terms_by_term ON terms USING hash (term);
 CREATE TABLE learned (content bytea NOT NULL);
 CREATE TABLE feedback (content bytea NOT NULL);
 """
-POSTINGS = ("about", "facets", "forms", "texts", "terms")
+TAUGHT = ("learned", "feedback")  # tables of what people taught the catalog
 
 # Only plain tables with these columns, and nothing that runs when they are read or written: a schema may be anyone's.
 _FOUND = """
@@ -103,7 +103,10 @@ def place_vectors(connection: Connection[Any], address: Address, d: int) -> None
     """Let vectors of `d` dims, which are all that there will be, lie in the rows themselves, if these can hold them."""
     check_width(d, address)
     storage = "PLAIN" if d <= _IN_PLACE else "EXTERNAL"
-    connection.execute(f"ALTER TABLE keys ALTER x SET STORAGE {storage}")
+    statement = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'keys'::regclass AND attname = 'x'"
+    (row,) = connection.execute(statement)
+    if row[0] != storage[0].lower():  # or it would wait for all who read
+        connection.execute(f"ALTER TABLE keys ALTER x SET STORAGE {storage}")
 
 
 def prove_rights(connection: Connection[Any], address: Address) -> None:
@@ -117,7 +120,7 @@ def prove_rights(connection: Connection[Any], address: Address) -> None:
         with connection.transaction():
             if schema_exists(connection, address):
                 check_tables(connection, address)
-                for table in _columns():
+                for table in table_names():
                     connection.execute(f"DELETE FROM {table} WHERE false")  # noqa: S608 (our own words)
                     connection.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE false")  # noqa: S608
             else:
@@ -149,7 +152,21 @@ def ensure_vector(connection: Connection[Any], address: Address) -> str:
 
 
 def check_tables(connection: Connection[Any], address: Address) -> None:
-    """Raise MissingError if there is no catalog, CatalogError for tables of a newer attnsearch or of something else."""
+    """Raise MissingError if there are none, CatalogError for those of a newer attnsearch or of something else."""
+    found = _find_tables(connection, address)
+    form = connection.execute("SELECT number FROM form").fetchall()
+    if len(form) != 1:
+        raise damaged(address, "the table form does not have one row")
+    if form[0][0] > FORM:
+        newer = f"was made by a newer attnsearch (form {form[0][0]}, not {FORM})"
+        raise CatalogError(newer, where=address.shown,
+                           hint="upgrade attnsearch, or remove the catalog and index it again")  # fmt: skip
+    if {name: columns for name, _, _, columns in found} != _columns():
+        raise _foreign(address, "its tables have other columns")
+
+
+def _find_tables(connection: Connection[Any], address: Address) -> list[tuple[Any, ...]]:
+    """The tables, see `_FOUND`. Raises MissingError if there is no such schema, CatalogError if it is not ours."""
     found = connection.execute(_FOUND, [address.schema]).fetchall()
     if not found:
         if not schema_exists(connection, address):
@@ -159,20 +176,30 @@ def check_tables(connection: Connection[Any], address: Address) -> None:
         raise _foreign(address, "it has more than plain tables")
     if "form" not in {name for name, *_ in found}:
         raise _foreign(address, "it has other tables")
-    form = connection.execute("SELECT number FROM form").fetchall()
-    if len(form) != 1:
-        raise damaged(address, "the table form does not have one row")
-    if form[0][0] > FORM:
-        newer = f"was made by a newer attnsearch (form {form[0][0]}, not {FORM})"
-        raise CatalogError(newer, where=address.shown,
-                           hint="upgrade attnsearch, or remove the catalog and index it again")  # fmt: skip
-    if {name: [column.replace("public.", "") for column in columns] for name, _, _, columns in found} != _columns():
-        raise _foreign(address, "its tables have other columns")
+    return found
+
+
+def drop_tables(connection: Connection[Any], address: Address) -> None:
+    """Drop the schema and its tables, whatever their form. Raises as `check_tables` does, and what psycopg raises.
+
+    What others made of them, such as a view, stays, and then they do too.
+    """
+    from psycopg import sql
+
+    schema = sql.Identifier(address.schema)
+    for name, *_ in _find_tables(connection, address):
+        connection.execute(sql.SQL("DROP TABLE {}.{}").format(schema, sql.Identifier(name)))
+    connection.execute(sql.SQL("DROP SCHEMA {}").format(schema))
 
 
 def _foreign(address: Address, what: str) -> CatalogError:
     message = f"the schema {address.schema} is not a catalog of attnsearch: {what}"
     return CatalogError(message, where=address.shown, hint="choose another name")
+
+
+def table_names() -> list[str]:
+    """The names of all tables."""
+    return list(_columns())
 
 
 def _columns() -> dict[str, list[str]]:
@@ -186,6 +213,14 @@ def _columns() -> dict[str, list[str]]:
             tables[name] = [" ".join([column, "double precision" if kind == "double" else kind])
                             for column, kind, *_ in parts]  # fmt: skip
     return tables
+
+
+def has_catalog(connection: Connection[Any], address: Address) -> bool:
+    """Whether there is a catalog, and not only what a removed one was taught. Raises CatalogError for other tables."""
+    if not schema_exists(connection, address):
+        return False
+    check_tables(connection, address)
+    return bool(connection.execute("SELECT 1 FROM info").fetchone())
 
 
 def read_info(connection: Connection[Any]) -> Info:

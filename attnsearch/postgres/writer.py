@@ -78,8 +78,7 @@ class DatabaseWriter(Writer):
         """Copy what is stored, and see that this role may write: before anything is embedded."""
         schema.prove_rights(self._connection, self._address)
         self.info = None
-        if schema.schema_exists(self._connection, self._address):
-            schema.check_tables(self._connection, self._address)
+        if schema.has_catalog(self._connection, self._address):
             with self._connection.transaction():
                 self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 self.info = schema.read_info(self._connection)
@@ -120,12 +119,13 @@ class DatabaseWriter(Writer):
 
     def commit(self, info: Info, checkpoint: Checkpoint) -> Info:
         """Make it all real and durable, in one transaction; returns `info` with its width, counts and times."""
-        if self._connection.closed or self._connection.broken:
+        self._show_life()
+        if self._connection.closed:  # it may have been idle for hours
             self._connection = self._connect()
         with writing(self.folder), reading(self._address), self._connection.transaction():
             self._claim()
             d = checkpoint.d or self.d
-            if self.info is None:
+            if not schema.schema_exists(self._connection, self._address):
                 schema.create_tables(self._connection, self._address)
             if self.info is None or self._is_cleared:
                 schema.place_vectors(self._connection, self._address, d)
@@ -142,7 +142,7 @@ class DatabaseWriter(Writer):
 
     def _claim(self) -> None:
         """Raise CatalogError if the catalog is not as we read it: a lock may end with a connection."""
-        exists = schema.schema_exists(self._connection, self._address)
+        exists = schema.has_catalog(self._connection, self._address)
         stored = None
         if exists and self.info:
             stored = self._connection.execute("SELECT value FROM info WHERE name = 'commit' FOR UPDATE").fetchone()

@@ -135,16 +135,17 @@ def _write_values(
     for table in (_FORMS, _FACETS, _RUNS):
         db.execute(table)
     db.executemany("INSERT INTO forms VALUES (?, ?)", sorted(forms.items()))
-    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", _facet_rows(values, reading))
+    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", facet_rows(values, reading))
     for index in _INDEXES:
         db.execute(index)
     for measure in MEASURES:
         db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", _run_rows(db, measure, run))
 
 
-def _facet_rows(
+def facet_rows(
     values: Iterable[tuple[str, bytes]], reading: str
 ) -> Iterator[tuple[str, str, bytes | None, float | None, bytes]]:
+    """The rows of the table `facets` for these values, each with its rows, in a field of this `reading`."""
     settled: list[Any] = json.loads(reading) if reading else ["text"]
     kind = Kind(settled[0], 0, 0, *settled[1:])
     for value, rows in values:

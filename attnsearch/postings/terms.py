@@ -166,7 +166,7 @@ class Terms:
         for part, all_lengths in zip(self.parts, self._lengths, strict=True):
             if row := part.db.execute("SELECT rows, counts FROM terms WHERE term = ?", (term,)).fetchone():
                 rows = part.all_rows(row[0])
-                counts, is_living = _read_counts(row[1], rows), part.living[rows]
+                counts, is_living = read_counts(row[1], rows), part.living[rows]
                 rows = rows[is_living]
                 columns.append((rows.astype(np.uint32) + np.uint32(part.first), counts[is_living], all_lengths[rows]))
         if not sum(len(keys) for keys, _, _ in columns):
@@ -186,7 +186,7 @@ def _read_lengths(part: Part) -> NDArray[np.uint32]:
     return lengths
 
 
-def _read_counts(raw: bytes, rows: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
+def read_counts(raw: bytes, rows: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
     """How often each text at these rows (n,) has a term (n,)."""
     kind = next((kind for kind in _COUNTS if len(raw) == len(rows) * kind.itemsize), None)
     if kind is None or (rows[1:] <= rows[:-1]).any():

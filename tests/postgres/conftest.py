@@ -22,4 +22,6 @@ def database(server) -> str:
     """A new database of the server."""
     name = server.database()
     yield name
+    if not server.is_running:
+        server.start()
     server.execute(f"DROP DATABASE {name} WITH (FORCE)")

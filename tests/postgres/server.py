@@ -113,6 +113,11 @@ class Server:
             else:
                 return
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was not stopped."""
+        return self._process is not None
+
     def stop(self) -> None:
         """Stop the server; connections end at once."""
         if self._process:
