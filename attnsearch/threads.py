@@ -51,11 +51,20 @@ def _limit_blas() -> Iterator[None]:
 
 ONE_THREAD_OF_BLAS = Shared(_limit_blas)
 
+_most: int | None = None
+
+
+def limit(most: int) -> None:
+    """Let this process run at most so many threads at once from now on: it has its machine not for itself."""
+    global _most
+    _most = most
+
 
 def count() -> int:
     """How many threads this process may run at once."""
     affinity = getattr(os, "sched_getaffinity", None)  # a container may have fewer processors than its machine
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(processors, _most or processors)
 
 
 def each(function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Generator[Result, None, None]:

@@ -56,7 +56,7 @@ HOUSE = {
         "check", "salvage", "repair",
     ),
     "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
-    "cluster": ("packing", "part", "remote", "placement", "address", "here", "dask"),
+    "cluster": ("packing", "part", "remote", "placement", "address", "texts", "encoder", "here", "dask"),
     "postgres": ("address", "connection", "schema", "rows", "lock", "mirror", "writer", "check", "place"),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (

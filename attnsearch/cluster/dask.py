@@ -7,11 +7,12 @@ a task whose worker dies is done by another one. https://distributed.dask.org
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
 CONNECT = 10.0  # seconds until a scheduler answers
 WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
+STALLED = 600.0  # between two answers of a stream
 
 _MATTER = ("protocol", "Python", "numpy")  # versions that must be the same on both sides
 _POLL = 1.0  # how often a wait looks whether there are workers still
 _MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
+_AHEAD = 2  # tasks of a stream that a worker has: while it does one, the next is on its way
 _SHOWN = 3  # workers that a message names
 _START = "start them: 'dask scheduler', and 'dask worker ADDRESS' on each machine"
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
@@ -81,10 +84,45 @@ class Cluster:
             self._wait(in_order, tasks, end)
             return list(self._call(self._client._gather, in_order, seconds=end - time.monotonic()))
         finally:
-            unfinished = [future for future in futures.values() if future.status == "pending"]
-            if unfinished and self._client.status == "running":
-                with suppress(CatalogError):
-                    self._call(self._client._cancel, unfinished, seconds=_POLL)
+            self._cancel(futures.values())
+
+    def stream(
+        self, function: Callable[[Record], Record], tasks: Iterator[Record], describe: Callable[[Record], str]
+    ) -> Generator[tuple[int, Record], None, None]:
+        """The number of each of the tasks, as they get done by a function, and its answer.
+
+        `_AHEAD` tasks a worker are drawn ahead; `describe` says what a task's worker did. Raises CatalogError if there
+        is no answer for `STALLED` seconds, or no worker.
+        """
+        import distributed
+
+        numbered = enumerate(tasks)
+        futures: dict[Future[Record], tuple[int, Record]] = {}
+        since = time.monotonic()
+        try:
+            while True:
+                free = _AHEAD * len(self._wait_for_workers()) - len(futures)
+                for number, task in itertools.islice(numbered, max(free, 0)):
+                    future = self._client.submit(function, task, pure=False, retries=2)
+                    futures[future] = number, task
+                if not futures:
+                    return
+                with suppress(TimeoutError), self._client.as_current():
+                    distributed.wait([*futures], timeout=_POLL, return_when="FIRST_COMPLETED")
+                done = [future for future in futures if future.status != "pending"]
+                if not done and time.monotonic() - since > STALLED:
+                    raise self._refuse(f"no worker finished anything within {STALLED:.0f} s")
+                for future in done:
+                    if future.status == "error":
+                        raise self._explain(future.exception(timeout=CONNECT), describe(futures[future][1]))
+                answers = self._call(self._client._gather, done, seconds=STALLED) if done else []
+                for future, answered in zip(done, answers, strict=True):
+                    yield futures.pop(future)[0], answered
+                    since = time.monotonic()
+        except distributed.CancelledError:
+            raise self._refuse("the connection to the scheduler is lost") from None
+        finally:
+            self._cancel(futures)
 
     def close(self) -> None:
         """Let go of the cluster; end the processes of local:N."""
@@ -136,6 +174,13 @@ class Cluster:
         except (OSError, RuntimeError, distributed.CancelledError):
             raise self._refuse("the connection to the scheduler is lost") from None
 
+    def _cancel(self, futures: Iterable[Future[Record]]) -> None:
+        """Let go of those futures that are not done."""
+        pending = [future for future in futures if future.status == "pending"]
+        if pending and self._client.status == "running":
+            with suppress(CatalogError):
+                self._call(self._client._cancel, pending, seconds=_POLL)
+
     def _threads(self) -> Mapping[str, int]:
         """The workers, by their addresses, and how many threads each has."""
         threads: dict[str, int] = self._call(self._client.scheduler.ncores, seconds=CONNECT)
@@ -182,16 +227,16 @@ class Cluster:
                 raise self._refuse("the scheduler has no workers any more", _START)
         for future, task in zip(futures, tasks, strict=True):
             if future.status == "error":
-                raise self._explain(future.exception(timeout=CONNECT), task)
+                files = ", ".join(piece["file"] for piece in task["pieces"][:_SHOWN])
+                raise self._explain(future.exception(timeout=CONNECT), f"read {files}")
 
-    def _explain(self, error: BaseException | None, task: Record) -> CatalogError:
-        """The error for a task that failed."""
+    def _explain(self, error: BaseException | None, work: str) -> CatalogError:
+        """The error for a task that failed, whose worker did this work."""
         import distributed
 
         if isinstance(error, distributed.KilledWorker):
-            files = ", ".join(piece["file"] for piece in task["pieces"][:_SHOWN])
             hint = "start workers with more memory, or with --memory-limit 0: mapped files count as memory"
-            return self._refuse(f"every worker that read {files} was killed", hint)
+            return self._refuse(f"every worker that {work} was killed", hint)
         return self._refuse(f"a worker failed: {type(error).__name__}: {brief(error)}", "ask again")
 
     def _compare_versions(self, threads: Mapping[str, int]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,9 +12,12 @@ from attnsearch.models.use import Wanted, use_as_json
 from attnsearch.postgres.address import is_address
 from attnsearch.syntax.formats import FORMS, Reading, check_form
 from attnsearch.syntax.languages import check_language
-from attnsearch.terminal import options, progress, streams
+from attnsearch.terminal import catalogs, options, progress, streams
 from attnsearch.terminal.completion import complete_source_field
 from attnsearch.terminal.setting_options import parse_lexical
+
+if TYPE_CHECKING:
+    from attnsearch.cluster.dask import Cluster
 
 
 def index(
@@ -172,6 +176,7 @@ def index(
     ] = False,
     json: options.Json = False,
     out: options.Out = None,
+    on: Annotated[str | None, options.on_option("Let a Dask cluster embed")] = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -187,6 +192,7 @@ def index(
     language = language and check_language(language)
     wanted = Wanted(query_prompt, key_prompt, dims)
 
+    from attnsearch.cluster.encoder import RemoteEncoder
     from attnsearch.indexing.update import update
     from attnsearch.output import formats, notes, safe_text
     from attnsearch.search.setting import LEXICAL
@@ -201,9 +207,12 @@ def index(
     fields = Fields(tuple(id_field or ()), title_field or "", tuple(text_field or ()))
     reports = []
 
-    def lines() -> Iterator[str]:
+    def lines(opened: ExitStack) -> Iterator[str]:
+        cluster: Cluster | None = None
         for files in [source] if name else [[file] for file in source]:
             with progress.working(quiet=quiet) as working:
+                cluster = cluster or _open_cluster(on, opened)
+                remote = RemoteEncoder(cluster.stream, offline=offline) if cluster else None
                 report = update(
                     files,
                     name=None if place else name,
@@ -219,6 +228,7 @@ def index(
                     language=language,
                     offline=offline,
                     progress=working.progress,
+                    encode_batches=remote.encode_batches if remote else None,
                 )
             info = {
                 **report.info._asdict(),
@@ -226,10 +236,24 @@ def index(
                 "use": use_as_json(report.info.use),
             }
             parts = {"info": info, "read": report.read._asdict(), "schema": formats.SCHEMA}
+            if remote:
+                parts["parts"] = remote.shares._asdict()
             reports.append({**report._asdict(), **parts})
             if not json and not quiet:
-                yield from (streams.as_line(line, out) for line in notes.indexing_note(report).splitlines())
+                note = notes.indexing_note(report, remote.shares.workers if remote else 0)
+                yield from (streams.as_line(line, out) for line in note.splitlines())
         if json:
             yield safe_text.to_json(reports if len(reports) > 1 else reports[0], screen, indent=2)
 
-    streams.emit(lines(), out)
+    with ExitStack() as opened:
+        streams.emit(lines(opened), out)
+
+
+def _open_cluster(on: str | None, opened: ExitStack) -> Cluster | None:
+    """The cluster that is asked for, if one is, until `opened` is closed. Raises as `Cluster` does."""
+    address = catalogs.asked_cluster(on)
+    if not address:
+        return None
+    from attnsearch.cluster.dask import Cluster
+
+    return opened.enter_context(closing(Cluster(address)))

@@ -36,6 +36,7 @@ _PIECES_WEST, _PIECES_EAST = 0.7, 1.4  # a letter, at most
 _LEAST_LETTERS = 2  # of a text in another script
 _LONG = 4  # letters: even an encoder that can't read a language may know its shortest words
 _EXPANSION = 36  # word pieces of a character, at most: U+FDFA is 18 letters, normalized, of two bytes each
+_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.02}  # of 1 - cosine of two vectors of one text
 _WORD = 100  # characters: longer words are one token each, so a cut within a word adds fewer tokens than this
 
 
@@ -163,8 +164,13 @@ def find_whole_words(words: Iterable[str], number_of: Callable[[str], int | None
 
 def vectors_agree(encoder: Encoder, peer: Encoder, texts: Sequence[str]) -> bool:
     """Whether two encoders of one model give the same vectors, as far as their precisions can tell."""
-    cosines = np.vecdot(encoder.encode(texts), peer.encode(texts))
-    return bool((cosines > 1 - (1e-5 if encoder.precision == peer.precision else 0.02)).all())
+    is_exact = encoder.precision == peer.precision
+    return agree(encoder.encode(texts), peer.encode(texts), "float32" if is_exact else "bfloat16")
+
+
+def agree(x: NDArray[np.float32], y: NDArray[np.float32], precision: Precision) -> bool:
+    """Whether x and y (n, d) are unit vectors of the same texts, as far as a precision of both can tell."""
+    return bool((np.vecdot(x, y) > 1 - _TOLERANCES[precision]).all())
 
 
 def is_cut(encoder: Encoder, text: str, role: Role = "key") -> bool:

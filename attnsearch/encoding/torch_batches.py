@@ -52,7 +52,7 @@ def run(
 
     def embed(batch: list[int]) -> NDArray[np.float32]:
         with computing(), torch.inference_mode():
-            if is_cpu and threading.get_ident() != caller:
+            if is_cpu and (threading.get_ident() != caller or threads.count() == 1):
                 torch.set_num_threads(1)  # of this thread, and of those that are new
             part = {name: value.to(device) if isinstance(value, torch.Tensor) else value
                     for name, value in _take_rows(features, batch).items()}  # fmt: skip

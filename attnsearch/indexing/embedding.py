@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from attnsearch.encoding.encoder import (
 )
 from attnsearch.encoding.heads import identify_others, match_heads, recode
 from attnsearch.encoding.passages import passage_text
-from attnsearch.errors import CatalogError
+from attnsearch.errors import AttnsearchError, CatalogError
 from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import MissingText, Recalled, Writer
 from attnsearch.models.record import identify, identify_heads, join_identities
@@ -41,6 +41,7 @@ from attnsearch.storage.segment import all_heads
 
 CHUNK = 1_024  # texts embedded at once, in batches of similar length
 _CHARACTERS = 4 << 20  # of a chunk, about
+_SENT = 1 << 17  # characters of a chunk that goes to another process, about: it is lost if that process dies
 _LENGTH = 30_000  # characters that new heads read at once: a second's work, or less
 _SAMPLE = [text for text in trial.TEXTS if text.strip()]  # on which a new head's two roads are compared
 _SECONDS = 1.0  # of embedding that a killed run may lose, and the batch at which it was
@@ -49,6 +50,9 @@ Progress = Callable[[int, int | None], None]
 """Called with how many texts are embedded, and of how many; or with how many items are read, and None."""
 
 Floats = NDArray[np.float32]
+EncodeBatches = Callable[[Encoder, Iterator[Sequence[str]]], Generator[tuple[int, Floats], None, None]]
+"""Called with batches of texts, it yields the number of each and its unit vectors (n, d), as they come. It draws few
+batches ahead, and raises ModelError or CatalogError if some don't come."""
 
 log = logging.getLogger("attnsearch")
 
@@ -63,11 +67,11 @@ def open_checkpoint(encoder: Encoder, folder: Path, precision: Precision | None 
 
 @contextmanager
 def keeping(checkpoint: Checkpoint, recalled: Recalled) -> Iterator[None]:
-    """Say, if the body is interrupted, how many texts the next run need not embed."""
+    """Say, if the body is interrupted or fails, how many texts the next run need not embed."""
     before = checkpoint.rows
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, AttnsearchError):
         embedded, total = recalled.embedded + checkpoint.rows - before, recalled.embedded + recalled.missing
         if embedded and checkpoint.is_kept:
             log.warning("%s of %s texts are kept, and the next run goes on from there", f"{embedded:,}", f"{total:,}")
@@ -75,9 +79,17 @@ def keeping(checkpoint: Checkpoint, recalled: Recalled) -> Iterator[None]:
 
 
 def embed_missing(
-    encoder: Encoder, writer: Writer, checkpoint: Checkpoint, progress: Progress | None, total: int
+    encoder: Encoder,
+    writer: Writer,
+    checkpoint: Checkpoint,
+    progress: Progress | None,
+    total: int,
+    encode_batches: EncodeBatches | None = None,
 ) -> None:
-    """Embed the missing texts, `total` of them, and write them to the checkpoint, at least each second."""
+    """Embed the missing texts, `total` of them, and write them to the checkpoint, at least each second.
+
+    With `encode_batches`, that embeds them, and each batch is written when it comes.
+    """
     done = 0
 
     def count(more: int) -> None:
@@ -86,13 +98,31 @@ def embed_missing(
         if progress:
             progress(done, total)
 
-    for chunk in _split_chunks(writer.missing_texts()):
+    if encode_batches:
+        hashes: dict[int, list[bytes]] = {}
+        # Closed also if an error is kept, and with it this frame: else the writer's lock would be.
+        with (
+            closing(_draw_batches(writer, hashes)) as batches,
+            closing(encode_batches(encoder, batches)) as embedded_batches,
+        ):
+            for number, x in embedded_batches:
+                writer.put_embeddings(checkpoint, hashes.pop(number), x)
+                count(len(x))
+        return
+    for chunk in _split_chunks(writer.missing_texts(), _CHARACTERS):
         embedded = _Embedded(writer, checkpoint, chunk, count)
         try:
             x = encoder.encode([missing.text for missing in chunk], progress=embedded.add)
             embedded.add_others(x)
         finally:
             embedded.write()
+
+
+def _draw_batches(writer: Writer, hashes: dict[int, list[bytes]]) -> Generator[list[str], None, None]:
+    """The missing texts in batches; the SHA-256 of those of each go to `hashes`, by the batch's number."""
+    for number, chunk in enumerate(_split_chunks(writer.missing_texts(), _SENT)):
+        hashes[number] = [missing.sha256 for missing in chunk]
+        yield [missing.text for missing in chunk]
 
 
 class Changed(NamedTuple):
@@ -107,11 +137,17 @@ class Changed(NamedTuple):
 
 
 def change_heads(
-    writer: Writer, info: Info | None, encoder: Encoder, precision: Precision | None, progress: Progress | None
+    writer: Writer,
+    info: Info | None,
+    encoder: Encoder,
+    precision: Precision | None,
+    progress: Progress | None,
+    encode_batches: EncodeBatches | None = None,
 ) -> Changed:
     """Give what is stored, with this `info`, the heads of the encoder, unless it has them already.
 
-    Only heads that it did not have embed its texts. What is in the checkpoint is not embedded again.
+    Only heads that it did not have embed its texts, or `encode_batches` does it in their place. What is in the
+    checkpoint is not embedded again.
     """
     if info is not None and identify_others(encoder) == identify_heads(info.heads):
         return Changed(info, 0, precision)
@@ -141,9 +177,12 @@ def change_heads(
         hashes = [sha256(b"head" + row.tobytes() + text.encode()).digest() for text, row in zip(texts, x, strict=True)]
         missing = {digest: i for i, digest in enumerate(hashes) if writer.recalled_row(digest) is None}
         numbers = list(missing.values())
-        for batch in batch_by_length([len(texts[i]) for i in numbers], _LENGTH):
-            rows = [numbers[i] for i in batch]
-            blocks = {number: part.encode([texts[i] for i in rows]) for number, part in new.items()}
+        of_batches = [
+            [numbers[i] for i in batch] for batch in batch_by_length([len(texts[i]) for i in numbers], _LENGTH)
+        ]
+        batches = [[texts[i] for i in rows] for rows in of_batches]
+        for batch, blocks in _embed_blocks(new, batches, encode_batches):
+            rows = of_batches[batch]
             recoded = recode(x[rows], stored, encoder, matches, blocks)
             writer.put_embeddings(checkpoint, [hashes[i] for i in rows], recoded)
             done += len(rows)
@@ -159,6 +198,23 @@ def change_heads(
         done,
         added if new else precision,
     )
+
+
+def _embed_blocks(
+    parts: Mapping[int, Encoder], batches: Sequence[Sequence[str]], encode_batches: EncodeBatches | None
+) -> Iterator[tuple[int, dict[int, Floats]]]:
+    """The number of each batch of texts, as they come, and its unit vectors (n, d_h) by each of the parts."""
+    if not encode_batches:
+        for batch, texts in enumerate(batches):
+            yield batch, {number: part.encode(texts) for number, part in parts.items()}
+        return
+    blocks: dict[int, dict[int, Floats]] = {batch: {} for batch in range(len(batches))}
+    for number, part in parts.items():
+        with closing(encode_batches(part, iter(batches))) as embedded:
+            for batch, x in embedded:
+                blocks[batch][number] = x
+                if len(blocks[batch]) == len(parts):
+                    yield batch, blocks.pop(batch)
 
 
 def _warn_of_gaps(encoder: Encoder) -> None:
@@ -227,14 +283,14 @@ class _Embedded:
         self._written = time.monotonic()
 
 
-def _split_chunks(texts: Iterable[MissingText]) -> Iterator[list[MissingText]]:
-    """The texts in lists of `CHUNK`, or of fewer if they are long."""
+def _split_chunks(texts: Iterable[MissingText], most: int) -> Iterator[list[MissingText]]:
+    """The texts in lists of `CHUNK`, or of fewer that have `most` characters, about."""
     chunk: list[MissingText] = []
     characters = 0
     for missing in texts:
         chunk.append(missing)
         characters += len(missing.text)
-        if len(chunk) == CHUNK or characters > _CHARACTERS:
+        if len(chunk) == CHUNK or characters > most:
             yield chunk
             chunk, characters = [], 0
     if chunk:

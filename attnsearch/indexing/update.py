@@ -20,7 +20,15 @@ from attnsearch.encoding.passages import split_passages
 from attnsearch.errors import InputError
 from attnsearch.indexing import embedding
 from attnsearch.indexing.changes import Changes
-from attnsearch.indexing.embedding import Progress, change_heads, embed_missing, keeping, mixed_error, open_checkpoint
+from attnsearch.indexing.embedding import (
+    EncodeBatches,
+    Progress,
+    change_heads,
+    embed_missing,
+    keeping,
+    mixed_error,
+    open_checkpoint,
+)
 from attnsearch.indexing.supply import check_sample, refuse_other_models, take_export
 from attnsearch.indexing.target import Place, Read, Target, describe_reading, resolve_target
 from attnsearch.indexing.writer import Writer
@@ -74,6 +82,7 @@ def update(
     progress: Progress | None = None,
     records: Iterator[Mapping] | None = None,
     place: Place | None = None,
+    encode_batches: EncodeBatches | None = None,
 ) -> Report:
     """Make the catalog `name` hold exactly the items of `sources`; `-` is standard input, or stands for `records`.
 
@@ -87,7 +96,8 @@ def update(
     key prompt or width, or float32 after bfloat16, embeds everything again: then `keep` is refused. `lexical`, the λ of
     queries that give none, and `language`, that of the terms (one of `languages.LANGUAGES`), stay as they are by
     default. A query of a file gives the `folder` for its catalog, which has no name. A catalog that is not in the home
-    is in a `place`. Another writer is waited for until it makes no progress for `wait` seconds.
+    is in a `place`. Another writer is waited for until it makes no progress for `wait` seconds. `encode_batches` embeds
+    texts in the place of this process.
 
     All or nothing: on any error the catalog stays as it was, and what was embedded so far is not embedded again. (If
     the disk fails during the commit itself, nobody can tell whether it took place; the catalog is intact either way.)
@@ -107,7 +117,7 @@ def update(
         reason = _reason_to_embed_again(writer.info, encoder, precision)
         if reason:
             _clear_catalog(writer, target.name, reason, keep=keep)
-        changed = change_heads(writer, None if reason else writer.info, encoder, precision, progress)
+        changed = change_heads(writer, None if reason else writer.info, encoder, precision, progress, encode_batches)
         reused, precision = changed.info, changed.precision
         fields = target.listing.fields
         split = functools.partial(split_passages, encoder)
@@ -129,7 +139,7 @@ def update(
             if reused and encoder.quick and not quick:
                 raise mixed_error(target.name, encoder)
             with keeping(checkpoint, recalled):
-                embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing)
+                embed_missing(bulk_encoder, writer, checkpoint, progress, recalled.missing, encode_batches)
             least = _least_precision(changes, bulk_encoder, reused, supplied_in)
             info = _describe_catalog(target, encoder, lexical, language, quick=quick, precision=least)
             info = info._replace(heads=describe_others(encoder, reused.heads if reused else ()))

@@ -162,11 +162,12 @@ def _round(count: float) -> str:
     return f"{count:.1f}".removesuffix(".0") if count < 9.95 else f"{count:,.0f}"
 
 
-def indexing_note(report: Report) -> str:
-    """What indexing did, in one line, and in another one, which fields it read."""
+def indexing_note(report: Report, workers: int = 0) -> str:
+    """What indexing did, in one line, and in another one, which fields it read; other `workers` may have embedded."""
     counts = [(report.added, "new"), (report.changed, "changed"), (report.removed, "removed")]
     changes = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing changed"
-    embedded = f"{report.embedded:,} embedded in {report.seconds:.1f} s" if report.embedded else "nothing to embed"
+    by = f" by {counted(workers, 'worker')}" if workers else ""
+    embedded = f"{report.embedded:,} embedded{by} in {report.seconds:.1f} s" if report.embedded else "nothing to embed"
     keys = f" in {report.info.keys:,} passages" if report.info.keys > report.info.items else ""
     return (
         inert(f"{report.info.name}: {counted(report.info.items, 'item')}{keys}; {changes}; {embedded}")

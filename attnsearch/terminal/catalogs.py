@@ -69,16 +69,12 @@ def open_index(
     """
     from attnsearch.syntax.formats import AS_FOUND
 
-    reading, on = reading or AS_FOUND, on or os.environ.get("ATTNSEARCH_ON")
+    reading, on = reading or AS_FOUND, asked_cluster(on)
     if not 0 < timeout < math.inf:  # NaN included
         raise InputError(f"invalid --timeout {timeout:g}", hint="give it seconds above 0, such as 60")
-    if on:
-        from attnsearch.cluster.address import check_address
-
-        check_address(on)  # before a model is loaded
-        if "-" in refs:
-            hint = "give its items a name first: attnsearch index - --name NAME"
-            raise InputError("what is read from standard input is on this machine only", hint=hint)
+    if on and "-" in refs:
+        hint = "give its items a name first: attnsearch index - --name NAME"
+        raise InputError("what is read from standard input is on this machine only", hint=hint)
     index: Index
     if len(refs) > 1:
         from attnsearch.opening.union import open_catalogs
@@ -98,6 +94,19 @@ def open_index(
             index.close()
             raise
     return index
+
+
+def asked_cluster(on: str | None) -> str | None:
+    """The address of the cluster that --on names, else that of the environment, if there is one.
+
+    Raises as `check_address` does, before a model is loaded.
+    """
+    on = on or os.environ.get("ATTNSEARCH_ON")
+    if on:
+        from attnsearch.cluster.address import check_address
+
+        check_address(on)
+    return on
 
 
 def indexed_folder(ref: str) -> Path:

@@ -96,6 +96,11 @@ def catalog_option(text: str) -> Any:
     )
 
 
+def on_option(verb: str) -> Any:
+    """The option --on, whose help begins with a verb and its object."""
+    return typer.Option("--on", metavar="ADDRESS", rich_help_panel=OUTPUT, help=f"{verb}: tcp://HOST:PORT, or local:N.")
+
+
 def query_prompt_option(default: str) -> Any:
     """The option --query-prompt, with its default in words."""
     text = f"What the model reads before a request; '' for nothing. (default: {default})"
@@ -147,12 +152,7 @@ Open = Annotated[
         help="Open the page of -f html -o FILE in the browser.",
     ),
 ]
-On = Annotated[
-    str | None,
-    typer.Option(
-        "--on", metavar="ADDRESS", rich_help_panel=OUTPUT, help="Ask a Dask cluster: tcp://HOST:PORT, or local:N."
-    ),
-]
+On = Annotated[str | None, on_option("Ask a Dask cluster")]
 Timeout = Annotated[
     float,
     typer.Option(

@@ -67,13 +67,13 @@ def hold(folder: str) -> None:
     """Let each task of this process wait before it reads, until there is a file `go`; it notes what it reads."""
     load = part._load
 
-    def wait_and_load(piece, d, most):
+    def wait_and_load(piece, *arguments):
         with (Path(folder) / "read").open("a") as log:
             log.write(f"{os.getpid()} {piece['file']} {piece['start']}\n")
         end = time.monotonic() + PATIENCE
         while not (Path(folder) / "go").exists() and time.monotonic() < end:
             time.sleep(0.01)
-        return load(piece, d, most)
+        return load(piece, *arguments)
 
     part._load = wait_and_load
 
