@@ -21,7 +21,7 @@ class Exit(IntEnum):
 class AttnsearchError(Exception):
     """An error that the user can act on.
 
-    `where` is a file, or file:line; `hint` says what to do. Together they make one line.
+    `where` is a file, or file:line; `hint` says what to do. Together they make one line. `details` are lines below it.
 
     >>> str(InputError("id 'dune' was already used on line 4", where="x.yaml:12", hint="give it its own id"))
     "x.yaml:12: id 'dune' was already used on line 4; give it its own id"
@@ -29,10 +29,11 @@ class AttnsearchError(Exception):
 
     code: ClassVar[Exit] = Exit.USAGE
 
-    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, where: str = "", hint: str = "", details: str = "") -> None:
         super().__init__(message)
         self.message = f"{where}: {message}" if where else message
         self.hint = hint
+        self.details = details
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message

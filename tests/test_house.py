@@ -145,6 +145,7 @@ GUESTS = {
     "threadpoolctl": Guest({"threads"}, lazy=True),
     "dask": Guest({"cluster/dask"}, lazy=True),
     "distributed": Guest({"cluster"}, lazy=True),
+    "psutil": Guest({"cluster/here"}, lazy=True),
     "psycopg": Guest({"postgres"}, lazy=True),
     "pgvector": Guest({"postgres"}, lazy=True),
     "pydantic": Guest({"serve", "wire", "agents"}),

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import itertools
 import logging
+import platform
 import re
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.cluster.address import DEADLINE, brief, check_address
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
-from attnsearch.cluster.part import answer, describe
+from attnsearch.cluster.part import answer, describe, find_others, shorten_version, tabulate_versions
 from attnsearch.cluster.placement import place
 from attnsearch.errors import CatalogError, InputError
 
@@ -30,7 +33,6 @@ CONNECT = 10.0  # seconds until a scheduler answers
 WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
 STALLED = 600.0  # between two answers of a stream
 
-_MATTER = ("protocol", "Python", "numpy")  # versions that must be the same on both sides
 _POLL = 1.0  # how often a wait looks whether there are workers still
 _MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
 _AHEAD = 2  # tasks of a stream that a worker has: while it does one, the next is on its way
@@ -57,7 +59,7 @@ class Cluster:
         check_address(address)
         with ExitStack() as opened:
             self._client = self._connect(opened)
-            self._compare_versions(self._wait_for_workers())
+            self._compare_versions(self._wait_for_workers(WORKERS))
             self._opened = opened.pop_all()
 
     def ask(self, tasks: Sequence[Record]) -> list[Record]:
@@ -65,7 +67,7 @@ class Cluster:
         if not tasks:
             return []
         end = time.monotonic() + self._deadline
-        homes = place(tasks, self._wait_for_workers())
+        homes = place(tasks, self._wait_for_workers(min(WORKERS, self._deadline)))
         mapped = self._choose_mapped()
         futures: dict[int, Future[Record]] = {}
         try:
@@ -82,9 +84,11 @@ class Cluster:
                 futures |= zip(numbers, sent, strict=True)
             in_order = [futures[number] for number in range(len(tasks))]
             self._wait(in_order, tasks, end)
-            return list(self._call(self._client._gather, in_order, seconds=end - time.monotonic()))
+            answers = list(self._call(self._client._gather, in_order, seconds=end - time.monotonic()))
         finally:
             self._cancel(futures.values())
+        self._warn_of_losses(homes)
+        return answers
 
     def stream(
         self, function: Callable[[Record], Record], tasks: Iterator[Record], describe: Callable[[Record], str]
@@ -101,7 +105,7 @@ class Cluster:
         since = time.monotonic()
         try:
             while True:
-                free = _AHEAD * len(self._wait_for_workers()) - len(futures)
+                free = _AHEAD * len(self._wait_for_workers(WORKERS)) - len(futures)
                 for number, task in itertools.islice(numbered, max(free, 0)):
                     future = self._client.submit(function, task, pure=False, retries=2)
                     futures[future] = number, task
@@ -114,7 +118,7 @@ class Cluster:
                     raise self._refuse(f"no worker finished anything within {STALLED:.0f} s")
                 for future in done:
                     if future.status == "error":
-                        raise self._explain(future.exception(timeout=CONNECT), describe(futures[future][1]))
+                        raise self._explain([future], describe(futures[future][1]))
                 answers = self._call(self._client._gather, done, seconds=STALLED) if done else []
                 for future, answered in zip(done, answers, strict=True):
                     yield futures.pop(future)[0], answered
@@ -195,8 +199,8 @@ class Cluster:
         limits = [int(limit) for worker in workers if (limit := worker.get("memory_limit"))]
         return min(limits) // _MAPPED if limits else None
 
-    def _wait_for_workers(self) -> Mapping[str, int]:
-        end = time.monotonic() + WORKERS
+    def _wait_for_workers(self, seconds: float) -> Mapping[str, int]:
+        end = time.monotonic() + seconds
         while not (threads := self._threads()):
             if time.monotonic() > end:
                 raise self._refuse("the scheduler has no workers", _START)
@@ -221,44 +225,58 @@ class Cluster:
                     done = sum(future.status == "finished" for future in futures)
                     message = f"{done} of {len(futures)} parts were answered within {self._deadline:g} s"
                     raise self._refuse(message, "start more workers, or raise --timeout") from None
+                if any(future.status == "error" for future in futures):
+                    time.sleep(_POLL / 10)  # several may fail together
+                    break
             now = time.monotonic()
             alone_since = None if self._threads() else alone_since or now
             if alone_since is not None and now - alone_since > WORKERS:
                 raise self._refuse("the scheduler has no workers any more", _START)
-        for future, task in zip(futures, tasks, strict=True):
-            if future.status == "error":
-                files = ", ".join(piece["file"] for piece in task["pieces"][:_SHOWN])
-                raise self._explain(future.exception(timeout=CONNECT), f"read {files}")
+        failed = {future: task for future, task in zip(futures, tasks, strict=True) if future.status == "error"}
+        if failed:
+            files = list(dict.fromkeys(piece["file"] for task in failed.values() for piece in task["pieces"]))
+            rest = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+            raise self._explain([*failed], f"read {', '.join(files[:_SHOWN])}{rest}")
 
-    def _explain(self, error: BaseException | None, work: str) -> CatalogError:
-        """The error for a task that failed, whose worker did this work."""
+    def _explain(self, failed: Sequence[Future[Record]], work: str) -> CatalogError:
+        """The error for tasks that failed, whose workers did this work."""
         import distributed
 
-        if isinstance(error, distributed.KilledWorker):
+        errors = [future.exception(timeout=CONNECT) for future in failed]
+        if any(isinstance(error, distributed.KilledWorker) for error in errors):
             hint = "start workers with more memory, or with --memory-limit 0: mapped files count as memory"
             return self._refuse(f"every worker that {work} was killed", hint)
-        return self._refuse(f"a worker failed: {type(error).__name__}: {brief(error)}", "ask again")
+        return self._refuse(f"a worker failed: {type(errors[0]).__name__}: {brief(errors[0])}")
+
+    def _warn_of_losses(self, homes: Sequence[str]) -> None:
+        """Say how many of the tasks' `homes` are gone; others have done their tasks."""
+        lost = {*homes} - {*self._threads()}
+        if lost:
+            again = sum(home in lost for home in homes)
+            log.warning("%s: %d of %d workers died, and others read their parts again: %d of %d",
+                        self._address, len(lost), len({*homes}), again, len(homes))  # fmt: skip
 
     def _compare_versions(self, threads: Mapping[str, int]) -> None:
         """Raise InputError if a worker's versions are others than those here, or if it has no attnsearch."""
-        here = describe()
-        others = []
         replies = self._call(self._client._run, describe, on_error="return", seconds=CONNECT)
-        for worker in threads:
-            reply = replies.get(worker)
-            if not isinstance(reply, dict):
-                others.append(f"{worker} has no such attnsearch ({brief(reply)})")
-            elif any(reply.get(name) != here[name] for name in _MATTER):
-                others.append(f"{worker} has {_versions(reply)}")
+        known = {worker: replies[worker] for worker in threads if isinstance(replies.get(worker), dict)}
+        others = find_others(known | self._ask_versions([worker for worker in threads if worker not in known]))
         if others:
-            rest = f", and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-            message = f"{len(others)} of {len(threads)} workers have other versions: {', '.join(others[:_SHOWN])}{rest}"
-            hint = f"install there what is here: {_versions(here)}"
-            raise InputError(message, where=self._address, hint=hint)
+            message = f"{len(others)} of {len(threads)} workers have other versions"
+            table = tabulate_versions(others)
+            raise InputError(message, where=self._address, hint="install there what is here", details=table)
+
+    def _ask_versions(self, workers: Sequence[str]) -> dict[str, Record]:
+        """What Python itself knows of the versions on workers whose attnsearch does not."""
+        versions: dict[str, Record] = {worker: {} for worker in workers}
+        known = [("attnsearch", metadata.version, ["attnsearch"]), ("Python", platform.python_version, []),
+                 ("numpy", metadata.version, ["numpy"])]  # fmt: skip
+        for name, function, arguments in known if workers else ():
+            ask = partial(self._client._run, workers=[*workers], on_error="return")
+            for worker, version in self._call(ask, function, *arguments, seconds=CONNECT).items():
+                if isinstance(version, str):
+                    versions[worker][name] = version if name == "attnsearch" else shorten_version(version)
+        return versions
 
     def _refuse(self, message: str, hint: str = "ask again") -> CatalogError:
         return CatalogError(message, where=self._address, hint=hint)
-
-
-def _versions(record: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {record.get(name)}" for name in ("attnsearch", *_MATTER))

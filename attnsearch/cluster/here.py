@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,23 @@ def start_here(count: int) -> LocalCluster:
 
     thread = threading.Thread(target=start, daemon=True)
     thread.start()
-    while thread.is_alive():
-        thread.join(_POLL)
+    try:
+        while thread.is_alive():
+            thread.join(_POLL)
+    except KeyboardInterrupt:
+        _kill_children()  # one that has just been started would complain that this process is gone
+        raise
     if not started:
         reason = brief(failed[0]) if failed else "their thread ended"
         raise CatalogError(f"the processes did not start: {reason}", where=f"local:{count}", hint="ask again")
     return started[0]
+
+
+def _kill_children() -> None:
+    """Kill the processes that this one has started, but for the one that cleans up after it."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        if child.pid != getattr(resource_tracker._resource_tracker, "_pid", None):
+            with suppress(psutil.Error):
+                child.kill()

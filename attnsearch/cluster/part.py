@@ -28,7 +28,7 @@ import os
 import platform
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ from attnsearch.storage.segment import Block, SegmentRow, find_first_keys, load_
 
 PROTOCOL = 2
 
+MATTER = ("protocol", "Python", "numpy")  # versions that must be the same on both sides
+
 MAPPED = 1 << 36  # bytes of segments that a process keeps mapped, unless a task says less
 
 Floats = NDArray[np.float32]
@@ -54,8 +56,34 @@ _opening = threading.Lock()
 
 def describe() -> Record:
     """The versions on this side, of which those that matter must be the same on both; and where it is."""
-    python, numpy = (".".join(version.split(".")[:2]) for version in (platform.python_version(), np.__version__))
+    python, numpy = map(shorten_version, (platform.python_version(), np.__version__))
     return {"protocol": PROTOCOL, "attnsearch": __version__, "Python": python, "numpy": numpy, "worker": _worker()}
+
+
+def shorten_version(version: str) -> str:
+    """The major and the minor number of a version."""
+    return ".".join(version.split(".")[:2])
+
+
+def find_others(replies: Mapping[str, Record]) -> dict[str, Record]:
+    """The workers of whose replies the versions that matter are others than those here."""
+    here = describe()
+    return {worker: reply for worker, reply in replies.items() if any(reply.get(name) != here[name] for name in MATTER)}
+
+
+def tabulate_versions(others: Mapping[str, Record]) -> str:
+    """A row for the versions here, and for each on the `others`: how many have them, and the address of one."""
+    names = ("attnsearch", *MATTER)
+    by_versions: dict[tuple[str, ...], list[str]] = {}
+    for worker, reply in others.items():
+        by_versions.setdefault(tuple(str(reply.get(name, "none")) for name in names), []).append(worker)
+    here = describe()
+    rows: list[tuple[str, ...]] = [("", *names, ""), ("here", *(str(here[name]) for name in names), "")]
+    for versions, workers in by_versions.items():
+        count, rest = ("1 worker", "") if len(workers) == 1 else (f"{len(workers)} workers", ", …")
+        rows.append((count, *versions, f"{workers[0]}{rest}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(f"  {'  '.join(map(str.ljust, row, widths)).rstrip()}" for row in rows)
 
 
 def answer(task: Record) -> Record:
@@ -141,10 +169,9 @@ class _FaultError(Exception):
 
 
 def _read(task: Record) -> Iterator[tuple[Record, list[Block]]]:
-    """Each piece of a task, and its blocks. All are there before the first is read."""
-    vectors = [_load(piece, task) for piece in task["pieces"]]
-    for piece, x in zip(task["pieces"], vectors, strict=True):
-        segment = _segment(piece)
+    """Each piece of a task, and its blocks. A piece is let go of for the next one, unless it may stay mapped."""
+    for piece in task["pieces"]:
+        x, segment = _load(piece, task), _segment(piece)
         yield piece, [segment.block(rows, x[rows.start : rows.stop]) for rows in segment.cut(task["block"])]
 
 

@@ -250,7 +250,11 @@ class RemoteEngine:
             if any(str(path.absolute()) == file and not path.exists() for path in self._store.files):
                 return changed(self._store.info.name)
             return self._refuse(message, "give the workers the folder of the catalogs, under the same name")
-        return self._refuse(message, f"'attnsearch check {self._store.info.name}' looks at every segment")
+        for number, path in enumerate(self._store.files):
+            if str(path.absolute()) == file and path.exists():
+                self._store.check_segment(number)  # raises what a query without workers does
+                message = f"{message}, though here it is"
+        return self._refuse(message, "see what that machine has in its place")
 
     def _refuse(self, message: str, hint: str = _AGAIN) -> CatalogError:
         return CatalogError(message, where=self._store.info.name, hint=hint)

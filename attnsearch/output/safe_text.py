@@ -68,11 +68,13 @@ def _escape_match(match: re.Match[str]) -> str:
 
 
 def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
-    """One line on what went wrong and what to do; as JSON: {"error": {"code", "message", "hint"}}."""
-    message, hint = short(problem.message), short(problem.hint)
+    """One line on what went wrong and what to do, and the details; as JSON: {"error": {"code", "message", "hint"}}."""
+    message, hint, details = map(short, (problem.message, problem.hint, problem.details))
     if as_json:
-        return to_json({"error": {"code": int(problem.code), "message": message, "hint": hint}})
-    return f"attnsearch: {inert(f'{message}; {hint}' if hint else message)}\n"
+        fields = {"code": int(problem.code), "message": message, "hint": hint}
+        return to_json({"error": fields | ({"details": details} if details else {})})
+    line = inert(f"{message}; {hint}" if hint else message)
+    return "\n".join([f"attnsearch: {line}", *inert_lines(details).splitlines(), ""])
 
 
 def short(text: str) -> str:

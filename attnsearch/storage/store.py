@@ -113,6 +113,10 @@ class Store:
         except FileNotFoundError as error:  # a writer may remove what nobody has mapped
             raise changed(self.info.name) from error
 
+    def check_segment(self, number: int) -> None:
+        """Verify a segment, by its number, whoever else reads it. Raises CatalogError if it is damaged, or gone."""
+        self._load_rows(number)
+
     def _vectors(self, number: int) -> NDArray[np.float32]:
         """All vectors of a segment, by its number."""
         x = self._x[number]

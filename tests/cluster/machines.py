@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from attnsearch.cluster import part
 
@@ -23,59 +26,88 @@ def wait_until(done: Callable[[], bool], what: str) -> None:
 
 
 class Machines:
-    """A scheduler and plain workers, or workers with a nanny that starts another one in the place of a dead one."""
+    """A scheduler and plain workers, or workers with a nanny that starts another one in the place of a dead one.
 
-    def __init__(self, folder: Path, workers: int = 3, *, nanny: bool = False, path: str | None = None) -> None:
+    Tests may kill them: `heal` starts others.
+    """
+
+    def __init__(self, folder: Path, workers: int = 3, *, nanny: bool = False, memory: str = "0") -> None:
+        self.file = folder / "scheduler.json"
         self._folder = folder
-        self._file = folder / "scheduler.json"
-        self._path = path
-        self.nanny = nanny
+        self._options = ["--nanny" if nanny else "--no-nanny", "--memory-limit", memory]
+        self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
-        here = ["--host", "127.0.0.1"]
-        self.scheduler = self._start(
-            "scheduler", *here, "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", self._file
-        )
-        wait_until(lambda: self._file.exists() and self._file.stat().st_size > 0, "the start of the scheduler")
-        for _ in range(workers):
-            options = [*here, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
-            options += ["--nanny" if nanny else "--no-nanny", "--scheduler-file", self._file]
-            self.workers.append(self._start("worker", *options))
+        self.heal(workers)
 
     @property
     def address(self) -> str:
-        return str(json.loads(self._file.read_text())["address"])
+        return str(json.loads(self.file.read_text())["address"])
 
-    def _start(self, kind: str, *options: object) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(filter(None, [self._path, str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    def heal(self, workers: int) -> None:
+        """Have a scheduler, and at least so many workers."""
+        if self.scheduler is None or self.scheduler.poll() is not None:
+            self.stop()
+            self.file.unlink(missing_ok=True)
+            place = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+            self.scheduler = self._start("scheduler", *place, "--scheduler-file", self.file)
+            wait_until(lambda: self.file.exists() and self.file.stat().st_size > 0, "the start of the scheduler")
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < workers:
+            self.start_worker()
+
+    def start_worker(self, path: str = "") -> subprocess.Popen[bytes]:
+        """Start a worker, which looks for packages in `path` first."""
+        place = ["--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--scheduler-file", self.file]
+        self.workers.append(self._start("worker", *place, *self._options, path=path))
+        return self.workers[-1]
+
+    def _start(self, kind: str, *options: object, path: str = "") -> subprocess.Popen[bytes]:
+        paths = [path, str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, options)]
-        log = (self._folder / f"{kind}-{len(self.workers)}.log").open("wb")
-        with log:
-            return subprocess.Popen(
-                command, cwd=self._folder, env={**os.environ, "PYTHONPATH": path}, stdout=log, stderr=log
-            )
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(command, cwd=self._folder, env=env, stdout=log, stderr=log)
 
     def stop(self) -> None:
-        for process in (*self.workers, self.scheduler):
+        for process in (*self.workers, *([self.scheduler] if self.scheduler else [])):
             process.kill()  # the worker of a nanny ends with it
             process.wait()
 
 
 # What workers run, by name.
 
+_HONEST = {name: getattr(part, name) for name in ("PROTOCOL", "_load", "answer")}
+
+
+def behave() -> None:
+    """Let this process do again what it does for users."""
+    for name, value in _HONEST.items():
+        setattr(part, name, value)
+
 
 def hold(folder: str) -> None:
     """Let each task of this process wait before it reads, until there is a file `go`; it notes what it reads."""
-    load = part._load
 
-    def wait_and_load(piece, *arguments):
+    def wait_and_load(piece, task):
         with (Path(folder) / "read").open("a") as log:
             log.write(f"{os.getpid()} {piece['file']} {piece['start']}\n")
         end = time.monotonic() + PATIENCE
         while not (Path(folder) / "go").exists() and time.monotonic() < end:
             time.sleep(0.01)
-        return load(piece, *arguments)
+        return _HONEST["_load"](piece, task)
 
     part._load = wait_and_load
+
+
+def die_of(file: str, start: int) -> None:
+    """Let this process die as soon as it reads a piece, as the system kills one that wants too much memory."""
+
+    def load(piece, task):
+        if (piece["file"], piece["start"]) == (file, start):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return _HONEST["_load"](piece, task)
+
+    part._load = load
 
 
 def speak(protocol: int) -> None:
@@ -83,14 +115,19 @@ def speak(protocol: int) -> None:
 
 
 def lie(name: str) -> None:
-    """Let this process answer as one of the `LIES` of `test_remote` does."""
-    from tests.cluster import test_remote
+    """Let this process answer with one of the `LIES`."""
 
-    change, honest = getattr(test_remote, name), part.pack_state
+    def answer(task):
+        answered = _HONEST["answer"](task)
+        LIES[name](answered)
+        return answered
 
-    def once(state, first=0):
-        packed = honest(state, first)
-        change([{"pieces": [{"state": packed}]}])
-        return packed
+    part.answer = answer
 
-    part.pack_state = once
+
+LIES = {
+    "it drops a piece": lambda answered: answered["pieces"].clear(),
+    "it repeats a piece": lambda answered: answered["pieces"].append(answered["pieces"][0]),
+    "it is asked about another commit": lambda answered: answered.update(commit="another"),
+    "it loses a sum": lambda answered: answered["pieces"][0]["state"].update(total=np.zeros(3)),
+}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
-import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,16 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs the extra [dask]")
 
-from attnsearch.cluster import address
+from attnsearch.cluster import address, part
 from attnsearch.cluster import dask as clusters
+from attnsearch.cluster.address import check_address
 from attnsearch.cluster.dask import Cluster
 from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.engines.local import LocalEngine
 from attnsearch.engines.pieces import Cut
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
-from tests.cluster.machines import Machines, hold, lie, speak, wait_until
+from attnsearch.storage.failures import DamagedError
+from tests.cluster.machines import LIES, Machines, behave, die_of, hold, lie, speak, wait_until
 from tests.engines.made import DiskStore
 from tests.engines.test_conformance import keys_of, queries
 
@@ -42,29 +45,57 @@ def _impatient(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory):
-    started = Machines(tmp_path_factory.mktemp("machines"))
-    yield started
-    started.stop()
+def all_machines(tmp_path_factory):
+    """Plain workers, and workers with nannies; each of them started when it is first asked for."""
+    started: dict[bool, Machines] = {}
+
+    def start(*, nanny: bool) -> Machines:
+        if nanny not in started:
+            options = {"nanny": True, "memory": "512MiB"} if nanny else {}
+            started[nanny] = Machines(tmp_path_factory.mktemp("machines"), 0, **options)
+        return started[nanny]
+
+    yield start
+    for each in started.values():
+        each.stop()
 
 
 @pytest.fixture
-def fresh(tmp_path, request):
-    """Machines of one test, which it may kill."""
-    (tmp_path / "fresh").mkdir()
-    started = Machines(tmp_path / "fresh", nanny=getattr(request, "param", False))
-    yield started
-    started.stop()
+def machines(all_machines):
+    """A scheduler, and three plain workers."""
+    healed = all_machines(nanny=False)
+    healed.heal(3)
+    return healed
 
 
-def open_cluster(machines, workers: int = 3, **options) -> Cluster:
+@pytest.fixture
+def nannies(all_machines):
+    """A scheduler, and two workers with 512 MiB each, whose nannies watch them."""
+    healed = all_machines(nanny=True)
+    healed.heal(2)
+    return healed
+
+
+def open_cluster(machines, **options) -> Cluster:
+    """A cluster whose workers are all there, and behave."""
     cluster = Cluster(machines.address, **options)
-    wait_until(lambda: len(cluster._threads()) == workers, "the start of the workers")
+    wait_until(lambda: len(cluster._threads()) == len(machines.workers), "the start of the workers")
+    run_on(cluster, behave)
     return cluster
 
 
 def run_on(cluster: Cluster, function, *arguments, workers=None) -> dict:
     return cluster._client.run(function, *arguments, workers=workers)
+
+
+@contextmanager
+def misbehaving(cluster: Cluster, function, *arguments, workers=None):
+    """Workers that do as a function has told them."""
+    run_on(cluster, function, *arguments, workers=workers)
+    try:
+        yield
+    finally:
+        run_on(cluster, behave)
 
 
 def same(states, others) -> bool:
@@ -105,14 +136,116 @@ def test_the_answer_is_that_of_the_local_engine(machines, store):
     engine.close()
 
 
-@pytest.mark.parametrize("fresh", [False, True], ids=["plain worker", "with a nanny"], indirect=True)
-def test_a_worker_that_is_killed(fresh, store, tmp_path):
+def test_the_scheduler_of_the_configuration(machines, store, monkeypatch):
+    import dask
+
+    with pytest.raises(InputError, match="dask:: Dask's configuration names no scheduler; set DASK_SCHEDULER_ADDRESS"):
+        Cluster("dask:")
+    with dask.config.set({"scheduler-file": str(machines.file)}):
+        cluster = Cluster("dask:")
+    assert RemoteEngine(store, cluster.ask).attend(queries(1, 20)).parts
+    cluster.close()
+
+
+def test_a_deadline(machines, store, tmp_path):
+    cluster = open_cluster(machines, deadline=0.5)
+    with misbehaving(cluster, hold, str(tmp_path)):
+        with pytest.raises(CatalogError) as caught:
+            RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+        (tmp_path / "go").touch()
+    message = "0 of 8 parts were answered within 0.5 s; start more workers, or raise --timeout"
+    assert str(caught.value) == f"{machines.address}: {message}"
+    cluster.close()
+
+
+def test_ctrl_c_cancels_the_tasks(machines, store, tmp_path):
+    cluster = open_cluster(machines)
+    with misbehaving(cluster, hold, str(tmp_path)):
+
+        def interrupt() -> None:
+            wait_until(lambda: bool(read_lines(tmp_path)), "a task")
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+        thread.join()
+        wait_until(lambda: not cluster._client.run_on_scheduler(count_tasks), "the end of the tasks")
+        (tmp_path / "go").touch()
+    cluster.close()
+
+
+def count_tasks(dask_scheduler) -> int:
+    return len(dask_scheduler.tasks)
+
+
+def test_a_worker_of_another_protocol(machines, store):
+    cluster = open_cluster(machines)
+    first = min(cluster._threads())
+    with misbehaving(cluster, speak, 0, workers=[first]):
+        with pytest.raises(InputError) as caught:
+            Cluster(machines.address)
+        with pytest.raises(InputError, match="speaks protocol 0, not"):  # one that joined later
+            RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+    cluster.close()
+    assert str(caught.value) == f"{machines.address}: 1 of 3 workers have other versions; install there what is here"
+    head, here, other = (re.split("  +", line.strip()) for line in caught.value.details.splitlines())
+    assert head == ["attnsearch", "protocol", "Python", "numpy"]
+    assert here == ["here", *map(str, list(part.describe().values())[1::-1]), *list(part.describe().values())[2:4]]
+    assert other == ["1 worker", here[1], "0", *here[3:], first]
+    assert max(map(len, caught.value.details.splitlines())) <= 80
+
+
+def test_a_worker_without_attnsearch(machines, tmp_path):
+    (tmp_path / "attnsearch").mkdir()
+    (tmp_path / "attnsearch" / "__init__.py").write_text("raise ModuleNotFoundError('no attnsearch')\n")
+    cluster = open_cluster(machines)
+    started = machines.start_worker(str(tmp_path))
+    try:
+        wait_until(lambda: len(cluster._threads()) == 4, "the start of the worker")
+        with pytest.raises(InputError, match="1 of 4 workers have other versions") as caught:
+            Cluster(machines.address)
+        *_, row = caught.value.details.splitlines()
+        assert re.fullmatch(rf"  1 worker  +\S+ +none +{part.describe()['Python']} +{part.describe()['numpy']} .*", row)
+    finally:
+        started.kill()
+        started.wait()
+        cluster.close()
+
+
+def test_workers_that_lie(machines, store):
+    """They drop, repeat, or answer for another commit."""
+    messages = ["of 4 segments answered", "answered more than once", "for another state", "its total is not an array"]
+    cluster = open_cluster(machines)
+    for name, message in zip(LIES, messages, strict=True):
+        with (
+            misbehaving(cluster, lie, name, workers=[min(cluster._threads())]),
+            pytest.raises(CatalogError, match=message),
+        ):
+            RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+    cluster.close()
+
+
+def test_a_damaged_segment(machines, store):
+    file = store.files[1]
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
+    cluster = open_cluster(machines)
+    with pytest.raises(DamagedError, match=r"made: the catalog is damaged: .*; run 'attnsearch check made --repair'"):
+        RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+    cluster.close()
+
+
+@pytest.mark.parametrize("kind", ["machines", "nannies"])
+def test_a_worker_that_is_killed(request, kind, store, tmp_path, caplog):
     """Others read again what it had begun to read, and the answer is that of an undisturbed cluster."""
-    cluster = open_cluster(fresh)
+    cluster = open_cluster(request.getfixturevalue(kind))
     pids = run_on(cluster, os.getpid)
     run_on(cluster, hold, str(tmp_path))
     asking = Asking(RemoteEngine(store, cluster.ask, cut=CUT))
-    wait_until(lambda: len({pid for pid, *_ in read_lines(tmp_path)}) == 3, "a task on each worker")
+    wait_until(lambda: len({pid for pid, *_ in read_lines(tmp_path)}) == len(pids), "a task on each worker")
     victim = next(iter(pids.values()))
     os.kill(victim, signal.SIGKILL)
     begun = {(file, start) for pid, file, start in read_lines(tmp_path) if pid == victim}
@@ -121,22 +254,37 @@ def test_a_worker_that_is_killed(fresh, store, tmp_path):
     assert asking.error is None
     assert same(asking.states, LocalEngine(store, CUT).attend(queries(1, 20), k=5, output=True))
     assert begun
-    if not fresh.nanny:  # else the new worker may read them, which notes nothing
+    if kind == "machines":  # else the new worker may read them, which notes nothing
         assert begun <= {(file, start) for pid, file, start in read_lines(tmp_path) if pid != victim}
+    (lost,) = [record.getMessage() for record in caplog.records if "died" in record.getMessage()]
+    assert re.search(rf"1 of {len(pids)} workers died, and others read their parts again: [1-7] of 8$", lost)
     cluster.close()
 
 
-def test_all_workers_are_killed(fresh, store, tmp_path, monkeypatch):
-    cluster = open_cluster(fresh)
-    monkeypatch.setattr(clusters, "WORKERS", 2.0)
+def test_more_keys_than_a_worker_has_memory(nannies, tmp_path):
+    """Mapped pages count as memory of a worker, whose nanny ends it: so it keeps no more mapped than it may."""
+    rows, d, count = 1 << 14, 1024, 32
+    store = DiskStore(tmp_path, np.zeros((rows, d), np.float32), np.zeros(rows, bool), np.zeros(rows, bool), [])
+    (row,), (file,) = store.segments, store.files
+    names = [f"{number:032x}.npy" for number in range(count)]  # names of one file: only mapped does it take so much
+    for name in names:
+        file.with_name(name).hardlink_to(file)
+    store.segments = [row._replace(first=rows * number, file=name) for number, name in enumerate(names)]
+    cluster = open_cluster(nannies, deadline=20)
+    states = RemoteEngine(store, cluster.ask).attend(np.ones((1, d), np.float32))
+    assert states.attention.visible.tolist() == [rows * count]
+    cluster.close()
+
+
+def test_all_workers_are_killed(machines, store, tmp_path, monkeypatch):
+    cluster = open_cluster(machines)
+    monkeypatch.setattr(clusters, "WORKERS", 0.3)
     run_on(cluster, hold, str(tmp_path))
-    began = time.monotonic()
     asking = Asking(RemoteEngine(store, cluster.ask, cut=CUT))
     wait_until(lambda: bool(read_lines(tmp_path)), "a task")
-    for process in fresh.workers:
+    for process in machines.workers:
         process.kill()
-    asking.join(clusters.DEADLINE)
-    assert time.monotonic() - began < clusters.DEADLINE
+    asking.join(30)
     assert isinstance(asking.error, CatalogError)
     assert "the scheduler has no workers any more; start them: 'dask scheduler'" in str(asking.error)
     with pytest.raises(CatalogError, match="the scheduler has no workers; start them"):
@@ -144,60 +292,34 @@ def test_all_workers_are_killed(fresh, store, tmp_path, monkeypatch):
     cluster.close()
 
 
-def test_the_scheduler_is_killed(fresh, store, tmp_path, monkeypatch):
-    cluster = open_cluster(fresh)
+def test_a_segment_that_kills_its_workers(machines, store):
+    cluster = open_cluster(machines)
+    cluster._client.run_on_scheduler(allow_deaths, 2)
+    file = str(store.files[1].absolute())
+    run_on(cluster, die_of, file, 0)
+    with pytest.raises(CatalogError) as caught:
+        RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+    cluster.close()
+    assert caught.value.code == 3
+    assert re.search(rf"every worker that read .*{file}.* was killed", caught.value.message)
+    assert "start workers with more memory, or with --memory-limit 0" in caught.value.hint
+
+
+def allow_deaths(count, dask_scheduler) -> None:
+    dask_scheduler.allowed_failures = count
+
+
+def test_the_scheduler_is_killed(machines, store, tmp_path, monkeypatch):
+    cluster = open_cluster(machines)
     monkeypatch.setattr(clusters, "CONNECT", 2.0)
     run_on(cluster, hold, str(tmp_path))
     asking = Asking(RemoteEngine(store, cluster.ask, cut=CUT))
     wait_until(lambda: bool(read_lines(tmp_path)), "a task")
-    fresh.scheduler.kill()
-    asking.join(60)
+    machines.scheduler.kill()
+    asking.join(30)
     assert isinstance(asking.error, CatalogError)
-    assert str(asking.error) == f"{fresh.address}: the connection to the scheduler is lost; ask again"
+    assert str(asking.error) == f"{machines.address}: the connection to the scheduler is lost; ask again"
     cluster.close()
-
-
-def test_a_deadline(machines, store, tmp_path):
-    cluster = open_cluster(machines, deadline=1.5)
-    run_on(cluster, hold, str(tmp_path))
-    with pytest.raises(CatalogError, match="0 of 8 parts were answered within 2 s; ask again, or start more workers"):
-        RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
-    (tmp_path / "go").touch()
-    cluster.close()
-
-
-def test_a_worker_of_another_protocol(fresh, store):
-    cluster = open_cluster(fresh)
-    first = min(cluster._threads())
-    run_on(cluster, speak, 0, workers=[first])
-    with pytest.raises(InputError) as caught:
-        Cluster(fresh.address)
-    assert f"1 of 3 workers have other versions: {first} has attnsearch" in str(caught.value)
-    assert "protocol 0" in str(caught.value)
-    assert "install there what is here: attnsearch" in str(caught.value)
-    with pytest.raises(InputError, match="speaks protocol 0, not 2"):  # one that joined later
-        RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
-    cluster.close()
-
-
-def test_a_worker_that_lies(fresh, store):
-    cluster = open_cluster(fresh)
-    run_on(cluster, lie, "lose_a_sum", workers=[min(cluster._threads())])
-    with pytest.raises(CatalogError, match="sent no valid answer: its total is not an array"):
-        RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
-    cluster.close()
-
-
-def test_workers_without_attnsearch(tmp_path):
-    stub = tmp_path / "stub" / "attnsearch"
-    stub.mkdir(parents=True)
-    (stub / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'attnsearch'\")\n")
-    started = Machines(tmp_path, 1, path=str(stub.parent))
-    try:
-        with pytest.raises(InputError, match=r"has no such attnsearch .*No module named 'attnsearch'"):
-            Cluster(started.address)
-    finally:
-        started.stop()
 
 
 def test_no_scheduler(monkeypatch):
@@ -212,21 +334,25 @@ def test_addresses_that_are_none(address):
         Cluster(address)
 
 
+@pytest.mark.parametrize(
+    ("address", "is_safe"),
+    [("tcp://10.0.0.1:8786", False), ("tcp://host:8786", False), ("tls://10.0.0.1:8786", True), ("dask:", True),
+     ("tcp://127.0.0.1:8786", True), ("tcp://localhost:8786", True), ("tcp://[::1]:8786", True), ("local:2", True)],
+)  # fmt: skip
+def test_a_warning_of_what_is_not_encrypted(caplog, address, is_safe):
+    check_address(address)
+    warnings = (
+        []
+        if is_safe
+        else [f"{address} is not encrypted, and whoever reaches it can run code on its workers; use tls://"]
+    )
+    assert [record.getMessage() for record in caplog.records] == warnings
+
+
 def test_without_dask(monkeypatch):
     monkeypatch.setattr(address, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"which is not installed; pip install 'attnsearch\[dask\]'"):
         Cluster("local:2")
-
-
-def test_the_scheduler_of_the_configuration(machines, store, monkeypatch):
-    import dask
-
-    with pytest.raises(InputError, match="dask:: Dask's configuration names no scheduler; set DASK_SCHEDULER_ADDRESS"):
-        Cluster("dask:")
-    with dask.config.set({"scheduler-file": str(machines._file)}):
-        cluster = Cluster("dask:")
-    assert RemoteEngine(store, cluster.ask).attend(queries(1, 20)).parts
-    cluster.close()
 
 
 def test_processes_on_this_machine(store):
@@ -264,15 +390,33 @@ def test_tls(store):
         cluster.close()
 
 
-def test_ctrl_c(tmp_path):
+OPEN = """
+from attnsearch import cli
+from attnsearch.cluster.dask import Cluster
+def run(argv):
+    with_cluster = Cluster("local:1")
+    try:
+        print("open", flush=True)
+        input()
+    finally:
+        with_cluster.close()
+cli._run_command = run
+cli.run()
+"""
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["while they start", "once they are there"])
+def test_ctrl_c(is_open):
     """The processes of local:N end with the command, and none of them says a word."""
     psutil = pytest.importorskip("psutil")
-    argv = [sys.executable, "-m", "attnsearch", "query", "moon", "--on", "local:1"]
-    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env
+        [sys.executable, "-c", OPEN], stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     ) as process:
-        wait_until(lambda: len(psutil.Process(process.pid).children()) >= 2, "the start of the processes")
+        if is_open:
+            assert process.stdout.readline() == "open\n"
+        else:
+            wait_until(lambda: len(psutil.Process(process.pid).children()) >= 2, "the start of the processes")
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)  # which waits for all that have the pipe
     assert (process.returncode, out, err) == (130, "", "attnsearch: interrupted; all catalogs are intact\n")

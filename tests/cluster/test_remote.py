@@ -12,6 +12,7 @@ from attnsearch.cluster.part import answer
 from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.engines.pieces import Cut
 from attnsearch.errors import CatalogError, InputError
+from attnsearch.storage.failures import ChangedError, DamagedError
 from attnsearch.storage.files import SEGMENTS
 from tests.engines.made import DiskStore
 from tests.engines.test_conformance import ask_here, keys_of, make_bias, queries
@@ -221,10 +222,19 @@ def test_a_damaged_segment_is_refused(store):
     raw[-1] ^= 1
     path.write_bytes(raw)
     engine = RemoteEngine(store, ask_here, cut=Cut(piece=40))
-    with pytest.raises(
-        CatalogError, match=r"can't read .*its rows 0 to 39 are not what was written; 'attnsearch check"
-    ):
+    with pytest.raises(DamagedError, match=r"its rows 0 to 39 are not what was written; run 'attnsearch check .*-rep"):
         engine.attend(queries(1, 20))
+
+
+def test_a_segment_that_is_damaged_elsewhere(store):
+    file = str(store.files[1].absolute())
+
+    def report(answers):
+        answers[1] = {**answers[1], "fault": "damaged", "file": file, "message": "its header is not what was written"}
+
+    with pytest.raises(CatalogError) as caught:
+        RemoteEngine(store, lying(report), cut=Cut(piece=40)).attend(queries(1, 20))
+    assert f"can't read {file}: its header is not what was written, though here it is; see" in str(caught.value)
 
 
 def test_a_folder_that_the_workers_do_not_see(store, monkeypatch):
@@ -242,7 +252,7 @@ def test_a_folder_that_the_workers_do_not_see(store, monkeypatch):
 
 def test_a_segment_that_a_commit_removed(store):
     store.files[1].unlink()
-    with pytest.raises(CatalogError, match="made: the catalog changed while it was asked; ask again"):
+    with pytest.raises(ChangedError, match="made: the catalog changed while it was asked; ask again"):
         RemoteEngine(store, ask_here).attend(queries(1, 20))
 
 

@@ -34,6 +34,12 @@ def test_errors():
     }
 
 
+def test_details_of_errors():
+    problem = InputError("odd", details="  a   b\n  1\x1b[2J 2\n")
+    assert error(problem) == "attnsearch: odd\n  a   b\n  1\\x1b[2J 2\n"
+    assert json.loads(error(problem, as_json=True))["error"]["details"] == problem.details
+
+
 @given(st.text())
 def test_inert_lines(text):
     shown = inert_lines(text)
