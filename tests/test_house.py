@@ -57,7 +57,10 @@ HOUSE = {
     ),
     "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
     "cluster": ("packing", "part", "remote", "placement", "address", "texts", "encoder", "here", "dask"),
-    "postgres": ("address", "connection", "schema", "rows", "lock", "mirror", "writer", "check", "place"),
+    "postgres": (
+        "address", "connection", "schema", "rows", "lock", "mirror", "writer", "check", "place", "store", "engine",
+        "postings",
+    ),
     "opening": ("freshening", "index", "agreement", "union", "latest", "items", "remote"),
     "search": (
         "self_attention", "readout", "spelling", "memory", "setting", "emptied", "scoring", "result", "ranking",

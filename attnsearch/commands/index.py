@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from attnsearch.models.use import Wanted, use_as_json
-from attnsearch.postgres.address import is_address
+from attnsearch.storage.files import is_address
 from attnsearch.syntax.formats import FORMS, Reading, check_form
 from attnsearch.syntax.languages import check_language
 from attnsearch.terminal import catalogs, options, progress, streams

@@ -49,7 +49,7 @@ def show(
     """
     form = options.choose_format(format_, json=json, allowed=SHOW_FORMATS, out=out)
 
-    from attnsearch.opening.index import open_items
+    from attnsearch.opening.items import open_items
     from attnsearch.output.items import render
 
     with progress.working(quiet=quiet) as working:
@@ -155,7 +155,7 @@ def export(
     """
     form = options.choose_format(format_, allowed=EXPORT_FORMATS, out=out)
 
-    from attnsearch.opening.index import open_items
+    from attnsearch.opening.items import open_items
     from attnsearch.storage.home import displayed_name
 
     has_vectors = form != "csv"

@@ -5,6 +5,6 @@ index       a catalog open for queries: one snapshot of its keys, and the encode
 agreement   whether several catalogs were made by one encoder
 union       several catalogs as one
 latest      catalogs by name → an index of their latest state
-items       the name of an item → its id, and its keys
+items       a catalog open for its items alone; and the name of an item → its id, and its keys
 remote      an index whose keys other machines compare
 """

@@ -19,6 +19,7 @@ from attnsearch.opening.freshening import bring_up_to_date, index_file
 from attnsearch.storage import home
 from attnsearch.storage.database import Info
 from attnsearch.storage.failures import missing
+from attnsearch.storage.files import is_address
 from attnsearch.storage.segment import Mapped, all_heads, find_fit_file
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
@@ -28,6 +29,7 @@ from attnsearch.upkeep.freshness import warn_if_changed
 if TYPE_CHECKING:
     from attnsearch.calibration.fit_file import Fit
     from attnsearch.indexing.embedding import Progress
+    from attnsearch.postgres.store import PostgresStore
     from attnsearch.postings.cache import Postings
     from attnsearch.postings.vocabulary import Vocabulary
     from attnsearch.storage.learned import Learned, Remembered
@@ -53,6 +55,7 @@ class Index:
         self.engine: Engine = engine or LocalEngine(store)
         self._postings: Postings | None = None
         self._vocabulary: Vocabulary | None = None
+        self._database: PostgresStore | None = None
         self._opening = threading.Lock()
 
     @classmethod
@@ -82,6 +85,8 @@ class Index:
             finally:
                 home.forget_pipe(folder)
         ref = ref or default_catalog()
+        if is_address(ref):
+            return cls._open_database(ref, reading, offline=offline)
         folder, file = home.find_catalog(ref)
         if reading != AS_FOUND and file in (None, home.built_in_file(folder.name)):
             raise InputError("is a catalog, which was read already", where=folder.name, hint="--from is for a file")
@@ -136,6 +141,25 @@ class Index:
             log.warning("the model %s needs sentence-transformers, which takes seconds to load", encoder.model.name)
         return cls(store, encoder)
 
+    @classmethod
+    def _open_database(cls, address: str, reading: Reading, *, offline: bool) -> Self:
+        """The catalog in a database, whose server compares the keys."""
+        from attnsearch.postgres.engine import PostgresEngine
+        from attnsearch.postgres.store import open_store
+
+        store = open_store(address, reading)
+        try:
+            heads = all_heads(store.info)
+            encoder = loading.load_heads(heads, offline=offline, quick=store.info.quick)
+            if change := describe_change(encoder, heads):
+                raise CatalogError(change, where=store.address.shown, hint="index it again")
+            index = cls(store, encoder, PostgresEngine(store))
+            index._database = store
+        except BaseException:
+            store.close()
+            raise
+        return index
+
     @property
     def info(self) -> Info:
         """The catalog's own record: its name, model, width and counts."""
@@ -173,12 +197,19 @@ class Index:
     @property
     def postings(self) -> Postings:
         """Which of its items have a value of a field, or a term."""
-        from attnsearch.postings.cache import Postings  # which most queries do not need
-
         with self._opening:
             if self._postings is None:
-                self._postings = Postings(self.store)
+                self._postings = self._open_postings()
             return self._postings
+
+    def _open_postings(self) -> Postings:
+        if self._database:
+            from attnsearch.postgres.postings import PostgresPostings
+
+            return PostgresPostings(self._database)
+        from attnsearch.postings.cache import Postings  # which most queries do not need
+
+        return Postings(self.store)
 
     def find_vocabulary(self) -> Vocabulary | None:
         """The words of its items; None if they are not counted yet, and a query should not wait until they are."""
@@ -191,7 +222,7 @@ class Index:
     def _find_vocabulary(self) -> Vocabulary | None:
         from attnsearch.postings.vocabulary import find_vocabulary  # which most queries do not need
 
-        return find_vocabulary(self.store)
+        return None if self._database else find_vocabulary(self.store)
 
     @cached_property
     def learned(self) -> Learned | None:
@@ -202,7 +233,7 @@ class Index:
         from attnsearch.storage.files import quoted
         from attnsearch.storage.learned import load_learned
 
-        learned = load_learned(self.store.folder)
+        learned = self._database.load_learned() if self._database else load_learned(self.store.folder)
         if learned is None or learned.suits(self.info):
             return learned
         again = "train again" if learned.trained or learned.requests else "the next feedback remembers it anew"
@@ -243,24 +274,6 @@ class Index:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def open_items(
-    ref: str | None = None, *, vectors: bool = False, offline: bool = False, progress: Progress | None = None
-) -> Store:
-    """The items of the catalog `ref`, with their `vectors` or not, but without the encoder, which takes longer to load.
-
-    A file is indexed first if it is new or changed. Raises InputError and CatalogError as `Index.open` does, and
-    ModelError for such a file.
-    """
-    ref = ref or default_catalog()
-    folder, file = home.find_catalog(ref)
-    if file:
-        bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=progress)
-    store = home.open_migrated(folder, lambda folder: Store(folder, vectors=vectors))
-    if not file:
-        warn_if_changed(folder, store.info, ref)
-    return store
 
 
 def _stale(folder: Path, info: Info, change: str) -> CatalogError:

@@ -1,20 +1,52 @@
-"""The name of an item → its id, and its keys."""
+"""A catalog open for its items alone; and the name of an item → its id, and its keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnsearch.errors import InputError
+from attnsearch.opening.freshening import bring_up_to_date
 from attnsearch.sources.fields import first_names
 from attnsearch.sources.letters import normalize_text
+from attnsearch.storage import home
+from attnsearch.storage.files import is_address
 from attnsearch.storage.store import Store
+from attnsearch.syntax.formats import AS_FOUND
 from attnsearch.syntax.nearest import find_nearest
 from attnsearch.syntax.values import check_text
+from attnsearch.upkeep.default import default_catalog
+from attnsearch.upkeep.freshness import warn_if_changed
+
+if TYPE_CHECKING:
+    from attnsearch.indexing.embedding import Progress
 
 _NEAR = 5_000  # titles and ids, at most, that a mistyped name is compared with
 _LISTED = 5  # ids, at most, in a message
+
+
+def open_items(
+    ref: str | None = None, *, vectors: bool = False, offline: bool = False, progress: Progress | None = None
+) -> Store:
+    """The items of the catalog `ref`, with their `vectors` or not, but without the encoder, which takes longer to load.
+
+    A file is indexed first if it is new or changed. Raises InputError and CatalogError as `Index.open` does, and
+    ModelError for such a file.
+    """
+    ref = ref or default_catalog()
+    if is_address(ref):
+        from attnsearch.postgres.store import open_store
+
+        return open_store(ref)
+    folder, file = home.find_catalog(ref)
+    if file:
+        bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=progress)
+    store = home.open_migrated(folder, lambda folder: Store(folder, vectors=vectors))
+    if not file:
+        warn_if_changed(folder, store.info, ref)
+    return store
 
 
 class UnknownItemError(InputError):

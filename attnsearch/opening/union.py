@@ -21,6 +21,7 @@ from attnsearch.opening.agreement import check_encoders
 from attnsearch.opening.index import Index
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
+from attnsearch.storage.files import is_address
 from attnsearch.storage.store import Place, Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 
@@ -249,6 +250,8 @@ def open_catalogs(
     `reading` is for the only one that is a file, or `-`. Raises InputError for catalogs that other encoders made, and
     for one that is named twice; else as `Index.open` does.
     """
+    if any(map(is_address, refs)):
+        raise InputError("a catalog in a database is asked alone", hint="name no other beside it")
     if refs.count("-") > 1:
         raise InputError("standard input is named twice", hint="name each catalog once")
     files = [] if reading == AS_FOUND else [ref for ref in refs if _is_file(ref)]

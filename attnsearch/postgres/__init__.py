@@ -9,4 +9,7 @@ mirror      the tables in a temporary index.sqlite, which new items are compared
 writer      what changes → the tables, in one transaction
 check       the tables → what is wrong with them
 place       an address → what `indexing.update` needs
+store       a catalog in PostgreSQL, for reading
+engine      attention over its keys: one statement asks for the exact state
+postings    the postings that it was written with → those that a query asks about
 """

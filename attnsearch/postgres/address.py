@@ -33,11 +33,6 @@ class Address:
     parameters: dict[str, str] = field(repr=False)  # may have a password
 
 
-def is_address(ref: str) -> bool:
-    """Whether this is meant as the address of a catalog in a database."""
-    return ref.startswith(("postgresql://", "postgres://"))
-
-
 def parse_address(ref: str) -> Address:
     """The parts of an address. Raises InputError, which never repeats a password, also without psycopg."""
     if any(find_spec(library) is None for library in ("psycopg", "pgvector")):

@@ -28,7 +28,7 @@ from attnsearch.postings.terms import Term, Terms
 from attnsearch.postings.values import Facet, Measured, Values
 from attnsearch.sources.kinds import Kind
 from attnsearch.storage.database import Info
-from attnsearch.storage.failures import DAMAGE, reading, writing
+from attnsearch.storage.failures import DAMAGE, writing
 from attnsearch.storage.segment import SegmentRow
 from attnsearch.storage.store import Store
 from attnsearch.syntax.values import check_text
@@ -56,7 +56,7 @@ class Postings:
 
         Raises InputError for a field that no item has.
         """
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             self._store.check_open()
             names = [name for name in dict.fromkeys(fields) if name not in self._values]
             for name in names:
@@ -64,11 +64,19 @@ class Postings:
             if names or (terms and self._terms is None):
                 self._open(names, terms=terms and self._terms is None)
 
+    def _find_files(self) -> Folder:
+        """Where stored postings are."""
+        return Folder(self._store.folder)
+
+    def _make_terms(self, parts: Sequence[Part]) -> Terms:
+        """The terms of these parts."""
+        return Terms(parts)
+
     def _open(self, names: Sequence[str], *, terms: bool) -> None:
         labels = {field_label(name, self._store.info): name for name in names}
-        parts = open_parts(self._store, labels, terms=terms)
+        parts = open_parts(self._store, self._find_files(), labels, terms=terms)
         if terms:
-            self._terms = Terms(parts.pop(terms_label(self._store.info)))
+            self._terms = self._make_terms(parts.pop(terms_label(self._store.info)))
         values = {name: Values(parts[label]) for label, name in labels.items()}
         self._values |= {name: found for name, found in values.items() if found.count}
         for name, found in values.items():
@@ -83,7 +91,7 @@ class Postings:
         Raises InputError for a value that the field's kind can't be compared with. Says once how many values of the
         field can't be read as its kind.
         """
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             values = self.find_values(where.field)
             kind = field.check_filter(values, where)
             if conditions.reads(where, kind):
@@ -92,7 +100,7 @@ class Postings:
 
     def find_near_value(self, name: str, value: str) -> str | None:
         """The text of a field that is most like this one, which no item has; None if there is none like it."""
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             return field.find_near_value(self.find_values(name), value)
 
     def read_measured(self, name: str) -> Measured | None:
@@ -100,7 +108,7 @@ class Postings:
 
         Says once how many of its values are not.
         """
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             values = self.find_values(name)
             measured = values.read_measured()
             if measured is not None:
@@ -110,7 +118,7 @@ class Postings:
 
     def describe_unmeasured(self, name: str) -> str:
         """What a field has in place of numbers or dates."""
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             return field.describe_unmeasured(self.find_values(name), name)
 
     def _note_unread(self, values: Values, name: str, kind: Kind, consequence: str) -> None:
@@ -121,12 +129,12 @@ class Postings:
 
     def read_facets(self, name: str) -> list[Facet]:
         """All values of a field."""
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             return self.find_values(name).read_facets()
 
     def find_term(self, term: str) -> Term | None:
         """The postings of a term; None if no item contains it."""
-        with self._lock, reading(self._store.folder):
+        with self._lock, self._store.reading():
             return self.find_terms().find(term)
 
     def find_terms(self) -> Terms:
@@ -162,7 +170,7 @@ class Postings:
             self._terms = None
 
 
-def open_parts(store: Store, fields: Mapping[str, str], *, terms: bool) -> dict[str, list[Part]]:
+def open_parts(store: Store, files: Folder, fields: Mapping[str, str], *, terms: bool) -> dict[str, list[Part]]:
     """The parts of these fields, by the labels that they stand by, and of the terms: stored, or new and now stored.
 
     No item is read for a field that none has. Raises InputError for it.
@@ -170,7 +178,6 @@ def open_parts(store: Store, fields: Mapping[str, str], *, terms: bool) -> dict[
     labels: dict[str, Sequence[str]] = dict.fromkeys(fields, facets.TABLES)
     if terms:
         labels[terms_label(store.info)] = terms_of_texts.TABLES
-    files = Folder(store.folder)
     opened = {label: dict(files.open_all(store.segments, label, tables)) for label, tables in labels.items()}
     try:
         for label, name in fields.items():
@@ -259,7 +266,7 @@ def refresh_postings(folder: Path, *, terms: bool = False) -> None:
             if label.startswith("field") and (name := _read_name(file)):
                 names.append(name)
         labels = {field_label(name, store.info): name for name in sorted(set(names)) if field.is_mentioned(store, name)}
-        parts = open_parts(store, labels, terms=terms)
+        parts = open_parts(store, Folder(folder), labels, terms=terms)
         wanted = {label for label in parts if label not in labels or Values(parts[label]).count}
         for opened in parts.values():
             stored.close_all(opened)

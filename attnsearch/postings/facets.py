@@ -132,10 +132,17 @@ def _write_values(
     db: sqlite3.Connection, forms: Mapping[str, bytes], values: Iterable[tuple[str, bytes]], reading: str, run: int
 ) -> None:
     """Write the values of a field, each with its rows, and the rows of each form, to an empty database."""
+    write_facets(db, sorted(forms.items()), facet_rows(values, reading), run)
+
+
+def write_facets(
+    db: sqlite3.Connection, forms: Iterable[Sequence[Any]], facets: Iterable[Sequence[Any]], run: int = RUN
+) -> None:
+    """Write these rows of the tables `forms` and `facets` to an empty database, and what follows from them."""
     for table in (_FORMS, _FACETS, _RUNS):
         db.execute(table)
-    db.executemany("INSERT INTO forms VALUES (?, ?)", sorted(forms.items()))
-    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", facet_rows(values, reading))
+    db.executemany("INSERT INTO forms VALUES (?, ?)", forms)
+    db.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?)", facets)
     for index in _INDEXES:
         db.execute(index)
     for measure in MEASURES:

@@ -156,7 +156,7 @@ class Folder:
         for file in self._files.get((name_of(segment), label), ()):
             if db := open_file(file):
                 part = Part(segment.first, living, db)
-                if _is_ours(part, tables):
+                if is_ours(part, tables):
                     return part
                 db.close()
         return None
@@ -195,7 +195,7 @@ class Folder:
                         path.unlink()
 
 
-def _is_ours(part: Part, tables: Sequence[str]) -> bool:
+def is_ours(part: Part, tables: Sequence[str]) -> bool:
     """Whether a part has these tables, and tells of every living row: a right checksum may be made by anyone."""
     with suppress(*DAMAGE):
         schema = {sql for (sql,) in part.db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}

@@ -164,7 +164,7 @@ class Terms:
         """
         columns = []
         for part, all_lengths in zip(self.parts, self._lengths, strict=True):
-            if row := part.db.execute("SELECT rows, counts FROM terms WHERE term = ?", (term,)).fetchone():
+            if row := self._find_row(part, term):
                 rows = part.all_rows(row[0])
                 counts, is_living = read_counts(row[1], rows), part.living[rows]
                 rows = rows[is_living]
@@ -175,6 +175,12 @@ class Terms:
         rarity = np.log1p((self._texts - len(keys) + 0.5) / (len(keys) + 0.5))
         saturation = counts / (counts + _K1 * (1 - _B + _B * lengths * (self._texts / self._words)))
         return Term(keys, (rarity * saturation).astype(np.float32))
+
+    def _find_row(self, part: Part, term: str) -> Sequence[bytes] | None:
+        """The rows of a part whose texts contain a term, and how often each does; None if none does."""
+        row: Sequence[bytes] | None
+        row = part.db.execute("SELECT rows, counts FROM terms WHERE term = ?", (term,)).fetchone()
+        return row
 
 
 def _read_lengths(part: Part) -> NDArray[np.uint32]:

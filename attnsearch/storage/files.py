@@ -85,6 +85,19 @@ def quoted(name: str) -> str:
     return quote(name)
 
 
+def is_address(ref: str) -> bool:
+    """Whether this is meant as the address of a catalog in a database, see `postgres.address`."""
+    return ref.startswith(("postgresql://", "postgres://"))
+
+
+def refuse_address(ref: str) -> None:
+    """Raise InputError, which does not repeat it, for the address of a catalog in a database."""
+    if is_address(ref):
+        raise InputError(
+            "this takes a catalog in a folder, not one in a database", hint="docs/postgresql.md has a table"
+        )
+
+
 def home_folder() -> Path:
     """Where catalogs are kept: $ATTNSEARCH_HOME, else $XDG_DATA_HOME/attnsearch, else ~/.local/share/attnsearch.
 

@@ -24,6 +24,7 @@ from attnsearch.storage.files import (
     is_name,
     is_regular,
     quoted,
+    refuse_address,
     sync,
 )
 from attnsearch.syntax import formats
@@ -149,8 +150,9 @@ def find_catalog(ref: str) -> Location:
     """Where the catalog `ref` is: `ref` is a name if there is such a catalog, else a file; `./x` is always a file.
 
     A file that is gone has its catalog still. Raises InputError if `ref` looks like a file but is none, and has no
-    catalog; CatalogError if there is no catalog of that name.
+    catalog, or for an address; CatalogError if there is no catalog of that name.
     """
+    refuse_address(ref)
     path = Path(ref)
     try:
         path = path.expanduser()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from attnsearch.attention.memory import Recall
 
 VERSION = 3  # of a file whose null key has a temperature of its own; any other has the oldest version that can read it
-
 LONGEST = 320 << 20  # bytes of a file; the matrix of an encoder 8,192 wide has 256 MiB
 MOST_REMEMBERED = 10_000  # judged requests: the latest
 MOST_RECALL = 0.99  # μ: what the items themselves say always counts
@@ -150,14 +149,15 @@ def pack_learned(learned: Learned) -> bytes:
     return safetensors.pack(present, metadata)
 
 
-def read_learned(path: Path) -> Learned:
-    """What was learned, from a file, which may be a link.
+def read_learned(path: Path, content: bytes = b"") -> Learned:
+    """What was learned, from a file, which may be a link; or from the `content` of one that is elsewhere.
 
     Raises OSError, InputError if the file has a newer version, ValueError if it is not what was written.
     """
-    with open_to_read(path, follow_links=True) as stream:
-        if os.fstat(stream.fileno()).st_size > LONGEST or len(content := stream.read(LONGEST + 1)) > LONGEST:
-            raise ValueError(f"it has more than {LONGEST >> 20} MiB")
+    if not content:
+        with open_to_read(path, follow_links=True) as stream:
+            if os.fstat(stream.fileno()).st_size > LONGEST or len(content := stream.read(LONGEST + 1)) > LONGEST:
+                raise ValueError(f"it has more than {LONGEST >> 20} MiB")
     raw = np.frombuffer(content, np.uint8)
     try:
         arrays, metadata = safetensors.unpack(raw, longest=len(raw))

@@ -12,7 +12,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from attnsearch.sources.summary import Field
 
 BLOCK = 32_768  # rows that `blocks` yields at once
-FETCHED = 64  # items read from the database at once
+FETCHED = 256  # rows read from the database at once
 PARAMETERS = 500  # of one SQL statement
 
 _KEY_COLUMNS = KEY.count(",") + 1
@@ -184,52 +184,43 @@ class Store:
 
     def fields(self) -> list[Field]:
         """What the catalog knows of its fields, in the order in which they came. Raises CatalogError if damaged."""
-        with reading(self.folder), self._asking():
+        with self.reading(), self._asking():
             return read_fields(self._db)
 
     def value_counts(self) -> list[tuple[str, str]]:
         """See `database.read_counts`. Raises CatalogError if damaged."""
-        with reading(self.folder), self._asking():
+        with self.reading(), self._asking():
             return read_counts(self._db)
 
     def mentions(self, name: str) -> bool:
         """Whether any item has a field of this name, at the top or in another, or has the name as a value."""
         statement = "SELECT EXISTS (SELECT 1 FROM items WHERE instr(fields, ?))"
-        with reading(self.folder), self._asking():
+        with self.reading(), self._asking():
             return bool(self._db.execute(statement, (json.dumps(name, ensure_ascii=False),)).fetchone()[0])
 
     def items(self, first: int = 0, end: int = 1 << 62) -> Iterator[tuple[int, Item]]:
         """The first key from `first` to before `end` of every item, and the item, ordered. CatalogError if damaged."""
-        with reading(self.folder):
-            with self._asking():
-                statement = f"{_SELECT_KEYS} WHERE start = 0 AND key >= ? AND key < ? ORDER BY key"
-                cursor = self._db.execute(statement, (first, end))
-            while rows := self._fetch(cursor):
-                for row in rows:
-                    yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)
+        statement = f"{_SELECT_KEYS} WHERE start = 0 AND key >= ? AND key < ? ORDER BY key"
+        with self.reading():
+            for row in self._select(statement, first, end):
+                yield read_key(row[:_KEY_COLUMNS]).key, read_item(row[_KEY_COLUMNS:], self.info.fields)
 
     def key_rows(self) -> Iterator[KeyRow]:
         """Every key, ordered by its number. Raises CatalogError for a damaged row."""
-        with reading(self.folder):
-            with self._asking():
-                cursor = self._db.execute(f"SELECT {KEY} FROM keys ORDER BY key")  # noqa: S608 (our own words)
-            while rows := self._fetch(cursor):
-                yield from map(read_key, rows)
+        with self.reading():
+            yield from map(read_key, self._select(f"SELECT {KEY} FROM keys ORDER BY key"))  # noqa: S608 (our own words)
 
     def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
         """The item of each of these keys, and the passage that the key stands for. Raises as `places_at` does."""
         return [ItemPassage(place.item, _passage(place)) for place in self.places_at(keys)]
 
     def places_at(self, keys: Sequence[int]) -> list[Place]:
-        """The item of each of these keys, and the characters of its text that the key stands for.
-
-        Raises CatalogError for a damaged row, or if there is no such key.
-        """
+        """The item of each of these keys, and the characters of its text that it stands for. Raises CatalogError."""
         places = dict(self._find_places("key", map(int, keys)))
-        try:
+        with self.reading():
+            if gone := [key for key in keys if int(key) not in places]:
+                raise ValueError(f"the key {gone[0]} has no item")
             return [places[int(key)] for key in keys]
-        except KeyError as error:
-            raise damaged(self.folder, f"the key {error} has no item") from None
 
     def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
         """The keys of each item with one of these ids, ascending, without unknown ids. Raises CatalogError."""
@@ -250,7 +241,7 @@ class Store:
     def _find_places(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
         """The keys for which `column`, a name of ours, has one of the values, and what each stands for."""
         remaining = iter(values)
-        with reading(self.folder):
+        with self.reading():
             while batch := list(itertools.islice(remaining, PARAMETERS)):
                 marks = ", ".join("?" * len(batch))  # question marks, no text
                 with self._asking():
@@ -260,9 +251,20 @@ class Store:
                     key, item = read_key(row[:_KEY_COLUMNS]), read_item(row[_KEY_COLUMNS:], self.info.fields)
                     yield key.key, Place(item, key.start, key.stop)
 
+    def _select(self, statement: str, *parameters: int) -> Iterator[Any]:
+        """The rows that a statement selects, of which few at a time are in memory."""
+        with self._asking():
+            cursor = self._db.execute(statement, parameters)
+        while rows := self._fetch(cursor):
+            yield from rows
+
     def _fetch(self, cursor: sqlite3.Cursor) -> list[Any]:
         with self._asking():
             return cursor.fetchmany(FETCHED)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turn the errors of reading into CatalogError, see `failures.reading`."""
+        return reading(self.folder)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

@@ -67,6 +67,7 @@ def open_index(
     without it, this is the one of the environment. `timeout` is how many seconds an answer of that may take. Raises as
     `use_cluster` does, and InputError for a `timeout` that is none.
     """
+    from attnsearch.storage.files import is_address
     from attnsearch.syntax.formats import AS_FOUND
 
     reading, on = reading or AS_FOUND, asked_cluster(on)
@@ -84,6 +85,8 @@ def open_index(
         from attnsearch.opening.index import Index
 
         ref = asked_catalog(refs[0] if refs else None)
+        if on and is_address(ref):
+            raise InputError("a catalog in a database is compared by its server", hint="ask it without --on")
         index = Index.open(ref, reading=reading, offline=offline, vectors=not on, progress=progress)
     if on:
         from attnsearch.opening.remote import use_cluster

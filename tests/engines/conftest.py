@@ -6,6 +6,10 @@ from importlib.util import find_spec
 
 import pytest
 
+import tests.postgres.conftest
+
+server = tests.postgres.conftest.server
+
 
 @pytest.fixture(scope="session")
 def cluster():
@@ -17,3 +21,20 @@ def cluster():
     opened = Cluster("local:2")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def in_postgres(server):
+    """A function from a store to the same keys in a database."""
+    from tests.postgres.made import MadeStore
+
+    made: dict[int, tuple[object, MadeStore]] = {}
+
+    def make(store):
+        if id(store) not in made:
+            made[id(store)] = (store, MadeStore(server.url(server.database(), "made"), store))
+        return made[id(store)][1]
+
+    yield make
+    for _, store in made.values():
+        store.close()

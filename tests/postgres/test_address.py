@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.postgres.address import is_address, parse_address
+from attnsearch.postgres.address import parse_address
+from attnsearch.storage.files import is_address
 
 
 class TestAddress:
