@@ -52,6 +52,9 @@ torture: .venv/.dev
 bench: .venv/.bench
 	$(BENCH).startup
 	$(BENCH).scan
+	$(BENCH).float16
+	$(BENCH).approximate
+	$(BENCH).sizes
 	$(BENCH).scale --plot benchmarks/query.svg
 	$(BENCH).changes
 	$(BENCH).heatmap
