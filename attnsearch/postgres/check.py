@@ -12,7 +12,7 @@ import numpy as np
 from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.check import Problems, check_rows
 from attnsearch.postgres import mirror, rows, schema
-from attnsearch.postgres.address import parse_address
+from attnsearch.postgres.address import Address, parse_address
 from attnsearch.postgres.connection import connect, missing, reporting
 from attnsearch.postings import cache, facets, stored
 from attnsearch.postings import terms as terms_of_texts
@@ -42,14 +42,19 @@ def find_problems(ref: str) -> list[str]:
     log.info("checking %s", address.shown)
     with closing(connect(address)) as connection, reporting(address), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        if not schema.has_catalog(connection, address):
-            raise missing(address)
-        try:
-            return list(_check_catalog(connection))
-        except AttnsearchError:
-            raise
-        except DAMAGE as error:
-            return [str(error)]
+        return check_snapshot(connection, address)
+
+
+def check_snapshot(connection: Connection[Any], address: Address) -> list[str]:
+    """What is wrong with the catalog as this transaction sees it. Raises CatalogError, and what psycopg raises."""
+    if not schema.has_catalog(connection, address):
+        raise missing(address)
+    try:
+        return list(_check_catalog(connection))
+    except AttnsearchError:
+        raise
+    except DAMAGE as error:
+        return [str(error)]
 
 
 def _check_catalog(connection: Connection[Any]) -> Iterator[str]:
