@@ -19,7 +19,7 @@ COMMANDS = {
     "show": ("items", "show"),
     "list": ("catalogs", "list_"),
     "info": ("catalogs", "info"),
-    "use": ("upkeep", "use"),
+    "use": ("catalogs", "use"),
     "check": ("upkeep", "check"),
     "remove": ("upkeep", "remove"),
     "duplicates": ("items", "duplicates"),

@@ -1,16 +1,22 @@
-"""`attnsearch list` and `info`: which catalogs exist, and what is in them."""
+"""`attnsearch list`, `info` and `use`: which catalogs exist, what is in them, and which is the default."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRef, indexed_folder
+from attnsearch.terminal.catalogs import CatalogRef, catalog_argument, indexed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from attnsearch.upkeep.default import Choice
+
+_LISTED = 20  # catalogs, at most, in a line
 
 _SHOWN = 5  # values of a field, at most
 _IN_OTHER_ROWS = {"learned", "fields", "gone", "fit", "temperature_from", "none_of_these_from"}
@@ -70,6 +76,53 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         columns = ("field", "kind", "items", "values")
         tables += ["\n", table.listing(columns, rows, screen, elastic=("field", "values"), middle=("field",))]
     streams.emit(tables, out)
+
+
+def use(
+    ref: Annotated[str | None, catalog_argument("The catalog to ask from now on when there is no -c.")] = None,
+    none: Annotated[bool, typer.Option("--none", rich_help_panel=options.DONE, help="Forget the choice.")] = False,
+    json: options.Json = False,
+    out: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Choose the catalog that is asked without -c. Without NAME, show which that is.
+
+    attnsearch use kitchen
+
+    attnsearch use --none
+    """
+    if none and ref is not None:
+        raise InputError("--none takes no catalog", hint="leave one of them out")
+
+    from attnsearch.output.formats import SCHEMA
+    from attnsearch.upkeep import default
+
+    with progress.working(quiet=quiet):
+        if none:
+            default.forget_default()
+        elif ref is not None:
+            default.store_default(ref)
+        choice = default.choose_default()
+    if json:
+        row = {"schema": SCHEMA, "default": default.read_default(), "asks": choice.ref, "why": choice.why}
+        streams.emit([to_json(row, streams.screen(out=out), indent=2)], out)
+    elif not (quiet and (none or ref is not None)):
+        streams.emit([streams.as_line(_choice_in_words(choice), out)], out)
+
+
+def _choice_in_words(choice: Choice) -> str:
+    """What is asked without -c, and why.
+
+    >>> from attnsearch.upkeep.default import Choice
+    >>> _choice_in_words(Choice("shop", "by 'attnsearch use'"))
+    "shop is asked without -c (by 'attnsearch use')"
+    """
+    from attnsearch.sources.fields import first_names
+
+    if choice.ref is not None:
+        return f"{choice.ref} is asked without -c ({choice.why})"
+    names = first_names(choice.own, _LISTED)
+    return f"no default: {choice.why} ({names}); choose one: attnsearch use NAME"
 
 
 def _mark(text: str, mark: str, *, when: bool) -> str:

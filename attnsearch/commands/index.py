@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from attnsearch.errors import InputError
 from attnsearch.models.use import Wanted, use_as_json
 from attnsearch.storage.files import is_address
 from attnsearch.syntax.formats import FORMS, Reading, check_form
@@ -198,6 +199,8 @@ def index(
     from attnsearch.search.setting import LEXICAL
     from attnsearch.sources.fields import Fields
 
+    if any(map(is_address, source)):
+        raise InputError("a catalog in a database is no source", hint="it goes with --name; name the file to read")
     place = None
     if name and is_address(name):
         from attnsearch.postgres.place import DatabasePlace

@@ -1,72 +1,26 @@
-"""`attnsearch use`, `check` and `remove`: which catalog is the default, is intact, or is not needed any more."""
+"""`attnsearch check` and `remove`: which catalog is intact, or is not needed any more."""
 
 from __future__ import annotations
 
 import shlex
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.output.safe_text import inert, to_json
+from attnsearch.storage.files import is_address
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRefs, catalog_argument, indexed_folder
+from attnsearch.terminal.catalogs import CatalogRefs, indexed_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
-    from attnsearch.upkeep.default import Choice
-
-_LISTED = 20  # catalogs, at most, in a line
-
-
-def use(
-    ref: Annotated[str | None, catalog_argument("The catalog to ask from now on when there is no -c.")] = None,
-    none: Annotated[bool, typer.Option("--none", rich_help_panel=options.DONE, help="Forget the choice.")] = False,
-    json: options.Json = False,
-    out: options.Out = None,
-    quiet: options.Quiet = False,
-) -> None:
-    """Choose the catalog that is asked without -c. Without NAME, show which that is.
-
-    attnsearch use kitchen
-
-    attnsearch use --none
-    """
-    if none and ref is not None:
-        raise InputError("--none takes no catalog", hint="leave one of them out")
-
-    from attnsearch.output.formats import SCHEMA
-    from attnsearch.upkeep import default
-
-    with progress.working(quiet=quiet):
-        if none:
-            default.forget_default()
-        elif ref is not None:
-            default.store_default(ref)
-        choice = default.choose_default()
-    if json:
-        row = {"schema": SCHEMA, "default": default.read_default(), "asks": choice.ref, "why": choice.why}
-        streams.emit([to_json(row, streams.screen(out=out), indent=2)], out)
-    elif not (quiet and (none or ref is not None)):
-        streams.emit([streams.as_line(_in_words(choice), out)], out)
-
-
-def _in_words(choice: Choice) -> str:
-    """What is asked without -c, and why.
-
-    >>> from attnsearch.upkeep.default import Choice
-    >>> _in_words(Choice("shop", "by 'attnsearch use'"))
-    "shop is asked without -c (by 'attnsearch use')"
-    """
-    from attnsearch.sources.fields import first_names
-
-    if choice.ref is not None:
-        return f"{choice.ref} is asked without -c ({choice.why})"
-    names = first_names(choice.own, _LISTED)
-    return f"no default: {choice.why} ({names}); choose one: attnsearch use NAME"
+    from attnsearch.indexing.embedding import Progress
+    from attnsearch.indexing.repair import Repaired
 
 
 def check(
@@ -87,49 +41,95 @@ def check(
 
     attnsearch check library --repair
     """
-    from attnsearch.indexing.check import find_model_change, find_problems
-    from attnsearch.indexing.repair import repair as repair_catalog
     from attnsearch.output.formats import SCHEMA
 
-    rows, lost = [], dict[str, int]()
-    stale: dict[str, Path] = {}
+    if repair and any(map(is_address, refs)):
+        hint = "restore a backup, or remove it and index it again"
+        raise InputError("a catalog in a database can't be repaired", hint=hint)
+    rows: list[dict[str, Any]] = []
+    lost, stale = dict[str, int](), dict[str, Path]()
+    elsewhere = list[str]()
 
     def lines() -> Iterator[str]:
-        for ref, folder in [(ref, indexed_folder(ref)) for ref in refs]:
+        for ref, folder in [(ref, None if is_address(ref) else indexed_folder(ref)) for ref in refs]:
             with progress.working(quiet=quiet) as working:
-                problems, repaired = find_problems(folder), None
-                if problems and problems == find_model_change(folder):
-                    stale[ref] = folder
-                elif problems and repair:
-                    repaired = repair_catalog(folder, offline=offline, progress=working.progress)
-                    lost[ref] = repaired.lost.items
-            is_whole = not (find_problems(folder) if repaired else problems)
-            row = {"schema": SCHEMA, "catalog": ref, "whole": is_whole, "problems": problems}
-            row |= {"embedded_again": repaired and repaired.embedded, "lost": repaired and repaired.lost._asdict()}
-            rows.append(row)
+                if folder is None:
+                    name, checked = _check_database(ref)
+                    elsewhere.append(name)
+                else:
+                    name = ref
+                    checked = _check_folder(folder, repair=repair, offline=offline, progress=working.progress)
+            if folder and checked.is_stale:
+                stale[ref] = folder
+            lost[ref] = checked.repaired.lost.items if checked.repaired else 0
+            rows.append({"schema": SCHEMA, "catalog": name, **checked.as_json()})
             if not json and not quiet:
-                notes = list(problems)
-                if is_whole:
-                    notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
-                if repaired:
-                    notes += [f"lost: {ident}" for ident in repaired.lost.ids]
-                yield from (f"{inert(f'{ref}: {note}')}\n" for note in notes)
+                yield from (f"{inert(f'{name}: {note}')}\n" for note in checked.notes())
         if json:
             yield to_json(rows if len(rows) > 1 else rows[0], streams.screen(out=out), indent=2)
 
     streams.emit(lines(), out)
-    _report_problems([str(row["catalog"]) for row in rows if not row["whole"] and row["catalog"] not in stale], stale)
+    damaged = [row["catalog"] for row in rows if not row["whole"] and row["catalog"] not in stale]
+    _report_problems(damaged, stale, elsewhere)
     _report_lost(lost)
 
 
-def _report_problems(damaged: list[str], stale: Mapping[str, Path]) -> None:
-    """Raise CatalogError if there are catalogs to repair, or others whose model has changed, to index again."""
+class _Checked(NamedTuple):
+    """What was wrong with a catalog, and what a repair did; it `is_stale` if only its model has changed."""
+
+    problems: list[str]
+    is_whole: bool
+    repaired: Repaired | None = None
+    is_stale: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        repaired = self.repaired
+        done = {"embedded_again": repaired and repaired.embedded, "lost": repaired and repaired.lost._asdict()}
+        return {"whole": self.is_whole, "problems": self.problems, **done}
+
+    def notes(self) -> list[str]:
+        notes, repaired = list(self.problems), self.repaired
+        if self.is_whole:
+            notes.append(f"repaired; {repaired.embedded:,} texts embedded again" if repaired else "ok")
+        return notes + [f"lost: {ident}" for ident in (repaired.lost.ids if repaired else ())]
+
+
+def _check_folder(folder: Path, *, repair: bool, offline: bool, progress: Progress | None) -> _Checked:
+    from attnsearch.indexing.check import find_model_change, find_problems
+    from attnsearch.indexing.repair import repair as repair_catalog
+
+    problems = find_problems(folder)
+    if problems and problems == find_model_change(folder):
+        return _Checked(problems, is_whole=False, is_stale=True)
+    if not (problems and repair):
+        return _Checked(problems, not problems)
+    repaired = repair_catalog(folder, offline=offline, progress=progress)
+    return _Checked(problems, not find_problems(folder), repaired)
+
+
+def _check_database(ref: str) -> tuple[str, _Checked]:
+    """What to call the catalog at an address, and what is wrong with it."""
+    from attnsearch.postgres.address import parse_address
+    from attnsearch.postgres.check import find_problems
+
+    problems = find_problems(ref)
+    return parse_address(ref).shown, _Checked(problems, not problems)
+
+
+def _report_problems(damaged: list[str], stale: Mapping[str, Path], elsewhere: list[str]) -> None:
+    """Raise CatalogError if there are catalogs to repair, or others whose model has changed, to index again.
+
+    Those that are `elsewhere`, in a database, can't be repaired.
+    """
     from attnsearch.storage import home
 
     messages, hints = [], []
     if damaged:
         messages.append("the catalog is damaged" if len(damaged) == 1 else "these catalogs are damaged")
-        hints.append(f"run 'attnsearch check {shlex.join(damaged)} --repair'")
+        if in_folders := [ref for ref in damaged if ref not in elsewhere]:
+            hints.append(f"run 'attnsearch check {shlex.join(in_folders)} --repair'")
+        if len(in_folders) < len(damaged):
+            hints.append("restore a backup of the database, or remove its catalog and index it again")
     for ref, folder in stale.items():
         messages.append(f"the model of {ref} has changed" if damaged or len(stale) > 1 else "its model has changed")
         hints.append(f"index it again: {home.command_to_index(folder, home.read_catalog_info(folder))}")
@@ -168,26 +168,54 @@ def remove(
     attnsearch remove shop --all --dry-run
     """
     from attnsearch.upkeep.default import stored_default
-    from attnsearch.upkeep.removal import remove_catalog
 
-    names = {_removable_folder(ref, everything=everything): ref for ref in reversed(refs)}  # one may be named twice
-    folders = {ref: folder for folder, ref in reversed(names.items())}
-    plan = {ref: _describe_removal(folder, everything=everything) for ref, folder in folders.items()}
+    removals: dict[Path | str, _Removal] = {}
+    for ref in refs:  # one may be named twice
+        key, removal = _plan_removal(ref, everything=everything)
+        removals.setdefault(key, removal)
     if dry_run:
-        streams.emit(streams.as_line(f"would remove {ref}{note}") for ref, note in plan.items())
+        streams.emit(streams.as_line(f"would remove {shown}{note}") for shown, note, *_ in removals.values())
         return
-    question = "; ".join(f"remove {ref}{note}" for ref, note in plan.items())
+    question = "; ".join(f"remove {shown}{note}" for shown, note, *_ in removals.values())
     if not yes and not streams.confirm(question):
         streams.emit([streams.as_line("nothing removed")])
         return
     default = stored_default()
-    for ref, folder in folders.items():
+    for shown, note, name, remove_it in removals.values():
         with progress.working(quiet=quiet):
-            name = _shown_name(folder)
-            remove_catalog(folder, everything=everything)
-        note = "; choose another default: attnsearch use NAME" if name == default else ""
+            remove_it()
+        also = "; choose another default: attnsearch use NAME" if name == default else ""
         if not quiet:
-            streams.emit([streams.as_line(f"removed {ref}{plan[ref]}{note}")])
+            streams.emit([streams.as_line(f"removed {shown}{note}{also}")])
+
+
+class _Removal(NamedTuple):
+    """What a catalog is called, what else goes or stays with it, its name if it may be the default; and how it goes."""
+
+    shown: str
+    note: str
+    name: str
+    remove: Callable[[], object]
+
+
+def _plan_removal(ref: str, *, everything: bool) -> tuple[Path | str, _Removal]:
+    """The removal of a catalog, by its folder or its address. Raises CatalogError if there is none."""
+    if is_address(ref):
+        from attnsearch.postgres.place import DatabasePlace
+
+        place = DatabasePlace(ref)
+        words = {"feedback": "feedback", "learned": "what it learned"}
+        note = _taught_in_words(
+            [words[table] for table in place.read_taught(everything=everything)], everything=everything
+        )
+        return place.address.shown, _Removal(
+            place.address.shown, note, "", partial(place.remove, everything=everything)
+        )
+    from attnsearch.upkeep.removal import remove_catalog
+
+    folder = _removable_folder(ref, everything=everything)
+    note = _describe_removal(folder, everything=everything)
+    return folder, _Removal(ref, note, _shown_name(folder), partial(remove_catalog, folder, everything=everything))
 
 
 def _removable_folder(ref: str, *, everything: bool) -> Path:
@@ -217,6 +245,10 @@ def _describe_removal(folder: Path, *, everything: bool) -> str:
         notes.append(feedback)
     if LEARNED in files:
         notes.append("what it learned")
+    return _taught_in_words(notes, everything=everything)
+
+
+def _taught_in_words(notes: list[str], *, everything: bool) -> str:
     if not notes:
         return ""
     if everything:

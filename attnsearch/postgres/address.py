@@ -24,7 +24,7 @@ _PARTS = re.compile(r"(postgres(?:ql)?://[^/?]*)/?([^?]*)(\?.*)?", re.DOTALL)
 class Address:
     """A catalog in a database: its name, its schema, and what libpq needs to connect.
 
-    `shown` is the address without a password and without parameters.
+    `shown` is the address without a password.
     """
 
     name: str
@@ -79,8 +79,10 @@ def _parse(url: str, *, is_secret: bool) -> dict[str, str]:
 
 
 def _show(parameters: dict[str, str], name: str) -> str:
-    """The address again, without what may be secret."""
+    """The address again, without what may be secret: with the folder of a socket, but no other parameter."""
     user, host, port = (parameters.get(part, "") for part in ("user", "host", "port"))
-    host = "" if host.startswith(("/", "@")) else f"[{host}]" if ":" in host else host
+    socket = host if host.startswith(("/", "@")) else ""
+    host = "" if socket else f"[{host}]" if ":" in host else host
     server = f"{user}@{host}" if user else host
-    return f"postgresql://{server}{f':{port}' if host and port else ''}/{parameters['dbname']}/{name}"
+    query = f"?host={socket}{f'&port={port}' if port else ''}" if socket else ""
+    return f"postgresql://{server}{f':{port}' if host and port else ''}/{parameters['dbname']}/{name}{query}"

@@ -8,11 +8,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attnsearch.errors import CatalogError
 from attnsearch.indexing.target import Stored
 from attnsearch.postgres import lock, schema
 from attnsearch.postgres.address import Address, parse_address
-from attnsearch.postgres.connection import connect, reading, reporting
+from attnsearch.postgres.connection import connect, missing, reading, reporting
 from attnsearch.postgres.writer import DatabaseWriter
+from attnsearch.storage.failures import MissingError
 from attnsearch.storage.files import home_folder
 from attnsearch.storage.lock import WAIT
 
@@ -52,7 +54,7 @@ class DatabasePlace:
             lock.acquire(connection, self.address, WAIT)
             with connection.transaction():
                 connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT:.0f}s"])
-                taught = [] if everything else self.find_taught(connection)
+                taught = [] if everything else self._find_taught(connection)
                 if not taught:
                     schema.drop_tables(connection, self.address)
                 for table in set(schema.table_names()) - {"form", *schema.TAUGHT} if taught else ():
@@ -60,8 +62,24 @@ class DatabasePlace:
         shutil.rmtree(self.folder, ignore_errors=True)
         return taught
 
-    def find_taught(self, connection: Connection[Any]) -> list[str]:
-        """Which of the tables have what people taught the catalog. Raises CatalogError if there is no such schema."""
+    def read_taught(self, *, everything: bool) -> list[str]:
+        """Which tables have what people taught the catalog, or what a removed one was taught, if `everything` goes.
+
+        Raises CatalogError if there is no catalog.
+        """
+        with closing(connect(self.address)) as connection, reporting(self.address):
+            if not everything and not schema.has_catalog(connection, self.address):
+                raise missing(self.address)
+            try:
+                return self._find_taught(connection)
+            except MissingError:
+                raise
+            except CatalogError:
+                if not everything:
+                    raise
+                return []  # tables of a newer attnsearch
+
+    def _find_taught(self, connection: Connection[Any]) -> list[str]:
         schema.check_tables(connection, self.address)
         tables = [(table, connection.execute(f"SELECT 1 FROM {table}").fetchone()) for table in schema.TAUGHT]  # noqa: S608
         return [table for table, row in tables if row]

@@ -16,7 +16,7 @@ class TestAddress:
             ("postgresql://me:secret@db:5433/lib/books", "postgresql://me@db:5433/lib/books",
              {"user": "me", "password": "secret", "host": "db", "port": "5433", "dbname": "lib"}),
             ("postgres://db/lib/books", "postgresql://db/lib/books", {"host": "db", "dbname": "lib"}),
-            ("postgresql:///lib/books?host=/run/pg&sslmode=require&password=secret", "postgresql:///lib/books",
+            ("postgresql:///lib/books?host=/run/pg&sslmode=require&password=secret", "postgresql:///lib/books?host=/run/pg",
              {"host": "/run/pg", "sslmode": "require", "password": "secret", "dbname": "lib"}),
             ("postgresql://[::1]:5432/lib/books", "postgresql://[::1]:5432/lib/books",
              {"host": "::1", "port": "5432", "dbname": "lib"}),
