@@ -47,14 +47,16 @@ class Cluster:
     """A Dask cluster: its scheduler, and whatever workers that has.
 
     `address` is tcp://HOST:PORT or tls://HOST:PORT of a scheduler; `dask:`, the one of Dask's own configuration; or
-    local:N, N processes on this machine, as long as the cluster is open. TLS is as Dask's configuration has it.
+    local:N, N processes on this machine, as long as the cluster is open. TLS is as Dask's configuration has it. After
+    what may have been a chance fault, errors say to do it `again`.
 
     Raises InputError for another address, without Dask, and for workers with other versions; CatalogError if no
     scheduler answers, or if it has no workers.
     """
 
-    def __init__(self, address: str, *, deadline: float = DEADLINE) -> None:
+    def __init__(self, address: str, *, deadline: float = DEADLINE, again: str = "ask again") -> None:
         self._deadline = deadline
+        self._again = again
         self._address = address
         check_address(address)
         with ExitStack() as opened:
@@ -278,5 +280,5 @@ class Cluster:
                     versions[worker][name] = version if name == "attnsearch" else shorten_version(version)
         return versions
 
-    def _refuse(self, message: str, hint: str = "ask again") -> CatalogError:
-        return CatalogError(message, where=self._address, hint=hint)
+    def _refuse(self, message: str, hint: str = "") -> CatalogError:
+        return CatalogError(message, where=self._address, hint=hint or self._again)

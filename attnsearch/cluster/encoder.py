@@ -18,6 +18,7 @@ from attnsearch.cluster.part import PROTOCOL
 from attnsearch.cluster.texts import PROBES, describe_encoder, describe_work, embed
 from attnsearch.encoding.encoder import Encoder, agree
 from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.models.model import is_offline
 
 Floats = NDArray[np.float32]
 Stream = Callable[
@@ -38,7 +39,7 @@ class Shares(NamedTuple):
 class RemoteEncoder:
     """What embeds texts as an encoder that is here would, in other processes, which `stream` reaches.
 
-    `offline` keeps them from fetching a model.
+    `offline` keeps them from fetching a model, as does the environment here.
     """
 
     def __init__(self, stream: Stream, *, offline: bool = False) -> None:
@@ -66,7 +67,7 @@ class RemoteEncoder:
         asked = {
             "protocol": PROTOCOL,
             "heads": describe_encoder(encoder),
-            "offline": self._offline,
+            "offline": is_offline(offline=self._offline),
             "role": "key",
         }
         own = encoder.encode(PROBES)

@@ -22,8 +22,10 @@ Axis letters: n = texts, d = width.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import OrderedDict
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +38,7 @@ from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder, parts_of
 from attnsearch.encoding.heads import HeadsEncoder
 from attnsearch.errors import AttnsearchError, ModelError
+from attnsearch.models.model import is_path
 from attnsearch.models.use import Use
 
 # In scripts and lengths of several kinds; the last one is longer than what most models read.
@@ -110,12 +113,13 @@ def _load(task: Record) -> _Loaded:
 
 
 def _load_head(head: Record, *, offline: bool) -> Encoder:
-    use = Use(*head["use"])
-    encoder = loading.load(head["model"], offline=offline, quick=head["quick"], remembered=True, use=use)
+    name, use = head["model"], Use(*head["use"])
+    if is_path(name) and not Path(name).is_dir():
+        raise ModelError("no such folder", where=name, hint="copy the model there, to a folder of the same name")
+    encoder = loading.load(name, offline=offline, quick=head["quick"], remembered=True, use=use)
     if not encoder.model.made(head["sha256"], head["identity"]):
         what = "weights" if encoder.model.sha256 != head["sha256"] else "files"
-        hint = "copy the model's folder there from here, or index without --on"
-        raise ModelError(f"has other {what} than here", where=encoder.model.name, hint=hint)
+        raise ModelError(f"has other {what} than here", where=name, hint="copy the model there from here")
     encoder = encoder.suited(0, head["precision"])
     if encoder.precision != head["precision"]:
         raise ModelError(f"can't be run in {head['precision']}", where=encoder.model.name)
@@ -124,6 +128,8 @@ def _load_head(head: Record, *, offline: bool) -> Encoder:
 
 def _limit_threads() -> None:
     """Take as many threads as a worker of Dask has, of which there may be several on one machine."""
+    if "distributed" not in sys.modules:
+        return
     from distributed import get_worker
 
     try:

@@ -259,4 +259,4 @@ def _open_cluster(on: str | None, opened: ExitStack) -> Cluster | None:
         return None
     from attnsearch.cluster.dask import Cluster
 
-    return opened.enter_context(closing(Cluster(address)))
+    return opened.enter_context(closing(Cluster(address, again="index again")))

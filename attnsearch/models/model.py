@@ -202,6 +202,13 @@ def recorded_name(name: str) -> str:
     return DEFAULT if name.removeprefix("sentence-transformers/") == DEFAULT else name
 
 
+def is_offline(*, offline: bool) -> bool:
+    """Whether no model may be fetched: if `offline`, or as the environment has it."""
+    from huggingface_hub import constants
+
+    return offline or bool(constants.HF_HUB_OFFLINE)
+
+
 def is_path(name: str) -> bool:
     """Whether a model's name is the path of a folder."""
     starts = name.replace(os.sep, "/").startswith(("./", "../", "/", "~"))
@@ -252,7 +259,7 @@ def _from_hub(repository: str, offline: bool, hint: str) -> Path:
         raise ModelError("neither a folder nor a model's name", where=repository, hint=hint) from None
     except OSError:
         pass  # not in the cache
-    if offline or hub.constants.HF_HUB_OFFLINE:
+    if is_offline(offline=offline):
         raise ModelError("the model is not on this machine, and the network is off", where=repository, hint=hint)
     log.warning("fetching the model %s from the Hugging Face hub (once)", repository)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -13,16 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from attnsearch.cluster import part
+from attnsearch.cluster import part, texts
 
 PATIENCE = 60  # seconds until something has happened that must
 
 
-def wait_until(done: Callable[[], bool], what: str) -> None:
+def wait_until(done: Callable[[], object], what: str) -> object:
+    """What `done` returns when that is something."""
     end = time.monotonic() + PATIENCE
-    while not done():
+    while not (result := done()):
         assert time.monotonic() < end, f"{what} did not happen"
         time.sleep(0.02)
+    return result
 
 
 class Machines:
@@ -131,3 +134,25 @@ LIES = {
     "it is asked about another commit": lambda answered: answered.update(commit="another"),
     "it loses a sum": lambda answered: answered["pieces"][0]["state"].update(total=np.zeros(3)),
 }
+
+
+def hold_texts(folder: str, batches: int = 0) -> None:
+    """Let each batch of this process but the first `batches` wait for a file `go`; it notes how many texts each has."""
+    load, count = getattr(texts._load, "load", texts._load), itertools.count()  # not held twice
+
+    def wait_and_load(task):
+        number = next(count)
+        with (Path(folder) / "embedded").open("a") as log:
+            log.write(f"{os.getpid()} {len(task['texts'])}\n")
+        end = time.monotonic() + PATIENCE
+        while number >= batches and not (Path(folder) / "go").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        return load(task)
+
+    wait_and_load.load = load
+    texts._load = wait_and_load
+
+
+def die() -> None:
+    """Let this process end at its next batch."""
+    texts._load = lambda task: os._exit(1)

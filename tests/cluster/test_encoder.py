@@ -195,7 +195,9 @@ def test_another_model_there(source, small, monkeypatch):
         return small
 
     monkeypatch.setattr(loading, "load", load_other)
-    with pytest.raises(ModelError, match=r"the worker .+ can't embed: small: has other weights than here; copy"):
+    with pytest.raises(
+        ModelError, match=r"the worker .+ can't embed: small: has other weights than here; copy the model there"
+    ):
         index(source, workers)
     assert other.read == []
 
@@ -209,7 +211,7 @@ def test_a_model_that_is_not_there(source, write, tmp_path):
         yield from Workers().stream(function, tasks, describe)
 
     remote = RemoteEncoder(without_it)
-    with pytest.raises(ModelError, match=r"the worker .+ can't embed: .*model: no such folder; name a model"):
+    with pytest.raises(ModelError, match=r"the worker .+ can't embed: .*model: no such folder; copy the model there"):
         update([str(source)], model=str(folder), encode_batches=remote.encode_batches)
 
 
