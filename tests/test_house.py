@@ -56,7 +56,10 @@ HOUSE = {
         "check", "salvage", "repair",
     ),
     "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
-    "cluster": ("packing", "part", "remote", "placement", "address", "texts", "encoder", "here", "dask"),
+    "cluster": (
+        "packing", "address", "places", "copies", "part", "remote", "placement", "texts", "encoder", "here", "dask",
+        "publication",
+    ),
     "postgres": (
         "address", "connection", "schema", "rows", "lock", "mirror", "writer", "check", "place", "store", "engine",
         "postings",
@@ -149,6 +152,7 @@ GUESTS = {
     "dask": Guest({"cluster/dask"}, lazy=True),
     "distributed": Guest({"cluster"}, lazy=True),
     "psutil": Guest({"cluster/here"}, lazy=True),
+    "fsspec": Guest({"cluster/places"}, lazy=True),
     "psycopg": Guest({"postgres"}, lazy=True),
     "pgvector": Guest({"postgres"}, lazy=True),
     "pydantic": Guest({"serve", "wire", "agents"}),

@@ -24,6 +24,7 @@ COMMANDS = {
     "remove": ("upkeep", "remove"),
     "duplicates": ("items", "duplicates"),
     "export": ("items", "export"),
+    "publish": ("items", "publish"),
     "explain": ("explain", "explain"),
     "heatmap": ("heatmap", "heatmap"),
     "eval": ("eval", "eval_"),

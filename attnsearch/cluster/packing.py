@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from attnsearch.attention.softmax import State
 from attnsearch.engines.bias import Bias, WeightedTerm
 from attnsearch.engines.covariance import Covariance
-from attnsearch.engines.groups import Matches, Pair
+from attnsearch.engines.groups import Items, Matches, Pair
 from attnsearch.postings.terms import Term
 
 _SUMS = ("maximum", "total", "moment", "visible")  # (m,) each
@@ -129,3 +129,9 @@ def unpack_matches(raw: Mapping[str, Any], pair: Pair, min_score: float) -> Matc
     if not is_right:
         raise ValueError("its matches are not those of the items that were compared")
     return Matches(items, leaders, scores)
+
+
+def read_matches(task: Record, answered: Record) -> Matches:
+    """The matches of the pair of a task. Raises ValueError for anything else."""
+    pair = Pair(Items(*task["items"]), Items(*task["leaders"]), task["may_lead"])
+    return unpack_matches(answered["matches"], pair, task["min_score"])

@@ -8,8 +8,8 @@ Every task has
     kind                    what is asked: the name of one of the functions below
     d, first, size          the width; the number of the task's first key, which is key 0 in it; and how many follow
     rows                    how many are to be read in all
-    pieces                  the rows to read: file, rows and sums of the segment; start, stop; first, its key's number;
-                            and the marks dead and joined of these rows
+    pieces                  the rows to read: file (a path or a URL), rows and sums of the segment; start, stop; first,
+                            its key's number; and the marks dead and joined of these rows
     mapped                  how many bytes the process may keep mapped; None for the default
 and its answer
     protocol, commit, worker
@@ -29,18 +29,19 @@ import platform
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnsearch import __version__, threads
+from attnsearch.cluster import copies
 from attnsearch.cluster.packing import Record, pack_state, unpack_bias, unpack_marks
+from attnsearch.cluster.places import UnreachableError
 from attnsearch.engines import groups
 from attnsearch.engines.covariance import measure_block, merge_covariances, project_block
 from attnsearch.engines.scan import Scan
-from attnsearch.storage.segment import Block, SegmentRow, find_first_keys, load_rows
+from attnsearch.storage.segment import Block, SegmentRow, find_first_keys
 
 PROTOCOL = 2
 
@@ -198,19 +199,23 @@ def _load(piece: Record, task: Record) -> Floats:
         return _map(piece, task["d"], task["mapped"] or MAPPED)
     except FileNotFoundError:
         raise _FaultError("missing", piece, "there is no such file") from None
+    except UnreachableError as error:
+        raise _FaultError("unreachable", piece, str(error)) from None
     except (OSError, ValueError) as error:
         raise _FaultError("damaged", piece, getattr(error, "strerror", None) or str(error)) from None
 
 
 def _map(piece: Record, d: int, most: int) -> Floats:
-    """The vectors (n, d) of a piece. Raises OSError and ValueError as `load_rows` does."""
-    name = (piece["file"], piece["rows"], d, piece["sums"], piece["start"], piece["stop"])
+    """The vectors (n, d) of a piece. Raises as `copies.load` does."""
+    wanted = copies.Wanted(piece["file"], (piece["rows"], d), piece["sums"])
+    local = copies.find_local(wanted)
+    name = (str(local), piece["rows"], d, piece["sums"], piece["start"], piece["stop"])
     with _opening:
         if name in _mapped:
+            copies.mark_used(wanted, local)
             _mapped.move_to_end(name)
             return _mapped[name]
-    file, shape = Path(piece["file"]), (piece["rows"], d)
-    x = load_rows(file.parent, file.name, shape, piece["sums"], range(piece["start"], piece["stop"]))
+    x = copies.load(wanted, range(piece["start"], piece["stop"]))
     with _opening:
         for gone in [other for other in _mapped if not os.path.exists(other[0])]:  # noqa: PTH110 (never raises)
             del _mapped[gone]

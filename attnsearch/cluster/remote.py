@@ -20,20 +20,21 @@ from attnsearch.cluster.packing import (
     Record,
     pack_bias,
     pack_marks,
+    read_matches,
     unpack_array,
     unpack_covariance,
     unpack_marks,
-    unpack_matches,
     unpack_state,
 )
 from attnsearch.cluster.part import PROTOCOL
 from attnsearch.engines.covariance import Covariance, merge_covariances
 from attnsearch.engines.engine import Parts, States
-from attnsearch.engines.groups import Items, Matches, Pair, group_items
+from attnsearch.engines.groups import Matches, Pair, group_items
 from attnsearch.engines.pieces import DEFAULT, Cut, Piece, cut_pieces
 from attnsearch.engines.scan import Scan
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.storage.failures import changed
+from attnsearch.storage.files import quoted
 from attnsearch.storage.store import Store
 
 if TYPE_CHECKING:
@@ -57,11 +58,15 @@ _AT_ONCE = 128  # tasks under one deadline, where all of them may take hours
 class RemoteEngine:
     """The engine over other processes that see the files of an open catalog; see `engine.Engine`, the protocol.
 
-    `ask` reaches the processes, and `close` lets go of them.
+    `ask` reaches the processes, and `close` lets go of them, who open the segments under the names `files`, if given.
     """
 
-    def __init__(self, store: Store, ask: Ask, close: Callable[[], None] = lambda: None, cut: Cut = DEFAULT) -> None:
+    def __init__(
+        self, store: Store, ask: Ask, close: Callable[[], None] = lambda: None, cut: Cut = DEFAULT,
+        files: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._store = store
+        self._files = files or [str(file.absolute()) for file in store.files]
         self._ask = ask
         self.close = close
         self._cut = cut
@@ -89,7 +94,7 @@ class RemoteEngine:
             share = min(max(int(pair.leaders.counts.sum()) // _TASKS, rows), _MOST * rows)
             parts = [pair] if pair.may_lead else pair.split(share)
             tasks = (self._describe_pair(part, number, min_score) for number, part in enumerate(parts))
-            return self._ask_for(tasks, _read_matches)
+            return self._ask_for(tasks, read_matches)
 
         return group_items(first_keys, counts, compare, rows=rows, progress=progress)
 
@@ -183,14 +188,14 @@ class RemoteEngine:
 
     def _describe(self, group: Sequence[Piece]) -> Record:
         """The pieces of a task, as it has them."""
-        segments, files = self._store.segments, self._store.files
+        segments = self._store.segments
         first = segments[group[0].segment].first + group[0].rows.start
         pieces = []
         for number, rows in group:
             segment, within = segments[number], slice(rows.start, rows.stop)
             pieces.append(
                 {
-                    "file": str(files[number].absolute()),
+                    "file": self._files[number],
                     "rows": segment.rows,
                     "sums": segment.sums,
                     "start": rows.start,
@@ -246,14 +251,20 @@ class RemoteEngine:
         """The error for a fault that a worker reports."""
         file, worker = answered.get("file", ""), answered.get("worker")
         message = f"the worker {worker} can't read {file}: {answered.get('message')}"
+        if fault == "unreachable":
+            return self._refuse(message, "each worker must be able to read it, and to keep a copy")
+        number = {str(path.absolute()): number for number, path in enumerate(self._store.files)}.get(file)
+        if number is None and file in self._files:
+            hint = f"publish it again: attnsearch publish {quoted(self._store.info.name)}"
+            return self._refuse(message, hint + " --again" * (fault == "damaged"))
+        is_here = number is not None and self._store.files[number].exists()
+        if fault == "missing" and number is not None and not is_here:
+            return changed(self._store.info.name)
         if fault == "missing":
-            if any(str(path.absolute()) == file and not path.exists() for path in self._store.files):
-                return changed(self._store.info.name)
-            return self._refuse(message, "give the workers the folder of the catalogs, under the same name")
-        for number, path in enumerate(self._store.files):
-            if str(path.absolute()) == file and path.exists():
-                self._store.check_segment(number)  # raises what a query without workers does
-                message = f"{message}, though here it is"
+            return self._refuse(message, "publish the catalog, or give the workers its folder, under the same name")
+        if number is not None and is_here:
+            self._store.check_segment(number)  # raises what a query without workers does
+            message = f"{message}, though here it is"
         return self._refuse(message, "see what that machine has in its place")
 
     def _refuse(self, message: str, hint: str = _AGAIN) -> CatalogError:
@@ -283,9 +294,3 @@ def _read_covariances(task: Record, answered: Record) -> list[Covariance]:
         size = rows - (0 if dead is None else int(dead.sum()))
         covariances.append(unpack_covariance(measured["covariance"], size, task["d"]))
     return covariances
-
-
-def _read_matches(task: Record, answered: Record) -> Matches:
-    """The matches of the pair of a task. Raises ValueError for anything else."""
-    pair = Pair(Items(*task["items"]), Items(*task["leaders"]), task["may_lead"])
-    return unpack_matches(answered["matches"], pair, task["min_score"])

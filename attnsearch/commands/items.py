@@ -1,4 +1,4 @@
-"""`attnsearch show`, `duplicates` and `export`: the items of a catalog as they are."""
+"""`attnsearch show`, `duplicates`, `export` and `publish`: the items of a catalog as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from attnsearch.errors import Exit, InputError
 from attnsearch.output import duplicates as groups
 from attnsearch.terminal import options, progress, requests, streams
-from attnsearch.terminal.catalogs import CatalogRef, asked_catalog, catalog_argument
+from attnsearch.terminal.catalogs import CatalogRef, asked_catalog, catalog_argument, indexed_folder
 from attnsearch.terminal.setting_options import Where, parse_setting
 
 if TYPE_CHECKING:
@@ -191,3 +191,57 @@ def _text(store: Store, name: str, form: str) -> Iterator[str]:
     from attnsearch.output.safe_text import to_json
 
     return write_lines(read_header(store, name), read_entries(store), to_json)
+
+
+def publish(
+    ref: CatalogRef,
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="URL", help="A folder, or s3://BUCKET/FOLDER. (default: where it was published last)"),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", rich_help_panel=options.DONE, help="Write what is there already, too, and clean up."),
+    ] = False,
+    none: Annotated[
+        bool, typer.Option("--none", rich_help_panel=options.DONE, help="Let workers read the catalog's own folder.")
+    ] = False,
+    json: options.Json = False,
+    out: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a catalog's vectors to where the workers of --on can read them. Only new ones are written.
+
+    attnsearch publish books s3://bucket/books
+
+    attnsearch publish books
+    """
+    from attnsearch.cluster import publication
+    from attnsearch.cluster.places import check_url
+    from attnsearch.output.formats import SCHEMA
+    from attnsearch.output.notes import counted
+    from attnsearch.output.safe_text import to_json
+
+    folder = indexed_folder(ref)
+    if none and (url is not None or again):
+        raise InputError("--none takes no URL and no --again", hint="leave one of them out")
+    if none:
+        publication.forget_publication(folder)
+        row: dict[str, object] = {"schema": SCHEMA, "catalog": ref, "url": None}
+        note = f"{ref}: workers read its folder"
+    else:
+        if url is None:
+            noted = publication.read_publication(folder)
+            if noted is None:
+                raise InputError(f"'{ref}' is not published yet", hint=f"say where: attnsearch publish {ref} URL")
+            url = noted.url
+        with progress.working(quiet=quiet) as working:
+            report = publication.publish(folder, check_url(url), again=again, progress=working.publishing)
+        row = {"schema": SCHEMA, "catalog": ref, **report._asdict()}
+        removed = f"; {counted(report.removed, 'file')} removed" if report.removed else ""
+        written = f"{report.written:,} of {counted(report.segments, 'segment')} written, {report.bytes:,} bytes"
+        note = f"{ref}: published at {report.url}: {written}{removed}"
+    if json:
+        streams.emit([to_json(row, streams.screen(out=out), indent=2)], out)
+    elif not quiet:
+        streams.emit([streams.as_line(note, out)], out)

@@ -20,6 +20,7 @@ DATABASE = "index.sqlite"
 SEAL = "index.seal"
 LEARNED = "learned.safetensors"
 FEEDBACK = "feedback.jsonl"
+PUBLISHED = "published.json"
 SEGMENTS = "segments"
 POSTINGS = "postings"
 
@@ -111,20 +112,32 @@ def home_folder() -> Path:
     return _expand_user("") / ".local" / "share" / "attnsearch"
 
 
+def cache_folder() -> Path:
+    """Where copies are kept: $ATTNSEARCH_CACHE, else $XDG_CACHE_HOME/attnsearch, else ~/.cache/attnsearch.
+
+    Raises as `home_folder` does.
+    """
+    if own := os.environ.get("ATTNSEARCH_CACHE"):
+        return _expand_user(own, "ATTNSEARCH_CACHE", "copies")
+    if Path(cache := os.environ.get("XDG_CACHE_HOME", "")).is_absolute():
+        return Path(cache) / "attnsearch"
+    return _expand_user("", "ATTNSEARCH_CACHE", "copies") / ".cache" / "attnsearch"
+
+
 def fit_file(identity: str) -> Path:
     """The file of what was fitted to an encoder of this identity. Raises as `home_folder` does."""
     return home_folder() / _FITS / f"{identity}.json"
 
 
-def _expand_user(own: str) -> Path:
-    """$ATTNSEARCH_HOME with a home folder in the place of `~` or `~user`; the user's home folder if it is empty."""
+def _expand_user(own: str, variable: str = "ATTNSEARCH_HOME", content: str = "your catalogs") -> Path:
+    """What a variable says, `~` and `~user` being their home folders; the user's home folder if it is empty."""
     try:
         return Path(own or "~").expanduser()
     except RuntimeError:
-        hint = "set ATTNSEARCH_HOME to the folder for your catalogs"
+        hint = f"set {variable} to the folder for {content}"
         if own:
             user = own.partition("/")[0]
-            raise InputError(f"there is no home folder {user}", where=f"ATTNSEARCH_HOME={own}", hint=hint) from None
+            raise InputError(f"there is no home folder {user}", where=f"{variable}={own}", hint=hint) from None
         raise CatalogError("your home folder is not known: there is no HOME", hint=hint) from None
 
 
@@ -224,7 +237,7 @@ def refuse_links(folder: Path) -> None:
 
     SQLite's own files must also be regular: it would wait for the other end of a pipe.
     """
-    for name in ("", SEGMENTS, POSTINGS, DATABASE, SEAL, LEARNED, FEEDBACK):
+    for name in ("", SEGMENTS, POSTINGS, DATABASE, SEAL, LEARNED, FEEDBACK, PUBLISHED):
         refuse_link(folder / name)
     for suffix in ("-wal", "-shm", "-journal"):
         path = folder / f"{DATABASE}{suffix}"

@@ -26,10 +26,10 @@ from attnsearch.storage.files import SEGMENTS, fit_file, open_to_read, sync
 
 ROWS = 256  # rows under one checksum: the most that a damaged byte can cost
 
-_NAME = re.compile(r"[0-9a-f]{32}\.npy")
+NAME = re.compile(r"[0-9a-f]{32}\.npy")
 _ALIGNMENT = 64  # the length of a .npy file's header is a multiple of this
-_LONGEST_HEADER = 1 << 16  # bytes
-_MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
+LONGEST_HEADER = 1 << 16  # bytes
+MOST_KEYS = 1 << 32  # their numbers are stored in four bytes where postings list them
 
 
 def all_heads(info: Info) -> tuple[Head, ...]:
@@ -140,8 +140,8 @@ def parse_segments(rows: Sequence[tuple[Any, ...]], listing: int | None = None) 
         if [type(cell) for cell in (first, count, file, sums)] != [int, int, str, bytes] or first < end or count < 1:
             raise ValueError("the list of segments holds values that no commit writes")
         end = first + count
-    if end > _MOST_KEYS:
-        raise ValueError(f"the list of segments has key numbers beyond {_MOST_KEYS:,}")
+    if end > MOST_KEYS:
+        raise ValueError(f"the list of segments has key numbers beyond {MOST_KEYS:,}")
     segments = [SegmentRow(*row[:4], *(_unpack_bits(marks, row[1]) for marks in row[4:])) for row in rows]
     return SegmentList(segments, actual)
 
@@ -266,7 +266,7 @@ def segment_checksums(folder: Path, file: str, shape: tuple[int, ...]) -> bytes:
 
 def open_segment(folder: Path, file: str) -> io.BufferedReader:
     """Open a segment's file to read its bytes. Raises ValueError if it has another name than a segment's, OSError."""
-    if not _NAME.fullmatch(file):
+    if not NAME.fullmatch(file):
         raise ValueError("invalid segment name")
     return open_to_read(folder / file)
 
@@ -282,7 +282,7 @@ def _measure_header(stream: io.BufferedReader, shape: tuple[int, ...]) -> int:
     """The length of a file's header, by its size and its shape."""
     status = os.fstat(stream.fileno())
     header = status.st_size - math.prod(shape) * 4
-    plausible = 0 < header < _LONGEST_HEADER and not header % _ALIGNMENT and min(shape) >= 1
+    plausible = 0 < header < LONGEST_HEADER and not header % _ALIGNMENT and min(shape) >= 1
     if not stat.S_ISREG(status.st_mode) or not plausible:
         raise ValueError(f"it has {status.st_size:,} bytes, which does not fit its shape, {shape}")
     return header

@@ -53,6 +53,10 @@ class Working:
         """Show how many pairs of items of `total` are compared."""
         self._advance(done, total, "comparing", "pairs/s")
 
+    def publishing(self, done: int, total: int) -> None:
+        """Show how many segments of `total` are written."""
+        self._advance(done, total, "publishing", "segments/s")
+
     def learning(self, done: int, total: int, curve: Sequence[float]) -> None:
         """Show how many fits of `total` are done, and the gain on held-out requests by strength, strongest first."""
         gains = " ".join(f"{gain:+.3f}".replace("0.", ".") for gain in curve)

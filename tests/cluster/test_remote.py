@@ -245,7 +245,7 @@ def test_a_folder_that_the_workers_do_not_see(store, monkeypatch):
         return ask_here(tasks)
 
     with pytest.raises(
-        CatalogError, match=r"can't read /nowhere/.*: there is no such file; give the workers the folder"
+        CatalogError, match=r"can't read /nowhere/.*: there is no such file; publish the catalog, or give"
     ):
         RemoteEngine(store, ask).attend(queries(1, 20))
 
@@ -313,8 +313,8 @@ def test_small_segments_share_a_task(tmp_path):
 class TestMapped:
     def test_what_was_verified_is_mapped_once(self, store, monkeypatch):
         read = []
-        load = part.load_rows
-        monkeypatch.setattr(part, "load_rows", lambda *given: read.append(given[1]) or load(*given))
+        load = part.copies.load_rows
+        monkeypatch.setattr(part.copies, "load_rows", lambda *given: read.append(given[1]) or load(*given))
         for _ in range(2):
             RemoteEngine(store, ask_here).attend(queries(1, 20))
         assert len(read) == 3
