@@ -7,6 +7,7 @@ the table of tasks: there a cluster gets more and smaller ones than it would, to
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pickle
 import statistics
@@ -15,6 +16,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from attnsearch.cluster.dask import Cluster
 from attnsearch.cluster.packing import Record
 from attnsearch.cluster.part import answer
 from attnsearch.cluster.remote import RemoteEngine
-from attnsearch.engines.pieces import Cut
+from attnsearch.engines.pieces import PIECE, Cut
 from attnsearch.opening.index import Index
 from attnsearch.postings.conditions import Where
 from attnsearch.postings.filters import parse_filter
@@ -41,6 +43,23 @@ SIZES = (100_000, 1_000_000)
 TEXT = "the ocean at night"
 TASKS = 64  # of the same keys
 TEXTS = 1_600
+LARGER = (10**6, 10**7, 10**8, 10**9)
+MEMORY = 20  # GB of keys on each machine
+ROWS = (
+    "keys, GB",
+    "database and postings, GB",
+    "machines that hold the keys",
+    "reading them there for one query, s",
+    "for one of 100 at once, s",
+    "to the workers, a query, MB",
+    "with --lexical --where, MB",
+    "back from them, MB",
+    "tasks",
+    "CPU s of who hands them out",
+    "memory of who asks, --lexical --where, GB",
+    "embedding, core hours, short texts",
+    "long texts",
+)
 
 
 def main() -> None:
@@ -57,19 +76,28 @@ def main() -> None:
         for name, size in zip(names, arguments.sizes, strict=True):
             if not home.catalog_exists(home.catalog_folder(name)):
                 made.index(name, size)
-        table(("items", "on disk, bytes an item", "segments", "database", "keys", "terms", "words", "`year`", "all"),
-              map(weigh_disk, names))  # fmt: skip
-        head = ("", "memory, MiB", "bytes a key", "tasks", "KiB there", "of a task", "KiB back")
+        disk = [weigh_disk(name) for name in names]
+        print("Bytes an item, on disk\n")
+        table(("items", "segments", "database", "keys", "terms", "words", "`year`", "all"), disk)
+        weighed: list[Sequence[Any]] = []
         for name, size in zip(names, arguments.sizes, strict=True):
             print(f"### {size:,} items\n")
             weigh_query(name, *queries()[-1])  # imports what all need
-            table(head, (weigh_query(name, *options) for options in queries()))
+            weighed = [weigh_query(name, *options) for options in queries()]
+            table(("", "memory, MiB", "bytes a key", "tasks", "KiB there", "of a task", "KiB back"), weighed)
         with Index.open(names[0]) as index:
-            table(("tasks", "ms", "CPU ms here", "ms of each more", "CPU ms"), time_tasks(index, arguments.on))
-            table(("words of a text", "word pieces", "CPU ms a text", "texts a second of one core"), embed(index))
+            tasks = time_tasks(index, arguments.on)
+            table(("tasks", "ms", "CPU ms here", "ms of each more", "CPU ms"), tasks)
+            texts = [*embed(index)]
+            table(("words of a text", "word pieces", "CPU ms a text", "texts a second of one core"), texts)
+        scans = [time_scan(names[-1], count) for count in (1, 100)]
+        print(f"ms a query of {names[-1][1:]} keys: {scans[0]:.3g} alone, {scans[1]:.3g} of 100 at once\n")
+        print("### What follows: arithmetic\n")
+        columns = [follow(n, arguments.sizes[-1], disk[-1], weighed, tasks[-1], texts, scans) for n in LARGER]
+        table(("", *(f"{n:.0e}" for n in LARGER)), zip(ROWS, *columns, strict=True))
 
 
-def weigh_disk(name: str) -> Sequence[object]:
+def weigh_disk(name: str) -> Sequence[Any]:
     """The bytes an item of each part of a catalog."""
     folder = home.catalog_folder(name)
     with Index.open(name) as index:
@@ -80,7 +108,7 @@ def weigh_disk(name: str) -> Sequence[object]:
     of_kinds = [sum(file.stat().st_size for file in files if f".{kind}-" in file.name)
                 for kind in ("terms", "words", "field")]  # fmt: skip
     sizes = (folder / "index.sqlite").stat().st_size, folder_size(folder / "segments"), *of_kinds
-    return f"{items:,}", "", segments, *(round(size / items) for size in (*sizes, sum(sizes)))
+    return f"{items:,}", segments, *(round(size / items) for size in (*sizes, sum(sizes)))
 
 
 def queries() -> list[tuple[str, int, Setting, bool, bool]]:
@@ -99,9 +127,7 @@ def queries() -> list[tuple[str, int, Setting, bool, bool]]:
     ]
 
 
-def weigh_query(
-    name: str, what: str, count: int, setting: Setting, output: bool, has_passages: bool
-) -> Sequence[object]:
+def weigh_query(name: str, what: str, count: int, setting: Setting, output: bool, has_passages: bool) -> Sequence[Any]:
     """The most memory that resolving a query takes in a new process, as numpy has it; and its tasks and answers."""
     sizes: list[tuple[int, int]] = []
 
@@ -127,7 +153,7 @@ def weigh_query(
     return what, most / 2**20, most / size, len(sizes), there, there / len(sizes), back
 
 
-def time_tasks(index: Index, address: str) -> list[Sequence[object]]:
+def time_tasks(index: Index, address: str) -> list[Sequence[Any]]:
     """What a query over a cluster takes in few tasks and in many, of the same keys; and what each more takes.
 
     The scheduler of local:N is in this process, so its CPU time is that of whoever asks and of the scheduler.
@@ -135,10 +161,17 @@ def time_tasks(index: Index, address: str) -> list[Sequence[object]]:
     x = np.random.default_rng(1).standard_normal((1, 384), np.float32)
     q = fold_queries(identity(384), x / np.linalg.norm(x, axis=1, keepdims=True))
     cluster = Cluster(address)
+    counts: list[int] = []
+
+    def ask(tasks: Sequence[Record]) -> Sequence[Record]:
+        counts.append(len(tasks))
+        return cluster.ask(tasks)
+
     runs: dict[int, Callable[[], tuple[float, float]]] = {}
     for count in (4, TASKS):
-        engine = RemoteEngine(index.store, cluster.ask, cut=Cut(piece=index.store.size // count))
-        runs[len([*engine._divide()])] = costed(partial(engine.attend, q, k=10))
+        engine = RemoteEngine(index.store, ask, cut=Cut(piece=index.store.size // count))
+        engine.attend(q)
+        runs[counts[-1]] = costed(partial(engine.attend, q, k=10))
     few, many = costs = in_turn(runs, 15)
     cluster.close()
     ms = {tasks: [1e3 * statistics.median(column) for column in zip(*each, strict=True)]
@@ -147,13 +180,45 @@ def time_tasks(index: Index, address: str) -> list[Sequence[object]]:
     return [(few, *ms[few], "", ""), (many, *ms[many], *more)]
 
 
-def embed(index: Index) -> Iterator[Sequence[object]]:
+def embed(index: Index) -> Iterator[Sequence[Any]]:
     """What embedding costs, by the length of texts."""
     short = [*made.texts(TEXTS)]
     for texts in (short, [" ".join(short[start : start + 8]) for start in range(0, TEXTS, 8)]):
         words, pieces = (statistics.mean(map(len, map(split, texts))) for split in (str.split, index.encoder.tokens))
         cpu = min(cost for _, cost in (costed(partial(index.encoder.encode, texts))() for _ in range(3)))
         yield round(words), round(pieces), 1e3 * cpu / len(texts), round(len(texts) / cpu)
+
+
+def time_scan(name: str, count: int) -> float:
+    """The ms that a query takes among so many at once, all on this machine."""
+    x = np.random.default_rng(1).standard_normal((count, 384), np.float32)
+    q = fold_queries(identity(384), x / np.linalg.norm(x, axis=1, keepdims=True))
+    with Index.open(name) as index:
+        times = in_turn({0: costed(partial(index.engine.attend, q, k=10))}, 7 if count == 1 else 3)[0]
+    return 1e3 * statistics.median(seconds for seconds, _ in times) / count
+
+
+def follow(
+    n: int,
+    size: int,
+    disk: Sequence[Any],
+    weighed: Sequence[Sequence[Any]],
+    task: Sequence[Any],
+    texts: Sequence[Sequence[Any]],
+    scans: Sequence[float],
+) -> list[float]:
+    """What n items take by what was measured of `size`: the column of the table."""
+    ratio = n / size
+    keys, others = n * disk[3] / 1e9, n * (disk[-1] - disk[3]) / 1e9
+    machines = math.ceil(keys / MEMORY)
+    alone, of_many = (ms * ratio / 1e3 / machines for ms in scans)
+    of = {row[0]: row for row in weighed}
+    plain, both = of["no option"], of["--lexical --where"]
+    tasks = math.ceil(n / PIECE)
+    to_workers = (1024e-6 * row[4] * ratio for row in (plain, both))
+    hours = (n * row[2] / 3.6e6 for row in texts)
+    return [keys, others, float(machines), alone, of_many, *to_workers, 1024e-6 * plain[6] * ratio, float(tasks),
+            tasks * task[-1] / 1e3, both[2] * n / 1e9, *hours]  # fmt: skip
 
 
 if __name__ == "__main__":
