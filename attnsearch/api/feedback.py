@@ -72,9 +72,12 @@ def read_titles(folder: Path, idents: Iterable[str]) -> dict[str, str]:
 
 
 def check_taught(index: Index) -> Path:
-    """The folder of the catalog that feedback is for. Raises InputError for an index of several."""
+    """The folder of the catalog that feedback is for. Raises InputError for an index of several, or in a database."""
     if len(index.stores) > 1:
         raise InputError("feedback belongs to one catalog", where=index.info.name, hint="open that one")
+    if not index.store.keeps_feedback:
+        hint = "write judgments to a file, and train on that"
+        raise InputError("a catalog in a database keeps no feedback", where=index.info.name, hint=hint)
     return index.store.folder
 
 

@@ -30,7 +30,7 @@ COMMANDS = {
     "eval": ("eval", "eval_"),
     "train": ("train", "train"),
     "feedback": ("feedback", "feedback"),
-    "reset": ("train", "reset"),
+    "reset": ("feedback", "reset"),
     "calibrate": ("train", "calibrate"),
     "serve": ("serve", "serve"),
     "mcp": ("serve", "mcp"),

@@ -8,12 +8,15 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
+from attnsearch.storage.files import is_address
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRef, catalog_argument, indexed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from attnsearch.calibration.fit_file import Fit
+    from attnsearch.storage.database import Info
     from attnsearch.upkeep.default import Choice
 
 _LISTED = 20  # catalogs, at most, in a line
@@ -54,16 +57,27 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     """Show a catalog's items, model, sources, size and folder, and what it has learned."""
     from attnsearch.calibration.fit_file import command_to_calibrate, load_fit
     from attnsearch.output import table
-    from attnsearch.output.catalogs import describe_catalog
+    from attnsearch.output.catalogs import describe_catalog, describe_store
     from attnsearch.output.training import constants_in_words
     from attnsearch.storage import home
     from attnsearch.storage.segment import find_fit_file
 
-    folder = indexed_folder(ref)
-    record = home.read_catalog_info(folder)
-    with progress.working():  # a file that can't be used is a warning
-        fit = load_fit(find_fit_file(record), record.model, record.use)
-    fields = describe_catalog(folder, fit)
+    def read_fit(record: Info) -> Fit | None:
+        with progress.working():  # a file that can't be used is a warning
+            return load_fit(find_fit_file(record), record.model, record.use)
+
+    if is_address(ref):
+        from attnsearch.postgres.store import open_store
+
+        with open_store(ref) as store:
+            record, fit = store.info, read_fit(store.info)
+            place = {"bytes": store.measure(), "folder": store.address.shown}
+            fields = describe_store(store, store.load_learned(), fit, record.name, place)
+    else:
+        folder = indexed_folder(ref)
+        record = home.read_catalog_info(folder)
+        fit = read_fit(record)
+        fields = describe_catalog(folder, fit)
     screen = streams.screen(color=color, out=out)
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)

@@ -1,17 +1,20 @@
-"""`attnsearch feedback`: record which answers were right."""
+"""`attnsearch feedback` and `reset`: record which answers were right, and forget what was learned."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnsearch.errors import InputError
+from attnsearch.errors import AttnsearchError, InputError
 from attnsearch.output.safe_text import inert, to_json
+from attnsearch.storage.files import is_address
 from attnsearch.terminal import options, progress, streams
-from attnsearch.terminal.catalogs import taught_catalog
+from attnsearch.terminal.catalogs import CatalogRefs, taught_catalog
 
 if TYPE_CHECKING:
     from attnsearch.storage.feedback import Entry
@@ -162,3 +165,56 @@ def _count_grades(grades: Mapping[str, float]) -> str:
     good = sum(grade > 0 for grade in grades.values())
     counts = ((good, "good"), (len(grades) - good, "bad"))
     return ", ".join(f"{count:,} {word}" for count, word in counts if count) or "the judgment that nothing is right"
+
+
+def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
+    """Forget what catalogs have learned, so that they answer as before. Their feedback stays.
+
+    attnsearch reset kitchen
+    """
+    from attnsearch.storage import home
+
+    places = [None if is_address(ref) else home.find_catalog(ref)[0] for ref in refs]
+    for ref, folder in zip(refs, places, strict=True):
+        with progress.working(quiet=quiet):
+            shown, note = (ref, _forget(folder)) if folder else _forget_in_database(ref)
+        if not quiet:
+            streams.emit([f"{inert(f'{shown}: {note}')}\n"])
+
+
+def _forget_in_database(ref: str) -> tuple[str, str]:
+    """What to call the catalog at an address; it forgets what it has learned, and that is described."""
+    from attnsearch.postgres.place import DatabasePlace
+
+    place = DatabasePlace(ref)
+    try:
+        learned = place.forget_learned()
+    except FileNotFoundError:
+        return place.address.shown, "nothing was learned"
+    origin = f" from {learned.story.get('from', 'elsewhere')}" if learned else ", which was damaged"
+    return place.address.shown, f"forgot what was learned{origin}"
+
+
+def _forget(folder: Path) -> str:
+    """Forget what the catalog in a folder has learned, and describe what was forgotten and what stays."""
+    from attnsearch.output.notes import counted
+    from attnsearch.storage.feedback import read_feedback
+    from attnsearch.storage.learned import forget_learned
+
+    learned = memory = None
+    try:
+        learned = forget_learned(folder)
+    except FileNotFoundError:
+        note = "nothing was learned"
+    else:
+        origin = f" from {learned.story.get('from', 'elsewhere')}" if learned else ", which was damaged"
+        note = f"forgot what was learned{origin}"
+        memory = learned and learned.memory
+    if learned and memory:
+        requests = counted(len(memory.queries), "judged request")
+        note = f"{note}, and {requests}" if learned.trained else f"forgot {requests}"
+    with suppress(AttnsearchError):  # feedback that can't be read can still be repaired
+        if judged := read_feedback(folder):
+            again = ", and the next feedback or training remembers it again" if memory else ""
+            note += f"; the feedback on {counted(len(judged), 'request')} is kept{again}"
+    return note

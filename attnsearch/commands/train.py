@@ -1,22 +1,27 @@
-"""`attnsearch train`, `reset` and `calibrate`: learn from judged requests, forget that, fit an encoder's constants."""
+"""`attnsearch train` and `calibrate`: learn from judged requests, fit an encoder's constants."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnsearch.cluster.address import DEADLINE
-from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.output.safe_text import inert, to_json
+from attnsearch.errors import InputError
+from attnsearch.output.safe_text import to_json
+from attnsearch.storage.files import is_address
 from attnsearch.terminal import argv, browser, options, progress, streams
-from attnsearch.terminal.catalogs import CatalogRefs, asked_catalog, open_index, taught_catalog
+from attnsearch.terminal.catalogs import asked_catalog, open_index, taught_catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attnsearch.learning.training import Outcome
     from attnsearch.output.safe_text import Screen
+    from attnsearch.sources.judgments import Judged
+    from attnsearch.storage.feedback import Embedding
+    from attnsearch.storage.learned import Learned
 
 
 def train(
@@ -95,9 +100,8 @@ def train(
 
     from attnsearch.learning import training
     from attnsearch.search.memory import embedding_of
-    from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
-    from attnsearch.storage.feedback import read_feedback, store_learned
+    from attnsearch.storage.feedback import read_feedback
     from attnsearch.storage.files import refuse_unless_regular
     from attnsearch.storage.learned import write_learned
 
@@ -109,8 +113,8 @@ def train(
             from attnsearch.pages.figures import can_draw
 
             with_curve = can_draw()
-        requests = read_judgments(judgments, qrels) if judgments is not None else None
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
+        requests = _read_requests(judgments, qrels, ref, self_made=self_made)
         with open_index([ref], on=on, timeout=timeout, offline=offline, progress=working.progress) as index:
             name, folder, commit = index.info.name, index.store.folder, index.info.commit
             embedding = embedding_of(index)
@@ -129,9 +133,34 @@ def train(
                     with writing(save):
                         write_learned(save, outcome.learned)
                 if not dry_run:
-                    store_learned(folder, outcome.learned, commit, embedding)
+                    _store(ref, folder, outcome.learned, commit, embedding)
     screen = streams.screen(color=color, quiet=quiet, out=out)
     _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run, is_self=self_made)
+
+
+def _read_requests(judgments: str | None, qrels: str | None, ref: str, *, self_made: bool) -> Sequence[Judged] | None:
+    """The judged requests of a file; None if those of the feedback are meant.
+
+    Raises InputError if a catalog in a database, which keeps no feedback, is to learn from it.
+    """
+    from attnsearch.sources.judgments import read_judgments
+
+    if judgments is not None:
+        return read_judgments(judgments, qrels)
+    if is_address(ref) and not self_made:
+        hint = "name a file of judgments: attnsearch train FILE -c ADDRESS"
+        raise InputError("a catalog in a database has no feedback to learn from", hint=hint)
+    return [] if is_address(ref) else None
+
+
+def _store(ref: str, folder: Path, learned: Learned, commit: str, embedding: Embedding) -> None:
+    from attnsearch.postgres.place import DatabasePlace
+    from attnsearch.storage.feedback import store_learned
+
+    if is_address(ref):
+        DatabasePlace(ref).store_learned(learned, commit)
+    else:
+        store_learned(folder, learned, commit, embedding)
 
 
 def _emit(
@@ -165,46 +194,6 @@ def _emit(
         streams.emit([output.verdict_as_json(outcome, catalog, screen, stored=stored)], out)
     else:
         streams.emit([output.verdict(outcome, screen, stored=not is_dry)], out)
-
-
-def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
-    """Forget what catalogs have learned, so that they answer as before. Their feedback stays.
-
-    attnsearch reset kitchen
-    """
-    from attnsearch.storage import home
-
-    folders = [home.find_catalog(ref)[0] for ref in refs]
-    for ref, folder in zip(refs, folders, strict=True):
-        with progress.working(quiet=quiet):
-            note = _forget(folder)
-        if not quiet:
-            streams.emit([f"{inert(f'{ref}: {note}')}\n"])
-
-
-def _forget(folder: Path) -> str:
-    """Forget what the catalog in a folder has learned, and describe what was forgotten and what stays."""
-    from attnsearch.output.notes import counted
-    from attnsearch.storage.feedback import read_feedback
-    from attnsearch.storage.learned import forget_learned
-
-    learned = memory = None
-    try:
-        learned = forget_learned(folder)
-    except FileNotFoundError:
-        note = "nothing was learned"
-    else:
-        origin = f" from {learned.story.get('from', 'elsewhere')}" if learned else ", which was damaged"
-        note = f"forgot what was learned{origin}"
-        memory = learned and learned.memory
-    if learned and memory:
-        requests = counted(len(memory.queries), "judged request")
-        note = f"{note}, and {requests}" if learned.trained else f"forgot {requests}"
-    with suppress(AttnsearchError):  # feedback that can't be read can still be repaired
-        if judged := read_feedback(folder):
-            again = ", and the next feedback or training remembers it again" if memory else ""
-            note += f"; the feedback on {counted(len(judged), 'request')} is kept{again}"
-    return note
 
 
 def calibrate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from attnsearch.sources.summary import Field
     from attnsearch.storage.database import Info
     from attnsearch.storage.learned import Learned
+    from attnsearch.storage.store import Store
 
 _VALUES = 20  # the commonest of a field, at most
 
@@ -49,19 +50,25 @@ def _row(folder: Path, record: Info | CatalogError) -> dict[str, Any]:
 
 def describe_catalog(folder: Path, fit: Fit | None) -> dict[str, Any]:
     """All that is known of a catalog; `fit` is what was fitted to its encoder. Raises CatalogError."""
-    from attnsearch.output.training import constants_as_json  # these are more than a list needs
-    from attnsearch.search.setting import default_lexical
     from attnsearch.storage.learned import load_learned
-    from attnsearch.storage.segment import plain_weights
     from attnsearch.storage.store import Store
 
     with home.open_migrated(folder, Store) as store:
-        record, segments, tombstones = store.info, len(store.segments), store.dead
-        known = store.fields()
-    learned = load_learned(folder)
+        place = {"bytes": folder_size(folder), "folder": str(folder)}
+        return describe_store(store, load_learned(folder), fit, home.displayed_name(folder, store.info), place)
+
+
+def describe_store(
+    store: Store, learned: Learned | None, fit: Fit | None, name: str, place: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that is known of an open catalog of this name; `place` says where it is, and how large."""
+    from attnsearch.output.training import constants_as_json  # these are more than a list needs
+    from attnsearch.search.setting import default_lexical
+    from attnsearch.storage.segment import plain_weights
+
+    record, segments, tombstones = store.info, len(store.segments), store.dead
     used = learned if learned and learned.suits(record) else None
     constants = constants_as_json(plain_weights(record), record.temperature, fit, used)
-    name = home.displayed_name(folder, record)
     return {
         "name": name,
         "default": name == stored_default(),
@@ -84,12 +91,12 @@ def describe_catalog(folder: Path, fit: Fit | None) -> dict[str, Any]:
         "text_fields": list(record.fields.text),
         "segments": segments,
         "tombstones": tombstones,
-        "bytes": folder_size(folder),
+        "bytes": place["bytes"],
         "created": record.created,
         "updated": record.updated,
-        "folder": str(folder),
+        "folder": place["folder"],
         "learned": learned and _describe_learned(learned, in_use=used is not None),
-        "fields": [describe_field(field) for field in known],
+        "fields": [describe_field(field) for field in store.fields()],
     }
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.errors import CatalogError
+from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.target import Stored
 from attnsearch.postgres import lock, schema
 from attnsearch.postgres.address import Address, parse_address
@@ -16,6 +16,7 @@ from attnsearch.postgres.connection import connect, missing, reading, reporting
 from attnsearch.postgres.writer import DatabaseWriter
 from attnsearch.storage.failures import MissingError
 from attnsearch.storage.files import home_folder
+from attnsearch.storage.learned import Learned, pack_learned, read_learned
 from attnsearch.storage.lock import WAIT
 
 if TYPE_CHECKING:
@@ -61,6 +62,35 @@ class DatabasePlace:
                     connection.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
         shutil.rmtree(self.folder, ignore_errors=True)
         return taught
+
+    def store_learned(self, learned: Learned, commit: str) -> None:
+        """Make this what the catalog has learned, if its state still is `commit`, from which it was learned.
+
+        Raises CatalogError if it has another state by now, or can't be written.
+        """
+        with closing(connect(self.address)) as connection, reading(self.address):
+            lock.acquire(connection, self.address, WAIT)
+            with connection.transaction():
+                if not schema.has_catalog(connection, self.address) or schema.read_info(connection).commit != commit:
+                    message = "the catalog has changed since the training began, so nothing was kept"
+                    raise CatalogError(message, where=self.address.shown, hint="train it again")
+                connection.execute("DELETE FROM learned")
+                connection.execute("INSERT INTO learned VALUES (%s)", [pack_learned(learned)])
+
+    def forget_learned(self) -> Learned | None:
+        """Delete what the catalog has learned, and return it; None if it is damaged or has a newer version.
+
+        Raises FileNotFoundError if it has learned nothing, CatalogError if there is none, or it can't be changed.
+        """
+        with closing(connect(self.address)) as connection, reporting(self.address):
+            lock.acquire(connection, self.address, WAIT)
+            schema.check_tables(connection, self.address)
+            contents = connection.execute("DELETE FROM learned RETURNING content").fetchall()
+        if not contents:
+            raise FileNotFoundError
+        with suppress(ValueError, InputError):
+            return read_learned(Path(), contents[0][0])
+        return None
 
     def read_taught(self, *, everything: bool) -> list[str]:
         """Which tables have what people taught the catalog, or what a removed one was taught, if `everything` goes.

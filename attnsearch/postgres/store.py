@@ -71,6 +71,8 @@ class PostgresStore(Store):
     Raises CatalogError if the server can't be reached, or if there is no catalog, or if it is damaged.
     """
 
+    keeps_feedback = False
+
     def __init__(self, address: Address) -> None:
         self.address = address
         self.folder = Path(address.name)  # which names it in messages: there is no such folder
@@ -156,6 +158,12 @@ class PostgresStore(Store):
                 yield from rows
         finally:
             cursor.close()
+
+    def measure(self) -> int:
+        """How many bytes its tables and their indexes take."""
+        statement = """SELECT coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint
+            FROM pg_class JOIN pg_namespace AS home ON home.oid = relnamespace WHERE nspname = %s AND relkind = 'r'"""
+        return int(self.ask(statement, [self.address.schema])[0][0])
 
     def load_learned(self) -> Learned | None:
         """What was learned for the catalog; None if nothing. Raises CatalogError, InputError for a newer version."""

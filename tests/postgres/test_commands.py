@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from attnsearch.errors import CatalogError
+from attnsearch.postgres.place import DatabasePlace
+from attnsearch.storage.learned import Learned, read_learned
 from tests.conftest import SHOP
+from tests.postgres.test_writer import index
 
 
 @pytest.fixture
@@ -36,6 +41,54 @@ class TestCommands:
         assert "restore a backup of the database" in ran.err
         ran = run("check", url, "--repair")
         assert (ran.code, "can't be repaired" in ran.err) == (2, True)
+
+    def test_info(self, url, write, small, run):
+        path = write("shop.yaml", SHOP)
+        run("index", path, "--name", url)
+        run("index", path)
+        row, own = (json.loads(run("info", ref, "--json").out) for ref in (url, "shop"))
+        others = ("bytes", "folder", "created", "updated", "default")
+        assert {name: row[name] for name in row if name not in others} == {
+            name: own[name] for name in own if name not in others
+        }
+        assert row["folder"] == url
+        assert row["bytes"] > 10_000
+        assert run("info", url).out.startswith("name")
+
+    def test_train_and_reset(self, server, database, url, write, small, run):
+        items = "".join(
+            f"- {{id: i{n}, title: {['moon', 'sea', 'robot', 'lamp', 'star'][n % 5]} {n}}}\n" for n in range(40)
+        )
+        run("index", write("shop.yaml", items), "--name", url)
+        lines = [{"query": f"q{n} robot", "relevant": [f"i{n}"]} for n in range(30)]
+        judged = write("judged.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        ran = run("train", judged, "-c", url, "--force")
+        assert (ran.code, ran.err) == (0, "")
+        ((content,),) = server.execute("SELECT content FROM attnsearch_shop.learned", database=database)
+        learned = read_learned(Path(), content)
+        assert len(learned.requests) == 30
+        assert json.loads(run("info", url, "--json").out)["learned"]["in_use"]
+        assert run("query", "robot", "-c", url, "--json").code == 0
+        assert "forgot what was learned" in run("reset", url).out
+        assert run("reset", url).out == f"{url}: nothing was learned\n"
+        assert server.execute("SELECT content FROM attnsearch_shop.learned", database=database) == []
+
+    def test_feedback_is_not_kept(self, url, write, small, run):
+        run("index", write("shop.yaml", SHOP), "--name", url)
+        for arguments in (
+            ("feedback", "x", "--good", "a", "-c", url),
+            ("feedback", "--list", "-c", url),
+            ("train", "-c", url),
+        ):
+            ran = run(*arguments)
+            assert (ran.code, ran.out) == (2, "")
+            assert "database" in ran.err
+
+    def test_training_of_another_state_is_not_kept(self, url, write, small):
+        index(write("shop.yaml", SHOP), url)
+        learned = Learned("small", "5" * 64, None, 0.1, identity="5" * 64)
+        with pytest.raises(CatalogError, match="changed since the training began"):
+            DatabasePlace(url).store_learned(learned, "0" * 32)
 
     def test_password_is_never_shown(self, server, database, write, small, run):
         secret = server.guest_url(database, "shop", password="very-secret")
