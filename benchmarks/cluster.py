@@ -1,7 +1,8 @@
-"""A Dask cluster on this machine against the local engine: ms a query, and what it takes to start.
+"""A Dask cluster on this machine against this process alone: ms a query, what it takes to start, and to index.
 
-Both are everything that `query` does between embedding the text and looking up the items. The smallest size has next to
-nothing to compare: its difference is what a query over a running cluster costs in any case.
+Queries are everything that `query` does between embedding the text and looking up the items. The smallest size has next
+to nothing to compare: its difference is what a query over a running cluster costs in any case. Indexing is whole
+processes, once of all items and once of nothing new, which is what it takes to start.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from attnsearch.cluster.remote import RemoteEngine
 from attnsearch.opening.index import Index
 from attnsearch.search.scoring import fold_queries
 from benchmarks import made
-from benchmarks.measure import heading, in_turn, ratio, table, timed
+from benchmarks.measure import BIN, Cost, heading, in_turn, process, ratio, table, timed
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("-n", "--rounds", type=int, default=15)
     parser.add_argument("--on", default=f"local:{threads.count()}", help="the cluster's address")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--items", type=int, default=6_000, help="how many short items to index")
     arguments = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     heading("A cluster, 384 wide", "distributed")
@@ -61,6 +64,23 @@ def main() -> None:
                         ],
                     )
     cluster.close()
+    compare_indexing(arguments.on, arguments.items)
+
+
+def compare_indexing(on: str, count: int) -> None:
+    """Print what it takes to index so many items, here and on the cluster."""
+    print(f"### Indexing {count:,} short items\n")
+    costs: dict[str, list[Cost]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "items.jsonl"
+        made.jsonl(source, count)
+        for name, options in (("local", []), (on, ["--on", on])):
+            argv = [BIN / "attnsearch", "index", source, "-q", "--precision", "float32", *options]
+            costs[name] = [process(argv, ATTNSEARCH_HOME=str(Path(folder) / f"home-{len(costs)}")) for _ in range(2)]
+    whole = costs["local"][0]
+    rows = [(name, cost.seconds, cost.cpu, started.seconds, started.cpu, cost.seconds / whole.seconds,
+             cost.cpu / whole.cpu) for name, (cost, started) in costs.items()]  # fmt: skip
+    table(("", "s", "CPU s", "s, nothing new", "CPU s, nothing new", "times local", "times local, CPU"), rows)
 
 
 if __name__ == "__main__":

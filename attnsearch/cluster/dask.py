@@ -143,6 +143,9 @@ class Cluster:
         settings = {
             "distributed.admin.large-graph-warning-threshold": "1 TiB",  # masks and biases
             "distributed.nanny.pre-spawn-environ": {},  # which would stay in this process
+            "distributed.worker.profile.enabled": False,  # of local:N; it and the next ones take 3% of a processor each
+            "distributed.admin.tick.interval": "1s",
+            "distributed.admin.system-monitor.interval": "5s",
         }
         opened.enter_context(dask.config.set(settings))
         target: Any = self._address
