@@ -42,6 +42,7 @@ from attnsearch.storage.segment import all_heads
 CHUNK = 1_024  # texts embedded at once, in batches of similar length
 _CHARACTERS = 4 << 20  # of a chunk, about
 _SENT = 1 << 17  # characters of a chunk that goes to another process, about: it is lost if that process dies
+_SHARE, _LEAST = 64, 128  # such a chunk has one in so many texts, and no fewer than so many: for all to end together
 _LENGTH = 30_000  # characters that new heads read at once: a second's work, or less
 _SAMPLE = [text for text in trial.TEXTS if text.strip()]  # on which a new head's two roads are compared
 _SECONDS = 1.0  # of embedding that a killed run may lose, and the batch at which it was
@@ -102,14 +103,14 @@ def embed_missing(
         hashes: dict[int, list[bytes]] = {}
         # Closed also if an error is kept, and with it this frame: else the writer's lock would be.
         with (
-            closing(_draw_batches(writer, hashes)) as batches,
+            closing(_draw_batches(writer, hashes, total)) as batches,
             closing(encode_batches(encoder, batches)) as embedded_batches,
         ):
             for number, x in embedded_batches:
                 writer.put_embeddings(checkpoint, hashes.pop(number), x)
                 count(len(x))
         return
-    for chunk in _split_chunks(writer.missing_texts(), _CHARACTERS):
+    for chunk in _split_chunks(writer.missing_texts(), CHUNK, _CHARACTERS):
         embedded = _Embedded(writer, checkpoint, chunk, count)
         try:
             x = encoder.encode([missing.text for missing in chunk], progress=embedded.add)
@@ -118,9 +119,10 @@ def embed_missing(
             embedded.write()
 
 
-def _draw_batches(writer: Writer, hashes: dict[int, list[bytes]]) -> Generator[list[str], None, None]:
-    """The missing texts in batches; the SHA-256 of those of each go to `hashes`, by the batch's number."""
-    for number, chunk in enumerate(_split_chunks(writer.missing_texts(), _SENT)):
+def _draw_batches(writer: Writer, hashes: dict[int, list[bytes]], total: int) -> Generator[list[str], None, None]:
+    """The missing texts, `total`, in batches; the SHA-256 of those of each go to `hashes`, by the batch's number."""
+    count = min(CHUNK, max(total // _SHARE, _LEAST))
+    for number, chunk in enumerate(_split_chunks(writer.missing_texts(), count, _SENT)):
         hashes[number] = [missing.sha256 for missing in chunk]
         yield [missing.text for missing in chunk]
 
@@ -283,14 +285,14 @@ class _Embedded:
         self._written = time.monotonic()
 
 
-def _split_chunks(texts: Iterable[MissingText], most: int) -> Iterator[list[MissingText]]:
-    """The texts in lists of `CHUNK`, or of fewer that have `most` characters, about."""
+def _split_chunks(texts: Iterable[MissingText], count: int, most: int) -> Iterator[list[MissingText]]:
+    """The texts in lists of so many, or of fewer that have `most` characters, about."""
     chunk: list[MissingText] = []
     characters = 0
     for missing in texts:
         chunk.append(missing)
         characters += len(missing.text)
-        if len(chunk) == CHUNK or characters > most:
+        if len(chunk) == count or characters > most:
             yield chunk
             chunk, characters = [], 0
     if chunk:

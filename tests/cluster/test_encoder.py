@@ -18,6 +18,7 @@ from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelEr
 from attnsearch.indexing import embedding
 from attnsearch.indexing.check import find_problems
 from attnsearch.indexing.update import update
+from attnsearch.indexing.writer import MissingText
 from attnsearch.opening.index import Index
 from tests.conftest import SmallEncoder
 from tests.encoding import tiny
@@ -297,3 +298,15 @@ def test_long_texts_make_small_batches(write, small, monkeypatch):
 
 def test_every_error_is_ours():
     assert all(issubclass(kind, AttnsearchError) for _, kind, _ in WRONG.values())
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(300, [128, 128, 44]), (12_800, [200] * 64), (70_000, [1_024] * 68 + [368])])
+def test_the_size_of_batches(monkeypatch, n, sizes):
+    """Few texts are shared by several workers, too, and many go in batches that are not too many."""
+
+    class Texts:
+        def missing_texts(self):
+            return (MissingText(b"", "moon") for _ in range(n))
+
+    monkeypatch.setattr(embedding, "CHUNK", 1_024)
+    assert [len(batch) for batch in embedding._draw_batches(Texts(), {}, n)] == sizes
