@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnsearch.errors import InputError
-from attnsearch.output.safe_text import to_json
+from attnsearch.output.safe_text import hide_passwords, to_json
 from attnsearch.storage.files import is_address
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRef, catalog_argument, indexed_folder
@@ -118,7 +118,12 @@ def use(
             default.store_default(ref)
         choice = default.choose_default()
     if json:
-        row = {"schema": SCHEMA, "default": default.read_default(), "asks": choice.ref, "why": choice.why}
+        row = {
+            "schema": SCHEMA,
+            "default": default.read_default(),
+            "asks": choice.ref and hide_passwords(choice.ref),
+            "why": choice.why,
+        }
         streams.emit([to_json(row, streams.screen(out=out), indent=2)], out)
     elif not (quiet and (none or ref is not None)):
         streams.emit([streams.as_line(_choice_in_words(choice), out)], out)
@@ -134,7 +139,7 @@ def _choice_in_words(choice: Choice) -> str:
     from attnsearch.sources.fields import first_names
 
     if choice.ref is not None:
-        return f"{choice.ref} is asked without -c ({choice.why})"
+        return f"{hide_passwords(choice.ref)} is asked without -c ({choice.why})"
     names = first_names(choice.own, _LISTED)
     return f"no default: {choice.why} ({names}); choose one: attnsearch use NAME"
 

@@ -261,6 +261,11 @@ class Index:
         if other._postings:
             self.postings.open_same(other._postings)
 
+    def limit_answers(self, seconds: float) -> None:
+        """Let a server that has the catalog take no longer for an answer, see `PostgresStore.limit`."""
+        if self._database:
+            self._database.limit(seconds)
+
     def close(self) -> None:
         """End the snapshot."""
         self.store.close()  # first: then no thread opens postings again

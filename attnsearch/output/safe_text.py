@@ -19,6 +19,9 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _WEB = r"(?i)https?://[^\s/?#]\S*"
 _NOT_IN_URL = r"(?a)%(?![0-9A-Fa-f]{2})|[^\w\-.~:/?#\[\]@!$&'()*+,;=%]"
 _LONGEST_URL = 2_000  # characters; terminals ignore longer ones
+# Where an address has a password: before its host, or as a parameter.
+_IN_ADDRESS = r"(?i)(postgres(?:ql)?://[^\s:/@]*):\S*@"
+_IN_PARAMETERS = r"(?i)([?&]password=)[^\s&]*"
 _SYMBOLS = {"τ": "tau", "λ": "lambda", "Σ": "sum"}
 _PRODUCT = r"(?<=\S)·(?=\S)"
 _SYMBOL = r"(?<!\w)[τλΣ](?!\w)"  # not in a Greek word
@@ -69,12 +72,23 @@ def _escape_match(match: re.Match[str]) -> str:
 
 def error(problem: AttnsearchError, *, as_json: bool = False) -> str:
     """One line on what went wrong and what to do, and the details; as JSON: {"error": {"code", "message", "hint"}}."""
-    message, hint, details = map(short, (problem.message, problem.hint, problem.details))
+    message, hint, details = (short(hide_passwords(text)) for text in (problem.message, problem.hint, problem.details))
     if as_json:
         fields = {"code": int(problem.code), "message": message, "hint": hint}
         return to_json({"error": fields | ({"details": details} if details else {})})
     line = inert(f"{message}; {hint}" if hint else message)
     return "\n".join([f"attnsearch: {line}", *inert_lines(details).splitlines(), ""])
+
+
+def hide_passwords(text: str) -> str:
+    """The text without the passwords in addresses of databases.
+
+    >>> hide_passwords("no such option: postgresql://me:secret@host/shop/books?password=secret&port=5433")
+    'no such option: postgresql://me@host/shop/books?password=…&port=5433'
+    """
+    if "://" not in text:
+        return text
+    return re.sub(_IN_ADDRESS, r"\1@", re.sub(_IN_PARAMETERS, r"\1…", text))
 
 
 def short(text: str) -> str:

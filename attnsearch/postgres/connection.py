@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE = 10  # seconds to connect, unless the address says connect_timeout
 SILENCE = 30  # seconds after which a server that acknowledges nothing is gone
 STATEMENT = 600  # seconds of one statement
+GRACE = 5  # seconds more for a server to say that it ended one
+
+_LONGEST = (1 << 31) - 1  # milliseconds
 
 _DEFAULTS = {
     "connect_timeout": PATIENCE,
@@ -39,17 +44,52 @@ def connect(address: Address) -> Connection[Any]:
     with reporting(address):
         parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters, "client_encoding": "utf8"}
         try:
-            connection = psycopg.connect(**parameters, autocommit=True)
+            connection = _impatient().connect(**parameters, autocommit=True)
         except psycopg.OperationalError as error:
             raise _unreachable(address, error) from None
         try:
             connection.adapters.register_loader("json", TextLoader)
-            connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{STATEMENT}s"])
+            limit_statements(connection, STATEMENT)
             find_tables(connection, address)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def limit_statements(connection: Connection[Any], seconds: float) -> None:
+    """Let no statement take longer: the server ends it, or if nothing comes from that, we do."""
+    milliseconds = min(math.ceil(seconds * 1_000), _LONGEST)
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", [str(milliseconds)])
+    vars(connection)["limit"] = seconds + GRACE
+
+
+def _impatient() -> type[Connection[Any]]:
+    """The class of connections that wait for an answer no longer than their `limit`, in seconds."""
+    import psycopg
+
+    class Impatient(psycopg.Connection[Any]):
+        limit = float(STATEMENT)
+
+        def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+            return super().wait(_until(gen, time.monotonic() + self.limit), *arguments, **options)
+
+    return Impatient
+
+
+def _until(steps: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+    """The steps of an answer, if they are done at that time; psycopg looks ten times a second."""
+    from psycopg import OperationalError
+
+    ready = None
+    while True:
+        try:
+            wanted = steps.send(ready)
+        except StopIteration as done:
+            return done.value
+        ready = yield wanted
+        if time.monotonic() > end:
+            raise OperationalError("the server does not answer")
 
 
 def find_tables(connection: Connection[Any], address: Address) -> None:
@@ -124,7 +164,8 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
         detail = (error.diag.message_detail or reason).splitlines()[0]
         return CatalogError(f"others use its tables: {detail}", where=where, hint="drop that first")
     if isinstance(error, errors.QueryCanceled):
-        return CatalogError(f"the server stopped the statement: {reason}", where=where, hint="ask again")
+        hint = "raise --timeout" if "timeout" in reason else "ask again"
+        return CatalogError(f"the server stopped the statement: {reason}", where=where, hint=hint)
     if isinstance(error, (errors.AdminShutdown, errors.CrashShutdown, errors.IdleInTransactionSessionTimeout)):
         return CatalogError(f"the server ended the connection: {reason}", where=where, hint="run it again")
     if isinstance(error, errors.UntranslatableCharacter | errors.CharacterNotInRepertoire):

@@ -89,7 +89,7 @@ class DatabasePlace:
         if not contents:
             raise FileNotFoundError
         with suppress(ValueError, InputError):
-            return read_learned(Path(), contents[0][0])
+            return read_learned(Path(), contents[0][0] or b"\0")
         return None
 
     def read_taught(self, *, everything: bool) -> list[str]:

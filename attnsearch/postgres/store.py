@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ class PostgresStore(Store):
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.folder = Path(address.name)  # which names it in messages: there is no such folder
+        self.folder = Path(os.devnull, address.name)  # which names it in messages: there is no such folder
         self.is_open = True
         self._lock = threading.Lock()
         self._connection = connection.connect(address)
@@ -97,6 +98,11 @@ class PostgresStore(Store):
     def reading(self) -> AbstractContextManager[None]:
         """Turn what the server reports into CatalogError; what rows raise that nobody wrote, into DamagedError."""
         return connection.reading(self.address)
+
+    def limit(self, seconds: float) -> None:
+        """Let no statement take longer; the server ends it, or if that is stuck, we do."""
+        with self.reading(), self._asking():
+            connection.limit_statements(self._connection, seconds)
 
     def ask(self, statement: str, parameters: Any = None, *, binary: bool = False) -> list[Any]:
         """The rows that a statement selects. Raises CatalogError, and ClosedError."""

@@ -14,6 +14,7 @@ import typer
 from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.sources.letters import normalize_text
+from attnsearch.storage.files import is_address
 from attnsearch.terminal.completion import complete_catalog
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ def open_index(
     without it, this is the one of the environment. `timeout` is how many seconds an answer of that may take. Raises as
     `use_cluster` does, and InputError for a `timeout` that is none.
     """
-    from attnsearch.storage.files import is_address
     from attnsearch.syntax.formats import AS_FOUND
 
     reading, on = reading or AS_FOUND, asked_cluster(on)
@@ -88,6 +88,7 @@ def open_index(
         if on and is_address(ref):
             raise InputError("a catalog in a database is compared by its server", hint="ask it without --on")
         index = Index.open(ref, reading=reading, offline=offline, vectors=not on, progress=progress)
+        index.limit_answers(timeout)
     if on:
         from attnsearch.opening.remote import use_cluster
 

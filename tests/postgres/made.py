@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import closing
 
 from attnsearch.postgres import schema
@@ -27,6 +28,12 @@ class MadeStore(PostgresStore):
             copy_keys(connection, zip(keys, store.embeddings(living), strict=True))
         self._made = store
         super().__init__(address)
+
+    def again(self) -> MadeStore:
+        """The catalog as it is now, whatever was done to its tables."""
+        opened = copy.copy(self)
+        PostgresStore.__init__(opened, self.address)
+        return opened
 
     def _read_catalog(self) -> None:
         self.info, self.segments = self._made.info, self._made.segments

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from attnsearch.storage.files import home_folder
+from attnsearch.cluster import address
+from attnsearch.storage.files import LEARNED, home_folder
 from tests.commands.test_on import COMMANDS, ITEMS, JUDGED, OPTIONS, without_times
 from tests.postgres.filling import fill_from
 
@@ -71,3 +72,93 @@ def test_other_commands(url, write, run, monkeypatch, tmp_path, name):
         for field in ("elapsed_ms", "seconds"):
             answer.pop(field, None)
     same(answered, expected)
+
+
+REFUSED = {
+    "a cluster": (
+        ["query", "moon", "-c", "URL", "--on", "local:2"],
+        2,
+        "ask it without --on",
+    ),
+    "two catalogs": (["query", "moon", "-c", "URL", "-c", "one"], 2, "is asked alone; name no other beside it"),
+    "a way to read files": (
+        ["query", "moon", "-c", "URL", "--from", "json"],
+        2,
+        "--from is for a file",
+    ),
+    "feedback": (["feedback", "moon", "--good", "i5", "-c", "URL"], 2, "a catalog in a database keeps no feedback"),
+    "training": (["train", "-c", "URL"], 2, "a catalog in a database has no feedback to learn from"),
+    "a server": (["serve", "-c", "URL"], 2, "this takes a catalog in a folder, not one in a database"),
+    "an agent": (["mcp", "-c", "URL"], 2, "this takes a catalog in a folder, not one in a database"),
+    "a default": (["use", "URL"], 2, "this takes a catalog in a folder, not one in a database"),
+    "a name too many": (["serve", "URL"], 2, "unexpected argument: postgresql://"),
+    "another catalog": (["query", "moon", "-c", "URLs"], 3, "there is no such catalog"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_for_a_catalog_in_a_database(url, write, run, monkeypatch, tmp_path, name):
+    """In one sentence, which has no password."""
+    argv, code, message = REFUSED[name]
+    write("judged.yaml", JUDGED)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(address, "find_spec", lambda name: True)  # as if Dask were there
+    with_password = url.replace("postgres@", "postgres:s3cret@").replace(
+        "/one?", "/ones?" if "URLs" in argv else "/one?"
+    )
+    ran = run(*(with_password if word.startswith("URL") else word for word in argv))
+    assert ran.code == code
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+    assert "s3cret" not in ran.err
+    assert not [*tmp_path.rglob("learned*")]
+
+
+def test_the_default_catalog(url, run, monkeypatch):
+    monkeypatch.setenv("ATTNSEARCH_CATALOG", url.replace("postgres@", "postgres:s3cret@"))
+    answer = json.loads(run("query", "moon", "--json").out)
+    assert (answer["catalog"], answer["items"]) == ("one", 38)
+    for argv in (["use"], ["use", "--json"]):
+        ran = run(*argv)
+        assert "postgresql://postgres@" in ran.out
+        assert "s3cret" not in ran.out + ran.err
+
+
+def test_an_item(url, run):
+    for argv in (["show", "i5", "--json"], ["show", "i99"]):
+        ran, alone = run(*argv, "-c", url), run(*argv, "-c", "one")
+        assert ran == alone
+        assert ran.code == (2 if "i99" in argv else 0)
+
+
+def test_duplicates(url, run):
+    same(*(json.loads(run("duplicates", ref, "--json").out) for ref in (url, "one")))
+
+
+def test_an_export(url, run):
+    ours, theirs = (run("export", ref).out.splitlines() for ref in (url, "one"))
+    assert ours[1:] == theirs[1:]
+
+
+def test_a_field_that_was_not_stored_with_the_rest(url, run):
+    """Prose is read from the items."""
+    argv = ["query", "moon", "-w", "description ~ moon", "--json"]
+    same(*(without_times(run(*argv, "-c", ref).out) for ref in (url, "one")))
+
+
+def test_what_was_learned(url, run, server, tmp_path):
+    assert run("feedback", "robot sea", "--good", "i5", "-c", "one").code == 0
+    content = (home_folder() / "one" / LEARNED).read_bytes()
+    schema, database = '"attnsearch_one"', url.split("/")[3]
+    server.execute(f"INSERT INTO {schema}.learned VALUES ('\\x{content.hex()}')", database=database)
+    try:
+        argv = ["query", "robot sea", "--json"]
+        answers = [without_times(run(*argv, "-c", ref).out) for ref in (url, "one")]
+        assert answers[0][0]["recalled"]
+        same(*answers)
+        server.execute(f"UPDATE {schema}.learned SET content = '\\x00'", database=database)
+        ran = run(*argv, "-c", url)
+        assert (ran.code, ran.out) == (3, "")
+        assert "the catalog is damaged: " in ran.err
+    finally:
+        server.execute(f"DELETE FROM {schema}.learned", database=database)
