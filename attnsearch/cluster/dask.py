@@ -19,12 +19,12 @@ from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from attnsearch.cluster import part
 from attnsearch.cluster.address import DEADLINE, brief, check_address
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
-from attnsearch.cluster.part import answer, describe, find_others, shorten_version, tabulate_versions
 from attnsearch.cluster.placement import place
-from attnsearch.errors import CatalogError, InputError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -37,6 +37,7 @@ _POLL = 1.0  # how often a wait looks whether there are workers still
 _MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
 _AHEAD = 2  # tasks of a stream that a worker has: while it does one, the next is on its way
 _SHOWN = 3  # workers that a message names
+_LOST = "the connection to the scheduler is lost"
 _START = "start them: 'dask scheduler', and 'dask worker ADDRESS' on each machine"
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 
@@ -64,10 +65,21 @@ class Cluster:
             self._compare_versions(self._wait_for_workers(WORKERS))
             self._opened = opened.pop_all()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection to the scheduler has ended."""
+        return bool(self._client.status != "running")
+
     def ask(self, tasks: Sequence[Record]) -> list[Record]:
-        """The answer to each of the tasks. Raises CatalogError if it doesn't come, or not in time."""
-        if not tasks:
-            return []
+        """The answer to each of the tasks, for any thread. Raises CatalogError if it doesn't come, or not in time."""
+        try:
+            return self._ask(tasks) if tasks else []
+        except Exception as error:  # whatever Dask's client raises that was closed meanwhile
+            if isinstance(error, AttnsearchError) or not self.is_lost:
+                raise
+            raise self._refuse(_LOST) from None
+
+    def _ask(self, tasks: Sequence[Record]) -> list[Record]:
         end = time.monotonic() + self._deadline
         homes = place(tasks, self._wait_for_workers(min(WORKERS, self._deadline)))
         mapped = self._choose_mapped()
@@ -76,7 +88,7 @@ class Cluster:
             for worker in dict.fromkeys(homes):
                 numbers = [number for number, home in enumerate(homes) if home == worker]
                 sent = self._client.map(
-                    answer,
+                    part.answer,
                     [{**tasks[number], "mapped": mapped} for number in numbers],
                     workers=[worker],
                     allow_other_workers=True,
@@ -176,31 +188,32 @@ class Cluster:
         """What a coroutine of Dask's returns. Raises CatalogError if the scheduler is gone, or late."""
         import distributed
 
+        if self.is_lost:
+            raise self._refuse(_LOST)
         try:
             return self._client.sync(function, *arguments, callback_timeout=max(seconds, 0.001), **options)
         except TimeoutError:
             raise self._refuse(f"the scheduler did not answer within {seconds:.0f} s") from None
         except (OSError, RuntimeError, distributed.CancelledError):
-            raise self._refuse("the connection to the scheduler is lost") from None
+            raise self._refuse(_LOST) from None
 
     def _cancel(self, futures: Iterable[Future[Record]]) -> None:
         """Let go of those futures that are not done."""
         pending = [future for future in futures if future.status == "pending"]
-        if pending and self._client.status == "running":
+        if pending and not self.is_lost:
             with suppress(CatalogError):
                 self._call(self._client._cancel, pending, seconds=_POLL)
 
     def _threads(self) -> Mapping[str, int]:
         """The workers, by their addresses, and how many threads each has."""
-        threads: dict[str, int] = self._call(self._client.scheduler.ncores, seconds=CONNECT)
-        return threads
+        return dict(self._call(self._client.scheduler.ncores, seconds=CONNECT))
 
     def _choose_mapped(self) -> int | None:
         """How many bytes a worker may keep mapped; None for any number.
 
         Mapped pages count as its memory, and a nanny ends a worker that has more of that than its limit.
         """
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        workers = self._call(self._client.scheduler.identity, n_workers=-1, seconds=CONNECT)["workers"].values()
         limits = [int(limit) for worker in workers if (limit := worker.get("memory_limit"))]
         return min(limits) // _MAPPED if limits else None
 
@@ -224,7 +237,7 @@ class Cluster:
                     distributed.wait(futures, timeout=max(min(left, _POLL), 0.001))
                 break
             except distributed.CancelledError:
-                raise self._refuse("the connection to the scheduler is lost") from None
+                raise self._refuse(_LOST) from None
             except TimeoutError:
                 if left <= 0:
                     done = sum(future.status == "finished" for future in futures)
@@ -263,13 +276,13 @@ class Cluster:
 
     def _compare_versions(self, threads: Mapping[str, int]) -> None:
         """Raise InputError if a worker's versions are others than those here, or if it has no attnsearch."""
-        replies = self._call(self._client._run, describe, on_error="return", seconds=CONNECT)
+        replies = self._call(self._client._run, part.describe, on_error="return", seconds=CONNECT)
         known = {worker: replies[worker] for worker in threads if isinstance(replies.get(worker), dict)}
-        others = find_others(known | self._ask_versions([worker for worker in threads if worker not in known]))
+        others = part.find_others(known | self._ask_versions([worker for worker in threads if worker not in known]))
         if others:
             message = f"{len(others)} of {len(threads)} workers have other versions"
-            table = tabulate_versions(others)
-            raise InputError(message, where=self._address, hint="install there what is here", details=table)
+            table = part.tabulate_versions(others)
+            raise part.VersionsError(message, where=self._address, hint="install there what is here", details=table)
 
     def _ask_versions(self, workers: Sequence[str]) -> dict[str, Record]:
         """What Python itself knows of the versions on workers whose attnsearch does not."""
@@ -280,7 +293,7 @@ class Cluster:
             ask = partial(self._client._run, workers=[*workers], on_error="return")
             for worker, version in self._call(ask, function, *arguments, seconds=CONNECT).items():
                 if isinstance(version, str):
-                    versions[worker][name] = version if name == "attnsearch" else shorten_version(version)
+                    versions[worker][name] = version if name == "attnsearch" else part.shorten_version(version)
         return versions
 
     def _refuse(self, message: str, hint: str = "") -> CatalogError:

@@ -41,6 +41,7 @@ from attnsearch.cluster.places import UnreachableError
 from attnsearch.engines import groups
 from attnsearch.engines.covariance import measure_block, merge_covariances, project_block
 from attnsearch.engines.scan import Scan
+from attnsearch.errors import InputError
 from attnsearch.storage.segment import Block, SegmentRow, find_first_keys
 
 PROTOCOL = 2
@@ -53,6 +54,10 @@ Floats = NDArray[np.float32]
 
 _mapped: OrderedDict[tuple[Any, ...], Floats] = OrderedDict()  # verified rows; the least recently used first
 _opening = threading.Lock()
+
+
+class VersionsError(InputError):
+    """Workers speak another protocol than this process, or have another Python or numpy."""
 
 
 def describe() -> Record:

@@ -26,13 +26,13 @@ from attnsearch.cluster.packing import (
     unpack_marks,
     unpack_state,
 )
-from attnsearch.cluster.part import PROTOCOL
+from attnsearch.cluster.part import PROTOCOL, VersionsError
 from attnsearch.engines.covariance import Covariance, merge_covariances
 from attnsearch.engines.engine import Parts, States
 from attnsearch.engines.groups import Matches, Pair, group_items
 from attnsearch.engines.pieces import DEFAULT, Cut, Piece, cut_pieces
 from attnsearch.engines.scan import Scan
-from attnsearch.errors import CatalogError, InputError
+from attnsearch.errors import CatalogError
 from attnsearch.storage.failures import changed
 from attnsearch.storage.files import quoted
 from attnsearch.storage.store import Store
@@ -226,7 +226,7 @@ class RemoteEngine:
             worker = answered.get("worker")
             if answered.get("protocol") != PROTOCOL or answered.get("fault") == "protocol":
                 message = f"the worker {worker} speaks protocol {answered.get('protocol')}, not {PROTOCOL}"
-                raise InputError(message, hint="install the same attnsearch on all machines")
+                raise VersionsError(message, hint="install the same attnsearch on all machines")
             if answered.get("commit") != self._store.info.commit:
                 raise self._refuse(f"the worker {worker} answered for another state of the catalog")
             if fault := answered.get("fault"):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import Exit, InputError
 from attnsearch.output import duplicates as groups
 from attnsearch.terminal import options, progress, requests, streams
-from attnsearch.terminal.catalogs import CatalogRef, asked_catalog, catalog_argument, indexed_folder
+from attnsearch.terminal.catalogs import CatalogRef, asked_catalog, catalog_argument, indexed_folder, open_index
 from attnsearch.terminal.setting_options import Where, parse_setting
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def duplicates(
         typer.Option("--fail-empty", rich_help_panel=options.OUTPUT, help="Exit with 1 if there are no duplicates."),
     ] = False,
     out: options.Out = None,
+    on: options.On = None,
+    timeout: options.Timeout = DEADLINE,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     color: options.Color = "auto",
@@ -117,13 +120,16 @@ def duplicates(
     form = options.choose_format(format_, json=json, allowed=groups.FORMATS, out=out)
     filters = parse_setting(where=where).where
 
-    from attnsearch.opening.index import Index
     from attnsearch.search.duplicates import find_duplicates
 
     with (
         progress.working(quiet=quiet) as working,
-        Index.open(
-            asked_catalog(ref, option="attnsearch duplicates NAME"), offline=offline, progress=working.progress
+        open_index(
+            [asked_catalog(ref, option="attnsearch duplicates NAME")],
+            on=on,
+            timeout=timeout,
+            offline=offline,
+            progress=working.progress,
         ) as index,
     ):
         result = find_duplicates(index, min_score=min_score, where=filters, progress=working.comparing)

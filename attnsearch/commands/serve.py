@@ -7,6 +7,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +15,10 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.terminal import argv, browser, options, progress, streams
+from attnsearch.terminal.catalogs import open_link
 from attnsearch.terminal.completion import complete_catalog
 
+DEADLINE = 20.0  # seconds for an answer of a cluster: less than a server's client waits
 LISTED = 5  # catalogs, at most, in a line
 TOKEN_BYTES = 24  # random, in a token that we make
 
@@ -78,6 +81,7 @@ def serve(
             "--open", rich_help_panel=options.OUTPUT, allow_from_autoenv=False, help="Open the page in the browser."
         ),
     ] = False,
+    on: options.On = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -99,25 +103,28 @@ def serve(
     access = Access(host, url, token)
     if token is None and not access.is_local:
         access = Access(host, url, secrets.token_urlsafe(TOKEN_BYTES))
-    catalogs = Catalogs(_names(catalog or []), offline=offline)
-    names = catalogs.names()  # a home that can't be read ends it here
-    sockets = server.listen(host, port)
-    address = url or server.address_of(host, sockets[0])
-    lines = progress.Lines(quiet=quiet)
+    served = _names(catalog or [])
+    names = Catalogs(served).names()  # a home that can't be read ends it here
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(closing(listener)) for listener in server.listen(host, port)]
+        address = url or server.address_of(host, sockets[0])
+        with progress.working(quiet=quiet):
+            link = open_link(on, DEADLINE)
+        if link:
+            opened.callback(link.close)
+        catalogs = Catalogs(served, offline=offline, link=link)
+        lines = opened.enter_context(closing(progress.Lines(quiet=quiet)))
 
-    def ready() -> None:
-        made = f"#token={access.token}" if access.token and token is None else ""
-        streams.emit([f"{address}{made}\n"])
-        for sentence in _describe(names, is_made=bool(made)):
-            for line in streams.as_line(sentence).splitlines():
-                lines.write(line)
-        if open_:  # beside us: a browser in a terminal stays until it is left
-            threading.Thread(target=browser.open_page, args=(address, address), daemon=True).start()
+        def ready() -> None:
+            made = f"#token={access.token}" if access.token and token is None else ""
+            streams.emit([f"{address}{made}\n"])
+            for sentence in _describe(names, is_made=bool(made)):
+                for line in streams.as_line(sentence).splitlines():
+                    lines.write(line)
+            if open_:  # beside us: a browser in a terminal stays until it is left
+                threading.Thread(target=browser.open_page, args=(address, address), daemon=True).start()
 
-    try:
         server.serve(catalogs, sockets, access, ready=ready, log=lines.write, log_queries=log_queries)
-    finally:
-        lines.close()
 
 
 def mcp(
@@ -142,6 +149,7 @@ def mcp(
             help="With --config: the address of a running 'attnsearch serve'.",
         ),
     ] = None,
+    on: options.On = None,
     offline: options.Offline = False,
 ) -> None:
     """Answer an agent's calls on standard input and output, by the Model Context Protocol.
@@ -153,7 +161,7 @@ def mcp(
     attnsearch mcp --config claude-code --url http://127.0.0.1:8400
     """
     if config is not None:
-        _print_config(config, catalog or [], url, offline=offline)
+        _print_config(config, catalog or [], url, on, offline=offline)
         return
     if url is not None:
         raise InputError("--url is for --config", hint="attnsearch mcp --config CLIENT --url URL")
@@ -167,11 +175,16 @@ def mcp(
         working.is_live = False
         if sys.stdin.isatty():
             working.warn("waiting for a client's messages; 'attnsearch mcp --config CLIENT' says how one starts this")
-        catalogs = Catalogs(_names(catalog or []), offline=offline)
+        served = _names(catalog or [])
+        wire = streams.claim_standard_streams()  # before processes are started, which would have them too
+        link = open_link(on, DEADLINE)
+        catalogs = Catalogs(served, offline=offline, link=link)
         try:
-            number = stdio.serve(catalogs, as_json, *streams.claim_standard_streams())
+            number = stdio.serve(catalogs, as_json, *wire)
         finally:
             catalogs.close()
+            if link:
+                link.close()
     if number:
         raise typer.Exit(128 + number)
 
@@ -208,7 +221,7 @@ def _missing(error: ModuleNotFoundError) -> InputError:
     return InputError(f"serving needs the package {package}, which is not installed", hint=hint)
 
 
-def _print_config(name: str, catalogs: list[str], url: str | None, *, offline: bool) -> None:
+def _print_config(name: str, catalogs: list[str], url: str | None, on: str | None, *, offline: bool) -> None:
     """Print the lines of a client's configuration, and on stderr where they go; without a name, list the clients."""
     from attnsearch.agents import clients
 
@@ -216,14 +229,15 @@ def _print_config(name: str, catalogs: list[str], url: str | None, *, offline: b
         streams.emit([f"{client.name:<16}{client.title}\n" for client in clients.CLIENTS])
         return
     client = clients.find_client(name)
-    if url is not None and (catalogs or offline):
-        hint = "give -c and --offline to 'attnsearch serve'"
+    if url is not None and (catalogs or offline or on):
+        hint = "give -c, --on and --offline to 'attnsearch serve'"
         raise InputError("--url names a running server with catalogs of its own", hint=hint)
     start: clients.Start | str
     if url is not None:
         start, _ = clients.check_url(url)
     else:
-        options_ = [word for known in _names(catalogs) for word in ("-c", known)] + ["--offline"] * offline
+        options_ = [word for known in _names(catalogs) for word in ("-c", known)]
+        options_ += (["--on", on] if on else []) + ["--offline"] * offline
         home = os.environ.get("ATTNSEARCH_HOME")
         variables = {"ATTNSEARCH_HOME": str(Path(home).expanduser().absolute())} if home else {}
         start = clients.Start([*argv.program(), "mcp", *options_], variables)

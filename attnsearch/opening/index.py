@@ -99,12 +99,18 @@ class Index:
 
     @classmethod
     def open_named(
-        cls, name: str, *, offline: bool = False, mapped: Mapped | None = None, share: Share | None = None
+        cls,
+        name: str,
+        *,
+        offline: bool = False,
+        vectors: bool = True,
+        mapped: Mapped | None = None,
+        share: Share | None = None,
     ) -> Self:
         """The catalog of this name, never that of a file; a built-in one is indexed first if need be.
 
         `mapped` are segments of an earlier state of it. `share` returns the encoder to be used: the one that it gets,
-        or one like it that is loaded. Raises as `open` does.
+        or one like it that is loaded. `vectors` is as for `open`, and it raises as that does.
         """
         location = home.find_named(name)
         if location is None:
@@ -112,7 +118,7 @@ class Index:
         folder, file = location
         if file:
             bring_up_to_date(folder, file, AS_FOUND, offline=offline, progress=None)
-        return cls._open(folder, file, offline=offline, progress=None, mapped=mapped, share=share)
+        return cls._open(folder, file, offline=offline, vectors=vectors, progress=None, mapped=mapped, share=share)
 
     @classmethod
     def _open(

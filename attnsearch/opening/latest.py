@@ -103,12 +103,18 @@ class _Failure(NamedTuple):
 
 
 class Latest:
-    """The index of a catalog, or of several as one, at the latest state. `size` is how many catalogs they are."""
+    """The index of a catalog, or of several as one, at the latest state. `size` is how many catalogs they are.
 
-    def __init__(self, names: Sequence[str], open_part: OpenPart) -> None:
+    `prepare` is called with each index that is opened.
+    """
+
+    def __init__(
+        self, names: Sequence[str], open_part: OpenPart, prepare: Callable[[Index], None] = lambda _: None
+    ) -> None:
         self.size = len(names)
         self._names = names
         self._open_part = open_part
+        self._prepare = prepare
         self._state: _State | None = None
         self._failure: _Failure | None = None
         self._lock = threading.Lock()  # of the state and its askers
@@ -179,6 +185,7 @@ class Latest:
         with ExitStack() as opened:
             parts = [opened.enter_context(self._open_part(name, mapped)) for name in self._names]
             index = parts[0] if len(parts) == 1 else opened.enter_context(Union(parts))
+            self._prepare(index)
             fits = [str(fit_file(identify(part.info.identity, part.info.use))) for part in parts]
             marks += look_at(fits)
             with suppress(AttnsearchError):  # which a query says, unless it does without

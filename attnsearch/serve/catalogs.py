@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnsearch.encoding.encoder import Encoder, parts_of
 from attnsearch.errors import AttnsearchError, InputError
@@ -26,6 +26,9 @@ from attnsearch.syntax.nearest import find_nearest
 from attnsearch.upkeep.default import choose_default
 from attnsearch.wire.requests import QueryRequest
 
+if TYPE_CHECKING:
+    from attnsearch.opening.remote import Link
+
 MOST_OPEN = 32  # catalogs: each has some ten files open
 
 _LOOK = 10.0  # seconds between checks of catalogs that nobody asks: a log grows while an older state is open
@@ -41,12 +44,13 @@ class Catalogs:
     """Catalogs by name, open for threads: those that are named, or else all that there are at any time.
 
     An index is opened when it is first asked for. Of more than `MOST_OPEN`, the least recently used are closed.
-    `batches` joins queries that are asked at the same time.
+    `batches` joins queries that are asked at the same time. With a `link`, a cluster compares the keys.
     """
 
-    def __init__(self, names: Sequence[str] = (), *, offline: bool = False) -> None:
+    def __init__(self, names: Sequence[str] = (), *, offline: bool = False, link: Link | None = None) -> None:
         self._names = tuple(dict.fromkeys(map(normalize_text, names)))
         self._offline = offline
+        self._link = link
         self.batches: Batches[QueryRequest, dict[str, Any]] = Batches()
         self._open: dict[tuple[str, ...], Latest] = {}  # the least recently used first
         self._lock = threading.Lock()  # guards `_open` and `_keeper`
@@ -136,7 +140,7 @@ class Catalogs:
         """The `Latest` of these catalogs, now the most recently used."""
         closing = []
         with self._lock:
-            latest = self._open.pop(key, None) or Latest(key, self._open_part)
+            latest = self._open.pop(key, None) or Latest(key, self._open_part, self._prepare)
             self._open[key] = latest
             while len(self._open) > 1 and sum(other.size for other in self._open.values()) > MOST_OPEN:
                 closing.append(self._open.pop(next(iter(self._open))))
@@ -152,7 +156,12 @@ class Catalogs:
             self.refresh()
 
     def _open_part(self, name: str, mapped: Mapped) -> Index:
-        return Index.open_named(name, offline=self._offline, mapped=mapped, share=self._share)
+        vectors = self._link is None
+        return Index.open_named(name, offline=self._offline, vectors=vectors, mapped=mapped, share=self._share)
+
+    def _prepare(self, index: Index) -> None:
+        if self._link:
+            self._link.use(index)
 
     def _share(self, encoder: Encoder) -> Encoder:
         """An equal encoder that another open catalog has; if there is none, this one, loaded."""

@@ -1,6 +1,6 @@
 """What went wrong → the error object of the command line, and a fitting status.
 
-It gives away nothing of the machine: of a path, it has only the last part.
+It gives away nothing of the machines: of a path, it has only the last part.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from attnsearch.cluster.part import VersionsError
 from attnsearch.errors import AttnsearchError, CatalogError, InputError, ModelError
 from attnsearch.opening.items import UnknownItemError
 from attnsearch.output.safe_text import short
@@ -18,6 +19,9 @@ from attnsearch.storage.files import home_folder
 from attnsearch.wire.requests import QueryRequest
 
 _PATH = re.compile(r"(?<![\w.:/~])(?:~|/)[^\s'\"`,;:]*/[^\s'\"`,;:]*|(?<=')/[^']*(?=')")
+
+# Of other machines.
+_PLACES = {re.compile(r"(?:tcp|tls)://[^\s,;]*[^\s,;:]"): "the cluster", re.compile(r"the worker \S+:\d+"): "a worker"}
 
 # Options that our errors name, and what they are called here.
 _PARAMETERS = {f"--{name.replace('_', '-')}": name for name in QueryRequest.model_fields}
@@ -33,6 +37,7 @@ _REFUSED = {404: "no such address", 405: "this address does not take that method
 STATUS: dict[type[AttnsearchError], int] = {
     UnknownItemError: 404,
     MissingError: 404,
+    VersionsError: 503,
     InputError: 400,
     CatalogError: 503,
     ModelError: 503,
@@ -57,11 +62,16 @@ def _name_parameters(text: str) -> str:
 
 
 def _hide_paths(text: str, problem: AttnsearchError) -> str:
-    """The text with the last part of each path. What a client wrote may look like a path, and stays as it is."""
+    """The text with the last part of each path, and without other machines.
+
+    What a client wrote may look like a path, and stays as it is.
+    """
     for folder in (home_folder(), home_folder().resolve()):
         text = text.replace(f"{folder}{os.sep}", "")
-    if isinstance(problem, InputError):
+    if isinstance(problem, InputError) and not isinstance(problem, VersionsError):
         return text
+    for place, name in _PLACES.items():
+        text = place.sub(name, text)
     return _PATH.sub(lambda match: Path(match[0]).name, text)
 
 

@@ -21,6 +21,7 @@ from attnsearch.output.safe_text import to_json
 from attnsearch.serve import answers, failures, page
 from attnsearch.serve.catalogs import Catalogs
 from attnsearch.serve.guard import Access, Guard, note
+from attnsearch.storage.failures import ChangedError
 from attnsearch.syntax import strict_json
 from attnsearch.syntax.nearest import find_nearest
 from attnsearch.wire.catalogs import CatalogSummary, Health, Item, Judgments, Problem
@@ -135,7 +136,14 @@ def _api(catalogs: Catalogs) -> APIRouter:
         texts = getattr(asked, "queries", None) or [getattr(asked, "query", "")]
         names = getattr(asked, "catalogs", None) or filter(None, [getattr(asked, "catalog", None)])
         note([*names], "; ".join(texts))
-        return _send(await asyncio.to_thread(lambda: to_json(function(catalogs, asked))))
+
+        def compute() -> str:
+            try:
+                return to_json(function(catalogs, asked))
+            except ChangedError:  # a commit removed a segment before a worker had it; now the new state is asked
+                return to_json(function(catalogs, asked))
+
+        return _send(await asyncio.to_thread(compute))
 
     def post(path: str, function: Callable[[Catalogs, Asked], Any], kind: Any, result: Any, says: str) -> None:
         async def endpoint(asked: Asked) -> Response:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from attnsearch.indexing.embedding import Progress
     from attnsearch.opening.index import Index
+    from attnsearch.opening.remote import Link
     from attnsearch.syntax.formats import Reading
 
 
@@ -51,6 +52,19 @@ def taught_catalog(ref: str | None) -> str:
         hint = "give its items a name first: attnsearch index - --name NAME"
         raise InputError("what is read from standard input can't be taught", hint=hint)
     return catalog
+
+
+def open_link(on: str | None, deadline: float) -> Link | None:
+    """The cluster at the address `on`, for a server; see `asked_cluster`.
+
+    An answer of it may take `deadline` seconds. Raises as `cluster.dask.Cluster` does.
+    """
+    on = asked_cluster(on)
+    if not on:
+        return None
+    from attnsearch.opening.remote import Link
+
+    return Link(on, deadline=deadline)
 
 
 def open_index(

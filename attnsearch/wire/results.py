@@ -122,6 +122,13 @@ class Provenance(Answer):
     emptied_by: Annotated[str, Field(description="which filter hid the last of them")] = ""
 
 
+class Parts(Answer):
+    """Who compared the keys, where the server asks a cluster."""
+
+    segments: Annotated[int, Field(description="how many were read")]
+    workers: Annotated[int, Field(description="by how many processes")]
+
+
 class Result(Provenance):
     """The answer to a query."""
 
@@ -130,6 +137,7 @@ class Result(Provenance):
     unreadable: Annotated[bool, Field(description="whether the model does not read the query's language")] = False
     effective_items: Annotated[float, Field(description="how many items share the attention")]
     elapsed_ms: float
+    parts: Parts | None = None
     hits: list[Hit]
     asked: Annotated[str, Field(description="how a misspelled query was read")] = ""
     corrections: list[Correction] = []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -318,8 +319,18 @@ def test_the_scheduler_is_killed(machines, store, tmp_path, monkeypatch):
     machines.scheduler.kill()
     asking.join(30)
     assert isinstance(asking.error, CatalogError)
-    assert str(asking.error) == f"{machines.address}: the connection to the scheduler is lost; ask again"
+    lost = "the connection to the scheduler is lost; ask again"
+    assert str(asking.error) == f"{machines.address}: {lost}"
+    assert cluster.is_lost
+    monkeypatch.setattr(cluster._client, "sync", too_late)  # nobody is asked
+    with pytest.raises(CatalogError, match=lost):
+        cluster.ask([{"size": 1}])
+    monkeypatch.undo()
     cluster.close()
+
+
+def too_late(*_, **__):
+    raise TimeoutError
 
 
 def test_no_scheduler(monkeypatch):
@@ -388,6 +399,32 @@ def test_tls(store):
         states = RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20), k=5, output=True)
         assert same(states, LocalEngine(store, CUT).attend(queries(1, 20), k=5, output=True))
         cluster.close()
+
+
+def test_threads_ask_at_once(machines, store):
+    """As those of a server do. Each gets the answer to its own queries."""
+    cluster = open_cluster(machines)
+    engine, alone = RemoteEngine(store, cluster.ask, cut=CUT), LocalEngine(store, CUT)
+    asked = [queries(m, 20, seed) for seed in range(6) for m in (1, 3, 20)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [*pool.map(lambda q: engine.attend(q, k=5, output=True), asked)]
+    for q, states in zip(asked, answers, strict=True):
+        assert same(states, alone.attend(q, k=5, output=True))
+    cluster.close()
+
+
+def test_a_server_ends_with_its_processes(tmp_path):
+    psutil = pytest.importorskip("psutil")
+    argv = [sys.executable, "-m", "attnsearch", "serve", "--port", "0", "--on", "local:1"]
+    env = {**os.environ, "ATTNSEARCH_HOME": str(tmp_path)}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        others = psutil.Process(process.pid).children(recursive=True)
+        assert others
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert psutil.wait_procs(others, timeout=10)[1] == []
 
 
 OPEN = """

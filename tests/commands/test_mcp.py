@@ -49,7 +49,8 @@ class TestConfig:
             (["--url", "http://x"], "--url is for --config; attnsearch mcp --config CLIENT --url URL"),
             (["--config", "zed", "--url", "x"], "'x' is not the address of a server; such as http://127.0.0.1:8400/mcp"),
             (["--config", "zed", "--url", "http://x", "-c", "y"],
-             "--url names a running server with catalogs of its own; give -c and --offline to 'attnsearch serve'"),
+             "--url names a running server with catalogs of its own; "
+             "give -c, --on and --offline to 'attnsearch serve'"),
             (["--config", "zed", "-c", "librarry"], "there is no catalog 'librarry'; did you mean 'library'?"),
         ],
     )  # fmt: skip

@@ -155,6 +155,7 @@ COMMANDS = {
     "heatmap": ["heatmap", "moon", "sea 7", "robot"],
     "eval": ["eval", "judged.yaml", "--compare", "--lexical 1"],
     "train": ["train", "judged.yaml", "--dry-run"],
+    "duplicates": ["duplicates", "--min-score", "0.9", "-w", "year > 1910"],
 }
 
 
@@ -162,7 +163,8 @@ COMMANDS = {
 def test_other_commands(shop, write, run, monkeypatch, tmp_path, name):
     write("judged.yaml", JUDGED)
     monkeypatch.chdir(tmp_path)
-    argv = [*COMMANDS[name], "-c", "one", "--json"]
+    catalog = ["one"] if name == "duplicates" else ["-c", "one"]
+    argv = [*COMMANDS[name], *catalog, "--json"]
     alone = run(*argv)
     assert alone.code == 0, alone.err
     asked = []
@@ -236,3 +238,12 @@ class TestACommitBetween:
         ran = run("query", *[f"moon {n}" for n in range(20)], "-c", "one", "--jsonl", "--on", "local:2")
         assert ran.code == 3
         assert len(ran.out.splitlines()) == 16
+
+
+def test_the_map(shop, run, monkeypatch):
+    argv = ["explain", "moon", "-c", "one", "-f", "svg"]
+    alone = run(*argv)
+    assert alone.code == 0, alone.err
+    monkeypatch.setattr(remote, "Cluster", Here)
+    monkeypatch.setattr(address, "check_address", lambda address: None)
+    assert run(*argv, "--on", "local:2").out == alone.out

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import attnsearch.serve
+from attnsearch.errors import CatalogError
 from attnsearch.serve import server
 from attnsearch.terminal import progress
 
@@ -94,6 +95,43 @@ class TestCatalogs:
     def test_none(self, serve, shop):
         ran = serve("-c", "shpo")
         assert (ran.code, ran.err) == (3, "attnsearch: there is no catalog 'shpo'; did you mean 'shop'?\n")
+
+
+class TestCluster:
+    @pytest.fixture
+    def links(self, monkeypatch):
+        """The addresses of the clusters that were opened, and what happened to each."""
+        from attnsearch.opening import remote
+
+        links = []
+
+        class Link:
+            def __init__(self, address, *, deadline):
+                links.append((address, "opened"))
+                if address == "tcp://127.0.0.1:1":
+                    raise CatalogError("no Dask scheduler answers", where=address)
+
+            def close(self):
+                links.append(("", "closed"))
+
+        monkeypatch.setattr(remote, "Link", Link)
+        return links
+
+    def test_one_for_all(self, serve, served, shop, links, monkeypatch):
+        serve("--on", "local:2")
+        monkeypatch.setenv("ATTNSEARCH_ON", "local:3")
+        serve()
+        assert links == [("local:2", "opened"), ("", "closed"), ("local:3", "opened"), ("", "closed")]
+
+    def test_none_answers(self, serve, served, shop, links):
+        ran = serve("--on", "tcp://127.0.0.1:1")
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.err == "attnsearch: tcp://127.0.0.1:1: no Dask scheduler answers\n"
+
+    def test_no_address(self, serve, served, shop):
+        ran = serve("--on", "somewhere")
+        assert (ran.code, ran.out) == (2, "")
+        assert "invalid address of a cluster 'somewhere'" in ran.err
 
 
 class TestToken:
