@@ -34,7 +34,6 @@ from attnsearch.engines.pieces import DEFAULT, Cut, Piece, cut_pieces
 from attnsearch.engines.scan import Scan
 from attnsearch.errors import CatalogError
 from attnsearch.storage.failures import changed
-from attnsearch.storage.files import quoted
 from attnsearch.storage.store import Store
 
 if TYPE_CHECKING:
@@ -255,8 +254,7 @@ class RemoteEngine:
             return self._refuse(message, "each worker must be able to read it, and to keep a copy")
         number = {str(path.absolute()): number for number, path in enumerate(self._store.files)}.get(file)
         if number is None and file in self._files:
-            hint = f"publish it again: attnsearch publish {quoted(self._store.info.name)}"
-            return self._refuse(message, hint + " --again" * (fault == "damaged"))
+            return self._refuse(message, f"publish the catalog again{', with --again' * (fault == 'damaged')}")
         is_here = number is not None and self._store.files[number].exists()
         if fault == "missing" and number is not None and not is_here:
             return changed(self._store.info.name)

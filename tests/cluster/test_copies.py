@@ -107,7 +107,7 @@ def test_what_is_damaged_at_the_url_is_fetched_twice_and_refused(shop, fetched, 
         shop.ask()
     worker, url = part.describe()["worker"], shop.wanted(1).file
     assert f"made: the worker {worker} can't read {url}: it" in str(caught.value)
-    assert "nor when it is fetched again; publish it again: attnsearch publish made --again" in str(caught.value)
+    assert "nor when it is fetched again; publish the catalog again, with --again" in str(caught.value)
     assert fetched.count(url) == 2
     assert not find_local(shop.wanted(1)).exists()
     assert not list((cache / "incoming").iterdir())
@@ -122,7 +122,7 @@ def test_what_is_too_large_is_not_fetched(shop, monkeypatch):
 
 def test_what_is_not_at_the_url(shop):
     shop.system.rm_file(shop.paths[2])
-    with pytest.raises(CatalogError, match=r"there is no such file; publish it again: attnsearch publish made$"):
+    with pytest.raises(CatalogError, match=r"there is no such file; publish the catalog again$"):
         shop.ask()
 
 

@@ -111,7 +111,7 @@ def test_half_an_object(books, run, machines, files):
     ran = run("query", "moon", "-c", "books", "--on", machines.address)
     assert ran.code == 3
     assert f"can't read {URL}/{file}: it has {len(raw) - 9} bytes" in ran.err
-    assert ran.err.endswith("nor when it is fetched again; publish it again: attnsearch publish books --again\n")
+    assert ran.err.endswith("nor when it is fetched again; publish the catalog again, with --again\n")
     assert run("publish", "books", "--again").code == 0
     assert run("query", "moon", "-c", "books", "--on", machines.address).code == 0
 
@@ -122,7 +122,7 @@ def test_an_object_that_is_gone(books, run, machines, files):
         files.rm_file(f"bucket/books/{store.segments[0].file}")
     ran = run("query", "moon", "-c", "books", "--on", machines.address)
     assert ran.code == 3
-    assert ran.err.endswith("there is no such file; publish it again: attnsearch publish books\n")
+    assert ran.err.endswith("there is no such file; publish the catalog again\n")
 
 
 def test_no_bucket(books, run):
