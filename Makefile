@@ -57,6 +57,7 @@ bench: .venv/.bench
 	$(BENCH).sizes
 	$(BENCH).scale --plot benchmarks/query.svg
 	$(BENCH).changes
+	$(BENCH).database
 	$(BENCH).heatmap
 	$(BENCH).duplicates
 	$(BENCH).options

@@ -12,6 +12,7 @@ import numpy as np
 from attnsearch.encoding import loading
 from attnsearch.encoding.passages import Passage
 from attnsearch.indexing.checkpoint import Checkpoint
+from attnsearch.indexing.target import Place
 from attnsearch.indexing.writer import Writer
 from attnsearch.models.use import Use
 from attnsearch.sources import items
@@ -19,6 +20,7 @@ from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
 from attnsearch.storage.database import Info, Source
+from attnsearch.storage.lock import WAIT
 
 _CHUNK = 8_192
 
@@ -46,16 +48,23 @@ def jsonl(path: Path, count: int, changed: int = 0) -> None:
             stream.write(json.dumps(item) + "\n")
 
 
-def index(name: str, count: int, noise: float | None = None, model: str | None = None, width: int = 384) -> None:
+def index(
+    name: str,
+    count: int,
+    noise: float | None = None,
+    model: str | None = None,
+    width: int = 384,
+    place: Place | None = None,
+) -> None:
     """Make an index of `count` items with random keys of 384 numbers, which take as long to scan as real ones.
 
     With `noise`, the keys are one vector, each with so much added to it. The default model seems to have made them,
-    unless another is named; with another `width`, so many of its dims.
+    unless another is named; with another `width`, so many of its dims; with a `place`, it is there.
     """
-    _write(name, _items(count), noise, model, width)
+    _write(name, _items(count), noise, model, width, place)
 
 
-def change(name: str, count: int, changed: int) -> None:
+def change(name: str, count: int, changed: int, width: int = 8, place: Place | None = None) -> None:
     """Change the text and a field of so many items of an index that `index` made, all over it."""
     step = count // changed
     items = (
@@ -63,7 +72,7 @@ def change(name: str, count: int, changed: int) -> None:
         if number % step == 0 and number // step < changed else item
         for number, item in enumerate(_items(count))
     )  # fmt: skip
-    _write(name, items, None, None, 8)
+    _write(name, items, None, None, width, place)
 
 
 def _items(count: int) -> Iterator[Item]:
@@ -71,13 +80,16 @@ def _items(count: int) -> Iterator[Item]:
         yield Item(f"i{n}", f"Number {n}", text, {"number": n, "year": 1900 + n % 120, "shelf": n % 100}, text)
 
 
-def _write(name: str, items: Iterator[Item], noise: float | None, model: str | None, width: int) -> None:
+def _write(
+    name: str, items: Iterator[Item], noise: float | None, model: str | None, width: int, place: Place | None
+) -> None:
     maker = loading.load(model).model
     rng = np.random.default_rng(1)
     use = None if width == 384 else Use(dims=width)
     info = Info(name, "", (Source("made", None),), Fields(), maker.name, maker.sha256, maker.stamp, width, 0.05,
                 identity=maker.identity, use=use)  # fmt: skip
-    with Writer(home.catalog_folder(name)) as writer, Checkpoint(home.catalog_folder(name), "random") as checkpoint:
+    opened = place.open_writer(WAIT) if place else Writer(home.catalog_folder(name))
+    with opened as writer, Checkpoint(writer.folder, "random") as checkpoint:
         writer.take_items(items, lambda _, text: [Passage(0, len(text), text)])
         writer.recall(checkpoint)
         missing = writer.missing_texts()

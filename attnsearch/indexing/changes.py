@@ -79,12 +79,12 @@ _NEW_TEXTS = """
 SELECT n, incoming.title, text, incoming.text_sha256 FROM differing JOIN incoming USING (n) LEFT JOIN items USING (item)
 WHERE items.text_sha256 IS NOT incoming.text_sha256
 """
-# The same text may be stored already, under another id; then it has the same passages.
+# The same text may be stored under another id, with the same passages. CROSS JOIN: or SQLite compares all pairs.
 _STORED_VECTORS = """
 INSERT OR IGNORE INTO vectors SELECT passages.sha256, key, NULL
-FROM passages JOIN incoming USING (n)
-    JOIN (SELECT min(item) AS item, text_sha256 FROM items GROUP BY text_sha256) AS old USING (text_sha256)
-    JOIN keys ON keys.item = old.item AND keys.start = passages.start
+FROM passages CROSS JOIN incoming USING (n)
+    CROSS JOIN (SELECT min(item) AS item, text_sha256 FROM items GROUP BY text_sha256) AS old USING (text_sha256)
+    CROSS JOIN keys ON keys.item = old.item AND keys.start = passages.start
 """
 _SAMPLE = """SELECT place, coalesce(passages.text, incoming.text), x
 FROM supplied JOIN passages USING (sha256) JOIN incoming USING (n) ORDER BY random() LIMIT ?

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attnsearch.errors import InputError
-from attnsearch.indexing import check, embedding
+from attnsearch.indexing import changes, check, embedding
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.readers import raw_file
@@ -42,6 +42,28 @@ def test_another_price_embeds_nothing(shop, small):
     assert (done.changed, done.embedded) == (1, 0)
     with Index.open("shop") as opened:
         assert [hit.fields for hit in query(opened, "sea", k=1).hits] == [{"price": 4}]
+
+
+def test_changes_are_not_compared_with_every_stored_item(write, small, monkeypatch):
+    """The steps of SQLite grow as the items do, not as their square."""
+    compare, steps = changes.compare_items, []
+
+    def counted(db, *arguments, **options):
+        ticks = []
+        db.set_progress_handler(lambda: ticks.append(1) and None, 100)
+        result = compare(db, *arguments, **options)
+        db.set_progress_handler(None, 0)
+        steps.append(len(ticks))
+        return result
+
+    for count in (200, 800):
+        path = write(f"n{count}.yaml", "".join(f"- {{id: i{n}, title: moon {n}}}\n" for n in range(count)))
+        update([str(path)])
+        path.write_text(path.read_text().replace("moon", "sea"))
+        with monkeypatch.context() as patch:
+            patch.setattr(changes, "compare_items", counted)
+            update([str(path)])
+    assert steps[1] < 6 * steps[0]
 
 
 def test_what_is_gone_goes_unless_kept(shop):

@@ -17,12 +17,13 @@ from attnsearch.storage.failures import BusyError
 from tests.conftest import SHOP
 from tests.postgres.test_writer import contents, index
 from tests.postgres.writing import PHASES, writing
+from tests.torture.database import kill_writers
 
 LATER = SHOP.replace("sea", "the sea").replace("- {id: a, title: moon}\n", "") + "- {id: d, title: star}\n"
 
 
 class TestKilled:
-    @pytest.mark.parametrize("phase", PHASES)
+    @pytest.mark.parametrize("phase", list(PHASES)[1:])
     def test_no_commit_is_half_there(self, server, database, write, small, phase):
         url, path = server.url(database, "shop"), write("shop.yaml", SHOP)
         index(path, url)
@@ -47,6 +48,9 @@ class TestKilled:
             process.wait()
         assert server.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'attnsearch_shop'", database=database) == []
         assert index(path, url).embedded == 0
+
+    def test_at_random(self, server, home, tmp_path, small):
+        assert kill_writers(server, tmp_path, seed=1, kills=3).startswith("3 kills")
 
 
 class TestTogether:

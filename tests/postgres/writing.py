@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PHASES = {  # a phase: what is about to be called in it
+    "begun": "attnsearch.indexing.update.resolve_target",
     "read": "attnsearch.postgres.writer.DatabaseWriter.take_items",
     "embedded": "attnsearch.postgres.writer.DatabaseWriter.commit",
     "keys": "attnsearch.postgres.rows.copy_keys",

@@ -9,6 +9,7 @@ faults       each system call of these in turn: the process dies, or the call fa
 power        the same calls, recorded: each state that the disk may be in after a power cut
 flips        each byte of an index flipped in turn
 writers      two writers at once
+database     SIGKILL at random moments of a writer in PostgreSQL
 load         readers beside a writer; ten thousand queries
 shared       threads that share an index beside a writer
 storm        all commands at once, and processes killed meanwhile

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.torture.database import database
 from tests.torture.faults import faults
 from tests.torture.flips import flips
 from tests.torture.kill import kill, kill_commands
@@ -28,6 +29,7 @@ HARNESSES: dict[str, Callable[[Path, int], str]] = {
     "power": power,
     "flips": flips,
     "writers": writers,
+    "database": database,
     "load": load,
     "many": many,
     "shared": shared,
