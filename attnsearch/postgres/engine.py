@@ -39,11 +39,11 @@ SELECT state.* FROM (
   SELECT number, (%(q)s::vector[])[number] AS q, (%(plain)s::vector[])[number] AS plain,
     (%(errors)s::float8[])[number] AS error,
     (%(bounds)s::bigint[])[number] + 1 AS low, (%(bounds)s::bigint[])[number + 1] AS high
-  FROM generate_series(1, %(count)s::bigint) AS number
+  FROM generate_series(1, %(count)s::bigint) AS number OFFSET 0
 ) AS asked CROSS JOIN LATERAL (
   WITH passage AS MATERIALIZED (
     SELECT key, {item} AS item, -(x <#> asked.q) AS z, {plain} AS plain FROM keys WHERE {where}
-  ), item AS MATERIALIZED (
+  ), item AS {materialized} (
     SELECT best.item, key, best.z + {added} AS z, best.plain FROM {best} AS best {terms}
   ), top AS MATERIALIZED (
     SELECT max(z) AS z, max(plain) AS plain, {kth} AS kth FROM item
@@ -53,7 +53,7 @@ SELECT state.* FROM (
   )
   SELECT asked.number, count(*), max(top), sum(exp(shift)), sum(exp(shift) * shift),
     max(plain_top), sum(exp(plain_shift)), sum(exp(plain_shift) * plain_shift),
-    {candidates}, {keys}, {logits}, {output}, count(*) FILTER (WHERE shift > -55)
+    {candidates}, {candidate_logits}, {keys}, {logits}, {output}, count(*) FILTER (WHERE shift > -55)
   FROM shifted {chosen}
 ) AS state ORDER BY number
 """
@@ -61,7 +61,7 @@ _ITEMS = "(SELECT item, min(key) AS key, max(z) AS z, max(plain) AS plain FROM p
 _TERMS = """LEFT JOIN unnest((%(keys)s::bigint[])[asked.low:asked.high], (%(logits)s::real[])[asked.low:asked.high])
     AS term(key, logit) USING (key)"""
 _KTH = "(SELECT z FROM item ORDER BY z DESC LIMIT 1 OFFSET %(k)s::bigint - 1)"
-_CANDIDATES = "array_send(array_agg(shifted.key) FILTER (WHERE z >= coalesce(kth, '-infinity') - asked.error))"
+_CANDIDATES = "array_send(array_agg({}) FILTER (WHERE z >= coalesce(kth, '-infinity') - asked.error))"
 _CHOSEN = "JOIN (SELECT DISTINCT ON (item) item, key FROM passage ORDER BY item, z DESC, key) AS chosen USING (item)"
 _OUTPUT = "avg(x * array_fill((exp(shift) * %(scale)s)::real, ARRAY[%(d)s::int])::vector) FILTER (WHERE shift > -55)"
 
@@ -77,11 +77,19 @@ class _Row(NamedTuple):
     plain_maximum: float | None
     plain_total: float | None
     plain_moment: float | None
-    candidates: bytes | None  # the first keys of items that may be among the best
+    candidates: bytes | None  # the first keys of items that may be among the best, and their logits
+    candidate_logits: bytes | None
     keys: bytes | None  # every key that counts, and its logit
     logits: bytes | None
     output: Any  # pgvector's Vector: the mean of the keys times their weights, of so many keys
     averaged: int
+
+
+class _Candidates(NamedTuple):
+    """The first keys (c,) of the items that may be among the best of a query, and their logits z (c,) as summed."""
+
+    firsts: NDArray[np.int64]
+    z: NDArray[np.float64]
 
 
 class PostgresEngine(LocalEngine):
@@ -102,8 +110,12 @@ class PostgresEngine(LocalEngine):
         states, rows = self._ask(scan, q, plain, k, bias, output=output, every=False)
         if not k:
             return states
-        candidates = [read_numbers(row.candidates, "i8") for row in rows]
-        best = self._rank(states.attention, q, k, np.unique(np.concatenate(candidates)), bias)
+        with self._store.reading():
+            candidates = [
+                _Candidates(read_numbers(row.candidates, "i8"), read_numbers(row.candidate_logits, "f8"))
+                for row in rows
+            ]
+        best = self._settle(states.attention, q, k, candidates, bias)
         return States(best, best if scan.is_plain else states.plain)
 
     def logits(
@@ -113,8 +125,9 @@ class PostgresEngine(LocalEngine):
         scan = Scan(q, plain, k=0, output=output, bias=bias)
         states, rows = self._ask(scan, q, plain, 0, bias, output=output, every=True)
         every_logit = np.full((len(q), self._store.size), -np.inf, np.float32)
-        for row, z in zip(rows, every_logit, strict=True):
-            z[read_numbers(row.keys, "i8")] = read_numbers(row.logits, "f4")
+        with self._store.reading():
+            for row, z in zip(rows, every_logit, strict=True):
+                z[read_numbers(row.keys, "i8")] = read_numbers(row.logits, "f4")
         return states, every_logit
 
     def _ask(
@@ -132,36 +145,57 @@ class PostgresEngine(LocalEngine):
             plain="NULL::float8" if scan.is_plain else "-(x <#> asked.plain)",
             where=where,
             added=added,
+            materialized="MATERIALIZED" if has_passages or terms else "NOT MATERIALIZED",
             best=_ITEMS if has_passages else "passage",
             terms=terms,
             kth=_KTH if k else "NULL::float8",
-            candidates=_CANDIDATES if k else "NULL",
+            candidates=_CANDIDATES.format("shifted.key") if k else "NULL",
+            candidate_logits=_CANDIDATES.format("z") if k else "NULL",
             keys=f"array_send(array_agg({chosen}.key))" if every else "NULL",
             logits="array_send(array_agg(z::real))" if every else "NULL",
             output=_OUTPUT if output else "NULL",
             chosen=_CHOSEN * (chosen == "chosen") + f" JOIN keys ON keys.key = {chosen}.key" * output,
         )
-        rows = [_Row(*row) for row in store.ask(statement, parameters)]
+        rows = [_Row(*row) for row in store.ask(statement, parameters, binary=True)]
         with store.reading():
             if [row.visible for row in rows] != [visible] * len(q):
                 counts = {row.visible for row in rows} - {visible}
                 raise ValueError(f"it has {max(counts, default=0):,} of {visible:,} items")
             return _read_states(rows, scan), rows
 
-    def _rank(self, state: State, q: Floats, k: int, firsts: NDArray[np.int64], bias: Bias | None) -> State:
-        """The state with the k best on top, all of them keys of the items with the first keys `firsts` (c,)."""
-        first_keys = self._store.first_keys
+    def _settle(self, state: State, q: Floats, k: int, candidates: Sequence[_Candidates], bias: Bias | None) -> State:
+        """The state with the k best keys on top, and with the candidates' weights in float64.
+
+        If a few keys have most of the weight, the last digits of their logits would be those of the sums.
+        """
+        firsts = np.unique(np.concatenate([of_query.firsts for of_query in candidates]))
         keys, item = firsts, np.arange(len(firsts))
-        if first_keys is not None:
+        if (first_keys := self._store.first_keys) is not None:
             sizes = np.searchsorted(first_keys, firsts, side="right") - firsts
             item = np.repeat(item, sizes)
             keys = np.arange(sizes.sum()) + np.repeat(firsts - np.cumsum(sizes) + sizes, sizes)
-        z = multiply(q, self._store.embeddings(keys))
+        x = self._store.embeddings(keys)
+        z = multiply(q, x)
         if first_keys is not None:
             z = best_of_each(z, np.append(False, item[1:] == item[:-1])[: len(item)])
-        if bias is not None and bias.adds:
-            z = z + bias.of_items(firsts)[:, item]
-        return state.with_top(z, find_candidates(z, k), k, 0, keys)
+        added = bias.of_items(firsts)[:, item] if bias is not None and bias.adds else np.float32(0)
+        top = state.with_top(z + added, find_candidates(z + added, k), k, 0, keys)
+        rough = np.full((len(q), len(firsts)), -np.inf)
+        for row, of_query in zip(rough, candidates, strict=True):
+            row[np.searchsorted(firsts, of_query.firsts)] = of_query.z
+        x = x.astype(np.float64)
+        is_candidate = (z > -np.inf) & (rough[:, item] > -np.inf)
+        before, after = (
+            np.where(is_candidate, logits, state.maximum[:, None]) - state.maximum[:, None]
+            for logits in (rough[:, item], multiply(q.astype(np.float64), x) + added)
+        )
+        weights = np.where(is_candidate, np.exp(after) - np.exp(before), 0)
+        moments = np.exp(after) * after - np.exp(before) * before
+        return top._replace(
+            total=top.total + weights.sum(axis=1),
+            moment=top.moment + moments.sum(axis=1),
+            output=None if top.output is None else top.output + weights @ x,
+        )
 
 
 def _describe_mask(store: PostgresStore, bias: Bias | None, parameters: dict[str, Any]) -> tuple[str, int]:

@@ -40,7 +40,7 @@ SET LOCAL work_mem = '64MB'
 
 
 # Of an array as the server sends it.
-_TYPES = {"f4": 700, "i8": 20}  # by numpy's name of a type, the number of PostgreSQL's: real, bigint
+_TYPES = {"f4": 700, "f8": 701, "i8": 20}  # by numpy's name of a type, the number of PostgreSQL's
 _HEADER = struct.Struct(">iiI")  # how many dimensions, whether there is a NULL, the type
 _DIMENSION = struct.Struct(">ii")  # how many numbers, and the index of the first
 
@@ -225,7 +225,7 @@ def _adapt_numbers(connection: Connection[Any]) -> None:
 
 
 def read_numbers(raw: bytes | None, kind: str) -> NDArray[Any]:
-    """The numbers (n,) of an array of this type, f4 or i8, see `array_send`; None has none. Raises ValueError."""
+    """The numbers (n,) of an array of this type, f4, f8 or i8, see `array_send`; None has none. Raises ValueError."""
     if raw is None or raw == _HEADER.pack(0, 0, _TYPES[kind]):
         return np.empty(0, kind)
     start = _HEADER.size + _DIMENSION.size

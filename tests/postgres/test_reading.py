@@ -47,7 +47,7 @@ def same(answer: object, expected: object, close: float = 1e-6) -> None:
         for pair in zip(answer, expected, strict=True):
             same(*pair, close)
     elif isinstance(expected, float):
-        assert answer == pytest.approx(expected, rel=1e-6, abs=close)
+        assert answer == pytest.approx(expected, rel=1e-5, abs=close)
     else:
         assert answer == expected
 
@@ -60,7 +60,7 @@ def test_the_json_is_the_same(url, run, name):
     same(without_times(ran.out), without_times(run(*argv, "-c", "one").out))
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "train"])
+@pytest.mark.parametrize("name", ["explain", "matrix", "heatmap", "eval"])
 def test_other_commands(url, write, run, monkeypatch, tmp_path, name):
     write("judged.yaml", JUDGED)
     monkeypatch.chdir(tmp_path)
