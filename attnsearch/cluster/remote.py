@@ -261,7 +261,7 @@ class RemoteEngine:
         if fault == "missing":
             return self._refuse(message, "publish the catalog, or give the workers its folder, under the same name")
         if number is not None and is_here:
-            self._store.check_segment(number)  # raises what a query without workers does
+            self._store.load_rows(number)  # raises what a query without workers does
             message = f"{message}, though here it is"
         return self._refuse(message, "see what that machine has in its place")
 

@@ -107,23 +107,19 @@ class Store:
         pairs = zip(self.segments, self._x, strict=True)
         return {(row.file, row.sums): x for row, x in pairs if x is not None}
 
-    def _load_rows(self, number: int, rows: range | None = None) -> NDArray[np.float32]:
-        """The vectors of a segment, by its number, or some of them. Raises CatalogError."""
+    def load_rows(self, number: int, rows: range | None = None) -> NDArray[np.float32]:
+        """The vectors of a segment, by its number, or some of them: verified now. Raises CatalogError."""
         folder = self.files[number].parent.parent
         try:
             return segment.load_listed(folder, self.segments[number], d=self.info.d, rows=rows)
         except FileNotFoundError as error:  # a writer may remove what nobody has mapped
             raise changed(self.info.name) from error
 
-    def check_segment(self, number: int) -> None:
-        """Verify a segment, by its number, whoever else reads it. Raises CatalogError if it is damaged, or gone."""
-        self._load_rows(number)
-
     def _vectors(self, number: int) -> NDArray[np.float32]:
         """All vectors of a segment, by its number."""
         x = self._x[number]
         if x is None:
-            x = self._x[number] = self._load_rows(number)
+            x = self._x[number] = self.load_rows(number)
         return x
 
     def _rows(self, number: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -135,7 +131,7 @@ class Store:
         parts = rows // segment.ROWS
         for part in set(parts.tolist()):
             first = part * segment.ROWS
-            x = self._load_rows(number, range(first, min(first + segment.ROWS, self.segments[number].rows)))
+            x = self.load_rows(number, range(first, min(first + segment.ROWS, self.segments[number].rows)))
             some[parts == part] = x[rows[parts == part] - first]
         return some
 

@@ -102,15 +102,9 @@ def hold(folder: str) -> None:
     part._load = wait_and_load
 
 
-def die_of(file: str, start: int) -> None:
-    """Let this process die as soon as it reads a piece, as the system kills one that wants too much memory."""
-
-    def load(piece, task):
-        if (piece["file"], piece["start"]) == (file, start):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return _HONEST["_load"](piece, task)
-
-    part._load = load
+def die_reading() -> None:
+    """Let this process die as soon as it reads, as the system kills one that wants too much memory."""
+    part._load = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
 
 def speak(protocol: int) -> None:

@@ -13,12 +13,12 @@ server = tests.postgres.conftest.server
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Two processes on this machine."""
+    """Three processes on this machine."""
     if find_spec("distributed") is None:
         pytest.skip("needs the extra [dask]")
     from attnsearch.cluster.dask import Cluster
 
-    opened = Cluster("local:2")
+    opened = Cluster("local:3")
     yield opened
     opened.close()
 

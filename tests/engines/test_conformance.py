@@ -37,10 +37,10 @@ def ask_here(tasks):
 ENGINES = {
     "local": lambda _, store, cut: LocalEngine(store, cut),
     "parts": lambda _, store, cut: RemoteEngine(store, ask_here, cut=cut),
-    "local:2": lambda request, store, cut: RemoteEngine(store, request.getfixturevalue("cluster").ask, cut=cut),
+    "local:3": lambda request, store, cut: RemoteEngine(store, request.getfixturevalue("cluster").ask, cut=cut),
     "postgres": lambda request, store, cut: PostgresEngine(request.getfixturevalue("in_postgres")(store), cut),
 }
-SLOW = {"local:2"}
+SLOW = {"local:3"}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in ENGINES])
