@@ -11,9 +11,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from attnsearch.api.index import Index as Published
 from attnsearch.attention.projections import identity
 from attnsearch.opening.index import Index
 from attnsearch.postgres.check import find_problems
@@ -27,6 +30,14 @@ from benchmarks.measure import heading, in_turn, ratio, table, timed
 from tests.postgres.server import Server
 
 CHANGED = 500
+TEXT = "a voyage to the moon"
+QUERIES: dict[str, dict[str, Any]] = {
+    "a query": {},
+    "with a filter": {"where": "year > 1960"},
+    "with shared words": {"lexical": 0.3},
+    "with values": {"values": ["shelf"]},
+    "with the output": {"vector": True},
+}
 
 
 def main() -> None:
@@ -61,16 +72,37 @@ def _compare(url: str, size: int, rounds: int) -> None:
     with open_store(url) as store:
         rows.append(("MiB", folder_size(catalog_folder("made")) / 2**20, store.measure() / 2**20))
     table(("", "folder", "PostgreSQL"), rows)
-    with Index.open("made") as here, Index.open(url) as there:
-        for count in (1, 16):
-            x = np.random.default_rng(1).standard_normal((count, 384), np.float32)
-            q = fold_queries(identity(384), x / np.linalg.norm(x, axis=1, keepdims=True))
-            runs = {name: timed(lambda index=index, q=q: index.engine.attend(q, k=10))
-                    for name, index in (("folder", here), ("PostgreSQL", there))}  # fmt: skip
-            seconds = in_turn(runs, rounds)
-            cells = [(name, statistics.median(times) * 1000, ratio(times, seconds["folder"]))
-                     for name, times in seconds.items()]  # fmt: skip
-            table((f"{count} queries at once", "ms", "times a folder"), cells)
+    _ask(url, rounds)
+
+
+def _ask(url: str, rounds: int) -> None:
+    """Print what it takes to ask both, and make sure that they answer the same."""
+    x = np.random.default_rng(1).standard_normal((100, 384), np.float32)
+    q = fold_queries(identity(384), x / np.linalg.norm(x, axis=1, keepdims=True))
+    runs: dict[str, dict[str, Callable[[], object]]] = {}
+    with (
+        Index.open("made") as here,
+        Index.open(url) as there,
+        Published.open("made") as one,
+        Published.open(url) as two,
+    ):
+        both = {"folder": here, "PostgreSQL": there}
+        for count in (1, 16, 100):
+            what = f"the keys of {count} {'queries' if count > 1 else 'query'}"
+            runs[what] = {place: partial(index.engine.attend, q[:count], k=10) for place, index in both.items()}
+        for what, options in QUERIES.items():
+            runs[what] = {
+                "folder": partial(one.query, TEXT, **options),
+                "PostgreSQL": partial(two.query, TEXT, **options),
+            }
+            if len({tuple(hit.id for hit in run().hits) for run in runs[what].values()}) > 1:  # type: ignore[attr-defined]
+                raise SystemExit(f"the two differ: {what}")
+        rows = []
+        for what, of_both in runs.items():
+            seconds = in_turn({place: timed(run) for place, run in of_both.items()}, rounds)
+            medians = [statistics.median(times) * 1000 for times in seconds.values()]
+            rows.append((what, *medians, ratio(seconds["PostgreSQL"], seconds["folder"])))
+    table(("", "folder, ms", "PostgreSQL, ms", "times a folder"), rows)
 
 
 def _spend(run: Callable[[], object]) -> tuple[float, float]:
