@@ -101,7 +101,8 @@ class Cluster:
             answers = list(self._call(self._client._gather, in_order, seconds=end - time.monotonic()))
         finally:
             self._cancel(futures.values())
-        self._warn_of_losses(homes)
+        with suppress(CatalogError):  # the answer is complete
+            self._warn_of_losses(homes)
         return answers
 
     def stream(
@@ -138,7 +139,7 @@ class Cluster:
                     yield futures.pop(future)[0], answered
                     since = time.monotonic()
         except distributed.CancelledError:
-            raise self._refuse("the connection to the scheduler is lost") from None
+            raise self._refuse(_LOST) from None
         finally:
             self._cancel(futures)
 
@@ -280,9 +281,8 @@ class Cluster:
         known = {worker: replies[worker] for worker in threads if isinstance(replies.get(worker), dict)}
         others = part.find_others(known | self._ask_versions([worker for worker in threads if worker not in known]))
         if others:
-            message = f"{len(others)} of {len(threads)} workers have other versions"
-            table = part.tabulate_versions(others)
-            raise part.VersionsError(message, where=self._address, hint="install there what is here", details=table)
+            message, hint = f"{len(others)} of {len(threads)} workers have other versions", "install there what is here"
+            raise part.VersionsError(message, where=self._address, hint=hint, details=part.tabulate_versions(others))
 
     def _ask_versions(self, workers: Sequence[str]) -> dict[str, Record]:
         """What Python itself knows of the versions on workers whose attnsearch does not."""
