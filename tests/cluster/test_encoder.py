@@ -310,3 +310,32 @@ def test_the_size_of_batches(monkeypatch, n, sizes):
 
     monkeypatch.setattr(embedding, "CHUNK", 1_024)
     assert [len(batch) for batch in embedding._draw_batches(Texts(), {}, n)] == sizes
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_how_far_a_worker_may_be_off(source, small, precision):
+    """Two kinds of processors may differ by more in bfloat16 than in float32."""
+    small.precision = precision
+    workers = Workers(change=with_probes(tilt))
+    if precision == "bfloat16":
+        assert index(source, workers)[1] == (7, 1)
+    else:
+        with pytest.raises(ModelError, match="computes other vectors"):
+            index(source, workers)
+
+
+def tilt(x):
+    """Unit vectors whose cosine with x is .9999, about."""
+    x[:, -2:] += 0.01
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_sentence_transformers_elsewhere(source, real):
+    """A process loads what the driver has chosen for much text: the model in bfloat16, by torch."""
+    index(source, Workers(), precision="bfloat16")
+    ((encoder, _),) = texts._loaded.values()
+    assert (encoder.quick, encoder.precision) == (False, "bfloat16")
+    x = real.encode([*vectors()])
+    assert (np.vecdot(x, [*vectors().values()]) > 0.999).all()

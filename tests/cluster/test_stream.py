@@ -140,10 +140,13 @@ def test_what_waits(machines, source, model, tmp_path, home, monkeypatch):
                "from attnsearch.cli import main; sys.exit(main(sys.argv[1:]))"]  # fmt: skip
     argv = ["index", str(source), "--name", "one", "--model", model, "--on", machines.address]
     with subprocess.Popen([*command, *argv], stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: len(embedded(tmp_path)) == 2, "a batch on each worker")
-        wait_until(lambda: len(cluster._client.run_on_scheduler(count_tasks)) == 4, "two more")
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE)
+        try:
+            wait_until(lambda: len(embedded(tmp_path)) == 2, "a batch on each worker")
+            wait_until(lambda: len(cluster._client.run_on_scheduler(count_tasks)) == 4, "two more")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
