@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from attnsearch.output.safe_text import hide_passwords
+
 _BEGINS_WITH_OPTION = re.compile(r"-[a-zA-Z]\s")
 _command_line = ["attnsearch"]
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|inf", re.ASCII)
@@ -22,8 +24,8 @@ def remember(argv: Sequence[str]) -> None:
 
 
 def command_line() -> list[str]:
-    """The words of the command line, from the program's name on."""
-    return list(_command_line)
+    """The words of the command line, from the program's name on, without passwords: a page may be shown to anyone."""
+    return [hide_passwords(word) for word in _command_line]
 
 
 def program() -> list[str]:

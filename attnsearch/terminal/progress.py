@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from attnsearch.output.safe_text import inert, short
+from attnsearch.output.safe_text import hide_passwords, inert, short
 from attnsearch.terminal.signals import replace_handler
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Working:
         if not self.quiet:
             self.stop()
             with suppress(OSError):  # a warning that nobody can read must not end the command
-                sys.stderr.write(f"attnsearch: {inert(short(message))}\n")
+                sys.stderr.write(f"attnsearch: {inert(short(hide_passwords(message)))}\n")
 
     def _show(self, display: Status | Progress) -> None:
         self.stop()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from attnsearch.cluster import address
+from attnsearch.postgres import connection
 from attnsearch.storage.files import LEARNED, home_folder
+from attnsearch.terminal.completion import complete_catalog, complete_filter
 from tests.commands.test_on import COMMANDS, ITEMS, JUDGED, OPTIONS, without_times
 from tests.postgres.filling import fill_from
 
@@ -162,3 +165,21 @@ def test_what_was_learned(url, run, server, tmp_path):
         assert "the catalog is damaged: " in ran.err
     finally:
         server.execute(f"DELETE FROM {schema}.learned", database=database)
+
+
+def test_a_page_has_no_password(url, run, tmp_path):
+    page = tmp_path / "page.html"
+    with_password = url.replace("postgres@", "postgres:s3cret@")
+    assert run("query", "moon", "-c", with_password, "-o", page).code == 0
+    assert "postgresql://postgres@" in page.read_text()
+    assert "s3cret" not in page.read_text()
+
+
+def test_a_completion_does_not_connect(url, small, monkeypatch):
+    def connect(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(connection, "connect", connect)
+    context = SimpleNamespace(params={"catalog": [url]}, args=[])
+    assert complete_filter(context, "ye") == []
+    assert complete_catalog("postgresql://") == []
