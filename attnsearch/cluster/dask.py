@@ -81,7 +81,8 @@ class Cluster:
 
     def _ask(self, tasks: Sequence[Record]) -> list[Record]:
         end = time.monotonic() + self._deadline
-        homes = place(tasks, self._wait_for_workers(min(WORKERS, self._deadline)))
+        threads = self._wait_for_workers(min(WORKERS, self._deadline))
+        homes = place(tasks, threads)
         mapped = self._choose_mapped()
         futures: dict[int, Future[Record]] = {}
         try:
@@ -102,7 +103,7 @@ class Cluster:
         finally:
             self._cancel(futures.values())
         with suppress(CatalogError):  # the answer is complete
-            self._warn_of_losses(homes)
+            self._warn_of_losses(homes, len(threads))
         return answers
 
     def stream(
@@ -267,13 +268,11 @@ class Cluster:
             return self._refuse(f"every worker that {work} was killed", hint)
         return self._refuse(f"a worker failed: {type(errors[0]).__name__}: {brief(errors[0])}")
 
-    def _warn_of_losses(self, homes: Sequence[str]) -> None:
-        """Say how many of the tasks' `homes` are gone; others have done their tasks."""
-        lost = {*homes} - {*self._threads()}
-        if lost:
-            again = sum(home in lost for home in homes)
-            log.warning("%s: %d of %d workers died, and others read their parts again: %d of %d",
-                        self._address, len(lost), len({*homes}), again, len(homes))  # fmt: skip
+    def _warn_of_losses(self, homes: Sequence[str], workers: int) -> None:
+        """Say how many of the workers are gone that were the tasks' `homes`; others have done their tasks."""
+        if lost := {*homes} - {*self._threads()}:
+            again = f"others read {sum(home in lost for home in homes)} of {len(homes)} parts again"
+            log.warning("%s: %d of %d workers died; %s", self._address, len(lost), workers, again)
 
     def _compare_versions(self, threads: Mapping[str, int]) -> None:
         """Raise InputError if a worker's versions are others than those here, or if it has no attnsearch."""
