@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from importlib.util import find_spec
@@ -22,7 +23,12 @@ def check_address(address: str) -> None:
         raise InputError("other machines are asked through Dask, which is not installed",
                          hint="pip install 'attnsearch[dask]'")  # fmt: skip
     if address.startswith("tcp://") and not re.match(r"tcp://(localhost|127\.|\[::1\])", address):
-        log.warning("%s is not encrypted, and whoever reaches it can run code on its workers; use tls://", address)
+        _warn_of_listeners(address)
+
+
+@functools.cache  # once in a process, which may check an address before it has anything else
+def _warn_of_listeners(address: str) -> None:
+    log.warning("%s is not encrypted, and whoever reaches it can run code on its workers; use tls://", address)
 
 
 def brief(error: object) -> str:

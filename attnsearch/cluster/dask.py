@@ -181,7 +181,7 @@ class Cluster:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
                 client = distributed.Client(target, scheduler_file=file, timeout=CONNECT, set_as_default=False)
-        except OSError as error:
+        except (OSError, MemoryError, ValueError, LookupError) as error:  # a web server, say, causes these
             raise CatalogError(f"no Dask scheduler answers: {brief(error)}", where=self._address, hint=_START) from None
         opened.callback(client.close, timeout=_POLL)
         return client
