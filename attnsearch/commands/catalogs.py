@@ -82,7 +82,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
     if json:
         streams.emit([to_json(fields, screen, indent=2)], out)
         return
-    use = {"use": _use_in_words(fields["use"])}
+    use = {"use": _use_in_words(fields["use"]), "published": _publication_in_words(fields["published"])}
     words = {**fields, **use, **constants_in_words(fields, fit, command_to_calibrate(record.model, record.use))}
     tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
     if fields["fields"]:
@@ -176,6 +176,11 @@ def _use_in_words(use: Mapping[str, Any] | None) -> str:
     from attnsearch.models.use import Use
 
     return "" if use is None else Use(**use).in_words()
+
+
+def _publication_in_words(published: Mapping[str, Any] | None) -> str:
+    """Where a catalog is published."""
+    return "" if published is None else _mark(published["url"], "an earlier state", when=not published["is_current"])
 
 
 def _field_in_words(field: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -32,7 +32,7 @@ from attnsearch.sources.items import Item
 from attnsearch.storage import files, home, learned, lock
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.failures import OlderError, missing, writing
-from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, copy_file, swap_folders, sync
+from attnsearch.storage.files import FEEDBACK, LEARNED, LONGEST_NAME, PUBLISHED, copy_file, swap_folders, sync
 from attnsearch.storage.segment import all_heads
 from attnsearch.syntax.formats import FORMATS
 
@@ -225,8 +225,8 @@ def _try_formats(info: Info, path: str) -> tuple[list[Item], str]:
 
 
 def _copy_learned_and_feedback(folder: Path, staging: Path) -> None:
-    """Copy what was learned, if it is intact, and the feedback."""
-    names = [LEARNED, FEEDBACK]
+    """Copy what was learned, if it is intact, the feedback, and where the catalog is published."""
+    names = [LEARNED, FEEDBACK, PUBLISHED]
     try:
         learned.read_learned(folder / LEARNED)
     except FileNotFoundError:

@@ -54,7 +54,9 @@ def describe_catalog(folder: Path, fit: Fit | None) -> dict[str, Any]:
     from attnsearch.storage.store import Store
 
     with home.open_migrated(folder, Store) as store:
-        place = {"bytes": folder_size(folder), "folder": str(folder)}
+        place = {
+            "bytes": folder_size(folder), "folder": str(folder), "published": _describe_publication(store)
+        }  # fmt: skip
         return describe_store(store, load_learned(folder), fit, home.displayed_name(folder, store.info), place)
 
 
@@ -95,9 +97,18 @@ def describe_store(
         "created": record.created,
         "updated": record.updated,
         "folder": place["folder"],
+        "published": place.get("published"),
         "learned": learned and _describe_learned(learned, in_use=used is not None),
         "fields": [describe_field(field) for field in store.fields()],
     }
+
+
+def _describe_publication(store: Store) -> dict[str, Any] | None:
+    """Where an open catalog is published, and whether its present state is; None if it is not published."""
+    from attnsearch.cluster.publication import read_publication
+
+    publication = read_publication(store.folder)
+    return publication and {"url": publication.url, "is_current": publication.commit == store.info.commit}
 
 
 def describe_field(field: Field) -> dict[str, Any]:

@@ -442,6 +442,27 @@ class TestAsked:
         shop.publish(url)
         assert on(*TCP)[0].code == 0
 
+    def test_info(self, shop, run, url):
+        def read() -> dict:
+            return json.loads(run("info", "shop", "--json").out)["published"]
+
+        assert read() is None
+        assert "published" not in run("info", "shop").out
+        shop.publish(url)
+        assert read() == {"url": url, "is_current": True}
+        shop.index("moon sea")
+        assert read() == {"url": url, "is_current": False}
+        assert "(an earlier state)" in run("info", "shop").out
+
+    def test_a_repaired_catalog_is_published_still(self, shop, run, url):
+        shop.publish(url)
+        (shop.folder / "index.seal").write_bytes(b"")
+        (file,) = shop.state[1]
+        (shop.folder / "segments" / file).write_bytes(b"")
+        assert run("check", "shop", "--repair").code == 0
+        assert json.loads(run("info", "shop", "--json").out)["published"] == {"url": url, "is_current": False}
+        assert "1 of 1 segment written" in shop.publish("--again").out
+
     def test_two_catalogs(self, shop, on, url, run, write):
         run("index", write("other.json", '[{"title": "moon robot"}]'))
         shop.publish(url)
