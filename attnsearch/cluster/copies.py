@@ -121,7 +121,7 @@ def _fetch(wanted: Wanted, local: Path) -> None:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[Path]:
-    """An empty file to write to, which no other process writes to meanwhile."""
+    """A file to write anew, to which no other process writes meanwhile."""
     import fcntl
 
     while True:
@@ -129,7 +129,6 @@ def _alone(file: Path) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if _has_name(handle, file):  # else whoever had it renamed it, or gave up
-                os.ftruncate(handle, 0)
                 yield file
                 return
         finally:

@@ -113,6 +113,21 @@ def test_what_is_damaged_at_the_url_is_fetched_twice_and_refused(shop, fetched, 
     assert not list((cache / "incoming").iterdir())
 
 
+def test_all_of_a_copy_is_verified_when_it_comes(tmp_path, cache):
+    """And not only the rows that are read first."""
+    folder, url = tmp_path / "large", f"memory://{uuid.uuid4().hex}"
+    (row,) = DiskStore(folder, *keys_of(600, "short"), []).segments
+    system, path = fsspec.url_to_fs(url)
+    raw = (folder / "segments" / row.file).read_bytes()
+    wanted = Wanted(f"{url}/{row.file}", (600, 16), row.sums)
+    system.pipe_file(f"{path}/{row.file}", raw[:-1] + b"?")
+    with pytest.raises(ValueError, match="its rows 512 to 599 are not what was written, nor when it is fetched again"):
+        load(wanted, range(10))
+    assert not find_local(wanted).exists()
+    system.pipe_file(f"{path}/{row.file}", raw)
+    assert len(load(wanted, range(10))) == 10
+
+
 def test_what_is_too_large_is_not_fetched(shop, monkeypatch):
     shop.system.pipe_file(shop.paths[1], b"0" * 100_000)
     monkeypatch.setattr(type(shop.system), "get_file", None)
