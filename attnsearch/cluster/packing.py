@@ -75,8 +75,31 @@ def pack_state(state: State, first: int = 0) -> Record:
     return {**state._asdict(), "top_keys": shifted}
 
 
-def unpack_state(raw: object, empty: State) -> State:
-    """The state of the same queries as the `empty` one. Raises ValueError for anything that is no such state."""
+def find_problem(answered: object) -> str:
+    """What is wrong with the form of an answer, whatever it is to; empty if nothing is."""
+    if not isinstance(answered, Mapping):
+        return "it has no fields"
+    named: dict[str, type] = {"protocol": int, "commit": str, "worker": str}
+    if answered.get("fault"):
+        named |= {"fault": str, "file": str, "message": str}
+        pieces: object = []
+    else:
+        pieces = answered.get("pieces")
+    if not isinstance(pieces, list) or not all(isinstance(piece, Mapping) for piece in pieces):
+        return "it has no list of pieces"
+    kinds = {"file": str, "start": int, "stop": int, "rows": int}
+    for record, fields in ((answered, named), *((piece, kinds) for piece in pieces)):
+        for name, kind in fields.items():
+            if type(record.get(name)) is not kind:
+                return f"its {name} is not of the type {kind.__name__}"
+    return ""
+
+
+def unpack_state(raw: object, empty: State, keys: range = range(1 << 32)) -> State:
+    """The state of the same queries as the `empty` one, after some of the keys. Raises ValueError for anything else.
+
+    Where the maximum is not a number, nothing else needs to be.
+    """
     if not isinstance(raw, Mapping) or {*raw} != {*State._fields} or raw["k"] != empty.k:
         raise ValueError("it has other fields than a state")
     m = len(empty.total)
@@ -91,7 +114,15 @@ def unpack_state(raw: object, empty: State) -> State:
         shapes["output"] = empty.output.shape
     for name, shape in shapes.items():
         unpack_array(raw, name, shape, np.int64 if name in ("visible", "top_keys") else np.float64)
-    return State(**raw)
+    state = State(**raw)
+    is_number = ~np.isnan(state.maximum)
+    for name in ("total", "moment", "top_logits"):
+        if np.isnan(raw[name][is_number]).any():
+            raise ValueError(f"its {name} is not a number")
+    top = state.top_keys[state.top_logits > -np.inf]
+    if not ((top >= keys.start) & (top < keys.stop)).all():
+        raise ValueError("its top has keys that it was not asked about")
+    return state
 
 
 def unpack_array(raw: Mapping[str, object], name: str, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from attnsearch.cluster.packing import (
     Record,
+    find_problem,
     pack_bias,
     pack_marks,
     read_matches,
@@ -138,7 +139,7 @@ class RemoteEngine:
                 place = slice(task["first"], task["first"] + task["size"])
                 shape = len(q), task["size"]
                 every_logit[:, place] = unpack_array(answered, "logits", shape, np.float32)
-            return [_read_states(piece, scan) for piece in answered["pieces"]]
+            return [_read_states(piece, scan, task) for piece in answered["pieces"]]
 
         states = itertools.chain.from_iterable(self._ask_for(tasks, read, at_once=len(tasks)))
         return scan.finish([*states])._replace(parts=Parts(len(self._store.segments), len(workers)))
@@ -151,6 +152,8 @@ class RemoteEngine:
         while batch := list(itertools.islice(remaining, at_once)):
             self._store.check_open()
             answers = self._ask(batch)
+            if problems := [*filter(None, map(find_problem, answers))]:
+                raise self._refuse(f"a worker sent no valid answer: {problems[0]}")
             self._check(batch, answers)
             for task, answered in zip(batch, answers, strict=True):
                 try:
@@ -222,7 +225,7 @@ class RemoteEngine:
     def _check(self, tasks: Sequence[Record], answers: Sequence[Record]) -> None:
         """Raise CatalogError unless the answers are those to the tasks, each piece once; InputError for a protocol."""
         for answered in answers:
-            worker = answered.get("worker")
+            worker = answered["worker"]
             if answered.get("protocol") != PROTOCOL or answered.get("fault") == "protocol":
                 message = f"the worker {worker} speaks protocol {answered.get('protocol')}, not {PROTOCOL}"
                 raise VersionsError(message, hint="install the same attnsearch on all machines")
@@ -276,9 +279,10 @@ def _names(records: Sequence[Record]) -> Iterator[tuple[str, int, int]]:
             yield piece["file"], piece["start"], piece["stop"]
 
 
-def _read_states(piece: Record, scan: Scan) -> States:
-    """The states of a piece. Raises ValueError for anything else."""
-    attention = unpack_state(piece["state"], scan.empty.attention)
+def _read_states(piece: Record, scan: Scan, task: Record) -> States:
+    """The states of a piece of a task. Raises ValueError for anything else."""
+    keys = range(task["first"], task["first"] + task["size"])
+    attention = unpack_state(piece["state"], scan.empty.attention, keys)
     plain = scan.empty.plain if scan.is_plain else unpack_state(piece["plain"], scan.empty.plain)
     return States(attention, plain)
 

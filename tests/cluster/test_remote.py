@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import operator
+from functools import partial, reduce
 
 import numpy as np
 import pytest
@@ -200,6 +202,35 @@ def test_points_of_another_plane_are_refused(store):
 
     with pytest.raises(CatalogError, match=r"its points is not an array of float64 of the shape \(40, 2\)"):
         RemoteEngine(store, lying(cut), cut=Cut(piece=40)).project(np.eye(2, 16))
+
+
+def paths(value, path=()):
+    """The way to each value in an answer."""
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from paths(value[key], (*path, key))
+
+
+NOT_EXPECTED = [None, "", "x", [], {}, -1, 10**9, 1.5, float("nan"), b"", np.zeros(0), np.full(1, np.nan),
+                np.full((1, 3), 10**6), np.full((1, 3), np.nan)]  # fmt: skip
+
+
+def test_an_answer_of_another_form_is_refused(store):
+    """Whatever stands in the place of one of its values, there is the same answer or an error, never a traceback."""
+    honest: list = []
+    ask = partial(RemoteEngine, store, cut=Cut(piece=40))
+    expected = ask(lambda tasks: honest.extend(ask_here(tasks)) or honest).attend(queries(1, 20), k=3, output=True)
+    for *path, last in filter(None, paths(honest)):
+        if path and path[-1] == "state" and last == "maximum":
+            continue  # which need not be a number: no search takes such a state
+        for value in NOT_EXPECTED:
+            answers = copy.deepcopy(honest)
+            reduce(operator.getitem, path, answers)[last] = value
+            try:
+                states = ask(lambda _, answers=answers: answers).attend(queries(1, 20), k=3, output=True)
+            except (CatalogError, InputError):
+                continue
+            assert all(map(np.array_equal, states.attention, expected.attention)), (path, last, value)
 
 
 def test_logits_of_another_shape_are_refused(store):
