@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,22 @@ def test_load(work):
 
 def test_shared(work):
     shared.shared(work, SEED, seconds=2)
+
+
+def test_flips_of_the_indexes_of_items_and_keys(work):
+    """A judged request whose items are not found has no effect, which nobody would notice."""
+    with using_home(work / "home"):
+        flips.make(work / "flipped.yaml")
+        folder = work / "home" / "flipped"
+        flips.teach(folder)
+        file = folder / "index.sqlite"
+        with closing(sqlite3.connect(file)) as db:
+            (size,) = db.execute("PRAGMA page_size").fetchone()
+            statement = "SELECT rootpage FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('items', 'keys')"
+            starts = [(page - 1) * size for (page,) in db.execute(statement)]
+        assert len(starts) == 2
+        places = [(file, start + offset) for start in starts for offset in (3, 4, 8, 9, size - 15, size - 7, size - 1)]
+        assert list(flips.flip(folder, places, 0xFF)) == []
 
 
 @pytest.mark.parametrize("mask", flips.MASKS)

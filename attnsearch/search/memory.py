@@ -22,6 +22,7 @@ from attnsearch.attention import memory
 from attnsearch.attention.products import multiply
 from attnsearch.attention.softmax import State, best_of_each
 from attnsearch.search.spelling import embed_requests
+from attnsearch.storage.failures import damaged
 
 if TYPE_CHECKING:
     from attnsearch.attention.memory import Recall
@@ -102,6 +103,7 @@ class Memory(NamedTuple):
     def _find_visible(self, part: Part, idents: Collection[str]) -> dict[str, list[int]]:
         """The keys of those of the items, by id, that are there and that no filter hides."""
         keys_of = part.store.keys_of(idents) if idents else {}
+        _refuse_hidden(part.store, idents, keys_of)
         numbered = {ident: [part.first + key for key in keys] for ident, keys in keys_of.items()}
         mask = None if self.bias is None else self.bias.visible
         return {ident: keys for ident, keys in numbered.items() if mask is None or mask[keys[0]]}
@@ -220,6 +222,23 @@ def gather_memory(index: Index, memories: Sequence[Remembered | None], bias: Bia
         index.store,
         bias,
     )
+
+
+def _refuse_hidden(store: Store, idents: Collection[str], keys_of: Mapping[str, Sequence[int]]) -> None:
+    """Raise CatalogError where a damaged index of the database has hidden an item, or some of its keys."""
+    gone = [ident for ident in idents if ident not in keys_of]
+    if store.has_any(gone) or not all(_is_whole(store, keys) for keys in keys_of.values()):
+        raise damaged(store.folder, "its index of items or of keys lacks some")
+
+
+def _is_whole(store: Store, keys: Sequence[int]) -> bool:
+    """Whether these are all keys of an item, by the list of segments."""
+    row = next(row for row in reversed(store.segments) if row.first <= keys[0])
+    start, stop = keys[0] - row.first, keys[-1] + 1 - row.first
+    if row.joined is None:
+        return len(keys) == 1
+    is_end = stop == row.rows or not row.joined[stop]
+    return len(keys) == stop - start and is_end and not row.joined[start]
 
 
 def _spread(shares: Doubles, rights: Sequence[Mapping[int, float]], first_keys: Sequence[int]) -> Doubles:

@@ -57,11 +57,9 @@ class Place(NamedTuple):
 class Store:
     """A catalog open for reading: one snapshot, which no writer changes, until it is closed. Threads may share it.
 
-    Opening it verifies the checksum of every vector; items are verified as they are read. Keys are numbered from 0 to
-    before `size`, in the order in which they were added; numbers of removed keys are unused.
-
-    Without `vectors`, opening it reads none of them: they are verified as they are read. `mapped` are segments that
-    another store has open, see there.
+    Opening it verifies the checksum of every vector, or without `vectors` of none; what was not verified is as it is
+    read. Keys are numbered from 0 to before `size`, in the order in which they were added; numbers of removed keys are
+    unused. `mapped` are segments that another store has open, see there.
 
     Raises CatalogError if there is no catalog, or if it is damaged or has another form; and when it is asked after
     `close`.
@@ -192,9 +190,9 @@ class Store:
 
     def mentions(self, name: str) -> bool:
         """Whether any item has a field of this name, at the top or in another, or has the name as a value."""
-        statement = "SELECT EXISTS (SELECT 1 FROM items WHERE instr(fields, ?))"
+        statement, quoted = "SELECT 1 FROM items WHERE instr(fields, ?) LIMIT 1", json.dumps(name, ensure_ascii=False)
         with self.reading(), self._asking():
-            return bool(self._db.execute(statement, (json.dumps(name, ensure_ascii=False),)).fetchone()[0])
+            return self._db.execute(statement, (quoted,)).fetchone() is not None
 
     def items(self, first: int = 0, end: int = 1 << 62) -> Iterator[tuple[int, Item]]:
         """The first key from `first` to before `end` of every item, and the item, ordered. CatalogError if damaged."""
@@ -226,6 +224,13 @@ class Store:
         for key, place in self._find_places("id", ids):
             keys.setdefault(place.item.id, []).append(key)
         return keys
+
+    def has_any(self, ids: Sequence[str]) -> bool:
+        """Whether an item has one of these ids. All are read: an index, where `keys_of` looks, may be damaged."""
+        marks = ", ".join("?" * len(ids))  # no index has a title
+        statement = f"SELECT 1 FROM items WHERE title >= '' AND id || '' IN ({marks}) LIMIT 1"  # noqa: S608
+        with self.reading(), self._asking():
+            return bool(ids) and self._db.execute(statement, ids).fetchone() is not None
 
     def short_id(self, name: str) -> str:
         """The shortest name for the item with this id: of one catalog, the id."""
@@ -291,6 +296,5 @@ class Store:
 
 def _passage(place: Place) -> str | None:
     # `stop` may lie past the end: older catalogs embedded the final full stop.
-    if place.start == 0 and place.stop >= len(place.item.text):
-        return None
-    return place.item.text[place.start : place.stop]
+    is_whole = place.start == 0 and place.stop >= len(place.item.text)
+    return None if is_whole else place.item.text[place.start : place.stop]
