@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--on", default=f"local:{threads.count()}", help="the cluster's address")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--items", type=int, default=6_000, help="how many short items to index")
+    parser.add_argument("--duplicates", type=int, default=20_000, help="of how many keys duplicates are found")
     arguments = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     heading("A cluster, 384 wide", "distributed")
@@ -63,8 +64,25 @@ def main() -> None:
                             for name, times in seconds.items()
                         ],
                     )
+    compare_duplicates(cluster, arguments.on, arguments.duplicates)
     cluster.close()
     compare_indexing(arguments.on, arguments.items)
+
+
+def compare_duplicates(cluster: Cluster, on: str, count: int) -> None:
+    """Print what it takes to compare so many keys, no two of which are alike, with one another."""
+    print(f"### The duplicates of {count:,} keys\n")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ATTNSEARCH_HOME"] = folder
+        made.index("made", count)
+        with Index.open("made") as index:
+            keys, ones = index.store.living(), np.ones(count, np.int64)
+            engines = {"local": index.engine, on: RemoteEngine(index.store, cluster.ask)}
+            runs = {name: timed(lambda engine=engine: engine.group_items(keys, ones, 0.95))
+                    for name, engine in engines.items()}  # fmt: skip
+            seconds = in_turn(runs, 2)
+    rows = [(name, statistics.median(times), ratio(times, seconds["local"])) for name, times in seconds.items()]
+    table(("", "s", "times local"), rows)
 
 
 def compare_indexing(on: str, count: int) -> None:

@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--requests", type=int, default=10_000, help="more, without a writer, to see memory")
     parser.add_argument("--filters", action="store_true", help="one in five requests has a filter or counts words")
+    parser.add_argument("--on", help="a cluster that compares the keys, such as local:2")
     arguments = parser.parse_args()
     heading("Serving", "fastapi", "uvicorn")
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +73,7 @@ def main() -> None:
         prepare(arguments.items)
         shutil.copytree(home, copy)
         requests = list_requests(filters=arguments.filters)
-        with serving(home) as (port, pid), commits() as count:
+        with serving(home, arguments.on) as (port, pid), commits() as count:
             before = cpu_seconds(pid)
             load = ask(port, pid, requests, arguments.clients, seconds=arguments.seconds)
             busy = (cpu_seconds(pid) - before) / max(len(load.answers), 1)
@@ -116,9 +117,9 @@ def list_requests(*, filters: bool) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[tuple[int, int]]:
+def serving(home: Path, on: str | None = None) -> Iterator[tuple[int, int]]:
     """The port and the process of a server."""
-    argv = [BIN / "attnsearch", "serve", "-c", NAME, "--port", "0", "-q"]
+    argv = [BIN / "attnsearch", "serve", "-c", NAME, "--port", "0", "-q", *(["--on", on] if on else [])]
     env = {**os.environ, "ATTNSEARCH_HOME": str(home)}
     with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True) as server:
         try:
