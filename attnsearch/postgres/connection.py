@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PATIENCE = 10  # seconds to connect, unless the address says connect_timeout
 SILENCE = 30  # seconds after which a server that acknowledges nothing is gone
 STATEMENT = 600  # seconds of one statement
+LOCKED = 30  # seconds to wait for who holds a table, which attnsearch only does to remove one
 GRACE = 5  # seconds more for a server to say that it ended one
 
 _LONGEST = (1 << 31) - 1  # milliseconds
@@ -50,6 +51,7 @@ def connect(address: Address) -> Connection[Any]:
         try:
             connection.adapters.register_loader("json", TextLoader)
             limit_statements(connection, STATEMENT)
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCKED * 1_000:.0f}"])
             find_tables(connection, address)
         except BaseException:
             connection.close()
@@ -159,7 +161,7 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
             f"the role lacks a right: {reason}", where=where, hint="docs/postgresql.md lists those needed"
         )
     if isinstance(error, errors.LockNotAvailable):
-        return CatalogError("others read it, so it can't go", where=where, hint="try again when they are done")
+        return CatalogError("others hold its tables", where=where, hint="try again when they are done")
     if isinstance(error, errors.DependentObjectsStillExist):
         detail = (error.diag.message_detail or reason).splitlines()[0]
         return CatalogError(f"others use its tables: {detail}", where=where, hint="drop that first")

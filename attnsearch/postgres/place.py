@@ -54,7 +54,6 @@ class DatabasePlace:
         with closing(connect(self.address)) as connection, reporting(self.address):
             lock.acquire(connection, self.address, WAIT)
             with connection.transaction():
-                connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT:.0f}s"])
                 taught = [] if everything else self._find_taught(connection)
                 if not taught:
                     schema.drop_tables(connection, self.address)

@@ -123,6 +123,8 @@ class DatabaseWriter(Writer):
         if self._connection.closed:  # it may have been idle for hours
             self._connection = self._connect()
         with writing(self.folder), reading(self._address), self._connection.transaction():
+            # A slow network may take long for many vectors; a server that is gone is noticed all the same.
+            self._connection.execute("SELECT set_config('statement_timeout', '0', true)")
             self._claim()
             d = checkpoint.d or self.d
             if not schema.schema_exists(self._connection, self._address):

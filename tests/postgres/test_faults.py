@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from attnsearch.errors import CatalogError
-from attnsearch.postgres import lock
+from attnsearch.postgres import connection, lock, rows
 from attnsearch.postgres.address import parse_address
 from attnsearch.postgres.check import find_problems
 from attnsearch.postgres.connection import connect
@@ -114,6 +114,29 @@ class TestTogether:
 
 
 class TestServer:
+    def test_tables_that_others_hold(self, server, database, write, small, monkeypatch):
+        monkeypatch.setattr(connection, "LOCKED", 0.1)
+        url, path = server.url(database, "shop"), write("shop.yaml", SHOP)
+        index(path, url)
+        with closing(connect(parse_address(url))) as other, other.transaction():
+            other.execute("SELECT 1 FROM keys")
+            with pytest.raises(CatalogError, match="others hold its tables"):
+                DatabasePlace(url).remove(everything=True)
+            other.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(CatalogError, match="others hold its tables"):
+                index(path, url)
+        assert find_problems(url) == []
+
+    def test_slow_commit(self, server, database, write, small, monkeypatch):
+        monkeypatch.setattr(connection, "STATEMENT", 0.3)
+        url, path = server.url(database, "shop"), write("shop.yaml", SHOP)
+        write_info = rows.write_info
+        monkeypatch.setattr(
+            rows, "write_info", lambda opened, info: (opened.execute("SELECT pg_sleep(.5)"), write_info(opened, info))
+        )
+        index(path, url)
+        assert find_problems(url) == []
+
     def test_connection_lost_while_embedding(self, server, database, write, small):
         url, path = server.url(database, "shop"), write("shop.yaml", SHOP)
         index(path, url)
