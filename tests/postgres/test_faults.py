@@ -61,7 +61,7 @@ class TestTogether:
         with writing(other, url, "info") as process:
             thread = threading.Thread(target=lambda: reports.append(index(path, url)))
             thread.start()
-            while "waiting for another attnsearch" not in caplog.text:
+            while thread.is_alive() and "waiting for another attnsearch" not in caplog.text:
                 thread.join(0.01)
             assert thread.is_alive()
             process.stdin.write("\n")
