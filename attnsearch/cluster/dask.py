@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CONNECT = 10.0  # seconds until a scheduler answers
 WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may have none
 STALLED = 600.0  # between two answers of a stream
+LATE = "start more workers, or raise --timeout"
 
 _POLL = 1.0  # how often a wait looks whether there are workers still
 _MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
@@ -48,17 +49,15 @@ class Cluster:
     """A Dask cluster: its scheduler, and whatever workers that has.
 
     `address` is tcp://HOST:PORT or tls://HOST:PORT of a scheduler; `dask:`, the one of Dask's own configuration; or
-    local:N, N processes on this machine, as long as the cluster is open. TLS is as Dask's configuration has it. After
-    what may have been a chance fault, errors say to do it `again`.
+    local:N, N processes on this machine, as long as the cluster is open. TLS is as Dask's configuration has it. `again`
+    is the hint after what may have been a chance fault, `late` the one after a deadline.
 
     Raises InputError for another address, without Dask, and for workers with other versions; CatalogError if no
     scheduler answers, or if it has no workers.
     """
 
-    def __init__(self, address: str, *, deadline: float = DEADLINE, again: str = "ask again") -> None:
-        self._deadline = deadline
-        self._again = again
-        self._address = address
+    def __init__(self, address: str, *, deadline: float = DEADLINE, again: str = "ask again", late: str = LATE) -> None:
+        self._address, self._deadline, self._again, self._late = address, deadline, again, late
         check_address(address)
         with ExitStack() as opened:
             self._client = self._connect(opened)
@@ -244,7 +243,7 @@ class Cluster:
                 if left <= 0:
                     done = sum(future.status == "finished" for future in futures)
                     message = f"{done} of {len(futures)} parts were answered within {self._deadline:g} s"
-                    raise self._refuse(message, "start more workers, or raise --timeout") from None
+                    raise self._refuse(message, self._late) from None
                 if any(future.status == "error" for future in futures):
                     time.sleep(_POLL / 10)  # several may fail together
                     break

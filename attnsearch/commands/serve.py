@@ -15,7 +15,7 @@ import typer
 
 from attnsearch.errors import InputError
 from attnsearch.terminal import argv, browser, options, progress, streams
-from attnsearch.terminal.catalogs import open_link
+from attnsearch.terminal.catalogs import open_shared_cluster
 from attnsearch.terminal.completion import complete_catalog
 
 DEADLINE = 20.0  # seconds for an answer of a cluster: less than a server's client waits
@@ -109,10 +109,10 @@ def serve(
         sockets = [opened.enter_context(closing(listener)) for listener in server.listen(host, port)]
         address = url or server.address_of(host, sockets[0])
         with progress.working(quiet=quiet):
-            link = open_link(on, DEADLINE)
-        if link:
-            opened.callback(link.close)
-        catalogs = Catalogs(served, offline=offline, link=link)
+            cluster = open_shared_cluster(on, DEADLINE)
+        if cluster:
+            opened.callback(cluster.close)
+        catalogs = Catalogs(served, offline=offline, cluster=cluster)
         lines = opened.enter_context(closing(progress.Lines(quiet=quiet)))
 
         def ready() -> None:
@@ -177,14 +177,14 @@ def mcp(
             working.warn("waiting for a client's messages; 'attnsearch mcp --config CLIENT' says how one starts this")
         served = _names(catalog or [])
         wire = streams.claim_standard_streams()  # before processes are started, which would have them too
-        link = open_link(on, DEADLINE)
-        catalogs = Catalogs(served, offline=offline, link=link)
+        cluster = open_shared_cluster(on, DEADLINE)
+        catalogs = Catalogs(served, offline=offline, cluster=cluster)
         try:
             number = stdio.serve(catalogs, as_json, *wire)
         finally:
             catalogs.close()
-            if link:
-                link.close()
+            if cluster:
+                cluster.close()
     if number:
         raise typer.Exit(128 + number)
 

@@ -14,6 +14,7 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.opening.index import Index
 
 PAUSE = 5.0  # seconds between two tries to connect again
+LATE = "start more workers"  # the hint of a server, which has no --timeout
 
 
 def use_cluster(index: Index, address: str, deadline: float) -> None:
@@ -38,16 +39,16 @@ def _use(index: Index, files: Sequence[str], ask: Ask, close: Callable[[], None]
     index.engine = RemoteEngine(index.store, ask, close, files=files)
 
 
-class Link:
-    """A Dask cluster for all indexes of a server, as long as that runs. Threads may share it.
+class SharedCluster:
+    """A Dask cluster that all indexes of a server share, from start to end. So may threads.
 
-    A connection that is lost is made again by a later request: one of them tries, at most every `PAUSE` seconds, while
-    the others get the error at once. The arguments are those of `Cluster`, which is opened now: raises as that does.
+    A lost connection is made again by a later request: one request tries, at most every `PAUSE` seconds, while the
+    others get the error at once. The arguments are those of `Cluster`, which is opened now: raises as that does.
     """
 
     def __init__(self, address: str, *, deadline: float) -> None:
         self._address, self._deadline = address, deadline
-        self._cluster = Cluster(address, deadline=deadline)
+        self._cluster = Cluster(address, deadline=deadline, late=LATE)
         self._failure: AttnsearchError | None = None
         self._next = 0.0  # when to try again
         self._connecting = threading.Lock()
@@ -77,7 +78,7 @@ class Link:
                 raise self._failure.with_traceback(None)
             self._cluster.close()
             try:
-                self._cluster = Cluster(self._address, deadline=self._deadline)
+                self._cluster = Cluster(self._address, deadline=self._deadline, late=LATE)
             except AttnsearchError as error:
                 self._failure = error.with_traceback(None)
                 self._next = time.monotonic() + PAUSE

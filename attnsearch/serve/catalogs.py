@@ -27,7 +27,7 @@ from attnsearch.upkeep.default import choose_default
 from attnsearch.wire.requests import QueryRequest
 
 if TYPE_CHECKING:
-    from attnsearch.opening.remote import Link
+    from attnsearch.opening.remote import SharedCluster
 
 MOST_OPEN = 32  # catalogs: each has some ten files open
 
@@ -44,13 +44,15 @@ class Catalogs:
     """Catalogs by name, open for threads: those that are named, or else all that there are at any time.
 
     An index is opened when it is first asked for. Of more than `MOST_OPEN`, the least recently used are closed.
-    `batches` joins queries that are asked at the same time. With a `link`, a cluster compares the keys.
+    `batches` joins queries that are asked at the same time. With a `cluster`, its workers compare the keys.
     """
 
-    def __init__(self, names: Sequence[str] = (), *, offline: bool = False, link: Link | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str] = (), *, offline: bool = False, cluster: SharedCluster | None = None
+    ) -> None:
         self._names = tuple(dict.fromkeys(map(normalize_text, names)))
         self._offline = offline
-        self._link = link
+        self._cluster = cluster
         self.batches: Batches[QueryRequest, dict[str, Any]] = Batches()
         self._open: dict[tuple[str, ...], Latest] = {}  # the least recently used first
         self._lock = threading.Lock()  # guards `_open` and `_keeper`
@@ -156,12 +158,12 @@ class Catalogs:
             self.refresh()
 
     def _open_part(self, name: str, mapped: Mapped) -> Index:
-        vectors = self._link is None
+        vectors = self._cluster is None
         return Index.open_named(name, offline=self._offline, vectors=vectors, mapped=mapped, share=self._share)
 
     def _prepare(self, index: Index) -> None:
-        if self._link:
-            self._link.use(index)
+        if self._cluster:
+            self._cluster.use(index)
 
     def _share(self, encoder: Encoder) -> Encoder:
         """An equal encoder that another open catalog has; if there is none, this one, loaded."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from attnsearch.indexing.embedding import Progress
     from attnsearch.opening.index import Index
-    from attnsearch.opening.remote import Link
+    from attnsearch.opening.remote import SharedCluster
     from attnsearch.syntax.formats import Reading
 
 
@@ -54,7 +54,7 @@ def taught_catalog(ref: str | None) -> str:
     return catalog
 
 
-def open_link(on: str | None, deadline: float) -> Link | None:
+def open_shared_cluster(on: str | None, deadline: float) -> SharedCluster | None:
     """The cluster at the address `on`, for a server; see `asked_cluster`.
 
     An answer of it may take `deadline` seconds. Raises as `cluster.dask.Cluster` does.
@@ -62,9 +62,9 @@ def open_link(on: str | None, deadline: float) -> Link | None:
     on = asked_cluster(on)
     if not on:
         return None
-    from attnsearch.opening.remote import Link
+    from attnsearch.opening.remote import SharedCluster
 
-    return Link(on, deadline=deadline)
+    return SharedCluster(on, deadline=deadline)
 
 
 def open_index(

@@ -105,7 +105,7 @@ class TestCluster:
 
         links = []
 
-        class Link:
+        class SharedCluster:
             def __init__(self, address, *, deadline):
                 links.append((address, "opened"))
                 if address == "tcp://127.0.0.1:1":
@@ -114,7 +114,7 @@ class TestCluster:
             def close(self):
                 links.append(("", "closed"))
 
-        monkeypatch.setattr(remote, "Link", Link)
+        monkeypatch.setattr(remote, "SharedCluster", SharedCluster)
         return links
 
     def test_one_for_all(self, serve, served, shop, links, monkeypatch):

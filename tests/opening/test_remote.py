@@ -11,7 +11,7 @@ from attnsearch import update
 from attnsearch.errors import CatalogError
 from attnsearch.opening import remote
 from attnsearch.opening.index import Index
-from attnsearch.opening.remote import Link
+from attnsearch.opening.remote import SharedCluster
 from tests.asking import query
 from tests.engines.test_conformance import ask_here
 
@@ -22,7 +22,8 @@ class Made:
     opened: ClassVar[list[Made]] = []
     down = False
 
-    def __init__(self, address: str, *, deadline: float) -> None:
+    def __init__(self, address: str, *, deadline: float, late: str) -> None:
+        assert "--timeout" not in late  # which a server does not have
         if Made.down:
             raise CatalogError("no Dask scheduler answers", where=address)
         self.is_lost = self.is_closed = False
@@ -46,56 +47,56 @@ def _made(monkeypatch):
 
 def test_indexes_come_and_go(small):
     update([{"id": "a", "title": "moon"}], name="shop")
-    link = Link("local:2", deadline=1)
+    shared = SharedCluster("local:2", deadline=1)
     for _ in range(2):
         with Index.open_named("shop", vectors=False) as index:
-            link.use(index)
+            shared.use(index)
             assert query(index, "moon").parts == (1, 1)
     (cluster,) = Made.opened
     assert not cluster.is_closed
-    link.close()
+    shared.close()
     assert cluster.is_closed
 
 
 def test_a_lost_one_is_replaced_once(monkeypatch):
-    link = Link("local:2", deadline=1)
+    shared = SharedCluster("local:2", deadline=1)
     first = Made.opened[0]
     first.is_lost = Made.down = True
     with pytest.raises(CatalogError, match="no Dask scheduler answers"):
-        link.ask([])
+        shared.ask([])
     assert first.is_closed
     Made.down = False
     with pytest.raises(CatalogError, match="no Dask scheduler answers"):  # it is too early to try again
-        link.ask([])
+        shared.ask([])
     assert len(Made.opened) == 1
-    monkeypatch.setattr(link, "_next", 0.0)
-    assert link.ask([]) == []
-    assert link.ask([]) == []
+    monkeypatch.setattr(shared, "_next", 0.0)
+    assert shared.ask([]) == []
+    assert shared.ask([]) == []
     assert len(Made.opened) == 2
     assert not Made.opened[1].is_closed
 
 
 def test_nobody_waits_while_another_connects(monkeypatch):
-    link = Link("local:2", deadline=1)
+    shared = SharedCluster("local:2", deadline=1)
     Made.opened[0].is_lost = True
     tries, is_connecting, may_connect = [], threading.Event(), threading.Event()
 
-    def connect(address, *, deadline):
+    def connect(address, **options):
         tries.append(address)
         is_connecting.set()
         assert may_connect.wait(10)
-        return Made(address, deadline=deadline)
+        return Made(address, **options)
 
     monkeypatch.setattr(remote, "Cluster", connect)
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(link.ask([])))
+    asking = threading.Thread(target=lambda: answers.append(shared.ask([])))
     asking.start()
     assert is_connecting.wait(10)
     for _ in range(5):
         with pytest.raises(CatalogError, match="the connection to the scheduler is lost"):
-            link.ask([])
+            shared.ask([])
     may_connect.set()
     asking.join(10)
     assert answers == [[]]
-    assert link.ask([]) == []
+    assert shared.ask([]) == []
     assert tries == ["local:2"]

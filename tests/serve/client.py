@@ -47,8 +47,8 @@ class Answered(NamedTuple):
 class Client:
     """Asks the application for these catalogs; with the page's own token, so it may write."""
 
-    def __init__(self, *names: str, link: Any = None, **options: Any) -> None:
-        self.catalogs = Catalogs(names, offline=True, link=link)
+    def __init__(self, *names: str, cluster: Any = None, **options: Any) -> None:
+        self.catalogs = Catalogs(names, offline=True, cluster=cluster)
         access = Access()
         self.token = access.page_token
         self.app = make_app(self.catalogs, access, **options)

@@ -26,7 +26,7 @@ ASKED = {
 }
 
 
-class Link:
+class SharedCluster:
     """A cluster that is this process, which fails with these `problems` first."""
 
     def __init__(self, *problems: Exception) -> None:
@@ -65,7 +65,7 @@ def ask(client: Client, name: str, **more):
     ("name", "catalogs"), [*((name, ["shop"]) for name in ASKED), ("query", ["shop", "other"])], ids=str
 )
 def test_answers_are_the_same(name, catalogs):
-    with closing(Client()) as alone, closing(Client(link=Link())) as client:
+    with closing(Client()) as alone, closing(Client(cluster=SharedCluster())) as client:
         expected, answer = (ask(each, name, catalogs=catalogs) for each in (alone, client))
     if name != "heatmap":
         assert answer.pop("parts") == {"segments": len(catalogs), "workers": 1}
@@ -73,19 +73,19 @@ def test_answers_are_the_same(name, catalogs):
 
 
 def test_after_a_commit_the_new_state_is_asked():
-    link = Link()
-    with closing(Client("shop", link=link)) as client:
+    cluster = SharedCluster()
+    with closing(Client("shop", cluster=cluster)) as client:
         ask(client, "query")
         update([{"id": "new", "title": "moon sea moon sea", "year": 2000}], name="shop", keep=True)
         assert "new" in [hit["id"] for hit in ask(client, "query", k=50)["hits"]]
-        assert len(link.indexes) == 2
-        assert [index.store.is_open for index in link.indexes] == [False, True]
+        assert len(cluster.indexes) == 2
+        assert [index.store.is_open for index in cluster.indexes] == [False, True]
 
 
 def test_a_commit_that_removes_a_segment_meanwhile():
-    with closing(Client("shop", link=Link(changed("shop")))) as client:
+    with closing(Client("shop", cluster=SharedCluster(changed("shop")))) as client:
         assert ask(client, "query")["hits"]
-    with closing(Client("shop", link=Link(changed("shop"), changed("shop")))) as client:
+    with closing(Client("shop", cluster=SharedCluster(changed("shop"), changed("shop")))) as client:
         answered = client.post("/v1/query", ASKED["query"])
         assert (answered.status, answered.error["hint"]) == (503, "ask again")
 
@@ -103,7 +103,7 @@ def test_a_commit_that_removes_a_segment_meanwhile():
 )
 def test_a_cluster_that_is_lost(problem):
     """Clients hear that it is, but not where it was; the next one gets an answer."""
-    with closing(Client("shop", link=Link(problem))) as client:
+    with closing(Client("shop", cluster=SharedCluster(problem))) as client:
         answered = client.post("/v1/query", ASKED["query"])
         assert answered.status == 503
         assert "example" not in answered.text
