@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+_LONGEST = 300  # characters of another program's message
+
 
 class Exit(IntEnum):
     """The exit codes of the process."""
@@ -37,6 +39,11 @@ class AttnsearchError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+def first_line(error: object) -> str:
+    """The first line of what another program says of an error, shortened; the name of its type if it says nothing."""
+    return str(error).strip().partition("\n")[0][:_LONGEST] or type(error).__name__
 
 
 class InputError(AttnsearchError):

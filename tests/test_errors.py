@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from attnsearch.errors import AttnsearchError, CatalogError, Exit, InputError, InternalError, ModelError, ShapeError
+from attnsearch.errors import (
+    AttnsearchError,
+    CatalogError,
+    Exit,
+    InputError,
+    InternalError,
+    ModelError,
+    ShapeError,
+    first_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,3 +38,9 @@ def test_each_class_has_its_exit_code(error, code):
 
 def test_a_shape_error_is_a_value_error():
     assert issubclass(ShapeError, ValueError)
+
+
+def test_what_another_program_says_is_one_line():
+    assert first_line(OSError("\n no\nmore")) == "no"
+    assert first_line(OSError()) == "OSError"
+    assert first_line("x" * 999) == "x" * 300

@@ -29,8 +29,3 @@ def check_address(address: str) -> None:
 @functools.cache  # once in a process, which may check an address before it has anything else
 def _warn_of_listeners(address: str) -> None:
     log.warning("%s is not encrypted, and whoever reaches it can run code on its workers; use tls://", address)
-
-
-def brief(error: object) -> str:
-    """The first line of an error."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

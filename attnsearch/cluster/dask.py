@@ -20,11 +20,11 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.cluster import part
-from attnsearch.cluster.address import DEADLINE, brief, check_address
+from attnsearch.cluster.address import DEADLINE, check_address
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
 from attnsearch.cluster.placement import place
-from attnsearch.errors import AttnsearchError, CatalogError, InputError
+from attnsearch.errors import AttnsearchError, CatalogError, InputError, first_line
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -181,7 +181,9 @@ class Cluster:
                 warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
                 client = distributed.Client(target, scheduler_file=file, timeout=CONNECT, set_as_default=False)
         except (OSError, MemoryError, ValueError, LookupError) as error:  # a web server, say, causes these
-            raise CatalogError(f"no Dask scheduler answers: {brief(error)}", where=self._address, hint=_START) from None
+            raise CatalogError(
+                f"no Dask scheduler answers: {first_line(error)}", where=self._address, hint=_START
+            ) from None
         opened.callback(client.close, timeout=_POLL)
         return client
 
@@ -265,7 +267,7 @@ class Cluster:
         if any(isinstance(error, distributed.KilledWorker) for error in errors):
             hint = "start workers with more memory, or with --memory-limit 0: mapped files count as memory"
             return self._refuse(f"every worker that {work} was killed", hint)
-        return self._refuse(f"a worker failed: {type(errors[0]).__name__}: {brief(errors[0])}")
+        return self._refuse(f"a worker failed: {type(errors[0]).__name__}: {first_line(errors[0])}")
 
     def _warn_of_losses(self, homes: Sequence[str], workers: int) -> None:
         """Say how many of the workers are gone that were the tasks' `homes`; others have done their tasks."""

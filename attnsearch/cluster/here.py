@@ -10,8 +10,7 @@ from contextlib import suppress
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
-from attnsearch.cluster.address import brief
-from attnsearch.errors import CatalogError
+from attnsearch.errors import CatalogError, first_line
 
 if TYPE_CHECKING:
     from distributed import LocalCluster
@@ -60,7 +59,7 @@ def start_here(count: int) -> LocalCluster:
         _kill_children()  # one that has just been started would complain that this process is gone
         raise
     if not started:
-        reason = brief(failed[0]) if failed else "their thread ended"
+        reason = first_line(failed[0]) if failed else "their thread ended"
         raise CatalogError(f"the processes did not start: {reason}", where=f"local:{count}", hint="ask again")
     return started[0]
 

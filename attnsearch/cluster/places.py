@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attnsearch.cluster.address import brief
-from attnsearch.errors import InputError
+from attnsearch.errors import InputError, first_line
 from attnsearch.storage.files import open_to_read, replacing, sync
 
 if TYPE_CHECKING:
@@ -141,12 +140,12 @@ class _Remote:
         try:
             self._system, self._path = fsspec.url_to_fs(url)
         except ImportError as error:  # its message says what to install
-            raise InputError(f"{scheme}:// can't be opened: {brief(error)}") from None
+            raise InputError(f"{scheme}:// can't be opened: {first_line(error)}") from None
         except ValueError:
             hint = "name a folder, or write s3://BUCKET/FOLDER"
             raise InputError(f"fsspec knows no {scheme}://", where=url, hint=hint) from None
         except Exception as error:  # noqa: BLE001 (each has errors of its own)
-            raise InputError(f"can't be opened: {brief(error)}", where=url) from None
+            raise InputError(f"can't be opened: {first_line(error)}", where=url) from None
 
     def create(self) -> None:
         with _reporting(is_writing=True), suppress(FileExistsError):
@@ -196,6 +195,6 @@ def _reporting(*, is_writing: bool = False) -> Iterator[None]:
             raise
         raise UnreachableError("there is no such folder or bucket") from None
     except OSError as error:
-        raise UnreachableError(brief(error.strerror or error)) from None
+        raise UnreachableError(first_line(error.strerror or error)) from None
     except Exception as error:  # noqa: BLE001 (each has errors of its own)
-        raise UnreachableError(brief(error)) from None
+        raise UnreachableError(first_line(error)) from None

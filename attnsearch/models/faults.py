@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from attnsearch.errors import ModelError
+from attnsearch.errors import ModelError, first_line
 
 _STDERR = 2
 
@@ -24,11 +24,6 @@ def model_errors(what: str, where: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise ModelError(f"{what}: {first_line(error)}", where=where) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of another library's error message; the error's name if it has none."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 class _Silence:

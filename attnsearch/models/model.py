@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from attnsearch.errors import InputError, ModelError
+from attnsearch.errors import InputError, ModelError, first_line
 from attnsearch.models import trust
-from attnsearch.models.faults import first_line
 from attnsearch.syntax.nearest import find_nearest
 
 DEFAULT = "all-MiniLM-L6-v2"

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.errors import AttnsearchError, CatalogError
+from attnsearch.errors import AttnsearchError, CatalogError, first_line
 from attnsearch.postgres.address import Address
 from attnsearch.storage.failures import DamagedError, MissingError
 
@@ -155,7 +155,7 @@ def reading(address: Address) -> Iterator[None]:
 def _translate(address: Address, error: Exception) -> AttnsearchError:
     from psycopg import errors
 
-    where, reason = address.shown, brief(error)
+    where, reason = address.shown, first_line(error)
     if isinstance(error, errors.InsufficientPrivilege):
         return CatalogError(
             f"the role lacks a right: {reason}", where=where, hint="docs/postgresql.md lists those needed"
@@ -181,12 +181,7 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
 
 def _unreachable(address: Address, error: Exception) -> CatalogError:
     """The error for a server that does not answer, or does not let us in."""
-    reason = brief(error).removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    reason = first_line(error).removeprefix("connection failed: ").removeprefix("connection is bad: ")
     is_secret = "password" in reason or "authentication" in reason
     hint = "set PGPASSWORD, or write ~/.pgpass" if is_secret else "see that the server runs, and that it lets you in"
     return CatalogError(f"can't connect: {reason}", where=address.shown, hint=hint)
-
-
-def brief(error: Exception) -> str:
-    """The first line of what the server or libpq says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

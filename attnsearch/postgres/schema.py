@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnsearch.errors import CatalogError
+from attnsearch.errors import CatalogError, first_line
 from attnsearch.postgres.address import Address
-from attnsearch.postgres.connection import brief, damaged, find_tables, missing, reporting, vector_home
+from attnsearch.postgres.connection import damaged, find_tables, missing, reporting, vector_home
 from attnsearch.storage.database import Info, parse_info
 from attnsearch.storage.segment import SegmentList, parse_segments
 
@@ -142,7 +142,7 @@ def ensure_vector(connection: Connection[Any], address: Address) -> str:
             message = "the database does not have pgvector, and this role may not create it"
             raise CatalogError(message, where=address.shown, hint=hint) from None
         except (errors.FeatureNotSupported, errors.UndefinedFile, errors.UndefinedObject) as error:
-            message = f"the server does not have pgvector: {brief(error)}"
+            message = f"the server does not have pgvector: {first_line(error)}"
             raise CatalogError(
                 message, where=address.shown, hint="install it there: github.com/pgvector/pgvector"
             ) from None

@@ -8,7 +8,7 @@ import pytest
 
 from attnsearch.encoding import loading
 from attnsearch.errors import ModelError
-from attnsearch.models.faults import SILENCE, first_line, model_errors
+from attnsearch.models.faults import SILENCE, model_errors
 from tests.encoding.tiny import bert
 
 
@@ -27,10 +27,6 @@ def test_what_is_not_the_librarys(error):
     with pytest.raises(type(error)) as caught, model_errors("can't embed", "m"):
         raise error
     assert caught.value is error
-
-
-def test_an_error_without_words():
-    assert first_line(Panic()) == "Panic"
 
 
 def test_silence_ends_with_the_last_that_leaves(capfd):
