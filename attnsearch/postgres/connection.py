@@ -15,6 +15,7 @@ from attnsearch.storage.failures import DamagedError, MissingError
 
 if TYPE_CHECKING:
     from psycopg import Connection
+    from psycopg.sql import Composed
 
 PATIENCE = 10  # seconds to connect, unless the address says connect_timeout
 SILENCE = 30  # seconds after which a server that acknowledges nothing is gone
@@ -35,7 +36,7 @@ log = logging.getLogger("attnsearch")
 
 
 def connect(address: Address) -> Connection[Any]:
-    """A connection without a transaction, which finds the catalog's tables and pgvector by their plain names.
+    """A connection without a transaction, which finds the catalog's tables by their plain names.
 
     JSON comes as text. Threads may share it, in turn. Raises CatalogError.
     """
@@ -49,6 +50,7 @@ def connect(address: Address) -> Connection[Any]:
         except psycopg.OperationalError as error:
             raise _unreachable(address, error) from None
         try:
+            connection.execute("SET search_path TO pg_catalog")  # before any function is called: it may be anyone's
             connection.adapters.register_loader("json", TextLoader)
             limit_statements(connection, STATEMENT)
             connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCKED * 1_000:.0f}"])
@@ -67,11 +69,15 @@ def limit_statements(connection: Connection[Any], seconds: float) -> None:
 
 
 def _impatient() -> type[Connection[Any]]:
-    """The class of connections that wait for an answer no longer than their `limit`, in seconds."""
+    """The class of connections that wait for an answer no longer than their `limit`, in seconds.
+
+    `vectors` is the schema that pgvector is in, see `find_tables`.
+    """
     import psycopg
 
     class Impatient(psycopg.Connection[Any]):
         limit = float(STATEMENT)
+        vectors: str | None = None
 
         def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
             return super().wait(_until(gen, time.monotonic() + self.limit), *arguments, **options)
@@ -95,18 +101,26 @@ def _until(steps: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, A
 
 
 def find_tables(connection: Connection[Any], address: Address) -> None:
-    """Let the connection find the catalog's tables by their names, and pgvector wherever it is; nothing else.
+    """Let the connection find the catalog's tables by their names, and nothing else; and take vectors, if it can.
 
-    What comes with PostgreSQL goes first: nobody's function of the same name is called.
+    What is anyone's, as the schema public often is, is never searched: a function there may fit a call better than the
+    one that comes with PostgreSQL, and would run. What pgvector has is called by its full name.
     """
     from pgvector.psycopg import register_vector
     from psycopg import sql
 
-    home = vector_home(connection)
-    schemas = sql.SQL(", ").join(map(sql.Identifier, ["pg_catalog", address.schema, *([home] if home else [])]))
-    connection.execute(sql.SQL("SET search_path TO {}").format(schemas))
+    vars(connection)["vectors"] = home = vector_home(connection)
     if home:
+        connection.execute(sql.SQL("SET search_path TO pg_catalog, {}").format(sql.Identifier(home)))
         register_vector(connection)
+    connection.execute(search_path(address))
+
+
+def search_path(address: Address, scope: str = "SESSION") -> Composed:
+    """The statement that lets the session, or with LOCAL this transaction, find the catalog's tables."""
+    from psycopg import sql
+
+    return sql.SQL(f"SET {scope} search_path TO pg_catalog, {{}}").format(sql.Identifier(address.schema))
 
 
 def vector_home(connection: Connection[Any]) -> str | None:

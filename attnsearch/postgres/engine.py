@@ -36,13 +36,13 @@ _SCALE = 1e30  # of the weights by which vectors are multiplied: then no product
 # exp(0), exp(-700) is nothing. A vector of float32 shows nothing of weights below exp(-55).
 _STATEMENT = """
 SELECT state.* FROM (
-  SELECT number, (%(q)s::vector[])[number] AS q, (%(plain)s::vector[])[number] AS plain,
+  SELECT number, (%(q)s::{vector}[])[number] AS q, (%(plain)s::{vector}[])[number] AS plain,
     (%(errors)s::float8[])[number] AS error,
     (%(bounds)s::bigint[])[number] + 1 AS low, (%(bounds)s::bigint[])[number + 1] AS high
-  FROM generate_series(1, %(count)s::bigint) AS number OFFSET 0
+  FROM pg_catalog.generate_series(1, %(count)s::bigint) AS number OFFSET 0
 ) AS asked CROSS JOIN LATERAL (
   WITH passage AS MATERIALIZED (
-    SELECT key, {item} AS item, -(x <#> asked.q) AS z, {plain} AS plain FROM keys WHERE {where}
+    SELECT key, {item} AS item, -(x {dot} asked.q) AS z, {plain} AS plain FROM keys WHERE {where}
   ), item AS {materialized} (
     SELECT best.item, key, best.z + {added} AS z, best.plain FROM {best} AS best {terms}
   ), top AS MATERIALIZED (
@@ -61,9 +61,13 @@ _ITEMS = "(SELECT item, min(key) AS key, max(z) AS z, max(plain) AS plain FROM p
 _TERMS = """LEFT JOIN unnest((%(keys)s::bigint[])[asked.low:asked.high], (%(logits)s::real[])[asked.low:asked.high])
     AS term(key, logit) USING (key)"""
 _KTH = "(SELECT z FROM item ORDER BY z DESC LIMIT 1 OFFSET %(k)s::bigint - 1)"
-_CANDIDATES = "array_send(array_agg({}) FILTER (WHERE z >= coalesce(kth, '-infinity') - asked.error))"
+_ARRAY = "pg_catalog.array_send(pg_catalog.array_agg({}))"  # by their full names, as all that takes any type
+_CANDIDATES = (
+    "pg_catalog.array_send(pg_catalog.array_agg({}) FILTER (WHERE z >= coalesce(kth, '-infinity') - asked.error))"
+)
 _CHOSEN = "JOIN (SELECT DISTINCT ON (item) item, key FROM passage ORDER BY item, z DESC, key) AS chosen USING (item)"
-_OUTPUT = "avg(x * array_fill((exp(shift) * %(scale)s)::real, ARRAY[%(d)s::int])::vector) FILTER (WHERE shift > -55)"
+_OUTPUT = """{home}.avg(x OPERATOR({home}.*) pg_catalog.array_fill((exp(shift) * %(scale)s)::real,
+    ARRAY[%(d)s::int])::{home}.vector) FILTER (WHERE shift > -55)"""
 
 
 class _Row(NamedTuple):
@@ -140,9 +144,13 @@ class PostgresEngine(LocalEngine):
         where, visible = _describe_mask(store, bias, parameters)
         added, terms = _describe_added(bias, q, parameters)
         chosen = "chosen" if has_passages and (every or output) else "shifted"
+        home = store.vectors
+        dot = f"OPERATOR({home}.<#>)"
         statement = _STATEMENT.format(
             item="item" if has_passages else "key",
-            plain="NULL::float8" if scan.is_plain else "-(x <#> asked.plain)",
+            vector=f"{home}.vector",
+            dot=dot,
+            plain="NULL::float8" if scan.is_plain else f"-(x {dot} asked.plain)",
             where=where,
             added=added,
             materialized="MATERIALIZED" if has_passages or terms else "NOT MATERIALIZED",
@@ -151,9 +159,9 @@ class PostgresEngine(LocalEngine):
             kth=_KTH if k else "NULL::float8",
             candidates=_CANDIDATES.format("shifted.key") if k else "NULL",
             candidate_logits=_CANDIDATES.format("z") if k else "NULL",
-            keys=f"array_send(array_agg({chosen}.key))" if every else "NULL",
-            logits="array_send(array_agg(z::real))" if every else "NULL",
-            output=_OUTPUT if output else "NULL",
+            keys=_ARRAY.format(f"{chosen}.key") if every else "NULL",
+            logits=_ARRAY.format("z::real") if every else "NULL",
+            output=_OUTPUT.format(home=home) if output else "NULL",
             chosen=_CHOSEN * (chosen == "chosen") + f" JOIN keys ON keys.key = {chosen}.key" * output,
         )
         rows = [_Row(*row) for row in store.ask(statement, parameters, binary=True)]

@@ -55,7 +55,9 @@ class DatabasePlace:
             lock.acquire(connection, self.address, WAIT)
             with connection.transaction():
                 taught = [] if everything else self._find_taught(connection)
-                if not taught:
+                if taught:
+                    schema.hold_tables(connection, self.address)
+                else:
                     schema.drop_tables(connection, self.address)
                 for table in set(schema.table_names()) - {"form", *schema.TAUGHT} if taught else ():
                     connection.execute(f"DELETE FROM {table}")  # noqa: S608 (our own words)
@@ -70,7 +72,10 @@ class DatabasePlace:
         with closing(connect(self.address)) as connection, reading(self.address):
             lock.acquire(connection, self.address, WAIT)
             with connection.transaction():
-                if not schema.has_catalog(connection, self.address) or schema.read_info(connection).commit != commit:
+                exists = schema.has_catalog(connection, self.address)
+                if exists:
+                    schema.hold_tables(connection, self.address)
+                if not exists or schema.read_info(connection).commit != commit:
                     message = "the catalog has changed since the training began, so nothing was kept"
                     raise CatalogError(message, where=self.address.shown, hint="train it again")
                 connection.execute("DELETE FROM learned")
@@ -83,8 +88,9 @@ class DatabasePlace:
         """
         with closing(connect(self.address)) as connection, reporting(self.address):
             lock.acquire(connection, self.address, WAIT)
-            schema.check_tables(connection, self.address)
-            contents = connection.execute("DELETE FROM learned RETURNING content").fetchall()
+            with connection.transaction():
+                schema.hold_tables(connection, self.address)
+                contents = connection.execute("DELETE FROM learned RETURNING content").fetchall()
         if not contents:
             raise FileNotFoundError
         with suppress(ValueError, InputError):

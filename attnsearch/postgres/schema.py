@@ -60,14 +60,34 @@ CREATE TABLE feedback (content bytea NOT NULL);
 TAUGHT = ("learned", "feedback")  # tables of what people taught the catalog
 
 # Only plain tables with these columns, and nothing that runs when they are read or written: a schema may be anyone's.
+# The numbers are those of collations, none, the database's own and "C": by others, different texts may be equal.
 _FOUND = """
-SELECT relname, relkind, relhasrules OR relhastriggers OR relrowsecurity,
-    coalesce(array_agg(attname::text || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
-             FILTER (WHERE attnum > 0 AND NOT attisdropped), '{}')
-FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS home ON home.oid = relnamespace
-    LEFT JOIN pg_catalog.pg_attribute ON attrelid = pg_class.oid
-WHERE nspname = %s AND relkind NOT IN ('i', 'I') GROUP BY 1, 2, 3
+SELECT relname, relkind <> 'r' OR relpersistence <> 'p' OR relhasrules OR relhastriggers OR relrowsecurity
+        OR relhassubclass OR relispartition OR relchecks > 0,
+    atthasdef OR attidentity <> '' OR atttypmod <> -1 OR attcollation NOT IN (0, 100, 950),
+    attname || ' ' || CASE
+        WHEN kind.typnamespace = 'pg_catalog'::regnamespace OR typname = 'vector' AND kind.typnamespace = extnamespace
+        THEN typname ELSE '?' END
+FROM pg_class JOIN pg_namespace AS home ON home.oid = relnamespace
+    LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+    LEFT JOIN pg_type AS kind ON kind.oid = atttypid LEFT JOIN pg_extension ON extname = 'vector'
+WHERE nspname = %s AND relkind NOT IN ('i', 'I') ORDER BY relname <> 'form', relname, attnum
 """
+# What else may be called, in the schema; and what its indexes call but for PostgreSQL's own and pgvector's.
+_MORE = """
+WITH home AS (SELECT oid FROM pg_namespace WHERE nspname = %s),
+    kind AS (SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
+             AND relname IN ('pg_proc', 'pg_operator', 'pg_type', 'pg_collation'))
+SELECT FROM pg_depend JOIN home ON refclassid = 'pg_namespace'::regclass AND refobjid = home.oid
+    JOIN kind ON classid = kind.oid
+UNION ALL
+SELECT FROM pg_depend JOIN pg_class ON classid = 'pg_class'::regclass AND pg_class.oid = objid AND relkind = 'i'
+    JOIN home ON relnamespace = home.oid JOIN kind ON refclassid = kind.oid
+WHERE NOT EXISTS (SELECT FROM pg_depend AS member JOIN pg_extension ON member.refobjid = pg_extension.oid
+    WHERE member.deptype = 'e' AND extname = 'vector' AND (member.classid, member.objid) = (pg_depend.refclassid,
+        pg_depend.refobjid))
+"""
+_TYPES = {"bigint": "int8", "integer": "int4", "double": "float8"}  # by the names of SQL
 
 
 def schema_exists(connection: Connection[Any], address: Address) -> bool:
@@ -91,7 +111,7 @@ def create_tables(connection: Connection[Any], address: Address) -> None:
     home = ensure_vector(connection, address)
     schema = sql.Identifier(address.schema)
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-    path = sql.SQL("SET LOCAL search_path TO {}, {}").format(schema, sql.Identifier(home))
+    path = sql.SQL("SET LOCAL search_path TO {}, pg_catalog, {}").format(schema, sql.Identifier(home))
     with connection.transaction():
         connection.execute(path)
         connection.execute(TABLES)
@@ -119,7 +139,7 @@ def prove_rights(connection: Connection[Any], address: Address) -> None:
     with reporting(address):
         with connection.transaction():
             if schema_exists(connection, address):
-                check_tables(connection, address)
+                hold_tables(connection, address)
                 for table in table_names():
                     connection.execute(f"DELETE FROM {table} WHERE false")  # noqa: S608 (our own words)
                     connection.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE false")  # noqa: S608
@@ -164,22 +184,36 @@ def check_tables(connection: Connection[Any], address: Address) -> None:
         newer = f"was made by a newer attnsearch (form {form[0][0]}, not {FORM})"
         raise CatalogError(newer, where=address.shown,
                            hint="upgrade attnsearch, or remove the catalog with --all and index it again")  # fmt: skip
-    if {name: columns for name, _, _, columns in found} != _columns():
+    if found != _columns():
         raise _foreign(address, "its tables have other columns")
 
 
-def _find_tables(connection: Connection[Any], address: Address) -> list[tuple[Any, ...]]:
-    """The tables, see `_FOUND`. Raises MissingError if there is no such schema, CatalogError if it is not ours."""
-    found = connection.execute(_FOUND, [address.schema]).fetchall()
-    if not found:
+def hold_tables(connection: Connection[Any], address: Address) -> None:
+    """As `check_tables`, for a transaction that writes: until it ends, nobody lets the tables run anything."""
+    check_tables(connection, address)  # or what is locked may be anything
+    connection.execute(f"LOCK TABLE {', '.join(table_names())} IN ROW EXCLUSIVE MODE")
+    check_tables(connection, address)
+
+
+def _find_tables(connection: Connection[Any], address: Address) -> dict[str, list[str]]:
+    """The columns of each table, as `_FOUND` has them, the table form first.
+
+    Raises MissingError if there is no such schema, CatalogError if it is not ours.
+    """
+    tables: dict[str, list[str]] = {}
+    is_plain = True
+    for name, is_special, is_special_column, column in connection.execute(_FOUND, [address.schema]):
+        tables.setdefault(name, []).append(column)
+        is_plain = is_plain and not is_special and not is_special_column
+    if not tables:
         if not schema_exists(connection, address):
             raise missing(address)
         raise _foreign(address, "it has no tables")
-    if any(kind != "r" or active for _, kind, active, _ in found):
+    if not is_plain or connection.execute(_MORE, [address.schema]).fetchone() is not None:
         raise _foreign(address, "it has more than plain tables")
-    if "form" not in {name for name, *_ in found}:
+    if "form" not in tables:
         raise _foreign(address, "it has other tables")
-    return found
+    return tables
 
 
 def drop_tables(connection: Connection[Any], address: Address) -> None:
@@ -190,7 +224,7 @@ def drop_tables(connection: Connection[Any], address: Address) -> None:
     from psycopg import sql
 
     schema = sql.Identifier(address.schema)
-    for name, *_ in _find_tables(connection, address):
+    for name in _find_tables(connection, address):  # readers begin with the first: then neither waits for the other
         connection.execute(sql.SQL("DROP TABLE {}.{}").format(schema, sql.Identifier(name)))
     connection.execute(sql.SQL("DROP SCHEMA {}").format(schema))
 
@@ -213,8 +247,7 @@ def _columns() -> dict[str, list[str]]:
         if words.startswith("CREATE TABLE "):
             name, _, rest = words.removeprefix("CREATE TABLE ").partition(" (")
             parts = [part.split() for part in rest.removesuffix(")").split(", ") if not part.startswith("EXCLUDE")]
-            tables[name] = [" ".join([column, "double precision" if kind == "double" else kind])
-                            for column, kind, *_ in parts]  # fmt: skip
+            tables[name] = [f"{column} {_TYPES.get(kind, kind)}" for column, kind, *_ in parts]
     return tables
 
 

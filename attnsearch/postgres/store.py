@@ -85,6 +85,7 @@ class PostgresStore(Store):
             _adapt_numbers(self._connection)
             with self.reading():
                 self._connection.execute(_BEGIN)
+                self._connection.execute(connection.search_path(address, "LOCAL"))  # a pool's sessions are many users'
                 schema.check_tables(self._connection, address)
                 self._read_catalog()
         except BaseException:
@@ -108,6 +109,14 @@ class PostgresStore(Store):
         """The rows that a statement selects. Raises CatalogError, and ClosedError."""
         with self.reading(), self._asking(), self._connection.cursor(binary=binary) as cursor:
             return cursor.execute(statement, parameters).fetchall()
+
+    @property
+    def vectors(self) -> str:
+        """The schema that pgvector is in, as a statement has it."""
+        from psycopg import sql
+
+        home = vars(self._connection)["vectors"] or "public"
+        return sql.Identifier(home).as_string(self._connection).replace("%", "%%")
 
     @property
     def files(self) -> list[Path]:

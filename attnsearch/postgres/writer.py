@@ -144,6 +144,8 @@ class DatabaseWriter(Writer):
 
     def _claim(self) -> None:
         """Raise CatalogError if the catalog is not as we read it: a lock may end with a connection."""
+        if schema.schema_exists(self._connection, self._address):
+            schema.hold_tables(self._connection, self._address)
         exists = schema.has_catalog(self._connection, self._address)
         stored = None
         if exists and self.info:

@@ -161,7 +161,7 @@ class TestRemove:
         url = server.url(database, "shop")
         index(path, url)
         server.execute("CREATE VIEW mine AS SELECT id FROM attnsearch_shop.items", database=database)
-        with pytest.raises(CatalogError, match="others use its tables: view mine"):
+        with pytest.raises(CatalogError, match=r"others use its tables: view public\.mine"):
             DatabasePlace(url).remove(everything=False)
         assert find_problems(url) == []
 
