@@ -17,7 +17,7 @@ log = logging.getLogger("attnsearch")
 def check_address(address: str) -> None:
     """Raise InputError for an address that is of no cluster, and for any without Dask."""
     if not re.fullmatch(r"(tcp|tls)://\S+:\d+|dask:|local:[1-9]\d{0,2}", address):
-        hint = "write tcp://HOST:PORT, tls://HOST:PORT, dask: or local:N"
+        hint = "write tcp://HOST:PORT, tls://HOST:PORT, dask: or local:N, 1 to 999 processes"
         raise InputError(f"invalid address of a cluster '{address}'", hint=hint)
     if find_spec("distributed") is None:
         raise InputError("other machines are asked through Dask, which is not installed",

@@ -39,7 +39,8 @@ _MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
 _AHEAD = 2  # tasks of a stream that a worker has: while it does one, the next is on its way
 _SHOWN = 3  # workers that a message names
 _LOST = "the connection to the scheduler is lost"
-_START = "start them: 'dask scheduler', and 'dask worker ADDRESS' on each machine"
+_START = "start one: 'dask scheduler', then 'dask worker ADDRESS' on each machine"
+_JOIN = "start them: 'dask worker ADDRESS' on each machine"
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 
 log = logging.getLogger("attnsearch")
@@ -59,6 +60,7 @@ class Cluster:
     def __init__(self, address: str, *, deadline: float = DEADLINE, again: str = "ask again", late: str = LATE) -> None:
         self._address, self._deadline, self._again, self._late = address, deadline, again, late
         check_address(address)
+        log.info("connecting to the workers of %s", address)
         with ExitStack() as opened:
             self._client = self._connect(opened)
             self._compare_versions(self._wait_for_workers(WORKERS))
@@ -224,7 +226,7 @@ class Cluster:
         end = time.monotonic() + seconds
         while not (threads := self._threads()):
             if time.monotonic() > end:
-                raise self._refuse("the scheduler has no workers", _START)
+                raise self._refuse("the scheduler has no workers", _JOIN)
             time.sleep(_POLL / 10)
         return threads
 
@@ -252,7 +254,7 @@ class Cluster:
             now = time.monotonic()
             alone_since = None if self._threads() else alone_since or now
             if alone_since is not None and now - alone_since > WORKERS:
-                raise self._refuse("the scheduler has no workers any more", _START)
+                raise self._refuse("the scheduler has no workers any more", _JOIN)
         failed = {future: task for future, task in zip(futures, tasks, strict=True) if future.status == "error"}
         if failed:
             files = list(dict.fromkeys(piece["file"] for task in failed.values() for piece in task["pieces"]))

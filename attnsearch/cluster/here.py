@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from attnsearch.errors import CatalogError, first_line
 
+log = logging.getLogger("attnsearch")
+
 if TYPE_CHECKING:
     from distributed import LocalCluster
 
@@ -26,6 +28,7 @@ def start_here(count: int) -> LocalCluster:
     """
     import distributed
 
+    log.info("starting %d processes", count)
     started: list[LocalCluster] = []
     failed: list[Exception] = []
 

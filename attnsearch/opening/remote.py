@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,10 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.opening.index import Index
 
 PAUSE = 5.0  # seconds between two tries to connect again
+
 LATE = "start more workers"  # the hint of a server, which has no --timeout
+
+log = logging.getLogger("attnsearch")
 
 
 def use_cluster(index: Index, address: str, deadline: float) -> None:
@@ -25,6 +29,7 @@ def use_cluster(index: Index, address: str, deadline: float) -> None:
     """
     files = _find_files(index, address)
     cluster = Cluster(address, deadline=deadline)
+    log.info("asking the workers of %s", address)  # what a terminal shows until they answer
     _use(index, files, cluster.ask, cluster.close)
 
 

@@ -100,7 +100,8 @@ def open_index(
 
         ref = asked_catalog(refs[0] if refs else None)
         if on and is_address(ref):
-            raise InputError("a catalog in a database is compared by its server", hint="ask it without --on")
+            hint = "ask it without --on; if ATTNSEARCH_ON is set, with --on ''"
+            raise InputError("a catalog in a database is compared by its server", hint=hint)
         index = Index.open(ref, reading=reading, offline=offline, vectors=not on, progress=progress)
         index.limit_answers(timeout)
     if on:
@@ -115,11 +116,12 @@ def open_index(
 
 
 def asked_cluster(on: str | None) -> str | None:
-    """The address of the cluster that --on names, else that of the environment, if there is one.
+    """The address of the cluster that --on names, else that of the environment, if there is one; "" names none.
 
     Raises as `check_address` does, before a model is loaded.
     """
-    on = on or os.environ.get("ATTNSEARCH_ON")
+    if on is None:
+        on = os.environ.get("ATTNSEARCH_ON")
     if on:
         from attnsearch.cluster.address import check_address
 

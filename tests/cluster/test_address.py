@@ -26,7 +26,7 @@ def test_one_warning(caplog, monkeypatch):
     check_address("tcp://example.invalid:8786")
     with pytest.raises(CatalogError, match="nobody"):
         Cluster("tcp://example.invalid:8786")
-    assert len(caplog.messages) == 1
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
     assert "is not encrypted" in caplog.messages[0]
 
 
@@ -48,5 +48,5 @@ def test_something_else_listens(monkeypatch, sent):
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         threading.Thread(target=serve, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(CatalogError, match=r"no Dask scheduler answers: .*; start them"):
+        with pytest.raises(CatalogError, match=r"no Dask scheduler answers: .*; start one"):
             Cluster(address)

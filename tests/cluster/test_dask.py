@@ -322,7 +322,9 @@ def test_all_workers_are_killed(machines, store, tmp_path, monkeypatch):
         process.kill()
     asking.join(30)
     assert isinstance(asking.error, CatalogError)
-    assert "the scheduler has no workers any more; start them: 'dask scheduler'" in str(asking.error)
+    assert "the scheduler has no workers any more; start them: 'dask worker ADDRESS' on each machine" in str(
+        asking.error
+    )
     monkeypatch.setattr(clusters, "WORKERS", 100.0)
     cluster._deadline, began = 0.3, time.monotonic()
     with pytest.raises(CatalogError, match="the scheduler has no workers; start them"):
@@ -354,10 +356,12 @@ def too_late(*_, **__):
     raise TimeoutError
 
 
-def test_no_scheduler(monkeypatch):
+def test_no_scheduler(monkeypatch, caplog):
     monkeypatch.setattr(clusters, "CONNECT", 1.0)
-    with pytest.raises(CatalogError, match=r"tcp://127.0.0.1:1: no Dask scheduler answers: .*; start them: 'dask sch"):
+    caplog.set_level("INFO", "attnsearch")  # what a terminal shows during the wait
+    with pytest.raises(CatalogError, match=r"tcp://127.0.0.1:1: no Dask scheduler answers: .*; start one: 'dask sch"):
         Cluster("tcp://127.0.0.1:1")
+    assert "connecting to the workers of tcp://127.0.0.1:1" in caplog.messages
 
 
 @pytest.mark.parametrize("address", ["", "host:8786", "tcp://host", "http://host:1", "local:0", "local:x", "dask:x"])

@@ -97,6 +97,7 @@ def test_the_address_of_the_environment(shop, run, monkeypatch):
     monkeypatch.setattr(address, "check_address", lambda address: None)
     monkeypatch.setenv("ATTNSEARCH_ON", "local:2")
     assert json.loads(run("query", "moon", "-c", "one", "--json").out)["parts"]["workers"] == 1
+    assert "parts" not in json.loads(run("query", "moon", "-c", "one", "--json", "--on", "").out)
 
 
 def test_an_invalid_address(shop, run):
