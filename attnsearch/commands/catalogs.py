@@ -84,6 +84,8 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
         return
     use = {"use": _use_in_words(fields["use"]), "published": _publication_in_words(fields["published"])}
     words = {**fields, **use, **constants_in_words(fields, fit, command_to_calibrate(record.model, record.use))}
+    if is_address(ref):
+        words["address"] = words.pop("folder")
     tables = [table.entries({name.replace("_", " "): value for name, value in _info_rows(words) if value}, screen)]
     if fields["fields"]:
         rows = [(field["name"], *_field_in_words(field)) for field in fields["fields"]]

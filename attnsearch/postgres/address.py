@@ -15,7 +15,7 @@ from attnsearch.storage.files import check_name
 
 LONGEST_SCHEMA = 63  # bytes of a name in PostgreSQL
 
-_PREFIX = "attnsearch_"
+PREFIX = "attnsearch_"  # of a catalog's schema
 _FORM = "write postgresql://USER@HOST/DATABASE/NAME"
 _PARTS = re.compile(r"(postgres(?:ql)?://[^/?]*)/?([^?]*)(\?.*)?", re.DOTALL)
 
@@ -46,13 +46,15 @@ def parse_address(ref: str) -> Address:
     if database and not any(names):
         raise _ambiguous(database)
     if not database or len(names) != 1:
-        raise InputError("the address of a catalog is that of a database and a name", hint=_FORM)
-    parameters = _parse(f"{server}/{database}{query}", is_secret="@" in server or "password" in query)
+        hint = f"{_FORM}; in a password, / is written %2F, and @ %40" if "@" in ref else _FORM
+        raise InputError("the address of a catalog has a database and a name after the host", hint=hint)
+    is_secret = "@" in server + query or "password" in query
+    parameters = _parse(f"{server}/{database}{query}", is_secret=is_secret)
     if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
         raise InputError("the port in an address must be a number", hint=_FORM)
     decoded = _parse(f"postgresql:///{names[0].replace(' ', '%20')}", is_secret=False)
     name = check_name(decoded.get("dbname", ""))
-    schema = f"{_PREFIX}{name}"
+    schema = f"{PREFIX}{name}"
     if (size := len(schema.encode())) > LONGEST_SCHEMA:
         message = f"the schema '{schema}' would have {size} bytes, and PostgreSQL takes {LONGEST_SCHEMA}"
         raise InputError(message, hint="choose a shorter name")
@@ -74,7 +76,11 @@ def _parse(url: str, *, is_secret: bool) -> dict[str, str]:
     try:
         return {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.Error as error:
-        reason = "" if is_secret else f": {str(error).strip()[:200]}"
+        words = str(error).strip()
+        is_name = (
+            re.fullmatch(r'invalid URI query parameter: "[a-z_]{1,40}"', words) and "@" not in url.partition("?")[2]
+        )
+        reason = "" if is_secret and not is_name else f": {words[:200]}"
         raise InputError(f"invalid address of a catalog in a database{reason}", hint=_FORM) from None
 
 

@@ -39,8 +39,8 @@ def find_problems(ref: str) -> list[str]:
     Raises InputError for an invalid address, CatalogError if there is no catalog, or it has another form.
     """
     address = parse_address(ref)
-    log.info("checking %s", address.shown)
     with closing(connect(address)) as connection, reporting(address), connection.transaction():
+        log.info("checking %s", address.shown)
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return check_snapshot(connection, address)
 
@@ -48,7 +48,7 @@ def find_problems(ref: str) -> list[str]:
 def check_snapshot(connection: Connection[Any], address: Address) -> list[str]:
     """What is wrong with the catalog as this transaction sees it. Raises CatalogError, and what psycopg raises."""
     if not schema.has_catalog(connection, address):
-        raise missing(address)
+        raise missing(connection, address)
     try:
         return list(_check_catalog(connection))
     except AttnsearchError:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import AttnsearchError, CatalogError, first_line
-from attnsearch.postgres.address import Address
+from attnsearch.postgres.address import PREFIX, Address
+from attnsearch.sources.fields import first_names
 from attnsearch.storage.failures import DamagedError, MissingError
+from attnsearch.storage.files import quoted
+from attnsearch.syntax.nearest import find_nearest
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -23,6 +27,7 @@ STATEMENT = 600  # seconds of one statement
 LOCKED = 30  # seconds to wait for who holds a table, which attnsearch only does to remove one
 GRACE = 5  # seconds more for a server to say that it ended one
 
+_LISTED = 5  # catalogs that a message names
 _LONGEST = (1 << 31) - 1  # milliseconds
 
 _DEFAULTS = {
@@ -43,6 +48,7 @@ def connect(address: Address) -> Connection[Any]:
     import psycopg
     from psycopg.types.string import TextLoader
 
+    log.info("connecting to %s", address.shown)  # what a terminal shows until the server answers
     with reporting(address):
         parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters, "client_encoding": "utf8"}
         try:
@@ -137,10 +143,17 @@ def damaged(address: Address, problem: str) -> DamagedError:
     return DamagedError(f"the catalog is damaged: {problem}", where=address.shown, hint=hint)
 
 
-def missing(address: Address) -> MissingError:
-    """The error for a database without that catalog."""
-    return MissingError("there is no such catalog", where=address.shown,
-                        hint=f"'attnsearch index FILE --name {address.shown}' makes it")  # fmt: skip
+def missing(connection: Connection[Any], address: Address) -> MissingError:
+    """The error for a database without that catalog; it names those that there are."""
+    statement = """SELECT substr(nspname, length(%(prefix)s) + 1) FROM pg_catalog.pg_namespace
+        WHERE starts_with(nspname, %(prefix)s) ORDER BY nspname"""
+    names = [row[0] for row in connection.execute(statement, {"prefix": PREFIX})]
+    names = [name for name in names if name != address.name]  # of one that was removed, what it learned may be there
+    others = f"; the database has {first_names(names, _LISTED)}" if names else ""
+    near = find_nearest(address.name, names)
+    hint = f"make it: attnsearch index FILE --name {quoted(address.shown)}"
+    return MissingError(f"there is no such catalog{others}", where=address.shown,
+                        hint=f"did you mean '{near[0]}'?" if near else hint)  # fmt: skip
 
 
 @contextmanager
@@ -172,7 +185,7 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
     where, reason = address.shown, first_line(error)
     if isinstance(error, errors.InsufficientPrivilege):
         return CatalogError(
-            f"the role lacks a right: {reason}", where=where, hint="docs/postgresql.md lists those needed"
+            f"the role lacks a right: {reason}", where=where, hint="'attnsearch docs postgresql' lists those needed"
         )
     if isinstance(error, errors.LockNotAvailable):
         return CatalogError("others hold its tables", where=where, hint="try again when they are done")
@@ -197,5 +210,10 @@ def _unreachable(address: Address, error: Exception) -> CatalogError:
     """The error for a server that does not answer, or does not let us in."""
     reason = first_line(error).removeprefix("connection failed: ").removeprefix("connection is bad: ")
     is_secret = "password" in reason or "authentication" in reason
-    hint = "set PGPASSWORD, or write ~/.pgpass" if is_secret else "see that the server runs, and that it lets you in"
+    if is_secret:
+        hint = "set PGPASSWORD, or write ~/.pgpass"
+    elif re.search(r'FATAL:\s+database ".*" does not exist', reason):
+        hint = "name one that is there, or let createdb make it; attnsearch makes only catalogs"
+    else:
+        hint = "see that the server runs, and that it lets you in"
     return CatalogError(f"can't connect: {reason}", where=address.shown, hint=hint)

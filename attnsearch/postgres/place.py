@@ -104,7 +104,7 @@ class DatabasePlace:
         """
         with closing(connect(self.address)) as connection, reporting(self.address):
             if not everything and not schema.has_catalog(connection, self.address):
-                raise missing(self.address)
+                raise missing(connection, self.address)
             try:
                 return self._find_taught(connection)
             except MissingError:

@@ -153,7 +153,7 @@ def ensure_vector(connection: Connection[Any], address: Address) -> str:
     """The schema that pgvector is in, which is created if need be. Raises CatalogError if that can't be."""
     from psycopg import errors
 
-    hint = "let its owner run: CREATE EXTENSION vector"
+    hint = "let a superuser run there: CREATE EXTENSION vector"
     if not vector_home(connection):
         try:
             with connection.transaction():
@@ -207,7 +207,7 @@ def _find_tables(connection: Connection[Any], address: Address) -> dict[str, lis
         is_plain = is_plain and not is_special and not is_special_column
     if not tables:
         if not schema_exists(connection, address):
-            raise missing(address)
+            raise missing(connection, address)
         raise _foreign(address, "it has no tables")
     if not is_plain or connection.execute(_MORE, [address.schema]).fetchone() is not None:
         raise _foreign(address, "it has more than plain tables")

@@ -95,7 +95,8 @@ def refuse_address(ref: str) -> None:
     """Raise InputError, which does not repeat it, for the address of a catalog in a database."""
     if is_address(ref):
         raise InputError(
-            "this takes a catalog in a folder, not one in a database", hint="docs/postgresql.md has a table"
+            "this takes a catalog in a folder, not one in a database",
+            hint="'attnsearch docs postgresql' lists what does",
         )
 
 

@@ -50,13 +50,23 @@ class TestAddress:
             "postgresql://h/a/b/c", "postgresql://h/a/b/", "postgresql://me:sec/ret@h", "postgresql://me:sec/ret@h/a/b",
             "postgresql://h:port/a/b", "postgresql://h/a/b?nonsense=1", "postgresql://h/a/b\0c",
             "postgresql://h/a/b\nc", "postgresql://h/a/..", "postgresql://h/a/%", "postgresql://h/a/%00",
-            "postgresql://me:%secret@h/a/b", "postgresql://h/a/b?password=%secret", "postgresql://h/a/\udcff",
+            "postgresql://me:%secret@h/a/b", "postgresql://h/a/b?secret=@x", "postgresql://h/a/b?password=%secret", "postgresql://h/a/\udcff",
         ],
     )  # fmt: skip
     def test_refused(self, ref):
         with pytest.raises(InputError) as error:
             parse_address(ref)
         assert not any(part in str(error.value) for part in ("secret", "sec/ret", "ret@"))
+
+    def test_what_is_wrong(self):
+        for ref, reason in (
+            ("postgresql://me:secret@h/a/b?sslmod=require", 'invalid URI query parameter: "sslmod"'),
+            ("postgresql://me:sec/ret@h/a/b", "in a password, / is written %2F, and @ %40"),
+        ):
+            with pytest.raises(InputError) as error:
+                parse_address(ref)
+            assert reason in str(error.value)
+            assert "ret@" not in str(error.value)
 
     def test_name_is_no_longer_than_a_schema(self):
         assert len(parse_address(f"postgresql://h/d/{'a' * 52}").schema) == 63

@@ -53,7 +53,20 @@ class TestCommands:
         }
         assert row["folder"] == url
         assert row["bytes"] > 10_000
-        assert run("info", url).out.startswith("name")
+        shown = run("info", url).out
+        assert shown.startswith("name")
+        assert "\naddress  " in shown
+        assert "\nfolder " not in shown
+
+    def test_catalog_that_is_not_there(self, server, database, url, write, small, run):
+        asked = server.url(database, "other")
+        ran = run("check", asked)
+        assert f"no such catalog; make it: attnsearch index FILE --name '{asked}'" in ran.err  # & is for the shell
+        run("index", write("shop.yaml", SHOP), "--name", url)
+        ran = run("query", "moon", "-c", server.url(database, "shpo"))
+        assert (ran.code, ran.out) == (3, "")
+        assert "there is no such catalog; the database has shop; did you mean 'shop'?" in ran.err
+        assert "the database has shop; make it: attnsearch index" in run("info", asked).err
 
     def test_train_and_reset(self, server, database, url, write, small, run):
         items = "".join(

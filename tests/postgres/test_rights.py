@@ -58,10 +58,13 @@ class TestRights:
         assert find_problems(url) == []
 
     def test_database_that_is_not_there(self, server, path):
-        assert 'database "nowhere" does not exist' in refused(path, server.url("nowhere", "shop"))
+        message = refused(path, server.url("nowhere", "shop"))
+        assert 'database "nowhere" does not exist; name one that is there, or let createdb make it' in message
 
     def test_server_that_is_not_there(self, path):
-        assert "can't connect" in refused(path, "postgresql://me:secret@127.0.0.1:1/lib/shop")
+        message = refused(path, "postgresql://me:secret@127.0.0.1:1/lib/shop")
+        assert "can't connect" in message
+        assert "see that the server runs" in message
 
     def test_database_in_another_encoding(self, server, path):
         server.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
