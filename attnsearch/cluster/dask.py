@@ -183,9 +183,7 @@ class Cluster:
                 warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
                 client = distributed.Client(target, scheduler_file=file, timeout=CONNECT, set_as_default=False)
         except (OSError, MemoryError, ValueError, LookupError) as error:  # a web server, say, causes these
-            raise CatalogError(
-                f"no Dask scheduler answers: {first_line(error)}", where=self._address, hint=_START
-            ) from None
+            raise self._refuse(f"no Dask scheduler answers: {first_line(error)}", _START) from None
         opened.callback(client.close, timeout=_POLL)
         return client
 
