@@ -57,7 +57,7 @@ HOUSE = {
     ),
     "engines": ("bias", "pieces", "groups", "covariance", "engine", "scan", "local"),
     "cluster": (
-        "packing", "address", "places", "copies", "part", "remote", "placement", "texts", "encoder", "here", "dask",
+        "packing", "address", "urls", "copies", "part", "remote", "placement", "texts", "encoder", "here", "dask",
         "publication",
     ),
     "postgres": (
@@ -152,7 +152,7 @@ GUESTS = {
     "dask": Guest({"cluster/dask"}, lazy=True),
     "distributed": Guest({"cluster"}, lazy=True),
     "psutil": Guest({"cluster/here"}, lazy=True),
-    "fsspec": Guest({"cluster/places"}, lazy=True),
+    "fsspec": Guest({"cluster/urls"}, lazy=True),
     "psycopg": Guest({"postgres"}, lazy=True),
     "pgvector": Guest({"postgres"}, lazy=True),
     "pydantic": Guest({"serve", "wire", "agents"}),

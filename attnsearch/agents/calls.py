@@ -66,8 +66,8 @@ def _get(catalogs: Catalogs, asked: tools.Get) -> Answer:
         if not idents:
             raise problems[0]
         keys = index.store.keys_of(idents)
-        places = index.store.places_at([keys[ident][0] for ident in dict.fromkeys(idents)])
-        items = [publish_item(place.item, index.info.fields) for place in places]
+        spans = index.store.spans_at([keys[ident][0] for ident in dict.fromkeys(idents)])
+        items = [publish_item(span.item, index.info.fields) for span in spans]
         info = index.info
     missing = _tell_missing(problems)
     answer: Answer = {"catalog": chosen, "items": [], **({"missing": missing} if missing else {})}

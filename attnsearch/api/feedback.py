@@ -68,7 +68,7 @@ def read_titles(folder: Path, idents: Iterable[str]) -> dict[str, str]:
     """The titles of the items with these ids, without those that the catalog lacks."""
     with home.open_migrated(folder, Store) as store:
         first_keys = [keys[0] for keys in store.keys_of(idents).values()]
-        return {place.item.id: place.item.title for place in store.places_at(first_keys)}
+        return {span.item.id: span.item.title for span in store.spans_at(first_keys)}
 
 
 def check_taught(index: Index) -> Path:

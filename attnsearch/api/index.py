@@ -257,8 +257,8 @@ class Index:
         keys = self._index.store.keys_of([name])
         if name not in keys:
             raise KeyError(ident)
-        (place,) = self._index.store.places_at(keys[name][:1])
-        return publish_item(place.item, self._index.info_of(keys[name][0]).fields)
+        (span,) = self._index.store.spans_at(keys[name][:1])
+        return publish_item(span.item, self._index.info_of(keys[name][0]).fields)
 
     def __contains__(self, item: object) -> bool:
         """Whether there is an item of this id, or this very item."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnsearch.cluster.places import UnreachableError, fetch, is_url
+from attnsearch.cluster.urls import UnreachableError, fetch, is_url
 from attnsearch.errors import AttnsearchError
 from attnsearch.storage.files import cache_folder
 from attnsearch.storage.segment import LONGEST_HEADER, load_rows, load_segment

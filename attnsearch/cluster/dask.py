@@ -23,7 +23,7 @@ from attnsearch.cluster import part
 from attnsearch.cluster.address import DEADLINE, check_address
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
-from attnsearch.cluster.placement import place
+from attnsearch.cluster.placement import choose_workers
 from attnsearch.errors import AttnsearchError, CatalogError, InputError, first_line
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Cluster:
     def _ask(self, tasks: Sequence[Record]) -> list[Record]:
         end = time.monotonic() + self._deadline
         threads = self._wait_for_workers(min(WORKERS, self._deadline))
-        homes = place(tasks, threads)
+        homes = choose_workers(tasks, threads)
         mapped = self._choose_mapped()
         futures: dict[int, Future[Record]] = {}
         try:

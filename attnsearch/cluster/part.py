@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from attnsearch import __version__, threads
 from attnsearch.cluster import copies
 from attnsearch.cluster.packing import Record, pack_state, unpack_bias, unpack_marks
-from attnsearch.cluster.places import UnreachableError
+from attnsearch.cluster.urls import UnreachableError
 from attnsearch.engines import groups
 from attnsearch.engines.covariance import measure_block, merge_covariances, project_block
 from attnsearch.engines.scan import Scan

@@ -14,8 +14,8 @@ from attnsearch.cluster.packing import Record
 from attnsearch.storage.checksum import row_checksum
 
 
-def place(tasks: Sequence[Record], threads: Mapping[str, int]) -> list[str]:
-    """The worker of each task, of workers with so many `threads` each; there is at least one."""
+def choose_workers(tasks: Sequence[Record], threads: Mapping[str, int]) -> list[str]:
+    """The worker of each task. `threads` has how many threads each worker has, and at least one worker."""
     whole, all_threads = sum(task["size"] for task in tasks), sum(threads.values())
     free = {worker: whole * count / all_threads for worker, count in threads.items()}
     workers = []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attnsearch.cluster.packing import pack_marks
-from attnsearch.cluster.places import Place, UnreachableError, check_url, is_url, open_place
+from attnsearch.cluster.urls import Destination, UnreachableError, check_url, is_url, open_destination
 from attnsearch.errors import CatalogError, InputError
 from attnsearch.models.use import WIDEST
 from attnsearch.storage import checksum, home
@@ -73,16 +73,16 @@ class Manifest(NamedTuple):
 def publish(folder: Path, url: str, *, again: bool = False, progress: Progress | None = None) -> Report:
     """Write the catalog in `folder` to a URL that `check_url` returned; with `again`, also what is there already.
 
-    Raises InputError for a place that is the catalogs' own or has other files, CatalogError if it can't be written.
+    Raises InputError for a folder of catalogs, or one with other files; CatalogError if it can't be written.
     """
     if not is_url(url):
         _refuse_own_folder(Path(url))
-    place = open_place(url)
+    destination = open_destination(url)
     try:
         for _ in range(_ATTEMPTS):
             with home.open_migrated(folder, partial(Store, vectors=False)) as store:
                 try:
-                    return _publish(store, place, again=again, progress=progress or (lambda *_: None))
+                    return _publish(store, destination, again=again, progress=progress or (lambda *_: None))
                 except FileNotFoundError:  # a writer has removed a segment that the snapshot had
                     pass
     except UnreachableError as error:
@@ -136,41 +136,41 @@ def _refuse_own_folder(folder: Path) -> None:
         raise InputError("catalogs lie there", where=str(owner), hint="publish to another folder")
 
 
-def _publish(store: Store, place: Place, *, again: bool, progress: Progress) -> Report:
+def _publish(store: Store, destination: Destination, *, again: bool, progress: Progress) -> Report:
     name, commit = home.displayed_name(store.folder, store.info), store.info.commit
     sizes = {row.file: file.stat().st_size for row, file in zip(store.segments, store.files, strict=True)}
-    there = place.list_files()
-    old = _read_manifest(place, name, there)
-    place.create()
+    there = destination.list_files()
+    old = _read_manifest(destination, name, there)
+    destination.create()
     missing = [row for row in store.segments if again or not _is_there(row, sizes, there, old)]
-    _write_segments(store, missing, place, progress)
-    there = place.list_files()
+    _write_segments(store, missing, destination, progress)
+    there = destination.list_files()
     if absent := _find_absent(sizes, there):
         raise UnreachableError(f"{absent[0]} did not arrive whole")
-    latest = _read_manifest(place, name, there)
+    latest = _read_manifest(destination, name, there)
     before = _find_files_before(set(sizes), latest, commit)
     removed = []
     if latest == old:  # else somebody else publishes, too, and may need them
         removed = _find_unused({MANIFEST, *sizes, *before}, there, old, again=again)
     for file in removed:
-        place.remove(file)
+        destination.remove(file)
     raw = _pack_manifest(name, store, before)
     if latest is None or latest.raw != raw:
-        place.write(MANIFEST, io.BytesIO(raw))
-        absent = _find_absent(sizes, place.list_files())  # somebody else may have removed what we had seen there
-        _write_segments(store, [row for row in store.segments if row.file in absent], place, progress)
+        destination.write(MANIFEST, io.BytesIO(raw))
+        absent = _find_absent(sizes, destination.list_files())  # somebody else may have removed what we had seen there
+        _write_segments(store, [row for row in store.segments if row.file in absent], destination, progress)
     with writing(store.folder, "changed"):
-        replace_file(store.folder / PUBLISHED, json.dumps({"url": place.url, "commit": commit}).encode())
+        replace_file(store.folder / PUBLISHED, json.dumps({"url": destination.url, "commit": commit}).encode())
     written = sum(sizes[row.file] for row in missing)
-    return Report(place.url, commit, len(sizes), len(missing), written, len(removed))
+    return Report(destination.url, commit, len(sizes), len(missing), written, len(removed))
 
 
-def _write_segments(store: Store, rows: Sequence[SegmentRow], place: Place, progress: Progress) -> None:
+def _write_segments(store: Store, rows: Sequence[SegmentRow], destination: Destination, progress: Progress) -> None:
     for number, row in enumerate(rows):
         progress(number, len(rows))
         load_listed(store.folder, row, d=store.info.d)  # which verifies it
         with open_segment(store.folder / SEGMENTS, row.file) as source:
-            place.write(row.file, source)
+            destination.write(row.file, source)
 
 
 def _find_absent(sizes: Mapping[str, int], there: Mapping[str, int]) -> list[str]:
@@ -235,23 +235,23 @@ def _as_text(raw: bytes | None) -> str | None:
     return None if raw is None else base64.b64encode(raw).decode()
 
 
-def _read_manifest(place: Place, name: str, there: Mapping[str, int]) -> Manifest | None:
-    """The manifest of the catalog `name` at a place; None if there is none yet.
+def _read_manifest(destination: Destination, name: str, there: Mapping[str, int]) -> Manifest | None:
+    """The manifest of the catalog `name` at a destination; None if there is none yet.
 
-    Raises InputError for a place with other files, or with another catalog, CatalogError for what is no manifest.
+    Raises InputError if it has other files or another catalog, CatalogError if its manifest is invalid.
     """
     elsewhere = "publish to another folder"
     if MANIFEST not in there:
         if others := sorted(file for file in there if not _is_ours(file)):
-            raise InputError(f"has other files, such as {others[0]}", where=place.url, hint=elsewhere)
+            raise InputError(f"has other files, such as {others[0]}", where=destination.url, hint=elsewhere)
         return None
-    where = f"{place.url}/{MANIFEST}"
+    where = f"{destination.url}/{MANIFEST}"
     try:
-        manifest = parse_manifest(place.read(MANIFEST, _LARGEST))
+        manifest = parse_manifest(destination.read(MANIFEST, _LARGEST))
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise CatalogError(f"is no manifest of attnsearch: {error}", where=where, hint=elsewhere) from None
     if manifest.name != name:
-        raise InputError(f"the catalog '{manifest.name}' is published there", where=place.url, hint=elsewhere)
+        raise InputError(f"the catalog '{manifest.name}' is published there", where=destination.url, hint=elsewhere)
     return manifest
 
 

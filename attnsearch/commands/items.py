@@ -61,10 +61,10 @@ def show(
             if not idents:
                 raise InputError("no item on standard input", hint="write one on each line")
             keys = store.keys_of(idents)
-            places = (store.places_at(keys[ident]) for ident in idents)
+            spans = (store.spans_at(keys[ident]) for ident in idents)
             screen = streams.screen(color=color, quiet=quiet, out=out)
             several = requests.are_several(items or [])
-            streams.emit(render(places, store.info, form, screen, several=several), out)
+            streams.emit(render(spans, store.info, form, screen, several=several), out)
 
 
 def _find_ids(store: Store, names: list[str], *, has_head: bool) -> list[str]:
@@ -223,7 +223,7 @@ def publish(
     attnsearch publish books
     """
     from attnsearch.cluster import publication
-    from attnsearch.cluster.places import check_url
+    from attnsearch.cluster.urls import check_url
     from attnsearch.output.formats import SCHEMA
     from attnsearch.output.notes import counted
     from attnsearch.output.safe_text import to_json

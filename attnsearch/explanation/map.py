@@ -23,7 +23,7 @@ from attnsearch.search.scoring import score_all
 from attnsearch.search.setting import Setting
 
 Doubles = NDArray[np.float64]
-Place = tuple[float, float]
+Point = tuple[float, float]
 
 
 class Map(NamedTuple):
@@ -41,9 +41,9 @@ class Map(NamedTuple):
     catalog: str
     points: Doubles
     weights: Doubles
-    request: Place
-    output: Place
-    variance: Place
+    request: Point
+    output: Point
+    variance: Point
     hits: Sequence[Hit]
     hit_rows: NDArray[np.int64]
     hidden: int
@@ -72,9 +72,9 @@ def map_items(index: Index, text: str, setting: Setting, result: Result) -> Map:
         catalog=result.catalog,
         points=points,
         weights=weights,
-        request=_place((trace.x - covariance.mean) @ axes.T),
-        output=_place(weights @ points),
-        variance=_place(variances / total if total else variances),
+        request=_point((trace.x - covariance.mean) @ axes.T),
+        output=_point(weights @ points),
+        variance=_point(variances / total if total else variances),
         hits=result.hits,
         hit_rows=np.searchsorted(keys, trace.hit_keys),
         hidden=result.masked,
@@ -96,5 +96,5 @@ def _complete_axes(axes: Doubles, x: Doubles) -> Doubles:
     return axes
 
 
-def _place(pair: Doubles) -> Place:
+def _point(pair: Doubles) -> Point:
     return float(pair[0]), float(pair[1])

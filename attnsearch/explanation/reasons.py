@@ -179,8 +179,8 @@ def _read_items(index: Index, keys: Sequence[int]) -> Iterator[tuple[int, str, P
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
         texts = [
-            passages.passage_text(index.encoder, place.item.title, place.item.text, place.start, place.stop)
-            for place in index.store.places_at(batch)
+            passages.passage_text(index.encoder, span.item.title, span.item.text, span.start, span.stop)
+            for span in index.store.spans_at(batch)
         ]
         yield from zip(batch, texts, index.encoder.pieces(texts), strict=True)
 

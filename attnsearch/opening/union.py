@@ -22,7 +22,7 @@ from attnsearch.opening.index import Index
 from attnsearch.sources.items import Item
 from attnsearch.storage import home
 from attnsearch.storage.files import is_address
-from attnsearch.storage.store import Place, Store
+from attnsearch.storage.store import ItemSpan, Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class UnionStore(Store):
     def short_id(self, name: str) -> str:
         """The id of the item that a name means, without its catalog's name unless other items have that id."""
         (keys,) = self.keys_of([name]).values()
-        (place,) = self.places_at(keys[:1])
-        own = place.item.id
+        (span,) = self.spans_at(keys[:1])
+        own = span.item.id
         return own if sum(bool(reading[2]) for reading in self._readings(own)) == 1 else name
 
     def _readings(self, name: str) -> Iterator[tuple[str, str, list[int]]]:
@@ -127,14 +127,14 @@ class UnionStore(Store):
             for ident in dict.fromkeys((name, name.removeprefix(f"{catalog}:"))):
                 yield catalog, ident, [first + key for key in store.keys_of([ident]).get(ident, ())]
 
-    def _find_places(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
-        """The places of these keys; `keys_of` looks for ids itself."""
+    def _find_spans(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, ItemSpan]]:
+        """The spans of these keys; `keys_of` looks for ids itself."""
         keys = np.fromiter(values, np.int64)
         numbers = np.searchsorted(self.firsts, keys, side="right") - 1
         for number, store in enumerate(self.stores):
             first = self.firsts[number]
-            for key, place in store._find_places(column, (keys[numbers == number] - first).tolist()):
-                yield first + key, place
+            for key, span in store._find_spans(column, (keys[numbers == number] - first).tolist()):
+                yield first + key, span
 
     def check_open(self) -> None:
         """Raise ClosedError after `close`."""

@@ -15,37 +15,37 @@ from attnsearch.sources.fields import OWN, show_text
 if TYPE_CHECKING:
     from attnsearch.sources.items import Item
     from attnsearch.storage.database import Info
-    from attnsearch.storage.store import Place
+    from attnsearch.storage.store import ItemSpan
 
 COLUMNS = 10_000  # as many as a CSV may have when it is read
 
 
 def render(
-    items: Iterable[Sequence[Place]],
+    items: Iterable[Sequence[ItemSpan]],
     info: Info,
     form: str,
     screen: Screen = PIPE,
     *,
     several: bool = False,
 ) -> Iterator[str]:
-    """Items of a catalog, each given as the places of all its keys. With `several`, JSON is a list."""
+    """Items of a catalog, each given as the spans of all its keys. With `several`, JSON is a list."""
     match form:
         case "json":
-            objects = [as_json(places, info.name) for places in items]
+            objects = [as_json(spans, info.name) for spans in items]
             yield to_json(objects if several else objects[0], screen, indent=2)
         case "jsonl":
-            for places in items:
-                yield to_json(as_json(places, info.name), screen)
+            for spans in items:
+                yield to_json(as_json(spans, info.name), screen)
         case _:
             screen = screen._replace(width=screen.width or WIDTH)
-            for number, places in enumerate(items):
+            for number, spans in enumerate(items):
                 yield _rule(screen) if number else ""
-                yield "\n".join(_parts(places, info, screen))
+                yield "\n".join(_parts(spans, info, screen))
 
 
-def as_json(places: Sequence[Place], catalog: str) -> dict[str, Any]:
+def as_json(spans: Sequence[ItemSpan], catalog: str) -> dict[str, Any]:
     """The JSON object of an item, as docs/reference.md describes it."""
-    item = places[0].item
+    item = spans[0].item
     return {
         "schema": SCHEMA,
         "catalog": catalog,
@@ -55,7 +55,7 @@ def as_json(places: Sequence[Place], catalog: str) -> dict[str, Any]:
         "fields": item.fields,
         "text": item.text,
         "passages": [
-            {"start": place.start, "stop": min(place.stop, len(item.text)), "text": _passage(place)} for place in places
+            {"start": span.start, "stop": min(span.stop, len(item.text)), "text": _passage(span)} for span in spans
         ],
     }
 
@@ -79,8 +79,8 @@ def write_csv(read: Callable[[], Iterable[Item]]) -> Iterator[str]:
         yield separated_line([item.id, item.title, item.description, *(texts.get(name, "") for name in names)], ",")
 
 
-def _passage(place: Place) -> str:
-    return place.item.text[place.start : place.stop]
+def _passage(span: ItemSpan) -> str:
+    return span.item.text[span.start : span.stop]
 
 
 def _rule(screen: Screen) -> str:
@@ -88,9 +88,9 @@ def _rule(screen: Screen) -> str:
     return "\n" + ("─" if screen.unicode else "-") * (screen.width or WIDTH) + "\n\n"
 
 
-def _parts(places: Sequence[Place], info: Info, screen: Screen) -> Iterator[str]:
+def _parts(spans: Sequence[ItemSpan], info: Info, screen: Screen) -> Iterator[str]:
     """The parts of an item, each of whole lines: its names, its description, its fields, its passages."""
-    item = places[0].item
+    item = spans[0].item
     title = to_text(item.title or item.id, "bold")
     link_text(title, find_link(item.fields), screen)
     yield draw(title, screen) + draw(to_text(f"{item.id} · {short_name(info.name)}", "dim"), screen)
@@ -99,7 +99,7 @@ def _parts(places: Sequence[Place], info: Info, screen: Screen) -> Iterator[str]
     if fields := field_texts(item.fields):
         fields |= {name: show_text(fields[name]) for name in info.fields.text if name in fields}
         yield entries(fields, screen)
-    if len(places) > 1:
-        passages = {str(number): _passage(place) for number, place in enumerate(places, 1)}
-        heading = f"{len(places):,} passages, as the encoder reads them:"
+    if len(spans) > 1:
+        passages = {str(number): _passage(span) for number, span in enumerate(spans, 1)}
+        heading = f"{len(spans):,} passages, as the encoder reads them:"
         yield draw(to_text(heading, "dim"), screen) + entries(passages, screen)

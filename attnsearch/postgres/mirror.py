@@ -24,7 +24,7 @@ _COLUMNS = {
     "keys": f"SELECT {KEY} FROM keys ORDER BY key",  # noqa: S608
     "fields": f"SELECT {FIELD} FROM fields ORDER BY rowid",  # noqa: S608
 }
-_PLACES = f"""SELECT {KEY}, {ITEM} FROM keys JOIN items USING (item)
+_ITEMS = f"""SELECT {KEY}, {ITEM} FROM keys JOIN items USING (item)
 WHERE start = 0 AND key >= ? AND key < ? ORDER BY key"""  # noqa: S608
 _OF_KEY = KEY.count(",") + 1  # columns
 
@@ -50,7 +50,7 @@ def fill_mirror(db: sqlite3.Connection, connection: Connection[Any]) -> None:
 
 def items_of(db: sqlite3.Connection, first: int, end: int, fields: Fields) -> Iterator[tuple[int, Item]]:
     """The first key, from `first` to before `end`, of every item, and the item. Raises ValueError for a damaged row."""
-    for row in db.execute(_PLACES, (first, end)):
+    for row in db.execute(_ITEMS, (first, end)):
         yield read_key(row[:_OF_KEY]).key, read_item(row[_OF_KEY:], fields)
 
 

@@ -113,7 +113,7 @@ def show_item(catalogs: Catalogs, request: ItemRequest) -> dict[str, Any]:
     """The answer of `attnsearch show`. Raises as it does."""
     with catalogs.lease([] if request.catalog is None else [request.catalog]) as index:
         keys = keys_of_item(index.store, find_id(index.store, request.item))
-        return items.as_json(index.store.places_at(keys), index.info_of(keys[0]).name)
+        return items.as_json(index.store.spans_at(keys), index.info_of(keys[0]).name)
 
 
 def list_catalogs(catalogs: Catalogs) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ class ItemPassage(NamedTuple):
     passage: str | None
 
 
-class Place(NamedTuple):
+class ItemSpan(NamedTuple):
     """The item of a key, and the characters of its text, `start` to before `stop`, that the key stands for."""
 
     item: Item
@@ -207,22 +207,22 @@ class Store:
             yield from map(read_key, self._select(f"SELECT {KEY} FROM keys ORDER BY key"))  # noqa: S608 (our own words)
 
     def items_at(self, keys: Sequence[int]) -> list[ItemPassage]:
-        """The item of each of these keys, and the passage that the key stands for. Raises as `places_at` does."""
-        return [ItemPassage(place.item, _passage(place)) for place in self.places_at(keys)]
+        """The item of each of these keys, and the passage that the key stands for. Raises as `spans_at` does."""
+        return [ItemPassage(span.item, _passage(span)) for span in self.spans_at(keys)]
 
-    def places_at(self, keys: Sequence[int]) -> list[Place]:
+    def spans_at(self, keys: Sequence[int]) -> list[ItemSpan]:
         """The item of each of these keys, and the characters of its text that it stands for. Raises CatalogError."""
-        places = dict(self._find_places("key", map(int, keys)))
+        spans = dict(self._find_spans("key", map(int, keys)))
         with self.reading():
-            if gone := [key for key in keys if int(key) not in places]:
+            if gone := [key for key in keys if int(key) not in spans]:
                 raise ValueError(f"the key {gone[0]} has no item")
-            return [places[int(key)] for key in keys]
+            return [spans[int(key)] for key in keys]
 
     def keys_of(self, ids: Iterable[str]) -> dict[str, list[int]]:
         """The keys of each item with one of these ids, ascending, without unknown ids. Raises CatalogError."""
         keys: dict[str, list[int]] = {}
-        for key, place in self._find_places("id", ids):
-            keys.setdefault(place.item.id, []).append(key)
+        for key, span in self._find_spans("id", ids):
+            keys.setdefault(span.item.id, []).append(key)
         return keys
 
     def has_any(self, ids: Sequence[str]) -> bool:
@@ -241,7 +241,7 @@ class Store:
         """The first key of each key's item (size,), by the key's number; None if every item has one key."""
         return segment.find_first_keys(self.segments, self.size)
 
-    def _find_places(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, Place]]:
+    def _find_spans(self, column: str, values: Iterable[int | str]) -> Iterator[tuple[int, ItemSpan]]:
         """The keys for which `column`, a name of ours, has one of the values, and what each stands for."""
         remaining = iter(values)
         with self.reading():
@@ -252,7 +252,7 @@ class Store:
                     rows = self._db.execute(statement, batch).fetchall()
                 for row in rows:
                     key, item = read_key(row[:_KEY_COLUMNS]), read_item(row[_KEY_COLUMNS:], self.info.fields)
-                    yield key.key, Place(item, key.start, key.stop)
+                    yield key.key, ItemSpan(item, key.start, key.stop)
 
     def _select(self, statement: str, *parameters: int) -> Iterator[Any]:
         """The rows that a statement selects, of which few at a time are in memory."""
@@ -294,7 +294,7 @@ class Store:
         self.close()
 
 
-def _passage(place: Place) -> str | None:
+def _passage(span: ItemSpan) -> str | None:
     # `stop` may lie past the end: older catalogs embedded the final full stop.
-    is_whole = place.start == 0 and place.stop >= len(place.item.text)
-    return None if is_whole else place.item.text[place.start : place.stop]
+    is_whole = span.start == 0 and span.stop >= len(span.item.text)
+    return None if is_whole else span.item.text[span.start : span.stop]

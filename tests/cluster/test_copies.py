@@ -14,8 +14,8 @@ import pytest
 
 from attnsearch.cluster import copies, part
 from attnsearch.cluster.copies import Wanted, find_local, load, make_room
-from attnsearch.cluster.places import UnreachableError
 from attnsearch.cluster.remote import RemoteEngine
+from attnsearch.cluster.urls import UnreachableError
 from attnsearch.engines.local import LocalEngine
 from attnsearch.engines.pieces import Cut
 from attnsearch.errors import CatalogError

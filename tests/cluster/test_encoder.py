@@ -74,7 +74,7 @@ def index(source, workers: Workers, **options):
 def vectors(name: str = "many"):
     with Index.open(name) as opened:
         return {place.item.title: opened.store.embeddings([key])[0] for key, place in
-                enumerate(opened.store.places_at(range(opened.store.size)))}  # fmt: skip
+                enumerate(opened.store.spans_at(range(opened.store.size)))}  # fmt: skip
 
 
 def own(encoder: SmallEncoder) -> list[str]:

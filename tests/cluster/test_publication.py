@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from attnsearch.cluster import address, places
+from attnsearch.cluster import address, urls
 from attnsearch.cluster.publication import MANIFEST, parse_manifest
 from attnsearch.errors import Exit
 from attnsearch.opening import remote
@@ -150,8 +150,8 @@ def test_again_without_a_change_nothing_is_written(shop, monkeypatch):
     shop.publish()
     before = shop.manifest["before"], shop.files
     assert len(before[0]) == 1
-    monkeypatch.setattr(places._Folder, "write", None)
-    monkeypatch.setattr(places._Folder, "remove", None)
+    monkeypatch.setattr(urls._Folder, "write", None)
+    monkeypatch.setattr(urls._Folder, "remove", None)
     assert "0 of 1 segment written" in shop.publish().out
     assert (shop.manifest["before"], shop.files) == before
 
@@ -191,7 +191,7 @@ def test_a_segment_that_is_there_with_another_size_or_sums_is_written_anew(shop,
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from attnsearch.cluster import places, publication
+from attnsearch.cluster import urls, publication
 from attnsearch.storage import files
 folder, url, stop = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 def step(frame, event, arg):
@@ -259,13 +259,13 @@ def test_two_at_once(shop, monkeypatch, step):
     shop.index("robot")
     calls = 0
     number = 0
-    honest = getattr(places._Folder, step)
+    honest = getattr(urls._Folder, step)
 
     def interrupt(self, *given):
         nonlocal calls
         calls += 1
         if calls == number + 1:
-            monkeypatch.setattr(places._Folder, step, honest)
+            monkeypatch.setattr(urls._Folder, step, honest)
             shop.index(f"robot robot {number}")
             assert shop.publish().code == 0
         return honest(self, *given)
@@ -273,11 +273,11 @@ def test_two_at_once(shop, monkeypatch, step):
     while True:
         calls = 0
         shop.index(f"moon sea {number}")
-        monkeypatch.setattr(places._Folder, step, interrupt)
+        monkeypatch.setattr(urls._Folder, step, interrupt)
         first = shop.state
         ran = shop.publish()
         assert ran.code in (Exit.DONE, Exit.CATALOG), ran.err
-        monkeypatch.setattr(places._Folder, step, honest)
+        monkeypatch.setattr(urls._Folder, step, honest)
         assert shop.published in (first, shop.state)
         if calls <= number:
             break
@@ -338,7 +338,7 @@ class TestRefused:
         assert shop.files == set()
 
     def test_what_does_not_arrive(self, shop, monkeypatch):
-        monkeypatch.setattr(places._Folder, "write", lambda *_: None)
+        monkeypatch.setattr(urls._Folder, "write", lambda *_: None)
         ran = shop.publish()
         assert ran.code == Exit.CATALOG
         assert "did not arrive whole" in ran.err

@@ -81,7 +81,7 @@ class TestTaking:
         report = update([str(file)], model="small", heads=heads)
         assert report.embedded == 0
         with Store(home.catalog_folder("shop")) as store:
-            places = store.places_at(store.living().tolist())
+            places = store.spans_at(store.living().tolist())
             texts = [f"sea. {p.item.text[p.start : p.stop]}" if p.start else p.item.text[: p.stop] for p in places]
             weights = [head.weight for head in all_heads(store.info)]
             x = module.join([encoder.encode(texts) for encoder in two[: len(weights)]], weights)

@@ -55,7 +55,7 @@ def test_a_chunk_is_kept_as_far_as_it_came(path, by_threes, small, caplog):
     assert update([str(path)]).embedded == 4
     assert sorted(small.read) == TEXTS[:4]
     with Index.open("many") as index:
-        for key, place in enumerate(index.store.places_at(range(10))):
+        for key, place in enumerate(index.store.spans_at(range(10))):
             assert np.array_equal(index.store.embeddings([key]), small.encode([place.item.title]))
 
 

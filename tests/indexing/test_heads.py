@@ -37,7 +37,7 @@ def read_shop(encoders, weights=(0.5, 0.5)):
         keys = store.living()
         x = store.embeddings(keys)
         texts = [place.item.text if place.start == 0 and place.stop == len(place.item.text) else passage(place)
-                 for place in store.places_at(keys.tolist())]  # fmt: skip
+                 for place in store.spans_at(keys.tolist())]  # fmt: skip
     return x, join([encoder.encode(texts) for encoder in encoders], weights)
 
 

@@ -11,12 +11,12 @@ from attnsearch.output.items import render
 from attnsearch.output.safe_text import PIPE, Screen
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
-from attnsearch.storage.store import Place
+from attnsearch.storage.store import ItemSpan
 from tests.output.examples import NASTY, RAW
 
 POEM = "A line\n    indented\n\nthe last 月面基地 " + "long " * 30 + "word" * 60
 ITEM = Item("a", "First", POEM, {"year": 1965, "by": {"name": "Ann"}, "tags": ["x", "y; z"], "body": POEM}, "the text")
-WHOLE = [Place(ITEM, 0, 8)]
+WHOLE = [ItemSpan(ITEM, 0, 8)]
 
 
 def drawn(*items, form="table", screen=PIPE, **options):
@@ -33,7 +33,7 @@ def test_an_item_has_everything():
 
 
 def test_without_a_title_or_anything_else():
-    assert drawn([Place(Item("a", "", "", {}, "a"), 0, 1)]) == "a\na · shop.csv\n"
+    assert drawn([ItemSpan(Item("a", "", "", {}, "a"), 0, 1)]) == "a\na · shop.csv\n"
 
 
 @pytest.mark.parametrize("width", [20, 40, 41, 80, 200])
@@ -52,7 +52,7 @@ def test_a_pipe_is_a_hundred_wide():
 
 def test_its_passages():
     item = ITEM._replace(text="one two three")
-    places = [Place(item, 0, 7), Place(item, 4, 99)]
+    places = [ItemSpan(item, 0, 7), ItemSpan(item, 4, 99)]
     assert drawn(places, screen=Screen(width=400)).splitlines()[-3:] == [
         "2 passages, as the encoder reads them:", "1  one two", "2  two three",
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_several_are_parted():
 @pytest.mark.parametrize("screen", [PIPE, Screen(width=80), Screen(width=20), Screen(width=80, colors=256)])
 def test_nothing_acts_on_a_terminal(form, screen):
     item = Item(NASTY, NASTY, NASTY, {NASTY: NASTY, "list": [NASTY, {NASTY: NASTY}]}, NASTY)
-    out = drawn([Place(item, 0, 5), Place(item, 5, 99)], form=form, screen=screen)
+    out = drawn([ItemSpan(item, 0, 5), ItemSpan(item, 5, 99)], form=form, screen=screen)
     assert not RAW.search(re.sub(r"\x1b\[[0-9;]*m", "", out) if screen.colors and form == "table" else out)
     assert "x1b]52" in "".join(out.split()) or form != "table"
 
@@ -89,11 +89,11 @@ def test_nothing_acts_on_a_terminal(form, screen):
 def test_the_title_leads_to_the_address():
     item = ITEM._replace(fields={"url": "https://example.org/a"})
     screen = Screen(width=80, colors=256, links=True)
-    assert ";https://example.org/a\x1b\\" in drawn([Place(item, 0, 8)], screen=screen).splitlines()[0]
-    assert "]8;" not in drawn([Place(item, 0, 8)], screen=screen._replace(links=False))
+    assert ";https://example.org/a\x1b\\" in drawn([ItemSpan(item, 0, 8)], screen=screen).splitlines()[0]
+    assert "]8;" not in drawn([ItemSpan(item, 0, 8)], screen=screen._replace(links=False))
 
 
 def test_html_that_is_embedded_is_shown_as_text():
     item = Item("a", "First", "", {"body": "<p>one</p><p>two &amp; three</p>", "note": "<b>bold</b>"}, "the text")
-    assert drawn([Place(item, 0, 8)]).splitlines()[3:] == ["body  one", "      two & three", "note  <b>bold</b>"]
-    assert json.loads(drawn([Place(item, 0, 8)], form="json"))["fields"] == item.fields
+    assert drawn([ItemSpan(item, 0, 8)]).splitlines()[3:] == ["body  one", "      two & three", "note  <b>bold</b>"]
+    assert json.loads(drawn([ItemSpan(item, 0, 8)], form="json"))["fields"] == item.fields

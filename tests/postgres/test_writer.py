@@ -42,7 +42,7 @@ def contents_of(folder):
     with Store(folder) as store:
         found = {}
         for key in store.key_rows():
-            (place,) = store.places_at([key.key])
+            (place,) = store.spans_at([key.key])
             item = place.item
             (x,) = store.embeddings([key.key])
             _, passages = found.setdefault(item.id, ((item.title, item.description, item.fields), []))

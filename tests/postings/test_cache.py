@@ -131,7 +131,7 @@ def test_after_changes_all_is_as_in_a_new_catalog(big, folder, write):
             with Index.open(name) as index:
                 keys, points = index.postings.find_term(term)
                 scores.append(
-                    {place.item.id: score for place, score in zip(index.store.places_at(keys), points, strict=True)}
+                    {place.item.id: score for place, score in zip(index.store.spans_at(keys), points, strict=True)}
                 )
         assert scores[0] == scores[1]
 

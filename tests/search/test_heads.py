@@ -59,7 +59,7 @@ def catalogs(tmp_path_factory):
 
 def cosines_of(index, text):
     """The cosine of a text and each key, for each head, from the texts alone."""
-    places = index.store.places_at(index.store.living().tolist())
+    places = index.store.spans_at(index.store.living().tolist())
     read = [f"moon. {place.item.text[place.start : place.stop]}" if place.start else place.item.text[: place.stop]
             for place in places]  # fmt: skip
     return [(encoder.encode([text]) @ encoder.encode(read).T)[0].astype(np.float64) for encoder in ENCODERS]
@@ -74,7 +74,7 @@ def expected_logits(index, text):
     """Σ_h cosine_h / τ_h of each key, by the ids of their items: the best of each."""
     z = sum(cosine / tau for cosine, tau in zip(cosines_of(index, text), temperatures_of(index), strict=True))
     best = {}
-    for place, logit in zip(index.store.places_at(index.store.living().tolist()), z, strict=True):
+    for place, logit in zip(index.store.spans_at(index.store.living().tolist()), z, strict=True):
         best[place.item.id] = max(best.get(place.item.id, -math.inf), float(logit))
     return best
 
@@ -105,7 +105,7 @@ def test_with_filters_and_a_bias(catalogs, text, where, weight):
         "not kind = a and year < 20": lambda item: item["kind"] != "a" and item["year"] < 20,
     }[where]
     for index in catalogs:
-        fields = {place.item.id: place.item.fields for place in index.store.places_at(index.store.living().tolist())}
+        fields = {place.item.id: place.item.fields for place in index.store.spans_at(index.store.living().tolist())}
         ranks = {ident: rank for rank, ident in enumerate(sorted(fields, key=lambda ident: fields[ident]["year"]))}
         logits = {
             ident: logit + weight * ((ranks[ident] + 0.5) / len(ranks) - 0.5)
@@ -154,7 +154,7 @@ def test_a_trained_matrix_over_the_whole_width(catalogs, text, seed):
         q = index.encoder.encode([text], "query").astype(np.float64)
         z = (q @ w.astype(np.float64) @ x.T)[0] / 0.1
         best = {}
-        for place, logit in zip(index.store.places_at(index.store.living().tolist()), z, strict=True):
+        for place, logit in zip(index.store.spans_at(index.store.living().tolist()), z, strict=True):
             best[place.item.id] = max(best.get(place.item.id, -math.inf), float(logit))
         result = query(index, text, k=99, learned=learned)
         assert weights_of(result) == pytest.approx(softmax(best), abs=1e-4)
@@ -169,7 +169,7 @@ def test_the_null_key_goes_by_the_first_head(catalogs, text):
         for index in catalogs:
             first, _ = cosines_of(index, text)
             best = {}
-            for place, cosine in zip(index.store.places_at(index.store.living().tolist()), first, strict=True):
+            for place, cosine in zip(index.store.spans_at(index.store.living().tolist()), first, strict=True):
                 best[place.item.id] = max(best.get(place.item.id, -math.inf), float(cosine) / TEMPERATURE)
             z = np.array(list(best.values()))
             log_sum = z.max() + math.log(np.exp(z - z.max()).sum())
@@ -181,7 +181,7 @@ def test_the_null_key_goes_by_the_first_head(catalogs, text):
 def test_what_is_like_an_item(catalogs):
     for index in catalogs:
         (result,) = search(index, [""], Setting(like=("i3",)), k=99)
-        (place,) = index.store.places_at(index.store.keys_of(["i3"])["i3"])
+        (place,) = index.store.spans_at(index.store.keys_of(["i3"])["i3"])
         logits = expected_logits(index, place.item.text)
         del logits["i3"]
         assert weights_of(result) == pytest.approx(softmax(logits), abs=1e-6)
@@ -192,7 +192,7 @@ def test_duplicates_are_alike_by_all_heads(catalogs):
     """The threshold is of Σ a_h cosine_h."""
     for index in catalogs:
         x = index.store.embeddings(index.store.living()).astype(np.float64)
-        places = index.store.places_at(index.store.living().tolist())
+        places = index.store.spans_at(index.store.living().tolist())
         score = {(a.item.id, b.item.id): float(left @ right) for a, left in zip(places, x, strict=True)
                  for b, right in zip(places, x, strict=True) if a.stop == len(a.item.text) and not a.start}  # fmt: skip
         members = [group.members for group in find_duplicates(index, min_score=0.97).read()]

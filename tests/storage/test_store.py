@@ -164,7 +164,7 @@ def test_using_a_closed_store_is_not_damage(folder):
     put(folder, [1])
     with Store(folder) as s:
         items = s.items()
-    for ask in (lambda: s.places_at([0]), lambda: s.keys_of(["i1"]), lambda: next(items), lambda: next(s.blocks()),
+    for ask in (lambda: s.spans_at([0]), lambda: s.keys_of(["i1"]), lambda: next(items), lambda: next(s.blocks()),
                 lambda: s.embeddings([0])):  # fmt: skip
         with pytest.raises(ClosedError) as caught:
             ask()
@@ -178,7 +178,7 @@ def test_threads_share_a_store(folder):
 
         def read(start):
             every = [item.id for _, item in s.items()]
-            return every, [place.item.id for place in s.places_at(range(start, start + 9))], list(s.keys_of(["i7"]))
+            return every, [place.item.id for place in s.spans_at(range(start, start + 9))], list(s.keys_of(["i7"]))
 
         expected = [f"i{n}" for n in range(300)]
         for start, answer in enumerate(pool.map(read, range(200))):

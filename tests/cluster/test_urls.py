@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from attnsearch.cluster import places
-from attnsearch.cluster.places import UnreachableError, check_url, fetch, open_place
+from attnsearch.cluster import urls
+from attnsearch.cluster.urls import UnreachableError, check_url, fetch, open_destination
 from attnsearch.errors import InputError
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra [dask]")
@@ -17,7 +17,7 @@ fsspec = pytest.importorskip("fsspec", reason="needs the extra [dask]")
 @pytest.fixture(params=["folder", "memory"])
 def place(request, tmp_path):
     """An empty place of each kind."""
-    opened = open_place(str(tmp_path / "there") if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
+    opened = open_destination(str(tmp_path / "there") if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
     opened.create()
     return opened
 
@@ -52,7 +52,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(place):
 
 
 def test_a_place_that_is_not_there(tmp_path):
-    place = open_place(str(tmp_path / "a" / "b"))
+    place = open_destination(str(tmp_path / "a" / "b"))
     assert place.list_files() == {}
     for act in (place.create, lambda: place.write("x", io.BytesIO())):
         with pytest.raises(UnreachableError, match="there is no such folder or bucket"):
@@ -64,7 +64,7 @@ def test_a_place_that_is_not_there(tmp_path):
 
 def test_a_file_is_fetched_unless_it_is_too_large(tmp_path):
     url = f"memory://{uuid.uuid4().hex}"
-    open_place(url).write("x", io.BytesIO(b"four"))
+    open_destination(url).write("x", io.BytesIO(b"four"))
     fetch(f"{url}/x", tmp_path / "x", 4)
     assert (tmp_path / "x").read_bytes() == b"four"
     with pytest.raises(ValueError, match="it has 4 bytes, more than the 3"):
@@ -79,7 +79,7 @@ def test_errors_of_any_kind_are_one(monkeypatch, tmp_path):
         raise KeyError("no credentials\nand more")
 
     url = f"memory://{uuid.uuid4().hex}"
-    place = open_place(url)
+    place = open_destination(url)
     for name in ("ls", "size", "open", "rm_file", "mkdir"):
         monkeypatch.setattr(type(place._system), name, fail)
     acts = (
@@ -140,12 +140,12 @@ def test_what_is_no_url(text, message):
 
 def test_what_is_not_installed(monkeypatch):
     with pytest.raises(InputError, match=r"fsspec knows no nonsense://; name a folder"):
-        open_place("nonsense://x")
+        open_destination("nonsense://x")
     from fsspec.registry import known_implementations
 
     monkeypatch.setitem(known_implementations, "nonsense", {"class": "no.such.Thing", "err": "Install no"})
     with pytest.raises(InputError, match=r"nonsense:// can't be opened: Install no"):
-        open_place("nonsense://x")
-    monkeypatch.setattr(places, "find_spec", lambda name: None)
+        open_destination("nonsense://x")
+    monkeypatch.setattr(urls, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"s3:// needs fsspec; pip install 'attnsearch\[dask\]'"):
-        open_place("s3://bucket/x")
+        open_destination("s3://bucket/x")

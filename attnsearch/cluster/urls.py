@@ -26,11 +26,14 @@ _LONGEST = 2_000  # characters of a URL
 
 
 class UnreachableError(Exception):
-    """A place can't be read or written: it is not there, refuses us, or is full."""
+    """A destination can't be read or written: it is not there, refuses us, or is full."""
 
 
-class Place(Protocol):
-    """Where files lie. Its methods raise UnreachableError; FileNotFoundError for a file that is not there."""
+class Destination(Protocol):
+    """A folder to publish to, here or elsewhere.
+
+    Its methods raise UnreachableError; FileNotFoundError for a file that is not there.
+    """
 
     url: str
 
@@ -38,7 +41,7 @@ class Place(Protocol):
         """Make the folder, if there is none; what it lies in must be there."""
 
     def list_files(self) -> dict[str, int]:
-        """The names of all that lies there, and the bytes of each; none if there is no such place."""
+        """The names of all that lies there, and the bytes of each; none if there is no such folder."""
 
     def read(self, name: str, most: int) -> bytes:
         """The bytes of a file, of which there are `most` at most."""
@@ -51,12 +54,12 @@ class Place(Protocol):
 
 
 def is_url(name: str) -> bool:
-    """Whether the name of a file or a place is a URL, and no path of this machine."""
+    """Whether the name of a file or a folder is a URL, not a path on this machine."""
     return _URL.match(name) is not None
 
 
 def check_url(text: str) -> str:
-    """A place as it is called from anywhere: a URL, or the absolute path of a folder. Raises InputError for others.
+    """A destination as every folder calls it: a URL, or a folder's absolute path. Raises InputError for others.
 
     >>> check_url("s3://bucket/books/")
     's3://bucket/books'
@@ -83,8 +86,8 @@ def check_url(text: str) -> str:
     return f"{scheme}{colon}{rest.rstrip('/')}"
 
 
-def open_place(url: str) -> Place:
-    """The place of a URL that `check_url` returns. Raises InputError if what opens it is not installed."""
+def open_destination(url: str) -> Destination:
+    """The destination at a URL that `check_url` returned. Raises InputError if what opens it is not installed."""
     return _Remote(url) if is_url(url) else _Folder(url)
 
 
@@ -95,10 +98,10 @@ def fetch(url: str, target: Path, most: int) -> None:
     """
     folder, _, name = url.rpartition("/")
     try:
-        place = _Remote(folder)
+        remote = _Remote(folder)
     except InputError as error:
         raise UnreachableError(str(error)) from None
-    place.fetch(name, target, most)
+    remote.fetch(name, target, most)
 
 
 class _Folder:
