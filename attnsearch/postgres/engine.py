@@ -43,6 +43,8 @@ SELECT state.* FROM (
 ) AS asked CROSS JOIN LATERAL (
   WITH passage AS MATERIALIZED (
     SELECT key, {item} AS item, -(x {dot} asked.q) AS z, {plain} AS plain FROM keys WHERE {where}
+  ), whole AS (
+    SELECT count(*) AS passages, bit_xor(key) AS mark FROM passage
   ), item AS {materialized} (
     SELECT best.item, key, best.z + {added} AS z, best.plain FROM {best} AS best {terms}
   ), top AS MATERIALIZED (
@@ -51,7 +53,8 @@ SELECT state.* FROM (
     SELECT item.*, greatest(item.z - top.z, -700) AS shift, greatest(item.plain - top.plain, -700) AS plain_shift,
       top.z AS top, top.plain AS plain_top, top.kth FROM item CROSS JOIN top
   )
-  SELECT asked.number, count(*), max(top), sum(exp(shift)), sum(exp(shift) * shift),
+  SELECT asked.number, count(*), (SELECT passages FROM whole), (SELECT mark FROM whole),
+    max(top), sum(exp(shift)), sum(exp(shift) * shift),
     max(plain_top), sum(exp(plain_shift)), sum(exp(plain_shift) * plain_shift),
     {candidates}, {candidate_logits}, {keys}, {logits}, {output}, count(*) FILTER (WHERE shift > -55)
   FROM shifted {chosen}
@@ -75,6 +78,8 @@ class _Row(NamedTuple):
 
     number: int
     visible: int
+    passages: int
+    mark: int | None  # the exclusive or of the numbers of the keys that took part
     maximum: float | None
     total: float | None
     moment: float | None
@@ -141,7 +146,7 @@ class PostgresEngine(LocalEngine):
         store, has_passages = self._store, self._store.first_keys is not None
         parameters = {"q": [*q], "plain": [*(q if plain is None else plain)], "k": k, "count": len(q), "d": q.shape[1],
                       "scale": _SCALE}  # fmt: skip
-        where, visible = _describe_mask(store, bias, parameters)
+        where, visible, keys = _describe_mask(store, bias, parameters)
         added, terms = _describe_added(bias, q, parameters)
         chosen = "chosen" if has_passages and (every or output) else "shifted"
         home = store.vectors
@@ -169,6 +174,9 @@ class PostgresEngine(LocalEngine):
             if [row.visible for row in rows] != [visible] * len(q):
                 counts = {row.visible for row in rows} - {visible}
                 raise ValueError(f"it has {max(counts, default=0):,} of {visible:,} items")
+            mark = int(np.bitwise_xor.reduce(keys))
+            if any((row.passages, row.mark or 0) != (len(keys), mark) for row in rows):
+                raise ValueError("its keys are not those of its segments")
             return _read_states(rows, scan), rows
 
     def _settle(self, state: State, q: Floats, k: int, candidates: Sequence[_Candidates], bias: Bias | None) -> State:
@@ -206,11 +214,13 @@ class PostgresEngine(LocalEngine):
         )
 
 
-def _describe_mask(store: PostgresStore, bias: Bias | None, parameters: dict[str, Any]) -> tuple[str, int]:
-    """The condition for keys that take part, and how many items do."""
-    firsts = store.living_firsts
+def _describe_mask(
+    store: PostgresStore, bias: Bias | None, parameters: dict[str, Any]
+) -> tuple[str, int, NDArray[np.int64]]:
+    """The condition for keys that take part, how many items do, and the numbers of these keys (n,)."""
+    firsts, living = store.living_firsts, store.living()
     if bias is None or bias.visible is None:
-        return "true", len(firsts)
+        return "true", len(firsts), living
     visible = firsts[bias.visible[firsts]]
     mask = np.zeros(store.size, bool)
     mask[visible] = True
@@ -218,9 +228,9 @@ def _describe_mask(store: PostgresStore, bias: Bias | None, parameters: dict[str
         mask = mask[store.first_keys]
     if mask.sum() < _FEW * len(mask):
         parameters["mask"] = Numbers(np.flatnonzero(mask))
-        return "key = ANY(%(mask)s::bigint[])", len(visible)
+        return "key = ANY(%(mask)s::bigint[])", len(visible), living[mask[living]]
     parameters["mask"] = np.packbits(mask, bitorder="little").tobytes()
-    return "get_bit(%(mask)s::bytea, key) = 1", len(visible)
+    return "get_bit(%(mask)s::bytea, key) = 1", len(visible), living[mask[living]]
 
 
 def _describe_added(bias: Bias | None, q: Floats, parameters: dict[str, Any]) -> tuple[str, str]:

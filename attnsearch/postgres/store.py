@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL jit = off;
 SET LOCAL work_mem = '64MB'
 """
-
+_MARK = "SAVEPOINT asked"
 
 # Of an array as the server sends it.
 _TYPES = {"f4": 700, "f8": 701, "i8": 20}  # by numpy's name of a type, the number of PostgreSQL's
@@ -88,6 +88,7 @@ class PostgresStore(Store):
                 self._connection.execute(connection.search_path(address, "LOCAL"))  # a pool's sessions are many users'
                 schema.check_tables(self._connection, address)
                 self._read_catalog()
+                self._connection.execute(_MARK)
         except BaseException:
             self._connection.close()
             raise
@@ -104,6 +105,23 @@ class PostgresStore(Store):
         """Let no statement take longer; the server ends it, or if that is stuck, we do."""
         with self.reading(), self._asking():
             connection.limit_statements(self._connection, seconds)
+            self._connection.execute(_MARK)  # what is set after a mark is undone with what failed
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """As that of `Store`. A statement that fails, or is interrupted, leaves the snapshot as it was."""
+        with super()._asking():
+            try:
+                yield
+            except BaseException:
+                self._go_back()
+                raise
+
+    def _go_back(self) -> None:
+        from psycopg.pq import TransactionStatus
+
+        if self._connection.info.transaction_status == TransactionStatus.INERROR:
+            self._connection.execute(f"ROLLBACK TO {_MARK}")
 
     def ask(self, statement: str, parameters: Any = None, *, binary: bool = False) -> list[Any]:
         """The rows that a statement selects. Raises CatalogError, and ClosedError."""
@@ -172,7 +190,18 @@ class PostgresStore(Store):
             while rows := self._fetch(cursor):
                 yield from rows
         finally:
+            with self._lock:
+                self._close(cursor)
+
+    def _close(self, cursor: ServerCursor[Any]) -> None:
+        """Close a cursor, which a statement that failed may have taken along."""
+        import psycopg
+
+        try:
             cursor.close()
+        except psycopg.Error:
+            cursor.close()  # without asking the server
+            self._go_back()
 
     def measure(self) -> int:
         """How many bytes its tables and their indexes take."""

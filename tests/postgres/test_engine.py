@@ -69,6 +69,8 @@ def made(server, database, tmp_path):
         ("DELETE FROM keys WHERE key = (SELECT max(key) FROM keys WHERE item = key)", "it has .* items"),
         ("INSERT INTO keys SELECT 77, 77, start, stop, x, sum, x_sum FROM keys WHERE key = 0", "it has .* items"),
         ("UPDATE keys SET item = 0", "it has 1 of"),
+        ("DELETE FROM keys WHERE key = (SELECT max(key) FROM keys WHERE item < key)", "its keys are not those"),
+        ("UPDATE keys SET key = 77 WHERE key = (SELECT max(key) FROM keys WHERE item < key)", "its keys are not those"),
     ],
 )
 def test_keys_that_nobody_wrote(made, statement, message):

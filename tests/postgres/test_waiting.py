@@ -111,3 +111,28 @@ def test_a_commit_in_between_is_not_seen(server, database, url, small):
         assert len(index.store.keys_of(["a", "b"])) == 2
     with Index.open(url) as index, pytest.raises(CatalogError, match="it has 2 of 3 items"):
         index.engine.attend(small.encode(["moon"], "query"))
+
+
+def test_an_index_goes_on_after_a_statement_that_was_stopped(url, locked, small):
+    from attnsearch.opening.index import Index
+
+    with Index.open(url) as index:
+        index.limit_answers(0.2)
+        for _ in range(2):  # the limit stays, too
+            with pytest.raises(CatalogError, match="the server stopped the statement"):
+                index.engine.attend(small.encode(["moon"], "query"))
+        items = index.store.ask("SELECT id FROM items ORDER BY item")
+        assert items == [("a",), ("b",), ("c",)]
+
+
+def test_items_that_nobody_reads_to_the_end(url, small):
+    from attnsearch.opening.index import Index
+
+    with Index.open(url) as index:
+        items, others = index.store.items(), index.store.items()
+        assert next(items)[1].id == next(others)[1].id == "a"
+        with pytest.raises(CatalogError):
+            index.store.ask("SELECT 1 / 0")
+        items.close()
+        assert [item.id for _, item in index.store.items()] == ["a", "b", "c"]
+    others.close()
