@@ -58,6 +58,7 @@ bench: .venv/.bench
 	$(BENCH).scale --plot benchmarks/query.svg
 	$(BENCH).changes
 	$(BENCH).database
+	$(BENCH).cluster
 	$(BENCH).heatmap
 	$(BENCH).duplicates
 	$(BENCH).options

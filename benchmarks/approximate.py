@@ -50,14 +50,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100)
     with judged_sets(parser, "Approximate indexes", "faiss-cpu") as arguments:
         faiss.omp_set_num_threads(1)
-        sums, found = [], []
+        sums, searched = [], []
         for keys in draw_keys(arguments):
             z = np.concatenate([multiply_fast(keys.q, block) for block in blocks(keys.x)], axis=1) / TEMPERATURE
             sums.append((keys.name, f"{len(keys.x):,}", *estimate(keys, z)))
             print(sums[-1], flush=True)
             for row in search(keys, z, arguments.graph):
-                found.append((keys.name, *row))
-                print(found[-1], flush=True)
+                searched.append((keys.name, *row))
+                print(searched[-1], flush=True)
     print("\nWithout an index\n")
     shares = [f"share of the best {count:,}" for count in BEST]
     errors = [f"{of} of the error" for of in ("median", "90%")]
@@ -65,7 +65,7 @@ def main() -> None:
            *(f"by covariance: {error}" for error in errors)), sums)  # fmt: skip
     print("With an index\n")
     table(("keys", "", "index", "CPU s to build", "CPU ms a query", "times exact", "recall@10", "share of the sum",
-           "least share", "weights times"), found)  # fmt: skip
+           "least share", "weights times"), searched)  # fmt: skip
 
 
 def draw_keys(arguments: argparse.Namespace) -> Iterator[Keys]:

@@ -35,7 +35,6 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=6_000, help="how many short items to index")
     parser.add_argument("--duplicates", type=int, default=20_000, help="of how many keys duplicates are found")
     arguments = parser.parse_args()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     heading("A cluster, 384 wide", "distributed")
     start = time.perf_counter()
     cluster = Cluster(arguments.on)

@@ -83,8 +83,8 @@ def _ask(url: str, rounds: int) -> None:
     with (
         Index.open("made") as here,
         Index.open(url) as there,
-        Published.open("made") as one,
-        Published.open(url) as two,
+        Published.open("made") as folder,
+        Published.open(url) as database,
     ):
         both = {"folder": here, "PostgreSQL": there}
         for count in (1, 16, 100):
@@ -92,8 +92,8 @@ def _ask(url: str, rounds: int) -> None:
             runs[what] = {place: partial(index.engine.attend, q[:count], k=10) for place, index in both.items()}
         for what, options in QUERIES.items():
             runs[what] = {
-                "folder": partial(one.query, TEXT, **options),
-                "PostgreSQL": partial(two.query, TEXT, **options),
+                "folder": partial(folder.query, TEXT, **options),
+                "PostgreSQL": partial(database.query, TEXT, **options),
             }
             if len({tuple(hit.id for hit in run().hits) for run in runs[what].values()}) > 1:  # type: ignore[attr-defined]
                 raise SystemExit(f"the two differ: {what}")
