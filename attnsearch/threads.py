@@ -55,7 +55,7 @@ _most: int | None = None
 
 
 def limit(most: int) -> None:
-    """Let this process run at most so many threads at once from now on: it has its machine not for itself."""
+    """Let this process run at most so many threads at once from now on, since it shares its machine."""
     global _most
     _most = most
 

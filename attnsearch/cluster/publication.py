@@ -190,10 +190,10 @@ def _find_files_before(files: set[str], old: Manifest | None, commit: str) -> se
     return (set(old.before) if old.commit == commit else set(old.sums)) - files
 
 
-def _find_unused(kept: set[str], there: Mapping[str, int], old: Manifest | None, *, again: bool) -> list[str]:
+def _find_unused(used: set[str], there: Mapping[str, int], old: Manifest | None, *, again: bool) -> list[str]:
     """The files that can be removed: those of states before the last one; `again`, those that killed runs left, too."""
     gone = set(there) if again else set(old.before if old else ())
-    return sorted(file for file in gone - kept if file in there and _is_ours(file))
+    return sorted(file for file in gone - used if file in there and _is_ours(file))
 
 
 def _is_ours(file: str) -> bool:

@@ -71,8 +71,7 @@ def info(ref: CatalogRef, json: options.Json = False, out: options.Out = None, c
 
         with open_store(ref) as store:
             record, fit = store.info, read_fit(store.info)
-            place = {"bytes": store.measure(), "folder": store.address.shown}
-            fields = describe_store(store, store.load_learned(), fit, record.name, place)
+            fields = describe_store(store, store.load_learned(), fit, record.name, store.address.shown, store.measure())
     else:
         folder = indexed_folder(ref)
         record = home.read_catalog_info(folder)

@@ -49,14 +49,14 @@ class Problems:
             self.add(problem)
 
     def add(self, problem: str) -> None:
-        """Add one."""
+        """Add a problem."""
         if len(self._lines) < _LINES:
             self._lines.append(problem)
         else:
             self._others += 1
 
     def lines(self) -> list[str]:
-        """A line each, as far as they are told."""
+        """A line for each of the first few, and one that counts the others."""
         return [*self._lines, f"and {self._others:,} more like that"] if self._others else self._lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,16 +54,20 @@ def describe_catalog(folder: Path, fit: Fit | None) -> dict[str, Any]:
     from attnsearch.storage.store import Store
 
     with home.open_migrated(folder, Store) as store:
-        place = {
-            "bytes": folder_size(folder), "folder": str(folder), "published": _describe_publication(store)
-        }  # fmt: skip
-        return describe_store(store, load_learned(folder), fit, home.displayed_name(folder, store.info), place)
+        name, publication = home.displayed_name(folder, store.info), _describe_publication(store)
+        return describe_store(store, load_learned(folder), fit, name, str(folder), folder_size(folder), publication)
 
 
 def describe_store(
-    store: Store, learned: Learned | None, fit: Fit | None, name: str, place: Mapping[str, Any]
+    store: Store,
+    learned: Learned | None,
+    fit: Fit | None,
+    name: str,
+    folder: str,
+    size: int,
+    publication: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """All that is known of an open catalog of this name; `place` says where it is, and how large."""
+    """All that is known of an open catalog: its name, its folder or address, its size in bytes, its publication."""
     from attnsearch.output.training import constants_as_json  # these are more than a list needs
     from attnsearch.search.setting import default_lexical
     from attnsearch.storage.segment import plain_weights
@@ -93,11 +97,11 @@ def describe_store(
         "text_fields": list(record.fields.text),
         "segments": segments,
         "tombstones": tombstones,
-        "bytes": place["bytes"],
+        "bytes": size,
         "created": record.created,
         "updated": record.updated,
-        "folder": place["folder"],
-        "published": place.get("published"),
+        "folder": folder,
+        "published": publication,
         "learned": learned and _describe_learned(learned, in_use=used is not None),
         "fields": [describe_field(field) for field in store.fields()],
     }

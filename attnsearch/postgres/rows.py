@@ -87,12 +87,12 @@ def settle_postings(
         "DELETE FROM terms WHERE segment IN (SELECT segment FROM texts WHERE label <> %s)", [terms_label]
     )
     connection.execute("DELETE FROM texts WHERE label <> %s", [terms_label])
-    stored = set(connection.execute("SELECT segment, label FROM about UNION ALL SELECT segment, label FROM texts"))
+    written = set(connection.execute("SELECT segment, label FROM about UNION ALL SELECT segment, label FROM texts"))
     (row,) = connection.execute("SELECT coalesce(max(about), -1) + 1 FROM about")
     number = int(row[0])
     for segment in segments:
-        missing = [name for label, name in labels.items() if (segment.first, label) not in stored]
-        terms = (segment.first, terms_label) not in stored
+        missing = [name for label, name in labels.items() if (segment.first, label) not in written]
+        terms = (segment.first, terms_label) not in written
         if missing or terms:
             write_postings(connection, segment, items(segment), info, missing, number, terms=terms)
             number += len(missing)

@@ -155,10 +155,10 @@ class DatabaseWriter(Writer):
             raise CatalogError("the catalog changed while it was indexed", where=self._address.shown, hint=hint)
 
     def _read_rows(self, d: int, keys: list[int]) -> Floats:
-        found = rows.read_vectors(self._connection, keys)
-        if any(key not in found or len(found[key]) != d for key in keys):
+        vectors = rows.read_vectors(self._connection, keys)
+        if any(key not in vectors or len(vectors[key]) != d for key in keys):
             raise ValueError("its keys are not those of its segments")
-        return np.array([found[key] for key in keys], np.float32).reshape(len(keys), d)
+        return np.array([vectors[key] for key in keys], np.float32).reshape(len(keys), d)
 
     def _add_segment(self, keys: list[tuple[int, int, int, int]], x: Floats, joined: NDArray[np.bool_]) -> None:
         rows.copy_keys(self._connection, zip(keys, x, strict=True))

@@ -78,11 +78,11 @@ class Postings:
         if terms:
             self._terms = self._make_terms(parts.pop(terms_label(self._store.info)))
         values = {name: Values(parts[label]) for label, name in labels.items()}
-        self._values |= {name: found for name, found in values.items() if found.count}
-        for name, found in values.items():
-            if not found.count:
-                is_there = found.has_field
-                stored.close_all(found.parts)
+        self._values |= {name: of_field for name, of_field in values.items() if of_field.count}
+        for name, of_field in values.items():
+            if not of_field.count:
+                is_there = of_field.has_field
+                stored.close_all(of_field.parts)
                 raise field.unknown_field(self._store, name, is_there=is_there)
 
     def select_keys(self, where: Filter) -> NDArray[np.uint32]:

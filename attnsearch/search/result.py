@@ -159,8 +159,8 @@ class Result(NamedTuple):
     nothing matches well because the encoder does not read the language of the query. `heads` are the models beside
     `model` of a catalog that has several heads. `recalled` are the judged requests that are like this one, the one with
     the largest share first, each with its share of the attention. `asked` is the query as it was read, if words of it
-    were misspelled, and `corrections` are these words. `parts` say which other processes
-    compared the keys; None if none did.
+    were misspelled, and `corrections` are these words. `parts` say which other processes compared the keys; None if
+    none did.
     """
 
     query: str

@@ -20,8 +20,11 @@ from attnsearch.wire.requests import QueryRequest
 
 _PATH = re.compile(r"(?<![\w.:/~])(?:~|/)[^\s'\"`,;:]*/[^\s'\"`,;:]*|(?<=')/[^']*(?=')")
 
-# Of other machines.
-_PLACES = {re.compile(r"(?:tcp|tls)://[^\s,;]*[^\s,;:]"): "the cluster", re.compile(r"the worker \S+:\d+"): "a worker"}
+# What names other machines, and what stands for it.
+_MACHINES = {
+    re.compile(r"(?:tcp|tls)://[^\s,;]*[^\s,;:]"): "the cluster",
+    re.compile(r"the worker \S+:\d+"): "a worker",
+}
 
 # Options that our errors name, and what they are called here.
 _PARAMETERS = {f"--{name.replace('_', '-')}": name for name in QueryRequest.model_fields}
@@ -70,8 +73,8 @@ def _hide_paths(text: str, problem: AttnsearchError) -> str:
         text = text.replace(f"{folder}{os.sep}", "")
     if isinstance(problem, InputError) and not isinstance(problem, VersionsError):
         return text
-    for place, name in _PLACES.items():
-        text = place.sub(name, text)
+    for machine, name in _MACHINES.items():
+        text = machine.sub(name, text)
     return _PATH.sub(lambda match: Path(match[0]).name, text)
 
 

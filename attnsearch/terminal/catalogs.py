@@ -80,7 +80,7 @@ def open_index(
 
     `reading` is how a file is read that is indexed first, `on` the address of a cluster that is to compare the keys;
     without it, this is the one of the environment. `timeout` is how many seconds an answer of that may take. Raises as
-    `use_cluster` does, and InputError for a `timeout` that is none.
+    `use_cluster` does, and InputError for a `timeout` that is not above 0.
     """
     from attnsearch.syntax.formats import AS_FOUND
 

@@ -156,7 +156,9 @@ On = Annotated[str | None, on_option("Ask a Dask cluster")]
 Timeout = Annotated[
     float,
     typer.Option(
-        metavar="SECONDS", rich_help_panel=OUTPUT, help=f"Wait that long for others, at most. (default: {DEADLINE:g})"
+        metavar="SECONDS",
+        rich_help_panel=OUTPUT,
+        help=f"How long other machines may take. (default: {DEADLINE:g})",
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=OUTPUT, help="Never download a model.")]
