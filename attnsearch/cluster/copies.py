@@ -1,8 +1,8 @@
 """The segments of a published catalog → this machine's copies of them, which all workers here share.
 
 A copy is fetched under another name, verified, and renamed. Several processes may want the same one: the first fetches
-it, and the others wait. Room is made before one is fetched: copies that no task has used for long go, the least
-recently used first, and never one that was used within the hour.
+it, and the others wait. Room is made before that: copies that no task has used for a month are removed, and if that is
+not enough, others, the least recently used first, but none that was used within the hour.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Shares(NamedTuple):
 
 
 class RemoteEncoder:
-    """What embeds texts as an encoder that is here would, in other processes, which `stream` reaches.
+    """Embeds texts in other processes, which `stream` reaches, as an encoder here would.
 
     `offline` keeps them from fetching a model, as does the environment here.
     """

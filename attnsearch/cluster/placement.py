@@ -1,8 +1,8 @@
 """Tasks → the workers that are asked first.
 
-A worker has what it has read in memory, so the same rows go to the same worker, query after query, while workers come
-and go: rendezvous hashing, Thaler & Ravishankar 1998. A worker that has its share of the rows is passed over, so that
-none has twice as many as another: consistent hashing with bounded loads, https://arxiv.org/abs/1608.01350.
+A worker keeps what it has read in memory, so the same rows go to the same worker, query after query, even when other
+workers come and go: rendezvous hashing, Thaler & Ravishankar 1998. A worker that has its share of the rows is passed
+over, so that none has twice as many as another: consistent hashing with bounded loads, arXiv:1608.01350.
 """
 
 from __future__ import annotations

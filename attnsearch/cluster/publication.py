@@ -1,7 +1,7 @@
 """A catalog → its segments at a URL, from where workers fetch them, with a manifest that names them.
 
-Segments never change, so only new ones are written. The manifest is written last, and replaced at once: whoever reads
-it has the old state or the new one, each of them whole. The catalog's folder notes the URL and the state, so that a
+Segments never change, so only new ones are written. The manifest is written last, and replaced atomically: whoever
+reads it gets the old state or the new one, whole. The catalog's folder notes the URL and the state, so that a
 query of another state is refused and not answered from old segments.
 """
 
@@ -249,7 +249,7 @@ def _read_manifest(destination: Destination, name: str, there: Mapping[str, int]
     try:
         manifest = parse_manifest(destination.read(MANIFEST, _LARGEST))
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise CatalogError(f"is no manifest of attnsearch: {error}", where=where, hint=elsewhere) from None
+        raise CatalogError(f"is not a manifest of attnsearch: {error}", where=where, hint=elsewhere) from None
     if manifest.name != name:
         raise InputError(f"the catalog '{manifest.name}' is published there", where=destination.url, hint=elsewhere)
     return manifest

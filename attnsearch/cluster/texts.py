@@ -1,4 +1,4 @@
-"""Texts → their vectors: an encoder's work that any process can do which has the same model.
+"""Texts → their vectors, by any process that has the encoder's model.
 
 `embed` is a pure function of an installed module, as `part.answer` is. A process keeps the encoder that it has loaded.
 With each answer come its vectors of the `PROBES`, by which the other side sees that both compute the same: so nothing

@@ -200,7 +200,7 @@ def index(
     from attnsearch.sources.fields import Fields
 
     if any(map(is_address, source)):
-        raise InputError("a catalog in a database is no source", hint="it goes with --name; name the file to read")
+        raise InputError("a catalog in a database is not a source", hint="it goes with --name; name the file to read")
     place = None
     if name and is_address(name):
         from attnsearch.postgres.place import DatabasePlace

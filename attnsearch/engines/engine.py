@@ -92,4 +92,4 @@ class Engine(Protocol):
         """The coordinates (N, a) of each key along the axes (a, d), in float64, by key number; 0 where none has it."""
 
     def close(self) -> None:
-        """Let go of what the engine has open beside the catalog. Nothing is asked afterwards."""
+        """Release what the engine has open besides the catalog. It is not asked again."""

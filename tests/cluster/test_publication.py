@@ -392,7 +392,7 @@ def test_hostile_manifests(shop, name):
     (shop.url / MANIFEST).write_text(text)
     ran = shop.publish()
     assert ran.code == Exit.CATALOG, ran.err
-    assert f"{shop.url}/{MANIFEST}: is no manifest of attnsearch: " in ran.err
+    assert f"{shop.url}/{MANIFEST}: is not a manifest of attnsearch: " in ran.err
     assert ran.err.count("\n") == 1
     assert (shop.url / MANIFEST).read_text() == text
 

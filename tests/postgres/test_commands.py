@@ -113,4 +113,4 @@ class TestCommands:
 
     def test_source_is_no_address(self, url, small, run):
         ran = run("index", url)
-        assert (ran.code, "a catalog in a database is no source" in ran.err) == (2, True)
+        assert (ran.code, "a catalog in a database is not a source" in ran.err) == (2, True)
