@@ -86,7 +86,7 @@ def publish(folder: Path, url: str, *, again: bool = False, progress: Progress |
                 except FileNotFoundError:  # a writer has removed a segment that the snapshot had
                     pass
     except UnreachableError as error:
-        hint = "" if is_url(url) else "name a folder in one that is there, and may be written"
+        hint = "" if is_url(url) else f"see that {Path(url).parent} is there, and may be written"
         raise CatalogError(f"can't publish there: {error}", where=url, hint=hint) from None
     raise CatalogError("the catalog changed while it was published", where=folder.name, hint="publish it again")
 

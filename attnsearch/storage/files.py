@@ -96,7 +96,7 @@ def refuse_address(ref: str) -> None:
     if is_address(ref):
         raise InputError(
             "this takes a catalog in a folder, not one in a database",
-            hint="'attnsearch docs postgresql' lists what does",
+            hint="'attnsearch docs postgresql' lists what takes one",
         )
 
 

@@ -317,7 +317,7 @@ class TestRefused:
     def test_no_folder(self, shop, tmp_path):
         ran = shop.publish(str(tmp_path / "a" / "b"))
         assert ran.code == Exit.CATALOG
-        assert "can't publish there: there is no such folder or bucket; name a folder in one that is there" in ran.err
+        assert f"can't publish there: there is no such folder or bucket; see that {tmp_path / 'a'} is there" in ran.err
 
     def test_no_url(self, shop):
         ran = shop.publish("--quiet")
