@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from attnsearch.indexing.update import update
-from attnsearch.storage.feedback import add_judgment
 from attnsearch.storage.files import FEEDBACK, LEARNED
+from attnsearch.teaching.feedback import add_judgment
 from tests.torture import faults, flips, generations, kill, load, power, shared, storm, writers
 from tests.torture.driver import Nursery
 from tests.torture.verifier import NAME, Violation, using_home, verify

@@ -5,19 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnsearch.errors import AttnsearchError, InputError
-from attnsearch.output.safe_text import inert, to_json
-from attnsearch.storage.files import is_address
+from attnsearch.output.safe_text import hide_passwords, inert, to_json
 from attnsearch.terminal import options, progress, streams
 from attnsearch.terminal.catalogs import CatalogRefs, taught_catalog
 
 if TYPE_CHECKING:
-    from attnsearch.storage.feedback import Entry
+    from attnsearch.teaching.feedback import Entry
+    from attnsearch.teaching.notebook import Notebook
 
 _SHOWN = 80  # characters of a query or an id that a message shows
 _ROOMY = 60  # cells of a window that has room for the time
@@ -81,11 +80,10 @@ def feedback(
     if query is None:
         raise InputError("no query", hint='give one: attnsearch feedback "sour soup" --good ITEM')
 
-    from attnsearch.api.feedback import note_judgments, remove_judgments
+    from attnsearch.api.feedback import find_notebook, note_judgments, remove_judgments
     from attnsearch.opening.index import Index
     from attnsearch.output import formats
     from attnsearch.sources.judgments import normalize_request
-    from attnsearch.storage import home
 
     query = normalize_request(query)
     if not (good or bad or remove):
@@ -95,10 +93,11 @@ def feedback(
     with progress.working(quiet=quiet) as working:
         ref = taught_catalog(catalog)
         if remove:
-            change = remove_judgments(home.find_catalog(ref).folder, query, [*good, *bad])
+            change = remove_judgments(find_notebook(ref), query, [*good, *bad])
         else:
             with Index.open(ref, offline=offline, progress=working.progress) as index:
                 change = note_judgments(index, query, good, bad)
+    ref = hide_passwords(ref)
     if json:
         fields = formats.judgment_as_json(ref, query, change)
         streams.emit([to_json(fields, streams.screen(out=out), indent=2)], out)
@@ -122,15 +121,14 @@ def _in_words(ref: str, query: str, change: Mapping[str, Any]) -> str:
 
 
 def _list_judgments(catalog: str | None, *, json: bool, quiet: bool, color: streams.When, out: str | None) -> None:
-    from attnsearch.api.feedback import read_titles
+    from attnsearch.api.feedback import find_notebook, read_titles
     from attnsearch.output import table
-    from attnsearch.storage import home
-    from attnsearch.storage.feedback import read_history
+    from attnsearch.teaching.feedback import read_history
 
     with progress.working(quiet=quiet):
-        folder, _ = home.find_catalog(taught_catalog(catalog))
-        entries = read_history(folder)
-        titles = read_titles(folder, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
+        notebook = find_notebook(taught_catalog(catalog))
+        entries = read_history(notebook)
+        titles = read_titles(notebook, {ident for entry in entries for ident in entry.judged.grades}) if entries else {}
     screen = streams.screen(color=color, out=out)
     if json:
         streams.emit([to_json([_entry_as_json(entry, titles) for entry in entries], screen, indent=2)], out)
@@ -172,38 +170,24 @@ def reset(refs: CatalogRefs, quiet: options.Quiet = False) -> None:
 
     attnsearch reset kitchen
     """
-    from attnsearch.storage import home
+    from attnsearch.api.feedback import find_notebook
 
-    places = [None if is_address(ref) else home.find_catalog(ref)[0] for ref in refs]
-    for ref, folder in zip(refs, places, strict=True):
+    notebooks = [find_notebook(ref) for ref in refs]
+    for ref, notebook in zip(refs, notebooks, strict=True):
         with progress.working(quiet=quiet):
-            shown, note = (ref, _forget(folder)) if folder else _forget_in_database(ref)
+            note = _forget(notebook)
         if not quiet:
-            streams.emit([f"{inert(f'{shown}: {note}')}\n"])
+            streams.emit([f"{inert(f'{hide_passwords(ref)}: {note}')}\n"])
 
 
-def _forget_in_database(ref: str) -> tuple[str, str]:
-    """What to call the catalog at an address; it forgets what it has learned, and that is described."""
-    from attnsearch.postgres.place import DatabasePlace
-
-    place = DatabasePlace(ref)
-    try:
-        learned = place.forget_learned()
-    except FileNotFoundError:
-        return place.address.shown, "nothing was learned"
-    origin = f" from {learned.story.get('from', 'elsewhere')}" if learned else ", which was damaged"
-    return place.address.shown, f"forgot what was learned{origin}"
-
-
-def _forget(folder: Path) -> str:
-    """Forget what the catalog in a folder has learned, and describe what was forgotten and what stays."""
+def _forget(notebook: Notebook) -> str:
+    """Forget what a catalog has learned, and describe what was forgotten and what stays."""
     from attnsearch.output.notes import counted
-    from attnsearch.storage.feedback import read_feedback
-    from attnsearch.storage.learned import forget_learned
+    from attnsearch.teaching.feedback import read_feedback
 
     learned = memory = None
     try:
-        learned = forget_learned(folder)
+        learned = notebook.forget_learned()
     except FileNotFoundError:
         note = "nothing was learned"
     else:
@@ -214,7 +198,7 @@ def _forget(folder: Path) -> str:
         requests = counted(len(memory.queries), "judged request")
         note = f"{note}, and {requests}" if learned.trained else f"forgot {requests}"
     with suppress(AttnsearchError):  # feedback that can't be read can still be repaired
-        if judged := read_feedback(folder):
+        if judged := read_feedback(notebook):
             again = ", and the next feedback or training remembers it again" if memory else ""
             note += f"; the feedback on {counted(len(judged), 'request')} is kept{again}"
     return note

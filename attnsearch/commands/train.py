@@ -10,18 +10,12 @@ import typer
 from attnsearch.cluster.address import DEADLINE
 from attnsearch.errors import InputError
 from attnsearch.output.safe_text import to_json
-from attnsearch.storage.files import is_address
 from attnsearch.terminal import argv, browser, options, progress, streams
 from attnsearch.terminal.catalogs import asked_catalog, open_index, taught_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from attnsearch.learning.training import Outcome
     from attnsearch.output.safe_text import Screen
-    from attnsearch.sources.judgments import Judged
-    from attnsearch.storage.feedback import Embedding
-    from attnsearch.storage.learned import Learned
 
 
 def train(
@@ -98,12 +92,14 @@ def train(
     if self_made and form in options.FIGURES:
         raise InputError(f"--self learns from no judged requests, which {form} would count", hint="ask for html")
 
+    from attnsearch.api.feedback import notebook_of
     from attnsearch.learning import training
     from attnsearch.search.memory import embedding_of
+    from attnsearch.sources.judgments import read_judgments
     from attnsearch.storage.failures import writing
-    from attnsearch.storage.feedback import read_feedback
     from attnsearch.storage.files import refuse_unless_regular
     from attnsearch.storage.learned import write_learned
+    from attnsearch.teaching.feedback import read_feedback, store_learned
 
     if save is not None:
         refuse_unless_regular(save)  # before anything is learned
@@ -114,12 +110,12 @@ def train(
 
             with_curve = can_draw()
         ref = asked_catalog(catalog) if dry_run else taught_catalog(catalog)
-        requests = _read_requests(judgments, qrels, ref, self_made=self_made)
+        requests = None if judgments is None else read_judgments(judgments, qrels)
         with open_index([ref], on=on, timeout=timeout, offline=offline, progress=working.progress) as index:
-            name, folder, commit = index.info.name, index.store.folder, index.info.commit
+            name, notebook, commit = index.info.name, notebook_of(index.store), index.info.commit
             embedding = embedding_of(index)
             if requests is None:
-                requests = read_feedback(folder)
+                requests = read_feedback(notebook)
             if self_made:
                 outcome = training.train_self(index, requests, seed=seed, force=force, progress=working.progress)
             else:
@@ -133,34 +129,9 @@ def train(
                     with writing(save):
                         write_learned(save, outcome.learned)
                 if not dry_run:
-                    _store(ref, folder, outcome.learned, commit, embedding)
+                    store_learned(notebook, outcome.learned, commit, embedding)
     screen = streams.screen(color=color, quiet=quiet, out=out)
     _emit(outcome, name, form, screen, out, is_opened=open_, is_dry=dry_run, is_self=self_made)
-
-
-def _read_requests(judgments: str | None, qrels: str | None, ref: str, *, self_made: bool) -> Sequence[Judged] | None:
-    """The judged requests of a file; None if those of the feedback are meant.
-
-    Raises InputError if a catalog in a database, which keeps no feedback, is to learn from it.
-    """
-    from attnsearch.sources.judgments import read_judgments
-
-    if judgments is not None:
-        return read_judgments(judgments, qrels)
-    if is_address(ref) and not self_made:
-        hint = "name a file of judgments: attnsearch train FILE -c ADDRESS"
-        raise InputError("a catalog in a database has no feedback to learn from", hint=hint)
-    return [] if is_address(ref) else None
-
-
-def _store(ref: str, folder: Path, learned: Learned, commit: str, embedding: Embedding) -> None:
-    from attnsearch.postgres.place import DatabasePlace
-    from attnsearch.storage.feedback import store_learned
-
-    if is_address(ref):
-        DatabasePlace(ref).store_learned(learned, commit)
-    else:
-        store_learned(folder, learned, commit, embedding)
 
 
 def _emit(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from attnsearch.indexing.embedding import Progress
     from attnsearch.indexing.repair import Repaired
+    from attnsearch.teaching.notebook import Notebook
 
 
 def check(
@@ -201,13 +202,13 @@ class _Removal(NamedTuple):
 def _plan_removal(ref: str, *, everything: bool) -> tuple[Path | str, _Removal]:
     """The removal of a catalog, by its folder or its address. Raises CatalogError if there is none."""
     if is_address(ref):
-        from attnsearch.postgres.place import DatabasePlace
+        from attnsearch.postgres.place import DatabasePlace, TableNotebook
 
         place = DatabasePlace(ref)
-        words = {"feedback": "feedback", "learned": "what it learned"}
-        note = _taught_in_words(
-            [words[table] for table in place.read_taught(everything=everything)], everything=everything
-        )
+        tables = place.read_taught(everything=everything)
+        notes = [_describe_feedback(TableNotebook(place.address))] if "feedback" in tables else []
+        notes += ["what it learned"] if "learned" in tables else []
+        note = _taught_in_words(notes, everything=everything)
         return place.address.shown, _Removal(
             place.address.shown, note, "", partial(place.remove, everything=everything)
         )
@@ -231,21 +232,23 @@ def _removable_folder(ref: str, *, everything: bool) -> Path:
 
 def _describe_removal(folder: Path, *, everything: bool) -> str:
     """What else goes or stays with a catalog."""
-    from attnsearch.output.notes import counted
-    from attnsearch.storage.feedback import read_feedback
     from attnsearch.storage.files import FEEDBACK, LEARNED
     from attnsearch.storage.home import taught_files
 
-    notes = []
     files = taught_files(folder)
-    if FEEDBACK in files:
-        feedback = "feedback"
-        with suppress(AttnsearchError):  # a file that can't be read goes, or stays, as it is
-            feedback = f"feedback on {counted(len(read_feedback(folder)), 'request')}"
-        notes.append(feedback)
-    if LEARNED in files:
-        notes.append("what it learned")
+    notes = [_describe_feedback(folder)] if FEEDBACK in files else []
+    notes += ["what it learned"] if LEARNED in files else []
     return _taught_in_words(notes, everything=everything)
+
+
+def _describe_feedback(place: Notebook | Path) -> str:
+    """How much feedback there is, if it can be read: else it goes, or stays, as it is."""
+    from attnsearch.output.notes import counted
+    from attnsearch.teaching.feedback import read_feedback
+
+    with suppress(AttnsearchError):
+        return f"feedback on {counted(len(read_feedback(place)), 'request')}"
+    return "feedback"
 
 
 def _taught_in_words(notes: list[str], *, everything: bool) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from attnsearch.postings.cache import Postings
     from attnsearch.postings.vocabulary import Vocabulary
     from attnsearch.storage.learned import Learned, Remembered
+    from attnsearch.teaching.notebook import Notebook
 
 Share = Callable[[Encoder], Encoder]
 
@@ -56,6 +57,7 @@ class Index:
         self._postings: Postings | None = None
         self._vocabulary: Vocabulary | None = None
         self._database: PostgresStore | None = None
+        self._load_learned: Callable[[], Learned | None] | None = None  # from elsewhere than a folder
         self._opening = threading.Lock()
 
     @classmethod
@@ -160,7 +162,7 @@ class Index:
             if change := describe_change(encoder, heads):
                 raise CatalogError(change, where=store.address.shown, hint="index it again")
             index = cls(store, encoder, PostgresEngine(store))
-            index._database = store
+            index._database, index._load_learned = store, store.load_learned
         except BaseException:
             store.close()
             raise
@@ -239,17 +241,19 @@ class Index:
         from attnsearch.storage.files import quoted
         from attnsearch.storage.learned import load_learned
 
-        learned = self._database.load_learned() if self._database else load_learned(self.store.folder)
+        learned = self._load_learned() if self._load_learned else load_learned(self.store.folder)
         if learned is None or learned.suits(self.info):
             return learned
+        ref = self._database.address.shown if self._database else self.store.folder.name
         again = "train again" if learned.trained or learned.requests else "the next feedback remembers it anew"
         log.warning("%s: what was learned is for other weights, another tokenizer, prompt or head and is not used;"
                     " %s, or 'attnsearch reset %s'",
-                    self.info.name, again, quoted(self.store.folder.name))  # fmt: skip
+                    self.info.name, again, quoted(ref))  # fmt: skip
         return None
 
-    def read_learned_again(self) -> None:
-        """Use from now on what the catalog has learned by now."""
+    def read_learned_again(self, notebook: Notebook) -> None:
+        """Use from now on what the catalog has learned by now, whose notebook this is."""
+        self._load_learned = notebook.load_learned
         self.__dict__.pop("learned", None)
 
     def memories(self, learned: Learned | None = None) -> Sequence[Remembered | None]:

@@ -1,10 +1,12 @@
-"""An address → what `indexing.update` needs of a catalog that is not in the home."""
+"""An address → what `indexing.update` needs of a catalog that is not in the home, and its notebook."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,17 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.target import Stored
 from attnsearch.postgres import lock, schema
 from attnsearch.postgres.address import Address, parse_address
-from attnsearch.postgres.connection import connect, missing, reading, reporting
+from attnsearch.postgres.connection import connect, missing, reading, reporting, search_path
+from attnsearch.postgres.store import PostgresStore, parse_learned
 from attnsearch.postgres.writer import DatabaseWriter
-from attnsearch.storage.failures import MissingError
+from attnsearch.readers import json_file
+from attnsearch.readers.text_file import LINE
+from attnsearch.storage.database import Info
+from attnsearch.storage.failures import DamagedError, MissingError
 from attnsearch.storage.files import home_folder
-from attnsearch.storage.learned import Learned, pack_learned, read_learned
+from attnsearch.storage.learned import Learned, pack_learned
 from attnsearch.storage.lock import WAIT
+from attnsearch.syntax.values import Mapping
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -64,39 +71,6 @@ class DatabasePlace:
         shutil.rmtree(self.folder, ignore_errors=True)
         return taught
 
-    def store_learned(self, learned: Learned, commit: str) -> None:
-        """Make this what the catalog has learned, if its state still is `commit`, from which it was learned.
-
-        Raises CatalogError if it has another state by now, or can't be written.
-        """
-        with closing(connect(self.address)) as connection, reading(self.address):
-            lock.acquire(connection, self.address, WAIT)
-            with connection.transaction():
-                exists = schema.has_catalog(connection, self.address)
-                if exists:
-                    schema.hold_tables(connection, self.address)
-                if not exists or schema.read_info(connection).commit != commit:
-                    message = "the catalog has changed since the training began, so nothing was kept"
-                    raise CatalogError(message, where=self.address.shown, hint="train it again")
-                connection.execute("DELETE FROM learned")
-                connection.execute("INSERT INTO learned VALUES (%s)", [pack_learned(learned)])
-
-    def forget_learned(self) -> Learned | None:
-        """Delete what the catalog has learned, and return it; None if it is damaged or has a newer version.
-
-        Raises FileNotFoundError if it has learned nothing, CatalogError if there is none, or it can't be changed.
-        """
-        with closing(connect(self.address)) as connection, reporting(self.address):
-            lock.acquire(connection, self.address, WAIT)
-            with connection.transaction():
-                schema.hold_tables(connection, self.address)
-                contents = connection.execute("DELETE FROM learned RETURNING content").fetchall()
-        if not contents:
-            raise FileNotFoundError
-        with suppress(ValueError, InputError):
-            return read_learned(Path(), contents[0][0] or b"\0")
-        return None
-
     def read_taught(self, *, everything: bool) -> list[str]:
         """Which tables have what people taught the catalog, or what a removed one was taught, if `everything` goes.
 
@@ -118,6 +92,112 @@ class DatabasePlace:
         schema.check_tables(connection, self.address)
         tables = [(table, connection.execute(f"SELECT 1 FROM {table}").fetchone()) for table in schema.TAUGHT]  # noqa: S608
         return [table for table, row in tables if row]
+
+
+class TableNotebook:
+    """That of a catalog in a database: a row for each line, and one for what was learned. See `Notebook`.
+
+    Rows that stay are not written again. No transaction is open while requests are embedded: the lock is the
+    connection's, and whoever lost that can't write.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.where = f"{address.shown}, feedback"
+        self.name = address.shown
+        self._connection: Connection[Any] | None = None
+
+    def open_items(self) -> PostgresStore:
+        """As that of `Notebook`."""
+        return PostgresStore(self.address)
+
+    def read_records(self) -> list[Mapping]:
+        """As that of `Notebook`, with the number of the row."""
+        statement = "SELECT number, substr(content, 1, %s) FROM feedback ORDER BY number"
+        with self._transaction() as connection:
+            rows = connection.execute(statement, [LINE + 1]).fetchall()
+        return list(json_file.read_lines(map(self._decode, rows), self.where))
+
+    def _decode(self, row: tuple[int, bytes]) -> tuple[int, str]:
+        number, content = row
+        place = f"{self.where}:{number}"
+        if len(content) > LINE:
+            raise InputError(f"a row of more than {LINE >> 20} MiB", where=place)
+        try:
+            line = content.decode().strip()
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8", where=place) from None
+        if "\n" in line:
+            raise InputError("has more than one line", where=place)
+        return number, line
+
+    def load_learned(self) -> Learned | None:
+        """As that of `Notebook`."""
+        with self._transaction() as connection:
+            return parse_learned(self.address, connection.execute("SELECT content FROM learned").fetchall())
+
+    def forget_learned(self) -> Learned | None:
+        """As that of `Notebook`."""
+        with closing(connect(self.address)) as connection, reporting(self.address):
+            lock.acquire(connection, self.address, WAIT)
+            with connection.transaction():
+                schema.hold_tables(connection, self.address, schema.TAUGHT)
+                contents = connection.execute("DELETE FROM learned RETURNING content").fetchall()
+        if not contents:
+            raise FileNotFoundError
+        with suppress(DamagedError, InputError):
+            return parse_learned(self.address, contents)
+        return None
+
+    @contextmanager
+    def writing(self, wait: float) -> Iterator[None]:
+        """As that of `Notebook`."""
+        with closing(connect(self.address)) as connection, reporting(self.address):
+            lock.acquire(connection, self.address, wait)
+            self._connection = connection
+            try:
+                yield
+            finally:
+                self._connection = None
+
+    def read_info(self) -> Info:
+        """As that of `Notebook`."""
+        with self._transaction() as connection, reading(self.address):
+            return schema.read_info(connection)
+
+    def write(self, lines: Sequence[bytes] | None, before: Learned | None, after: Learned | None) -> None:
+        """As that of `Notebook`, in one transaction; so nobody sees `before`."""
+        del before
+        with self._transaction() as connection:
+            schema.hold_tables(connection, self.address, schema.TAUGHT)
+            if lines is not None:
+                _replace_lines(connection, lines)
+            if after is not None:
+                connection.execute("DELETE FROM learned")
+                if after.trained or after.memory is not None:
+                    connection.execute("INSERT INTO learned VALUES (%s)", [pack_learned(after)])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection[Any]]:
+        """A transaction of the connection that holds the lock; without one, of another, for a reader."""
+        with ExitStack() as stack:
+            stack.enter_context(reporting(self.address))
+            connection = self._connection or stack.enter_context(closing(connect(self.address)))
+            stack.enter_context(connection.transaction())
+            connection.execute(search_path(self.address, "LOCAL"))
+            if not schema.has_catalog(connection, self.address):
+                raise missing(connection, self.address)
+            yield connection
+
+
+def _replace_lines(connection: Connection[Any], lines: Sequence[bytes]) -> None:
+    """Make these all rows, in this order; those before the first that differs stay."""
+    rows = connection.execute("SELECT number, content FROM feedback ORDER BY number").fetchall()
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0][1] == pair[1], zip(rows, lines, strict=False)))
+    last = rows[same - 1][0] if same else 0
+    connection.execute("DELETE FROM feedback WHERE number = ANY(%s)", [[number for number, _ in rows[same:]]])
+    with connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO feedback VALUES (%s, %s)", list(enumerate(lines[same:], last + 1)))
 
 
 def _checkpoint_folder(address: Address) -> Path:

@@ -15,6 +15,7 @@ their hashes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.errors import CatalogError, first_line
@@ -55,7 +56,7 @@ CREATE TABLE terms (segment bigint NOT NULL, term text COLLATE "C" NOT NULL, row
                     counts bytea NOT NULL);
 CREATE INDEX terms_by_term ON terms USING hash (term);
 CREATE TABLE learned (content bytea NOT NULL);
-CREATE TABLE feedback (content bytea NOT NULL);
+CREATE TABLE feedback (number bigint PRIMARY KEY, content bytea NOT NULL);
 """
 TAUGHT = ("learned", "feedback")  # tables of what people taught the catalog
 
@@ -188,10 +189,13 @@ def check_tables(connection: Connection[Any], address: Address) -> None:
         raise _foreign(address, "its tables have other columns")
 
 
-def hold_tables(connection: Connection[Any], address: Address) -> None:
-    """As `check_tables`, for a transaction that writes: until it ends, nobody lets the tables run anything."""
+def hold_tables(connection: Connection[Any], address: Address, tables: Iterable[str] = ()) -> None:
+    """As `check_tables`, for a transaction that writes these tables, or else all.
+
+    Until it ends, nobody lets them run anything.
+    """
     check_tables(connection, address)  # or what is locked may be anything
-    connection.execute(f"LOCK TABLE {', '.join(table_names())} IN ROW EXCLUSIVE MODE")
+    connection.execute(f"LOCK TABLE {', '.join(tables or table_names())} IN ROW EXCLUSIVE MODE")
     check_tables(connection, address)
 
 

@@ -24,6 +24,8 @@ from attnsearch.postgres import connection, schema
 from attnsearch.postgres.address import Address, parse_address
 from attnsearch.postgres.rows import vector_checksum
 from attnsearch.storage import segment
+from attnsearch.storage.failures import DamagedError
+from attnsearch.storage.files import quoted
 from attnsearch.storage.learned import Learned, read_learned
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
@@ -72,8 +74,6 @@ class PostgresStore(Store):
     Raises CatalogError if the server can't be reached, or if there is no catalog, or if it is damaged.
     """
 
-    keeps_feedback = False
-
     def __init__(self, address: Address) -> None:
         self.address = address
         self.folder = Path(os.devnull, address.name)  # which names it in messages: there is no such folder
@@ -94,6 +94,8 @@ class PostgresStore(Store):
             raise
 
     def _read_catalog(self) -> None:
+        if not self._connection.execute("SELECT 1 FROM info").fetchone():  # it was removed; what it was taught stays
+            raise connection.missing(self._connection, self.address)
         self.info = schema.read_info(self._connection)
         self.segments = schema.read_segments(self._connection, self.info.listing).segments
 
@@ -212,10 +214,7 @@ class PostgresStore(Store):
     def load_learned(self) -> Learned | None:
         """What was learned for the catalog; None if nothing. Raises CatalogError, InputError for a newer version."""
         rows = self.ask("SELECT content FROM learned")
-        with self.reading():
-            if len(rows) > 1:
-                raise ValueError("the table learned has several rows")
-            return read_learned(Path(self.address.shown), rows[0][0] or b"\0") if rows else None
+        return parse_learned(self.address, rows)
 
     def close(self) -> None:
         """End the snapshot."""
@@ -230,6 +229,18 @@ def open_store(ref: str, reading: Reading = AS_FOUND) -> PostgresStore:
     if reading != AS_FOUND:
         raise InputError("is a catalog, which was read already", where=address.shown, hint="--from is for a file")
     return PostgresStore(address)
+
+
+def parse_learned(address: Address, rows: Sequence[tuple[bytes]]) -> Learned | None:
+    """What was learned, by the rows of its table. Raises DamagedError, InputError for a newer version."""
+    try:
+        if len(rows) > 1:
+            raise ValueError("it has several rows")
+        return read_learned(Path(address.shown), rows[0][0] or b"\0") if rows else None
+    except ValueError as error:
+        hint = f"run 'attnsearch reset {quoted(address.shown)}', then train again"
+        message = f"the catalog is damaged: the table learned: {error}"
+        raise DamagedError(message, where=address.shown, hint=hint) from None
 
 
 class Numbers:

@@ -30,7 +30,7 @@ def read_json(file: TextFile, start: list[str], *, is_lines: bool) -> list[Value
     if _are_lines(content, is_lines=is_lines):
         if any(len(line) > LINE for line in content):
             raise InputError(f"a line of more than {LINE >> 20} MiB", where=file.where)
-        return _read_lines(itertools.chain(start, lines), file.where)
+        return read_lines(enumerate(itertools.chain(start, lines), 1), file.where)
     return strict_json.parse_documents("".join(start) + file.read_rest(), where=file.where)
 
 
@@ -50,8 +50,9 @@ def _are_lines(content: list[str], *, is_lines: bool) -> bool:
     return True
 
 
-def _read_lines(lines: Iterable[str], where: str) -> Iterator[Mapping]:
-    for number, line in enumerate(lines, 1):
+def read_lines(lines: Iterable[tuple[int, str]], where: str) -> Iterator[Mapping]:
+    """The objects on lines, each of which has a number; none on an empty one. Raises InputError, with that number."""
+    for number, line in lines:
         if not line.strip():
             continue
         value = strict_json.parse_line(line.rstrip(), where=where, line=number)

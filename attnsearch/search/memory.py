@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from attnsearch.attention.memory import Recall
     from attnsearch.engines.bias import Bias
     from attnsearch.opening.index import Index
-    from attnsearch.storage.feedback import Embedding
     from attnsearch.storage.learned import Remembered
     from attnsearch.storage.store import Store
+    from attnsearch.teaching.memory import Embedding
 
 _SHOWN = 0.005  # share of the attention from which a judged request is named
 _NEGLIGIBLE = 1e-6  # of a query's attention: what all judged requests that are left out may have together
@@ -203,7 +203,7 @@ class Recalled(NamedTuple):
 
 def embedding_of(index: Index) -> Embedding:
     """What embeds judged requests as the index reads those that it is asked. It works as long as the index is open."""
-    from attnsearch.storage.feedback import Embedding
+    from attnsearch.teaching.memory import Embedding
 
     return Embedding(index.info, partial(embed_requests, index))
 

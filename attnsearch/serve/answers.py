@@ -100,12 +100,12 @@ def answer_feedback(catalogs: Catalogs, request: FeedbackRequest) -> dict[str, A
         hint = "name some as 'good' or 'bad', or say 'remove'"
         raise InputError("no items that are right or wrong", hint=hint)
     with catalogs.lease(request.catalogs) as index:
-        folder = check_taught(index)
+        notebook = check_taught(index)
         if request.remove:
-            change = remove_judgments(folder, request.query, [*request.good, *request.bad])
+            change = remove_judgments(notebook, request.query, [*request.good, *request.bad])
         else:
             change = note_judgments(index, request.query, request.good, request.bad)
-        name = home.displayed_name(folder, index.info)
+        name = home.displayed_name(index.store.folder, index.info)
         return formats.judgment_as_json(name, normalize_request(request.query), change)
 
 

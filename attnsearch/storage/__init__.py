@@ -10,6 +10,5 @@ store      the folder → keys and items, one snapshot
 seal       a hash over the whole database, for the check
 migration  a catalog of an older form → one of the present form
 learned    what a catalog has learned ↔ a small file
-feedback   judgments ↔ a file beside the catalog
 home       which catalogs there are, and by what name
 """

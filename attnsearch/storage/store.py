@@ -65,8 +65,6 @@ class Store:
     `close`.
     """
 
-    keeps_feedback = True
-
     def __init__(self, folder: Path, *, vectors: bool = True, mapped: Mapped | None = None) -> None:
         self.folder = folder
         self._lock = threading.Lock()  # one statement at a time: the connection is one

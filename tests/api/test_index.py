@@ -12,7 +12,7 @@ import attnsearch
 from attnsearch import CatalogError, Index, InputError, Item, update
 from attnsearch.indexing.check import find_problems
 from attnsearch.storage import home
-from attnsearch.storage.feedback import read_feedback
+from attnsearch.teaching.feedback import read_feedback
 
 IDS = ("a", "b", "c", "long", "d")
 

@@ -13,8 +13,9 @@ from rich.cells import cell_len
 
 from attnsearch.commands.feedback import feedback as command
 from attnsearch.sources import items
-from attnsearch.storage import feedback, files
+from attnsearch.storage import files
 from attnsearch.storage.home import built_in_file, catalog_folder
+from attnsearch.teaching import feedback
 from tests.conftest import Terminal
 from tests.storage.examples import grades
 

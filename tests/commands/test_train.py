@@ -12,8 +12,9 @@ import pytest
 
 from attnsearch.indexing.update import update
 from attnsearch.learning import training
-from attnsearch.storage import feedback, files, learned, lock
+from attnsearch.storage import files, learned, lock
 from attnsearch.storage.home import catalog_folder
+from attnsearch.teaching import feedback
 from attnsearch.upkeep.removal import remove_catalog
 from tests.storage.test_learned import SOME
 

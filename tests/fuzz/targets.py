@@ -58,11 +58,12 @@ from attnsearch.postings import conditions, field, filters
 from attnsearch.readers import binary_tables, dialect, documents, json_file, records, shapes  # noqa: F401
 from attnsearch.search.result import Hit, Result
 from attnsearch.sources import items, judgments, markup
-from attnsearch.storage import checksum, feedback, files
+from attnsearch.storage import checksum, files
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.syntax import strict_json, yaml12  # noqa: F401
 from attnsearch.syntax.formats import Reading
 from attnsearch.syntax.values import content_of
+from attnsearch.teaching import feedback
 from tests.encoding import tiny
 from tests.postings.parts import values_of
 from tests.torture import flips

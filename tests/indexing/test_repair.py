@@ -19,8 +19,9 @@ from attnsearch.indexing.repair import repair
 from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.sources import items
-from attnsearch.storage import feedback, files, home, learned, lock
+from attnsearch.storage import files, home, learned, lock
 from attnsearch.syntax.formats import Reading
+from attnsearch.teaching import feedback
 from attnsearch.upkeep.removal import remove_catalog
 from tests.conftest import titles
 from tests.indexing.damage import change, ruin_pages, segment, select, spoil

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from attnsearch.errors import CatalogError
-from attnsearch.postgres.place import DatabasePlace
+from attnsearch.postgres.address import parse_address
+from attnsearch.postgres.place import TableNotebook
 from attnsearch.storage.learned import Learned, read_learned
+from attnsearch.teaching.feedback import store_learned
 from tests.conftest import SHOP
 from tests.postgres.test_writer import index
 
@@ -86,22 +88,11 @@ class TestCommands:
         assert run("reset", url).out == f"{url}: nothing was learned\n"
         assert server.execute("SELECT content FROM attnsearch_shop.learned", database=database) == []
 
-    def test_feedback_is_not_kept(self, url, write, small, run):
-        run("index", write("shop.yaml", SHOP), "--name", url)
-        for arguments in (
-            ("feedback", "x", "--good", "a", "-c", url),
-            ("feedback", "--list", "-c", url),
-            ("train", "-c", url),
-        ):
-            ran = run(*arguments)
-            assert (ran.code, ran.out) == (2, "")
-            assert "database" in ran.err
-
     def test_training_of_another_state_is_not_kept(self, url, write, small):
         index(write("shop.yaml", SHOP), url)
         learned = Learned("small", "5" * 64, None, 0.1, identity="5" * 64)
         with pytest.raises(CatalogError, match="changed since the training began"):
-            DatabasePlace(url).store_learned(learned, "0" * 32)
+            store_learned(TableNotebook(parse_address(url)), learned, "0" * 32)
 
     def test_password_is_never_shown(self, server, database, write, small, run):
         secret = server.guest_url(database, "shop", password="very-secret")

@@ -89,8 +89,6 @@ REFUSED = {
         2,
         "--from is for a file",
     ),
-    "feedback": (["feedback", "moon", "--good", "i5", "-c", "URL"], 2, "a catalog in a database keeps no feedback"),
-    "training": (["train", "-c", "URL"], 2, "a catalog in a database has no feedback to learn from"),
     "a server": (["serve", "-c", "URL"], 2, "this takes a catalog in a folder, not one in a database"),
     "an agent": (["mcp", "-c", "URL"], 2, "this takes a catalog in a folder, not one in a database"),
     "a default": (["use", "URL"], 2, "this takes a catalog in a folder, not one in a database"),

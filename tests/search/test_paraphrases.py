@@ -11,7 +11,7 @@ from attnsearch.opening.index import Index
 from attnsearch.search.memory import embedding_of
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
-from attnsearch.storage.feedback import add_judgment
+from attnsearch.teaching.feedback import add_judgment
 
 JUDGED = {
     "something sour for a cold day": ("a sour dish for cold days", "chilaquiles-verdes"),

@@ -11,9 +11,9 @@ from attnsearch.indexing.checkpoint import Checkpoint
 from attnsearch.indexing.writer import Writer
 from attnsearch.sources.fields import Fields
 from attnsearch.sources.items import Item
-from attnsearch.storage import feedback
 from attnsearch.storage.database import Info, Source
 from attnsearch.storage.store import Store
+from attnsearch.teaching import feedback
 
 INFO = Info("shop", "A shop.", (Source("shop.yaml", "ab"),), Fields(), "small", "5" * 64, "stamp", 3, 0.05)
 

@@ -20,9 +20,9 @@ from attnsearch.postings.filters import parse_filter
 from attnsearch.search.memory import embedding_of
 from attnsearch.search.search import search
 from attnsearch.search.setting import Setting
-from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED, POSTINGS
 from attnsearch.storage.learned import Learned, write_learned
+from attnsearch.teaching.feedback import add_judgment, read_feedback
 from tests.torture.verifier import Violation, using_home
 
 LONG = " ".join(f"word{n}" for n in range(150))

@@ -26,9 +26,9 @@ from attnsearch.indexing.update import update
 from attnsearch.opening.index import Index
 from attnsearch.storage import home
 from attnsearch.storage.failures import DamagedError
-from attnsearch.storage.feedback import read_feedback
 from attnsearch.storage.files import POSTINGS
 from attnsearch.storage.learned import load_learned
+from attnsearch.teaching.feedback import read_feedback
 from attnsearch.upkeep.default import read_default
 from tests.asking import query
 from tests.conftest import SmallEncoder

@@ -31,7 +31,7 @@ from attnsearch.errors import AttnsearchError
 from attnsearch.indexing.repair import repair
 from attnsearch.opening.index import Index
 from attnsearch.storage import home
-from attnsearch.storage.feedback import read_feedback
+from attnsearch.teaching.feedback import read_feedback
 from tests.torture import generations
 from tests.torture.driver import LAZY, LIMIT, ROOT
 from tests.torture.verifier import Violation, ask_generation, check_catalog, read_generation, using_home

@@ -14,9 +14,9 @@ from attnsearch.indexing.update import update
 from attnsearch.indexing.writer import Writer
 from attnsearch.opening.index import Index
 from attnsearch.storage import lock, seal
-from attnsearch.storage.feedback import add_judgment, read_feedback
 from attnsearch.storage.files import FEEDBACK, LEARNED
 from attnsearch.storage.home import catalog_folders, taught_files
+from attnsearch.teaching.feedback import add_judgment, read_feedback
 from attnsearch.upkeep import removal
 from attnsearch.upkeep.removal import find_kept, kept_folders, remove_catalog
 from tests.conftest import SHOP

@@ -19,10 +19,11 @@ from attnsearch.errors import CatalogError, InputError
 from attnsearch.indexing.update import update
 from attnsearch.readers import records, text_file
 from attnsearch.sources import judgments
-from attnsearch.storage import feedback, files, learned, lock
+from attnsearch.storage import files, learned, lock
 from attnsearch.storage.home import catalog_folder
 from attnsearch.storage.store import Store
 from attnsearch.syntax import values
+from attnsearch.teaching import feedback
 from attnsearch.upkeep.removal import remove_catalog
 from tests.conftest import SmallEncoder
 from tests.storage.examples import grades, temporary_files
@@ -256,7 +257,7 @@ def python(script: str, *argv: object) -> subprocess.Popen[bytes]:
 SAY = """
 import logging, sys
 from pathlib import Path
-from attnsearch.storage import feedback
+from attnsearch.teaching import feedback
 from attnsearch.storage.store import Store
 from tests.conftest import SmallEncoder
 logging.getLogger("attnsearch").addHandler(logging.NullHandler())  # one waits for the other
@@ -283,11 +284,11 @@ def test_two_at_once_lose_nothing(folder):
 DIE = """
 import json, os, signal, sys
 from pathlib import Path
-from attnsearch.storage import feedback
+from attnsearch.teaching import feedback
 folder = Path(sys.argv[1])
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("_pack_records", "replace_file", "replacing", "sync") and event == "line":
+    if frame.f_code.co_name in ("_pack_records", "write", "replace_file", "replacing", "sync") and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -495,7 +496,8 @@ class TestRemembered:
 DIE_TWICE = """
 import json, os, signal, sys
 from pathlib import Path
-from attnsearch.storage import feedback, learned
+from attnsearch.storage import learned
+from attnsearch.teaching import feedback
 from attnsearch.storage.store import Store
 from tests.conftest import SmallEncoder
 folder = Path(sys.argv[1])
@@ -516,7 +518,8 @@ def state():
     return [right, dict(zip(memory.queries, memory.right)) if memory else {}]
 def step(frame, event, arg):
     global left
-    if frame.f_code.co_name in ("replace_file", "replacing", "sync", "_remember", "_editing") and event == "line":
+    names = ("replace_file", "replacing", "sync", "write", "_remember", "_editing")
+    if frame.f_code.co_name in names and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
