@@ -12,7 +12,6 @@ import logging
 import platform
 import re
 import time
-import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -20,7 +19,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.cluster import part
-from attnsearch.cluster.address import DEADLINE, check_address
+from attnsearch.cluster.address import DEADLINE, check_address, open_client
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
 from attnsearch.cluster.placement import choose_workers
@@ -173,15 +172,12 @@ class Cluster:
             if not (target or file):
                 hint = "set DASK_SCHEDULER_ADDRESS, or name it: tcp://HOST:8786"
                 raise InputError("Dask's configuration names no scheduler", where="dask:", hint=hint)
-        # A client that its constructor gives up is closed when it is collected, and that may wait for itself.
         is_tls = isinstance(target, str) and target.startswith("tls://")
         if is_tls and distributed.Security().get_connection_args("client").get("ssl_context") is None:
             hint = "set distributed.comm.tls: https://distributed.dask.org/en/stable/tls.html"
             raise InputError("Dask's configuration names no certificates", where=self._address, hint=hint)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
-                client = distributed.Client(target, scheduler_file=file, timeout=CONNECT, set_as_default=False)
+            client = open_client(target, file, CONNECT)
         except (OSError, MemoryError, ValueError, LookupError) as error:  # a web server, say, causes these
             raise self._refuse(f"no Dask scheduler answers: {first_line(error)}", _START) from None
         opened.callback(client.close, timeout=_POLL)

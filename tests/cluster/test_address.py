@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from contextlib import closing
@@ -9,6 +10,8 @@ from contextlib import closing
 import pytest
 
 pytest.importorskip("distributed", reason="needs the extra [dask]")
+
+import distributed
 
 from attnsearch.cluster import dask as clusters
 from attnsearch.cluster.address import check_address
@@ -50,3 +53,5 @@ def test_something_else_listens(monkeypatch, sent):
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(CatalogError, match=r"no Dask scheduler answers: .*; start one"):
             Cluster(address)
+    states = {client.status for client in gc.get_objects() if issubclass(type(client), distributed.Client)}
+    assert "connecting" not in states  # such a client is closed when it is collected, and may then wait without end
