@@ -38,6 +38,7 @@ _DEFAULTS = {
 }
 
 log = logging.getLogger("attnsearch")
+_QUIET = logging.NullHandler()  # psycopg warns of what it also raises, or need not: our message is one line
 
 
 def connect(address: Address) -> Connection[Any]:
@@ -49,6 +50,7 @@ def connect(address: Address) -> Connection[Any]:
     from psycopg.types.string import TextLoader
 
     log.info("connecting to %s", address.shown)  # what a terminal shows until the server answers
+    logging.getLogger("psycopg").addHandler(_QUIET)
     with reporting(address):
         parameters: dict[str, Any] = {**_DEFAULTS, **address.parameters, "client_encoding": "utf8"}
         try:
@@ -56,7 +58,8 @@ def connect(address: Address) -> Connection[Any]:
         except psycopg.OperationalError as error:
             raise _unreachable(address, error) from None
         try:
-            connection.execute("SET search_path TO pg_catalog")  # before any function is called: it may be anyone's
+            # Before any function is called, which may be anyone's. Without the second, libpq would write other bytes.
+            connection.execute("SET search_path TO pg_catalog; SET standard_conforming_strings TO on")
             connection.adapters.register_loader("json", TextLoader)
             limit_statements(connection, STATEMENT)
             connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCKED * 1_000:.0f}"])

@@ -132,13 +132,11 @@ def place_vectors(connection: Connection[Any], address: Address, d: int) -> None
 
 def prove_rights(connection: Connection[Any], address: Address) -> None:
     """Raise CatalogError unless this role may write the catalog, or create it: nothing of the attempt stays."""
-    from psycopg import Rollback
-
     (row,) = connection.execute("SELECT current_setting('server_encoding')")
     if row[0] != "UTF8":
         raise CatalogError(f"the database has the encoding {row[0]}", where=address.shown, hint="use one with UTF8")
     with reporting(address):
-        with connection.transaction():
+        with connection.transaction(force_rollback=True):
             if schema_exists(connection, address):
                 hold_tables(connection, address)
                 for table in table_names():
@@ -146,7 +144,6 @@ def prove_rights(connection: Connection[Any], address: Address) -> None:
                     connection.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE false")  # noqa: S608
             else:
                 create_tables(connection, address)
-            raise Rollback
         find_tables(connection, address)
 
 

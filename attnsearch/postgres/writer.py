@@ -125,6 +125,8 @@ class DatabaseWriter(Writer):
         with writing(self.folder), reading(self._address), self._connection.transaction():
             # A slow network may take long for many vectors; a server that is gone is noticed all the same.
             self._connection.execute("SELECT set_config('statement_timeout', '0', true)")
+            durable = "SELECT set_config(name, 'on', true) FROM pg_settings WHERE (name, setting) = (%s, 'off')"
+            self._connection.execute(durable, ["synchronous_commit"])  # what is said to be done stays done
             self._claim()
             d = checkpoint.d or self.d
             if not schema.schema_exists(self._connection, self._address):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from attnsearch.errors import CatalogError, InputError
-from attnsearch.postgres import schema
+from attnsearch.postgres import rows, schema
 from attnsearch.postgres.check import find_problems
 from attnsearch.postgres.place import DatabasePlace
 from attnsearch.storage.failures import MissingError
@@ -76,6 +76,48 @@ class TestRights:
     def test_database_that_is_read_only(self, server, database, path):
         server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
         assert "read-only transaction" in refused(path, server.url(database, "shop"))
+
+
+class TestHabits:
+    @pytest.mark.parametrize("setting", ["standard_conforming_strings", "synchronous_commit"])
+    def test_database_with_other_habits(self, server, database, path, setting, monkeypatch):
+        """Without the first, libpq escapes bytes in another way; without the second, a commit may be lost."""
+        server.execute(f"ALTER DATABASE {database} SET {setting} = off")
+        url, settings = server.url(database, "shop"), []
+        write_info = rows.write_info
+
+        def note(connection, info):
+            settings.append(connection.execute(f"SHOW {setting}").fetchone())
+            write_info(connection, info)
+
+        monkeypatch.setattr(rows, "write_info", note)
+        index(path, url)
+        assert settings == [("on",)]
+        assert find_problems(url) == []
+
+
+class TestLost:
+    def test_connection_while_rights_are_proved(self, server, database, path, run, monkeypatch):
+        """After the attempt, which is taken back."""
+        url = server.url(database, "shop")
+        index(path, url)
+        hold = schema.hold_tables
+
+        def lose(connection, address):
+            hold(connection, address)
+            names = schema.table_names()
+
+            def last_names():
+                yield from names
+                server.execute(f"SELECT pg_terminate_backend({connection.info.backend_pid})")
+
+            monkeypatch.setattr(schema, "table_names", last_names)
+
+        monkeypatch.setattr(schema, "hold_tables", lose)
+        ran = run("index", path, "--name", url)
+        assert ran.code == 3
+        assert "the connection" in ran.err
+        assert ran.err.count("\n") == 1
 
 
 class TestForeign:
