@@ -26,7 +26,7 @@ from attnsearch.postgres.rows import vector_checksum
 from attnsearch.storage import segment
 from attnsearch.storage.failures import DamagedError
 from attnsearch.storage.files import quoted
-from attnsearch.storage.learned import Learned, read_learned
+from attnsearch.storage.learned import Learned, unpack_learned
 from attnsearch.storage.store import Store
 from attnsearch.syntax.formats import AS_FOUND, Reading
 
@@ -236,7 +236,7 @@ def parse_learned(address: Address, rows: Sequence[tuple[bytes]]) -> Learned | N
     try:
         if len(rows) > 1:
             raise ValueError("it has several rows")
-        return read_learned(Path(address.shown), rows[0][0] or b"\0") if rows else None
+        return unpack_learned(rows[0][0], address.shown) if rows else None
     except ValueError as error:
         hint = f"run 'attnsearch reset {quoted(address.shown)}', then train again"
         message = f"the catalog is damaged: the table learned: {error}"

@@ -149,15 +149,16 @@ def pack_learned(learned: Learned) -> bytes:
     return safetensors.pack(present, metadata)
 
 
-def read_learned(path: Path, content: bytes = b"") -> Learned:
-    """What was learned, from a file, which may be a link; or from the `content` of one that is elsewhere.
+def read_learned(path: Path) -> Learned:
+    """What was learned, from a file, which may be a link. Raises OSError, and as `unpack_learned` does."""
+    with open_to_read(path, follow_links=True) as stream:
+        if os.fstat(stream.fileno()).st_size > LONGEST or len(content := stream.read(LONGEST + 1)) > LONGEST:
+            raise ValueError(f"it has more than {LONGEST >> 20} MiB")
+    return unpack_learned(content, str(path))
 
-    Raises OSError, InputError if the file has a newer version, ValueError if it is not what was written.
-    """
-    if not content:
-        with open_to_read(path, follow_links=True) as stream:
-            if os.fstat(stream.fileno()).st_size > LONGEST or len(content := stream.read(LONGEST + 1)) > LONGEST:
-                raise ValueError(f"it has more than {LONGEST >> 20} MiB")
+
+def unpack_learned(content: bytes, where: str) -> Learned:
+    """What was learned, from the bytes of the file `where`. Raises InputError for a newer version, else ValueError."""
     raw = np.frombuffer(content, np.uint8)
     try:
         arrays, metadata = safetensors.unpack(raw, longest=len(raw))
@@ -167,7 +168,7 @@ def read_learned(path: Path, content: bytes = b"") -> Learned:
         members = json.loads(text)
         if members.pop("version") > VERSION:
             hint = "upgrade attnsearch, or train again"
-            raise InputError("was learned by a newer attnsearch", where=str(path), hint=hint)
+            raise InputError("was learned by a newer attnsearch", where=where, hint=hint)
         null, memory = members.pop("null"), members.pop("memory", None)
         learned = Learned(
             w=arrays.get("w"),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from attnsearch.errors import CatalogError
 from attnsearch.postgres.address import parse_address
 from attnsearch.postgres.place import TableNotebook
-from attnsearch.storage.learned import Learned, read_learned
+from attnsearch.storage.learned import Learned, unpack_learned
 from attnsearch.teaching.feedback import store_learned
 from tests.conftest import SHOP
 from tests.postgres.test_writer import index
@@ -80,7 +79,7 @@ class TestCommands:
         ran = run("train", judged, "-c", url, "--force")
         assert (ran.code, ran.err) == (0, "")
         ((content,),) = server.execute("SELECT content FROM attnsearch_shop.learned", database=database)
-        learned = read_learned(Path(), content)
+        learned = unpack_learned(content, "")
         assert len(learned.requests) == 30
         assert json.loads(run("info", url, "--json").out)["learned"]["in_use"]
         assert run("query", "robot", "-c", url, "--json").code == 0
