@@ -202,7 +202,7 @@ def _translate(address: Address, error: Exception) -> AttnsearchError:
         return CatalogError(f"the server ended the connection: {reason}", where=where, hint="run it again")
     if isinstance(error, errors.UntranslatableCharacter | errors.CharacterNotInRepertoire):
         return CatalogError(f"the database can't hold the text: {reason}", where=where, hint="it must be in UTF8")
-    if isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn, errors.DataException)):
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn, errors.DataException, errors.IntegrityError)):
         return damaged(address, reason)
     if isinstance(error, errors.OperationalError) and not error.sqlstate:
         return CatalogError(f"the connection was lost: {reason}", where=where, hint="run it again")

@@ -96,6 +96,15 @@ class TestHabits:
         assert find_problems(url) == []
 
 
+class TestDamaged:
+    def test_keys_without_info(self, server, database, path):
+        """As if the catalog had been removed, but for them."""
+        url = server.url(database, "shop")
+        index(path, url)
+        server.execute("DELETE FROM attnsearch_shop.info", database=database)
+        assert "the catalog is damaged: duplicate key value" in refused(path, url)
+
+
 class TestLost:
     def test_connection_while_rights_are_proved(self, server, database, path, run, monkeypatch):
         """After the attempt, which is taken back."""
