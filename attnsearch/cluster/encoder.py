@@ -87,7 +87,11 @@ class RemoteEncoder:
 
     def _check(self, answered: Record, encoder: Encoder, own: Floats, n: int) -> Floats:
         """The vectors (n, d) of an answer, if the worker's vectors of the probes are our `own` (3, d)."""
-        worker, name = answered.get("worker"), encoder.model.name
+        if type(answered) is not dict or not isinstance(answered.get("worker"), str):
+            raise CatalogError(
+                "a worker sent no valid answer: it has no fields, or does not say whose", hint="index again"
+            )
+        worker, name = answered["worker"], encoder.model.name
         if answered.get("protocol") != PROTOCOL:
             message = f"the worker {worker} speaks protocol {answered.get('protocol')}, not {PROTOCOL}"
             raise InputError(message, hint="install the same attnsearch on all machines")
@@ -106,6 +110,6 @@ class RemoteEncoder:
 
 def _are_unit(x: object, shape: tuple[int, ...]) -> TypeGuard[Floats]:
     """Whether something is an array of unit vectors of this shape."""
-    if not isinstance(x, np.ndarray) or x.shape != shape or x.dtype != np.float32:
+    if type(x) is not np.ndarray or x.shape != shape or x.dtype != np.float32:
         return False
     return bool((np.abs(np.linalg.norm(x, axis=1) - 1) < _ROUNDING).all())  # NaN is not

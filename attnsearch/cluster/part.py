@@ -5,6 +5,7 @@ process needs no catalog, no database and no encoder. Segments never change, so 
 
 Every task has
     protocol, commit        what both sides must agree on
+    number                  which task of all it is; no other has it
     kind                    what is asked: the name of one of the functions below
     d, first, size          the width; the number of the task's first key, which is key 0 in it; and how many follow
     rows                    how many are to be read in all
@@ -12,14 +13,14 @@ Every task has
                             its key's number; and the marks dead and joined of these rows
     mapped                  how many bytes the process may keep mapped; None for the default
 and its answer
-    protocol, commit, worker
+    protocol, commit, number, worker
     pieces                  for each: file, start, stop, and how many of its rows were read
 or, in the place of `pieces`, `fault`, `file` and `message`. Beside that, by the kind:
     attend  q, plain, k, output, bias, every: what `engine.Engine.attend` takes, and whether every logit is wanted;
             block, the rows that are compared at once → the state and the plain state of each piece; logits (m, size)
     spread  block → the covariance of each piece
     project axes, block → points (size, a)
-    match   number, items, leaders, may_lead, min_score: what `groups.match` takes → number, matches
+    match   items, leaders, may_lead, min_score: what `groups.match` takes → matches
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def tabulate_versions(others: Mapping[str, Record]) -> str:
 
 def answer(task: Record) -> Record:
     """Do a task; see the head of the file. Whatever is wrong with the files is in the answer, and nothing is raised."""
-    about = {"protocol": PROTOCOL, "commit": task["commit"], "worker": _worker()}
+    about = {"protocol": PROTOCOL, "commit": task["commit"], "number": task.get("number"), "worker": _worker()}
     if task["protocol"] != PROTOCOL:
         return {**about, "fault": "protocol", "file": "", "message": f"it speaks protocol {PROTOCOL}"}
     try:
@@ -160,7 +161,7 @@ def match(task: Record) -> Record:
 
     pair = groups.Pair(groups.Items(*task["items"]), groups.Items(*task["leaders"]), task["may_lead"])
     matches = groups.match(pair, read, task["min_score"])
-    return {"pieces": pieces, "number": task["number"], "matches": matches._asdict()}
+    return {"pieces": pieces, "matches": matches._asdict()}
 
 
 _KINDS = {function.__name__: function for function in (attend, spread, project, match)}

@@ -9,6 +9,7 @@ all of it, in the state of the catalog that was asked about. Otherwise there is 
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -21,11 +22,10 @@ from attnsearch.cluster.packing import (
     find_problem,
     pack_bias,
     pack_marks,
+    read_covariances,
     read_matches,
-    unpack_array,
-    unpack_covariance,
-    unpack_marks,
-    unpack_state,
+    read_states,
+    unpack_numbers,
 )
 from attnsearch.cluster.part import PROTOCOL, VersionsError
 from attnsearch.engines.covariance import Covariance, merge_covariances
@@ -49,6 +49,7 @@ Ask = Callable[[Sequence[Record]], Sequence[Record]]
 """Called with tasks, it returns the answer to each, see `part`. It raises CatalogError if it can't, and never waits
 without end."""
 
+_numbers = itertools.count(uuid.uuid4().int >> 70)  # of tasks; those of another run have others
 _AGAIN = "ask again"
 _TASKS = 16  # of a block of items, at least, if each has a block of leaders
 _MOST = 4  # blocks of leaders in a task: a third of a second of work for one thread
@@ -93,7 +94,7 @@ class RemoteEngine:
         def compare(pair: Pair) -> Iterator[Matches]:
             share = min(max(int(pair.leaders.counts.sum()) // _TASKS, rows), _MOST * rows)
             parts = [pair] if pair.may_lead else pair.split(share)
-            tasks = (self._describe_pair(part, number, min_score) for number, part in enumerate(parts))
+            tasks = (self._describe_pair(part, min_score) for part in parts)
             return self._ask_for(tasks, read_matches)
 
         return group_items(first_keys, counts, compare, rows=rows, progress=progress)
@@ -101,7 +102,7 @@ class RemoteEngine:
     def measure_covariance(self) -> Covariance:
         """The covariance of all keys, in float64."""
         tasks = self._divide("spread", block=self._cut.block)
-        pieces = itertools.chain.from_iterable(self._ask_for(tasks, _read_covariances))
+        pieces = itertools.chain.from_iterable(self._ask_for(tasks, read_covariances))
         return merge_covariances(pieces, self._store.info.d)
 
     def project(self, axes: Doubles) -> Doubles:
@@ -110,7 +111,7 @@ class RemoteEngine:
 
         def place(task: Record, answered: Record) -> None:
             first, size = task["first"], task["size"]
-            points[first : first + size] = unpack_array(answered, "points", (size, len(axes)), np.float64)
+            points[first : first + size] = unpack_numbers(answered, "points", (size, len(axes)))
 
         for _ in self._ask_for(self._divide("project", block=self._cut.block, axes=axes), place):
             pass
@@ -135,14 +136,16 @@ class RemoteEngine:
 
         def read(task: Record, answered: Record) -> list[States]:
             workers.add(answered["worker"])
-            if every_logit is not None:
-                place = slice(task["first"], task["first"] + task["size"])
-                shape = len(q), task["size"]
-                every_logit[:, place] = unpack_array(answered, "logits", shape, np.float32)
-            return [_read_states(piece, scan, task) for piece in answered["pieces"]]
+            place = slice(task["first"], task["first"] + task["size"])
+            return read_states(task, answered, scan, bias, None if every_logit is None else every_logit[:, place])
 
-        states = itertools.chain.from_iterable(self._ask_for(tasks, read, at_once=len(tasks)))
-        return scan.finish([*states])._replace(parts=Parts(len(self._store.segments), len(workers)))
+        pieces = itertools.chain.from_iterable(self._ask_for(tasks, read, at_once=len(tasks)))
+        states = scan.finish([*pieces])
+        state = states.attention
+        is_short = (state.top_logits > -np.inf).sum(axis=1) < np.minimum(state.visible, k)
+        if (is_short & (state.maximum < np.inf)).any():
+            raise self._refuse("a worker sent no valid answer: fewer best keys than there are")
+        return states._replace(parts=Parts(len(self._store.segments), len(workers)))
 
     def _ask_for(
         self, tasks: Iterable[Record], read: Callable[[Record, Record], Answer], at_once: int = _AT_ONCE
@@ -165,7 +168,8 @@ class RemoteEngine:
     def _head(self, kind: str) -> Record:
         """What every task has."""
         commit = self._store.info.commit
-        return {"protocol": PROTOCOL, "commit": commit, "kind": kind, "d": self._store.info.d, "mapped": None}
+        number, d = next(_numbers), self._store.info.d
+        return {"protocol": PROTOCOL, "commit": commit, "number": number, "kind": kind, "d": d, "mapped": None}
 
     def _divide(self, kind: str, **asked: object) -> list[Record]:
         """All keys as tasks of about one piece."""
@@ -211,7 +215,7 @@ class RemoteEngine:
         size, count = last.first + group[-1].rows.stop - first, sum(len(rows) for _, rows in group)
         return {"first": first, "size": size, "rows": count, "pieces": pieces}
 
-    def _describe_pair(self, pair: Pair, number: int, min_score: float) -> Record:
+    def _describe_pair(self, pair: Pair, min_score: float) -> Record:
         """A task that compares a pair."""
         keys = pair.items.keys if pair.may_lead else np.concatenate([pair.items.keys, pair.leaders.keys])
         pieces = [*cut_pieces(self._store.segments, self._cut.piece)]
@@ -220,7 +224,7 @@ class RemoteEngine:
         task = {**self._head("match"), **self._describe([pieces[n] for n in touched]), "rows": len(keys)}
         for name, items in (("items", pair.items), ("leaders", pair.leaders)):
             task[name] = [items.numbers, items.first_keys - task["first"], items.counts]
-        return {**task, "number": number, "may_lead": pair.may_lead, "min_score": min_score}
+        return {**task, "may_lead": pair.may_lead, "min_score": min_score}
 
     def _check(self, tasks: Sequence[Record], answers: Sequence[Record]) -> None:
         """Raise CatalogError unless the answers are those to the tasks, each piece once; InputError for a protocol."""
@@ -241,13 +245,13 @@ class RemoteEngine:
             raise self._refuse(f"{count - len(missing)} of {count} segments answered")
         if extra := answered_pieces - planned:
             raise self._refuse(f"the segment {next(iter(extra))[0]} answered more than once")
-        rows = sum(piece["rows"] for answered in answers for piece in answered["pieces"])
-        expected = sum(task["rows"] for task in tasks)
-        if rows != expected:
-            raise self._refuse(f"{rows:,} of {expected:,} rows were read")
         for task, answered in zip(tasks, answers, strict=True):
-            if [*_names([task])] != [*_names([answered])] or task.get("number") != answered.get("number"):
+            if [*_names([task])] != [*_names([answered])] or task["number"] != answered["number"]:
                 raise self._refuse("the answers are not in the order of the tasks")
+            rows = [piece["rows"] for piece in answered["pieces"]]
+            sizes = [piece["stop"] - piece["start"] for piece in task["pieces"]]
+            if sum(rows) != task["rows"] or min(rows) < 0 or (rows != sizes and task["kind"] != "match"):
+                raise self._refuse(f"{sum(rows):,} of {task['rows']:,} rows were read")
 
     def _explain(self, fault: str, answered: Record) -> CatalogError:
         """The error for a fault that a worker reports."""
@@ -277,22 +281,3 @@ def _names(records: Sequence[Record]) -> Iterator[tuple[str, int, int]]:
     for record in records:
         for piece in record["pieces"]:
             yield piece["file"], piece["start"], piece["stop"]
-
-
-def _read_states(piece: Record, scan: Scan, task: Record) -> States:
-    """The states of a piece of a task. Raises ValueError for anything else."""
-    keys = range(task["first"], task["first"] + task["size"])
-    attention = unpack_state(piece["state"], scan.empty.attention, keys)
-    plain = scan.empty.plain if scan.is_plain else unpack_state(piece["plain"], scan.empty.plain)
-    return States(attention, plain)
-
-
-def _read_covariances(task: Record, answered: Record) -> list[Covariance]:
-    """The covariance of each piece. Raises ValueError for anything else."""
-    covariances = []
-    for piece, measured in zip(task["pieces"], answered["pieces"], strict=True):
-        rows = piece["stop"] - piece["start"]
-        dead = unpack_marks(piece["dead"], rows)
-        size = rows - (0 if dead is None else int(dead.sum()))
-        covariances.append(unpack_covariance(measured["covariance"], size, task["d"]))
-    return covariances

@@ -168,6 +168,14 @@ WRONG = {
     "not unit": (with_x(lambda x: 2 * x), CatalogError, "sent no valid answer"),
     "NaN": (with_x(spoil), CatalogError, "sent no valid answer"),
     "nothing": (without("x"), CatalogError, "sent no valid answer"),
+    "no answer": (lambda answered: None, CatalogError, "a worker sent no valid answer: it has no fields"),
+    "no name": (
+        without("worker"),
+        CatalogError,
+        "a worker sent no valid answer: it has no fields, or does not say who",
+    ),
+    "a list as its name": (lambda answered: {**answered, "worker": []}, CatalogError, "a worker sent no valid answer"),
+    "masked": (with_x(lambda x: np.ma.array(x, mask=False)), CatalogError, "sent no valid answer"),
     "protocol": (lambda answered: {**answered, "protocol": 9}, InputError, f"speaks protocol 9, not {PROTOCOL}"),
 }
 
@@ -180,7 +188,7 @@ def test_wrong_answers(source, small, caplog, name):
     workers.change = lambda answered: change(answered) if workers.tasks == 3 else answered
     with pytest.raises(kind, match=message) as caught:
         index(source, workers)
-    assert "the worker " in str(caught.value)
+    assert " worker " in str(caught.value)
     assert "6 of 20 texts are kept, and the next run goes on from there" in caplog.messages
     assert workers.is_closed
     assert update([str(source)]).embedded == 14

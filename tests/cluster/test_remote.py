@@ -85,7 +85,7 @@ LIES = {
     repeat_piece: "answered more than once",
     answer_twice: "2 of 3 segments answered",
     answer_less: "2 of 3 segments answered",
-    read_less: "119 of 120 rows were read",
+    read_less: "39 of 40 rows were read",
     answer_for_another_state: "answered for another state of the catalog",
     swap: "not in the order of the tasks",
     lose_a_sum: "its total is not an array of float64 of the shape (1,)",
@@ -101,6 +101,123 @@ def test_what_is_not_complete_is_no_answer(store, lie):
         engine.attend(queries(1, 20), k=3)
     assert LIES[lie] in str(caught.value)
     assert str(caught.value).startswith("made: ")
+
+
+def shift_rows(answers):
+    """One reads a row less, another one more."""
+    answers[0]["pieces"][0]["rows"] -= 1
+    answers[1]["pieces"][0]["rows"] += 1
+
+
+def test_each_piece_is_read_whole(store):
+    with pytest.raises(CatalogError, match="39 of 40 rows were read"):
+        RemoteEngine(store, lying(shift_rows), cut=Cut(piece=40)).attend(queries(1, 20), k=3)
+
+
+def test_an_answer_to_another_query_is_refused(store):
+    """Of the same shape, about the same rows."""
+    first = []
+
+    def repeat(tasks):
+        answers = ask_here(tasks)
+        first.append(answers)
+        return first[0]
+
+    engine = RemoteEngine(store, repeat, cut=Cut(piece=40))
+    engine.attend(queries(1, 20), k=3)
+    with pytest.raises(CatalogError, match="not in the order of the tasks"):
+        engine.attend(queries(1, 20, seed=1), k=3)
+
+
+def change_state(**changes):
+    """A lie about some fields of each piece's state: functions of what they are."""
+
+    def change(answers):
+        for answered in answers:
+            for piece in answered["pieces"]:
+                state = piece["state"]
+                piece["state"] = state | {name: made(state[name]) for name, made in changes.items()}
+
+    return change
+
+
+IMPOSSIBLE = {
+    "fewer keys": change_state(visible=lambda v: v - 1),
+    "more keys": change_state(visible=lambda v: v + 1),
+    "a sum below its largest term": change_state(total=lambda v: v * 0 + 0.9),
+    "a sum above all terms": change_state(total=lambda v: v * 0 + 41),
+    "a negative sum": change_state(total=lambda v: -v),
+    "an infinite sum": change_state(total=lambda v: v + np.inf),
+    "a positive moment": change_state(moment=lambda v: -v),
+    "a moment without bounds": change_state(moment=lambda v: v - 1e300),
+    "no maximum": change_state(maximum=lambda v: v - np.inf),
+    "a maximum beyond float32": change_state(maximum=lambda v: v - 1e300),
+    "an output that is no number": change_state(output=lambda v: v * np.nan),
+    "an output without bounds": change_state(output=lambda v: v + 1e300),
+    "a top that is not in order": change_state(top_logits=lambda v: v[:, ::-1].copy()),
+    "the same key twice": change_state(top_keys=lambda v: v * 0 + v[:, :1]),
+    "infinite logits": change_state(top_logits=lambda v: v + np.inf),
+    "no best keys": change_state(top_logits=lambda v: v[:, :0], top_keys=lambda v: v[:, :0]),
+    "hidden best keys": change_state(top_logits=lambda v: v - np.inf),
+    "a subclass": change_state(total=lambda v: np.ma.array(v, mask=True)),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_what_no_keys_sum_up_to_is_refused(store, name):
+    engine = RemoteEngine(store, lying(IMPOSSIBLE[name]), cut=Cut(piece=40))
+    with pytest.raises(CatalogError, match=r"worker .*sent no valid answer"):
+        engine.attend(queries(1, 20), k=3, output=True)
+
+
+def test_best_keys_are_among_those_that_take_part(store):
+    """Neither a dead one, nor one that a filter hides."""
+    dead = np.concatenate([np.zeros(40, bool) if s.dead is None else s.dead for s in store.segments])
+    bias = make_bias(store, 1, 0.5)
+    for given, hidden in ((None, dead[:40]), (bias, ~bias.visible[:40])):
+        key = int(np.flatnonzero(hidden)[0])
+
+        def name_hidden(answers, key=key):
+            answers[0]["pieces"][0]["state"]["top_keys"][0, 0] = key
+
+        with pytest.raises(CatalogError, match="its top has keys that it was not asked about"):
+            RemoteEngine(store, lying(name_hidden), cut=Cut(piece=40)).attend(queries(1, 20), k=3, bias=given)
+
+
+def raise_a_logit(z):
+    z[0, 0] = 1e6
+
+
+def lose_a_logit(z):
+    z[0, np.flatnonzero(np.isfinite(z[0]))[-1]] = -np.inf
+
+
+def show_a_hidden_key(z):
+    """In the place of another one, so that their number is the same."""
+    lose_a_logit(z)
+    z[0, np.flatnonzero(np.isneginf(z[0]))[0]] = z[0].min(initial=0, where=np.isfinite(z[0]))
+
+
+@pytest.mark.parametrize("change", [raise_a_logit, lose_a_logit, show_a_hidden_key], ids=lambda c: c.__name__)
+def test_logits_of_other_keys_are_refused(store, change):
+    lie = lying(lambda answers: change(answers[0]["logits"]))
+    with pytest.raises(CatalogError, match="its logits are not those of its states"):
+        RemoteEngine(store, lie, cut=Cut(piece=40)).logits(queries(1, 20), bias=make_bias(store, 1, 0.5))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e300])
+def test_what_is_no_number_is_refused(store, number):
+    def spoil(answers):
+        if "points" in answers[0]:
+            answers[0]["points"][0, 0] = number
+        else:
+            answers[0]["pieces"][0]["covariance"]["mean"][0] = number
+
+    engine = RemoteEngine(store, lying(spoil), cut=Cut(piece=40))
+    with pytest.raises(CatalogError, match="its mean has what is no number, or too large"):
+        engine.measure_covariance()
+    with pytest.raises(CatalogError, match="its points has what is no number, or too large"):
+        engine.project(np.eye(2, 16))
 
 
 def group(store, ask, min_score=0.2):
