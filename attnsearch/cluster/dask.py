@@ -19,7 +19,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from attnsearch.cluster import part
-from attnsearch.cluster.address import DEADLINE, check_address, open_client
+from attnsearch.cluster.address import DEADLINE, check_address, find_scheduler, open_client
 from attnsearch.cluster.here import start_here
 from attnsearch.cluster.packing import Record
 from attnsearch.cluster.placement import choose_workers
@@ -33,6 +33,7 @@ WORKERS = 30.0  # until it has a worker; and while tasks wait, how long it may h
 STALLED = 600.0  # between two answers of a stream
 LATE = "start more workers, or raise --timeout"
 
+_LONGEST = 1e8  # of a wait: Python refuses much longer ones
 _POLL = 1.0  # how often a wait looks whether there are workers still
 _MAPPED = 3  # of a worker's memory limit, one in so many bytes may be mapped
 _AHEAD = 2  # tasks of a stream that a worker has: while it does one, the next is on its way
@@ -153,7 +154,7 @@ class Cluster:
         import distributed
 
         for name in _LOGGERS:  # what matters is in our errors
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         settings = {
             "distributed.admin.large-graph-warning-threshold": "1 TiB",  # masks and biases
             "distributed.nanny.pre-spawn-environ": {},  # which would stay in this process
@@ -163,22 +164,18 @@ class Cluster:
         }
         opened.enter_context(dask.config.set(settings))
         target: Any = self._address
-        file = None
         if number := re.fullmatch(r"local:(\d+)", self._address):
             target = start_here(int(number[1]))
             opened.callback(target.close, timeout=CONNECT)
         elif self._address == "dask:":
-            target, file = dask.config.get("scheduler-address", None), dask.config.get("scheduler-file", None)
-            if not (target or file):
-                hint = "set DASK_SCHEDULER_ADDRESS, or name it: tcp://HOST:8786"
-                raise InputError("Dask's configuration names no scheduler", where="dask:", hint=hint)
+            target = find_scheduler(*(dask.config.get(f"scheduler-{name}", None) for name in ("address", "file")))
         is_tls = isinstance(target, str) and target.startswith("tls://")
         if is_tls and distributed.Security().get_connection_args("client").get("ssl_context") is None:
             hint = "set distributed.comm.tls: https://distributed.dask.org/en/stable/tls.html"
             raise InputError("Dask's configuration names no certificates", where=self._address, hint=hint)
         try:
-            client = open_client(target, file, CONNECT)
-        except (OSError, MemoryError, ValueError, LookupError) as error:  # a web server, say, causes these
+            client = open_client(target, CONNECT)
+        except Exception as error:  # noqa: BLE001 (of any kind, if what answers is a web server, say)
             raise self._refuse(f"no Dask scheduler answers: {first_line(error)}", _START) from None
         opened.callback(client.close, timeout=_POLL)
         return client
@@ -190,11 +187,15 @@ class Cluster:
         if self.is_lost:
             raise self._refuse(_LOST)
         try:
-            return self._client.sync(function, *arguments, callback_timeout=max(seconds, 0.001), **options)
+            return self._client.sync(
+                function, *arguments, callback_timeout=min(max(seconds, 0.001), _LONGEST), **options
+            )
         except TimeoutError:
-            raise self._refuse(f"the scheduler did not answer within {seconds:.0f} s") from None
+            raise self._refuse(f"the scheduler did not answer within {seconds:g} s") from None
         except (OSError, RuntimeError, distributed.CancelledError):
             raise self._refuse(_LOST) from None
+        except Exception as error:  # noqa: BLE001 (of any kind, if it can't be unpickled here)
+            raise self._refuse(f"what a worker sent can't be read: {first_line(error)}") from None
 
     def _cancel(self, futures: Iterable[Future[Record]]) -> None:
         """Let go of those futures that are not done."""
@@ -205,14 +206,15 @@ class Cluster:
 
     def _threads(self) -> Mapping[str, int]:
         """The workers, by their addresses, and how many threads each has."""
-        return dict(self._call(self._client.scheduler.ncores, seconds=CONNECT))
+        return dict(self._call(self._client.scheduler.ncores, seconds=min(CONNECT, self._deadline)))
 
     def _choose_mapped(self) -> int | None:
         """How many bytes a worker may keep mapped; None for any number.
 
         Mapped pages count as its memory, and a nanny ends a worker that has more of that than its limit.
         """
-        workers = self._call(self._client.scheduler.identity, n_workers=-1, seconds=CONNECT)["workers"].values()
+        seconds = min(CONNECT, self._deadline)
+        workers = self._call(self._client.scheduler.identity, n_workers=-1, seconds=seconds)["workers"].values()
         limits = [int(limit) for worker in workers if (limit := worker.get("memory_limit"))]
         return min(limits) // _MAPPED if limits else None
 
@@ -259,7 +261,7 @@ class Cluster:
         """The error for tasks that failed, whose workers did this work."""
         import distributed
 
-        errors = [future.exception(timeout=CONNECT) for future in failed]
+        errors = [self._call(future._exception, seconds=CONNECT) for future in failed]
         if any(isinstance(error, distributed.KilledWorker) for error in errors):
             hint = "start workers with more memory, or with --memory-limit 0: mapped files count as memory"
             return self._refuse(f"every worker that {work} was killed", hint)

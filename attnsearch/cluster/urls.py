@@ -67,8 +67,13 @@ def check_url(text: str) -> str:
     if not text or len(text) > _LONGEST or not text.isprintable():
         raise InputError("invalid URL", hint="name a folder, or write s3://BUCKET/FOLDER")
     scheme, colon, rest = text.partition("://")
+    if re.match(r"[a-z][a-z0-9+.-]+:.*:.*@", text, re.IGNORECASE):
+        hint = "let fsspec's configuration have it: https://filesystem-spec.readthedocs.io"
+        raise InputError(
+            "a URL with a password would be shown to others", where=f"{text.partition(':')[0]}://…@", hint=hint
+        )
     if not is_url(text):
-        if re.match(r"[a-z][a-z0-9+.-]+:", text):
+        if re.match(r"[a-z][a-z0-9+.-]+:", text, re.IGNORECASE):
             hint = f"write {text.split(':')[0]}://… for a URL, ./{text} for a folder"
             raise InputError(f"'{text}' can be a URL or a folder", hint=hint)
         try:
@@ -77,9 +82,6 @@ def check_url(text: str) -> str:
             raise InputError("there is no such home folder", where=text) from None
     if scheme in ("file", "local"):
         raise InputError("a folder is named by its path", where=text, hint=f"write {rest or '/FOLDER'}")
-    if re.match(r"[^/]*:[^/]*@", rest):
-        hint = "let fsspec's configuration have it: https://filesystem-spec.readthedocs.io"
-        raise InputError("a URL with a password would be shown to others", where=f"{scheme}://…@", hint=hint)
     if not rest.strip("/") or "::" in text or {*"?#\\"} & {*text} or {".", ".."} & {*rest.split("/")}:
         hint = "write it as s3://BUCKET/FOLDER"
         raise InputError("invalid URL: no place, or '::', '?', '#', '\\', '.' or '..' in it", where=text, hint=hint)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,29 @@ def hold(folder: str) -> None:
 def die_reading() -> None:
     """Let this process die as soon as it reads, as the system kills one that wants too much memory."""
     part._load = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _make_stranger(base: type) -> type:
+    """A class of a module that only this process has."""
+    module = sys.modules.setdefault("stranger", types.ModuleType("stranger"))
+    module.Stranger = type("Stranger", (base,), {"__module__": "stranger"})
+    return module.Stranger
+
+
+def answer_with_strangers() -> None:
+    """Let this process send objects that no other process can make."""
+    stranger = _make_stranger(object)
+    part.answer = lambda task: stranger()
+
+
+def fail() -> None:
+    """Let this process raise an error that no other process knows."""
+    error = _make_stranger(Exception)
+
+    def answer(task):
+        raise error("no")
+
+    part.answer = answer
 
 
 def speak(protocol: int) -> None:

@@ -27,7 +27,18 @@ from attnsearch.engines.local import LocalEngine
 from attnsearch.engines.pieces import Cut
 from attnsearch.errors import AttnsearchError, CatalogError, InputError
 from attnsearch.storage.failures import DamagedError
-from tests.cluster.machines import LIES, Machines, behave, die_reading, hold, lie, speak, wait_until
+from tests.cluster.machines import (
+    LIES,
+    Machines,
+    answer_with_strangers,
+    behave,
+    die_reading,
+    fail,
+    hold,
+    lie,
+    speak,
+    wait_until,
+)
 from tests.engines.made import DiskStore
 from tests.engines.test_conformance import keys_of, queries
 
@@ -239,6 +250,35 @@ def test_workers_that_lie(machines, store):
             pytest.raises(CatalogError, match=message),
         ):
             RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+    cluster.close()
+
+
+def test_an_answer_that_can_not_be_read_here(machines, store, caplog):
+    """Nor the error that another version raises, say."""
+    cluster = open_cluster(machines)
+    for function, message in ((answer_with_strangers, "what a worker sent can't be read: No module"), (fail, "failed")):
+        with misbehaving(cluster, function), pytest.raises(CatalogError, match=message):
+            RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+    assert caplog.messages == []
+    cluster.close()
+
+
+def test_a_long_deadline(machines, store):
+    cluster = open_cluster(machines, deadline=1e300)
+    assert RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20)).parts
+    cluster.close()
+
+
+def test_a_scheduler_that_stops(machines, store):
+    cluster = open_cluster(machines, deadline=1.0)
+    os.kill(machines.scheduler.pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(CatalogError, match="the scheduler did not answer within 1 s"):
+            RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
+        assert time.monotonic() - begun < clusters.CONNECT / 2
+    finally:
+        os.kill(machines.scheduler.pid, signal.SIGCONT)
     cluster.close()
 
 
