@@ -8,6 +8,7 @@ import io
 import itertools
 import os
 import re
+import signal
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,8 @@ from typing import NamedTuple
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
 os.environ["XDG_CONFIG_HOME"] = os.devnull  # no file with defaults, in processes of a test neither
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the command line sets it: two pools of threads compete for the cores
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background, and in all that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -92,8 +91,7 @@ def test_ctrl_c(warm_home):
     env = {**os.environ, "ATTNSEARCH_HOME": str(warm_home)}
     argv = [sys.executable, "-m", "attnsearch", "query"]
     pipe = subprocess.PIPE
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
-    with subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as process:
+    with subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         time.sleep(2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -456,7 +456,7 @@ class TestAsked:
         assert read() == {"url": url, "is_current": True}
         shop.index("moon sea")
         assert read() == {"url": url, "is_current": False}
-        assert "(an earlier state)" in run("info", "shop").out
+        assert "(an earlier state)" in " ".join(run("info", "shop").out.split())  # the address may be long
 
     def test_a_repaired_catalog_is_published_still(self, shop, run, url):
         shop.publish(url)

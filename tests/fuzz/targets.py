@@ -23,11 +23,13 @@ import numpy as np
 import attnsearch.api.feedback
 import attnsearch.cli.app
 import attnsearch.cli.mistakes
+import attnsearch.cluster.publication
 import attnsearch.commands.catalogs
 import attnsearch.commands.eval
 import attnsearch.commands.feedback
 import attnsearch.commands.query
 import attnsearch.engines.bias
+import attnsearch.engines.covariance
 import attnsearch.evaluation.significance
 import attnsearch.learning.training
 import attnsearch.networks.bert

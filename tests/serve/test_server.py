@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import functools
 import json
 import logging
 import os
@@ -376,10 +375,7 @@ def start(tmp_path):
     def start(*argv, finishing=30.0, ending=60.0, stderr=subprocess.PIPE, command=(), **env):
         program = [sys.executable, "-c", PROGRAM, str(finishing), str(ending), "serve", "--port", "0", *argv]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": stderr}
-        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
-        process = subprocess.Popen(
-            [*command, *program], cwd=tmp_path, env={**os.environ, **env}, text=True, preexec_fn=heed, **pipes
-        )
+        process = subprocess.Popen([*command, *program], cwd=tmp_path, env={**os.environ, **env}, text=True, **pipes)
         running.append(process)
         line = process.stdout.readline()
         match = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", line)
