@@ -256,6 +256,7 @@ def test_workers_that_lie(machines, store):
 def test_an_answer_that_can_not_be_read_here(machines, store, caplog):
     """Nor the error that another version raises, say."""
     cluster = open_cluster(machines)
+    caplog.clear()  # of what a terminal shows while it connects, if another test has set the level
     for function, message in ((answer_with_strangers, "what a worker sent can't be read: No module"), (fail, "failed")):
         with misbehaving(cluster, function), pytest.raises(CatalogError, match=message):
             RemoteEngine(store, cluster.ask, cut=CUT).attend(queries(1, 20))
