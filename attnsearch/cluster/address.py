@@ -23,6 +23,7 @@ DEADLINE = 60.0  # seconds until a query is answered, by default
 _MOST = 16  # processes on a machine, or two for each of its cores
 _LARGEST = 1 << 20  # bytes of a scheduler's file
 _CLOSING = 1.0  # seconds for a client to close
+_GATHERING = 0.001  # seconds in which messages are gathered that go together: Dask's 10 ms would be most of a query
 
 log = logging.getLogger("attnsearch")
 
@@ -87,6 +88,8 @@ def open_client(target: str | LocalCluster, seconds: float) -> Client:
 
         async def _ensure_connected(self, timeout: float | None = None) -> None:
             await distributed.utils.wait_for(super()._ensure_connected(timeout), seconds)
+            if self.scheduler_comm:
+                self.scheduler_comm.interval = _GATHERING
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other versions, which we refuse ourselves
