@@ -153,7 +153,12 @@ def test_a_query_is_quick_because_nothing_is_imported_for_nothing(warm_home):
     heavy = {"torch", "transformers", "sentence_transformers", "huggingface_hub", "yaml", "rich", "hashlib", "asyncio"}
     heavy |= {"rapidfuzz", "Stemmer", "scipy", "numpy.ma", "shlex", "jinja2", "webbrowser", "matplotlib", "xml"}
     heavy |= {"attnsearch.serve", "attnsearch.wire", "pydantic", "fastapi", "starlette", "uvicorn", "mcp", "socket"}
+    heavy |= {"dask", "distributed", "fsspec", "psycopg", "pgvector"}
     ours = {
+        "attnsearch.cluster.dask",
+        "attnsearch.cluster.remote",
+        "attnsearch.postgres.connection",
+        "attnsearch.postgres.store",
         "attnsearch.indexing.update",
         "attnsearch.indexing.writer",
         "attnsearch.indexing.checkpoint",
