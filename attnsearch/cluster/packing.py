@@ -187,8 +187,10 @@ def unpack_covariance(raw: Mapping[str, Any], size: int, d: int) -> Covariance:
     return Covariance(size, unpack_numbers(raw, "mean", (d,)), unpack_numbers(raw, "scatter", (d, d)))
 
 
-def unpack_matches(raw: Mapping[str, Any], pair: Pair, min_score: float) -> Matches:
-    """The matches of a pair, at most one for each item. Raises ValueError for anything else."""
+def read_matches(task: Record, answered: Record) -> Matches:
+    """The matches of the pair of a task, at most one for each item. Raises ValueError for anything else."""
+    raw, min_score = answered["matches"], task["min_score"]
+    pair = Pair(Items(*task["items"]), Items(*task["leaders"]), task["may_lead"])
     shape = np.shape(raw["items"])
     kinds: list[type[Any]] = [np.int64, np.int64, np.float64]
     items, leaders, scores = (
@@ -206,12 +208,6 @@ def unpack_matches(raw: Mapping[str, Any], pair: Pair, min_score: float) -> Matc
     if not is_right:
         raise ValueError("its matches are not those of the items that were compared")
     return Matches(items, leaders, scores)
-
-
-def read_matches(task: Record, answered: Record) -> Matches:
-    """The matches of the pair of a task. Raises ValueError for anything else."""
-    pair = Pair(Items(*task["items"]), Items(*task["leaders"]), task["may_lead"])
-    return unpack_matches(answered["matches"], pair, task["min_score"])
 
 
 def read_states(
