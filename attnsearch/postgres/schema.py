@@ -173,7 +173,7 @@ def check_tables(connection: Connection[Any], address: Address) -> None:
     """Raise MissingError if there are none, CatalogError for those of a newer attnsearch or of something else."""
     from psycopg import sql
 
-    found = _find_tables(connection, address)
+    tables = _find_tables(connection, address)
     # By its full name: of a schema that we may not use, PostgreSQL would only say that there is no such table.
     form = connection.execute(sql.SQL("SELECT number FROM {}.form").format(sql.Identifier(address.schema))).fetchall()
     if len(form) != 1:
@@ -182,7 +182,7 @@ def check_tables(connection: Connection[Any], address: Address) -> None:
         newer = f"was made by a newer attnsearch (form {form[0][0]}, not {FORM})"
         raise CatalogError(newer, where=address.shown,
                            hint="upgrade attnsearch, or remove the catalog with --all and index it again")  # fmt: skip
-    if found != _columns():
+    if tables != _columns():
         raise _foreign(address, "its tables have other columns")
 
 
