@@ -138,6 +138,14 @@ def read_lines(folder: Path) -> list[tuple[int, str, int]]:
     return [(int(pid), file, int(start)) for pid, file, start in map(str.split, lines)]
 
 
+def ask_and_hold(cluster, store, folder: Path) -> Asking:
+    """A query of which the workers hold what they have begun."""
+    run_on(cluster, hold, str(folder))
+    asking = Asking(RemoteEngine(store, cluster.ask, cut=CUT))
+    wait_until(lambda: bool(read_lines(folder)), "a task")
+    return asking
+
+
 def test_the_answer_is_that_of_the_local_engine(machines, store):
     with_cluster = open_cluster(machines)
     engine = RemoteEngine(store, with_cluster.ask, with_cluster.close, CUT)
@@ -356,9 +364,7 @@ def allow_deaths(count, dask_scheduler) -> None:
 def test_all_workers_are_killed(machines, store, tmp_path, monkeypatch):
     cluster = open_cluster(machines)
     monkeypatch.setattr(clusters, "WORKERS", 0.3)
-    run_on(cluster, hold, str(tmp_path))
-    asking = Asking(RemoteEngine(store, cluster.ask, cut=CUT))
-    wait_until(lambda: bool(read_lines(tmp_path)), "a task")
+    asking = ask_and_hold(cluster, store, tmp_path)
     for process in machines.workers:
         process.kill()
     asking.join(30)
@@ -377,9 +383,7 @@ def test_all_workers_are_killed(machines, store, tmp_path, monkeypatch):
 def test_the_scheduler_is_killed(machines, store, tmp_path, monkeypatch):
     cluster = open_cluster(machines)
     monkeypatch.setattr(clusters, "CONNECT", 2.0)
-    run_on(cluster, hold, str(tmp_path))
-    asking = Asking(RemoteEngine(store, cluster.ask, cut=CUT))
-    wait_until(lambda: bool(read_lines(tmp_path)), "a task")
+    asking = ask_and_hold(cluster, store, tmp_path)
     machines.scheduler.kill()
     asking.join(30)
     assert isinstance(asking.error, CatalogError)
