@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from attnsearch.cluster.packing import Record
 from attnsearch.cluster.part import PROTOCOL
+from attnsearch.cluster.remote import protocol_error
 from attnsearch.cluster.texts import PROBES, describe_encoder, describe_work, embed
 from attnsearch.encoding.encoder import Encoder, agree
-from attnsearch.errors import CatalogError, InputError, ModelError
+from attnsearch.errors import CatalogError, ModelError
 from attnsearch.models.model import is_offline
 
 Floats = NDArray[np.float32]
@@ -93,8 +94,7 @@ class RemoteEncoder:
             )
         worker, name = answered["worker"], encoder.model.name
         if answered.get("protocol") != PROTOCOL:
-            message = f"the worker {worker} speaks protocol {answered.get('protocol')}, not {PROTOCOL}"
-            raise InputError(message, hint="install the same attnsearch on all machines")
+            raise protocol_error(answered)
         if fault := answered.get("fault"):
             raise ModelError(f"the worker {worker} can't embed: {fault}", hint=str(answered.get("hint") or ""))
         probes, x = answered.get("probes"), answered.get("x")

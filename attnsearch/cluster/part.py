@@ -64,7 +64,7 @@ class VersionsError(InputError):
 def describe() -> Record:
     """The versions on this side, of which those that matter must be the same on both; and where it is."""
     python, numpy = map(shorten_version, (platform.python_version(), np.__version__))
-    return {"protocol": PROTOCOL, "attnsearch": __version__, "Python": python, "numpy": numpy, "worker": _worker()}
+    return {"protocol": PROTOCOL, "attnsearch": __version__, "Python": python, "numpy": numpy, "worker": name_worker()}
 
 
 def shorten_version(version: str) -> str:
@@ -95,7 +95,7 @@ def tabulate_versions(others: Mapping[str, Record]) -> str:
 
 def answer(task: Record) -> Record:
     """Do a task; see the head of the file. Whatever is wrong with the files is in the answer, and nothing is raised."""
-    about = {"protocol": PROTOCOL, "commit": task["commit"], "number": task.get("number"), "worker": _worker()}
+    about = {"protocol": PROTOCOL, "commit": task["commit"], "number": task.get("number"), "worker": name_worker()}
     if task["protocol"] != PROTOCOL:
         return {**about, "fault": "protocol", "file": "", "message": f"it speaks protocol {PROTOCOL}"}
     try:
@@ -187,7 +187,7 @@ def _name(piece: Record, blocks: Sequence[Block]) -> Record:
     return {name: piece[name] for name in ("file", "start", "stop")} | {"rows": sum(len(block.x) for block in blocks)}
 
 
-def _worker() -> str:
+def name_worker() -> str:
     """The name of this process: its machine, and its number there."""
     return f"{platform.node()}:{os.getpid()}"
 

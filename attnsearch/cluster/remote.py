@@ -231,8 +231,7 @@ class RemoteEngine:
         for answered in answers:
             worker = answered["worker"]
             if answered.get("protocol") != PROTOCOL or answered.get("fault") == "protocol":
-                message = f"the worker {worker} speaks protocol {answered.get('protocol')}, not {PROTOCOL}"
-                raise VersionsError(message, hint="install the same attnsearch on all machines")
+                raise protocol_error(answered)
             if answered.get("commit") != self._store.info.commit:
                 raise self._refuse(f"the worker {worker} answered for another state of the catalog")
             if fault := answered.get("fault"):
@@ -274,6 +273,12 @@ class RemoteEngine:
 
     def _refuse(self, message: str, hint: str = _AGAIN) -> CatalogError:
         return CatalogError(message, where=self._store.info.name, hint=hint)
+
+
+def protocol_error(answered: Record) -> VersionsError:
+    """The error for the answer of a worker that speaks another protocol."""
+    message = f"the worker {answered['worker']} speaks protocol {answered.get('protocol')}, not {PROTOCOL}"
+    return VersionsError(message, hint="install the same attnsearch on all machines")
 
 
 def _names(records: Sequence[Record]) -> Iterator[tuple[str, int, int]]:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from attnsearch import threads
 from attnsearch.cluster.packing import Record
-from attnsearch.cluster.part import PROTOCOL, describe
+from attnsearch.cluster.part import PROTOCOL, name_worker
 from attnsearch.encoding import loading
 from attnsearch.encoding.encoder import Encoder, parts_of
 from attnsearch.encoding.heads import HeadsEncoder
@@ -84,7 +84,7 @@ def describe_work(task: Record) -> str:
 
 def embed(task: Record) -> Record:
     """Do a task; see the head of the file. Whatever is wrong with a model is in the answer."""
-    about = {"protocol": PROTOCOL, "worker": describe()["worker"]}
+    about = {"protocol": PROTOCOL, "worker": name_worker()}
     if task["protocol"] != PROTOCOL:
         return {**about, "fault": f"it speaks protocol {PROTOCOL}, not {task['protocol']}", "hint": ""}
     try:
